@@ -1,0 +1,37 @@
+# `make test` and `make demo` do all the set-up themselves: Python 3.11 or newer, pip and make suffice.
+
+UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
+RUN := $(UV) run --no-sync
+
+export UV_COMPILE_BYTECODE ?= 1
+export UV_PYTHON_DOWNLOADS ?= never
+export UV_LINK_MODE ?= copy
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help setup test lint types unit matrix demo bench docs soak clean
+
+help:
+	@echo "make test    lint, types and every test       make demo    a flow on real data, with S3"
+	@echo "make bench   the budgets, as ratios           make docs    check the docs, list what is there"
+	@echo "make lint    ruff only                        make soak    the long forms of the soaks"
+
+$(CURDIR)/.tools/bin/uv:
+	python3 -m pip install --quiet --disable-pip-version-check --target $(CURDIR)/.tools 'uv>=0.9'
+
+setup: $(UV)
+	@$(UV) sync --quiet --locked --all-packages --all-extras
+
+lint: setup
+	$(RUN) ruff check
+	$(RUN) ruff format --check
+
+types: setup
+	$(RUN) python tests/architecture/typecheck.py
+
+unit: setup
+	$(RUN) pytest
+
+matrix: setup
+	$(RUN) python tests/matrix/other_pythons.py
+
+test: lint types unit matrix

@@ -1,0 +1,153 @@
+"""The errors that Flowstone raises: one tree, drawn here.
+
+FlowstoneError
+├── ConfigurationError (ValueError)        a setting, an option, a home that can't be used
+├── ParameterError                         a flow was called with what it does not take
+│   ├── ParameterBindError (TypeError)
+│   └── ParameterTypeError (TypeError)
+├── RunError                               what a run's end means to whoever asks for its result
+│   ├── FailedRun
+│   ├── CrashedRun
+│   ├── CancelledRun
+│   ├── UnfinishedRun
+│   ├── UpstreamTaskError
+│   ├── RunTimeout (TimeoutError)
+│   ├── MissingResult (LookupError)
+│   └── MissingContextError (RuntimeError)
+├── StoreError                             the place where facts are kept
+│   ├── RunNotFound (LookupError)
+│   ├── Conflict
+│   ├── IllegalTransition
+│   ├── StoreBusy (TimeoutError)
+│   ├── StoreUnusable (OSError)
+│   ├── StoreForeign
+│   └── StoreTooNew
+├── DocumentError                          something saved by name
+│   ├── ObjectNotFound (LookupError)
+│   ├── ObjectAlreadyExists
+│   ├── StaleDocument
+│   ├── InvalidName (ValueError)
+│   └── DocumentInvalid (ValueError)
+├── SecretError
+│   ├── SecretKeyInvalid (ValueError)
+│   └── SecretUnreadable
+├── PluginError
+│   ├── PluginBroken (ImportError)
+│   ├── UnknownName (LookupError)
+│   └── MissingExtra (ImportError)
+├── StorageError (OSError)                 an object store
+│   ├── ObjectMissing (FileNotFoundError)
+│   ├── BucketMissing (FileNotFoundError)
+│   ├── AccessDenied (PermissionError)
+│   ├── Unreachable (ConnectionError)
+│   └── PathEscapes (ValueError)
+└── CredentialsError                       a login that can't be made, or was refused
+
+StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
+├── TerminationSignal                      the process was asked to end
+└── FencedRun                              somebody else has ended or taken over this run
+"""
+
+from flowstone.errors.base import (
+    ConfigurationError,
+    FlowstoneError,
+    nearest,
+)
+from flowstone.errors.blocks import (
+    AccessDenied,
+    BucketMissing,
+    CredentialsError,
+    MissingExtra,
+    ObjectMissing,
+    PathEscapes,
+    PluginBroken,
+    PluginError,
+    SecretError,
+    SecretKeyInvalid,
+    SecretUnreadable,
+    StorageError,
+    UnknownName,
+    Unreachable,
+)
+from flowstone.errors.runs import (
+    CancelledRun,
+    CrashedRun,
+    FailedRun,
+    FencedRun,
+    MissingContextError,
+    MissingResult,
+    ParameterBindError,
+    ParameterError,
+    ParameterTypeError,
+    RunError,
+    RunTimeout,
+    StopSignal,
+    TerminationSignal,
+    UnfinishedRun,
+    UpstreamTaskError,
+)
+from flowstone.errors.stores import (
+    Conflict,
+    DocumentError,
+    DocumentInvalid,
+    IllegalTransition,
+    InvalidName,
+    ObjectAlreadyExists,
+    ObjectNotFound,
+    RunNotFound,
+    StaleDocument,
+    StoreBusy,
+    StoreError,
+    StoreForeign,
+    StoreTooNew,
+    StoreUnusable,
+)
+
+__all__ = [
+    "AccessDenied",
+    "BucketMissing",
+    "CancelledRun",
+    "ConfigurationError",
+    "Conflict",
+    "CrashedRun",
+    "CredentialsError",
+    "DocumentError",
+    "DocumentInvalid",
+    "FailedRun",
+    "FencedRun",
+    "FlowstoneError",
+    "IllegalTransition",
+    "InvalidName",
+    "MissingContextError",
+    "MissingExtra",
+    "MissingResult",
+    "ObjectAlreadyExists",
+    "ObjectMissing",
+    "ObjectNotFound",
+    "ParameterBindError",
+    "ParameterError",
+    "ParameterTypeError",
+    "PathEscapes",
+    "PluginBroken",
+    "PluginError",
+    "RunError",
+    "RunNotFound",
+    "RunTimeout",
+    "SecretError",
+    "SecretKeyInvalid",
+    "SecretUnreadable",
+    "StaleDocument",
+    "StopSignal",
+    "StorageError",
+    "StoreBusy",
+    "StoreError",
+    "StoreForeign",
+    "StoreTooNew",
+    "StoreUnusable",
+    "TerminationSignal",
+    "UnfinishedRun",
+    "UnknownName",
+    "Unreachable",
+    "UpstreamTaskError",
+    "nearest",
+]

@@ -1,0 +1,47 @@
+"""The root of the tree, and what most errors need."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class FlowstoneError(Exception):
+    """The root of every error that Flowstone raises on purpose."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # An error words itself from facts, so its arguments are not its message; without this
+        # it could not travel between processes.
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(
+    kind: type[FlowstoneError], args: tuple[object, ...], facts: dict[str, object]
+) -> object:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x' or 'y'?"``, or what there is, or nothing at all."""
+    names = sorted(set(known))
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    if close:
+        return f" Did you mean {' or '.join(map(repr, close))}?"
+    if names:
+        shown = ", ".join(map(repr, names[:8]))
+        return f" There are: {shown}{' …' if len(names) > 8 else ''}."
+    return ""
+
+
+class ConfigurationError(FlowstoneError, ValueError):
+    """A setting or an option has a value that can't be used."""
+
+    def __init__(self, what: str, problem: str, remedy: str) -> None:
+        self.what, self.problem, self.remedy = what, problem, remedy
+        super().__init__(f"{what}: {problem}. {remedy}")

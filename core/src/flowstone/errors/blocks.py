@@ -1,0 +1,111 @@
+"""Errors of secrets, plugins, object stores and credentials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.errors.base import FlowstoneError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class SecretError(FlowstoneError):
+    """A secret could not be sealed or opened."""
+
+
+class SecretKeyInvalid(SecretError, ValueError):
+    """The key that seals secrets is not a key."""
+
+    def __init__(self, source: str, problem: str, affected: Sequence[str] = ()) -> None:
+        self.source, self.problem, self.affected = source, problem, tuple(affected)
+        lost = f" It seals: {', '.join(self.affected)}." if self.affected else ""
+        super().__init__(
+            f"the secret key from {source} can't be used: {problem}.{lost} "
+            "Put the right key back, or remove it and save those blocks again."
+        )
+
+
+class SecretUnreadable(SecretError):
+    """A saved secret was sealed with another key, or was changed."""
+
+    def __init__(self, what: str, problem: str, affected: Sequence[str] = ()) -> None:
+        self.what, self.problem, self.affected = what, problem, tuple(affected)
+        lost = f" These can't be read: {', '.join(self.affected)}." if self.affected else ""
+        super().__init__(
+            f"the secret {what} can't be opened: {problem}.{lost} "
+            "Bring back the key it was saved with (FLOWSTONE_SECRET_KEY or the key file), "
+            "or save it again."
+        )
+
+
+class PluginError(FlowstoneError):
+    """A package that comes in by plugin could not be used."""
+
+
+class PluginBroken(PluginError, ImportError):
+    """An installed plugin could not be loaded; `__cause__` is its own error."""
+
+    def __init__(self, plugin: str, distribution: str, problem: str) -> None:
+        self.plugin, self.distribution, self.problem = plugin, distribution, problem
+        super().__init__(
+            f"plugin {plugin!r} of {distribution} is broken: {problem}. "
+            "`flowstone plugin ls` shows its traceback; mend or uninstall it."
+        )
+
+
+class UnknownName(PluginError, LookupError):
+    """No installed package offers something of that kind and name."""
+
+    def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
+        self.kind, self.name = kind, name
+        super().__init__(
+            f"no installed package offers a {kind} named {name!r}.{nearest(name, known)} "
+            "Is the package that brings it installed? `flowstone plugin ls` lists them."
+        )
+
+
+class MissingExtra(PluginError, ImportError):
+    """An optional dependency is not installed."""
+
+    def __init__(self, what: str, install: str) -> None:
+        self.what, self.install = what, install
+        super().__init__(
+            f"{what} needs a package that is not installed: `pip install {install!r}`."
+        )
+
+
+class StorageError(FlowstoneError, OSError):
+    """An object store refused or failed."""
+
+    def __init__(self, where: str, problem: str, remedy: str) -> None:
+        self.where, self.problem, self.remedy = where, problem, remedy
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class ObjectMissing(StorageError, FileNotFoundError):
+    """There is no object under that key."""
+
+
+class BucketMissing(StorageError, FileNotFoundError):
+    """There is no such bucket, container or root directory."""
+
+
+class AccessDenied(StorageError, PermissionError):
+    """The credentials are not allowed to do this."""
+
+
+class Unreachable(StorageError, ConnectionError):
+    """The service could not be reached, or the connection broke and stayed broken."""
+
+
+class PathEscapes(StorageError, ValueError):
+    """A path leads out of the place that it belongs to."""
+
+
+class CredentialsError(FlowstoneError):
+    """A login can't be made from these fields, or the service refused it."""
+
+    def __init__(self, what: str, problem: str, remedy: str) -> None:
+        self.what, self.problem, self.remedy = what, problem, remedy
+        super().__init__(f"{what}: {problem}. {remedy}")

@@ -1,0 +1,134 @@
+"""Errors and stop signals of runs, and of the calls that start them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.errors.base import FlowstoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class ParameterError(FlowstoneError):
+    """A flow or task was called with arguments that it does not take."""
+
+
+class ParameterBindError(ParameterError, TypeError):
+    """The arguments do not fit the function's signature."""
+
+    def __init__(self, unit: str, signature: str, problem: str) -> None:
+        self.unit, self.signature, self.problem = unit, signature, problem
+        super().__init__(
+            f"{unit!r} can't be called like this: {problem}. Its signature is {unit}{signature}."
+        )
+
+
+class ParameterTypeError(ParameterError, TypeError):
+    """A parameter's value does not fit its type hint; raised before the flow starts."""
+
+    def __init__(self, unit: str, problems: Mapping[str, str]) -> None:
+        self.unit, self.problems = unit, dict(problems)
+        lines = "".join(f"\n  {name}: {problem}" for name, problem in self.problems.items())
+        super().__init__(
+            f"{unit!r} was not started; these parameters do not fit their type hints:{lines}\n"
+            "Pass values of those types, or give the flow validate_parameters=False."
+        )
+
+
+class RunError(FlowstoneError):
+    """A run has no result to give."""
+
+
+class _EndedRun(RunError):
+    verb = "ended"
+
+    def __init__(self, name: str, message: str | None = None) -> None:
+        self.name, self.message = name, message
+        super().__init__(f"run {name!r} {self.verb}{f': {message}' if message else '.'}")
+
+
+class FailedRun(_EndedRun):
+    """The run failed, and the exception itself is not at hand."""
+
+    verb = "failed"
+
+
+class CrashedRun(_EndedRun):
+    """The run's process or machine ended before the run did."""
+
+    verb = "crashed"
+
+
+class CancelledRun(_EndedRun):
+    """The run was cancelled."""
+
+    verb = "was cancelled"
+
+
+class UnfinishedRun(RunError):
+    """A result was asked for before the run had one."""
+
+    def __init__(self, name: str, state: str) -> None:
+        self.name, self.state = name, state
+        super().__init__(f"run {name!r} is {state}: wait for it before you ask for its result.")
+
+
+class UpstreamTaskError(RunError):
+    """A task was not started because one that it waits for did not complete."""
+
+    def __init__(self, name: str, upstream: str, state: str) -> None:
+        self.name, self.upstream, self.state = name, upstream, state
+        super().__init__(
+            f"{name!r} was not started: it needs {upstream!r}, which ended {state}. "
+            "Mend that one, or pass allow_failure(future) to run all the same."
+        )
+
+
+class RunTimeout(RunError, TimeoutError):
+    """A run, or a wait for it, took longer than it may."""
+
+    def __init__(self, name: str, seconds: float, note: str = "") -> None:
+        self.name, self.seconds = name, seconds
+        super().__init__(
+            f"{name!r} exceeded its timeout of {seconds:g} s.{f' {note}' if note else ''}"
+        )
+
+
+class MissingResult(RunError, LookupError):
+    """The run completed, but its value was not kept where it could be read from here."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(
+            f"the value of run {name!r} is not kept outside the process that made it. "
+            "Return it from the flow, or write it to a block in a task."
+        )
+
+
+class MissingContextError(RunError, RuntimeError):
+    """Something that only exists inside a run was asked for outside one."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} needs a current run: call it inside a @flow or @task function.")
+
+
+class StopSignal(BaseException):
+    """Ends a run from outside it; not an `Exception`, so that user code does not swallow it."""
+
+
+class TerminationSignal(StopSignal):
+    """The process received SIGTERM, or was asked to end in another way."""
+
+    def __init__(self, signal: str) -> None:
+        self.signal = signal
+        super().__init__(f"the process received {signal}")
+
+
+class FencedRun(StopSignal):
+    """The run was ended or taken over from outside; nothing more of it may be written."""
+
+    def __init__(self, name: str, state: str) -> None:
+        self.name, self.state = name, state
+        super().__init__(f"run {name!r} is {state} in the store: it was ended from outside")

@@ -1,0 +1,139 @@
+"""Errors of the places where facts and documents are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.errors.base import FlowstoneError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class StoreError(FlowstoneError):
+    """Facts could not be written or read."""
+
+
+class RunNotFound(StoreError, LookupError):
+    """No run has that id or name."""
+
+    def __init__(self, run: str, known: Sequence[str] = ()) -> None:
+        self.run = run
+        super().__init__(
+            f"there is no run {run!r}.{nearest(run, known)} `flowstone run ls` lists them."
+        )
+
+
+class Conflict(StoreError):
+    """The run has moved on since it was read; `actual` is the `Run` as it is now."""
+
+    def __init__(self, name: str, expected: int, version: int, actual: object) -> None:
+        self.name, self.expected, self.version, self.actual = name, expected, version, actual
+        super().__init__(
+            f"run {name!r} is at version {version}, not {expected}: somebody else has written it. "
+            "Read it again before you write."
+        )
+
+
+class IllegalTransition(StoreError):
+    """A state may not follow the one that the run is in."""
+
+    def __init__(self, name: str, now: str, then: str) -> None:
+        self.name, self.now, self.then = name, now, then
+        super().__init__(
+            f"run {name!r} is {now} and can't become {then}: flowstone.states.NEXT says what may "
+            "follow. Read the run again to see what it is now."
+        )
+
+
+class StoreBusy(StoreError, TimeoutError):
+    """Other processes kept the store for longer than we wait."""
+
+    def __init__(self, path: str, seconds: float) -> None:
+        self.path, self.seconds = path, seconds
+        super().__init__(
+            f"{path} was held by other processes for {seconds:g} s. Look for a program that keeps "
+            "a transaction open in it (a database browser, a backup), close it, and run again."
+        )
+
+
+class StoreUnusable(StoreError, OSError):
+    """The store's file or directory can't be read or written."""
+
+    def __init__(self, path: str, problem: str, remedy: str) -> None:
+        self.path, self.problem, self.remedy = path, problem, remedy
+        super().__init__(f"{path}: {problem}. {remedy}")
+
+
+class StoreForeign(StoreError):
+    """The file is something else's, or is damaged."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        self.path, self.problem = path, problem
+        super().__init__(
+            f"{path} is not a Flowstone store ({problem}); it was left as it is. "
+            "Move it away, or point FLOWSTONE_HOME at another directory."
+        )
+
+
+class StoreTooNew(StoreError):
+    """The store was written by a newer Flowstone."""
+
+    def __init__(self, path: str, found: int, known: int) -> None:
+        self.path, self.found, self.known = path, found, known
+        super().__init__(
+            f"{path} has schema {found}, and this Flowstone knows schemas up to {known}: it was "
+            "written by a newer version. Upgrade with `pip install -U flowstone`."
+        )
+
+
+class DocumentError(FlowstoneError):
+    """Something saved by name could not be read or written."""
+
+
+class ObjectNotFound(DocumentError, LookupError):
+    """Nothing of that kind is saved under that name."""
+
+    def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
+        self.kind, self.name = kind, name
+        listed = nearest(name, known) or f" No {kind} is saved yet."
+        super().__init__(f"there is no {kind} named {name!r}.{listed}")
+
+
+class ObjectAlreadyExists(DocumentError):
+    """The name is taken."""
+
+    def __init__(self, kind: str, name: str, remedy: str) -> None:
+        self.kind, self.name, self.remedy = kind, name, remedy
+        super().__init__(f"{kind} {name!r} is saved already. {remedy}")
+
+
+class StaleDocument(DocumentError):
+    """The document has changed since it was read."""
+
+    def __init__(self, kind: str, name: str, expected: int, version: int) -> None:
+        self.kind, self.name, self.expected, self.version = kind, name, expected, version
+        super().__init__(
+            f"{kind} {name!r} is at version {version}, not {expected}: somebody else has saved it. "
+            "Load it again, make your change, and save."
+        )
+
+
+class InvalidName(DocumentError, ValueError):
+    """A name has characters that names may not have."""
+
+    def __init__(self, what: str, name: str, rule: str) -> None:
+        self.what, self.name, self.rule = what, name, rule
+        super().__init__(f"{name!r} can't be the name of a {what}: {rule}.")
+
+
+class DocumentInvalid(DocumentError, ValueError):
+    """A saved document does not fit its type any more; each field is named."""
+
+    def __init__(self, kind: str, name: str, problems: Mapping[str, str]) -> None:
+        self.kind, self.name, self.problems = kind, name, dict(problems)
+        lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
+        super().__init__(
+            f"the saved {kind} {name!r} does not fit the installed {kind}:{lines}\n"
+            "Save it again with these fields mended, or give the block type a migration."
+        )

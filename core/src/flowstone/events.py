@@ -1,0 +1,99 @@
+"""Facts: everything that happens is an `Event`, and is never changed afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowstone.ids import new_id
+from flowstone.runs import Change, Run
+from flowstone.states import StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.states import State
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a run's log.
+
+    Attributes:
+        level: the standard library's number, 20 for INFO.
+        logger: the logger's name.
+        message: the text, with a traceback where there was one; secrets masked.
+    """
+
+    level: int
+    logger: str
+    message: str
+
+
+Payload = Run | Change | Line
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact.
+
+    Attributes:
+        id: sorts by time; a store keeps an id once, however often it is sent.
+        kind: what happened, in the past tense, such as ``TaskRunCompleted`` or ``LogWritten``.
+        run_id: the run that it happened to.
+        root_id: the outermost run of that run's tree.
+        at: seconds since the epoch.
+        payload: a `Run` at its birth, a `Change` of it later, a `Line` of its log.
+    """
+
+    id: str
+    kind: str
+    run_id: str
+    root_id: str
+    at: float
+    payload: Payload
+
+
+_PAST = {
+    StateType.SCHEDULED: "Scheduled",
+    StateType.PENDING: "Submitted",
+    StateType.RUNNING: "Started",
+    StateType.COMPLETED: "Completed",
+    StateType.FAILED: "Failed",
+    StateType.CANCELLED: "Cancelled",
+    StateType.CRASHED: "Crashed",
+    StateType.PAUSED: "Paused",
+    StateType.CANCELLING: "CancelRequested",
+}
+KINDS: Mapping[str, Mapping[StateType, str]] = {
+    "flow": {state: f"FlowRun{past}" for state, past in _PAST.items()},
+    "task": {state: f"TaskRun{past}" for state, past in _PAST.items()},
+}
+LOG_WRITTEN = "LogWritten"
+
+
+def born(run: Run) -> Event:
+    """Return the fact that a run has come to be."""
+    state = run.state
+    return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
+
+
+def changed(run: Run, state: State, attempt: int) -> Event:
+    """Return the fact that a run has gone into a state."""
+    change = Change(run.version + 1, state, attempt)
+    return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
+
+
+def written(run: Run, at: float, line: Line) -> Event:
+    """Return the fact that a run has logged a line."""
+    return Event(new_id(), LOG_WRITTEN, run.id, run.root_id, at, line)
+
+
+def fold(run: Run | None, event: Event) -> Run | None:
+    """Return the run as the event leaves it; an event that it has seen changes nothing."""
+    payload: Any = event.payload
+    if isinstance(payload, Run):
+        return payload if run is None or payload.version > run.version else run
+    if isinstance(payload, Change) and run is not None and payload.version > run.version:
+        return run.after(payload)
+    return run

@@ -1,0 +1,173 @@
+"""The ports: what the engine needs of the world, as small Protocols that many things can fill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from flowstone.documents import Document
+    from flowstone.events import Event
+    from flowstone.runs import Fence, Run, RunQuery
+
+
+class RunStore(Protocol):
+    """Keeps runs and the facts about them.
+
+    Every method may raise `StoreError`. Methods may be called from several threads.
+    """
+
+    def create(self, event: Event) -> None:
+        """Keep a run that is born; the event's payload is the `Run`. Written through.
+
+        An event that is kept already changes nothing.
+        """
+
+    def record(self, event: Event) -> Run:
+        """Keep a change of a run by compare-and-set, and return the run as it is then.
+
+        The event's payload is a `Change`; the run must be at the version just below the change's.
+        When a root ends, every run of its tree that has not ended is ended in the same write: with
+        CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it.
+        An event that is kept already changes nothing.
+
+        Raises:
+            RunNotFound: there is no such run.
+            Conflict: the run is at another version; the error carries it.
+            IllegalTransition: `NEXT` has no such move.
+        """
+
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        """Keep a batch of facts, all or none; ones that are kept already change nothing.
+
+        Births and changes of task runs, and log lines. A change older than the run is kept as a
+        fact and does not move the run back.
+
+        Raises:
+            Conflict: the root run is at another version or under another lease; nothing is kept.
+        """
+
+    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+        """Renew leases; return the runs whose fence no longer holds, as they are now."""
+
+    def reap(self, now: float) -> list[Run]:
+        """End, as CRASHED with the reason, each unfinished root whose lease has run out.
+
+        A store that can see that the holder is dead need not wait for the lease; one that can see
+        that it is alive lets it be. Returns the roots that were ended.
+        """
+
+    def run(self, ref: str) -> Run:
+        """Return a run by its id, by a part of it, or by its name.
+
+        A part is eight or more characters that only this id begins or ends with; of several runs
+        of one name it is the newest.
+
+        Raises:
+            RunNotFound: there is none, or the part fits several.
+        """
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        """Return the runs that fit, ordered by id."""
+
+    def events(
+        self,
+        after: int = 0,
+        *,
+        root_id: str | None = None,
+        run_id: str | None = None,
+        kinds: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[tuple[int, Event]]:
+        """Return facts in the order they were kept, each with its cursor, from after a cursor."""
+
+    def close(self) -> None:
+        """Let go of files and connections; closing twice is fine."""
+
+
+class DocumentStore(Protocol):
+    """Keeps documents by kind and name. Every method may raise `StoreError`."""
+
+    def put(
+        self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
+    ) -> Document:
+        """Save a document, and return it with its new version.
+
+        Args:
+            kind: what it is.
+            name: unique within the kind.
+            body: JSON values only.
+            expected: None saves whatever is there; 0 only where there is none yet; a version only
+                over that version.
+
+        Raises:
+            ObjectAlreadyExists: `expected` is 0 and the name is taken.
+            StaleDocument: the document is at another version than `expected`, or is gone.
+        """
+
+    def get(self, kind: str, name: str) -> Document:
+        """Return a document.
+
+        Raises:
+            ObjectNotFound: nothing of that kind is saved under that name; names near ones.
+        """
+
+    def find(self, kind: str = "") -> list[Document]:
+        """Return the documents whose kind begins with `kind`, ordered by kind and name."""
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete a document.
+
+        Raises:
+            ObjectNotFound: nothing of that kind is saved under that name.
+        """
+
+    def close(self) -> None:
+        """Let go of files and connections; closing twice is fine."""
+
+
+class Clock(Protocol):
+    """Time, and waiting for it."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other coroutines run meanwhile."""
+
+
+class Secrets(Protocol):
+    """Seals what must not be read without the key."""
+
+    def seal(self, value: bytes, purpose: str) -> str:
+        """Return a token that only `open`, with the same purpose and key, can read.
+
+        Raises:
+            SecretKeyInvalid: the key can't be used.
+        """
+
+    def open(self, token: str, purpose: str) -> bytes:
+        """Return what was sealed.
+
+        Raises:
+            SecretKeyInvalid: the key can't be used.
+            SecretUnreadable: the token was sealed with another key or purpose, or was changed.
+        """
+
+
+class Runner(Protocol):
+    """Where submitted calls run. A call must not be lost: it runs, or its future is cancelled."""
+
+    def submit(self, call: Callable[[], Any]) -> Future[Any]:
+        """Run a call some time, elsewhere, in a copy of the current context."""
+
+    def submit_async(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
+        """Run a coroutine function's call some time on an event loop of the runner's."""
+
+    def close(self, *, cancel: bool) -> None:
+        """Finish: wait for what was submitted, or with `cancel` drop what has not started."""

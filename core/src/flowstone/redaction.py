@@ -1,0 +1,37 @@
+"""Secret values that this process has seen, and their removal from any text that leaves it."""
+
+from __future__ import annotations
+
+import json
+import re
+from threading import Lock
+from urllib.parse import quote
+
+MASK = "********"
+
+#: Shorter values are not registered: masking every "abc" would hide more than it protects.
+SHORTEST = 6
+
+_lock = Lock()
+_values: set[str] = set()
+_pattern: re.Pattern[str] | None = None
+
+
+def register(value: str) -> None:
+    """Make `redact` hide this value, as it is and as JSON, URL and `repr` write it."""
+    global _pattern
+    if len(value) < SHORTEST or value in _values:
+        return
+    forms = {value, json.dumps(value)[1:-1], quote(value, safe=""), repr(value)[1:-1]}
+    lines = value.splitlines()
+    if len(lines) > 1:  # a PEM key is often printed line by line
+        forms.update(line for line in lines if len(line) >= 4 * SHORTEST)
+    with _lock:
+        _values.update(forms)
+        longest_first = sorted(_values, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+
+
+def redact(text: str) -> str:
+    """Return the text with every registered secret replaced by asterisks."""
+    return text if _pattern is None else _pattern.sub(MASK, text)

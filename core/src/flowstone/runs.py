@@ -1,0 +1,137 @@
+"""A run: one execution of a flow or a task, and the changes that it goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowstone.states import RUNNING, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["flow", "task"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right of one process to write a run.
+
+    Attributes:
+        token: made anew by each process that takes the run; a batch must carry it.
+        holder: where that process is, as ``host/pid/presence``.
+        until: seconds since the epoch; renewed by a heartbeat.
+    """
+
+    token: str
+    holder: str
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of a flow or a task, as it is at one version.
+
+    Attributes:
+        id: sorts by the time of its making.
+        kind: ``flow`` or ``task``.
+        name: this run's own name.
+        unit: the name of the flow or task.
+        root_id: the outermost run, the one whose process drives this one; its own id for a root.
+        parent_id: the run that called this one; None for a root.
+        state: the state it is in.
+        version: 1 at birth, one more with each change.
+        attempt: how often it has been started; 0 before the first time.
+        created, started, ended: seconds since the epoch; None while it has not come to that.
+        tags: sorted.
+        unit_version: what the flow or task says of its version.
+        parameters: the arguments as JSON values, secrets masked; None where they are not kept.
+        inputs: ids of the runs whose results went into this one.
+        lease: who may write it; only a root has one, and only until its end.
+    """
+
+    id: str
+    kind: Kind
+    name: str
+    unit: str
+    root_id: str
+    parent_id: str | None
+    state: State
+    version: int = 1
+    attempt: int = 0
+    created: float = 0.0
+    started: float | None = None
+    ended: float | None = None
+    tags: tuple[str, ...] = ()
+    unit_version: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    inputs: tuple[str, ...] = ()
+    lease: Lease | None = None
+
+    @property
+    def is_root(self) -> bool:
+        return self.parent_id is None
+
+    def after(self, change: Change) -> Run:
+        """Return this run as the change leaves it."""
+        state = change.state
+        return Run(
+            self.id,
+            self.kind,
+            self.name,
+            self.unit,
+            self.root_id,
+            self.parent_id,
+            state,
+            change.version,
+            change.attempt,
+            self.created,
+            state.at if self.started is None and state.type is RUNNING else self.started,
+            state.at if state.is_final() else None,
+            self.tags,
+            self.unit_version,
+            self.parameters,
+            self.inputs,
+            self.lease,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A run's step from one version to the next."""
+
+    version: int
+    state: State
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a batch of facts carries to prove that its writer still owns the root run."""
+
+    root_id: str
+    version: int
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Which runs to read. Every field that is set must match.
+
+    Attributes:
+        root_id: the runs of one tree, its root included.
+        listed: only what a list of runs shows: flow runs, and task runs outside any flow.
+        states: values of `StateType`, or state names.
+        unit: the flow's or task's name.
+        tags: each must be among the run's tags.
+        newest_first: by id, which is by time of making.
+        limit: at most so many.
+    """
+
+    root_id: str | None = None
+    listed: bool = False
+    states: tuple[str, ...] = ()
+    unit: str | None = None
+    tags: tuple[str, ...] = ()
+    newest_first: bool = False
+    limit: int | None = None

@@ -1,0 +1,132 @@
+"""Settings: the one reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says; every field has a default that works.
+
+    Attributes:
+        home: the one directory that Flowstone writes to (``FLOWSTONE_HOME``).
+        store: ``sqlite`` keeps facts in ``home``; ``memory`` forgets them at exit
+            (``FLOWSTONE_STORE``).
+        secret_key: seals secrets; None means a key file in ``home`` (``FLOWSTONE_SECRET_KEY``).
+        logging_level: what run loggers let through (``FLOWSTONE_LOGGING_LEVEL``).
+        log_prints: whether `print` in a run is logged, where a flow or task does not say
+            (``FLOWSTONE_LOGGING_LOG_PRINTS``).
+        flow_retries, flow_retry_delay_seconds: defaults of `@flow`
+            (``FLOWSTONE_FLOWS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
+        task_retries, task_retry_delay_seconds: defaults of `@task`
+            (``FLOWSTONE_TASKS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
+        max_workers: threads of a thread pool that does not say
+            (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
+        lease_seconds: how long a run whose process is out of sight counts as alive
+            (``FLOWSTONE_LEASE_SECONDS``).
+    """
+
+    home: Path = field(default_factory=lambda: Path.home() / ".flowstone")
+    store: str = "sqlite"
+    secret_key: str | None = field(default=None, repr=False)
+    logging_level: str = "INFO"
+    log_prints: bool = False
+    flow_retries: int = 0
+    flow_retry_delay_seconds: float = 0.0
+    task_retries: int = 0
+    task_retry_delay_seconds: float = 0.0
+    max_workers: int = 128
+    lease_seconds: float = 30.0
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from the environment.
+
+    Raises:
+        ConfigurationError: a variable has a value that can't be used; it is named.
+    """
+    env = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    for variable, name, parse in _VARIABLES:
+        text = env.get(variable, "")
+        if text:
+            try:
+                values[name] = parse(text)
+            except ValueError as error:
+                raise ConfigurationError(
+                    variable, f"{text!r} is not {error}", "Set it again, or unset it."
+                ) from None
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _home(text: str) -> Path:
+    return Path(text).expanduser().absolute()
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("a whole number from 0 up")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError("a number of seconds from 0 up")
+    return seconds
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if number < 1:
+        raise ValueError("a whole number from 1 up")
+    return number
+
+
+def _switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError("true or false")
+    return words[text.lower()]
+
+
+def _level(text: str) -> str:
+    if text.upper() not in LEVELS:
+        raise ValueError(f"one of {', '.join(LEVELS)}")
+    return text.upper()
+
+
+def _store(text: str) -> str:
+    if text not in {"sqlite", "memory"}:
+        raise ValueError("'sqlite' or 'memory'")
+    return text
+
+
+_VARIABLES = (
+    ("FLOWSTONE_HOME", "home", _home),
+    ("FLOWSTONE_STORE", "store", _store),
+    ("FLOWSTONE_SECRET_KEY", "secret_key", str),
+    ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
+    ("FLOWSTONE_LOGGING_LOG_PRINTS", "log_prints", _switch),
+    ("FLOWSTONE_FLOWS_DEFAULT_RETRIES", "flow_retries", _count),
+    ("FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS", "flow_retry_delay_seconds", _seconds),
+    ("FLOWSTONE_TASKS_DEFAULT_RETRIES", "task_retries", _count),
+    ("FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS", "task_retry_delay_seconds", _seconds),
+    ("FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS", "max_workers", _positive),
+    ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
+)

@@ -1,0 +1,48 @@
+"""What a decorated function says of itself: a `Spec`, the same for flows and tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowstone.runs import Kind
+    from flowstone.states import StateType
+
+#: A number of seconds, one for each retry, or a function from the number of retries to those.
+Delay = float | Sequence[float] | Callable[[int], Sequence[float]]
+#: Called as ``hook(flow_or_task, run, state)``; sync or async.
+Hook = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """The options of one flow or task.
+
+    Attributes:
+        kind: ``flow`` or ``task``.
+        name: of the flow or task, not of its runs.
+        run_name: a template over the parameters, or a function that returns a name; None for
+            a made-up one.
+        retries, retry_delay_seconds: None takes the setting.
+        retry_jitter_factor: up to so many times the delay is added to it, at random.
+        retry_condition_fn: ``(task, run, state) -> bool``; False gives up at once.
+        timeout_seconds: of one attempt; None for no limit.
+        hooks: called after a state of that type is recorded.
+    """
+
+    kind: Kind
+    name: str
+    description: str | None = None
+    version: str | None = None
+    run_name: str | Callable[..., str] | None = None
+    tags: frozenset[str] = frozenset()
+    retries: int | None = None
+    retry_delay_seconds: Delay | None = None
+    retry_jitter_factor: float | None = None
+    retry_condition_fn: Callable[..., Any] | None = None
+    timeout_seconds: float | None = None
+    validate_parameters: bool = True
+    log_prints: bool | None = None
+    hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)

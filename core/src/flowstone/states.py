@@ -1,0 +1,198 @@
+"""What a state is, and `NEXT`: the table of what may follow what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from time import time
+from typing import Any
+
+from flowstone.errors import (
+    CancelledRun,
+    CrashedRun,
+    FailedRun,
+    MissingResult,
+    UnfinishedRun,
+)
+
+
+class StateType(StrEnum):
+    """The nine kinds of state; a state's name may say more, as ``Late`` or ``TimedOut`` do."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    CRASHED = "CRASHED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+
+
+SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, CRASHED, PAUSED, CANCELLING = StateType
+
+TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, CRASHED})
+
+_ENDS = frozenset({FAILED, CANCELLED, CRASHED, CANCELLING})
+
+#: What may follow each state. A run is born in SCHEDULED, PENDING or RUNNING (`BIRTH`).
+#: COMPLETED may follow a state that never ran: a cached result needs no run.
+NEXT: dict[StateType, frozenset[StateType]] = {
+    SCHEDULED: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
+    PENDING: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
+    RUNNING: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
+    PAUSED: frozenset({SCHEDULED, PENDING, RUNNING}) | _ENDS,
+    CANCELLING: frozenset({CANCELLED, CRASHED, FAILED, COMPLETED}),
+    COMPLETED: frozenset(),
+    FAILED: frozenset({SCHEDULED}),
+    CANCELLED: frozenset({SCHEDULED}),
+    CRASHED: frozenset({SCHEDULED}),
+}
+BIRTH = frozenset({SCHEDULED, PENDING, RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state of one run.
+
+    Attributes:
+        type: the kind of state.
+        name: the type's name, or a finer one such as ``Retrying`` or ``TimedOut``.
+        message: why, in words for a person; None where there is nothing to add.
+        at: when it began, in seconds since the epoch.
+        data: the value, or the exception, that the run ended with. It stays in the process
+            that made it and is never part of what is stored.
+    """
+
+    type: StateType
+    name: str = ""
+    message: str | None = None
+    at: float = field(default_factory=time)
+    data: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.type.value.capitalize())
+
+    @property
+    def timestamp(self) -> datetime:
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
+
+    def is_scheduled(self) -> bool:
+        return self.type is SCHEDULED
+
+    def is_pending(self) -> bool:
+        return self.type is PENDING
+
+    def is_running(self) -> bool:
+        return self.type is RUNNING
+
+    def is_completed(self) -> bool:
+        return self.type is COMPLETED
+
+    def is_failed(self) -> bool:
+        return self.type is FAILED
+
+    def is_crashed(self) -> bool:
+        return self.type is CRASHED
+
+    def is_cancelled(self) -> bool:
+        return self.type is CANCELLED
+
+    def is_cancelling(self) -> bool:
+        return self.type is CANCELLING
+
+    def is_paused(self) -> bool:
+        return self.type is PAUSED
+
+    def is_final(self) -> bool:
+        return self.type in TERMINAL
+
+    def result(self, raise_on_failure: bool = True) -> Any:
+        """Return the run's value, or raise what it ended with.
+
+        Args:
+            raise_on_failure: with False, the exception is returned instead of raised.
+
+        Raises:
+            UnfinishedRun: the state is not an end.
+            MissingResult: the run completed in another process, and its value was not kept.
+            Exception: whatever the run failed with.
+        """
+        if self.type is COMPLETED:
+            if isinstance(self.data, _Missing):
+                raise MissingResult(self.name)
+            return self.data
+        error = self._error()
+        if raise_on_failure:
+            raise error
+        return error
+
+    def _error(self) -> BaseException:
+        if isinstance(self.data, BaseException):
+            return self.data
+        if self.type not in TERMINAL:
+            return UnfinishedRun(self.name, self.type.value.lower())
+        ends = {FAILED: FailedRun, CRASHED: CrashedRun, CANCELLED: CancelledRun}
+        return ends[self.type](self.name, self.message)
+
+
+class _Missing:
+    """Stands where a value was not kept."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+
+def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:  # noqa: N802
+    return State(SCHEDULED, name, message)
+
+
+def AwaitingRetry(message: str | None = None) -> State:  # noqa: N802
+    return State(SCHEDULED, "AwaitingRetry", message)
+
+
+def Pending(message: str | None = None, *, name: str = "Pending") -> State:  # noqa: N802
+    return State(PENDING, name, message)
+
+
+def Running(message: str | None = None, *, name: str = "Running") -> State:  # noqa: N802
+    return State(RUNNING, name, message)
+
+
+def Retrying(message: str | None = None) -> State:  # noqa: N802
+    return State(RUNNING, "Retrying", message)
+
+
+def Completed(  # noqa: N802
+    message: str | None = None, *, name: str = "Completed", data: Any = None
+) -> State:
+    return State(COMPLETED, name, message, data=data)
+
+
+def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None) -> State:  # noqa: N802
+    return State(FAILED, name, message, data=data)
+
+
+def Crashed(message: str | None = None, *, name: str = "Crashed", data: Any = None) -> State:  # noqa: N802
+    return State(CRASHED, name, message, data=data)
+
+
+def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: Any = None) -> State:  # noqa: N802
+    return State(CANCELLED, name, message, data=data)
+
+
+def Cancelling(message: str | None = None) -> State:  # noqa: N802
+    return State(CANCELLING, "Cancelling", message)
+
+
+def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
+    return State(PAUSED, name, message)

@@ -1,0 +1,1 @@
+"""What tests of flows, blocks and plugins need."""

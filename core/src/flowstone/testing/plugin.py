@@ -1,0 +1,1 @@
+"""The pytest plugin: flows in a test run in memory."""

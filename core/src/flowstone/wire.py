@@ -1,0 +1,155 @@
+"""Records as JSON and back: one way, for disk, HTTP and spool alike."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from flowstone.events import Event, Line
+from flowstone.redaction import redact
+from flowstone.runs import Change, Lease, Run
+from flowstone.states import COMPLETED, MISSING, State, StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.events import Payload
+
+Json = dict[str, Any]
+
+dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+loads = json.loads
+
+#: A value without a JSON form is kept as its `repr`, up to this many characters.
+LONGEST_REPR = 500
+#: Of a list or dict in a run's parameters, so many items are kept.
+MOST_ITEMS = 1000
+
+
+def jsonable(value: object, depth: int = 8) -> Any:
+    """Return a JSON value that tells a person what `value` is; secrets masked, size bounded."""
+    if value is None or value is True or value is False or type(value) is int:
+        return value
+    if isinstance(value, str):
+        return redact(str(value))
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if depth == 0:
+        return _short(value)
+    if isinstance(value, dict):
+        items = list(value.items())[:MOST_ITEMS]
+        return {redact(str(key)): jsonable(item, depth - 1) for key, item in items}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [jsonable(item, depth - 1) for item in list(value)[:MOST_ITEMS]]
+    return _object(value, depth)
+
+
+def _object(value: object, depth: int) -> Any:
+    if isinstance(value, Enum):
+        return jsonable(value.value, depth - 1)
+    if hasattr(value, "isoformat"):
+        return str(value.isoformat())
+    if hasattr(value, "model_dump") and not isinstance(value, type):
+        # pydantic masks its secret types in this mode; other values may be anything.
+        try:
+            return jsonable(value.model_dump(mode="json"), depth - 1)
+        except Exception:  # noqa: BLE001 - what can't be dumped is described instead
+            return _short(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {
+            f.name: jsonable(getattr(value, f.name), depth - 1) for f in fields(value) if f.repr
+        }
+    return _short(value)
+
+
+def _short(value: object) -> str:
+    try:
+        text = str(value) if hasattr(value, "__fspath__") else repr(value)
+    except Exception as error:  # noqa: BLE001 - a broken __repr__ must not break the run
+        text = f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
+    return redact(text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}…")
+
+
+def encode_state(state: State) -> Json:
+    body: Json = {"type": state.type.value, "name": state.name, "at": state.at}
+    if state.message is not None:
+        body["message"] = redact(state.message)
+    return body
+
+
+def decode_state(body: Mapping[str, Any]) -> State:
+    kind = StateType(body["type"])
+    data = MISSING if kind is COMPLETED else None
+    return State(kind, body["name"], body.get("message"), body["at"], data)
+
+
+def encode_run(run: Run) -> Json:
+    lease = run.lease
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "unit": run.unit,
+        "root_id": run.root_id,
+        "parent_id": run.parent_id,
+        "state": encode_state(run.state),
+        "version": run.version,
+        "attempt": run.attempt,
+        "created": run.created,
+        "started": run.started,
+        "ended": run.ended,
+        "tags": list(run.tags),
+        "unit_version": run.unit_version,
+        "parameters": None if run.parameters is None else jsonable(run.parameters),
+        "inputs": list(run.inputs),
+        "lease": lease and {"token": lease.token, "holder": lease.holder, "until": lease.until},
+    }
+
+
+def decode_run(body: Mapping[str, Any]) -> Run:
+    lease = body["lease"]
+    return Run(
+        **{
+            **body,
+            "state": decode_state(body["state"]),
+            "tags": tuple(body["tags"]),
+            "inputs": tuple(body["inputs"]),
+            "lease": lease and Lease(**lease),
+        }
+    )
+
+
+def encode_payload(payload: Payload) -> Json:
+    if isinstance(payload, Change):
+        state = encode_state(payload.state)
+        return {"version": payload.version, "attempt": payload.attempt, "state": state}
+    if isinstance(payload, Line):
+        message = redact(payload.message)
+        return {"level": payload.level, "logger": payload.logger, "message": message}
+    return {"run": encode_run(payload)}
+
+
+def decode_payload(body: Mapping[str, Any]) -> Payload:
+    if "run" in body:
+        return decode_run(body["run"])
+    if "level" in body:
+        return Line(**body)
+    return Change(body["version"], decode_state(body["state"]), body["attempt"])
+
+
+def encode_event(event: Event) -> Json:
+    return {
+        "id": event.id,
+        "kind": event.kind,
+        "run_id": event.run_id,
+        "root_id": event.root_id,
+        "at": event.at,
+        "payload": encode_payload(event.payload),
+    }
+
+
+def decode_event(body: Mapping[str, Any]) -> Event:
+    return Event(**{**body, "payload": decode_payload(body["payload"])})
