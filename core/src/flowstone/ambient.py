@@ -5,30 +5,44 @@ from __future__ import annotations
 import pkgutil
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from flowstone.settings import Settings
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from flowstone.ports import Clock, DocumentStore, RunStore, Secrets
+    from flowstone.ports import (
+        Clock,
+        DocumentStore,
+        Journal,
+        Promise,
+        Runner,
+        RunStore,
+        Secrets,
+    )
     from flowstone.runs import Run
+    from flowstone.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports of this process, each filled; made by `flowstone.wiring`, or by a test."""
+    """The ports of this process, each filled; made by `flowstone.wiring`, or by a test.
+
+    Attributes:
+        holder: says where this process is, for its leases: ``host/pid/presence``.
+    """
 
     settings: Settings
     runs: RunStore
     documents: DocumentStore
     secrets: Secrets
     clock: Clock
+    journal: Journal
+    holder: Callable[[], str]
 
     def close(self) -> None:
+        self.journal.close()
         self.runs.close()
         self.documents.close()
 
@@ -58,12 +72,45 @@ def using(current: Services) -> Iterator[Services]:
         _stack.remove(current)
 
 
-@dataclass(slots=True)
 class Scope:
-    """The run that the code is in."""
+    """The run that the code is in.
 
-    run: Run
-    children: dict[str, int] = field(default_factory=dict)
+    Attributes:
+        run: as it is now.
+        owner: the scope of the nearest flow run, or of the root; its own for those.
+        promises: of an owner, what was submitted in it and either has not ended or ended badly.
+        runner: of an owner, where its submitted tasks run; made at the first submit.
+    """
+
+    __slots__ = ("counters", "make_runner", "owner", "promises", "run", "runner")
+
+    def __init__(
+        self,
+        run: Run | None,
+        owner: Scope | None,
+        make_runner: Callable[[], Runner] | None = None,
+    ) -> None:
+        if run is not None:  # only the owner of what is submitted outside any run has none
+            self.run: Run = run
+        self.owner: Scope = owner or self
+        self.make_runner = make_runner
+        self.runner: Runner | None = None
+        self.promises: dict[str, Promise] = {}
+        self.counters: dict[str, int] = {}
+
+    def open_runner(self) -> Runner:
+        """Return the runner of this owner's tasks, opened at the first need."""
+        with _lock:
+            if self.runner is None:
+                assert self.make_runner is not None
+                self.runner = self.make_runner()
+            return self.runner
+
+    def ordinal(self, name: str) -> int:
+        """Return how often a child of that name was called before."""
+        number = self.counters.get(name, 0)
+        self.counters[name] = number + 1
+        return number
 
 
 scope: ContextVar[Scope | None] = ContextVar("flowstone.scope", default=None)
