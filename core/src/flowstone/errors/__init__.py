@@ -27,7 +27,8 @@ FlowstoneError
 │   ├── ObjectAlreadyExists
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
-│   └── DocumentInvalid (ValueError)
+│   ├── DocumentInvalid (ValueError)
+│   └── BlockInvalid (ValueError)
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   └── SecretUnreadable
@@ -87,6 +88,7 @@ from flowstone.errors.runs import (
     UpstreamTaskError,
 )
 from flowstone.errors.stores import (
+    BlockInvalid,
     Conflict,
     DocumentError,
     DocumentInvalid,
@@ -105,6 +107,7 @@ from flowstone.errors.stores import (
 
 __all__ = [
     "AccessDenied",
+    "BlockInvalid",
     "BucketMissing",
     "CancelledRun",
     "ConfigurationError",
