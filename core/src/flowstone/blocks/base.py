@@ -16,7 +16,6 @@ from flowstone.ambient import services
 from flowstone.blocks import codec, registry
 from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import masked, problems
-from flowstone.blocks.twins import twin
 from flowstone.blocks.vault import sealed_with
 from flowstone.errors import (
     BlockInvalid,
@@ -220,7 +219,9 @@ class Block(BaseModel):
         except ObjectNotFound:
             raise _missing(slug, name) from None
 
-    asave = twin(save)
+    async def asave(self, name: str | None = None, overwrite: bool = False) -> int:
+        """Do as `save`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.save, name, overwrite)
 
     @classmethod
     async def aload(cls, name: str) -> Self:

@@ -39,11 +39,10 @@ def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Js
 
 
 def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:
-    clear = value.get_secret_value()
     if isinstance(value, SecretBytes):
-        return {"$secret": seal(clear), "as": "bytes"}
+        return {"$secret": seal(value.get_secret_value()), "as": "bytes"}
     kind = "str" if isinstance(value, SecretStr) else "json"
-    return {"$secret": seal(to_json(clear, bytes_mode="base64")), "as": kind}
+    return {"$secret": seal(to_json(value.get_secret_value(), bytes_mode="base64")), "as": kind}
 
 
 def decode(value: Any, unseal: Callable[[str], bytes], block: Callable[[Any], Any]) -> Any:

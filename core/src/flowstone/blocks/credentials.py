@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from dataclasses import dataclass
 from time import perf_counter
@@ -10,7 +11,6 @@ from typing import Any
 from flowstone.blocks.base import Block
 from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import hide
-from flowstone.blocks.twins import twin
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +56,6 @@ class Credentials(Block):
         latency = perf_counter() - began
         return Check(ok, hide(reason, [text for text in texts(self) if text]), latency)
 
-    acheck = twin(check)
+    async def acheck(self) -> Check:
+        """Do as `check`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.check)

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from flowstone.blocks.base import Block
 from flowstone.blocks.fanout import batches, each
 from flowstone.blocks.localfiles import unreadable, walk, whole_file
 from flowstone.blocks.paths import local_path as inside
@@ -20,21 +21,15 @@ from flowstone.errors import ObjectMissing, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from io import BufferedIOBase
+    from io import BufferedReader
 
     from flowstone.blocks.paths import ObjectPath
 
 __all__ = ["CHUNK_BYTES", "ObjectInfo", "ObjectStore"]
 
 
-class ObjectStore(Primitives):
-    """Objects by path, in one folder of one place.
-
-    A path is relative to the block's folder: leading, trailing and double slashes and ``.`` change
-    nothing, and ``..`` may not lead out. Missing objects raise `ObjectMissing`, a missing place
-    `BucketMissing`, a service that can't be reached `Unreachable`; all are `StorageError`.
-    Each method has an async twin: ``aread_path``, ``alist_objects``.
-    """
+class Operations(Primitives):
+    """What everybody can do with objects, made of what a provider wrote."""
 
     # -- one object ------------------------------------------------------------------------------
 
@@ -51,7 +46,7 @@ class ObjectStore(Primitives):
         """Write an object, over what is there; return its path."""
         return self.upload_from_file_object(BytesIO(content), path)
 
-    def open_read(self, path: ObjectPath) -> BufferedIOBase:
+    def open_read(self, path: ObjectPath) -> BufferedReader:
         """Open an object to read as a binary file; close it, or use it in a `with`."""
         return self._reader(self._key(path))
 
@@ -91,14 +86,14 @@ class ObjectStore(Primitives):
         return self._presign(self._key(path), method, expires_seconds)
 
     def copy_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
+        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: Operations | None = None
     ) -> str:
         """Copy an object within the store, or to another; return its new path."""
         target = self if to_bucket is None else to_bucket
         return target.stream_from(self, from_path, to_path)
 
     def move_object(
-        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
+        self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: Operations | None = None
     ) -> str:
         """Copy an object, then delete the first; return its new path."""
         target = self if to_bucket is None else to_bucket
@@ -109,7 +104,7 @@ class ObjectStore(Primitives):
         return moved
 
     def stream_from(
-        self, bucket: ObjectStore, from_path: ObjectPath, to_path: ObjectPath | None = None
+        self, bucket: Operations, from_path: ObjectPath, to_path: ObjectPath | None = None
     ) -> str:
         """Copy an object from another store to this one; return its path here."""
         source = bucket._key(from_path)
@@ -286,3 +281,13 @@ class ObjectStore(Primitives):
     ) -> AsyncIterator[ObjectInfo]:
         """Do as `list_objects`, in an `async for`."""
         return iterate(lambda: self.list_objects(folder, max_items))
+
+
+class ObjectStore(Operations, Block):
+    """Objects by path, in one folder of one place.
+
+    A path is relative to the block's folder: leading, trailing and double slashes and ``.`` change
+    nothing, and ``..`` may not lead out. Missing objects raise `ObjectMissing`, a missing place
+    `BucketMissing`, a service that can't be reached `Unreachable`; all are `StorageError`.
+    Each method has an async twin: ``aread_path``, ``alist_objects``.
+    """

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
-from flowstone.blocks.base import Block
 from flowstone.blocks.paths import folder_key, object_key
 from flowstone.blocks.resume import resuming
 from flowstone.errors import StorageError
@@ -15,7 +14,7 @@ from flowstone.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
-    from io import BufferedIOBase
+    from io import BufferedIOBase, BufferedReader
 
     from flowstone.blocks.paths import ObjectPath
 
@@ -40,7 +39,7 @@ class ObjectInfo:
     etag: str | None = None
 
 
-class Primitives(Block):
+class Primitives(ABC):
     """The few operations on whole, normalised keys that a provider of an object store writes.
 
     Each turns the service's errors into `StorageError` and its kin.
@@ -113,7 +112,7 @@ class Primitives(Block):
             f"Pass the bytes of {key!r} instead.",
         )
 
-    def _reader(self, key: str) -> BufferedIOBase:
+    def _reader(self, key: str) -> BufferedReader:
         """Open an object to read; a connection that breaks is taken up where it broke."""
         return resuming(
             lambda offset: self._get(key, offset), f"{self._where()}/{key}", self._attempts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -30,7 +30,7 @@ def twin(
 
     run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")
     run.__doc__ = f"Do as `{name}`, and let other coroutines run meanwhile."
-    return run
+    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
 
 
 async def iterate(items: Callable[[], Iterable[T]], batch: int = BATCH) -> AsyncIterator[T]:

@@ -124,16 +124,14 @@ class Vault:
         path = self.path
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
-            text = path.read_text("ascii").strip()
+            raw_text = path.read_bytes()
         except OSError as error:
             problem = f"it can't be read ({error.strerror})"
             raise SecretKeyInvalid(str(path), problem) from error
-        except UnicodeDecodeError:
-            text = ""
         if os.name == "posix" and mode & 0o077:
             problem = f"others may read it (mode {mode:04o}); run `chmod 600 {path}`"
             raise SecretKeyInvalid(str(path), problem)
-        raw = _decoded(text)
+        raw = _decoded(raw_text.decode("ascii", "replace").strip())
         if raw is None:
             raise SecretKeyInvalid(str(path), "it does not hold base64 of 32 bytes")
         return raw

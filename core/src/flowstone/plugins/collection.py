@@ -33,7 +33,7 @@ class Collection:
     def __post_init__(self) -> None:
         for kind, table in self.tables().items():
             for name, target in table.items():
-                if not (isinstance(target, str) and _TARGET.fullmatch(target)):
+                if not _TARGET.fullmatch(str(target)):
                     raise ConfigurationError(
                         f"{kind} {name!r} of a Collection",
                         f"{target!r} is not 'module:attribute'",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from threading import RLock
 from traceback import format_exception
@@ -120,7 +121,7 @@ class Host:
         offer = self.offer(kind, name)
         module, _, attribute = offer.target.partition(":")
         try:
-            return getattr(importlib.import_module(module), attribute)
+            return getattr(import_module(module), attribute)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -210,7 +211,7 @@ def _origin(entry: EntryPoint) -> tuple[str, str]:
 def _mentions(plugin: Plugin, name: str) -> bool:
     """Whether the source of a plugin that can't be loaded has this name in quotes."""
     with suppress(Exception):
-        spec = importlib.util.find_spec(plugin.module)
+        spec = find_spec(plugin.module)
         if spec and spec.origin:
             source = Path(spec.origin).read_text("utf-8", "replace")
             return re.search(rf"""["']{re.escape(name)}["']""", source) is not None
