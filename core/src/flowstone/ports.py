@@ -23,6 +23,9 @@ class RunStore(Protocol):
         """Keep a run that is born; the event's payload is the `Run`. Written through.
 
         An event that is kept already changes nothing.
+
+        Raises:
+            Conflict: the root of its tree has ended; the error carries it.
         """
 
     def record(self, event: Event) -> Run:
@@ -30,7 +33,8 @@ class RunStore(Protocol):
 
         The event's payload is a `Change`; the run must be at the version just below the change's.
         When a root ends, every run of its tree that has not ended is ended in the same write: with
-        CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it.
+        CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
+        its token lets the same writer add log lines, and nothing else.
         An event that is kept already changes nothing.
 
         Raises:
@@ -42,15 +46,22 @@ class RunStore(Protocol):
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         """Keep a batch of facts, all or none; ones that are kept already change nothing.
 
-        Births and changes of task runs, and log lines. A change older than the run is kept as a
-        fact and does not move the run back.
+        Births and changes of task runs, and log lines; of a root that has ended, log lines only.
+        A run is its birth and its changes in the order of their versions, whatever the order in
+        which they come; one that is older than the run does not move it back.
 
         Raises:
-            Conflict: the root run is at another version or under another lease; nothing is kept.
+            RunNotFound: there is no such root run.
+            Conflict: the root run is at another version or under another lease, has ended, or is
+                not the root of every fact; nothing is kept.
         """
 
     def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
-        """Renew leases; return the runs whose fence no longer holds, as they are now."""
+        """Renew leases; return the runs whose fence no longer holds, as they are now.
+
+        A lease is renewed while its token is the fence's and its run has not ended, at whatever
+        version: a run that somebody asked to cancel needs the time to do so.
+        """
 
     def reap(self, now: float) -> list[Run]:
         """End, as CRASHED with the reason, each unfinished root whose lease has run out.

@@ -20,7 +20,8 @@ class Lease:
     Attributes:
         token: made anew by each process that takes the run; a batch must carry it.
         holder: where that process is, as ``host/pid/presence``.
-        until: seconds since the epoch; renewed by a heartbeat.
+        until: seconds since the epoch; renewed by a heartbeat. 0 once the run has ended: the same
+            token then still lets its writer add log lines, and nothing else.
     """
 
     token: str
@@ -47,7 +48,8 @@ class Run:
         unit_version: what the flow or task says of its version.
         parameters: the arguments as JSON values, secrets masked; None where they are not kept.
         inputs: ids of the runs whose results went into this one.
-        lease: who may write it; only a root has one, and only until its end.
+        lease: who may write it; only a root has one. A run that was ended because its process is
+            gone has none.
     """
 
     id: str

@@ -29,10 +29,12 @@ class Conflict(StoreError):
 
     def __init__(self, name: str, expected: int, version: int, actual: object) -> None:
         self.name, self.expected, self.version, self.actual = name, expected, version, actual
-        super().__init__(
-            f"run {name!r} is at version {version}, not {expected}: somebody else has written it. "
-            "Read it again before you write."
+        problem = (
+            f"is at version {version}, not {expected}: somebody else has written it"
+            if version != expected
+            else "does not take this: it has ended, or its lease is another's"
         )
+        super().__init__(f"run {name!r} {problem}. Read it again before you write.")
 
 
 class IllegalTransition(StoreError):

@@ -1,0 +1,1 @@
+"""Where facts and documents are kept, several ways: in memory, in an SQLite file."""

@@ -1,0 +1,277 @@
+"""Stores in memory: the reference that the others are measured by, and what tests run on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from threading import RLock
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from flowstone.documents import Document
+from flowstone.errors import (
+    ObjectNotFound,
+    RunNotFound,
+)
+from flowstone.events import Event, Line
+from flowstone.redaction import redact
+from flowstone.runs import Change, Run
+from flowstone.states import COMPLETED, MISSING, State
+from flowstone.stores import transitions
+from flowstone.wire import dumps, jsonable, loads
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowstone.events import Payload
+    from flowstone.runs import Fence, RunQuery
+
+
+class MemoryRuns:
+    """A `RunStore` that forgets everything at the end of the process."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._events: list[Event] = []
+        self._kept: set[tuple[str, str]] = set()
+        self._runs: dict[str, Run] = {}
+        self._history: dict[str, list[Event]] = {}
+
+    def create(self, event: Event) -> None:
+        with self._lock:
+            root = self._runs.get(event.root_id)
+            if self._is_kept(event):
+                return
+            transitions.admit_life(root)
+            self._keep([event])
+
+    def record(self, event: Event) -> Run:
+        with self._lock:
+            run = self._runs.get(event.run_id)
+            if run is None:
+                raise RunNotFound(event.run_id)
+            if self._is_kept(event):
+                return run
+            assert isinstance(event.payload, Change)
+            after = self._advance(run, event.payload)
+            if not run.is_root and not after.state.is_final():
+                transitions.admit_life(self._runs.get(run.root_id))
+            self._keep([event])
+            self._runs[run.id] = after
+            if after.is_root and after.state.is_final():
+                self._close_tree(after)
+            return after
+
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        with self._lock:
+            self._admit(events, fence)
+            self._keep(events)
+
+    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+        with self._lock:
+            return [run for fence in fences if (run := self._renew(fence, until)) is not None]
+
+    def reap(self, now: float) -> list[Run]:
+        with self._lock:
+            return [
+                self._bury(run, now)
+                for run in sorted(self._runs.values(), key=_id)
+                if run.is_root and not run.state.is_final() and self._is_lapsed(run, now)
+            ]
+
+    def run(self, ref: str) -> Run:
+        with self._lock:
+            if ref in self._runs:
+                return self._runs[ref]
+            parts = [key for key in self._runs if _is_part(ref, key)]
+            if len(parts) == 1:
+                return self._runs[parts[0]]
+            named = [run for run in self._runs.values() if run.name == ref]
+            if not named:
+                names = [run.name for run in self._runs.values()]
+                raise transitions.not_found(ref, parts, names)
+            return max(named, key=_id)
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        with self._lock:
+            found = [run for run in self._runs.values() if _fits(run, query)]
+        found.sort(key=_id, reverse=query.newest_first)
+        return found[: query.limit]
+
+    def events(
+        self,
+        after: int = 0,
+        *,
+        root_id: str | None = None,
+        run_id: str | None = None,
+        kinds: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[tuple[int, Event]]:
+        with self._lock:
+            found = [
+                (after + number, event)
+                for number, event in enumerate(self._events[after:], 1)
+                if root_id in {None, event.root_id}
+                and run_id in {None, event.run_id}
+                and (not kinds or event.kind in kinds)
+            ]
+        return found[:limit]
+
+    def close(self) -> None:
+        pass
+
+    def _is_kept(self, event: Event) -> bool:
+        return (event.root_id, event.id) in self._kept
+
+    def _advance(self, run: Run, change: Change) -> Run:
+        return transitions.advance(run, change)
+
+    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+        transitions.admit(self._runs.get(fence.root_id), fence, events)
+
+    def _is_lapsed(self, root: Run, now: float) -> bool:
+        return root.lease is not None and root.lease.until < now
+
+    def _keep(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if not self._is_kept(event):
+                self._kept.add((event.root_id, event.id))
+                kept = replace(event, payload=_stored(event.payload))
+                self._events.append(kept)
+                self._fold(kept)
+
+    def _fold(self, event: Event) -> None:
+        if isinstance(event.payload, Line):
+            return
+        history = self._history.setdefault(event.run_id, [])
+        history.append(event)
+        run = self._runs.get(event.run_id)
+        if run is not None and event.payload.version == run.version + 1:
+            assert isinstance(event.payload, Change)
+            self._runs[run.id] = run.after(event.payload)
+        elif (again := transitions.refold(history)) is not None:
+            self._runs[again.id] = again if run is None else replace(again, lease=run.lease)
+
+    def _close_tree(self, root: Run) -> None:
+        unfinished = [
+            run
+            for run in sorted(self._runs.values(), key=_id)
+            if run.root_id == root.id and not run.state.is_final()
+        ]
+        self._keep(transitions.closings(root, unfinished))
+
+    def _renew(self, fence: Fence, until: float) -> Run | None:
+        root = self._runs.get(fence.root_id)
+        if root is None:
+            return None
+        if root.lease is None or root.lease.token != fence.token:
+            return root
+        if not root.state.is_final():
+            root = replace(root, lease=replace(root.lease, until=until))
+            self._runs[root.id] = root
+        return root if root.version != fence.version else None
+
+    def _bury(self, root: Run, now: float) -> Run:
+        last = max(event.at for event in self._events if event.root_id == root.id)
+        event = transitions.crash(root, now, known_dead=False, last_fact=last)
+        return self._end_without_lease(event)
+
+    def _end_without_lease(self, event: Event) -> Run:
+        ended = replace(self.record(event), lease=None)
+        self._runs[ended.id] = ended
+        return ended
+
+
+class MemoryDocuments:
+    """A `DocumentStore` that forgets everything at the end of the process."""
+
+    def __init__(self) -> None:
+        self._documents_lock = RLock()
+        self._documents: dict[tuple[str, str], Document] = {}
+
+    def put(
+        self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
+    ) -> Document:
+        kept = loads(dumps(dict(body)))
+        now = time()
+        with self._documents_lock:
+            old = self._documents.get((kind, name))
+            self._check(kind, name, old, expected)
+            version = old.version + 1 if old else 1
+            document = Document(kind, name, kept, version, old.created if old else now, now)
+            self._documents[kind, name] = document
+        return _copy(document)
+
+    def get(self, kind: str, name: str) -> Document:
+        with self._documents_lock:
+            document = self._documents.get((kind, name))
+            if document is None:
+                raise self._missing(kind, name)
+            return _copy(document)
+
+    def find(self, kind: str = "") -> list[Document]:
+        with self._documents_lock:
+            return [
+                _copy(document)
+                for key, document in sorted(self._documents.items())
+                if key[0].startswith(kind)
+            ]
+
+    def delete(self, kind: str, name: str) -> None:
+        with self._documents_lock:
+            if self._documents.pop((kind, name), None) is None:
+                raise self._missing(kind, name)
+
+    def close(self) -> None:
+        pass
+
+    def _check(self, kind: str, name: str, old: Document | None, expected: int | None) -> None:
+        transitions.check_expected(kind, name, old.version if old else 0, expected)
+
+    def _missing(self, kind: str, name: str) -> ObjectNotFound:
+        return ObjectNotFound(
+            kind, name, [name for other, name in self._documents if other == kind]
+        )
+
+
+class MemoryStore(MemoryRuns, MemoryDocuments):
+    """Both stores in one."""
+
+    def __init__(self) -> None:
+        MemoryRuns.__init__(self)
+        MemoryDocuments.__init__(self)
+
+
+def _id(run: Run) -> str:
+    return run.id
+
+
+def _copy(document: Document) -> Document:
+    return replace(document, body=loads(dumps(document.body)))
+
+
+def _is_part(ref: str, key: str) -> bool:
+    return len(ref) >= transitions.SHORTEST_PART and (key.startswith(ref) or key.endswith(ref))
+
+
+def _fits(run: Run, query: RunQuery) -> bool:
+    return (
+        query.root_id in {None, run.root_id}
+        and (not query.listed or run.kind == "flow" or run.is_root)
+        and (not query.states or not {run.state.type, run.state.name}.isdisjoint(query.states))
+        and query.unit in {None, run.unit}
+        and set(query.tags) <= set(run.tags)
+    )
+
+
+def _stored(payload: Payload) -> Payload:
+    """Return the payload as any store keeps it: no values, secrets masked."""
+    if isinstance(payload, Line):
+        return replace(payload, message=redact(payload.message))
+    state = payload.state
+    message = None if state.message is None else redact(state.message)
+    data = MISSING if state.type is COMPLETED else None
+    state = State(state.type, state.name, message, state.at, data)
+    if isinstance(payload, Change):
+        return Change(payload.version, state, payload.attempt)
+    parameters = None if payload.parameters is None else jsonable(payload.parameters)
+    return replace(payload, state=state, parameters=parameters)

@@ -1,0 +1,203 @@
+"""One SQLite file, shared by threads, forked children and other processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from collections import Counter
+from threading import RLock
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakSet
+
+from flowstone.errors import StoreBusy, StoreForeign, StoreTooNew, StoreUnusable
+from flowstone.stores.sqlite.faults import BUSY, code, translate, unusable
+from flowstone.stores.sqlite.schema import APPLICATION_ID, CURRENT, migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+#: How long, in seconds, other processes may keep us from the file.
+PATIENCE = 60.0
+#: SQLite itself waits so long, deaf to signals; after that we do.
+_DEAF_WAIT = 0.2
+_LONGEST_NAP = 0.05
+
+_MAGIC = b"SQLite format 3\0"
+_HEADER_SIZE = 100
+_WAL = b"\2\2"
+
+
+class Database:
+    """A connection that is opened when needed, and again in a forked child.
+
+    Work is given as functions of the connection. They may be called more than once, so they
+    change nothing but the database.
+    """
+
+    def __init__(self, path: Path, *, patience: float = PATIENCE) -> None:
+        self.path = path
+        self._patience = patience
+        self._lock = RLock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+        _databases.add(self)
+        with self._lock:
+            self._persist(self._open)
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work`; each of its statements sees the database as it is then."""
+        with self._lock:
+            return self._persist(lambda: work(self._open()))
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work` in a transaction of its own: all of it happens, or nothing."""
+        with self._lock:
+            return self._persist(lambda: _transact(self._open(), work))
+
+    def close(self) -> None:
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                connection, self._connection = self._connection, None
+                with _opening:
+                    _open_files.subtract([_identity(self.path)])
+                    self._persist(connection.close)
+
+    def forget(self) -> None:
+        """In a forked child: leave the parent's connection alone, and open another when needed."""
+        self._lock = RLock()
+        if self._connection is not None:
+            # Closing it could tidy away what the parent still uses; so it is never collected.
+            _inherited.append(self._connection)
+            self._connection = None
+
+    def _persist(self, attempt: Callable[[], T]) -> T:
+        """Try until it succeeds, fails for another reason than others being busy, or time is up."""
+        deadline = monotonic() + self._patience
+        nap = 0.001
+        while True:
+            try:
+                return attempt()
+            except sqlite3.Error as error:
+                if code(error) not in BUSY:
+                    raise translate(self.path, error) from error
+                if monotonic() > deadline:
+                    raise StoreBusy(str(self.path), self._patience) from error
+            sleep(nap * random.uniform(0.5, 1.0))  # noqa: S311 - to fall out of step with others
+            nap = min(2 * nap, _LONGEST_NAP)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            if self._closed:
+                raise StoreUnusable(str(self.path), "it has been closed", "Open it again.")
+            with _opening:
+                self._connection = _connect(self.path)
+                _open_files[_identity(self.path)] += 1
+        return self._connection
+
+
+_databases: WeakSet[Database] = WeakSet()
+_inherited: list[sqlite3.Connection] = []
+
+_opening = RLock()
+#: How many connections of this process each file has. Closing any descriptor of a file drops every
+#: POSIX lock that the process has on it, SQLite's too: an open file's header must not be read.
+_open_files: Counter[tuple[int, int]] = Counter()
+
+
+def _forget_all() -> None:
+    global _opening
+    _opening = RLock()
+    _open_files.clear()
+    for database in _databases:
+        database.forget()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_all)
+
+
+def _transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        is_wal = _open_files[_identity(path)] > 0 or _prepare(path)
+    except OSError as error:
+        raise unusable(path, error) from error
+    connection = sqlite3.connect(
+        path, timeout=_DEAF_WAIT, isolation_level=None, check_same_thread=False
+    )
+    try:
+        _set_up(path, connection, is_wal=is_wal)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
+
+
+def _prepare(path: Path) -> bool:
+    """Make the file where there is none; refuse one that isn't ours; say whether it is in WAL.
+
+    The header is read as bytes, because opening a foreign database could already change it. It is
+    ours from the first page on: the tables are made before the file is switched to WAL.
+    """
+    header = _header(path)
+    if header and not header.startswith(_MAGIC):
+        raise StoreForeign(str(path), "not an SQLite database")
+    if 0 < len(header) < _HEADER_SIZE:
+        raise StoreForeign(str(path), "it is cut short")
+    if header and int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        raise StoreForeign(str(path), "another program's SQLite database")
+    return header[18:20] == _WAL
+
+
+def _header(path: Path) -> bytes:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        return os.read(descriptor, _HEADER_SIZE)
+    finally:
+        os.close(descriptor)
+
+
+def _set_up(path: Path, connection: sqlite3.Connection, *, is_wal: bool) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found < CURRENT:
+        _transact(connection, lambda connection: _upgrade(path, connection))
+    elif found > CURRENT:
+        raise StoreTooNew(str(path), found, CURRENT)
+    if not is_wal:
+        # A file system that can't do it stays with the rollback journal: slower, and as right.
+        connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _upgrade(path: Path, connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA user_version").fetchone()[0]
+    if found > CURRENT:
+        raise StoreTooNew(str(path), found, CURRENT)
+    if found < CURRENT:
+        migrate(connection, found)

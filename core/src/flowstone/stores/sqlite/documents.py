@@ -1,0 +1,94 @@
+"""The document store: one table, one row for each kind and name."""
+
+from __future__ import annotations
+
+import json
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from flowstone.documents import Document
+from flowstone.errors import ObjectNotFound
+from flowstone.stores import transitions
+from flowstone.wire import loads
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from flowstone.stores.sqlite.database import Database
+
+_COLUMNS = "kind, name, body, version, created, updated"
+_GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"  # noqa: S608 - constants
+_FIND = (
+    f"SELECT {_COLUMNS} FROM documents WHERE substr(kind, 1, ?) = ? "  # noqa: S608 - constants
+    "ORDER BY kind, name"
+)
+_NAMES = "SELECT name FROM documents WHERE kind = ?"
+_PUT = (
+    f"INSERT OR REPLACE INTO documents ({_COLUMNS}) "  # noqa: S608 - constants
+    "VALUES (?, ?, ?, ?, ?, ?)"
+)
+_DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
+
+
+class SqliteDocuments:
+    """A `DocumentStore` in an SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
+    ) -> Document:
+        # As ASCII, because half of a surrogate pair has no other form in SQLite.
+        kept = json.dumps(dict(body))
+        now = time()
+
+        def work(connection: sqlite3.Connection) -> Document:
+            old = _find_one(connection, kind, name)
+            transitions.check_expected(kind, name, old.version if old else 0, expected)
+            version = old.version + 1 if old else 1
+            created = old.created if old else now
+            connection.execute(_PUT, (kind, name, kept, version, created, now))
+            return Document(kind, name, loads(kept), version, created, now)
+
+        return self._database.write(work)
+
+    def get(self, kind: str, name: str) -> Document:
+        def work(connection: sqlite3.Connection) -> Document:
+            found = _find_one(connection, kind, name)
+            if found is None:
+                raise _missing(connection, kind, name)
+            return found
+
+        return self._database.read(work)
+
+    def find(self, kind: str = "") -> list[Document]:
+        values = (len(kind), kind)
+        rows = self._database.read(lambda connection: connection.execute(_FIND, values).fetchall())
+        return [_document(row) for row in rows]
+
+    def delete(self, kind: str, name: str) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            if connection.execute(_DELETE, (kind, name)).rowcount == 0:
+                raise _missing(connection, kind, name)
+
+        self._database.write(work)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _find_one(connection: sqlite3.Connection, kind: str, name: str) -> Document | None:
+    row = connection.execute(_GET, (kind, name)).fetchone()
+    return None if row is None else _document(row)
+
+
+def _missing(connection: sqlite3.Connection, kind: str, name: str) -> ObjectNotFound:
+    known = [row[0] for row in connection.execute(_NAMES, (kind,))]
+    return ObjectNotFound(kind, name, known)
+
+
+def _document(row: Sequence[Any]) -> Document:
+    kind, name, body, version, created, updated = row
+    return Document(kind, name, loads(body), version, created, updated)

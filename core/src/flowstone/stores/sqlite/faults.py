@@ -1,0 +1,52 @@
+"""SQLite's error codes as errors of ours."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from flowstone.errors import StoreError, StoreForeign, StoreUnusable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Somebody else is at it; trying again helps.
+BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_ELSEWHERE = "or point FLOWSTONE_HOME at another directory."
+_UNUSABLE = {
+    sqlite3.SQLITE_FULL: ("the disk is full", f"Free some space, {_ELSEWHERE}"),
+    sqlite3.SQLITE_READONLY: ("it can't be written", f"Make it writable, {_ELSEWHERE}"),
+    sqlite3.SQLITE_CANTOPEN: ("it can't be opened", f"Look at its permissions, {_ELSEWHERE}"),
+    sqlite3.SQLITE_PERM: ("permission is denied", f"Look at its permissions, {_ELSEWHERE}"),
+    sqlite3.SQLITE_IOERR: (
+        "the disk or file system failed",
+        f"Look whether it is full, failing or over quota, {_ELSEWHERE}",
+    ),
+}
+
+
+def code(error: sqlite3.Error) -> int:
+    """Return the primary result code, 0 where Python's own checks raised."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def translate(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return what the error means to a user."""
+    if code(error) in _DAMAGED:
+        return StoreForeign(str(path), f"SQLite says {str(error)!r}")
+    problem, remedy = _UNUSABLE.get(
+        code(error),
+        (f"SQLite says {str(error)!r}", "Run again; if it stays, move the file away."),
+    )
+    return StoreUnusable(str(path), problem, remedy)
+
+
+def unusable(path: Path, error: OSError) -> StoreUnusable:
+    """Return what an error of the file system means to a user."""
+    problem = error.strerror or str(error)
+    where = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""
+    return StoreUnusable(
+        str(path), f"{problem}{where}", f"Make its directory one that you can write, {_ELSEWHERE}"
+    )

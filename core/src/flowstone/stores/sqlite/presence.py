@@ -1,0 +1,137 @@
+"""Signs of life: a locked file for each process, whose lock the kernel drops when it dies."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from flowstone.ids import new_id
+from flowstone.stores.sqlite.faults import unusable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+    import platform
+
+    _HOST = platform.node()
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    _HOST = os.uname().nodename
+
+    def _lock(descriptor: int) -> None:
+        # Not `flock`: its locks live on in forked children.
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    path: Path
+    descriptor: int
+
+
+_guard = Lock()
+#: This process's marks by directory. Such a file must never be opened again here: closing it would
+#: drop the lock.
+_marks: dict[Path, _Mark] = {}
+
+
+def holder(directory: Path) -> str:
+    """Return who this process is, as ``host/pid/mark``, and show from now on that it lives.
+
+    Raises:
+        StoreUnusable: the directory can't be written.
+    """
+    with _guard:
+        mark = _marks.get(directory)
+        if mark is None:
+            try:
+                mark = _marks[directory] = _leave_mark(directory)
+            except OSError as error:
+                raise unusable(directory, error) from error
+        return f"{_HOST}/{os.getpid()}/{mark.path.name}"
+
+
+def is_alive(directory: Path, holder: str) -> bool | None:
+    """Say whether a holder lives; None where that can't be seen from here."""
+    host, _, rest = holder.partition("/")
+    name = rest.partition("/")[2]
+    if host != _HOST or not name:
+        return None
+    with _guard:
+        return True if _is_own(name) else _is_locked(directory / name)
+
+
+def sweep(directory: Path) -> None:
+    """Remove the marks of this host's dead processes."""
+    with _guard:
+        for path in directory.glob(f"{_HOST}.*"):
+            if not _is_own(path.name):
+                _is_locked(path, remove=True)
+
+
+def _leave_mark(directory: Path) -> _Mark:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while True:
+        path = directory / f"{_HOST}.{new_id()}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            _lock(descriptor)
+            # Somebody's sweep may have come between the opening and the lock.
+            if path.exists():
+                return _Mark(path, descriptor)
+        except (BlockingIOError, PermissionError):
+            pass
+        os.close(descriptor)
+
+
+def _is_own(name: str) -> bool:
+    return any(mark.path.name == name for mark in _marks.values())
+
+
+def _is_locked(path: Path, *, remove: bool = False) -> bool | None:
+    try:
+        descriptor = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        _lock(descriptor)
+        if remove:  # while we hold it, so that its maker sees that it is gone
+            path.unlink(missing_ok=True)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@atexit.register
+def _leave() -> None:
+    for mark in _marks.values():
+        with contextlib.suppress(OSError):
+            if sys.platform == "win32":
+                os.close(mark.descriptor)
+            mark.path.unlink()
+
+
+def _be_born() -> None:
+    """In a forked child: the marks are the parent's."""
+    global _guard
+    _guard = Lock()
+    for mark in _marks.values():
+        os.close(mark.descriptor)
+    _marks.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_born)

@@ -1,0 +1,218 @@
+"""The run store: runs as they are, and every fact about them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from flowstone.errors import RunNotFound
+from flowstone.runs import Change
+from flowstone.stores import transitions
+from flowstone.stores.sqlite import presence, statements
+from flowstone.stores.sqlite.batch import batch
+from flowstone.stores.sqlite.rows import event_row, read_event, read_run, run_row, storable
+from flowstone.wire import dumps
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterable, Sequence
+
+    from flowstone.events import Event
+    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.stores.sqlite.batch import Batch
+    from flowstone.stores.sqlite.database import Database
+    from flowstone.stores.sqlite.rows import Row
+
+
+class SqliteRuns:
+    """A `RunStore` in an SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._presence = database.path.parent / "presence"
+
+    def create(self, event: Event) -> None:
+        made = batch([event])
+
+        def work(connection: sqlite3.Connection) -> None:
+            if not _is_kept(connection, event):
+                if event.run_id != event.root_id:
+                    transitions.admit_life(_find(connection, event.root_id))
+                _keep(connection, event.root_id, made)
+
+        self._database.write(work)
+
+    def record(self, event: Event) -> Run:
+        return self._database.write(lambda connection: _record(connection, event))
+
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        made = batch(events)
+
+        def work(connection: sqlite3.Connection) -> None:
+            transitions.admit(_find(connection, fence.root_id), fence, events)
+            _keep(connection, fence.root_id, made)
+
+        self._database.write(work)
+
+    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+        def work(connection: sqlite3.Connection) -> list[Run]:
+            return [
+                run for fence in fences if (run := _renew(connection, fence, until)) is not None
+            ]
+
+        return self._database.write(work)
+
+    def reap(self, now: float) -> list[Run]:
+        leased = self._database.read(lambda connection: _runs(connection, statements.LEASED))
+        seen = [(root, self._is_alive(root)) for root in leased]
+        buried = [
+            self._database.write(
+                lambda connection, root=root, known=known: _bury(  # type: ignore[misc]
+                    connection, root, now, known_dead=known is False
+                )
+            )
+            for root, known in seen
+            if known is False or (known is None and _is_lapsed(root, now))
+        ]
+        presence.sweep(self._presence)
+        return sorted((root for root in buried if root is not None), key=lambda root: root.id)
+
+    def run(self, ref: str) -> Run:
+        ref = storable([(ref,)])[0][0]
+        return self._database.read(lambda connection: _look_up(connection, ref))
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        statement, values = statements.select_runs(query)
+        return self._database.read(lambda connection: _runs(connection, statement, values))
+
+    def events(
+        self,
+        after: int = 0,
+        *,
+        root_id: str | None = None,
+        run_id: str | None = None,
+        kinds: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[tuple[int, Event]]:
+        statement, values = statements.select_events(
+            after, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
+        )
+        rows = self._database.read(
+            lambda connection: connection.execute(statement, values).fetchall()
+        )
+        return [(row[0], read_event(row[1:])) for row in rows]
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _is_alive(self, root: Run) -> bool | None:
+        return presence.is_alive(self._presence, root.lease.holder) if root.lease else None
+
+
+def _is_lapsed(root: Run, now: float) -> bool:
+    return root.lease is not None and root.lease.until < now
+
+
+def _is_kept(connection: sqlite3.Connection, event: Event) -> bool:
+    found = connection.execute(statements.IS_KEPT, (event.root_id, event.id)).fetchone()
+    return found is not None
+
+
+def _runs(connection: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> list[Run]:
+    return [read_run(row) for row in connection.execute(statement, values).fetchall()]
+
+
+def _find(connection: sqlite3.Connection, run_id: str) -> Run | None:
+    row = connection.execute(statements.RUN, (run_id,)).fetchone()
+    return None if row is None else read_run(row)
+
+
+def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
+    found = _runs(connection, statements.RUN, (ref,))
+    if not found and len(ref) >= transitions.SHORTEST_PART:
+        begin = _runs(connection, statements.BEGINS_WITH, (ref, f"{ref}\U0010ffff"))
+        end = _runs(connection, statements.ENDS_WITH, (len(ref), ref))
+        found = list({run.id: run for run in begin + end}.values())
+    if len(found) != 1:
+        parts = [run.id for run in found]
+        found = _runs(connection, statements.NAMED, (ref,))
+        if not found:
+            names = [] if parts else [row[0] for row in connection.execute(statements.NAMES)]
+            raise transitions.not_found(ref, parts, names)
+    return found[0]
+
+
+def _write(connection: sqlite3.Connection, statement: str, rows: list[Row]) -> int:
+    try:
+        return connection.executemany(statement, rows).rowcount
+    except UnicodeEncodeError:
+        return connection.executemany(statement, storable(rows)).rowcount
+
+
+def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
+    _write(connection, statements.INSERT_EVENT, made.facts)
+    tangled = made.tangled
+    if made.births:
+        _write(connection, statements.GROW_RUN, made.births)
+        strays = {row[0] for row in connection.execute(statements.STRAYS)}
+        if strays:
+            tangled = tangled | strays.intersection(row[0] for row in made.births)
+    if made.moves and _write(connection, statements.MOVE_RUN, made.moves) < len(made.moves):
+        tangled = tangled | made.moved
+    if tangled:
+        _disentangle(connection, root_id, tangled)
+
+
+def _disentangle(connection: sqlite3.Connection, root_id: str, run_ids: Iterable[str]) -> None:
+    """Make runs anew from all their facts: some came twice, or not in their order."""
+    histories: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
+    rows = connection.execute(statements.HISTORIES, (root_id, dumps(list(histories)))).fetchall()
+    for row in rows:
+        event = read_event(row[1:])
+        histories[event.run_id].append(event)
+    for run_id, history in histories.items():
+        run = transitions.refold(history)
+        if run is None:
+            connection.execute(statements.INSERT_STRAY, (run_id,))
+        else:
+            _write(connection, statements.MEND_RUN, [run_row(run)])
+            connection.execute(statements.DELETE_STRAY, (run_id,))
+
+
+def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = True) -> Run:
+    run = _find(connection, event.run_id)
+    if run is None:
+        raise RunNotFound(event.run_id)
+    if _is_kept(connection, event):
+        return run
+    assert isinstance(event.payload, Change)
+    after = transitions.advance(run, event.payload)
+    if not keep_lease:
+        after = replace(after, lease=None)
+    if not run.is_root and not after.state.is_final():
+        transitions.admit_life(_find(connection, run.root_id))
+    _write(connection, statements.INSERT_EVENT, [event_row(event)])
+    _write(connection, statements.WRITE_RUN, [run_row(after)])
+    if after.is_root and after.state.is_final():
+        unfinished = _runs(connection, statements.UNFINISHED, (after.id,))
+        _keep(connection, after.id, batch(transitions.closings(after, unfinished)))
+    return after
+
+
+def _renew(connection: sqlite3.Connection, fence: Fence, until: float) -> Run | None:
+    connection.execute(statements.RENEW, (until, fence.root_id, fence.token))
+    root = _find(connection, fence.root_id)
+    if root is None:
+        return None
+    is_held = root.lease is not None and root.lease.token == fence.token
+    return None if is_held and root.version == fence.version else root
+
+
+def _bury(connection: sqlite3.Connection, seen: Run, now: float, *, known_dead: bool) -> Run | None:
+    """End a run as crashed, unless it has gone on since it was seen."""
+    root = _find(connection, seen.id)
+    if root is None or root.version != seen.version or root.lease != seen.lease:
+        return None
+    last = connection.execute(statements.LAST_FACT, (root.id,)).fetchone()[0]
+    event = transitions.crash(root, now, known_dead=known_dead, last_fact=last)
+    return _record(connection, event, keep_lease=False)

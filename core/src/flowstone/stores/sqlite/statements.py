@@ -1,0 +1,128 @@
+"""The SQL that reads and writes runs and events; every part is a constant of this file."""
+# ruff: noqa: S608 - what is put together here are column names, never values
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.runs import RunQuery
+
+_EVENT_COLUMNS = ("id", "root_id", "run_id", "kind", "at", "form", "version", "attempt", "payload")
+_STATE_COLUMNS = (
+    "state_type", "state_name", "state_message", "state_at",
+    "version", "attempt", "started", "ended",
+)  # fmt: skip
+_LEASE_COLUMNS = ("lease_token", "lease_holder", "lease_until")
+_RUN_COLUMNS = (
+    "id", "kind", "name", "unit", "root_id", "parent_id",
+    "state_type", "state_name", "state_message", "state_at",
+    "version", "attempt", "created", "started", "ended",
+    "tags", "unit_version", "parameters", "inputs", *_LEASE_COLUMNS,
+)  # fmt: skip
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
+
+
+def _take(columns: Sequence[str]) -> str:
+    return ", ".join(f"{column} = excluded.{column}" for column in columns)
+
+
+INSERT_EVENT = f"{_insert('events', _EVENT_COLUMNS)} ON CONFLICT DO NOTHING"
+_PUT_RUN = f"{_insert('runs', _RUN_COLUMNS)} ON CONFLICT DO UPDATE SET"
+#: Only forward: a run that is further on stays as it is.
+GROW_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS)} WHERE excluded.version > runs.version"
+MEND_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS)} WHERE excluded.version >= runs.version"
+WRITE_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS + _LEASE_COLUMNS)}"
+#: From one version to the next; its parameters are `batch.move`'s.
+MOVE_RUN = (
+    "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
+    "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
+)
+RENEW = "UPDATE runs SET lease_until = ? WHERE id = ? AND lease_token = ? AND ended IS NULL"
+
+IS_KEPT = "SELECT 1 FROM events WHERE root_id = ? AND id = ?"
+LAST_FACT = "SELECT max(at) FROM events WHERE root_id = ?"
+
+_READ_RUN = f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs"
+RUN = f"{_READ_RUN} WHERE id = ?"
+UNFINISHED = f"{_READ_RUN} WHERE root_id = ? AND ended IS NULL ORDER BY id"
+LEASED = f"{_READ_RUN} WHERE ended IS NULL AND parent_id IS NULL AND lease_token IS NOT NULL"
+BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
+ENDS_WITH = f"{_READ_RUN} WHERE substr(id, -?) = ? LIMIT 9"
+NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
+NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
+
+#: With what its run was born with, where it is a birth (form 0).
+_READ_EVENT = (
+    f"SELECT e.seq, {', '.join(f'e.{column}' for column in _EVENT_COLUMNS)}, "
+    f"{', '.join(f'r.{column}' for column in _RUN_COLUMNS)} "
+    "FROM events e LEFT JOIN runs r ON e.form = 0 AND r.id = e.run_id"
+)
+HISTORIES = (
+    f"{_READ_EVENT} WHERE e.root_id = ? AND e.form < 2 "
+    "AND e.run_id IN (SELECT value FROM json_each(?)) ORDER BY e.seq"
+)
+
+STRAYS = "SELECT run_id FROM strays"
+INSERT_STRAY = "INSERT INTO strays (run_id) VALUES (?) ON CONFLICT DO NOTHING"
+DELETE_STRAY = "DELETE FROM strays WHERE run_id = ?"
+
+
+def select_runs(query: RunQuery) -> tuple[str, list[Any]]:
+    """Return the statement and its parameters for a query of runs."""
+    terms: list[str] = []
+    values: list[Any] = []
+    if query.root_id is not None:
+        terms.append("root_id = ?")
+        values.append(query.root_id)
+    if query.listed:
+        terms.append("(kind = 'flow' OR parent_id IS NULL)")
+    if query.unit is not None:
+        terms.append("unit = ?")
+        values.append(query.unit)
+    if query.states:
+        marks = ", ".join("?" * len(query.states))
+        terms.append(f"(state_type IN ({marks}) OR state_name IN ({marks}))")
+        values += [*query.states, *query.states]
+    for tag in query.tags:
+        terms.append("? IN (SELECT value FROM json_each(tags))")
+        values.append(tag)
+    order = "DESC" if query.newest_first else "ASC"
+    return f"{_READ_RUN}{_where(terms)} ORDER BY id {order} LIMIT ?", [*values, _limit(query.limit)]
+
+
+def select_events(
+    after: int,
+    *,
+    root_id: str | None,
+    run_id: str | None,
+    kinds: Sequence[str],
+    limit: int | None,
+) -> tuple[str, list[Any]]:
+    """Return the statement and its parameters for a reading of events."""
+    terms = ["e.seq > ?"]
+    values: list[Any] = [after]
+    if root_id is not None:
+        terms.append("e.root_id = ?")
+        values.append(root_id)
+    if run_id is not None:
+        # The index of the tree finds the facts of a run; there is none of runs.
+        terms.append("e.run_id = ? AND e.root_id = (SELECT root_id FROM runs WHERE id = ?)")
+        values += [run_id, run_id]
+    if kinds:
+        terms.append(f"e.kind IN ({', '.join('?' * len(kinds))})")
+        values += kinds
+    return f"{_READ_EVENT}{_where(terms)} ORDER BY e.seq LIMIT ?", [*values, _limit(limit)]
+
+
+def _where(terms: Sequence[str]) -> str:
+    return f" WHERE {' AND '.join(terms)}" if terms else ""
+
+
+def _limit(limit: int | None) -> int:
+    return -1 if limit is None else limit

@@ -1,0 +1,138 @@
+"""What every store rules the same way: who may write a run, and what its end entails."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flowstone.errors import (
+    Conflict,
+    IllegalTransition,
+    ObjectAlreadyExists,
+    RunNotFound,
+    StaleDocument,
+)
+from flowstone.events import Line, changed, fold
+from flowstone.runs import Run
+from flowstone.states import CANCELLED, CRASHED, NEXT, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flowstone.events import Event
+    from flowstone.runs import Change, Fence, Lease
+
+#: The shortest part of an id that finds a run.
+SHORTEST_PART = 8
+
+
+def advance(run: Run, change: Change) -> Run:
+    """Return the run as the change leaves it.
+
+    Raises:
+        Conflict: the run is not at the version below the change's.
+        IllegalTransition: `NEXT` has no such move.
+    """
+    if change.version != run.version + 1:
+        raise Conflict(run.name, change.version - 1, run.version, run)
+    if change.state.type not in NEXT[run.state.type]:
+        raise IllegalTransition(run.name, run.state.name, change.state.name)
+    after = run.after(change)
+    if after.lease is None:
+        return after
+    if after.state.is_final():
+        return replace(after, lease=replace(after.lease, until=0.0))
+    # Whoever takes up a run that had ended brings a lease of its own.
+    return replace(after, lease=None) if run.state.is_final() else after
+
+
+def admit_life(root: Run | None) -> None:
+    """Let a run of a tree begin or go on; raise `Conflict` where the root has ended."""
+    if root is not None and root.state.is_final():
+        raise Conflict(root.name, root.version, root.version, root)
+
+
+def admit(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
+    """Let a batch pass, or refuse all of it.
+
+    Raises:
+        RunNotFound: there is no such root run.
+        Conflict: its version or lease is another, or it has ended and the batch has more than log
+            lines; or a fact belongs to another tree.
+    """
+    if root is None:
+        raise RunNotFound(fence.root_id)
+    held = root.lease is not None and root.lease.token == fence.token
+    if root.version != fence.version or not held or not _fits(root, events):
+        raise Conflict(root.name, fence.version, root.version, root)
+
+
+def _fits(root: Run, events: Iterable[Event]) -> bool:
+    if any(event.root_id != root.id for event in events):
+        return False
+    return not root.state.is_final() or all(type(event.payload) is Line for event in events)
+
+
+def refold(facts: Iterable[Event]) -> Run | None:
+    """Return the run that its birth and changes make, in whatever order they came."""
+    run = None
+    for event in sorted((fact for fact in facts if type(fact.payload) is not Line), key=_step):
+        run = fold(run, event)
+    return run
+
+
+def _step(event: Event) -> tuple[bool, int]:
+    payload = event.payload
+    return not isinstance(payload, Run), 0 if isinstance(payload, Line) else payload.version
+
+
+def closings(root: Run, unfinished: Iterable[Run]) -> list[Event]:
+    """Return the facts that end what is unfinished in the tree of a root that has ended."""
+    kind = CRASHED if root.state.type is CRASHED else CANCELLED
+    message = (
+        f"{root.name!r}, the run that it belongs to, became {root.state.name} before this one ended"
+    )
+    state = State(kind, message=message, at=root.state.at)
+    return [changed(run, state, run.attempt) for run in unfinished]
+
+
+def crash(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
+    """Return the fact that a root's process is gone."""
+    if known_dead:
+        sign = f"its last sign of life was at {_clock(last_fact)}"
+    else:
+        sign = f"its lease ran out at {_clock(root.lease.until if root.lease else now)}"
+    message = f"its process ({place(root.lease)}) ended without a word: {sign}"
+    return changed(root, State(CRASHED, message=message, at=now), root.attempt)
+
+
+def place(lease: Lease | None) -> str:
+    """Return where a lease's holder is, for a person."""
+    host, _, rest = (lease.holder if lease else "").partition("/")
+    pid = rest.partition("/")[0]
+    return f"pid {pid} on host {host}" if host and pid else host or "of unknown place"
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def not_found(ref: str, parts: Sequence[str], names: Sequence[str]) -> RunNotFound:
+    """Return the error that names what was meant: the ids that a part fits, or names near it."""
+    return RunNotFound(ref, parts or names)
+
+
+def check_expected(kind: str, name: str, version: int, expected: int | None) -> None:
+    """Check the version that a document is expected to be at; 0 stands for none.
+
+    Raises:
+        ObjectAlreadyExists: it should not be there.
+        StaleDocument: it is at another version, or gone.
+    """
+    if expected is None or expected == version:
+        return
+    if expected == 0:
+        remedy = "Overwrite it, or take another name."
+        raise ObjectAlreadyExists(kind, name, remedy)
+    raise StaleDocument(kind, name, expected, version)
