@@ -29,7 +29,8 @@ FlowstoneError
 │   ├── ObjectAlreadyExists
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
-│   └── DocumentInvalid (ValueError)
+│   ├── DocumentInvalid (ValueError)
+│   └── BlockInvalid (ValueError)
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   └── SecretUnreadable
@@ -93,6 +94,7 @@ from flowstone.errors.runs import (
     UpstreamTaskError,
 )
 from flowstone.errors.stores import (
+    BlockInvalid,
     Conflict,
     DocumentError,
     DocumentInvalid,
@@ -111,6 +113,7 @@ from flowstone.errors.stores import (
 
 __all__ = [
     "AccessDenied",
+    "BlockInvalid",
     "BucketMissing",
     "CancelSignal",
     "CancelledRun",
