@@ -46,5 +46,5 @@ def _stores(settings: Settings) -> tuple[RunStore, DocumentStore, Callable[[], s
         return memory, memory, lambda: f"memory/{os.getpid()}"
     from flowstone.stores.sqlite import open_sqlite  # noqa: PLC0415
 
-    store = open_sqlite(settings.home)
+    store = open_sqlite(settings.home / "flowstone.db")
     return store, store, store.holder

@@ -168,13 +168,18 @@ class WriteBehind:
             with self._wake:
                 if self._idle:
                     self._wake.wait(max(0.0, due - self._clock.time()))
-                if not self._idle and not self._closed:
-                    self._wake.wait(INTERVAL)  # let facts gather; only closing ends this early
-                self._idle = True
+            if not self._idle:
+                self._gather()
+            self._idle = True  # what is appended from here on rouses again
             self._tend()
             if self._clock.time() >= due:
                 due = self._clock.time() + renewal
                 self._renew()
+
+    def _gather(self) -> None:
+        with self._wake:
+            if not self._closed:  # only closing ends this early
+                self._wake.wait(INTERVAL)
 
     def _tend(self) -> None:
         with self._lock:
