@@ -76,22 +76,20 @@ class Scope:
     """The run that the code is in.
 
     Attributes:
-        run: as it is now.
+        run: as it was at its first state; its facts do not change, its state does.
         owner: the scope of the nearest flow run, or of the root; its own for those.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
         runner: of an owner, where its submitted tasks run; made at the first submit.
     """
 
+    run: Run
+
     __slots__ = ("counters", "make_runner", "owner", "promises", "run", "runner")
 
     def __init__(
-        self,
-        run: Run | None,
-        owner: Scope | None,
-        make_runner: Callable[[], Runner] | None = None,
+        self, owner: Scope | None, make_runner: Callable[[], Runner] | None = None
     ) -> None:
-        if run is not None:  # only the owner of what is submitted outside any run has none
-            self.run: Run = run
+        # `run` is set with the run's first state: no code of the run comes before that.
         self.owner: Scope = owner or self
         self.make_runner = make_runner
         self.runner: Runner | None = None

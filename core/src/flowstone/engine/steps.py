@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flowstone.ports import Promise
-    from flowstone.states import StateType
+    from flowstone.states import State, StateType
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Put the run into a state. Answer: the `Run` as it is then."""
+    """Put the run into a state. Answer: that `State`."""
 
     type: StateType
     name: str
@@ -33,10 +33,11 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Consult:
-    """Call a hook or a condition, sync or async. Answer: its value."""
+    """Call a hook or a condition, sync or async, with unit, run and state. Answer: its value."""
 
     fn: Callable[..., Any]
-    args: tuple[Any, ...]
+    unit: Any
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
