@@ -57,11 +57,12 @@ def test_an_empty_file_becomes_a_store(path: Path) -> None:
 
 
 def test_two_stores_of_one_process_share_a_file(path: Path) -> None:
-    one, two = open_sqlite(path), open_sqlite(path)
+    one = open_sqlite(path)
     root = begin(one)
+    two = open_sqlite(path)
     assert two.run(root.id) == root
     one.close()
-    # Had the first let go of the process's locks, this writer could lose what others write.
+    # Had the second let go of the first's locks, this process would tidy the log away under us.
     script = f"""
 from pathlib import Path
 from flowstone.stores.sqlite import open_sqlite
