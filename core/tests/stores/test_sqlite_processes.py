@@ -123,6 +123,31 @@ store.close()
     )
 
 
+def test_a_forked_child_outlives_its_parent(path: Path) -> None:
+    at_once(
+        1,
+        """
+store = open_sqlite(path)
+root = begin(store)
+ours, theirs = os.pipe()
+if os.fork() == 0:
+    begin(store, "child")
+    os.close(theirs)
+    assert os.read(ours, 1) == b""  # until the parent is gone
+    assert os.path.exists(f"{path}-wal"), "the parent tidied the log away under its child"
+    begin(store, "orphan")
+    store.close()
+    os._exit(0)
+store.append(life(child_run(root), COMPLETED)[0], fence(root))
+store.close()
+""",
+        path,
+    )
+    store = open_sqlite(path)
+    assert [run.name for run in store.runs(RunQuery(listed=True))] == ["root", "child", "orphan"]
+    store.close()
+
+
 WRITER = """
 store = open_sqlite(path)
 root = root_run("doomed")
