@@ -5,6 +5,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -156,9 +157,7 @@ class TestBlocksThatCanNotBeRead:
 
     def other(self, services: Services, tmp_path: Path, key: str | None) -> Services:
         settings = Settings(home=tmp_path, secret_key=key)
-        return Services(
-            settings, services.runs, services.documents, Vault(settings), services.clock
-        )
+        return replace(services, settings=settings, secrets=Vault(settings))
 
     def test_with_another_key_all_are_named(self, services: Services, tmp_path: Path) -> None:
         with using(self.other(services, tmp_path, KEY)):

@@ -250,6 +250,7 @@ def test_mutants_of_plugins_are_found(install: Install, tmp_path: Path) -> None:
 
 
 def test_twelve_plugins_are_found_by_one_scan(install: Install) -> None:
+    site: Path | None = None
     for number in range(12):
         name = f"acme-p{number}"
         site = install(name, good({f"block-{number}-{i}": f"acme_p{number}:B" for i in range(20)}))
