@@ -4,7 +4,9 @@ FlowstoneError
 ├── ConfigurationError (ValueError)        a setting, an option, a home that can't be used
 ├── ParameterError                         a flow was called with what it does not take
 │   ├── ParameterBindError (TypeError)
-│   └── ParameterTypeError (TypeError)
+│   ├── ParameterTypeError (TypeError)
+│   ├── MappingMissingIterable (TypeError)
+│   └── MappingLengthMismatch (ValueError)
 ├── RunError                               what a run's end means to whoever asks for its result
 │   ├── FailedRun
 │   ├── CrashedRun
@@ -27,7 +29,8 @@ FlowstoneError
 │   ├── ObjectAlreadyExists
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
-│   └── DocumentInvalid (ValueError)
+│   ├── DocumentInvalid (ValueError)
+│   └── BlockInvalid (ValueError)
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   └── SecretUnreadable
@@ -45,6 +48,7 @@ FlowstoneError
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
+├── CancelSignal                           the flow run around it is being cancelled
 └── FencedRun                              somebody else has ended or taken over this run
 """
 
@@ -71,9 +75,12 @@ from flowstone.errors.blocks import (
 )
 from flowstone.errors.runs import (
     CancelledRun,
+    CancelSignal,
     CrashedRun,
     FailedRun,
     FencedRun,
+    MappingLengthMismatch,
+    MappingMissingIterable,
     MissingContextError,
     MissingResult,
     ParameterBindError,
@@ -87,6 +94,7 @@ from flowstone.errors.runs import (
     UpstreamTaskError,
 )
 from flowstone.errors.stores import (
+    BlockInvalid,
     Conflict,
     DocumentError,
     DocumentInvalid,
@@ -105,7 +113,9 @@ from flowstone.errors.stores import (
 
 __all__ = [
     "AccessDenied",
+    "BlockInvalid",
     "BucketMissing",
+    "CancelSignal",
     "CancelledRun",
     "ConfigurationError",
     "Conflict",
@@ -118,6 +128,8 @@ __all__ = [
     "FlowstoneError",
     "IllegalTransition",
     "InvalidName",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
     "MissingContextError",
     "MissingExtra",
     "MissingResult",

@@ -139,3 +139,15 @@ class DocumentInvalid(DocumentError, ValueError):
             f"the saved {kind} {name!r} does not fit the installed {kind}:{lines}\n"
             "Save it again with these fields mended, or give the block type a migration."
         )
+
+
+class BlockInvalid(DocumentError, ValueError):
+    """Values that were given for the fields of a block do not fit; they are not shown."""
+
+    def __init__(self, kind: str, problems: Mapping[str, str]) -> None:
+        self.kind, self.problems = kind, dict(problems)
+        lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
+        super().__init__(
+            f"these fields of {kind} do not fit:{lines}\n"
+            "Pass values of the types that the block declares."
+        )

@@ -1,0 +1,48 @@
+"""Blocks: typed settings, logins and places that are saved by name and loaded anywhere."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flowstone.blocks.base import Block
+    from flowstone.blocks.credentials import Check, Credentials
+    from flowstone.blocks.local import LocalDirectory
+    from flowstone.blocks.masked import SecretDict
+    from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
+    from flowstone.blocks.secret import Secret
+    from flowstone.blocks.variable import Variable
+
+__all__ = [
+    "Block",
+    "Check",
+    "Credentials",
+    "LocalDirectory",
+    "ObjectInfo",
+    "ObjectStore",
+    "Secret",
+    "SecretDict",
+    "Variable",
+]
+
+_HOMES = {
+    "Block": "base",
+    "Check": "credentials",
+    "Credentials": "credentials",
+    "LocalDirectory": "local",
+    "ObjectInfo": "objectstore",
+    "ObjectStore": "objectstore",
+    "Secret": "secret",
+    "SecretDict": "masked",
+    "Variable": "variable",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Lazy: a script that uses one of these need not wait for pydantic to build the others.
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

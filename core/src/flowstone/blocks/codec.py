@@ -1,0 +1,76 @@
+"""Field values as JSON and back: secrets sealed, and what JSON lacks under a ``$`` key."""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Secret, SecretBytes, SecretStr
+from pydantic_core import from_json, to_json, to_jsonable_python
+
+from flowstone.blocks.masked import MASKED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Json = dict[str, Any]
+    Masked = SecretStr | SecretBytes | Secret[Any]
+
+
+def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Json | None]) -> Any:
+    """Return the JSON form of a value; `special` gives blocks theirs, and None for the rest."""
+    if (own := special(value)) is not None:
+        return own
+    if isinstance(value, MASKED):
+        return _seal(value, seal)
+    if isinstance(value, BaseModel):
+        extra = value.__pydantic_extra__ or {}
+        value = {name: value.__dict__[name] for name in type(value).model_fields} | extra
+    if isinstance(value, dict):
+        keys = to_jsonable_python(dict.fromkeys(value))
+        items = (encode(item, seal, special) for item in value.values())
+        body = dict(zip(keys, items, strict=True))
+        return {"$dict": body} if any(key.startswith("$") for key in body) else body
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [encode(item, seal, special) for item in value]
+    if isinstance(value, bytes):
+        return {"$bytes": b64encode(value).decode()}
+    return to_jsonable_python(value)
+
+
+def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:
+    if isinstance(value, SecretBytes):
+        return {"$secret": seal(value.get_secret_value()), "as": "bytes"}
+    kind = "str" if isinstance(value, SecretStr) else "json"
+    return {"$secret": seal(to_json(value.get_secret_value(), bytes_mode="base64")), "as": kind}
+
+
+def decode(value: Any, unseal: Callable[[str], bytes], block: Callable[[Any], Any]) -> Any:
+    """Return what `encode` was given, but for what pydantic makes of it: models, paths, dates."""
+    if isinstance(value, list):
+        return [decode(item, unseal, block) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$block" in value:
+        return block(value["$block"])
+    if "$bytes" in value:
+        return b64decode(value["$bytes"])
+    if "$secret" in value:
+        clear = unseal(value["$secret"])
+        if value["as"] == "bytes":
+            return SecretBytes(clear)
+        return SecretStr(from_json(clear)) if value["as"] == "str" else from_json(clear)
+    body = value.get("$dict", value)
+    return {key: decode(item, unseal, block) for key, item in body.items()}
+
+
+def tokens(value: Any) -> Iterator[str]:
+    """Yield every sealed token in a document's body."""
+    if isinstance(value, dict):
+        if isinstance(value.get("$secret"), str):
+            yield value["$secret"]
+        for item in value.values():
+            yield from tokens(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from tokens(item)

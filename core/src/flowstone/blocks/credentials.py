@@ -1,0 +1,61 @@
+"""Credentials: a block that opens clients, and that can tell whether its login works."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from flowstone.blocks.base import Block
+from flowstone.blocks.masked import texts
+from flowstone.blocks.problems import hide
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Whether a login works.
+
+    Attributes:
+        ok: whether the service let us in.
+        reason: who we are there, or why not; no secret is in it.
+        latency_seconds: how long it took to find out.
+    """
+
+    ok: bool
+    reason: str
+    latency_seconds: float
+
+
+class Credentials(Block):
+    """A login. All its fields are optional: with none, the SDK's default chain finds one."""
+
+    @abstractmethod
+    def client(self, *args: Any, **kwargs: Any) -> Any:
+        """Open a client of the service; a provider gives this its own parameters and type.
+
+        Raises:
+            CredentialsError: no login can be made from these fields.
+        """
+
+    @abstractmethod
+    def _check(self) -> str:
+        """Connect for real, and return who we are there; raise where that fails."""
+
+    def check(self) -> Check:
+        """Connect for real, and tell whether it worked, why, and how long it took.
+
+        A refused login is an answer, not an error: this never raises one.
+        """
+        began = perf_counter()
+        try:
+            ok, reason = True, self._check()
+        except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
+            ok, reason = False, str(error) or type(error).__name__
+        latency = perf_counter() - began
+        return Check(ok, hide(reason, [text for text in texts(self) if text]), latency)
+
+    async def acheck(self) -> Check:
+        """Do as `check`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.check)

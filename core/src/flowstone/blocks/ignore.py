@@ -1,0 +1,81 @@
+"""Ignore files: patterns as in a .gitignore, for uploads of whole directories."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One line of an ignore file."""
+
+    pattern: re.Pattern[str]
+    keeps: bool
+    folders_only: bool
+
+
+def read_rules(lines: Iterable[str]) -> list[Rule]:
+    """Return the rules of an ignore file, in its order; comments and blank lines are none."""
+    rules = []
+    for raw in lines:
+        line = raw.rstrip("\r\n")
+        line = re.sub(r"(?<!\\)[ \t]+$", "", line)
+        if not line or line.startswith("#"):
+            continue
+        keeps = line.startswith("!")
+        line = line[keeps:]
+        line = line[1:] if line[:2] in {"\\#", "\\!"} else line
+        folders_only = line.endswith("/")
+        line = line.rstrip("/")
+        if line:
+            rules.append(Rule(_regex(line), keeps, folders_only))
+    return rules
+
+
+def ignored(rules: Iterable[Rule], path: str, *, folder: bool) -> bool:
+    """Whether a path is left out; the last rule that fits decides.
+
+    Walk from the top, and don't go into a folder that is left out: what is in it can't come back.
+    """
+    out = False
+    for rule in rules:
+        if (folder or not rule.folders_only) and rule.pattern.fullmatch(path):
+            out = not rule.keeps
+    return out
+
+
+def _regex(line: str) -> re.Pattern[str]:
+    anchored = "/" in line
+    parts = line.lstrip("/").split("/")
+    text = "" if anchored else "(?:.*/)?"
+    for index, part in enumerate(parts):
+        last = index == len(parts) - 1
+        if part == "**":
+            text += ".+" if last else "(?:.*/)?"
+        else:
+            text += _segment(part) + ("" if last else "/")
+    return re.compile(text, re.DOTALL)
+
+
+def _segment(part: str) -> str:
+    text, i = "", 0
+    while i < len(part):
+        char, i = part[i], i + 1
+        if char == "*":
+            text += "[^/]*"
+        elif char == "?":
+            text += "[^/]"
+        elif char == "\\" and i < len(part):
+            text, i = text + re.escape(part[i]), i + 1
+        elif char == "[" and (end := part.find("]", i + 1)) > 0:
+            inner = part[i:end].replace("\\", "\\\\").replace("[", "\\[")
+            text += f"(?!/)[{'^' + inner[1:] if inner[0] in '!^' else inner}]"
+            i = end + 1
+        else:
+            text += re.escape(char)
+    return text

@@ -1,0 +1,130 @@
+"""LocalDirectory: an object store that is a directory of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, ClassVar
+
+from pydantic import Field
+
+from flowstone.blocks.localfiles import is_draft, unreadable, unwritable, whole_file
+from flowstone.blocks.objectstore import CHUNK_BYTES, ObjectInfo, ObjectStore
+from flowstone.blocks.paths import local_path
+from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from io import BufferedIOBase
+
+    from flowstone.errors import StorageError
+
+
+class LocalDirectory(ObjectStore):
+    """Objects as files in a directory; it is made when the first one is written."""
+
+    _description: ClassVar[str | None] = "A directory of this machine, as an object store."
+    _code_example: ClassVar[str | None] = (
+        'LocalDirectory(basepath="data").save("data")\n'
+        'LocalDirectory.load("data").write_path("a.txt", b"hello")'
+    )
+
+    basepath: Path = Field(
+        description="The directory; ~ is your home, and a relative one starts where you are."
+    )
+
+    def _folder(self) -> str:
+        return ""
+
+    def _where(self) -> str:
+        return str(self._root())
+
+    def _root(self) -> Path:
+        return self.basepath.expanduser().resolve()
+
+    def _file(self, key: str) -> Path:
+        root = self._root()
+        path = local_path(root, key)
+        if not path.resolve().is_relative_to(root):
+            problem = f"a link leads it out of {root}"
+            raise PathEscapes(repr(key), problem, "Remove the link, or use its target's directory.")
+        return path
+
+    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
+        path = self._file(key)
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise self._refused(path, error) from error
+        file.seek(offset)
+        return file
+
+    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
+        with whole_file(self._file(key)) as file:
+            shutil.copyfileobj(source, file, CHUNK_BYTES)
+
+    def _head(self, key: str) -> ObjectInfo:
+        path = self._file(key)
+        try:
+            if path.is_dir():
+                raise _missing(path, "it is a directory")
+            return _info(key, path.stat())
+        except OSError as error:
+            if isinstance(error, ObjectMissing):
+                raise
+            raise self._refused(path, error) from error
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        root = self._root()
+        if not root.is_dir():
+            remedy = "Make the directory, or write something first."
+            raise BucketMissing(str(root), "there is no such directory", remedy)
+        return self._below(local_path(root, prefix), prefix)
+
+    def _below(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+        try:
+            with os.scandir(folder) as entries:
+                # A folder sorts as its keys do, with the slash.
+                found = sorted(
+                    (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
+                    for entry in entries
+                    if not is_draft(entry.name)
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise unreadable(folder, error) from error
+        for name, entry in found:
+            if name.endswith("/"):
+                yield from self._below(folder / name, prefix + name)
+            elif entry.is_file():
+                yield _info(prefix + name, entry.stat())
+
+    def _delete(self, keys: list[str]) -> None:
+        for key in keys:
+            path = self._file(key)
+            if path.is_dir():
+                continue  # a folder is no object
+            try:
+                path.unlink(missing_ok=True)
+            except NotADirectoryError:
+                continue
+            except OSError as error:
+                raise unwritable(path, error) from error
+
+    def _refused(self, path: Path, error: OSError) -> StorageError:
+        if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+            return _missing(path, error.strerror)
+        return unreadable(path, error)
+
+
+def _missing(path: Path, problem: str | None) -> ObjectMissing:
+    remedy = f"`list_objects({path.parent.name!r})` shows what is there."
+    return ObjectMissing(str(path), f"there is no such object ({problem})", remedy)
+
+
+def _info(key: str, found: os.stat_result) -> ObjectInfo:
+    modified = datetime.fromtimestamp(found.st_mtime, UTC)
+    return ObjectInfo(key, found.st_size, modified, f"{found.st_mtime_ns:x}-{found.st_size:x}")

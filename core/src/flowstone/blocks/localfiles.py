@@ -1,0 +1,93 @@
+"""Local files: written whole or not at all, and directories walked past an ignore file."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from flowstone.blocks.ignore import ignored, read_rules
+from flowstone.errors import StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PREFIX, SUFFIX = ".flowstone-", ".part"
+
+
+def is_draft(name: str) -> bool:
+    """Whether a file name is that of a file in the making."""
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write; it takes its place when the block ends well, else nothing changes.
+
+    Raises:
+        StorageError: the disk is full, the place can't be written to.
+    """
+    draft = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = draft.open("xb")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        with file:
+            yield file
+        draft.replace(path)
+    except OSError as error:
+        draft.unlink(missing_ok=True)
+        if isinstance(error, StorageError):
+            raise
+        raise unwritable(path, error) from error
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """Return our error for a local path that can't be written."""
+    problem = f"it can't be written ({error.strerror or error})"
+    return StorageError(
+        os.fspath(path), problem, "Check the disk's space, and who may write there."
+    )
+
+
+def unreadable(path: Path, error: OSError) -> StorageError:
+    """Return our error for a local path that can't be read."""
+    problem = f"it can't be read ({error.strerror or error})"
+    return StorageError(os.fspath(path), problem, "Check the path, and who may read it.")
+
+
+def walk(root: Path, ignore_file: Path | str | None = None) -> Iterator[str]:
+    """Yield the files of a directory and below, relative and with slashes, in a fixed order.
+
+    Args:
+        root: the directory; links to directories in it are not followed.
+        ignore_file: patterns of what to leave out, as in a .gitignore; None leaves out nothing.
+
+    Raises:
+        StorageError: the directory or the ignore file can't be read.
+    """
+    try:
+        lines = [] if ignore_file is None else Path(ignore_file).read_text("utf-8").splitlines()
+    except OSError as error:
+        raise unreadable(Path(ignore_file or ""), error) from error
+    rules = read_rules(lines)
+
+    def refuse(error: OSError) -> None:
+        raise unreadable(Path(error.filename or root), error) from error
+
+    for place, folders, files in os.walk(root, onerror=refuse):
+        here = Path(place).relative_to(root)
+        folders[:] = sorted(
+            name for name in folders if not ignored(rules, (here / name).as_posix(), folder=True)
+        )
+        for name in sorted(files):
+            relative = (here / name).as_posix()
+            if not ignored(rules, relative, folder=False):
+                yield relative

@@ -1,0 +1,63 @@
+"""Secret values in fields: the types that mask them, and a walk that finds them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pydantic
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MASKED = (SecretStr, SecretBytes, pydantic.Secret)
+
+
+class SecretDict(pydantic.Secret[dict[str, Any]]):
+    """A dict whose values are all secret; `get_secret_value` returns it."""
+
+
+def texts(value: object) -> Iterator[str]:
+    """Yield every secret text inside a value, models and containers included."""
+    if isinstance(value, MASKED):
+        yield from leaves(value.get_secret_value())
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from texts(value.__dict__.get(name))
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from texts(item)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from texts(item)
+
+
+def leaves(value: object) -> Iterator[str]:
+    """Yield every text inside a value, masked or not; numbers as they are printed."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (bytes, bytearray)):
+        yield bytes(value).decode("utf-8", "backslashreplace")
+    elif isinstance(value, MASKED):
+        yield from leaves(value.get_secret_value())
+    elif isinstance(value, BaseModel):
+        yield from leaves(value.__dict__)
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from leaves(item)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from leaves(item)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
+def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
+    """Whether a type hint has a secret type in it, at any depth."""
+    if isinstance(annotation, type):
+        if issubclass(annotation, MASKED):
+            return True
+        if issubclass(annotation, BaseModel) and annotation not in seen:
+            fields = annotation.model_fields.values()
+            return any(hides(field.annotation, seen | {annotation}) for field in fields)
+    return any(hides(part, seen) for part in getattr(annotation, "__args__", ()))

@@ -1,0 +1,53 @@
+"""Block types by slug: those that this process has defined, and those that packages offer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from weakref import WeakValueDictionary
+
+from flowstone.errors import InvalidName
+from flowstone.plugins import installed
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
+
+#: Weak, so that a class made in a test or a notebook cell may go.
+_defined: WeakValueDictionary[str, type[Any]] = WeakValueDictionary()
+
+
+def define(slug: str, kind: type[Any]) -> None:
+    """Make a class known by its slug; the newest of a slug counts."""
+    _defined[slug] = kind
+
+
+def block_type(slug: str) -> Any:
+    """Return the block class of a slug.
+
+    Raises:
+        UnknownName: no class of this process and no installed package has it.
+        PluginBroken: the package that brings it can't be loaded.
+    """
+    return _defined.get(slug) or installed().load("block", slug)
+
+
+def kebab(name: str) -> str:
+    """Return ``s3-bucket`` for ``S3Bucket`` and for ``S3 Bucket``."""
+    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
+    return re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-")
+
+
+def slugify(title: str) -> str:
+    """Return ``minio-credentials`` for ``MinIO Credentials``: words stay whole."""
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def check_name(what: str, name: object) -> str:
+    """Return a name that may be saved under.
+
+    Raises:
+        InvalidName: it is empty, too long, or has other characters than names may have.
+    """
+    if isinstance(name, str) and _NAME.fullmatch(name) and name.strip("."):
+        return name
+    rule = "use 1 to 200 letters, digits, '-', '_' and '.', and not only dots"
+    raise InvalidName(what, str(name), rule)

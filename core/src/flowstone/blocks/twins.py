@@ -1,0 +1,50 @@
+"""Async twins: `aread_path` is `read_path` in a thread, with the same parameters and types."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+
+S = TypeVar("S")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: So many items of a sync iterator are fetched in one visit to a thread.
+BATCH = 256
+
+
+def twin(
+    method: Callable[Concatenate[S, P], T],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Return the async twin of a method; it calls whatever a subclass made of the method."""
+    name = method.__name__
+
+    @wraps(method)
+    async def run(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await asyncio.to_thread(getattr(self, name), *args, **kwargs)
+        return result
+
+    run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")
+    run.__doc__ = f"Do as `{name}`, and let other coroutines run meanwhile."
+    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
+
+
+async def iterate(items: Callable[[], Iterable[T]], batch: int = BATCH) -> AsyncIterator[T]:
+    """Walk a blocking iterable in threads, a batch at a time, and close it at the end."""
+    iterator = await asyncio.to_thread(lambda: iter(items()))
+
+    def some() -> list[T]:
+        return [item for _, item in zip(range(batch), iterator, strict=False)]
+
+    try:
+        while found := await asyncio.to_thread(some):
+            for item in found:
+                yield item
+    finally:
+        close = getattr(iterator, "close", None)
+        if close is not None:
+            await asyncio.to_thread(close)

@@ -1,0 +1,13 @@
+"""Core's own plugin: what is built in comes through the same door as anybody's."""
+
+from flowstone.plugins import Collection, hookimpl
+
+
+@hookimpl
+def collection() -> Collection:
+    return Collection(
+        blocks={
+            "local-directory": "flowstone.blocks.local:LocalDirectory",
+            "secret": "flowstone.blocks.secret:Secret",
+        }
+    )

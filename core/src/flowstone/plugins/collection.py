@@ -1,0 +1,45 @@
+"""Collection: the tables of what one package offers, by name; to list is not to load."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flowstone.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """What a package offers; each table goes from a name to ``"module:attribute"``.
+
+    Attributes:
+        blocks: block types by their slug.
+        tasks: prebuilt tasks. Names are unique over all packages, so begin them with the service:
+            ``s3_upload``.
+        extras: for names whose module needs an optional dependency, what pip has to install:
+            ``{"redshift": "flowstone-aws[redshift]"}``.
+    """
+
+    blocks: Mapping[str, str] = field(default_factory=dict)
+    tasks: Mapping[str, str] = field(default_factory=dict)
+    extras: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind, table in self.tables().items():
+            for name, target in table.items():
+                if not _TARGET.fullmatch(str(target)):
+                    raise ConfigurationError(
+                        f"{kind} {name!r} of a Collection",
+                        f"{target!r} is not 'module:attribute'",
+                        "Name the module and what to take of it, as a string.",
+                    )
+
+    def tables(self) -> dict[str, Mapping[str, str]]:
+        """Return the tables by what they hold: ``block``, ``task``."""
+        return {"block": self.blocks, "task": self.tasks}

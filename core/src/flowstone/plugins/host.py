@@ -1,0 +1,224 @@
+"""The host: finds installed plugins, loads each alone, and hands out what they offer."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from threading import RLock
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from flowstone.errors import MissingExtra, PluginBroken, PluginError, UnknownName
+from flowstone.plugins import hookspecs
+from flowstone.plugins.collection import Collection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from importlib.metadata import EntryPoint
+
+GROUP = "flowstone"
+#: Core comes in by the same door, and first, so that nobody can take one of its names.
+CORE = "flowstone"
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One installed plugin; `error` is why it can't be used, or None."""
+
+    name: str
+    module: str
+    distribution: str
+    version: str
+    collection: Collection
+    error: BaseException | None = None
+
+    @property
+    def traceback(self) -> str:
+        """The error as Python prints it; empty where there is none."""
+        return "".join(format_exception(self.error)) if self.error else ""
+
+    def broken(self, problem: str | None = None) -> PluginBroken:
+        error = problem or f"{type(self.error).__name__}: {self.error}"
+        return PluginBroken(self.name, f"{self.distribution} {self.version}", error)
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Something that a plugin offers: a kind, a name, and where it is."""
+
+    kind: str
+    name: str
+    target: str
+    plugin: Plugin
+
+
+def scan() -> Iterable[EntryPoint]:
+    """Return the entry points of all installed plugins; reads metadata only."""
+    # Costs about 20 ms; a program that uses no plugin must not pay it.
+    from importlib.metadata import entry_points  # noqa: PLC0415
+
+    return entry_points(group=GROUP)
+
+
+class Host:
+    """Loads plugins once, when somebody first asks; safe to use from several threads."""
+
+    def __init__(self, scan: Callable[[], Iterable[EntryPoint]] = scan) -> None:
+        self._scan = scan
+        self._lock = RLock()
+        self._plugins: tuple[Plugin, ...] | None = None
+        self._offers: dict[tuple[str, str], Offer] = {}
+
+    def plugins(self) -> tuple[Plugin, ...]:
+        """Return every installed plugin, the broken ones too: core's first, then by name."""
+        with self._lock:
+            if self._plugins is None:
+                self._plugins = tuple(self._load())
+            return self._plugins
+
+    def offers(self, kind: str) -> list[Offer]:
+        """Return what the working plugins offer of a kind, by name; nothing of it is loaded."""
+        self.plugins()
+        return sorted(
+            (offer for offer in self._offers.values() if offer.kind == kind),
+            key=lambda offer: offer.name,
+        )
+
+    def offer(self, kind: str, name: str) -> Offer:
+        """Return one offer.
+
+        Raises:
+            PluginBroken: the plugin that brings it could not be loaded.
+            UnknownName: no plugin brings it.
+        """
+        plugins = self.plugins()
+        if found := self._offers.get((kind, name)):
+            return found
+        broken = [plugin for plugin in plugins if plugin.error]
+        for plugin in broken:
+            if name in plugin.collection.tables()[kind] or _mentions(plugin, name):
+                raise plugin.broken() from plugin.error
+        unknown = UnknownName(kind, name, [offer.name for offer in self.offers(kind)])
+        for plugin in broken:
+            unknown.add_note(f"It may be one of a broken plugin's: {plugin.broken()}")
+        raise unknown
+
+    def load(self, kind: str, name: str) -> Any:
+        """Import what an offer names, and return it.
+
+        Raises:
+            MissingExtra: it needs an optional dependency that is not installed.
+            PluginBroken: its plugin, or its own module, could not be loaded.
+            UnknownName: no plugin brings it.
+        """
+        offer = self.offer(kind, name)
+        module, _, attribute = offer.target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            package = module.partition(".")[0]
+            extra = offer.plugin.collection.extras.get(name)
+            foreign = isinstance(error, ModuleNotFoundError) and error.name
+            if extra and foreign and foreign.partition(".")[0] != package:
+                raise MissingExtra(f"{kind} {name!r}", extra) from error
+            problem = f"{kind} {name!r} can't be loaded: {type(error).__name__}: {error}"
+            raise offer.plugin.broken(problem) from error
+
+    def _load(self) -> Iterable[Plugin]:
+        manager = pluggy.PluginManager(GROUP)
+        manager.add_hookspecs(hookspecs)
+        names: dict[str, str] = {}
+        for entry in sorted(self._scan(), key=_order):
+            distribution, version = _origin(entry)
+            collection, error = Collection(), None
+            try:
+                _refuse_twin(names, entry.name, distribution)
+                collection = _collection(manager, entry)
+                self._refuse_clashes(collection, distribution)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as caught:  # noqa: BLE001 - a broken plugin breaks nothing else
+                error = caught
+            names.setdefault(entry.name, distribution)
+            plugin = Plugin(entry.name, entry.value, distribution, version, collection, error)
+            if error is None:
+                for kind, table in collection.tables().items():
+                    for name, target in table.items():
+                        self._offers[kind, name] = Offer(kind, name, target, plugin)
+            yield plugin
+
+    def _refuse_clashes(self, collection: Collection, distribution: str) -> None:
+        for kind, table in collection.tables().items():
+            for name in table:
+                if other := self._offers.get((kind, name)):
+                    owner = other.plugin.distribution
+                    raise PluginError(_clash(kind, name, distribution, owner))
+
+
+def _collection(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
+    module = entry.load()
+    manager.register(module, entry.name)
+    try:
+        manager.check_pending()
+        return _offered(manager, entry)
+    except BaseException:
+        manager.unregister(module)
+        raise
+
+
+def _offered(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
+    module = manager.get_plugin(entry.name)
+    impls = [i for i in manager.hook.collection.get_hookimpls() if i.plugin is module]
+    if not impls:
+        raise PluginError(f"{entry.value} implements no hook: put @hookimpl on `collection`.")
+    offered = impls[0].function()
+    if not isinstance(offered, Collection):
+        found = type(offered).__name__
+        raise PluginError(f"{entry.value}.collection() returned {found}: return a Collection.")
+    return offered
+
+
+def _refuse_twin(names: dict[str, str], name: str, distribution: str) -> None:
+    if name in names:
+        raise PluginError(_clash("plugin", name, distribution, names[name]))
+
+
+def _clash(kind: str, name: str, claimant: str, owner: str) -> str:
+    return (
+        f"{kind} {name!r} of {claimant} is offered by {owner} already, which keeps it. "
+        "Uninstall one of the two."
+    )
+
+
+def _order(entry: EntryPoint) -> tuple[bool, str, str]:
+    distribution, _ = _origin(entry)
+    return distribution != CORE, entry.name, distribution
+
+
+def _origin(entry: EntryPoint) -> tuple[str, str]:
+    return (entry.dist.name, entry.dist.version) if entry.dist else (entry.module, "")
+
+
+def _mentions(plugin: Plugin, name: str) -> bool:
+    """Whether the source of a plugin that can't be loaded has this name in quotes."""
+    with suppress(Exception):
+        spec = find_spec(plugin.module)
+        if spec and spec.origin:
+            source = Path(spec.origin).read_text("utf-8", "replace")
+            return re.search(rf"""["']{re.escape(name)}["']""", source) is not None
+    return False
+
+
+@cache
+def installed() -> Host:
+    """Return the host of this process's installed plugins."""
+    return Host()
