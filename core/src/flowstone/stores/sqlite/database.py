@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sqlite3
 from collections import Counter
 from threading import RLock
@@ -99,7 +98,7 @@ class Database:
                     raise translate(self.path, error) from error
                 if monotonic() > deadline:
                     raise StoreBusy(str(self.path), self._patience) from error
-            sleep(nap * random.uniform(0.5, 1.0))  # noqa: S311 - to fall out of step with others
+            sleep(nap * (1 + os.urandom(1)[0] / 255) / 2)  # to fall out of step with others
             nap = min(2 * nap, _LONGEST_NAP)
 
     def _open(self) -> sqlite3.Connection:
