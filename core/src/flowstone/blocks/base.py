@@ -316,10 +316,9 @@ def _load(kind: type[Block], slug: str, name: str, path: tuple[str, ...]) -> Blo
     except SecretUnreadable as error:
         if error.affected:
             raise
-        affected = [reference]
-        if error.key:
-            affected = _sealed(lambda token: sealed_with(token) == error.key)
         problem, key = error.problem, error.key
+        same = _sealed(lambda token: sealed_with(token) == key)
+        affected = same if key else [reference]
         raise SecretUnreadable(f"of block {reference!r}", problem, affected, key) from error
     block._name = name
     return block

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Shorter texts are not searched for in messages: hiding every "a" says nothing.
 SHORTEST = 3
+#: Pydantic puts this in a place for each block of a union; it says nothing to a person.
+_WRAPPED = "function-wrap["
 
 
 def masked(model: type[BaseModel], data: object, error: ValidationError) -> ValidationError:
@@ -38,7 +40,8 @@ def masked(model: type[BaseModel], data: object, error: ValidationError) -> Vali
 def problems(error: ValidationError) -> dict[str, str]:
     """Return the problems by the dotted path of their field."""
     return {
-        ".".join(map(str, found["loc"])) or "the whole block": found["msg"]
+        ".".join(part for part in map(str, found["loc"]) if not part.startswith(_WRAPPED))
+        or "the whole block": found["msg"]
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     }
 
