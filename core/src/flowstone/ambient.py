@@ -5,36 +5,53 @@ from __future__ import annotations
 import pkgutil
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from flowstone.settings import Settings
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from flowstone.ports import Clock, DocumentStore, RunStore, Secrets
+    from flowstone.ports import (
+        Clock,
+        DocumentStore,
+        Journal,
+        Promise,
+        Runner,
+        RunStore,
+        Secrets,
+    )
     from flowstone.runs import Run
+    from flowstone.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports of this process, each filled; made by `flowstone.wiring`, or by a test."""
+    """The ports of this process, each filled; made by `flowstone.wiring`, or by a test.
+
+    Attributes:
+        holder: says where this process is, for its leases: ``host/pid/presence``.
+    """
 
     settings: Settings
     runs: RunStore
     documents: DocumentStore
     secrets: Secrets
     clock: Clock
+    journal: Journal
+    holder: Callable[[], str]
 
     def close(self) -> None:
+        self.journal.close()
         self.runs.close()
         self.documents.close()
 
 
 _lock = RLock()
 _stack: list[Services] = []
+#: Where the default services come from. The composition root is above this floor; so it is named,
+#: as plugins are, not imported. Tests name another.
+_origin = "flowstone.wiring:default_services"
 
 
 def services() -> Services:
@@ -43,9 +60,14 @@ def services() -> Services:
         return _stack[-1]
     with _lock:
         if not _stack:
-            # The composition root is above this floor; it is named, as plugins are, not imported.
-            _stack.append(pkgutil.resolve_name("flowstone.wiring:open_services")())
+            _stack.append(pkgutil.resolve_name(_origin)())
         return _stack[-1]
+
+
+def default_from(origin: str) -> None:
+    """Take the default services, when they are first needed, from what ``module:name`` returns."""
+    global _origin
+    _origin = origin
 
 
 @contextmanager
@@ -58,12 +80,43 @@ def using(current: Services) -> Iterator[Services]:
         _stack.remove(current)
 
 
-@dataclass(slots=True)
 class Scope:
-    """The run that the code is in."""
+    """The run that the code is in.
+
+    Attributes:
+        run: as it was at its first state; its facts do not change, its state does.
+        owner: the scope of the nearest flow run, or of the root; its own for those.
+        promises: of an owner, what was submitted in it and either has not ended or ended badly.
+        runner: of an owner, where its submitted tasks run; made at the first submit.
+    """
 
     run: Run
-    children: dict[str, int] = field(default_factory=dict)
+
+    __slots__ = ("counters", "make_runner", "owner", "promises", "run", "runner")
+
+    def __init__(
+        self, owner: Scope | None, make_runner: Callable[[], Runner] | None = None
+    ) -> None:
+        # `run` is set with the run's first state: no code of the run comes before that.
+        self.owner: Scope = owner or self
+        self.make_runner = make_runner
+        self.runner: Runner | None = None
+        self.promises: dict[str, Promise] = {}
+        self.counters: dict[str, int] = {}
+
+    def open_runner(self) -> Runner:
+        """Return the runner of this owner's tasks, opened at the first need."""
+        with _lock:
+            if self.runner is None:
+                assert self.make_runner is not None
+                self.runner = self.make_runner()
+            return self.runner
+
+    def ordinal(self, name: str) -> int:
+        """Return how often a child of that name was called before."""
+        number = self.counters.get(name, 0)
+        self.counters[name] = number + 1
+        return number
 
 
 scope: ContextVar[Scope | None] = ContextVar("flowstone.scope", default=None)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
-    from concurrent.futures import Future
 
     from flowstone.documents import Document
     from flowstone.events import Event
     from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.states import State
 
 
 class RunStore(Protocol):
@@ -139,6 +139,65 @@ class DocumentStore(Protocol):
         """Let go of files and connections; closing twice is fine."""
 
 
+class Journal(Protocol):
+    """The one way to write facts: at once where they must not be lost, behind where they may lag.
+
+    It holds the fence of each root that this process drives, and renews their leases.
+    """
+
+    def create(self, event: Event) -> None:
+        """Keep the birth of a root or a flow run at once; a root is driven from here on."""
+
+    def record(self, event: Event) -> Run:
+        """Keep a change of a root or a flow run at once, after all that was appended before it.
+
+        Raises:
+            FencedRun: the run was ended or taken over from outside.
+        """
+
+    def append(self, event: Event) -> None:
+        """Keep a fact soon: within 50 ms, at the next barrier, or when many have gathered.
+
+        Raises:
+            FencedRun: the root was ended or taken over from outside.
+        """
+
+    def flush(self) -> None:
+        """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
+
+    def release(self, root_id: str) -> None:
+        """Flush, and stop renewing the root's lease: its process has no more to say of it."""
+
+    def close(self) -> None:
+        """Flush, and end the thread."""
+
+
+class Promise(Protocol):
+    """A submitted task, as the engine sees it."""
+
+    name: str
+    run_id: str
+    observed: bool
+
+    def done(self) -> bool:
+        """Tell whether it has ended."""
+
+    def cancel(self) -> bool:
+        """End it as CANCELLED if it has not started; tell whether it will not run."""
+
+    def stop(self, error: type[BaseException]) -> None:
+        """Raise an error where it runs, as soon as Python code runs there."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until it has ended, or the time is over."""
+
+    async def await_end(self) -> None:
+        """Let other coroutines run until it has ended."""
+
+    def final_state(self) -> State:
+        """Return the state that it ended in, without counting as somebody looking at it."""
+
+
 class Clock(Protocol):
     """Time, and waiting for it."""
 
@@ -172,13 +231,13 @@ class Secrets(Protocol):
 
 
 class Runner(Protocol):
-    """Where submitted calls run. A call must not be lost: it runs, or its future is cancelled."""
+    """Where submitted calls run: each once, some time, elsewhere."""
 
-    def submit(self, call: Callable[[], Any]) -> Future[Any]:
-        """Run a call some time, elsewhere, in a copy of the current context."""
+    def submit(self, call: Callable[[], None]) -> None:
+        """Run a call, which never raises."""
 
-    def submit_async(self, call: Callable[[], Coroutine[Any, Any, Any]]) -> Future[Any]:
-        """Run a coroutine function's call some time on an event loop of the runner's."""
+    def submit_async(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a coroutine function's call, which never raises, on an event loop of the runner's."""
 
-    def close(self, *, cancel: bool) -> None:
-        """Finish: wait for what was submitted, or with `cancel` drop what has not started."""
+    def close(self) -> None:
+        """Take no more; what was taken and has not begun may be dropped."""

@@ -4,7 +4,9 @@ FlowstoneError
 ├── ConfigurationError (ValueError)        a setting, an option, a home that can't be used
 ├── ParameterError                         a flow was called with what it does not take
 │   ├── ParameterBindError (TypeError)
-│   └── ParameterTypeError (TypeError)
+│   ├── ParameterTypeError (TypeError)
+│   ├── MappingMissingIterable (TypeError)
+│   └── MappingLengthMismatch (ValueError)
 ├── RunError                               what a run's end means to whoever asks for its result
 │   ├── FailedRun
 │   ├── CrashedRun
@@ -46,6 +48,7 @@ FlowstoneError
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
+├── CancelSignal                           the flow run around it is being cancelled
 └── FencedRun                              somebody else has ended or taken over this run
 """
 
@@ -72,9 +75,12 @@ from flowstone.errors.blocks import (
 )
 from flowstone.errors.runs import (
     CancelledRun,
+    CancelSignal,
     CrashedRun,
     FailedRun,
     FencedRun,
+    MappingLengthMismatch,
+    MappingMissingIterable,
     MissingContextError,
     MissingResult,
     ParameterBindError,
@@ -109,6 +115,7 @@ __all__ = [
     "AccessDenied",
     "BlockInvalid",
     "BucketMissing",
+    "CancelSignal",
     "CancelledRun",
     "ConfigurationError",
     "Conflict",
@@ -121,6 +128,8 @@ __all__ = [
     "FlowstoneError",
     "IllegalTransition",
     "InvalidName",
+    "MappingLengthMismatch",
+    "MappingMissingIterable",
     "MissingContextError",
     "MissingExtra",
     "MissingResult",

@@ -36,6 +36,29 @@ class ParameterTypeError(ParameterError, TypeError):
         )
 
 
+class MappingMissingIterable(ParameterError, TypeError):
+    """`.map` was called without anything to map over."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        super().__init__(
+            f"{unit!r}.map needs an iterable among its arguments, such as a list. "
+            "For a single call, use .submit."
+        )
+
+
+class MappingLengthMismatch(ParameterError, ValueError):
+    """`.map` was called with iterables of different lengths."""
+
+    def __init__(self, unit: str, lengths: Mapping[str, int]) -> None:
+        self.unit, self.lengths = unit, dict(lengths)
+        told = ", ".join(f"{name}: {length}" for name, length in self.lengths.items())
+        super().__init__(
+            f"{unit!r}.map needs iterables of equal length, and got {told}. "
+            "Wrap what is the same for each call in unmapped(...)."
+        )
+
+
 class RunError(FlowstoneError):
     """A run has no result to give."""
 
@@ -121,9 +144,16 @@ class StopSignal(BaseException):
 class TerminationSignal(StopSignal):
     """The process received SIGTERM, or was asked to end in another way."""
 
-    def __init__(self, signal: str) -> None:
+    def __init__(self, signal: str = "SIGTERM") -> None:
         self.signal = signal
         super().__init__(f"the process received {signal}")
+
+
+class CancelSignal(StopSignal):
+    """The flow run that this run belongs to is being cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__("its flow run was cancelled")
 
 
 class FencedRun(StopSignal):

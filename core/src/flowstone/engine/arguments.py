@@ -1,0 +1,128 @@
+"""Futures, states and annotations among a call's arguments and in what it returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
+
+from flowstone.states import State
+
+T = TypeVar("T")
+
+#: Types that hold no future; checked first, since most arguments are of these.
+PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray, range, type})
+
+
+ITEMS = (list, tuple, set, frozenset)
+
+
+class Mark(Generic[T]):
+    """Something said about an argument; the function itself gets the bare value."""
+
+    __slots__ = ("value",)
+
+    #: How many were ever made in this process: with none made, no argument needs a look.
+    made = 0
+
+    def __init__(self, value: T) -> None:
+        Mark.made += 1
+        self.value = value
+
+
+class unmapped(Mark[T]):  # noqa: N801 - the name that users know
+    """Give the same value to each call of a `.map`."""
+
+
+class allow_failure(Mark[T]):  # noqa: N801 - the name that users know
+    """Run although the future failed; the function gets the exception as its value."""
+
+
+class quote(Mark[T]):  # noqa: N801 - the name that users know
+    """Do not look for futures inside the value."""
+
+
+class PromiseBase:
+    """What futures derive from, so that they can be told apart from all else."""
+
+    __slots__ = ()
+
+    #: How many were ever made in this process: with none made, no argument needs a look.
+    made = 0
+
+
+def found(value: object) -> Iterator[tuple[Any, bool]]:
+    """Yield each future inside a value, and whether it may have failed."""
+    kind = type(value)
+    if kind in PLAIN:
+        return
+    if isinstance(value, PromiseBase):
+        yield value, False
+    elif kind is allow_failure:
+        for promise, _ in found(value.value):  # type: ignore[attr-defined]
+            yield promise, True
+    elif kind is unmapped:
+        yield from found(value.value)  # type: ignore[attr-defined]
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from found(item)
+    elif isinstance(value, ITEMS):
+        for item in value:
+            if type(item) not in PLAIN:
+                yield from found(item)
+
+
+def needs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[Any, bool]] | None:
+    """Return the futures that a call waits for; None where its arguments can stay as they are."""
+    if not PromiseBase.made and not Mark.made:
+        return None
+    promises = list(found(args))
+    if kwargs:
+        promises += found(kwargs)
+    if promises or any(isinstance(value, Mark) for value in (*args, *kwargs.values())):
+        return promises
+    return None
+
+
+def states_in(value: object) -> list[State]:
+    """Return the states that a function returned, bare or in a list, tuple or set."""
+    if isinstance(value, State):
+        return [value]
+    if isinstance(value, ITEMS) and value and all(isinstance(item, State) for item in value):
+        return list(value)
+    return []
+
+
+def resolved(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
+    """Return the value with each future replaced by `ask(future, may_have_failed)`.
+
+    A collection in which nothing changes is returned as it is, not copied.
+    """
+    kind = type(value)
+    if kind in PLAIN:
+        return value
+    if isinstance(value, PromiseBase):
+        return ask(value, False)
+    if kind is quote:
+        return value.value
+    if kind is unmapped:
+        return resolved(value.value, ask)
+    if kind is allow_failure:
+        return resolved(value.value, lambda promise, _: ask(promise, True))
+    return _resolved_items(value, ask) if isinstance(value, (dict, *ITEMS)) else value
+
+
+def _resolved_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
+    if isinstance(value, dict):
+        new = {key: resolved(item, ask) for key, item in value.items()}
+        same = all(new[key] is item for key, item in value.items())
+        return value if same else new
+    items = [resolved(item, ask) for item in value]
+    if all(new is old for new, old in zip(items, value, strict=True)):
+        return value if value.__class__ in ITEMS or not _holds_promises(value) else items
+    if isinstance(value, tuple):
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    return items if isinstance(value, list) else type(value)(items)
+
+
+def _holds_promises(value: Any) -> bool:
+    return any(isinstance(item, PromiseBase) for item in value)

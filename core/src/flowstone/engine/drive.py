@@ -1,0 +1,198 @@
+"""The drivers: the only loops. They take steps out of a life, do them, and hand answers in."""
+
+from __future__ import annotations
+
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any
+
+from flowstone.engine.policy import stop_signal
+from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
+from flowstone.errors import RunTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from logging import Logger, LoggerAdapter
+
+    from flowstone.ambient import Scope
+    from flowstone.engine.keeper import Keeper
+    from flowstone.engine.life import Life
+    from flowstone.ports import Clock, Promise
+    from flowstone.runs import Run
+    from flowstone.states import State, StateType
+
+#: So long a run that was told to stop waits for its threads, which can't be killed.
+GRACE = 5.0
+
+
+class Driver:
+    """What both drivers need: the keeper of the run, its scope, the clock."""
+
+    __slots__ = ("_placed", "clock", "keeper", "logger", "scope")
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        scope: Scope,
+        clock: Clock,
+        logger: Callable[[Run], LoggerAdapter[Logger]],
+    ) -> None:
+        self.keeper, self.scope, self.clock, self.logger = keeper, scope, clock, logger
+        self._placed = False
+
+    def record(
+        self, kind: StateType, name: str, message: str | None = None, data: Any = None
+    ) -> State:
+        """Put the run into a state, and return that state."""
+        state = self.keeper.record(kind, name, message, data)
+        if not self._placed:
+            self._placed = True
+            self.scope.run = self.keeper.run
+        return state
+
+    def perform(self, step: Step) -> Any:
+        """Do a step that is the same in both worlds: one that does not wait."""
+        match step:
+            case Record(kind, name, message, data):
+                return self.record(kind, name, message, data)
+            case Say(level, message, error):
+                return self.logger(self.keeper.run).log(level, message, exc_info=error)
+            case _:
+                raise AssertionError(step)
+
+    def drive(self, life: Life) -> State:
+        """Live a sync run to its end."""
+        step: Any = None
+        try:
+            step = next(life)
+            while True:
+                try:
+                    kind = type(step)
+                    if kind is Record:
+                        answer: Any = self.record(step.type, step.name, step.message, step.data)
+                    elif kind is Call and step.timeout is None:
+                        answer = step.fn(*step.args, **step.kwargs)
+                    else:
+                        answer = self._wait(step)
+                except BaseException as error:  # noqa: BLE001 - the life decides what it means
+                    step = life.throw(error)
+                else:
+                    step = life.send(answer)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def adrive(self, life: Life) -> State:
+        """Live an async run to its end."""
+        try:
+            step = next(life)
+            while True:
+                try:
+                    if type(step) is Record:
+                        answer: Any = self.perform(step)
+                    else:
+                        answer = await self._await(step)
+                except BaseException as error:  # noqa: BLE001 - the life decides what it means
+                    step = life.throw(error)
+                else:
+                    step = life.send(answer)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    def _wait(self, step: Step) -> Any:
+        match step:
+            case Call(fn, args, kwargs, timeout):
+                # ctypes and signal: only runs with a timeout pay for their import.
+                from flowstone.engine.timeouts import limited  # noqa: PLC0415
+
+                return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
+            case Consult(fn, unit, state):
+                value = fn(unit, self.keeper.run, state)
+                return _finish(value) if isawaitable(value) else value
+            case Await(promises):
+                for promise in promises:
+                    promise.wait()
+            case Settle(error):
+                return self._settle(error)
+            case Sleep(seconds):
+                self.clock.sleep(seconds)
+            case _:
+                return self.perform(step)
+        return None
+
+    async def _await(self, step: Step) -> Any:
+        match step:
+            case Call(fn, args, kwargs, None):
+                return await fn(*args, **kwargs)
+            case Call(fn, args, kwargs, timeout):
+                return await self._within(fn(*args, **kwargs), timeout)
+            case Consult(fn, unit, state):
+                value = fn(unit, self.keeper.run, state)
+                return await value if isawaitable(value) else value
+            case Await(promises):
+                for promise in promises:
+                    await promise.await_end()
+            case Settle(error):
+                while waiting := self._told_to_end(error):
+                    for promise in waiting:
+                        await promise.await_end()
+                return self._unseen()
+            case Sleep(seconds):
+                await self.clock.asleep(seconds)
+            case _:
+                return self.perform(step)
+        return None
+
+    async def _within(self, awaitable: Awaitable[Any], seconds: float | None) -> Any:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        limit = asyncio.timeout(seconds)
+        try:
+            async with limit:
+                return await awaitable
+        except TimeoutError as error:
+            if limit.expired():
+                raise RunTimeout(self.keeper.origin.name, seconds or 0.0) from error
+            raise
+
+    def _settle(self, error: BaseException | None) -> list[Promise]:
+        patient = error is None or isinstance(error, Exception)
+        end = None if patient else self.clock.time() + GRACE
+        while waiting := self._told_to_end(error):
+            for promise in waiting:
+                promise.wait(None if end is None else max(0.0, end - self.clock.time()))
+            if end is not None and self.clock.time() >= end:
+                break
+        return self._unseen()
+
+    def _told_to_end(self, error: BaseException | None) -> list[Promise]:
+        """Cancel what has not started, tell what runs to stop, as the error asks for."""
+        promises = list(self.scope.promises.values())
+        if error is not None:
+            signal = stop_signal(error)
+            for promise in promises:
+                if not promise.cancel() and signal is not None:
+                    promise.stop(signal)
+        return [promise for promise in promises if not promise.done()]
+
+    def _unseen(self) -> list[Promise]:
+        """Close the runner, and return what ended badly without anybody asking for it."""
+        scope = self.scope
+        if scope.runner is not None:
+            scope.runner.close()
+            scope.runner = None
+        promises = [promise for promise in scope.promises.values() if promise.done()]
+        scope.promises.clear()
+        return [
+            promise
+            for promise in promises
+            if not promise.observed and not promise.final_state().is_completed()
+        ]
+
+
+def _finish(awaitable: Awaitable[Any]) -> Any:
+    """Run an async hook of a sync run to its end."""
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
+
+    async def wait() -> Any:
+        return await awaitable
+
+    return asyncio.run(wait())

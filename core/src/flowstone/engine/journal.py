@@ -1,0 +1,217 @@
+"""The journal: task facts, written behind in batches, and the leases of the runs driven here."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from threading import Condition, RLock, Thread
+from typing import TYPE_CHECKING, cast
+from weakref import WeakSet
+
+from flowstone.errors import Conflict, FencedRun, StoreError
+from flowstone.runs import Fence, Run
+
+if TYPE_CHECKING:
+    from flowstone.events import Event
+    from flowstone.ports import Clock, RunStore
+
+#: A fact waits so long at the most before it is written.
+INTERVAL = 0.05
+#: With so many waiting, whoever appends the next one writes them.
+FULL = 2000
+#: So many facts go into one batch at the most.
+BATCH = 2000
+
+logger = logging.getLogger("flowstone.journal")
+
+
+class WriteBehind:
+    """A `Journal` over a `RunStore`, with one thread for the process.
+
+    Appending is a deque's append. The lock is held while a batch is written, so that what is
+    written through (`create`, `record`) comes after all that was appended before it.
+    """
+
+    def __init__(self, store: RunStore, clock: Clock, lease_seconds: float) -> None:
+        self._store, self._clock, self._lease_seconds = store, clock, lease_seconds
+        self._reset()
+        _all.add(self)
+
+    def _reset(self) -> None:
+        self._queue: deque[Event] = deque()
+        self._batch: list[Event] = []  # taken from the queue, not yet known to be kept
+        self._lock = RLock()
+        self._wake = Condition()
+        self._idle = True
+        self._closed = False
+        self._thread: Thread | None = None
+        self._fences: dict[str, Fence] = {}
+        self._lost: dict[str, Run] = {}
+        self._error: StoreError | None = None
+
+    def create(self, event: Event) -> None:
+        run = event.payload
+        assert isinstance(run, Run)
+        with self._lock:
+            self._check(event)
+            self.flush()
+            self._store.create(event)
+            if run.is_root and run.lease is not None:
+                self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
+        self._start()
+
+    def record(self, event: Event) -> Run:
+        with self._lock:
+            self.flush()
+            self._check(event)
+            try:
+                run = self._store.record(event)
+            except Conflict as conflict:
+                actual = cast("Run", conflict.actual)
+                raise FencedRun(actual.name, actual.state.name) from conflict
+            fence = self._fences.get(run.id)
+            if fence is not None:
+                self._fences[run.id] = Fence(run.id, run.version, fence.token)
+            return run
+
+    def append(self, event: Event) -> None:
+        if self._lost:
+            self._check(event)
+        self._queue.append(event)
+        if self._idle:
+            self._rouse()
+        if len(self._queue) >= FULL:
+            self.flush()
+
+    def flush(self) -> None:
+        with self._lock:
+            self._error = None
+            self._write()
+            if self._error is not None:
+                raise self._error
+
+    def release(self, root_id: str) -> None:
+        try:
+            self.flush()
+        finally:
+            with self._lock:
+                self._fences.pop(root_id, None)
+                self._lost.pop(root_id, None)
+
+    def close(self) -> None:
+        self.flush()
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        thread = self._thread
+        if thread is not None and thread.is_alive():
+            thread.join(timeout=5)
+
+    def _check(self, event: Event) -> None:
+        actual = self._lost.get(event.root_id)
+        if actual is not None:
+            raise FencedRun(actual.name, actual.state.name)
+
+    def _write(self) -> None:
+        """Write all that is queued, in order; called under the lock.
+
+        A signal may interrupt this anywhere. So a fact leaves the queue only when it is in the
+        batch, and the batch only when it is kept; what is sent twice is kept once.
+        """
+        queue, batch = self._queue, self._batch
+        while queue or batch:
+            while queue and len(batch) < BATCH:
+                batch.append(queue[0])
+                queue.popleft()
+            roots: dict[str, list[Event]] = {}
+            for event in batch:
+                roots.setdefault(event.root_id, []).append(event)
+            try:
+                for root_id, events in roots.items():
+                    self._send(root_id, events)
+            except StoreError as error:
+                self._error = error  # kept for the next try; whoever flushes next is told
+                return
+            batch.clear()
+
+    def _send(self, root_id: str, events: list[Event]) -> None:
+        fence = self._fences.get(root_id)
+        if fence is None:
+            return  # the root has ended, or is lost: nothing more of it may be written
+        try:
+            self._store.append(events, fence)
+        except Conflict as conflict:
+            self._lost[root_id] = cast("Run", conflict.actual)
+            del self._fences[root_id]
+
+    # ------------------------------------------------------------ the thread
+
+    def _rouse(self) -> None:
+        self._start()
+        with self._wake:
+            self._idle = False
+            self._wake.notify()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            with self._wake:
+                self._begin()
+
+    def _begin(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = Thread(target=self._loop, name="flowstone-journal", daemon=True)
+            self._thread.start()
+
+    def _loop(self) -> None:
+        renewal = self._lease_seconds / 3
+        due = self._clock.time() + renewal
+        while not self._closed:
+            with self._wake:
+                if self._idle:
+                    self._wake.wait(max(0.0, due - self._clock.time()))
+            if not self._idle:
+                self._gather()
+            self._idle = True  # what is appended from here on rouses again
+            self._tend()
+            if self._clock.time() >= due:
+                due = self._clock.time() + renewal
+                self._renew()
+
+    def _gather(self) -> None:
+        with self._wake:
+            if not self._closed:  # only closing ends this early
+                self._wake.wait(INTERVAL)
+
+    def _tend(self) -> None:
+        with self._lock:
+            self._write()
+
+    def _renew(self) -> None:
+        with self._lock:
+            fences = list(self._fences.values())
+            if not fences:
+                return
+            try:
+                lost = self._store.renew(fences, self._clock.time() + self._lease_seconds)
+            except StoreError as error:
+                logger.warning("the lease could not be renewed: %s", error)
+                return
+            for run in lost:
+                self._lost[run.id] = run
+                self._fences.pop(run.id, None)
+
+
+_all: WeakSet[WriteBehind] = WeakSet()
+
+
+def _after_fork() -> None:
+    # What was queued is the parent's to write, and its thread is not here.
+    for journal in list(_all):
+        fences = dict(journal._fences)  # noqa: SLF001
+        journal._reset()  # noqa: SLF001
+        journal._fences.update(fences)  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

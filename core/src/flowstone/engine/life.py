@@ -1,0 +1,187 @@
+"""The life of a run, told once for flows and tasks, sync and async.
+
+It is a generator that touches nothing: it yields `Step`s and is sent their answers; what a step
+raises is thrown in. It returns the state that the run ended in. A test talks to it with no store,
+clock or loop.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowstone.engine import policy
+from flowstone.engine.arguments import PromiseBase, found, resolved, states_in
+from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
+from flowstone.errors import FencedRun, UpstreamTaskError
+from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
+
+if TYPE_CHECKING:
+    from flowstone.ports import Promise
+    from flowstone.settings import Settings
+    from flowstone.specs import Spec
+
+Life = Generator[Step, Any, State]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One call of a flow or task, before anything has happened.
+
+    Attributes:
+        unit: the `Flow` or `Task`; hooks get it.
+        upstream: futures that must have ended first, and whether each may have failed; None
+            where the arguments are what they are, with nothing in them to be replaced.
+        settles: whether this run owns what is submitted in it, and ends it at its own end.
+        check: checks the arguments, where that had to wait for the upstream.
+    """
+
+    unit: Any
+    spec: Spec
+    settings: Settings
+    run_id: str
+    run_name: str
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    upstream: Sequence[tuple[Promise, bool]] | None = None
+    settles: bool = False
+    check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
+
+
+def life(plan: Plan) -> Life:
+    """Tell what happens from the first state of a run to its last."""
+    spec = plan.spec
+    try:
+        args, kwargs = plan.args, plan.kwargs
+        if plan.upstream is not None:
+            args, kwargs = yield from _upstream(plan, plan.upstream)
+        attempt = 0
+        while True:
+            attempt += 1
+            state = yield Record(RUNNING, "Running" if attempt == 1 else "Retrying")
+            if attempt == 1 and spec.kind == "flow":
+                yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
+            if spec.hooks:
+                yield from _hooks(plan, state)
+            end = yield from _attempt(plan, args, kwargs)
+            if end.type is COMPLETED:
+                break
+            seconds = yield from _patience(plan, end, attempt)
+            if seconds is None:
+                break
+            yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
+            yield Sleep(seconds)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
+        end = _ended(error)
+        if plan.settles:
+            yield from _let_go(error)
+        if isinstance(error, FencedRun):
+            return end
+    if end.type is not COMPLETED:
+        cause = end.data if isinstance(end.data, BaseException) else None
+        yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
+    elif spec.kind == "flow":
+        yield Say(logging.INFO, f"ended {end.name}")
+    final: State = yield Record(end.type, end.name, end.message, end.data)
+    if spec.hooks:
+        yield from _hooks(plan, final)
+    return final
+
+
+def _let_go(error: BaseException) -> Generator[Step, Any, None]:
+    """Bring to an end what was submitted; a second interrupt means: do not wait for it."""
+    try:
+        yield Settle(error)
+    except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
+        yield Say(logging.WARNING, f"what was submitted was left behind: {policy.described(again)}")
+
+
+def _ended(error: BaseException) -> State:
+    kind, name, message = policy.end_of(error)
+    return State(kind, name, message, data=error)
+
+
+def _upstream(
+    plan: Plan, upstream: Sequence[tuple[Promise, bool]]
+) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
+    """Wait for what the arguments need, and put the values in their places."""
+    waiting = [promise for promise, _ in upstream if not promise.done()]
+    if waiting:
+        yield Record(PENDING, "Pending", f"waiting for {', '.join(p.name for p in waiting[:5])}")
+        yield Await(waiting)
+    for promise, may_fail in upstream:
+        state = promise.final_state()
+        if state.type is not COMPLETED and not may_fail:
+            promise.observed = True  # its failure is this run's failure now
+            raise UpstreamTaskError(plan.run_name, promise.name, state.name)
+    args, kwargs = resolved(plan.args, _value), resolved(plan.kwargs, _value)
+    return plan.check(args, kwargs) if plan.check else (args, kwargs)
+
+
+def _value(promise: Any, may_fail: bool) -> Any:
+    promise.observed = True
+    return promise.final_state().result(raise_on_failure=not may_fail)
+
+
+def _attempt(
+    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Step, Any, State]:
+    """Call the function once, and say how that ended."""
+    try:
+        value = yield Call(plan.fn, args, kwargs, plan.spec.timeout_seconds)
+        if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
+            states = states_in(value)
+            return policy.judge(states, value) if states else _completed(value)
+        promises = _returned(value)
+        unseen = (yield Settle(None)) if plan.settles else (yield Await(promises)) or ()
+        states = states_in(value) + [promise.final_state() for promise in promises]
+        if states:
+            for promise in promises:
+                promise.observed = True
+            good = all(state.type is COMPLETED for state in states)
+            return policy.judge(states, resolved(value, _value) if good else value)
+        return policy.unseen(unseen) or _completed(value)
+    except FencedRun:
+        raise
+    except Exception as error:  # noqa: BLE001 - the run fails with it
+        if plan.settles:
+            yield from _let_go(error)
+        return _ended(error)
+
+
+def _completed(value: object) -> State:
+    return State(COMPLETED, "Completed", None, 0.0, value)
+
+
+def _returned(value: object) -> list[Any]:
+    return [promise for promise, _ in found(value)]
+
+
+def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
+    """Return the seconds to wait before the next attempt, or None to give up."""
+    spec, error = plan.spec, end.data
+    if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
+        return None
+    if spec.retry_condition_fn is not None:
+        try:
+            if not (yield Consult(spec.retry_condition_fn, plan.unit, end)):
+                return None
+        except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
+            yield Say(logging.ERROR, "retry_condition_fn raised; not retried", problem)
+            return None
+    seconds = policy.delay(spec, plan.settings, attempt, plan.run_id)
+    yield Say(logging.WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
+    return seconds
+
+
+def _hooks(plan: Plan, state: State) -> Generator[Step, Any, None]:
+    """Call the hooks of a state; one that fails is logged."""
+    for hook in plan.spec.hooks.get(state.type, ()):
+        try:
+            yield Consult(hook, plan.unit, state)
+        except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
+            name = getattr(hook, "__name__", repr(hook))
+            yield Say(logging.ERROR, f"hook {name!r} raised", error)

@@ -1,0 +1,150 @@
+"""A call's arguments: bound to the signature, checked against the type hints, told in names."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
+
+#: A hint of one of these and a value of exactly that type need no validation.
+EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
+
+
+class Parameters:
+    """The parameters of one function."""
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str, around: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take a function, and the local names that its type hints may use."""
+        self.name = name
+        self._around = around
+        self.signature = inspect.signature(fn)
+        self._fn = fn
+        self._hints: dict[str, Any] | None = None
+        self._checks: dict[str, Callable[[Any], Any]] = {}
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        """Bind the arguments, defaults included.
+
+        Raises:
+            ParameterBindError: they do not fit the signature.
+        """
+        try:
+            bound = self.signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise ParameterBindError(self.name, str(self.signature), str(error)) from None
+        bound.apply_defaults()
+        return bound
+
+    def validate(self, bound: inspect.BoundArguments) -> None:
+        """Coerce each argument to its type hint, as pydantic does.
+
+        Raises:
+            ParameterTypeError: some do not fit; each is named. No value is shown, as it may be
+                a secret.
+        """
+        problems: dict[str, str] = {}
+        for name, value in bound.arguments.items():
+            hint = self._hint(name)
+            if hint is Any or (hint in EXACT and type(value) is hint):
+                continue
+            try:
+                bound.arguments[name] = self._checked(name, hint, value)
+            except _Misfit as misfit:
+                problems[name] = str(misfit)
+        if problems:
+            raise ParameterTypeError(self.name, problems)
+
+    def _hint(self, name: str) -> Any:
+        if self._hints is None:
+            try:
+                around = dict(self._around) if self._around else None
+                self._hints = get_type_hints(self._fn, None, around, include_extras=True)
+            except Exception:  # noqa: BLE001 - a hint that can't be evaluated can't be checked
+                self._hints = {}
+        hint = self._hints.get(name, Any)
+        return hint if _hashable(hint) else Any
+
+    def _checked(self, name: str, hint: Any, value: Any) -> Any:
+        check = self._checks.get(name)
+        if check is None:
+            check = self._checks[name] = _check(hint)
+        kind = self.signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            return tuple(check(item) for item in value)
+        if kind is inspect.Parameter.VAR_KEYWORD:
+            return {key: check(item) for key, item in value.items()}
+        return check(value)
+
+
+class _Misfit(Exception):
+    pass
+
+
+def _hashable(hint: Any) -> bool:
+    try:
+        hash(hint)
+    except TypeError:
+        return False
+    return True
+
+
+def _check(hint: Any) -> Callable[[Any], Any]:
+    # pydantic takes 40 ms to import; flows whose arguments fit exactly never need it.
+    from pydantic import (  # noqa: PLC0415
+        ConfigDict,
+        PydanticSchemaGenerationError,
+        PydanticUserError,
+        TypeAdapter,
+        ValidationError,
+    )
+
+    try:
+        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+    except PydanticUserError:  # models and dataclasses bring their own configuration
+        try:
+            adapter = TypeAdapter(hint)
+        except (PydanticSchemaGenerationError, PydanticUserError):
+            return lambda value: value
+
+    def check(value: Any) -> Any:
+        try:
+            return adapter.validate_python(value)
+        except ValidationError as error:
+            raise _Misfit(_told(error, value)) from None
+
+    return check
+
+
+def _told(error: Any, value: object) -> str:
+    parts = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        where = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"][:1].lower() + problem["msg"][1:]
+        parts.append(f"{where}: {text}" if where else f"{text} (got {type(value).__name__})")
+    return "; ".join(parts)
+
+
+def titled(unit: str, template: str | Callable[..., str], parameters: Mapping[str, Any]) -> str:
+    """Return a run's name from its template or function.
+
+    Raises:
+        ConfigurationError: the template names something that is not a parameter, or the function
+            failed or returned something else than a name.
+    """
+    option = f"the run name of {unit!r}"
+    if isinstance(template, str):
+        try:
+            return template.format(**parameters)
+        except (KeyError, IndexError, AttributeError, ValueError) as error:
+            known = ", ".join(parameters) or "none"
+            problem = f"the template {template!r} can't be filled: {error}"
+            raise ConfigurationError(option, problem, f"The parameters are: {known}.") from error
+    takes = "parameters" in inspect.signature(template).parameters
+    name: object = template(parameters=dict(parameters)) if takes else template()
+    if not isinstance(name, str) or not name:
+        raise ConfigurationError(option, f"the function returned {name!r}", "Return a text.")
+    return name

@@ -1,0 +1,140 @@
+"""Decisions about a run, as pure functions: values in, values out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from flowstone.errors import (
+    CancelSignal,
+    ConfigurationError,
+    RunTimeout,
+    TerminationSignal,
+    UpstreamTaskError,
+)
+from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, TERMINAL, State, StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from flowstone.ports import Promise
+    from flowstone.settings import Settings
+    from flowstone.specs import Delay, Spec
+
+#: A function from the number of retries to delays may name so many at the most.
+MOST_DELAYS = 50
+
+
+def retries(spec: Spec, settings: Settings) -> int:
+    """Return how often a run of this may be started again."""
+    if spec.retries is not None:
+        return spec.retries
+    return settings.flow_retries if spec.kind == "flow" else settings.task_retries
+
+
+def delay(spec: Spec, settings: Settings, attempt: int, seed: str) -> float:
+    """Return the seconds to wait after a failed attempt, the first attempt being 1.
+
+    The jitter is drawn from the run's id, so that the same run always waits the same.
+    """
+    chosen: Delay | None = spec.retry_delay_seconds
+    if chosen is None:
+        flow = spec.kind == "flow"
+        chosen = settings.flow_retry_delay_seconds if flow else settings.task_retry_delay_seconds
+    if callable(chosen):
+        chosen = _delays(spec, chosen(retries(spec, settings)))
+    if isinstance(chosen, (int, float)):
+        seconds = float(chosen)
+    else:
+        seconds = float(chosen[min(attempt, len(chosen)) - 1]) if chosen else 0.0
+    if spec.retry_jitter_factor:
+        chance = crc32(f"{seed}:{attempt}".encode()) / 2**32
+        seconds *= 1 + spec.retry_jitter_factor * chance
+    return seconds
+
+
+def _delays(spec: Spec, seconds: Sequence[float]) -> Sequence[float]:
+    if len(seconds) > MOST_DELAYS:
+        raise ConfigurationError(
+            f"retry_delay_seconds of {spec.name!r}",
+            f"the function returned {len(seconds)} delays",
+            f"Return at most {MOST_DELAYS}; the last one is used again for further retries.",
+        )
+    return seconds
+
+
+def may_retry(error: BaseException) -> bool:
+    """Tell whether an attempt that ended so may be tried again at all."""
+    return isinstance(error, Exception) and not isinstance(error, UpstreamTaskError)
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Tell whether asyncio has cancelled the coroutine; without asyncio it can't have."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and isinstance(error, asyncio.CancelledError)
+
+
+def end_of(error: BaseException) -> tuple[StateType, str, str]:
+    """Return the type, name and message of the state that an error ends a run in."""
+    if isinstance(error, RunTimeout):
+        return FAILED, "TimedOut", str(error)
+    if isinstance(error, UpstreamTaskError):
+        return FAILED, "UpstreamFailed", str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return CANCELLED, "Cancelled", "interrupted from the keyboard"
+    if is_cancellation(error):
+        return CANCELLED, "Cancelled", "its coroutine was cancelled"
+    if isinstance(error, CancelSignal):
+        return CANCELLED, "Cancelled", str(error)
+    if isinstance(error, TerminationSignal):
+        return CRASHED, "Crashed", str(error)
+    if isinstance(error, SystemExit):
+        return CRASHED, "Crashed", f"its code called sys.exit({error.code!r})"
+    if isinstance(error, Exception):
+        return FAILED, "Failed", described(error)
+    return CRASHED, "Crashed", described(error)
+
+
+def described(error: BaseException) -> str:
+    """Return an error in one line, as the end of its traceback has it."""
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def judge(ends: Sequence[State], value: object) -> State:
+    """Return the end that a run gets by returning futures or states: the worst of them."""
+    bad = [state for state in ends if state.type is not COMPLETED]
+    if isinstance(value, State) and value.type in TERMINAL:
+        return value
+    if not bad:
+        return State(COMPLETED, "Completed", None, data=value)
+    if len(ends) == 1 and bad[0].type in TERMINAL:
+        return bad[0]
+    worst = next((state for state in bad if state.type is CRASHED), bad[0])
+    message = f"{len(bad)} of {len(ends)} did not complete: {worst.name} {worst.message or ''}"
+    kind = worst.type if worst.type in TERMINAL else FAILED
+    return State(kind, kind.value.capitalize(), message.strip(), data=worst.data)
+
+
+def unseen(promises: Iterable[Promise]) -> State | None:
+    """Return the end of a flow in which submitted tasks ended badly and nobody looked."""
+    bad = list(promises)
+    if not bad:
+        return None
+    names = ", ".join(promise.name for promise in bad[:5]) + (" …" if len(bad) > 5 else "")
+    first = bad[0].final_state()
+    count = "a submitted task" if len(bad) == 1 else f"{len(bad)} submitted tasks"
+    message = f"{count} did not complete, and nobody asked for the result: {names}"
+    if first.message:
+        message += f" ({first.message})"
+    return State(FAILED, "Failed", message, data=first.data)
+
+
+def stop_signal(error: BaseException) -> type[BaseException] | None:
+    """Return what to raise in submitted tasks that still run when their flow ends with `error`."""
+    if isinstance(error, Exception):
+        return None  # they may finish
+    if isinstance(error, (KeyboardInterrupt, CancelSignal)) or is_cancellation(error):
+        return CancelSignal
+    return TerminationSignal

@@ -1,0 +1,73 @@
+"""What a run's life asks of the world; the drivers do it and hand the answer back.
+
+Named tuples, as some are made for every task run, and the module is loaded at every start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from flowstone.ports import Promise
+    from flowstone.states import State, StateType
+
+
+class Record(NamedTuple):
+    """Put the run into a state. Answer: that `State`."""
+
+    type: StateType
+    name: str
+    message: str | None = None
+    data: Any = None
+
+
+class Call(NamedTuple):
+    """Call the function. Answer: its value; what it raises is thrown in."""
+
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    timeout: float | None = None
+
+
+class Consult(NamedTuple):
+    """Call a hook or a condition, sync or async, with unit, run and state. Answer: its value."""
+
+    fn: Callable[..., Any]
+    unit: Any
+    state: State
+
+
+class Await(NamedTuple):
+    """Wait until each has ended. Answer: None."""
+
+    promises: Sequence[Promise]
+
+
+class Settle(NamedTuple):
+    """Bring to an end all that was submitted in this run. Answer: what ended badly, unobserved.
+
+    Attributes:
+        error: why the run ends; None where it simply returned. With an error, what has not
+            started is cancelled; with a stop signal or an interrupt, what runs is told to stop.
+    """
+
+    error: BaseException | None
+
+
+class Sleep(NamedTuple):
+    """Wait. Answer: None."""
+
+    seconds: float
+
+
+class Say(NamedTuple):
+    """Log a line about the run. Answer: None."""
+
+    level: int
+    message: str
+    error: BaseException | None = None
+
+
+Step = Record | Call | Consult | Await | Settle | Sleep | Say

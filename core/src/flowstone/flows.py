@@ -1,0 +1,126 @@
+"""Flows: functions whose calls are flow runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+
+from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
+from flowstone.states import State
+from flowstone.task_runners import ThreadPoolTaskRunner
+from flowstone.units import Unit
+
+if TYPE_CHECKING:
+    from flowstone.ambient import Services
+    from flowstone.ports import Runner
+    from flowstone.specs import Spec
+
+__all__ = ["Flow", "flow"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Choice = ThreadPoolTaskRunner | type[ThreadPoolTaskRunner] | None
+
+
+class Flow(Unit[P, R]):
+    """A function whose calls are flow runs; made by `@flow`.
+
+    Attributes:
+        fn: the bare function, for a call without a run.
+        name: the flow's name.
+        version: the flow's version.
+        task_runner: where submitted tasks run.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        spec: Spec,
+        task_runner: ThreadPoolTaskRunner,
+        binding: type | None = None,
+        around: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(fn, spec, binding, around)
+        self.version = spec.version
+        self.task_runner = task_runner
+
+    def _like(self, fn: Callable[P, R], spec: Spec) -> Flow[P, R]:
+        return Flow(fn, spec, self.task_runner, None, self._around)
+
+    def _open_runner(self, services: Services) -> Runner:
+        return self.task_runner.open(services.settings.max_workers)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(
+        self: Flow[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> State: ...
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the flow, and return its value.
+
+        Args:
+            *args: the function's own arguments, checked against its type hints before it starts.
+            **kwargs: the function's own, and these two: `return_state=True` returns the final
+                `State` instead of the value or error; `wait_for` takes futures that must have
+                completed before the flow starts.
+
+        Raises:
+            ParameterBindError, ParameterTypeError: the arguments do not fit; nothing was started.
+            Exception: what the flow failed with.
+        """
+        return self._call(args, kwargs)
+
+    def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
+        """Return a flow with some options changed; what is not given stays as it is."""
+        runner = _runner(options.get("task_runner"), self.task_runner)
+        spec = changed(self.spec, options)
+        return Flow(self.fn, spec, runner, self._binding, self._around)
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+@overload
+def flow(
+    fn: None = None, /, **options: Unpack[FlowOptions]
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]) -> Any:
+    """Make a function's calls flow runs: recorded, retried, and the home of task runs.
+
+    Args:
+        fn: a sync or async function, or a method.
+        **options: see `FlowOptions`.
+
+    Raises:
+        ConfigurationError: an option is not known, or its value can't be used.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Flow[..., Any]:
+        function, binding = unwrapped(fn)
+        runner = _runner(options.get("task_runner"), ThreadPoolTaskRunner())
+        spec = new_spec("flow", function, options)
+        return Flow(function, spec, runner, binding, names_around())
+
+    return decorate if fn is None else decorate(fn)
+
+
+def _runner(choice: Choice, default: ThreadPoolTaskRunner) -> ThreadPoolTaskRunner:
+    if choice is None:
+        return default
+    return choice() if isinstance(choice, type) else choice

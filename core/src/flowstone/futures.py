@@ -1,0 +1,276 @@
+"""A value that is on its way: what `.submit` and `.map` return."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import copy_context
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from flowstone.ambient import scope
+from flowstone.engine.arguments import PromiseBase
+from flowstone.errors import RunTimeout
+from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
+
+if TYPE_CHECKING:
+    from asyncio import Task as LoopTask
+    from collections.abc import Callable, Coroutine, Generator
+
+    from flowstone.ambient import Scope
+    from flowstone.engine.drive import Driver
+    from flowstone.engine.life import Life
+    from flowstone.ports import Runner
+
+R = TypeVar("R")
+
+_lock = threading.Lock()
+
+
+class Future(PromiseBase, Generic[R]):
+    """A submitted task run.
+
+    Attributes:
+        name: the run's name.
+        run_id: the run's id; also `task_run_id`.
+        observed: whether somebody asked how it ended. At its flow's end, a failure that nobody
+            asked for fails the flow.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_driver",
+        "_end",
+        "_on_loop",
+        "_scope",
+        "_ticket",
+        "_where",
+        "name",
+        "observed",
+        "run_id",
+    )
+
+    def __init__(self, driver: Driver, life: Life, owner: Scope) -> None:
+        PromiseBase.made += 1
+        origin = driver.keeper.origin
+        self.name, self.run_id = origin.name, origin.id
+        self.observed = False
+        self._driver: Driver | None = driver
+        self._end: State | None = None
+        self._callbacks: list[Callable[[Future[R]], Any]] | None = None
+        self._where: int | LoopTask[Any] | None = None
+        # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
+        self._ticket = [(copy_context(), life)]
+        self._on_loop = False
+        self._scope = owner
+        owner.promises[origin.id] = self
+
+    def __repr__(self) -> str:
+        return f"<Future {self.name!r} {self._end.name if self._end else 'on its way'}>"
+
+    @property
+    def task_run_id(self) -> str:
+        return self.run_id
+
+    @property
+    def state(self) -> State:
+        """The run's state now; looking at an end counts as asking for it."""
+        if self._end is not None:
+            self.observed = True
+            return self._end
+        driver = self._driver
+        return driver.keeper.state if driver is not None else self.final_state()
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """Wait for the run, and return its value.
+
+        Args:
+            timeout: seconds to wait at the most; None waits as long as it takes.
+            raise_on_failure: with False, the exception is returned instead of raised.
+
+        Raises:
+            RunTimeout: it has not ended in time; it goes on.
+            Exception: whatever the run failed with.
+        """
+        self.wait(timeout)
+        if self._end is None:
+            raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run itself goes on.")
+        self.observed = True
+        return cast("R", self._end.result(raise_on_failure=raise_on_failure))
+
+    async def aresult(self, raise_on_failure: bool = True) -> R:
+        """Wait for the run without blocking the event loop, and return its value."""
+        await self.await_end()
+        self.observed = True
+        return cast("R", self.final_state().result(raise_on_failure=raise_on_failure))
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.aresult().__await__()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until the run has ended, or the time is over.
+
+        Without a timeout, a run that has not started is run here and now: a thread that waits
+        may as well work, and a full pool whose tasks wait for each other can't lock up.
+        """
+        if self._end is not None:
+            return
+        if timeout is None and not self._on_loop:
+            self.run()
+        ended = threading.Event()  # set at once where it has ended by now
+        self.add_done_callback(lambda _: ended.set())
+        ended.wait(timeout)
+
+    async def await_end(self) -> None:
+        """Let other coroutines run until the run has ended."""
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        if self._end is not None:
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        self.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+        await ended.wait()
+
+    def done(self) -> bool:
+        """Tell whether the run has ended."""
+        return self._end is not None
+
+    def final_state(self) -> State:
+        """Return how the run ended, without counting as somebody asking for it."""
+        return self._end or State(CRASHED, "Crashed", "its flow run ended before it did")
+
+    def add_done_callback(self, callback: Callable[[Future[R]], Any]) -> None:
+        """Call a function with this future when it ends; at once where it has."""
+        with _lock:
+            if self._end is None:
+                self._callbacks = [*(self._callbacks or ()), callback]
+                return
+        callback(self)
+
+    def cancel(self) -> bool:
+        """End the run as Cancelled if it has not started; tell whether it will not run."""
+        if not self._taken():
+            return False
+        driver = self._driver
+        assert driver is not None
+        try:
+            self._finish(
+                driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
+            )
+        except BaseException as error:
+            self._finish(State(CANCELLED, "Cancelled", str(error), data=error))
+            raise
+        return True
+
+    def stop(self, error: type[BaseException]) -> None:
+        """Raise an error where it runs, as soon as Python code runs there."""
+        # ctypes: 5 ms of start-up that only an interrupted flow pays.
+        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+
+        where = self._where
+        if self._end is not None or where is None:
+            return
+        if isinstance(where, int):
+            put_error(where, error)
+        else:
+            where.get_loop().call_soon_threadsafe(where.cancel)
+
+    # ------------------------------------------------------------ where it runs
+
+    def start(self, runner: Runner, *, on_loop: bool) -> None:
+        """Hand the run to a runner."""
+        self._on_loop = on_loop
+        if on_loop:
+            runner.submit_async(self.arun)
+        else:
+            runner.submit(self.run)
+
+    def run(self) -> None:
+        """Live the run's life here, unless somebody else does."""
+        ticket = self._taken()
+        if not ticket:
+            return
+        context, life = ticket
+        driver = self._driver
+        assert driver is not None
+        self._where = threading.get_ident()
+        try:
+            state = context.run(_lived, driver, life)
+        except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
+            state = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+        self._finish(state)
+
+    def arun(self) -> Coroutine[Any, Any, None]:
+        """Return the coroutine that lives the run's life."""
+        return self._alive()
+
+    async def _alive(self) -> None:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        ticket = self._taken()
+        if not ticket:
+            return
+        context, life = ticket
+        driver = self._driver
+        assert driver is not None
+        task = asyncio.get_running_loop().create_task(_alived(driver, life), context=context)
+        self._where = task
+        try:
+            state = await task
+        except BaseException as error:  # noqa: BLE001 - the loop has nobody to raise it to
+            state = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+        self._finish(state)
+
+    def _taken(self) -> Any:
+        try:
+            return self._ticket.pop()
+        except IndexError:
+            return None
+
+    def _finish(self, state: State) -> None:
+        with _lock:
+            self._end, self._driver, self._where = state, None, None
+            callbacks, self._callbacks = self._callbacks, None
+        if state.type is COMPLETED:
+            # Only what may still matter at the flow's end is remembered until then.
+            self._scope.promises.pop(self.run_id, None)
+        for callback in callbacks or ():
+            callback(self)
+
+
+def _lived(driver: Driver, life: Life) -> State:
+    scope.set(driver.scope)
+    return driver.drive(life)
+
+
+async def _alived(driver: Driver, life: Life) -> State:
+    scope.set(driver.scope)
+    return await driver.adrive(life)
+
+
+class FutureList(list[Future[R]]):
+    """The futures of a `.map`, in the order of its arguments."""
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
+        """Wait for all, and return their values in order.
+
+        Args:
+            timeout: seconds for all of them together.
+            raise_on_failure: with False, exceptions stand where values failed to come.
+
+        Raises:
+            RunTimeout: they have not all ended in time.
+            Exception: what the first of them, in order, failed with.
+        """
+        self.wait(timeout)
+        late = [future for future in self if not future.done()]
+        if late:
+            name = f"waiting for {len(late)} of {len(self)} futures"
+            raise RunTimeout(name, timeout or 0.0, "The runs go on.")
+        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until all have ended, or the time is over."""
+        end = None if timeout is None else monotonic() + timeout
+        for future in self:
+            future.wait(None if end is None else max(0.0, end - monotonic()))

@@ -1,0 +1,253 @@
+"""The options of `@flow` and `@task`: said once, checked once, turned into a `Spec`."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+from zlib import crc32
+
+from flowstone.errors import ConfigurationError, nearest
+from flowstone.specs import Delay, Hook, Spec
+from flowstone.states import StateType
+
+if TYPE_CHECKING:
+    from flowstone.runs import Kind
+    from flowstone.task_runners import ThreadPoolTaskRunner
+
+#: Characters that a name may not have: they mean something in URLs and paths.
+BANNED = "/%&<>"
+
+
+class UnitOptions(TypedDict, total=False):
+    """What flows and tasks have in common; an option that is not given takes its default.
+
+    Attributes:
+        name: of the flow or task; by default the function's, for a flow with hyphens.
+        version: what to record as its version; by default, for a flow, a hash of its file.
+        description: by default the docstring.
+        retries: how often a failed run is started again; by default the setting, 0.
+        timeout_seconds: of one attempt; by default none.
+        log_prints: log what `print` prints; by default as the run around it, or the setting.
+        on_running, on_completion, on_failure, on_cancellation, on_crashed: hooks, each called as
+            ``hook(unit, run, state)`` once the state is recorded. One that fails is logged.
+    """
+
+    name: str | None
+    version: str | None
+    description: str | None
+    retries: int | None
+    timeout_seconds: float | None
+    log_prints: bool | None
+    on_running: Sequence[Hook] | None
+    on_completion: Sequence[Hook] | None
+    on_failure: Sequence[Hook] | None
+    on_cancellation: Sequence[Hook] | None
+    on_crashed: Sequence[Hook] | None
+
+
+class FlowOptions(UnitOptions, total=False):
+    """The options of `@flow`.
+
+    Attributes:
+        flow_run_name: each run's name: a template over the parameters, such as
+            ``"load-{day}"``, or a function that returns one; by default made up.
+        retry_delay_seconds: between retries: a number, one for each retry, or a function.
+        task_runner: where submitted tasks run; by default `ThreadPoolTaskRunner()`.
+        validate_parameters: check and coerce the arguments by the type hints; by default True.
+    """
+
+    flow_run_name: str | Callable[..., str] | None
+    retry_delay_seconds: Delay | None
+    task_runner: ThreadPoolTaskRunner | type[ThreadPoolTaskRunner] | None
+    validate_parameters: bool
+
+
+class TaskOptions(UnitOptions, total=False):
+    """The options of `@task`.
+
+    Attributes:
+        task_run_name: each run's name: a template over the parameters, or a function that
+            returns one; by default the task's name and a number.
+        tags: of each run, beside those of `tags(...)` around the call.
+        retry_delay_seconds: a number of seconds, one for each retry, or a function such as
+            `exponential_backoff(2)`; by default the setting, 0.
+        retry_jitter_factor: up to so many times the delay is added to it, at random.
+        retry_condition_fn: ``(task, run, state) -> bool``, sync or async; False gives up.
+    """
+
+    task_run_name: str | Callable[..., str] | None
+    tags: Collection[str] | None
+    retry_delay_seconds: Delay | None
+    retry_jitter_factor: float | None
+    retry_condition_fn: Callable[..., Any] | None
+
+
+_HOOKS = {
+    "on_running": StateType.RUNNING,
+    "on_completion": StateType.COMPLETED,
+    "on_failure": StateType.FAILED,
+    "on_cancellation": StateType.CANCELLED,
+    "on_crashed": StateType.CRASHED,
+}
+_FIELDS = {"flow_run_name": "run_name", "task_run_name": "run_name"}
+_KNOWN = {"flow": FlowOptions, "task": TaskOptions}
+
+
+def new_spec(kind: Kind, fn: Callable[..., Any], options: Mapping[str, Any]) -> Spec:
+    """Return the spec of a function with these options.
+
+    Raises:
+        ConfigurationError: an option is not known, or its value can't be used.
+    """
+    name = getattr(fn, "__name__", type(fn).__name__)
+    if kind == "flow":
+        name = name.replace("_", "-")
+    if name == "<lambda>" and not options.get("name"):
+        name = "lambda"
+    spec = Spec(kind, name, inspect.getdoc(fn), _file_hash(fn) if kind == "flow" else None)
+    return changed(spec, options)
+
+
+def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
+    """Return a spec with some options changed; one that is None stays as it was."""
+    fields: dict[str, Any] = {}
+    hooks = dict(spec.hooks)
+    for option, value in options.items():
+        if option not in _KNOWN[spec.kind].__annotations__:
+            raise ConfigurationError(
+                f"@{spec.kind} of {spec.name!r}",
+                f"there is no option {option!r}",
+                nearest(option, _KNOWN[spec.kind].__annotations__).strip(),
+            )
+        if value is None or option == "task_runner":
+            continue
+        if option in _HOOKS:
+            hooks[_HOOKS[option]] = _hooks(spec, option, value)
+        else:
+            fields[_FIELDS.get(option, option)] = _CHECKS.get(option, _any)(spec, option, value)
+    if hooks != dict(spec.hooks):
+        fields["hooks"] = hooks
+    return replace(spec, **fields) if fields else spec
+
+
+def _refuse(spec: Spec, option: str, problem: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError(f"option {option} of {spec.kind} {spec.name!r}", problem, remedy)
+
+
+def _any(_spec: Spec, _option: str, value: Any) -> Any:
+    return value
+
+
+def _name(spec: Spec, option: str, value: Any) -> str:
+    if not isinstance(value, str) or not value or any(char in BANNED for char in value):
+        problem = f"{value!r} is not a name"
+        raise _refuse(spec, option, problem, f"Use a text without the characters {BANNED}")
+    return value
+
+
+def _retries(spec: Spec, option: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise _refuse(spec, option, f"{value!r} is not a count", "Use a whole number from 0 up.")
+    return value
+
+
+def _seconds(spec: Spec, option: str, value: Any) -> float:
+    if hasattr(value, "total_seconds"):
+        value = value.total_seconds()
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
+        remedy = "Use a number of seconds from 0 up, or a timedelta."
+        raise _refuse(spec, option, f"{value!r} is not a duration", remedy)
+    return float(value)
+
+
+def _timeout(spec: Spec, option: str, value: Any) -> float:
+    seconds = _seconds(spec, option, value)
+    if seconds == 0:
+        raise _refuse(spec, option, "0 leaves no time to run", "Leave it out for no limit.")
+    return seconds
+
+
+def _delay(spec: Spec, option: str, value: Any) -> Delay:
+    if callable(value):
+        function: Delay = value
+        return function
+    if isinstance(value, (list, tuple)):
+        return [_seconds(spec, option, item) for item in value]
+    return _seconds(spec, option, value)
+
+
+def _factor(spec: Spec, option: str, value: Any) -> float:
+    if not isinstance(value, (int, float)) or not value >= 0:
+        raise _refuse(spec, option, f"{value!r} is not a factor", "Use a number from 0 up.")
+    return float(value)
+
+
+def _tags(spec: Spec, option: str, value: Any) -> frozenset[str]:
+    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
+        raise _refuse(spec, option, f"{value!r} is not a list of texts", "Use tags=['a', 'b'].")
+    return frozenset(value)
+
+
+def _hooks(spec: Spec, option: str, value: Any) -> tuple[Hook, ...]:
+    hooks = tuple(value) if isinstance(value, (list, tuple)) else (value,)
+    if not all(callable(hook) for hook in hooks):
+        raise _refuse(spec, option, f"{value!r} holds no functions", f"Use {option}=[my_hook].")
+    return hooks
+
+
+_CHECKS: dict[str, Callable[[Spec, str, Any], Any]] = {
+    "name": _name,
+    "retries": _retries,
+    "retry_delay_seconds": _delay,
+    "retry_jitter_factor": _factor,
+    "tags": _tags,
+    "timeout_seconds": _timeout,
+}
+
+
+def unwrapped(fn: Any) -> tuple[Callable[..., Any], type | None]:
+    """Return the function inside a classmethod or staticmethod, and which of them it was.
+
+    Raises:
+        ConfigurationError: it is not a function.
+    """
+    binding = type(fn) if isinstance(fn, (classmethod, staticmethod)) else None
+    function = fn.__func__ if binding else fn
+    if not callable(function) or isinstance(function, type):
+        raise ConfigurationError(
+            "@flow and @task",
+            f"{fn!r} is not a function",
+            "Put them on a function: `@flow` or `@flow(name=...)`, then `def`.",
+        )
+    return function, binding
+
+
+def names_around() -> Mapping[str, Any] | None:
+    """Return the local names of the function in which a decorator stands; None in a module.
+
+    A type hint that is written as text may name them, and nothing else remembers them.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way, as pydantic and dataclasses do
+    while frame.f_globals.get("__name__", "").startswith("flowstone.") and frame.f_back:
+        frame = frame.f_back
+    return None if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def _file_hash(fn: Callable[..., Any]) -> str | None:
+    while isinstance(fn, partial):
+        fn = fn.func
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    return _hash(code.co_filename) if code is not None else None
+
+
+@cache
+def _hash(path: str) -> str | None:
+    try:
+        return f"{crc32(Path(path).read_bytes()):08x}"  # hashlib takes 5 ms to import
+    except OSError:  # typed at a prompt, or generated
+        return None

@@ -1,0 +1,164 @@
+"""Tasks: functions whose calls are task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+
+from flowstone.futures import Future, FutureList
+from flowstone.mapping import spread
+from flowstone.options import TaskOptions, changed, names_around, new_spec, unwrapped
+from flowstone.states import State
+from flowstone.units import Unit
+
+if TYPE_CHECKING:
+    from flowstone.specs import Spec
+
+__all__ = ["Task", "exponential_backoff", "task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Task(Unit[P, R]):
+    """A function whose calls are task runs; made by `@task`.
+
+    Attributes:
+        fn: the bare function, for a call without a run.
+        name: the task's name.
+    """
+
+    def _like(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
+        return Task(fn, spec, None, self._around)
+
+    @overload
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    @overload
+    def __call__(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State]: ...
+    @overload
+    def __call__(
+        self,
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> State: ...
+    @overload
+    def __call__(self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the task here, and return its value; inside a flow, another task, or neither.
+
+        Args:
+            *args: the function's own arguments; futures among them are waited for.
+            **kwargs: the function's own, and these two: `return_state=True` returns the final
+                `State` instead of the value or error; `wait_for` takes futures that must have
+                completed before the task starts.
+
+        Raises:
+            UpstreamTaskError: a future among the arguments did not complete.
+            Exception: what the task failed with.
+        """
+        return self._call(args, kwargs)
+
+    @overload
+    def submit(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+    @overload
+    def submit(
+        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> Future[R]: ...
+    def submit(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+        """Run the task elsewhere, by the flow's task runner, and return its future at once.
+
+        Args:
+            *args: the function's own arguments; futures among them are waited for there.
+            wait_for: futures that must have completed before the task starts.
+            **kwargs: the function's own, and `return_state=True` to wait for the final `State`.
+        """
+        return_state = kwargs.pop("return_state", False)
+        future = self._submit(args, kwargs, wait_for)
+        return _ended(future) if return_state else future
+
+    @overload
+    def map(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureList[T]: ...
+    @overload
+    def map(
+        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureList[R]: ...
+    def map(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+        """Submit the task once for each element of its iterable arguments, in step.
+
+        Args:
+            *args: iterables of equal length; texts, bytes, dicts and whatever is not iterable,
+                and anything in `unmapped(...)`, are given to each call as they are.
+            wait_for: futures that must have completed before any of them starts.
+            **kwargs: likewise, and `return_state=True` to wait for the final states.
+
+        Raises:
+            MappingLengthMismatch: the iterables differ in length.
+            MappingMissingIterable: none of the arguments is an iterable.
+        """
+        return_state = kwargs.pop("return_state", False)
+        upstream = None if wait_for is None else list(wait_for)
+        futures: FutureList[Any] = FutureList(
+            self._submit(one, named, upstream) for one, named in spread(self.name, args, kwargs)
+        )
+        return [_ended(future) for future in futures] if return_state else futures
+
+    def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
+        """Return a task with some options changed; what is not given stays as it is."""
+        return Task(self.fn, changed(self.spec, options), self._binding, self._around)
+
+
+def _ended(future: Future[Any]) -> State:
+    future.wait()
+    return future.state
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    fn: None = None, /, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
+    """Make a function's calls task runs: recorded, retried, and able to run elsewhere.
+
+    Args:
+        fn: a sync or async function, or a method.
+        **options: see `TaskOptions`.
+
+    Raises:
+        ConfigurationError: an option is not known, or its value can't be used.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Task[..., Any]:
+        function, binding = unwrapped(fn)
+        return Task(function, new_spec("task", function, options), binding, names_around())
+
+    return decorate if fn is None else decorate(fn)
+
+
+def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
+    """Return a function for `retry_delay_seconds`: the factor times 1, 2, 4, 8 … seconds."""
+
+    def delays(retries: int) -> list[float]:
+        return [backoff_factor * 2.0**number for number in range(min(retries, 50))]
+
+    return delays

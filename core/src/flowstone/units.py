@@ -1,0 +1,321 @@
+"""What `@flow` and `@task` share: a function with a spec, whose call becomes a run."""
+
+from __future__ import annotations
+
+import atexit
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import cached_property, partial, update_wrapper
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
+
+from flowstone import ambient
+from flowstone.engine.arguments import found, needs
+from flowstone.engine.drive import Driver
+from flowstone.engine.keeper import Keeper, Origin, leased
+from flowstone.engine.life import Life, Plan, life
+from flowstone.engine.parameters import Parameters, titled
+from flowstone.engine.signals import honest_end
+from flowstone.errors import ConfigurationError
+from flowstone.futures import Future
+from flowstone.ids import new_id
+from flowstone.logging import RunLogger, logged_prints, prints_are_logged
+from flowstone.names import made_up
+from flowstone.runners.threads import ThreadPool
+from flowstone.states import COMPLETED, PENDING, State, StateType
+
+if TYPE_CHECKING:
+    from flowstone.ambient import Scope, Services
+    from flowstone.ports import Runner
+    from flowstone.specs import Hook, Spec
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Unit(Generic[P, R]):
+    """A function and its options. Calling it makes a run; `fn` is the bare function."""
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        spec: Spec,
+        binding: type | None = None,
+        around: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a function, how it was bound, and the local names where it was written."""
+        self.fn = fn
+        self._around = around
+        self.spec = spec
+        self.name = spec.name
+        self.isasync = inspect.iscoroutinefunction(fn)
+        self._binding = binding  # classmethod or staticmethod, where it was written so
+        update_wrapper(cast("Callable[..., Any]", self), fn)
+        for part in (fn, getattr(fn, "__func__", fn)):
+            if inspect.isgeneratorfunction(part) or inspect.isasyncgenfunction(part):
+                raise ConfigurationError(
+                    f"{spec.kind} {spec.name!r}",
+                    "its function is a generator, which has no single end to record",
+                    "Return a list, or yield from a plain function that the run calls.",
+                )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Self:
+        """Bind to an instance or class, as a function would be."""
+        if self._binding is staticmethod:
+            return self
+        target = owner if self._binding is classmethod else instance
+        if target is None:
+            return self
+        return self._like(self.fn.__get__(target, owner), self.spec)
+
+    def _like(self, fn: Callable[P, R], spec: Spec) -> Self:
+        """Return the same kind of unit around another function or spec."""
+        raise NotImplementedError
+
+    @property
+    def description(self) -> str | None:
+        return self.spec.description
+
+    @property
+    def tags(self) -> frozenset[str]:
+        return self.spec.tags
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        return Parameters(self.fn, self.name, self._around)
+
+    # ------------------------------------------------------------ hooks
+
+    def _hooked(self, kind: StateType, hook: Hook) -> Hook:
+        hooks = {**self.spec.hooks, kind: (*self.spec.hooks.get(kind, ()), hook)}
+        self.spec = replace(self.spec, hooks=hooks)
+        return hook
+
+    def on_running(self, hook: Hook) -> Hook:
+        """Call ``hook(unit, run, state)`` when a run has started; use it as a decorator."""
+        return self._hooked(StateType.RUNNING, hook)
+
+    def on_completion(self, hook: Hook) -> Hook:
+        """Call ``hook(unit, run, state)`` when a run has completed; use it as a decorator."""
+        return self._hooked(StateType.COMPLETED, hook)
+
+    def on_failure(self, hook: Hook) -> Hook:
+        """Call ``hook(unit, run, state)`` when a run has failed; use it as a decorator."""
+        return self._hooked(StateType.FAILED, hook)
+
+    # ------------------------------------------------------------ a call becomes a run
+
+    def _start(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        wait_for: Iterable[Any] | None,
+        parent: Scope | None,
+    ) -> tuple[Driver, Life]:
+        """Make the run, and all that drives it; nothing has happened yet."""
+        services = ambient.services()
+        spec = self.spec
+        upstream = needs(args, kwargs)
+        if wait_for is not None:
+            upstream = [*(upstream or ()), *found(list(wait_for))]
+        known: dict[str, Any] | None = None
+        flow = spec.kind == "flow"
+        if flow and upstream is None:
+            args, kwargs, known = self._checked(args, kwargs)
+        run_id = new_id()
+        owns = flow or parent is None
+        name = self._run_name(run_id, args, kwargs, known, parent)
+        now = services.clock.time()
+        origin = Origin(
+            run_id,
+            spec.kind,
+            name,
+            self.name,
+            run_id if parent is None else parent.run.root_id,
+            None if parent is None else parent.run.id,
+            now,
+            _tags(spec.tags),
+            spec.version,
+            known,
+            tuple(promise.run_id for promise, _ in upstream) if upstream else (),
+            leased(services, now) if parent is None else None,
+        )
+        plan = Plan(
+            self,
+            spec,
+            services.settings,
+            run_id,
+            name,
+            self._function(services),
+            args,
+            kwargs,
+            upstream,
+            owns,
+            self._rechecked if flow and upstream is not None else None,
+        )
+        if parent is None or owns:
+            scope = ambient.Scope(None, partial(self._open_runner, services))
+        else:
+            scope = ambient.Scope(parent.owner)
+        return Driver(Keeper(services, origin), scope, services.clock, RunLogger), life(plan)
+
+    def _open_runner(self, services: Services) -> Runner:
+        """Open what runs the tasks that are submitted in a run of this."""
+        return ThreadPool(services.settings.max_workers)
+
+    def _function(self, services: Services) -> Callable[..., Any]:
+        """Return the function to call: one that logs its prints, where that is wanted."""
+        log_prints = self.spec.log_prints
+        if log_prints is None:
+            log_prints = services.settings.log_prints and not prints_are_logged()
+            if not log_prints:
+                return self.fn
+        return partial(_acalled if self.isasync else _called, self.fn, log_prints)
+
+    def _checked(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
+        bound = self.parameters.bind(args, kwargs)
+        if self.spec.validate_parameters:
+            self.parameters.validate(bound)
+        return bound.args, bound.kwargs, dict(bound.arguments)
+
+    def _rechecked(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        args, kwargs, _ = self._checked(args, kwargs)
+        return args, kwargs
+
+    def _run_name(
+        self,
+        run_id: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        known: dict[str, Any] | None,
+        parent: Scope | None,
+    ) -> str:
+        template = self.spec.run_name
+        if template is not None:
+            if known is None:
+                known = dict(self.parameters.bind(args, kwargs).arguments)
+            return titled(self.name, template, known)
+        if self.spec.kind == "flow":
+            return made_up()
+        if parent is None:
+            return f"{self.name}-{run_id[-5:]}"
+        return f"{self.name}-{parent.ordinal(self.name)}"
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run it here: the value, or the state; a coroutine of it for an async function."""
+        return_state, wait_for = False, None
+        if kwargs:
+            return_state = kwargs.pop("return_state", False)
+            wait_for = kwargs.pop("wait_for", None)
+        if self.isasync:
+            return self._acall(args, kwargs, wait_for, return_state)
+        parent = ambient.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent)
+        token = ambient.scope.set(driver.scope)
+        try:
+            if parent is None:
+                with honest_end():
+                    state = driver.drive(story)
+                    _raise_stop(state)
+            else:
+                state = driver.drive(story)
+        finally:
+            ambient.scope.reset(token)
+        if return_state or state.type is not COMPLETED:
+            return _given(state, return_state)
+        return state.data
+
+    async def _acall(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        wait_for: Iterable[Any] | None,
+        return_state: bool,
+    ) -> Any:
+        parent = ambient.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent)
+        token = ambient.scope.set(driver.scope)
+        try:
+            if parent is None:
+                with honest_end():
+                    state = await driver.adrive(story)
+                    _raise_stop(state)
+            else:
+                state = await driver.adrive(story)
+        finally:
+            ambient.scope.reset(token)
+        return _given(state, return_state)
+
+    def _submit(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
+    ) -> Future[Any]:
+        """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
+        parent = ambient.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent)
+        owner = _alone if parent is None else parent.owner
+        driver.record(PENDING, "Pending")
+        future: Future[Any] = Future(driver, story, owner)
+        future.start(owner.open_runner(), on_loop=self.isasync)
+        return future
+
+
+def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
+    with logged_prints(log):
+        return fn(*args, **kwargs)
+
+
+async def _acalled(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
+    with logged_prints(log):
+        return await fn(*args, **kwargs)
+
+
+def _tags(own: frozenset[str]) -> tuple[str, ...]:
+    around = ambient.tags.get()
+    return tuple(sorted(own | around)) if own or around else ()
+
+
+def _raise_stop(state: State) -> None:
+    """Let what ended the run from outside go on to end the program."""
+    if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+        raise state.data
+
+
+def _given(state: State, return_state: bool) -> Any:
+    """Return what the caller gets of an end, or raise it with the engine's frames left out."""
+    _raise_stop(state)
+    if return_state:
+        return state
+    if isinstance(state.data, BaseException) and state.type is not COMPLETED:
+        raise state.data.with_traceback(_own(state.data.__traceback__))
+    return state.result()
+
+
+def _own(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback from the first frame that is not the engine's."""
+    while traceback is not None:
+        if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):
+            return traceback
+        traceback = traceback.tb_next
+    return None
+
+
+def _default_pool() -> Runner:
+    return ThreadPool(ambient.services().settings.max_workers)
+
+
+def _finish_alone() -> None:
+    for promise in list(_alone.promises.values()):
+        promise.wait()
+
+
+#: Owns what is submitted outside any run; the process waits for it at its end.
+_alone = ambient.Scope(None, _default_pool)
+atexit.register(_finish_alone)

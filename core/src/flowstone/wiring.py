@@ -1,0 +1,55 @@
+"""The composition root: settings become services. The only file that names concrete stores."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import TYPE_CHECKING
+
+from flowstone import logging
+from flowstone.ambient import Services
+from flowstone.blocks.vault import Vault
+from flowstone.engine.clock import SystemClock
+from flowstone.engine.journal import WriteBehind
+from flowstone.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.ports import DocumentStore, RunStore
+
+
+def open_services(settings: Settings | None = None) -> Services:
+    """Open what the settings say; without any, what the environment says.
+
+    Raises:
+        ConfigurationError: a setting can't be used.
+        StoreError: the store can't be opened.
+    """
+    settings = settings or read_settings()
+    logging.configure(settings.logging_level)
+    clock = SystemClock()
+    runs, documents, holder = _stores(settings)
+    runs.reap(clock.time())
+    journal = WriteBehind(runs, clock, settings.lease_seconds)
+    return Services(settings, runs, documents, Vault(settings), clock, journal, holder)
+
+
+def default_services() -> Services:
+    """Open what the environment says, until the process ends."""
+    services = open_services()
+    atexit.register(services.close)
+    return services
+
+
+def _stores(settings: Settings) -> tuple[RunStore, DocumentStore, Callable[[], str]]:
+    # Each store is imported only where it is used: SQLite takes 10 ms to load.
+    if settings.store == "memory":
+        from flowstone.stores.memory import MemoryStore  # noqa: PLC0415
+
+        memory = MemoryStore()
+        return memory, memory, lambda: f"memory/{os.getpid()}"
+    from flowstone.stores.sqlite import open_sqlite  # noqa: PLC0415
+
+    store = open_sqlite(settings.home / "flowstone.db")
+    return store, store, store.holder
