@@ -216,9 +216,9 @@ def test_wrong_values_are_named_and_not_shown() -> None:
     assert "hunter" not in str(caught.value) + repr(caught.value.__context__)
     place = Place()
     with pytest.raises(BlockInvalid, match="count"):
-        place.count = "no number"
+        place.count = "no number"  # type: ignore[assignment]
     with pytest.raises(ValueError, match="count"):
-        Place(count=None)  # type: ignore[arg-type]
+        Place(count=None)
     assert place.count == 1
 
 

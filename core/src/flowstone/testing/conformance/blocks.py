@@ -8,6 +8,7 @@ import ast
 import copy
 import logging
 import pickle
+from contextlib import closing
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -69,7 +70,8 @@ class BlockSuite(Suite):
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        with using(memory_services(tmp_path / "flowstone-home")) as current:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
             yield current
 
     def test_it_comes_back_as_it_was_saved(self, examples: Sequence[Block]) -> None:
