@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import pickle
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
@@ -205,8 +206,29 @@ def test_a_document_that_does_not_fit_names_each_field(services: Services) -> No
     assert caught.value.problems.keys() == {"count", "left", "over"}
     assert "many" not in str(caught.value)
     old(services, "place", 2)
-    with pytest.raises(DocumentInvalid, match="version 2, and the installed Place has 1"):
+    with pytest.raises(DocumentInvalid, match="version 2, and the installed type has 1"):
         Place.load("old")
+
+
+def test_a_document_that_is_no_block_is_told(services: Services) -> None:
+    for body in ({}, {"schema": 1}, {"schema": "1", "fields": {}}, {"schema": 1, "fields": []}):
+        services.documents.put("block:place", "odd", body)
+        with pytest.raises(DocumentInvalid, match="not what a block is saved as"):
+            Place.load("odd")
+
+
+def test_a_migration_that_fails_is_told(services: Services) -> None:
+    old(services, "moved", 1, name="OneWord")
+    with pytest.raises(DocumentInvalid, match=r"migration from version 1 failed \(IndexError"):
+        Moved.load("old")
+
+
+def test_a_copy_with_changes_is_validated() -> None:
+    copied = Login(user="a").model_copy(update={"token": "a copied token"})
+    assert copied == Login(user="a", token="a copied token")
+    assert "copied" not in repr(copied)
+    with pytest.raises(BlockInvalid):
+        Login().model_copy(update={"token": 1})
 
 
 def test_wrong_values_are_named_and_not_shown() -> None:
@@ -242,6 +264,25 @@ def test_a_validator_that_quotes_is_masked() -> None:
             Picky.model_validate(given_)
         told = str(caught.value) + str(direct.value) + repr(direct.value.errors())  # type: ignore[attr-defined]
         assert not [word for word in ("bad-one", "bad-two", "bad-three") if word in told]
+
+
+class Failing(Block):
+    token: SecretStr
+
+    def block_initialization(self) -> None:
+        raise ValueError(f"can't log in with {self.token.get_secret_value()}")
+
+
+def test_a_preparation_that_quotes_is_masked() -> None:
+    secret = {"token": "hunter2"}
+    makers: list[Callable[[], Block]] = [
+        lambda: Failing(token=SecretStr("hunter2")),
+        lambda: Failing.model_validate(secret),
+    ]
+    for make in makers:
+        with pytest.raises(ValueError, match=r"can't log in with \*\*\*\*") as caught:
+            make()
+        assert "hunter2" not in str(caught.value) + repr(caught.value.__context__)
 
 
 class Outer(BaseModel):

@@ -24,7 +24,7 @@ from flowstone.plugins import installed
 from flowstone.redaction import redact
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
-from flowstone.wire import dumps
+from flowstone.wire import dumps, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -127,7 +127,7 @@ class BlockSuite(Suite):
         for block in examples:
             shown = [repr(block), str(block), f"{block}", repr(block.model_dump())]
             shown += [dumps(block.model_dump(mode="json")), block.model_dump_json()]
-            shown += [repr(list(block)), repr(vars(block))]
+            shown += [repr(list(block)), repr(vars(block)), dumps(jsonable({"x": [block]}))]
             _absent(block, *shown)
 
     def test_secrets_are_sealed_in_documents(
