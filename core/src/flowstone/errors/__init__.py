@@ -15,6 +15,8 @@ FlowstoneError
 │   ├── UpstreamTaskError
 │   ├── RunTimeout (TimeoutError)
 │   ├── MissingResult (LookupError)
+│   ├── NotHashable (TypeError)
+│   ├── NotSerializable (TypeError)
 │   └── MissingContextError (RuntimeError)
 ├── StoreError                             the place where facts are kept
 │   ├── RunNotFound (LookupError)
@@ -82,6 +84,8 @@ from flowstone.errors.runs import (
     MappingLengthMismatch,
     MappingMissingIterable,
     MissingContextError,
+    NotHashable,
+    NotSerializable,
     MissingResult,
     ParameterBindError,
     ParameterError,
@@ -131,6 +135,8 @@ __all__ = [
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MissingContextError",
+    "NotHashable",
+    "NotSerializable",
     "MissingExtra",
     "MissingResult",
     "ObjectAlreadyExists",

@@ -118,6 +118,28 @@ class RunTimeout(RunError, TimeoutError):
         )
 
 
+class NotHashable(RunError, TypeError):
+    """A value has no stable fingerprint, so nothing can be cached by it."""
+
+    def __init__(self, path: str, kind: str, problem: str) -> None:
+        self.path, self.kind, self.problem = path, kind, problem
+        super().__init__(
+            f"{path} is a {kind}, which can't be hashed: {problem}. Leave it out with "
+            f"cache_policy=INPUTS - 'name', or give the task a cache_key_fn."
+        )
+
+
+class NotSerializable(RunError, TypeError):
+    """A result can't be written by its serializer."""
+
+    def __init__(self, serializer: str, kind: str, problem: str) -> None:
+        self.serializer, self.kind, self.problem = serializer, kind, problem
+        super().__init__(
+            f"a {kind} can't be written by the {serializer!r} serializer: {problem}. "
+            "Choose another result_serializer, or persist_result=False."
+        )
+
+
 class MissingResult(RunError, LookupError):
     """The run completed, but its value was not kept where it could be read from here."""
 

@@ -1,0 +1,235 @@
+"""Cache policies: what makes two calls of a task the same call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone.errors import ConfigurationError, NotHashable
+from flowstone.hashing import fingerprint
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from flowstone.locking import IsolationLevel, LockManager
+
+__all__ = [
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NONE",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
+    "CacheKeyFnPolicy",
+    "CachePolicy",
+    "CompoundCachePolicy",
+    "Inputs",
+    "TaskCall",
+]
+
+
+class TaskCall(NamedTuple):
+    """One call of a task, as policies and `cache_key_fn` see it.
+
+    Attributes:
+        task: the `Task`.
+        parameters: its arguments by name, defaults included.
+        run_id: of the flow run around it, or its own where there is none.
+        flow_parameters: the flow run's; empty where there is none.
+    """
+
+    task: Any
+    parameters: Mapping[str, Any]
+    run_id: str
+    flow_parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CachePolicy:
+    """Says what a call's key is made of; policies add up with `+`, and `-` leaves an input out.
+
+    Attributes:
+        key_storage: where results of this policy are kept: a path, or an object store block.
+        isolation_level: with SERIALIZABLE, of several calls with one key only one computes.
+        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+    """
+
+    key_storage: Any = field(default=None, kw_only=True)
+    isolation_level: IsolationLevel | None = field(default=None, kw_only=True)
+    lock_manager: LockManager | None = field(default=None, kw_only=True)
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        """Return the key's parts by name; None for no caching.
+
+        Raises:
+            NotHashable: some part can't be made; nothing is cached then.
+        """
+        raise NotImplementedError
+
+    def configure(
+        self,
+        key_storage: Any = None,
+        lock_manager: LockManager | None = None,
+        isolation_level: IsolationLevel | str | None = None,
+    ) -> Self:
+        """Return this policy with another storage, lock manager or isolation level."""
+        from flowstone.locking import IsolationLevel  # noqa: PLC0415 - a circle otherwise
+
+        level = None if isolation_level is None else IsolationLevel(isolation_level)
+        return replace(
+            self,
+            key_storage=self.key_storage if key_storage is None else key_storage,
+            lock_manager=self.lock_manager if lock_manager is None else lock_manager,
+            isolation_level=self.isolation_level if level is None else level,
+        )
+
+    @staticmethod
+    def from_cache_key_fn(cache_key_fn: Callable[..., str | None]) -> CacheKeyFnPolicy:
+        """Return the policy of a function ``(call, parameters) -> key``; None caches nothing."""
+        return CacheKeyFnPolicy(cache_key_fn)
+
+    def __add__(self, other: CachePolicy) -> CachePolicy:
+        if isinstance(other, _None):
+            return self
+        if isinstance(self, _None):
+            return other
+        return CompoundCachePolicy(
+            (*_flat(self), *_flat(other)),
+            key_storage=_one("key_storage", self, other),
+            lock_manager=_one("lock_manager", self, other),
+            isolation_level=_one("isolation_level", self, other),
+        )
+
+    def __sub__(self, name: str) -> CachePolicy:
+        problem = f"{type(self).__name__} has no inputs to leave {name!r} out of"
+        raise ConfigurationError("a cache policy", problem, "Subtract from INPUTS or DEFAULT.")
+
+
+def _flat(policy: CachePolicy) -> tuple[CachePolicy, ...]:
+    return policy.policies if isinstance(policy, CompoundCachePolicy) else (policy,)
+
+
+def _one(option: str, one: CachePolicy, other: CachePolicy) -> Any:
+    mine, theirs = getattr(one, option), getattr(other, option)
+    if mine is not None and theirs is not None and mine != theirs:
+        problem = f"the policies that are added have different values of {option}"
+        raise ConfigurationError("a cache policy", problem, "Configure the sum instead.")
+    return theirs if mine is None else mine
+
+
+@dataclass(frozen=True)
+class CompoundCachePolicy(CachePolicy):
+    """The sum of policies: the key has every part of each."""
+
+    policies: tuple[CachePolicy, ...] = ()
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        found: dict[str, str] = {}
+        for policy in self.policies:
+            own = policy.parts(call)
+            if own is None:  # a part that says no must not leave a key that says less
+                return None
+            found.update(own)
+        return found
+
+    def __sub__(self, name: str) -> CachePolicy:
+        if not any(isinstance(policy, Inputs) for policy in self.policies):
+            return super().__sub__(name)
+        policies = (p - name if isinstance(p, Inputs) else p for p in self.policies)
+        return replace(self, policies=tuple(policies))
+
+
+@dataclass(frozen=True)
+class Inputs(CachePolicy):
+    """The arguments of the call, but for those that are excluded."""
+
+    exclude: frozenset[str] = frozenset()
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return {
+            f"input {name}": fingerprint(value, f"argument {name!r}")
+            for name, value in call.parameters.items()
+            if name not in self.exclude
+        }
+
+    def __sub__(self, name: str) -> CachePolicy:
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                "a cache policy", f"{name!r} is not an input's name", "Subtract a text."
+            )
+        return replace(self, exclude=self.exclude | {name})
+
+
+@dataclass(frozen=True)
+class _TaskSource(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        function = inspect.unwrap(call.task.fn)
+        try:
+            source: Any = inspect.getsource(function)
+        except (OSError, TypeError):  # typed at a prompt, or generated
+            source = getattr(function, "__code__", None) and function
+        return {"source": fingerprint(source, "the task's source")}
+
+
+@dataclass(frozen=True)
+class _RunId(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return {"run": call.run_id}
+
+
+@dataclass(frozen=True)
+class _FlowParameters(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return {
+            f"flow parameter {name}": fingerprint(value, f"flow parameter {name!r}")
+            for name, value in call.flow_parameters.items()
+        }
+
+
+@dataclass(frozen=True)
+class CacheKeyFnPolicy(CachePolicy):
+    """A function's word: ``(call, parameters) -> key``; None caches nothing."""
+
+    cache_key_fn: Callable[..., str | None] = lambda *_: None
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        try:
+            key = self.cache_key_fn(call, dict(call.parameters))
+        except NotHashable:
+            raise
+        except Exception as error:
+            name = getattr(self.cache_key_fn, "__name__", "cache_key_fn")
+            problem = f"it raised {type(error).__name__}: {error}"
+            raise NotHashable(f"the key by {name!r}", "function's word", problem) from error
+        return None if key is None else {"key": str(key)}
+
+
+@dataclass(frozen=True)
+class _None(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return None
+
+
+INPUTS = Inputs()
+TASK_SOURCE = _TaskSource()
+RUN_ID = _RunId()
+FLOW_PARAMETERS = _FlowParameters()
+NO_CACHE = NONE = _None()
+DEFAULT = INPUTS + TASK_SOURCE + RUN_ID
+
+
+def key_of(policy: CachePolicy, call: TaskCall) -> tuple[str | None, str]:
+    """Return a call's key and what it was made of, or None and why there is none."""
+    try:
+        parts = policy.parts(call)
+    except NotHashable as error:
+        return None, f"not cached: {error}"
+    if parts is None:
+        return None, "not cached: its policy says so"
+    told = ", ".join(f"{name} {value[:8]}" for name, value in sorted(parts.items()))
+    if set(parts) == {"key"}:
+        return parts["key"], f"key {parts['key']}"
+    return fingerprint(parts), told or "nothing"

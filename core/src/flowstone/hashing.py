@@ -1,0 +1,240 @@
+"""Fingerprints of values: the same value gives the same one in every process and on every machine.
+
+A fingerprint follows the structure of a value, never its identity, its place in memory or the
+process's hash seed. What can't be followed is refused, and said by its path.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from hashlib import blake2b
+from io import BytesIO
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
+from typing import Any
+
+from flowstone.errors import NotHashable
+
+Feed = Callable[[bytes], None]
+
+DIGEST_BYTES = 16
+
+
+def fingerprint(value: object, what: str = "value") -> str:
+    """Return 32 hexadecimal digits that stand for the value.
+
+    Args:
+        value: builtins and their nests, enums, dataclasses, pydantic models and blocks, paths,
+            dates, functions, numpy, pandas, polars and Arrow data, and whatever pickles.
+        what: what to call it in an error.
+
+    Raises:
+        NotHashable: some part of it has no stable form; the error says which.
+    """
+    return _digest(value, what, ()).hex()
+
+
+def _digest(value: object, path: str, around: tuple[int, ...]) -> bytes:
+    state = blake2b(digest_size=DIGEST_BYTES)
+    _feed(state.update, value, path, around)
+    return state.digest()
+
+
+def _tag(feed: Feed, tag: str, *parts: bytes) -> None:
+    """Feed parts so that no other parts of the same tag feed the same bytes."""
+    feed(tag.encode())
+    for part in parts:
+        feed(struct.pack("<q", len(part)))
+        feed(part)
+
+
+def _feed(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+    kind = type(value)
+    simple = _SIMPLE.get(kind)
+    if simple is not None:
+        _tag(feed, kind.__name__, simple(value))
+        return
+    if id(value) in around:
+        raise NotHashable(path, kind.__qualname__, "it contains itself")
+    inside = (*around, id(value))
+    if kind in {list, tuple}:
+        _ordered(feed, kind.__name__, value, path, inside)
+    elif kind in {set, frozenset}:
+        digests = sorted(_digest(item, f"{path}{{…}}", inside) for item in value)
+        _tag(feed, "set", *digests)
+    elif kind is dict:
+        _mapping(feed, "dict", value, path, inside)
+    else:
+        _object(feed, value, path, inside)
+
+
+_SIMPLE: dict[type, Callable[[Any], bytes]] = {
+    type(None): lambda _: b"",
+    bool: lambda value: b"1" if value else b"0",
+    int: lambda value: str(value).encode(),
+    float: lambda value: struct.pack("<d", value if value else 0.0),
+    complex: lambda value: struct.pack("<dd", value.real, value.imag),
+    str: lambda value: value.encode("utf-8", "surrogatepass"),
+    bytes: lambda value: value,
+    bytearray: bytes,
+    range: lambda value: repr(value).encode(),
+    type(...): lambda _: b"",
+}
+
+
+def _ordered(
+    feed: Feed, tag: str, values: Iterable[Any], path: str, around: tuple[int, ...]
+) -> None:
+    digests = [_digest(item, f"{path}[{index}]", around) for index, item in enumerate(values)]
+    _tag(feed, tag, *digests)
+
+
+def _mapping(
+    feed: Feed, tag: str, value: dict[Any, Any], path: str, around: tuple[int, ...]
+) -> None:
+    pairs = sorted(
+        _digest(key, f"{path} key", around) + _digest(item, f"{path}[{key!r}]", around)
+        for key, item in value.items()
+    )
+    _tag(feed, tag, *pairs)
+
+
+def _name(kind: Any) -> str:
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+    kind = type(value)
+    name = _name(kind)
+    special = _SPECIAL.get(name.partition(".")[0])
+    if special is not None and special(feed, value, name):
+        return
+    if isinstance(value, type):
+        _tag(feed, "type", _name(value).encode())
+    elif isinstance(value, Enum):
+        _tag(feed, f"enum {name}", value.name.encode())
+    elif isinstance(value, (FunctionType, BuiltinFunctionType, MethodType)):
+        _function(feed, value, path, around)
+    elif hasattr(value, "__fspath__"):
+        _tag(feed, "path", str(value).encode())
+    elif hasattr(value, "get_secret_value"):
+        _mapping(feed, name, {"": value.get_secret_value()}, path, around)
+    elif is_dataclass(value):
+        parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        _mapping(feed, name, parts, path, around)
+    elif hasattr(kind, "model_fields"):
+        parts = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+        _mapping(feed, name, parts, path, around)
+    else:
+        _reduced(feed, value, path, around)
+
+
+def _function(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+    bound = getattr(value, "__self__", None)
+    function = getattr(value, "__func__", value)
+    code = getattr(function, "__code__", None)
+    _tag(feed, "function", _name(function).encode(), code.co_code if code else b"")
+    if code is not None:
+        cells = function.__closure__ or ()
+        held = [_constants(code), function.__defaults__, [cell.cell_contents for cell in cells]]
+        _ordered(feed, "held", held, path, around)
+    if isinstance(value, MethodType):
+        _feed(feed, bound, f"{path}.__self__", around)
+
+
+def _constants(code: CodeType) -> list[Any]:
+    found: list[Any] = list(code.co_names)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            found += [constant.co_code, _constants(constant)]
+        else:
+            found.append(constant)
+    return found
+
+
+def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+    """Follow what pickling would write: how the object is made, and of what."""
+    kind = type(value)
+    if kind.__reduce_ex__ is object.__reduce_ex__ and not hasattr(value, "__dict__"):
+        if not (hasattr(kind, "__slots__") or kind.__reduce__ is not object.__reduce__):
+            raise NotHashable(path, kind.__qualname__, "nothing is known of what it is made of")
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception as error:
+        raise NotHashable(path, kind.__qualname__, str(error) or "it can't be pickled") from error
+    if isinstance(reduced, str):
+        _tag(feed, "global", _name(kind).encode(), reduced.encode())
+        return
+    make, args, *rest = reduced
+    parts = [make, args, *(list(part) if hasattr(part, "__next__") else part for part in rest)]
+    _ordered(feed, _name(kind), parts, path, around)
+
+
+# ---------------------------------------------------------------- data frames and arrays
+
+
+def _numpy(feed: Feed, value: Any, name: str) -> bool:
+    if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
+        return False
+    if value.dtype.hasobject:
+        _ordered(feed, f"numpy {value.shape}", value.ravel().tolist(), "array", ())
+    else:
+        kind = f"{value.dtype.str}{value.dtype.descr if value.dtype.names else ''}"
+        _tag(feed, "numpy", kind.encode(), repr(value.shape).encode(), value.tobytes())
+    return True
+
+
+def _pandas(feed: Feed, value: Any, name: str) -> bool:
+    from pandas import Series  # noqa: PLC0415 - only met by whoever has imported it
+    from pandas.util import hash_pandas_object  # noqa: PLC0415
+
+    if name.endswith(".DataFrame"):
+        for position, column in enumerate(value.columns):
+            _tag(feed, "column", repr(column).encode(), str(value.dtypes.iloc[position]).encode())
+            feed(hash_pandas_object(value.iloc[:, position], index=False).to_numpy().tobytes())
+        feed(hash_pandas_object(value.index, index=False).to_numpy().tobytes())
+        return True
+    if hasattr(value, "dtype") and hasattr(value, "to_numpy"):
+        _tag(feed, name, repr(getattr(value, "name", None)).encode(), str(value.dtype).encode())
+        feed(hash_pandas_object(value, index=isinstance(value, Series)).to_numpy().tobytes())
+        return True
+    return False
+
+
+def _polars(feed: Feed, value: Any, name: str) -> bool:
+    if name.endswith(".Series"):
+        value = value.to_frame()
+    elif not name.endswith(".DataFrame"):
+        return False
+    written = BytesIO()
+    value.rechunk().write_ipc(written, compression="uncompressed")
+    _tag(feed, name, written.getvalue())
+    return True
+
+
+def _arrow(feed: Feed, value: Any, name: str) -> bool:
+    import pyarrow as arrow  # noqa: PLC0415 - only met by whoever has imported it
+
+    if isinstance(value, (arrow.Array, arrow.ChunkedArray)):
+        value = arrow.table({"": value})
+    elif isinstance(value, arrow.RecordBatch):
+        value = arrow.Table.from_batches([value])
+    if not isinstance(value, arrow.Table):
+        return False
+    # A slice shares its parent's buffers; taking every row makes buffers of its own.
+    whole = value.take(arrow.array(range(value.num_rows), arrow.int64())).combine_chunks()
+    sink = arrow.BufferOutputStream()
+    with arrow.ipc.new_stream(sink, whole.schema) as stream:
+        stream.write_table(whole)
+    _tag(feed, "arrow", sink.getvalue().to_pybytes())
+    return True
+
+
+_SPECIAL: dict[str, Callable[[Feed, Any, str], bool]] = {
+    "numpy": _numpy,
+    "pandas": _pandas,
+    "polars": _polars,
+    "pyarrow": _arrow,
+}

@@ -1,0 +1,25 @@
+"""Values as bytes and back: how results are written."""
+
+from __future__ import annotations
+
+from flowstone.serializers.arrow import ArrowSerializer
+from flowstone.serializers.automatic import AutomaticSerializer
+from flowstone.serializers.compressed import (
+    CompressedJSONSerializer,
+    CompressedPickleSerializer,
+    CompressedSerializer,
+)
+from flowstone.serializers.json import JSONSerializer
+from flowstone.serializers.named import serializer_named
+from flowstone.serializers.pickle import PickleSerializer
+
+__all__ = [
+    "ArrowSerializer",
+    "AutomaticSerializer",
+    "CompressedJSONSerializer",
+    "CompressedPickleSerializer",
+    "CompressedSerializer",
+    "JSONSerializer",
+    "PickleSerializer",
+    "serializer_named",
+]

@@ -1,0 +1,71 @@
+"""Arrow: for tables of Arrow, pandas and polars, as an IPC file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowstone.errors import MissingExtra, NotSerializable
+
+_MAKER = b"flowstone_made_by"
+
+
+def is_table(value: Any) -> bool:
+    """Tell whether a value is a table, without importing what makes tables."""
+    kind = type(value)
+    package = kind.__module__.partition(".")[0]
+    return (package, kind.__name__) in {
+        ("pandas", "DataFrame"),
+        ("polars", "DataFrame"),
+        ("pyarrow", "Table"),
+    }
+
+
+class ArrowSerializer:
+    """An Arrow IPC file that says what kind of table it was."""
+
+    type = "arrow"
+
+    def dumps(self, value: Any) -> bytes:
+        arrow = _arrow()
+        maker = type(value).__module__.partition(".")[0]
+        try:
+            if maker == "pandas":
+                table = arrow.Table.from_pandas(value)
+            elif maker == "polars":
+                table = value.to_arrow()
+            elif isinstance(value, arrow.Table):
+                table = value
+            else:
+                raise TypeError("it is not a table of pandas, polars or Arrow")
+        except Exception as error:
+            raise NotSerializable(self.type, type(value).__name__, str(error)) from error
+        schema = table.schema.with_metadata(
+            {**(table.schema.metadata or {}), _MAKER: maker.encode()}
+        )
+        sink = arrow.BufferOutputStream()
+        with arrow.ipc.new_file(sink, schema) as file:
+            file.write_table(table.cast(schema))
+        return bytes(sink.getvalue())
+
+    def loads(self, content: bytes) -> Any:
+        arrow = _arrow()
+        table = arrow.ipc.open_file(arrow.BufferReader(content)).read_all()
+        metadata = dict(table.schema.metadata or {})
+        maker = metadata.pop(_MAKER, b"pyarrow")
+        table = table.replace_schema_metadata(metadata or None)
+        if maker == b"pandas":
+            return table.to_pandas()
+        if maker == b"polars":
+            import polars  # noqa: PLC0415 - optional
+
+            return polars.from_arrow(table)
+        return table
+
+
+def _arrow() -> Any:
+    try:
+        import pyarrow  # noqa: PLC0415 - optional, and large
+        import pyarrow.ipc  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra("the Arrow serializer", "flowstone[arrow]") from error
+    return pyarrow
