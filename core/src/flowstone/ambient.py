@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,19 +80,38 @@ def using(current: Services) -> Iterator[Services]:
         _stack.remove(current)
 
 
+class Keeps(NamedTuple):
+    """What a flow says of the results of its tasks; None where it does not say."""
+
+    persist: bool | None
+    storage: Any
+    serializer: Any
+
+
 class Scope:
     """The run that the code is in.
 
     Attributes:
         run: as it was at its first state; its facts do not change, its state does.
         owner: the scope of the nearest flow run, or of the root; its own for those.
+        arguments: of a flow run, what it was called with, by name.
+        keeps: of an owner, how its tasks' results are kept where they do not say.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
         runner: of an owner, where its submitted tasks run; made at the first submit.
     """
 
     run: Run
 
-    __slots__ = ("counters", "make_runner", "owner", "promises", "run", "runner")
+    __slots__ = (
+        "arguments",
+        "counters",
+        "keeps",
+        "make_runner",
+        "owner",
+        "promises",
+        "run",
+        "runner",
+    )
 
     def __init__(
         self, owner: Scope | None, make_runner: Callable[[], Runner] | None = None
@@ -101,6 +120,8 @@ class Scope:
         self.owner: Scope = owner or self
         self.make_runner = make_runner
         self.runner: Runner | None = None
+        self.arguments: dict[str, Any] = {}
+        self.keeps: Keeps | None = None
         self.promises: dict[str, Promise] = {}
         self.counters: dict[str, int] = {}
 

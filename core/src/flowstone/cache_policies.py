@@ -209,6 +209,9 @@ class CacheKeyFnPolicy(CachePolicy):
 
 @dataclass(frozen=True)
 class _None(CachePolicy):
+    def __bool__(self) -> bool:
+        return False
+
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         return None
 

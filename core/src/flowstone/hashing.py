@@ -74,7 +74,7 @@ _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: b"",
     bool: lambda value: b"1" if value else b"0",
     int: lambda value: str(value).encode(),
-    float: lambda value: struct.pack("<d", value if value else 0.0),
+    float: lambda value: struct.pack("<d", value or 0.0),
     complex: lambda value: struct.pack("<dd", value.real, value.imag),
     str: lambda value: value.encode("utf-8", "surrogatepass"),
     bytes: lambda value: value,

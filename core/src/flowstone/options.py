@@ -16,6 +16,11 @@ from flowstone.specs import Delay, Hook, Spec
 from flowstone.states import StateType
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from flowstone.blocks import ObjectStore
+    from flowstone.cache_policies import CachePolicy
+    from flowstone.ports import Serializer
     from flowstone.runs import Kind
     from flowstone.task_runners import ThreadPoolTaskRunner
 
@@ -33,6 +38,12 @@ class UnitOptions(TypedDict, total=False):
         retries: how often a failed run is started again; by default the setting, 0.
         timeout_seconds: of one attempt; by default none.
         log_prints: log what `print` prints; by default as the run around it, or the setting.
+        persist_result: keep results beyond the run; by default where another option asks for it,
+            or as the flow around it, or the setting.
+        result_storage: where: a Path, an object store block, or the name of a saved one; by
+            default files in the home.
+        result_serializer: how: a serializer or its name, such as ``"json"``; by default JSON
+            where that is exact, Arrow for tables, and pickle for the rest.
         on_running, on_completion, on_failure, on_cancellation, on_crashed: hooks, each called as
             ``hook(unit, run, state)`` once the state is recorded. One that fails is logged.
     """
@@ -43,6 +54,9 @@ class UnitOptions(TypedDict, total=False):
     retries: int | None
     timeout_seconds: float | None
     log_prints: bool | None
+    persist_result: bool | None
+    result_storage: ObjectStore | Path | str | None
+    result_serializer: Serializer | str | None
     on_running: Sequence[Hook] | None
     on_completion: Sequence[Hook] | None
     on_failure: Sequence[Hook] | None
@@ -71,6 +85,13 @@ class TaskOptions(UnitOptions, total=False):
     """The options of `@task`.
 
     Attributes:
+        cache_policy: what makes two calls the same call, such as `INPUTS` or
+            `INPUTS + TASK_SOURCE`; by default `DEFAULT`, which holds within one flow run.
+        cache_key_fn: ``(call, parameters) -> key``, in place of a policy; None caches nothing.
+        cache_expiration: how long a kept result is used, as a timedelta or in seconds.
+        refresh_cache: compute anew, and keep that.
+        result_storage_key: a template of the result's file name, such as
+            ``"{parameters[day]}.json"``, in place of a made-up one.
         task_run_name: each run's name: a template over the parameters, or a function that
             returns one; by default the task's name and a number.
         tags: of each run, beside those of `tags(...)` around the call.
@@ -80,6 +101,11 @@ class TaskOptions(UnitOptions, total=False):
         retry_condition_fn: ``(task, run, state) -> bool``, sync or async; False gives up.
     """
 
+    cache_policy: CachePolicy | None
+    cache_key_fn: Callable[..., str | None] | None
+    cache_expiration: timedelta | float | None
+    refresh_cache: bool | None
+    result_storage_key: str | None
     task_run_name: str | Callable[..., str] | None
     tags: Collection[str] | None
     retry_delay_seconds: Delay | None
@@ -126,7 +152,12 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             )
         if value is None or option == "task_runner":
             continue
-        if option in _HOOKS:
+        if option == "cache_key_fn":
+            # Imported where it is used: hashing takes 5 ms that most programs save.
+            from flowstone.cache_policies import CacheKeyFnPolicy  # noqa: PLC0415
+
+            fields["cache_policy"] = CacheKeyFnPolicy(value)
+        elif option in _HOOKS:
             hooks[_HOOKS[option]] = _hooks(spec, option, value)
         else:
             fields[_FIELDS.get(option, option)] = _CHECKS.get(option, _any)(spec, option, value)
@@ -200,7 +231,16 @@ def _hooks(spec: Spec, option: str, value: Any) -> tuple[Hook, ...]:
     return hooks
 
 
+def _policy(spec: Spec, option: str, value: Any) -> Any:
+    if not hasattr(value, "parts"):
+        problem = f"{value!r} is not a cache policy"
+        raise _refuse(spec, option, problem, "Use one of flowstone.cache_policies, as INPUTS.")
+    return value
+
+
 _CHECKS: dict[str, Callable[[Spec, str, Any], Any]] = {
+    "cache_expiration": _seconds,
+    "cache_policy": _policy,
     "name": _name,
     "retries": _retries,
     "retry_delay_seconds": _delay,

@@ -31,6 +31,10 @@ class Settings:
             (``FLOWSTONE_FLOWS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
         task_retries, task_retry_delay_seconds: defaults of `@task`
             (``FLOWSTONE_TASKS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
+        persist_results: keep results where a flow or task does not say
+            (``FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT``).
+        refresh_cache: compute anew what is cached, where a task does not say
+            (``FLOWSTONE_TASKS_REFRESH_CACHE``).
         max_workers: threads of a thread pool that does not say
             (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
         lease_seconds: how long a run whose process is out of sight counts as alive
@@ -46,6 +50,8 @@ class Settings:
     flow_retry_delay_seconds: float = 0.0
     task_retries: int = 0
     task_retry_delay_seconds: float = 0.0
+    persist_results: bool = False
+    refresh_cache: bool = False
     max_workers: int = 128
     lease_seconds: float = 30.0
 
@@ -128,5 +134,7 @@ _VARIABLES = (
     ("FLOWSTONE_TASKS_DEFAULT_RETRIES", "task_retries", _count),
     ("FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS", "task_retry_delay_seconds", _seconds),
     ("FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS", "max_workers", _positive),
+    ("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", "persist_results", _switch),
+    ("FLOWSTONE_TASKS_REFRESH_CACHE", "refresh_cache", _switch),
     ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
 )

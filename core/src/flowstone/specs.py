@@ -29,6 +29,13 @@ class Spec:
         retry_jitter_factor: up to so many times the delay is added to it, at random.
         retry_condition_fn: ``(task, run, state) -> bool``; False gives up at once.
         timeout_seconds: of one attempt; None for no limit.
+        cache_policy: what makes two calls of a task the same; None for `DEFAULT`.
+        cache_expiration: seconds that a kept result is used for; None for ever.
+        refresh_cache: compute anew, and keep that.
+        persist_result: keep results; None where the other options decide.
+        result_storage, result_serializer: where and how results are kept; None for files in the
+            home, in the form that each value calls for.
+        result_storage_key: a template of the file's name, in place of a made-up key.
         hooks: called after a state of that type is recorded.
     """
 
@@ -45,4 +52,24 @@ class Spec:
     timeout_seconds: float | None = None
     validate_parameters: bool = True
     log_prints: bool | None = None
+    cache_policy: Any = None
+    cache_expiration: float | None = None
+    refresh_cache: bool | None = None
+    persist_result: bool | None = None
+    result_storage: Any = None
+    result_serializer: Any = None
+    result_storage_key: str | None = None
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
+
+    @property
+    def asks_to_keep(self) -> bool | None:
+        """Tell whether an option only makes sense with kept results; None where none does."""
+        if self.cache_policy is not None:
+            return bool(self.cache_policy)
+        options = (
+            self.cache_expiration,
+            self.result_storage,
+            self.result_serializer,
+            self.result_storage_key,
+        )
+        return True if any(option is not None for option in options) else None

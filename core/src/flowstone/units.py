@@ -27,7 +27,7 @@ from flowstone.states import COMPLETED, PENDING, State, StateType
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
-    from flowstone.ports import Runner
+    from flowstone.ports import Keeping, Runner
     from flowstone.specs import Hook, Spec
 
 P = ParamSpec("P")
@@ -155,13 +155,28 @@ class Unit(Generic[P, R]):
             kwargs,
             upstream,
             owns,
+            self._keeping(services, run_id, parent),
             self._rechecked if flow and upstream is not None else None,
         )
         if parent is None or owns:
             scope = ambient.Scope(None, partial(self._open_runner, services))
+            scope.arguments = known or {}
+            scope.keeps = keeps_of(spec, parent)
         else:
             scope = ambient.Scope(parent.owner)
-        return Driver(Keeper(services, origin), scope, services.clock, RunLogger), life(plan)
+        driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
+        return driver, life(plan)
+
+    def _keeping(self, services: Services, run_id: str, parent: Scope | None) -> Keeping | None:
+        """Return how the result of a run of this is looked for and kept; None for not at all."""
+        keeps = keeps_of(self.spec, parent)
+        persist = services.settings.persist_results if keeps.persist is None else keeps.persist
+        if not persist:
+            return None
+        # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
+        from flowstone.caching import keeping  # noqa: PLC0415
+
+        return keeping(self, services, keeps, run_id, parent)
 
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
@@ -305,6 +320,23 @@ def _own(traceback: TracebackType | None) -> TracebackType | None:
             return traceback
         traceback = traceback.tb_next
     return None
+
+
+def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:
+    """Return what a unit says of keeping its results, and for the rest the flow around it."""
+    around = parent.owner.keeps if parent is not None else None
+    if spec.persist_result is None and spec.asks_to_keep is None and around is not None:
+        if spec.result_storage is None and spec.result_serializer is None:
+            return around
+    asks = spec.asks_to_keep
+    own = spec.persist_result if spec.persist_result is not None else asks
+    if around is None:
+        return ambient.Keeps(own, spec.result_storage, spec.result_serializer)
+    return ambient.Keeps(
+        around.persist if own is None else own,
+        around.storage if spec.result_storage is None else spec.result_storage,
+        around.serializer if spec.result_serializer is None else spec.result_serializer,
+    )
 
 
 def _default_pool() -> Runner:

@@ -6,7 +6,19 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine.policy import stop_signal
-from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
+from flowstone.engine.steps import (
+    Await,
+    Call,
+    Consult,
+    Load,
+    Record,
+    Save,
+    Say,
+    Settle,
+    Sleep,
+    Step,
+    Unlock,
+)
 from flowstone.errors import RunTimeout
 
 if TYPE_CHECKING:
@@ -16,7 +28,7 @@ if TYPE_CHECKING:
     from flowstone.ambient import Scope
     from flowstone.engine.keeper import Keeper
     from flowstone.engine.life import Life
-    from flowstone.ports import Clock, Promise
+    from flowstone.ports import Clock, Keeping, Promise
     from flowstone.runs import Run
     from flowstone.states import State, StateType
 
@@ -27,7 +39,9 @@ GRACE = 5.0
 class Driver:
     """What both drivers need: the keeper of the run, its scope, the clock."""
 
-    __slots__ = ("_placed", "clock", "keeper", "logger", "scope")
+    __slots__ = ("_placed", "clock", "keeper", "keeping", "logger", "scope")
+
+    keeping: Keeping  # set where the run's plan has one
 
     def __init__(
         self,
@@ -35,9 +49,12 @@ class Driver:
         scope: Scope,
         clock: Clock,
         logger: Callable[[Run], LoggerAdapter[Logger]],
+        keeping: Keeping | None = None,
     ) -> None:
         self.keeper, self.scope, self.clock, self.logger = keeper, scope, clock, logger
         self._placed = False
+        if keeping is not None:
+            self.keeping = keeping
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
@@ -54,6 +71,12 @@ class Driver:
         match step:
             case Record(kind, name, message, data):
                 return self.record(kind, name, message, data)
+            case Load(args, kwargs):
+                return self.keeping.look(args, kwargs)
+            case Save(look, value):
+                return self.keeping.keep(look, value)
+            case Unlock(look):
+                return self.keeping.end(look)
             case Say(level, message, error):
                 return self.logger(self.keeper.run).log(level, message, exc_info=error)
             case _:

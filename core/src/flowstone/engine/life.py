@@ -14,12 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.engine import policy
 from flowstone.engine.arguments import PromiseBase, found, resolved, states_in
-from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
+from flowstone.engine.steps import (
+    Await,
+    Call,
+    Consult,
+    Load,
+    Record,
+    Save,
+    Say,
+    Settle,
+    Sleep,
+    Step,
+    Unlock,
+)
 from flowstone.errors import FencedRun, UpstreamTaskError
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
-    from flowstone.ports import Promise
+    from flowstone.ports import Keeping, Look, Promise
     from flowstone.settings import Settings
     from flowstone.specs import Spec
 
@@ -35,6 +47,7 @@ class Plan:
         upstream: futures that must have ended first, and whether each may have failed; None
             where the arguments are what they are, with nothing in them to be replaced.
         settles: whether this run owns what is submitted in it, and ends it at its own end.
+        keeping: how its result is looked for and kept; None where it is not.
         check: checks the arguments, where that had to wait for the upstream.
     """
 
@@ -48,32 +61,24 @@ class Plan:
     kwargs: dict[str, Any]
     upstream: Sequence[tuple[Promise, bool]] | None = None
     settles: bool = False
+    keeping: Keeping | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
 
 def life(plan: Plan) -> Life:
     """Tell what happens from the first state of a run to its last."""
     spec = plan.spec
+    look: Look | None = None
     try:
         args, kwargs = plan.args, plan.kwargs
         if plan.upstream is not None:
             args, kwargs = yield from _upstream(plan, plan.upstream)
-        attempt = 0
-        while True:
-            attempt += 1
-            state = yield Record(RUNNING, "Running" if attempt == 1 else "Retrying")
-            if attempt == 1 and spec.kind == "flow":
-                yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
-            if spec.hooks:
-                yield from _hooks(plan, state)
-            end = yield from _attempt(plan, args, kwargs)
-            if end.type is COMPLETED:
-                break
-            seconds = yield from _patience(plan, end, attempt)
-            if seconds is None:
-                break
-            yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
-            yield Sleep(seconds)
+        if plan.keeping is not None:
+            look = yield Load(args, kwargs)
+        if look is not None and look.found:
+            end = State(COMPLETED, "Cached", look.told, 0.0, look.value)
+        else:
+            end = yield from _attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
         end = _ended(error)
         if plan.settles:
@@ -85,10 +90,38 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
-    final: State = yield Record(end.type, end.name, end.message, end.data)
+    try:
+        final: State = yield Record(end.type, end.name, end.message, end.data)
+    finally:
+        if look is not None:
+            yield Unlock(look)
     if spec.hooks:
         yield from _hooks(plan, final)
     return final
+
+
+def _attempts(
+    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
+) -> Generator[Step, Any, State]:
+    """Call the function as often as it takes, or may."""
+    spec = plan.spec
+    attempt = 0
+    while True:
+        attempt += 1
+        name = "Running" if attempt == 1 else "Retrying"
+        state = yield Record(RUNNING, name, None if look is None else look.told or None)
+        if attempt == 1 and spec.kind == "flow":
+            yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
+        if spec.hooks:
+            yield from _hooks(plan, state)
+        end = yield from _attempt(plan, args, kwargs, look)
+        if end.type is COMPLETED:
+            return end
+        seconds = yield from _patience(plan, end, attempt)
+        if seconds is None:
+            return end
+        yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
+        yield Sleep(seconds)
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, None]:
@@ -128,29 +161,39 @@ def _value(promise: Any, may_fail: bool) -> Any:
 
 
 def _attempt(
-    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
+    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
 ) -> Generator[Step, Any, State]:
-    """Call the function once, and say how that ended."""
+    """Call the function once, keep what it returned, and say how that ended."""
     try:
-        value = yield Call(plan.fn, args, kwargs, plan.spec.timeout_seconds)
-        if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
-            states = states_in(value)
-            return policy.judge(states, value) if states else _completed(value)
-        promises = _returned(value)
-        unseen = (yield Settle(None)) if plan.settles else (yield Await(promises)) or ()
-        states = states_in(value) + [promise.final_state() for promise in promises]
-        if states:
-            for promise in promises:
-                promise.observed = True
-            good = all(state.type is COMPLETED for state in states)
-            return policy.judge(states, resolved(value, _value) if good else value)
-        return policy.unseen(unseen) or _completed(value)
+        end = yield from _called(plan, args, kwargs)
+        if end.type is COMPLETED and look is not None and look.key is not None:
+            yield Save(look, end.data)
+        return end
     except FencedRun:
         raise
     except Exception as error:  # noqa: BLE001 - the run fails with it
         if plan.settles:
             yield from _let_go(error)
         return _ended(error)
+
+
+def _called(
+    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Step, Any, State]:
+    """Call the function, and judge what it returned."""
+    value = yield Call(plan.fn, args, kwargs, plan.spec.timeout_seconds)
+    if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
+        states = states_in(value)
+        return policy.judge(states, value) if states else _completed(value)
+    promises = _returned(value)
+    unseen = (yield Settle(None)) if plan.settles else (yield Await(promises)) or ()
+    states = states_in(value) + [promise.final_state() for promise in promises]
+    if states:
+        for promise in promises:
+            promise.observed = True
+        good = all(state.type is COMPLETED for state in states)
+        return policy.judge(states, resolved(value, _value) if good else value)
+    return policy.unseen(unseen) or _completed(value)
 
 
 def _completed(value: object) -> State:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from flowstone.ports import Promise
+    from flowstone.ports import Look, Promise
     from flowstone.states import State, StateType
 
 
@@ -37,6 +37,26 @@ class Consult(NamedTuple):
     fn: Callable[..., Any]
     unit: Any
     state: State
+
+
+class Load(NamedTuple):
+    """Look for a kept result of this call. Answer: a `Look`."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+class Save(NamedTuple):
+    """Keep the result, or stage it in the transaction around the run. Answer: None."""
+
+    look: Look
+    value: Any
+
+
+class Unlock(NamedTuple):
+    """Let others compute this call again. Answer: None."""
+
+    look: Look
 
 
 class Await(NamedTuple):
@@ -70,4 +90,4 @@ class Say(NamedTuple):
     error: BaseException | None = None
 
 
-Step = Record | Call | Consult | Await | Settle | Sleep | Say
+Step = Record | Call | Consult | Load | Save | Unlock | Await | Settle | Sleep | Say

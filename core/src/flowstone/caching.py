@@ -1,0 +1,82 @@
+"""How a flow's or task's results are kept: its options, and those of the flow around it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from flowstone.cache_policies import DEFAULT, CachePolicy, TaskCall
+from flowstone.results import (
+    Caching,
+    CallCaching,
+    Found,
+    ResultStore,
+    locks_of,
+    opened_serializer,
+    opened_storage,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.ambient import Keeps, Scope, Services
+    from flowstone.ports import Keeping
+
+#: For each unit, what its options came to, and of which services and options that was made.
+_opened: WeakKeyDictionary[Any, tuple[tuple[Any, ...], Caching]] = WeakKeyDictionary()
+
+
+def keeping(
+    unit: Any, services: Services, keeps: Keeps, run_id: str, parent: Scope | None
+) -> Keeping:
+    """Return how the result of one run is looked for and kept."""
+    caching = _caching(unit, services, keeps)
+    if unit.spec.kind == "flow":
+        return FlowKeeping(caching.store, run_id)
+    owner = None if parent is None else parent.owner
+    flow_run = run_id if owner is None else owner.run.id
+    call = TaskCall(unit, {}, flow_run, {} if owner is None else owner.arguments)
+
+    def names(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        return unit.parameters.bind(args, kwargs).arguments
+
+    return CallCaching(caching, call, names, run_id)
+
+
+def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:
+    made_of = (services, *keeps)
+    kept = _opened.get(unit)
+    if kept is not None and all(a is b for a, b in zip(kept[0], made_of, strict=True)):
+        return kept[1]
+    spec = unit.spec
+    policy: CachePolicy = DEFAULT if spec.cache_policy is None else spec.cache_policy
+    storage = keeps.storage if policy.key_storage is None else policy.key_storage
+    refresh = spec.refresh_cache
+    caching = Caching(
+        policy,
+        ResultStore(
+            opened_storage(storage, services), opened_serializer(keeps.serializer), services
+        ),
+        spec.cache_expiration,
+        services.settings.refresh_cache if refresh is None else refresh,
+        spec.result_storage_key,
+        locks_of(policy, services),
+    )
+    _opened[unit] = made_of, caching
+    return caching
+
+
+class FlowKeeping:
+    """Keeps the value of a flow run by the run's id; never looks for one."""
+
+    def __init__(self, store: ResultStore, run_id: str) -> None:
+        self._store, self._run_id = store, run_id
+
+    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
+        return Found(self._run_id, "")
+
+    def keep(self, look: Any, value: Any) -> None:
+        self._store.write(look.key, value, self._run_id, None)
+
+    def end(self, look: Any) -> None:
+        """Nobody waits for it."""

@@ -1,0 +1,212 @@
+"""Results that outlive their run: where they are kept, by what key, and when they are used again."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone.blocks import Block, LocalDirectory, ObjectStore
+from flowstone.cache_policies import CachePolicy, TaskCall, key_of
+from flowstone.errors import ConfigurationError, FlowstoneError, ObjectMissing
+from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
+from flowstone.serializers import AutomaticSerializer, serializer_named
+from flowstone.wire import dumps, loads
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowstone.ambient import Services
+    from flowstone.ports import BlobStore, Serializer
+
+MAGIC = b"flowstone-result 1\n"
+
+
+class Found(NamedTuple):
+    """What came of looking for a result; fills the `Look` port."""
+
+    key: str | None
+    told: str
+    found: bool = False
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultStore:
+    """Results as files of a blob store: a line of marks, a line of facts, the value.
+
+    Attributes:
+        storage: a local directory, or any object store block.
+        serializer: writes values; what is read was written by the one that its header names.
+        services: for the time.
+    """
+
+    storage: BlobStore
+    serializer: Serializer
+    services: Services
+
+    def read(self, key: str) -> Found:
+        """Return what is kept by a key; whatever can't be used is not found, and why is told."""
+        try:
+            content = self.storage.read_path(key)
+        except ObjectMissing:
+            return Found(key, "no result is kept")
+        except FlowstoneError as error:
+            return Found(key, f"the result can't be read: {error}")
+        try:
+            header, body = _parted(content)
+            expires = header["expires"]
+            if expires is not None and expires <= self.services.clock.time():
+                return Found(key, "the result has expired")
+            foreign = header["serializer"] != "json" and header["python"] != _PYTHON
+            if foreign and "pickle" in header["serializer"]:
+                return Found(key, f"the result was pickled by Python {header['python']}")
+            value = serializer_named(header["serializer"]).loads(body)
+        except Exception as error:  # noqa: BLE001 - a result that can't be read is a miss
+            return Found(key, f"the result can't be read: {type(error).__name__}: {error}")
+        return Found(key, f"result of run {header['run_id'][-8:]}", True, value)
+
+    def write(self, key: str, value: Any, run_id: str, expires: float | None) -> None:
+        """Keep a value, with when, by which run and with what versions it was made.
+
+        Raises:
+            NotSerializable: the serializer can't write it.
+            StorageError: the storage can't keep it.
+        """
+        header = {
+            "serializer": self.serializer.type,
+            "python": _PYTHON,
+            "flowstone": version("flowstone"),
+            "type": f"{type(value).__module__}.{type(value).__qualname__}",
+            "run_id": run_id,
+            "created": self.services.clock.time(),
+            "expires": expires,
+        }
+        line = dumps(header).encode() + b"\n"
+        self.storage.write_path(key, MAGIC + line + self.serializer.dumps(value))
+
+
+_PYTHON = ".".join(platform.python_version_tuple()[:2])
+
+
+def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:
+    if not content.startswith(MAGIC):
+        raise ValueError("it is no result of Flowstone's")
+    line, _, body = content[len(MAGIC) :].partition(b"\n")
+    return loads(line), body
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """How the results of one task are looked for and kept.
+
+    Attributes:
+        policy: what a key is made of.
+        store: where results are.
+        expiration: seconds until a result is no longer used; None for never.
+        refresh: compute anew, and keep that.
+        template: of the file's name, in place of a made-up key.
+        locks: what SERIALIZABLE locks with; None for READ_COMMITTED.
+    """
+
+    policy: CachePolicy
+    store: ResultStore
+    expiration: float | None
+    refresh: bool
+    template: str | None
+    locks: LockManager | None
+
+
+class CallCaching:
+    """Fills the `Keeping` port for one call of a task."""
+
+    __slots__ = ("_caching", "_call", "_names", "_run_id")
+
+    def __init__(
+        self,
+        caching: Caching,
+        call: TaskCall,
+        names: Callable[..., Mapping[str, Any]],
+        run_id: str,
+    ) -> None:
+        self._caching, self._call, self._names, self._run_id = caching, call, names, run_id
+
+    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
+        caching = self._caching
+        call = self._call._replace(parameters=self._names(args, kwargs))
+        if caching.template is not None:
+            key: str | None = _filled(caching.template, call)
+            told = f"key {key}"
+        else:
+            key, told = key_of(caching.policy, call)
+        if key is None:
+            return Found(None, told)
+        if caching.locks is not None:
+            caching.locks.acquire_lock(key, self._run_id)
+        if caching.refresh:
+            return Found(key, f"miss: a refresh was asked for ({told})")
+        found = caching.store.read(key)
+        word = "hit" if found.found else "miss"
+        return found._replace(told=f"{word}: {found.told} ({told})")
+
+    def keep(self, look: Any, value: Any) -> None:
+        caching = self._caching
+        expires = None
+        if caching.expiration is not None:
+            expires = caching.store.services.clock.time() + caching.expiration
+        caching.store.write(look.key, value, self._run_id, expires)
+
+    def end(self, look: Any) -> None:
+        if look.key is not None and self._caching.locks is not None:
+            self._caching.locks.release_lock(look.key, self._run_id)
+
+
+def _filled(template: str, call: TaskCall) -> str:
+    try:
+        return template.format(
+            parameters=call.parameters, flow_parameters=call.flow_parameters, run_id=call.run_id
+        )
+    except (KeyError, IndexError, AttributeError, ValueError) as error:
+        raise ConfigurationError(
+            f"result_storage_key of {call.task.name!r}",
+            f"{template!r} can't be filled: {error}",
+            "It knows {parameters[...]}, {flow_parameters[...]} and {run_id}.",
+        ) from error
+
+
+def opened_storage(option: Any, services: Services) -> BlobStore:
+    """Return the blob store that an option names: a block, its saved name, a path, or nothing.
+
+    Raises:
+        ConfigurationError: it is none of these.
+        ObjectNotFound: no block is saved under that name.
+    """
+    if option is None:
+        return LocalDirectory(basepath=str(services.settings.home / "storage"))
+    if isinstance(option, str):
+        option = Block.load(option)
+    if isinstance(option, Path):
+        return LocalDirectory(basepath=str(option.expanduser().absolute()))
+    if not isinstance(option, ObjectStore):
+        raise ConfigurationError(
+            "result_storage",
+            f"{option!r} is no place for results",
+            "Use a Path, an object store block, or the name of a saved one: 's3-bucket/raw'.",
+        )
+    return option
+
+
+def opened_serializer(option: Any) -> Serializer:
+    """Return the serializer that an option names."""
+    if option is None:
+        return AutomaticSerializer()
+    return serializer_named(option) if isinstance(option, str) else option
+
+
+def locks_of(policy: CachePolicy, services: Services) -> LockManager | None:
+    """Return what a policy's isolation locks with."""
+    if policy.isolation_level is not IsolationLevel.SERIALIZABLE:
+        return None
+    return policy.lock_manager or FileSystemLockManager(services.settings.home / "locks")
