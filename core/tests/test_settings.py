@@ -26,11 +26,15 @@ def test_every_variable_is_read() -> None:
             "FLOWSTONE_TASKS_DEFAULT_RETRIES": "2",
             "FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS": "1e1",
             "FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "4",
+            "FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT": "on",
+            "FLOWSTONE_TASKS_REFRESH_CACHE": "1",
             "FLOWSTONE_LEASE_SECONDS": "9",
         }
     )
     home = Path.home() / "elsewhere"
-    assert settings == Settings(home, "memory", "key", "DEBUG", True, 1, 0.5, 2, 10.0, 4, 9.0)
+    assert settings == Settings(
+        home, "memory", "key", "DEBUG", True, 1, 0.5, 2, 10.0, True, True, 4, 9.0
+    )
 
 
 @pytest.mark.parametrize(

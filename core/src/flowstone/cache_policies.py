@@ -212,7 +212,7 @@ class _None(CachePolicy):
     def __bool__(self) -> bool:
         return False
 
-    def parts(self, call: TaskCall) -> dict[str, str] | None:
+    def parts(self, call: TaskCall) -> dict[str, str] | None:  # noqa: ARG002 - the interface's
         return None
 
 

@@ -38,7 +38,8 @@ def keeping(
     call = TaskCall(unit, {}, flow_run, {} if owner is None else owner.arguments)
 
     def names(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        return unit.parameters.bind(args, kwargs).arguments
+        bound: Mapping[str, Any] = unit.parameters.bind(args, kwargs).arguments
+        return bound
 
     return CallCaching(caching, call, names, run_id)
 
@@ -52,11 +53,11 @@ def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:
     policy: CachePolicy = DEFAULT if spec.cache_policy is None else spec.cache_policy
     storage = keeps.storage if policy.key_storage is None else policy.key_storage
     refresh = spec.refresh_cache
+    serializer = opened_serializer(keeps.serializer)
+    store = ResultStore(opened_storage(storage, services), serializer, services)
     caching = Caching(
         policy,
-        ResultStore(
-            opened_storage(storage, services), opened_serializer(keeps.serializer), services
-        ),
+        store,
         spec.cache_expiration,
         services.settings.refresh_cache if refresh is None else refresh,
         spec.result_storage_key,
@@ -72,7 +73,7 @@ class FlowKeeping:
     def __init__(self, store: ResultStore, run_id: str) -> None:
         self._store, self._run_id = store, run_id
 
-    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
+    def look(self, _args: tuple[Any, ...], _kwargs: Mapping[str, Any]) -> Found:
         return Found(self._run_id, "")
 
     def keep(self, look: Any, value: Any) -> None:

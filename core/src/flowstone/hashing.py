@@ -157,9 +157,6 @@ def _constants(code: CodeType) -> list[Any]:
 def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
     """Follow what pickling would write: how the object is made, and of what."""
     kind = type(value)
-    if kind.__reduce_ex__ is object.__reduce_ex__ and not hasattr(value, "__dict__"):
-        if not (hasattr(kind, "__slots__") or kind.__reduce__ is not object.__reduce__):
-            raise NotHashable(path, kind.__qualname__, "nothing is known of what it is made of")
     try:
         reduced = value.__reduce_ex__(4)
     except Exception as error:
@@ -175,7 +172,7 @@ def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None
 # ---------------------------------------------------------------- data frames and arrays
 
 
-def _numpy(feed: Feed, value: Any, name: str) -> bool:
+def _numpy(feed: Feed, value: Any, _name: str) -> bool:
     if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
         return False
     if value.dtype.hasobject:
@@ -214,19 +211,19 @@ def _polars(feed: Feed, value: Any, name: str) -> bool:
     return True
 
 
-def _arrow(feed: Feed, value: Any, name: str) -> bool:
-    import pyarrow as arrow  # noqa: PLC0415 - only met by whoever has imported it
+def _arrow(feed: Feed, value: Any, _name: str) -> bool:
+    import pyarrow as pa  # noqa: PLC0415 - only met by whoever has imported it
 
-    if isinstance(value, (arrow.Array, arrow.ChunkedArray)):
-        value = arrow.table({"": value})
-    elif isinstance(value, arrow.RecordBatch):
-        value = arrow.Table.from_batches([value])
-    if not isinstance(value, arrow.Table):
+    if isinstance(value, (pa.Array, pa.ChunkedArray)):
+        value = pa.table({"": value})
+    elif isinstance(value, pa.RecordBatch):
+        value = pa.Table.from_batches([value])
+    if not isinstance(value, pa.Table):
         return False
     # A slice shares its parent's buffers; taking every row makes buffers of its own.
-    whole = value.take(arrow.array(range(value.num_rows), arrow.int64())).combine_chunks()
-    sink = arrow.BufferOutputStream()
-    with arrow.ipc.new_stream(sink, whole.schema) as stream:
+    whole = value.take(pa.array(range(value.num_rows), pa.int64())).combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, whole.schema) as stream:
         stream.write_table(whole)
     _tag(feed, "arrow", sink.getvalue().to_pybytes())
     return True

@@ -78,8 +78,9 @@ class FileSystemLockManager:
         self._held: dict[tuple[str, str], int] = {}
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, FileSystemLockManager)
-        return same and self.lock_files_directory == other.lock_files_directory
+        if not isinstance(other, FileSystemLockManager):
+            return NotImplemented
+        return self.lock_files_directory == other.lock_files_directory
 
     def __hash__(self) -> int:
         return hash(self.lock_files_directory)

@@ -245,7 +245,7 @@ class Look(Protocol):
 class Keeping(Protocol):
     """How one run's result is looked for, and kept."""
 
-    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Look:
+    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], /) -> Look:
         """Look for a result of the same call; with isolation, nobody else computes it meanwhile."""
 
     def keep(self, look: Look, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Results that outlive their run: where they are kept, by what key, and when they are used again."""
+"""Results that outlive their run: where they are kept, by what key, and when they are used."""
 
 from __future__ import annotations
 

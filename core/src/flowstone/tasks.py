@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from flowstone.futures import Future, FutureList
@@ -12,9 +12,10 @@ from flowstone.states import State
 from flowstone.units import Unit
 
 if TYPE_CHECKING:
+    from flowstone.cache_policies import TaskCall
     from flowstone.specs import Spec
 
-__all__ = ["Task", "exponential_backoff", "task"]
+__all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -162,3 +163,15 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
         return [backoff_factor * 2.0**number for number in range(min(retries, 50))]
 
     return delays
+
+
+def task_input_hash(call: TaskCall, parameters: Mapping[str, Any]) -> str:
+    """Return a key of the task, its code and its arguments, for `cache_key_fn`.
+
+    Raises:
+        NotHashable: an argument has no stable fingerprint.
+    """
+    # Hashing takes 5 ms to import, and few programs cache.
+    from flowstone.hashing import fingerprint  # noqa: PLC0415
+
+    return fingerprint([call.task.name, call.task.fn, dict(parameters)], "arguments")

@@ -325,11 +325,7 @@ def _own(traceback: TracebackType | None) -> TracebackType | None:
 def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:
     """Return what a unit says of keeping its results, and for the rest the flow around it."""
     around = parent.owner.keeps if parent is not None else None
-    if spec.persist_result is None and spec.asks_to_keep is None and around is not None:
-        if spec.result_storage is None and spec.result_serializer is None:
-            return around
-    asks = spec.asks_to_keep
-    own = spec.persist_result if spec.persist_result is not None else asks
+    own = spec.asks_to_keep if spec.persist_result is None else spec.persist_result
     if around is None:
         return ambient.Keeps(own, spec.result_storage, spec.result_serializer)
     return ambient.Keeps(

@@ -20,6 +20,7 @@ from flowstone.engine.steps import (
     Unlock,
 )
 from flowstone.errors import RunTimeout
+from flowstone.states import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -78,6 +79,8 @@ class Driver:
             case Unlock(look):
                 return self.keeping.end(look)
             case Say(level, message, error):
+                if not self._placed:  # a line belongs to a run, so there has to be one
+                    self.record(PENDING, "Pending")
                 return self.logger(self.keeper.run).log(level, message, exc_info=error)
             case _:
                 raise AssertionError(step)

@@ -28,15 +28,14 @@ class ArrowSerializer:
     def dumps(self, value: Any) -> bytes:
         arrow = _arrow()
         maker = type(value).__module__.partition(".")[0]
+        if not is_table(value):
+            problem = "it is not a table of pandas, polars or Arrow"
+            raise NotSerializable(self.type, type(value).__name__, problem)
         try:
             if maker == "pandas":
                 table = arrow.Table.from_pandas(value)
-            elif maker == "polars":
-                table = value.to_arrow()
-            elif isinstance(value, arrow.Table):
-                table = value
             else:
-                raise TypeError("it is not a table of pandas, polars or Arrow")
+                table = value.to_arrow() if maker == "polars" else value
         except Exception as error:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
         schema = table.schema.with_metadata(
@@ -56,16 +55,16 @@ class ArrowSerializer:
         if maker == b"pandas":
             return table.to_pandas()
         if maker == b"polars":
-            import polars  # noqa: PLC0415 - optional
+            import polars as pl  # noqa: PLC0415 - optional
 
-            return polars.from_arrow(table)
+            return pl.from_arrow(table)
         return table
 
 
 def _arrow() -> Any:
     try:
-        import pyarrow  # noqa: PLC0415 - optional, and large
-        import pyarrow.ipc  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415 - optional, and large
+        import pyarrow.ipc  # noqa: PLC0415 - pyarrow does not import it by itself
     except ImportError as error:
         raise MissingExtra("the Arrow serializer", "flowstone[arrow]") from error
-    return pyarrow
+    return pa

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from flowstone import flow, task
+from flowstone.ambient import Services
+from flowstone.blocks import LocalDirectory
+from flowstone.cache_policies import (
+    DEFAULT,
+    FLOW_PARAMETERS,
+    INPUTS,
+    NO_CACHE,
+    RUN_ID,
+    TASK_SOURCE,
+    CachePolicy,
+)
+from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
+from flowstone.events import Event
+from flowstone.locking import FileSystemLockManager, MemoryLockManager
+from flowstone.runs import RunQuery
+from flowstone.serializers import serializer_named
+from flowstone.tasks import task_input_hash
+
+
+@pytest.fixture(autouse=True)
+def place(services: Services, tmp_path: Path) -> Path:
+    return tmp_path / "results"
+
+
+def told(services: Services) -> list[tuple[str, str]]:
+    """Return the name and message of each state of task runs, in order."""
+    states = [event.payload.state for _, event in services.runs.events() if tasks(event)]  # type: ignore[union-attr]
+    return [(state.name, state.message or "") for state in states]
+
+
+def tasks(event: Event) -> bool:
+    return event.kind.startswith("TaskRun")
+
+
+class Counter:
+    """A task that counts its calls."""
+
+    def __init__(self, **options: Any) -> None:
+        self.calls = 0
+
+        @task(**options)
+        def count(x: Any, y: Any = 0) -> Any:
+            self.calls += 1
+            return [x, y]
+
+        self.task = count
+
+
+def test_inputs_hit_across_flow_runs(services: Services, place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+
+    @flow
+    def f(x: int) -> Any:
+        return counter.task(x)
+
+    assert f(1) == f(1) == [1, 0]
+    assert f(2) == [2, 0]
+    assert counter.calls == 2
+    names = [name for name, _ in told(services)]
+    assert names == ["Running", "Completed", "Pending", "Cached", "Running", "Completed"]
+    messages = [message for _, message in told(services)]
+    assert messages[0].startswith("miss: no result is kept (input x ")
+    assert messages[3].startswith("hit: result of run ")
+
+
+def test_by_default_nothing_is_kept_and_with_persistence_default_holds_in_one_run(
+    place: Path,
+) -> None:
+    plain = Counter()
+    kept = Counter(persist_result=True, result_storage=place)
+
+    @flow
+    def f() -> None:
+        for _ in range(2):
+            plain.task(1)
+            kept.task(1)
+
+    f()
+    f()
+    assert (plain.calls, kept.calls) == (4, 2)
+
+
+def test_a_flow_retry_repeats_only_what_is_not_kept(services: Services, place: Path) -> None:
+    first = Counter()
+    attempts = []
+
+    @flow(retries=1, persist_result=True, result_storage=place)
+    def f() -> int:
+        first.task(1)
+        attempts.append(1)
+        if len(attempts) == 1:
+            raise ValueError
+        return 5
+
+    assert f() == 5
+    assert first.calls == 1
+    assert [run.state.name for run in services.runs.runs(RunQuery()) if run.kind == "task"] == [
+        "Completed",
+        "Cached",
+    ]
+
+
+def test_policies_add_up_and_leave_out(place: Path) -> None:
+    ignoring = Counter(cache_policy=INPUTS - "y", result_storage=place)
+    assert ignoring.task(1, y=1) == ignoring.task(1, y=2)
+    assert ignoring.calls == 1
+    assert DEFAULT - "y" != DEFAULT
+    assert INPUTS + NO_CACHE == INPUTS
+    assert NO_CACHE + INPUTS == INPUTS
+    with pytest.raises(ConfigurationError, match="has no inputs"):
+        RUN_ID - "x"
+    with pytest.raises(ConfigurationError, match="different values of key_storage"):
+        INPUTS.configure(key_storage=Path("a")) + RUN_ID.configure(key_storage=Path("b"))
+
+
+def test_flow_parameters_and_source(place: Path) -> None:
+    by_day = Counter(cache_policy=FLOW_PARAMETERS, result_storage=place)
+
+    @flow
+    def f(day: str) -> None:
+        by_day.task(object)
+
+    f("monday")
+    f("monday")
+    f("tuesday")
+    assert by_day.calls == 2
+
+    def one() -> int:
+        return 1
+
+    def two() -> int:
+        return 2
+
+    options: Any = {"cache_policy": TASK_SOURCE, "result_storage": place, "name": "same"}
+    assert task(**options)(one)() == 1
+    assert task(**options)(two)() == 2
+
+
+def test_a_key_function_decides(place: Path) -> None:
+    def key(call: Any, parameters: dict[str, Any]) -> str | None:
+        assert call.task.name == "count"
+        return None if parameters["x"] < 0 else f"x-{parameters['x']}"
+
+    counter = Counter(cache_key_fn=key, result_storage=place)
+    for x in (1, 1, -1, -1):
+        counter.task(x)
+    assert counter.calls == 3
+    hashed = Counter(cache_key_fn=task_input_hash, cache_expiration=timedelta(hours=1))
+    assert hashed.task.spec.cache_expiration == 3600
+
+
+def test_a_part_that_fails_caches_nothing_and_is_named(services: Services, place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS + RUN_ID, result_storage=place)
+    counter.task(x for x in [1])
+    counter.task(x for x in [1])
+    assert counter.calls == 2
+    assert "argument 'x' is a generator" in told(services)[0][1]
+
+    def broken(call: Any, parameters: Any) -> str:
+        raise KeyError("day")
+
+    other = Counter(cache_key_fn=broken, result_storage=place)
+    other.task(1)
+    assert "'broken'" in told(services)[-2][1]
+
+
+def test_a_result_expires(place: Path) -> None:
+    short = Counter(cache_policy=INPUTS, cache_expiration=0, result_storage=place)
+    short.task(1)
+    short.task(1)
+    assert short.calls == 2
+
+
+def test_refresh_computes_anew_and_keeps_that(place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+    counter.task(1)
+    counter.task.with_options(refresh_cache=True)(1)
+    counter.task(1)
+    assert counter.calls == 2
+
+
+@pytest.mark.parametrize("damage", [b"", b"other", b"flowstone-result 1\n{", None])
+def test_a_result_that_can_not_be_read_is_a_miss(place: Path, damage: bytes | None) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+    counter.task(1)
+    [file] = place.iterdir()
+    if damage is None:
+        file.unlink()
+    else:
+        file.write_bytes(damage)
+    assert counter.task(1) == [1, 0]
+    assert counter.calls == 2
+
+
+def test_a_pickle_of_another_python_is_a_miss(services: Services, place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place, result_serializer="pickle")
+    counter.task(1)
+    [file] = place.iterdir()
+    import platform
+
+    mine = ".".join(platform.python_version_tuple()[:2])
+    file.write_bytes(file.read_bytes().replace(f'"python":"{mine}"'.encode(), b'"python":"2.7"'))
+    counter.task(1)
+    assert counter.calls == 2
+    assert "pickled by Python 2.7" in told(services)[-2][1]
+
+
+def test_a_block_and_its_saved_name_are_storages(place: Path) -> None:
+    block = LocalDirectory(basepath=str(place))
+    block.save("results")
+    counter = Counter(cache_policy=INPUTS, result_storage=block)
+    counter.task(1)
+    counter.task.with_options(result_storage="local-directory/results")(1)
+    assert counter.calls == 1
+    with pytest.raises(ConfigurationError, match="no place for results"):
+        counter.task.with_options(result_storage=3)(1)  # type: ignore[arg-type]
+
+
+def test_a_key_template_names_the_file(place: Path) -> None:
+    counter = Counter(result_storage_key="{parameters[x]}/day.json", result_storage=place)
+    counter.task(7)
+    counter.task(7)
+    assert (place / "7" / "day.json").exists()
+    assert counter.calls == 1
+    with pytest.raises(ConfigurationError, match="can't be filled"):
+        counter.task.with_options(result_storage_key="{nothing}")(1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": [1, 2.5, None, "x", True]},
+        (1, 2),
+        {1, 2},
+        lambda x: x + 1,
+        pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=[5, 6]),
+        pl.DataFrame({"a": [1, 2]}),
+        pa.table({"a": [[1], [2, 3]]}),
+    ],
+)
+@pytest.mark.parametrize("name", ["auto", "compressed/auto", "compressed/pickle/zlib"])
+def test_values_come_back_as_they_were(value: Any, name: str) -> None:
+    serializer = serializer_named(name)
+    assert serializer.type == name
+    again = serializer.loads(serializer.dumps(value))
+    if callable(value):
+        assert again(1) == 2
+    elif hasattr(value, "equals"):
+        assert type(again) is type(value)
+        assert again.equals(value)
+    else:
+        assert (again, type(again)) == (value, type(value))
+
+
+def test_what_can_not_be_written_fails_the_run_and_says_how(place: Path) -> None:
+    @task(result_serializer="json", result_storage=place)
+    def makes() -> Any:
+        return {1, 2}
+
+    with pytest.raises(NotSerializable, match="a set can't be written by the 'json' serializer"):
+        makes()
+    with pytest.raises(UnknownName, match="Did you mean 'json'"):
+        serializer_named("jsson")
+    with pytest.raises(NotSerializable):
+        serializer_named("arrow").dumps(3)
+
+
+def test_serializable_isolation_computes_once(place: Path) -> None:
+    together = threading.Barrier(8)
+    policy: CachePolicy = INPUTS.configure(
+        isolation_level="SERIALIZABLE",
+        lock_manager=FileSystemLockManager(place / "locks"),
+        key_storage=place / "kept",
+    )
+    counter = Counter(cache_policy=policy)
+    results: list[Any] = []
+
+    def call() -> None:
+        together.wait(10)
+        results.append(counter.task(1))
+
+    threads = [threading.Thread(target=call) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert counter.calls == 1
+    assert results == [[1, 0]] * 8
+
+
+def test_a_failed_computation_lets_the_next_one_try(place: Path) -> None:
+    policy = INPUTS.configure(isolation_level="SERIALIZABLE", lock_manager=MemoryLockManager())
+    calls: list[int] = []
+
+    @task(cache_policy=policy, result_storage=place)
+    def flaky(x: int) -> int:
+        calls.append(x)
+        if len(calls) == 1:
+            raise ValueError
+        return x
+
+    assert flaky(1, return_state=True).is_failed()
+    assert flaky(1) == 1
+
+
+def test_locks_of_both_kinds(tmp_path: Path) -> None:
+    for manager in (MemoryLockManager(), FileSystemLockManager(tmp_path)):
+        assert manager.acquire_lock("a", "one")
+        assert manager.is_locked("a")
+        assert not manager.acquire_lock("a", "two", acquire_timeout=0.02)
+        assert manager.acquire_lock("b", "two", acquire_timeout=0.02)
+        manager.release_lock("a", "two")
+        assert manager.is_locked("a")
+        manager.release_lock("a", "one")
+        assert manager.acquire_lock("a", "two", acquire_timeout=0.02)
+    assert FileSystemLockManager(tmp_path) == FileSystemLockManager(str(tmp_path))
+
+
+def test_persisting_by_setting(place: Path, services: Services) -> None:
+    from dataclasses import replace
+
+    from flowstone.ambient import using
+
+    settings = replace(services.settings, persist_results=True, home=place)
+    counter = Counter()
+
+    @flow
+    def f() -> None:
+        counter.task(1)
+        counter.task(1)
+
+    with using(replace(services, settings=settings)):
+        f()
+    assert counter.calls == 1
+    assert (place / "storage").is_dir()
