@@ -59,6 +59,10 @@ class Driver:
         if keeping is not None:
             self.keeping = keeping
 
+    def cancelled_by(self, stop: Callable[[], None]) -> None:
+        """Say what ends the run when somebody asks for that."""
+        self.keeper.on_cancel(stop)
+
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
     ) -> State:

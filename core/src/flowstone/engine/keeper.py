@@ -10,6 +10,8 @@ from flowstone.runs import Change, Lease, Run
 from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowstone.ambient import Services
     from flowstone.events import Line
     from flowstone.runs import Kind
@@ -101,15 +103,21 @@ class Keeper:
         who = self.origin
         change = Change(last.version + 1, state, self._attempt)
         event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
-        if self._through:
-            self._journal.record(event)
-        else:
-            self._journal.append(event)
         if self._last is not None:
             self._born = self.run
+        if self._through:
+            kept = self._journal.record(event)
+            if kept.version != change.version:  # somebody has asked for its end meanwhile
+                change = Change(kept.version, state, self._attempt)
+        else:
+            self._journal.append(event)
         self._last = change
         if who.parent_id is None and state.type in TERMINAL:
             self._journal.release(who.id)
+
+    def on_cancel(self, stop: Callable[[], None]) -> None:
+        """Call `stop`, from another thread, when somebody asks for the end of the run."""
+        self._journal.on_cancel(self.origin.id, stop)
 
     def write(self, line: Line) -> None:
         """Add a line to the run's log."""
