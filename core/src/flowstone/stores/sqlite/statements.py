@@ -56,8 +56,9 @@ BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
 ENDS_WITH = f"{_READ_RUN} WHERE substr(id, -?) = ? LIMIT 9"
 NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
 TALLY = (
-    "SELECT parent_id, state_type, count(*) FROM runs WHERE kind = 'task' AND parent_id IS NOT NULL "
-    "AND root_id IN (SELECT value FROM json_each(?)) GROUP BY parent_id, state_type"
+    "SELECT parent_id, state_type, count(*) FROM runs "
+    "WHERE root_id IN (SELECT value FROM json_each(?)) "
+    "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state_type"
 )
 NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
 
