@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
+from zlib import crc32
 
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.specs import Delay, Hook, Spec
@@ -236,6 +236,6 @@ def _file_hash(fn: Callable[..., Any]) -> str | None:
 @cache
 def _hash(path: str) -> str | None:
     try:
-        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+        return f"{crc32(Path(path).read_bytes()):08x}"  # hashlib takes 5 ms to import
     except OSError:  # typed at a prompt, or generated
         return None

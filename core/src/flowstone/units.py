@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 from flowstone import ambient
 from flowstone.engine.arguments import PromiseBase, found
 from flowstone.engine.drive import Driver
-from flowstone.engine.keeper import Keeper, unborn
+from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.signals import honest_end
@@ -119,17 +119,20 @@ class Unit(Generic[P, R]):
         run_id = new_id()
         owns = flow or parent is None
         name = self._run_name(run_id, args, kwargs, known, parent)
-        run = unborn(
-            services,
-            spec.kind,
+        now = services.clock.time()
+        origin = Origin(
             run_id,
+            spec.kind,
             name,
             self.name,
-            None if parent is None else parent.run,
-            tags=_tags(spec.tags),
-            unit_version=spec.version,
-            parameters=known,
-            inputs=tuple(promise.run_id for promise, _ in upstream) if upstream else (),
+            run_id if parent is None else parent.run.root_id,
+            None if parent is None else parent.run.id,
+            now,
+            _tags(spec.tags),
+            spec.version,
+            known,
+            tuple(promise.run_id for promise, _ in upstream) if upstream else (),
+            leased(services, now) if parent is None else None,
         )
         plan = Plan(
             self,
@@ -145,10 +148,10 @@ class Unit(Generic[P, R]):
             self._rechecked if flow and upstream else None,
         )
         if parent is None or owns:
-            scope = ambient.Scope(run, None, partial(self._open_runner, services))
+            scope = ambient.Scope(None, partial(self._open_runner, services))
         else:
-            scope = ambient.Scope(run, parent.owner)
-        return Driver(Keeper(services, run), scope, services.clock, RunLogger), life(plan)
+            scope = ambient.Scope(parent.owner)
+        return Driver(Keeper(services, origin), scope, services.clock, RunLogger), life(plan)
 
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
@@ -248,7 +251,7 @@ class Unit(Generic[P, R]):
         parent = ambient.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent)
         owner = _alone if parent is None else parent.owner
-        driver.scope.run = driver.keeper.record(PENDING, "Pending")
+        driver.record(PENDING, "Pending")
         future: Future[Any] = Future(driver, story, owner)
         future.start(owner.open_runner(), on_loop=self.isasync)
         return future
@@ -315,5 +318,5 @@ def _finish_alone() -> None:
 
 
 #: Owns what is submitted outside any run; the process waits for it at its end.
-_alone = ambient.Scope(None, None, _default_pool)
+_alone = ambient.Scope(None, _default_pool)
 atexit.register(_finish_alone)

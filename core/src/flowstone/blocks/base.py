@@ -48,6 +48,8 @@ class Block(BaseModel):
         validate_assignment=True,
         hide_input_in_errors=True,
         populate_by_name=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
 
     #: Shown to people; the class name where it is None.

@@ -16,7 +16,6 @@ from flowstone.engine import policy
 from flowstone.engine.arguments import PromiseBase, found, resolved, states_in
 from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
 from flowstone.errors import FencedRun, UpstreamTaskError
-from flowstone.runs import Run
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
@@ -61,15 +60,15 @@ def life(plan: Plan) -> Life:
         attempt = 0
         while True:
             attempt += 1
-            run = yield Record(RUNNING, "Running" if attempt == 1 else "Retrying")
+            state = yield Record(RUNNING, "Running" if attempt == 1 else "Retrying")
             if attempt == 1 and spec.kind == "flow":
                 yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
             if spec.hooks:
-                yield from _hooks(plan, run)
+                yield from _hooks(plan, state)
             end = yield from _attempt(plan, args, kwargs)
             if end.type is COMPLETED:
                 break
-            seconds = yield from _patience(plan, run, end, attempt)
+            seconds = yield from _patience(plan, end, attempt)
             if seconds is None:
                 break
             yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
@@ -85,11 +84,10 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
-    run = yield Record(end.type, end.name, end.message, end.data)
+    final: State = yield Record(end.type, end.name, end.message, end.data)
     if spec.hooks:
-        yield from _hooks(plan, run)
-    state: State = run.state
-    return state
+        yield from _hooks(plan, final)
+    return final
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, None]:
@@ -159,15 +157,14 @@ def _returned(value: object) -> list[Any]:
     return [promise for promise, _ in found(value)]
 
 
-def _patience(plan: Plan, run: Run, end: State, attempt: int) -> Generator[Step, Any, float | None]:
+def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
     if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
         return None
     if spec.retry_condition_fn is not None:
-        state = State(end.type, end.name, end.message, data=error)
         try:
-            if not (yield Consult(spec.retry_condition_fn, (plan.unit, run, state))):
+            if not (yield Consult(spec.retry_condition_fn, plan.unit, end)):
                 return None
         except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
             yield Say(logging.ERROR, "retry_condition_fn raised; not retried", problem)
@@ -177,11 +174,11 @@ def _patience(plan: Plan, run: Run, end: State, attempt: int) -> Generator[Step,
     return seconds
 
 
-def _hooks(plan: Plan, run: Run) -> Generator[Step, Any, None]:
-    """Call the hooks of the state that the run is in; one that fails is logged."""
-    for hook in plan.spec.hooks.get(run.state.type, ()):
+def _hooks(plan: Plan, state: State) -> Generator[Step, Any, None]:
+    """Call the hooks of a state; one that fails is logged."""
+    for hook in plan.spec.hooks.get(state.type, ()):
         try:
-            yield Consult(hook, (plan.unit, run, run.state))
+            yield Consult(hook, plan.unit, state)
         except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
             name = getattr(hook, "__name__", repr(hook))
             yield Say(logging.ERROR, f"hook {name!r} raised", error)
