@@ -60,4 +60,6 @@ def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
         if issubclass(annotation, BaseModel) and annotation not in seen:
             fields = annotation.model_fields.values()
             return any(hides(field.annotation, seen | {annotation}) for field in fields)
-    return any(hides(part, seen) for part in getattr(annotation, "__args__", ()))
+    # `Secret[int]` is an alias: its type is its origin.
+    parts = (getattr(annotation, "__origin__", None), *getattr(annotation, "__args__", ()))
+    return any(hides(part, seen) for part in parts)
