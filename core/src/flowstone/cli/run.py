@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from flowstone.cli.records import Json
     from flowstone.runs import Run
 
+#: Of a parameter's value, so many characters are shown on a terminal.
+_LONGEST = 300
+
 _TYPES = tuple(state.value for state in StateType)
 #: State names that are no types.
 _FINER = ("AwaitingRetry", "Retrying", "TimedOut")
@@ -100,7 +103,7 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
     if as_json:
         emit(_whole(found, children, now, root))
         return
-    show(_facts(found, now, root), TreeView(children, root, now, whole).branch(found))
+    show(_facts(found, now, root, whole=whole), TreeView(children, root, now, whole).branch(found))
 
 
 @run.command("logs")
@@ -190,27 +193,34 @@ def _whole(run: Run, children: Children, now: float, root: Run) -> Json:
     return records[run.id]
 
 
-def _facts(run: Run, now: float, root: Run) -> Facts:
-    state = state_cell(run.state)
+def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     facts = [
         ("run", Cell(run.name, "bold")),
         (run.kind, Cell(run.unit + (f", version {run.unit_version}" if run.unit_version else ""))),
         ("id", Cell(run.id)),
-        ("state", state),
+        ("state", state_cell(run.state)),
     ]
     if reason := reason_cell(run.state):
         facts.append(("reason", reason))
     if run.started is not None:
         facts.append(("started", Cell(f"{exact(run.started)} ({ago(run.started, now)})")))
-    took = duration(run, now, root)
-    attempts = f", {counted(run.attempt, 'attempt')}" if run.attempt > 1 else ""
-    facts.append(("took", Cell(lasted(took) + attempts)))
+        took = duration(run, now, root)
+        attempts = f", {counted(run.attempt, 'attempt')}" if run.attempt > 1 else ""
+        told = "unknown: nobody saw it end" if took is None else lasted(took)
+        facts.append(("took", Cell(told + attempts)))
     if not run.is_root:
         facts.append(("part of", Cell(f"{root.name} ({root.id})")))
     if run.tags:
         facts.append(("tags", Cell(", ".join(run.tags))))
     facts += [
-        ("parameters" if not number else "", Cell(f"{name} = {value!r}"))
+        ("parameters" if not number else "", Cell(f"{name} = {_value(value, whole=whole)}"))
         for number, (name, value) in enumerate((run.parameters or {}).items())
     ]
     return Facts(facts)
+
+
+def _value(value: object, *, whole: bool) -> str:
+    text = repr(value)
+    if whole or len(text) <= _LONGEST or not is_terminal():
+        return text
+    return f"{text[:_LONGEST]}… (--all shows the rest)"

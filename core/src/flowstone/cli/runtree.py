@@ -56,8 +56,8 @@ class TreeView:
     whole: bool = False
 
     def branch(self, run: Run) -> Branch:
-        """Return the run with all that it called."""
-        branch = Branch(self._cells(run))
+        """Return the run with all that it called; why it ended so stands elsewhere."""
+        branch = Branch(self._cells(run)[:-1])
         waiting = [(run, branch)]
         while waiting:
             parent, above = waiting.pop()

@@ -46,6 +46,7 @@ class ObjectStoreBase(Suite):
     def outside(self, store: ObjectStore) -> ObjectStore | None:
         """The same place without the folder; None for a block that has no folder."""
         assert not store._folder(), "give the suite a fixture `outside`: this store has a folder"
+        return None
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:

@@ -29,7 +29,7 @@ class ObjectTests(ObjectStoreBase):
 
     def test_what_is_written_is_read(self, store: ObjectStore) -> None:
         """Look at `_put` and `_get`: bytes go in and out as they are."""
-        content = bytes(range(256)) * 41
+        content = b"\r\n" + bytes(range(256)) * 41 + b"\n"
         assert store.write_path("a/b.bin", content) == "a/b.bin"
         assert store.read_path("a/b.bin") == content
         assert store.exists("a/b.bin")
