@@ -88,7 +88,7 @@ class Home:
             argv,
             input=stdin or "",
             capture_output=True,
-            text=True,
+            encoding=environ.get("PYTHONIOENCODING", "utf-8"),
             env={**self.environ, **environ},
             cwd=self.directory,
             timeout=60,
