@@ -57,9 +57,7 @@ def test_a_command_loads_only_what_it_needs(
 def test_an_unknown_command_names_near_ones(home: Home, command: list[str], near: str) -> None:
     done = home.run(*command)
     assert done.code == 2
-    assert f"No such command {command[-1]!r}. Did you mean {near!r}" in done.err.replace(
-        "There are: ", "Did you mean "
-    )
+    assert f"No such command {command[-1]!r}. Did you mean {near!r}" in done.err
 
 
 def test_wrong_options_are_usage_errors(home: Home) -> None:

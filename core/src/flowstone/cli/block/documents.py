@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.ambient import services
 from flowstone.cli.wording import iso
-from flowstone.errors import ObjectNotFound, SecretKeyInvalid, SecretUnreadable
+from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +25,7 @@ def find(ref: str) -> Document:
     """Return the document of ``slug/name``, or of a name that only one block has.
 
     Raises:
+        ConfigurationError: several have that name.
         ObjectNotFound: there is none; near ones are named.
     """
     saved = services().documents.find(PREFIX)
@@ -32,7 +33,11 @@ def find(ref: str) -> Document:
     exact = [each for each in fits if reference(each) == ref]
     if len(fits) == 1 or exact:
         return (exact or fits)[0]
-    raise ObjectNotFound("block", ref, [reference(each) for each in fits or saved])
+    if fits:
+        told = ", ".join(map(reference, fits))
+        problem = f"{len(fits)} blocks have that name: {told}"
+        raise ConfigurationError(repr(ref), problem, "Name its type too.")
+    raise ObjectNotFound("block", ref, [reference(each) for each in saved])
 
 
 def referrers(ref: str) -> list[str]:

@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import click
 from pydantic import SecretBytes, SecretStr
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+_TEXTS = (str, bytes, Path, SecretStr, SecretBytes)
 _FORM = "write field=value, field=@env:NAME, field=@file:PATH, field=@- or field:=JSON"
 
 
@@ -118,7 +120,7 @@ def _fitting(hint: Any, value: Any) -> Any:
     """Return a text as what the field wants: a saved block, JSON where it takes no text."""
     if not isinstance(value, str):
         return value
-    kinds = [kind for kind in _parts(hint) if issubclass(kind, Block)]
+    kinds = [kind for kind in _choices(hint) if isinstance(kind, type) and issubclass(kind, Block)]
     if kinds:
         return Block.load(value) if "/" in value else kinds[0].load(value)
     if not _takes_text(hint):
@@ -131,21 +133,25 @@ def _fitting(hint: Any, value: Any) -> Any:
 
 def _takes_text(hint: Any) -> bool:
     """Whether a text is a value of this type as it is."""
-    texts = (str, bytes, Path, SecretStr, SecretBytes)
-    if hint is Any:
-        return True
-    masked = getattr(hint, "__pydantic_generic_metadata__", {}).get("args", ())
-    if masked:
-        return any(_takes_text(part) for part in masked)
-    return any(issubclass(kind, texts) or kind in MASKED for kind in _parts(hint))
+    return any(
+        choice is Any or isinstance(choice, str) or _is_text(choice) for choice in _choices(hint)
+    )
 
 
-def _parts(hint: Any) -> list[type]:
-    if isinstance(hint, type) and not getattr(hint, "__args__", ()):
-        return [hint]
-    if getattr(hint, "__origin__", None) in {list, dict, set, tuple, frozenset}:
+def _is_text(choice: Any) -> bool:
+    return isinstance(choice, type) and issubclass(choice, _TEXTS)
+
+
+def _choices(hint: Any) -> list[Any]:
+    """Return what a value of this type may be; nothing for containers, which take JSON."""
+    if hasattr(hint, "__metadata__"):
+        return _choices(hint.__origin__)
+    origin = getattr(hint, "__origin__", None)
+    is_open = origin is None or origin in {Union, UnionType, Literal} or origin in MASKED
+    if not is_open:
         return []
-    return [kind for part in getattr(hint, "__args__", ()) for kind in _parts(part)]
+    parts = getattr(hint, "__args__", ()) if not isinstance(hint, type) else ()
+    return [choice for part in parts for choice in _choices(part)] if parts else [hint]
 
 
 def _from_file(path: str, name: str) -> str:
