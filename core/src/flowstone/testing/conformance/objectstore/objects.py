@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from flowstone.blocks import ObjectStore
-from flowstone.blocks.objectstore import Operations
+from flowstone.blocks.objectstore import Folders, Operations
 from flowstone.errors import ObjectMissing, StorageError
 from flowstone.testing.conformance.objectstore.base import ObjectStoreBase, names
 from flowstone.testing.objects import MemoryObjects
@@ -189,7 +189,8 @@ class ObjectTests(ObjectStoreBase):
         assert asyncio.run(work()) == ["b"]
         public = {
             name
-            for name, found in vars(Operations).items()
+            for home in (Operations, Folders)
+            for name, found in vars(home).items()
             if isfunction(found) and not name.startswith(("_", "a"))
         }
         assert public
