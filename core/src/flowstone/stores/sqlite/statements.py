@@ -78,7 +78,8 @@ TALLY = (
     "WHERE root_id IN (SELECT value FROM json_each(?)) "
     "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state_type"
 )
-NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
+#: Of the runs that are listed: a run's thousands of tasks are near to each other, not to a mistake.
+NAMES = "SELECT name FROM runs WHERE kind = 'flow' OR parent_id IS NULL ORDER BY id DESC LIMIT 1000"
 
 #: With what its run was born with, where it is a birth (form 0).
 _READ_EVENT = (
