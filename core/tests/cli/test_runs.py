@@ -141,9 +141,9 @@ def test_an_unknown_run_names_near_ones(cli: InProcess) -> None:
 
 
 def test_the_names_told_for_an_unknown_run_are_those_of_the_list(cli: InProcess) -> None:
-    numbers(20)
+    numbers(12)
     told = cli("run", "show", "something-else").err
-    assert "'numbers-of-20'" in told
+    assert "'numbers-of-12'" in told
     assert "double-" not in told
 
 
