@@ -122,7 +122,10 @@ class Task(Unit[P, R]):
         futures: FutureList[Any] = FutureList(
             self._submit(one, named, upstream) for one, named in spread(self.name, args, kwargs)
         )
-        return [_ended(future) for future in futures] if return_state else futures
+        if not return_state:
+            return futures
+        futures.wait()
+        return [future.state for future in futures]
 
     def on_commit(self, hook: Hook) -> Hook:
         """Call ``hook(transaction)`` at the commit; use it as a decorator."""
