@@ -15,6 +15,7 @@ import pytest
 
 from flowstone import flow, task
 from flowstone.ambient import Services
+from flowstone.errors import CancelSignal
 from flowstone.events import changed
 from flowstone.runs import Run, RunQuery
 from flowstone.states import Cancelling
@@ -134,13 +135,14 @@ def test_a_run_on_another_thread_is_cancelled(services: Services) -> None:
     assert [run.state.name for run in ends] == ["Cancelled", "Cancelled"]
 
 
-def test_a_run_that_ends_before_it_hears_of_the_request_keeps_its_end(services: Services) -> None:
+def test_a_request_that_comes_with_the_end_does_not_hide_the_end(services: Services) -> None:
     @flow
     def f() -> int:
         cancel(services)
         return 5
 
-    assert f() == 5
+    with pytest.raises(CancelSignal):
+        f()
     [run] = services.runs.runs(RunQuery())
     assert run.state.name == "Completed"
 

@@ -28,7 +28,7 @@ from flowstone.engine.steps import (
     Step,
     Unlock,
 )
-from flowstone.errors import FencedRun, UpstreamTaskError
+from flowstone.errors import CancelSignal, FencedRun, TerminationSignal, UpstreamTaskError
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
@@ -93,13 +93,21 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
+    last = Record(end.type, end.name, end.message, end.data)
+    late: BaseException | None = None
     try:
-        final: State = yield Record(end.type, end.name, end.message, end.data)
+        try:
+            final: State = yield last
+        except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
+            late = interrupt  # it came into the last word, which has to be said all the same
+            final = yield last
     finally:
         if look is not None:
             yield Unlock(look)
     if spec.hooks:
         yield from _hooks(plan, final)
+    if late is not None:
+        raise late
     return final
 
 

@@ -73,4 +73,8 @@ def task_canceller() -> Callable[[], None]:
 
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
-    return partial(loop.call_soon_threadsafe, task.cancel)
+
+    def cancel() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    return cancel
