@@ -12,7 +12,7 @@ from flowstone.cli.version import show_version
 NOUNS = {
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
-    "run": ("flowstone.cli.run:run", "List runs, show one, read its log."),
+    "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
 }
 
 
