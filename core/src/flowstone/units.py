@@ -50,6 +50,7 @@ class Unit(Generic[P, R]):
         self.spec = spec
         self.name = spec.name
         self.isasync = inspect.iscoroutinefunction(fn)
+        self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
         self._binding = binding  # classmethod or staticmethod, where it was written so
         update_wrapper(cast("Callable[..., Any]", self), fn)
         for part in (fn, getattr(fn, "__func__", fn)):
@@ -174,6 +175,10 @@ class Unit(Generic[P, R]):
 
     def _keeping(self, services: Services, run_id: str, parent: Scope | None) -> Keeping | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""
+        if self._is_silent:  # most are, and this is asked for every task run
+            around = parent.owner.keeps if parent is not None else None
+            if not services.settings.persist_results and (around is None or not around.persist):
+                return None
         keeps = keeps_of(self.spec, parent)
         persist = services.settings.persist_results if keeps.persist is None else keeps.persist
         if not persist:
