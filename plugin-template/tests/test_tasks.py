@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flowstone import flow, unmapped
+from flowstone.ambient import using
+from flowstone.testing.memory import memory_services
+from flowstone_template import (
+    TemplateCredentials,
+    TemplateStore,
+    template_list_objects,
+    template_upload,
+)
+
+
+@pytest.fixture(autouse=True)
+def in_memory(tmp_path: Path) -> Iterator[None]:
+    with using(memory_services(tmp_path / "home")):
+        yield
+
+
+def test_a_flow_uploads_and_lists(login: TemplateCredentials) -> None:
+    store = TemplateStore(space="raw", credentials=login, folder="day")
+
+    @flow
+    def publish() -> list[str]:
+        names = ["a.txt", "b.txt"]
+        template_upload.map([b"a", b"b"], names, unmapped(store)).result()
+        return [info.path for info in template_list_objects(store)]
+
+    assert publish() == ["a.txt", "b.txt"]
