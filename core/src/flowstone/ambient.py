@@ -49,6 +49,9 @@ class Services:
 
 _lock = RLock()
 _stack: list[Services] = []
+#: Where the default services come from. The composition root is above this floor; so it is named,
+#: as plugins are, not imported. Tests name another.
+_origin = "flowstone.wiring:default_services"
 
 
 def services() -> Services:
@@ -57,9 +60,14 @@ def services() -> Services:
         return _stack[-1]
     with _lock:
         if not _stack:
-            # The composition root is above this floor; it is named, as plugins are, not imported.
-            _stack.append(pkgutil.resolve_name("flowstone.wiring:open_services")())
+            _stack.append(pkgutil.resolve_name(_origin)())
         return _stack[-1]
+
+
+def default_from(origin: str) -> None:
+    """Take the default services, when they are first needed, from what ``module:name`` returns."""
+    global _origin
+    _origin = origin
 
 
 @contextmanager

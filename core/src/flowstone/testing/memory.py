@@ -1,34 +1,48 @@
-"""Services in memory, for tests: nothing is kept, and only the secret key touches the disk."""
+"""Services in memory, for tests: nothing is kept, and nothing touches the disk."""
 
 from __future__ import annotations
 
-import asyncio
-import time
+from base64 import b64encode
+from contextlib import contextmanager
+from os import urandom
+from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from flowstone.ambient import Services
-from flowstone.blocks.vault import Vault
+from flowstone import ambient
 from flowstone.settings import Settings
-from flowstone.stores.memory import MemoryDocuments, MemoryRuns
+from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from flowstone.ambient import Services
 
 
-class RealClock:
-    """Time as it is."""
+def memory_services(home: Path | None = None) -> Services:
+    """Return services whose stores are empty and in memory.
 
-    def time(self) -> float:
-        return time.time()
+    Args:
+        home: where a secret key file is made; None uses a key that is forgotten with them, and a
+            home that is never made.
+    """
+    if home is not None:
+        return open_services(Settings(home=home, store="memory"))
+    nowhere = Path(gettempdir()) / f"flowstone-{uuid4().hex}"
+    key = b64encode(urandom(32)).decode()
+    return open_services(Settings(home=nowhere, store="memory", secret_key=key))
 
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
-    async def asleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+@contextmanager
+def flowstone_test_harness() -> Iterator[Services]:
+    """Run flows in memory inside the block, in a store of its own; blocks may nest.
 
-
-def memory_services(home: Path) -> Services:
-    """Return services whose stores are empty and in memory, and whose key file is in `home`."""
-    settings = Settings(home=home, store="memory")
-    return Services(settings, MemoryRuns(), MemoryDocuments(), Vault(settings), RealClock())
+    It takes a few milliseconds, starts no server, reads no settings and leaves nothing behind.
+    """
+    services = memory_services()
+    with ambient.using(services):
+        try:
+            yield services
+        finally:
+            services.close()
