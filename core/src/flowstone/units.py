@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from flowstone import ambient
-from flowstone.engine.arguments import PromiseBase, found
+from flowstone.engine.arguments import Mark, PromiseBase, bare, found
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
@@ -112,6 +112,8 @@ class Unit(Generic[P, R]):
         services = ambient.services()
         spec = self.spec
         upstream = _upstream(args, kwargs, wait_for) if PromiseBase.made else []
+        if Mark.made and not upstream:
+            args, kwargs = bare(args), bare(kwargs)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and not upstream:

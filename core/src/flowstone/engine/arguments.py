@@ -21,7 +21,11 @@ class Mark(Generic[T]):
 
     __slots__ = ("value",)
 
+    #: How many were ever made in this process: with none made, no argument needs a look.
+    made = 0
+
     def __init__(self, value: T) -> None:
+        Mark.made += 1
         self.value = value
 
 
@@ -93,6 +97,11 @@ def resolved(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
     if kind is allow_failure:
         return resolved(value.value, lambda promise, _: ask(promise, True))
     return _resolved_items(value, ask) if isinstance(value, (dict, *ITEMS)) else value
+
+
+def bare(value: Any) -> Any:
+    """Return a value that has no future in it without its marks."""
+    return resolved(value, lambda promise, _: promise)
 
 
 def _resolved_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
