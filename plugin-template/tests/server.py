@@ -1,4 +1,4 @@
-"""The service: spaces of objects over HTTP, with a token; small, and real enough to test against."""
+"""The service: spaces of objects over HTTP, with a token; small, but real."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 20
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *args: object) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:

@@ -1,13 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from flowstone import flow, unmapped
-from flowstone.ambient import using
-from flowstone.testing.memory import memory_services
 from flowstone_template import (
     TemplateCredentials,
     TemplateStore,
@@ -15,11 +10,7 @@ from flowstone_template import (
     template_upload,
 )
 
-
-@pytest.fixture(autouse=True)
-def in_memory(tmp_path: Path) -> Iterator[None]:
-    with using(memory_services(tmp_path / "home")):
-        yield
+pytestmark = pytest.mark.usefixtures("flowstone_services")
 
 
 def test_a_flow_uploads_and_lists(login: TemplateCredentials) -> None:
