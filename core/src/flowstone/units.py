@@ -111,9 +111,7 @@ class Unit(Generic[P, R]):
         """Make the run, and all that drives it; nothing has happened yet."""
         services = ambient.services()
         spec = self.spec
-        upstream = _upstream(args, kwargs, wait_for) if PromiseBase.made else []
-        if Mark.made and not upstream:
-            args, kwargs = bare(args), bare(kwargs)
+        args, kwargs, upstream = _upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and not upstream:
@@ -270,14 +268,19 @@ async def _acalled(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any)
 
 
 def _upstream(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Iterable[Any] | None
-) -> list[Any]:
-    upstream = list(found(args))
-    if kwargs:
-        upstream += found(kwargs)
-    if wait_for is not None:
-        upstream += found(list(wait_for))
-    return upstream
+    args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
+) -> tuple[tuple[Any, ...], dict[str, Any], list[Any]]:
+    """Return the futures that a call waits for; without any, its arguments lose their marks."""
+    upstream = []
+    if PromiseBase.made:
+        upstream = list(found(args))
+        if kwargs:
+            upstream += found(kwargs)
+        if wait_for is not None:
+            upstream += found(list(wait_for))
+    if Mark.made and not upstream:
+        return bare(args), bare(kwargs), upstream
+    return args, kwargs, upstream
 
 
 def _tags(own: frozenset[str]) -> tuple[str, ...]:
