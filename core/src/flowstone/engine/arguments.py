@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from flowstone.states import State
@@ -71,6 +71,18 @@ def found(value: object) -> Iterator[tuple[Any, bool]]:
                 yield from found(item)
 
 
+def needs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[Any, bool]] | None:
+    """Return the futures that a call waits for; None where its arguments can stay as they are."""
+    if not PromiseBase.made and not Mark.made:
+        return None
+    promises = list(found(args))
+    if kwargs:
+        promises += found(kwargs)
+    if promises or any(isinstance(value, Mark) for value in (*args, *kwargs.values())):
+        return promises
+    return None
+
+
 def states_in(value: object) -> list[State]:
     """Return the states that a function returned, bare or in a list, tuple or set."""
     if isinstance(value, State):
@@ -97,11 +109,6 @@ def resolved(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
     if kind is allow_failure:
         return resolved(value.value, lambda promise, _: ask(promise, True))
     return _resolved_items(value, ask) if isinstance(value, (dict, *ITEMS)) else value
-
-
-def bare(value: Any) -> Any:
-    """Return a value that has no future in it without its marks."""
-    return resolved(value, lambda promise, _: promise)
 
 
 def _resolved_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
