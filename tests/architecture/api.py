@@ -122,7 +122,7 @@ def signature(value: Any) -> str:
     if returned is not inspect.Signature.empty:
         returned = _Text(returned)
     text = str(found.replace(parameters=plain, return_annotation=returned))
-    return re.sub(r" at 0x[0-9a-f]+", "", text)
+    return re.sub(r"<(\w+) [^<>]*>", r"<\1>", text)  # a default without a literal form
 
 
 def options(value: Any) -> list[str]:

@@ -1,6 +1,7 @@
 """Run the blocks of one page, top to bottom, and tell the first thing that is not as written.
 
-It is a program of its own, so that a page has a process to itself: ``run_page.py PAGE < replacements``.
+It is a program of its own, so that a page has a process to itself; on standard input it takes, as
+JSON, what stands for what in the page: the address of a web server, a directory.
 """
 
 from __future__ import annotations

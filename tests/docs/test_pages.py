@@ -95,7 +95,7 @@ def test_what_does_not_run_says_why_and_gets_rarer() -> None:
 def test_links_lead_somewhere() -> None:
     dead = []
     for page in pages():
-        prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+        prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
         for target in re.findall(r"\]\(([^)\s]+)\)", prose):
             path, _, anchor = target.partition("#")
             if "://" in target or target.startswith("mailto:"):
@@ -107,7 +107,7 @@ def test_links_lead_somewhere() -> None:
 
 
 def anchors(file: Path) -> set[str]:
-    heads = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), flags=re.M)
+    heads = re.findall(r"^#+ (.+)$", file.read_text("utf-8"), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
