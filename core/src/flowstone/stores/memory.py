@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flowstone.events import Payload
     from flowstone.runs import Fence, RunQuery
+    from flowstone.states import StateType
 
 
 class MemoryRuns:
@@ -96,6 +97,15 @@ class MemoryRuns:
             found = [run for run in self._runs.values() if _fits(run, query)]
         found.sort(key=_id, reverse=query.newest_first)
         return found[: query.limit]
+
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        counts: dict[str, dict[StateType, int]] = {}
+        with self._lock:
+            for run in self._runs.values():
+                if run.kind == "task" and run.parent_id and run.root_id in root_ids:
+                    of_parent = counts.setdefault(run.parent_id, {})
+                    of_parent[run.state.type] = of_parent.get(run.state.type, 0) + 1
+        return counts
 
     def events(
         self,
