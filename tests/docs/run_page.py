@@ -14,6 +14,7 @@ import sys
 import traceback
 from pathlib import Path
 from tempfile import TemporaryFile
+from types import ModuleType
 from typing import Any
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path.cwd())]
@@ -32,7 +33,10 @@ class Page:
 
     def __init__(self, path: Path, swaps: dict[str, str]) -> None:
         self.path, self.swaps = path, swaps
-        self.names: dict[str, Any] = {"__name__": "__main__", "__file__": str(path)}
+        # A module of its own, so that what looks names up in `__main__` finds the page's.
+        module = sys.modules["__main__"] = ModuleType("__main__")
+        self.names: dict[str, Any] = module.__dict__
+        self.names["__file__"] = str(path)
         self.printed = ""
 
     def run(self, block: Block) -> None:
@@ -61,7 +65,7 @@ class Page:
 
     def python(self, block: Block, text: str) -> None:
         # Blank lines before it, so that a traceback names the line of the page.
-        code = compile("\n" * (block.line - 1) + text, str(self.path), "exec")
+        code = compile("\n" * (block.line - 1) + text, str(self.path), "exec", dont_inherit=True)
         with TemporaryFile("w+", encoding="utf-8") as output:
             kept = [os.dup(1), os.dup(2)]
             for number in (1, 2):
