@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +49,31 @@ def template_service(folder: Path) -> Iterator[dict[str, str]]:
     module: Any = _loaded("template_server", ROOT / "plugin-template/tests/server.py")
     with module.serving(folder, token="a-token-for-the-docs") as service:
         yield {"TEMPLATE_URL": service.url, "TEMPLATE_TOKEN": service.token}
+
+
+@contextmanager
+def s3() -> Iterator[dict[str, str]]:
+    """Start an S3 endpoint that has the bucket `raw`; yield the environment that finds it."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "docs",
+        "AWS_SECRET_ACCESS_KEY": "docs-secret-key",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with subprocess.Popen(
+        [sys.executable, ROOT / "integrations/aws/tests/motoserver.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    ) as server:
+        assert server.stdout
+        assert server.stdin
+        environment["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
+        make = "import boto3; boto3.client('s3').create_bucket(Bucket='raw')"
+        subprocess.run([sys.executable, "-c", make], env={**os.environ, **environment}, check=True)
+        yield environment
+        server.stdin.close()  # which ends it
 
 
 def _loaded(name: str, path: Path) -> Any:

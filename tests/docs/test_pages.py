@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import template_service, web
+from .services import s3, template_service, web
 
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
 NO_RUN = {
+    "CONTRIBUTING.md": 1,
     "README.md": 1,
     "docs/index.md": 1,
     "plugin-template/README.md": 1,
@@ -72,7 +73,10 @@ def test_a_page_does_what_it_says(
 
 
 def services(page: Path, text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
-    if page.parent.name == "plugin-template" or "TEMPLATE_URL" in text:
+    """Start what the page talks to; return what its environment says of it."""
+    if any("flowstone_aws import" in block.text for block in blocks(text)):
+        return s3()
+    if "TEMPLATE_URL" in text:
         (folder / "service").mkdir()
         return template_service(folder / "service")
     return nullcontext({})
