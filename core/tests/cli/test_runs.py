@@ -140,6 +140,13 @@ def test_an_unknown_run_names_near_ones(cli: InProcess) -> None:
     assert done.err.startswith("Error: there is no run 'numbers-of-3'. Did you mean 'numbers-of-2'")
 
 
+def test_the_names_told_for_an_unknown_run_are_those_of_the_list(cli: InProcess) -> None:
+    numbers(20)
+    told = cli("run", "show", "something-else").err
+    assert "'numbers-of-20'" in told
+    assert "double-" not in told
+
+
 def test_a_run_shows_its_facts_and_its_tree(cli: InProcess) -> None:
     numbers(3, where="there")
     text = cli("run", "show", "numbers-of-3").out

@@ -57,7 +57,11 @@ def run() -> None:
 @click.option("--flow", "unit", metavar="NAME", help="Only of this flow.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag.")
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many."
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    help="At most so many; 20 if you don't say.",
 )
 @json_option
 def list_runs(
@@ -111,8 +115,9 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
 @click.option(
     "--level",
     type=click.Choice(LEVELS, case_sensitive=False),
+    metavar="LEVEL",
     default="DEBUG",
-    help="Only lines of this level and above.",
+    help=f"Only lines of this level and above: {', '.join(LEVELS)}.",
 )
 @click.option("--follow", is_flag=True, help="Go on until the run has ended.")
 @json_option

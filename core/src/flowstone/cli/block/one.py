@@ -128,6 +128,8 @@ def show_type(slug: str, *, as_json: bool) -> None:
     if own._description:
         head.append(("what", Cell(own._description)))
     head.append(("class", Cell(f"{kind.__module__}.{kind.__qualname__}")))
+    if own._code_example:
+        head.append(("example", Cell(own._code_example)))
     rows = [
         Row(
             (
