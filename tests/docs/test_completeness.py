@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import fields
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +44,28 @@ def test_every_option_is_named_in_words_of_the_docs() -> None:
 
 
 def test_every_setting_is_told_with_its_default() -> None:
-    told = re.findall(
-        r"^\| `(FLOWSTONE_\w+)` \| (.+?) \|", (ROOT / "docs/settings.md").read_text("utf-8"), re.M
-    )
+    page = (ROOT / "docs/settings.md").read_text("utf-8")
+    told = re.findall(r"^\| `(FLOWSTONE_\w+)` \| (.+?) \|", page, re.MULTILINE)
     variables = settings._VARIABLES
     assert [name for name, _ in told] == [variable for variable, _, _ in variables]
-    defaults = {field.name: getattr(Settings(home=Path("~/.flowstone")), field.name)
-                for field in fields(Settings)}  # fmt: skip
+    defaults = Settings(home=Path("~/.flowstone"))
     for (variable, shown), (_, name, _) in zip(told, variables, strict=True):
-        default = defaults[name]
+        default = getattr(defaults, name)
         if default is not None:
-            assert shown == f"`{str(default).lower() if default is False else plain(default)}`", variable
+            assert shown == f"`{plain(default)}`", variable
+
+
+def test_every_floor_is_named() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    floors = next(c["layers"] for c in contracts["contracts"] if c["id"] == "floors")
+    modules = {module for floor in floors for module in re.findall(r"\w+", floor)}
+    named = re.findall(r"`(\w+)`", (ROOT / "docs/architecture.md").read_text("utf-8"))
+    assert modules <= set(named)
 
 
 def plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -77,7 +85,7 @@ def bare(requirement: str) -> str:
 def test_each_dependency_earns_its_place() -> None:
     """The table in CONTRIBUTING.md has each direct dependency, with who needs it, and why."""
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
-    rows = re.findall(r"^\| `([\w.-]+)` \| `([\w.-]+)` \| (.+) \|$", text, re.M)
+    rows = re.findall(r"^\| `([\w.-]+)` \| `([\w.-]+)` \| (.+) \|$", text, re.MULTILINE)
     told = {(package, dependency) for package, dependency, _ in rows}
     real = {(member.name, item) for member in members() for item in dependencies(member)}
     assert told == real
@@ -101,7 +109,7 @@ def test_packages_need_the_core_by_a_range() -> None:
 
 def test_the_readme_lists_every_package() -> None:
     text = (ROOT / "README.md").read_text("utf-8")
-    rows = set(re.findall(r"^\| \[`([\w-]+)`\]", text, re.M))
+    rows = set(re.findall(r"^\| \[`([\w-]+)`\]", text, re.MULTILINE))
     assert rows == {member.name for member in members()}
 
 
