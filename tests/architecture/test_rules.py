@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -95,7 +95,8 @@ def test_every_module_says_what_it_is() -> None:
         assert first.endswith("."), source.where
 
 
-RULES = {
+#: Where a rule holds, what breaks it, and code that does.
+RULES: dict[str, tuple[Callable[[Source], bool], Callable[[Source], Iterator[int]], str]] = {
     "only settings and credentials read the environment": (
         lambda source: source.path.name not in READERS and source.where != NAMED_BY_USER,
         environment_reads,

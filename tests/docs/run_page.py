@@ -17,9 +17,9 @@ from tempfile import TemporaryFile
 from types import ModuleType
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path.cwd())]
+sys.path[:1] = [str(Path.cwd()), str(Path(__file__).resolve().parents[2])]
 
-from pages import Block, blocks  # noqa: E402 - the path is set above
+from tests.docs.pages import Block, blocks  # noqa: E402 - the path is set above
 
 SECONDS = 60
 
