@@ -49,6 +49,9 @@ class Services:
 
 _lock = RLock()
 _stack: list[Services] = []
+#: Where the default services come from. The composition root is above this floor; so it is named,
+#: as plugins are, not imported. Tests name another.
+_origin = "flowstone.wiring:default_services"
 
 
 def services() -> Services:
@@ -57,9 +60,14 @@ def services() -> Services:
         return _stack[-1]
     with _lock:
         if not _stack:
-            # The composition root is above this floor; it is named, as plugins are, not imported.
-            _stack.append(pkgutil.resolve_name("flowstone.wiring:open_services")())
+            _stack.append(pkgutil.resolve_name(_origin)())
         return _stack[-1]
+
+
+def default_from(origin: str) -> None:
+    """Take the default services, when they are first needed, from what ``module:name`` returns."""
+    global _origin
+    _origin = origin
 
 
 @contextmanager
@@ -76,22 +84,20 @@ class Scope:
     """The run that the code is in.
 
     Attributes:
-        run: as it is now.
+        run: as it was at its first state; its facts do not change, its state does.
         owner: the scope of the nearest flow run, or of the root; its own for those.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
         runner: of an owner, where its submitted tasks run; made at the first submit.
     """
 
+    run: Run
+
     __slots__ = ("counters", "make_runner", "owner", "promises", "run", "runner")
 
     def __init__(
-        self,
-        run: Run | None,
-        owner: Scope | None,
-        make_runner: Callable[[], Runner] | None = None,
+        self, owner: Scope | None, make_runner: Callable[[], Runner] | None = None
     ) -> None:
-        if run is not None:  # only the owner of what is submitted outside any run has none
-            self.run: Run = run
+        # `run` is set with the run's first state: no code of the run comes before that.
         self.owner: Scope = owner or self
         self.make_runner = make_runner
         self.runner: Runner | None = None

@@ -51,8 +51,8 @@ class Future(PromiseBase, Generic[R]):
 
     def __init__(self, driver: Driver, life: Life, owner: Scope) -> None:
         PromiseBase.made += 1
-        run = driver.keeper.run
-        self.name, self.run_id = run.name, run.id
+        origin = driver.keeper.origin
+        self.name, self.run_id = origin.name, origin.id
         self.observed = False
         self._driver: Driver | None = driver
         self._end: State | None = None
@@ -62,7 +62,7 @@ class Future(PromiseBase, Generic[R]):
         self._ticket = [(copy_context(), life)]
         self._on_loop = False
         self._scope = owner
-        owner.promises[run.id] = self
+        owner.promises[origin.id] = self
 
     def __repr__(self) -> str:
         return f"<Future {self.name!r} {self._end.name if self._end else 'on its way'}>"
@@ -78,7 +78,7 @@ class Future(PromiseBase, Generic[R]):
             self.observed = True
             return self._end
         driver = self._driver
-        return driver.keeper.run.state if driver is not None else self.final_state()
+        return driver.keeper.state if driver is not None else self.final_state()
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """Wait for the run, and return its value.
@@ -154,8 +154,9 @@ class Future(PromiseBase, Generic[R]):
         driver = self._driver
         assert driver is not None
         try:
-            run = driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
-            self._finish(run.state)
+            self._finish(
+                driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
+            )
         except BaseException as error:
             self._finish(State(CANCELLED, "Cancelled", str(error), data=error))
             raise

@@ -32,7 +32,12 @@ def open_services(settings: Settings | None = None) -> Services:
     runs, documents, holder = _stores(settings)
     runs.reap(clock.time())
     journal = WriteBehind(runs, clock, settings.lease_seconds)
-    services = Services(settings, runs, documents, Vault(settings), clock, journal, holder)
+    return Services(settings, runs, documents, Vault(settings), clock, journal, holder)
+
+
+def default_services() -> Services:
+    """Open what the environment says, until the process ends."""
+    services = open_services()
     atexit.register(services.close)
     return services
 

@@ -48,6 +48,8 @@ class Block(BaseModel):
         validate_assignment=True,
         hide_input_in_errors=True,
         populate_by_name=True,
+        ser_json_bytes="base64",
+        val_json_bytes="base64",
     )
 
     #: Shown to people; the class name where it is None.
@@ -314,9 +316,11 @@ def _load(kind: type[Block], slug: str, name: str, path: tuple[str, ...]) -> Blo
     except SecretUnreadable as error:
         if error.affected:
             raise
-        keys = {sealed_with(token) for token in codec.tokens(document.body)}
-        affected = _sealed(lambda token: sealed_with(token) in keys)
-        raise SecretUnreadable(f"of block {reference!r}", error.problem, affected) from error
+        affected = [reference]
+        if error.key:
+            affected = _sealed(lambda token: sealed_with(token) == error.key)
+        problem, key = error.problem, error.key
+        raise SecretUnreadable(f"of block {reference!r}", problem, affected, key) from error
     block._name = name
     return block
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
+from pydantic import Field
+
 from flowstone.blocks.localfiles import is_draft, unreadable, unwritable, whole_file
 from flowstone.blocks.objectstore import CHUNK_BYTES, ObjectInfo, ObjectStore
 from flowstone.blocks.paths import local_path
@@ -29,8 +31,9 @@ class LocalDirectory(ObjectStore):
         'LocalDirectory.load("data").write_path("a.txt", b"hello")'
     )
 
-    #: The directory; ``~`` is your home, and a relative one is relative to where you are.
-    basepath: Path
+    basepath: Path = Field(
+        description="The directory; ~ is your home, and a relative one starts where you are."
+    )
 
     def _folder(self) -> str:
         return ""
@@ -102,6 +105,8 @@ class LocalDirectory(ObjectStore):
     def _delete(self, keys: list[str]) -> None:
         for key in keys:
             path = self._file(key)
+            if path.is_dir():
+                continue  # a folder is no object
             try:
                 path.unlink(missing_ok=True)
             except NotADirectoryError:

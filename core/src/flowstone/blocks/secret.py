@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import pydantic
+from pydantic import Field
 
 from flowstone.blocks.base import Block
 
@@ -17,8 +18,7 @@ class Secret(Block):
         'Secret(value="s3cr3t-token").save("token")\ntoken = Secret.load("token").get()'
     )
 
-    #: The value; masked wherever it is shown.
-    value: pydantic.Secret[Any]
+    value: pydantic.Secret[Any] = Field(description="The value; masked wherever it is shown.")
 
     def get(self) -> Any:
         """Return the value in clear."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowstone.engine.life import Life
     from flowstone.ports import Clock, Promise
     from flowstone.runs import Run
-    from flowstone.states import State
+    from flowstone.states import State, StateType
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
 GRACE = 5.0
@@ -27,7 +27,7 @@ GRACE = 5.0
 class Driver:
     """What both drivers need: the keeper of the run, its scope, the clock."""
 
-    __slots__ = ("clock", "keeper", "logger", "scope")
+    __slots__ = ("_placed", "clock", "keeper", "logger", "scope")
 
     def __init__(
         self,
@@ -37,13 +37,23 @@ class Driver:
         logger: Callable[[Run], LoggerAdapter[Logger]],
     ) -> None:
         self.keeper, self.scope, self.clock, self.logger = keeper, scope, clock, logger
+        self._placed = False
+
+    def record(
+        self, kind: StateType, name: str, message: str | None = None, data: Any = None
+    ) -> State:
+        """Put the run into a state, and return that state."""
+        state = self.keeper.record(kind, name, message, data)
+        if not self._placed:
+            self._placed = True
+            self.scope.run = self.keeper.run
+        return state
 
     def perform(self, step: Step) -> Any:
         """Do a step that is the same in both worlds: one that does not wait."""
         match step:
             case Record(kind, name, message, data):
-                run = self.scope.run = self.keeper.record(kind, name, message, data)
-                return run
+                return self.record(kind, name, message, data)
             case Say(level, message, error):
                 return self.logger(self.keeper.run).log(level, message, exc_info=error)
             case _:
@@ -58,7 +68,7 @@ class Driver:
                 try:
                     kind = type(step)
                     if kind is Record:
-                        answer: Any = self.perform(step)
+                        answer: Any = self.record(step.type, step.name, step.message, step.data)
                     elif kind is Call and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     else:
@@ -93,9 +103,9 @@ class Driver:
                 # ctypes and signal: only runs with a timeout pay for their import.
                 from flowstone.engine.timeouts import limited  # noqa: PLC0415
 
-                return limited(fn, args, kwargs, timeout or 0.0, self.keeper.run.name)
-            case Consult(fn, args):
-                value = fn(*args)
+                return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
+            case Consult(fn, unit, state):
+                value = fn(unit, self.keeper.run, state)
                 return _finish(value) if isawaitable(value) else value
             case Await(promises):
                 for promise in promises:
@@ -114,8 +124,8 @@ class Driver:
                 return await fn(*args, **kwargs)
             case Call(fn, args, kwargs, timeout):
                 return await self._within(fn(*args, **kwargs), timeout)
-            case Consult(fn, args):
-                value = fn(*args)
+            case Consult(fn, unit, state):
+                value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
             case Await(promises):
                 for promise in promises:
@@ -140,7 +150,7 @@ class Driver:
                 return await awaitable
         except TimeoutError as error:
             if limit.expired():
-                raise RunTimeout(self.keeper.run.name, seconds or 0.0) from error
+                raise RunTimeout(self.keeper.origin.name, seconds or 0.0) from error
             raise
 
     def _settle(self, error: BaseException | None) -> list[Promise]:

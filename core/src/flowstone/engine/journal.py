@@ -156,10 +156,12 @@ class WriteBehind:
     def _start(self) -> None:
         if self._thread is None:
             with self._wake:
-                if self._thread is None and not self._closed:
-                    thread = Thread(target=self._loop, name="flowstone-journal", daemon=True)
-                    self._thread = thread
-                    thread.start()
+                self._begin()
+
+    def _begin(self) -> None:
+        if self._thread is None and not self._closed:
+            self._thread = Thread(target=self._loop, name="flowstone-journal", daemon=True)
+            self._thread.start()
 
     def _loop(self) -> None:
         renewal = self._lease_seconds / 3

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone.events import KINDS, Event, born, written
+from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
 from flowstone.runs import Change, Lease, Run
-from flowstone.states import BIRTH, MISSING, PENDING, RUNNING, TERMINAL, State, StateType
+from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
     from flowstone.ambient import Services
     from flowstone.events import Line
     from flowstone.runs import Kind
+
+
+class Origin(NamedTuple):
+    """What a run is born with; a tuple, as one is made for every task run."""
+
+    id: str
+    kind: Kind
+    name: str
+    unit: str
+    root_id: str
+    parent_id: str | None
+    created: float
+    tags: tuple[str, ...]
+    unit_version: str | None
+    parameters: dict[str, Any] | None
+    inputs: tuple[str, ...]
+    lease: Lease | None
 
 
 class Keeper:
@@ -21,20 +38,36 @@ class Keeper:
     Flow runs and roots are written through; task runs go to the journal.
     """
 
-    __slots__ = ("_attempt", "_journal", "_through", "_time", "run")
+    __slots__ = ("_attempt", "_born", "_journal", "_last", "_through", "_time", "origin")
 
-    def __init__(self, services: Services, run: Run) -> None:
-        """Take a run that is not born yet: version 0."""
+    def __init__(self, services: Services, origin: Origin) -> None:
         self._journal = services.journal
         self._time = services.clock.time
-        self._through = run.kind == "flow" or run.parent_id is None
+        self._through = origin.kind == "flow" or origin.parent_id is None
         self._attempt = 0
-        self.run = run
+        self._born: Run | None = None
+        self._last: Change | None = None
+        self.origin = origin
+
+    @property
+    def run(self) -> Run:
+        """The run as it is now; only after its first state."""
+        assert self._born is not None
+        if self._last is not None:
+            self._born, self._last = self._born.after(self._last), None
+        return self._born
+
+    @property
+    def state(self) -> State:
+        """The state that the run is in."""
+        if self._last is not None:
+            return self._last.state
+        return UNBORN if self._born is None else self._born.state
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
-    ) -> Run:
-        """Put the run into a state, and return it as it is then.
+    ) -> State:
+        """Put the run into a state, and return that state.
 
         Raises:
             FencedRun: it was ended or taken over from outside.
@@ -43,77 +76,49 @@ class Keeper:
         state = State(kind, name, message, self._time(), data)
         if kind is RUNNING:
             self._attempt += 1
-        if self.run.version == 0:
+        if self._born is None:
             if kind in BIRTH:
-                return self._born(state)
-            self._born(State(PENDING, "Pending", None, state.at))
-        return self._changed(state)
+                self._birth(state)
+                return state
+            self._birth(State(PENDING, "Pending", None, state.at))
+        self._change(state)
+        return state
 
-    def _born(self, state: State) -> Run:
-        run = self.run.after(Change(1, state, self._attempt))
+    def _birth(self, state: State) -> None:
+        who = self.origin
+        started = state.at if state.type is RUNNING else None
+        run = Run(*who[:6], state, 1, self._attempt, who.created, started, None, *who[7:])
+        event = Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
         if self._through:
-            self._journal.create(born(run))
+            self._journal.create(event)
         else:
-            self._journal.append(born(run))
-        self.run = run
-        return run
+            self._journal.append(event)
+        self._born = run
 
-    def _changed(self, state: State) -> Run:
-        run = self.run
-        change = Change(run.version + 1, state, self._attempt)
-        event = Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
+    def _change(self, state: State) -> None:
+        last = self._last or self._born
+        assert last is not None
+        who = self.origin
+        change = Change(last.version + 1, state, self._attempt)
+        event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
         if self._through:
             self._journal.record(event)
         else:
             self._journal.append(event)
-        self.run = run = run.after(change)
-        if run.parent_id is None and state.type in TERMINAL:
-            self._journal.release(run.id)
-        return run
+        if self._last is not None:
+            self._born = self.run
+        self._last = change
+        if who.parent_id is None and state.type in TERMINAL:
+            self._journal.release(who.id)
 
     def write(self, line: Line) -> None:
         """Add a line to the run's log."""
         self._journal.append(written(self.run, self._time(), line))
 
 
-def unborn(  # noqa: PLR0913 - the facts that a run is born with
-    services: Services,
-    kind: Kind,
-    run_id: str,
-    name: str,
-    unit: str,
-    parent: Run | None,
-    *,
-    tags: tuple[str, ...] = (),
-    unit_version: str | None = None,
-    parameters: dict[str, Any] | None = None,
-    inputs: tuple[str, ...] = (),
-) -> Run:
-    """Return a run at version 0, before its first state; a root gets a lease."""
-    now = services.clock.time()
-    lease = None
-    if parent is None:
-        until = now + services.settings.lease_seconds
-        lease = Lease(new_id(), services.holder(), until)
-    return Run(
-        run_id,
-        kind,
-        name,
-        unit,
-        run_id if parent is None else parent.root_id,
-        None if parent is None else parent.id,
-        _UNBORN,
-        0,
-        0,
-        now,
-        None,
-        None,
-        tags,
-        unit_version,
-        parameters,
-        inputs,
-        lease,
-    )
+def leased(services: Services, now: float) -> Lease:
+    """Return a new lease for a root that this process drives."""
+    return Lease(new_id(), services.holder(), now + services.settings.lease_seconds)
 
 
-_UNBORN = State(PENDING, "Unborn", None, 0.0, MISSING)
+UNBORN = State(PENDING, "Unborn", None, 0.0)

@@ -16,7 +16,6 @@ from flowstone.engine import policy
 from flowstone.engine.arguments import PromiseBase, found, resolved, states_in
 from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
 from flowstone.errors import FencedRun, UpstreamTaskError
-from flowstone.runs import Run
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
@@ -33,7 +32,8 @@ class Plan:
 
     Attributes:
         unit: the `Flow` or `Task`; hooks get it.
-        upstream: futures that must have ended first, and whether each may have failed.
+        upstream: futures that must have ended first, and whether each may have failed; None
+            where the arguments are what they are, with nothing in them to be replaced.
         settles: whether this run owns what is submitted in it, and ends it at its own end.
         check: checks the arguments, where that had to wait for the upstream.
     """
@@ -46,7 +46,7 @@ class Plan:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    upstream: Sequence[tuple[Promise, bool]] = ()
+    upstream: Sequence[tuple[Promise, bool]] | None = None
     settles: bool = False
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
@@ -56,20 +56,20 @@ def life(plan: Plan) -> Life:
     spec = plan.spec
     try:
         args, kwargs = plan.args, plan.kwargs
-        if plan.upstream:
-            args, kwargs = yield from _upstream(plan)
+        if plan.upstream is not None:
+            args, kwargs = yield from _upstream(plan, plan.upstream)
         attempt = 0
         while True:
             attempt += 1
-            run = yield Record(RUNNING, "Running" if attempt == 1 else "Retrying")
+            state = yield Record(RUNNING, "Running" if attempt == 1 else "Retrying")
             if attempt == 1 and spec.kind == "flow":
                 yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
             if spec.hooks:
-                yield from _hooks(plan, run)
+                yield from _hooks(plan, state)
             end = yield from _attempt(plan, args, kwargs)
             if end.type is COMPLETED:
                 break
-            seconds = yield from _patience(plan, run, end, attempt)
+            seconds = yield from _patience(plan, end, attempt)
             if seconds is None:
                 break
             yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
@@ -85,11 +85,10 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
-    run = yield Record(end.type, end.name, end.message, end.data)
+    final: State = yield Record(end.type, end.name, end.message, end.data)
     if spec.hooks:
-        yield from _hooks(plan, run)
-    state: State = run.state
-    return state
+        yield from _hooks(plan, final)
+    return final
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, None]:
@@ -105,13 +104,15 @@ def _ended(error: BaseException) -> State:
     return State(kind, name, message, data=error)
 
 
-def _upstream(plan: Plan) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
+def _upstream(
+    plan: Plan, upstream: Sequence[tuple[Promise, bool]]
+) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
     """Wait for what the arguments need, and put the values in their places."""
-    waiting = [promise for promise, _ in plan.upstream if not promise.done()]
+    waiting = [promise for promise, _ in upstream if not promise.done()]
     if waiting:
         yield Record(PENDING, "Pending", f"waiting for {', '.join(p.name for p in waiting[:5])}")
         yield Await(waiting)
-    for promise, may_fail in plan.upstream:
+    for promise, may_fail in upstream:
         state = promise.final_state()
         if state.type is not COMPLETED and not may_fail:
             promise.observed = True  # its failure is this run's failure now
@@ -159,15 +160,14 @@ def _returned(value: object) -> list[Any]:
     return [promise for promise, _ in found(value)]
 
 
-def _patience(plan: Plan, run: Run, end: State, attempt: int) -> Generator[Step, Any, float | None]:
+def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
     if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
         return None
     if spec.retry_condition_fn is not None:
-        state = State(end.type, end.name, end.message, data=error)
         try:
-            if not (yield Consult(spec.retry_condition_fn, (plan.unit, run, state))):
+            if not (yield Consult(spec.retry_condition_fn, plan.unit, end)):
                 return None
         except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
             yield Say(logging.ERROR, "retry_condition_fn raised; not retried", problem)
@@ -177,11 +177,11 @@ def _patience(plan: Plan, run: Run, end: State, attempt: int) -> Generator[Step,
     return seconds
 
 
-def _hooks(plan: Plan, run: Run) -> Generator[Step, Any, None]:
-    """Call the hooks of the state that the run is in; one that fails is logged."""
-    for hook in plan.spec.hooks.get(run.state.type, ()):
+def _hooks(plan: Plan, state: State) -> Generator[Step, Any, None]:
+    """Call the hooks of a state; one that fails is logged."""
+    for hook in plan.spec.hooks.get(state.type, ()):
         try:
-            yield Consult(hook, (plan.unit, run, run.state))
+            yield Consult(hook, plan.unit, state)
         except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
             name = getattr(hook, "__name__", repr(hook))
             yield Say(logging.ERROR, f"hook {name!r} raised", error)

@@ -1,19 +1,20 @@
-"""What a run's life asks of the world; the drivers do it and hand the answer back."""
+"""What a run's life asks of the world; the drivers do it and hand the answer back.
+
+Named tuples, as some are made for every task run, and the module is loaded at every start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from flowstone.ports import Promise
-    from flowstone.states import StateType
+    from flowstone.states import State, StateType
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Put the run into a state. Answer: the `Run` as it is then."""
+class Record(NamedTuple):
+    """Put the run into a state. Answer: that `State`."""
 
     type: StateType
     name: str
@@ -21,8 +22,7 @@ class Record:
     data: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Call the function. Answer: its value; what it raises is thrown in."""
 
     fn: Callable[..., Any]
@@ -31,23 +31,21 @@ class Call:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Consult:
-    """Call a hook or a condition, sync or async. Answer: its value."""
+class Consult(NamedTuple):
+    """Call a hook or a condition, sync or async, with unit, run and state. Answer: its value."""
 
     fn: Callable[..., Any]
-    args: tuple[Any, ...]
+    unit: Any
+    state: State
 
 
-@dataclass(frozen=True, slots=True)
-class Await:
+class Await(NamedTuple):
     """Wait until each has ended. Answer: None."""
 
     promises: Sequence[Promise]
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """Bring to an end all that was submitted in this run. Answer: what ended badly, unobserved.
 
     Attributes:
@@ -58,15 +56,13 @@ class Settle:
     error: BaseException | None
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait. Answer: None."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Say:
+class Say(NamedTuple):
     """Log a line about the run. Answer: None."""
 
     level: int

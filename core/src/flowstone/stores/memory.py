@@ -56,7 +56,7 @@ class MemoryRuns:
             if not run.is_root and not after.state.is_final():
                 transitions.admit_life(self._runs.get(run.root_id))
             self._keep([event])
-            self._runs[run.id] = after
+            self._runs[run.id] = replace(self._runs[run.id], lease=after.lease)
             if after.is_root and after.state.is_final():
                 self._close_tree(after)
             return after

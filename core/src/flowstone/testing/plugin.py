@@ -1,1 +1,44 @@
-"""The pytest plugin: flows in a test run in memory."""
+"""The pytest plugin: flows in a test run in memory.
+
+It is loaded in every pytest run where Flowstone is installed, so it imports next to nothing
+until a test runs a flow.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone import ambient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.ambient import Services
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        "flowstone_store",
+        "where flows run in tests: 'memory' (nothing is kept), or 'settings' (as FLOWSTONE_… say)",
+        default="memory",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    store = config.getini("flowstone_store")
+    if store not in {"memory", "settings"}:
+        message = f"flowstone_store = {store!r}: use 'memory' or 'settings'"
+        raise pytest.UsageError(message)
+    if store == "memory":
+        ambient.default_from("flowstone.testing.memory:memory_services")
+
+
+@pytest.fixture
+def flowstone_services() -> Iterator[Services]:
+    """Services in memory for one test alone: an empty store, with nothing of other tests in it."""
+    from flowstone.testing.memory import flowstone_test_harness  # noqa: PLC0415 - see above
+
+    with flowstone_test_harness() as services:
+        yield services

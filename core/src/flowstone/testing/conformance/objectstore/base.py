@@ -1,0 +1,59 @@
+"""What the tests of object stores share: fixtures, and what an implementation may switch."""
+
+# ruff: noqa: SLF001 - it is the provider's part that is tested
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from flowstone.ambient import using
+from flowstone.blocks import ObjectStore
+from flowstone.testing.conformance.suite import Suite
+from flowstone.testing.memory import memory_services
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flowstone.ambient import Services
+
+MIB = 1024 * 1024
+
+
+class ObjectStoreBase(Suite):
+    """Fixtures and switches.
+
+    Attributes:
+        count: objects in the test of many; more than a page of the service's listing.
+        big_bytes: the size of a big object.
+        most_bytes: what may be in memory while a big object goes up or down.
+        presigns: whether the store has presigned URLs, which urllib can read and write.
+    """
+
+    count: ClassVar[int] = 10_000
+    big_bytes: ClassVar[int] = 96 * MIB
+    most_bytes: ClassVar[int] = 48 * MIB
+    presigns: ClassVar[bool] = False
+
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        """A store that is empty and fresh, best with a folder; closed after the test."""
+        raise NotImplementedError("give the suite a fixture `store`")
+
+    @pytest.fixture
+    def outside(self, store: ObjectStore) -> ObjectStore | None:
+        """The same place without the folder; None for a block that has no folder."""
+        assert not store._folder(), "give the suite a fixture `outside`: this store has a folder"
+        return None
+
+    @pytest.fixture(autouse=True)
+    def services(self, tmp_path: Path) -> Iterator[Services]:
+        with using(memory_services(tmp_path / "flowstone-home")) as current:
+            yield current
+
+
+def names(store: ObjectStore, folder: str = "") -> list[str]:
+    """Return the paths in a folder, as they are listed."""
+    return [info.path for info in store.list_objects(folder)]

@@ -1,0 +1,77 @@
+"""Runs and facts that the suites of the stores use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import time
+from typing import TYPE_CHECKING, Any
+
+from flowstone.events import Event, Line, born, changed, written
+from flowstone.ids import new_id
+from flowstone.runs import Fence, Lease, Run
+from flowstone.states import RUNNING, State
+
+if TYPE_CHECKING:
+    from flowstone.ports import RunStore
+    from flowstone.states import StateType
+
+#: On another host, so that no store can see whether this holder lives.
+ELSEWHERE = "elsewhere/4711/mark"
+LONG = 3600.0
+
+
+def root_run(name: str = "root", **more: Any) -> Run:
+    """Return a flow run that nobody called, running, with a lease."""
+    key = new_id()
+    state = more.pop("state", State(RUNNING))
+    lease = Lease(f"token-{key}", ELSEWHERE, time() + LONG)
+    fields = {"started": state.at, "created": state.at, "attempt": 1, "lease": lease, **more}
+    return Run(key, "flow", name, "unit", key, None, state, **fields)
+
+
+def child_run(root: Run, name: str = "child", **more: Any) -> Run:
+    """Return a task run of the root's tree, running."""
+    state = more.pop("state", State(RUNNING))
+    key, kind, unit = new_id(), more.pop("kind", "task"), more.pop("unit", "step")
+    started = state.at if state.type is RUNNING else None
+    fields = {"started": started, "created": state.at, "attempt": 1, **more}
+    return Run(key, kind, name, unit, root.id, root.id, state, **fields)
+
+
+def begin(store: RunStore, name: str = "root", **more: Any) -> Run:
+    """Create a root run in the store, and return it."""
+    root = root_run(name, **more)
+    store.create(born(root))
+    return root
+
+
+def fence(root: Run) -> Fence:
+    """Return what lets this root's writer write."""
+    assert root.lease is not None
+    return Fence(root.id, root.version, root.lease.token)
+
+
+def step(run: Run, kind: StateType, message: str | None = None, **more: Any) -> tuple[Event, Run]:
+    """Return the fact that a run goes into a state, and the run after it."""
+    state = State(kind, more.pop("name", ""), message, **more)
+    event = changed(run, state, run.attempt)
+    return event, run.after(event.payload)  # type: ignore[arg-type]
+
+
+def life(run: Run, *kinds: StateType) -> tuple[list[Event], Run]:
+    """Return the facts of a run from its birth through these states, and the run after them."""
+    events = [born(run)]
+    for kind in kinds:
+        event, run = step(run, kind)
+        events.append(event)
+    return events, run
+
+
+def line(run: Run, message: str = "hello") -> Event:
+    return written(run, time(), Line(20, "flowstone.runs", message))
+
+
+def at_most(run: Run, seconds: float) -> Run:
+    """Return the root with a lease that ends at that time."""
+    assert run.lease is not None
+    return replace(run, lease=replace(run.lease, until=seconds))

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone.stores.memory import MemoryStore
+from flowstone.stores.sqlite import SqliteStore, open_sqlite
+from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class InMemory:
+    @pytest.fixture
+    def store(self) -> Iterator[MemoryStore]:
+        store = MemoryStore()
+        yield store
+        store.close()
+
+
+class InSqlite:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqliteStore]:
+        store = open_sqlite(tmp_path / "home" / "flowstone.db")
+        yield store
+        store.close()
+
+
+class TestMemoryRuns(InMemory, RunStoreSuite):
+    pass
+
+
+class TestSqliteRuns(InSqlite, RunStoreSuite):
+    pass
+
+
+class TestMemoryDocuments(InMemory, DocumentStoreSuite):
+    pass
+
+
+class TestSqliteDocuments(InSqlite, DocumentStoreSuite):
+    pass
