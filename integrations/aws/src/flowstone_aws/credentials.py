@@ -153,8 +153,9 @@ class AwsCredentials(_Login):
         return _one_line(value)
 
     def _values(self) -> dict[str, Any]:
-        key, secret, token = self.aws_access_key_id, *map(
-            _clear, (self.aws_secret_access_key, self.aws_session_token)
+        key, secret, token = (
+            self.aws_access_key_id,
+            *map(_clear, (self.aws_secret_access_key, self.aws_session_token)),
         )
         who = _told(key, self.profile_name)
         if bool(key) != bool(secret):
@@ -286,5 +287,3 @@ def _changed(path: str) -> int:
         return Path(path).expanduser().stat().st_mtime_ns
     except (OSError, RuntimeError):
         return 0
-
-

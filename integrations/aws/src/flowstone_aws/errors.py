@@ -39,9 +39,7 @@ NO_BUCKET = Rule(
     "there is no such bucket",
     "Check the bucket's name, and that region and endpoint are those it was made in.",
 )
-NO_OBJECT = Rule(
-    ObjectMissing, "there is no such object", "`list_objects` shows what is there."
-)
+NO_OBJECT = Rule(ObjectMissing, "there is no such object", "`list_objects` shows what is there.")
 DENIED = Rule(
     AccessDenied,
     "access is denied",
@@ -153,65 +151,87 @@ def _table(*groups: tuple[Rule, str]) -> dict[str, Rule]:
 #: By the name of the exception's class; the nearest ancestor counts.
 BY_EXCEPTION = _table(
     (NO_LOGIN, "NoCredentialsError NoAuthTokenError"),
-    (EXPIRED, "LoginRefreshRequired UnauthorizedSSOTokenError SSOTokenLoadError LoginTokenLoadError"),
+    (
+        EXPIRED,
+        """
+        LoginRefreshRequired UnauthorizedSSOTokenError SSOTokenLoadError LoginTokenLoadError
+        """,
+    ),
     (
         BAD_LOGIN,
-        "PartialCredentialsError CredentialRetrievalError ProfileNotFound ConfigNotFound "
-        "ConfigParseError InvalidConfigError InfiniteLoopConfigError RefreshWithMFAUnsupportedError "
-        "SSOError TokenRetrievalError UnknownCredentialError UnknownTokenProviderError LoginError "
-        "LoginAuthorizationCodeError LoginInsufficientPermissions MetadataRetrievalError "
-        "InvalidIMDSEndpointError InvalidIMDSEndpointModeError",
+        """
+        PartialCredentialsError CredentialRetrievalError ProfileNotFound ConfigNotFound
+        ConfigParseError InvalidConfigError InfiniteLoopConfigError RefreshWithMFAUnsupportedError
+        SSOError TokenRetrievalError UnknownCredentialError UnknownTokenProviderError LoginError
+        LoginAuthorizationCodeError LoginInsufficientPermissions MetadataRetrievalError
+        InvalidIMDSEndpointError InvalidIMDSEndpointModeError
+        """,
     ),
     (
         NO_REGION,
-        "NoRegionError InvalidRegionError UnknownRegionError UnknownEndpointError "
-        "BaseEndpointResolverError EndpointVariantError UnknownFIPSEndpointError "
-        "EndpointProviderError EndpointResolutionError UnknownEndpointResolutionBuiltInName",
+        """
+        NoRegionError InvalidRegionError UnknownRegionError UnknownEndpointError
+        BaseEndpointResolverError EndpointVariantError UnknownFIPSEndpointError
+        EndpointProviderError EndpointResolutionError UnknownEndpointResolutionBuiltInName
+        """,
     ),
-    (NO_SERVICE, "UnknownServiceError ServiceNotInRegionError DataNotFoundError "
-     "ApiVersionNotFoundError UnsupportedServiceProtocolsError ResourceNotExistsError "
-     "UnknownAPIVersionError NoVersionFound"),
+    (
+        NO_SERVICE,
+        """
+        UnknownServiceError ServiceNotInRegionError DataNotFoundError ApiVersionNotFoundError
+        UnsupportedServiceProtocolsError ResourceNotExistsError UnknownAPIVersionError
+        NoVersionFound
+        """,
+    ),
     (
         DOWN,
-        "ConnectionError EndpointConnectionError ConnectTimeoutError ConnectionClosedError "
-        "HTTPClientError ReadTimeoutError ProxyConnectionError IncompleteReadError "
-        "ResponseStreamingError RetriesExceededError",
+        """
+        ConnectionError EndpointConnectionError ConnectTimeoutError ConnectionClosedError
+        HTTPClientError ReadTimeoutError ProxyConnectionError IncompleteReadError
+        ResponseStreamingError RetriesExceededError
+        """,
     ),
     (CERTIFICATE, "SSLError"),
     (BUSY, "CapacityNotAvailableError"),
     (DAMAGED, "ChecksumError FlexibleChecksumError AwsChunkedWrapperError"),
     (
         CONFIGURATION,
-        "InvalidChecksumConfigError InvalidDefaultsMode InvalidEndpointConfigurationError "
-        "InvalidEndpointDiscoveryConfigurationError InvalidMaxRetryAttemptsError "
-        "InvalidRetryConfigurationError InvalidRetryModeError InvalidProxiesConfigError "
-        "InvalidS3AddressingStyleError InvalidS3UsEast1RegionalEndpointConfigError "
-        "InvalidSTSRegionalEndpointsConfigError InvalidCrtTransferConfigError "
-        "UnknownSignatureVersionError UnsupportedSignatureVersionError "
-        "UnsupportedS3ConfigurationError UnsupportedS3ControlConfigurationError "
-        "UnsupportedS3AccesspointConfigurationError MissingDependencyException "
-        "MD5UnavailableError UnknownServiceStyle",
+        """
+        InvalidChecksumConfigError InvalidDefaultsMode InvalidEndpointConfigurationError
+        InvalidEndpointDiscoveryConfigurationError InvalidMaxRetryAttemptsError
+        InvalidRetryConfigurationError InvalidRetryModeError InvalidProxiesConfigError
+        InvalidS3AddressingStyleError InvalidS3UsEast1RegionalEndpointConfigError
+        InvalidSTSRegionalEndpointsConfigError InvalidCrtTransferConfigError
+        UnknownSignatureVersionError UnsupportedSignatureVersionError
+        UnsupportedS3ConfigurationError UnsupportedS3ControlConfigurationError
+        UnsupportedS3AccesspointConfigurationError MissingDependencyException MD5UnavailableError
+        UnknownServiceStyle
+        """,
     ),
     (
         BAD_REQUEST,
-        "ParamValidationError ValidationError RangeError UnknownKeyError UnknownParameterError "
-        "AliasConflictParameterError MissingParametersError InvalidDNSNameError "
-        "InvalidHostLabelError InvalidExpressionError UnsupportedS3ArnError "
-        "UnsupportedS3ControlArnError UnsupportedOutpostResourceError S3ValidationError "
-        "UnseekableStreamError",
+        """
+        ParamValidationError ValidationError RangeError UnknownKeyError UnknownParameterError
+        AliasConflictParameterError MissingParametersError InvalidDNSNameError
+        InvalidHostLabelError InvalidExpressionError UnsupportedS3ArnError
+        UnsupportedS3ControlArnError UnsupportedOutpostResourceError S3ValidationError
+        UnseekableStreamError
+        """,
     ),
     (UNSUPPORTED, "ResponseParserError EventStreamError"),
     (
         MISUSED,
-        "BotoCoreError Boto3Error UndefinedModelAttributeError MissingServiceIdError "
-        "OperationNotPageableError PaginationError UnknownClientMethodError WaiterError "
-        "WaiterConfigError StubResponseError StubAssertionError UnStubbedResponseError "
-        "ResourceLoadException DynamoDBNeedsConditionError DynamoDBNeedsKeyConditionError "
-        "DynamoDBOperationNotSupportedError DynanmoDBOperationNotSupportedError "
-        "InvalidSubscriberMethodError TransferNotDoneError S3TransferFailedError "
-        "S3UploadFailedError S3DownloadFailedError S3CopyFailedError FatalError",
+        """
+        BotoCoreError Boto3Error UndefinedModelAttributeError MissingServiceIdError
+        OperationNotPageableError PaginationError UnknownClientMethodError WaiterError
+        WaiterConfigError StubResponseError StubAssertionError UnStubbedResponseError
+        ResourceLoadException DynamoDBNeedsConditionError DynamoDBNeedsKeyConditionError
+        DynamoDBOperationNotSupportedError DynanmoDBOperationNotSupportedError
+        InvalidSubscriberMethodError TransferNotDoneError S3TransferFailedError
+        S3UploadFailedError S3DownloadFailedError S3CopyFailedError FatalError
+        """,
     ),
-)  # fmt: skip
+)
 
 #: By the code in the answer of S3 or STS.
 BY_CODE = _table(
@@ -219,49 +239,68 @@ BY_CODE = _table(
     (NO_OBJECT, "NoSuchKey NoSuchVersion"),
     (
         DENIED,
-        "AccessDenied AccessDeniedException AllAccessDisabled AccountProblem 403 Forbidden "
-        "InvalidPayer KMS.AccessDeniedException UnauthorizedAccess",
+        """
+        AccessDenied AccessDeniedException AllAccessDisabled AccountProblem 403 Forbidden
+        InvalidPayer KMS.AccessDeniedException UnauthorizedAccess
+        """,
     ),
     (
         REFUSED,
-        "InvalidAccessKeyId SignatureDoesNotMatch InvalidClientTokenId UnrecognizedClientException "
-        "AuthFailure NotSignedUp InvalidSecurity CredentialsNotSupported InvalidToken "
-        "IncompleteSignature MissingAuthenticationToken InvalidSignatureException 401 "
-        "OptInRequired MissingSecurityHeader",
+        """
+        InvalidAccessKeyId SignatureDoesNotMatch InvalidClientTokenId UnrecognizedClientException
+        AuthFailure NotSignedUp InvalidSecurity CredentialsNotSupported InvalidToken
+        IncompleteSignature MissingAuthenticationToken InvalidSignatureException 401 OptInRequired
+        MissingSecurityHeader
+        """,
     ),
     (EXPIRED, "ExpiredToken ExpiredTokenException TokenRefreshRequired RequestExpired"),
     (CLOCK, "RequestTimeTooSkewed"),
     (
         WRONG_REGION,
-        "PermanentRedirect 301 TemporaryRedirect Redirect AuthorizationHeaderMalformed "
-        "IllegalLocationConstraintException InvalidLocationConstraint 307",
+        """
+        PermanentRedirect 301 TemporaryRedirect Redirect AuthorizationHeaderMalformed
+        IllegalLocationConstraintException InvalidLocationConstraint 307
+        """,
     ),
     (NO_REGION, "RegionDisabledException"),
     (
         BUSY,
-        "SlowDown ServiceUnavailable InternalError InternalFailure RequestTimeout "
-        "RequestTimeoutException Throttling ThrottlingException RequestLimitExceeded "
-        "TooManyRequestsException RequestThrottled RequestThrottledException BandwidthLimitExceeded "
-        "Busy OperationAborted RestoreAlreadyInProgress XMinioServerNotInitialized",
+        """
+        SlowDown ServiceUnavailable InternalError InternalFailure RequestTimeout
+        RequestTimeoutException Throttling ThrottlingException RequestLimitExceeded
+        TooManyRequestsException RequestThrottled RequestThrottledException BandwidthLimitExceeded
+        Busy OperationAborted RestoreAlreadyInProgress XMinioServerNotInitialized
+        """,
     ),
     (DAMAGED, "BadDigest InvalidDigest XAmzContentSHA256Mismatch IncompleteBody"),
     (CHANGED, "PreconditionFailed ConditionalRequestConflict 412 409 InvalidRange 416"),
     (ARCHIVED, "InvalidObjectState"),
-    (TOO_BIG, "EntityTooLarge EntityTooSmall MaxMessageLengthExceeded InvalidPart "
-     "InvalidPartOrder NoSuchUpload MetadataTooLarge"),
+    (
+        TOO_BIG,
+        """
+        EntityTooLarge EntityTooSmall MaxMessageLengthExceeded InvalidPart InvalidPartOrder
+        NoSuchUpload MetadataTooLarge
+        """,
+    ),
     (
         BAD_REQUEST,
-        "InvalidBucketName KeyTooLongError InvalidArgument InvalidRequest InvalidURI "
-        "MalformedXML MissingContentLength InvalidStorageClass InvalidTag "
-        "InvalidEncryptionAlgorithmError KMS.NotFoundException KMS.DisabledException "
-        "ServerSideEncryptionConfigurationNotFoundError BucketNotEmpty BucketAlreadyExists "
-        "BucketAlreadyOwnedByYou TooManyBuckets ValidationError MalformedPolicyDocument "
-        "PackedPolicyTooLarge",
+        """
+        InvalidBucketName KeyTooLongError InvalidArgument InvalidRequest InvalidURI MalformedXML
+        MissingContentLength InvalidStorageClass InvalidTag InvalidEncryptionAlgorithmError
+        KMS.NotFoundException KMS.DisabledException ServerSideEncryptionConfigurationNotFoundError
+        BucketNotEmpty BucketAlreadyExists BucketAlreadyOwnedByYou TooManyBuckets ValidationError
+        MalformedPolicyDocument PackedPolicyTooLarge
+        """,
     ),
     (BARE, "400 BadRequest"),
-    (UNSUPPORTED, "NotImplemented MethodNotAllowed InvalidAction 405 501 XNotImplemented "
-     "UnknownOperationException"),
-)  # fmt: skip
+    (
+        UNSUPPORTED,
+        """
+        NotImplemented MethodNotAllowed InvalidAction 405 501 XNotImplemented
+        UnknownOperationException
+        """,
+    ),
+)
 
 _BY_STATUS = {400: BARE, 401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANGED, 429: BUSY}
 
@@ -294,7 +333,9 @@ def translate(
     place = where if key is None or rule is NO_BUCKET else f"{where}/{key}"
     detail = details(error)
     if issubclass(rule.kind, CredentialsError):
-        return rule.kind(f"AWS, with {who()}", f"{rule.problem} for {place} ({detail})", rule.remedy)
+        return rule.kind(
+            f"AWS, with {who()}", f"{rule.problem} for {place} ({detail})", rule.remedy
+        )
     return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", _remedy(rule, error))
 
 

@@ -176,10 +176,11 @@ class Login:
         self, session: boto3.Session, service: str, overrides: Mapping[str, Any]
     ) -> Any:
         merged = {**self._parameters, **overrides}
-        merged["config"] = self._config(session, service, overrides.get("config"))
+        merged["config"] = self._config(service, overrides.get("config"))
         with translated(f"AWS's {service}", lambda: self._values.who):
+            new_client: Any = session.client  # its types list each service by name
             try:
-                return session.client(service, **merged)
+                return new_client(service, **merged)
             except (TypeError, ValueError) as error:
                 if type(error).__module__.startswith("botocore"):
                     raise
@@ -189,7 +190,7 @@ class Login:
                     "Check aws_client_parameters and the options that were given.",
                 ) from error
 
-    def _config(self, session: boto3.Session, service: str, override: Any) -> Config:
+    def _config(self, service: str, override: Any) -> Config:
         from botocore.config import Config  # noqa: PLC0415 - see above
 
         config = Config(**self._defaults(service))

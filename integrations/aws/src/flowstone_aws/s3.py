@@ -18,11 +18,12 @@ from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import code_of, refusal_of, translated
 from flowstone_aws.transfers import (
     PART_BYTES,
-    Unclosed,
     copy_in_parts,
     copy_whole,
+    file_of,
     finish,
     new_manager,
+    unclosed,
 )
 
 if TYPE_CHECKING:
@@ -38,12 +39,16 @@ if TYPE_CHECKING:
 WEEK = 7 * 24 * 3600
 #: Options of a new object that a server-side copy takes too.
 _KEPT = frozenset(
-    "ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP "
-    "RequestPayer SSEKMSEncryptionContext SSEKMSKeyId ServerSideEncryption StorageClass".split()
+    """
+    ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP
+    RequestPayer SSEKMSEncryptionContext SSEKMSKeyId ServerSideEncryption StorageClass
+    """.split()  # noqa: SIM905 - a list of so many words reads better as text
 )
 _OPTIONS = _KEPT | frozenset(
-    "CacheControl ChecksumAlgorithm ContentDisposition ContentEncoding ContentLanguage ContentType "
-    "Metadata ObjectLockLegalHoldStatus ObjectLockMode Tagging WebsiteRedirectLocation".split()
+    """
+    CacheControl ChecksumAlgorithm ContentDisposition ContentEncoding ContentLanguage ContentType
+    Metadata ObjectLockLegalHoldStatus ObjectLockMode Tagging WebsiteRedirectLocation
+    """.split()  # noqa: SIM905
 )
 
 
@@ -124,7 +129,9 @@ class S3Bucket(ObjectStore):
                 return _Body(None, 0, self._head(key).etag, lambda: self._told(key))
             raise
         self._seen = True
-        return _Body(answer["Body"], answer["ContentLength"], _etag(answer), lambda: self._told(key))
+        return _Body(
+            answer["Body"], answer["ContentLength"], _etag(answer), lambda: self._told(key)
+        )
 
     def _download(self, key: str, target: BinaryIO) -> None:
         body = self._get(key)
@@ -186,12 +193,10 @@ class S3Bucket(ObjectStore):
         with self._told(key):
             if size is not None and size <= PART_BYTES:
                 content = source.read()
-                self._client().put_object(
-                    Bucket=self.bucket_name, Key=key, Body=content, **options
-                )
+                self._client().put_object(Bucket=self.bucket_name, Key=key, Body=content, **options)
             else:
                 upload = self._manager().upload(
-                    Unclosed(source), self.bucket_name, key, extra_args=options
+                    file_of(source) or unclosed(source), self.bucket_name, key, extra_args=options
                 )
                 finish(upload)
         self._seen = True

@@ -25,7 +25,7 @@ Bucket = str | S3Bucket
 
 @task
 def s3_upload(
-    data: bytes,
+    data: bytes | str,
     bucket: Bucket,
     aws_credentials: Login | None = None,
     aws_client_parameters: AwsClientParameters | None = None,
@@ -153,7 +153,7 @@ def s3_list_objects(
     max_items: int | None = None,
     jmespath_query: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the objects of a bucket as S3 describes them: ``Key``, ``Size``, ``LastModified`` …
+    """Return the objects of a bucket as S3 describes them: ``Key``, ``Size`` and so on.
 
     Args:
         bucket: the bucket's name, or an `S3Bucket`, in whose folder the keys are then.
@@ -172,11 +172,15 @@ def s3_list_objects(
     store = _store(bucket, aws_credentials, aws_client_parameters)
     folder = "" if isinstance(bucket, str) else folder_key(store.bucket_folder)
     with store._told():
-        pages = store._client().get_paginator("list_objects_v2").paginate(
-            Bucket=store.bucket_name,
-            Prefix=folder + prefix,
-            Delimiter=delimiter,
-            PaginationConfig={"PageSize": page_size, "MaxItems": max_items},  # type: ignore[typeddict-item]
+        pages = (
+            store._client()
+            .get_paginator("list_objects_v2")
+            .paginate(
+                Bucket=store.bucket_name,
+                Prefix=folder + prefix,
+                Delimiter=delimiter,
+                PaginationConfig={"PageSize": page_size, "MaxItems": max_items},  # type: ignore[typeddict-item]
+            )
         )
         found = list(pages.search(jmespath_query or "Contents[]"))
     return [_inside(folder, item) for item in found if item is not None]
@@ -184,7 +188,7 @@ def s3_list_objects(
 
 @task
 async def as3_upload(
-    data: bytes,
+    data: bytes | str,
     bucket: Bucket,
     aws_credentials: Login | None = None,
     aws_client_parameters: AwsClientParameters | None = None,

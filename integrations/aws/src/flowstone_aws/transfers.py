@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+import os
+import stat
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from flowstone.blocks.fanout import each
 
@@ -44,10 +48,10 @@ def new_manager(client: S3Client) -> TransferManager:
         multipart_threshold=PART_BYTES,
         multipart_chunksize=PART_BYTES,
         max_request_concurrency=8,
-        # Parts in memory: those under way, and one that each submission holds ready.
-        max_in_memory_upload_chunks=4,
-        max_in_memory_download_chunks=4,
-        max_submission_concurrency=2,
+        # Parts of streams are in memory: those under way, and one held ready. Files' are not.
+        max_in_memory_upload_chunks=3,
+        max_in_memory_download_chunks=3,
+        max_submission_concurrency=1,
         max_io_queue_size=16,
         io_chunksize=MB // 4,
     )
@@ -72,9 +76,22 @@ def _wait(transfer: TransferFuture) -> None:
         return
 
 
-class Unclosed:
-    """A source that the manager may read but not close: it belongs to whoever opened it."""
+def file_of(source: BinaryIO) -> str | None:
+    """Return the path of a source that is a whole file: its parts need not be in memory."""
+    if type(source) is not BufferedReader or type(source.raw) is not FileIO:
+        return None  # a decompressor has a file and a path, too
+    name = source.name
+    if not isinstance(name, str) or source.tell():
+        return None
+    try:
+        same = Path(name).stat()
+        own = os.fstat(source.fileno())
+    except OSError:
+        return None
+    return name if stat.S_ISREG(own.st_mode) and os.path.samestat(same, own) else None
 
+
+class _Unclosed:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self.read = source.read
@@ -86,6 +103,11 @@ class Unclosed:
 
     def close(self) -> None:
         """Leave it open."""
+
+
+def unclosed(source: BinaryIO) -> BinaryIO:
+    """Return a source that the manager reads, but does not close: that is up to who opened it."""
+    return cast("BinaryIO", _Unclosed(source))
 
 
 def copy_whole(
