@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -38,8 +39,7 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def endpoint(live: bool) -> Iterator[str | None]:
-    """The address of S3 and STS; None for AWS's own."""
+def emulator(live: bool) -> Iterator[Emulator | None]:
     if live:
         yield None
         return
@@ -51,10 +51,30 @@ def endpoint(live: bool) -> Iterator[str | None]:
         env={**os.environ, "AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"},
     )
     with server:
-        assert server.stdin
-        assert server.stdout
-        yield server.stdout.readline().strip()
-        server.stdin.close()
+        emulator = Emulator(server)
+        yield emulator
+        emulator.close()
+
+
+@pytest.fixture(scope="session")
+def endpoint(emulator: Emulator | None) -> str | None:
+    """The address of S3 and STS; None for AWS's own."""
+    return emulator.url if emulator else None
+
+
+@pytest.fixture
+def fill(emulator: Emulator | None) -> Callable[[S3Bucket, int], None]:
+    """Makes so many small objects in a bucket's folder."""
+
+    def fill(bucket: S3Bucket, count: int) -> None:
+        if emulator:
+            emulator.fill(bucket.bucket_name, f"{bucket.basepath}/", count)
+            return
+        with ThreadPoolExecutor(32) as pool:
+            done = pool.map(lambda number: bucket.write_path(f"{number:06}", b"x"), range(count))
+            assert len(list(done)) == count
+
+    return fill
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +148,24 @@ def login_at(endpoint: str | None, **fields: object) -> AwsCredentials:
     return AwsCredentials(**{**keys, **fields})
 
 
+class Emulator:
+    """Moto's server, as `motoserver.py` runs it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin
+        assert process.stdout
+        self._orders, self._answers = process.stdin, process.stdout
+        self.url = self._answers.readline().strip()
+
+    def fill(self, bucket: str, prefix: str, count: int) -> None:
+        self._orders.write(f"{bucket} {prefix} {count}\n")
+        self._orders.flush()
+        assert self._answers.readline() == "done\n"
+
+    def close(self) -> None:
+        self._orders.close()
+
+
 class Proxy:
     """A real TCP proxy before a server, which resets some connections in the middle.
 
@@ -152,25 +190,25 @@ class Proxy:
         assert url.port
         self._target = (url.hostname, url.port)
         self._answers, self._requests, self._always = list(answers), list(requests), always
-        self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self.cuts = 0
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._accept, name="proxy")
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
         return self
 
     def __exit__(self, *error: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
         self._listener.close()
-        self._thread.join()
-        with self._lock:
-            for connection in self._open:
-                with suppress(OSError):
-                    connection.shutdown(socket.SHUT_RDWR)
+        for connection in tuple(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads[1:]:
+            thread.join()
 
     def _accept(self) -> None:
         while True:
@@ -178,50 +216,41 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
-            pair = (client, server)
-            self._open.update(pair)
-            for source, sink, limit in (
-                (server, client, self._next(self._answers)),
-                (client, server, self._next(self._requests)),
-            ):
-                threading.Thread(
-                    target=self._pass_on, args=(source, sink, limit, pair), daemon=True
-                ).start()
+            limits = self._next(self._answers), self._next(self._requests)
+            thread = threading.Thread(target=self._carry, args=(client, *limits))
+            self._threads.append(thread)
+            thread.start()
 
     def _next(self, limits: list[int]) -> int | None:
-        with self._lock:
-            if not limits:
-                return None
-            return limits[0] if self._always and len(limits) == 1 else limits.pop(0)
+        if not limits:
+            return None
+        return limits[0] if self._always and len(limits) == 1 else limits.pop(0)
 
-    def _pass_on(
-        self,
-        source: socket.socket,
-        sink: socket.socket,
-        limit: int | None,
-        pair: tuple[socket.socket, socket.socket],
-    ) -> None:
+    def _carry(self, client: socket.socket, answers: int | None, requests: int | None) -> None:
+        with client, socket.create_connection(self._target) as server:
+            self._open |= {client, server}
+            back = threading.Thread(target=self._pass_on, args=(server, client, answers))
+            back.start()
+            self._pass_on(client, server, requests)
+            back.join()
+            self._open -= {client, server}
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
         passed = 0
         with suppress(OSError):
             while chunk := source.recv(65536):
                 if limit is not None and passed + len(chunk) >= limit:
                     sink.sendall(chunk[: limit - passed])
-                    self._cut(pair)
-                    return
+                    self.cuts += 1
+                    for end in (source, sink):
+                        # Zero seconds to linger: it is reset, not closed.
+                        linger = struct.pack("ii", 1, 0)
+                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    break
                 sink.sendall(chunk)
                 passed += len(chunk)
-        for end in pair:
+        for end in (source, sink):
             with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-    def _cut(self, pair: tuple[socket.socket, socket.socket]) -> None:
-        with self._lock:
-            self.cuts += 1
-        for end in pair:
-            with suppress(OSError):
-                # Zero seconds to linger: it is reset, not closed.
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 end.shutdown(socket.SHUT_RDWR)
 
 

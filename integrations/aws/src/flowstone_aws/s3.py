@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.primitives import Primitives
 
 WEEK = 7 * 24 * 3600
+READ_BYTES = 128 * 1024
 #: Options of a new object that a server-side copy takes too.
 _KEPT = frozenset(
     """
@@ -266,7 +267,8 @@ class _Body(BufferedIOBase):
         if self._body is None:
             return b""
         with self._told():
-            return self._body.read(None if size is None or size < 0 else size)
+            # What has come before a break is lost with the call, so calls are small.
+            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
 
     def close(self) -> None:
         if self._body is not None:
