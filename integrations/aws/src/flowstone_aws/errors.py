@@ -130,7 +130,7 @@ BARE = Rule(
 UNSUPPORTED = Rule(
     StorageError,
     "the service does not know this request",
-    "Check endpoint_url: is it an S3 endpoint, and does it offer this?",
+    "Check that endpoint_url is an S3 endpoint, and that it offers this.",
 )
 NO_SERVICE = Rule(
     CredentialsError,
@@ -226,7 +226,7 @@ BY_EXCEPTION = _table(
         OperationNotPageableError PaginationError UnknownClientMethodError WaiterError
         WaiterConfigError StubResponseError StubAssertionError UnStubbedResponseError
         ResourceLoadException DynamoDBNeedsConditionError DynamoDBNeedsKeyConditionError
-        DynamoDBOperationNotSupportedError DynanmoDBOperationNotSupportedError
+        DynamoDBOperationNotSupportedError
         InvalidSubscriberMethodError TransferNotDoneError S3TransferFailedError
         S3UploadFailedError S3DownloadFailedError S3CopyFailedError FatalError
         """,

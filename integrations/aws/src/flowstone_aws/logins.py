@@ -175,11 +175,11 @@ class Login:
     def _new_client(
         self, session: boto3.Session, service: str, overrides: Mapping[str, Any]
     ) -> Any:
+        new_client: Any = session.client  # its types list each service by name
         merged = {**self._parameters, **overrides}
-        merged["config"] = self._config(service, overrides.get("config"))
         with translated(f"AWS's {service}", lambda: self._values.who):
-            new_client: Any = session.client  # its types list each service by name
             try:
+                merged["config"] = self._config(service, overrides.get("config"))
                 return new_client(service, **merged)
             except (TypeError, ValueError) as error:
                 if type(error).__module__.startswith("botocore"):
