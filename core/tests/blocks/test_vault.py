@@ -5,6 +5,8 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,16 +151,14 @@ def test_making_a_vault_loads_no_cryptography() -> None:
 class TestBlocksThatCanNotBeRead:
     @pytest.fixture
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        with using(memory_services(tmp_path)) as current:
+        current = memory_services(tmp_path)
+        with using(current), closing(current):
             Secret(value="one of the first key").save("one")
             Secret(value="two of the first key").save("two")
             yield current
 
     def other(self, services: Services, tmp_path: Path, key: str | None) -> Services:
-        settings = Settings(home=tmp_path, secret_key=key)
-        return Services(
-            settings, services.runs, services.documents, Vault(settings), services.clock
-        )
+        return replace(services, secrets=vault(tmp_path, key))
 
     def test_with_another_key_all_are_named(self, services: Services, tmp_path: Path) -> None:
         with using(self.other(services, tmp_path, KEY)):

@@ -250,9 +250,10 @@ def test_mutants_of_plugins_are_found(install: Install, tmp_path: Path) -> None:
 
 
 def test_twelve_plugins_are_found_by_one_scan(install: Install) -> None:
-    for number in range(12):
+    site = install("acme-other", good())
+    for number in range(11):
         name = f"acme-p{number}"
-        site = install(name, good({f"block-{number}-{i}": f"acme_p{number}:B" for i in range(20)}))
+        install(name, good({f"block-{number}-{i}": f"acme_p{number}:B" for i in range(20)}))
     code = (
         "import time; import flowstone.plugins as p\n"
         "began = time.perf_counter(); p.installed().plugins()\n"
@@ -264,4 +265,4 @@ def test_twelve_plugins_are_found_by_one_scan(install: Install) -> None:
     )
     seconds, offers = done.stdout.split()
     print(f"12 plugins found in {float(seconds) * 1000:.1f} ms")
-    assert int(offers) == 12 * 20 + 2
+    assert int(offers) == 11 * 20 + 2

@@ -116,6 +116,7 @@ def _upstream(
         state = promise.final_state()
         if state.type is not COMPLETED and not may_fail:
             promise.observed = True  # its failure is this run's failure now
+            yield Record(PENDING, "Pending", f"needs {promise.name}")
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
     args, kwargs = resolved(plan.args, _value), resolved(plan.kwargs, _value)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)

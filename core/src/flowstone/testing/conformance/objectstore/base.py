@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -50,7 +51,8 @@ class ObjectStoreBase(Suite):
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        with using(memory_services(tmp_path / "flowstone-home")) as current:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
             yield current
 
 
