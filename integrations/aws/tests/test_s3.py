@@ -204,6 +204,18 @@ def test_a_copy_too_large_for_one_request_goes_in_parts(
     assert unfinished(bucket) == []
 
 
+def test_a_copy_in_parts_that_fails_leaves_nothing(
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.write_path("a.bin", patterned(6 * MB))
+    monkeypatch.setattr(transfers, "COPY_BYTES", 3 * MB)
+    monkeypatch.setattr(transfers, "COPY_PART_BYTES", 2 * MB)  # less than S3 puts together
+    with pytest.raises(StorageError, match=r"b\.bin: its size is not allowed"):
+        bucket.copy_object("a.bin", "b.bin")
+    assert not bucket.exists("b.bin")
+    assert unfinished(bucket) == []
+
+
 # -- S3's own ------------------------------------------------------------------------------------
 
 
