@@ -62,7 +62,9 @@ def test_the_environment_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None
     assert key_of(AwsCredentials())[0] == "AKIAENVIRONMENT2"
 
 
-def test_a_profile_is_read_and_read_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_profile_is_read_and_read_again(
+    emulated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     config, keys = tmp_path / "config", tmp_path / "credentials"
     config.write_text("[profile data]\nregion = eu-north-1\nretry_mode = adaptive\n")
     keys.write_text("[data]\naws_access_key_id = AKIAONE\naws_secret_access_key = one\n")
@@ -77,11 +79,16 @@ def test_a_profile_is_read_and_read_again(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert key_of(login)[:2] == ("AKIATWO", "two")
 
 
-def test_a_profile_that_is_not_there_is_named() -> None:
-    with pytest.raises(
-        CredentialsError, match=r"profile 'nobody': .*\(nobody\) could not be found"
-    ):
-        AwsCredentials(profile_name="nobody").client("s3")
+def test_a_profile_that_is_not_there_is_told_with_near_ones(
+    emulated: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text("[profile data]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    with pytest.raises(CredentialsError, match=r"profile 'dta': .* Did you mean 'data'"):
+        AwsCredentials(profile_name="dta").client("s3")
+    monkeypatch.setenv("AWS_PROFILE", "dta")
+    with pytest.raises(CredentialsError, match=r"the SDK's own chain: .* could not be found"):
+        AwsCredentials().client("s3")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +117,7 @@ def test_no_login_at_all_is_told(there: AwsClientParameters) -> None:
     assert "no login was found" in login.check().reason
 
 
-def test_a_role_without_a_login_is_told() -> None:
+def test_a_role_without_a_login_is_told(emulated: str) -> None:
     with pytest.raises(CredentialsError, match="could assume the role"):
         AwsCredentials(assume_role_arn=ROLE).client("s3")
 

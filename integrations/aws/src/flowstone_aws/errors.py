@@ -96,8 +96,9 @@ DOWN = Rule(
 BUSY = Rule(
     Unreachable,
     "the service is overloaded or failed",
-    "Try again later; use fewer parallel requests, or more attempts: "
-    'AwsClientParameters(config={"retries": {"total_max_attempts": 8}}).',
+    "Try again later, with fewer parallel requests or more attempts: "
+    'AwsClientParameters(config={"retries": {"total_max_attempts": 8}}); if it never works, check '
+    "that endpoint_url is an S3 endpoint.",
 )
 CERTIFICATE = Rule(
     Unreachable,

@@ -121,7 +121,14 @@ class Login:
 
         values = self._values
         core = self._core = botocore.session.Session(profile=values.profile)
-        core.get_scoped_config()  # a profile that is not there is noticed now
+        if values.profile and values.profile not in core.available_profiles:
+            near = nearest(values.profile, core.available_profiles)
+            raise CredentialsError(
+                f"AWS, with {values.who}",
+                "there is no such profile in the SDK's files",
+                f"{near} `aws configure list-profiles` lists them.".strip(),
+            )
+        core.get_scoped_config()  # what is wrong with the files is noticed now
         session = boto3.Session(
             values.access_key,
             values.secret_key,
