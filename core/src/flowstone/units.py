@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
@@ -19,22 +18,23 @@ from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.signals import honest_end, task_canceller
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
+from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
 from flowstone.runners.threads import ThreadPool
-from flowstone.states import COMPLETED, PENDING, State, StateType
+from flowstone.states import COMPLETED, PENDING, State
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
     from flowstone.ports import Keeping, Runner, Staging
-    from flowstone.specs import Hook, Spec
+    from flowstone.specs import Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Generic[P, R]):
+class Unit(Hooked, Generic[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -89,25 +89,6 @@ class Unit(Generic[P, R]):
     def parameters(self) -> Parameters:
         return Parameters(self.fn, self.name, self._around)
 
-    # ------------------------------------------------------------ hooks
-
-    def _hooked(self, kind: StateType, hook: Hook) -> Hook:
-        hooks = {**self.spec.hooks, kind: (*self.spec.hooks.get(kind, ()), hook)}
-        self.spec = replace(self.spec, hooks=hooks)
-        return hook
-
-    def on_running(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has started; use it as a decorator."""
-        return self._hooked(StateType.RUNNING, hook)
-
-    def on_completion(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has completed; use it as a decorator."""
-        return self._hooked(StateType.COMPLETED, hook)
-
-    def on_failure(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has failed; use it as a decorator."""
-        return self._hooked(StateType.FAILED, hook)
-
     # ------------------------------------------------------------ a call becomes a run
 
     def _start(
@@ -128,44 +109,25 @@ class Unit(Generic[P, R]):
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
         run_id = new_id()
-        owns = flow or parent is None
         name = self._run_name(run_id, args, kwargs, known, parent)
-        now = services.clock.time()
-        origin = Origin(
-            run_id,
-            spec.kind,
-            name,
-            self.name,
-            run_id if parent is None else parent.run.root_id,
-            None if parent is None else parent.run.id,
-            now,
-            _tags(spec.tags),
-            spec.version,
-            known,
-            tuple(promise.run_id for promise, _ in upstream) if upstream else (),
-            leased(services, now) if parent is None else None,
-        )
+        inputs = tuple(promise.run_id for promise, _ in upstream) if upstream else ()
+        origin = self._origin(services, run_id, name, parent, known, inputs)
         plan = Plan(
             self,
             spec,
             services.settings,
             run_id,
             name,
-            self._function(services),
+            _to_call(self, services),
             args,
             kwargs,
             upstream,
-            owns,
+            flow or parent is None,
             self._keeping(services, run_id, parent),
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
-        if parent is None or owns:
-            scope = ambient.Scope(None, partial(self._open_runner, services))
-            scope.arguments = known or {}
-            scope.keeps = keeps_of(spec, parent)
-        else:
-            scope = ambient.Scope(parent.owner)
+        scope = self._scope(services, parent, known)
         driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
 
@@ -188,18 +150,44 @@ class Unit(Generic[P, R]):
 
         return keeping(self, services, keeps, run_id, parent)
 
+    def _origin(
+        self,
+        services: Services,
+        run_id: str,
+        name: str,
+        parent: Scope | None,
+        known: dict[str, Any] | None,
+        inputs: tuple[str, ...],
+    ) -> Origin:
+        now = services.clock.time()
+        return Origin(
+            run_id,
+            self.spec.kind,
+            name,
+            self.name,
+            run_id if parent is None else parent.run.root_id,
+            None if parent is None else parent.run.id,
+            now,
+            _tags(self.spec.tags),
+            self.spec.version,
+            known,
+            inputs,
+            leased(services, now) if parent is None else None,
+        )
+
+    def _scope(
+        self, services: Services, parent: Scope | None, known: dict[str, Any] | None
+    ) -> Scope:
+        if parent is not None and self.spec.kind == "task":
+            return ambient.Scope(parent.owner)
+        scope = ambient.Scope(None, partial(self._open_runner, services))
+        scope.arguments = known or {}
+        scope.keeps = keeps_of(self.spec, parent)
+        return scope
+
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
         return ThreadPool(services.settings.max_workers)
-
-    def _function(self, services: Services) -> Callable[..., Any]:
-        """Return the function to call: one that logs its prints, where that is wanted."""
-        log_prints = self.spec.log_prints
-        if log_prints is None:
-            log_prints = services.settings.log_prints and not prints_are_logged()
-            if not log_prints:
-                return self.fn
-        return partial(_acalled if self.isasync else _called, self.fn, log_prints)
 
     def _checked(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -292,6 +280,16 @@ class Unit(Generic[P, R]):
         future: Future[Any] = Future(driver, story, owner)
         future.start(owner.open_runner(), on_loop=self.isasync)
         return future
+
+
+def _to_call(unit: Unit[..., Any], services: Services) -> Callable[..., Any]:
+    """Return the function to call: one that logs its prints, where that is wanted."""
+    log_prints = unit.spec.log_prints
+    if log_prints is None:
+        log_prints = services.settings.log_prints and not prints_are_logged()
+        if not log_prints:
+            return unit.fn
+    return partial(_acalled if unit.isasync else _called, unit.fn, log_prints)
 
 
 def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
