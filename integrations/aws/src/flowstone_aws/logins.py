@@ -244,7 +244,7 @@ def _config_of(options: Mapping[str, Any]) -> Config:
 
 def _answer_with(session: botocore.session.Session, credentials: Credentials) -> None:
     """Make a session's chain of credentials one link long."""
-    from botocore.credentials import CredentialProvider, CredentialResolver  # noqa: PLC0415
+    from botocore.credentials import CredentialProvider, CredentialResolver  # noqa: PLC0415 - see above
 
     class Given(CredentialProvider):
         METHOD = CANONICAL_NAME = "flowstone"
