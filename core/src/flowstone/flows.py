@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
-from flowstone.options import FlowOptions, changed, new_spec, unwrapped
+from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
 from flowstone.states import State
 from flowstone.task_runners import ThreadPoolTaskRunner
 from flowstone.units import Unit
@@ -40,13 +40,14 @@ class Flow(Unit[P, R]):
         spec: Spec,
         task_runner: ThreadPoolTaskRunner,
         binding: type | None = None,
+        around: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(fn, spec, binding)
+        super().__init__(fn, spec, binding, around)
         self.version = spec.version
         self.task_runner = task_runner
 
     def _like(self, fn: Callable[P, R], spec: Spec) -> Flow[P, R]:
-        return Flow(fn, spec, self.task_runner)
+        return Flow(fn, spec, self.task_runner, None, self._around)
 
     def _open_runner(self, services: Services) -> Runner:
         return self.task_runner.open(services.settings.max_workers)
@@ -89,7 +90,8 @@ class Flow(Unit[P, R]):
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""
         runner = _runner(options.get("task_runner"), self.task_runner)
-        return Flow(self.fn, changed(self.spec, options), runner, self._binding)
+        spec = changed(self.spec, options)
+        return Flow(self.fn, spec, runner, self._binding, self._around)
 
 
 @overload
@@ -112,7 +114,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
     def decorate(fn: Callable[..., Any]) -> Flow[..., Any]:
         function, binding = unwrapped(fn)
         runner = _runner(options.get("task_runner"), ThreadPoolTaskRunner())
-        return Flow(function, new_spec("flow", function, options), runner, binding)
+        spec = new_spec("flow", function, options)
+        return Flow(function, spec, runner, binding, names_around())
 
     return decorate if fn is None else decorate(fn)
 

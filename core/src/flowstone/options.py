@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -224,6 +225,17 @@ def unwrapped(fn: Any) -> tuple[Callable[..., Any], type | None]:
             "Put them on a function: `@flow` or `@flow(name=...)`, then `def`.",
         )
     return function, binding
+
+
+def names_around() -> Mapping[str, Any] | None:
+    """Return the local names of the function in which a decorator stands; None in a module.
+
+    A type hint that is written as text may name them, and nothing else remembers them.
+    """
+    frame = sys._getframe(1)  # noqa: SLF001 - the documented way, as pydantic and dataclasses do
+    while frame.f_globals.get("__name__", "").startswith("flowstone.") and frame.f_back:
+        frame = frame.f_back
+    return None if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
 def _file_hash(fn: Callable[..., Any]) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, over
 
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import spread
-from flowstone.options import TaskOptions, changed, new_spec, unwrapped
+from flowstone.options import TaskOptions, changed, names_around, new_spec, unwrapped
 from flowstone.states import State
 from flowstone.units import Unit
 
@@ -30,7 +30,7 @@ class Task(Unit[P, R]):
     """
 
     def _like(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
-        return Task(fn, spec)
+        return Task(fn, spec, None, self._around)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -123,7 +123,7 @@ class Task(Unit[P, R]):
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""
-        return Task(self.fn, changed(self.spec, options), self._binding)
+        return Task(self.fn, changed(self.spec, options), self._binding, self._around)
 
 
 def _ended(future: Future[Any]) -> State:
@@ -150,7 +150,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]
 
     def decorate(fn: Callable[..., Any]) -> Task[..., Any]:
         function, binding = unwrapped(fn)
-        return Task(function, new_spec("task", function, options), binding)
+        return Task(function, new_spec("task", function, options), binding, names_around())
 
     return decorate if fn is None else decorate(fn)
 

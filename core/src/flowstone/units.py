@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from flowstone import ambient
-from flowstone.engine.arguments import PromiseBase, found
+from flowstone.engine.arguments import found, needs
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
@@ -37,8 +37,16 @@ R = TypeVar("R")
 class Unit(Generic[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
-    def __init__(self, fn: Callable[P, R], spec: Spec, binding: type | None = None) -> None:
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        spec: Spec,
+        binding: type | None = None,
+        around: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a function, how it was bound, and the local names where it was written."""
         self.fn = fn
+        self._around = around
         self.spec = spec
         self.name = spec.name
         self.isasync = inspect.iscoroutinefunction(fn)
@@ -78,7 +86,7 @@ class Unit(Generic[P, R]):
 
     @cached_property
     def parameters(self) -> Parameters:
-        return Parameters(self.fn, self.name)
+        return Parameters(self.fn, self.name, self._around)
 
     # ------------------------------------------------------------ hooks
 
@@ -111,10 +119,12 @@ class Unit(Generic[P, R]):
         """Make the run, and all that drives it; nothing has happened yet."""
         services = ambient.services()
         spec = self.spec
-        upstream = _upstream(args, kwargs, wait_for) if PromiseBase.made else []
+        upstream = needs(args, kwargs)
+        if wait_for is not None:
+            upstream = [*(upstream or ()), *found(list(wait_for))]
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
-        if flow and not upstream:
+        if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
         run_id = new_id()
         owns = flow or parent is None
@@ -145,7 +155,7 @@ class Unit(Generic[P, R]):
             kwargs,
             upstream,
             owns,
-            self._rechecked if flow and upstream else None,
+            self._rechecked if flow and upstream is not None else None,
         )
         if parent is None or owns:
             scope = ambient.Scope(None, partial(self._open_runner, services))
@@ -265,17 +275,6 @@ def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any
 async def _acalled(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
     with logged_prints(log):
         return await fn(*args, **kwargs)
-
-
-def _upstream(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Iterable[Any] | None
-) -> list[Any]:
-    upstream = list(found(args))
-    if kwargs:
-        upstream += found(kwargs)
-    if wait_for is not None:
-        upstream += found(list(wait_for))
-    return upstream
 
 
 def _tags(own: frozenset[str]) -> tuple[str, ...]:

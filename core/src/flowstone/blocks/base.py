@@ -15,6 +15,7 @@ from flowstone import redaction
 from flowstone.ambient import services
 from flowstone.blocks import codec, registry
 from flowstone.blocks.masked import texts
+from flowstone.blocks.migrating import migrated
 from flowstone.blocks.problems import masked, problems
 from flowstone.blocks.vault import sealed_with
 from flowstone.errors import (
@@ -98,14 +99,13 @@ class Block(BaseModel):
     def _validate(cls, data: Any, handler: Callable[[Any], Any]) -> Any:
         try:
             block = handler(data)
-        except ValidationError as error:
-            told = masked(cls, data, error)
-        else:
             if block is not data or not isinstance(block, Block):
                 _register(block)
                 if isinstance(block, Block) and not isinstance(data, Block):
                     block.block_initialization()
             return block
+        except (ValueError, AssertionError) as error:  # pydantic's own is a ValueError
+            told = masked(cls, data, error)
         raise told
 
     def block_initialization(self) -> None:
@@ -125,13 +125,20 @@ class Block(BaseModel):
         try:
             super().__setattr__(name, value)
         except ValidationError as error:
-            found = problems(error)
+            found = problems(masked(type(self), {name: value}, error))
         else:
             if name in type(self).model_fields:
                 self._changed = True
                 _register(self.__dict__[name])
             return
         raise BlockInvalid(type(self).__name__, found)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; unlike in pydantic, what is updated is validated: secrets stay masked."""
+        copied = super().model_copy(deep=deep)
+        for field, value in (update or {}).items():
+            setattr(copied, field, value)
+        return copied
 
     def __eq__(self, other: object) -> bool:
         # A name, and what a subclass keeps in private attributes, are no part of a block's value.
@@ -316,9 +323,10 @@ def _load(kind: type[Block], slug: str, name: str, path: tuple[str, ...]) -> Blo
     except SecretUnreadable as error:
         if error.affected:
             raise
-        keys = {sealed_with(token) for token in codec.tokens(document.body)}
-        affected = _sealed(lambda token: sealed_with(token) in keys)
-        raise SecretUnreadable(f"of block {reference!r}", error.problem, affected) from error
+        problem, key = error.problem, error.key
+        same = _sealed(lambda token: sealed_with(token) == key)
+        affected = same if key else [reference]
+        raise SecretUnreadable(f"of block {reference!r}", problem, affected, key) from error
     block._name = name
     return block
 
@@ -338,8 +346,8 @@ def _decode(
     path: tuple[str, ...] = (),
     types: Mapping[str, type[Block]] | None = None,
 ) -> Block:
-    slug = str(body["type"])
-    fields = _migrated(kind, body, name)
+    slug = kind.block_type_slug()
+    fields = migrated(body, (slug, name), kind.schema_version, kind.migrations)
 
     def unseal(token: str) -> bytes:
         return services().secrets.open(token, f"block:{slug}")
@@ -358,20 +366,6 @@ def _decode(
     except BlockInvalid as error:
         found = error.problems
     raise DocumentInvalid(f"{slug} block", name, found)
-
-
-def _migrated(kind: type[Block], body: Mapping[str, Any], name: str) -> Json:
-    fields, version = dict(body["fields"]), int(body["schema"])
-    if version > kind.schema_version:
-        problem = (
-            f"the document has version {version}, and the installed {kind.__name__} has "
-            f"{kind.schema_version}: upgrade the package that brings it"
-        )
-        raise DocumentInvalid(f"{kind.block_type_slug()} block", name, {"schema_version": problem})
-    for old in range(version, kind.schema_version):
-        if old in kind.migrations:
-            fields = kind.migrations[old](fields)
-    return fields
 
 
 def _unpickle(types: Mapping[str, type[Block]], body: Mapping[str, Any], name: str | None) -> Block:

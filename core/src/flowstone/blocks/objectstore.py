@@ -172,7 +172,30 @@ class Operations(Primitives):
         self._download(self._key(from_path), to_file_object)
         return to_file_object
 
-    # -- folders ---------------------------------------------------------------------------------
+    # -- async twins -----------------------------------------------------------------------------
+
+    aread_path = twin(read_path)
+    awrite_path = twin(write_path)
+    aopen_read = twin(open_read)
+    aobject_info = twin(object_info)
+    aexists = twin(exists)
+    adelete_object = twin(delete_object)
+    apresigned_url = twin(presigned_url)
+    acopy_object = twin(copy_object)
+    amove_object = twin(move_object)
+    astream_from = twin(stream_from)
+    aupload_from_path = twin(upload_from_path)
+    aupload_from_file_object = twin(upload_from_file_object)
+    adownload_object_to_path = twin(download_object_to_path)
+    adownload_object_to_file_object = twin(download_object_to_file_object)
+
+    def astream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
+        """Do as `stream`, in an `async for`."""
+        return iterate(lambda: self.stream(path, chunk_bytes), batch=1)
+
+
+class Folders(Operations):
+    """What everybody can do with whole folders of objects."""
 
     def list_objects(
         self, folder: ObjectPath = "", max_items: int | None = None
@@ -250,31 +273,11 @@ class Operations(Primitives):
         self.put_directory(from_folder, to_folder)
         return "/".join(parts(to_folder or ""))
 
-    # -- async twins -----------------------------------------------------------------------------
-
-    aread_path = twin(read_path)
-    awrite_path = twin(write_path)
-    aopen_read = twin(open_read)
-    aobject_info = twin(object_info)
-    aexists = twin(exists)
-    adelete_object = twin(delete_object)
-    apresigned_url = twin(presigned_url)
-    acopy_object = twin(copy_object)
-    amove_object = twin(move_object)
-    astream_from = twin(stream_from)
-    aupload_from_path = twin(upload_from_path)
-    aupload_from_file_object = twin(upload_from_file_object)
-    adownload_object_to_path = twin(download_object_to_path)
-    adownload_object_to_file_object = twin(download_object_to_file_object)
     adelete_folder = twin(delete_folder)
     aget_directory = twin(get_directory)
     adownload_folder_to_path = twin(download_folder_to_path)
     aput_directory = twin(put_directory)
     aupload_from_folder = twin(upload_from_folder)
-
-    def astream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        """Do as `stream`, in an `async for`."""
-        return iterate(lambda: self.stream(path, chunk_bytes), batch=1)
 
     def alist_objects(
         self, folder: ObjectPath = "", max_items: int | None = None
@@ -283,7 +286,7 @@ class Operations(Primitives):
         return iterate(lambda: self.list_objects(folder, max_items))
 
 
-class ObjectStore(Operations, Block):
+class ObjectStore(Folders, Block):
     """Objects by path, in one folder of one place.
 
     A path is relative to the block's folder: leading, trailing and double slashes and ``.`` change

@@ -13,32 +13,44 @@ from flowstone.redaction import MASK, redact
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    Place = tuple[int | str, ...]
+
 #: Shorter texts are not searched for in messages: hiding every "a" says nothing.
 SHORTEST = 3
+#: Pydantic puts this in a place for each block of a union; it says nothing to a person.
+_WRAPPED = "function-wrap["
 
 
-def masked(model: type[BaseModel], data: object, error: ValidationError) -> ValidationError:
+def masked(model: type[BaseModel], data: object, error: Exception) -> ValidationError:
     """Return the same error with every input replaced by asterisks, whoever catches it."""
     clear = sorted(_secret_inputs(model, data), key=len, reverse=True)
+    if not isinstance(error, ValidationError):
+        return _told(model.__name__, [((), hide(str(error), clear))])
+    found = error.errors(include_url=False, include_context=False, include_input=False)
+    return _told(error.title, [(_hide_in(e["loc"], clear), hide(e["msg"], clear)) for e in found])
+
+
+def _told(title: str, found: list[tuple[Place, str]]) -> ValidationError:
     details = [
         InitErrorDetails(
-            type=PydanticCustomError(
-                "block_field", "{problem}", {"problem": hide(found["msg"], clear)}
-            ),
-            loc=tuple(
-                hide(part, clear) if isinstance(part, str) else part for part in found["loc"]
-            ),
+            type=PydanticCustomError("block_field", "{problem}", {"problem": problem}),
+            loc=place,
             input=MASK,
         )
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
+        for place, problem in found
     ]
-    return ValidationError.from_exception_data(error.title, details, hide_input=True)
+    return ValidationError.from_exception_data(title, details, hide_input=True)
+
+
+def _hide_in(place: Place, clear: list[str]) -> Place:
+    return tuple(hide(part, clear) if isinstance(part, str) else part for part in place)
 
 
 def problems(error: ValidationError) -> dict[str, str]:
     """Return the problems by the dotted path of their field."""
     return {
-        ".".join(map(str, found["loc"])) or "the whole block": found["msg"]
+        ".".join(part for part in map(str, found["loc"]) if not part.startswith(_WRAPPED))
+        or "the whole block": found["msg"]
         for found in error.errors(include_url=False, include_context=False, include_input=False)
     }
 

@@ -83,10 +83,10 @@ class Vault:
             raise SecretUnreadable(f"for {purpose}", "it is not a token of this Flowstone's")
         if key is None:
             problem = f"it was sealed with key {key_id}, and there is no key file {self.path}"
-            raise SecretUnreadable(f"for {purpose}", problem)
+            raise SecretUnreadable(f"for {purpose}", problem, key=key_id)
         if key_id != key.id:
             problem = f"it was sealed with key {key_id}, and the key of this process is {key.id}"
-            raise SecretUnreadable(f"for {purpose}", problem)
+            raise SecretUnreadable(f"for {purpose}", problem, key=key_id)
         try:
             sealed = urlsafe_b64decode(body)
             clear: bytes = key.cipher.decrypt(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from flowstone.states import State
@@ -21,7 +21,11 @@ class Mark(Generic[T]):
 
     __slots__ = ("value",)
 
+    #: How many were ever made in this process: with none made, no argument needs a look.
+    made = 0
+
     def __init__(self, value: T) -> None:
+        Mark.made += 1
         self.value = value
 
 
@@ -65,6 +69,18 @@ def found(value: object) -> Iterator[tuple[Any, bool]]:
         for item in value:
             if type(item) not in PLAIN:
                 yield from found(item)
+
+
+def needs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[Any, bool]] | None:
+    """Return the futures that a call waits for; None where its arguments can stay as they are."""
+    if not PromiseBase.made and not Mark.made:
+        return None
+    promises = list(found(args))
+    if kwargs:
+        promises += found(kwargs)
+    if promises or any(isinstance(value, Mark) for value in (*args, *kwargs.values())):
+        return promises
+    return None
 
 
 def states_in(value: object) -> list[State]:

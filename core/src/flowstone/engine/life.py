@@ -32,7 +32,8 @@ class Plan:
 
     Attributes:
         unit: the `Flow` or `Task`; hooks get it.
-        upstream: futures that must have ended first, and whether each may have failed.
+        upstream: futures that must have ended first, and whether each may have failed; None
+            where the arguments are what they are, with nothing in them to be replaced.
         settles: whether this run owns what is submitted in it, and ends it at its own end.
         check: checks the arguments, where that had to wait for the upstream.
     """
@@ -45,7 +46,7 @@ class Plan:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    upstream: Sequence[tuple[Promise, bool]] = ()
+    upstream: Sequence[tuple[Promise, bool]] | None = None
     settles: bool = False
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
@@ -55,8 +56,8 @@ def life(plan: Plan) -> Life:
     spec = plan.spec
     try:
         args, kwargs = plan.args, plan.kwargs
-        if plan.upstream:
-            args, kwargs = yield from _upstream(plan)
+        if plan.upstream is not None:
+            args, kwargs = yield from _upstream(plan, plan.upstream)
         attempt = 0
         while True:
             attempt += 1
@@ -103,16 +104,19 @@ def _ended(error: BaseException) -> State:
     return State(kind, name, message, data=error)
 
 
-def _upstream(plan: Plan) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
+def _upstream(
+    plan: Plan, upstream: Sequence[tuple[Promise, bool]]
+) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
     """Wait for what the arguments need, and put the values in their places."""
-    waiting = [promise for promise, _ in plan.upstream if not promise.done()]
+    waiting = [promise for promise, _ in upstream if not promise.done()]
     if waiting:
         yield Record(PENDING, "Pending", f"waiting for {', '.join(p.name for p in waiting[:5])}")
         yield Await(waiting)
-    for promise, may_fail in plan.upstream:
+    for promise, may_fail in upstream:
         state = promise.final_state()
         if state.type is not COMPLETED and not may_fail:
             promise.observed = True  # its failure is this run's failure now
+            yield Record(PENDING, "Pending", f"needs {promise.name}")
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
     args, kwargs = resolved(plan.args, _value), resolved(plan.kwargs, _value)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)

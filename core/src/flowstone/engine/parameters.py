@@ -15,8 +15,12 @@ EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
 class Parameters:
     """The parameters of one function."""
 
-    def __init__(self, fn: Callable[..., Any], name: str) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], name: str, around: Mapping[str, Any] | None = None
+    ) -> None:
+        """Take a function, and the local names that its type hints may use."""
         self.name = name
+        self._around = around
         self.signature = inspect.signature(fn)
         self._fn = fn
         self._hints: dict[str, Any] | None = None
@@ -57,7 +61,8 @@ class Parameters:
     def _hint(self, name: str) -> Any:
         if self._hints is None:
             try:
-                self._hints = get_type_hints(self._fn, include_extras=True)
+                around = dict(self._around) if self._around else None
+                self._hints = get_type_hints(self._fn, None, around, include_extras=True)
             except Exception:  # noqa: BLE001 - a hint that can't be evaluated can't be checked
                 self._hints = {}
         hint = self._hints.get(name, Any)

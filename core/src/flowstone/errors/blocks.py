@@ -27,10 +27,12 @@ class SecretKeyInvalid(SecretError, ValueError):
 
 
 class SecretUnreadable(SecretError):
-    """A saved secret was sealed with another key, or was changed."""
+    """A saved secret was sealed with another key, whose id `key` is, or was changed."""
 
-    def __init__(self, what: str, problem: str, affected: Sequence[str] = ()) -> None:
-        self.what, self.problem, self.affected = what, problem, tuple(affected)
+    def __init__(
+        self, what: str, problem: str, affected: Sequence[str] = (), key: str = ""
+    ) -> None:
+        self.what, self.problem, self.affected, self.key = what, problem, tuple(affected), key
         lost = f" These can't be read: {', '.join(self.affected)}." if self.affected else ""
         super().__init__(
             f"the secret {what} can't be opened: {problem}.{lost} "

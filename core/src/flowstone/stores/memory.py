@@ -135,7 +135,7 @@ class MemoryRuns:
         for event in events:
             if not self._is_kept(event):
                 self._kept.add((event.root_id, event.id))
-                kept = replace(event, payload=_stored(event.payload))
+                kept = _stored(event)
                 self._events.append(kept)
                 self._fold(kept)
 
@@ -263,15 +263,30 @@ def _fits(run: Run, query: RunQuery) -> bool:
     )
 
 
-def _stored(payload: Payload) -> Payload:
-    """Return the payload as any store keeps it: no values, secrets masked."""
+def _stored(event: Event) -> Event:
+    """Return the event as any store keeps it: no values, secrets masked."""
+    payload = _stored_payload(event.payload)
+    if payload is event.payload:
+        return event
+    return Event(event.id, event.kind, event.run_id, event.root_id, event.at, payload)
+
+
+def _stored_payload(payload: Payload) -> Payload:
     if isinstance(payload, Line):
-        return replace(payload, message=redact(payload.message))
-    state = payload.state
-    message = None if state.message is None else redact(state.message)
-    data = MISSING if state.type is COMPLETED else None
-    state = State(state.type, state.name, message, state.at, data)
+        message = redact(payload.message)
+        return payload if message == payload.message else replace(payload, message=message)
+    state = _stored_state(payload.state)
     if isinstance(payload, Change):
         return Change(payload.version, state, payload.attempt)
+    if state is payload.state and payload.parameters is None:
+        return payload
     parameters = None if payload.parameters is None else jsonable(payload.parameters)
     return replace(payload, state=state, parameters=parameters)
+
+
+def _stored_state(state: State) -> State:
+    message = None if state.message is None else redact(state.message)
+    data = MISSING if state.type is COMPLETED else None
+    if message == state.message and data is state.data:
+        return state
+    return State(state.type, state.name, message, state.at, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunNotFound
@@ -66,11 +67,7 @@ class SqliteRuns:
         leased = self._database.read(lambda connection: _runs(connection, statements.LEASED))
         seen = [(root, self._is_alive(root)) for root in leased]
         buried = [
-            self._database.write(
-                lambda connection, root=root, known=known: _bury(  # type: ignore[misc]
-                    connection, root, now, known_dead=known is False
-                )
-            )
+            self._database.write(partial(_bury, seen=root, now=now, known_dead=known is False))
             for root, known in seen
             if known is False or (known is None and _is_lapsed(root, now))
         ]

@@ -8,6 +8,7 @@ import ast
 import copy
 import logging
 import pickle
+from contextlib import closing
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,7 +24,7 @@ from flowstone.plugins import installed
 from flowstone.redaction import redact
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
-from flowstone.wire import dumps
+from flowstone.wire import dumps, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +70,8 @@ class BlockSuite(Suite):
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        with using(memory_services(tmp_path / "flowstone-home")) as current:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
             yield current
 
     def test_it_comes_back_as_it_was_saved(self, examples: Sequence[Block]) -> None:
@@ -125,7 +127,7 @@ class BlockSuite(Suite):
         for block in examples:
             shown = [repr(block), str(block), f"{block}", repr(block.model_dump())]
             shown += [dumps(block.model_dump(mode="json")), block.model_dump_json()]
-            shown += [repr(list(block)), repr(vars(block))]
+            shown += [repr(list(block)), repr(vars(block)), dumps(jsonable({"x": [block]}))]
             _absent(block, *shown)
 
     def test_secrets_are_sealed_in_documents(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -41,7 +42,8 @@ class CredentialsSuite(Suite):
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        with using(memory_services(tmp_path / "flowstone-home")) as current:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
             yield current
 
     def test_all_fields_are_optional(self, good: Credentials) -> None:

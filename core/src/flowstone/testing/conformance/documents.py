@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound, StaleDocument
-from flowstone.testing.conformance.samples import json_objects, law
+from flowstone.testing.conformance.laws import json_objects, law
 from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:

@@ -44,10 +44,10 @@ class PluginSuite(Suite):
 
     def test_listing_loads_no_sdk(self) -> None:
         """Find who imports the modules that are named, and import them where they are used."""
+        module = self._found().module
         code = (
-            f"import sys, {self.package}, {self._found().module}\n"
-            "from flowstone.plugins import installed\n"
-            "installed().offers('block'), installed().offers('task')\n"
+            f"import sys, {self.package}, {module}\n"
+            f"{module}.collection()\n"
             f"print(*(name for name in {self.sdks!r} if name in sys.modules))"
         )
         done = subprocess.run(

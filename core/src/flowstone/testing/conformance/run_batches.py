@@ -14,12 +14,11 @@ from flowstone.errors import Conflict, RunNotFound
 from flowstone.events import fold
 from flowstone.runs import RunQuery
 from flowstone.states import COMPLETED, FAILED, PAUSED, RUNNING, SCHEDULED, State
+from flowstone.testing.conformance.laws import histories, law
 from flowstone.testing.conformance.samples import (
     begin,
     child_run,
     fence,
-    histories,
-    law,
     life,
     line,
     root_run,

@@ -1,4 +1,4 @@
-"""Runs, facts and strategies that the suites of the stores use."""
+"""Runs and facts that the suites of the stores use."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-
 from flowstone.events import Event, Line, born, changed, written
 from flowstone.ids import new_id
 from flowstone.runs import Fence, Lease, Run
-from flowstone.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
+from flowstone.states import RUNNING, State
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
@@ -21,17 +18,6 @@ if TYPE_CHECKING:
 #: On another host, so that no store can see whether this holder lives.
 ELSEWHERE = "elsewhere/4711/mark"
 LONG = 3600.0
-
-#: For tests of laws: one store serves all examples, in each class that joins the suite.
-law = settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.differing_executors,
-        HealthCheck.too_slow,
-    ],
-)
 
 
 def root_run(name: str = "root", **more: Any) -> Run:
@@ -89,45 +75,3 @@ def at_most(run: Run, seconds: float) -> Run:
     """Return the root with a lease that ends at that time."""
     assert run.lease is not None
     return replace(run, lease=replace(run.lease, until=seconds))
-
-
-_text = st.text(st.characters(codec="utf-8"), max_size=20)
-_moments = st.floats(0, 4e9)
-_states = st.builds(
-    State,
-    st.sampled_from([SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED]),
-    _text,
-    st.none() | _text,
-    _moments,
-)
-_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | _text,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
-    max_leaves=8,
-)  # fmt: skip
-json_objects = st.dictionaries(_text, _values, max_size=4)
-
-
-@st.composite
-def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw the facts of one tree in their order: its root's birth, then tasks and log lines."""
-    root = root_run(draw(_text), tags=tuple(sorted(draw(st.sets(_text, max_size=3)))))
-    runs: list[Run] = [replace(root, parameters=draw(st.none() | json_objects))]
-    events = [born(runs[0])]
-    for _ in range(draw(st.integers(1, 12))):
-        choice = draw(st.integers(0, 2 if len(runs) > 1 else 0))
-        if choice == 0:
-            run = child_run(root, draw(_text), state=draw(_states), unit_version=draw(_text))
-            started = draw(st.sampled_from([run.started, None, 1.5]))
-            runs.append(replace(run, started=started, inputs=(root.id,)))
-            events.append(born(runs[-1]))
-        elif choice == 1:
-            place = draw(st.integers(1, len(runs) - 1))
-            event = changed(runs[place], draw(_states), draw(st.integers(0, 3)))
-            runs[place] = runs[place].after(event.payload)  # type: ignore[arg-type]
-            events.append(event)
-        else:
-            message = Line(draw(st.integers(0, 50)), draw(_text), draw(_text))
-            events.append(written(draw(st.sampled_from(runs)), draw(_moments), message))
-    return events

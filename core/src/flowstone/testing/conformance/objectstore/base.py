@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
@@ -46,10 +47,12 @@ class ObjectStoreBase(Suite):
     def outside(self, store: ObjectStore) -> ObjectStore | None:
         """The same place without the folder; None for a block that has no folder."""
         assert not store._folder(), "give the suite a fixture `outside`: this store has a folder"
+        return None
 
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
-        with using(memory_services(tmp_path / "flowstone-home")) as current:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
             yield current
 
 

@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from flowstone.blocks import ObjectStore
-from flowstone.blocks.objectstore import Operations
+from flowstone.blocks.objectstore import Folders, Operations
 from flowstone.errors import ObjectMissing, StorageError
 from flowstone.testing.conformance.objectstore.base import ObjectStoreBase, names
 from flowstone.testing.objects import MemoryObjects
@@ -29,7 +29,7 @@ class ObjectTests(ObjectStoreBase):
 
     def test_what_is_written_is_read(self, store: ObjectStore) -> None:
         """Look at `_put` and `_get`: bytes go in and out as they are."""
-        content = bytes(range(256)) * 41
+        content = b"\r\n" + bytes(range(256)) * 41 + b"\n"
         assert store.write_path("a/b.bin", content) == "a/b.bin"
         assert store.read_path("a/b.bin") == content
         assert store.exists("a/b.bin")
@@ -189,7 +189,8 @@ class ObjectTests(ObjectStoreBase):
         assert asyncio.run(work()) == ["b"]
         public = {
             name
-            for name, found in vars(Operations).items()
+            for home in (Operations, Folders)
+            for name, found in vars(home).items()
             if isfunction(found) and not name.startswith(("_", "a"))
         }
         assert public

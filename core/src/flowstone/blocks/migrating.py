@@ -1,0 +1,49 @@
+"""Documents of older block types, brought to the fields that the installed type has."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone.errors import DocumentInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+WHOLE = "the whole block"
+
+
+def migrated(
+    body: Mapping[str, Any],
+    what: tuple[str, str],
+    installed: int,
+    migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]],
+) -> dict[str, Any]:
+    """Return a document's fields as the installed version of its type has them.
+
+    Args:
+        body: the document's.
+        what: the slug and the name, for messages.
+        installed: the version of the type.
+        migrations: what each older version has to become one newer.
+
+    Raises:
+        DocumentInvalid: it is no block's document, it is newer, or a migration can't read it.
+    """
+    kind, name = f"{what[0]} block", what[1]
+    fields, version = body.get("fields"), body.get("schema")
+    if not isinstance(fields, dict) or not isinstance(version, int):
+        raise DocumentInvalid(kind, name, {WHOLE: "it is not what a block is saved as"})
+    if version > installed:
+        problem = (
+            f"the document has version {version}, and the installed type has {installed}: "
+            "upgrade the package that brings it"
+        )
+        raise DocumentInvalid(kind, name, {"schema_version": problem})
+    for old in range(version, installed):
+        if old in migrations:
+            try:
+                fields = migrations[old](dict(fields))
+            except (LookupError, TypeError, ValueError, AttributeError) as error:
+                problem = f"its migration from version {old} failed ({type(error).__name__})"
+                raise DocumentInvalid(kind, name, {WHOLE: problem}) from error
+    return dict(fields)

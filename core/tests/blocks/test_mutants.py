@@ -1,0 +1,501 @@
+"""Each suite bites: a provider with one fault fails the test that is named for it."""
+
+from __future__ import annotations
+
+from textwrap import dedent, indent
+
+import pytest
+
+# Loaded before pytester takes its snapshot of modules, so that there is one of each.
+import flowstone.testing.conformance.blocks
+import flowstone.testing.conformance.credentials
+import flowstone.testing.conformance.objectstore  # noqa: F401
+
+pytest_plugins = ["pytester"]
+
+STORE = """
+import io, pytest, unicodedata
+from itertools import islice
+from dataclasses import replace
+from flowstone.blocks import LocalDirectory
+from flowstone.errors import *
+from flowstone.testing.conformance.objectstore import ObjectStoreSuite
+from flowstone.testing.objects import MemoryObjects, _places
+
+class Mutant({base}):
+{body}
+
+class TestMutant(ObjectStoreSuite):
+    count = 1500
+    presigns = {presigns}
+
+    @pytest.fixture
+    def outside(self):
+        return None if {local} else Mutant(place=str(id(self)))
+
+    @pytest.fixture
+    def store(self, outside, tmp_path):
+        if not {local}:
+            return Mutant(place=outside.place, folder="some/folder")
+        (tmp_path / "store").mkdir()
+        return Mutant(basepath=tmp_path / "store")
+"""
+
+STORES = {
+    "a prefix without its slash": (
+        "def _list(self, prefix): return super()._list(prefix.rstrip('/'))",
+        "test_folders_with_like_names_do_not_mix test_what_is_beside_the_folder_is_not_seen",
+    ),
+    "the folder twice": (
+        """
+        def _twice(self, key): return f"{self.folder}/{key}" if self.folder else key
+        def _put(self, key, *a): super()._put(self._twice(key), *a)
+        def _found(self, key): return super()._found(self._twice(key))
+        """,
+        "test_the_folder_is_applied_once",
+    ),
+    "the folder dropped where a path begins with it": (
+        """
+        def _key(self, path):
+            return super()._key(str(path).removeprefix(self.folder + "/"))
+        """,
+        "test_a_folder_of_that_name_inside_is_another_one",
+    ),
+    "one page": (
+        "def _list(self, prefix): return islice(super()._list(prefix), 1000)",
+        "test_many_objects_are_all_listed",
+    ),
+    "no order": (
+        "def _list(self, prefix): return reversed(list(super()._list(prefix)))",
+        "test_listing_goes_below_and_is_ordered",
+    ),
+    "half objects": (
+        """
+        def _put(self, key, source, size):
+            done = b""
+            try:
+                while chunk := source.read(1000_000):
+                    done += chunk
+            finally:
+                super()._put(key, io.BytesIO(done), None)
+        """,
+        "test_a_broken_upload_leaves_nothing",
+    ),
+    "no offset": (
+        "def _get(self, key, offset=0): return super()._get(key)",
+        "test_primitives_read_from_an_offset",
+    ),
+    "bytes added at the end": (
+        """
+        def _put(self, key, source, size):
+            super()._put(key, io.BytesIO(source.read() or b"\\n"), size)
+        """,
+        "test_an_object_may_be_empty",
+    ),
+    "the wrong size": (
+        "def _head(self, key): return replace(super()._head(key), size=1)",
+        "test_size_time_and_etag_are_told test_writing_again_replaces",
+    ),
+    "a time without a zone": (
+        """
+        def _head(self, key):
+            info = super()._head(key)
+            return replace(info, modified=info.modified.replace(tzinfo=None))
+        """,
+        "test_size_time_and_etag_are_told",
+    ),
+    "an etag that stays": (
+        "def _head(self, key): return replace(super()._head(key), etag='1')",
+        "test_writing_again_replaces",
+    ),
+    "missing is empty": (
+        """
+        def _found(self, key):
+            return self._objects().get(key, (b"", __import__("datetime").datetime.now()))
+        """,
+        "test_what_is_not_there_is_missing",
+    ),
+    "deleting nothing is an error": (
+        "def _delete(self, keys): [self._head(key) for key in keys]; super()._delete(keys)",
+        "test_what_is_not_there_is_missing",
+    ),
+    "deletes one of many": (
+        "def _delete(self, keys): super()._delete(keys[:1])",
+        "test_many_objects_are_all_listed",
+    ),
+    "unicode normalised": (
+        """
+        def _key(self, path): return unicodedata.normalize("NFC", super()._key(path))
+        """,
+        "test_names_are_kept_as_they_are",
+    ),
+    "names unquoted": (
+        """
+        def _put(self, key, *a):
+            from urllib.parse import unquote
+            super()._put(unquote(key), *a)
+        """,
+        "test_names_are_kept_as_they_are",
+    ),
+    "a place of its own for each block": (
+        "def _where(self): return f'memory://{id(self)}'",
+        "test_onto_itself_nothing_is_lost",
+    ),
+    "a copy that keeps the source's key": (
+        """
+        def _copy_from(self, source, source_key, key):
+            super()._copy_from(source, source_key, source_key)
+        """,
+        "test_a_copy_is_another_object test_objects_go_from_store_to_store",
+    ),
+    "a delete that does nothing": (
+        "def _delete(self, keys): ...",
+        "test_a_move_leaves_nothing_behind",
+    ),
+    "paths taken raw": (
+        """
+        def read_path(self, path):
+            key = f"{self.folder}/{path}"
+            return self._objects().get(key, (b"",))[0]
+        """,
+        "test_a_path_may_not_lead_out test_each_method_has_an_async_twin "  # noqa: ISC004
+        "test_spellings_of_a_path_are_one_object test_a_folder_is_no_object",
+    ),
+    "an upload from the start": (
+        "def _put(self, key, source, size): source.seek(0); super()._put(key, source, size)",
+        "test_uploads_begin_where_the_file_stands test_a_source_need_not_seek",
+    ),
+    "reads all at once": (
+        """
+        def _get(self, key, offset=0):
+            class All(io.BytesIO):
+                def read(self, size=-1): return super().read()
+            return All(super()._get(key, offset).read())
+        """,
+        "test_a_stream_comes_in_chunks test_a_reader_reads_in_parts",
+    ),
+    "a folder that swallows errors": (
+        """
+        def get_directory(self, *a):
+            try: return super().get_directory(*a)
+            except Exception: return []
+        """,
+        "test_a_failure_in_a_folder_is_told",
+    ),
+    "a folder upload without the ignore file": (
+        """
+        def put_directory(self, a=None, b=None, ignore_file=None):
+            return super().put_directory(a, b)
+        """,
+        "test_an_ignore_file_leaves_out",
+    ),
+    "a folder download with its own path": (
+        """
+        def get_directory(self, from_path=None, local_path=None):
+            return super().get_directory(from_path, f"{local_path}/{from_path or ''}")
+        """,
+        "test_a_folder_comes_back_as_it_was",
+    ),
+    "empty directories as objects": (
+        """
+        def put_directory(self, local_path=None, *a, **k):
+            for path in local_path.rglob("*"):
+                if path.is_dir(): self.write_path(f"{path.name}/.keep", b"")
+            return super().put_directory(local_path, *a, **k)
+        """,
+        "test_empty_directories_go_nowhere",
+    ),
+    "a missing directory is nothing": (
+        """
+        def put_directory(self, local_path=None, *a, **k):
+            return super().put_directory(local_path, *a, **k) if local_path.is_dir() else 0
+        """,
+        "test_a_directory_that_is_not_there_is_an_error",
+    ),
+    "threads that stay": (
+        """
+        def put_directory(self, *a, **k):
+            import threading
+            wait = threading.Event().wait
+            args = {"target": wait, "args": (20,), "daemon": True, "name": "flowstone-transfer"}
+            threading.Thread(**args).start()
+            return super().put_directory(*a, **k)
+        """,
+        "test_a_folder_goes_in_parallel_and_bounded",
+    ),
+    "one client for all threads": (
+        """
+        def _put(self, key, source, size):
+            client = self._objects()
+            client["now"] = key
+            content = source.read()
+            __import__("time").sleep(0.001)
+            super()._put(client.pop("now", "lost"), io.BytesIO(content), size)
+        """,
+        "test_it_may_be_used_from_several_threads",
+    ),
+    "a download in place": (
+        """
+        def download_object_to_path(self, from_path, to_path):
+            to_path.parent.mkdir(exist_ok=True)
+            with open(to_path, "wb") as file: self._download(self._key(from_path), file)
+            return to_path
+        """,
+        "test_a_broken_download_leaves_nothing",
+    ),
+    "a file always under its own name": (
+        """
+        def upload_from_path(self, from_path, to_path=None):
+            return super().upload_from_path(from_path)
+        """,
+        "test_files_go_up_and_come_down test_upload_and_download_of_folders",
+    ),
+    "bytes of a text": (
+        """
+        def _put(self, key, source, size):
+            super()._put(key, io.BytesIO(source.read().replace(b"\\r\\n", b"\\n").strip()), size)
+        """,
+        "test_what_is_written_is_read",
+    ),
+}
+OTHERS = {
+    "the whole of it in memory": (
+        "LocalDirectory",
+        False,
+        "def _get(self, key, offset=0): return io.BytesIO(super()._get(key, offset).read())",
+        "test_a_big_object_is_never_whole_in_memory",
+    ),
+    "a URL to elsewhere": (
+        "LocalDirectory",
+        True,
+        "def _presign(self, key, method, expires): return (self._root() / 'no').as_uri()",
+        "test_presigned_urls_need_no_login",
+    ),
+}
+
+BLOCK = """
+import pytest, secrets
+from typing import Any, ClassVar
+from pydantic import Field, SecretStr, field_serializer, field_validator
+from flowstone.blocks import Block
+from flowstone.testing.conformance.blocks import BlockSuite
+
+class Mutant(Block):
+    _description = "A mutant."
+    _code_example = "Mutant()"
+    text: str = Field(default="a", description="Text.")
+    token: SecretStr = Field(default=SecretStr(""), description="Token.")
+{body}
+
+class TestMutant(BlockSuite):
+    in_catalog = {catalog}
+
+    @pytest.fixture
+    def examples(self):
+        return [Mutant(), Mutant(text="b", token="canary-" + secrets.token_hex(12))]
+"""
+
+BLOCKS = {
+    "none": ("", ""),
+    "a repr that shows": (
+        "def __repr__(self): return self.token.get_secret_value()",
+        "test_secrets_are_masked_where_a_block_is_shown test_secrets_are_known_to_redaction",
+    ),
+    "a dump that shows": (
+        "@field_serializer('token')\ndef show(self, token): return token.get_secret_value()",
+        "test_secrets_are_masked_where_a_block_is_shown",
+    ),
+    "a secret beside its field": (
+        """
+        shadow: Any = Field(default=None, description="Shadow.")
+        def block_initialization(self): self.__dict__["shadow"] = self.token.get_secret_value()
+        """,
+        "test_secrets_are_sealed_in_documents test_secrets_are_masked_where_a_block_is_shown",
+    ),
+    "a pickle in clear": (
+        """
+        def __reduce__(self): return Mutant._made, (self.text, self.token.get_secret_value())
+        @classmethod
+        def _made(cls, text, token): return cls(text=text, token=token)
+        """,
+        "test_secrets_are_sealed_in_pickles",
+    ),
+    "a pickle that forgets": (
+        "def __reduce__(self): return Mutant, ()",
+        "test_it_travels_by_pickle",
+    ),
+    "a copy that can't be": (
+        "def __deepcopy__(self, memo=None): return Mutant()",
+        "test_a_copy_is_equal",
+    ),
+    "an error that quotes": (
+        """
+        def __init__(self, **fields):
+            if not isinstance(fields.get("token", ""), (str, SecretStr)): raise ValueError(fields)
+            super().__init__(**fields)
+        """,
+        "test_secrets_are_not_in_errors",
+    ),
+    "a secret that is not registered": (
+        """
+        def save(self, *a, **k): return 1
+        @classmethod
+        def _validate(cls, data, handler): return handler(data)
+        """,
+        "test_secrets_are_known_to_redaction",
+    ),
+    "anything goes": (
+        "model_config = {'extra': 'ignore'}",
+        "test_an_unknown_field_is_refused_by_name test_a_leftover_in_a_document_is_refused_by_name",
+    ),
+    "a load that looks at nothing": (
+        """
+        @classmethod
+        def load(cls, name): return cls()
+        """,
+        "test_a_document_of_a_newer_package_is_refused test_it_comes_back_as_it_was_saved",
+    ),
+    "a migration from the future": (
+        "migrations = {2: lambda fields: fields}",
+        "test_migrations_lead_to_the_schema_version",
+    ),
+    "a field without a word": ("bare: int = 1", "test_its_fields_are_described"),
+    "no example": ("_code_example = None", "test_it_says_what_it_is"),
+    "a secret that is never set": (
+        "other: SecretStr | None = Field(default=None, description='Other.')",
+        "test_every_secret_field_is_set_in_an_example",
+    ),
+    "a validator that changes": (
+        """
+        @field_validator('text')
+        @classmethod
+        def longer(cls, text): return text + "!"
+        """,
+        "test_it_comes_back_as_it_was_saved test_it_travels_by_pickle",
+    ),
+    "a slug of another's": (
+        "_block_type_slug = 'secret'",
+        "test_it_is_in_the_catalog",
+    ),
+    "a slug that changes": (
+        """
+        @classmethod
+        def block_type_slug(cls): return "mutant-" + secrets.token_hex(4)
+        """,
+        "test_it_comes_back_from_inside_another_block",
+    ),
+}
+
+CREDENTIALS = """
+import pytest
+from pydantic import Field, SecretStr
+from flowstone.blocks import Check, Credentials
+from flowstone.errors import CredentialsError, Unreachable
+from flowstone.testing.conformance.credentials import CredentialsSuite
+
+class Mutant(Credentials):
+    url: str = Field(default="up", description="Up or down.")
+    password: SecretStr = Field(default=SecretStr("wrong password"), description="Right or wrong.")
+    def client(self): ...
+    def _check(self):
+        if self.url == "down": raise Unreachable(self.url, "nobody there", "Try later.")
+        if self.password.get_secret_value() != "right password":
+            raise CredentialsError(self.url, "refused", "Give another.")
+        return "you are in"
+{body}
+
+class TestMutant(CredentialsSuite):
+    @pytest.fixture
+    def good(self): return Mutant(url="up", password="right password")
+    @pytest.fixture
+    def refused(self): return Mutant(url="up", password="wrong password")
+    @pytest.fixture
+    def unreachable(self): return Mutant(url="down", password="right password")
+"""
+
+LOGINS = {
+    "none": ("", ""),
+    "always ok": (
+        "def _check(self): return 'fine'",
+        "test_a_refused_login_says_why test_an_unreachable_service_says_so",
+    ),
+    "never ok": ("def _check(self): raise ValueError", "test_a_good_login_is_ok"),
+    "an error": (
+        """
+        def check(self):
+            self._check()
+            return Check(True, "in", 0.1)
+        """,
+        "test_a_refused_login_says_why",
+    ),
+    "a reason that quotes": (
+        "def check(self): return Check(False, repr(self.password.get_secret_value()), 0.1)",
+        "test_a_refused_login_says_why",
+    ),
+    "no time": ("def check(self): return Check(True, 'in', 0)", "test_a_good_login_is_ok"),
+    "one answer for all": (
+        """
+        def check(self):
+            import builtins
+            builtins.flowstone_answer = getattr(builtins, "flowstone_answer", super().check())
+            return builtins.flowstone_answer
+        """,
+        "test_a_check_looks_again_each_time",
+    ),
+    "a field that is required": (
+        "user: str = Field(description='Who.')",
+        "test_all_fields_are_optional",
+    ),
+    "a login that is lost": (
+        """
+        @classmethod
+        def load(cls, name): return cls()
+        """,
+        "test_a_loaded_login_is_as_good",
+    ),
+    "a twin of its own": (
+        "async def acheck(self): return Check(True, 'in', 0.1)",
+        "test_the_async_twin_says_the_same",
+    ),
+}
+
+
+def run(pytester: pytest.Pytester, source: str, tests: str) -> None:
+    pytester.makepyfile(source)
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    if not tests:
+        outcome = pytester.runpytest_inprocess(*quiet).parseoutcomes()
+        assert outcome.keys() == {"passed"}
+    for test in tests.split():
+        outcome = pytester.runpytest_inprocess(*quiet, "-k", test).parseoutcomes()
+        assert outcome.get("failed") or outcome.get("errors"), f"{test} does not bite"
+
+
+def body(text: str) -> str:
+    return indent(dedent(text), "    ") if text else "    pass"
+
+
+@pytest.mark.parametrize("fault", STORES)
+def test_object_stores(pytester: pytest.Pytester, fault: str) -> None:
+    text, tests = STORES[fault]
+    source = STORE.format(base="MemoryObjects", body=body(text), local=False, presigns=False)
+    run(pytester, source, tests)
+
+
+@pytest.mark.parametrize("fault", OTHERS)
+def test_local_stores(pytester: pytest.Pytester, fault: str) -> None:
+    base, presigns, text, tests = OTHERS[fault]
+    run(pytester, STORE.format(base=base, body=body(text), local=True, presigns=presigns), tests)
+
+
+@pytest.mark.parametrize("fault", BLOCKS)
+def test_blocks(pytester: pytest.Pytester, fault: str) -> None:
+    text, tests = BLOCKS[fault]
+    catalog = fault == "a slug of another's"
+    run(pytester, BLOCK.format(body=body(text), catalog=catalog), tests)
+
+
+@pytest.mark.parametrize("fault", LOGINS)
+def test_credentials(pytester: pytest.Pytester, fault: str) -> None:
+    text, tests = LOGINS[fault]
+    run(pytester, CREDENTIALS.format(body=body(text)), tests)

@@ -1,0 +1,86 @@
+"""Talk to a life: take its steps, and answer as a world would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from flowstone.engine.life import Plan, life
+from flowstone.engine.steps import Call, Record, Settle, Step
+from flowstone.settings import Settings
+from flowstone.specs import Spec
+from flowstone.states import State
+
+NOTHING = object()
+
+
+def plan(spec: Spec | None = None, *, settles: bool = False, **options: Any) -> Plan:
+    return Plan(
+        unit="the unit",
+        spec=spec or Spec("task", "t"),
+        settings=options.pop("settings", Settings()),
+        run_id="r1",
+        run_name="t-0",
+        fn=print,
+        args=(),
+        kwargs={},
+        settles=settles,
+        **options,
+    )
+
+
+class World:
+    """Answers each step; what a function does is a list of outcomes, one for each call."""
+
+    def __init__(
+        self,
+        outcomes: Sequence[Any] = (),
+        *,
+        unseen: Sequence[Any] = (),
+        consult: Callable[..., Any] = lambda *_: None,
+        faults: dict[int, BaseException] | None = None,
+    ) -> None:
+        self.outcomes = list(outcomes)
+        self.unseen = list(unseen)
+        self.consult = consult
+        self.faults = faults or {}
+        self.steps: list[Step] = []
+
+    def answer(self, step: Step) -> Any:
+        number = len(self.steps)
+        self.steps.append(step)
+        if number in self.faults:
+            raise self.faults[number]
+        if isinstance(step, Record):
+            return State(step.type, step.name, step.message, 1.0, step.data)
+        if isinstance(step, Call):
+            outcome = self.outcomes.pop(0)
+            if isinstance(outcome, BaseException):
+                raise outcome
+            return outcome
+        if isinstance(step, Settle):
+            return self.unseen
+        if step.__class__.__name__ == "Consult":
+            return self.consult(*step)
+        return None
+
+    def talk(self, plan: Plan) -> State:
+        story = life(plan)
+        try:
+            step = next(story)
+            while True:
+                try:
+                    answer = self.answer(step)
+                except BaseException as error:
+                    step = story.throw(error)
+                else:
+                    step = story.send(answer)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    @property
+    def states(self) -> list[str]:
+        return [step.name for step in self.steps if isinstance(step, Record)]
+
+    def of(self, kind: type[Any]) -> list[Any]:
+        return [step for step in self.steps if isinstance(step, kind)]

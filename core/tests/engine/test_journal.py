@@ -1,0 +1,168 @@
+"""The journal over a real store: order, batches, fences, faults."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+
+from flowstone.engine.clock import SystemClock
+from flowstone.engine.journal import FULL, WriteBehind
+from flowstone.errors import FencedRun, StoreBusy
+from flowstone.events import Event, Line, born, changed, written
+from flowstone.ids import new_id
+from flowstone.runs import Fence, Lease, Run, RunQuery
+from flowstone.states import State, StateType
+from flowstone.stores.memory import MemoryRuns
+
+
+def root() -> Run:
+    key = new_id()
+    state = State(StateType.RUNNING, at=1.0)
+    lease = Lease(new_id(), "here/1/x", 4e9)
+    return Run(key, "flow", "calm-otter", "f", key, None, state, lease=lease, started=1.0)
+
+
+def child(parent: Run, number: int = 0) -> Run:
+    state = State(StateType.RUNNING, at=2.0)
+    return Run(new_id(), "task", f"t-{number}", "t", parent.id, parent.id, state, started=2.0)
+
+
+class Watched(MemoryRuns):
+    """A store that counts its batches, and can be made to fail."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[int] = []
+        self.fault: BaseException | None = None
+        self.written = threading.Event()
+
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        if self.fault is not None:
+            raise self.fault
+        super().append(events, fence)
+        self.batches.append(len(events))
+        self.written.set()
+
+
+@pytest.fixture
+def store() -> Watched:
+    return Watched()
+
+
+@pytest.fixture
+def journal(store: Watched) -> Iterator[WriteBehind]:
+    made = WriteBehind(store, SystemClock(), 30)
+    yield made
+    store.fault = None
+    made.close()
+
+
+def driven(journal: WriteBehind) -> Run:
+    run = root()
+    journal.create(born(run))
+    return run
+
+
+def test_what_is_appended_is_written_soon_without_asking(
+    journal: WriteBehind, store: Watched
+) -> None:
+    run = driven(journal)
+    for number in range(10):
+        journal.append(born(child(run, number)))
+    assert store.written.wait(10)
+    journal.flush()
+    assert len(store.runs(RunQuery(root_id=run.id))) == 11
+    assert len(store.batches) <= 3
+
+
+def test_what_is_written_through_comes_after_what_was_appended(
+    journal: WriteBehind, store: Watched
+) -> None:
+    run = driven(journal)
+    journal.append(born(child(run)))
+    journal.record(changed(run, State(StateType.COMPLETED, at=3.0), 1))
+    kinds = [event.kind for _, event in store.events()]
+    assert kinds[:2] == ["FlowRunStarted", "TaskRunStarted"]
+    assert "FlowRunCompleted" in kinds[2:]
+
+
+def test_a_full_journal_is_written_by_who_fills_it(journal: WriteBehind, store: Watched) -> None:
+    run = driven(journal)
+    for number in range(3 * FULL):
+        journal.append(written(run, 1.0, Line(20, "x", str(number))))
+        assert len(journal._queue) < FULL
+    journal.flush()
+    lines = [event.payload.message for _, event in store.events(kinds=["LogWritten"])]  # type: ignore[union-attr]
+    assert lines == [str(number) for number in range(3 * FULL)]
+
+
+def test_a_run_that_was_ended_from_outside_writes_nothing_more(
+    journal: WriteBehind, store: Watched
+) -> None:
+    run = driven(journal)
+    journal.append(born(child(run)))
+    journal.flush()
+    store.reap(5e9)
+    journal.append(born(child(run, 1)))
+    journal.flush()
+    with pytest.raises(FencedRun, match="is Crashed in the store"):
+        journal.append(born(child(run, 2)))
+    with pytest.raises(FencedRun):
+        journal.record(changed(run, State(StateType.COMPLETED, at=3.0), 1))
+    assert len(store.runs(RunQuery(root_id=run.id))) == 2
+    assert all(found.state.is_crashed() for found in store.runs(RunQuery()))
+
+
+def test_a_store_that_fails_for_a_while_loses_nothing(journal: WriteBehind, store: Watched) -> None:
+    run = driven(journal)
+    store.fault = StoreBusy("x.db", 1)
+    journal.append(born(child(run, 0)))
+    with pytest.raises(StoreBusy):
+        journal.flush()
+    journal.append(born(child(run, 1)))
+    store.fault = None
+    journal.flush()
+    assert len(store.runs(RunQuery(root_id=run.id))) == 3
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_in_the_middle_of_a_write_loses_nothing(
+    journal: WriteBehind, store: Watched, stop: Callable[[], BaseException]
+) -> None:
+    run = driven(journal)
+    with journal._lock:  # the journal's own thread must not meet the fault
+        journal.append(born(child(run, 0)))
+        store.fault = stop()
+        with pytest.raises(type(store.fault)):
+            journal.flush()
+        store.fault = None
+    journal.flush()
+    assert len(store.runs(RunQuery(root_id=run.id))) == 2
+
+
+def test_a_released_root_is_not_renewed(store: Watched) -> None:
+    journal = WriteBehind(store, SystemClock(), 0.06)
+    kept, gone = driven(journal), driven(journal)
+    journal.release(gone.id)
+    before = {run.id: run.lease.until for run in store.runs(RunQuery()) if run.lease}
+    renewed = threading.Event()
+
+    def look() -> bool:
+        leases = {run.id: run.lease.until for run in store.runs(RunQuery()) if run.lease}
+        return leases[kept.id] != before[kept.id] and leases[gone.id] == before[gone.id]
+
+    while not look():
+        renewed.wait(0.005)
+    journal.close()
+
+
+def test_facts_of_several_roots_are_kept_apart(journal: WriteBehind, store: Watched) -> None:
+    one, two = driven(journal), driven(journal)
+    store.reap(0)
+    for number in range(4):
+        journal.append(born(child(one if number % 2 else two, number)))
+    journal.flush()
+    assert len(store.runs(RunQuery(root_id=one.id))) == 3
+    assert len(store.runs(RunQuery(root_id=two.id))) == 3

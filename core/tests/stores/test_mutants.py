@@ -1,0 +1,280 @@
+"""The suites bite: each of these broken stores fails the test that is there for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import is_hypothesis_test
+
+from flowstone.documents import Document
+from flowstone.stores.memory import MemoryStore
+from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from flowstone.events import Event
+    from flowstone.runs import Change, Fence, Run, RunQuery
+    from flowstone.testing.conformance import Suite
+
+
+class ForgetsIdempotency(MemoryStore):
+    def _is_kept(self, event: Event) -> bool:
+        return False
+
+
+class IgnoresTheFence(MemoryStore):
+    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+        pass
+
+
+class IgnoresTheToken(MemoryStore):
+    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+        root = self._runs.get(fence.root_id)
+        token = root.lease.token if root and root.lease else fence.token
+        super()._admit(events, replace(fence, token=token))
+
+
+class IgnoresTheVersion(MemoryStore):
+    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+        root = self._runs.get(fence.root_id)
+        super()._admit(events, replace(fence, version=root.version if root else 1))
+
+
+class SkipsNext(MemoryStore):
+    def _advance(self, run: Run, change: Change) -> Run:
+        try:
+            return super()._advance(run, change)
+        except Exception as error:
+            if type(error).__name__ == "IllegalTransition":
+                return run.after(change)
+            raise
+
+
+class ComparesOneTooLow(MemoryStore):
+    def _advance(self, run: Run, change: Change) -> Run:
+        if change.version == run.version:
+            return super()._advance(run, replace(change, version=run.version + 1))
+        return super()._advance(run, change)
+
+
+class LetsVersionsJump(MemoryStore):
+    def _advance(self, run: Run, change: Change) -> Run:
+        return super()._advance(run, replace(change, version=max(change.version, run.version + 1)))
+
+
+class LeavesChildrenOpen(MemoryStore):
+    def _close_tree(self, root: Run) -> None:
+        pass
+
+
+class ClosesEverything(MemoryStore):
+    def _close_tree(self, root: Run) -> None:
+        for other in list(self._runs.values()):
+            if other.is_root:
+                super()._close_tree(replace(root, id=other.id))
+
+
+class LosesOrder(MemoryStore):
+    def _keep(self, events: Sequence[Event]) -> None:
+        super()._keep(sorted(events, key=lambda event: event.kind))
+
+
+class KeepsHalfOfARefusedBatch(MemoryStore):
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        self._keep(events[:1])
+        super().append(events, fence)
+
+
+class MovesRunsBack(MemoryStore):
+    def _fold(self, event: Event) -> None:
+        run, payload = self._runs.get(event.run_id), event.payload
+        if run is not None and hasattr(payload, "attempt") and not hasattr(payload, "unit"):
+            self._runs[run.id] = run.after(payload)  # type: ignore[arg-type]
+        else:
+            super()._fold(event)
+
+
+class ForgetsEarlyChanges(MemoryStore):
+    def _fold(self, event: Event) -> None:
+        if event.run_id in self._runs or hasattr(event.payload, "unit"):
+            super()._fold(event)
+
+
+class ReapsTheLiving(MemoryStore):
+    def _is_lapsed(self, root: Run, now: float) -> bool:
+        return root.lease is not None
+
+
+class ReapsNobody(MemoryStore):
+    def _is_lapsed(self, root: Run, now: float) -> bool:
+        return False
+
+
+class LetsTheReapedWrite(MemoryStore):
+    def _end_without_lease(self, event: Event) -> Run:
+        return self.record(event)
+
+
+class RenewsForAnybody(MemoryStore):
+    def _renew(self, fence: Fence, until: float) -> Run | None:
+        root = self._runs.get(fence.root_id)
+        lease = root.lease if root else None
+        return super()._renew(replace(fence, token=lease.token) if lease else fence, until)
+
+
+class RevivesEndedLeases(MemoryStore):
+    def _renew(self, fence: Fence, until: float) -> Run | None:
+        root = self._runs.get(fence.root_id)
+        if root is not None and root.lease is not None and root.state.is_final():
+            self._runs[root.id] = replace(root, lease=replace(root.lease, until=until))
+        return super()._renew(fence, until)
+
+
+class BearsUnderEndedRoots(MemoryStore):
+    def create(self, event: Event) -> None:
+        if not self._is_kept(event):
+            self._keep([event])
+
+
+class IgnoresTags(MemoryStore):
+    def runs(self, query: RunQuery) -> list[Run]:
+        return super().runs(replace(query, tags=()))
+
+
+class LimitsBeforeItOrders(MemoryStore):
+    def runs(self, query: RunQuery) -> list[Run]:
+        found = super().runs(replace(query, newest_first=False))
+        return found[::-1] if query.newest_first else found
+
+
+class CursorsFromTheStart(MemoryStore):
+    def events(self, after: int = 0, **choice: Any) -> list[tuple[int, Event]]:
+        return super().events(max(after - 1, 0), **choice)
+
+
+RUN_MUTANTS = {
+    ForgetsIdempotency: "test_a_batch_again_changes_nothing",
+    IgnoresTheFence: "test_a_fence_that_does_not_hold_keeps_nothing",
+    IgnoresTheToken: "test_a_fence_that_does_not_hold_keeps_nothing",
+    IgnoresTheVersion: "test_a_fence_falls_with_a_change_of_the_root",
+    SkipsNext: "test_only_moves_of_the_table_are_kept",
+    ComparesOneTooLow: "test_a_change_of_another_version_conflicts",
+    LetsVersionsJump: "test_a_change_of_another_version_conflicts",
+    LeavesChildrenOpen: "test_the_end_of_a_root_ends_its_tree",
+    ClosesEverything: "test_the_end_of_a_root_is_its_own",
+    LosesOrder: "test_a_batch_is_kept",
+    KeepsHalfOfARefusedBatch: "test_a_fence_that_does_not_hold_keeps_nothing",
+    MovesRunsBack: "test_an_older_change_does_not_move_a_run_back",
+    ForgetsEarlyChanges: "test_a_change_may_come_before_its_birth",
+    ReapsTheLiving: "test_only_dead_roots_are_reaped",
+    ReapsNobody: "test_a_run_whose_lease_ran_out_has_crashed",
+    LetsTheReapedWrite: "test_a_reaped_run_takes_nothing_more",
+    RenewsForAnybody: "test_a_lease_of_another_is_not_renewed",
+    RevivesEndedLeases: "test_an_ended_run_is_not_renewed",
+    BearsUnderEndedRoots: "test_no_run_is_born_under_an_ended_root",
+    IgnoresTags: "test_a_query_finds_what_fits",
+    LimitsBeforeItOrders: "test_a_query_finds_what_fits",
+    CursorsFromTheStart: "test_cursors_lead_through_all_facts",
+}
+
+
+class IgnoresExpected(MemoryStore):
+    def _check(self, kind: str, name: str, old: Document | None, expected: int | None) -> None:
+        pass
+
+
+class SavesAnewWhatIsGone(MemoryStore):
+    def _check(self, kind: str, name: str, old: Document | None, expected: int | None) -> None:
+        if old is not None:
+            super()._check(kind, name, old, expected)
+
+
+class KeepsTheCallersObject(MemoryStore):
+    def put(
+        self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
+    ) -> Document:
+        document = replace(super().put(kind, name, body, expected=expected), body=body)
+        self._documents[kind, name] = document
+        return document
+
+
+class ForgetsWhenItWasMade(MemoryStore):
+    def put(
+        self, kind: str, name: str, body: Mapping[str, Any], *, expected: int | None = None
+    ) -> Document:
+        document = super().put(kind, name, body, expected=expected)
+        self._documents[kind, name] = replace(document, created=document.updated + 1)
+        return document
+
+
+class DeletesInSilence(MemoryStore):
+    def delete(self, kind: str, name: str) -> None:
+        self._documents.pop((kind, name), None)
+
+
+class FindsExactKindsOnly(MemoryStore):
+    def find(self, kind: str = "") -> list[Document]:
+        return [found for found in super().find() if kind in {"", found.kind}]
+
+
+class MixesKinds(MemoryStore):
+    def delete(self, kind: str, name: str) -> None:
+        for key in [key for key in self._documents if key[1] == name] or [(kind, name)]:
+            super().delete(*key)
+
+
+DOCUMENT_MUTANTS = {
+    IgnoresExpected: "test_only_over_the_expected_version",
+    SavesAnewWhatIsGone: "test_a_version_is_expected_of_what_is_gone",
+    KeepsTheCallersObject: "test_what_is_kept_is_a_copy",
+    ForgetsWhenItWasMade: "test_a_document_reads_back_as_it_was",
+    DeletesInSilence: "test_what_is_not_there_is_not_found",
+    FindsExactKindsOnly: "test_documents_are_found_by_how_their_kind_begins",
+    MixesKinds: "test_kinds_are_apart",
+}
+
+
+def fails(test: Callable[..., None], suite: type[Suite], make: Callable[[], MemoryStore]) -> bool:
+    """Run one test of a suite, with each of its parameters, on fresh stores."""
+    for arguments in choices(test):
+        try:
+            test(suite(), store=make(), **arguments)
+        except (Exception, pytest.fail.Exception):
+            return True
+    return False
+
+
+def choices(test: Callable[..., None]) -> Iterator[dict[str, Any]]:
+    """Return what `parametrize` would call a test with."""
+    sets = []
+    for mark in getattr(test, "pytestmark", []):
+        names, values = mark.args
+        if isinstance(names, str):
+            sets.append([{names: value} for value in values])
+        else:
+            sets.append([dict(zip(names, value, strict=True)) for value in values])
+    for parts in product(*sets):
+        yield {name: value for part in parts for name, value in part.items()}
+
+
+@pytest.mark.parametrize("suite", [RunStoreSuite, DocumentStoreSuite])
+def test_the_reference_fails_nothing(suite: type[Suite]) -> None:
+    tests = {name: getattr(suite, name) for name in dir(suite) if name.startswith("test")}
+    plain = {name: test for name, test in tests.items() if not is_hypothesis_test(test)}
+    assert len(plain) > 10
+    assert [name for name, test in plain.items() if fails(test, suite, MemoryStore)] == []
+
+
+@pytest.mark.parametrize("mutant", RUN_MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_broken_run_store_is_found_out(mutant: type[MemoryStore]) -> None:
+    assert fails(getattr(RunStoreSuite, RUN_MUTANTS[mutant]), RunStoreSuite, mutant)
+
+
+@pytest.mark.parametrize("mutant", DOCUMENT_MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_broken_document_store_is_found_out(mutant: type[MemoryStore]) -> None:
+    test = getattr(DocumentStoreSuite, DOCUMENT_MUTANTS[mutant])
+    assert fails(test, DocumentStoreSuite, mutant)

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from time import time
+from uuid import RFC_4122, UUID
+
+import pytest
+
+from flowstone.ids import new_id
+
+
+def test_an_id_is_a_uuid_of_version_7() -> None:
+    before = time()
+    key = UUID(new_id())
+    assert (key.version, key.variant) == (7, RFC_4122)
+    assert before - 0.001 <= (key.int >> 80) / 1000 <= time() + 0.001
+
+
+def test_ids_sort_by_the_time_of_their_making() -> None:
+    keys = [new_id() for _ in range(10_000)]
+    assert len(set(keys)) == len(keys)
+    stamps = [key[:18] for key in keys]
+    assert stamps == sorted(stamps)
+    assert all(len(key) == 36 for key in keys)
+
+
+def test_ids_of_threads_differ() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        parts = pool.map(lambda _: [new_id() for _ in range(5000)], range(4))
+        keys = [key for part in parts for key in part]
+    assert len(set(keys)) == 20_000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_ids_of_its_own() -> None:
+    script = """
+import os
+from flowstone.ids import new_id
+new_id()
+os.fork()
+print(new_id()[19:31], flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert len(set(done.stdout.split())) == 2

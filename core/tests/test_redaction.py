@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowstone.redaction import MASK, SHORTEST, redact, register
+
+SECRET = 'pa"ss/wörd\\with\tall'
+
+
+def test_text_without_secrets_stays() -> None:
+    assert redact("nothing to hide") == "nothing to hide"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [SECRET, json.dumps(SECRET)[1:-1], quote(SECRET, safe=""), repr(SECRET)[1:-1]],
+)
+def test_a_secret_is_masked_in_every_form(form: str) -> None:
+    register(SECRET)
+    assert redact(f"see {form}, again {form}") == f"see {MASK}, again {MASK}"
+
+
+def test_lines_of_a_long_secret_are_masked_one_by_one() -> None:
+    key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END KEY-----"
+    register(key)
+    assert redact("at MIIEvQIBADANBgkqhkiG9w0BAQEFAASC here") == f"at {MASK} here"
+
+
+def test_the_longest_secret_is_masked_whole() -> None:
+    register("abcdefgh")
+    register("abcdefgh-ijkl")
+    assert redact("abcdefgh-ijkl") == MASK
+
+
+def test_short_values_are_no_secrets() -> None:
+    register("x" * (SHORTEST - 1))
+    assert redact("x" * (SHORTEST - 1)) == "x" * (SHORTEST - 1)
+
+
+@given(st.uuids(), st.text(), st.text())
+def test_no_secret_is_left(key: object, before: str, after: str) -> None:
+    register(str(key))
+    assert str(key) not in redact(f"{before}{key}{after}")

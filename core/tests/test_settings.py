@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flowstone.errors import ConfigurationError
+from flowstone.settings import Settings, read_settings
+
+
+def test_without_variables_there_are_defaults() -> None:
+    assert read_settings({}) == Settings()
+    assert read_settings({"FLOWSTONE_HOME": ""}).home == Path.home() / ".flowstone"
+
+
+def test_every_variable_is_read() -> None:
+    settings = read_settings(
+        {
+            "FLOWSTONE_HOME": "~/elsewhere",
+            "FLOWSTONE_STORE": "memory",
+            "FLOWSTONE_SECRET_KEY": "key",
+            "FLOWSTONE_LOGGING_LEVEL": "debug",
+            "FLOWSTONE_LOGGING_LOG_PRINTS": "Yes",
+            "FLOWSTONE_FLOWS_DEFAULT_RETRIES": "1",
+            "FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "0.5",
+            "FLOWSTONE_TASKS_DEFAULT_RETRIES": "2",
+            "FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS": "1e1",
+            "FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "4",
+            "FLOWSTONE_LEASE_SECONDS": "9",
+        }
+    )
+    home = Path.home() / "elsewhere"
+    assert settings == Settings(home, "memory", "key", "DEBUG", True, 1, 0.5, 2, 10.0, 4, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FLOWSTONE_STORE", "postgres"),
+        ("FLOWSTONE_LOGGING_LEVEL", "LOUD"),
+        ("FLOWSTONE_LOGGING_LOG_PRINTS", "maybe"),
+        ("FLOWSTONE_FLOWS_DEFAULT_RETRIES", "-1"),
+        ("FLOWSTONE_TASKS_DEFAULT_RETRIES", "1.5"),
+        ("FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS", "0"),
+        ("FLOWSTONE_LEASE_SECONDS", "nan"),
+        ("FLOWSTONE_LEASE_SECONDS", "inf"),
+        ("FLOWSTONE_LEASE_SECONDS", "soon"),
+    ],
+)
+def test_a_value_that_can_not_be_used_is_named(variable: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        read_settings({variable: value})
+    assert variable in str(caught.value)
+    assert repr(value) in str(caught.value)
+
+
+def test_the_key_is_in_no_repr() -> None:
+    assert "hush" not in repr(read_settings({"FLOWSTONE_SECRET_KEY": "hush"}))

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, SecretStr
+
+from flowstone import redaction, wire
+from flowstone.errors import MissingResult
+from flowstone.events import Event, Line
+from flowstone.runs import Change, Lease, Run
+from flowstone.states import COMPLETED, Completed, State, StateType
+
+text = st.text()
+moments = st.floats(allow_nan=False, allow_infinity=False)
+states = st.builds(
+    State, st.sampled_from(StateType), st.text(min_size=1), st.none() | text, moments
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | moments | text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
+    max_leaves=8,
+)
+runs = st.builds(
+    Run,
+    id=text,
+    kind=st.sampled_from(["flow", "task"]),
+    name=text,
+    unit=text,
+    root_id=text,
+    parent_id=st.none() | text,
+    state=states,
+    version=st.integers(1),
+    attempt=st.integers(0),
+    created=moments,
+    started=st.none() | moments,
+    ended=st.none() | moments,
+    tags=st.lists(text, max_size=3).map(tuple),
+    unit_version=st.none() | text,
+    parameters=st.none() | st.dictionaries(text, values, max_size=3),
+    inputs=st.lists(text, max_size=3).map(tuple),
+    lease=st.none() | st.builds(Lease, text, text, moments),
+)
+payloads = (
+    runs
+    | st.builds(Change, st.integers(1), states, st.integers(0))
+    | st.builds(Line, st.integers(), text, text)
+)
+events = st.builds(Event, text, text, text, text, moments, payloads)
+
+
+@given(events)
+def test_an_event_comes_back_from_json(event: Event) -> None:
+    assert wire.decode_event(wire.loads(wire.dumps(wire.encode_event(event)))) == event
+
+
+@given(values)
+def test_json_values_stay_as_they_are(value: object) -> None:
+    assert wire.jsonable(value) == value
+
+
+@given(st.recursive(
+    st.none() | st.binary() | st.floats() | st.complex_numbers() | st.dates() | text,
+    lambda inner: st.frozensets(st.integers()) | st.tuples(inner, inner) | st.lists(inner)
+    | st.dictionaries(st.integers(), inner),
+))  # fmt: skip
+def test_anything_has_a_json_form(value: object) -> None:
+    json.dumps(wire.jsonable(value), allow_nan=False)
+
+
+def test_what_a_run_completed_with_is_not_sent() -> None:
+    body = wire.encode_state(Completed(data=object()))
+    assert wire.decode_state(body).type is COMPLETED
+    with pytest.raises(MissingResult):
+        wire.decode_state(body).result()
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass
+class Login:
+    user: str
+    password: str = field(repr=False)
+
+
+class Settings(BaseModel):
+    url: str
+    token: SecretStr
+
+
+class Broken:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (Colour.RED, "red"),
+        (Login("ann", "hush"), {"user": "ann"}),
+        (Settings(url="x", token=SecretStr("hush")), {"url": "x", "token": "**********"}),
+        (Path("/a"), "/a"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        (math.inf, "inf"),
+        ({1: (2, 3)}, {"1": [2, 3]}),
+        (Broken(), "<Broken, whose repr raised RuntimeError>"),
+    ],
+)
+def test_a_value_is_told_to_a_person(value: object, form: object) -> None:
+    assert wire.jsonable(value) == form
+
+
+def test_size_and_depth_are_bounded() -> None:
+    deep: list[Any] = []
+    for _ in range(100):
+        deep = [deep]
+    assert len(json.dumps(wire.jsonable(deep))) < 2 * wire.LONGEST_REPR
+    assert len(wire.jsonable(list(range(10 * wire.MOST_ITEMS)))) == wire.MOST_ITEMS
+    assert len(wire.jsonable(b"x" * 10_000)) == wire.LONGEST_REPR + 1
+
+
+def test_secrets_do_not_travel() -> None:
+    secret = "wire-s3cret-value"
+    redaction.register(secret)
+    run = Run("r", "flow", "n", "u", "r", None, State(StateType.FAILED, message=f"bad {secret}"))
+    run = replace(run, parameters={"p": {"deep": [f"it is {secret}"]}, secret: 1})
+    for payload in (run, Change(2, run.state, 1), Line(20, "x", f"log {secret}")):
+        event = Event("e", "k", "r", "r", 0.0, payload)
+        assert secret not in wire.dumps(wire.encode_event(event))
