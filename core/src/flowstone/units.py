@@ -16,7 +16,7 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
-from flowstone.engine.signals import honest_end
+from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
 from flowstone.ids import new_id
@@ -245,7 +245,7 @@ class Unit(Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
+                with honest_end_on_loop():
                     state = await driver.adrive(story)
                     _raise_stop(state)
             else:

@@ -6,6 +6,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine.policy import stop_signal
+from flowstone.engine.signals import meant
 from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
 from flowstone.errors import RunTimeout
 
@@ -91,7 +92,7 @@ class Driver:
                     else:
                         answer = await self._await(step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
-                    step = life.throw(error)
+                    step = life.throw(meant(error))
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
@@ -131,10 +132,7 @@ class Driver:
                 for promise in promises:
                     await promise.await_end()
             case Settle(error):
-                while waiting := self._told_to_end(error):
-                    for promise in waiting:
-                        await promise.await_end()
-                return self._unseen()
+                return await self._asettle(error)
             case Sleep(seconds):
                 await self.clock.asleep(seconds)
             case _:
@@ -153,9 +151,22 @@ class Driver:
                 raise RunTimeout(self.keeper.origin.name, seconds or 0.0) from error
             raise
 
+    async def _asettle(self, error: BaseException | None) -> list[Promise]:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        limit = asyncio.timeout(None if _is_patient(error) else GRACE)
+        try:
+            async with limit:
+                while waiting := self._told_to_end(error):
+                    for promise in waiting:
+                        await promise.await_end()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        return self._unseen()
+
     def _settle(self, error: BaseException | None) -> list[Promise]:
-        patient = error is None or isinstance(error, Exception)
-        end = None if patient else self.clock.time() + GRACE
+        end = None if _is_patient(error) else self.clock.time() + GRACE
         while waiting := self._told_to_end(error):
             for promise in waiting:
                 promise.wait(None if end is None else max(0.0, end - self.clock.time()))
@@ -186,6 +197,11 @@ class Driver:
             for promise in promises
             if not promise.observed and not promise.final_state().is_completed()
         ]
+
+
+def _is_patient(error: BaseException | None) -> bool:
+    """Tell whether what was submitted may finish in its own time."""
+    return error is None or isinstance(error, Exception)
 
 
 def _finish(awaitable: Awaitable[Any]) -> Any:
