@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from flowstone.runs import Run
     from tests.end_to_end.conftest import Facts, Place
+
+    from flowstone.runs import Run
 
 #: `make soak` sets more.
 KILLS = int(os.environ.get("FLOWSTONE_TEST_KILLS", "100"))
@@ -91,7 +92,7 @@ def test_kill_9_at_random_moments(place: Place, record_property: Callable[..., N
     _check_file(place.home / "flowstone.db")
     killed = Counter(kill.code for kill in kills)
     record_property("killed", killed[-signal.SIGKILL])
-    record_property("worst loss", max((max(kill.lost(), default=0.0) for kill in kills)))
+    record_property("worst loss", max(max(kill.lost(), default=0.0) for kill in kills))
     assert killed[-signal.SIGKILL] > KILLS * 0.7, killed  # or the moments were too late to tell
     assert set(killed) <= {0, -signal.SIGKILL}
     assert len({len(kill.tasks) for kill in kills}) > KILLS * 0.2  # the moments differ
