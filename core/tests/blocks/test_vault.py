@@ -5,10 +5,7 @@ import subprocess
 import sys
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-<<<<<<< HEAD
-=======
 from contextlib import closing
->>>>>>> blocks
 from dataclasses import replace
 from pathlib import Path
 
@@ -161,12 +158,7 @@ class TestBlocksThatCanNotBeRead:
             yield current
 
     def other(self, services: Services, tmp_path: Path, key: str | None) -> Services:
-<<<<<<< HEAD
-        settings = Settings(home=tmp_path, secret_key=key)
-        return replace(services, settings=settings, secrets=Vault(settings))
-=======
         return replace(services, secrets=vault(tmp_path, key))
->>>>>>> blocks
 
     def test_with_another_key_all_are_named(self, services: Services, tmp_path: Path) -> None:
         with using(self.other(services, tmp_path, KEY)):

@@ -38,6 +38,24 @@ _PUT_RUN = f"{_insert('runs', _RUN_COLUMNS)} ON CONFLICT DO UPDATE SET"
 GROW_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS)} WHERE excluded.version > runs.version"
 MEND_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS)} WHERE excluded.version >= runs.version"
 WRITE_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS + _LEASE_COLUMNS)}"
+#: So many rows are inserted by one statement, where there are so many.
+MANY = 50
+
+
+def _with_many(statement: str) -> str:
+    head, values, tail = statement.partition("VALUES ")
+    row, close, rest = tail.partition(")")
+    return f"{head}{values}{', '.join([row + close] * MANY)}{rest}"
+
+
+_MANY = {statement: _with_many(statement) for statement in (INSERT_EVENT, GROW_RUN)}
+
+
+def of_many(statement: str) -> str | None:
+    """Return the statement that inserts `MANY` rows at once, where there is one."""
+    return _MANY.get(statement)
+
+
 #: From one version to the next; its parameters are `batch.move`'s.
 MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
