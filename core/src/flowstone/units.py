@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
@@ -319,3 +320,6 @@ def _finish_alone() -> None:
 #: Owns what is submitted outside any run; the process waits for it at its end.
 _alone = ambient.Scope(None, _default_pool)
 atexit.register(_finish_alone)
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that would end them.
+    os.register_at_fork(after_in_child=_alone.promises.clear)

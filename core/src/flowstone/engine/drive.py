@@ -26,7 +26,11 @@ GRACE = 5.0
 
 
 class Driver:
-    """What both drivers need: the keeper of the run, its scope, the clock."""
+    """What both drivers need: the keeper of the run, its scope, the clock.
+
+    A child that was forked by the function comes out of the call here as well. It goes through the
+    life with its own value or error, and leaves all that others see of the run to the parent.
+    """
 
     __slots__ = ("_placed", "clock", "keeper", "logger", "scope")
 
@@ -55,6 +59,8 @@ class Driver:
         match step:
             case Record(kind, name, message, data):
                 return self.record(kind, name, message, data)
+            case Say() | Consult() if self.keeper.is_copy:
+                return None
             case Say(level, message, error):
                 return self.logger(self.keeper.run).log(level, message, exc_info=error)
             case _:
@@ -105,7 +111,7 @@ class Driver:
                 from flowstone.engine.timeouts import limited  # noqa: PLC0415
 
                 return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
-            case Consult(fn, unit, state):
+            case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return _finish(value) if isawaitable(value) else value
             case Await(promises):
@@ -125,7 +131,7 @@ class Driver:
                 return await fn(*args, **kwargs)
             case Call(fn, args, kwargs, timeout):
                 return await self._within(fn(*args, **kwargs), timeout)
-            case Consult(fn, unit, state):
+            case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
             case Await(promises):
@@ -176,6 +182,9 @@ class Driver:
 
     def _told_to_end(self, error: BaseException | None) -> list[Promise]:
         """Cancel what has not started, tell what runs to stop, as the error asks for."""
+        if self.keeper.is_copy:  # their threads are the parent's
+            self.scope.promises.clear()
+            self.scope.runner = None
         promises = list(self.scope.promises.values())
         if error is not None:
             signal = stop_signal(error)

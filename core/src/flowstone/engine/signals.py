@@ -96,3 +96,15 @@ def _cancel(number: int, _: object) -> None:
         if asyncio.current_task(loop) is task:
             raise _received[0]  # its own code is running; it may be blocking the loop
         loop.call_soon_threadsafe(task.cancel)  # wakes the loop, too
+
+
+def _be_born() -> None:
+    """In a forked child: the runs are the parent's, and so is what SIGTERM means."""
+    if signal.getsignal(signal.SIGTERM) in {_terminate, _cancel}:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _tasks.clear()
+    _received.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_born)
