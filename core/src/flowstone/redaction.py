@@ -13,6 +13,7 @@ SHORTEST = 6
 _lock = Lock()
 _values: set[str] = set()
 _pattern: re.Pattern[str] | None = None
+_stale = False
 
 
 def register(value: str) -> None:
@@ -21,7 +22,7 @@ def register(value: str) -> None:
     import json  # noqa: PLC0415
     from urllib.parse import quote  # noqa: PLC0415
 
-    global _pattern
+    global _stale
     if len(value) < SHORTEST or value in _values:
         return
     forms = {value, json.dumps(value)[1:-1], quote(value, safe=""), repr(value)[1:-1]}
@@ -30,10 +31,20 @@ def register(value: str) -> None:
         forms.update(line for line in lines if len(line) >= 4 * SHORTEST)
     with _lock:
         _values.update(forms)
-        longest_first = sorted(_values, key=len, reverse=True)
-        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+        _stale = True
 
 
 def redact(text: str) -> str:
     """Return the text with every registered secret replaced by asterisks."""
+    if _stale:
+        _compile()
     return text if _pattern is None else _pattern.sub(MASK, text)
+
+
+def _compile() -> None:
+    # Once for many secrets: doing it for each one is what loading a thousand blocks would wait for.
+    global _pattern, _stale
+    with _lock:
+        longest_first = sorted(_values, key=len, reverse=True)
+        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+        _stale = False

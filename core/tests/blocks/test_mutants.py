@@ -7,9 +7,10 @@ from textwrap import dedent, indent
 import pytest
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
-import flowstone.testing.conformance.blocks
-import flowstone.testing.conformance.credentials
-import flowstone.testing.conformance.objectstore  # noqa: F401
+from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone.testing.conformance.credentials import CredentialsSuite
+from flowstone.testing.conformance.objectstore import ObjectStoreSuite
+from flowstone.testing.conformance.suite import Suite
 
 pytest_plugins = ["pytester"]
 
@@ -259,6 +260,7 @@ STORES = {
     ),
 }
 OTHERS = {
+    "none": ("LocalDirectory", False, "", ""),
     "the whole of it in memory": (
         "LocalDirectory",
         False,
@@ -499,3 +501,23 @@ def test_blocks(pytester: pytest.Pytester, fault: str) -> None:
 def test_credentials(pytester: pytest.Pytester, fault: str) -> None:
     text, tests = LOGINS[fault]
     run(pytester, CREDENTIALS.format(body=body(text)), tests)
+
+
+def named(*faults: str) -> set[str]:
+    return {test for tests in faults for test in tests.split()}
+
+
+@pytest.mark.parametrize(
+    ("suite", "bitten"),
+    [
+        (
+            ObjectStoreSuite,
+            named(*(f[-1] for f in STORES.values()), *(f[-1] for f in OTHERS.values())),
+        ),
+        (BlockSuite, named(*(f[-1] for f in BLOCKS.values()))),
+        (CredentialsSuite, named(*(f[-1] for f in LOGINS.values()))),
+    ],
+)
+def test_each_standard_test_has_a_mutant(suite: type[Suite], bitten: set[str]) -> None:
+    standard = {name for name in dir(suite) if name.startswith("test_")}
+    assert bitten == standard

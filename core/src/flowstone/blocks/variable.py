@@ -53,7 +53,7 @@ class Variable:
 
     @classmethod
     def set(
-        cls, name: str, value: Any, tags: Sequence[str] = (), overwrite: bool = False
+        cls, name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
         """Keep a value under a name.
 
@@ -63,7 +63,7 @@ class Variable:
         """
         check_name(KIND, name)
         try:
-            body = {"value": to_jsonable_python(value), "tags": list(tags)}
+            body = {"value": to_jsonable_python(value), "tags": list(tags or ())}
         except PydanticSerializationError:
             problem = f"a {type(value).__name__} has no JSON form"
             raise BlockInvalid(f"variable {name!r}", {"value": problem}) from None
@@ -90,7 +90,7 @@ class Variable:
 
     @classmethod
     async def aset(
-        cls, name: str, value: Any, tags: Sequence[str] = (), overwrite: bool = False
+        cls, name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
         """Do as `set`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(cls.set, name, value, tags, overwrite)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from base64 import b64decode, urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from dataclasses import dataclass
-from hashlib import scrypt, sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +60,7 @@ class Vault:
         """Return a token that only `open`, with the same purpose and key, can read."""
         key = self._ready(make=True)
         assert key is not None
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = os.urandom(NONCE_BYTES)
         sealed = nonce + key.cipher.encrypt(nonce, value, purpose.encode())
         return f"{SCHEME}.{key.id}.{urlsafe_b64encode(sealed).decode()}"
 
@@ -103,7 +101,9 @@ class Vault:
                 raw = self._raw(make=make)
                 if raw is None:
                     return None
-                # Costs 30 ms; a process that seals no secret must not pay it.
+                # Cost 30 ms; a process that seals no secret must not pay it.
+                from hashlib import sha256  # noqa: PLC0415
+
                 from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
                 key_id = sha256(b"flowstone key id" + raw).hexdigest()[:8]
@@ -139,14 +139,14 @@ class Vault:
     def _make(self) -> None:
         """Make the key file whole or not at all; of several processes, one wins."""
         path = self.path
-        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with os.fdopen(
                     os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
                 ) as file:
-                    file.write(urlsafe_b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
+                    file.write(urlsafe_b64encode(os.urandom(KEY_BYTES)) + b"\n")
                     file.flush()
                     os.fsync(file.fileno())
                 os.link(draft, path)
@@ -168,6 +168,8 @@ def _from_setting(text: str) -> bytes:
     if len(text) < SHORTEST_PASSPHRASE:
         problem = "it is neither base64 of 32 bytes nor a passphrase of 16 or more characters"
         raise SecretKeyInvalid("FLOWSTONE_SECRET_KEY", problem)
+    from hashlib import scrypt  # noqa: PLC0415 - loads OpenSSL: 5 ms, see above
+
     return scrypt(text.encode(), salt=SALT, n=2**14, r=8, p=1, dklen=KEY_BYTES)
 
 

@@ -1,0 +1,73 @@
+"""A secret that goes through flows, logs and errors is nowhere in what Flowstone keeps."""
+
+from __future__ import annotations
+
+import pickle
+import secrets
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from flowstone import flow, task
+from flowstone.ambient import using
+from flowstone.blocks import Block, Secret, SecretDict
+from flowstone.logging import get_run_logger
+from flowstone.settings import Settings
+from flowstone.wiring import open_services
+
+
+class Inner(BaseModel):
+    key: SecretStr
+
+
+class Vaulted(Block):
+    text: SecretStr
+    data: SecretBytes
+    table: SecretDict
+    many: list[SecretStr]
+    inner: Inner
+    nested: Secret
+
+
+@task(retries=1)
+def work(block: Vaulted, clear: str) -> Vaulted:
+    print(f"printing {clear}")
+    get_run_logger().info("logging %s and %r", clear, block)
+    raise ConnectionError(f"cannot log in with {clear}")
+
+
+@flow(log_prints=True)
+def careless(block: Vaulted, clear: str, table: dict[str, str]) -> None:
+    pickle.dumps(block)
+    work.submit(block, clear).result()
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_canaries_are_not_kept(tmp_path: Path, reopened: bool) -> None:
+    canaries = [f"canary'{secrets.token_hex(8)}\u00e4\n\"x" for _ in range(6)]
+    text, data, table, many, inner, nested = canaries
+    block = Vaulted(
+        text=text,
+        data=data.encode(),
+        table={"a": {"b": [table]}},
+        many=[many],
+        inner={"key": inner},
+        nested=Secret(value={"deep": nested}),
+    )
+    services = open_services(Settings(home=tmp_path, store="sqlite"))
+    with using(services), closing(services):
+        block.save("vaulted")
+        block.nested.save("nested")
+        given = Vaulted.load("vaulted") if reopened else block
+        for clear in canaries:
+            with pytest.raises(ConnectionError):
+                careless(given, clear, {"url": f"https://me:{clear}@host"})
+        assert Vaulted.load("vaulted") == block
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert b"canary" not in kept
+    assert b"********" in kept
+    assert b"cannot log in with" in kept
+    assert b"logging" in kept
+    assert b"printing" in kept
