@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from flowstone import progress
 from flowstone.engine.policy import stop_signal
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import Await, Call, Consult, Record, Say, Settle, Sleep, Step
@@ -115,8 +116,9 @@ class Driver:
                 value = fn(unit, self.keeper.run, state)
                 return _finish(value) if isawaitable(value) else value
             case Await(promises):
-                for promise in promises:
-                    promise.wait()
+                with progress.shown(promises):
+                    for promise in promises:
+                        promise.wait()
             case Settle(error):
                 return self._settle(error)
             case Sleep(seconds):
@@ -135,8 +137,9 @@ class Driver:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
             case Await(promises):
-                for promise in promises:
-                    await promise.await_end()
+                with progress.shown(promises):
+                    for promise in promises:
+                        await promise.await_end()
             case Settle(error):
                 return await self._asettle(error)
             case Sleep(seconds):
@@ -164,8 +167,9 @@ class Driver:
         try:
             async with limit:
                 while waiting := self._told_to_end(error):
-                    for promise in waiting:
-                        await promise.await_end()
+                    with progress.shown(waiting):
+                        for promise in waiting:
+                            await promise.await_end()
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -174,8 +178,9 @@ class Driver:
     def _settle(self, error: BaseException | None) -> list[Promise]:
         end = None if _is_patient(error) else self.clock.time() + GRACE
         while waiting := self._told_to_end(error):
-            for promise in waiting:
-                promise.wait(None if end is None else max(0.0, end - self.clock.time()))
+            with progress.shown(waiting):
+                for promise in waiting:
+                    promise.wait(None if end is None else max(0.0, end - self.clock.time()))
             if end is not None and self.clock.time() >= end:
                 break
         return self._unseen()
