@@ -35,3 +35,17 @@ matrix: setup
 	$(RUN) python tests/matrix/other_pythons.py
 
 test: lint types unit matrix
+
+demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
+demo: setup
+	@$(RUN) python docs/demo/demo.py $(ARGS)
+
+bench: setup
+	@$(RUN) python -m tests.benchmarks $(ARGS)
+
+soak: setup
+	$(RUN) pytest --soak -m "slow" --timeout=3600
+
+clean:
+	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
