@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -127,6 +128,10 @@ class Terminal:
 
     def type(self, line: str) -> None:
         os.write(self._fd, f"{line}\n".encode())
+
+    def interrupt(self) -> None:
+        """Do as Ctrl-C does."""
+        self._process.send_signal(signal.SIGINT)
 
     def finish(self) -> Result:
         """Read to the end."""

@@ -89,7 +89,8 @@ def test_a_block_is_made_of_fields(cli: InProcess) -> None:
 def test_a_saved_block_goes_into_another_as_a_reference(cli: InProcess) -> None:
     DoorCredentials(user="you").save("front")
     for number, value in enumerate(["front", "door-credentials/front"]):
-        cli("block", "create", "shed", f"s{number}", "place=x", f"login={value}")
+        done = cli("block", "create", "shed", f"s{number}", "place=x", f"login={value}")
+        assert done.err == ""
         assert saved(cli, f"shed/s{number}")["login"] == {"block": "door-credentials/front"}
         assert Shed.load(f"s{number}").login.user == "you"
     done = cli("block", "create", "shed", "s", "place=x", "login=frnt")
@@ -212,10 +213,11 @@ def test_a_file_of_something_else_is_a_usage_error(
 
 
 def test_a_typed_secret_is_taken_and_warned_of(cli: InProcess) -> None:
-    done = cli("block", "create", "secret", "x", "value=hunter2hunter2")
-    assert done.code == 0
-    assert done.err.startswith("Warning: value was typed on the command line")
-    assert "hunter2" not in done.err + done.out
+    for name, argument in [("x", "value=hunter2hunter2"), ("y", 'value:="hunter2hunter2"')]:
+        done = cli("block", "create", "secret", name, argument)
+        assert done.code == 0
+        assert done.err.startswith("Warning: value was typed on the command line")
+        assert "hunter2" not in done.err + done.out
 
 
 def test_wrong_fields_are_named(cli: InProcess) -> None:
@@ -259,8 +261,10 @@ def test_secrets_are_shown_as_set_or_not(cli: InProcess) -> None:
     assert saved(cli, "bare")["proxy"] == {"url": "u", "password": {"set": False}}
     assert saved(cli, "bare")["password"] == {"set": False}
     text = cli("block", "show", "full").out
-    assert "password        set" in text
-    assert "proxy.password  set" in text
+    assert "password        set\n" in text
+    assert "proxy.password  set\n" in text
+    assert "more            not set" in text
+    assert "proxy.password" not in cli("block", "show", "bare").out
 
 
 def test_a_block_inside_another_is_shown_with_its_secrets_hidden(cli: InProcess) -> None:
@@ -310,7 +314,11 @@ def test_a_login_that_is_refused_exits_with_1_and_hides_the_secret(cli: InProces
 def test_only_logins_are_checked(cli: InProcess) -> None:
     Shed(place=Path("x")).save("s")
     done = cli("block", "check", "s")
-    assert (done.code, "has no login" in done.err) == (1, True)
+    assert (done.code, "a Shed has no login to check. Save its login" in done.err) == (1, True)
+    login = DoorCredentials()
+    login.save("front")
+    Shed(place=Path("x"), login=login).save("t")
+    assert "Check the one that it uses: door-credentials/front." in cli("block", "check", "t").err
 
 
 def test_a_block_is_deleted(cli: InProcess) -> None:

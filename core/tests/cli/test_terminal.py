@@ -165,6 +165,18 @@ def test_a_long_wait_shows_its_progress_on_a_terminal(home: Home, way: str) -> N
     assert "and at what it prints" in done.out
 
 
+def test_an_interrupt_leaves_the_terminal_as_it_was(home: Home) -> None:
+    terminal = home.terminal(sys.executable, str(home.write(WAITING)), "result")
+    terminal.read_until(lambda text: "tasks ━" in text)
+    terminal.interrupt()
+    terminal.type("")
+    done = terminal.finish()
+    assert done.code != 0
+    assert done.out.endswith("KeyboardInterrupt\n")
+    assert terminal.raw.count("\x1b[?25h") == terminal.raw.count("\x1b[?25l") > 0
+    assert home.run("run", "ls", "--json").json[0]["state"]["type"] == "CANCELLED"
+
+
 def test_a_pipe_shows_no_progress(home: Home) -> None:
     done = home.execute([sys.executable, str(home.write(WAITING)), "result"], stdin="\n")
     assert done.code == 0

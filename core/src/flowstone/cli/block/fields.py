@@ -59,11 +59,12 @@ class FieldReader:
                 hint = f"the {_nth(number)} of FIELD=VALUE"
                 raise click.BadParameter(f"it has no field name. {_FORM}", param_hint=hint)
             if name.endswith(":"):
-                self._put(name[:-1], _parsed(text, name[:-1]))
-                continue
-            value, is_literal = self._value(name, text)
+                name, is_literal = name[:-1], True
+                value = _parsed(text, name)
+            else:
+                value, is_literal = self._value(name, text)
             field = self._put(name, value)
-            if is_literal and hides(field.annotation):
+            if is_literal and hides(field.annotation) and not self._is_block(name):
                 self.typed.append(name)
 
     def ask(self) -> None:
@@ -93,6 +94,9 @@ class FieldReader:
             raise BlockInvalid(self._kind.__name__, {name: problem})
         self.fields[name] = _fitting(field.annotation, value)
         return field
+
+    def _is_block(self, name: str) -> bool:
+        return isinstance(self.fields[name], Block)
 
     def _value(self, name: str, text: str) -> tuple[str, bool]:
         """Return the text that was meant, and whether it was written there itself."""

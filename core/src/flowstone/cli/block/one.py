@@ -48,9 +48,7 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
     loaded = Block.load(ref)
     if not isinstance(loaded, Credentials):
         raise ConfigurationError(
-            ref,
-            f"it is a {type(loaded).__name__}, which has no login to check",
-            "Check the credentials that it uses: `flowstone block show` names them.",
+            ref, f"a {loaded.block_type_name()} has no login to check", _remedy(loaded)
         )
     answer = loaded.check()
     if as_json:
@@ -78,25 +76,40 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _lines(fields: dict[str, Any], above: str = "") -> Iterator[tuple[str, Cell]]:
+def _remedy(block: Block) -> str:
+    used = [each for each in block.__dict__.values() if isinstance(each, Credentials)]
+    for each in used:
+        if each.name:
+            return f"Check the one that it uses: {each.block_type_slug()}/{each.name}."
+    return "Save its login as a block of its own, and check that." if used else "Check a login."
+
+
+def _lines(fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+    """Yield the fields as lines; of what is inside them, only what is set."""
     for name, value in fields.items():
-        path = f"{above}{name}"
-        if isinstance(value, dict) and value.keys() == {"set"}:
-            yield (
-                path,
-                Cell("set" if value["set"] else "not set", "yellow" if value["set"] else "dim"),
-            )
-        elif isinstance(value, dict) and value.keys() == {"block"}:
-            yield path, Cell(f"the saved block {value['block']}")
-        elif isinstance(value, dict) and value.keys() == {"type", "fields"}:
-            yield path, Cell(f"a block of type {value['type']}, kept in this one")
-            yield from _lines(value["fields"], f"{path}.")
-        elif isinstance(value, dict) and value:
-            yield from _lines(value, f"{path}.")
-        elif value is None:
-            yield path, Cell("not set", "dim")
-        else:
-            yield path, Cell(value if isinstance(value, str) else repr(value))
+        lines = list(_inner(name, value))
+        yield from lines or [(name, Cell("not set", "dim"))]
+
+
+def _inner(path: str, value: Any) -> Iterator[tuple[str, Cell]]:
+    keys = value.keys() if isinstance(value, dict) else set()
+    if keys == {"set"}:
+        if value["set"]:
+            yield path, Cell("set", "yellow")
+    elif keys == {"block"}:
+        yield path, Cell(f"the saved block {value['block']}")
+    elif keys == {"type", "fields"}:
+        yield path, Cell(f"a block of type {value['type']}, kept in this one")
+        yield from _below(path, value["fields"])
+    elif isinstance(value, dict):
+        yield from _below(path, value)
+    elif value is not None:
+        yield path, Cell(value if isinstance(value, str) and value else repr(value))
+
+
+def _below(path: str, fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+    for name, value in fields.items():
+        yield from _inner(f"{path}.{name}", value)
 
 
 def show_type(slug: str, *, as_json: bool) -> None:
