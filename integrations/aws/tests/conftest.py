@@ -131,7 +131,14 @@ def proxy(emulated: str) -> Iterator[Callable[..., Proxy]]:
 @pytest.fixture
 def refusing() -> Iterator[str]:
     """The address of a service that refuses every login, in AWS's words."""
-    with refusing_server() as url:
+    with serving(Refusing) as url:
+        yield url
+
+
+@pytest.fixture
+def s3_only() -> Iterator[str]:
+    """The address of a service that lists buckets, and knows nothing of STS."""
+    with serving(S3Only) as url:
         yield url
 
 
@@ -254,38 +261,67 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-STS = """<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>
-<Type>Sender</Type><Code>InvalidClientTokenId</Code>
-<Message>The security token included in the request is invalid.</Message>
-</Error><RequestId>1</RequestId></ErrorResponse>"""
-S3 = """<?xml version="1.0" encoding="UTF-8"?><Error><Code>InvalidAccessKeyId</Code>
-<Message>The AWS Access Key Id you provided does not exist in our records.</Message>
-<RequestId>1</RequestId></Error>"""
+class Answering(BaseHTTPRequestHandler):
+    """A real HTTP server, for answers that moto does not give."""
 
-
-class _Handler(BaseHTTPRequestHandler):
-    # Moto looks at no signature, so this refuses every login, in AWS's words.
     protocol_version = "HTTP/1.1"
 
-    def _refuse(self) -> None:
+    def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        content = (STS if self.command == "POST" and self.path == "/" else S3).encode()
-        self.send_response(403)
+        status, text = self.reply(of_sts=self.command == "POST" and self.path == "/")
+        content = text.encode()
+        self.send_response(status)
         self.send_header("Content-Type", "text/xml")
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(content)
 
-    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _refuse
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        raise NotImplementedError
 
     def log_message(self, *args: object) -> None:
         """Keep quiet."""
 
 
+class Refusing(Answering):
+    """Refuses every login, in AWS's words: moto looks at no signature."""
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        if of_sts:
+            return 403, (
+                '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+                "<Type>Sender</Type><Code>InvalidClientTokenId</Code>"
+                "<Message>The security token included in the request is invalid.</Message>"
+                "</Error><RequestId>1</RequestId></ErrorResponse>"
+            )
+        return 403, (
+            '<?xml version="1.0" encoding="UTF-8"?><Error><Code>InvalidAccessKeyId</Code>'
+            "<Message>The AWS Access Key Id you provided does not exist in our records.</Message>"
+            "<RequestId>1</RequestId></Error>"
+        )
+
+
+class S3Only(Answering):
+    """Lists buckets, and knows nothing of STS: what some S3-compatible services do."""
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        if of_sts:
+            return 405, (
+                '<?xml version="1.0" encoding="UTF-8"?><Error><Code>MethodNotAllowed</Code>'
+                "<Message>The specified method is not allowed.</Message></Error>"
+            )
+        return 200, (
+            '<?xml version="1.0" encoding="UTF-8"?><ListAllMyBucketsResult><Buckets/>'
+            "</ListAllMyBucketsResult>"
+        )
+
+
 @contextmanager
-def refusing_server() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+def serving(handler: type[Answering]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

@@ -75,7 +75,7 @@ def test_an_upload_is_sent_again_after_its_connection_was_cut(
     bucket: S3Bucket, proxy: Proxies, size: int
 ) -> None:
     content = patterned(size)
-    between = proxy(requests=(400_000, 400_000, 400_000))
+    between = proxy(requests=(400_000, 400_000))
     behind(between.url, bucket).upload_from_file_object(BytesIO(content), "a.bin")
     assert between.cuts >= 1
     assert bucket.read_path("a.bin") == content

@@ -96,8 +96,9 @@ DOWN = Rule(
 BUSY = Rule(
     Unreachable,
     "the service is overloaded or failed",
-    "Try again later; use fewer parallel requests, or more attempts: "
-    'AwsClientParameters(config={"retries": {"total_max_attempts": 8}}).',
+    "Try again later, with fewer parallel requests or more attempts: "
+    'AwsClientParameters(config={"retries": {"total_max_attempts": 8}}); if it never works, check '
+    "that endpoint_url is an S3 endpoint.",
 )
 CERTIFICATE = Rule(
     Unreachable,
@@ -130,7 +131,7 @@ BARE = Rule(
 UNSUPPORTED = Rule(
     StorageError,
     "the service does not know this request",
-    "Check endpoint_url: is it an S3 endpoint, and does it offer this?",
+    "Check that endpoint_url is an S3 endpoint, and that it offers this.",
 )
 NO_SERVICE = Rule(
     CredentialsError,
@@ -226,7 +227,7 @@ BY_EXCEPTION = _table(
         OperationNotPageableError PaginationError UnknownClientMethodError WaiterError
         WaiterConfigError StubResponseError StubAssertionError UnStubbedResponseError
         ResourceLoadException DynamoDBNeedsConditionError DynamoDBNeedsKeyConditionError
-        DynamoDBOperationNotSupportedError DynanmoDBOperationNotSupportedError
+        DynamoDBOperationNotSupportedError
         InvalidSubscriberMethodError TransferNotDoneError S3TransferFailedError
         S3UploadFailedError S3DownloadFailedError S3CopyFailedError FatalError
         """,

@@ -121,7 +121,14 @@ class Login:
 
         values = self._values
         core = self._core = botocore.session.Session(profile=values.profile)
-        core.get_scoped_config()  # a profile that is not there is noticed now
+        if values.profile and values.profile not in core.available_profiles:
+            near = nearest(values.profile, core.available_profiles)
+            raise CredentialsError(
+                f"AWS, with {values.who}",
+                "there is no such profile in the SDK's files",
+                f"{near} `aws configure list-profiles` lists them.".strip(),
+            )
+        core.get_scoped_config()  # what is wrong with the files is noticed now
         session = boto3.Session(
             values.access_key,
             values.secret_key,
@@ -175,11 +182,11 @@ class Login:
     def _new_client(
         self, session: boto3.Session, service: str, overrides: Mapping[str, Any]
     ) -> Any:
+        new_client: Any = session.client  # its types list each service by name
         merged = {**self._parameters, **overrides}
-        merged["config"] = self._config(service, overrides.get("config"))
         with translated(f"AWS's {service}", lambda: self._values.who):
-            new_client: Any = session.client  # its types list each service by name
             try:
+                merged["config"] = self._config(service, overrides.get("config"))
                 return new_client(service, **merged)
             except (TypeError, ValueError) as error:
                 if type(error).__module__.startswith("botocore"):

@@ -15,7 +15,9 @@ def _as_dict(value: Any) -> Any:
     defaults = getattr(value, "OPTION_DEFAULTS", None)
     if not isinstance(defaults, Mapping):
         return value
-    found = {name: getattr(value, name, default) for name, default in defaults.items()}
+    # Its host prefix is True where nobody set it, and is told from that nowhere.
+    names = [name for name in defaults if name != "inject_host_prefix" or not getattr(value, name)]
+    found = {name: getattr(value, name, defaults[name]) for name in names}
     return {name: option for name, option in found.items() if option != defaults[name]}
 
 
