@@ -29,7 +29,7 @@ types: setup
 	$(RUN) python tests/architecture/typecheck.py
 
 unit: setup
-	$(RUN) pytest
+	$(RUN) pytest -q -n 2 --dist loadscope --durations=10
 
 matrix: setup
 	$(RUN) python tests/matrix/other_pythons.py
@@ -44,7 +44,7 @@ bench: setup
 	@$(RUN) python -m tests.benchmarks $(ARGS)
 
 soak: setup
-	$(RUN) pytest --soak -m "slow" --timeout=3600
+	$(RUN) pytest --soak --timeout=3600
 
 clean:
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

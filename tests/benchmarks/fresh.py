@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,9 +51,10 @@ OURS = Library("flowstone", sys.executable)
 
 @dataclass(frozen=True)
 class Times:
-    """Wall times of several fresh processes, in milliseconds."""
+    """Wall times of several fresh processes, in milliseconds, and the processor's time."""
 
     times: list[float]
+    cpu: list[float]
 
     @property
     def least(self) -> float:
@@ -68,16 +70,23 @@ def timed(library: Library, commands: dict[str, list[str]], rounds: int) -> dict
 
     The home stays: the first round makes it, and the bytecode.
     """
-    times: dict[str, list[float]] = {name: [] for name in commands}
+    found = {name: Times([], []) for name in commands}
     with tempfile.TemporaryDirectory() as home:
         env = library.environment(home)
         for turn in range(rounds + 1):
             for name, command in commands.items():
-                began = time.perf_counter()
+                began, used = time.perf_counter(), _used()
                 subprocess.run(command, env=env, cwd=home, check=True, capture_output=True)
                 if turn:
-                    times[name].append(1000 * (time.perf_counter() - began))
-    return {name: Times(found) for name, found in times.items()}
+                    found[name].times.append(1000 * (time.perf_counter() - began))
+                    found[name].cpu.append(1000 * (_used() - used))
+    return found
+
+
+def _used() -> float:
+    """Return the processor's seconds that ended children have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 @contextmanager

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import json
 import random
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,14 +21,12 @@ from flowstone.states import COMPLETED, CRASHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.end_to_end.conftest import Facts, Place
 
     from flowstone.runs import Run
 
-#: `make soak` sets more.
-KILLS = int(os.environ.get("FLOWSTONE_TEST_KILLS", "100"))
+KILLS, SOAK_KILLS = 100, 2000
 #: What may be missing after a kill: what was done in so many seconds before it.
 LOSS = 1.0
 
@@ -83,23 +83,40 @@ class Kill:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(30 + 2 * KILLS)
-def test_kill_9_at_random_moments(place: Place, record_property: Callable[..., None]) -> None:
+@pytest.mark.timeout(3600)
+def test_kill_9_at_random_moments(
+    place: Place, record_property: Callable[..., None], request: pytest.FixtureRequest
+) -> None:
+    count = SOAK_KILLS if request.config.getoption("--soak") else KILLS
     with ThreadPoolExecutor(2) as two:
-        kills = list(two.map(lambda number: Kill(place, number), range(KILLS)))
+        kills = list(two.map(lambda number: Kill(place, number), range(count)))
     assert [fault for kill in kills for fault in kill.faults()] == []
     place.read(_nothing_unfinished)
     _check_file(place.home / "flowstone.db")
     killed = Counter(kill.code for kill in kills)
     record_property("killed", killed[-signal.SIGKILL])
     record_property("worst loss", max(max(kill.lost(), default=0.0) for kill in kills))
-    assert killed[-signal.SIGKILL] > KILLS * 0.7, killed  # or the moments were too late to tell
+    _check_list(place, kills)
+    assert killed[-signal.SIGKILL] > count * 0.7, killed  # or the moments were too late to tell
     assert set(killed) <= {0, -signal.SIGKILL}
-    assert len({len(kill.tasks) for kill in kills}) > KILLS * 0.2  # the moments differ
+    assert len({len(kill.tasks) for kill in kills}) > min(count, 200) * 0.2  # the moments differ
 
 
 def _nothing_unfinished(facts: Facts) -> None:
     assert facts.unfinished() == []
+
+
+def _check_list(place: Place, kills: list[Kill]) -> None:
+    """Look at what a person sees: `flowstone run ls`."""
+    script = Path(sys.executable).parent / "flowstone"
+    limit = str(len(kills) + 1)
+    listed = place.command(str(script), "run", "ls", "--json", "--limit", limit)
+    states = {run["id"]: run["state"] for run in json.loads(listed)}
+    assert {kill.run_id: kill.root.state.type.value for kill in kills} == {
+        run_id: state["type"] for run_id, state in states.items()
+    }
+    crashes = [state["message"] for state in states.values() if state["type"] == "CRASHED"]
+    assert all("process" in message for message in crashes), crashes
 
 
 def _check_file(path: Path) -> None:

@@ -23,7 +23,12 @@ def mapped(count: int) -> int:
     return sum(work.map(range(count)).result())
 
 
+def timed() -> float:
+    began = perf_counter()
+    assert mapped(count) == count * (count - 1) // 2
+    return perf_counter() - began
+
+
 mapped(count // 10)
-began = perf_counter()
-assert mapped(count) == count * (count - 1) // 2
-print(json.dumps({"us": 1e6 * (perf_counter() - began) / count}))
+# The least of three: what else the machine does only ever adds.
+print(json.dumps({"us": 1e6 * min(timed() for _ in range(3)) / count}))
