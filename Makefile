@@ -8,12 +8,13 @@ export UV_PYTHON_DOWNLOADS ?= never
 export UV_LINK_MODE ?= copy
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup test lint types unit matrix demo bench docs soak clean
+.PHONY: help setup test lint types unit matrix demo bench docs api soak clean
 
 help:
 	@echo "make test    lint, types and every test       make demo    a flow on real data, with S3"
 	@echo "make bench   the budgets, as ratios           make docs    check the docs, list what is there"
 	@echo "make lint    ruff only                        make soak    the long forms of the soaks"
+	@echo "make api     write down the public API"
 
 $(CURDIR)/.tools/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target $(CURDIR)/.tools 'uv>=0.9'
@@ -49,3 +50,10 @@ soak: setup
 clean:
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+docs: setup
+	$(RUN) pytest -q tests/docs
+	@ls README.md CONTRIBUTING.md CHANGELOG.md docs/*.md integrations/*/README.md plugin-template/README.md
+
+api: setup
+	$(RUN) python tests/architecture/api.py

@@ -158,11 +158,13 @@ class Unit(Generic[P, R]):
             owns,
             self._rechecked if flow and upstream is not None else None,
         )
-        if parent is None or owns:
-            scope = ambient.Scope(None, partial(self._open_runner, services))
-        else:
-            scope = ambient.Scope(parent.owner)
+        scope = self._scope(services, parent)
         return Driver(Keeper(services, origin), scope, services.clock, RunLogger), life(plan)
+
+    def _scope(self, services: Services, parent: Scope | None) -> Scope:
+        if parent is None or self.spec.kind == "flow":
+            return ambient.Scope(None, partial(self._open_runner, services))
+        return ambient.Scope(parent.owner)
 
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""

@@ -105,12 +105,13 @@ def bucket_name(live: bool, login: AwsCredentials) -> str:
 
 
 @pytest.fixture
-def bucket(login: AwsCredentials, bucket_name: str) -> Iterator[S3Bucket]:
+def bucket(login: AwsCredentials, bucket_name: str, live: bool) -> Iterator[S3Bucket]:
     """An empty folder of a bucket."""
     folder = f"flowstone/{uuid4().hex[:16]}"
     bucket = S3Bucket(bucket_name=bucket_name, credentials=login, bucket_folder=f"/{folder}/")
     yield bucket
-    bucket.delete_folder("")
+    if live:
+        bucket.delete_folder("")
 
 
 @pytest.fixture

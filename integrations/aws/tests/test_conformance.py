@@ -152,7 +152,7 @@ class TestMinIOLogin(CredentialsSuite):
 class TestS3(ObjectStoreSuite):
     presigns = True
     # Two pages; `test_ten_thousand_keys_list_right` has ten, and does not write one by one.
-    count: ClassVar[int] = 10_000 if "--soak" in sys.argv else 1_500
+    count: ClassVar[int] = 10_000 if "--soak" in sys.argv else 1_100
 
     @pytest.fixture
     def store(self, bucket: S3Bucket) -> S3Bucket:

@@ -84,10 +84,10 @@ def test_a_profile_that_is_not_there_is_told_with_near_ones(
 ) -> None:
     (tmp_path / "config").write_text("[profile data]\nregion = eu-north-1\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    with pytest.raises(CredentialsError, match="profile 'dta': .* Did you mean 'data'"):
+    with pytest.raises(CredentialsError, match=r"profile 'dta': .* Did you mean 'data'"):
         AwsCredentials(profile_name="dta").client("s3")
     monkeypatch.setenv("AWS_PROFILE", "dta")
-    with pytest.raises(CredentialsError, match="the SDK's own chain: .* could not be found"):
+    with pytest.raises(CredentialsError, match=r"the SDK's own chain: .* could not be found"):
         AwsCredentials().client("s3")
 
 

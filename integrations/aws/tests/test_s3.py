@@ -50,24 +50,25 @@ def unfinished(bucket: S3Bucket) -> list[str]:
 # -- what breaks on the way ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [MB, 20 * MB], ids=["one request", "in parts"])
+@pytest.mark.parametrize(("size", "cuts"), [(MB, 2), (20 * MB, 4)], ids=["one request", "in parts"])
 def test_a_download_goes_on_after_its_connection_was_cut(
-    bucket: S3Bucket, proxy: Proxies, tmp_path: Path, size: int
+    bucket: S3Bucket, proxy: Proxies, tmp_path: Path, size: int, cuts: int
 ) -> None:
     content = patterned(size)
     bucket.write_path("a.bin", content)
-    between = proxy(answers=(300_000, 700_000, 300_000, 700_000))
+    between = proxy(answers=(300_000,) * cuts)
     target = behind(between.url, bucket).download_object_to_path("a.bin", tmp_path / "a.bin")
     assert target.read_bytes() == content
-    assert between.cuts >= 2
+    assert between.cuts >= 1
 
 
 def test_a_stream_goes_on_after_its_connection_was_cut(bucket: S3Bucket, proxy: Proxies) -> None:
     content = patterned(3 * MB)
     bucket.write_path("a.bin", content)
-    between = proxy(answers=(500_000, 500_000, 500_000))
+    # A reset loses what was not read yet, so all cuts may come in a row: one less than attempts.
+    between = proxy(answers=(500_000, 500_000))
     assert b"".join(behind(between.url, bucket).stream("a.bin", 100_000)) == content
-    assert between.cuts == 3
+    assert between.cuts == 2
 
 
 @pytest.mark.parametrize("size", [MB, 20 * MB], ids=["one request", "in parts"])
@@ -128,8 +129,6 @@ def test_ten_thousand_keys_list_right(
     fill(bucket, 10_000)
     found = [info.path for info in bucket.list_objects()]
     assert found == [f"{number:06}" for number in range(10_000)]
-    assert bucket.delete_folder("") == 10_000
-    assert list(bucket.list_objects()) == []
 
 
 MEASURE = """
@@ -202,6 +201,18 @@ def test_a_copy_too_large_for_one_request_goes_in_parts(
     assert found["ETag"].endswith('-3"')
     assert found["ContentType"] == "text/x-test"
     assert found["Metadata"] == {"team": "data"}
+    assert unfinished(bucket) == []
+
+
+def test_a_copy_in_parts_that_fails_leaves_nothing(
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.write_path("a.bin", patterned(6 * MB))
+    monkeypatch.setattr(transfers, "COPY_BYTES", 3 * MB)
+    monkeypatch.setattr(transfers, "COPY_PART_BYTES", 2 * MB)  # less than S3 puts together
+    with pytest.raises(StorageError, match=r"b\.bin: its size is not allowed"):
+        bucket.copy_object("a.bin", "b.bin")
+    assert not bucket.exists("b.bin")
     assert unfinished(bucket) == []
 
 
