@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import TerminationSignal
@@ -68,7 +68,7 @@ def meant(error: BaseException) -> BaseException:
 
 
 #: The tasks of the root runs on the main thread's event loop, while SIGTERM is ours.
-_tasks: set[Task[Any]] = set()
+_tasks: set[Task[object]] = set()
 #: The SIGTERM that has come to them.
 _received: list[TerminationSignal] = []
 
