@@ -53,7 +53,7 @@ clean:
 
 docs: setup
 	$(RUN) pytest -q tests/docs
-	@ls README.md CONTRIBUTING.md CHANGELOG.md docs/*.md integrations/*/README.md plugin-template/README.md
+	@ls $(wildcard *.md docs/*.md integrations/*/README.md plugin-template/README.md)
 
 api: setup
 	$(RUN) python tests/architecture/api.py

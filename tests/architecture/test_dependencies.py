@@ -29,7 +29,8 @@ def imported(member: Member) -> set[str]:
     foreign = modules - set(sys.stdlib_module_names) - {member.module}
     homes = packages_distributions()
     found = {normal(homes[module][0]) if module in homes else module for module in foreign}
-    return {PARTS.get(name, name) for name in found}
+    # Stubs are for the type checker alone, and are in the workspace's dev group.
+    return {PARTS.get(name, name) for name in found if not name.startswith("types-")}
 
 
 def declared(member: Member) -> set[str]:

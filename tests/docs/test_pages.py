@@ -20,6 +20,7 @@ NO_RUN = {
     "CONTRIBUTING.md": 1,
     "README.md": 1,
     "docs/index.md": 1,
+    "integrations/aws/README.md": 1,
     "plugin-template/README.md": 1,
 }
 

@@ -244,6 +244,7 @@ def _config_of(options: Mapping[str, Any]) -> Config:
 
 def _answer_with(session: botocore.session.Session, credentials: Credentials) -> None:
     """Make a session's chain of credentials one link long."""
+    # The SDK is loaded with the first client, not with the package.
     from botocore.credentials import CredentialProvider, CredentialResolver  # noqa: PLC0415
 
     class Given(CredentialProvider):
