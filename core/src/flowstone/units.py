@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
@@ -16,7 +17,7 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
-from flowstone.engine.signals import honest_end
+from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
 from flowstone.ids import new_id
@@ -247,7 +248,7 @@ class Unit(Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
+                with honest_end_on_loop():
                     state = await driver.adrive(story)
                     _raise_stop(state)
             else:
@@ -321,3 +322,6 @@ def _finish_alone() -> None:
 #: Owns what is submitted outside any run; the process waits for it at its end.
 _alone = ambient.Scope(None, _default_pool)
 atexit.register(_finish_alone)
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that would end them.
+    os.register_at_fork(after_in_child=_alone.promises.clear)

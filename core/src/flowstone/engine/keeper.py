@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.events import KINDS, Event, written
@@ -38,7 +39,9 @@ class Keeper:
     Flow runs and roots are written through; task runs go to the journal.
     """
 
-    __slots__ = ("_attempt", "_born", "_journal", "_last", "_through", "_time", "origin")
+    __slots__ = (
+        "_attempt", "_born", "_generation", "_journal", "_last", "_through", "_time", "origin",
+    )  # fmt: skip
 
     def __init__(self, services: Services, origin: Origin) -> None:
         self._journal = services.journal
@@ -47,7 +50,13 @@ class Keeper:
         self._attempt = 0
         self._born: Run | None = None
         self._last: Change | None = None
+        self._generation = _generation
         self.origin = origin
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a forked child's copy: the run is the parent's to keep."""
+        return self._generation != _generation
 
     @property
     def run(self) -> Run:
@@ -101,14 +110,16 @@ class Keeper:
         who = self.origin
         change = Change(last.version + 1, state, self._attempt)
         event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
-        if self._through:
+        if self._generation != _generation:
+            pass
+        elif self._through:
             self._journal.record(event)
         else:
             self._journal.append(event)
         if self._last is not None:
             self._born = self.run
         self._last = change
-        if who.parent_id is None and state.type in TERMINAL:
+        if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
 
     def write(self, line: Line) -> None:
@@ -122,3 +133,15 @@ def leased(services: Services, now: float) -> Lease:
 
 
 UNBORN = State(PENDING, "Unborn", None, 0.0)
+
+#: How many forks lie between this process and the one that imported this.
+_generation = 0
+
+
+def _be_born() -> None:
+    global _generation
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_born)
