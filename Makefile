@@ -30,12 +30,26 @@ types: setup
 	$(RUN) python tests/architecture/typecheck.py
 
 unit: setup
-	$(RUN) pytest
+	$(RUN) pytest -q -n 2 --dist loadscope --durations=10
 
 matrix: setup
 	$(RUN) python tests/matrix/other_pythons.py
 
 test: lint types unit matrix
+
+demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
+demo: setup
+	@$(RUN) python docs/demo/demo.py $(ARGS)
+
+bench: setup
+	@$(RUN) python -m tests.benchmarks $(ARGS)
+
+soak: setup
+	$(RUN) pytest --soak --timeout=3600
+
+clean:
+	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 docs: setup
 	$(RUN) pytest -q tests/docs

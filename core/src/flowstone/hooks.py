@@ -32,3 +32,11 @@ class Hooked:
     def on_failure(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run has failed; use it as a decorator."""
         return self._hooked(StateType.FAILED, hook)
+
+    def on_cancellation(self, hook: Hook) -> Hook:
+        """Call ``hook(unit, run, state)`` when a run was cancelled; use it as a decorator."""
+        return self._hooked(StateType.CANCELLED, hook)
+
+    def on_crashed(self, hook: Hook) -> Hook:
+        """Call ``hook(unit, run, state)`` when a run has crashed; use it as a decorator."""
+        return self._hooked(StateType.CRASHED, hook)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
@@ -15,7 +16,7 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
-from flowstone.engine.signals import honest_end, task_canceller
+from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
 from flowstone.hooks import Hooked
@@ -259,8 +260,8 @@ class Unit(Hooked, Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
-                    driver.cancelled_by(task_canceller())
+                with honest_end_on_loop() as cancel:
+                    driver.cancelled_by(cancel)
                     state = await driver.adrive(story)
                     _raise_stop(state)
             else:
@@ -357,3 +358,6 @@ def _finish_alone() -> None:
 #: Owns what is submitted outside any run; the process waits for it at its end.
 _alone = ambient.Scope(None, _default_pool)
 atexit.register(_finish_alone)
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that would end them.
+    os.register_at_fork(after_in_child=_alone.promises.clear)

@@ -215,7 +215,7 @@ class WriteBehind:
         renew_at = self._clock.time() + renewal
         while not self._closed:
             with self._wake:
-                if self._idle:
+                if self._idle and not self._closed:
                     self._wake.wait(max(0.0, due - self._clock.time()))
             if not self._idle:
                 self._gather()

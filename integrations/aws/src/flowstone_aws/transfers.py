@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 from flowstone.blocks.fanout import each
+from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +56,9 @@ def new_manager(client: S3Client) -> TransferManager:
         max_io_queue_size=16,
         io_chunksize=MB // 4,
     )
-    return TransferManager(client, config)
+    manager = TransferManager(client, config)
+    keep_secrets()  # it has loggers, too, from now on
+    return manager
 
 
 def finish(transfer: TransferFuture) -> None:
