@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flowstone.states import State
     from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
+    from flowstone.transactions import Transaction
 
 _HOMES = {
     "Flow": "flowstone.flows",
@@ -20,6 +21,7 @@ _HOMES = {
     "FutureList": "flowstone.futures",
     "State": "flowstone.states",
     "Task": "flowstone.tasks",
+    "Transaction": "flowstone.transactions",
     "allow_failure": "flowstone.engine.arguments",
     "exponential_backoff": "flowstone.tasks",
     "flow": "flowstone.flows",
@@ -36,6 +38,7 @@ __all__ = [
     "FutureList",
     "State",
     "Task",
+    "Transaction",
     "allow_failure",
     "exponential_backoff",
     "flow",
