@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pkgutil
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from importlib import import_module
 from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -61,7 +61,8 @@ def services() -> Services:
         return _stack[-1]
     with _lock:
         if not _stack:
-            _stack.append(pkgutil.resolve_name(_origin)())
+            module, _, name = _origin.partition(":")
+            _stack.append(getattr(import_module(module), name)())
         return _stack[-1]
 
 

@@ -9,7 +9,6 @@ from flowstone.options import FlowOptions, changed, names_around, new_spec, unwr
 from flowstone.states import State
 from flowstone.task_runners import ThreadPoolTaskRunner
 from flowstone.units import Unit
-from flowstone.wire import jsonable
 
 if TYPE_CHECKING:
     from flowstone.ambient import Services
@@ -100,6 +99,9 @@ class Flow(Unit[P, R]):
 
     def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as JSON values, as a run's record has them; secrets masked."""
+        # JSON takes 3 ms to import; a program that only runs flows in memory does without.
+        from flowstone.wire import jsonable  # noqa: PLC0415
+
         return {name: jsonable(value) for name, value in parameters.items()}
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:

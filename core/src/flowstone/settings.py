@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
@@ -41,7 +41,7 @@ class Settings:
             (``FLOWSTONE_LEASE_SECONDS``).
     """
 
-    home: Path = field(default_factory=lambda: Path.home() / ".flowstone")
+    home: Path = field(default_factory=lambda: _home("~/.flowstone"))
     store: str = "sqlite"
     secret_key: str | None = field(default=None, repr=False)
     logging_level: str = "INFO"
@@ -77,6 +77,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 
 
 def _home(text: str) -> Path:
+    # 6 ms to import, which a program pays at its first run, not at its imports.
+    from pathlib import Path  # noqa: PLC0415
+
     return Path(text).expanduser().absolute()
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import StrEnum
 from time import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import (
     CancelledRun,
@@ -15,6 +14,9 @@ from flowstone.errors import (
     MissingResult,
     UnfinishedRun,
 )
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 __all__ = [
     "BIRTH",
@@ -100,6 +102,9 @@ class State:
 
     @property
     def timestamp(self) -> datetime:
+        # 3 ms to import, which no run of a flow needs.
+        from datetime import UTC, datetime  # noqa: PLC0415
+
         return datetime.fromtimestamp(self.at, UTC)
 
     def __str__(self) -> str:

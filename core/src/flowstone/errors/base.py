@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +29,9 @@ class FlowstoneError(Worded, Exception):
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x' or 'y'?"``, or what there is, or nothing at all."""
+    # 2 ms to import, which only a program with a misspelt name pays.
+    from difflib import get_close_matches  # noqa: PLC0415
+
     names = sorted(set(known))
     close = get_close_matches(name, names, n=3, cutoff=0.5)
     if close:
