@@ -59,3 +59,16 @@ class ObjectStoreBase(Suite):
 def names(store: ObjectStore, folder: str = "") -> list[str]:
     """Return the paths in a folder, as they are listed."""
     return [info.path for info in store.list_objects(folder)]
+
+
+def assert_same(found: bytes, content: bytes) -> None:
+    """Fail with where two contents part: pytest would compare them for minutes, and show all."""
+    if found == content:
+        return
+    pairs = enumerate(zip(found, content, strict=False))
+    place = next((at for at, (one, other) in pairs if one != other), min(len(found), len(content)))
+    near = slice(max(0, place - 10), place + 10)
+    pytest.fail(
+        f"{len(found)} bytes came back of {len(content)}; from byte {place} on they differ: "
+        f"{found[near]!r} is not {content[near]!r}"
+    )
