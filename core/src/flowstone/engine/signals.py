@@ -13,8 +13,12 @@ from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, TerminationSignal
 
 if TYPE_CHECKING:
-    from asyncio import Task
+    from asyncio import AbstractEventLoop, Task
     from collections.abc import Callable, Iterator
+
+
+#: Seconds between two looks for a signal on an event loop that has nothing to do.
+TICK = 0.25
 
 
 @contextmanager
@@ -61,6 +65,7 @@ def honest_end_on_loop() -> Iterator[Callable[[], None]]:
         return
     if not _tasks:
         signal.signal(signal.SIGTERM, _cancel)
+        _tick(task.get_loop())
     _tasks.add(task)
     try:
         yield cancel
@@ -70,6 +75,16 @@ def honest_end_on_loop() -> Iterator[Callable[[], None]]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if _received:
                 _end_process()
+
+
+def _tick(loop: AbstractEventLoop) -> None:
+    """Wake the loop now and then, while runs are on it.
+
+    A signal that comes just before the loop begins to wait is only heard when it wakes again:
+    Ctrl-C would be deaf until something else happens.
+    """
+    if not loop.is_closed():
+        loop.call_later(TICK, lambda: _tick(loop) if _tasks else None)
 
 
 def meant(error: BaseException) -> BaseException:
