@@ -7,6 +7,7 @@ from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
+from flowstone import progress
 from flowstone.ambient import scope
 from flowstone.engine.arguments import PromiseBase
 from flowstone.errors import RunTimeout
@@ -272,5 +273,6 @@ class FutureList(list[Future[R]]):
     def wait(self, timeout: float | None = None) -> None:
         """Block until all have ended, or the time is over."""
         end = None if timeout is None else monotonic() + timeout
-        for future in self:
-            future.wait(None if end is None else max(0.0, end - monotonic()))
+        with progress.shown(self):
+            for future in self:
+                future.wait(None if end is None else max(0.0, end - monotonic()))

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowstone.documents import Document
     from flowstone.events import Event
     from flowstone.runs import Fence, Run, RunQuery
-    from flowstone.states import State
+    from flowstone.states import State, StateType
 
 
 class RunStore(Protocol):
@@ -82,6 +82,12 @@ class RunStore(Protocol):
 
     def runs(self, query: RunQuery) -> list[Run]:
         """Return the runs that fit, ordered by id."""
+
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        """Count the task runs of these trees, by the run that called them and by their state.
+
+        Runs that called none are left out.
+        """
 
     def events(
         self,

@@ -120,7 +120,10 @@ class Task(Unit[P, R]):
         futures: FutureList[Any] = FutureList(
             self._submit(one, named, upstream) for one, named in spread(self.name, args, kwargs)
         )
-        return [_ended(future) for future in futures] if return_state else futures
+        if not return_state:
+            return futures
+        futures.wait()
+        return [future.state for future in futures]
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""

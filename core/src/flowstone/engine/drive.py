@@ -5,6 +5,7 @@ from __future__ import annotations
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from flowstone import progress
 from flowstone.engine.policy import stop_signal
 from flowstone.engine.steps import (
     Await,
@@ -134,8 +135,9 @@ class Driver:
                 value = fn(unit, self.keeper.run, state)
                 return _finish(value) if isawaitable(value) else value
             case Await(promises):
-                for promise in promises:
-                    promise.wait()
+                with progress.shown(promises):
+                    for promise in promises:
+                        promise.wait()
             case Settle(error):
                 return self._settle(error)
             case Sleep(seconds):
@@ -154,12 +156,14 @@ class Driver:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
             case Await(promises):
-                for promise in promises:
-                    await promise.await_end()
+                with progress.shown(promises):
+                    for promise in promises:
+                        await promise.await_end()
             case Settle(error):
                 while waiting := self._told_to_end(error):
-                    for promise in waiting:
-                        await promise.await_end()
+                    with progress.shown(waiting):
+                        for promise in waiting:
+                            await promise.await_end()
                 return self._unseen()
             case Sleep(seconds):
                 await self.clock.asleep(seconds)
@@ -183,8 +187,9 @@ class Driver:
         patient = error is None or isinstance(error, Exception)
         end = None if patient else self.clock.time() + GRACE
         while waiting := self._told_to_end(error):
-            for promise in waiting:
-                promise.wait(None if end is None else max(0.0, end - self.clock.time()))
+            with progress.shown(waiting):
+                for promise in waiting:
+                    promise.wait(None if end is None else max(0.0, end - self.clock.time()))
             if end is not None and self.clock.time() >= end:
                 break
         return self._unseen()
