@@ -248,6 +248,19 @@ class Look(Protocol):
     def value(self) -> Any: ...
 
 
+class Staging(Protocol):
+    """The transaction around a run, as the engine sees it."""
+
+    def stage_run(
+        self,
+        name: str,
+        save: Callable[[], None] | None,
+        on_commit: Sequence[Callable[..., Any]],
+        on_rollback: Sequence[Callable[..., Any]],
+    ) -> None:
+        """Take a run that has completed: what to do at the commit, or at a rollback."""
+
+
 class Keeping(Protocol):
     """How one run's result is looked for, and kept."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
 from flowstone.futures import Future, FutureList
@@ -13,7 +14,8 @@ from flowstone.units import Unit
 
 if TYPE_CHECKING:
     from flowstone.cache_policies import TaskCall
-    from flowstone.specs import Spec
+    from flowstone.ports import Staging
+    from flowstone.specs import Hook, Spec
 
 __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
@@ -124,6 +126,24 @@ class Task(Unit[P, R]):
             return futures
         futures.wait()
         return [future.state for future in futures]
+
+    def on_commit(self, hook: Hook) -> Hook:
+        """Call ``hook(transaction)`` at the commit; use it as a decorator."""
+        self.spec = replace(self.spec, on_commit=(*self.spec.on_commit, hook))
+        return hook
+
+    def on_rollback(self, hook: Hook) -> Hook:
+        """Call ``hook(transaction)`` at a rollback; use it as a decorator."""
+        self.spec = replace(self.spec, on_rollback=(*self.spec.on_rollback, hook))
+        return hook
+
+    def _alone(self) -> Staging | None:
+        if not self.spec.on_commit:
+            return None
+        # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
+        from flowstone.transactions import OwnTransaction  # noqa: PLC0415
+
+        return OwnTransaction()
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""

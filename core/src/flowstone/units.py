@@ -27,7 +27,7 @@ from flowstone.states import COMPLETED, PENDING, State, StateType
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
-    from flowstone.ports import Keeping, Runner
+    from flowstone.ports import Keeping, Runner, Staging
     from flowstone.specs import Hook, Spec
 
 P = ParamSpec("P")
@@ -156,6 +156,7 @@ class Unit(Generic[P, R]):
             upstream,
             owns,
             self._keeping(services, run_id, parent),
+            None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
         if parent is None or owns:
@@ -166,6 +167,10 @@ class Unit(Generic[P, R]):
             scope = ambient.Scope(parent.owner)
         driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
+
+    def _alone(self) -> Staging | None:
+        """Return a transaction for one run alone; None where nothing asks for one."""
+        return None
 
     def _keeping(self, services: Services, run_id: str, parent: Scope | None) -> Keeping | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from flowstone.engine.steps import (
     Say,
     Settle,
     Sleep,
+    Stage,
     Step,
     Unlock,
 )
@@ -77,6 +79,9 @@ class Driver:
                 return self.keeping.look(args, kwargs)
             case Save(look, value):
                 return self.keeping.keep(look, value)
+            case Stage(around, look, value, on_commit, on_rollback):
+                keep = None if look is None else partial(self.keeping.keep, look, value)
+                return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
             case Unlock(look):
                 return self.keeping.end(look)
             case Say(level, message, error):
@@ -133,7 +138,7 @@ class Driver:
                 return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
             case Consult(fn, unit, state):
                 value = fn(unit, self.keeper.run, state)
-                return _finish(value) if isawaitable(value) else value
+                return finished(value) if isawaitable(value) else value
             case Await(promises):
                 with progress.shown(promises):
                     for promise in promises:
@@ -219,8 +224,8 @@ class Driver:
         ]
 
 
-def _finish(awaitable: Awaitable[Any]) -> Any:
-    """Run an async hook of a sync run to its end."""
+def finished(awaitable: Awaitable[Any]) -> Any:
+    """Return the value of an awaitable, from sync code: of an async hook of a sync run."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
 
     async def wait() -> Any:
