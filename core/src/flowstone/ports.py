@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from flowstone.documents import Document
     from flowstone.events import Event
-    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.runs import Fence, Origin, Run, RunQuery
     from flowstone.states import State, StateType
 
 
@@ -202,6 +202,39 @@ class Promise(Protocol):
 
     def final_state(self) -> State:
         """Return the state that it ended in, without counting as somebody looking at it."""
+
+
+class Asked(Protocol):
+    """A call of a flow or task, as whoever asked for it put it.
+
+    Attributes:
+        unit: the flow or task.
+        args, kwargs: what it was given; futures stand in it for their values.
+    """
+
+    @property
+    def unit(self) -> Any: ...
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> Mapping[str, Any]: ...
+
+
+class Standing(Protocol):
+    """A run as it stands now.
+
+    Attributes:
+        origin: what it was, or will be, born with.
+        attempt: how often it has been started.
+        state: the state that it is in.
+    """
+
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def state(self) -> State: ...
 
 
 class BlobStore(Protocol):

@@ -11,9 +11,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from flowstone import ambient
+from flowstone.drafts import Asked, drafted
 from flowstone.engine.arguments import found, needs
 from flowstone.engine.drive import Driver
-from flowstone.engine.keeper import Keeper, Origin, leased
+from flowstone.engine.keeper import Keeper, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.signals import honest_end
@@ -23,6 +24,7 @@ from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
 from flowstone.runners.threads import ThreadPool
+from flowstone.runs import Origin
 from flowstone.states import COMPLETED, PENDING, State, StateType
 
 if TYPE_CHECKING:
@@ -163,9 +165,12 @@ class Unit(Generic[P, R]):
             scope = ambient.Scope(None, partial(self._open_runner, services))
             scope.arguments = known or {}
             scope.keeps = keeps_of(spec, parent)
+            scope.above = parent
         else:
             scope = ambient.Scope(parent.owner)
-        driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
+        keeper = Keeper(services, origin)
+        scope.standing, scope.asked = keeper, plan
+        driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
 
     def _alone(self) -> Staging | None:
@@ -222,7 +227,8 @@ class Unit(Generic[P, R]):
         if template is not None:
             if known is None:
                 known = dict(self.parameters.bind(args, kwargs).arguments)
-            return titled(self.name, template, known)
+            with drafted(Asked(self, args, kwargs), run_id, known, parent, _tags(self.spec.tags)):
+                return titled(self.name, template, known)
         if self.spec.kind == "flow":
             return made_up()
         if parent is None:

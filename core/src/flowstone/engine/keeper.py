@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
@@ -12,24 +12,7 @@ from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
 if TYPE_CHECKING:
     from flowstone.ambient import Services
     from flowstone.events import Line
-    from flowstone.runs import Kind
-
-
-class Origin(NamedTuple):
-    """What a run is born with; a tuple, as one is made for every task run."""
-
-    id: str
-    kind: Kind
-    name: str
-    unit: str
-    root_id: str
-    parent_id: str | None
-    created: float
-    tags: tuple[str, ...]
-    unit_version: str | None
-    parameters: dict[str, Any] | None
-    inputs: tuple[str, ...]
-    lease: Lease | None
+    from flowstone.runs import Origin
 
 
 class Keeper:
@@ -56,6 +39,11 @@ class Keeper:
         if self._last is not None:
             self._born, self._last = self._born.after(self._last), None
         return self._born
+
+    @property
+    def attempt(self) -> int:
+        """How often the run has been started."""
+        return self._attempt
 
     @property
     def state(self) -> State:

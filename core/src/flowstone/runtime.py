@@ -1,0 +1,181 @@
+"""Facts of the current run: `flow_run`, `task_run` and `deployment`, looked up when they are read.
+
+Outside a run every fact is None, but for `tags`, `parameters` and `run_count`, which are empty.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flowstone import ambient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.ambient import Scope
+    from flowstone.runs import Origin
+    from flowstone.states import State
+
+__all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_run"]
+
+
+def current_flow() -> Scope | None:
+    """Return the flow run around this code."""
+    return flow_around(ambient.scope.get())
+
+
+def current_task() -> Scope | None:
+    """Return the task run that this code is in; None in a flow's own code."""
+    scope = ambient.scope.get()
+    return scope if scope is not None and scope.standing.origin.kind == "task" else None
+
+
+def flow_around(scope: Scope | None) -> Scope | None:
+    """Return the nearest flow run at or above a run."""
+    while scope is not None and scope.owner.standing.origin.kind != "flow":
+        scope = scope.owner.above
+    return None if scope is None else scope.owner
+
+
+class _Facts:
+    """What is told of the run that `find` finds, at the time of asking."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[], Scope | None]) -> None:
+        self._find = find
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @property
+    def _origin(self) -> Origin | None:
+        scope = self._find()
+        return None if scope is None else scope.standing.origin
+
+    @property
+    def id(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.id
+
+    @property
+    def name(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.name
+
+    @property
+    def tags(self) -> list[str]:
+        origin = self._origin
+        return [] if origin is None else list(origin.tags)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments by name, defaults included, as the values that they are."""
+        scope = self._find()
+        if scope is None:
+            return {}
+        asked = scope.asked
+        return dict(scope.arguments) or asked.unit.parameters.given(asked.args, asked.kwargs)
+
+    @property
+    def run_count(self) -> int:
+        """How often the run has been started: 1 in its first attempt."""
+        scope = self._find()
+        return 0 if scope is None else scope.standing.attempt
+
+    @property
+    def state(self) -> State | None:
+        """The state that the run is in."""
+        scope = self._find()
+        return None if scope is None else scope.standing.state
+
+    @property
+    def api_url(self) -> str | None:
+        return None
+
+    @property
+    def ui_url(self) -> str | None:
+        return None
+
+
+class FlowRun(_Facts):
+    """The facts of a flow run."""
+
+    __slots__ = ()
+
+    @property
+    def flow_name(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.unit
+
+    @property
+    def flow_version(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.unit_version
+
+    @property
+    def scheduled_start_time(self) -> datetime | None:
+        """When it was to start: for a run that was called, when it was called."""
+        origin = self._origin
+        return None if origin is None else datetime.fromtimestamp(origin.created, UTC)
+
+    @property
+    def parent_flow_run_id(self) -> str | None:
+        """The id of the flow run that called it, itself or through a task."""
+        scope = self._find()
+        above = None if scope is None else flow_around(scope.above)
+        return None if above is None else above.standing.origin.id
+
+    @property
+    def root_flow_run_id(self) -> str | None:
+        """The id of the outermost flow run; its own where no other called it."""
+        scope = self._find()
+        while scope is not None and (above := flow_around(scope.above)) is not None:
+            scope = above
+        return None if scope is None else scope.standing.origin.id
+
+    @property
+    def parent_deployment_id(self) -> str | None:
+        return None
+
+    @property
+    def job_variables(self) -> dict[str, Any] | None:
+        return None
+
+
+class TaskRun(_Facts):
+    """The facts of a task run."""
+
+    __slots__ = ()
+
+    @property
+    def task_name(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.unit
+
+    @property
+    def flow_run_id(self) -> str | None:
+        """The id of the flow run around it."""
+        flow = flow_around(self._find())
+        return None if flow is None else flow.standing.origin.id
+
+
+class Deployment:
+    """The facts of the deployment that the run comes from."""
+
+    __slots__ = ()
+
+    id: str | None = None
+    name: str | None = None
+    version: str | None = None
+    flow_run_id: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return {}
+
+
+flow_run = FlowRun(current_flow)
+task_run = TaskRun(current_task)
+deployment = Deployment()
