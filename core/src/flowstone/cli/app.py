@@ -13,6 +13,7 @@ NOUNS = {
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
     "run": ("flowstone.cli.run:run", "List runs, show one, read its log."),
+    "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
 }
 
 
