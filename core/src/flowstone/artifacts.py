@@ -18,7 +18,7 @@ from flowstone import ambient, gallery
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
 from flowstone.events import ArtifactVersion, saved
 from flowstone.ids import new_id
-from flowstone.logging import get_run_logger
+from flowstone.logging import current_run, get_run_logger
 from flowstone.wire import dumps, jsonable
 
 if TYPE_CHECKING:
@@ -282,8 +282,7 @@ _progress: OrderedDict[str, ArtifactVersion] = OrderedDict()
 
 
 def _save(version: ArtifactVersion) -> None:
-    scope = ambient.scope.get()
-    run = None if scope is None else getattr(scope, "run", None)
+    run = current_run()
     if run is None:
         raise MissingContextError(f"saving a {version.kind} artifact")
     size = len(dumps([version.description, version.data]).encode("utf-8", "replace"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
@@ -18,7 +19,7 @@ from flowstone.engine.keeper import Keeper, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.signals import honest_end
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, StoreError
 from flowstone.futures import Future
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
@@ -311,6 +312,8 @@ def _tags(own: frozenset[str]) -> tuple[str, ...]:
 def _raise_stop(state: State) -> None:
     """Let what ended the run from outside go on to end the program."""
     if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+        with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
+            ambient.services().journal.flush()
         raise state.data
 
 

@@ -179,13 +179,13 @@ class KeepsSecretsBesideLines(MemoryStore):
 
 class CutsLongArtifacts(MemoryStore):
     def _keep(self, events: Sequence[Event]) -> None:
-        cut = []
-        for event in events:
-            payload = event.payload
-            if isinstance(payload, ArtifactVersion):
-                event = replace(event, payload=replace(payload, data=jsonable(payload.data)))
-            cut.append(event)
-        super()._keep(cut)
+        super()._keep([self._cut(event) for event in events])
+
+    def _cut(self, event: Event) -> Event:
+        payload = event.payload
+        if not isinstance(payload, ArtifactVersion):
+            return event
+        return replace(event, payload=replace(payload, data=jsonable(payload.data)))
 
 
 class RefusesNotesAfterTheEnd(MemoryStore):
