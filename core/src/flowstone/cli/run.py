@@ -11,6 +11,7 @@ from flowstone.cli import runlog
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
+from flowstone.cli.rungraph import show_graph
 from flowstone.cli.runtree import Children, TreeView
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import (
@@ -45,11 +46,14 @@ _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 @click.group(cls=Commands)
 def run() -> None:
-    """List runs, show one, read its log.
+    """List runs, show one, read its log, draw its graph.
 
     A RUN is named by its id, by eight or more characters of the beginning or end of its id, or by
     its name; of several runs of one name it is the newest.
     """
+
+
+run.add_command(show_graph)
 
 
 @run.command("ls")
