@@ -54,7 +54,7 @@ LIMIT = 1_000_000
 REMEMBERED = 10_000
 
 _KEY = re.compile(r"[a-z0-9]+(-+[a-z0-9]+)*")
-Table = Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Any]] | Sequence[Sequence[Any]]
+Table = Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +72,7 @@ class Artifact:
     key: str | None = None
     description: str | None = None
 
-    def content(self) -> Any:
+    def content(self) -> object:
         """Return what is kept, as JSON values."""
         raise NotImplementedError
 
@@ -156,7 +156,7 @@ class TableArtifact(Artifact):
 
     table: Table
 
-    def content(self) -> Any:
+    def content(self) -> object:
         # pydantic's core takes 10 ms to import, and few flows show tables.
         from pydantic_core import to_jsonable_python  # noqa: PLC0415
 
@@ -261,7 +261,7 @@ def _twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     return twin
 
 
-async def _elsewhere(fn: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+async def _elsewhere(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
     return await asyncio.to_thread(fn, *args, **kwargs)
@@ -308,7 +308,7 @@ def _remembered(artifact_id: str) -> ArtifactVersion:
     return found
 
 
-def _text(value: Any, kind: str) -> str:
+def _text(value: object, kind: str) -> str:
     if not isinstance(value, str):
         problem = f"a {type(value).__name__} is not a text"
         raise ArtifactInvalid(f"a {kind} artifact", problem, "Give it a str.")
@@ -326,13 +326,13 @@ def _percent(progress: float) -> float:
     return held
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Return the JSON value of what pydantic does not know: a NumPy number, or a description."""
     item = getattr(value, "item", None)
     return item() if callable(item) and not getattr(value, "shape", ()) else jsonable(value)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     """Return the value with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None

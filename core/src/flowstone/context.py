@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from flowstone import ambient
 from flowstone.errors import MissingContextError
 from flowstone.runtime import FlowRun, TaskRun, current_flow, current_task
 from flowstone.tagging import tags
-
-if TYPE_CHECKING:
-    from flowstone.ambient import Scope
 
 __all__ = ["FlowRunContext", "TaskRunContext", "get_run_context", "tags"]
 
@@ -34,7 +31,10 @@ class FlowRunContext:
     def get(cls) -> Self | None:
         """Return the flow run around this code; None outside one."""
         scope = current_flow()
-        return None if scope is None else cls(*_told(scope, FlowRun(lambda: scope)))
+        if scope is None:
+            return None
+        facts = FlowRun(lambda: scope)
+        return cls(scope.asked.unit, facts, facts.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,10 @@ class TaskRunContext:
     def get(cls) -> Self | None:
         """Return the task run that this code is in; None in a flow's own code, and outside."""
         scope = current_task()
-        return None if scope is None else cls(*_told(scope, TaskRun(lambda: scope)))
-
-
-def _told(scope: Scope, facts: Any) -> tuple[Any, Any, dict[str, Any]]:
-    return scope.asked.unit, facts, facts.parameters
+        if scope is None:
+            return None
+        facts = TaskRun(lambda: scope)
+        return cls(scope.asked.unit, facts, facts.parameters)
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:

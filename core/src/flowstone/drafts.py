@@ -25,7 +25,7 @@ class Asked(NamedTuple):
 
 @contextmanager
 def drafted(
-    asked: Asked, run_id: str, known: dict[str, Any], parent: Scope | None, tags: tuple[str, ...]
+    asked: Asked, run_id: str, known: dict[str, object], parent: Scope | None, tags: tuple[str, ...]
 ) -> Iterator[None]:
     """Make the coming run the current one, so that `flowstone.runtime` tells of it.
 

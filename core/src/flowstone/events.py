@@ -29,7 +29,7 @@ class Line:
     level: int
     logger: str
     message: str
-    fields: Mapping[str, Any] | None = None
+    fields: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True)

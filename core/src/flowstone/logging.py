@@ -114,7 +114,7 @@ _OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown", "run_id", "run_name", "unit"}
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any] | None:
+def _fields(record: logging.LogRecord) -> dict[str, object] | None:
     """Return what `extra=` said, as JSON values; None where it said nothing."""
     said = record.__dict__.keys() - _OWN
     if not said:

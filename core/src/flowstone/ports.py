@@ -172,6 +172,9 @@ class Journal(Protocol):
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 
+    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
+        """Call `stop`, from another thread, when somebody asks for the end of that root."""
+
     def release(self, root_id: str) -> None:
         """Flush, and stop renewing the root's lease: its process has no more to say of it."""
 

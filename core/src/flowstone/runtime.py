@@ -143,7 +143,7 @@ class FlowRun(_Facts):
         return None
 
     @property
-    def job_variables(self) -> dict[str, Any] | None:
+    def job_variables(self) -> dict[str, object] | None:
         return None
 
 
@@ -175,7 +175,7 @@ class Deployment:
     flow_run_id: str | None = None
 
     @property
-    def parameters(self) -> dict[str, Any]:
+    def parameters(self) -> dict[str, object]:
         return {}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
@@ -18,26 +18,27 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
-from flowstone.engine.signals import honest_end
+from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.errors import ConfigurationError, StoreError
 from flowstone.futures import Future
+from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
 from flowstone.runners.threads import ThreadPool
 from flowstone.runs import Origin
-from flowstone.states import COMPLETED, PENDING, State, StateType
+from flowstone.states import COMPLETED, PENDING, State
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
     from flowstone.ports import Keeping, Runner, Staging
-    from flowstone.specs import Hook, Spec
+    from flowstone.specs import Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Generic[P, R]):
+class Unit(Hooked, Generic[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -53,6 +54,7 @@ class Unit(Generic[P, R]):
         self.spec = spec
         self.name = spec.name
         self.isasync = inspect.iscoroutinefunction(fn)
+        self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
         self._binding = binding  # classmethod or staticmethod, where it was written so
         update_wrapper(cast("Callable[..., Any]", self), fn)
         for part in (fn, getattr(fn, "__func__", fn)):
@@ -91,25 +93,6 @@ class Unit(Generic[P, R]):
     def parameters(self) -> Parameters:
         return Parameters(self.fn, self.name, self._around)
 
-    # ------------------------------------------------------------ hooks
-
-    def _hooked(self, kind: StateType, hook: Hook) -> Hook:
-        hooks = {**self.spec.hooks, kind: (*self.spec.hooks.get(kind, ()), hook)}
-        self.spec = replace(self.spec, hooks=hooks)
-        return hook
-
-    def on_running(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has started; use it as a decorator."""
-        return self._hooked(StateType.RUNNING, hook)
-
-    def on_completion(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has completed; use it as a decorator."""
-        return self._hooked(StateType.COMPLETED, hook)
-
-    def on_failure(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has failed; use it as a decorator."""
-        return self._hooked(StateType.FAILED, hook)
-
     # ------------------------------------------------------------ a call becomes a run
 
     def _start(
@@ -130,45 +113,25 @@ class Unit(Generic[P, R]):
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
         run_id = new_id()
-        owns = flow or parent is None
         name = self._run_name(run_id, args, kwargs, known, parent)
-        now = services.clock.time()
-        origin = Origin(
-            run_id,
-            spec.kind,
-            name,
-            self.name,
-            run_id if parent is None else parent.run.root_id,
-            None if parent is None else parent.run.id,
-            now,
-            _tags(spec.tags),
-            spec.version,
-            known,
-            tuple(promise.run_id for promise, _ in upstream) if upstream else (),
-            leased(services, now) if parent is None else None,
-        )
+        inputs = tuple(promise.run_id for promise, _ in upstream) if upstream else ()
+        origin = self._origin(services, run_id, name, parent, known, inputs)
         plan = Plan(
             self,
             spec,
             services.settings,
             run_id,
             name,
-            self._function(services),
+            _to_call(self, services),
             args,
             kwargs,
             upstream,
-            owns,
+            flow or parent is None,
             self._keeping(services, run_id, parent),
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
-        if parent is None or owns:
-            scope = ambient.Scope(None, partial(self._open_runner, services))
-            scope.arguments = known or {}
-            scope.keeps = keeps_of(spec, parent)
-            scope.above = parent
-        else:
-            scope = ambient.Scope(parent.owner)
+        scope = self._scope(services, parent, known)
         keeper = Keeper(services, origin)
         scope.standing, scope.asked = keeper, plan
         driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
@@ -180,6 +143,10 @@ class Unit(Generic[P, R]):
 
     def _keeping(self, services: Services, run_id: str, parent: Scope | None) -> Keeping | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""
+        if self._is_silent:  # most are, and this is asked for every task run
+            around = parent.owner.keeps if parent is not None else None
+            if not services.settings.persist_results and (around is None or not around.persist):
+                return None
         keeps = keeps_of(self.spec, parent)
         persist = services.settings.persist_results if keeps.persist is None else keeps.persist
         if not persist:
@@ -189,18 +156,45 @@ class Unit(Generic[P, R]):
 
         return keeping(self, services, keeps, run_id, parent)
 
+    def _origin(
+        self,
+        services: Services,
+        run_id: str,
+        name: str,
+        parent: Scope | None,
+        known: dict[str, Any] | None,
+        inputs: tuple[str, ...],
+    ) -> Origin:
+        now = services.clock.time()
+        return Origin(
+            run_id,
+            self.spec.kind,
+            name,
+            self.name,
+            run_id if parent is None else parent.run.root_id,
+            None if parent is None else parent.run.id,
+            now,
+            _tags(self.spec.tags),
+            self.spec.version,
+            known,
+            inputs,
+            leased(services, now) if parent is None else None,
+        )
+
+    def _scope(
+        self, services: Services, parent: Scope | None, known: dict[str, Any] | None
+    ) -> Scope:
+        if parent is not None and self.spec.kind == "task":
+            return ambient.Scope(parent.owner)
+        scope = ambient.Scope(None, partial(self._open_runner, services))
+        scope.arguments = known or {}
+        scope.keeps = keeps_of(self.spec, parent)
+        scope.above = parent
+        return scope
+
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
         return ThreadPool(services.settings.max_workers)
-
-    def _function(self, services: Services) -> Callable[..., Any]:
-        """Return the function to call: one that logs its prints, where that is wanted."""
-        log_prints = self.spec.log_prints
-        if log_prints is None:
-            log_prints = services.settings.log_prints and not prints_are_logged()
-            if not log_prints:
-                return self.fn
-        return partial(_acalled if self.isasync else _called, self.fn, log_prints)
 
     def _checked(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -249,7 +243,8 @@ class Unit(Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
+                with honest_end() as cancel:
+                    driver.cancelled_by(cancel)
                     state = driver.drive(story)
                     _raise_stop(state)
             else:
@@ -272,7 +267,8 @@ class Unit(Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
+                with honest_end_on_loop() as cancel:
+                    driver.cancelled_by(cancel)
                     state = await driver.adrive(story)
                     _raise_stop(state)
             else:
@@ -292,6 +288,16 @@ class Unit(Generic[P, R]):
         future: Future[Any] = Future(driver, story, owner)
         future.start(owner.open_runner(), on_loop=self.isasync)
         return future
+
+
+def _to_call(unit: Unit[..., Any], services: Services) -> Callable[..., Any]:
+    """Return the function to call: one that logs its prints, where that is wanted."""
+    log_prints = unit.spec.log_prints
+    if log_prints is None:
+        log_prints = services.settings.log_prints and not prints_are_logged()
+        if not log_prints:
+            return unit.fn
+    return partial(_acalled if unit.isasync else _called, unit.fn, log_prints)
 
 
 def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
@@ -361,3 +367,6 @@ def _finish_alone() -> None:
 #: Owns what is submitted outside any run; the process waits for it at its end.
 _alone = ambient.Scope(None, _default_pool)
 atexit.register(_finish_alone)
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that would end them.
+    os.register_at_fork(after_in_child=_alone.promises.clear)

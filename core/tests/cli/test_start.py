@@ -25,23 +25,23 @@ HEAVY = {"rich", "pydantic", "sqlite3", "cryptography", "pluggy", "asyncio"}
 @pytest.mark.parametrize(
     ("command", "allowed"),
     [
-        (["--help"], set()),
-        (["--version"], set()),
-        (["run", "--help"], set()),
-        (["run", "ls"], {"sqlite3"}),
-        (["run", "ls", "--json"], {"sqlite3"}),
-        (["block", "--help"], set()),
-        (["block", "ls"], {"sqlite3", "pluggy"}),
-        (["block", "types"], {"pluggy"}),
-        (["plugin", "ls"], {"pluggy"}),
+        (["--help"], []),
+        (["--version"], []),
+        (["run", "--help"], []),
+        (["run", "ls"], ["sqlite3"]),
+        (["run", "ls", "--json"], ["sqlite3"]),
+        (["block", "--help"], []),
+        (["block", "ls"], ["sqlite3", "pluggy"]),
+        (["block", "types"], ["pluggy"]),
+        (["plugin", "ls"], ["pluggy"]),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words) if isinstance(words, set) else words),
 )
 def test_a_command_loads_only_what_it_needs(
-    home: Home, command: list[str], allowed: set[str]
+    home: Home, command: list[str], allowed: list[str]
 ) -> None:
     done = home.python(LOADED, *command)
-    assert HEAVY & set(done.out.split()) <= allowed
+    assert HEAVY & set(done.out.split()) <= set(allowed)
 
 
 @pytest.mark.parametrize(

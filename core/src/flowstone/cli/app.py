@@ -13,7 +13,7 @@ NOUNS = {
     "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
-    "run": ("flowstone.cli.run:run", "List runs, show one, read its log."),
+    "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
 }
 

@@ -172,7 +172,7 @@ def _grid(data: Any) -> tuple[list[str], list[list[Any]]]:
     return [str(number) for number in range(1, width + 1)], filled
 
 
-def _told(value: Any) -> str:
+def _told(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else str(value)
 
 
@@ -180,7 +180,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST or not is_terminal() else f"{text[:_LONGEST]}…"
 
 
-def _head(found: SavedArtifact) -> dict[str, Any]:
+def _head(found: SavedArtifact) -> dict[str, object]:
     return {
         "id": found.id,
         "key": found.key,

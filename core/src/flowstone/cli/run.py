@@ -1,4 +1,4 @@
-"""`flowstone run`: list runs, show one, read its log."""
+"""`flowstone run`: list runs, show one, read its log; start and cancel them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from flowstone.cli import runlog
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
+from flowstone.cli.runcontrol import cancel_run, start_run
 from flowstone.cli.rungraph import show_graph
 from flowstone.cli.runtree import Children, TreeView
 from flowstone.cli.views import Cell, Facts, Row, Table
@@ -46,14 +47,16 @@ _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 @click.group(cls=Commands)
 def run() -> None:
-    """List runs, show one, read its log, draw its graph.
+    """List runs, show one, read its log, draw its graph; start and cancel them.
 
     A RUN is named by its id, by eight or more characters of the beginning or end of its id, or by
     its name; of several runs of one name it is the newest.
     """
 
 
+run.add_command(cancel_run)
 run.add_command(show_graph)
+run.add_command(start_run)
 
 
 @run.command("ls")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -124,7 +124,7 @@ class Graph:
         lines += [f"  classDef {name} {_COLOURS[name]}" for name in _COLOURS if name in used]
         return "\n".join(lines)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, object]:
         """Return the graph as `--json` prints it."""
         return {
             "nodes": [

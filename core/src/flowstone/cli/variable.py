@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -107,7 +107,7 @@ def unset_variable(name: str, as_json: bool) -> None:
         say(f"The variable {name!r} is gone.")
 
 
-def _parsed(value: str) -> Any:
+def _parsed(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
@@ -115,7 +115,7 @@ def _parsed(value: str) -> Any:
         raise click.BadParameter(problem, param_hint="VALUE") from None
 
 
-def _record(document: Document) -> dict[str, Any]:
+def _record(document: Document) -> dict[str, object]:
     return {
         "name": document.name,
         "value": document.body["value"],

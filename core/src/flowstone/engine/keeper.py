@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
@@ -10,6 +11,8 @@ from flowstone.runs import Change, Lease, Run
 from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowstone.ambient import Services
     from flowstone.events import Line
     from flowstone.runs import Origin
@@ -21,7 +24,17 @@ class Keeper:
     Flow runs and roots are written through; task runs go to the journal.
     """
 
-    __slots__ = ("_attempt", "_born", "_journal", "_last", "_through", "_time", "origin")
+    __slots__ = (
+        "_attempt",
+        "_born",
+        "_generation",
+        "_journal",
+        "_last",
+        "_pending",
+        "_through",
+        "_time",
+        "origin",
+    )
 
     def __init__(self, services: Services, origin: Origin) -> None:
         self._journal = services.journal
@@ -30,7 +43,14 @@ class Keeper:
         self._attempt = 0
         self._born: Run | None = None
         self._last: Change | None = None
+        self._pending: Event | None = None
+        self._generation = _generation
         self.origin = origin
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a forked child's copy: the run is the parent's to keep."""
+        return self._generation != _generation
 
     @property
     def run(self) -> Run:
@@ -89,15 +109,38 @@ class Keeper:
         who = self.origin
         change = Change(last.version + 1, state, self._attempt)
         event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
-        if self._through:
-            self._journal.record(event)
-        else:
-            self._journal.append(event)
+        kept = None if self.is_copy else self._keep(event)
         if self._last is not None:
             self._born = self.run
+        if kept is not None and kept.version != change.version:
+            change = Change(kept.version, state, self._attempt)  # somebody has asked for its end
         self._last = change
-        if who.parent_id is None and state.type in TERMINAL:
+        self._pending = None
+        if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
+
+    def _keep(self, event: Event) -> Run | None:
+        if not self._through:
+            self._journal.append(event)
+            return None
+        return self._journal.record(self._again(event))
+
+    def _again(self, event: Event) -> Event:
+        """Return the fact that was being recorded when an interrupt came, where it is this one.
+
+        It may have been kept, or not; under its own id it is kept once.
+        """
+        pending = self._pending
+        if pending is not None:
+            one, other = cast("Change", pending.payload).state, cast("Change", event.payload).state
+            if (one.type, one.name, one.message) == (other.type, other.name, other.message):
+                event = pending
+        self._pending = event
+        return event
+
+    def on_cancel(self, stop: Callable[[], None]) -> None:
+        """Call `stop`, from another thread, when somebody asks for the end of the run."""
+        self._journal.on_cancel(self.origin.id, stop)
 
     def write(self, line: Line) -> None:
         """Add a line to the run's log."""
@@ -110,3 +153,15 @@ def leased(services: Services, now: float) -> Lease:
 
 
 UNBORN = State(PENDING, "Unborn", None, 0.0)
+
+#: How many forks lie between this process and the one that imported this.
+_generation = 0
+
+
+def _be_born() -> None:
+    global _generation
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_born)

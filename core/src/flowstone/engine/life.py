@@ -28,7 +28,7 @@ from flowstone.engine.steps import (
     Step,
     Unlock,
 )
-from flowstone.errors import FencedRun, UpstreamTaskError
+from flowstone.errors import CancelSignal, FencedRun, TerminationSignal, UpstreamTaskError
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
@@ -93,13 +93,21 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
+    last = Record(end.type, end.name, end.message, end.data)
+    late: BaseException | None = None
     try:
-        final: State = yield Record(end.type, end.name, end.message, end.data)
+        try:
+            final: State = yield last
+        except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
+            late = interrupt  # it came into the last word, which has to be said all the same
+            final = yield last
     finally:
         if look is not None:
             yield Unlock(look)
     if spec.hooks:
         yield from _hooks(plan, final)
+    if late is not None:
+        raise late
     return final
 
 
@@ -192,14 +200,15 @@ def _called(
         states = states_in(value)
         return policy.judge(states, value) if states else _completed(value)
     promises = _returned(value)
+    for promise in promises:
+        promise.observed = True
     unseen = (yield Settle(None)) if plan.settles else (yield Await(promises)) or ()
-    states = states_in(value) + [promise.final_state() for promise in promises]
-    if states:
-        for promise in promises:
-            promise.observed = True
-        good = all(state.type is COMPLETED for state in states)
+    explicit = states_in(value)
+    states = explicit + [promise.final_state() for promise in promises]
+    good = all(state.type is COMPLETED for state in states)
+    if states and (explicit or not good):
         return policy.judge(states, resolved(value, _value) if good else value)
-    return policy.unseen(unseen) or _completed(value)
+    return policy.unseen(unseen) or _completed(resolved(value, _value))
 
 
 def _completed(value: object) -> State:
