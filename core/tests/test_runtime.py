@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import flowstone
-from flowstone import flow, tags, task
+from flowstone import ambient, flow, tags, task
 from flowstone.ambient import Services
 from flowstone.blocks import LocalDirectory
 from flowstone.context import FlowRunContext, TaskRunContext, get_run_context
@@ -277,3 +277,38 @@ def test_a_cache_key_may_be_made_of_the_task_run(services: Services, tmp_path: P
     twice()
     states = [run.state.name for run in services.runs.runs(RunQuery(unit="count"))]
     assert states == ["Completed", "Cached", "Completed", "Cached"]
+
+
+def test_what_was_sent_to_another_process_tells_what_was_sent(services: Services) -> None:
+    """There a scope has its run, and nothing of how it came to be."""
+
+    @task
+    def one() -> None: ...
+
+    @flow
+    def inner() -> None:
+        one()
+
+    @flow
+    def outer() -> None:
+        inner()
+
+    outer()
+    root, middle, last = services.runs.runs(RunQuery())
+    owner = ambient.Scope(None)
+    owner.run, owner.arguments = middle, {"x": 1}
+    scope = ambient.Scope(owner)
+    scope.run = last
+    token = ambient.scope.set(scope)
+    try:
+        told = task_run.id, task_run.name, task_run.flow_run_id, task_run.run_count
+        assert told == (last.id, "one-0", middle.id, 1)
+        assert task_run.state == last.state
+        assert (task_run.parameters, flow_run.parameters) == ({}, {"x": 1})
+        ids = flow_run.id, flow_run.parent_flow_run_id, flow_run.root_flow_run_id
+        assert ids == (middle.id, root.id, root.id)
+        context = get_run_context()
+        assert isinstance(context, TaskRunContext)
+        assert (context.task, context.task_run.name) == (None, "one-0")
+    finally:
+        ambient.scope.reset(token)

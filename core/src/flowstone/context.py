@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from flowstone import ambient
 from flowstone.errors import MissingContextError
-from flowstone.runtime import FlowRun, TaskRun, current_flow, current_task
+from flowstone.runtime import FlowRun, TaskRun, current_flow, current_task, unit_of
 from flowstone.tagging import tags
 
 __all__ = ["FlowRunContext", "TaskRunContext", "get_run_context", "tags"]
@@ -18,7 +18,7 @@ class FlowRunContext:
     """A flow run.
 
     Attributes:
-        flow: the `Flow`.
+        flow: the `Flow`; None in a process that a task of it was sent to.
         flow_run: its facts, as they are when they are read.
         parameters: what it was called with, by name.
     """
@@ -34,7 +34,7 @@ class FlowRunContext:
         if scope is None:
             return None
         facts = FlowRun(lambda: scope)
-        return cls(scope.asked.unit, facts, facts.parameters)
+        return cls(unit_of(scope), facts, facts.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class TaskRunContext:
     """A task run.
 
     Attributes:
-        task: the `Task`.
+        task: the `Task`; None in a process that its call was sent to.
         task_run: its facts, as they are when they are read.
         parameters: what it was called with, by name.
     """
@@ -58,7 +58,7 @@ class TaskRunContext:
         if scope is None:
             return None
         facts = TaskRun(lambda: scope)
-        return cls(scope.asked.unit, facts, facts.parameters)
+        return cls(unit_of(scope), facts, facts.parameters)
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:

@@ -5,16 +5,17 @@ Outside a run every fact is None, but for `tags`, `parameters` and `run_count`, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone import ambient
+from flowstone.runs import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
     from flowstone.ambient import Scope
-    from flowstone.runs import Origin
+    from flowstone.ports import Asked, Standing
     from flowstone.states import State
 
 __all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_run"]
@@ -28,14 +29,51 @@ def current_flow() -> Scope | None:
 def current_task() -> Scope | None:
     """Return the task run that this code is in; None in a flow's own code."""
     scope = ambient.scope.get()
-    return scope if scope is not None and scope.standing.origin.kind == "task" else None
+    return scope if scope is not None and standing(scope).origin.kind == "task" else None
 
 
 def flow_around(scope: Scope | None) -> Scope | None:
     """Return the nearest flow run at or above a run."""
-    while scope is not None and scope.owner.standing.origin.kind != "flow":
+    while scope is not None and standing(scope.owner).origin.kind != "flow":
         scope = scope.owner.above
     return None if scope is None else scope.owner
+
+
+class Carried(NamedTuple):
+    """A run as it stood when it was sent to another process; fills the port `Standing`."""
+
+    origin: Origin
+    attempt: int
+    state: State
+
+
+def standing(scope: Scope) -> Standing:
+    """Return the run as it stands now; in a process that it was sent to, as it stood then."""
+    found: Standing | None = getattr(scope, "standing", None)
+    if found is not None:
+        return found
+    run = scope.run
+    origin = Origin(
+        run.id,
+        run.kind,
+        run.name,
+        run.unit,
+        run.root_id,
+        run.parent_id,
+        run.created,
+        run.tags,
+        run.unit_version,
+        None,
+        run.inputs,
+        None,
+    )
+    return Carried(origin, run.attempt, run.state)
+
+
+def unit_of(scope: Scope) -> Any:
+    """Return the flow or task itself; None in a process that its call was sent to."""
+    asked: Asked | None = getattr(scope, "asked", None)
+    return None if asked is None else asked.unit
 
 
 class _Facts:
@@ -52,7 +90,7 @@ class _Facts:
     @property
     def _origin(self) -> Origin | None:
         scope = self._find()
-        return None if scope is None else scope.standing.origin
+        return None if scope is None else standing(scope).origin
 
     @property
     def id(self) -> str | None:
@@ -75,20 +113,23 @@ class _Facts:
         scope = self._find()
         if scope is None:
             return {}
-        asked = scope.asked
-        return dict(scope.arguments) or asked.unit.parameters.given(asked.args, asked.kwargs)
+        asked: Asked | None = getattr(scope, "asked", None)
+        if scope.arguments or asked is None:
+            return dict(scope.arguments)
+        found: dict[str, Any] = asked.unit.parameters.given(asked.args, asked.kwargs)
+        return found
 
     @property
     def run_count(self) -> int:
         """How often the run has been started: 1 in its first attempt."""
         scope = self._find()
-        return 0 if scope is None else scope.standing.attempt
+        return 0 if scope is None else standing(scope).attempt
 
     @property
     def state(self) -> State | None:
         """The state that the run is in."""
         scope = self._find()
-        return None if scope is None else scope.standing.state
+        return None if scope is None else standing(scope).state
 
     @property
     def api_url(self) -> str | None:
@@ -127,8 +168,12 @@ class FlowRun(_Facts):
     def parent_flow_run_id(self) -> str | None:
         """The id of the flow run that called it, itself or through a task."""
         scope = self._find()
-        above = None if scope is None else flow_around(scope.above)
-        return None if above is None else above.standing.origin.id
+        if scope is None:
+            return None
+        if scope.above is None:  # the outermost, or sent to another process
+            return standing(scope).origin.parent_id
+        above = flow_around(scope.above)
+        return None if above is None else standing(above).origin.id
 
     @property
     def root_flow_run_id(self) -> str | None:
@@ -136,7 +181,10 @@ class FlowRun(_Facts):
         scope = self._find()
         while scope is not None and (above := flow_around(scope.above)) is not None:
             scope = above
-        return None if scope is None else scope.standing.origin.id
+        if scope is None:
+            return None
+        origin = standing(scope).origin
+        return origin.root_id if scope.above is None else origin.id
 
     @property
     def parent_deployment_id(self) -> str | None:
@@ -161,7 +209,7 @@ class TaskRun(_Facts):
     def flow_run_id(self) -> str | None:
         """The id of the flow run around it."""
         flow = flow_around(self._find())
-        return None if flow is None else flow.standing.origin.id
+        return None if flow is None else standing(flow).origin.id
 
 
 class Deployment:
