@@ -18,15 +18,15 @@ from flowstone.states import State, StateType
 from flowstone.tasks import Task
 
 #: Stands where the name is still to come; with the issue that brings it.
-LATER = {3: "caching, transactions, results on other storage, pause, deployments, background tasks"}
+LATER = {3: "pause, deployments, background tasks"}
 
 TOP_LEVEL: dict[str, int | None] = {
     **dict.fromkeys(
         ("Flow", "State", "Task", "allow_failure", "flow", "get_run_logger", "tags", "task",
-         "unmapped", "quote")
+         "unmapped", "quote", "Transaction")
     ),
     **dict.fromkeys(
-        ("Transaction", "serve", "aserve", "deploy", "get_client", "pause_flow_run",
+        ("serve", "aserve", "deploy", "get_client", "pause_flow_run",
          "apause_flow_run", "suspend_flow_run", "asuspend_flow_run", "resume_flow_run",
          "aresume_flow_run"), 3
     ),
@@ -39,9 +39,8 @@ FLOW_OPTIONS: dict[str, Any] = {
     "retry_delay_seconds": None, "task_runner": ..., "description": None, "timeout_seconds": None,
     "validate_parameters": True, "log_prints": None, "on_cancellation": (), "on_crashed": (),
     **dict.fromkeys(HOOKS, ()),
-    **dict.fromkeys(
-        ("persist_result", "result_storage", "result_serializer", "cache_result_in_memory"), 3
-    ),
+    "persist_result": None, "result_storage": None, "result_serializer": None,
+    "cache_result_in_memory": 3,
 }  # fmt: skip
 TASK_OPTIONS: dict[str, Any] = {
     "name": "a_b", "version": None, "description": None, "tags": frozenset(),
@@ -51,23 +50,25 @@ TASK_OPTIONS: dict[str, Any] = {
     **dict.fromkeys(HOOKS, ()),
     **dict.fromkeys(
         ("cache_policy", "cache_key_fn", "cache_expiration", "persist_result", "result_storage",
-         "result_serializer", "result_storage_key", "cache_result_in_memory", "refresh_cache",
-         "viz_return_value", "asset_deps"), 3
+         "result_serializer", "result_storage_key", "refresh_cache")
     ),
+    **dict.fromkeys(("cache_result_in_memory", "viz_return_value", "asset_deps"), 3),
 }  # fmt: skip
 
 MEMBERS: dict[str, dict[str, int | None]] = {
     "flows:Flow": {
-        **dict.fromkeys(("with_options", *HOOKS, "fn", "name")),
+        **dict.fromkeys(
+            ("with_options", *HOOKS, "fn", "name", "on_cancellation", "on_crashed",
+             "validate_parameters", "serialize_parameters")
+        ),
         **dict.fromkeys(
             ("to_deployment", "serve", "deploy", "from_source", "visualize",
-             "generate_mermaid_graph", "validate_parameters", "serialize_parameters",
-             "on_cancellation", "on_crashed"), 3
+             "generate_mermaid_graph"), 3
         ),
     },
     "tasks:Task": {
-        **dict.fromkeys(("submit", "map", "with_options", *HOOKS)),
-        **dict.fromkeys(("apply_async", "delay", "serve", "on_commit", "on_rollback"), 3),
+        **dict.fromkeys(("submit", "map", "with_options", "on_commit", "on_rollback", *HOOKS)),
+        **dict.fromkeys(("apply_async", "delay", "serve"), 3),
     },
     "futures:Future": dict.fromkeys(
         ("task_run_id", "state", "wait", "result", "add_done_callback")
@@ -79,14 +80,15 @@ MEMBERS: dict[str, dict[str, int | None]] = {
     },
     "states": dict.fromkeys(
         ("Scheduled", "AwaitingRetry", "Pending", "Running", "Retrying", "Completed", "Failed",
-         "Crashed", "Cancelling", "Cancelled", "Paused", "State", "StateType")
-    ) | dict.fromkeys(("Late", "AwaitingConcurrencySlot", "Suspended"), 3),
+         "Crashed", "Cancelling", "Cancelled", "Paused", "State", "StateType", "Late",
+         "AwaitingConcurrencySlot", "Suspended")
+    ),
     "states:State": dict.fromkeys(
         ("type", "name", "message", "timestamp", "data", "result", "is_scheduled", "is_pending",
          "is_running", "is_completed", "is_failed", "is_crashed", "is_cancelled",
          "is_cancelling", "is_final", "is_paused")
     ),
-    "tasks": {"exponential_backoff": None, "task_input_hash": 3},
+    "tasks": {"exponential_backoff": None, "task_input_hash": None},
 }  # fmt: skip
 
 #: (function, parameter, default); ... where there is none.
@@ -165,6 +167,8 @@ def _option(spec: Spec, name: str) -> Any:
         state = {"on_completion": "COMPLETED", "on_failure": "FAILED", "on_running": "RUNNING",
                  "on_cancellation": "CANCELLED", "on_crashed": "CRASHED"}[name]  # fmt: skip
         return tuple(spec.hooks.get(StateType(state), ()))
+    if name == "cache_key_fn":  # it is a policy like another
+        return spec.cache_policy
     return getattr(spec, {"flow_run_name": "run_name", "task_run_name": "run_name"}.get(name, name))
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flowstone.states import State
     from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
+    from flowstone.transactions import Transaction
 
 _HOMES = {
     "Flow": "flowstone.flows",
@@ -21,6 +22,7 @@ _HOMES = {
     "FutureList": "flowstone.futures",
     "State": "flowstone.states",
     "Task": "flowstone.tasks",
+    "Transaction": "flowstone.transactions",
     "allow_failure": "flowstone.engine.arguments",
     "exponential_backoff": "flowstone.tasks",
     "flow": "flowstone.flows",
@@ -37,6 +39,7 @@ __all__ = [
     "FutureList",
     "State",
     "Task",
+    "Transaction",
     "allow_failure",
     "exponential_backoff",
     "flow",

@@ -20,12 +20,14 @@ __all__ = [
     "BIRTH",
     "NEXT",
     "TERMINAL",
+    "AwaitingConcurrencySlot",
     "AwaitingRetry",
     "Cancelled",
     "Cancelling",
     "Completed",
     "Crashed",
     "Failed",
+    "Late",
     "Paused",
     "Pending",
     "Retrying",
@@ -33,6 +35,7 @@ __all__ = [
     "Scheduled",
     "State",
     "StateType",
+    "Suspended",
 ]
 
 
@@ -176,6 +179,16 @@ def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State: 
     return State(SCHEDULED, name, message)
 
 
+def Late(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that should have started by now."""
+    return State(SCHEDULED, "Late", message)
+
+
+def AwaitingConcurrencySlot(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that waits for a slot under a limit."""
+    return State(SCHEDULED, "AwaitingConcurrencySlot", message)
+
+
 def AwaitingRetry(message: str | None = None) -> State:  # noqa: N802
     """A run that failed, and waits to start again."""
     return State(SCHEDULED, "AwaitingRetry", message)
@@ -226,3 +239,8 @@ def Cancelling(message: str | None = None) -> State:  # noqa: N802
 def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
     """A run that waits for somebody."""
     return State(PAUSED, name, message)
+
+
+def Suspended(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that waits outside its process to be resumed."""
+    return State(PAUSED, "Suspended", message)
