@@ -21,6 +21,7 @@ def test_every_variable_is_read() -> None:
             "FLOWSTONE_SECRET_KEY": "key",
             "FLOWSTONE_LOGGING_LEVEL": "debug",
             "FLOWSTONE_LOGGING_LOG_PRINTS": "Yes",
+            "FLOWSTONE_LOGGING_EXTRA_LOGGERS": "urllib3, my.lib,",
             "FLOWSTONE_FLOWS_DEFAULT_RETRIES": "1",
             "FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "0.5",
             "FLOWSTONE_TASKS_DEFAULT_RETRIES": "2",
@@ -33,7 +34,20 @@ def test_every_variable_is_read() -> None:
     )
     home = Path.home() / "elsewhere"
     assert settings == Settings(
-        home, "memory", "key", "DEBUG", True, 1, 0.5, 2, 10.0, True, True, 4, 9.0
+        home,
+        "memory",
+        "key",
+        "DEBUG",
+        True,
+        1,
+        0.5,
+        2,
+        10.0,
+        True,
+        True,
+        4,
+        9.0,
+        ("urllib3", "my.lib"),
     )
 
 

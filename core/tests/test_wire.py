@@ -15,7 +15,7 @@ from pydantic import BaseModel, SecretStr
 
 from flowstone import redaction, wire
 from flowstone.errors import MissingResult
-from flowstone.events import Event, Line
+from flowstone.events import ArtifactVersion, Event, Line
 from flowstone.runs import Change, Lease, Run
 from flowstone.states import COMPLETED, Completed, State, StateType
 
@@ -52,7 +52,8 @@ runs = st.builds(
 payloads = (
     runs
     | st.builds(Change, st.integers(1), states, st.integers(0))
-    | st.builds(Line, st.integers(), text, text)
+    | st.builds(Line, st.integers(), text, text, st.none() | st.dictionaries(text, values))
+    | st.builds(ArtifactVersion, text, text, st.none() | text, st.none() | text, values)
 )
 events = st.builds(Event, text, text, text, text, moments, payloads)
 

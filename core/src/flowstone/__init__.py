@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from flowstone import runtime
     from flowstone.engine.arguments import allow_failure, quote, unmapped
     from flowstone.flows import Flow, flow
     from flowstone.futures import Future, FutureList
@@ -44,6 +45,7 @@ __all__ = [
     "flow",
     "get_run_logger",
     "quote",
+    "runtime",
     "tags",
     "task",
     "unmapped",
@@ -51,6 +53,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "runtime":
+        return import_module("flowstone.runtime")
     home = _HOMES.get(name)
     if home is None:
         message = f"module 'flowstone' has no attribute {name!r}"

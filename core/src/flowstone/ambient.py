@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flowstone.ports import (
+        Asked,
         Clock,
         DocumentStore,
         Journal,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         RunStore,
         Secrets,
         Staging,
+        Standing,
     )
     from flowstone.runs import Run
     from flowstone.settings import Settings
@@ -96,6 +98,9 @@ class Scope:
     Attributes:
         run: as it was at its first state; its facts do not change, its state does.
         owner: the scope of the nearest flow run, or of the root; its own for those.
+        standing: the run as it is now, from before its first state on.
+        asked: the call that made it.
+        above: of an owner, the run that called it.
         arguments: of a flow run, what it was called with, by name.
         keeps: of an owner, how its tasks' results are kept where they do not say.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
@@ -103,9 +108,13 @@ class Scope:
     """
 
     run: Run
+    standing: Standing
+    asked: Asked
 
     __slots__ = (
+        "above",
         "arguments",
+        "asked",
         "counters",
         "keeps",
         "make_runner",
@@ -113,6 +122,7 @@ class Scope:
         "promises",
         "run",
         "runner",
+        "standing",
     )
 
     def __init__(
@@ -120,6 +130,7 @@ class Scope:
     ) -> None:
         # `run` is set with the run's first state: no code of the run comes before that.
         self.owner: Scope = owner or self
+        self.above: Scope | None = None
         self.make_runner = make_runner
         self.runner: Runner | None = None
         self.arguments: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.errors import ConfigurationError, NotHashable
 from flowstone.hashing import fingerprint
+from flowstone.runtime import TaskRun, task_run
 
 if TYPE_CHECKING:
     from typing import Self
@@ -39,12 +40,14 @@ class TaskCall(NamedTuple):
         parameters: its arguments by name, defaults included.
         run_id: of the flow run around it, or its own where there is none.
         flow_parameters: the flow run's; empty where there is none.
+        task_run: the facts of the task run: its `id`, `name`, `flow_run_id` and others.
     """
 
     task: Any
     parameters: Mapping[str, Any]
     run_id: str
     flow_parameters: Mapping[str, Any]
+    task_run: TaskRun = task_run
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,37 @@ class Line:
         level: the standard library's number, 20 for INFO.
         logger: the logger's name.
         message: the text, with a traceback where there was one; secrets masked.
+        fields: what was said beside the text, by `extra=`, as JSON values; None for nothing.
     """
 
     level: int
     logger: str
     message: str
+    fields: Mapping[str, object] | None = None
 
 
-Payload = Run | Change | Line
+@dataclass(frozen=True, slots=True)
+class ArtifactVersion:
+    """An artifact as it was saved once: the newest of an id, or of a key, is what it is now.
+
+    Attributes:
+        id: of the artifact; an update carries the id of what it updates.
+        kind: ``link``, ``markdown``, ``table``, ``progress`` or ``image``.
+        key: by which people find it; each saving under a key is a version of it.
+        description: what a person should know of it, as Markdown.
+        data: its content, as JSON values; secrets masked.
+    """
+
+    id: str
+    kind: str
+    key: str | None
+    description: str | None
+    data: Any
+
+
+Payload = Run | Change | Line | ArtifactVersion
+#: What tells something of a run without changing it. A run's writer may tell it after the end.
+NOTES = (Line, ArtifactVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,8 @@ class Event:
         run_id: the run that it happened to.
         root_id: the outermost run of that run's tree.
         at: seconds since the epoch.
-        payload: a `Run` at its birth, a `Change` of it later, a `Line` of its log.
+        payload: a `Run` at its birth, a `Change` of it later, a `Line` of its log, or an
+            `ArtifactVersion` that it saved.
     """
 
     id: str
@@ -70,6 +94,7 @@ KINDS: Mapping[str, Mapping[StateType, str]] = {
     "task": {state: f"TaskRun{past}" for state, past in _PAST.items()},
 }
 LOG_WRITTEN = "LogWritten"
+ARTIFACT_SAVED = "ArtifactSaved"
 
 
 def born(run: Run) -> Event:
@@ -87,6 +112,11 @@ def changed(run: Run, state: State, attempt: int) -> Event:
 def written(run: Run, at: float, line: Line) -> Event:
     """Return the fact that a run has logged a line."""
     return Event(new_id(), LOG_WRITTEN, run.id, run.root_id, at, line)
+
+
+def saved(run: Run, at: float, artifact: ArtifactVersion) -> Event:
+    """Return the fact that a run has saved an artifact."""
+    return Event(new_id(), ARTIFACT_SAVED, run.id, run.root_id, at, artifact)
 
 
 def fold(run: Run | None, event: Event) -> Run | None:

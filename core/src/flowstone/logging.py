@@ -1,7 +1,8 @@
 """Logs of runs: standard logging is the interface; what runs log is kept, and shown.
 
 `get_run_logger()` gives the current run's logger. Its lines go to the run's log in the store and,
-where the program has not set up logging itself, to standard error.
+where the program has not set up logging itself, to standard error. So do the lines of other
+loggers that the settings name, written while a run is current.
 """
 
 from __future__ import annotations
@@ -20,22 +21,27 @@ from flowstone.events import Line, written
 from flowstone.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, MutableMapping
+    from collections.abc import Iterable, Iterator, MutableMapping
 
     from flowstone.runs import Run
 
-__all__ = ["RunLogger", "get_run_logger"]
+__all__ = ["RunLogger", "disable_run_logger", "get_run_logger"]
 
 ROOT = logging.getLogger("flowstone")
 RUNS = logging.getLogger("flowstone.runs")
 
 
 class RunLogger(logging.LoggerAdapter[logging.Logger]):
-    """A logger whose lines belong to one run."""
+    """A logger whose lines belong to one run; without a run it says nothing."""
 
-    def __init__(self, run: Run, logger: logging.Logger = RUNS) -> None:
-        facts = {"flowstone_run": run, "run_id": run.id, "run_name": run.name, "unit": run.unit}
+    def __init__(self, run: Run | None, logger: logging.Logger = RUNS) -> None:
+        facts: dict[str, object] = {}
+        if run is not None:
+            facts = {"flowstone_run": run, "run_id": run.id, "run_name": run.name, "unit": run.unit}
         super().__init__(logger, facts)
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the standard library's name
+        return bool(self.extra) and not _silent.get() and super().isEnabledFor(level)
 
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
@@ -45,28 +51,57 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
 
 
 def get_run_logger() -> RunLogger:
-    """Return the logger of the current run.
+    """Return the logger of the current run; inside `disable_run_logger`, one that says nothing.
 
     Raises:
         MissingContextError: there is no current run.
     """
-    scope = ambient.scope.get()
-    if scope is None:
+    run = current_run()
+    if run is None and not _silent.get():
         raise MissingContextError("get_run_logger()")
-    return RunLogger(scope.run)
+    return RunLogger(run)
+
+
+@contextmanager
+def disable_run_logger() -> Iterator[None]:
+    """Let run loggers say nothing inside the block.
+
+    `get_run_logger` then works outside a run too, so that the bare function of a flow or task
+    can be called: ``with disable_run_logger(): my_task.fn()``.
+    """
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
+_silent: ContextVar[bool] = ContextVar("flowstone.silent", default=False)
+
+
+def current_run() -> Run | None:
+    """Return the run that the code is in; None before its first state, when no store has it."""
+    scope = ambient.scope.get()
+    return None if scope is None else getattr(scope, "run", None)
 
 
 class RunLogHandler(logging.Handler):
-    """Adds each record to the log of the run that it belongs to."""
+    """Adds each record to the log of the run that it belongs to, or that is current."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Loggers may be nested, and a handler at each of them: the first to come keeps the line.
+        if getattr(record, "flowstone_kept", False):
+            return
         run: Run | None = getattr(record, "flowstone_run", None)
+        if run is None and record.name.partition(".")[0] != ROOT.name:
+            run = current_run()
         if run is None:
             return
+        record.flowstone_kept = True
         text = _traced.format(record)
         try:
             services = ambient.services()
-            line = Line(record.levelno, record.name, redact(text))
+            line = Line(record.levelno, record.name, redact(text), _fields(record))
             services.journal.append(written(run, record.created, line))
         except FencedRun:
             raise
@@ -74,12 +109,31 @@ class RunLogHandler(logging.Handler):
             self.handleError(record)
 
 
+#: What every record has, and what we add to it: not what somebody said beside the text.
+_OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
+_OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown", "run_id", "run_name", "unit"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object] | None:
+    """Return what `extra=` said, as JSON values; None where it said nothing."""
+    said = record.__dict__.keys() - _OWN
+    if not said:
+        return None
+    # 5 ms of start-up, for JSON, that most programs save.
+    from flowstone.wire import jsonable  # noqa: PLC0415
+
+    return {name: jsonable(record.__dict__[name]) for name in sorted(said)}
+
+
 class ConsoleHandler(logging.Handler):
     """Shows records on standard error, unless the program has set up logging itself."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if logging.getLogger().handlers:
+        if getattr(record, "flowstone_shown", False):
             return
+        if any(handler is not _console and handler is not _kept for handler in _at_root()):
+            return
+        record.flowstone_shown = True
         try:
             sys.stderr.write(f"{redact(_shown.format(record))}\n")
         except Exception:  # noqa: BLE001 - logging must not break the program
@@ -101,17 +155,27 @@ class _Shown(logging.Formatter):
 
 _shown = _Shown()
 _traced = logging.Formatter("%(message)s")
-_configured = False
+_kept, _console = RunLogHandler(), ConsoleHandler()
 
 
-def configure(level: str) -> None:
-    """Attach the handlers, once for the process, and set the level."""
-    global _configured
+def _at_root() -> list[logging.Handler]:
+    return logging.getLogger().handlers
+
+
+def configure(level: str, extra_loggers: Iterable[str] = ()) -> None:
+    """Attach the handlers, once for the process, and set the level.
+
+    Args:
+        level: of run loggers, and of extra loggers that have none of their own.
+        extra_loggers: names of other loggers to keep and show the lines of.
+    """
     ROOT.setLevel(level)
-    if not _configured:
-        _configured = True
-        ROOT.addHandler(RunLogHandler())
-        ROOT.addHandler(ConsoleHandler())
+    for logger in (ROOT, *map(logging.getLogger, extra_loggers)):
+        if _kept not in logger.handlers:
+            logger.addHandler(_kept)
+            logger.addHandler(_console)
+        if logger.level == logging.NOTSET:
+            logger.setLevel(level)
 
 
 # ---------------------------------------------------------------- print
@@ -152,11 +216,11 @@ def prints_are_logged() -> bool:
 
 
 def _logging_print(*values: object, sep: str | None = " ", **options: Any) -> None:
-    scope = ambient.scope.get()
-    if not _prints.get() or scope is None or options.get("file") not in {None, sys.stdout}:
+    run = current_run()
+    if not _prints.get() or run is None or options.get("file") not in {None, sys.stdout}:
         _print(*values, sep=sep, **options)
         return
-    RunLogger(scope.run, _PRINTS).info((" " if sep is None else sep).join(map(str, values)))
+    RunLogger(run, _PRINTS).info((" " if sep is None else sep).join(map(str, values)))
 
 
 _PRINTS = logging.getLogger("flowstone.prints")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from flowstone.documents import Document
     from flowstone.events import Event
-    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.runs import Fence, Origin, Run, RunQuery
     from flowstone.states import State, StateType
 
 
@@ -34,7 +34,7 @@ class RunStore(Protocol):
         The event's payload is a `Change`; the run must be at the version just below the change's.
         When a root ends, every run of its tree that has not ended is ended in the same write: with
         CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
-        its token lets the same writer add log lines, and nothing else.
+        its token lets the same writer add log lines and artifacts, and nothing else.
         An event that is kept already changes nothing.
 
         Raises:
@@ -46,7 +46,8 @@ class RunStore(Protocol):
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         """Keep a batch of facts, all or none; ones that are kept already change nothing.
 
-        Births and changes of task runs, and log lines; of a root that has ended, log lines only.
+        Births and changes of task runs, log lines and artifacts; of a root that has ended, only
+        the last two.
         A run is its birth and its changes in the order of their versions, whatever the order in
         which they come; one that is older than the run does not move it back.
 
@@ -205,6 +206,39 @@ class Promise(Protocol):
 
     def final_state(self) -> State:
         """Return the state that it ended in, without counting as somebody looking at it."""
+
+
+class Asked(Protocol):
+    """A call of a flow or task, as whoever asked for it put it.
+
+    Attributes:
+        unit: the flow or task.
+        args, kwargs: what it was given; futures stand in it for their values.
+    """
+
+    @property
+    def unit(self) -> Any: ...
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> Mapping[str, Any]: ...
+
+
+class Standing(Protocol):
+    """A run as it stands now.
+
+    Attributes:
+        origin: what it was, or will be, born with.
+        attempt: how often it has been started.
+        state: the state that it is in.
+    """
+
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def state(self) -> State: ...
 
 
 class BlobStore(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flowstone.states import RUNNING, State
 
@@ -27,6 +27,23 @@ class Lease:
     token: str
     holder: str
     until: float
+
+
+class Origin(NamedTuple):
+    """What a run is born with; a tuple, as one is made for every task run."""
+
+    id: str
+    kind: Kind
+    name: str
+    unit: str
+    root_id: str
+    parent_id: str | None
+    created: float
+    tags: tuple[str, ...]
+    unit_version: str | None
+    parameters: dict[str, Any] | None
+    inputs: tuple[str, ...]
+    lease: Lease | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ class Settings:
         logging_level: what run loggers let through (``FLOWSTONE_LOGGING_LEVEL``).
         log_prints: whether `print` in a run is logged, where a flow or task does not say
             (``FLOWSTONE_LOGGING_LOG_PRINTS``).
+        extra_loggers: names of loggers whose lines belong to the run that they are written in, as a
+            library's; "root" for all (``FLOWSTONE_LOGGING_EXTRA_LOGGERS``, with commas between).
         flow_retries, flow_retry_delay_seconds: defaults of `@flow`
             (``FLOWSTONE_FLOWS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
         task_retries, task_retry_delay_seconds: defaults of `@task`
@@ -54,6 +56,7 @@ class Settings:
     refresh_cache: bool = False
     max_workers: int = 128
     lease_seconds: float = 30.0
+    extra_loggers: tuple[str, ...] = ()
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -120,6 +123,10 @@ def _level(text: str) -> str:
     return text.upper()
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
 def _store(text: str) -> str:
     if text not in {"sqlite", "memory"}:
         raise ValueError("'sqlite' or 'memory'")
@@ -132,6 +139,7 @@ _VARIABLES = (
     ("FLOWSTONE_SECRET_KEY", "secret_key", str),
     ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
     ("FLOWSTONE_LOGGING_LOG_PRINTS", "log_prints", _switch),
+    ("FLOWSTONE_LOGGING_EXTRA_LOGGERS", "extra_loggers", _names),
     ("FLOWSTONE_FLOWS_DEFAULT_RETRIES", "flow_retries", _count),
     ("FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS", "flow_retry_delay_seconds", _seconds),
     ("FLOWSTONE_TASKS_DEFAULT_RETRIES", "task_retries", _count),

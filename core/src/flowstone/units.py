@@ -6,24 +6,27 @@ import atexit
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
 
 from flowstone import ambient
+from flowstone.drafts import Asked, drafted
 from flowstone.engine.arguments import found, needs
 from flowstone.engine.drive import Driver
-from flowstone.engine.keeper import Keeper, Origin, leased
+from flowstone.engine.keeper import Keeper, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.signals import honest_end, honest_end_on_loop
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, StoreError
 from flowstone.futures import Future
 from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
 from flowstone.runners.threads import ThreadPool
+from flowstone.runs import Origin
 from flowstone.states import COMPLETED, PENDING, State
 
 if TYPE_CHECKING:
@@ -129,7 +132,9 @@ class Unit(Hooked, Generic[P, R]):
             self._rechecked if flow and upstream is not None else None,
         )
         scope = self._scope(services, parent, known)
-        driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
+        keeper = Keeper(services, origin)
+        scope.standing, scope.asked = keeper, plan
+        driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
 
     def _alone(self) -> Staging | None:
@@ -184,6 +189,7 @@ class Unit(Hooked, Generic[P, R]):
         scope = ambient.Scope(None, partial(self._open_runner, services))
         scope.arguments = known or {}
         scope.keeps = keeps_of(self.spec, parent)
+        scope.above = parent
         return scope
 
     def _open_runner(self, services: Services) -> Runner:
@@ -216,7 +222,8 @@ class Unit(Hooked, Generic[P, R]):
         if template is not None:
             if known is None:
                 known = dict(self.parameters.bind(args, kwargs).arguments)
-            return titled(self.name, template, known)
+            with drafted(Asked(self, args, kwargs), run_id, known, parent, _tags(self.spec.tags)):
+                return titled(self.name, template, known)
         if self.spec.kind == "flow":
             return made_up()
         if parent is None:
@@ -311,6 +318,8 @@ def _tags(own: frozenset[str]) -> tuple[str, ...]:
 def _raise_stop(state: State) -> None:
     """Let what ended the run from outside go on to end the program."""
     if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+        with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
+            ambient.services().journal.flush()
         raise state.data
 
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from flowstone.events import Event, Line
+from flowstone.events import ArtifactVersion, Event, Line
 from flowstone.redaction import redact
 from flowstone.runs import Change, Lease, Run
 from flowstone.states import COMPLETED, MISSING, State, StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flowstone.events import Payload
 
 Json = dict[str, Any]
@@ -45,6 +44,15 @@ def jsonable(value: object, depth: int = 8) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item, depth - 1) for item in list(value)[:MOST_ITEMS]]
     return _object(value, depth)
+
+
+def masked(value: Any) -> Any:
+    """Return a JSON value with secrets masked, and nothing else changed."""
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, Mapping):
+        return {redact(key): masked(item) for key, item in value.items()}
+    return [masked(item) for item in value] if isinstance(value, list) else value
 
 
 def _object(value: object, depth: int) -> Any:
@@ -122,13 +130,32 @@ def decode_run(body: Mapping[str, Any]) -> Run:
     )
 
 
+def encode_line(line: Line) -> Json:
+    body: Json = {"level": line.level, "logger": line.logger, "message": redact(line.message)}
+    if line.fields is not None:
+        body["fields"] = masked(line.fields)
+    return body
+
+
+def encode_artifact(artifact: ArtifactVersion) -> Json:
+    description = artifact.description
+    return {
+        "id": artifact.id,
+        "kind": artifact.kind,
+        "key": artifact.key,
+        "description": None if description is None else redact(description),
+        "data": masked(artifact.data),
+    }
+
+
 def encode_payload(payload: Payload) -> Json:
     if isinstance(payload, Change):
         state = encode_state(payload.state)
         return {"version": payload.version, "attempt": payload.attempt, "state": state}
     if isinstance(payload, Line):
-        message = redact(payload.message)
-        return {"level": payload.level, "logger": payload.logger, "message": message}
+        return encode_line(payload)
+    if isinstance(payload, ArtifactVersion):
+        return {"artifact": encode_artifact(payload)}
     return {"run": encode_run(payload)}
 
 
@@ -137,6 +164,8 @@ def decode_payload(body: Mapping[str, Any]) -> Payload:
         return decode_run(body["run"])
     if "level" in body:
         return Line(**body)
+    if "artifact" in body:
+        return ArtifactVersion(**body["artifact"])
     return Change(body["version"], decode_state(body["state"]), body["attempt"])
 
 

@@ -27,7 +27,7 @@ def open_services(settings: Settings | None = None) -> Services:
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
-    logging.configure(settings.logging_level)
+    logging.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
     runs, documents, holder = _stores(settings)
     runs.reap(clock.time())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from flowstone.engine.clock import SystemClock
-from flowstone.engine.journal import FULL, WriteBehind
+from flowstone.engine.journal import FULL, RECENT, WriteBehind
 from flowstone.errors import FencedRun, StoreBusy
 from flowstone.events import Event, Line, born, changed, written
 from flowstone.ids import new_id
@@ -140,6 +140,28 @@ def test_an_interrupt_in_the_middle_of_a_write_loses_nothing(
         store.fault = None
     journal.flush()
     assert len(store.runs(RunQuery(root_id=run.id))) == 2
+
+
+def test_notes_that_come_after_the_end_are_kept(journal: WriteBehind, store: Watched) -> None:
+    run = driven(journal)
+    journal.record(changed(run, State(StateType.COMPLETED, at=3.0), 1))
+    journal.release(run.id)
+    journal.append(born(child(run)))  # too late: a run can't begin any more
+    journal.append(written(run, 4.0, Line(20, "x", "said a hook")))
+    journal.flush()
+    kinds = [event.kind for _, event in store.events()]
+    assert kinds == ["FlowRunStarted", "FlowRunCompleted", "LogWritten"]
+
+
+def test_only_recent_ends_are_remembered(journal: WriteBehind, store: Watched) -> None:
+    runs = [driven(journal) for _ in range(RECENT + 1)]
+    for run in runs:
+        journal.release(run.id)
+    for run in (runs[0], runs[-1]):
+        journal.append(written(run, 4.0, Line(20, "x", "late")))
+    journal.flush()
+    [(_, event)] = store.events(kinds=["LogWritten"])
+    assert event.run_id == runs[-1].id
 
 
 def test_a_released_root_is_not_renewed(store: Watched) -> None:

@@ -10,8 +10,11 @@ import pytest
 from hypothesis import is_hypothesis_test
 
 from flowstone.documents import Document
+from flowstone.errors import Conflict
+from flowstone.events import ArtifactVersion, Line
 from flowstone.stores.memory import MemoryStore
 from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
+from flowstone.wire import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -163,7 +166,40 @@ class CountsByTree(MemoryStore):
         return {root_id: counts for counts in found.values() for root_id in root_ids}
 
 
+class KeepsSecretsBesideLines(MemoryStore):
+    def _keep(self, events: Sequence[Event]) -> None:
+        before = len(self._events)
+        super()._keep(events)
+        for number, event in enumerate(self._events[before:], before):
+            sent = next(each for each in events if each.id == event.id)
+            if isinstance(sent.payload, Line):
+                line = replace(sent.payload, message="")
+                self._events[number] = replace(event, payload=line)
+
+
+class CutsLongArtifacts(MemoryStore):
+    def _keep(self, events: Sequence[Event]) -> None:
+        super()._keep([self._cut(event) for event in events])
+
+    def _cut(self, event: Event) -> Event:
+        payload = event.payload
+        if not isinstance(payload, ArtifactVersion):
+            return event
+        return replace(event, payload=replace(payload, data=jsonable(payload.data)))
+
+
+class RefusesNotesAfterTheEnd(MemoryStore):
+    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+        super()._admit(events, fence)
+        root = self._runs[fence.root_id]
+        if root.state.is_final() and any(type(e.payload) is not Line for e in events):
+            raise Conflict(root.name, fence.version, root.version, root)
+
+
 RUN_MUTANTS = {
+    KeepsSecretsBesideLines: "test_notes_are_kept_without_secrets",
+    CutsLongArtifacts: "test_artifacts_are_found_among_other_facts",
+    RefusesNotesAfterTheEnd: "test_after_the_end_come_notes_only",
     ForgetsIdempotency: "test_a_batch_again_changes_nothing",
     IgnoresTheFence: "test_a_fence_that_does_not_hold_keeps_nothing",
     IgnoresTheToken: "test_a_fence_that_does_not_hold_keeps_nothing",

@@ -17,7 +17,8 @@ from flowstone.events import born
 from flowstone.runs import RunQuery
 from flowstone.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.testing.conformance.samples import begin, child_run, fence, life, root_run
+from flowstone.stores.sqlite.statements import select_events
+from flowstone.testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,32 @@ def fill(path: Path, tasks: int = 300) -> None:
     root = begin(store)
     batch = [event for _ in range(tasks) for event in life(child_run(root), COMPLETED)[0]]
     store.append(batch, fence(root))
+    store.close()
+
+
+def test_artifacts_are_found_by_an_index(path: Path) -> None:
+    fill(path, 10)
+    statement, values = select_events(
+        0, root_id=None, run_id=None, kinds=["ArtifactSaved"], limit=10
+    )
+    connection = sqlite3.connect(path)
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
+    connection.close()
+    assert any("events_of_artifacts" in row[3] for row in plan), plan
+
+
+def test_a_file_of_the_first_schema_is_brought_on(path: Path) -> None:
+    fill(path, 3)
+    connection = sqlite3.connect(path)
+    connection.execute("DROP INDEX events_of_artifacts")
+    connection.execute("PRAGMA user_version = 1")
+    connection.commit()
+    connection.close()
+    store = open_sqlite(path)
+    root = begin(store)
+    store.append([artifact(root)], fence(root))
+    assert len(store.events(kinds=["ArtifactSaved"])) == 1
+    assert len(store.runs(RunQuery())) == 5
     store.close()
 
 

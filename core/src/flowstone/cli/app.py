@@ -10,9 +10,11 @@ from flowstone.cli.commands import Commands
 from flowstone.cli.version import show_version
 
 NOUNS = {
+    "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
     "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
+    "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.cli.views import Branch, Facts, printable
+from flowstone.cli.views import Branch, Facts, Prose, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +20,8 @@ def lines(view: View) -> Iterator[str]:
         yield from _branch(view, 0)
     elif isinstance(view, Facts):
         yield from _facts(view)
+    elif isinstance(view, Prose):
+        yield from printable(view.markdown).split("\n")
     elif view.rows:
         yield from _table(view)
     else:
@@ -28,7 +30,7 @@ def lines(view: View) -> Iterator[str]:
 
 def _table(table: Table) -> Iterator[str]:
     has_detail = any(row.detail for row in table.rows)
-    head = [column.upper() for column in (*table.columns, *([table.detail] * has_detail))]
+    head = [*table.headings, *([table.detail.upper()] * has_detail)]
     right = [column in table.right for column in table.columns] + [False] * has_detail
     grid = [head]
     for row in table.rows:

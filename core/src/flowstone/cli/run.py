@@ -12,6 +12,7 @@ from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
 from flowstone.cli.runcontrol import cancel_run, start_run
+from flowstone.cli.rungraph import show_graph
 from flowstone.cli.runtree import Children, TreeView
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import (
@@ -46,7 +47,7 @@ _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 @click.group(cls=Commands)
 def run() -> None:
-    """List runs, show one, read its log; start and cancel them.
+    """List runs, show one, read its log, draw its graph; start and cancel them.
 
     A RUN is named by its id, by eight or more characters of the beginning or end of its id, or by
     its name; of several runs of one name it is the newest.
@@ -54,6 +55,7 @@ def run() -> None:
 
 
 run.add_command(cancel_run)
+run.add_command(show_graph)
 run.add_command(start_run)
 
 

@@ -91,6 +91,7 @@ def line_record(logged: Logged) -> dict[str, Any]:
         "run": logged.run_name,
         "logger": logged.line.logger,
         "message": logged.line.message,
+        "fields": dict(logged.line.fields or {}),
     }
 
 
@@ -105,7 +106,7 @@ def print_lines(lines: Iterable[Logged]) -> bool:
 
 
 def _cells(logged: Logged) -> list[Cell]:
-    level = logged.line.level
+    level, fields = logged.line.level, logged.line.fields or {}
     when = datetime.fromtimestamp(logged.at).astimezone().isoformat(" ", "milliseconds")[:23]
     style = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
     return [
@@ -113,6 +114,7 @@ def _cells(logged: Logged) -> list[Cell]:
         Cell(f" {logging.getLevelName(level):<8}", style),
         Cell(f"{logged.run_name}  ", "bold"),
         Cell(logged.line.message),
+        Cell("".join(f"  {name}={value}" for name, value in fields.items()), "dim"),
     ]
 
 

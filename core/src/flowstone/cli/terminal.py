@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markdown import Markdown
 from rich.table import Table as Grid
 from rich.text import Text
 from rich.tree import Tree
 
-from flowstone.cli.views import Branch, Cell, Facts, printable
+from flowstone.cli.views import Branch, Cell, Facts, Prose, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.console import JustifyMethod
 
     from flowstone.cli.views import Table, View
 
@@ -27,6 +30,8 @@ def show(views: Iterable[View]) -> None:
             console.print(_tree(view, None))
         elif isinstance(view, Facts):
             console.print(_facts(view))
+        elif isinstance(view, Prose):
+            console.print(Markdown(printable(view.markdown)))
         elif view.rows:
             _show_table(console, view)
         else:
@@ -41,9 +46,9 @@ def print_line(console: Console, cells: Iterable[Cell]) -> None:
 
 def _show_table(console: Console, table: Table) -> None:
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in table.columns:
-        to_right = column in table.right
-        grid.add_column(column.upper(), justify="right" if to_right else "left", overflow="fold")
+    for column, heading in zip(table.columns, table.headings, strict=True):
+        justify: JustifyMethod = "right" if column in table.right else "left"
+        grid.add_column(Text(heading), justify=justify, overflow="fold")
     for row in table.rows:
         grid.add_row(*(Text(cell.line, cell.style) for cell in row.cells))
     console.print(grid)

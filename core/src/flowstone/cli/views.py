@@ -46,6 +46,7 @@ class Table:
             table on a terminal.
         empty: what to say where there is no row.
         right: the headings of columns of numbers.
+        verbatim: whether the headings are somebody else's, and stay as they are.
     """
 
     columns: tuple[str, ...]
@@ -53,6 +54,14 @@ class Table:
     detail: str = ""
     empty: str = ""
     right: frozenset[str] = frozenset()
+    verbatim: bool = False
+
+    @property
+    def headings(self) -> list[str]:
+        """The columns' headings as they are shown."""
+        if self.verbatim:
+            return [Cell(column).line for column in self.columns]
+        return [column.upper() for column in self.columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +79,11 @@ class Branch:
     children: list[Branch] = field(default_factory=list)
 
 
-View = Table | Facts | Branch
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """A text in Markdown: set on a terminal, as it was written in a pipe."""
+
+    markdown: str
+
+
+View = Table | Facts | Branch | Prose

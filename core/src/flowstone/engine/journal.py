@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
+from contextlib import suppress
 from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError
-from flowstone.events import changed
+from flowstone.events import NOTES, changed
 from flowstone.runs import Change, Fence, Run
 from flowstone.states import CANCELLING, TERMINAL
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.05
 #: With so many waiting, whoever appends the next one writes them.
 FULL = 2000
+#: Of so many roots that have ended, late log lines are still taken.
+RECENT = 1000
 #: So often, in seconds, it is looked whether somebody asks for the end of a run.
 LOOK = 1.0
 #: So many facts go into one batch at the most.
@@ -53,6 +56,7 @@ class WriteBehind:
         self._closed = False
         self._thread: Thread | None = None
         self._fences: dict[str, Fence] = {}
+        self._ended: dict[str, Fence] = {}
         self._stops: dict[str, Callable[[], None]] = {}
         self._cancelled: set[str] = set()
         self._lost: dict[str, Run] = {}
@@ -136,8 +140,12 @@ class WriteBehind:
             with self._lock:
                 self._stops.pop(root_id, None)
                 self._cancelled.discard(root_id)
-                self._fences.pop(root_id, None)
+                fence = self._fences.pop(root_id, None)
                 self._lost.pop(root_id, None)
+                if fence is not None:
+                    self._ended[root_id] = fence
+                    if len(self._ended) > RECENT:
+                        del self._ended[next(iter(self._ended))]
 
     def close(self) -> None:
         self.flush()
@@ -178,7 +186,8 @@ class WriteBehind:
     def _send(self, root_id: str, events: list[Event]) -> None:
         fence = self._fences.get(root_id)
         if fence is None:
-            return  # the root has ended, or is lost: nothing more of it may be written
+            self._send_late(root_id, events)
+            return
         try:
             self._store.append(events, fence)
         except Conflict as conflict:
@@ -189,6 +198,14 @@ class WriteBehind:
                 return
             self._lost[root_id] = actual
             del self._fences[root_id]
+
+    def _send_late(self, root_id: str, events: list[Event]) -> None:
+        """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
+        fence = self._ended.get(root_id)
+        notes = [event for event in events if isinstance(event.payload, NOTES)]
+        if fence is not None and notes:
+            with suppress(Conflict):  # somebody else has taken it up
+                self._store.append(notes, fence)
 
     # ------------------------------------------------------------ the thread
 

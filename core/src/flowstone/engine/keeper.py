@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
@@ -15,24 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Services
     from flowstone.events import Line
-    from flowstone.runs import Kind
-
-
-class Origin(NamedTuple):
-    """What a run is born with; a tuple, as one is made for every task run."""
-
-    id: str
-    kind: Kind
-    name: str
-    unit: str
-    root_id: str
-    parent_id: str | None
-    created: float
-    tags: tuple[str, ...]
-    unit_version: str | None
-    parameters: dict[str, Any] | None
-    inputs: tuple[str, ...]
-    lease: Lease | None
+    from flowstone.runs import Origin
 
 
 class Keeper:
@@ -76,6 +59,11 @@ class Keeper:
         if self._last is not None:
             self._born, self._last = self._born.after(self._last), None
         return self._born
+
+    @property
+    def attempt(self) -> int:
+        """How often the run has been started."""
+        return self._attempt
 
     @property
     def state(self) -> State:

@@ -6,7 +6,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, get_type_hints
 
+from flowstone.engine.arguments import resolved
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
+from flowstone.runtime import deployment, flow_run, task_run
+
+#: What a template of a name may use beside the parameters.
+RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
 
 #: A hint of one of these and a value of exactly that type need no validation.
 EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
@@ -38,6 +43,11 @@ class Parameters:
             raise ParameterBindError(self.name, str(self.signature), str(error)) from None
         bound.apply_defaults()
         return bound
+
+    def given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a call's arguments by name; futures that have ended as what they ended with."""
+        args, kwargs = resolved(args, _so_far), resolved(kwargs, _so_far)
+        return dict(self.bind(args, kwargs).arguments)
 
     def validate(self, bound: inspect.BoundArguments) -> None:
         """Coerce each argument to its type hint, as pydantic does.
@@ -78,6 +88,10 @@ class Parameters:
         if kind is inspect.Parameter.VAR_KEYWORD:
             return {key: check(item) for key, item in value.items()}
         return check(value)
+
+
+def _so_far(promise: Any, _may_fail: bool) -> Any:
+    return promise.final_state().result(raise_on_failure=False) if promise.done() else promise
 
 
 class _Misfit(Exception):
@@ -138,7 +152,7 @@ def titled(unit: str, template: str | Callable[..., str], parameters: Mapping[st
     option = f"the run name of {unit!r}"
     if isinstance(template, str):
         try:
-            return template.format(**parameters)
+            return template.format(**{**RUNTIME, **parameters})
         except (KeyError, IndexError, AttributeError, ValueError) as error:
             known = ", ".join(parameters) or "none"
             problem = f"the template {template!r} can't be filled: {error}"

@@ -17,6 +17,7 @@ FlowstoneError
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   ├── NotSerializable (TypeError)
+│   ├── ArtifactInvalid (ValueError)
 │   └── MissingContextError (RuntimeError)
 ├── StoreError                             the place where facts are kept
 │   ├── RunNotFound (LookupError)
@@ -76,6 +77,7 @@ from flowstone.errors.blocks import (
     Unreachable,
 )
 from flowstone.errors.runs import (
+    ArtifactInvalid,
     CancelledRun,
     CancelSignal,
     CrashedRun,
@@ -117,6 +119,7 @@ from flowstone.errors.stores import (
 
 __all__ = [
     "AccessDenied",
+    "ArtifactInvalid",
     "BlockInvalid",
     "BucketMissing",
     "CancelSignal",

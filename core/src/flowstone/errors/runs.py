@@ -151,6 +151,14 @@ class MissingResult(RunError, LookupError):
         )
 
 
+class ArtifactInvalid(RunError, ValueError):
+    """An artifact has a key or a content that can't be kept."""
+
+    def __init__(self, what: str, problem: str, remedy: str) -> None:
+        self.what, self.problem, self.remedy = what, problem, remedy
+        super().__init__(f"{what}: {problem}. {remedy}")
+
+
 class MissingContextError(RunError, RuntimeError):
     """Something that only exists inside a run was asked for outside one."""
 

@@ -12,12 +12,12 @@ from flowstone.errors import (
     ObjectNotFound,
     RunNotFound,
 )
-from flowstone.events import Event, Line
+from flowstone.events import NOTES, ArtifactVersion, Event, Line
 from flowstone.redaction import redact
 from flowstone.runs import Change, Run, RunQuery
 from flowstone.states import COMPLETED, MISSING, State
 from flowstone.stores import transitions
-from flowstone.wire import dumps, jsonable, loads
+from flowstone.wire import dumps, encode_artifact, encode_line, jsonable, loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -151,7 +151,7 @@ class MemoryRuns:
                 self._fold(kept)
 
     def _fold(self, event: Event) -> None:
-        if isinstance(event.payload, Line):
+        if isinstance(event.payload, NOTES):
             return
         history = self._history.setdefault(event.run_id, [])
         history.append(event)
@@ -285,7 +285,11 @@ def _stored(event: Event) -> Event:
 def _stored_payload(payload: Payload) -> Payload:
     if isinstance(payload, Line):
         message = redact(payload.message)
-        return payload if message == payload.message else replace(payload, message=message)
+        if payload.fields is None:
+            return payload if message == payload.message else replace(payload, message=message)
+        return Line(**loads(dumps(encode_line(payload))))
+    if isinstance(payload, ArtifactVersion):
+        return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
     state = _stored_state(payload.state)
     if isinstance(payload, Change):
         return Change(payload.version, state, payload.attempt)

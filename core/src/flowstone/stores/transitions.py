@@ -13,7 +13,7 @@ from flowstone.errors import (
     RunNotFound,
     StaleDocument,
 )
-from flowstone.events import Line, changed, fold
+from flowstone.events import NOTES, changed, fold
 from flowstone.runs import Run
 from flowstone.states import CANCELLED, CRASHED, NEXT, State
 
@@ -59,7 +59,7 @@ def admit(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
     Raises:
         RunNotFound: there is no such root run.
         Conflict: its version or lease is another, or it has ended and the batch has more than log
-            lines; or a fact belongs to another tree.
+            lines and artifacts; or a fact belongs to another tree.
     """
     if root is None:
         raise RunNotFound(fence.root_id)
@@ -71,20 +71,20 @@ def admit(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
 def _fits(root: Run, events: Iterable[Event]) -> bool:
     if any(event.root_id != root.id for event in events):
         return False
-    return not root.state.is_final() or all(type(event.payload) is Line for event in events)
+    return not root.state.is_final() or all(type(event.payload) in NOTES for event in events)
 
 
 def refold(facts: Iterable[Event]) -> Run | None:
     """Return the run that its birth and changes make, in whatever order they came."""
     run = None
-    for event in sorted((fact for fact in facts if type(fact.payload) is not Line), key=_step):
+    for event in sorted((fact for fact in facts if type(fact.payload) not in NOTES), key=_step):
         run = fold(run, event)
     return run
 
 
 def _step(event: Event) -> tuple[bool, int]:
     payload = event.payload
-    return not isinstance(payload, Run), 0 if isinstance(payload, Line) else payload.version
+    return not isinstance(payload, Run), 0 if isinstance(payload, NOTES) else payload.version
 
 
 def closings(root: Run, unfinished: Iterable[Run]) -> list[Event]:

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone.events import KINDS, Event, Line
+from flowstone.events import KINDS, ArtifactVersion, Event, Line
 from flowstone.redaction import redact
 from flowstone.runs import Change, Lease, Run
 from flowstone.states import COMPLETED, MISSING, RUNNING, State, StateType
-from flowstone.wire import decode_state, dumps, encode_run, encode_state, jsonable, loads
+from flowstone.wire import (
+    decode_state,
+    dumps,
+    encode_artifact,
+    encode_run,
+    encode_state,
+    jsonable,
+    loads,
+    masked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from flowstone.events import Payload
     from flowstone.runs import Kind
 
 Row = tuple[Any, ...]
 
-BIRTH, CHANGE, LINE = range(3)
+BIRTH, CHANGE, LINE, ARTIFACT = range(4)
 
 #: The state that an event of this kind has if nothing is said.
 _PLAIN = {kind: state for kinds in KINDS.values() for state, kind in kinds.items()}
@@ -28,8 +38,14 @@ _TYPES = {state.value: state for state in StateType}
 def event_row(event: Event) -> Row:
     payload = event.payload
     if isinstance(payload, Line):
-        kept = dumps([payload.level, payload.logger, redact(payload.message)])
+        parts = [payload.level, payload.logger, redact(payload.message)]
+        kept = dumps(parts if payload.fields is None else [*parts, masked(payload.fields)])
         return event.id, event.root_id, event.run_id, event.kind, event.at, LINE, None, None, kept
+    if isinstance(payload, ArtifactVersion):
+        kept = dumps(encode_artifact(payload))
+        return (
+            event.id, event.root_id, event.run_id, event.kind, event.at, ARTIFACT, None, None, kept
+        )  # fmt: skip
     state = payload.state
     is_plain = (
         state.message is None
@@ -67,9 +83,11 @@ def _birth(run: Run) -> str:
 def read_event(row: Sequence[Any]) -> Event:
     """Return the event of a row: the columns of the event, then those of its run at a birth."""
     key, root_id, run_id, kind, at, form, version, attempt, more = row[:9]
-    payload: Run | Change | Line
+    payload: Payload
     if form == LINE:
         payload = Line(*loads(more))
+    elif form == ARTIFACT:
+        payload = ArtifactVersion(**loads(more))
     else:
         body = loads(more) if more else {}
         state = decode_state(body["state"]) if body else _state(_PLAIN[kind], None, None, at)

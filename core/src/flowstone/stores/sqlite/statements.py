@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstone.events import ARTIFACT_SAVED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -138,7 +140,9 @@ def select_events(
         # The index of the tree finds the facts of a run; there is none of runs.
         terms.append("e.run_id = ? AND e.root_id = (SELECT root_id FROM runs WHERE id = ?)")
         values += [run_id, run_id]
-    if kinds:
+    if set(kinds) == {ARTIFACT_SAVED}:
+        terms.append("e.form = 3")  # said as the index says it
+    elif kinds:
         terms.append(f"e.kind IN ({', '.join('?' * len(kinds))})")
         values += kinds
     return f"{_READ_EVENT}{_where(terms)} ORDER BY e.seq LIMIT ?", [*values, _limit(limit)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from flowstone.events import Line, born, changed, written
+from flowstone.events import ArtifactVersion, Line, born, changed, saved, written
 from flowstone.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
 from flowstone.testing.conformance.samples import child_run, root_run
 
@@ -47,12 +47,12 @@ json_objects = st.dictionaries(_text, _values, max_size=4)
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw the facts of one tree in their order: its root's birth, then tasks and log lines."""
+    """Draw the facts of one tree in their order: a root, its tasks, lines, artifacts."""
     root = root_run(draw(_text), tags=tuple(sorted(draw(st.sets(_text, max_size=3)))))
     runs: list[Run] = [replace(root, parameters=draw(st.none() | json_objects))]
     events = [born(runs[0])]
     for _ in range(draw(st.integers(1, 12))):
-        choice = draw(st.integers(0, 2 if len(runs) > 1 else 0))
+        choice = draw(st.integers(0, 3 if len(runs) > 1 else 0))
         if choice == 0:
             run = child_run(root, draw(_text), state=draw(_states), unit_version=draw(_text))
             started = draw(st.sampled_from([run.started, None, 1.5]))
@@ -63,7 +63,12 @@ def histories(draw: st.DrawFn) -> list[Event]:
             event = changed(runs[place], draw(_states), draw(st.integers(0, 3)))
             runs[place] = runs[place].after(event.payload)  # type: ignore[arg-type]
             events.append(event)
+        elif choice == 2:
+            texts = draw(st.tuples(_text, st.just("table"), st.none() | _text, st.none() | _text))
+            shown = ArtifactVersion(*texts, draw(_values))
+            events.append(saved(draw(st.sampled_from(runs)), draw(_moments), shown))
         else:
-            message = Line(draw(st.integers(0, 50)), draw(_text), draw(_text))
+            fields = draw(st.none() | json_objects)
+            message = Line(draw(st.integers(0, 50)), draw(_text), draw(_text), fields)
             events.append(written(draw(st.sampled_from(runs)), draw(_moments), message))
     return events

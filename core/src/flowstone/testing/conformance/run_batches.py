@@ -16,6 +16,7 @@ from flowstone.runs import RunQuery
 from flowstone.states import COMPLETED, FAILED, PAUSED, RUNNING, SCHEDULED, State
 from flowstone.testing.conformance.laws import histories, law
 from flowstone.testing.conformance.samples import (
+    artifact,
     begin,
     child_run,
     fence,
@@ -154,18 +155,19 @@ class Batches(Suite):
             store.append([line(root), line(other)], fence(root))
         self._has_only(store, root)
 
-    def test_after_the_end_come_lines_only(self, store: RunStore) -> None:
-        """Hooks log after the end; but no run may begin or move then."""
+    def test_after_the_end_come_notes_only(self, store: RunStore) -> None:
+        """Hooks log and show things after the end; but no run may begin or move then."""
         root = begin(store)
         facts, _ = life(child_run(root))
         end = store.record(step(root, COMPLETED)[0])
-        store.append([line(root, "said a hook")], fence(end))
+        store.append([line(root, "said a hook"), artifact(root)], fence(end))
         with pytest.raises(Conflict):
             store.append([line(root, "said a zombie"), *facts], fence(end))
         assert [event.kind for _, event in store.events(root_id=root.id)] == [
             "FlowRunStarted",
             "FlowRunCompleted",
             "LogWritten",
+            "ArtifactSaved",
         ]
 
     @pytest.mark.parametrize("text", ["nul \x00", "half \ud83e of a pair", "\U0010ffff", "'; --"])

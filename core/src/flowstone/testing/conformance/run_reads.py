@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given
 
 from flowstone.errors import RunNotFound
-from flowstone.events import born
+from flowstone.events import ArtifactVersion, Line, born, written
+from flowstone.ids import new_id
+from flowstone.redaction import MASK, register
 from flowstone.runs import RunQuery
 from flowstone.states import COMPLETED, FAILED, RUNNING, State
 from flowstone.testing.conformance.laws import histories, law
 from flowstone.testing.conformance.samples import (
+    artifact,
     begin,
     child_run,
     fence,
@@ -158,6 +161,37 @@ class Reads(Suite):
         assert [e.kind for e in kept(kinds=both, limit=1)] == ["TaskRunCompleted"]
         assert kept(root_id=other.id, run_id=task.id) == []
         assert kept(run_id="nothing") == kept(root_id="nothing") == []
+
+    def test_artifacts_are_found_among_other_facts(self, store: RunStore) -> None:
+        """An artifact is lost, changed, or others come along: each is kept whole, in order."""
+        root, other = begin(store), begin(store)
+        facts, task = life(child_run(root), COMPLETED)
+        table = [[None, True, 1, 1.5, "ünï 🪨", {"a": [2]}], *([n] * 3 for n in range(2000))]
+        first, again, foreign = artifact(task, table), artifact(root, 7.5), artifact(other)
+        store.append([line(root), facts[0], first, facts[1], again], fence(root))
+        store.append([foreign, line(other)], fence(other))
+        kinds = ("ArtifactSaved",)
+        found = store.events(kinds=kinds)
+        assert [event for _, event in found] == [first, again, foreign]
+        assert store.events(found[0][0], kinds=kinds, limit=1) == [found[1]]
+        assert store.events(kinds=kinds, root_id=root.id) == found[:2]
+        assert store.events(kinds=kinds, run_id=task.id) == found[:1]
+        mixed = store.events(kinds=("ArtifactSaved", "LogWritten"), root_id=other.id)
+        assert [event.kind for _, event in mixed] == ["ArtifactSaved", "LogWritten"]
+        assert store.run(task.id).version == 2
+
+    def test_notes_are_kept_without_secrets(self, store: RunStore) -> None:
+        """A registered secret stood in an artifact, or in what was said beside a log line."""
+        secret = f"correct horse {new_id()}"
+        register(secret)
+        root = begin(store)
+        said = written(root, 1.0, Line(20, "x", f"it is {secret}", {"a": [{secret: secret}]}))
+        shown = artifact(root, {"columns": [f"<{secret}>"], secret: 1})
+        store.append([said, shown], fence(root))
+        assert secret not in repr(store.events())
+        kept = store.events(kinds=("ArtifactSaved",))[0][1].payload
+        assert isinstance(kept, ArtifactVersion)
+        assert kept.data == {"columns": [f"<{MASK}>"], MASK: 1}
 
     def test_task_runs_are_counted_by_caller_and_state(self, store: RunStore) -> None:
         """`tally` counts another tree's runs, flow runs, or a run under another than its caller."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from flowstone.events import Event, Line, born, changed, written
+from flowstone.events import ArtifactVersion, Event, Line, born, changed, saved, written
 from flowstone.ids import new_id
 from flowstone.runs import Fence, Lease, Run
 from flowstone.states import RUNNING, State
@@ -69,6 +69,10 @@ def life(run: Run, *kinds: StateType) -> tuple[list[Event], Run]:
 
 def line(run: Run, message: str = "hello") -> Event:
     return written(run, time(), Line(20, "flowstone.runs", message))
+
+
+def artifact(run: Run, data: Any = "# Hello", key: str | None = "report") -> Event:
+    return saved(run, time(), ArtifactVersion(new_id(), "markdown", key, "what it is", data))
 
 
 def at_most(run: Run, seconds: float) -> Run:

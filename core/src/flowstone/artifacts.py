@@ -1,0 +1,341 @@
+"""Artifacts: what a run shows to people - links, texts, tables, images, progress.
+
+They are saved as facts of the run that makes them. Each saving under a key is a version of it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from threading import Lock
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
+
+from flowstone import ambient, gallery
+from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
+from flowstone.events import ArtifactVersion, saved
+from flowstone.ids import new_id
+from flowstone.logging import current_run, get_run_logger
+from flowstone.wire import dumps, jsonable
+
+if TYPE_CHECKING:
+    from flowstone.gallery import SavedArtifact
+
+__all__ = [
+    "Artifact",
+    "ImageArtifact",
+    "LinkArtifact",
+    "MarkdownArtifact",
+    "ProgressArtifact",
+    "TableArtifact",
+    "acreate_image_artifact",
+    "acreate_link_artifact",
+    "acreate_markdown_artifact",
+    "acreate_progress_artifact",
+    "acreate_table_artifact",
+    "aupdate_progress_artifact",
+    "create_image_artifact",
+    "create_link_artifact",
+    "create_markdown_artifact",
+    "create_progress_artifact",
+    "create_table_artifact",
+    "update_progress_artifact",
+]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: So many bytes of JSON an artifact may have.
+LIMIT = 1_000_000
+#: Of so many progress artifacts this process remembers what an update leaves as it was.
+REMEMBERED = 10_000
+
+_KEY = re.compile(r"[a-z0-9]+(-+[a-z0-9]+)*")
+Table = Mapping[str, Sequence[object]] | Sequence[Mapping[str, object]] | Sequence[Sequence[object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artifact:
+    """What artifacts have in common.
+
+    Attributes:
+        key: by which people find it: lower-case letters, digits and dashes. None for an artifact
+            that is found by its run only.
+        description: what a person should know of it, as Markdown.
+    """
+
+    kind: ClassVar[str] = ""
+
+    key: str | None = None
+    description: str | None = None
+
+    def content(self) -> object:
+        """Return what is kept, as JSON values."""
+        raise NotImplementedError
+
+    def create(self) -> str:
+        """Save it as a fact of the current run, and return its id.
+
+        Raises:
+            ArtifactInvalid: its key or content can't be kept, or it is too big.
+            MissingContextError: there is no current run.
+        """
+        name = f"a {self.kind} artifact"
+        if self.key is not None and not _KEY.fullmatch(self.key):
+            remedy = "Use lower-case letters and digits, with dashes between."
+            raise ArtifactInvalid(name, f"{self.key!r} is not a key", remedy)
+        version = ArtifactVersion(new_id(), self.kind, self.key, self.description, self.content())
+        _save(version)
+        return version.id
+
+    async def acreate(self) -> str:
+        """Do as `create`."""
+        return self.create()
+
+    @classmethod
+    def get(cls, key: str) -> SavedArtifact | None:
+        """Return the newest version that is kept under a key; None where there is none."""
+        ambient.services().journal.flush()
+        try:
+            found = gallery.find(key)
+        except ObjectNotFound:
+            return None
+        return found if found.key == key else None
+
+    @classmethod
+    async def aget(cls, key: str) -> SavedArtifact | None:
+        """Do as `get`, and let other coroutines run meanwhile."""
+        return await _elsewhere(cls.get, key)
+
+    @classmethod
+    def get_or_create(cls, key: str, **fields: Any) -> tuple[SavedArtifact, bool]:
+        """Return what is kept under a key, or make it; and whether it was made."""
+        found = cls.get(key)
+        if found is not None:
+            return found, False
+        cls(key=key, **fields).create()
+        found = cls.get(key)
+        assert found is not None
+        return found, True
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkArtifact(Artifact):
+    """A link, and the text to show for it."""
+
+    kind: ClassVar[str] = "link"
+
+    link: str
+    link_text: str | None = None
+
+    def content(self) -> dict[str, str]:
+        text = self.link if self.link_text is None else self.link_text
+        return {"link": _text(self.link, self.kind), "text": _text(text, self.kind)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MarkdownArtifact(Artifact):
+    """A text in Markdown."""
+
+    kind: ClassVar[str] = "markdown"
+
+    markdown: str
+
+    def content(self) -> str:
+        return _text(self.markdown, self.kind)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableArtifact(Artifact):
+    """A table: columns by name, or rows as dicts, or rows as lists."""
+
+    kind: ClassVar[str] = "table"
+
+    table: Table
+
+    def content(self) -> object:
+        # pydantic's core takes 10 ms to import, and few flows show tables.
+        from pydantic_core import to_jsonable_python  # noqa: PLC0415
+
+        kept = to_jsonable_python(self.table, fallback=_plain, inf_nan_mode="constants")
+        rows = list(kept.values()) if isinstance(kept, dict) else kept
+        if not isinstance(rows, list) or not all(isinstance(row, (list, dict)) for row in rows):
+            problem = f"a {type(self.table).__name__} is not a table"
+            remedy = "Use a dict of columns, or a list of rows that are dicts or lists."
+            raise ArtifactInvalid("a table artifact", problem, remedy)
+        return _finite(kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressArtifact(Artifact):
+    """How far something has come, in percent."""
+
+    kind: ClassVar[str] = "progress"
+
+    progress: float
+
+    def content(self) -> float:
+        return _percent(self.progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageArtifact(Artifact):
+    """An image that is kept elsewhere, by its address."""
+
+    kind: ClassVar[str] = "image"
+
+    image_url: str
+
+    def content(self) -> str:
+        return _text(self.image_url, self.kind)
+
+
+def create_link_artifact(
+    link: str, link_text: str | None = None, key: str | None = None, description: str | None = None
+) -> str:
+    """Save a link, with the text to show for it, and return the artifact's id.
+
+    This and its kin raise:
+        ArtifactInvalid: the key or content can't be kept, or is too big.
+        MissingContextError: there is no current run.
+    """
+    return LinkArtifact(link=link, link_text=link_text, key=key, description=description).create()
+
+
+def create_markdown_artifact(
+    markdown: str, key: str | None = None, description: str | None = None
+) -> str:
+    """Save a text in Markdown, and return the artifact's id."""
+    return MarkdownArtifact(markdown=markdown, key=key, description=description).create()
+
+
+def create_table_artifact(
+    table: Table, key: str | None = None, description: str | None = None
+) -> str:
+    """Save a table - columns by name, rows as dicts, or rows as lists - and return its id."""
+    return TableArtifact(table=table, key=key, description=description).create()
+
+
+def create_image_artifact(
+    image_url: str, key: str | None = None, description: str | None = None
+) -> str:
+    """Save the address of an image, and return the artifact's id."""
+    return ImageArtifact(image_url=image_url, key=key, description=description).create()
+
+
+def create_progress_artifact(
+    progress: float, key: str | None = None, description: str | None = None
+) -> str:
+    """Save how far something has come, in percent, and return the id to update it by."""
+    return ProgressArtifact(progress=progress, key=key, description=description).create()
+
+
+def update_progress_artifact(
+    artifact_id: str, progress: float, description: str | None = None
+) -> str:
+    """Say how far it has come by now; who looks on sees it within moments. Returns the id.
+
+    Raises:
+        ArtifactInvalid: the progress is no number, or the artifact shows none.
+        ObjectNotFound: there is no such artifact.
+    """
+    before = _remembered(artifact_id)
+    if before.kind != "progress":
+        problem = f"artifact {artifact_id!r} is a {before.kind}, which has no progress"
+        raise ArtifactInvalid("an update", problem, "Give it the id of a progress artifact.")
+    told = before.description if description is None else description
+    _save(ArtifactVersion(before.id, before.kind, before.key, told, _percent(progress)))
+    return before.id
+
+
+def _twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+    @wraps(fn)
+    async def twin(*args: P.args, **kwargs: P.kwargs) -> R:
+        return await _elsewhere(fn, *args, **kwargs)
+
+    twin.__name__ = twin.__qualname__ = f"a{fn.__name__}"
+    twin.__doc__ = f"Do as `{fn.__name__}`, and let other coroutines run meanwhile."
+    return twin
+
+
+async def _elsewhere(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+    return await asyncio.to_thread(fn, *args, **kwargs)
+
+
+acreate_link_artifact = _twin(create_link_artifact)
+acreate_markdown_artifact = _twin(create_markdown_artifact)
+acreate_table_artifact = _twin(create_table_artifact)
+acreate_image_artifact = _twin(create_image_artifact)
+acreate_progress_artifact = _twin(create_progress_artifact)
+aupdate_progress_artifact = _twin(update_progress_artifact)
+
+
+# ---------------------------------------------------------------- saving
+
+_lock = Lock()
+_progress: OrderedDict[str, ArtifactVersion] = OrderedDict()
+
+
+def _save(version: ArtifactVersion) -> None:
+    run = current_run()
+    if run is None:
+        raise MissingContextError(f"saving a {version.kind} artifact")
+    size = len(dumps([version.description, version.data]).encode("utf-8", "replace"))
+    if size > LIMIT:
+        problem = f"it has {size:,} bytes, and an artifact may have {LIMIT:,}"
+        remedy = "Write it to an object store, and save a link to it as the artifact."
+        raise ArtifactInvalid(f"a {version.kind} artifact", problem, remedy)
+    services = ambient.services()
+    services.journal.append(saved(run, services.clock.time(), version))
+    if version.kind == "progress":
+        with _lock:
+            _progress[version.id] = version
+            if len(_progress) > REMEMBERED:
+                _progress.popitem(last=False)
+
+
+def _remembered(artifact_id: str) -> ArtifactVersion:
+    with _lock:
+        found = _progress.get(artifact_id)
+    if found is None:
+        ambient.services().journal.flush()
+        found = gallery.find(artifact_id).artifact
+    return found
+
+
+def _text(value: object, kind: str) -> str:
+    if not isinstance(value, str):
+        problem = f"a {type(value).__name__} is not a text"
+        raise ArtifactInvalid(f"a {kind} artifact", problem, "Give it a str.")
+    return value
+
+
+def _percent(progress: float) -> float:
+    value = float(progress)
+    if math.isnan(value):
+        remedy = "Use a number from 0 to 100."
+        raise ArtifactInvalid("a progress artifact", "its progress is no number", remedy)
+    held = min(100.0, max(0.0, value))
+    if held != value and ambient.scope.get() is not None:
+        get_run_logger().warning("a progress of %s %% was taken as %s %%", value, held)
+    return held
+
+
+def _plain(value: object) -> object:
+    """Return the JSON value of what pydantic does not know: a NumPy number, or a description."""
+    item = getattr(value, "item", None)
+    return item() if callable(item) and not getattr(value, "shape", ()) else jsonable(value)
+
+
+def _finite(value: object) -> object:
+    """Return the value with None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,130 @@
+"""`flowstone variable`: small values that flows read by name."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.ambient import services
+from flowstone.blocks.variable import KIND, Variable
+from flowstone.cli.commands import Commands
+from flowstone.cli.output import emit, is_terminal, json_option, say, show
+from flowstone.cli.views import Cell, Row, Table
+from flowstone.cli.wording import ago, exact, iso
+from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
+
+if TYPE_CHECKING:
+    from flowstone.documents import Document
+
+#: Of a value, so many characters are shown in a list on a terminal.
+_LONGEST = 60
+
+
+@click.group(cls=Commands)
+def variable() -> None:
+    """List, show, set and forget variables.
+
+    A variable is a JSON value that is no secret, for settings that change without a change of
+    code. Flows read it by `Variable.get(NAME)`.
+    """
+
+
+@variable.command("ls")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag.")
+@json_option
+def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
+    """List the variables."""
+    saved = [each for each in services().documents.find(KIND) if each.kind == KIND]
+    found = [each for each in saved if set(tags) <= set(each.body["tags"])]
+    if as_json:
+        emit([_record(each) for each in found])
+        return
+    now = services().clock.time()
+    rows = [
+        Row(
+            (
+                Cell(each.name, "bold"),
+                Cell(_short(json.dumps(each.body["value"], ensure_ascii=False))),
+                Cell(", ".join(each.body["tags"])),
+                Cell(ago(each.updated, now) if is_terminal() else exact(each.updated)),
+            )
+        )
+        for each in found
+    ]
+    empty = "No variable fits." if tags else "There is no variable yet."
+    show(Table(("name", "value", "tags", "updated"), rows, empty=empty))
+
+
+@variable.command("get")
+@click.argument("name")
+@json_option
+def get_variable(name: str, as_json: bool) -> None:
+    """Print a variable's value: a text as it is, anything else as JSON."""
+    Variable.load(name)  # checks the name, and suggests near ones
+    found = services().documents.get(KIND, name)
+    value = found.body["value"]
+    if as_json:
+        emit(_record(found))
+    else:
+        say(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+
+@variable.command("set")
+@click.argument("name")
+@click.argument("value")
+@click.option("--json-value", is_flag=True, help="Read VALUE as JSON: a number, a list, true.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by.")
+@click.option("--overwrite", is_flag=True, help="Replace it where it is there.")
+@json_option
+def set_variable(
+    name: str, value: str, json_value: bool, tags: tuple[str, ...], overwrite: bool, as_json: bool
+) -> None:
+    """Keep a value under a name; as a text, if you don't say --json-value."""
+    try:
+        Variable.set(name, _parsed(value) if json_value else value, tags, overwrite=overwrite)
+    except ObjectAlreadyExists:
+        remedy = "Use --overwrite to replace it."
+        raise ObjectAlreadyExists(KIND, name, remedy) from None
+    if as_json:
+        emit(_record(services().documents.get(KIND, name)))
+    else:
+        say(f"The variable {name!r} is set.")
+
+
+@variable.command("unset")
+@click.argument("name")
+@json_option
+def unset_variable(name: str, as_json: bool) -> None:
+    """Forget a variable."""
+    if not Variable.unset(name):
+        names = [each.name for each in services().documents.find(KIND)]
+        raise ObjectNotFound(KIND, name, names)
+    if as_json:
+        emit({"name": name, "unset": True})
+    else:
+        say(f"The variable {name!r} is gone.")
+
+
+def _parsed(value: str) -> object:
+    try:
+        return json.loads(value)
+    except ValueError as error:
+        problem = f"{value!r} is no JSON: {error}. A text in JSON has double quotes around it."
+        raise click.BadParameter(problem, param_hint="VALUE") from None
+
+
+def _record(document: Document) -> dict[str, object]:
+    return {
+        "name": document.name,
+        "value": document.body["value"],
+        "tags": document.body["tags"],
+        "version": document.version,
+        "created": iso(document.created),
+        "updated": iso(document.updated),
+    }
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST or not is_terminal() else f"{text[:_LONGEST]}…"

@@ -1,0 +1,61 @@
+"""A run that is about to be made: what the name of it may be made of."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone import ambient
+from flowstone.engine.keeper import Keeper
+from flowstone.runs import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flowstone.ambient import Scope
+
+
+class Asked(NamedTuple):
+    """A call, before it has become a run; fills the port of that name."""
+
+    unit: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+
+
+@contextmanager
+def drafted(
+    asked: Asked, run_id: str, known: dict[str, object], parent: Scope | None, tags: tuple[str, ...]
+) -> Iterator[None]:
+    """Make the coming run the current one, so that `flowstone.runtime` tells of it.
+
+    Args:
+        asked: the call.
+        run_id: the id that the run will have.
+        known: the call's arguments by name.
+        parent: the run around it.
+        tags: what the run will be tagged with.
+    """
+    services, spec = ambient.services(), asked.unit.spec
+    scope = ambient.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
+    scope.above, scope.arguments, scope.asked = parent, known, asked
+    origin = Origin(
+        run_id,
+        spec.kind,
+        spec.name,
+        spec.name,
+        run_id if parent is None else parent.run.root_id,
+        None if parent is None else parent.run.id,
+        services.clock.time(),
+        tags,
+        spec.version,
+        known,
+        (),
+        None,
+    )
+    scope.standing = Keeper(services, origin)
+    token = ambient.scope.set(scope)
+    try:
+        yield
+    finally:
+        ambient.scope.reset(token)

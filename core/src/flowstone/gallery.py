@@ -1,0 +1,140 @@
+"""The artifacts that runs have saved, read back from the facts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from flowstone.ambient import services
+from flowstone.errors import ObjectNotFound
+from flowstone.events import ARTIFACT_SAVED, ArtifactVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.events import Event
+
+#: So many facts are read at a time.
+PAGE = 200
+#: The shortest part of an id that finds an artifact.
+SHORTEST_PART = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SavedArtifact:
+    """An artifact as it is now.
+
+    Attributes:
+        artifact: its newest version.
+        run_id: the run that saved that.
+        root_id: the outermost run of that run's tree.
+        created: when that version was first saved, in seconds since the epoch.
+        updated: when it was last updated.
+        versions: how often something was saved under its key.
+    """
+
+    artifact: ArtifactVersion
+    run_id: str
+    root_id: str
+    created: float
+    updated: float
+    versions: int = 1
+
+    @property
+    def id(self) -> str:
+        return self.artifact.id
+
+    @property
+    def key(self) -> str | None:
+        return self.artifact.key
+
+
+def newest(*, root_id: str | None = None, abstracts: bool = False) -> list[SavedArtifact]:
+    """Return the artifacts, the newest version of each key, in the order of their last saving.
+
+    Args:
+        root_id: only those of one tree of runs.
+        abstracts: in place of each content, one line that says what it is.
+    """
+    found: dict[str, SavedArtifact] = {}
+    for event in _saved(root_id):
+        artifact = cast("ArtifactVersion", event.payload)
+        if abstracts:
+            artifact = replace(artifact, data=abstract(artifact))
+        place = artifact.key or artifact.id
+        found[place] = _after(found.pop(place, None), event, artifact)
+    return list(found.values())
+
+
+def versions(key: str) -> list[SavedArtifact]:
+    """Return each version that was saved under a key, in that order."""
+    found: dict[str, SavedArtifact] = {}
+    for event in _saved(None):
+        artifact = cast("ArtifactVersion", event.payload)
+        if artifact.key == key:
+            found[artifact.id] = _after(found.get(artifact.id), event, artifact)
+    return [replace(each, versions=number) for number, each in enumerate(found.values(), 1)]
+
+
+def find(ref: str) -> SavedArtifact:
+    """Return an artifact by its key, its id, or eight or more characters of an end of its id.
+
+    Raises:
+        ObjectNotFound: there is none, or several have that part in their ids.
+    """
+    keyed: SavedArtifact | None = None
+    by_id: dict[str, SavedArtifact] = {}
+    keys: set[str] = set()
+    for event in _saved(None):
+        artifact = cast("ArtifactVersion", event.payload)
+        if artifact.key is not None:
+            keys.add(artifact.key)
+        if artifact.key == ref:
+            keyed = _after(keyed, event, artifact)
+        if _is_part(ref, artifact.id):
+            by_id[artifact.id] = _after(by_id.get(artifact.id), event, artifact)
+    if keyed is not None:
+        return keyed
+    if len(by_id) == 1:
+        return next(iter(by_id.values()))
+    raise ObjectNotFound("artifact", ref, sorted(by_id) or sorted(keys))
+
+
+def abstract(artifact: ArtifactVersion) -> str:
+    """Return one line that says what is in an artifact."""
+    data = artifact.data
+    if artifact.kind == "table":
+        rows = _rows(data)
+        return f"{rows:,} row{'' if rows == 1 else 's'}"
+    if artifact.kind == "progress":
+        return f"{data:g}%"
+    if artifact.kind == "link":
+        return str(data["link"])
+    lines = [line.strip(" #*") for line in str(data).splitlines()]
+    return next((line for line in lines if line), "")
+
+
+def _rows(table: object) -> int:
+    if isinstance(table, dict):
+        return max((len(column) for column in table.values()), default=0)
+    return len(table) if isinstance(table, list) else 0
+
+
+def _saved(root_id: str | None) -> Iterator[Event]:
+    """Yield the facts, a page at a time: contents may be long."""
+    store, cursor = services().runs, 0
+    while page := store.events(cursor, root_id=root_id, kinds=[ARTIFACT_SAVED], limit=PAGE):
+        cursor = page[-1][0]
+        for _, event in page:
+            yield event
+
+
+def _after(before: SavedArtifact | None, event: Event, artifact: ArtifactVersion) -> SavedArtifact:
+    if before is not None and before.id == artifact.id:
+        return replace(before, artifact=artifact, updated=event.at)
+    count = 1 if before is None else before.versions + 1
+    return SavedArtifact(artifact, event.run_id, event.root_id, event.at, event.at, count)
+
+
+def _is_part(ref: str, key: str) -> bool:
+    return len(ref) >= SHORTEST_PART and (key.startswith(ref) or key.endswith(ref))

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone import flow, task
+
+if TYPE_CHECKING:
+    from .conftest import InProcess
+
+
+@task
+def extract(name: str) -> str:
+    return name
+
+
+@task
+def join(*parts: Any) -> int:
+    return len(parts)
+
+
+@task
+def load(x: Any) -> Any:
+    return x
+
+
+@task
+def store(x: Any) -> Any:
+    return x
+
+
+@flow(flow_run_name="inner")
+def inner(x: Any) -> Any:
+    return load(x)
+
+
+def graph(cli: InProcess, run: str, *more: str) -> tuple[dict[str, Any], set[tuple[str, str, str]]]:
+    """Return the nodes by label, and the edges by labels."""
+    found = cli("run", "graph", run, "--json", *more).json
+    labels = {node["id"]: node["label"] for node in found["nodes"]}
+    edges = {(labels[e["from"]], labels[e["to"]], e["kind"]) for e in found["edges"]}
+    assert len(edges) == len(found["edges"])
+    return {node["label"]: node for node in found["nodes"]}, edges
+
+
+def test_results_that_go_into_runs_are_edges(cli: InProcess) -> None:
+    @flow(flow_run_name="etl")
+    def etl() -> None:
+        a, b = extract.submit("a"), extract.submit("b")
+        joined = join.submit(a, [b])
+        inner(joined)
+        store.submit(1, wait_for=[joined]).wait()
+
+    etl()
+    nodes, edges = graph(cli, "etl")
+    assert edges == {
+        ("etl", "extract-0", "call"),
+        ("etl", "extract-1", "call"),
+        ("extract-0", "join-0", "input"),
+        ("extract-1", "join-0", "input"),
+        ("join-0", "inner", "input"),
+        ("inner", "load-0", "call"),
+        ("join-0", "store-0", "input"),
+    }
+    assert nodes["etl"]["kind"] == nodes["inner"]["kind"] == "flow"
+    assert nodes["join-0"]["states"] == {"Completed": 1}
+
+
+def test_a_part_of_a_tree_is_drawn_alone(cli: InProcess) -> None:
+    @flow(flow_run_name="outer")
+    def outer() -> None:
+        extract("a")
+        inner(1)
+
+    outer()
+    nodes, edges = graph(cli, "inner")
+    assert set(nodes) == {"inner", "load-0"}
+    assert edges == {("inner", "load-0", "call")}
+
+
+def test_an_input_from_elsewhere_keeps_the_call(cli: InProcess) -> None:
+    @flow(flow_run_name="outer")
+    def outer() -> None:
+        one = extract.submit("a")
+
+        @flow(flow_run_name="closed")
+        def closed() -> None:
+            load.submit(one).wait()
+
+        closed()
+
+    outer()
+    _, edges = graph(cli, "outer")
+    assert ("extract-0", "load-0", "input") in edges
+    assert ("closed", "load-0", "call") in edges
+
+
+def test_long_maps_are_one_node(cli: InProcess) -> None:
+    @task
+    def part(x: int) -> int:
+        if x == 13:
+            raise ValueError("thirteen")
+        return load(x)  # type: ignore[no-any-return]
+
+    @flow(flow_run_name="mapped")
+    def mapped() -> None:
+        parts = part.map(range(40))
+        join.submit(*[each for number, each in enumerate(parts) if number != 13]).wait()
+
+    mapped(return_state=True)
+    nodes, edges = graph(cli, "mapped")
+    assert nodes["part, 40 runs"]["states"] == {"Completed": 39, "Failed": 1}
+    assert len(nodes["part, 40 runs"]["runs"]) == 40
+    assert edges == {
+        ("mapped", "part, 40 runs", "call"),
+        ("part, 40 runs", "load, 39 runs", "call"),
+        ("part, 40 runs", "join-0", "input"),
+    }
+    assert len(graph(cli, "mapped", "--all")[0]) >= 41
+
+
+def test_it_is_printed_in_mermaids_words(cli: InProcess) -> None:
+    @flow(flow_run_name='odd "name" <b>#1`')
+    def odd() -> None:
+        join.submit(extract.submit("a")).wait()
+        raise ValueError("no")
+
+    odd(return_state=True)
+    lines = cli("run", "graph", cli("run", "ls", "--json").json[0]["id"]).out.splitlines()
+    assert lines[0] == "flowchart LR"
+    head = '  n0[["odd #quot;name#quot; #lt;b#gt;#35;1#96;<br/>Failed · '
+    assert lines[1].startswith(head)
+    assert lines[1].endswith('"]]:::bad')
+    assert lines[2].startswith('  n1("extract-0<br/>Completed · ')
+    assert lines[2].endswith('"):::good')
+    assert lines[4:6] == ["  n0 -.-> n1", "  n1 --> n2"]
+    assert [line.split()[1] for line in lines[6:]] == ["good", "bad"]

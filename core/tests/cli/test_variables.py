@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from flowstone.variables import Variable
+
+if TYPE_CHECKING:
+    from .conftest import Home, InProcess
+
+
+def test_a_value_is_a_text_if_nothing_is_said(cli: InProcess) -> None:
+    assert cli("variable", "set", "answer", "42").out == "The variable 'answer' is set.\n"
+    assert Variable.get("answer") == "42"
+    assert cli("variable", "get", "answer").out == "42\n"
+
+
+@pytest.mark.parametrize("value", [42, 1.5, True, None, "ünï", ["a", {"b": [1]}], {"x": None}])
+def test_a_json_value_keeps_its_type(cli: InProcess, value: Any) -> None:
+    import json
+
+    assert cli("variable", "set", "v", json.dumps(value), "--json-value").code == 0
+    assert Variable.get("v", default="none") == value
+    found = cli("variable", "get", "v", "--json").json
+    assert (found["name"], found["value"], found["version"]) == ("v", value, 1)
+    printed = cli("variable", "get", "v").out
+    assert printed == (f"{value}\n" if isinstance(value, str) else printed)
+    assert isinstance(value, str) or json.loads(printed) == value
+
+
+def test_what_is_no_json_is_refused(cli: InProcess) -> None:
+    done = cli("variable", "set", "v", "{oops", "--json-value")
+    assert done.code == 2
+    assert "'{oops' is no JSON" in done.err
+    assert Variable.get("v") is None
+
+
+def test_a_variable_is_replaced_only_if_asked(cli: InProcess) -> None:
+    cli("variable", "set", "v", "one")
+    refused = cli("variable", "set", "v", "two")
+    assert refused.code == 1
+    assert "--overwrite" in refused.err
+    assert Variable.get("v") == "one"
+    told = cli("variable", "set", "v", "two", "--overwrite", "--tag", "a", "--json").json
+    assert (told["value"], told["tags"], told["version"]) == ("two", ["a"], 2)
+
+
+def test_variables_are_listed(cli: InProcess) -> None:
+    assert cli("variable", "ls").out == "There is no variable yet.\n"
+    cli("variable", "set", "b", "text", "--tag", "x", "--tag", "y")
+    cli("variable", "set", "a", "[1, 2]", "--json-value")
+    lines = cli("variable", "ls").out.splitlines()
+    assert lines[0].split() == ["NAME", "VALUE", "TAGS", "UPDATED"]
+    assert lines[1].startswith("a     [1, 2]")
+    assert lines[2].startswith('b     "text"  x, y')
+    assert [each["name"] for each in cli("variable", "ls", "--tag", "y", "--json").json] == ["b"]
+    assert cli("variable", "ls", "--tag", "z").out == "No variable fits.\n"
+
+
+def test_unset_forgets_it(cli: InProcess) -> None:
+    cli("variable", "set", "limit", "1")
+    assert cli("variable", "unset", "limit", "--json").json == {"name": "limit", "unset": True}
+    assert Variable.get("limit") is None
+
+
+@pytest.mark.parametrize("verb", ["get", "unset"])
+def test_an_unknown_name_is_told_with_near_ones(cli: InProcess, verb: str) -> None:
+    cli("variable", "set", "batch-size", "1")
+    done = cli("variable", verb, "batch-sise")
+    assert done.code == 1
+    assert "Did you mean 'batch-size'" in done.err
+
+
+def test_a_flow_of_another_process_reads_it(home: Home) -> None:
+    assert home.run("variable", "set", "limit", "7", "--json-value").code == 0
+    code = "from flowstone.variables import Variable; print(Variable.get('limit') + 1)"
+    assert home.python(code).out == "8\n"

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from flowstone import ambient, flow, get_run_logger, task
+from flowstone.errors import MissingContextError
+from flowstone.events import Line
+from flowstone.logging import disable_run_logger
+from flowstone.redaction import MASK, register
+from flowstone.runs import RunQuery
+from flowstone.testing.memory import flowstone_test_harness
+from flowstone.wiring import open_services
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.ambient import Services
+
+
+def lines(services: Services) -> list[tuple[str, Line]]:
+    """Return each line with the name of its run, but for what the engine says itself."""
+    services.journal.flush()
+    names = {run.id: run.name for run in services.runs.runs(RunQuery())}
+    found = []
+    for _, event in services.runs.events(kinds=["LogWritten"]):
+        assert isinstance(event.payload, Line)
+        if not event.payload.message.startswith(("began", "ended")):
+            found.append((names[event.run_id], event.payload))
+    return found
+
+
+@pytest.fixture
+def library() -> Iterator[str]:
+    """The name of a library's logger that no other test knows."""
+    name = f"library_{uuid4().hex}"
+    yield name
+    for logger in (logging.getLogger(name), logging.getLogger(f"{name}.part")):
+        logger.handlers.clear()
+
+
+@pytest.fixture
+def extra(library: str) -> Iterator[Services]:
+    """Services whose settings name that logger, and one below it."""
+    with flowstone_test_harness() as outer:
+        settings = replace(outer.settings, extra_loggers=(library, f"{library}.part"))
+        services = open_services(settings)
+        with ambient.using(services):
+            yield services
+        services.close()
+
+
+def test_lines_of_a_library_belong_to_the_run_they_are_written_in(
+    extra: Services, library: str
+) -> None:
+    part = logging.getLogger(f"{library}.part")
+
+    @task
+    def load() -> None:
+        part.info("in a task, %d rows", 3)
+
+    @flow(flow_run_name="around")
+    def around() -> None:
+        part.warning("in the flow")
+        load()
+        load.submit().result()
+
+    part.warning("in no run")
+    around()
+    told = [(name, line.level, line.logger, line.message) for name, line in lines(extra)]
+    assert told == [
+        ("around", 30, part.name, "in the flow"),
+        ("load-0", 20, part.name, "in a task, 3 rows"),
+        ("load-1", 20, part.name, "in a task, 3 rows"),
+    ]
+
+
+def test_a_library_keeps_the_level_it_has(library: str) -> None:
+    logging.getLogger(library).setLevel("ERROR")
+    with flowstone_test_harness() as outer:
+        services = open_services(replace(outer.settings, extra_loggers=(library,)))
+        services.close()
+    assert logging.getLogger(library).level == logging.ERROR
+
+
+def test_all_loggers_may_be_named(services: Services) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:]
+    name = f"any_{uuid4().hex}"
+    logging.getLogger(name).setLevel("INFO")
+    other = open_services(replace(services.settings, extra_loggers=("root",)))
+
+    @flow(flow_run_name="around")
+    def around() -> None:
+        logging.getLogger(name).info("hello")
+        get_run_logger().info("from the run")
+
+    try:
+        with ambient.using(other):
+            around()
+            told = [line.message for _, line in lines(other)]
+        assert told == ["hello", "from the run"]
+    finally:
+        root.handlers[:] = before
+        other.close()
+
+
+def test_lines_of_a_library_are_shown_once(
+    extra: Services, library: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = logging.getLogger()
+    before, root.handlers[:] = root.handlers[:], []  # pytest's own: it counts as set up
+    try:
+
+        @flow(flow_run_name="around")
+        def around() -> None:
+            logging.getLogger(f"{library}.part").warning("careful")
+
+        around()
+    finally:
+        root.handlers[:] = before
+    assert capsys.readouterr().err.count("careful") == 1
+
+
+def test_what_is_said_beside_the_text_is_kept(services: Services) -> None:
+    register("hunter2-hunter2")
+
+    class Odd:
+        def __repr__(self) -> str:
+            return "<odd hunter2-hunter2>"
+
+    @flow(flow_run_name="around")
+    def around() -> None:
+        said = {"rows": 3, "where": {"table": "t", "key": "hunter2-hunter2"}, "odd": Odd()}
+        get_run_logger().info("loaded", extra=said)
+        get_run_logger().info("plain")
+
+    around()
+    [(_, first), (_, second)] = lines(services)
+    where = {"table": "t", "key": MASK}
+    assert first.fields == {"odd": f"<odd {MASK}>", "rows": 3, "where": where}
+    assert second.fields is None
+
+
+def test_inside_disable_run_logger_runs_say_nothing(services: Services) -> None:
+    @task
+    def say() -> str:
+        get_run_logger().warning("said")
+        return "done"
+
+    @flow
+    def around() -> None:
+        with disable_run_logger():
+            get_run_logger().error("hidden")
+            say()
+        get_run_logger().info("shown")
+
+    around()
+    assert [line.message for _, line in lines(services)] == ["shown"]
+
+
+def test_disable_run_logger_lets_a_bare_function_be_called(services: Services) -> None:
+    @task
+    def say(x: int) -> int:
+        get_run_logger().info("said %d", x)
+        return x
+
+    with disable_run_logger():
+        assert say.fn(3) == 3
+        kept = get_run_logger()
+    kept.error("after the block, still of no run")
+    with pytest.raises(MissingContextError):
+        say.fn(3)
+    assert lines(services) == []
+
+
+def test_what_a_hook_says_after_the_end_is_kept(services: Services) -> None:
+    def hook(flow: Any, run: Any, state: Any) -> None:
+        get_run_logger().info("hook saw %s", state.name)
+
+    @flow(on_completion=[hook])
+    def around() -> None: ...
+
+    around()
+    assert [line.message for _, line in lines(services)] == ["hook saw Completed"]
+
+
+def test_before_its_first_state_a_run_has_no_log(services: Services, tmp_path: Any) -> None:
+    seen = []
+
+    def key(context: Any, parameters: Any) -> None:
+        try:
+            get_run_logger()
+        except MissingContextError as error:
+            seen.append(error)
+
+    @task(cache_key_fn=key, result_storage=tmp_path)
+    def one() -> int:
+        return 1
+
+    assert one() == 1
+    assert len(seen) == 1
