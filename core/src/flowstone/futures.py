@@ -1,25 +1,29 @@
-"""A value that is on its way: what `.submit` and `.map` return."""
+"""A value that is on its way: what `.submit` and `.map` return, and how to wait for many."""
 
 from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from flowstone.ambient import scope
 from flowstone.engine.arguments import PromiseBase
 from flowstone.errors import RunTimeout
+from flowstone.runners.threads import is_worker
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 
     from flowstone.ambient import Scope
     from flowstone.engine.drive import Driver
     from flowstone.engine.life import Life
     from flowstone.ports import Runner
+
+__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed", "wait"]
 
 R = TypeVar("R")
 
@@ -114,8 +118,8 @@ class Future(PromiseBase, Generic[R]):
         """
         if self._end is not None:
             return
-        if timeout is None and not self._on_loop:
-            self.run()
+        if timeout is None:
+            self.help()
         ended = threading.Event()  # set at once where it has ended by now
         self.add_done_callback(lambda _: ended.set())
         ended.wait(timeout)
@@ -130,6 +134,11 @@ class Future(PromiseBase, Generic[R]):
         ended = asyncio.Event()
         self.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
         await ended.wait()
+
+    def help(self) -> None:
+        """Run it here and now, if it has not started and needs no event loop."""
+        if not self._on_loop:
+            self.run()
 
     def done(self) -> bool:
         """Tell whether the run has ended."""
@@ -263,14 +272,97 @@ class FutureList(list[Future[R]]):
             Exception: what the first of them, in order, failed with.
         """
         self.wait(timeout)
-        late = [future for future in self if not future.done()]
+        late = sum(not future.done() for future in self)
         if late:
-            name = f"waiting for {len(late)} of {len(self)} futures"
-            raise RunTimeout(name, timeout or 0.0, "The runs go on.")
+            raise _late(late, len(self), timeout)
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def wait(self, timeout: float | None = None) -> None:
         """Block until all have ended, or the time is over."""
-        end = None if timeout is None else monotonic() + timeout
-        for future in self:
-            future.wait(None if end is None else max(0.0, end - monotonic()))
+        _wait(self, timeout)
+
+
+class DoneAndNotDoneFutures(NamedTuple):
+    """What `wait` returns: the futures whose runs have ended, and the others."""
+
+    done: set[Future[Any]]
+    not_done: set[Future[Any]]
+
+
+def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> DoneAndNotDoneFutures:
+    """Block until all have ended, or the time is over.
+
+    Args:
+        futures: futures of submitted tasks.
+        timeout: seconds for all of them together; None waits as long as it takes.
+    """
+    asked = set(futures)
+    _wait(asked, timeout)
+    done = {future for future in asked if future.done()}
+    return DoneAndNotDoneFutures(done, asked - done)
+
+
+class as_completed(Generic[R]):  # noqa: N801 - the name that users know
+    """Give each future once its run has ended, the first one first; in `for` or `async for`.
+
+    In a `for` loop of a task that itself runs on a pool's thread, what has not started is run
+    here and now while nothing else has ended, so that a full pool can't lock up.
+
+    Args:
+        futures: futures of submitted tasks; one that is there twice is given once.
+        timeout: seconds for all of them together, from the start of the loop.
+
+    Raises:
+        RunTimeout: the time is over; says how many are missing.
+    """
+
+    def __init__(self, futures: Iterable[Future[R]], timeout: float | None = None) -> None:
+        self._futures = list(dict.fromkeys(futures))
+        self._timeout = timeout
+
+    def __iter__(self) -> Iterator[Future[R]]:
+        ended: SimpleQueue[Future[R]] = SimpleQueue()
+        end = None if self._timeout is None else monotonic() + self._timeout
+        waiting = iter(self._futures if end is None and is_worker() else ())
+        for future in self._futures:
+            future.add_done_callback(ended.put)
+        for given in range(len(self._futures)):
+            while ended.empty() and (unstarted := next(waiting, None)):
+                unstarted.help()
+            try:
+                yield ended.get(timeout=None if end is None else max(0.0, end - monotonic()))
+            except Empty:
+                raise self._late(given) from None
+
+    async def __aiter__(self) -> AsyncIterator[Future[R]]:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        ended: asyncio.Queue[Future[R]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        end = None if self._timeout is None else loop.time() + self._timeout
+        for future in self._futures:
+            future.add_done_callback(
+                lambda future: loop.call_soon_threadsafe(ended.put_nowait, future)
+            )
+        for given in range(len(self._futures)):
+            try:
+                async with asyncio.timeout_at(end):
+                    future = await ended.get()
+            except TimeoutError:
+                raise self._late(given) from None
+            yield future
+
+    def _late(self, given: int) -> RunTimeout:
+        return _late(len(self._futures) - given, len(self._futures), self._timeout)
+
+
+def _wait(futures: Iterable[Future[Any]], timeout: float | None) -> None:
+    end = None if timeout is None else monotonic() + timeout
+    for future in futures:
+        future.wait(None if end is None else max(0.0, end - monotonic()))
+
+
+def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:
+    return RunTimeout(
+        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
+    )

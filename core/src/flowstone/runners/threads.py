@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
 
+_here = threading.local()
+
+
+def is_worker() -> bool:
+    """Tell whether this thread is a pool's: one that waits here may keep others from running."""
+    return getattr(_here, "works", False)
+
+
 class ThreadPool:
     """A `Runner`: threads are started as they are needed, up to a number, and shared.
 
@@ -60,6 +68,7 @@ class ThreadPool:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
+        _here.works = True
         while True:
             with self._lock:
                 self._idle += 1
