@@ -29,11 +29,12 @@ def test_every_variable_is_read() -> None:
             "FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT": "on",
             "FLOWSTONE_TASKS_REFRESH_CACHE": "1",
             "FLOWSTONE_LEASE_SECONDS": "9",
+            "FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT": "7",
         }
     )
     home = Path.home() / "elsewhere"
     assert settings == Settings(
-        home, "memory", "key", "DEBUG", True, 1, 0.5, 2, 10.0, True, True, 4, 9.0
+        home, "memory", "key", "DEBUG", True, 1, 0.5, 2, 10.0, True, True, 4, 9.0, 7
     )
 
 

@@ -288,7 +288,13 @@ class Secrets(Protocol):
 
 
 class Runner(Protocol):
-    """Where submitted calls run: each once, some time, elsewhere."""
+    """Where submitted calls run: each once, some time, elsewhere.
+
+    Attributes:
+        max_in_flight: the window of each `.map` that does not say; None for no window.
+    """
+
+    max_in_flight: int | None
 
     def submit(self, call: Callable[[], None]) -> None:
         """Run a call, which never raises."""

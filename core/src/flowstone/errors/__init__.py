@@ -13,6 +13,7 @@ FlowstoneError
 │   ├── CancelledRun
 │   ├── UnfinishedRun
 │   ├── UpstreamTaskError
+│   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
@@ -79,6 +80,7 @@ from flowstone.errors.runs import (
     CancelledRun,
     CancelSignal,
     CrashedRun,
+    ElementFailed,
     FailedRun,
     FencedRun,
     MappingLengthMismatch,
@@ -127,6 +129,7 @@ __all__ = [
     "CredentialsError",
     "DocumentError",
     "DocumentInvalid",
+    "ElementFailed",
     "FailedRun",
     "FencedRun",
     "FlowstoneError",

@@ -50,7 +50,7 @@ class MappingMissingIterable(ParameterError, TypeError):
 class MappingLengthMismatch(ParameterError, ValueError):
     """`.map` was called with iterables of different lengths."""
 
-    def __init__(self, unit: str, lengths: Mapping[str, int]) -> None:
+    def __init__(self, unit: str, lengths: Mapping[str, int | str]) -> None:
         self.unit, self.lengths = unit, dict(lengths)
         told = ", ".join(f"{name}: {length}" for name, length in self.lengths.items())
         super().__init__(
@@ -105,6 +105,18 @@ class UpstreamTaskError(RunError):
         super().__init__(
             f"{name!r} was not started: it needs {upstream!r}, which ended {state}. "
             "Mend that one, or pass allow_failure(future) to run all the same."
+        )
+
+
+class ElementFailed(RunError):
+    """One element of a batch failed, and its batch with it; the cause is what it raised."""
+
+    def __init__(self, unit: str, index: int, first: int, last: int, error: Exception) -> None:
+        self.unit, self.index, self.first, self.last = unit, index, first, last
+        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        super().__init__(
+            f"element {index} of {unit!r}.map failed, and with it the batch of elements {first} "
+            f"to {last}: {told}. Mend it, or use a smaller batch_size."
         )
 
 
