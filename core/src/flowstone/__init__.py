@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowstone.futures import Future, FutureList
     from flowstone.logging import get_run_logger
     from flowstone.states import State
+    from flowstone.streams import FutureStream
     from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
 
@@ -18,6 +19,7 @@ _HOMES = {
     "Flow": "flowstone.flows",
     "Future": "flowstone.futures",
     "FutureList": "flowstone.futures",
+    "FutureStream": "flowstone.streams",
     "State": "flowstone.states",
     "Task": "flowstone.tasks",
     "allow_failure": "flowstone.engine.arguments",
@@ -34,6 +36,7 @@ __all__ = [
     "Flow",
     "Future",
     "FutureList",
+    "FutureStream",
     "State",
     "Task",
     "allow_failure",

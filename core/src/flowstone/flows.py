@@ -50,7 +50,7 @@ class Flow(Unit[P, R]):
         return Flow(fn, spec, self.task_runner, None, self._around)
 
     def _open_runner(self, services: Services) -> Runner:
-        return self.task_runner.open(services.settings.max_workers)
+        return self.task_runner.open(services.settings)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
 from flowstone.runners.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from flowstone.settings import Settings
 
 __all__ = ["ConcurrentTaskRunner", "ThreadPoolTaskRunner"]
 
@@ -18,18 +22,24 @@ class ThreadPoolTaskRunner:
         max_workers: so many threads at the most; None takes the setting
             ``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``, 128. Threads are started as they
             are needed.
+        max_in_flight: the window of each `.map` that does not say; None takes the setting
+            ``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``, by default no window.
     """
 
     max_workers: int | None = None
+    max_in_flight: int | None = None
 
     def __post_init__(self) -> None:
-        if self.max_workers is not None and self.max_workers < 1:
-            problem = f"max_workers={self.max_workers!r} runs nothing"
-            raise ConfigurationError("ThreadPoolTaskRunner", problem, "Use 1 or more, or None.")
+        for option in ("max_workers", "max_in_flight"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                problem = f"{option}={value!r} runs nothing"
+                raise ConfigurationError("ThreadPoolTaskRunner", problem, "Use 1 or more, or None.")
 
-    def open(self, default: int) -> ThreadPool:
-        """Return a pool of that size; `default` stands in for None."""
-        return ThreadPool(self.max_workers or default)
+    def open(self, settings: Settings) -> ThreadPool:
+        """Return a pool as this and the settings say."""
+        window = self.max_in_flight or settings.max_in_flight
+        return ThreadPool(self.max_workers or settings.max_workers, window)
 
 
 ConcurrentTaskRunner = ThreadPoolTaskRunner

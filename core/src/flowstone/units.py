@@ -22,8 +22,8 @@ from flowstone.futures import Future
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
-from flowstone.runners.threads import ThreadPool
 from flowstone.states import COMPLETED, PENDING, State, StateType
+from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
@@ -141,7 +141,7 @@ class Unit(Generic[P, R]):
             _tags(spec.tags),
             spec.version,
             known,
-            tuple(promise.run_id for promise, _ in upstream) if upstream else (),
+            tuple(promise.run_id for promise, _ in upstream if promise.run_id) if upstream else (),
             leased(services, now) if parent is None else None,
         )
         plan = Plan(
@@ -180,7 +180,7 @@ class Unit(Generic[P, R]):
 
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
-        return ThreadPool(services.settings.max_workers)
+        return _default_runner(services)
 
     def _function(self, services: Services) -> Callable[..., Any]:
         """Return the function to call: one that logs its prints, where that is wanted."""
@@ -273,13 +273,17 @@ class Unit(Generic[P, R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
-        parent = ambient.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent)
-        owner = _alone if parent is None else parent.owner
+        owner = self._owner()
+        driver, story = self._start(args, kwargs, wait_for, ambient.scope.get())
         driver.record(PENDING, "Pending")
         future: Future[Any] = Future(driver, story, owner)
         future.start(owner.open_runner(), on_loop=self.isasync)
         return future
+
+    def _owner(self) -> Scope:
+        """Return what owns the runs that are submitted here."""
+        parent = ambient.scope.get()
+        return _alone if parent is None else parent.owner
 
 
 def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
@@ -336,7 +340,11 @@ def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:
 
 
 def _default_pool() -> Runner:
-    return ThreadPool(ambient.services().settings.max_workers)
+    return _default_runner(ambient.services())
+
+
+def _default_runner(services: Services) -> Runner:
+    return ThreadPoolTaskRunner().open(services.settings)
 
 
 def _finish_alone() -> None:

@@ -27,7 +27,8 @@ class ThreadPool:
     ending. Whoever needs a call to end waits for its future, not for its thread.
     """
 
-    def __init__(self, max_workers: int) -> None:
+    def __init__(self, max_workers: int, max_in_flight: int | None = None) -> None:
+        self.max_in_flight = max_in_flight
         self._max_workers = max_workers
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
