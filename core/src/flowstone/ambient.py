@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Runner,
         RunStore,
         Secrets,
+        Staging,
     )
     from flowstone.runs import Run
     from flowstone.settings import Settings
@@ -140,5 +141,6 @@ class Scope:
         return number
 
 
+transaction: ContextVar[Staging | None] = ContextVar("flowstone.transaction", default=None)
 scope: ContextVar[Scope | None] = ContextVar("flowstone.scope", default=None)
 tags: ContextVar[frozenset[str]] = ContextVar("flowstone.tags", default=frozenset())

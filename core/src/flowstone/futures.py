@@ -8,6 +8,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
+from flowstone import progress
 from flowstone.ambient import scope
 from flowstone.engine.arguments import PromiseBase
 from flowstone.errors import RunTimeout
@@ -16,7 +17,15 @@ from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+    from collections.abc import (
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Generator,
+        Iterable,
+        Iterator,
+        Sequence,
+    )
 
     from flowstone.ambient import Scope
     from flowstone.engine.drive import Driver
@@ -296,10 +305,10 @@ def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> DoneAn
         futures: futures of submitted tasks.
         timeout: seconds for all of them together; None waits as long as it takes.
     """
-    asked = set(futures)
+    asked = list(futures)
     _wait(asked, timeout)
     done = {future for future in asked if future.done()}
-    return DoneAndNotDoneFutures(done, asked - done)
+    return DoneAndNotDoneFutures(done, set(asked) - done)
 
 
 class as_completed(Generic[R]):  # noqa: N801 - the name that users know
@@ -356,10 +365,11 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         return _late(len(self._futures) - given, len(self._futures), self._timeout)
 
 
-def _wait(futures: Iterable[Future[Any]], timeout: float | None) -> None:
+def _wait(futures: Sequence[Future[Any]], timeout: float | None) -> None:
     end = None if timeout is None else monotonic() + timeout
-    for future in futures:
-        future.wait(None if end is None else max(0.0, end - monotonic()))
+    with progress.shown(futures):
+        for future in futures:
+            future.wait(None if end is None else max(0.0, end - monotonic()))
 
 
 def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:

@@ -7,6 +7,7 @@ from itertools import count
 from time import time_ns
 
 _sequence = count()
+_now = (0, "")  # the millisecond of the last id, and how ids begin in it
 _tail = ""  # "-xxxx-xxxxxxx": variant and random bits, but for the last five digits
 
 
@@ -30,6 +31,11 @@ def new_id() -> str:
     the last 62 bits are random for the process, with a running number in the low 20 of them, so
     that ids made in one process are unique and nearly always in order.
     """
+    global _now
     stamp = time_ns() * 4096 // 1_000_000
-    low = next(_sequence) & 0xFFFFF
-    return f"{stamp >> 28:08x}-{stamp >> 12 & 0xFFFF:04x}-7{stamp & 0xFFF:03x}{_tail}{low:05x}"
+    now, head = _now
+    if stamp >> 12 != now:
+        now = stamp >> 12
+        head = f"{now >> 16:08x}-{now & 0xFFFF:04x}-7"
+        _now = now, head
+    return f"{head}{stamp & 0xFFF:03x}{_tail}{next(_sequence) & 0xFFFFF:05x}"

@@ -85,6 +85,8 @@ class TaskOptions(UnitOptions, total=False):
     """The options of `@task`.
 
     Attributes:
+        on_commit, on_rollback: called as ``hook(transaction)`` when the transaction around a run
+            is committed or rolled back; `on_commit` also at the end of a run that is in none.
         cache_policy: what makes two calls the same call, such as `INPUTS` or
             `INPUTS + TASK_SOURCE`; by default `DEFAULT`, which holds within one flow run.
         cache_key_fn: ``(call, parameters) -> key``, in place of a policy; None caches nothing.
@@ -101,6 +103,8 @@ class TaskOptions(UnitOptions, total=False):
         retry_condition_fn: ``(task, run, state) -> bool``, sync or async; False gives up.
     """
 
+    on_commit: Sequence[Hook] | None
+    on_rollback: Sequence[Hook] | None
     cache_policy: CachePolicy | None
     cache_key_fn: Callable[..., str | None] | None
     cache_expiration: timedelta | float | None
@@ -157,6 +161,8 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             from flowstone.cache_policies import CacheKeyFnPolicy  # noqa: PLC0415
 
             fields["cache_policy"] = CacheKeyFnPolicy(value)
+        elif option in {"on_commit", "on_rollback"}:
+            fields[option] = _hooks(spec, option, value)
         elif option in _HOOKS:
             hooks[_HOOKS[option]] = _hooks(spec, option, value)
         else:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowstone.documents import Document
     from flowstone.events import Event
     from flowstone.runs import Fence, Run, RunQuery
-    from flowstone.states import State
+    from flowstone.states import State, StateType
 
 
 class RunStore(Protocol):
@@ -82,6 +82,12 @@ class RunStore(Protocol):
 
     def runs(self, query: RunQuery) -> list[Run]:
         """Return the runs that fit, ordered by id."""
+
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        """Count the task runs of these trees, by the run that called them and by their state.
+
+        Runs that called none are left out.
+        """
 
     def events(
         self,
@@ -165,6 +171,9 @@ class Journal(Protocol):
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 
+    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
+        """Call `stop`, from another thread, when somebody asks for the end of that root."""
+
     def release(self, root_id: str) -> None:
         """Flush, and stop renewing the root's lease: its process has no more to say of it."""
 
@@ -240,6 +249,19 @@ class Look(Protocol):
     def found(self) -> bool: ...
     @property
     def value(self) -> Any: ...
+
+
+class Staging(Protocol):
+    """The transaction around a run, as the engine sees it."""
+
+    def stage_run(
+        self,
+        name: str,
+        save: Callable[[], None] | None,
+        on_commit: Sequence[Callable[..., Any]],
+        on_rollback: Sequence[Callable[..., Any]],
+    ) -> None:
+        """Take a run that has completed: what to do at the commit, or at a rollback."""
 
 
 class Keeping(Protocol):

@@ -36,6 +36,7 @@ class Spec:
         result_storage, result_serializer: where and how results are kept; None for files in the
             home, in the form that each value calls for.
         result_storage_key: a template of the file's name, in place of a made-up key.
+        on_commit, on_rollback: called with the transaction that a run of the task belongs to.
         hooks: called after a state of that type is recorded.
     """
 
@@ -59,6 +60,8 @@ class Spec:
     result_storage: Any = None
     result_serializer: Any = None
     result_storage_key: str | None = None
+    on_commit: tuple[Hook, ...] = ()
+    on_rollback: tuple[Hook, ...] = ()
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
 
     @property

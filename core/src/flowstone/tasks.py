@@ -16,7 +16,8 @@ from flowstone.units import Unit
 
 if TYPE_CHECKING:
     from flowstone.cache_policies import TaskCall
-    from flowstone.specs import Spec
+    from flowstone.ports import Staging
+    from flowstone.specs import Hook, Spec
 
 __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
@@ -160,7 +161,11 @@ class Task(Unit[P, R]):
         else:
             calls = spread(self.name, args, kwargs)
             futures = FutureList(self._submit(one, named, upstream) for one, named in calls)
-        return [_ended(future) for future in futures] if return_state else futures
+        if not return_state:
+            return futures
+        if isinstance(futures, FutureList):
+            futures.wait()
+        return [_ended(future) for future in futures]
 
     def _count(self, option: str, kwargs: dict[str, Any]) -> int | None:
         """Take an option of `.map` out of the arguments, unless it is the function's own."""
@@ -193,6 +198,24 @@ class Task(Unit[P, R]):
 
         supply = Supply(f"{self.name}.map", calls, submit, self._owner(), window)
         return FutureStream(supply, flat=size is not None)
+
+    def on_commit(self, hook: Hook) -> Hook:
+        """Call ``hook(transaction)`` at the commit; use it as a decorator."""
+        self.spec = replace(self.spec, on_commit=(*self.spec.on_commit, hook))
+        return hook
+
+    def on_rollback(self, hook: Hook) -> Hook:
+        """Call ``hook(transaction)`` at a rollback; use it as a decorator."""
+        self.spec = replace(self.spec, on_rollback=(*self.spec.on_rollback, hook))
+        return hook
+
+    def _alone(self) -> Staging | None:
+        if not self.spec.on_commit:
+            return None
+        # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
+        from flowstone.transactions import OwnTransaction  # noqa: PLC0415
+
+        return OwnTransaction()
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""

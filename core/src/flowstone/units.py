@@ -16,7 +16,7 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
-from flowstone.engine.signals import honest_end
+from flowstone.engine.signals import honest_end, task_canceller
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
 from flowstone.ids import new_id
@@ -27,7 +27,7 @@ from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
-    from flowstone.ports import Keeping, Runner
+    from flowstone.ports import Keeping, Runner, Staging
     from flowstone.specs import Hook, Spec
 
 P = ParamSpec("P")
@@ -50,6 +50,7 @@ class Unit(Generic[P, R]):
         self.spec = spec
         self.name = spec.name
         self.isasync = inspect.iscoroutinefunction(fn)
+        self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
         self._binding = binding  # classmethod or staticmethod, where it was written so
         update_wrapper(cast("Callable[..., Any]", self), fn)
         for part in (fn, getattr(fn, "__func__", fn)):
@@ -156,6 +157,7 @@ class Unit(Generic[P, R]):
             upstream,
             owns,
             self._keeping(services, run_id, parent),
+            None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
         if parent is None or owns:
@@ -167,8 +169,16 @@ class Unit(Generic[P, R]):
         driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
 
+    def _alone(self) -> Staging | None:
+        """Return a transaction for one run alone; None where nothing asks for one."""
+        return None
+
     def _keeping(self, services: Services, run_id: str, parent: Scope | None) -> Keeping | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""
+        if self._is_silent:  # most are, and this is asked for every task run
+            around = parent.owner.keeps if parent is not None else None
+            if not services.settings.persist_results and (around is None or not around.persist):
+                return None
         keeps = keeps_of(self.spec, parent)
         persist = services.settings.persist_results if keeps.persist is None else keeps.persist
         if not persist:
@@ -237,7 +247,8 @@ class Unit(Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
+                with honest_end() as cancel:
+                    driver.cancelled_by(cancel)
                     state = driver.drive(story)
                     _raise_stop(state)
             else:
@@ -261,6 +272,7 @@ class Unit(Generic[P, R]):
         try:
             if parent is None:
                 with honest_end():
+                    driver.cancelled_by(task_canceller())
                     state = await driver.adrive(story)
                     _raise_stop(state)
             else:

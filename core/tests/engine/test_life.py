@@ -248,3 +248,10 @@ def test_what_is_waited_for_comes_first_and_its_failure_is_ours() -> None:
 def test_a_failure_that_is_allowed_is_passed_on() -> None:
     world = World([2])
     assert world.talk(plan(upstream=[(Told("a-0", Failed("no")), True)])).result() == 2
+
+
+def test_an_interrupt_in_the_last_word_is_said_after_it() -> None:
+    world = World([1], faults={2: KeyboardInterrupt()})
+    with pytest.raises(KeyboardInterrupt):
+        world.talk(plan())
+    assert world.states == ["Running", "Completed", "Completed"]

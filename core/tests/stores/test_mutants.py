@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from flowstone.events import Event
     from flowstone.runs import Change, Fence, Run, RunQuery
+    from flowstone.states import StateType
     from flowstone.testing.conformance import Suite
 
 
@@ -156,6 +157,12 @@ class CursorsFromTheStart(MemoryStore):
         return super().events(max(after - 1, 0), **choice)
 
 
+class CountsByTree(MemoryStore):
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        found = super().tally(root_ids)
+        return {root_id: counts for counts in found.values() for root_id in root_ids}
+
+
 RUN_MUTANTS = {
     ForgetsIdempotency: "test_a_batch_again_changes_nothing",
     IgnoresTheFence: "test_a_fence_that_does_not_hold_keeps_nothing",
@@ -178,6 +185,7 @@ RUN_MUTANTS = {
     BearsUnderEndedRoots: "test_no_run_is_born_under_an_ended_root",
     IgnoresTags: "test_a_query_finds_what_fits",
     LimitsBeforeItOrders: "test_a_query_finds_what_fits",
+    CountsByTree: "test_task_runs_are_counted_by_caller_and_state",
     CursorsFromTheStart: "test_cursors_lead_through_all_facts",
 }
 

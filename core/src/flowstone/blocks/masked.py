@@ -60,4 +60,7 @@ def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
         if issubclass(annotation, BaseModel) and annotation not in seen:
             fields = annotation.model_fields.values()
             return any(hides(field.annotation, seen | {annotation}) for field in fields)
+    origin = getattr(annotation, "__origin__", None)  # `Secret[int]` is an alias of its type
+    if isinstance(origin, type) and issubclass(origin, MASKED):
+        return True
     return any(hides(part, seen) for part in getattr(annotation, "__args__", ()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
+from flowstone import progress
 from flowstone.engine.policy import stop_signal
 from flowstone.engine.steps import (
     Await,
@@ -16,6 +18,7 @@ from flowstone.engine.steps import (
     Say,
     Settle,
     Sleep,
+    Stage,
     Step,
     Unlock,
 )
@@ -57,6 +60,10 @@ class Driver:
         if keeping is not None:
             self.keeping = keeping
 
+    def cancelled_by(self, stop: Callable[[], None]) -> None:
+        """Say what ends the run when somebody asks for that."""
+        self.keeper.on_cancel(stop)
+
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
     ) -> State:
@@ -76,6 +83,9 @@ class Driver:
                 return self.keeping.look(args, kwargs)
             case Save(look, value):
                 return self.keeping.keep(look, value)
+            case Stage(around, look, value, on_commit, on_rollback):
+                keep = None if look is None else partial(self.keeping.keep, look, value)
+                return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
             case Unlock(look):
                 return self.keeping.end(look)
             case Say(level, message, error):
@@ -132,10 +142,11 @@ class Driver:
                 return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
             case Consult(fn, unit, state):
                 value = fn(unit, self.keeper.run, state)
-                return _finish(value) if isawaitable(value) else value
+                return finished(value) if isawaitable(value) else value
             case Await(promises):
-                for promise in promises:
-                    promise.wait()
+                with progress.shown(promises):
+                    for promise in promises:
+                        promise.wait()
             case Settle(error):
                 return self._settle(error)
             case Sleep(seconds):
@@ -154,12 +165,14 @@ class Driver:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
             case Await(promises):
-                for promise in promises:
-                    await promise.await_end()
+                with progress.shown(promises):
+                    for promise in promises:
+                        await promise.await_end()
             case Settle(error):
                 while waiting := self._told_to_end(error):
-                    for promise in waiting:
-                        await promise.await_end()
+                    with progress.shown(waiting):
+                        for promise in waiting:
+                            await promise.await_end()
                 return self._unseen()
             case Sleep(seconds):
                 await self.clock.asleep(seconds)
@@ -183,8 +196,9 @@ class Driver:
         patient = error is None or isinstance(error, Exception)
         end = None if patient else self.clock.time() + GRACE
         while waiting := self._told_to_end(error):
-            for promise in waiting:
-                promise.wait(None if end is None else max(0.0, end - self.clock.time()))
+            with progress.shown(waiting):
+                for promise in waiting:
+                    promise.wait(None if end is None else max(0.0, end - self.clock.time()))
             if end is not None and self.clock.time() >= end:
                 break
         return self._unseen()
@@ -214,8 +228,8 @@ class Driver:
         ]
 
 
-def _finish(awaitable: Awaitable[Any]) -> Any:
-    """Run an async hook of a sync run to its end."""
+def finished(awaitable: Awaitable[Any]) -> Any:
+    """Return the value of an awaitable, from sync code: of an async hook of a sync run."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
 
     async def wait() -> Any:

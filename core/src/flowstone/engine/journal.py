@@ -9,10 +9,14 @@ from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
-from flowstone.errors import Conflict, FencedRun, StoreError
-from flowstone.runs import Fence, Run
+from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError
+from flowstone.events import changed
+from flowstone.runs import Change, Fence, Run
+from flowstone.states import CANCELLING, TERMINAL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowstone.events import Event
     from flowstone.ports import Clock, RunStore
 
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 INTERVAL = 0.05
 #: With so many waiting, whoever appends the next one writes them.
 FULL = 2000
+#: So often, in seconds, it is looked whether somebody asks for the end of a run.
+LOOK = 1.0
 #: So many facts go into one batch at the most.
 BATCH = 2000
 
@@ -47,6 +53,8 @@ class WriteBehind:
         self._closed = False
         self._thread: Thread | None = None
         self._fences: dict[str, Fence] = {}
+        self._stops: dict[str, Callable[[], None]] = {}
+        self._cancelled: set[str] = set()
         self._lost: dict[str, Run] = {}
         self._error: StoreError | None = None
 
@@ -68,12 +76,30 @@ class WriteBehind:
             try:
                 run = self._store.record(event)
             except Conflict as conflict:
-                actual = cast("Run", conflict.actual)
-                raise FencedRun(actual.name, actual.state.name) from conflict
+                run = self._record_again(event, cast("Run", conflict.actual), conflict)
             fence = self._fences.get(run.id)
             if fence is not None:
                 self._fences[run.id] = Fence(run.id, run.version, fence.token)
             return run
+
+    def _record_again(self, event: Event, actual: Run, conflict: Conflict) -> Run:
+        """Record a change of a run that somebody has asked to cancel meanwhile.
+
+        Only its end: with anything else it would go on.
+        """
+        change = event.payload
+        assert isinstance(change, Change)
+        if not self._is_cancelling(actual) or change.version > actual.version:
+            raise FencedRun(actual.name, actual.state.name) from conflict
+        if change.state.type not in TERMINAL:
+            raise CancelSignal from conflict
+        return self._store.record(changed(actual, change.state, change.attempt))
+
+    def _is_cancelling(self, actual: Run) -> bool:
+        """Tell whether a run has moved only because somebody asks for its end."""
+        fence = self._fences.get(actual.id)
+        ours = fence is not None and actual.lease is not None and actual.lease.token == fence.token
+        return ours and actual.state.type is CANCELLING
 
     def append(self, event: Event) -> None:
         if self._lost:
@@ -91,11 +117,25 @@ class WriteBehind:
             if self._error is not None:
                 raise self._error
 
+    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
+        self._stops[root_id] = stop
+
+    def _obey(self, actual: Run) -> None:
+        """Go on under the version that the request made, and stop what drives the run, once."""
+        fence = self._fences[actual.id]
+        self._fences[actual.id] = Fence(actual.id, actual.version, fence.token)
+        stop = self._stops.get(actual.id)
+        if stop is not None and actual.id not in self._cancelled:
+            self._cancelled.add(actual.id)
+            stop()
+
     def release(self, root_id: str) -> None:
         try:
             self.flush()
         finally:
             with self._lock:
+                self._stops.pop(root_id, None)
+                self._cancelled.discard(root_id)
                 self._fences.pop(root_id, None)
                 self._lost.pop(root_id, None)
 
@@ -142,7 +182,12 @@ class WriteBehind:
         try:
             self._store.append(events, fence)
         except Conflict as conflict:
-            self._lost[root_id] = cast("Run", conflict.actual)
+            actual = cast("Run", conflict.actual)
+            if self._is_cancelling(actual) and actual.version != fence.version:
+                self._obey(actual)
+                self._send(root_id, events)
+                return
+            self._lost[root_id] = actual
             del self._fences[root_id]
 
     # ------------------------------------------------------------ the thread
@@ -165,7 +210,9 @@ class WriteBehind:
 
     def _loop(self) -> None:
         renewal = self._lease_seconds / 3
-        due = self._clock.time() + renewal
+        look = min(LOOK, renewal)
+        due = self._clock.time() + look
+        renew_at = self._clock.time() + renewal
         while not self._closed:
             with self._wake:
                 if self._idle and not self._closed:  # closing may have come before this wait
@@ -174,9 +221,13 @@ class WriteBehind:
                 self._gather()
             self._idle = True  # what is appended from here on rouses again
             self._tend()
-            if self._clock.time() >= due:
-                due = self._clock.time() + renewal
+            now = self._clock.time()
+            if now >= renew_at:
+                renew_at = now + renewal
                 self._renew()
+            if now >= due:
+                due = now + look
+                self._look()
 
     def _gather(self) -> None:
         with self._wake:
@@ -186,6 +237,17 @@ class WriteBehind:
     def _tend(self) -> None:
         with self._lock:
             self._write()
+
+    def _look(self) -> None:
+        """See whether somebody asks for the end of a run that is driven here."""
+        with self._lock:
+            for fence in list(self._fences.values()):
+                try:
+                    actual = self._store.run(fence.root_id)
+                except StoreError:
+                    continue
+                if actual.version != fence.version and self._is_cancelling(actual):
+                    self._obey(actual)
 
     def _renew(self) -> None:
         with self._lock:
@@ -198,8 +260,9 @@ class WriteBehind:
                 logger.warning("the lease could not be renewed: %s", error)
                 return
             for run in lost:
-                self._lost[run.id] = run
-                self._fences.pop(run.id, None)
+                if not self._is_cancelling(run):
+                    self._lost[run.id] = run
+                    self._fences.pop(run.id, None)
 
 
 _all: WeakSet[WriteBehind] = WeakSet()

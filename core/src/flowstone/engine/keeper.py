@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
@@ -10,6 +10,8 @@ from flowstone.runs import Change, Lease, Run
 from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowstone.ambient import Services
     from flowstone.events import Line
     from flowstone.runs import Kind
@@ -38,7 +40,16 @@ class Keeper:
     Flow runs and roots are written through; task runs go to the journal.
     """
 
-    __slots__ = ("_attempt", "_born", "_journal", "_last", "_through", "_time", "origin")
+    __slots__ = (
+        "_attempt",
+        "_born",
+        "_journal",
+        "_last",
+        "_pending",
+        "_through",
+        "_time",
+        "origin",
+    )
 
     def __init__(self, services: Services, origin: Origin) -> None:
         self._journal = services.journal
@@ -47,6 +58,7 @@ class Keeper:
         self._attempt = 0
         self._born: Run | None = None
         self._last: Change | None = None
+        self._pending: Event | None = None
         self.origin = origin
 
     @property
@@ -102,14 +114,36 @@ class Keeper:
         change = Change(last.version + 1, state, self._attempt)
         event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
         if self._through:
-            self._journal.record(event)
-        else:
-            self._journal.append(event)
+            event = self._again(event)
         if self._last is not None:
             self._born = self.run
+        if self._through:
+            kept = self._journal.record(event)
+            if kept.version != change.version:  # somebody has asked for its end meanwhile
+                change = Change(kept.version, state, self._attempt)
+        else:
+            self._journal.append(event)
         self._last = change
+        self._pending = None
         if who.parent_id is None and state.type in TERMINAL:
             self._journal.release(who.id)
+
+    def _again(self, event: Event) -> Event:
+        """Return the fact that was being recorded when an interrupt came, where it is this one.
+
+        It may have been kept, or not; under its own id it is kept once.
+        """
+        pending = self._pending
+        if pending is not None:
+            one, other = cast("Change", pending.payload).state, cast("Change", event.payload).state
+            if (one.type, one.name, one.message) == (other.type, other.name, other.message):
+                event = pending
+        self._pending = event
+        return event
+
+    def on_cancel(self, stop: Callable[[], None]) -> None:
+        """Call `stop`, from another thread, when somebody asks for the end of the run."""
+        self._journal.on_cancel(self.origin.id, stop)
 
     def write(self, line: Line) -> None:
         """Add a line to the run's log."""

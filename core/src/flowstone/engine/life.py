@@ -24,14 +24,15 @@ from flowstone.engine.steps import (
     Say,
     Settle,
     Sleep,
+    Stage,
     Step,
     Unlock,
 )
-from flowstone.errors import FencedRun, UpstreamTaskError
+from flowstone.errors import CancelSignal, FencedRun, TerminationSignal, UpstreamTaskError
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
-    from flowstone.ports import Keeping, Look, Promise
+    from flowstone.ports import Keeping, Look, Promise, Staging
     from flowstone.settings import Settings
     from flowstone.specs import Spec
 
@@ -48,6 +49,7 @@ class Plan:
             where the arguments are what they are, with nothing in them to be replaced.
         settles: whether this run owns what is submitted in it, and ends it at its own end.
         keeping: how its result is looked for and kept; None where it is not.
+        staging: the transaction around the run, which keeps the result at its commit.
         check: checks the arguments, where that had to wait for the upstream.
     """
 
@@ -62,6 +64,7 @@ class Plan:
     upstream: Sequence[tuple[Promise, bool]] | None = None
     settles: bool = False
     keeping: Keeping | None = None
+    staging: Staging | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
 
 
@@ -90,13 +93,21 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
+    last = Record(end.type, end.name, end.message, end.data)
+    late: BaseException | None = None
     try:
-        final: State = yield Record(end.type, end.name, end.message, end.data)
+        try:
+            final: State = yield last
+        except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
+            late = interrupt  # it came into the last word, which has to be said all the same
+            final = yield last
     finally:
         if look is not None:
             yield Unlock(look)
     if spec.hooks:
         yield from _hooks(plan, final)
+    if late is not None:
+        raise late
     return final
 
 
@@ -165,8 +176,12 @@ def _attempt(
     """Call the function once, keep what it returned, and say how that ended."""
     try:
         end = yield from _called(plan, args, kwargs)
-        if end.type is COMPLETED and look is not None and look.key is not None:
-            yield Save(look, end.data)
+        kept = look if look is not None and look.key is not None else None
+        if end.type is COMPLETED and plan.staging is not None:
+            commits, undoes = plan.spec.on_commit, plan.spec.on_rollback
+            yield Stage(plan.staging, kept, end.data, commits, undoes)
+        elif end.type is COMPLETED and kept is not None:
+            yield Save(kept, end.data)
         return end
     except FencedRun:
         raise

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from flowstone.ports import Look, Promise
+    from flowstone.ports import Look, Promise, Staging
     from flowstone.states import State, StateType
 
 
@@ -53,6 +53,16 @@ class Save(NamedTuple):
     value: Any
 
 
+class Stage(NamedTuple):
+    """Hand a completed run to the transaction around it. Answer: None."""
+
+    around: Staging
+    look: Look | None
+    value: Any
+    on_commit: tuple[Callable[..., Any], ...]
+    on_rollback: tuple[Callable[..., Any], ...]
+
+
 class Unlock(NamedTuple):
     """Let others compute this call again. Answer: None."""
 
@@ -90,4 +100,4 @@ class Say(NamedTuple):
     error: BaseException | None = None
 
 
-Step = Record | Call | Consult | Load | Save | Unlock | Await | Settle | Sleep | Say
+Step = Record | Call | Consult | Load | Save | Stage | Unlock | Await | Settle | Sleep | Say

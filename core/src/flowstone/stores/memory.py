@@ -14,7 +14,7 @@ from flowstone.errors import (
 )
 from flowstone.events import Event, Line
 from flowstone.redaction import redact
-from flowstone.runs import Change, Run
+from flowstone.runs import Change, Run, RunQuery
 from flowstone.states import COMPLETED, MISSING, State
 from flowstone.stores import transitions
 from flowstone.wire import dumps, jsonable, loads
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowstone.events import Payload
-    from flowstone.runs import Fence, RunQuery
+    from flowstone.runs import Fence
+    from flowstone.states import StateType
 
 
 class MemoryRuns:
@@ -87,7 +88,8 @@ class MemoryRuns:
                 return self._runs[parts[0]]
             named = [run for run in self._runs.values() if run.name == ref]
             if not named:
-                names = [run.name for run in self._runs.values()]
+                listed = RunQuery(listed=True)
+                names = [run.name for run in self._runs.values() if _fits(run, listed)]
                 raise transitions.not_found(ref, parts, names)
             return max(named, key=_id)
 
@@ -96,6 +98,15 @@ class MemoryRuns:
             found = [run for run in self._runs.values() if _fits(run, query)]
         found.sort(key=_id, reverse=query.newest_first)
         return found[: query.limit]
+
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        counts: dict[str, dict[StateType, int]] = {}
+        with self._lock:
+            for run in self._runs.values():
+                if run.kind == "task" and run.parent_id and run.root_id in root_ids:
+                    of_parent = counts.setdefault(run.parent_id, {})
+                    of_parent[run.state.type] = of_parent.get(run.state.type, 0) + 1
+        return counts
 
     def events(
         self,

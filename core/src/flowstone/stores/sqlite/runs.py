@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunNotFound
 from flowstone.runs import Change
+from flowstone.states import StateType
 from flowstone.stores import transitions
 from flowstone.stores.sqlite import presence, statements
 from flowstone.stores.sqlite.batch import batch
@@ -81,6 +82,16 @@ class SqliteRuns:
     def runs(self, query: RunQuery) -> list[Run]:
         statement, values = statements.select_runs(query)
         return self._database.read(lambda connection: _runs(connection, statement, values))
+
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        values = (dumps(list(root_ids)),)
+        rows = self._database.read(
+            lambda connection: connection.execute(statements.TALLY, values).fetchall()
+        )
+        counts: dict[str, dict[StateType, int]] = {}
+        for parent_id, state, count in rows:
+            counts.setdefault(parent_id, {})[StateType(state)] = count
+        return counts
 
     def events(
         self,

@@ -73,7 +73,13 @@ LEASED = f"{_READ_RUN} WHERE ended IS NULL AND parent_id IS NULL AND lease_token
 BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
 ENDS_WITH = f"{_READ_RUN} WHERE substr(id, -?) = ? LIMIT 9"
 NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
-NAMES = "SELECT name FROM runs ORDER BY id DESC LIMIT 1000"
+TALLY = (
+    "SELECT parent_id, state_type, count(*) FROM runs "
+    "WHERE root_id IN (SELECT value FROM json_each(?)) "
+    "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state_type"
+)
+#: Of the runs that are listed: a run's thousands of tasks are near to each other, not to a mistake.
+NAMES = "SELECT name FROM runs WHERE kind = 'flow' OR parent_id IS NULL ORDER BY id DESC LIMIT 1000"
 
 #: With what its run was born with, where it is a birth (form 0).
 _READ_EVENT = (

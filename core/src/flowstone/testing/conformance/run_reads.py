@@ -11,7 +11,7 @@ from hypothesis import given
 from flowstone.errors import RunNotFound
 from flowstone.events import born
 from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED, FAILED, State
+from flowstone.states import COMPLETED, FAILED, RUNNING, State
 from flowstone.testing.conformance.laws import histories, law
 from flowstone.testing.conformance.samples import (
     begin,
@@ -158,6 +158,20 @@ class Reads(Suite):
         assert [e.kind for e in kept(kinds=both, limit=1)] == ["TaskRunCompleted"]
         assert kept(root_id=other.id, run_id=task.id) == []
         assert kept(run_id="nothing") == kept(root_id="nothing") == []
+
+    def test_task_runs_are_counted_by_caller_and_state(self, store: RunStore) -> None:
+        """`tally` counts another tree's runs, flow runs, or a run under another than its caller."""
+        root, other = begin(store), begin(store)
+        nested = replace(child_run(root, "nested"), kind="flow")
+        inner = replace(child_run(root), parent_id=nested.id)
+        ends = [*[COMPLETED] * 2, FAILED]
+        facts = [fact for end in ends for fact in life(child_run(root), end)[0]]
+        store.append([*facts, born(nested), born(inner), born(child_run(root))], fence(root))
+        store.append(life(child_run(other), COMPLETED)[0], fence(other))
+        mine = {root.id: {COMPLETED: 2, FAILED: 1, RUNNING: 1}, nested.id: {RUNNING: 1}}
+        assert store.tally([root.id]) == mine
+        assert store.tally([root.id, other.id]) == {**mine, other.id: {COMPLETED: 1}}
+        assert store.tally([]) == {}
 
     @law
     @given(history=histories())

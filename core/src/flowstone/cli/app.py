@@ -1,0 +1,41 @@
+"""The command `flowstone`: its nouns, each loaded when it is called, and how errors end it."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from flowstone.cli.commands import Commands
+from flowstone.cli.version import show_version
+
+NOUNS = {
+    "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
+    "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
+    "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
+}
+
+
+@click.group(
+    cls=Commands,
+    lazy=NOUNS,
+    epilog="`flowstone COMMAND --help` says more.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=show_version,
+    help="Show the versions, the home and the store.",
+)
+def flowstone() -> None:
+    """Look at the runs of your flows, and keep the blocks that they use."""
+
+
+def main() -> None:
+    """Run the command, and exit: 0 for done, 1 for an error, 2 for a wrong command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name or message may have characters that the terminal's encoding lacks.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    flowstone(prog_name="flowstone")

@@ -1,0 +1,72 @@
+"""`flowstone block create`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from flowstone.ambient import services
+from flowstone.blocks import registry
+from flowstone.cli.block import documents
+from flowstone.cli.block.fields import FieldReader
+from flowstone.cli.output import emit, json_option, say, warn
+from flowstone.errors import ObjectAlreadyExists
+
+
+@click.command("create")
+@click.argument("slug")
+@click.argument("name")
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--json-file", metavar="FILE", help="Fields as a JSON object; - is standard input.")
+@click.option("--overwrite", is_flag=True, help="Replace what is saved under that name.")
+@click.option("--no-input", is_flag=True, help="Never ask.")
+@json_option
+def create_block(
+    slug: str,
+    name: str,
+    fields: tuple[str, ...],
+    json_file: str | None,
+    overwrite: bool,
+    no_input: bool,
+    as_json: bool,
+) -> None:
+    """Save a block of type SLUG under NAME.
+
+    \b
+    field=value        a text, a number, a saved block (login=aws-credentials/raw)
+    field:=JSON        any JSON value
+    field=@env:NAME    the value of an environment variable
+    field=@file:PATH   what is in a file
+    field=@-           what comes on standard input
+
+    Give secrets in one of the last three ways: a command line stays in the shell's history. On a
+    terminal, what is missing is asked for, secrets without showing them.
+    """  # noqa: D301 - click's mark for lines to leave as they are
+    kind = registry.block_type(slug)
+    registry.check_name("block", name)
+    if not overwrite:
+        _refuse_taken(slug, name)
+    reader = FieldReader(kind)
+    if json_file is not None:
+        reader.read_file(json_file)
+    reader.read_arguments(fields)
+    if sys.stdin.isatty() and not no_input:
+        reader.ask()
+    version = kind(**reader.fields).save(name, overwrite=overwrite)
+    for field in reader.typed:
+        warn(
+            f"Warning: {field} was typed on the command line, and may stay in the shell's history. "
+            f"Better: {field}=@env:NAME, {field}=@file:PATH or {field}=@-"
+        )
+    if as_json:
+        emit(documents.head(documents.find(f"{slug}/{name}")))
+    else:
+        say(f"Saved {slug}/{name}, version {version}.")
+
+
+def _refuse_taken(slug: str, name: str) -> None:
+    """Say that a name is taken before anything is asked for."""
+    if f"{slug}/{name}" in map(documents.reference, services().documents.find("block:")):
+        remedy = "Pass --overwrite to replace it, or choose another name."
+        raise ObjectAlreadyExists(f"{slug} block", name, remedy)

@@ -1,0 +1,105 @@
+"""Saved blocks, read as documents: nothing of their types is imported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone.ambient import services
+from flowstone.cli.wording import iso
+from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.documents import Document
+
+PREFIX = "block:"
+
+
+def reference(document: Document) -> str:
+    """Return ``slug/name``."""
+    return f"{document.kind.removeprefix(PREFIX)}/{document.name}"
+
+
+def find(ref: str) -> Document:
+    """Return the document of ``slug/name``, or of a name that only one block has.
+
+    Raises:
+        ConfigurationError: several have that name.
+        ObjectNotFound: there is none; near ones are named.
+    """
+    saved = services().documents.find(PREFIX)
+    fits = [each for each in saved if ref in {reference(each), each.name}]
+    exact = [each for each in fits if reference(each) == ref]
+    if len(fits) == 1 or exact:
+        return (exact or fits)[0]
+    if fits:
+        told = ", ".join(map(reference, fits))
+        problem = f"{len(fits)} blocks have that name: {told}"
+        raise ConfigurationError(repr(ref), problem, "Name its type too.")
+    raise ObjectNotFound("block", ref, [reference(each) for each in saved])
+
+
+def referrers(ref: str) -> list[str]:
+    """Return the blocks that have this one in them, by reference."""
+    return [
+        reference(each)
+        for each in services().documents.find(PREFIX)
+        if ref in set(_references(each.body))
+    ]
+
+
+def _references(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$block"), str):
+            yield value["$block"]
+        for item in value.values():
+            yield from _references(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _references(item)
+
+
+def condition(document: Document, known: set[str]) -> str:
+    """Return ``ok``, or why the block can't be loaded here.
+
+    Args:
+        document: the saved block.
+        known: the slugs of the types that are installed.
+    """
+    if document.body.get("type") not in known:
+        return "its type is not installed"
+    for purpose, token in _sealed(document.body):
+        try:
+            services().secrets.open(token, purpose)
+        except SecretUnreadable as error:
+            return error.problem
+        except SecretKeyInvalid as error:
+            return f"the key from {error.source} can't be used: {error.problem}"
+    return "ok"
+
+
+def _sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the sealed tokens of a block's body, each with what it was sealed for."""
+    if isinstance(value, dict):
+        if "fields" in value and "type" in value:
+            purpose = f"{PREFIX}{value['type']}"
+        if isinstance(value.get("$secret"), str):
+            yield purpose, value["$secret"]
+        for item in value.values():
+            yield from _sealed(item, purpose)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _sealed(item, purpose)
+
+
+def head(document: Document) -> dict[str, Any]:
+    """Return what every `--json` says of a saved block."""
+    return {
+        "block": reference(document),
+        "type": document.kind.removeprefix(PREFIX),
+        "name": document.name,
+        "version": document.version,
+        "created": iso(document.created),
+        "updated": iso(document.updated),
+    }

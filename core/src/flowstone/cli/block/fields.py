@@ -1,0 +1,186 @@
+"""The fields of a block, as they are given on the command line, in a file, or at a prompt."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union
+
+import click
+from pydantic import SecretBytes, SecretStr
+
+from flowstone.blocks import Block
+from flowstone.blocks.masked import MASKED, hides
+from flowstone.errors import BlockInvalid, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic.fields import FieldInfo
+
+_TEXTS = (str, bytes, Path, SecretStr, SecretBytes)
+_FORM = "write field=value, field=@env:NAME, field=@file:PATH, field=@- or field:=JSON"
+
+
+class FieldReader:
+    """Collects the fields of one block type, from wherever they come.
+
+    Attributes:
+        fields: what was read so far, by the field's name.
+        typed: the secret fields whose value stood on the command line.
+    """
+
+    def __init__(self, kind: type[Block]) -> None:
+        self._kind = kind
+        self._known: Mapping[str, FieldInfo] = kind.model_fields
+        self._stdin_of: str | None = None
+        self.fields: dict[str, Any] = {}
+        self.typed: list[str] = []
+
+    def read_file(self, path: str) -> None:
+        """Read a JSON object of fields; ``-`` is standard input."""
+        text = self._from_stdin("--json-file") if path == "-" else _from_file(path, "--json-file")
+        found = _parsed(text, "--json-file")
+        if not isinstance(found, dict):
+            raise click.BadParameter(
+                "it is JSON, but no object of fields", param_hint="--json-file"
+            )
+        for name, value in found.items():
+            self._put(name, value)
+
+    def read_arguments(self, arguments: Iterable[str]) -> None:
+        """Read ``field=value`` arguments. Errors never repeat a value: it may be a secret."""
+        for number, argument in enumerate(arguments, 1):
+            name, equals, text = argument.partition("=")
+            if not equals or not name:
+                hint = f"the {_nth(number)} of FIELD=VALUE"
+                raise click.BadParameter(f"it has no field name. {_FORM}", param_hint=hint)
+            if name.endswith(":"):
+                name, is_literal = name[:-1], True
+                value = _parsed(text, name)
+            else:
+                value, is_literal = self._value(name, text)
+            field = self._put(name, value)
+            if is_literal and hides(field.annotation) and not self._is_block(name):
+                self.typed.append(name)
+
+    def ask(self) -> None:
+        """Ask for the fields that are required or secret, and were not given."""
+        for name, field in self._known.items():
+            given = name in self.fields or field.alias in self.fields
+            is_secret = hides(field.annotation) and _takes_text(field.annotation)
+            if given or not (field.is_required() or is_secret):
+                continue
+            optional = "" if field.is_required() else " (Enter for none)"
+            text = click.prompt(
+                f"{name}{optional}",
+                hide_input=is_secret,
+                default=None if field.is_required() else "",
+                show_default=False,
+                err=True,
+            )
+            if text:
+                self._put(name, text)
+
+    def _put(self, name: str, value: Any) -> FieldInfo:
+        field = self._known.get(name) or next(
+            (each for each in self._known.values() if each.alias == name), None
+        )
+        if field is None:
+            problem = f"there is no such field.{nearest(name, self._known)}"
+            raise BlockInvalid(self._kind.__name__, {name: problem})
+        self.fields[name] = _fitting(field.annotation, value)
+        return field
+
+    def _is_block(self, name: str) -> bool:
+        return isinstance(self.fields[name], Block)
+
+    def _value(self, name: str, text: str) -> tuple[str, bool]:
+        """Return the text that was meant, and whether it was written there itself."""
+        if text == "@-":
+            return _chomped(self._from_stdin(name)), False
+        if text.startswith("@env:"):
+            variable = text.removeprefix("@env:")
+            # The user's own variable, named on the command line; no setting of ours.
+            if variable not in os.environ:
+                raise click.BadParameter(f"there is no variable {variable!r}", param_hint=name)
+            return os.environ[variable], False
+        if text.startswith("@file:"):
+            return _chomped(_from_file(text.removeprefix("@file:"), name)), False
+        return text, True
+
+    def _from_stdin(self, name: str) -> str:
+        if self._stdin_of is not None:
+            problem = f"standard input was read for {self._stdin_of} already"
+            raise click.BadParameter(problem, param_hint=name)
+        self._stdin_of = name
+        return sys.stdin.read()
+
+
+def _fitting(hint: Any, value: Any) -> Any:
+    """Return a text as what the field wants: a saved block, JSON where it takes no text."""
+    if not isinstance(value, str):
+        return value
+    kinds = [kind for kind in _choices(hint) if isinstance(kind, type) and issubclass(kind, Block)]
+    if kinds:
+        return Block.load(value) if "/" in value else kinds[0].load(value)
+    if not _takes_text(hint):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value  # a date, an enum's name: pydantic reads those
+    return value
+
+
+def _takes_text(hint: Any) -> bool:
+    """Whether a text is a value of this type as it is."""
+    return any(
+        choice is Any or isinstance(choice, str) or _is_text(choice) for choice in _choices(hint)
+    )
+
+
+def _is_text(choice: Any) -> bool:
+    return isinstance(choice, type) and issubclass(choice, _TEXTS)
+
+
+def _choices(hint: Any) -> list[Any]:
+    """Return what a value of this type may be; nothing for containers, which take JSON."""
+    if hasattr(hint, "__metadata__"):
+        return _choices(hint.__origin__)
+    origin = getattr(hint, "__origin__", None)
+    is_open = origin is None or origin in {Union, UnionType, Literal} or origin in MASKED
+    if not is_open:
+        return []
+    parts = getattr(hint, "__args__", ()) if not isinstance(hint, type) else ()
+    return [choice for part in parts for choice in _choices(part)] if parts else [hint]
+
+
+def _from_file(path: str, name: str) -> str:
+    try:
+        return Path(path).expanduser().read_text("utf-8")
+    except OSError as error:
+        problem = f"{path!r} can't be read ({error.strerror})"
+        raise click.BadParameter(problem, param_hint=name) from None
+    except UnicodeDecodeError:
+        raise click.BadParameter(f"{path!r} is not UTF-8 text", param_hint=name) from None
+
+
+def _parsed(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+    # Outside the `except`: the error's own text is in it, and may be a secret.
+    raise click.BadParameter(f"that is not JSON ({where}). {_FORM}", param_hint=name)
+
+
+def _chomped(text: str) -> str:
+    """Return the text without the newline that editors and `echo` put at its end."""
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _nth(number: int) -> str:
+    return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number, 'th') }"

@@ -1,0 +1,167 @@
+"""The commands that look at one block, or at one block type."""
+
+# ruff: noqa: SLF001 - a block type says in such names what it is
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone.blocks import Block, Credentials, registry
+from flowstone.blocks.masked import hides
+from flowstone.cli.block import documents, masking
+from flowstone.cli.output import emit, json_option, show
+from flowstone.cli.views import Cell, Facts, Row, Table
+from flowstone.cli.wording import exact
+from flowstone.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.command("show")
+@click.argument("block")
+@json_option
+def show_block(block: str, as_json: bool) -> None:
+    """Show a saved block; of secrets, only whether they are set. None is opened."""
+    found = documents.find(block)
+    fields = masking.shown_fields(found.body)
+    if as_json:
+        emit({**documents.head(found), "fields": fields})
+        return
+    head = [
+        ("block", Cell(documents.reference(found), "bold")),
+        ("saved", Cell(f"{exact(found.updated)}, version {found.version}")),
+    ]
+    show(Facts(head), Facts(list(_lines(fields))))
+
+
+@click.command("check")
+@click.argument("block")
+@json_option
+@click.pass_context
+def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
+    """Connect with a saved login, and say whether it works; exit with 1 where it does not."""
+    ref = documents.reference(documents.find(block))
+    loaded = Block.load(ref)
+    if not isinstance(loaded, Credentials):
+        raise ConfigurationError(
+            ref, f"a {loaded.block_type_name()} has no login to check", _remedy(loaded)
+        )
+    answer = loaded.check()
+    if as_json:
+        emit(
+            {
+                "block": ref,
+                "ok": answer.ok,
+                "reason": answer.reason,
+                "latency_seconds": answer.latency_seconds,
+            }
+        )
+    else:
+        style = "green" if answer.ok else "red"
+        show(
+            Facts(
+                [
+                    ("block", Cell(ref, "bold")),
+                    ("login", Cell("ok" if answer.ok else "refused", style)),
+                    ("as" if answer.ok else "reason", Cell(answer.reason)),
+                    ("took", Cell(f"{answer.latency_seconds:.2f} s")),
+                ]
+            )
+        )
+    if not answer.ok:
+        ctx.exit(1)
+
+
+def _remedy(block: Block) -> str:
+    used = [each for each in block.__dict__.values() if isinstance(each, Credentials)]
+    for each in used:
+        if each.name:
+            return f"Check the one that it uses: {each.block_type_slug()}/{each.name}."
+    return "Save its login as a block of its own, and check that." if used else "Check a login."
+
+
+def _lines(fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+    """Yield the fields as lines; of what is inside them, only what is set."""
+    for name, value in fields.items():
+        lines = list(_inner(name, value))
+        yield from lines or [(name, Cell("not set", "dim"))]
+
+
+def _inner(path: str, value: Any) -> Iterator[tuple[str, Cell]]:
+    keys = value.keys() if isinstance(value, dict) else set()
+    if keys == {"set"}:
+        if value["set"]:
+            yield path, Cell("set", "yellow")
+    elif keys == {"block"}:
+        yield path, Cell(f"the saved block {value['block']}")
+    elif keys == {"type", "fields"}:
+        yield path, Cell(f"a block of type {value['type']}, kept in this one")
+        yield from _below(path, value["fields"])
+    elif isinstance(value, dict):
+        yield from _below(path, value)
+    elif value is not None:
+        yield path, Cell(value if isinstance(value, str) and value else repr(value))
+
+
+def _below(path: str, fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+    for name, value in fields.items():
+        yield from _inner(f"{path}.{name}", value)
+
+
+def show_type(slug: str, *, as_json: bool) -> None:
+    """Show the fields of a block type."""
+    kind: type[Block] = registry.block_type(slug)
+    fields = [
+        {
+            "field": name,
+            "type": _hint(field.annotation),
+            "required": field.is_required(),
+            "secret": hides(field.annotation),
+            "description": field.description,
+        }
+        for name, field in kind.model_fields.items()
+    ]
+    own: Any = kind
+    if as_json:
+        emit(
+            {
+                "type": kind.block_type_slug(),
+                "class": f"{kind.__module__}:{kind.__qualname__}",
+                "description": own._description,
+                "example": own._code_example,
+                "fields": fields,
+            }
+        )
+        return
+    head = [("type", Cell(kind.block_type_slug(), "bold"))]
+    if own._description:
+        head.append(("what", Cell(own._description)))
+    head.append(("class", Cell(f"{kind.__module__}.{kind.__qualname__}")))
+    if own._code_example:
+        head.append(("example", Cell(own._code_example)))
+    rows = [
+        Row(
+            (
+                Cell(str(each["field"]), "bold"),
+                Cell(_kind_of(each)),
+                Cell(str(each["description"] or "")),
+            )
+        )
+        for each in fields
+    ]
+    show(Facts(head), Table(("field", "type", "description"), rows, empty="It has no fields."))
+
+
+def _kind_of(field: dict[str, Any]) -> str:
+    return f"{field['type']}{', required' if field['required'] else ''}"
+
+
+def _hint(annotation: Any) -> str:
+    """Return a type hint without the modules of its names."""
+    is_plain = isinstance(annotation, type) and not getattr(annotation, "__args__", ())
+    text = annotation.__name__ if is_plain else str(annotation)
+    return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", text)

@@ -1,0 +1,52 @@
+"""Where views go: to a terminal by rich, to a pipe as plain lines, or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone.cli import pipe
+from flowstone.cli.views import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.cli.views import View
+
+json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document."
+)
+
+
+def show(*views: View) -> None:
+    """Show views, one under the other with a blank line between."""
+    if is_terminal():
+        # Costs 60 ms; a pipe must not pay it.
+        from flowstone.cli import terminal  # noqa: PLC0415
+
+        terminal.show(views)
+    else:
+        click.echo("\n\n".join("\n".join(pipe.lines(view)) for view in views))
+
+
+def emit(document: object) -> None:
+    """Print a JSON document; as ASCII, which every terminal and pipe can carry."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def say(text: str) -> None:
+    """Print a line that is the command's result."""
+    click.echo(printable(text))
+
+
+def warn(text: str) -> None:
+    """Print a line beside the result, on standard error."""
+    click.echo(printable(text), err=True)
+
+
+def is_terminal() -> bool:
+    """Tell whether a person reads standard output."""
+    return sys.stdout.isatty()

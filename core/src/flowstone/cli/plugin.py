@@ -1,0 +1,74 @@
+"""`flowstone plugin`: what is installed, what it offers, and what is broken."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone import catalog
+from flowstone.cli.commands import Commands
+from flowstone.cli.output import emit, json_option, show, warn
+from flowstone.cli.views import Cell, Row, Table
+from flowstone.cli.wording import counted
+
+if TYPE_CHECKING:
+    from flowstone.catalog import Plugin
+
+
+@click.group(cls=Commands)
+def plugin() -> None:
+    """Show the installed plugins."""
+
+
+@plugin.command("ls")
+@click.option("--strict", is_flag=True, help="Exit with 1 where a plugin is broken.")
+@json_option
+@click.pass_context
+def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
+    """List the installed plugins, and what they offer; nothing that they offer is imported.
+
+    A broken one is listed with its traceback, and breaks no other.
+    """
+    found = catalog.plugins()
+    broken = [each for each in found if each.error]
+    if as_json:
+        emit([_record(each) for each in found])
+    else:
+        show(_table(found))
+        for each in broken:
+            warn(f"\n{each.distribution} {each.version} is broken:\n{each.traceback.rstrip()}")
+    if broken and strict:
+        ctx.exit(1)
+
+
+def _table(plugins: Any) -> Table:
+    columns = ("package", "version", "plugin", "offers")
+    return Table(columns, [Row(_cells(each)) for each in plugins], empty="No plugin is installed.")
+
+
+def _cells(plugin: Plugin) -> tuple[Cell, ...]:
+    if plugin.error:
+        offers = Cell(f"broken: {type(plugin.error).__name__}", "red")
+    else:
+        tables = plugin.collection.tables()
+        counts = [counted(len(table), kind) for kind, table in tables.items() if table]
+        offers = Cell(", ".join(counts) or "nothing")
+    return Cell(plugin.distribution, "bold"), Cell(plugin.version), Cell(plugin.name), offers
+
+
+def _record(plugin: Plugin) -> dict[str, Any]:
+    error = plugin.error
+    return {
+        "plugin": plugin.name,
+        "package": plugin.distribution,
+        "version": plugin.version,
+        "module": plugin.module,
+        "offers": {kind: sorted(table) for kind, table in plugin.collection.tables().items()},
+        "error": error
+        and {
+            "type": type(error).__name__,
+            "message": str(error),
+            "traceback": plugin.traceback,
+        },
+    }

@@ -1,0 +1,46 @@
+"""Runs as the documents that `--json` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone.cli.wording import duration, iso
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.runs import Run
+    from flowstone.states import StateType
+
+Json = dict[str, Any]
+
+
+def run_record(run: Run, now: float, root: Run | None = None) -> Json:
+    """Return a run; times are ISO 8601 in UTC, durations seconds."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "unit": run.unit,
+        "state": {
+            "type": run.state.type.value,
+            "name": run.state.name,
+            "message": run.state.message,
+            "at": iso(run.state.at),
+        },
+        "created": iso(run.created),
+        "started": iso(run.started),
+        "ended": iso(run.ended),
+        "duration_seconds": duration(run, now, root),
+        "attempts": run.attempt,
+        "tags": list(run.tags),
+        "version": run.unit_version,
+        "root_id": run.root_id,
+        "parent_id": run.parent_id,
+    }
+
+
+def tally_record(counts: Mapping[StateType, int]) -> Json:
+    """Return how many task runs there are in each state, and in all."""
+    states = {state.value.lower(): count for state, count in sorted(counts.items())}
+    return {"total": sum(counts.values()), **states}

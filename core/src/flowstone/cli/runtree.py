@@ -1,0 +1,98 @@
+"""The tree of a run: what it called, with long maps folded."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowstone.cli.views import Branch, Cell
+from flowstone.cli.wording import STYLES, duration, lasted, reason_cell, state_cell
+from flowstone.states import COMPLETED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from flowstone.runs import Run
+
+#: A flow or task that one run called more often than this is folded.
+FOLD = 12
+#: Of a folded one, so many that completed are shown, and so many of each other state.
+SHOWN, SHOWN_BAD = 3, 20
+
+
+class Children:
+    """Who called whom, among the runs of one tree."""
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._of: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            if run.parent_id is not None:
+                self._of[run.parent_id].append(run)
+
+    def of(self, run: Run) -> Sequence[Run]:
+        return self._of.get(run.id, ())
+
+    def below(self, run: Run) -> Iterator[Run]:
+        """Yield a run and all that it called, at any depth."""
+        waiting = [run]
+        while waiting:
+            found = waiting.pop()
+            yield found
+            waiting += reversed(self.of(found))
+
+
+@dataclass(frozen=True, slots=True)
+class TreeView:
+    """Makes the tree to show of a run.
+
+    Attributes:
+        whole: whether long maps are shown in full.
+    """
+
+    children: Children
+    root: Run
+    now: float
+    whole: bool = False
+
+    def branch(self, run: Run) -> Branch:
+        """Return the run with all that it called; why it ended so stands elsewhere."""
+        branch = Branch(self._cells(run)[:-1])
+        waiting = [(run, branch)]
+        while waiting:
+            parent, above = waiting.pop()
+            for child in self._shown(self.children.of(parent)):
+                if isinstance(child, Branch):
+                    above.children.append(child)
+                else:
+                    below = Branch(self._cells(child))
+                    above.children.append(below)
+                    waiting.append((child, below))
+        return branch
+
+    def _cells(self, run: Run) -> tuple[Cell, ...]:
+        is_nested = run.kind == "flow" and not run.is_root
+        what = Cell(f"flow {run.unit}", "dim") if is_nested else Cell("")
+        attempts = Cell(f"{run.attempt} attempts" if run.attempt > 1 else "", "yellow")
+        took = lasted(duration(run, self.now, self.root))
+        why = reason_cell(run.state) or Cell("")
+        return Cell(run.name, "bold"), what, state_cell(run.state), Cell(took), attempts, why
+
+    def _shown(self, runs: Sequence[Run]) -> Iterator[Run | Branch]:
+        """Yield the runs to show, and for each folded unit, at its end, what is left out."""
+        left = Counter(run.unit for run in runs)
+        folded = {unit for unit, count in left.items() if count > FOLD and not self.whole}
+        seen: Counter[tuple[str, str]] = Counter()
+        hidden: dict[str, Counter[Cell]] = defaultdict(Counter)
+        for run in runs:
+            left[run.unit] -= 1
+            kind = run.state.type
+            seen[run.unit, run.state.name] += 1
+            most = SHOWN if kind is COMPLETED else SHOWN_BAD
+            if run.unit not in folded or seen[run.unit, run.state.name] <= most:
+                yield run
+            else:
+                hidden[run.unit][Cell(run.state.name.lower(), STYLES[kind])] += 1
+            if left[run.unit] == 0:
+                for state, count in hidden[run.unit].items():
+                    yield Branch((Cell(f"… and {count:,} more {state.text}", "dim"),))

@@ -1,0 +1,75 @@
+"""Views on a terminal, by rich: coloured, and no wider than it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+from rich.tree import Tree
+
+from flowstone.cli.views import Branch, Cell, Facts, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flowstone.cli.views import Table, View
+
+
+def show(views: Iterable[View]) -> None:
+    """Print the views, one under the other with a blank line between."""
+    console = Console(highlight=False)
+    for number, view in enumerate(views):
+        if number:
+            console.print()
+        if isinstance(view, Branch):
+            console.print(_tree(view, None))
+        elif isinstance(view, Facts):
+            console.print(_facts(view))
+        elif view.rows:
+            _show_table(console, view)
+        else:
+            console.print(view.empty, markup=False)
+
+
+def print_line(console: Console, cells: Iterable[Cell]) -> None:
+    """Print cells beside each other; long lines are left to the terminal to wrap."""
+    line = Text.assemble(*((printable(cell.text), cell.style) for cell in cells))
+    console.print(line, soft_wrap=True)
+
+
+def _show_table(console: Console, table: Table) -> None:
+    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in table.columns:
+        to_right = column in table.right
+        grid.add_column(column.upper(), justify="right" if to_right else "left", overflow="fold")
+    for row in table.rows:
+        grid.add_row(*(Text(cell.line, cell.style) for cell in row.cells))
+    console.print(grid)
+    details = [(row.cells[0], row.detail) for row in table.rows if row.detail]
+    if details:
+        listed = Grid.grid(padding=(0, 2, 0, 0))
+        listed.add_column(no_wrap=True)
+        listed.add_column(overflow="fold")
+        for cell, detail in details:
+            listed.add_row(Text(cell.line, "dim"), Text(detail.line, detail.style))
+        console.print()
+        console.print(listed)
+
+
+def _facts(view: Facts) -> Grid:
+    grid = Grid.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column(overflow="fold")
+    for name, cell in view.facts:
+        grid.add_row(name, Text(printable(cell.text), cell.style))
+    return grid
+
+
+def _tree(branch: Branch, above: Tree | None) -> Tree:
+    label = Text("  ").join(Text(cell.line, cell.style) for cell in branch.cells if cell.text)
+    tree = Tree(label, guide_style="dim") if above is None else above.add(label)
+    for child in branch.children:
+        _tree(child, tree)
+    return tree

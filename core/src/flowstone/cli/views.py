@@ -1,0 +1,73 @@
+"""What a command shows, before it is known where: tables, facts and trees of styled cells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: Control characters but for the tab and the newline: a terminal would obey them.
+_CONTROLS = {
+    code: f"\\x{code:02x}" for code in [*range(32), *range(127, 160)] if code not in {9, 10}
+}
+
+
+def printable(text: str) -> str:
+    """Return the text with control characters written out."""
+    return text.translate(_CONTROLS)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A short text; `style` is one of rich's, and means nothing in a pipe."""
+
+    text: str
+    style: str = ""
+
+    @property
+    def line(self) -> str:
+        """The text on one line."""
+        return " ".join(printable(self.text).split("\n"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a table; `detail` is too long for a column."""
+
+    cells: tuple[Cell, ...]
+    detail: Cell | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headings.
+
+    Attributes:
+        columns: the headings.
+        detail: the heading of the rows' details: a last column in a pipe, and a list under the
+            table on a terminal.
+        empty: what to say where there is no row.
+        right: the headings of columns of numbers.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[Row]
+    detail: str = ""
+    empty: str = ""
+    right: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Named texts; longer ones may have several lines."""
+
+    facts: list[tuple[str, Cell]]
+
+
+@dataclass(slots=True)
+class Branch:
+    """A line of a tree, and what hangs on it."""
+
+    cells: tuple[Cell, ...]
+    children: list[Branch] = field(default_factory=list)
+
+
+View = Table | Facts | Branch

@@ -1,0 +1,96 @@
+"""Progress of many futures: a bar on a terminal where waiting takes a while, nothing in a pipe."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager, suppress
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.progress import Progress
+
+    from flowstone.ports import Promise
+
+#: Waits shorter than this, in seconds, show nothing.
+DELAY = 0.5
+_PAUSE = 0.1
+
+#: Held by the one wait that shows its progress: two bars would overwrite each other.
+_shown = Lock()
+
+
+@contextmanager
+def shown(promises: Sequence[Promise]) -> Iterator[None]:
+    """Show on standard error, while the code inside waits for them, how many have ended."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if len(promises) < 2 or not is_terminal or not _shown.acquire(blocking=False):
+        yield
+        return
+    over = Event()
+    thread = Thread(target=_watch, args=(promises, over), name="flowstone-progress", daemon=True)
+    try:
+        thread.start()
+        yield
+    finally:
+        over.set()
+        thread.join()
+        _shown.release()
+
+
+def _watch(promises: Sequence[Promise], over: Event) -> None:
+    if over.wait(DELAY):
+        return
+    # The terminal may go away under us; that must not disturb the run.
+    with suppress(OSError), _bar() as bar:
+        count = _Count(promises)
+        count.look()
+        task = bar.add_task("tasks", total=len(promises), completed=count.ended, failed="")
+        while not over.wait(_PAUSE):
+            count.look()
+            failed = f"{count.failed:,} failed" if count.failed else ""
+            bar.update(task, completed=count.ended, failed=failed)
+            bar.refresh()
+
+
+class _Count:
+    """How many have ended, and how many of them badly; each is looked at until it has ended."""
+
+    def __init__(self, promises: Sequence[Promise]) -> None:
+        self._waiting = list(promises)
+        self.ended = 0
+        self.failed = 0
+
+    def look(self) -> None:
+        ended = [promise for promise in self._waiting if promise.done()]
+        if ended:
+            self._waiting = [promise for promise in self._waiting if not promise.done()]
+            self.ended += len(ended)
+            self.failed += sum(not promise.final_state().is_completed() for promise in ended)
+
+
+def _bar() -> Progress:
+    # Costs 60 ms; only whoever waits long on a terminal pays it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[failed]}", style="red"),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        auto_refresh=False,
+        transient=True,
+        # Lines that are printed meanwhile go above the bar; what is piped away stays untouched.
+        redirect_stdout=sys.stdout is not None and sys.stdout.isatty(),
+    )

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Home, InProcess
+
+GOOD = """
+from flowstone.plugins import Collection, hookimpl
+
+@hookimpl
+def collection():
+    return Collection(blocks={"shed": "not_there:Shed"}, tasks={"dig": "not_there:dig"})
+"""
+BROKEN = {
+    "ImportError": "import a_module_that_nobody_has\n",
+    "SyntaxError": "def broken(:\n",
+    "SystemExit": "raise SystemExit(7)\n",
+    "PluginError": GOOD.replace('"shed"', '"secret"'),
+}
+
+
+def install(home: Home, name: str, source: str) -> dict[str, str]:
+    """Put a package on the path, as pip would; return the environment that has it."""
+    site = home.directory / "site"
+    info = site / f"{name}-1.2.dist-info"
+    info.mkdir(parents=True)
+    (site / f"{name}.py").write_text(source)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text(f"[flowstone]\n{name} = {name}\n")
+    return {"PYTHONPATH": str(site)}
+
+
+def test_core_comes_in_by_the_same_door(cli: InProcess) -> None:
+    [core, *_] = cli("plugin", "ls", "--json").json
+    assert (core["package"], core["error"]) == ("flowstone", None)
+    assert "secret" in core["offers"]["block"]
+    assert cli("plugin", "ls", "--strict").code == 0
+
+
+def test_a_plugin_is_listed_without_importing_what_it_offers(home: Home) -> None:
+    environ = install(home, "garden", GOOD)
+    [_, found] = home.run("plugin", "ls", "--json", **environ).json[-2:]
+    assert (found["package"], found["version"]) == ("garden", "1.2")
+    assert found["offers"] == {"block": ["shed"], "task": ["dig"]}
+    assert (
+        "garden     1.2      garden     1 block, 1 task" in home.run("plugin", "ls", **environ).out
+    )
+    assert "shed" in home.run("block", "types", **environ).out
+    done = home.run("block", "types", "shed", **environ)
+    assert (done.code, "garden 1.2" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_plugin_is_listed_with_its_traceback(home: Home, kind: str) -> None:
+    environ = install(home, "weeds", BROKEN[kind])
+    done = home.run("plugin", "ls", **environ)
+    assert done.code == 0
+    assert "broken: " in done.out
+    assert "weeds 1.2 is broken:" in done.err
+    assert kind.replace("ImportError", "ModuleNotFoundError") in done.err
+    [found] = [each for each in home.run("plugin", "ls", "--json", **environ).json if each["error"]]
+    assert found["error"]["traceback"]
+    assert home.run("plugin", "ls", "--strict", **environ).code == 1
+    assert home.run("plugin", "ls", "--strict", "--json", **environ).code == 1
+    types = home.run("block", "types", **environ)
+    assert "secret" in types.out
+    assert "weeds" in types.err

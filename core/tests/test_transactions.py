@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowstone import flow, task
+from flowstone.ambient import Services
+from flowstone.cache_policies import INPUTS
+from flowstone.errors import ConfigurationError
+from flowstone.locking import MemoryLockManager
+from flowstone.transactions import (
+    CommitMode,
+    Transaction,
+    atransaction,
+    get_transaction,
+    transaction,
+)
+
+
+@pytest.fixture(autouse=True)
+def place(services: Services, tmp_path: Path) -> Path:
+    return tmp_path
+
+
+class Ledger:
+    """Tasks that write down what happens to them."""
+
+    def __init__(self, **options: Any) -> None:
+        self.lines: list[str] = []
+
+        @task(**options)
+        def write(name: str) -> str:
+            self.lines.append(f"did {name}")
+            return name
+
+        @write.on_commit
+        def committed(txn: Transaction) -> None:
+            self.lines.append(f"kept {txn.get('task_run_name')}")
+
+        @write.on_rollback
+        def undone(txn: Transaction) -> None:
+            self.lines.append(f"undid {txn.get('task_run_name')}")
+
+        self.write = write
+
+
+def test_a_block_that_ends_is_committed_in_order() -> None:
+    ledger = Ledger()
+
+    @flow
+    def f() -> None:
+        with transaction() as txn:
+            ledger.write("a")
+            ledger.write("b")
+            assert ledger.lines == ["did a", "did b"]
+            assert get_transaction() is txn
+        assert txn.is_committed()
+        assert get_transaction() is None
+
+    f()
+    assert ledger.lines == ["did a", "did b", "kept write-0", "kept write-1"]
+
+
+def test_a_block_that_raises_is_rolled_back_backwards() -> None:
+    ledger = Ledger()
+
+    @flow
+    def f() -> None:
+        with transaction() as txn:
+            ledger.write("a")
+            ledger.write("b")
+            undone.append(txn)
+            raise ValueError("no")
+
+    undone: list[Transaction] = []
+    with pytest.raises(ValueError, match="no"):
+        f()
+    assert undone[0].is_rolled_back()
+    assert ledger.lines == ["did a", "did b", "undid write-1", "undid write-0"]
+
+
+def test_results_are_kept_at_the_commit_only(place: Path) -> None:
+    ledger = Ledger(cache_policy=INPUTS, result_storage=place)
+
+    @flow
+    def f(fail: bool) -> None:
+        with transaction():
+            ledger.write("a")
+            assert not fail or not list(place.iterdir())
+            if fail:
+                raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        f(True)
+    assert not list(place.iterdir())
+    f(False)
+    assert len(list(place.iterdir())) == 1
+    f(False)
+    assert ledger.lines.count("did a") == 2
+
+
+def test_a_task_in_no_transaction_is_its_own() -> None:
+    ledger = Ledger()
+    ledger.write("a")
+    assert ledger.lines[0] == "did a"
+    assert ledger.lines[1].startswith("kept write-")
+
+
+def test_nested_transactions_wait_for_the_outer_one() -> None:
+    ledger = Ledger()
+
+    @flow
+    def f() -> None:
+        with transaction() as outer:
+            with transaction() as inner:
+                ledger.write("a")
+            assert not inner.is_committed()
+            with transaction(commit_mode=CommitMode.EAGER):
+                ledger.write("b")
+            assert ledger.lines[-1] == "kept write-1"
+            outer.set("x", 1)
+            assert inner.get("x") == 1
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        f()
+    assert ledger.lines[-2:] == ["undid write-1", "undid write-0"]
+
+
+def test_off_is_committed_by_hand() -> None:
+    ledger = Ledger()
+    with transaction(commit_mode="OFF") as txn:
+        ledger.write("a")
+        txn.commit()
+    with transaction(commit_mode="OFF"):
+        ledger.write("b")
+    assert [line.split()[0] for line in ledger.lines] == ["did", "kept", "did", "undid"]
+
+
+def test_a_key_remembers(place: Path) -> None:
+    for expected in (False, True):
+        with transaction(key="load-monday", store=place) as txn:
+            assert txn.is_committed() is expected
+            if not txn.is_committed():
+                assert txn.read() is None
+                txn.stage({"rows": 3})
+            else:
+                assert txn.read() == {"rows": 3}
+    with transaction(key="load-monday", store=place, overwrite=True) as txn:
+        assert not txn.is_committed()
+        txn.stage({"rows": 4})
+    with transaction(key="load-monday", store=place) as txn:
+        assert txn.read() == {"rows": 4}
+
+
+def test_a_commit_hook_that_raises_undoes_everything() -> None:
+    ledger = Ledger()
+
+    @task
+    def other() -> None: ...
+
+    @other.on_commit
+    def fails(txn: Transaction) -> None:
+        raise KeyError("no")
+
+    with pytest.raises(KeyError), transaction() as txn:
+        ledger.write("a")
+        other()
+    assert txn.is_rolled_back()
+    assert [line.split()[0] for line in ledger.lines] == ["did", "kept", "undid"]
+
+
+def test_a_rollback_hook_that_raises_does_not_stop_the_others() -> None:
+    ledger = Ledger()
+
+    @task
+    def other() -> None: ...
+
+    @other.on_rollback
+    def fails(txn: Transaction) -> None:
+        raise KeyError("no")
+
+    with pytest.raises(ValueError, match="stop"), transaction():
+        ledger.write("a")
+        other()
+        raise ValueError("stop")
+    assert ledger.lines[-1].startswith("undid")
+
+
+def test_serializable_blocks_run_one_at_a_time(place: Path) -> None:
+    inside: list[int] = []
+    locks = MemoryLockManager()
+
+    def enter() -> None:
+        with transaction(
+            key="k", store=place, isolation_level="SERIALIZABLE", overwrite=True, lock_manager=locks
+        ):
+            inside.append(1)
+            assert sum(inside) == 1
+            inside.append(-1)
+
+    threads = [threading.Thread(target=enter) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(inside) == 16
+    with (
+        pytest.raises(ConfigurationError, match="needs a key"),
+        transaction(isolation_level="SERIALIZABLE"),
+    ):
+        pass
+
+
+def test_async_blocks_and_submitted_tasks() -> None:
+    ledger = Ledger()
+
+    @flow
+    async def f() -> None:
+        async with atransaction():
+            await ledger.write.submit("a")
+            ledger.write("b")
+
+    asyncio.run(f())
+    assert ledger.lines == ["did a", "did b", "kept write-0", "kept write-1"]
+
+
+def test_nothing_is_remembered_under_that_name() -> None:
+    with transaction() as txn:
+        assert txn.get("x", 3) == 3
+        with pytest.raises(ConfigurationError, match="nothing was set under 'x'"):
+            txn.get("x")
