@@ -10,11 +10,13 @@ FlowstoneError
 ├── RunError                               what a run's end means to whoever asks for its result
 │   ├── FailedRun
 │   ├── CrashedRun
+│   │   └── ProcessDied                    in which a task ran
 │   ├── CancelledRun
 │   ├── UnfinishedRun
 │   ├── UpstreamTaskError
 │   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
+│   ├── NotSendable (TypeError)            to or from another process
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   ├── NotSerializable (TypeError)
@@ -48,6 +50,8 @@ FlowstoneError
 │   ├── Unreachable (ConnectionError)
 │   └── PathEscapes (ValueError)
 └── CredentialsError                       a login that can't be made, or was refused
+
+RemoteTraceback (Exception)            the cause of an error that came from another process
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
@@ -88,10 +92,13 @@ from flowstone.errors.runs import (
     MissingContextError,
     MissingResult,
     NotHashable,
+    NotSendable,
     NotSerializable,
     ParameterBindError,
     ParameterError,
     ParameterTypeError,
+    ProcessDied,
+    RemoteTraceback,
     RunError,
     RunTimeout,
     StopSignal,
@@ -141,6 +148,7 @@ __all__ = [
     "MissingExtra",
     "MissingResult",
     "NotHashable",
+    "NotSendable",
     "NotSerializable",
     "ObjectAlreadyExists",
     "ObjectMissing",
@@ -151,6 +159,8 @@ __all__ = [
     "PathEscapes",
     "PluginBroken",
     "PluginError",
+    "ProcessDied",
+    "RemoteTraceback",
     "RunError",
     "RunNotFound",
     "RunTimeout",

@@ -83,6 +83,16 @@ class CrashedRun(_EndedRun):
     verb = "crashed"
 
 
+class ProcessDied(CrashedRun):
+    """The process in which a task ran ended before the task did."""
+
+    def __init__(self, name: str, run_id: str, code: int) -> None:
+        self.run_id, self.code = run_id, code
+        killed = f"was killed by signal {-code}" if code < 0 else "ended"
+        hint = " Look at its memory: a system that runs out of it kills." if code == -9 else ""
+        super().__init__(name, f"its process {killed} (exit code {code}).{hint}")
+
+
 class CancelledRun(_EndedRun):
     """The run was cancelled."""
 
@@ -152,6 +162,17 @@ class NotSerializable(RunError, TypeError):
         )
 
 
+class NotSendable(RunError, TypeError):
+    """Something can't be sent between this process and the one where a task runs."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        self.what, self.problem = what, problem
+        super().__init__(
+            f"{what} can't be sent between processes: {problem}. Pass and return plain data, open "
+            "files and connections inside the task, or use a ThreadPoolTaskRunner."
+        )
+
+
 class MissingResult(RunError, LookupError):
     """The run completed, but its value was not kept where it could be read from here."""
 
@@ -186,8 +207,9 @@ class TerminationSignal(StopSignal):
 class CancelSignal(StopSignal):
     """The flow run that this run belongs to is being cancelled."""
 
-    def __init__(self) -> None:
-        super().__init__("its flow run was cancelled")
+    def __init__(self, reason: str = "its flow run was cancelled") -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class FencedRun(StopSignal):
@@ -196,3 +218,11 @@ class FencedRun(StopSignal):
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
         super().__init__(f"run {name!r} is {state} in the store: it was ended from outside")
+
+
+class RemoteTraceback(Exception):
+    """The cause of an error that came from another process: the traceback that it had there."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"\n{text.rstrip()}\nRead it from its last line: that is the error's.")
