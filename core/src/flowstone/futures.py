@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from flowstone import progress
 from flowstone.ambient import scope
 from flowstone.engine.arguments import PromiseBase
-from flowstone.errors import RunTimeout
+from flowstone.errors import CancelSignal, RunTimeout
 from flowstone.runners.threads import is_worker
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from flowstone.ambient import Scope
     from flowstone.engine.drive import Driver
     from flowstone.engine.life import Life
-    from flowstone.ports import Runner
+    from flowstone.ports import Caller, Runner
 
 __all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed", "wait"]
 
@@ -51,6 +52,7 @@ class Future(PromiseBase, Generic[R]):
 
     __slots__ = (
         "_callbacks",
+        "_caller",
         "_driver",
         "_end",
         "_on_loop",
@@ -74,6 +76,7 @@ class Future(PromiseBase, Generic[R]):
         # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
         self._ticket = [(copy_context(), life)]
         self._on_loop = False
+        self._caller: Caller | None = None
         self._scope = owner
         owner.promises[origin.id] = self
 
@@ -166,6 +169,18 @@ class Future(PromiseBase, Generic[R]):
         callback(self)
 
     def cancel(self) -> bool:
+        """End the run as Cancelled; tell whether that could be done.
+
+        One that has started can only be ended in a process, which is killed; not in a thread.
+        """
+        if self.withdraw():
+            return True
+        if self._caller is None or self._end is not None:
+            return False
+        self.stop(_Cancelled)
+        return True
+
+    def withdraw(self) -> bool:
         """End the run as Cancelled if it has not started; tell whether it will not run."""
         if not self._taken():
             return False
@@ -190,6 +205,8 @@ class Future(PromiseBase, Generic[R]):
             return
         if isinstance(where, int):
             put_error(where, error)
+            if self._caller is not None:
+                self._caller.interrupt(where)
         else:
             where.get_loop().call_soon_threadsafe(where.cancel)
 
@@ -197,7 +214,8 @@ class Future(PromiseBase, Generic[R]):
 
     def start(self, runner: Runner, *, on_loop: bool) -> None:
         """Hand the run to a runner."""
-        self._on_loop = on_loop
+        self._caller = runner.caller
+        self._on_loop = on_loop = on_loop and runner.caller is None
         if on_loop:
             runner.submit_async(self.arun)
         else:
@@ -216,6 +234,8 @@ class Future(PromiseBase, Generic[R]):
             state = context.run(_lived, driver, life)
         except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
             state = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+        if isinstance(state.data, _Cancelled):
+            state = replace(state, data=None)  # whoever asks for the result is not cancelled too
         self._finish(state)
 
     def arun(self) -> Coroutine[Any, Any, None]:
@@ -254,6 +274,11 @@ class Future(PromiseBase, Generic[R]):
             self._scope.promises.pop(self.run_id, None)
         for callback in callbacks or ():
             callback(self)
+
+
+class _Cancelled(CancelSignal):
+    def __init__(self) -> None:
+        super().__init__("cancelled while it ran")
 
 
 def _lived(driver: Driver, life: Life) -> State:

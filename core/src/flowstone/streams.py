@@ -125,7 +125,7 @@ class FutureStream(PromiseBase, Generic[R]):
         for future in self._supply.held:
             if future.cancel():
                 future.observed = True  # it did not complete, as was asked for
-        return self._supply.cancel()
+        return self._supply.withdraw()
 
     def final_state(self) -> State:
         """Return the values as a state, or the first end that is not COMPLETED."""
@@ -275,7 +275,7 @@ class Supply:
     def done(self) -> bool:
         return self._exhausted and all(future.done() for future in self.held)
 
-    def cancel(self) -> bool:
+    def withdraw(self) -> bool:
         self._exhausted = True
         return self.done()
 

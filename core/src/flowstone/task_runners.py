@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.errors import ConfigurationError
 from flowstone.runners.threads import ThreadPool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.ports import Runner
     from flowstone.settings import Settings
 
-__all__ = ["ConcurrentTaskRunner", "ThreadPoolTaskRunner"]
+__all__ = ["ConcurrentTaskRunner", "ProcessPoolTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]
+
+
+class TaskRunner(Protocol):
+    """What `task_runner` of a flow takes: an instance, or its class."""
+
+    def open(self, settings: Settings) -> Runner:
+        """Return a runner for one flow run, which closes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +42,7 @@ class ThreadPoolTaskRunner:
     max_in_flight: int | None = None
 
     def __post_init__(self) -> None:
-        for option in ("max_workers", "max_in_flight"):
-            value = getattr(self, option)
-            if value is not None and value < 1:
-                problem = f"{option}={value!r} runs nothing"
-                raise ConfigurationError("ThreadPoolTaskRunner", problem, "Use 1 or more, or None.")
+        _check_counts(self)
 
     def open(self, settings: Settings) -> ThreadPool:
         """Return a pool as this and the settings say."""
@@ -43,3 +51,45 @@ class ThreadPoolTaskRunner:
 
 
 ConcurrentTaskRunner = ThreadPoolTaskRunner
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessPoolTaskRunner:
+    """The functions of submitted tasks run in child processes, which are new interpreters.
+
+    All else of a run stays in this process: retries, timeouts, records, results. Functions,
+    arguments and values are pickled; closures and lambdas work. A child that dies makes its run
+    Crashed, and another takes its place. A timeout, and a cancel, kill the child.
+
+    Args:
+        max_workers: so many processes at the most; None for one for each processor.
+        initializer: called once in each process, before its first task.
+        initargs: what it is called with.
+        max_in_flight: as `ThreadPoolTaskRunner` has it.
+    """
+
+    max_workers: int | None = None
+    initializer: Callable[..., object] | None = None
+    initargs: tuple[Any, ...] = ()
+    max_in_flight: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+
+    def open(self, settings: Settings) -> Runner:
+        """Return a pool as this and the settings say; its processes start with its tasks."""
+        # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
+        from flowstone.runners.child import Setup  # noqa: PLC0415
+        from flowstone.runners.processes import ProcessPool  # noqa: PLC0415
+
+        setup = Setup(sys.path, settings, self.initializer, self.initargs)
+        window = self.max_in_flight or settings.max_in_flight
+        return ProcessPool(self.max_workers or os.cpu_count() or 1, setup, window)
+
+
+def _check_counts(runner: Any) -> None:
+    for option in ("max_workers", "max_in_flight"):
+        value = getattr(runner, option)
+        if value is not None and value < 1:
+            problem = f"{option}={value!r} runs nothing"
+            raise ConfigurationError(type(runner).__name__, problem, "Use 1 or more, or None.")

@@ -16,6 +16,7 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
+from flowstone.engine.remote import Remote
 from flowstone.engine.signals import honest_end, task_canceller
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
@@ -27,7 +28,7 @@ from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
-    from flowstone.ports import Keeping, Runner, Staging
+    from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.specs import Hook, Spec
 
 P = ParamSpec("P")
@@ -73,6 +74,14 @@ class Unit(Generic[P, R]):
             return self
         return self._like(self.fn.__get__(target, owner), self.spec)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs of it; the names around it may be anything."""
+        return {**self.__dict__, "_around": None, "parameters": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        del state["parameters"]  # made again where they are needed
+        self.__dict__.update(state)
+
     def _like(self, fn: Callable[P, R], spec: Spec) -> Self:
         """Return the same kind of unit around another function or spec."""
         raise NotImplementedError
@@ -116,8 +125,12 @@ class Unit(Generic[P, R]):
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
         parent: Scope | None,
+        caller: Caller | None = None,
     ) -> tuple[Driver, Life]:
-        """Make the run, and all that drives it; nothing has happened yet."""
+        """Make the run, and all that drives it; nothing has happened yet.
+
+        With a caller, the function is called elsewhere.
+        """
         services = ambient.services()
         spec = self.spec
         upstream = needs(args, kwargs)
@@ -145,13 +158,15 @@ class Unit(Generic[P, R]):
             tuple(promise.run_id for promise, _ in upstream if promise.run_id) if upstream else (),
             leased(services, now) if parent is None else None,
         )
+        scope = self._scope(services, parent, owns, known)
+        fn = self._function(services)
         plan = Plan(
             self,
             spec,
             services.settings,
             run_id,
             name,
-            self._function(services),
+            fn if caller is None else Remote(caller, fn, scope),
             args,
             kwargs,
             upstream,
@@ -160,14 +175,19 @@ class Unit(Generic[P, R]):
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
-        if parent is None or owns:
-            scope = ambient.Scope(None, partial(self._open_runner, services))
-            scope.arguments = known or {}
-            scope.keeps = keeps_of(spec, parent)
-        else:
-            scope = ambient.Scope(parent.owner)
         driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
+
+    def _scope(
+        self, services: Services, parent: Scope | None, owns: bool, known: dict[str, Any] | None
+    ) -> Scope:
+        """Return the scope of a new run of this."""
+        if parent is not None and not owns:
+            return ambient.Scope(parent.owner)
+        scope = ambient.Scope(None, partial(self._open_runner, services))
+        scope.arguments = known or {}
+        scope.keeps = keeps_of(self.spec, parent)
+        return scope
 
     def _alone(self) -> Staging | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
@@ -286,10 +306,11 @@ class Unit(Generic[P, R]):
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
         owner = self._owner()
-        driver, story = self._start(args, kwargs, wait_for, ambient.scope.get())
+        runner = owner.open_runner()
+        driver, story = self._start(args, kwargs, wait_for, ambient.scope.get(), runner.caller)
         driver.record(PENDING, "Pending")
         future: Future[Any] = Future(driver, story, owner)
-        future.start(owner.open_runner(), on_loop=self.isasync)
+        future.start(runner, on_loop=self.isasync)
         return future
 
     def _owner(self) -> Scope:

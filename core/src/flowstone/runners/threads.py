@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from flowstone.ports import Caller
+
 
 _here = threading.local()
 
@@ -29,6 +31,7 @@ class ThreadPool:
 
     def __init__(self, max_workers: int, max_in_flight: int | None = None) -> None:
         self.max_in_flight = max_in_flight
+        self.caller: Caller | None = None
         self._max_workers = max_workers
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
