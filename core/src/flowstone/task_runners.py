@@ -78,6 +78,9 @@ class ProcessPoolTaskRunner:
 
     def open(self, settings: Settings) -> Runner:
         """Return a pool as this and the settings say; its processes start with its tasks."""
+        if os.name == "nt":
+            remedy = "Use a ThreadPoolTaskRunner."
+            raise ConfigurationError("ProcessPoolTaskRunner", "it needs a POSIX system", remedy)
         # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
         from flowstone.runners.child import Setup  # noqa: PLC0415
         from flowstone.runners.processes import ProcessPool  # noqa: PLC0415

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone import ambient, flow, get_run_logger, redaction, tags, task
+from flowstone.cache_policies import FLOW_PARAMETERS
 from flowstone.errors import (
     CancelledRun,
     ConfigurationError,
@@ -389,6 +390,37 @@ def test_tags_around_the_call_hold_for_tasks_inside_it(services: Services) -> No
 
     f()
     assert runs(services)["inner-0"].tags == ("red",)
+
+
+def test_a_task_in_a_child_is_cached_by_the_flows_parameters(services: Services) -> None:
+    @task(cache_policy=FLOW_PARAMETERS)
+    def inner() -> int:
+        return os.getpid()
+
+    @task
+    def outer() -> int:
+        return inner()
+
+    @flow(task_runner=ONE, validate_parameters=False)
+    def f(x: Any) -> int:
+        return outer.submit().result()
+
+    assert f(1) == f(1)
+    assert f(2) != f(1)
+    f(threading.Lock())  # it can't be sent, so nothing may be cached by it
+    states = [run.state for run in services.runs.runs(RunQuery(unit="inner"))]
+    assert sum(state.name == "Cached" for state in states) == 2
+
+
+def test_an_initializer_that_can_not_be_sent_is_said() -> None:
+    lock = threading.Lock()
+
+    @flow(task_runner=ProcessPoolTaskRunner(1, initializer=lambda: lock.acquire()))
+    def f() -> None:
+        where.submit()
+
+    with pytest.raises(NotSendable, match="the initializer"):
+        f()
 
 
 def test_what_a_task_submits_and_nobody_asks_for_fails_it() -> None:

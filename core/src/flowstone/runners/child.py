@@ -24,7 +24,7 @@ from flowstone.runners.threads import ThreadPool
 from flowstone.wire import encode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flowstone.events import Event
     from flowstone.runs import Run
@@ -40,13 +40,26 @@ class Setup(NamedTuple):
     initargs: tuple[Any, ...]
 
 
+class Around(NamedTuple):
+    """The flow run around the calls that follow; its arguments packed, None where they can't be."""
+
+    run: Run
+    arguments: Mapping[str, bytes | None]
+
+
 class Errand(NamedTuple):
     """One call. `body` is the packed function and its arguments."""
 
     run: Run
-    owner: Run
     tags: frozenset[str]
     body: bytes
+
+
+class Unsent:
+    """Stands for a flow's argument that did not come along; no key of a cache can be made of it."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("it was not sent to the process in which the task runs")
 
 
 class Home:
@@ -159,11 +172,16 @@ def _services(setup: Setup, home: Home) -> ambient.Services:
 
 
 def _serve(connection: Connection[Any, Any], home: Home, settings: Settings) -> None:
+    around = None
     while True:
         try:
-            errand: Errand = unpacked(connection.recv_bytes())
+            errand: Errand | Around = unpacked(connection.recv_bytes())
         except EOFError:
             return
+        if isinstance(errand, Around):
+            around = _scope(errand)
+            continue
+        assert around is not None
         try:
             call = unpacked(errand.body)
         except BaseException as error:  # noqa: BLE001 - the parent may send it in another way
@@ -171,17 +189,33 @@ def _serve(connection: Connection[Any, Any], home: Home, settings: Settings) -> 
             home.send("unreadable", (name, _told(error, errand.run.name)))
             continue
         # A fresh context for each: nothing that one sets is left for the next.
-        kind, content = Context().run(_done, errand, call, settings)
+        kind, content = Context().run(_done, errand, call, around, settings)
         sys.stdout.flush()
         home.send(kind, content)
         del errand, call, content
 
 
-def _done(errand: Errand, call: tuple[Any, ...], settings: Settings) -> tuple[str, bytes]:
+def _scope(around: Around) -> ambient.Scope:
+    scope = ambient.Scope(None)
+    scope.run = around.run
+    scope.arguments = {name: _argument(value) for name, value in around.arguments.items()}
+    return scope
+
+
+def _argument(value: bytes | None) -> Any:
+    try:
+        return Unsent() if value is None else unpacked(value)
+    except Exception:  # noqa: BLE001 - most tasks never ask for it
+        return Unsent()
+
+
+def _done(
+    errand: Errand, call: tuple[Any, ...], around: ambient.Scope, settings: Settings
+) -> tuple[str, bytes]:
     """Make the call; return its value, or its error, packed."""
     fn, args, kwargs = call
     owner = ambient.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
-    owner.run = errand.owner
+    owner.run, owner.arguments = around.run, around.arguments
     scope = ambient.Scope(owner)
     scope.run = errand.run
     ambient.scope.set(scope)

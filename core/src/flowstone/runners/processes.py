@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone import ambient
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
 from flowstone.redaction import register
-from flowstone.runners.child import Errand, Setup, revived
+from flowstone.runners.child import Around, Errand, Setup, revived
 from flowstone.runners.parcels import packed, send_by_value, unpacked
 from flowstone.runners.threads import ThreadPool
 from flowstone.wire import decode_event
@@ -33,6 +33,8 @@ PROGRAM = "import sys; from flowstone.runners.child import main; main(*map(int, 
 
 #: So long a child that was told to end may take for it before it is killed.
 GRACE = 2.0
+#: A flow's argument that is larger, in bytes, does not go to every child.
+LARGE = 1_000_000
 
 
 class ProcessPool(ThreadPool):
@@ -45,13 +47,14 @@ class ProcessPool(ThreadPool):
     def __init__(self, max_workers: int, setup: Setup, max_in_flight: int | None = None) -> None:
         super().__init__(max_workers, max_in_flight)
         self.caller: Caller | None = self
-        self._setup = packed(setup)
+        self._setup = _sendable(setup, "the initializer, or one of its arguments,")
         self._life, self._held = os.pipe()
         self._free = threading.Condition()
         self._idle_children: list[Child] = []
         self._busy: dict[int, Child] = {}
         self._started = 0
         self._over = False
+        self._around, self._around_id = b"", ""
 
     # ------------------------------------------------------------ a call
 
@@ -72,9 +75,12 @@ class ProcessPool(ThreadPool):
         """
         services = ambient.services()
         while True:
-            errand = packed(_errand(fn, args, kwargs, runs))
+            errand = _packed_errand(fn, args, kwargs, runs[0])
+            if self._around_id != runs[1].id:
+                self._around, self._around_id = _packed_around(runs[1]), runs[1].id
             child = self._taken(runs[0].name)
             try:
+                child.tell(runs[1].id, self._around)
                 kind, content = child.talk(errand, runs[0], seconds, services)
             except BaseException:
                 self._discarded(child)
@@ -180,8 +186,16 @@ class Child:
                 raise
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._ready = False
+        self._around_id = ""
         with suppress(OSError):  # it has died; that shows when it is asked for something
             self._connection.send_bytes(setup)
+
+    def tell(self, run_id: str, around: bytes) -> None:
+        """Say which flow run is around the next call, if it does not know."""
+        if self._around_id != run_id:
+            self._around_id = run_id
+            with suppress(OSError):  # it has died, and that shows when it does not answer
+                self._connection.send_bytes(around)
 
     def talk(
         self, errand: bytes, run: Run, seconds: float | None, services: Services
@@ -259,14 +273,28 @@ class Child:
             return self._process.wait()
 
 
-def _errand(
-    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], runs: tuple[Run, Run]
-) -> Errand:
+def _packed_errand(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Run
+) -> bytes:
+    what = f"the function of {run.name!r}, or one of its arguments,"
+    body = _sendable((fn, args, kwargs), what)
+    return packed(Errand(replace(run, parameters=None), ambient.tags.get(), body))
+
+
+def _packed_around(run: Run) -> bytes:
+    """Return a flow run and its arguments packed, but for those that can't be, or are large."""
+    arguments: dict[str, bytes | None] = {}
+    for name, value in (run.parameters or {}).items():
+        try:
+            content = packed(value)
+        except Exception:  # noqa: BLE001 - a flow may be called with anything
+            content = None
+        arguments[name] = None if content is None or len(content) > LARGE else content
+    return packed(Around(replace(run, parameters=None), arguments))
+
+
+def _sendable(value: object, what: str) -> bytes:
     try:
-        body = packed((fn, args, kwargs))
+        return packed(value)
     except Exception as error:
-        what = f"the function of {runs[0].name!r}, or one of its arguments,"
         raise NotSendable(what, f"{type(error).__name__}: {error}") from error
-    # A flow's arguments can be anything; what a child needs of the flow run is who it is.
-    run, owner = (replace(run, parameters=None) for run in runs)
-    return Errand(run, owner, ambient.tags.get(), body)
