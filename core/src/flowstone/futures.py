@@ -18,15 +18,7 @@ from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
-    from collections.abc import (
-        AsyncIterator,
-        Callable,
-        Coroutine,
-        Generator,
-        Iterable,
-        Iterator,
-        Sequence,
-    )
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 
     from flowstone.ambient import Scope
     from flowstone.engine.drive import Driver
@@ -390,7 +382,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         return _late(len(self._futures) - given, len(self._futures), self._timeout)
 
 
-def _wait(futures: Sequence[Future[Any]], timeout: float | None) -> None:
+def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
     end = None if timeout is None else monotonic() + timeout
     with progress.shown(futures):
         for future in futures:
