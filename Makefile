@@ -8,12 +8,13 @@ export UV_PYTHON_DOWNLOADS ?= never
 export UV_LINK_MODE ?= copy
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup test lint types unit matrix demo bench docs soak clean
+.PHONY: help setup test lint types unit matrix demo bench docs api soak clean
 
 help:
 	@echo "make test    lint, types and every test       make demo    a flow on real data, with S3"
 	@echo "make bench   the budgets, as ratios           make docs    check the docs, list what is there"
 	@echo "make lint    ruff only                        make soak    the long forms of the soaks"
+	@echo "make api     write down the public API"
 
 $(CURDIR)/.tools/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target $(CURDIR)/.tools 'uv>=0.9'
@@ -29,9 +30,30 @@ types: setup
 	$(RUN) python tests/architecture/typecheck.py
 
 unit: setup
-	$(RUN) pytest
+	$(RUN) pytest -q -n 2 --dist loadscope --durations=10
 
 matrix: setup
 	$(RUN) python tests/matrix/other_pythons.py
 
 test: lint types unit matrix
+
+demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
+demo: setup
+	@$(RUN) python docs/demo/demo.py $(ARGS)
+
+bench: setup
+	@$(RUN) python -m tests.benchmarks $(ARGS)
+
+soak: setup
+	$(RUN) pytest --soak --timeout=3600
+
+clean:
+	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+docs: setup
+	$(RUN) pytest -q tests/docs
+	@ls $(wildcard *.md docs/*.md integrations/*/README.md plugin-template/README.md)
+
+api: setup
+	$(RUN) python tests/architecture/api.py

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flowstone.streams import FutureStream
     from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
+    from flowstone.transactions import Transaction
 
 _HOMES = {
     "Flow": "flowstone.flows",
@@ -22,6 +23,7 @@ _HOMES = {
     "FutureStream": "flowstone.streams",
     "State": "flowstone.states",
     "Task": "flowstone.tasks",
+    "Transaction": "flowstone.transactions",
     "allow_failure": "flowstone.engine.arguments",
     "exponential_backoff": "flowstone.tasks",
     "flow": "flowstone.flows",
@@ -39,6 +41,7 @@ __all__ = [
     "FutureStream",
     "State",
     "Task",
+    "Transaction",
     "allow_failure",
     "exponential_backoff",
     "flow",

@@ -193,7 +193,7 @@ class _FlowParameters(CachePolicy):
 class CacheKeyFnPolicy(CachePolicy):
     """A function's word: ``(call, parameters) -> key``; None caches nothing."""
 
-    cache_key_fn: Callable[..., str | None] = lambda *_: None
+    cache_key_fn: Callable[..., str | None]
 
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         try:

@@ -9,6 +9,7 @@ from flowstone.options import FlowOptions, changed, names_around, new_spec, unwr
 from flowstone.states import State
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
+from flowstone.wire import jsonable
 
 if TYPE_CHECKING:
     from flowstone.ambient import Services
@@ -86,6 +87,20 @@ class Flow(Unit[P, R]):
             Exception: what the flow failed with.
         """
         return self._call(args, kwargs)
+
+    def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters as a run would get them: coerced, with defaults.
+
+        Raises:
+            ParameterBindError, ParameterTypeError: they do not fit.
+        """
+        bound = self.parameters.bind((), parameters)
+        self.parameters.validate(bound)
+        return dict(bound.arguments)
+
+    def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters as JSON values, as a run's record has them; secrets masked."""
+        return {name: jsonable(value) for name, value in parameters.items()}
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""

@@ -185,7 +185,7 @@ def _numpy(feed: Feed, value: Any, _name: str) -> bool:
 
 def _pandas(feed: Feed, value: Any, name: str) -> bool:
     from pandas import Series  # noqa: PLC0415 - only met by whoever has imported it
-    from pandas.util import hash_pandas_object  # noqa: PLC0415
+    from pandas.util import hash_pandas_object  # noqa: PLC0415 - likewise
 
     if name.endswith(".DataFrame"):
         for position, column in enumerate(value.columns):

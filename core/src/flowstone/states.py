@@ -16,6 +16,28 @@ from flowstone.errors import (
     UnfinishedRun,
 )
 
+__all__ = [
+    "BIRTH",
+    "NEXT",
+    "TERMINAL",
+    "AwaitingConcurrencySlot",
+    "AwaitingRetry",
+    "Cancelled",
+    "Cancelling",
+    "Completed",
+    "Crashed",
+    "Failed",
+    "Late",
+    "Paused",
+    "Pending",
+    "Retrying",
+    "Running",
+    "Scheduled",
+    "State",
+    "StateType",
+    "Suspended",
+]
+
 
 class StateType(StrEnum):
     """The nine kinds of state; a state's name may say more, as ``Late`` or ``TimedOut`` do."""
@@ -153,46 +175,72 @@ MISSING = _Missing()
 
 
 def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:  # noqa: N802
+    """A run that waits for its time."""
     return State(SCHEDULED, name, message)
 
 
+def Late(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that should have started by now."""
+    return State(SCHEDULED, "Late", message)
+
+
+def AwaitingConcurrencySlot(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that waits for a slot under a limit."""
+    return State(SCHEDULED, "AwaitingConcurrencySlot", message)
+
+
 def AwaitingRetry(message: str | None = None) -> State:  # noqa: N802
+    """A run that failed, and waits to start again."""
     return State(SCHEDULED, "AwaitingRetry", message)
 
 
 def Pending(message: str | None = None, *, name: str = "Pending") -> State:  # noqa: N802
+    """A run that is about to start."""
     return State(PENDING, name, message)
 
 
 def Running(message: str | None = None, *, name: str = "Running") -> State:  # noqa: N802
+    """A run that is at work."""
     return State(RUNNING, name, message)
 
 
 def Retrying(message: str | None = None) -> State:  # noqa: N802
+    """A run that is at work again, after a failure."""
     return State(RUNNING, "Retrying", message)
 
 
 def Completed(  # noqa: N802
     message: str | None = None, *, name: str = "Completed", data: Any = None
 ) -> State:
+    """A run that came to its end; `data` is its value."""
     return State(COMPLETED, name, message, data=data)
 
 
 def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None) -> State:  # noqa: N802
+    """A run that raised; `data` is the exception."""
     return State(FAILED, name, message, data=data)
 
 
 def Crashed(message: str | None = None, *, name: str = "Crashed", data: Any = None) -> State:  # noqa: N802
+    """A run whose process or machine ended before it did."""
     return State(CRASHED, name, message, data=data)
 
 
 def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: Any = None) -> State:  # noqa: N802
+    """A run that was told to stop, and has."""
     return State(CANCELLED, name, message, data=data)
 
 
 def Cancelling(message: str | None = None) -> State:  # noqa: N802
+    """A run that was told to stop, and has not yet."""
     return State(CANCELLING, "Cancelling", message)
 
 
 def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
+    """A run that waits for somebody."""
     return State(PAUSED, name, message)
+
+
+def Suspended(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that waits outside its process to be resumed."""
+    return State(PAUSED, "Suspended", message)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import inspect
+import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
@@ -17,25 +17,26 @@ from flowstone.engine.keeper import Keeper, Origin, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.remote import Remote
-from flowstone.engine.signals import honest_end, task_canceller
+from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future
+from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
-from flowstone.states import COMPLETED, PENDING, State, StateType
+from flowstone.states import COMPLETED, PENDING, State
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
     from flowstone.ports import Caller, Keeping, Runner, Staging
-    from flowstone.specs import Hook, Spec
+    from flowstone.specs import Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Generic[P, R]):
+class Unit(Hooked, Generic[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -98,25 +99,6 @@ class Unit(Generic[P, R]):
     def parameters(self) -> Parameters:
         return Parameters(self.fn, self.name, self._around)
 
-    # ------------------------------------------------------------ hooks
-
-    def _hooked(self, kind: StateType, hook: Hook) -> Hook:
-        hooks = {**self.spec.hooks, kind: (*self.spec.hooks.get(kind, ()), hook)}
-        self.spec = replace(self.spec, hooks=hooks)
-        return hook
-
-    def on_running(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has started; use it as a decorator."""
-        return self._hooked(StateType.RUNNING, hook)
-
-    def on_completion(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has completed; use it as a decorator."""
-        return self._hooked(StateType.COMPLETED, hook)
-
-    def on_failure(self, hook: Hook) -> Hook:
-        """Call ``hook(unit, run, state)`` when a run has failed; use it as a decorator."""
-        return self._hooked(StateType.FAILED, hook)
-
     # ------------------------------------------------------------ a call becomes a run
 
     def _start(
@@ -141,25 +123,11 @@ class Unit(Generic[P, R]):
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
         run_id = new_id()
-        owns = flow or parent is None
         name = self._run_name(run_id, args, kwargs, known, parent)
-        now = services.clock.time()
-        origin = Origin(
-            run_id,
-            spec.kind,
-            name,
-            self.name,
-            run_id if parent is None else parent.run.root_id,
-            None if parent is None else parent.run.id,
-            now,
-            _tags(spec.tags),
-            spec.version,
-            known,
-            tuple(promise.run_id for promise, _ in upstream if promise.run_id) if upstream else (),
-            leased(services, now) if parent is None else None,
-        )
-        scope = self._scope(services, parent, owns, known)
-        fn = self._function(services)
+        inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
+        origin = self._origin(services, run_id, name, parent, known, inputs)
+        scope = self._scope(services, parent, known)
+        fn = _to_call(self, services)
         plan = Plan(
             self,
             spec,
@@ -170,24 +138,13 @@ class Unit(Generic[P, R]):
             args,
             kwargs,
             upstream,
-            owns,
+            flow or parent is None,
             self._keeping(services, run_id, parent),
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
         driver = Driver(Keeper(services, origin), scope, services.clock, RunLogger, plan.keeping)
         return driver, life(plan)
-
-    def _scope(
-        self, services: Services, parent: Scope | None, owns: bool, known: dict[str, Any] | None
-    ) -> Scope:
-        """Return the scope of a new run of this."""
-        if parent is not None and not owns:
-            return ambient.Scope(parent.owner)
-        scope = ambient.Scope(None, partial(self._open_runner, services))
-        scope.arguments = known or {}
-        scope.keeps = keeps_of(self.spec, parent)
-        return scope
 
     def _alone(self) -> Staging | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
@@ -208,18 +165,44 @@ class Unit(Generic[P, R]):
 
         return keeping(self, services, keeps, run_id, parent)
 
+    def _origin(
+        self,
+        services: Services,
+        run_id: str,
+        name: str,
+        parent: Scope | None,
+        known: dict[str, Any] | None,
+        inputs: tuple[str, ...],
+    ) -> Origin:
+        now = services.clock.time()
+        return Origin(
+            run_id,
+            self.spec.kind,
+            name,
+            self.name,
+            run_id if parent is None else parent.run.root_id,
+            None if parent is None else parent.run.id,
+            now,
+            _tags(self.spec.tags),
+            self.spec.version,
+            known,
+            inputs,
+            leased(services, now) if parent is None else None,
+        )
+
+    def _scope(
+        self, services: Services, parent: Scope | None, known: dict[str, Any] | None
+    ) -> Scope:
+        if parent is not None and self.spec.kind == "task":
+            return ambient.Scope(parent.owner)
+        scope = ambient.Scope(None, partial(self._open_runner, services))
+        scope.arguments = known or {}
+        scope.keeps = keeps_of(self.spec, parent)
+        return scope
+
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
         return _default_runner(services)
-
-    def _function(self, services: Services) -> Callable[..., Any]:
-        """Return the function to call: one that logs its prints, where that is wanted."""
-        log_prints = self.spec.log_prints
-        if log_prints is None:
-            log_prints = services.settings.log_prints and not prints_are_logged()
-            if not log_prints:
-                return self.fn
-        return partial(_acalled if self.isasync else _called, self.fn, log_prints)
 
     def _checked(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -291,8 +274,8 @@ class Unit(Generic[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end():
-                    driver.cancelled_by(task_canceller())
+                with honest_end_on_loop() as cancel:
+                    driver.cancelled_by(cancel)
                     state = await driver.adrive(story)
                     _raise_stop(state)
             else:
@@ -317,6 +300,16 @@ class Unit(Generic[P, R]):
         """Return what owns the runs that are submitted here."""
         parent = ambient.scope.get()
         return _alone if parent is None else parent.owner
+
+
+def _to_call(unit: Unit[..., Any], services: Services) -> Callable[..., Any]:
+    """Return the function to call: one that logs its prints, where that is wanted."""
+    log_prints = unit.spec.log_prints
+    if log_prints is None:
+        log_prints = services.settings.log_prints and not prints_are_logged()
+        if not log_prints:
+            return unit.fn
+    return partial(_acalled if unit.isasync else _called, unit.fn, log_prints)
 
 
 def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
@@ -388,3 +381,6 @@ def _finish_alone() -> None:
 #: Owns what is submitted outside any run; the process waits for it at its end.
 _alone = ambient.Scope(None, _default_pool)
 atexit.register(_finish_alone)
+if hasattr(os, "register_at_fork"):
+    # A child has none of the threads that would end them.
+    os.register_at_fork(after_in_child=_alone.promises.clear)

@@ -43,12 +43,12 @@ def default_services() -> Services:
 
 
 def _stores(settings: Settings) -> tuple[RunStore, DocumentStore, Callable[[], str]]:
-    # Each store is imported only where it is used: SQLite takes 10 ms to load.
     if settings.store == "memory":
-        from flowstone.stores.memory import MemoryStore  # noqa: PLC0415
+        from flowstone.stores.memory import MemoryStore  # noqa: PLC0415 - only where it is used
 
         memory = MemoryStore()
         return memory, memory, lambda: f"memory/{os.getpid()}"
+    # Only where it is used: SQLite takes 10 ms to load.
     from flowstone.stores.sqlite import open_sqlite  # noqa: PLC0415
 
     store = open_sqlite(settings.home / "flowstone.db")

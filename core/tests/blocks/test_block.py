@@ -429,3 +429,12 @@ def test_a_secret_gives_its_value() -> None:
 def test_all_our_errors_are_of_one_tree() -> None:
     with pytest.raises(FlowstoneError):
         Login(nonsense=1)  # type: ignore[call-arg]
+
+
+def test_a_base_with_an_underscore_takes_no_slug() -> None:
+    class _Login(Credentials):
+        """A base of several logins."""
+
+    assert _Login.block_type_slug() == "login"
+    Login(user="you").save("of-the-class")
+    assert Block.load("login/of-the-class") == Login(user="you")

@@ -35,7 +35,7 @@ HEAVY = {"rich", "pydantic", "sqlite3", "cryptography", "pluggy", "asyncio"}
         (["block", "types"], ["pluggy"]),
         (["plugin", "ls"], ["pluggy"]),
     ],
-    ids=" ".join,
+    ids=lambda words: " ".join(sorted(words) if isinstance(words, set) else words),
 )
 def test_a_command_loads_only_what_it_needs(
     home: Home, command: list[str], allowed: list[str]

@@ -31,8 +31,6 @@ __all__ = ["CHUNK_BYTES", "ObjectInfo", "ObjectStore"]
 class Operations(Primitives):
     """What everybody can do with objects, made of what a provider wrote."""
 
-    # -- one object ------------------------------------------------------------------------------
-
     def read_path(self, path: ObjectPath) -> bytes:
         """Return an object's content.
 

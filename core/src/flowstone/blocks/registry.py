@@ -16,8 +16,13 @@ _defined: WeakValueDictionary[str, type[Any]] = WeakValueDictionary()
 
 
 def define(slug: str, kind: type[Any]) -> None:
-    """Make a class known by its slug; the newest of a slug counts."""
-    _defined[slug] = kind
+    """Make a class known by its slug; the newest of a slug counts.
+
+    A class whose name begins with an underscore is a base of others: nobody saves one, and its
+    slug may be somebody else's.
+    """
+    if not kind.__name__.startswith("_"):
+        _defined[slug] = kind
 
 
 def block_type(slug: str) -> Any:

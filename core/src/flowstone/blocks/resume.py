@@ -27,7 +27,8 @@ class _Resuming(RawIOBase):
         super().__init__()
         self._open_at, self._what, self._attempts = open_at, what, attempts
         self._offset = 0
-        self._source: BufferedIOBase | None = open_at(0)
+        self._source: BufferedIOBase | None = None  # closed even where it can't be opened
+        self._source = open_at(0)
         self._etag = getattr(self._source, "etag", None)
 
     def readable(self) -> bool:

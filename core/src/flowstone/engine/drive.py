@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone import progress
 from flowstone.engine.policy import stop_signal
 from flowstone.engine.remote import Remote
+from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
     Await,
     Call,
@@ -42,7 +43,11 @@ GRACE = 5.0
 
 
 class Driver:
-    """What both drivers need: the keeper of the run, its scope, the clock."""
+    """What both drivers need: the keeper of the run, its scope, the clock.
+
+    A child that was forked by the function comes out of the call here as well. It goes through the
+    life with its own value or error, and leaves all that others see of the run to the parent.
+    """
 
     __slots__ = ("_placed", "clock", "keeper", "keeping", "logger", "scope")
 
@@ -89,6 +94,8 @@ class Driver:
                 return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
             case Unlock(look):
                 return self.keeping.end(look)
+            case Say() | Consult() if self.keeper.is_copy:
+                return None
             case Say(level, message, error):
                 if not self._placed:  # a line belongs to a run, so there has to be one
                     self.record(PENDING, "Pending")
@@ -128,7 +135,7 @@ class Driver:
                     else:
                         answer = await self._await(step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
-                    step = life.throw(error)
+                    step = life.throw(meant(error))
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
@@ -143,7 +150,7 @@ class Driver:
                 from flowstone.engine.timeouts import limited  # noqa: PLC0415
 
                 return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
-            case Consult(fn, unit, state):
+            case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return finished(value) if isawaitable(value) else value
             case Await(promises):
@@ -164,7 +171,7 @@ class Driver:
                 return await fn(*args, **kwargs)
             case Call(fn, args, kwargs, timeout):
                 return await self._within(fn(*args, **kwargs), timeout)
-            case Consult(fn, unit, state):
+            case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
             case Await(promises):
@@ -172,11 +179,7 @@ class Driver:
                     for promise in promises:
                         await promise.await_end()
             case Settle(error):
-                while waiting := self._told_to_end(error):
-                    with progress.shown(waiting):
-                        for promise in waiting:
-                            await promise.await_end()
-                return self._unseen()
+                return await self._asettle(error)
             case Sleep(seconds):
                 await self.clock.asleep(seconds)
             case _:
@@ -195,9 +198,23 @@ class Driver:
                 raise RunTimeout(self.keeper.origin.name, seconds or 0.0) from error
             raise
 
+    async def _asettle(self, error: BaseException | None) -> list[Promise]:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        limit = asyncio.timeout(None if _is_patient(error) else GRACE)
+        try:
+            async with limit:
+                while waiting := self._told_to_end(error):
+                    with progress.shown(waiting):
+                        for promise in waiting:
+                            await promise.await_end()
+        except TimeoutError:
+            if not limit.expired():
+                raise
+        return self._unseen()
+
     def _settle(self, error: BaseException | None) -> list[Promise]:
-        patient = error is None or isinstance(error, Exception)
-        end = None if patient else self.clock.time() + GRACE
+        end = None if _is_patient(error) else self.clock.time() + GRACE
         while waiting := self._told_to_end(error):
             with progress.shown(waiting):
                 for promise in waiting:
@@ -208,6 +225,9 @@ class Driver:
 
     def _told_to_end(self, error: BaseException | None) -> list[Promise]:
         """Cancel what has not started, tell what runs to stop, as the error asks for."""
+        if self.keeper.is_copy:  # their threads are the parent's
+            self.scope.promises.clear()
+            self.scope.runner = None
         promises = list(self.scope.promises.values())
         if error is not None:
             signal = stop_signal(error)
@@ -229,6 +249,11 @@ class Driver:
             for promise in promises
             if not promise.observed and not promise.final_state().is_completed()
         ]
+
+
+def _is_patient(error: BaseException | None) -> bool:
+    """Tell whether what was submitted may finish in its own time."""
+    return error is None or isinstance(error, Exception)
 
 
 def finished(awaitable: Awaitable[Any]) -> Any:

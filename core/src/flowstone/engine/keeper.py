@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.events import KINDS, Event, written
@@ -43,6 +44,7 @@ class Keeper:
     __slots__ = (
         "_attempt",
         "_born",
+        "_generation",
         "_journal",
         "_last",
         "_pending",
@@ -59,7 +61,13 @@ class Keeper:
         self._born: Run | None = None
         self._last: Change | None = None
         self._pending: Event | None = None
+        self._generation = _generation
         self.origin = origin
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether this is a forked child's copy: the run is the parent's to keep."""
+        return self._generation != _generation
 
     @property
     def run(self) -> Run:
@@ -113,20 +121,21 @@ class Keeper:
         who = self.origin
         change = Change(last.version + 1, state, self._attempt)
         event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
-        if self._through:
-            event = self._again(event)
+        kept = None if self.is_copy else self._keep(event)
         if self._last is not None:
             self._born = self.run
-        if self._through:
-            kept = self._journal.record(event)
-            if kept.version != change.version:  # somebody has asked for its end meanwhile
-                change = Change(kept.version, state, self._attempt)
-        else:
-            self._journal.append(event)
+        if kept is not None and kept.version != change.version:
+            change = Change(kept.version, state, self._attempt)  # somebody has asked for its end
         self._last = change
         self._pending = None
-        if who.parent_id is None and state.type in TERMINAL:
+        if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
+
+    def _keep(self, event: Event) -> Run | None:
+        if not self._through:
+            self._journal.append(event)
+            return None
+        return self._journal.record(self._again(event))
 
     def _again(self, event: Event) -> Event:
         """Return the fact that was being recorded when an interrupt came, where it is this one.
@@ -156,3 +165,15 @@ def leased(services: Services, now: float) -> Lease:
 
 
 UNBORN = State(PENDING, "Unborn", None, 0.0)
+
+#: How many forks lie between this process and the one that imported this.
+_generation = 0
+
+
+def _be_born() -> None:
+    global _generation
+    _generation += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_born)

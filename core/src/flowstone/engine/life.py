@@ -200,14 +200,15 @@ def _called(
         states = states_in(value)
         return policy.judge(states, value) if states else _completed(value)
     promises = _returned(value)
+    for promise in promises:
+        promise.observed = True
     unseen = (yield Settle(None)) if plan.settles else (yield Await(promises)) or ()
-    states = states_in(value) + [promise.final_state() for promise in promises]
-    if states:
-        for promise in promises:
-            promise.observed = True
-        good = all(state.type is COMPLETED for state in states)
+    explicit = states_in(value)
+    states = explicit + [promise.final_state() for promise in promises]
+    good = all(state.type is COMPLETED for state in states)
+    if states and (explicit or not good):
         return policy.judge(states, resolved(value, _value) if good else value)
-    return policy.unseen(unseen) or _completed(value)
+    return policy.unseen(unseen) or _completed(resolved(value, _value))
 
 
 def _completed(value: object) -> State:

@@ -1,4 +1,4 @@
-"""What ends a run from outside: SIGTERM, and a request to cancel it."""
+"""SIGTERM while a run is driven on the main thread: the run is ended honestly, then the process."""
 
 from __future__ import annotations
 
@@ -9,52 +9,95 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, TerminationSignal
 
 if TYPE_CHECKING:
+    from asyncio import Task
     from collections.abc import Callable, Iterator
-
-_cancelled = False
 
 
 @contextmanager
 def honest_end() -> Iterator[Callable[[], None]]:
-    """Let a sync run be ended from outside; yields what ends it, from any thread.
+    """Turn SIGTERM into a `TerminationSignal`; after the run is recorded, let it end the process.
 
-    On the main thread, where nobody else handles SIGTERM, the signal becomes a
-    `TerminationSignal` in the run, and ends the process once the run is recorded. A request to
-    cancel comes the same way, as it breaks into blocking calls. On another thread, it is raised
-    when that thread next runs Python code.
+    Yields what cancels the run, from any thread. On the main thread that comes as a signal too,
+    as a signal breaks into blocking calls; elsewhere it is raised when Python code next runs.
+
+    Only where nobody else handles the signal, and only on the main thread, where Python
+    delivers it.
     """
-    global _cancelled
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+    if not _is_ours():
         yield partial(_cancel_thread, threading.get_ident())
         return
-    _cancelled = False
+    _requests.clear()
     signal.signal(signal.SIGTERM, _terminate)
     try:
         yield partial(_cancel_main, threading.get_ident())
     except TerminationSignal:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+        _end_process()
         raise
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _terminate(number: int, _: object) -> None:
-    global _cancelled
-    if _cancelled:
-        _cancelled = False
-        raise CancelSignal
-    raise TerminationSignal(signal.Signals(number).name)
+@contextmanager
+def honest_end_on_loop() -> Iterator[Callable[[], None]]:
+    """Do the same for a run on an event loop: cancel its task, and say by `meant` why.
+
+    The loop's own code must not be interrupted: an error raised there would end the loop, or be
+    swallowed. Of several runs beside each other, all are ended, and the last one the process.
+    """
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+    task = asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        task.get_loop().call_soon_threadsafe(task.cancel)
+
+    if not (_tasks or _is_ours()):
+        yield cancel
+        return
+    if not _tasks:
+        signal.signal(signal.SIGTERM, _cancel)
+    _tasks.add(task)
+    try:
+        yield cancel
+    finally:
+        _tasks.discard(task)
+        if not _tasks:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            if _received:
+                _end_process()
+
+
+def meant(error: BaseException) -> BaseException:
+    """Return what an error means: a coroutine that SIGTERM has cancelled was terminated."""
+    return _received[0] if _received and is_cancellation(error) else error
+
+
+#: The tasks of the root runs on the main thread's event loop, while SIGTERM is ours.
+_tasks: set[Task[object]] = set()
+#: A request to cancel the run on the main thread, which comes there as a signal of our own.
+_requests: list[None] = []
+#: The SIGTERM that has come to them.
+_received: list[TerminationSignal] = []
+
+
+def _is_ours() -> bool:
+    main = threading.current_thread() is threading.main_thread()
+    return main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def _end_process() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _cancel_main(thread: int) -> None:
-    global _cancelled
     if hasattr(signal, "pthread_kill"):
-        _cancelled = True
+        _requests.append(None)
         signal.pthread_kill(thread, signal.SIGTERM)
     else:
         _cancel_thread(thread)
@@ -67,14 +110,32 @@ def _cancel_thread(thread: int) -> None:
     put_error(thread, CancelSignal)
 
 
-def task_canceller() -> Callable[[], None]:
-    """Return what cancels the async run that asks, from any thread."""
+def _terminate(number: int, _: object) -> None:
+    if _requests:
+        _requests.clear()
+        raise CancelSignal
+    raise TerminationSignal(signal.Signals(number).name)
+
+
+def _cancel(number: int, _: object) -> None:
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
+    _received.append(TerminationSignal(signal.Signals(number).name))
+    for task in _tasks:
+        loop = task.get_loop()
+        if asyncio.current_task(loop) is task:
+            raise _received[0]  # its own code is running; it may be blocking the loop
+        loop.call_soon_threadsafe(task.cancel)  # wakes the loop, too
 
-    def cancel() -> None:
-        loop.call_soon_threadsafe(task.cancel)
 
-    return cancel
+def _be_born() -> None:
+    """In a forked child: the runs are the parent's, and so is what SIGTERM means."""
+    if signal.getsignal(signal.SIGTERM) in {_terminate, _cancel}:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _tasks.clear()
+    _received.clear()
+    _requests.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_be_born)

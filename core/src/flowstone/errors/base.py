@@ -9,22 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class FlowstoneError(Exception):
-    """The root of every error that Flowstone raises on purpose."""
+class Worded(BaseException):
+    """What words itself from facts, and travels between processes with them."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        # An error words itself from facts, so its arguments are not its message; without this
-        # it could not travel between processes.
+        # Its arguments are facts, not its message, so the usual way would word it twice.
         return _revive, (type(self), self.args, self.__dict__)
 
 
-def _revive(
-    kind: type[FlowstoneError], args: tuple[object, ...], facts: dict[str, object]
-) -> object:
+def _revive(kind: type[Worded], args: tuple[object, ...], facts: dict[str, object]) -> object:
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(facts)
     return error
+
+
+class FlowstoneError(Worded, Exception):
+    """The root of every error that Flowstone raises on purpose."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.errors.base import FlowstoneError
+from flowstone.errors.base import FlowstoneError, Worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -192,7 +192,7 @@ class MissingContextError(RunError, RuntimeError):
         super().__init__(f"{what} needs a current run: call it inside a @flow or @task function.")
 
 
-class StopSignal(BaseException):
+class StopSignal(Worded):
     """Ends a run from outside it; not an `Exception`, so that user code does not swallow it."""
 
 

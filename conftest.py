@@ -1,0 +1,22 @@
+"""Options of every test run."""
+
+import signal
+
+import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A job in a shell's background ignores Ctrl-C, and so would the programs that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--live",
+        action="store_true",
+        help="run the integrations' tests on real accounts; their READMEs say what they need",
+    )
+    parser.addoption(
+        "--soak",
+        action="store_true",
+        help="run the long forms: 1 GB objects, 10,000 keys one by one",
+    )

@@ -1,0 +1,289 @@
+"""Credentials for AWS and for MinIO: their fields become logins, and nothing else reads them."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
+
+from pydantic import Field, SecretStr, field_validator
+
+from flowstone.blocks import Credentials
+from flowstone.errors import AccessDenied, CredentialsError, FlowstoneError, Unreachable
+from flowstone_aws.errors import translated
+from flowstone_aws.logins import FALLBACK_REGION, Login, Values, login
+from flowstone_aws.parameters import AssumeRoleParameters, AwsClientParameters
+
+if TYPE_CHECKING:
+    import boto3
+    from types_boto3_s3.client import S3Client
+
+#: A check answers soon: it tries twice at most.
+_PATIENCE: dict[str, Any] = {
+    "retries": {"total_max_attempts": 2},
+    "connect_timeout": 5,
+    "read_timeout": 10,
+}
+
+
+class _Login(Credentials):
+    """What both have: a region, how to connect, and clients."""
+
+    region_name: str | None = Field(
+        default=None, description="The region, as 'eu-central-1'; the SDK's own where empty."
+    )
+    aws_client_parameters: AwsClientParameters = Field(
+        default_factory=AwsClientParameters, description="How clients connect: endpoint, config."
+    )
+
+    @overload
+    def client(self, service: Literal["s3"], **overrides: Any) -> S3Client: ...
+    @overload
+    def client(self, service: str, **overrides: Any) -> Any: ...
+    def client(self, service: str, **overrides: Any) -> Any:
+        """Open a client of boto3, the same one each time, safe to use from several threads.
+
+        Args:
+            service: what boto3 calls it: ``s3``, ``sts``, ``secretsmanager``, …
+            **overrides: arguments of `boto3.Session.client`, instead of those of this block.
+
+        Raises:
+            CredentialsError: no login, or no such client, can be made from these fields.
+        """
+        return self._login().client(service, **overrides)
+
+    def get_boto3_session(self) -> boto3.Session:
+        """Return the session of boto3 that the clients come from; its logins renew themselves.
+
+        It has no part of `aws_client_parameters`, which are for clients.
+        """
+        return self._login().session()
+
+    def get_client(self, client_type: str) -> Any:
+        """Do as `client`."""
+        return self.client(getattr(client_type, "value", client_type))
+
+    def get_s3_client(self) -> S3Client:
+        """Do as ``client("s3")``."""
+        return self.client("s3")
+
+    def get_secrets_manager_client(self) -> Any:
+        """Do as ``client("secretsmanager")``."""
+        return self.client("secretsmanager")
+
+    @abstractmethod
+    def _values(self) -> dict[str, Any]:
+        """Return the fields that make a login, as `Values` names them, and `role` as a dict."""
+
+    def _login(self) -> Login:
+        values, new = self._made()
+        return login(values, new)
+
+    def _made(self) -> tuple[Values, Any]:
+        found = self._values()
+        role = found.pop("role", {})
+        parameters = self.aws_client_parameters.get_params_override()
+        values = Values(
+            **found,
+            region=self.region_name or None,
+            role=repr(sorted(role.items())),
+            client=repr(sorted(parameters.items())),
+            around=_surroundings(),
+        )
+        return values, lambda: Login(values, parameters, role)
+
+    def _who(self) -> str:
+        """Return which credentials these are, in words, without a secret."""
+        return self._login().who()
+
+    def _fresh(self) -> Login:
+        """Return a login that remembers nothing."""
+        login: Login = self._made()[1]()
+        return login
+
+    def _by_s3(self, login: Login) -> str:
+        """Ask S3 whether it lets us in."""
+        where = self.aws_client_parameters.endpoint_url or "AWS's S3"
+        client = login.client("s3", **_patient(self.aws_client_parameters))
+        try:
+            with translated(where, login.who):
+                client.list_buckets(MaxBuckets=1)
+        except AccessDenied:
+            return f"{login.who()} is let in at {where}, and may not list buckets"
+        return f"{login.who()} is let in at {where}"
+
+
+class AwsCredentials(_Login):
+    """A login to AWS: with no field set, boto3's own chain finds one.
+
+    Environment, profile, SSO, container, instance: what boto3 finds, this finds. Keys are taken
+    as they are; a role is assumed with what the other fields say, and again before it ends.
+    """
+
+    _block_type_name: ClassVar[str | None] = "AWS Credentials"
+    _description: ClassVar[str | None] = (
+        "A login to AWS: boto3's own chain, keys, a profile, or a role that renews itself."
+    )
+    _code_example: ClassVar[str | None] = (
+        'AwsCredentials(profile_name="data", region_name="eu-central-1").save("data")\n'
+        'AwsCredentials.load("data").client("s3").list_buckets()'
+    )
+
+    aws_access_key_id: str | None = Field(
+        default=None, description="The access key's id; empty for the SDK's own chain."
+    )
+    aws_secret_access_key: SecretStr | None = Field(
+        default=None, description="The access key's secret."
+    )
+    aws_session_token: SecretStr | None = Field(
+        default=None, description="The token of a temporary access key."
+    )
+    profile_name: str | None = Field(default=None, description="A profile of ~/.aws/config.")
+    assume_role_arn: str | None = Field(
+        default=None, description="The ARN of a role to assume, and to assume again in time."
+    )
+    assume_role_kwargs: AssumeRoleParameters = Field(
+        default_factory=AssumeRoleParameters, description="What STS is told when it is assumed."
+    )
+
+    @field_validator("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    @classmethod
+    def _is_one_line(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        return _one_line(value)
+
+    def _values(self) -> dict[str, Any]:
+        key, secret, token = (
+            self.aws_access_key_id,
+            *map(_clear, (self.aws_secret_access_key, self.aws_session_token)),
+        )
+        who = _told(key, self.profile_name)
+        if bool(key) != bool(secret):
+            missing = "aws_secret_access_key" if key else "aws_access_key_id"
+            raise CredentialsError(
+                f"AWS, with {who}",
+                f"an access key has two halves, and {missing} is empty",
+                f"Set {missing}, or leave both empty for the SDK's own chain.",
+            )
+        if token and not key:
+            raise CredentialsError(
+                f"AWS, with {who}",
+                "a session token is good with its access key only, which is empty",
+                "Set aws_access_key_id and aws_secret_access_key too.",
+            )
+        role = self.assume_role_kwargs
+        if self.assume_role_arn and role.SerialNumber and not _clear(role.TokenCode):
+            raise CredentialsError(
+                f"AWS, with {who}",
+                f"{role.SerialNumber} is an MFA device, and its TokenCode is empty",
+                "Set TokenCode beside SerialNumber; it is good for one session.",
+            )
+        return {
+            "who": f"role {self.assume_role_arn} by {who}" if self.assume_role_arn else who,
+            "access_key": key,
+            "secret_key": secret,
+            "token": token,
+            "profile": self.profile_name or None,
+            "role_arn": self.assume_role_arn or None,
+            "role": role.arguments() if self.assume_role_arn else {},
+        }
+
+    def _check(self) -> str:
+        login, endpoint = self._fresh(), self.aws_client_parameters.endpoint_url
+        region = login.session().region_name or FALLBACK_REGION
+        sts = login.client("sts", region_name=region, **_patient(self.aws_client_parameters))
+        try:
+            with translated(endpoint or f"STS in {region}", login.who):
+                found = sts.get_caller_identity()
+        except (CredentialsError, AccessDenied, Unreachable):
+            raise
+        except FlowstoneError:
+            if endpoint is None:
+                raise
+            return self._by_s3(login)  # what S3-compatible services have no STS
+        return f"{found['Arn']} in account {found['Account']}, by {login.who()}"
+
+
+class MinIOCredentials(_Login):
+    """A login to MinIO, or to anything else that speaks S3; its endpoint is a client parameter."""
+
+    _block_type_name: ClassVar[str | None] = "MinIO Credentials"
+    # By itself, the name would be cut into words as "min-io".
+    _block_type_slug: ClassVar[str | None] = "minio-credentials"
+    _description: ClassVar[str | None] = "A login to MinIO, or to anything else that speaks S3."
+    _code_example: ClassVar[str | None] = (
+        "MinIOCredentials(\n"
+        '    minio_root_user="minio",\n'
+        '    minio_root_password="…",\n'
+        '    aws_client_parameters={"endpoint_url": "http://localhost:9000"},\n'
+        ').save("lake")'
+    )
+
+    minio_root_user: str | None = Field(default=None, description="The user, or access key.")
+    minio_root_password: SecretStr | None = Field(
+        default=None, description="The password, or the access key's secret."
+    )
+
+    @field_validator("minio_root_user", "minio_root_password")
+    @classmethod
+    def _is_one_line(cls, value: str | SecretStr | None) -> str | SecretStr | None:
+        return _one_line(value)
+
+    def _values(self) -> dict[str, Any]:
+        user, password = self.minio_root_user, _clear(self.minio_root_password)
+        if bool(user) != bool(password):
+            missing = "minio_root_password" if user else "minio_root_user"
+            raise CredentialsError(
+                "MinIO", f"{missing} is empty", f"Set {missing}, or leave both empty."
+            )
+        who = f"user {user!r}" if user else _told(None, None)
+        return {"who": who, "access_key": user, "secret_key": password}
+
+    def _check(self) -> str:
+        return self._by_s3(self._fresh())
+
+
+def _told(key: str | None, profile: str | None) -> str:
+    if key:
+        return f"access key …{key[-4:]}"
+    return f"profile {profile!r}" if profile else "the SDK's own chain"
+
+
+def _clear(value: SecretStr | None) -> str | None:
+    return value.get_secret_value() or None if value is not None else None
+
+
+def _one_line(value: str | SecretStr | None) -> str | SecretStr | None:
+    """Drop the white space around a key, as it comes from files; refuse line breaks."""
+    if value is None:
+        return None
+    text = (value if isinstance(value, str) else value.get_secret_value()).strip()
+    if not text:
+        return None
+    if not text.isprintable():
+        raise ValueError("it has control characters inside")
+    return text if isinstance(value, str) else SecretStr(text)
+
+
+def _patient(parameters: AwsClientParameters) -> dict[str, Any]:
+    return {"config": {**_PATIENCE, **(parameters.config or {})}}
+
+
+def _surroundings() -> str:
+    """Return what else the SDK's chain depends on: a change of it makes another login."""
+    variables = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    files = [
+        _changed(os.environ.get(variable) or f"~/.aws/{name}")
+        for variable, name in (
+            ("AWS_CONFIG_FILE", "config"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
+        )
+    ]
+    return repr((variables, files))
+
+
+def _changed(path: str) -> int:
+    try:
+        return Path(path).expanduser().stat().st_mtime_ns
+    except (OSError, RuntimeError):
+        return 0

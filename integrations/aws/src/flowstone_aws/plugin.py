@@ -1,0 +1,21 @@
+"""What this package offers Flowstone; it loads nothing of AWS's."""
+
+from flowstone.plugins import Collection, hookimpl
+
+
+@hookimpl
+def collection() -> Collection:
+    return Collection(
+        blocks={
+            "aws-credentials": "flowstone_aws.credentials:AwsCredentials",
+            "minio-credentials": "flowstone_aws.credentials:MinIOCredentials",
+            "s3-bucket": "flowstone_aws.s3:S3Bucket",
+        },
+        tasks={
+            "s3_copy": "flowstone_aws.s3_tasks:s3_copy",
+            "s3_download": "flowstone_aws.s3_tasks:s3_download",
+            "s3_list_objects": "flowstone_aws.s3_tasks:s3_list_objects",
+            "s3_move": "flowstone_aws.s3_tasks:s3_move",
+            "s3_upload": "flowstone_aws.s3_tasks:s3_upload",
+        },
+    )

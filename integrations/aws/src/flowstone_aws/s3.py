@@ -1,0 +1,286 @@
+"""S3Bucket: a bucket of S3, or of a service that speaks S3, as an object store."""
+
+from __future__ import annotations
+
+import mimetypes
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+
+from pydantic import Field, PrivateAttr, field_validator
+
+from flowstone.blocks import ObjectInfo, ObjectStore
+from flowstone.blocks.objectstore import CHUNK_BYTES
+from flowstone.blocks.paths import folder_key
+from flowstone.blocks.resume import resuming
+from flowstone.errors import BucketMissing, FlowstoneError, ObjectMissing, StorageError
+from flowstone_aws import transfers
+from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
+from flowstone_aws.errors import code_of, refusal_of, translated
+from flowstone_aws.transfers import (
+    PART_BYTES,
+    copy_in_parts,
+    copy_whole,
+    file_of,
+    finish,
+    new_manager,
+    unclosed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from botocore.response import StreamingBody
+    from s3transfer.manager import TransferManager
+    from types_boto3_s3.client import S3Client
+
+    from flowstone.blocks.primitives import Primitives
+
+WEEK = 7 * 24 * 3600
+READ_BYTES = 128 * 1024
+#: Options of a new object that a server-side copy takes too.
+_KEPT = frozenset(
+    """
+    ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP
+    RequestPayer SSEKMSEncryptionContext SSEKMSKeyId ServerSideEncryption StorageClass
+    """.split()  # noqa: SIM905 - a list of so many words reads better as text
+)
+_OPTIONS = _KEPT | frozenset(
+    """
+    CacheControl ChecksumAlgorithm ContentDisposition ContentEncoding ContentLanguage ContentType
+    Metadata ObjectLockLegalHoldStatus ObjectLockMode Tagging WebsiteRedirectLocation
+    """.split()  # noqa: SIM905
+)
+
+
+class S3Bucket(ObjectStore):
+    """A bucket of S3, or of a service that speaks S3, and a folder in it.
+
+    Large objects go up and down in parts, several at a time, with less than 100 MB in memory.
+    """
+
+    _block_type_name: ClassVar[str | None] = "S3 Bucket"
+    _description: ClassVar[str | None] = "A bucket of S3, or of a service that speaks S3."
+    _code_example: ClassVar[str | None] = (
+        'S3Bucket(bucket_name="raw", bucket_folder="2026").save("raw")\n'
+        'S3Bucket.load("raw").write_path("a.txt", b"hello")'
+    )
+
+    bucket_name: str = Field(min_length=1, description="The bucket's name.")
+    credentials: AwsCredentials | MinIOCredentials = Field(
+        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+    )
+    bucket_folder: str = Field(default="", description="The folder that all paths are in.")
+    upload_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description="What S3 is told of each new object, in its own words: "
+        '{"StorageClass": "STANDARD_IA", "ServerSideEncryption": "aws:kms"}.',
+    )
+
+    #: Whether the bucket was there once: a missing object need not be told from a missing bucket.
+    _seen: bool = PrivateAttr(default=False)
+
+    @field_validator("bucket_name")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        name = value.strip().removeprefix("s3://").rstrip("/")
+        if "/" in name and not name.startswith("arn:"):
+            raise ValueError("it is the bucket's name alone; the rest belongs to bucket_folder")
+        return name
+
+    @field_validator("upload_options")
+    @classmethod
+    def _are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+        unknown = sorted(set(value) - _OPTIONS)
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(_OPTIONS))}")
+        return value
+
+    @property
+    def basepath(self) -> str:
+        """The folder as S3 has it: empty, or without a slash at its ends."""
+        return folder_key(self.bucket_folder).rstrip("/")
+
+    def _folder(self) -> str:
+        return self.bucket_folder
+
+    def _where(self) -> str:
+        endpoint = self.credentials.aws_client_parameters.endpoint_url
+        return f"{endpoint}/{self.bucket_name}" if endpoint else f"s3://{self.bucket_name}"
+
+    def _client(self) -> S3Client:
+        return self.credentials.client("s3")
+
+    def _manager(self) -> TransferManager:
+        login = self.credentials._login()  # noqa: SLF001 - one package
+        return login.kept("transfers", lambda: new_manager(login.client("s3")))
+
+    def _told(self, key: str | None = None) -> AbstractContextManager[None]:
+        return translated(self._where(), self.credentials._who, key)  # noqa: SLF001 - one package
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def _get(self, key: str, offset: int = 0) -> _Body:
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        try:
+            with self._told(key):
+                answer = self._client().get_object(Bucket=self.bucket_name, Key=key, **wanted)  # type: ignore[arg-type]
+        except StorageError as error:
+            if offset and code_of(error.__cause__) in {"InvalidRange", "416"}:
+                return _Body(None, 0, self._head(key).etag, lambda: self._told(key))
+            raise
+        self._seen = True
+        return _Body(
+            answer["Body"], answer["ContentLength"], _etag(answer), lambda: self._told(key)
+        )
+
+    def _download(self, key: str, target: BinaryIO) -> None:
+        body = self._get(key)
+        if body.length > PART_BYTES and target.seekable():
+            body.close()
+            with self._told(key):
+                finish(self._manager().download(self.bucket_name, key, target))
+            return
+        first = [body]
+        reader = resuming(
+            lambda offset: first.pop() if first else self._get(key, offset),
+            f"{self._where()}/{key}",
+            self._attempts,
+        )
+        with reader:
+            while chunk := reader.read(CHUNK_BYTES):
+                target.write(chunk)
+
+    def _head(self, key: str) -> ObjectInfo:
+        try:
+            with self._told(key):
+                found = self._client().head_object(Bucket=self.bucket_name, Key=key)
+        except ObjectMissing:
+            self._must_exist()
+            raise
+        self._seen = True
+        return ObjectInfo(key, found["ContentLength"], found["LastModified"], _etag(found))
+
+    def _must_exist(self) -> None:
+        """Raise where the bucket is missing: the answer to a HEAD has no body that says so."""
+        if self._seen:
+            return
+        try:
+            with self._told():
+                self._client().head_bucket(Bucket=self.bucket_name)
+        except BucketMissing:
+            raise
+        except FlowstoneError:
+            return  # whether it is there, these credentials may not know
+        self._seen = True
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self._told():
+            pages = self._client().get_paginator("list_objects_v2")
+            found = iter(pages.paginate(Bucket=self.bucket_name, Prefix=prefix))
+        while True:
+            with self._told():
+                page = next(found, None)
+            if page is None:
+                return
+            self._seen = True
+            for item in page.get("Contents", ()):
+                yield ObjectInfo(item["Key"], item["Size"], item["LastModified"], _etag(item))
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        options = {**_content_type(key), **self.upload_options}
+        with self._told(key):
+            if size is not None and size <= PART_BYTES:
+                content = source.read()
+                self._client().put_object(Bucket=self.bucket_name, Key=key, Body=content, **options)
+            else:
+                upload = self._manager().upload(
+                    file_of(source) or unclosed(source), self.bucket_name, key, extra_args=options
+                )
+                finish(upload)
+        self._seen = True
+
+    def _delete(self, keys: list[str]) -> None:
+        with self._told(keys[0] if len(keys) == 1 else None):
+            if len(keys) == 1:
+                self._client().delete_object(Bucket=self.bucket_name, Key=keys[0])
+                return
+            objects = [{"Key": key} for key in keys]
+            answer = self._client().delete_objects(
+                Bucket=self.bucket_name,
+                Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
+            )
+        for failed in answer.get("Errors", ())[:1]:
+            raise refusal_of(failed, self._where(), self.credentials._who)  # noqa: SLF001
+
+    def _copy_from(self, source: Primitives, source_key: str, key: str) -> None:
+        # A server-side copy is one request by one login, which has to read there and write here.
+        if not isinstance(source, S3Bucket) or source.credentials != self.credentials:
+            super()._copy_from(source, source_key, key)
+            return
+        size, etag = (found := source._head(source_key)).size, found.etag  # noqa: SLF001
+        client = self._client()
+        origin = {"Bucket": source.bucket_name, "Key": source_key, "ETag": f'"{etag}"'}
+        target = {"Bucket": self.bucket_name, "Key": key}
+        kept = {name: value for name, value in self.upload_options.items() if name in _KEPT}
+        with self._told(key):
+            if size <= transfers.COPY_BYTES:
+                copy_whole(client, origin, target, kept)
+            else:
+                copy_in_parts(client, origin, target, size, kept)
+
+    def _presign(self, key: str, method: str, expires_seconds: int) -> str:
+        if not 1 <= expires_seconds <= WEEK:
+            raise StorageError(
+                f"{self._where()}/{key}",
+                f"a presigned URL can't last {expires_seconds!r} seconds",
+                f"S3 allows 1 to {WEEK}, a week.",
+            )
+        operation = {"GET": "get_object", "PUT": "put_object"}[method]
+        with self._told(key):
+            return self._client().generate_presigned_url(
+                operation,
+                Params={"Bucket": self.bucket_name, "Key": key},
+                ExpiresIn=expires_seconds,
+            )
+
+
+class _Body(BufferedIOBase):
+    """An answer's content as a file; what breaks in it is told as ours."""
+
+    def __init__(
+        self,
+        body: StreamingBody | None,
+        length: int,
+        etag: str | None,
+        told: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__()
+        self._body, self.length, self.etag, self._told = body, length, etag, told
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._body is None:
+            return b""
+        with self._told():
+            # What has come before a break is lost with the call, so calls are small.
+            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        super().close()
+
+
+def _etag(found: Any) -> str | None:
+    etag: str | None = found.get("ETag")
+    return etag.strip('"') if etag else None
+
+
+def _content_type(key: str) -> dict[str, str]:
+    kind, encoding = mimetypes.guess_type(key)
+    return {"ContentType": kind} if kind and not encoding else {}

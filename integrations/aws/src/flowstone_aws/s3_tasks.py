@@ -1,0 +1,311 @@
+"""S3 as tasks: upload, download, copy, move and list, each with an async twin.
+
+A bucket is a name, and then keys are whole and go to S3 as they are; or it is an `S3Bucket`, which
+brings its login, and then keys are paths in its folder.
+"""
+
+# ruff: noqa: SLF001 - one package: the tasks use what the block does on whole keys
+
+from __future__ import annotations
+
+import asyncio
+from io import BytesIO
+from typing import Any
+from uuid import uuid4
+
+from flowstone import task
+from flowstone.blocks.paths import folder_key
+from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
+from flowstone_aws.parameters import AwsClientParameters
+from flowstone_aws.s3 import S3Bucket
+
+Login = AwsCredentials | MinIOCredentials
+Bucket = str | S3Bucket
+
+
+@task
+def s3_upload(
+    data: bytes | str,
+    bucket: Bucket,
+    aws_credentials: Login | None = None,
+    aws_client_parameters: AwsClientParameters | None = None,
+    key: str | None = None,
+) -> str:
+    """Upload bytes to a bucket, and return the key.
+
+    Args:
+        data: the content; a text is encoded as UTF-8.
+        bucket: the bucket's name, or an `S3Bucket`.
+        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        aws_client_parameters: how to connect, in place of what the login says.
+        key: where to; a random name by default.
+
+    Raises:
+        StorageError: S3 refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
+        CredentialsError: there is no login, or it was refused.
+    """
+    store = _store(bucket, aws_credentials, aws_client_parameters)
+    content = data.encode() if isinstance(data, str) else data
+    key = uuid4().hex if key is None else key
+    store._put(_key(bucket, key), BytesIO(content), len(content))
+    return key
+
+
+@task
+def s3_download(
+    bucket: Bucket,
+    key: str,
+    aws_credentials: Login | None = None,
+    aws_client_parameters: AwsClientParameters | None = None,
+) -> bytes:
+    """Download an object, and return its content.
+
+    Args:
+        bucket: the bucket's name, or an `S3Bucket`.
+        key: the object.
+        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        aws_client_parameters: how to connect, in place of what the login says.
+
+    Raises:
+        ObjectMissing: there is no such object.
+        StorageError: S3 refused.
+        CredentialsError: there is no login, or it was refused.
+    """
+    store = _store(bucket, aws_credentials, aws_client_parameters)
+    with store._reader(_key(bucket, key)) as reader:
+        return reader.read()
+
+
+@task
+def s3_copy(
+    source_path: str,
+    target_path: str,
+    source_bucket_name: Bucket,
+    aws_credentials: Login | None = None,
+    target_bucket_name: Bucket | None = None,
+    **copy_kwargs: Any,
+) -> str:
+    """Copy an object within S3, and return its new key; the content does not come by here.
+
+    Args:
+        source_path: the object.
+        target_path: where to.
+        source_bucket_name: the bucket's name, or an `S3Bucket`.
+        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        target_bucket_name: the bucket to copy to; the same one by default.
+        **copy_kwargs: further arguments of S3's ``CopyObject``.
+
+    Raises:
+        ObjectMissing: there is no such object.
+        StorageError: S3 refused.
+        CredentialsError: there is no login, or it was refused.
+    """
+    target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
+    source = _store(source_bucket_name, aws_credentials)
+    target = _store(target_bucket, aws_credentials or source.credentials)
+    key, new_key = _key(source_bucket_name, source_path), _key(target_bucket, target_path)
+    if copy_kwargs:
+        origin = {"Bucket": source.bucket_name, "Key": key}
+        with target._told(new_key):
+            target._client().copy_object(
+                Bucket=target.bucket_name,
+                Key=new_key,
+                CopySource=origin,  # type: ignore[arg-type]
+                **copy_kwargs,
+            )
+    else:
+        target._copy_from(source, key, new_key)
+    return target_path
+
+
+@task
+def s3_move(
+    source_path: str,
+    target_path: str,
+    source_bucket_name: Bucket,
+    aws_credentials: Login | None = None,
+    target_bucket_name: Bucket | None = None,
+) -> str:
+    """Copy an object within S3, then delete the first; return the new key.
+
+    Arguments and errors are those of `s3_copy`. An object that is moved to where it is stays.
+    """
+    target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
+    source = _store(source_bucket_name, aws_credentials)
+    target = _store(target_bucket, aws_credentials or source.credentials)
+    key, new_key = _key(source_bucket_name, source_path), _key(target_bucket, target_path)
+    if (source._where(), key) == (target._where(), new_key):
+        source._head(key)
+    else:
+        target._copy_from(source, key, new_key)
+        source._delete([key])
+    return target_path
+
+
+@task
+def s3_list_objects(
+    bucket: Bucket,
+    aws_credentials: Login | None = None,
+    aws_client_parameters: AwsClientParameters | None = None,
+    prefix: str = "",
+    delimiter: str = "",
+    page_size: int | None = None,
+    max_items: int | None = None,
+    jmespath_query: str | None = None,
+) -> list[dict[str, Any]]:
+    """Return the objects of a bucket as S3 describes them: ``Key``, ``Size`` and so on.
+
+    Args:
+        bucket: the bucket's name, or an `S3Bucket`, in whose folder the keys are then.
+        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        aws_client_parameters: how to connect, in place of what the login says.
+        prefix: what the keys begin with.
+        delimiter: leaves out keys that have it after the prefix: ``/`` for this folder only.
+        page_size: objects in one answer of S3, up to 1000.
+        max_items: objects at most.
+        jmespath_query: what to take of each answer: ``Contents[?Size > `100`][]``.
+
+    Raises:
+        StorageError: S3 refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
+        CredentialsError: there is no login, or it was refused.
+    """
+    store = _store(bucket, aws_credentials, aws_client_parameters)
+    folder = "" if isinstance(bucket, str) else folder_key(store.bucket_folder)
+    with store._told():
+        pages = (
+            store._client()
+            .get_paginator("list_objects_v2")
+            .paginate(
+                Bucket=store.bucket_name,
+                Prefix=folder + prefix,
+                Delimiter=delimiter,
+                PaginationConfig={"PageSize": page_size, "MaxItems": max_items},  # type: ignore[typeddict-item]
+            )
+        )
+        found = list(pages.search(jmespath_query or "Contents[]"))
+    return [_inside(folder, item) for item in found if item is not None]
+
+
+@task
+async def as3_upload(
+    data: bytes | str,
+    bucket: Bucket,
+    aws_credentials: Login | None = None,
+    aws_client_parameters: AwsClientParameters | None = None,
+    key: str | None = None,
+) -> str:
+    """Do as `s3_upload`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        s3_upload.fn, data, bucket, aws_credentials, aws_client_parameters, key
+    )
+
+
+@task
+async def as3_download(
+    bucket: Bucket,
+    key: str,
+    aws_credentials: Login | None = None,
+    aws_client_parameters: AwsClientParameters | None = None,
+) -> bytes:
+    """Do as `s3_download`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        s3_download.fn, bucket, key, aws_credentials, aws_client_parameters
+    )
+
+
+@task
+async def as3_copy(
+    source_path: str,
+    target_path: str,
+    source_bucket_name: Bucket,
+    aws_credentials: Login | None = None,
+    target_bucket_name: Bucket | None = None,
+    **copy_kwargs: Any,
+) -> str:
+    """Do as `s3_copy`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        s3_copy.fn,
+        source_path,
+        target_path,
+        source_bucket_name,
+        aws_credentials,
+        target_bucket_name,
+        **copy_kwargs,
+    )
+
+
+@task
+async def as3_move(
+    source_path: str,
+    target_path: str,
+    source_bucket_name: Bucket,
+    aws_credentials: Login | None = None,
+    target_bucket_name: Bucket | None = None,
+) -> str:
+    """Do as `s3_move`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        s3_move.fn,
+        source_path,
+        target_path,
+        source_bucket_name,
+        aws_credentials,
+        target_bucket_name,
+    )
+
+
+@task
+async def as3_list_objects(
+    bucket: Bucket,
+    aws_credentials: Login | None = None,
+    aws_client_parameters: AwsClientParameters | None = None,
+    prefix: str = "",
+    delimiter: str = "",
+    page_size: int | None = None,
+    max_items: int | None = None,
+    jmespath_query: str | None = None,
+) -> list[dict[str, Any]]:
+    """Do as `s3_list_objects`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        s3_list_objects.fn,
+        bucket,
+        aws_credentials,
+        aws_client_parameters,
+        prefix,
+        delimiter,
+        page_size,
+        max_items,
+        jmespath_query,
+    )
+
+
+#: The names that the tasks have elsewhere.
+upload_to_bucket, aupload_to_bucket = s3_upload, as3_upload
+download_from_bucket, adownload_from_bucket = s3_download, as3_download
+copy_objects, acopy_objects = s3_copy, as3_copy
+move_objects, amove_objects = s3_move, as3_move
+list_objects, alist_objects = s3_list_objects, as3_list_objects
+
+
+def _store(
+    bucket: Bucket, login: Login | None = None, parameters: AwsClientParameters | None = None
+) -> S3Bucket:
+    if isinstance(bucket, S3Bucket):
+        if login is None and parameters is None:
+            return bucket
+        name, login = bucket.bucket_name, login or bucket.credentials
+        rest = {"bucket_folder": bucket.bucket_folder, "upload_options": bucket.upload_options}
+    else:
+        name, login, rest = bucket, login or AwsCredentials(), {}
+    if parameters is not None:
+        login = login.model_copy(update={"aws_client_parameters": parameters})
+    return S3Bucket(bucket_name=name, credentials=login, **rest)
+
+
+def _key(bucket: Bucket, path: str) -> str:
+    return bucket._key(path) if isinstance(bucket, S3Bucket) else path
+
+
+def _inside(folder: str, item: Any) -> Any:
+    if isinstance(item, dict) and isinstance(item.get("Key"), str):
+        return {**item, "Key": item["Key"].removeprefix(folder)}
+    return item

@@ -1,0 +1,173 @@
+"""Large objects on their way: parts in parallel, in little memory, and no half object after."""
+
+from __future__ import annotations
+
+import os
+import stat
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+
+from flowstone.blocks.fanout import each
+from flowstone_aws.logs import keep_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3transfer.futures import TransferFuture
+    from s3transfer.manager import TransferManager
+    from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import CompletedPartTypeDef
+
+#: Options in S3's own words; their types are for S3 to check.
+Options: TypeAlias = "Mapping[str, Any]"
+
+MB = 1024 * 1024
+#: Objects up to this size go in one request; larger ones in parts of it.
+PART_BYTES = 8 * MB
+#: S3 copies so much in one request; above, the copy is made of parts.
+COPY_BYTES = 5 * 1024 * MB
+COPY_PART_BYTES = 256 * MB
+MOST_PARTS = 10_000
+METADATA = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+    "Metadata",
+    "WebsiteRedirectLocation",
+)
+
+
+def new_manager(client: S3Client) -> TransferManager:
+    """Return what moves parts for all objects of a client: its threads and memory are shared."""
+    # boto3's SDK takes 0.2 s to load; a flow that only names a bucket need not wait for it.
+    from s3transfer.manager import TransferConfig, TransferManager  # noqa: PLC0415
+
+    config = TransferConfig(
+        multipart_threshold=PART_BYTES,
+        multipart_chunksize=PART_BYTES,
+        max_request_concurrency=8,
+        # Parts of streams are in memory: those under way, and one held ready. Files' are not.
+        max_in_memory_upload_chunks=3,
+        max_in_memory_download_chunks=3,
+        max_submission_concurrency=1,
+        max_io_queue_size=16,
+        io_chunksize=MB // 4,
+    )
+    manager = TransferManager(client, config)
+    keep_secrets()  # it has loggers, too, from now on
+    return manager
+
+
+def finish(transfer: TransferFuture) -> None:
+    """Wait for a transfer; where waiting is interrupted, stop it and clean up first."""
+    try:
+        transfer.result()
+    except BaseException:
+        if not transfer.done():
+            transfer.cancel()
+            _wait(transfer)
+        raise
+
+
+def _wait(transfer: TransferFuture) -> None:
+    try:
+        transfer.result()
+    except Exception:  # noqa: BLE001 - it was cancelled; the reason is on its way already
+        return
+
+
+def file_of(source: BinaryIO) -> str | None:
+    """Return the path of a source that is a whole file: its parts need not be in memory."""
+    if type(source) is not BufferedReader or type(source.raw) is not FileIO:
+        return None  # a decompressor has a file and a path, too
+    name = source.name
+    if not isinstance(name, str) or source.tell():
+        return None
+    try:
+        same = Path(name).stat()
+        own = os.fstat(source.fileno())
+    except OSError:
+        return None
+    return name if stat.S_ISREG(own.st_mode) and os.path.samestat(same, own) else None
+
+
+class _Unclosed:
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.read = source.read
+        if source.seekable():
+            self.seek, self.tell = source.seek, source.tell
+
+    def seekable(self) -> bool:
+        return self._source.seekable()
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
+def unclosed(source: BinaryIO) -> BinaryIO:
+    """Return a source that the manager reads, but does not close: that is up to who opened it."""
+    return cast("BinaryIO", _Unclosed(source))
+
+
+def copy_whole(
+    client: S3Client, source: Mapping[str, str], target: Mapping[str, str], kept: Options
+) -> None:
+    """Copy an object within S3 in one request; arguments as in `copy_in_parts`."""
+    client.copy_object(
+        Bucket=target["Bucket"],
+        Key=target["Key"],
+        CopySource={"Bucket": source["Bucket"], "Key": source["Key"]},
+        CopySourceIfMatch=source["ETag"],
+        **kept,
+    )
+
+
+def copy_in_parts(
+    client: S3Client,
+    source: Mapping[str, str],
+    target: Mapping[str, str],
+    size: int,
+    kept: Options,
+) -> None:
+    """Copy an object within S3 that is too large for one request.
+
+    Args:
+        client: whose region is the target's.
+        source: ``Bucket``, ``Key`` and ``ETag`` of the object to copy.
+        target: ``Bucket`` and ``Key``.
+        size: bytes.
+        kept: further options of the new object, in S3's words.
+    """
+    bucket, key = target["Bucket"], target["Key"]
+    step = max(COPY_PART_BYTES, -(-size // MOST_PARTS))
+    found: Options = client.head_object(Bucket=source["Bucket"], Key=source["Key"])
+    # A whole copy takes these over; a copy in parts is a new object.
+    same = {name: found[name] for name in METADATA if name in found}
+    started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **kept})
+    upload = started["UploadId"]
+
+    def copy(number: int) -> CompletedPartTypeDef:
+        first = (number - 1) * step
+        answer = client.upload_part_copy(
+            Bucket=bucket,
+            Key=key,
+            UploadId=upload,
+            PartNumber=number,
+            CopySource={"Bucket": source["Bucket"], "Key": source["Key"]},
+            CopySourceIfMatch=source["ETag"],
+            CopySourceRange=f"bytes={first}-{min(first + step, size) - 1}",
+        )
+        return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
+
+    try:
+        parts = list(each(copy, range(1, -(-size // step) + 1), 8))
+        client.complete_multipart_upload(
+            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+        )
+    except BaseException:
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        raise

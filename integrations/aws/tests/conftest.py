@@ -1,0 +1,333 @@
+"""A real S3 over HTTP: moto's server, or with `--live` an account of yours.
+
+Live, the bucket's name is in FLOWSTONE_AWS_BUCKET, and the login is what boto3 finds. The tests
+keep to folders of their own in that bucket, and delete them.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--live"))
+
+
+@pytest.fixture(scope="session")
+def soak(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--soak"))
+
+
+@pytest.fixture(scope="session")
+def emulator(live: bool) -> Iterator[Emulator | None]:
+    if live:
+        yield None
+        return
+    server = subprocess.Popen(
+        [sys.executable, HERE / "motoserver.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"},
+    )
+    with server:
+        emulator = Emulator(server)
+        yield emulator
+        emulator.close()
+
+
+@pytest.fixture(scope="session")
+def endpoint(emulator: Emulator | None) -> str | None:
+    """The address of S3 and STS; None for AWS's own."""
+    return emulator.url if emulator else None
+
+
+@pytest.fixture
+def fill(emulator: Emulator | None) -> Callable[[S3Bucket, int], None]:
+    """Makes so many small objects in a bucket's folder."""
+
+    def fill(bucket: S3Bucket, count: int) -> None:
+        if emulator:
+            emulator.fill(bucket.bucket_name, f"{bucket.basepath}/", count)
+            return
+        with ThreadPoolExecutor(32) as pool:
+            done = pool.map(lambda number: bucket.write_path(f"{number:06}", b"x"), range(count))
+            assert len(list(done)) == count
+
+    return fill
+
+
+@pytest.fixture(autouse=True)
+def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own set-up of AWS is seen by a test."""
+    if live:
+        return
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere/config")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere/credentials")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def login(endpoint: str | None) -> AwsCredentials:
+    return login_at(endpoint)
+
+
+@pytest.fixture
+def bucket_name(live: bool, login: AwsCredentials) -> str:
+    """A bucket that is there; a fresh one, where it is not yours."""
+    if live:
+        return os.environ["FLOWSTONE_AWS_BUCKET"]
+    name = f"test-{uuid4().hex[:16]}"
+    login.client("s3").create_bucket(Bucket=name)
+    return name
+
+
+@pytest.fixture
+def bucket(login: AwsCredentials, bucket_name: str, live: bool) -> Iterator[S3Bucket]:
+    """An empty folder of a bucket."""
+    folder = f"flowstone/{uuid4().hex[:16]}"
+    bucket = S3Bucket(bucket_name=bucket_name, credentials=login, bucket_folder=f"/{folder}/")
+    yield bucket
+    if live:
+        bucket.delete_folder("")
+
+
+@pytest.fixture
+def emulated(live: bool, endpoint: str | None) -> str:
+    """The address of the emulator, for tests of what an account can't be asked for."""
+    if live or endpoint is None:
+        pytest.skip("only against the emulator")
+    return endpoint
+
+
+@pytest.fixture
+def proxy(emulated: str) -> Iterator[Callable[..., Proxy]]:
+    """Proxies before S3 that cut connections."""
+    with ExitStack() as stack:
+        yield lambda **cuts: stack.enter_context(Proxy(emulated, **cuts))
+
+
+@pytest.fixture
+def refusing() -> Iterator[str]:
+    """The address of a service that refuses every login, in AWS's words."""
+    with serving(Refusing) as url:
+        yield url
+
+
+@pytest.fixture
+def s3_only() -> Iterator[str]:
+    """The address of a service that lists buckets, and knows nothing of STS."""
+    with serving(S3Only) as url:
+        yield url
+
+
+def login_at(endpoint: str | None, **fields: object) -> AwsCredentials:
+    """Return a login that the emulator takes, or for AWS's own the one that boto3 finds."""
+    if endpoint is None:
+        return AwsCredentials(**fields)
+    keys = {
+        "aws_access_key_id": "AKIAFLOWSTONETESTKEY",
+        "aws_secret_access_key": "a-secret-of-the-tests",
+        "region_name": "us-east-1",
+        "aws_client_parameters": AwsClientParameters(endpoint_url=endpoint),
+    }
+    return AwsCredentials(**{**keys, **fields})
+
+
+class Emulator:
+    """Moto's server, as `motoserver.py` runs it."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin
+        assert process.stdout
+        self._orders, self._answers = process.stdin, process.stdout
+        self.url = self._answers.readline().strip()
+
+    def fill(self, bucket: str, prefix: str, count: int) -> None:
+        self._orders.write(f"{bucket} {prefix} {count}\n")
+        self._orders.flush()
+        assert self._answers.readline() == "done\n"
+
+    def close(self) -> None:
+        self._orders.close()
+
+
+class Proxy:
+    """A real TCP proxy before a server, which resets some connections in the middle.
+
+    Args:
+        target: the URL of the server.
+        answers: for each connection in turn, after how many bytes of answers it is cut; connections
+            after these are whole.
+        requests: likewise, after how many bytes of requests.
+        always: whether the last of the cuts holds for all connections after it.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        answers: tuple[int, ...] = (),
+        requests: tuple[int, ...] = (),
+        always: bool = False,
+    ) -> None:
+        url = urlsplit(target)
+        assert url.hostname
+        assert url.port
+        self._target = (url.hostname, url.port)
+        self._answers, self._requests, self._always = list(answers), list(requests), always
+        self._open: set[socket.socket] = set()
+        self.cuts = 0
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._threads[0].join()
+        self._listener.close()
+        for connection in tuple(self._open):
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads[1:]:
+            thread.join()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            limits = self._next(self._answers), self._next(self._requests)
+            thread = threading.Thread(target=self._carry, args=(client, *limits))
+            self._threads.append(thread)
+            thread.start()
+
+    def _next(self, limits: list[int]) -> int | None:
+        if not limits:
+            return None
+        return limits[0] if self._always and len(limits) == 1 else limits.pop(0)
+
+    def _carry(self, client: socket.socket, answers: int | None, requests: int | None) -> None:
+        with client, socket.create_connection(self._target) as server:
+            self._open |= {client, server}
+            back = threading.Thread(target=self._pass_on, args=(server, client, answers))
+            back.start()
+            self._pass_on(client, server, requests)
+            back.join()
+            self._open -= {client, server}
+
+    def _pass_on(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+        passed = 0
+        with suppress(OSError):
+            while chunk := source.recv(65536):
+                if limit is not None and passed + len(chunk) >= limit:
+                    sink.sendall(chunk[: limit - passed])
+                    self.cuts += 1
+                    for end in (source, sink):
+                        # Zero seconds to linger: it is reset, not closed.
+                        linger = struct.pack("ii", 1, 0)
+                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    break
+                sink.sendall(chunk)
+                passed += len(chunk)
+        for end in (source, sink):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+
+class Answering(BaseHTTPRequestHandler):
+    """A real HTTP server, for answers that moto does not give."""
+
+    protocol_version = "HTTP/1.1"
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        status, text = self.reply(of_sts=self.command == "POST" and self.path == "/")
+        content = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        raise NotImplementedError
+
+    def log_message(self, *args: object) -> None:
+        """Keep quiet."""
+
+
+class Refusing(Answering):
+    """Refuses every login, in AWS's words: moto looks at no signature."""
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        if of_sts:
+            return 403, (
+                '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error>'
+                "<Type>Sender</Type><Code>InvalidClientTokenId</Code>"
+                "<Message>The security token included in the request is invalid.</Message>"
+                "</Error><RequestId>1</RequestId></ErrorResponse>"
+            )
+        return 403, (
+            '<?xml version="1.0" encoding="UTF-8"?><Error><Code>InvalidAccessKeyId</Code>'
+            "<Message>The AWS Access Key Id you provided does not exist in our records.</Message>"
+            "<RequestId>1</RequestId></Error>"
+        )
+
+
+class S3Only(Answering):
+    """Lists buckets, and knows nothing of STS: what some S3-compatible services do."""
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        if of_sts:
+            return 405, (
+                '<?xml version="1.0" encoding="UTF-8"?><Error><Code>MethodNotAllowed</Code>'
+                "<Message>The specified method is not allowed.</Message></Error>"
+            )
+        return 200, (
+            '<?xml version="1.0" encoding="UTF-8"?><ListAllMyBucketsResult><Buckets/>'
+            "</ListAllMyBucketsResult>"
+        )
+
+
+@contextmanager
+def serving(handler: type[Answering]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

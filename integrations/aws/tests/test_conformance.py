@@ -1,0 +1,165 @@
+"""The standard tests, on AWS's blocks and plugin."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import Sequence
+from typing import ClassVar
+from uuid import uuid4
+
+import pytest
+
+from flowstone.blocks import Credentials
+from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone.testing.conformance.credentials import CredentialsSuite
+from flowstone.testing.conformance.objectstore import ObjectStoreSuite
+from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone_aws import (
+    AssumeRoleParameters,
+    AwsClientParameters,
+    AwsCredentials,
+    MinIOCredentials,
+    S3Bucket,
+)
+
+IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """An address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+class TestPlugin(PluginSuite):
+    plugin = "aws"
+    package = "flowstone_aws"
+    sdks = ("boto3", "botocore", "s3transfer")
+
+
+class TestAwsCredentials(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[AwsCredentials]:
+        return [
+            AwsCredentials(),
+            AwsCredentials(
+                aws_access_key_id="AKIAEXAMPLE",
+                aws_secret_access_key=uuid4().hex,
+                aws_session_token=uuid4().hex,
+                region_name="eu-central-1",
+                assume_role_arn="arn:aws:iam::123456789012:role/loader",
+                assume_role_kwargs=AssumeRoleParameters(
+                    SerialNumber="arn:aws:iam::123456789012:mfa/me",
+                    TokenCode=uuid4().hex,
+                    DurationSeconds=3600,
+                    Tags=[{"Key": "team", "Value": "data"}],
+                ),
+            ),
+            AwsCredentials(
+                profile_name="data",
+                aws_client_parameters=AwsClientParameters(
+                    endpoint_url="http://localhost:9000/",
+                    verify=False,
+                    config={"connect_timeout": 3, "s3": {"addressing_style": "path"}},
+                ),
+            ),
+        ]
+
+
+class TestMinIOCredentials(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[MinIOCredentials]:
+        return [
+            MinIOCredentials(minio_root_user="minio", minio_root_password=uuid4().hex),
+            MinIOCredentials(),
+        ]
+
+
+class TestS3BucketBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[S3Bucket]:
+        options = {"StorageClass": "STANDARD_IA", "Metadata": {"team": "data"}}
+        return [
+            S3Bucket(bucket_name="raw"),
+            S3Bucket(
+                bucket_name="raw",
+                credentials=AwsCredentials(
+                    aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key=uuid4().hex
+                ),
+                bucket_folder="/2026/",
+                upload_options=options,
+            ),
+            S3Bucket(
+                bucket_name="raw",
+                credentials=MinIOCredentials(
+                    minio_root_user="minio", minio_root_password=uuid4().hex
+                ),
+            ),
+        ]
+
+
+class TestAwsLogin(CredentialsSuite):
+    @pytest.fixture
+    def good(self, login: AwsCredentials) -> Credentials:
+        return login
+
+    @pytest.fixture
+    def refused(self, refusing: str) -> Credentials:
+        return AwsCredentials(
+            aws_access_key_id="AKIAWRONG",
+            aws_secret_access_key="a-wrong-secret",
+            aws_client_parameters=AwsClientParameters(endpoint_url=refusing),
+        )
+
+    @pytest.fixture
+    def unreachable(self, nowhere: str) -> Credentials:
+        return AwsCredentials(
+            aws_access_key_id="AKIALOST",
+            aws_secret_access_key="a-lost-secret",
+            aws_client_parameters=AwsClientParameters(endpoint_url=nowhere, config=IMPATIENT),
+        )
+
+
+class TestMinIOLogin(CredentialsSuite):
+    @pytest.fixture
+    def good(self, emulated: str) -> Credentials:
+        return MinIOCredentials(
+            minio_root_user="minio",
+            minio_root_password="a-good-password",
+            aws_client_parameters=AwsClientParameters(endpoint_url=emulated),
+        )
+
+    @pytest.fixture
+    def refused(self, refusing: str) -> Credentials:
+        return MinIOCredentials(
+            minio_root_user="minio",
+            minio_root_password="a-wrong-password",
+            aws_client_parameters=AwsClientParameters(endpoint_url=refusing),
+        )
+
+    @pytest.fixture
+    def unreachable(self, nowhere: str) -> Credentials:
+        return MinIOCredentials(
+            minio_root_user="minio",
+            minio_root_password="a-lost-password",
+            aws_client_parameters=AwsClientParameters(endpoint_url=nowhere, config=IMPATIENT),
+        )
+
+
+class TestS3(ObjectStoreSuite):
+    presigns = True
+    # Two pages; `test_ten_thousand_keys_list_right` has ten, and does not write one by one.
+    count: ClassVar[int] = 10_000 if "--soak" in sys.argv else 1_100
+
+    @pytest.fixture
+    def store(self, bucket: S3Bucket) -> S3Bucket:
+        return bucket
+
+    @pytest.fixture
+    def outside(self, store: S3Bucket, live: bool) -> S3Bucket | None:
+        if live:
+            return None  # a bucket of yours is not empty, and nothing is left in it
+        return S3Bucket(bucket_name=store.bucket_name, credentials=store.credentials)

@@ -1,0 +1,325 @@
+"""S3Bucket: what S3 has and other object stores have not, and what breaks on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+import pytest
+from pydantic import SecretStr
+
+from flowstone.errors import (
+    BlockInvalid,
+    BucketMissing,
+    CredentialsError,
+    ObjectMissing,
+    StorageError,
+    Unreachable,
+)
+from flowstone_aws import AwsClientParameters, MinIOCredentials, S3Bucket, transfers
+
+MB = 1024 * 1024
+Proxies = Callable[..., Any]
+
+
+def behind(url: str, bucket: S3Bucket, **fields: Any) -> S3Bucket:
+    """Return the same bucket, reached by another address."""
+    parameters = AwsClientParameters(endpoint_url=url, config={"retries": {"max_attempts": 0}})
+    login = bucket.credentials.model_copy(update={"aws_client_parameters": parameters})
+    return S3Bucket(
+        bucket_name=bucket.bucket_name, credentials=login, bucket_folder=bucket.bucket_folder
+    )
+
+
+def patterned(size: int) -> bytes:
+    return b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(size // 32 + 1))[:size]
+
+
+def unfinished(bucket: S3Bucket) -> list[str]:
+    found = bucket.credentials.client("s3").list_multipart_uploads(Bucket=bucket.bucket_name)
+    return [upload["Key"] for upload in found.get("Uploads", [])]
+
+
+# -- what breaks on the way ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("size", "cuts"), [(MB, 2), (20 * MB, 4)], ids=["one request", "in parts"])
+def test_a_download_goes_on_after_its_connection_was_cut(
+    bucket: S3Bucket, proxy: Proxies, tmp_path: Path, size: int, cuts: int
+) -> None:
+    content = patterned(size)
+    bucket.write_path("a.bin", content)
+    between = proxy(answers=(300_000,) * cuts)
+    target = behind(between.url, bucket).download_object_to_path("a.bin", tmp_path / "a.bin")
+    assert target.read_bytes() == content
+    assert between.cuts >= 1
+
+
+def test_a_stream_goes_on_after_its_connection_was_cut(bucket: S3Bucket, proxy: Proxies) -> None:
+    content = patterned(3 * MB)
+    bucket.write_path("a.bin", content)
+    # A reset loses what was not read yet, so all cuts may come in a row: one less than attempts.
+    between = proxy(answers=(500_000, 500_000))
+    assert b"".join(behind(between.url, bucket).stream("a.bin", 100_000)) == content
+    assert between.cuts == 2
+
+
+@pytest.mark.parametrize("size", [MB, 20 * MB], ids=["one request", "in parts"])
+def test_an_upload_is_sent_again_after_its_connection_was_cut(
+    bucket: S3Bucket, proxy: Proxies, size: int
+) -> None:
+    content = patterned(size)
+    between = proxy(requests=(400_000, 400_000))
+    behind(between.url, bucket).upload_from_file_object(BytesIO(content), "a.bin")
+    assert between.cuts >= 1
+    assert bucket.read_path("a.bin") == content
+    assert unfinished(bucket) == []
+
+
+@pytest.mark.parametrize("size", [MB, 20 * MB], ids=["one request", "in parts"])
+def test_an_upload_that_is_always_cut_leaves_nothing(
+    bucket: S3Bucket, proxy: Proxies, tmp_path: Path, size: int
+) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(patterned(size))
+    between = proxy(requests=(300_000,), always=True)
+    with pytest.raises(Unreachable, match=r"a\.bin: .* Check endpoint"):
+        behind(between.url, bucket).upload_from_path(source, "a.bin")
+    assert between.cuts >= 3
+    assert not bucket.exists("a.bin")
+    assert unfinished(bucket) == []
+
+
+def test_a_download_that_is_always_cut_leaves_nothing(
+    bucket: S3Bucket, proxy: Proxies, tmp_path: Path
+) -> None:
+    bucket.write_path("a.bin", patterned(20 * MB))
+    between = proxy(answers=(100_000,), always=True)
+    with pytest.raises(Unreachable, match=r"a\.bin: "):
+        behind(between.url, bucket).download_object_to_path("a.bin", tmp_path / "a.bin")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupted_upload_leaves_nothing(bucket: S3Bucket) -> None:
+    class Interrupted(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() >= 12 * MB:
+                raise KeyboardInterrupt
+            return super().read(size)
+
+    with pytest.raises(KeyboardInterrupt):
+        bucket.upload_from_file_object(Interrupted(bytes(20 * MB)), "a.bin")
+    assert not bucket.exists("a.bin")
+    assert unfinished(bucket) == []
+
+
+# -- large and many ------------------------------------------------------------------------------
+
+
+def test_ten_thousand_keys_list_right(
+    bucket: S3Bucket, fill: Callable[[S3Bucket, int], None]
+) -> None:
+    fill(bucket, 10_000)
+    found = [info.path for info in bucket.list_objects()]
+    assert found == [f"{number:06}" for number in range(10_000)]
+
+
+MEASURE = """
+import resource, sys
+from flowstone_aws import S3Bucket
+bucket, way, path = S3Bucket.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3]
+bucket.credentials.aws_secret_access_key = "a-secret-of-the-tests"
+bucket.write_path("warm", b"1" * 1000), bucket.read_path("warm"), list(bucket.list_objects())
+def rss():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = rss()
+if way == "up":
+    bucket.upload_from_path(path, "large.bin")
+elif way == "up as a stream":
+    bucket.upload_from_file_object(open(0, "rb"), "large.bin")
+elif way == "down":
+    bucket.download_object_to_path("large.bin", path)
+else:
+    assert sum(len(chunk) for chunk in bucket.stream("large.bin")) > 0
+print(rss() - before)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_large_object_takes_little_memory(
+    bucket: S3Bucket, tmp_path: Path, soak: bool, live: bool
+) -> None:
+    """Up and down, each in a process of its own: less than 100 MB more than before."""
+    if live:
+        pytest.skip("the processes have no login of yours")
+    size = 1024 * MB if soak else 256 * MB
+    source, target = tmp_path / "source", tmp_path / "target"
+    with source.open("wb") as file:
+        for number in range(size // MB):
+            file.write(hashlib.sha256(b"%d" % number).digest() * (MB // 32))
+    ways = {"up": source, "down": target}
+    if soak:
+        ways |= {"up as a stream": source, "as a stream": target}
+    more: dict[str, int] = {}
+    for way, path in ways.items():
+        with source.open("rb") as stdin:
+            command = [sys.executable, "-c", MEASURE, bucket.model_dump_json(), way, str(path)]
+            done = subprocess.run(command, stdin=stdin, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        more[way] = int(done.stdout)
+    print(f"MB more than before, of {size // MB}: {more}")
+    assert max(more.values()) < 100, more
+    with source.open("rb") as sent, target.open("rb") as received:
+        assert (
+            hashlib.file_digest(sent, "sha256").digest()
+            == hashlib.file_digest(received, "sha256").digest()
+        )
+
+
+def test_a_copy_too_large_for_one_request_goes_in_parts(
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = patterned(13 * MB)
+    bucket.upload_options = {"ContentType": "text/x-test", "Metadata": {"team": "data"}}
+    bucket.write_path("a.bin", content)
+    # S3's own limit is 5 GB: it is a setting of ours, made small here.
+    monkeypatch.setattr(transfers, "COPY_BYTES", 6 * MB)
+    monkeypatch.setattr(transfers, "COPY_PART_BYTES", 5 * MB)
+    bucket.upload_options = {}
+    bucket.copy_object("a.bin", "b.bin")
+    assert bucket.read_path("b.bin") == content
+    client = bucket.credentials.client("s3")
+    found = client.head_object(Bucket=bucket.bucket_name, Key=f"{bucket.basepath}/b.bin")
+    assert found["ETag"].endswith('-3"')
+    assert found["ContentType"] == "text/x-test"
+    assert found["Metadata"] == {"team": "data"}
+    assert unfinished(bucket) == []
+
+
+def test_a_copy_in_parts_that_fails_leaves_nothing(
+    bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.write_path("a.bin", patterned(6 * MB))
+    monkeypatch.setattr(transfers, "COPY_BYTES", 3 * MB)
+    monkeypatch.setattr(transfers, "COPY_PART_BYTES", 2 * MB)  # less than S3 puts together
+    with pytest.raises(StorageError, match=r"b\.bin: its size is not allowed"):
+        bucket.copy_object("a.bin", "b.bin")
+    assert not bucket.exists("b.bin")
+    assert unfinished(bucket) == []
+
+
+# -- S3's own ------------------------------------------------------------------------------------
+
+
+def test_a_copy_by_one_login_does_not_come_by_here(bucket: S3Bucket, proxy: Proxies) -> None:
+    bucket.write_path("a.bin", bytes(5 * MB))
+    between = proxy(answers=(MB, MB, MB, MB))
+    there = behind(between.url, bucket)
+    there.copy_object("a.bin", "b.bin")
+    there.move_object("b.bin", "c.bin")
+    assert between.cuts == 0
+    assert bucket.object_info("c.bin").size == 5 * MB
+
+
+def test_a_copy_by_two_logins_comes_by_here(bucket: S3Bucket, emulated: str) -> None:
+    other = S3Bucket(
+        bucket_name=bucket.bucket_name,
+        credentials=MinIOCredentials(
+            minio_root_user="someone",
+            minio_root_password=SecretStr("else's password"),
+            aws_client_parameters=AwsClientParameters(endpoint_url=emulated),
+        ),
+        bucket_folder="flowstone/other",
+    )
+    bucket.write_path("a.txt", b"1")
+    assert bucket.copy_object("a.txt", "b.txt", other) == "b.txt"
+    assert other.read_path("b.txt") == b"1"
+    other.delete_folder("")
+
+
+def test_upload_options_go_with_each_object(bucket: S3Bucket) -> None:
+    bucket.upload_options = {"Metadata": {"team": "data"}, "StorageClass": "STANDARD_IA"}
+    bucket.write_path("small.csv", b"1")
+    bucket.write_path("large.bin", bytes(9 * MB))
+    bucket.copy_object("small.csv", "copy.csv")
+    client = bucket.credentials.client("s3")
+    for name in ("small.csv", "large.bin", "copy.csv"):
+        key = f"{bucket.basepath}/{name}"
+        found = client.head_object(Bucket=bucket.bucket_name, Key=key)
+        assert found["Metadata"] == {"team": "data"}, name
+        assert found["StorageClass"] == "STANDARD_IA", name
+        assert (found["ContentType"] == "text/csv") == name.endswith(".csv")
+
+
+def test_an_unknown_upload_option_is_refused() -> None:
+    with pytest.raises(BlockInvalid, match="'StorageClas' is none of"):
+        S3Bucket(bucket_name="raw", upload_options={"StorageClas": "STANDARD"})
+
+
+@pytest.mark.parametrize("name", ["raw", " raw ", "s3://raw", "s3://raw/"])
+def test_a_bucket_may_be_named_as_people_write_it(name: str) -> None:
+    assert S3Bucket(bucket_name=name).bucket_name == "raw"
+
+
+@pytest.mark.parametrize("name", ["", "raw/2026"])
+def test_a_folder_is_no_part_of_a_bucket_name(name: str) -> None:
+    with pytest.raises(BlockInvalid, match="bucket_name"):
+        S3Bucket(bucket_name=name)
+
+
+def test_a_presigned_url_lasts_a_week_at_most(bucket: S3Bucket) -> None:
+    bucket.write_path("a", b"1")
+    for seconds in (0, 8 * 24 * 3600):
+        with pytest.raises(StorageError, match="604800"):
+            bucket.presigned_url("a", expires_seconds=seconds)
+    with urlopen(bucket.presigned_url("a", expires_seconds=7 * 24 * 3600)) as answer:
+        assert answer.read() == b"1"
+
+
+def test_a_presigned_url_of_nothing_finds_nothing(bucket: S3Bucket) -> None:
+    with pytest.raises(HTTPError, match="404"):
+        urlopen(bucket.presigned_url("nothing"))
+
+
+# -- what people get wrong -----------------------------------------------------------------------
+
+
+def test_a_bucket_that_is_not_there_is_named(bucket: S3Bucket) -> None:
+    wrong = S3Bucket(bucket_name="no-such-bucket-of-ours", credentials=bucket.credentials)
+    for attempt in (
+        lambda: wrong.read_path("a"),
+        lambda: wrong.write_path("a", b""),
+        lambda: wrong.write_path("a", bytes(9 * MB)),
+        lambda: wrong.exists("a"),
+        lambda: list(wrong.list_objects()),
+        lambda: wrong.delete_object("a"),
+        lambda: bucket.copy_object("kept", "b", wrong),
+        lambda: wrong.copy_object("a", "b"),
+    ):
+        bucket.write_path("kept", b"1")
+        with pytest.raises(BucketMissing, match="no-such-bucket-of-ours: there is no such bucket"):
+            attempt()
+
+
+def test_an_object_that_is_not_there_is_named(bucket: S3Bucket) -> None:
+    with pytest.raises(ObjectMissing, match=f"{bucket.basepath}/deep/a.txt: there is no such"):
+        bucket.read_path("deep/a.txt")
+
+
+def test_a_wrong_key_is_told_by_its_last_characters(refusing: str) -> None:
+    login = MinIOCredentials(
+        minio_root_user="somebody",
+        minio_root_password=SecretStr("wrong-password"),
+        aws_client_parameters=AwsClientParameters(endpoint_url=refusing),
+    )
+    bucket = S3Bucket(bucket_name="raw", credentials=login)
+    with pytest.raises(CredentialsError, match=r"user 'somebody': the login was refused for .*raw"):
+        bucket.read_path("a")

@@ -1,0 +1,55 @@
+"""The service's errors become Flowstone's here, and nowhere else."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import httpx
+
+from flowstone.errors import (
+    AccessDenied,
+    BucketMissing,
+    CredentialsError,
+    FlowstoneError,
+    ObjectMissing,
+    StorageError,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The service's code → our error, and what to do about it.
+TABLE: dict[str, tuple[type[StorageError], str]] = {
+    "no-such-object": (ObjectMissing, "List the folder to see what is there."),
+    "no-such-space": (BucketMissing, "Look at the block's `space`, or make one of that name."),
+    "forbidden": (AccessDenied, "Ask the owner of the space to let this login in."),
+    "busy": (Unreachable, "Try again in a while."),
+}
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Raise Flowstone's errors instead of the service's.
+
+    Args:
+        where: what was asked for; it begins the message.
+    """
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise _refused(where, error.response) from error
+    except httpx.TransportError as error:
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        raise Unreachable(where, problem, remedy) from error
+
+
+def _refused(where: str, response: httpx.Response) -> FlowstoneError:
+    code = response.headers.get("x-problem", "")
+    problem = f"the service said {response.status_code} {code or response.reason_phrase}"
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        return CredentialsError(where, problem, "Give the credentials a token that is valid.")
+    kind, remedy = TABLE.get(code, (StorageError, "Look into the service's own log."))
+    return kind(where, problem, remedy)

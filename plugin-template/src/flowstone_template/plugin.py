@@ -1,0 +1,17 @@
+"""What this package offers, by name."""
+
+from flowstone.plugins import Collection, hookimpl
+
+
+@hookimpl
+def collection() -> Collection:
+    return Collection(
+        blocks={
+            "template-credentials": "flowstone_template.credentials:TemplateCredentials",
+            "template-store": "flowstone_template.store:TemplateStore",
+        },
+        tasks={
+            "template_list_objects": "flowstone_template.tasks:template_list_objects",
+            "template_upload": "flowstone_template.tasks:template_upload",
+        },
+    )

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from secrets import token_hex
+
+import pytest
+
+from flowstone.blocks import Block, Credentials, ObjectStore
+from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone.testing.conformance.credentials import CredentialsSuite
+from flowstone.testing.conformance.objectstore import ObjectStoreSuite
+from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone_template import TemplateCredentials, TemplateStore
+
+from .server import Service
+
+
+class TestTemplateCredentialsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [
+            TemplateCredentials(),
+            TemplateCredentials(url="https://example.org", token=token_hex(), timeout_seconds=1),
+        ]
+
+
+class TestTemplateStoreBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateStore(space="raw"),
+            TemplateStore(space="raw", credentials=login, folder="a/b"),
+        ]
+
+
+class TestTemplateLogin(CredentialsSuite):
+    @pytest.fixture
+    def good(self, login: TemplateCredentials) -> Credentials:
+        return login
+
+    @pytest.fixture
+    def refused(self, service: Service) -> Credentials:
+        return TemplateCredentials(url=service.url, token=token_hex())
+
+    @pytest.fixture
+    def unreachable(self) -> Credentials:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        return TemplateCredentials(url=f"http://127.0.0.1:{port}", token=token_hex())
+
+
+class TestTemplateStore(ObjectStoreSuite):
+    count = 1200
+
+    @pytest.fixture
+    def store(self, login: TemplateCredentials) -> ObjectStore:
+        return TemplateStore(space="raw", credentials=login, folder="in/side")
+
+    @pytest.fixture
+    def outside(self, login: TemplateCredentials) -> ObjectStore:
+        return TemplateStore(space="raw", credentials=login)
+
+
+class TestTemplatePlugin(PluginSuite):
+    plugin = "template"
+    package = "flowstone_template"
+    sdks = ("httpx",)

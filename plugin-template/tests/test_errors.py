@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from flowstone.errors import (
+    BucketMissing,
+    CredentialsError,
+    FlowstoneError,
+    ObjectMissing,
+    StorageError,
+    Unreachable,
+)
+from flowstone_template import TemplateCredentials, TemplateStore
+from flowstone_template.errors import TABLE, translated
+
+
+@pytest.mark.parametrize("code", TABLE)
+def test_every_code_of_the_service_is_ours(code: str) -> None:
+    request = httpx.Request("GET", "https://example.org")
+    response = httpx.Response(409, headers={"x-problem": code}, request=request)
+    with pytest.raises(TABLE[code][0], match=code), translated("raw/a"):
+        response.raise_for_status()
+
+
+def test_a_code_that_is_not_known_is_still_ours() -> None:
+    response = httpx.Response(500, request=httpx.Request("GET", "https://example.org"))
+    with pytest.raises(StorageError, match="500 Internal Server Error"), translated("raw/a"):
+        response.raise_for_status()
+
+
+def test_what_is_missing_is_named(login: TemplateCredentials) -> None:
+    with pytest.raises(ObjectMissing, match=r"raw/nope\.txt"):
+        TemplateStore(space="raw", credentials=login).read_path("nope.txt")
+    with pytest.raises(BucketMissing, match="/other"):
+        list(TemplateStore(space="other", credentials=login).list_objects())
+
+
+def test_without_an_address_it_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEMPLATE_URL", raising=False)
+    with pytest.raises(CredentialsError, match="TEMPLATE_URL"):
+        TemplateCredentials().client()
+
+
+def test_a_wrong_token_is_told_without_it(login: TemplateCredentials) -> None:
+    wrong = TemplateCredentials(url=login.url, token="wrong-wrong-wrong")
+    with pytest.raises(FlowstoneError, match="401") as caught:
+        TemplateStore(space="raw", credentials=wrong).write_path("a", b"")
+    assert "wrong-wrong-wrong" not in str(caught.value)
+
+
+def test_a_service_that_is_down_is_unreachable() -> None:
+    down = TemplateCredentials(url="http://127.0.0.1:9", timeout_seconds=2)
+    with pytest.raises(Unreachable, match="url"):
+        TemplateStore(space="raw", credentials=down).exists("a")

@@ -1,0 +1,53 @@
+"""What a package imports, it declares; what it declares, it imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from importlib.metadata import packages_distributions
+
+import pytest
+
+from .house import Member, members, sources
+
+#: Distributions that come with another, in step with it.
+PARTS = {"pydantic-core": "pydantic"}
+
+
+#: What the core meets only as values that a program hands in, which has them then.
+HANDED_IN = {"pandas", "polars"}
+
+
+def imported(member: Member) -> set[str]:
+    """Return the distributions that a package's sources import, wherever in the file."""
+    modules = set()
+    for source in sources():
+        if member.source not in source.path.parents:
+            continue
+        for node in ast.walk(source.tree):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name.partition(".")[0] for alias in node.names}
+            if isinstance(node, ast.ImportFrom) and node.module:
+                modules.add(node.module.partition(".")[0])
+    foreign = modules - set(sys.stdlib_module_names) - {member.module}
+    homes = packages_distributions()
+    found = {normal(homes[module][0]) if module in homes else module for module in foreign}
+    found -= HANDED_IN
+    # Stubs are for the type checker alone, and are in the workspace's dev group.
+    return {PARTS.get(name, name) for name in found if not name.startswith("types-")}
+
+
+def declared(member: Member) -> set[str]:
+    extras = member.project.get("optional-dependencies", {}).values()
+    every = [*member.project["dependencies"], *(item for extra in extras for item in extra)]
+    return {normal(re.match(r"[\w.-]+", item).group()) for item in every}  # type: ignore[union-attr]
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
+def test_what_is_imported_is_declared_and_the_other_way_round(member: Member) -> None:
+    assert imported(member) == declared(member)

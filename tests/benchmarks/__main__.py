@@ -1,0 +1,52 @@
+"""`make bench`: the budgets of the house, as ratios; `ARGS=--peer` asks Prefect as well."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from functools import partial
+
+from tests.benchmarks import peer, starts, tasks, transfers
+from tests.benchmarks.fresh import Library
+from tests.benchmarks.rows import Row, show
+
+Benchmark = Callable[[Library | None], list[Row]]
+
+
+def benchmarks(*, tiny: bool = False) -> dict[str, Benchmark]:
+    """Return the benchmarks by name; tiny ones only show that they run."""
+    rounds, count = (2, 50) if tiny else (15, 10_000)
+    counts = [50, 100] if tiny else [1_000, 10_000, 100_000]
+    files, kilobytes = (3, 1) if tiny else (200, 64)
+    return {
+        "import": lambda peer: starts.imports(rounds, peer),
+        "hello": lambda peer: starts.hello(rounds, peer),
+        "help": lambda peer: starts.command(rounds, peer),
+        "discovery": lambda peer: starts.discovery(min(rounds, 7), peer),
+        "sequence": partial(tasks.sequence, count),
+        "map": partial(tasks.mapped, count),
+        "memory": partial(tasks.memory, counts),
+        "folders": partial(transfers.folders, files, kilobytes),
+    }
+
+
+def main() -> int:
+    known = benchmarks()
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("names", nargs="*", choices=[*known, []], metavar="|".join(known))
+    parser.add_argument("--peer", action="store_true", help="measure Prefect, too")
+    parser.add_argument("--tiny", action="store_true", help="only show that they run")
+    asked = parser.parse_args()
+    other = peer.install() if asked.peer else None
+    known = benchmarks(tiny=asked.tiny)
+    rows: list[Row] = []
+    for name in asked.names or known:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        rows += known[name](other)
+    show(rows, peer=asked.peer)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""What the pages talk to: a web server, an S3 endpoint, the template's service; all local."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from .pages import ROOT
+
+
+class Web(BaseHTTPRequestHandler):
+    """Answers any path with JSON about it: https://example.org in the pages."""
+
+    def do_GET(self) -> None:
+        name = self.path.strip("/").rpartition("/")[2] or "index"
+        body = json.dumps({"name": name, "size": len(name), "stars": 100 * len(name)}).encode()
+        self.send_response(404 if name == "missing" else 200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def web() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@contextmanager
+def template_service(folder: Path) -> Iterator[dict[str, str]]:
+    """Start the service that the template's own tests use; yield its environment."""
+    module: Any = _loaded("template_server", ROOT / "plugin-template/tests/server.py")
+    with module.serving(folder, token="a-token-for-the-docs") as service:
+        yield {"TEMPLATE_URL": service.url, "TEMPLATE_TOKEN": service.token}
+
+
+@contextmanager
+def s3() -> Iterator[dict[str, str]]:
+    """Start an S3 endpoint that has the bucket `raw`; yield the environment that finds it."""
+    environment = {
+        "AWS_ACCESS_KEY_ID": "docs",
+        "AWS_SECRET_ACCESS_KEY": "docs-secret-key",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with subprocess.Popen(
+        [sys.executable, ROOT / "integrations/aws/tests/motoserver.py"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    ) as server:
+        assert server.stdout
+        assert server.stdin
+        environment["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
+        make = "import boto3; boto3.client('s3').create_bucket(Bucket='raw')"
+        subprocess.run([sys.executable, "-c", make], env={**os.environ, **environment}, check=True)
+        yield environment
+        server.stdin.close()  # which ends it
+
+
+def _loaded(name: str, path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

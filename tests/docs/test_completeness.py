@@ -1,0 +1,121 @@
+"""What the docs must name: every public name, every hook, every setting, every dependency."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import flowstone
+from flowstone import blocks, settings, task_runners, testing
+from flowstone.plugins import hookspecs
+from flowstone.settings import Settings
+
+from ..architecture.house import Member, members, project
+from .pages import ROOT, pages
+
+WORDS = {word for page in pages() for word in re.findall(r"\w+", page.read_text("utf-8"))}
+
+
+@pytest.mark.parametrize("module", [flowstone, blocks, task_runners, testing])
+def test_nothing_public_goes_unnamed(module: Any) -> None:
+    assert set(module.__all__) <= WORDS
+
+
+def test_every_hook_is_named() -> None:
+    hooks = {
+        name
+        for name, found in inspect.getmembers(hookspecs, inspect.isfunction)
+        if hasattr(found, "flowstone_spec")
+    }
+    assert hooks
+    assert hooks <= WORDS
+
+
+def test_every_option_is_named_in_words_of_the_docs() -> None:
+    from flowstone.options import FlowOptions, TaskOptions
+
+    wanted = set(FlowOptions.__annotations__) | set(TaskOptions.__annotations__)
+    assert wanted <= WORDS | {"version", "description", "name"}
+
+
+def test_every_setting_is_told_with_its_default() -> None:
+    page = (ROOT / "docs/settings.md").read_text("utf-8")
+    told = re.findall(r"^\| `(FLOWSTONE_\w+)` \| (.+?) \|", page, re.MULTILINE)
+    variables = settings._VARIABLES
+    assert [name for name, _ in told] == [variable for variable, _, _ in variables]
+    defaults = Settings(home=Path("~/.flowstone"))
+    for (variable, shown), (_, name, _) in zip(told, variables, strict=True):
+        default = getattr(defaults, name)
+        if default is not None:
+            assert shown == f"`{plain(default)}`", variable
+
+
+def test_every_floor_is_named() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    floors = next(c["layers"] for c in contracts["contracts"] if c["id"] == "floors")
+    modules = {module for floor in floors for module in re.findall(r"\w+", floor)}
+    named = re.findall(r"`(\w+)`", (ROOT / "docs/architecture.md").read_text("utf-8"))
+    assert modules <= set(named)
+
+
+def plain(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def dependencies(member: Member) -> set[str]:
+    """Return the direct dependencies of a package, its extras included, without our own."""
+    extras = member.project.get("optional-dependencies", {}).values()
+    every = [*member.project["dependencies"], *(item for extra in extras for item in extra)]
+    return {bare(item) for item in every} - {other.name for other in members()}
+
+
+def bare(requirement: str) -> str:
+    found = re.match(r"[\w.-]+", requirement)
+    assert found
+    return found.group()
+
+
+def test_each_dependency_earns_its_place() -> None:
+    """The table in CONTRIBUTING.md has each direct dependency, with who needs it, and why."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([\w.-]+)` \| `([\w.-]+)` \| (.+) \|$", text, re.MULTILINE)
+    told = {(package, dependency) for package, dependency, _ in rows}
+    real = {(member.name, item) for member in members() for item in dependencies(member)}
+    assert told == real
+    assert len(rows) == len(told)
+
+
+def test_each_dependency_has_a_lower_bound() -> None:
+    for member in members():
+        extras = member.project.get("optional-dependencies", {}).values()
+        for item in [*member.project["dependencies"], *(x for extra in extras for x in extra)]:
+            assert ">=" in item, f"{member.name}: {item}"
+
+
+def test_packages_need_the_core_by_a_range() -> None:
+    for member in members():
+        if member.name != "flowstone":
+            needs = [item for item in member.project["dependencies"] if bare(item) == "flowstone"]
+            assert needs, member.name
+            assert all(">=" in item and "<" in item for item in needs)
+
+
+def test_the_readme_lists_every_package() -> None:
+    text = (ROOT / "README.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| \[`([\w-]+)`\]", text, re.MULTILINE))
+    assert rows == {member.name for member in members()}
+
+
+def test_every_package_says_the_same_of_itself() -> None:
+    core = project(ROOT / "core/pyproject.toml")
+    for member in members():
+        assert member.project["license"] == core["license"]
+        assert member.project["requires-python"] == core["requires-python"]
+        assert (member.folder / member.project["readme"]).exists()

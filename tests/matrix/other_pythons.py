@@ -1,0 +1,99 @@
+"""Run core's tests on every other Python that is on this machine, and say which there are.
+
+Each gets an environment of its own under `.cache/`. Pythons from 3.12 on count; the one that runs
+this has had its turn in the main run.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+WANTED = ("3.12", "3.13", "3.14", "3.15")
+#: So many seconds one Python may take.
+LIMIT = 600
+
+
+def main() -> int:
+    began = time.monotonic()
+    uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    report = [f"python {own}: the main run"]
+    failures = 0
+    for version in WANTED:
+        if version == own:
+            continue
+        python = _find(version, uv)
+        if python is None:
+            report.append(f"python {version}: skipped, not on this machine")
+            continue
+        print(f"core's tests on Python {version} ({python})", flush=True)
+        start = time.monotonic()
+        problem = _test(version, python, uv)
+        failures += problem is not None
+        report.append(f"python {version}: {problem or 'passed'}, {time.monotonic() - start:.0f} s")
+    print(*report, f"{time.monotonic() - began:.0f} s in all", sep="\n", flush=True)
+    return min(failures, 1)
+
+
+def _find(version: str, uv: str) -> str | None:
+    """Return a Python of that version that really starts."""
+    found = [shutil.which(f"python{version}")]
+    versions = Path.home() / ".pyenv" / "versions"
+    found += sorted(map(str, versions.glob(f"{version}.*/bin/python{version}")))
+    found += _known_to(uv, version)
+    return next((python for python in found if python and _starts(python, version)), None)
+
+
+def _known_to(uv: str, version: str) -> list[str]:
+    listing = subprocess.run(
+        [uv, "python", "list", "--only-installed", version],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return re.findall(r"^\S+\s+(\S+)", listing.stdout, flags=re.MULTILINE)
+
+
+def _starts(python: str, version: str) -> bool:
+    code = "import sys, sqlite3; print('%d.%d' % sys.version_info[:2])"
+    try:
+        said = subprocess.run(
+            [python, "-I", "-c", code], capture_output=True, text=True, timeout=20, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return said.returncode == 0 and said.stdout.strip() == version
+
+
+def _test(version: str, python: str, uv: str) -> str | None:
+    """Run the tests; return what went wrong."""
+    place = ROOT / ".cache" / f"py{version}"
+    env = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    env["UV_PROJECT_ENVIRONMENT"] = str(place)
+    sync = [uv, "sync", "--quiet", "--locked", "--python", python, "--package", "flowstone"]
+    tests = [
+        *(str(place / "bin" / "python"), "-m", "pytest", "-q", "core/tests"),
+        *("-n", "2", "--dist", "loadscope", "-p", "no:cacheprovider", "-r", "fE"),
+    ]
+    for what, command in (
+        ("no environment", [*sync, "--extra", "testing", "--group", "dev"]),
+        ("tests failed", tests),
+    ):
+        try:
+            done = subprocess.run(command, cwd=ROOT, env=env, timeout=LIMIT, check=False)
+        except subprocess.TimeoutExpired:
+            return f"FAILED, {what}: stopped after {LIMIT} s"
+        if done.returncode:
+            return f"FAILED, {what}"
+    return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""The names, parameters and defaults that people know are here, or have an issue of their own."""
+
+from __future__ import annotations
+
+import inspect
+from importlib import import_module
+from typing import Any
+
+import pytest
+
+import flowstone
+from flowstone.flows import Flow
+from flowstone.futures import Future, FutureList
+from flowstone.options import FlowOptions, TaskOptions
+from flowstone.settings import Settings
+from flowstone.specs import Spec
+from flowstone.states import State, StateType
+from flowstone.tasks import Task
+
+#: Stands where the name is still to come; with the issue that brings it.
+LATER = {3: "pause, deployments, background tasks"}
+
+TOP_LEVEL: dict[str, int | None] = {
+    **dict.fromkeys(
+        ("Flow", "State", "Task", "allow_failure", "flow", "get_run_logger", "tags", "task",
+         "unmapped", "quote", "Transaction")
+    ),
+    **dict.fromkeys(
+        ("serve", "aserve", "deploy", "get_client", "pause_flow_run",
+         "apause_flow_run", "suspend_flow_run", "asuspend_flow_run", "resume_flow_run",
+         "aresume_flow_run"), 3
+    ),
+}  # fmt: skip
+
+HOOKS = ("on_completion", "on_failure", "on_running")
+#: What a bare `@flow` has; an int is an issue.
+FLOW_OPTIONS: dict[str, Any] = {
+    "name": "a-b", "version": ..., "flow_run_name": None, "retries": None,
+    "retry_delay_seconds": None, "task_runner": ..., "description": None, "timeout_seconds": None,
+    "validate_parameters": True, "log_prints": None, "on_cancellation": (), "on_crashed": (),
+    **dict.fromkeys(HOOKS, ()),
+    "persist_result": None, "result_storage": None, "result_serializer": None,
+    "cache_result_in_memory": 3,
+}  # fmt: skip
+TASK_OPTIONS: dict[str, Any] = {
+    "name": "a_b", "version": None, "description": None, "tags": frozenset(),
+    "task_run_name": None, "retries": None, "retry_delay_seconds": None,
+    "retry_jitter_factor": None, "retry_condition_fn": None, "timeout_seconds": None,
+    "log_prints": None,
+    **dict.fromkeys(HOOKS, ()),
+    **dict.fromkeys(
+        ("cache_policy", "cache_key_fn", "cache_expiration", "persist_result", "result_storage",
+         "result_serializer", "result_storage_key", "refresh_cache")
+    ),
+    **dict.fromkeys(("cache_result_in_memory", "viz_return_value", "asset_deps"), 3),
+}  # fmt: skip
+
+MEMBERS: dict[str, dict[str, int | None]] = {
+    "flows:Flow": {
+        **dict.fromkeys(
+            ("with_options", *HOOKS, "fn", "name", "on_cancellation", "on_crashed",
+             "validate_parameters", "serialize_parameters")
+        ),
+        **dict.fromkeys(
+            ("to_deployment", "serve", "deploy", "from_source", "visualize",
+             "generate_mermaid_graph"), 3
+        ),
+    },
+    "tasks:Task": {
+        **dict.fromkeys(("submit", "map", "with_options", "on_commit", "on_rollback", *HOOKS)),
+        **dict.fromkeys(("apply_async", "delay", "serve"), 3),
+    },
+    "futures:Future": dict.fromkeys(
+        ("task_run_id", "state", "wait", "result", "add_done_callback")
+    ),
+    "futures:FutureList": dict.fromkeys(("wait", "result")),
+    "futures": {"as_completed": 3, "wait": 3},
+    "task_runners": {
+        "ThreadPoolTaskRunner": None, "ConcurrentTaskRunner": None, "ProcessPoolTaskRunner": 3,
+    },
+    "states": dict.fromkeys(
+        ("Scheduled", "AwaitingRetry", "Pending", "Running", "Retrying", "Completed", "Failed",
+         "Crashed", "Cancelling", "Cancelled", "Paused", "State", "StateType", "Late",
+         "AwaitingConcurrencySlot", "Suspended")
+    ),
+    "states:State": dict.fromkeys(
+        ("type", "name", "message", "timestamp", "data", "result", "is_scheduled", "is_pending",
+         "is_running", "is_completed", "is_failed", "is_crashed", "is_cancelled",
+         "is_cancelling", "is_final", "is_paused")
+    ),
+    "tasks": {"exponential_backoff": None, "task_input_hash": None},
+}  # fmt: skip
+
+#: (function, parameter, default); ... where there is none.
+PARAMETERS = [
+    (Task.submit, "wait_for", None),
+    (Task.map, "wait_for", None),
+    (Future.result, "timeout", None),
+    (Future.result, "raise_on_failure", True),
+    (Future.wait, "timeout", None),
+    (FutureList.result, "timeout", None),
+    (FutureList.result, "raise_on_failure", True),
+    (FutureList.wait, "timeout", None),
+    (State.result, "raise_on_failure", True),
+    (flowstone.exponential_backoff, "backoff_factor", ...),
+]
+
+
+def a_b() -> None:
+    pass
+
+
+def _has(place: str, name: str) -> bool:
+    module, _, kind = place.partition(":")
+    owner: Any = import_module(f"flowstone.{module}")
+    if kind:
+        owner = getattr(owner, kind)
+        # An attribute that only instances have is named in the class's docstring or its fields.
+        return hasattr(owner, name) or f"{name}:" in (inspect.getdoc(owner) or "")
+    return name in vars(owner)
+
+
+@pytest.mark.parametrize("name", TOP_LEVEL)
+def test_top_level_names(name: str) -> None:
+    issue = TOP_LEVEL[name]
+    assert (name in flowstone.__all__) == (issue is None), LATER.get(issue or 0)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"), [(place, name) for place, names in MEMBERS.items() for name in names]
+)
+def test_members(place: str, name: str) -> None:
+    issue = MEMBERS[place][name]
+    assert _has(place, name) == (issue is None), f"{place}.{name}: {LATER.get(issue or 0)}"
+
+
+@pytest.mark.parametrize(("function", "parameter", "default"), PARAMETERS)
+def test_parameters(function: Any, parameter: str, default: Any) -> None:
+    found = inspect.signature(function).parameters[parameter].default
+    assert found == (inspect.Parameter.empty if default is ... else default)
+
+
+@pytest.mark.parametrize(
+    ("unit", "options", "known"),
+    [
+        (flowstone.flow(a_b), FLOW_OPTIONS, FlowOptions.__annotations__),
+        (flowstone.task(a_b), TASK_OPTIONS, TaskOptions.__annotations__),
+    ],
+    ids=["flow", "task"],
+)
+def test_options_and_their_defaults(
+    unit: Flow[[], None] | Task[[], None], options: dict[str, Any], known: dict[str, Any]
+) -> None:
+    missing = {name for name in options if name not in known}
+    assert missing == {name for name, default in options.items() if _is_issue(default)}
+    for name, default in options.items():
+        if not _is_issue(default) and default is not ...:
+            assert _option(unit.spec, name) == default, name
+
+
+def _is_issue(default: Any) -> bool:
+    return isinstance(default, int) and not isinstance(default, bool)
+
+
+def _option(spec: Spec, name: str) -> Any:
+    if name.startswith("on_"):
+        state = {"on_completion": "COMPLETED", "on_failure": "FAILED", "on_running": "RUNNING",
+                 "on_cancellation": "CANCELLED", "on_crashed": "CRASHED"}[name]  # fmt: skip
+        return tuple(spec.hooks.get(StateType(state), ()))
+    if name == "cache_key_fn":  # it is a policy like another
+        return spec.cache_policy
+    return getattr(spec, {"flow_run_name": "run_name", "task_run_name": "run_name"}.get(name, name))
+
+
+def test_a_call_takes_the_two_reserved_arguments() -> None:
+    state = flowstone.task(a_b)(return_state=True, wait_for=[])
+    assert isinstance(state, State)
+    assert state.is_completed()
+
+
+def test_settings_that_are_defaults() -> None:
+    settings = Settings()
+    assert (settings.flow_retries, settings.flow_retry_delay_seconds) == (0, 0)
+    assert (settings.task_retries, settings.task_retry_delay_seconds) == (0, 0)
+    assert settings.log_prints is False
+
+
+def test_states() -> None:
+    assert {kind.value for kind in StateType} == {
+        "SCHEDULED", "PENDING", "RUNNING", "COMPLETED", "FAILED", "CANCELLED", "CRASHED",
+        "PAUSED", "CANCELLING",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("factor", [1, 2, 10])
+def test_exponential_backoff(factor: float) -> None:
+    assert flowstone.exponential_backoff(factor)(4) == [factor * 2**number for number in range(4)]

@@ -1,0 +1,91 @@
+"""Each package as a stranger gets it: built as a wheel, installed with the core alone, used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+from ..architecture.house import ROOT, Member, members
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+#: The suites import pytest and hypothesis, which come with the extra `testing` only.
+ALL_BUT_SUITES = """
+import importlib, pkgutil, sys, {module} as package
+for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+    if not found.name.startswith("flowstone.testing") and not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+for name in package.__all__:
+    getattr(package, name)
+"""
+
+
+def uv(*words: str | Path) -> None:
+    program = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
+    done = subprocess.run(
+        [program, "--quiet", *words],
+        cwd=ROOT,
+        env={**os.environ, "UV_COMPILE_BYTECODE": "0", "UV_LINK_MODE": "copy"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheels")
+    uv("build", "--all-packages", "--wheel", "--out-dir", folder)
+    return folder
+
+
+def wheel(folder: Path, member: Member) -> Path:
+    (found,) = folder.glob(f"{member.module}-*.whl")
+    return found
+
+
+@pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
+def test_a_wheel_has_what_it_needs_and_no_more(member: Member, wheels: Path) -> None:
+    with ZipFile(wheel(wheels, member)) as archive:
+        names = archive.namelist()
+    assert f"{member.module}/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {
+        member.module,
+        f"{member.module}-{member.project['version']}.dist-info",
+    }
+    assert not [name for name in names if "test_" in name or "__pycache__" in name]
+
+
+@pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
+def test_a_wheel_works_alone_with_the_core(member: Member, wheels: Path, tmp_path: Path) -> None:
+    core = next(other for other in members() if other.name == "flowstone")
+    venv = tmp_path / "venv"
+    uv("venv", "--python", sys.executable, venv)
+    wanted = {wheel(wheels, core), wheel(wheels, member)}
+    uv("pip", "install", "--python", venv, *wanted)
+    programs = venv / ("Scripts" if os.name == "nt" else "bin")
+
+    def run(*words: str | Path) -> str:
+        done = subprocess.run(
+            words,
+            cwd=tmp_path,
+            env={"PATH": str(programs), "HOME": str(tmp_path), "LANG": "C.UTF-8"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(programs / "python", "-c", ALL_BUT_SUITES.format(module=member.module))
+    assert str(member.project["version"]) in run(programs / "flowstone", "--version")
+    listed = run(programs / "flowstone", "plugin", "ls")
+    assert member.name in listed
+    assert "broken" not in listed.lower()
