@@ -166,4 +166,5 @@ def in_batches(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[
 def _failed(
     name: str, first: int, values: list[Any], calls: list[Arguments], error: Exception
 ) -> ElementFailed:
-    return ElementFailed(name, first + len(values), first, first + len(calls) - 1, error)
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ElementFailed(name, first + len(values), first, first + len(calls) - 1, told)

@@ -12,7 +12,7 @@ from flowstone.mapping import batched, drawn, in_batches, spread
 from flowstone.options import TaskOptions, changed, names_around, new_spec, unwrapped
 from flowstone.states import State
 from flowstone.streams import FutureStream, Supply
-from flowstone.units import Unit
+from flowstone.units import Unit, owner_here
 
 if TYPE_CHECKING:
     from flowstone.cache_policies import TaskCall
@@ -153,7 +153,7 @@ class Task(Unit[P, R]):
         """
         return_state = kwargs.pop("return_state", False)
         upstream = None if wait_for is None else list(wait_for)
-        window = self._count("max_in_flight", kwargs) or self._owner().open_runner().max_in_flight
+        window = self._count("max_in_flight", kwargs) or owner_here().open_runner().max_in_flight
         size = self._count("batch_size", kwargs)
         futures: Iterable[Future[Any]]
         if window is not None or size is not None:
@@ -196,7 +196,7 @@ class Task(Unit[P, R]):
         def submit(one: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
             return unit._submit(one, named, upstream)
 
-        supply = Supply(f"{self.name}.map", calls, submit, self._owner(), window)
+        supply = Supply(f"{self.name}.map", calls, submit, owner_here(), window)
         return FutureStream(supply, flat=size is not None)
 
     def on_commit(self, hook: Hook) -> Hook:

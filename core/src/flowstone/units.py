@@ -77,11 +77,7 @@ class Unit(Hooked, Generic[P, R]):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs of it; the names around it may be anything."""
-        return {**self.__dict__, "_around": None, "parameters": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        del state["parameters"]  # made again where they are needed
-        self.__dict__.update(state)
+        return _portable(self.__dict__)
 
     def _like(self, fn: Callable[P, R], spec: Spec) -> Self:
         """Return the same kind of unit around another function or spec."""
@@ -109,10 +105,7 @@ class Unit(Hooked, Generic[P, R]):
         parent: Scope | None,
         caller: Caller | None = None,
     ) -> tuple[Driver, Life]:
-        """Make the run, and all that drives it; nothing has happened yet.
-
-        With a caller, the function is called elsewhere.
-        """
+        """Make the run, and all that drives it; nothing has happened yet."""
         services = ambient.services()
         spec = self.spec
         upstream = needs(args, kwargs)
@@ -127,14 +120,13 @@ class Unit(Hooked, Generic[P, R]):
         inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
         origin = self._origin(services, run_id, name, parent, known, inputs)
         scope = self._scope(services, parent, known)
-        fn = _to_call(self, services)
         plan = Plan(
             self,
             spec,
             services.settings,
             run_id,
             name,
-            fn if caller is None else Remote(caller, fn, scope),
+            _to_call(self, services, caller, scope),
             args,
             kwargs,
             upstream,
@@ -288,28 +280,35 @@ class Unit(Hooked, Generic[P, R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
-        owner = self._owner()
-        runner = owner.open_runner()
+        runner = owner_here().open_runner()
         driver, story = self._start(args, kwargs, wait_for, ambient.scope.get(), runner.caller)
         driver.record(PENDING, "Pending")
-        future: Future[Any] = Future(driver, story, owner)
+        future: Future[Any] = Future(driver, story, owner_here())
         future.start(runner, on_loop=self.isasync)
         return future
 
-    def _owner(self) -> Scope:
-        """Return what owns the runs that are submitted here."""
-        parent = ambient.scope.get()
-        return _alone if parent is None else parent.owner
+
+def owner_here() -> Scope:
+    """Return what owns the runs that are submitted here."""
+    parent = ambient.scope.get()
+    return _alone if parent is None else parent.owner
 
 
-def _to_call(unit: Unit[..., Any], services: Services) -> Callable[..., Any]:
-    """Return the function to call: one that logs its prints, where that is wanted."""
+def _portable(state: dict[str, Any]) -> dict[str, Any]:
+    return {**{key: state[key] for key in state if key != "parameters"}, "_around": None}
+
+
+def _to_call(
+    unit: Unit[..., Any], services: Services, caller: Caller | None, scope: Scope
+) -> Callable[..., Any]:
+    """Return the function to call: one that logs its prints, or is elsewhere, as is wanted."""
+    fn: Callable[..., Any] = unit.fn
     log_prints = unit.spec.log_prints
     if log_prints is None:
         log_prints = services.settings.log_prints and not prints_are_logged()
-        if not log_prints:
-            return unit.fn
-    return partial(_acalled if unit.isasync else _called, unit.fn, log_prints)
+    if log_prints or unit.spec.log_prints is not None:
+        fn = partial(_acalled if unit.isasync else _called, fn, log_prints)
+    return fn if caller is None else Remote(caller, fn, scope)
 
 
 def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:

@@ -17,6 +17,7 @@ FlowstoneError
 │   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
 │   ├── NotSendable (TypeError)            to or from another process
+│   ├── RemoteTraceback                    the cause of an error that came from another process
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   ├── NotSerializable (TypeError)
@@ -50,8 +51,6 @@ FlowstoneError
 │   ├── Unreachable (ConnectionError)
 │   └── PathEscapes (ValueError)
 └── CredentialsError                       a login that can't be made, or was refused
-
-RemoteTraceback (Exception)            the cause of an error that came from another process
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end

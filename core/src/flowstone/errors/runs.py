@@ -89,8 +89,8 @@ class ProcessDied(CrashedRun):
     def __init__(self, name: str, run_id: str, code: int) -> None:
         self.run_id, self.code = run_id, code
         killed = f"was killed by signal {-code}" if code < 0 else "ended"
-        hint = " Look at its memory: a system that runs out of it kills." if code == -9 else ""
-        super().__init__(name, f"its process {killed} (exit code {code}).{hint}")
+        where = "its memory" if code == -9 else "what it printed"
+        super().__init__(name, f"its process {killed} (exit code {code}). Look at {where}.")
 
 
 class CancelledRun(_EndedRun):
@@ -121,12 +121,12 @@ class UpstreamTaskError(RunError):
 class ElementFailed(RunError):
     """One element of a batch failed, and its batch with it; the cause is what it raised."""
 
-    def __init__(self, unit: str, index: int, first: int, last: int, error: Exception) -> None:
+    def __init__(self, unit: str, index: int, first: int, last: int, problem: str) -> None:
         self.unit, self.index, self.first, self.last = unit, index, first, last
-        told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        self.problem = problem
         super().__init__(
             f"element {index} of {unit!r}.map failed, and with it the batch of elements {first} "
-            f"to {last}: {told}. Mend it, or use a smaller batch_size."
+            f"to {last}: {problem}. Mend it, or use a smaller batch_size."
         )
 
 
@@ -220,9 +220,9 @@ class FencedRun(StopSignal):
         super().__init__(f"run {name!r} is {state} in the store: it was ended from outside")
 
 
-class RemoteTraceback(Exception):
+class RemoteTraceback(RunError):
     """The cause of an error that came from another process: the traceback that it had there."""
 
     def __init__(self, text: str) -> None:
         self.text = text
-        super().__init__(f"\n{text.rstrip()}\nRead it from its last line: that is the error's.")
+        super().__init__(f"\n{text.rstrip()}\nRead it from its last line up.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,7 +162,7 @@ class RunnerSuite(Suite):
             logger = get_run_logger()
             for number in range(3):
                 logger.info("line %d of %d", number, x)
-            print("printed", x)  # noqa: T201 - it is logged, that is the point
+            builtins.print("printed", x)  # noqa: T201 - it is logged
 
         @flow(task_runner=task_runner)
         def f() -> None:
