@@ -30,6 +30,7 @@ def test_every_variable_is_read() -> None:
             "FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT": "on",
             "FLOWSTONE_TASKS_REFRESH_CACHE": "1",
             "FLOWSTONE_LEASE_SECONDS": "9",
+            "FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT": "7",
         }
     )
     home = Path.home() / "elsewhere"
@@ -47,6 +48,7 @@ def test_every_variable_is_read() -> None:
         True,
         4,
         9.0,
+        7,
         ("urllib3", "my.lib"),
     )
 

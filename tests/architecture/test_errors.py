@@ -16,6 +16,7 @@ from flowstone import errors
 FACTS: dict[str, Any] = {
     "actual": object(),
     "affected": ("s3-bucket/raw",),
+    "code": -9,
     "expected": 1,
     "found": 9,
     "known": 3,

@@ -74,9 +74,9 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         ("task_run_id", "state", "wait", "result", "add_done_callback")
     ),
     "futures:FutureList": dict.fromkeys(("wait", "result")),
-    "futures": {"as_completed": 3, "wait": 3},
+    "futures": {"as_completed": None, "wait": None},
     "task_runners": {
-        "ThreadPoolTaskRunner": None, "ConcurrentTaskRunner": None, "ProcessPoolTaskRunner": 3,
+        "ThreadPoolTaskRunner": None, "ConcurrentTaskRunner": None, "ProcessPoolTaskRunner": None,
     },
     "states": dict.fromkeys(
         ("Scheduled", "AwaitingRetry", "Pending", "Running", "Retrying", "Completed", "Failed",

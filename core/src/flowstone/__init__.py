@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from flowstone.futures import Future, FutureList
     from flowstone.logging import get_run_logger
     from flowstone.states import State
+    from flowstone.streams import FutureStream
     from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
     from flowstone.transactions import Transaction
@@ -20,6 +21,7 @@ _HOMES = {
     "Flow": "flowstone.flows",
     "Future": "flowstone.futures",
     "FutureList": "flowstone.futures",
+    "FutureStream": "flowstone.streams",
     "State": "flowstone.states",
     "Task": "flowstone.tasks",
     "Transaction": "flowstone.transactions",
@@ -37,6 +39,7 @@ __all__ = [
     "Flow",
     "Future",
     "FutureList",
+    "FutureStream",
     "State",
     "Task",
     "Transaction",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, over
 
 from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
 from flowstone.states import State
-from flowstone.task_runners import ThreadPoolTaskRunner
+from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
 
-Choice = ThreadPoolTaskRunner | type[ThreadPoolTaskRunner] | None
+Choice = TaskRunner | type[TaskRunner] | None
 
 
 class Flow(Unit[P, R]):
@@ -38,7 +38,7 @@ class Flow(Unit[P, R]):
         self,
         fn: Callable[P, R],
         spec: Spec,
-        task_runner: ThreadPoolTaskRunner,
+        task_runner: TaskRunner,
         binding: type | None = None,
         around: Mapping[str, Any] | None = None,
     ) -> None:
@@ -50,7 +50,7 @@ class Flow(Unit[P, R]):
         return Flow(fn, spec, self.task_runner, None, self._around)
 
     def _open_runner(self, services: Services) -> Runner:
-        return self.task_runner.open(services.settings.max_workers)
+        return self.task_runner.open(services.settings)
 
     @overload
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
@@ -137,7 +137,7 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
     return decorate if fn is None else decorate(fn)
 
 
-def _runner(choice: Choice, default: ThreadPoolTaskRunner) -> ThreadPoolTaskRunner:
+def _runner(choice: Choice, default: TaskRunner) -> TaskRunner:
     if choice is None:
         return default
     return choice() if isinstance(choice, type) else choice

@@ -1,26 +1,31 @@
-"""A value that is on its way: what `.submit` and `.map` return."""
+"""A value that is on its way: what `.submit` and `.map` return, and how to wait for many."""
 
 from __future__ import annotations
 
 import threading
 from contextvars import copy_context
+from dataclasses import replace
+from queue import Empty, SimpleQueue
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from flowstone import progress
 from flowstone.ambient import scope
 from flowstone.engine.arguments import PromiseBase
-from flowstone.errors import RunTimeout
+from flowstone.errors import CancelSignal, RunTimeout
+from flowstone.runners.threads import is_worker
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 
     from flowstone.ambient import Scope
     from flowstone.engine.drive import Driver
     from flowstone.engine.life import Life
-    from flowstone.ports import Runner
+    from flowstone.ports import Caller, Runner
+
+__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed", "wait"]
 
 R = TypeVar("R")
 
@@ -39,6 +44,7 @@ class Future(PromiseBase, Generic[R]):
 
     __slots__ = (
         "_callbacks",
+        "_caller",
         "_driver",
         "_end",
         "_on_loop",
@@ -62,6 +68,7 @@ class Future(PromiseBase, Generic[R]):
         # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
         self._ticket = [(copy_context(), life)]
         self._on_loop = False
+        self._caller: Caller | None = None
         self._scope = owner
         owner.promises[origin.id] = self
 
@@ -115,8 +122,8 @@ class Future(PromiseBase, Generic[R]):
         """
         if self._end is not None:
             return
-        if timeout is None and not self._on_loop:
-            self.run()
+        if timeout is None:
+            self.help()
         ended = threading.Event()  # set at once where it has ended by now
         self.add_done_callback(lambda _: ended.set())
         ended.wait(timeout)
@@ -131,6 +138,11 @@ class Future(PromiseBase, Generic[R]):
         ended = asyncio.Event()
         self.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
         await ended.wait()
+
+    def help(self) -> None:
+        """Run it here and now, if it has not started and needs no event loop."""
+        if not self._on_loop:
+            self.run()
 
     def done(self) -> bool:
         """Tell whether the run has ended."""
@@ -149,6 +161,18 @@ class Future(PromiseBase, Generic[R]):
         callback(self)
 
     def cancel(self) -> bool:
+        """End the run as Cancelled; tell whether that could be done.
+
+        One that has started can only be ended in a process, which is killed; not in a thread.
+        """
+        if self.withdraw():
+            return True
+        if self._caller is None or self._end is not None:
+            return False
+        self.stop(_Cancelled)
+        return True
+
+    def withdraw(self) -> bool:
         """End the run as Cancelled if it has not started; tell whether it will not run."""
         if not self._taken():
             return False
@@ -173,6 +197,8 @@ class Future(PromiseBase, Generic[R]):
             return
         if isinstance(where, int):
             put_error(where, error)
+            if self._caller is not None:
+                self._caller.interrupt(where)
         else:
             where.get_loop().call_soon_threadsafe(where.cancel)
 
@@ -180,7 +206,8 @@ class Future(PromiseBase, Generic[R]):
 
     def start(self, runner: Runner, *, on_loop: bool) -> None:
         """Hand the run to a runner."""
-        self._on_loop = on_loop
+        self._caller = runner.caller
+        self._on_loop = on_loop = on_loop and runner.caller is None
         if on_loop:
             runner.submit_async(self.arun)
         else:
@@ -199,6 +226,8 @@ class Future(PromiseBase, Generic[R]):
             state = context.run(_lived, driver, life)
         except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
             state = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+        if isinstance(state.data, _Cancelled):
+            state = replace(state, data=None)  # whoever asks for the result is not cancelled too
         self._finish(state)
 
     def arun(self) -> Coroutine[Any, Any, None]:
@@ -239,6 +268,11 @@ class Future(PromiseBase, Generic[R]):
             callback(self)
 
 
+class _Cancelled(CancelSignal):
+    def __init__(self) -> None:
+        super().__init__("cancelled while it ran")
+
+
 def _lived(driver: Driver, life: Life) -> State:
     scope.set(driver.scope)
     return driver.drive(life)
@@ -264,15 +298,98 @@ class FutureList(list[Future[R]]):
             Exception: what the first of them, in order, failed with.
         """
         self.wait(timeout)
-        late = [future for future in self if not future.done()]
+        late = sum(not future.done() for future in self)
         if late:
-            name = f"waiting for {len(late)} of {len(self)} futures"
-            raise RunTimeout(name, timeout or 0.0, "The runs go on.")
+            raise _late(late, len(self), timeout)
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def wait(self, timeout: float | None = None) -> None:
         """Block until all have ended, or the time is over."""
-        end = None if timeout is None else monotonic() + timeout
-        with progress.shown(self):
-            for future in self:
-                future.wait(None if end is None else max(0.0, end - monotonic()))
+        _wait(self, timeout)
+
+
+class DoneAndNotDoneFutures(NamedTuple):
+    """What `wait` returns: the futures whose runs have ended, and the others."""
+
+    done: set[Future[Any]]
+    not_done: set[Future[Any]]
+
+
+def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> DoneAndNotDoneFutures:
+    """Block until all have ended, or the time is over.
+
+    Args:
+        futures: futures of submitted tasks.
+        timeout: seconds for all of them together; None waits as long as it takes.
+    """
+    asked = list(futures)
+    _wait(asked, timeout)
+    done = {future for future in asked if future.done()}
+    return DoneAndNotDoneFutures(done, set(asked) - done)
+
+
+class as_completed(Generic[R]):  # noqa: N801 - the name that users know
+    """Give each future once its run has ended, the first one first; in `for` or `async for`.
+
+    In a `for` loop of a task that itself runs on a pool's thread, what has not started is run
+    here and now while nothing else has ended, so that a full pool can't lock up.
+
+    Args:
+        futures: futures of submitted tasks; one that is there twice is given once.
+        timeout: seconds for all of them together, from the start of the loop.
+
+    Raises:
+        RunTimeout: the time is over; says how many are missing.
+    """
+
+    def __init__(self, futures: Iterable[Future[R]], timeout: float | None = None) -> None:
+        self._futures = list(dict.fromkeys(futures))
+        self._timeout = timeout
+
+    def __iter__(self) -> Iterator[Future[R]]:
+        ended: SimpleQueue[Future[R]] = SimpleQueue()
+        end = None if self._timeout is None else monotonic() + self._timeout
+        waiting = iter(self._futures if end is None and is_worker() else ())
+        for future in self._futures:
+            future.add_done_callback(ended.put)
+        for given in range(len(self._futures)):
+            while ended.empty() and (unstarted := next(waiting, None)):
+                unstarted.help()
+            try:
+                yield ended.get(timeout=None if end is None else max(0.0, end - monotonic()))
+            except Empty:
+                raise self._late(given) from None
+
+    async def __aiter__(self) -> AsyncIterator[Future[R]]:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        ended: asyncio.Queue[Future[R]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        end = None if self._timeout is None else loop.time() + self._timeout
+        for future in self._futures:
+            future.add_done_callback(
+                lambda future: loop.call_soon_threadsafe(ended.put_nowait, future)
+            )
+        for given in range(len(self._futures)):
+            try:
+                async with asyncio.timeout_at(end):
+                    future = await ended.get()
+            except TimeoutError:
+                raise self._late(given) from None
+            yield future
+
+    def _late(self, given: int) -> RunTimeout:
+        return _late(len(self._futures) - given, len(self._futures), self._timeout)
+
+
+def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
+    end = None if timeout is None else monotonic() + timeout
+    with progress.shown(futures):
+        for future in futures:
+            future.wait(None if end is None else max(0.0, end - monotonic()))
+
+
+def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:
+    return RunTimeout(
+        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
+    )

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import update_wrapper
+from itertools import count, cycle, islice
 from typing import Any
 
 from flowstone.engine.arguments import Mark, PromiseBase, allow_failure, quote, unmapped
-from flowstone.errors import MappingLengthMismatch, MappingMissingIterable
+from flowstone.errors import (
+    ConfigurationError,
+    ElementFailed,
+    MappingLengthMismatch,
+    MappingMissingIterable,
+)
 
 #: Iterable, but one value to people.
 WHOLE = (str, bytes, bytearray, Mapping, quote, unmapped)
 
 
-def spread(
-    unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+#: The arguments of one call.
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def spread(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Arguments]:
     """Yield the positional and named arguments of each call.
 
     Raises:
+        ConfigurationError: one of the iterables never ends.
         MappingLengthMismatch: the iterables differ in length.
         MappingMissingIterable: none of the arguments is an iterable.
     """
@@ -45,8 +56,115 @@ def _column(value: Any) -> tuple[list[Any]] | None:
         value = value.result()  # type: ignore[attr-defined]
     if isinstance(value, (WHOLE, Mark)) or not isinstance(value, Iterable):
         return None
+    if isinstance(value, (count, cycle)):
+        raise ConfigurationError(
+            ".map",
+            f"an itertools.{type(value).__name__} has no length, and never ends",
+            "Give it a window, as in .map(numbers, max_in_flight=1000).",
+        )
     return (list(value),)
 
 
 def _cell(column: tuple[list[Any]] | None, value: Any, row: int) -> Any:
     return value if column is None else column[0][row]
+
+
+# ---------------------------------------------------------------- drawn one by one
+
+
+def drawn(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Arguments]:
+    """Return the arguments of each call, drawn from the iterables only as they are asked for.
+
+    Raises:
+        MappingMissingIterable: none of the arguments is an iterable.
+        MappingLengthMismatch: the iterables differ in length; where that can't be known before,
+            it is raised once one of them has ended.
+    """
+    named = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
+    sources = {name: source for name, value in named.items() if (source := _source(value))}
+    if not sources:
+        raise MappingMissingIterable(unit)
+    lengths = {name: len(named[name]) for name in sources if hasattr(named[name], "__len__")}
+    if len(set(lengths.values())) > 1:
+        raise MappingLengthMismatch(unit, lengths)
+    return _rows(unit, args, kwargs, sources)
+
+
+def _rows(
+    unit: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    sources: Mapping[str, Iterator[Any]],
+) -> Iterator[Arguments]:
+    end = object()
+    places = [str(place) for place in range(len(args))]
+    for row in count():
+        cells = {name: next(source, end) for name, source in sources.items()}
+        ended = [name for name, cell in cells.items() if cell is end]
+        if len(ended) == len(cells):
+            return
+        if ended:
+            lengths = {name: row if name in ended else f"more than {row}" for name in cells}
+            raise MappingLengthMismatch(unit, lengths)
+        yield (
+            tuple(cells.get(place, value) for place, value in zip(places, args, strict=True)),
+            {name: cells.get(name, value) for name, value in kwargs.items()},
+        )
+
+
+def _source(value: Any) -> Iterator[Any] | None:
+    if type(value) is allow_failure:
+        inner = _source(value.value)
+        return map(allow_failure, inner) if inner else None
+    if isinstance(value, PromiseBase) and hasattr(value, "result"):
+        value = value if isinstance(value, Iterable) else value.result()
+    if isinstance(value, (WHOLE, Mark)) or not isinstance(value, Iterable):
+        return None
+    return iter(value)
+
+
+# ---------------------------------------------------------------- many in one run
+
+
+def batched(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
+    """Yield the arguments of runs that make so many of the calls each."""
+    first = 0
+    while batch := list(islice(calls, size)):
+        # Marked, so that futures and marks among the elements' own arguments are replaced.
+        yield (unmapped(batch), first), {}
+        first += len(batch)
+
+
+def in_batches(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[..., Any]:
+    """Return a function that makes the calls of one batch, and returns their values."""
+
+    def one_batch(calls: list[Arguments], first: int) -> list[Any]:
+        values: list[Any] = []
+        for args, kwargs in calls:
+            try:
+                values.append(fn(*args, **kwargs))
+            except Exception as error:
+                raise _failed(name, first, values, calls, error) from error
+        return values
+
+    async def one_async_batch(calls: list[Arguments], first: int) -> list[Any]:
+        values: list[Any] = []
+        for args, kwargs in calls:
+            try:
+                values.append(await fn(*args, **kwargs))
+            except Exception as error:
+                raise _failed(name, first, values, calls, error) from error
+        return values
+
+    batch: Any = one_async_batch if isasync else one_batch
+    signature = inspect.signature(batch)
+    update_wrapper(batch, fn)  # its source is the function's, for the keys of caches
+    batch.__signature__ = signature
+    return batch  # type: ignore[no-any-return]
+
+
+def _failed(
+    name: str, first: int, values: list[Any], calls: list[Arguments], error: Exception
+) -> ElementFailed:
+    told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return ElementFailed(name, first + len(values), first, first + len(calls) - 1, told)

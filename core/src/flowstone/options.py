@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowstone.cache_policies import CachePolicy
     from flowstone.ports import Serializer
     from flowstone.runs import Kind
-    from flowstone.task_runners import ThreadPoolTaskRunner
+    from flowstone.task_runners import TaskRunner
 
 #: Characters that a name may not have: they mean something in URLs and paths.
 BANNED = "/%&<>"
@@ -77,7 +77,7 @@ class FlowOptions(UnitOptions, total=False):
 
     flow_run_name: str | Callable[..., str] | None
     retry_delay_seconds: Delay | None
-    task_runner: ThreadPoolTaskRunner | type[ThreadPoolTaskRunner] | None
+    task_runner: TaskRunner | type[TaskRunner] | None
     validate_parameters: bool
 
 

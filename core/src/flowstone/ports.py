@@ -192,7 +192,7 @@ class Promise(Protocol):
     def done(self) -> bool:
         """Tell whether it has ended."""
 
-    def cancel(self) -> bool:
+    def withdraw(self) -> bool:
         """End it as CANCELLED if it has not started; tell whether it will not run."""
 
     def stop(self, error: type[BaseException]) -> None:
@@ -343,8 +343,46 @@ class Secrets(Protocol):
         """
 
 
+class Caller(Protocol):
+    """Calls functions in other processes, while the runs' lives are driven here."""
+
+    def call(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        runs: tuple[Run, Run],
+        seconds: float | None,
+    ) -> Any:
+        """Call the function; return its value or raise its error.
+
+        Args:
+            fn: sync or async.
+            args: its arguments.
+            kwargs: those by name.
+            runs: the run that it belongs to, and the flow run around that.
+            seconds: after so long it is killed; None for no limit.
+
+        Raises:
+            NotSendable: the function, an argument or the value can't be sent.
+            ProcessDied: the process ended before the call did.
+            RunTimeout: the call took too long.
+        """
+
+    def interrupt(self, thread: int) -> None:
+        """Kill the call that a thread waits for."""
+
+
 class Runner(Protocol):
-    """Where submitted calls run: each once, some time, elsewhere."""
+    """Where submitted calls run: each once, some time, elsewhere.
+
+    Attributes:
+        max_in_flight: the window of each `.map` that does not say; None for no window.
+        caller: makes the calls of functions elsewhere than the rest of a run; None for here.
+    """
+
+    max_in_flight: int | None
+    caller: Caller | None
 
     def submit(self, call: Callable[[], None]) -> None:
         """Run a call, which never raises."""

@@ -34,6 +34,17 @@ def register(value: str) -> None:
         _stale = True
 
 
+def size() -> int:
+    """Return how much is registered; it only grows."""
+    return len(_values)
+
+
+def registered() -> frozenset[str]:
+    """Return what is registered, in each form, for a process that must mask it too."""
+    with _lock:
+        return frozenset(_values)
+
+
 def redact(text: str) -> str:
     """Return the text with every registered secret replaced by asterisks."""
     if _stale:

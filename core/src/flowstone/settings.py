@@ -41,6 +41,8 @@ class Settings:
             (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
         lease_seconds: how long a run whose process is out of sight counts as alive
             (``FLOWSTONE_LEASE_SECONDS``).
+        max_in_flight: the window of each `.map` that does not say; None for no window
+            (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).
     """
 
     home: Path = field(default_factory=lambda: _home("~/.flowstone"))
@@ -56,6 +58,7 @@ class Settings:
     refresh_cache: bool = False
     max_workers: int = 128
     lease_seconds: float = 30.0
+    max_in_flight: int | None = None
     extra_loggers: tuple[str, ...] = ()
 
 
@@ -145,6 +148,7 @@ _VARIABLES = (
     ("FLOWSTONE_TASKS_DEFAULT_RETRIES", "task_retries", _count),
     ("FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS", "task_retry_delay_seconds", _seconds),
     ("FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS", "max_workers", _positive),
+    ("FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT", "max_in_flight", _positive),
     ("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", "persist_results", _switch),
     ("FLOWSTONE_TASKS_REFRESH_CACHE", "refresh_cache", _switch),
     ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),

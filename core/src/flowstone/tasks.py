@@ -6,11 +6,13 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
 
+from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
-from flowstone.mapping import spread
+from flowstone.mapping import batched, drawn, in_batches, spread
 from flowstone.options import TaskOptions, changed, names_around, new_spec, unwrapped
 from flowstone.states import State
-from flowstone.units import Unit
+from flowstone.streams import FutureStream, Supply
+from flowstone.units import Unit, owner_here
 
 if TYPE_CHECKING:
     from flowstone.cache_policies import TaskCall
@@ -97,9 +99,37 @@ class Task(Unit[P, R]):
     def map(
         self: Task[..., Coroutine[Any, Any, T]],
         *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[T]: ...
+    @overload
+    def map(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
+        batch_size: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[T]: ...
+    @overload
+    def map(
+        self: Task[..., Coroutine[Any, Any, T]],
+        *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
     ) -> FutureList[T]: ...
+    @overload
+    def map(
+        self,
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[R]: ...
+    @overload
+    def map(
+        self, *args: Any, batch_size: int, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureStream[R]: ...
     @overload
     def map(
         self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
@@ -111,7 +141,11 @@ class Task(Unit[P, R]):
             *args: iterables of equal length; texts, bytes, dicts and whatever is not iterable,
                 and anything in `unmapped(...)`, are given to each call as they are.
             wait_for: futures that must have completed before any of them starts.
-            **kwargs: likewise, and `return_state=True` to wait for the final states.
+            **kwargs: likewise, `return_state=True` to wait for the final states, and these two,
+                unless the function itself has parameters of their names: `max_in_flight` is a
+                window: elements are drawn from iterables of any length only as earlier ones
+                are done; `batch_size` makes one run of so many elements, one after the other.
+                With either, what is returned is a `FutureStream`.
 
         Raises:
             MappingLengthMismatch: the iterables differ in length.
@@ -119,13 +153,51 @@ class Task(Unit[P, R]):
         """
         return_state = kwargs.pop("return_state", False)
         upstream = None if wait_for is None else list(wait_for)
-        futures: FutureList[Any] = FutureList(
-            self._submit(one, named, upstream) for one, named in spread(self.name, args, kwargs)
-        )
+        window = self._count("max_in_flight", kwargs) or owner_here().open_runner().max_in_flight
+        size = self._count("batch_size", kwargs)
+        futures: Iterable[Future[Any]]
+        if window is not None or size is not None:
+            futures = self._streamed(args, kwargs, upstream, window, size)
+        else:
+            calls = spread(self.name, args, kwargs)
+            futures = FutureList(self._submit(one, named, upstream) for one, named in calls)
         if not return_state:
             return futures
-        futures.wait()
-        return [future.state for future in futures]
+        if isinstance(futures, FutureList):
+            futures.wait()
+        return [_ended(future) for future in futures]
+
+    def _count(self, option: str, kwargs: dict[str, Any]) -> int | None:
+        """Take an option of `.map` out of the arguments, unless it is the function's own."""
+        if option not in kwargs or option in self.parameters.signature.parameters:
+            return None
+        value = kwargs.pop(option)
+        if value is None or (type(value) is int and value > 0):
+            return value
+        what = f"{option} of {self.name!r}.map"
+        raise ConfigurationError(what, f"{value!r} is not a count", "Use 1 or more, or None.")
+
+    def _streamed(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        upstream: list[Any] | None,
+        window: int | None,
+        size: int | None,
+    ) -> FutureStream[Any]:
+        calls = (spread if window is None else drawn)(self.name, args, kwargs)
+        unit: Task[..., Any] = self
+        if size is not None:
+            calls = batched(calls, size)
+            batch = in_batches(self.fn, self.name, isasync=self.isasync)
+            # The template of a run's name is over the parameters of a single call.
+            unit = Task(batch, replace(self.spec, run_name=None), None, self._around)
+
+        def submit(one: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
+            return unit._submit(one, named, upstream)
+
+        supply = Supply(f"{self.name}.map", calls, submit, owner_here(), window)
+        return FutureStream(supply, flat=size is not None)
 
     def on_commit(self, hook: Hook) -> Hook:
         """Call ``hook(transaction)`` at the commit; use it as a decorator."""

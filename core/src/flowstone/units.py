@@ -18,6 +18,7 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
+from flowstone.engine.remote import Remote
 from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.errors import ConfigurationError, StoreError
 from flowstone.futures import Future
@@ -25,13 +26,13 @@ from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger, logged_prints, prints_are_logged
 from flowstone.names import made_up
-from flowstone.runners.threads import ThreadPool
 from flowstone.runs import Origin
 from flowstone.states import COMPLETED, PENDING, State
+from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
-    from flowstone.ports import Keeping, Runner, Staging
+    from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.specs import Spec
 
 P = ParamSpec("P")
@@ -77,6 +78,10 @@ class Unit(Hooked, Generic[P, R]):
             return self
         return self._like(self.fn.__get__(target, owner), self.spec)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs of it; the names around it may be anything."""
+        return _portable(self.__dict__)
+
     def _like(self, fn: Callable[P, R], spec: Spec) -> Self:
         """Return the same kind of unit around another function or spec."""
         raise NotImplementedError
@@ -101,6 +106,7 @@ class Unit(Hooked, Generic[P, R]):
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
         parent: Scope | None,
+        caller: Caller | None = None,
     ) -> tuple[Driver, Life]:
         """Make the run, and all that drives it; nothing has happened yet."""
         services = ambient.services()
@@ -114,15 +120,16 @@ class Unit(Hooked, Generic[P, R]):
             args, kwargs, known = self._checked(args, kwargs)
         run_id = new_id()
         name = self._run_name(run_id, args, kwargs, known, parent)
-        inputs = tuple(promise.run_id for promise, _ in upstream) if upstream else ()
-        origin = self._origin(services, run_id, name, parent, known, inputs)
+        inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
+        origin = _origin(self, services, run_id, name, parent, known, inputs)
+        scope = self._scope(services, parent, known)
         plan = Plan(
             self,
             spec,
             services.settings,
             run_id,
             name,
-            _to_call(self, services),
+            _to_call(self, services, caller, scope),
             args,
             kwargs,
             upstream,
@@ -131,7 +138,6 @@ class Unit(Hooked, Generic[P, R]):
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
         )
-        scope = self._scope(services, parent, known)
         keeper = Keeper(services, origin)
         scope.standing, scope.asked = keeper, plan
         driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
@@ -156,31 +162,6 @@ class Unit(Hooked, Generic[P, R]):
 
         return keeping(self, services, keeps, run_id, parent)
 
-    def _origin(
-        self,
-        services: Services,
-        run_id: str,
-        name: str,
-        parent: Scope | None,
-        known: dict[str, Any] | None,
-        inputs: tuple[str, ...],
-    ) -> Origin:
-        now = services.clock.time()
-        return Origin(
-            run_id,
-            self.spec.kind,
-            name,
-            self.name,
-            run_id if parent is None else parent.run.root_id,
-            None if parent is None else parent.run.id,
-            now,
-            _tags(self.spec.tags),
-            self.spec.version,
-            known,
-            inputs,
-            leased(services, now) if parent is None else None,
-        )
-
     def _scope(
         self, services: Services, parent: Scope | None, known: dict[str, Any] | None
     ) -> Scope:
@@ -194,7 +175,7 @@ class Unit(Hooked, Generic[P, R]):
 
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
-        return ThreadPool(services.settings.max_workers)
+        return _default_runner(services)
 
     def _checked(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -281,23 +262,61 @@ class Unit(Hooked, Generic[P, R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
-        parent = ambient.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent)
-        owner = _alone if parent is None else parent.owner
+        runner = owner_here().open_runner()
+        driver, story = self._start(args, kwargs, wait_for, ambient.scope.get(), runner.caller)
         driver.record(PENDING, "Pending")
-        future: Future[Any] = Future(driver, story, owner)
-        future.start(owner.open_runner(), on_loop=self.isasync)
+        future: Future[Any] = Future(driver, story, owner_here())
+        future.start(runner, on_loop=self.isasync)
         return future
 
 
-def _to_call(unit: Unit[..., Any], services: Services) -> Callable[..., Any]:
-    """Return the function to call: one that logs its prints, where that is wanted."""
+def owner_here() -> Scope:
+    """Return what owns the runs that are submitted here."""
+    parent = ambient.scope.get()
+    return _alone if parent is None else parent.owner
+
+
+def _portable(state: dict[str, Any]) -> dict[str, Any]:
+    return {**{key: state[key] for key in state if key != "parameters"}, "_around": None}
+
+
+def _origin(
+    unit: Unit[..., Any],
+    services: Services,
+    run_id: str,
+    name: str,
+    parent: Scope | None,
+    known: dict[str, Any] | None,
+    inputs: tuple[str, ...],
+) -> Origin:
+    now = services.clock.time()
+    return Origin(
+        run_id,
+        unit.spec.kind,
+        name,
+        unit.name,
+        run_id if parent is None else parent.run.root_id,
+        None if parent is None else parent.run.id,
+        now,
+        _tags(unit.spec.tags),
+        unit.spec.version,
+        known,
+        inputs,
+        leased(services, now) if parent is None else None,
+    )
+
+
+def _to_call(
+    unit: Unit[..., Any], services: Services, caller: Caller | None, scope: Scope
+) -> Callable[..., Any]:
+    """Return the function to call: one that logs its prints, or is elsewhere, as is wanted."""
+    fn: Callable[..., Any] = unit.fn
     log_prints = unit.spec.log_prints
     if log_prints is None:
         log_prints = services.settings.log_prints and not prints_are_logged()
-        if not log_prints:
-            return unit.fn
-    return partial(_acalled if unit.isasync else _called, unit.fn, log_prints)
+    if log_prints or unit.spec.log_prints is not None:
+        fn = partial(_acalled if unit.isasync else _called, fn, log_prints)
+    return fn if caller is None else Remote(caller, fn, scope)
 
 
 def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
@@ -356,7 +375,11 @@ def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:
 
 
 def _default_pool() -> Runner:
-    return ThreadPool(ambient.services().settings.max_workers)
+    return _default_runner(ambient.services())
+
+
+def _default_runner(services: Services) -> Runner:
+    return ThreadPoolTaskRunner().open(services.settings)
 
 
 def _finish_alone() -> None:

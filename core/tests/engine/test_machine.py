@@ -24,11 +24,11 @@ from hypothesis.stateful import (
 )
 
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.keeper import Keeper, Origin
+from flowstone.engine.keeper import Keeper
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreBusy
 from flowstone.events import Event, changed
 from flowstone.ids import new_id
-from flowstone.runs import Change, Fence, Lease, Run, RunQuery
+from flowstone.runs import Change, Fence, Lease, Origin, Run, RunQuery
 from flowstone.states import (
     BIRTH,
     CANCELLED,

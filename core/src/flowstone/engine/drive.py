@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone import progress
 from flowstone.engine.policy import stop_signal
+from flowstone.engine.remote import Remote
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
     Await,
@@ -142,6 +143,8 @@ class Driver:
 
     def _wait(self, step: Step) -> Any:
         match step:
+            case Call(Remote() as fn, args, kwargs, timeout):
+                return fn.within(timeout, args, kwargs)
             case Call(fn, args, kwargs, timeout):
                 # ctypes and signal: only runs with a timeout pay for their import.
                 from flowstone.engine.timeouts import limited  # noqa: PLC0415
@@ -229,7 +232,7 @@ class Driver:
         if error is not None:
             signal = stop_signal(error)
             for promise in promises:
-                if not promise.cancel() and signal is not None:
+                if not promise.withdraw() and signal is not None:
                     promise.stop(signal)
         return [promise for promise in promises if not promise.done()]
 

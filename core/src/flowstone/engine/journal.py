@@ -232,7 +232,7 @@ class WriteBehind:
         renew_at = self._clock.time() + renewal
         while not self._closed:
             with self._wake:
-                if self._idle and not self._closed:
+                if self._idle and not self._closed:  # closing may have come before this wait
                     self._wake.wait(max(0.0, due - self._clock.time()))
             if not self._idle:
                 self._gather()

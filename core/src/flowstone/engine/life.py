@@ -83,7 +83,7 @@ def life(plan: Plan) -> Life:
         else:
             end = yield from _attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
-        end = _ended(error)
+        end = _ended(plan, error)
         if plan.settles:
             yield from _let_go(error)
         if isinstance(error, FencedRun):
@@ -143,8 +143,8 @@ def _let_go(error: BaseException) -> Generator[Step, Any, None]:
         yield Say(logging.WARNING, f"what was submitted was left behind: {policy.described(again)}")
 
 
-def _ended(error: BaseException) -> State:
-    kind, name, message = policy.end_of(error)
+def _ended(plan: Plan, error: BaseException) -> State:
+    kind, name, message = policy.end_of(error, plan.run_id)
     return State(kind, name, message, data=error)
 
 
@@ -188,7 +188,7 @@ def _attempt(
     except Exception as error:  # noqa: BLE001 - the run fails with it
         if plan.settles:
             yield from _let_go(error)
-        return _ended(error)
+        return _ended(plan, error)
 
 
 def _called(

@@ -9,6 +9,7 @@ from zlib import crc32
 from flowstone.errors import (
     CancelSignal,
     ConfigurationError,
+    ProcessDied,
     RunTimeout,
     TerminationSignal,
     UpstreamTaskError,
@@ -75,8 +76,10 @@ def is_cancellation(error: BaseException) -> bool:
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
-def end_of(error: BaseException) -> tuple[StateType, str, str]:
+def end_of(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
     """Return the type, name and message of the state that an error ends a run in."""
+    if isinstance(error, ProcessDied) and error.run_id == run_id:
+        return CRASHED, "Crashed", str(error.message)
     if isinstance(error, RunTimeout):
         return FAILED, "TimedOut", str(error)
     if isinstance(error, UpstreamTaskError):

@@ -10,10 +10,14 @@ FlowstoneError
 ├── RunError                               what a run's end means to whoever asks for its result
 │   ├── FailedRun
 │   ├── CrashedRun
+│   │   └── ProcessDied                    in which a task ran
 │   ├── CancelledRun
 │   ├── UnfinishedRun
 │   ├── UpstreamTaskError
+│   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
+│   ├── NotSendable (TypeError)            to or from another process
+│   ├── RemoteTraceback                    the cause of an error that came from another process
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
 │   ├── NotSerializable (TypeError)
@@ -81,6 +85,7 @@ from flowstone.errors.runs import (
     CancelledRun,
     CancelSignal,
     CrashedRun,
+    ElementFailed,
     FailedRun,
     FencedRun,
     MappingLengthMismatch,
@@ -88,10 +93,13 @@ from flowstone.errors.runs import (
     MissingContextError,
     MissingResult,
     NotHashable,
+    NotSendable,
     NotSerializable,
     ParameterBindError,
     ParameterError,
     ParameterTypeError,
+    ProcessDied,
+    RemoteTraceback,
     RunError,
     RunTimeout,
     StopSignal,
@@ -130,6 +138,7 @@ __all__ = [
     "CredentialsError",
     "DocumentError",
     "DocumentInvalid",
+    "ElementFailed",
     "FailedRun",
     "FencedRun",
     "FlowstoneError",
@@ -141,6 +150,7 @@ __all__ = [
     "MissingExtra",
     "MissingResult",
     "NotHashable",
+    "NotSendable",
     "NotSerializable",
     "ObjectAlreadyExists",
     "ObjectMissing",
@@ -151,6 +161,8 @@ __all__ = [
     "PathEscapes",
     "PluginBroken",
     "PluginError",
+    "ProcessDied",
+    "RemoteTraceback",
     "RunError",
     "RunNotFound",
     "RunTimeout",

@@ -50,7 +50,7 @@ class MappingMissingIterable(ParameterError, TypeError):
 class MappingLengthMismatch(ParameterError, ValueError):
     """`.map` was called with iterables of different lengths."""
 
-    def __init__(self, unit: str, lengths: Mapping[str, int]) -> None:
+    def __init__(self, unit: str, lengths: Mapping[str, int | str]) -> None:
         self.unit, self.lengths = unit, dict(lengths)
         told = ", ".join(f"{name}: {length}" for name, length in self.lengths.items())
         super().__init__(
@@ -83,6 +83,16 @@ class CrashedRun(_EndedRun):
     verb = "crashed"
 
 
+class ProcessDied(CrashedRun):
+    """The process in which a task ran ended before the task did."""
+
+    def __init__(self, name: str, run_id: str, code: int) -> None:
+        self.run_id, self.code = run_id, code
+        killed = f"was killed by signal {-code}" if code < 0 else "ended"
+        where = "its memory" if code == -9 else "what it printed"
+        super().__init__(name, f"its process {killed} (exit code {code}). Look at {where}.")
+
+
 class CancelledRun(_EndedRun):
     """The run was cancelled."""
 
@@ -105,6 +115,18 @@ class UpstreamTaskError(RunError):
         super().__init__(
             f"{name!r} was not started: it needs {upstream!r}, which ended {state}. "
             "Mend that one, or pass allow_failure(future) to run all the same."
+        )
+
+
+class ElementFailed(RunError):
+    """One element of a batch failed, and its batch with it; the cause is what it raised."""
+
+    def __init__(self, unit: str, index: int, first: int, last: int, problem: str) -> None:
+        self.unit, self.index, self.first, self.last = unit, index, first, last
+        self.problem = problem
+        super().__init__(
+            f"element {index} of {unit!r}.map failed, and with it the batch of elements {first} "
+            f"to {last}: {problem}. Mend it, or use a smaller batch_size."
         )
 
 
@@ -137,6 +159,17 @@ class NotSerializable(RunError, TypeError):
         super().__init__(
             f"a {kind} can't be written by the {serializer!r} serializer: {problem}. "
             "Choose another result_serializer, or persist_result=False."
+        )
+
+
+class NotSendable(RunError, TypeError):
+    """Something can't be sent between this process and the one where a task runs."""
+
+    def __init__(self, what: str, problem: str) -> None:
+        self.what, self.problem = what, problem
+        super().__init__(
+            f"{what} can't be sent between processes: {problem}. Pass and return plain data, open "
+            "files and connections inside the task, or use a ThreadPoolTaskRunner."
         )
 
 
@@ -182,8 +215,9 @@ class TerminationSignal(StopSignal):
 class CancelSignal(StopSignal):
     """The flow run that this run belongs to is being cancelled."""
 
-    def __init__(self) -> None:
-        super().__init__("its flow run was cancelled")
+    def __init__(self, reason: str = "its flow run was cancelled") -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class FencedRun(StopSignal):
@@ -192,3 +226,11 @@ class FencedRun(StopSignal):
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
         super().__init__(f"run {name!r} is {state} in the store: it was ended from outside")
+
+
+class RemoteTraceback(RunError):
+    """The cause of an error that came from another process: the traceback that it had there."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(f"\n{text.rstrip()}\nRead it from its last line up.")

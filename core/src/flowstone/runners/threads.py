@@ -11,6 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
+    from flowstone.ports import Caller
+
+
+_here = threading.local()
+
+
+def is_worker() -> bool:
+    """Tell whether this thread is a pool's: one that waits here may keep others from running."""
+    return getattr(_here, "works", False)
+
 
 class ThreadPool:
     """A `Runner`: threads are started as they are needed, up to a number, and shared.
@@ -19,7 +29,9 @@ class ThreadPool:
     ending. Whoever needs a call to end waits for its future, not for its thread.
     """
 
-    def __init__(self, max_workers: int) -> None:
+    def __init__(self, max_workers: int, max_in_flight: int | None = None) -> None:
+        self.max_in_flight = max_in_flight
+        self.caller: Caller | None = None
         self._max_workers = max_workers
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -60,6 +72,7 @@ class ThreadPool:
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
     def _work(self) -> None:
+        _here.works = True
         while True:
             with self._lock:
                 self._idle += 1

@@ -1,0 +1,274 @@
+"""The program of a child process: it makes the calls that its parent sends, and reports home."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import pkgutil
+import signal
+import sys
+import threading
+from contextvars import Context
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone import ambient, redaction
+from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
+from flowstone.logging import ROOT
+from flowstone.runners.parcels import packed, unpacked
+from flowstone.runners.threads import ThreadPool
+from flowstone.wire import encode_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowstone.events import Event
+    from flowstone.runs import Run
+    from flowstone.settings import Settings
+
+
+class Setup(NamedTuple):
+    """What a child is told before its first call."""
+
+    path: list[str]
+    settings: Settings
+    initializer: Callable[..., object] | None
+    initargs: tuple[Any, ...]
+
+
+class Around(NamedTuple):
+    """The flow run around the calls that follow; its arguments packed, None where they can't be."""
+
+    run: Run
+    arguments: Mapping[str, bytes | None]
+
+
+class Errand(NamedTuple):
+    """One call. `body` is the packed function and its arguments."""
+
+    run: Run
+    tags: frozenset[str]
+    body: bytes
+
+
+class Unsent:
+    """Stands for a flow's argument that did not come along; no key of a cache can be made of it."""
+
+    def __reduce__(self) -> str:
+        raise TypeError("it was not sent to the process in which the task runs")
+
+
+class Home:
+    """The way home; also a `Journal`, whose facts the parent's journal keeps."""
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection = connection
+        self._lock = threading.RLock()
+        self._told = 0
+
+    def send(self, kind: str, content: object) -> None:
+        with self._lock:
+            if self._told != redaction.size():  # the parent must know what to mask
+                values = redaction.registered()
+                self._told = len(values)
+                self._connection.send_bytes(packed(("secrets", values)))
+            self._connection.send_bytes(packed((kind, content)))
+
+    def append(self, event: Event) -> None:
+        self.send("append", encode_event(event))
+
+    def create(self, event: Event) -> None:
+        self._ask("create", event)
+
+    def record(self, event: Event) -> Any:
+        return self._ask("record", event)
+
+    def _ask(self, kind: str, event: Event) -> Any:
+        with self._lock:
+            self.send(kind, encode_event(event))
+            error, answer = unpacked(self._connection.recv_bytes())
+        if error is not None:
+            raise error
+        return answer
+
+    def flush(self) -> None:
+        """What was sent is the parent's to keep."""
+
+    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
+        """Who asks for the end of a root is answered by its own process."""
+
+    def release(self, root_id: str) -> None:
+        """A root is not driven here."""
+
+    def close(self) -> None:
+        """Nothing is held here."""
+
+
+class HomeHandler(logging.Handler):
+    """Sends log records home, where the program's handlers are."""
+
+    def __init__(self, home: Home) -> None:
+        super().__init__()
+        self._home = home
+
+    def emit(self, record: logging.LogRecord) -> None:
+        facts = dict(record.__dict__)
+        run: Run | None = facts.get("flowstone_run")
+        if run is not None:
+            facts["flowstone_run"] = replace(run, parameters=None)
+        if record.exc_info:
+            facts["exc_text"] = redaction.redact(_formatter.formatException(record.exc_info))
+        facts |= {"msg": redaction.redact(record.getMessage()), "args": None, "exc_info": None}
+        try:
+            self._home.send("line", facts)
+        except OSError:
+            raise
+        except Exception:  # noqa: BLE001 - an extra field that can't be pickled is told in words
+            known = (str, int, float, type(None))
+            told = {
+                key: value if isinstance(value, known) or key == "flowstone_run" else repr(value)
+                for key, value in facts.items()
+            }
+            self._home.send("line", told)
+
+
+_formatter = logging.Formatter()
+
+
+def main(link: int, life: int) -> None:
+    """Serve a parent until it closes the link."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's to say who stops
+    threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
+    connection: Connection[Any, Any] = Connection(link)
+    home = Home(connection)
+    try:
+        setup: Setup = unpacked(connection.recv_bytes())
+    except EOFError:
+        return
+    try:
+        services = _services(setup, home)
+        if setup.initializer is not None:
+            setup.initializer(*setup.initargs)
+    except BaseException as error:  # noqa: BLE001 - whoever needs this child is told
+        home.send("broken", _told(error, "initializer"))
+        return
+    with ambient.using(services):
+        home.send("ready", None)
+        _serve(connection, home, setup.settings)
+
+
+def _services(setup: Setup, home: Home) -> ambient.Services:
+    sys.path[:] = setup.path
+    # The composition root is above this floor, so it is named, as in `ambient`.
+    services: ambient.Services = pkgutil.resolve_name("flowstone.wiring:open_services")(
+        setup.settings
+    )
+    ROOT.handlers[:] = [HomeHandler(home)]
+    return replace(services, journal=home)
+
+
+def _serve(connection: Connection[Any, Any], home: Home, settings: Settings) -> None:
+    around = None
+    while True:
+        try:
+            errand: Errand | Around = unpacked(connection.recv_bytes())
+        except EOFError:
+            return
+        if isinstance(errand, Around):
+            around = _scope(errand)
+            continue
+        assert around is not None
+        try:
+            call = unpacked(errand.body)
+        except BaseException as error:  # noqa: BLE001 - the parent may send it in another way
+            name = error.name if isinstance(error, ModuleNotFoundError) else None
+            home.send("unreadable", (name, _told(error, errand.run.name)))
+            continue
+        # A fresh context for each: nothing that one sets is left for the next.
+        kind, content = Context().run(_done, errand, call, around, settings)
+        sys.stdout.flush()
+        home.send(kind, content)
+        del errand, call, content
+
+
+def _scope(around: Around) -> ambient.Scope:
+    scope = ambient.Scope(None)
+    scope.run = around.run
+    scope.arguments = {name: _argument(value) for name, value in around.arguments.items()}
+    return scope
+
+
+def _argument(value: bytes | None) -> Any:
+    try:
+        return Unsent() if value is None else unpacked(value)
+    except Exception:  # noqa: BLE001 - most tasks never ask for it
+        return Unsent()
+
+
+def _done(
+    errand: Errand, call: tuple[Any, ...], around: ambient.Scope, settings: Settings
+) -> tuple[str, bytes]:
+    """Make the call; return its value, or its error, packed."""
+    fn, args, kwargs = call
+    owner = ambient.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
+    owner.run, owner.arguments = around.run, around.arguments
+    scope = ambient.Scope(owner)
+    scope.run = errand.run
+    ambient.scope.set(scope)
+    ambient.tags.set(errand.tags)
+    try:
+        value = fn(*args, **kwargs)
+        if inspect.iscoroutine(value):
+            value = asyncio.run(value)
+        _settle(owner)
+        try:
+            return "value", packed(value)
+        except Exception as error:
+            raise NotSendable(f"the result of {errand.run.name!r}", str(error)) from error
+    except BaseException as error:  # noqa: BLE001 - it is the run's, and raised at home
+        return "error", _told(error, errand.run.name)
+    finally:
+        if owner.runner is not None:
+            owner.runner.close()
+
+
+def _settle(owner: ambient.Scope) -> None:
+    """Wait for what the call has submitted: it can't outlive the call."""
+    while waiting := [promise for promise in owner.promises.values() if not promise.done()]:
+        for promise in waiting:
+            promise.wait()
+    for promise in owner.promises.values():
+        end = promise.final_state()
+        if not promise.observed and not end.is_completed():
+            raise FailedRun(promise.name, f"{end.message}; nobody asked for its result")
+
+
+def _told(error: BaseException, name: str) -> bytes:
+    """Return an error packed, with its traceback as text, or what can be said of it."""
+    text = redaction.redact("".join(format_exception(error)))
+    error.__traceback__ = None
+    try:
+        told = packed((error, text))
+        unpacked(told)  # many an error pickles and can't be read again
+        return told
+    except Exception:  # noqa: BLE001 - then it is told in words
+        said = f"{type(error).__name__}: {error}"
+        return packed((FailedRun(name, said), text))
+
+
+def revived(told: bytes) -> BaseException:
+    """Return an error that a child has packed, with the child's traceback as its cause."""
+    error, text = unpacked(told)
+    assert isinstance(error, BaseException)
+    error.__cause__ = RemoteTraceback(text)
+    return error
+
+
+def _end_with_parent(life: int) -> None:
+    """End when the parent does, however it does, and whatever this process is doing."""
+    os.read(life, 1)  # nothing is ever written; it ends when the parent's side is closed
+    os.kill(os.getpid(), signal.SIGKILL)

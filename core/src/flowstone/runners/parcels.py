@@ -1,0 +1,83 @@
+"""What crosses to a child process: calls by reference where it can import them, else by value."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from operator import attrgetter
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+if TYPE_CHECKING:
+    from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one
+else:
+    from cloudpickle import Pickler
+
+
+class _Pickler(Pickler):
+    """cloudpickle, but what a module's flow or task wraps goes by the name of that.
+
+    By value it would drag all that the function mentions along, locks and connections too.
+    """
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, FunctionType) or hasattr(type(obj), "with_options"):
+            unit = _named(obj)
+            if unit is not None:
+                return _found, (obj.__module__, obj.__qualname__, unit is not obj)
+        return super().reducer_override(obj)
+
+
+def packed(value: object) -> bytes:
+    """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
+    file = io.BytesIO()
+    _Pickler(file).dump(value)
+    return file.getvalue()
+
+
+unpacked = pickle.loads
+
+
+def send_by_value(name: str) -> bool:
+    """Send what is in a module, and below it, by value from now on; tell whether that is new."""
+    known = cloudpickle.list_registry_pickle_by_value()
+    modules = [
+        module
+        for key, module in sys.modules.items()
+        if (key == name or key.startswith(f"{name}."))
+        and getattr(module, "__name__", None) == key
+        and key not in known
+    ]
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)
+    return bool(modules)
+
+
+def _named(obj: Any) -> object | None:
+    """Return what stands in the object's module under its name, if that is or wraps the object."""
+    module = getattr(obj, "__module__", None)
+    name = getattr(obj, "__qualname__", "<locals>")
+    if module is None or module == "__main__" or "<" in name or _goes_by_value(module):
+        return None
+    try:
+        unit: object = attrgetter(name)(sys.modules[module])
+    except (KeyError, AttributeError):
+        return None
+    if hasattr(type(unit), "with_options"):
+        return unit if unit is obj or getattr(unit, "fn", None) is obj else None
+    return None
+
+
+def _goes_by_value(module: str) -> bool:
+    known = cloudpickle.list_registry_pickle_by_value()
+    parts = module.split(".")
+    return any(".".join(parts[:length]) in known for length in range(1, len(parts) + 1))
+
+
+def _found(module: str, name: str, bare: bool) -> Any:
+    __import__(module)
+    unit = attrgetter(name)(sys.modules[module])
+    return unit.fn if bare else unit

@@ -1,0 +1,300 @@
+"""Calls in child processes: the life of a run stays here, and only its function runs there."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from flowstone import ambient
+from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
+from flowstone.redaction import register
+from flowstone.runners.child import Around, Errand, Setup, revived
+from flowstone.runners.parcels import packed, send_by_value, unpacked
+from flowstone.runners.threads import ThreadPool
+from flowstone.wire import decode_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowstone.ambient import Services
+    from flowstone.ports import Caller
+    from flowstone.runs import Run
+
+PROGRAM = "import sys; from flowstone.runners.child import main; main(*map(int, sys.argv[1:]))"
+
+#: So long a child that was told to end may take for it before it is killed.
+GRACE = 2.0
+#: A flow's argument that is larger, in bytes, does not go to every child.
+LARGE = 1_000_000
+
+
+class ProcessPool(ThreadPool):
+    """A `Runner` and a `Caller`: each life on a thread here, each call in a process of its own.
+
+    The processes are started as they are needed, up to a number, and serve call after call. They
+    are new interpreters, not forks. When this process ends, in whatever way, they end.
+    """
+
+    def __init__(self, max_workers: int, setup: Setup, max_in_flight: int | None = None) -> None:
+        super().__init__(max_workers, max_in_flight)
+        self.caller: Caller | None = self
+        self._setup = _sendable(setup, "the initializer, or one of its arguments,")
+        self._life, self._held = os.pipe()
+        self._free = threading.Condition()
+        self._idle_children: list[Child] = []
+        self._busy: dict[int, Child] = {}
+        self._started = 0
+        self._over = False
+        self._around, self._around_id = b"", ""
+
+    # ------------------------------------------------------------ a call
+
+    def call(
+        self,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        runs: tuple[Run, Run],
+        seconds: float | None,
+    ) -> Any:
+        """Call the function in a child, and return its value or raise its error.
+
+        Raises:
+            NotSendable: the function or an argument can't be sent.
+            ProcessDied: the child ended before the call did.
+            RunTimeout: the call took longer than `seconds`; its child was killed.
+        """
+        services = ambient.services()
+        while True:
+            errand = _packed_errand(fn, args, kwargs, runs[0])
+            if self._around_id != runs[1].id:
+                self._around, self._around_id = _packed_around(runs[1]), runs[1].id
+            child = self._taken(runs[0].name)
+            try:
+                child.tell(runs[1].id, self._around)
+                kind, content = child.talk(errand, runs[0], seconds, services)
+            except BaseException:
+                self._discarded(child)
+                raise
+            if kind == "broken":
+                self._discarded(child)
+                raise revived(content)
+            self._returned(child)
+            if kind == "value":
+                return unpacked(content)
+            if kind == "unreadable":
+                name, told = content
+                if name is not None and send_by_value(name):
+                    continue
+                error = revived(told)
+                raise NotSendable(f"the call of {runs[0].name!r}", str(error)) from error
+            raise revived(content)
+
+    def interrupt(self, thread: int) -> None:
+        """Kill the child that a thread waits for."""
+        with self._free:
+            child = self._busy.get(thread)
+            if child is not None:
+                child.kill()
+            self._free.notify_all()
+
+    # ------------------------------------------------------------ the children
+
+    def _taken(self, name: str) -> Child:
+        here = threading.get_ident()
+        with self._free:
+            while True:
+                if self._over:
+                    raise CrashedRun(name, "its flow run has ended")
+                while self._idle_children:
+                    child = self._idle_children.pop()
+                    if child.alive():
+                        self._busy[here] = child
+                        return child
+                    child.let_go()
+                    self._started -= 1
+                if self._started < self._max_workers:
+                    self._started += 1
+                    break
+                self._free.wait()
+        try:
+            child = Child(self._setup, self._life)
+        except BaseException:
+            with self._free:
+                self._started -= 1
+                self._free.notify()
+            raise
+        with self._free:
+            self._busy[here] = child
+        return child
+
+    def _returned(self, child: Child) -> None:
+        with self._free:
+            self._busy.pop(threading.get_ident(), None)
+            self._idle_children.append(child)
+            self._free.notify()
+
+    def _discarded(self, child: Child) -> None:
+        child.kill()
+        child.let_go()
+        with self._free:
+            self._busy.pop(threading.get_ident(), None)
+            self._started -= 1
+            self._free.notify()
+
+    def close(self) -> None:
+        super().close()
+        with self._free:
+            if self._over:
+                return
+            self._over = True
+            idle, self._idle_children = self._idle_children, []
+            busy = list(self._busy.values())
+            self._free.notify_all()
+        for child in busy:
+            child.kill()
+        for child in idle:
+            child.let_go()
+        end = monotonic() + GRACE
+        for child in idle:
+            child.ended(end - monotonic())
+        os.close(self._held)
+        os.close(self._life)
+
+
+class Child:
+    """One child process, and the way to it."""
+
+    def __init__(self, setup: bytes, life: int) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            fds = (theirs.fileno(), life)
+            command = [sys.executable, "-c", PROGRAM, *map(str, fds)]
+            try:
+                self._process = subprocess.Popen(command, pass_fds=fds, stdin=subprocess.DEVNULL)  # noqa: S603
+            except BaseException:
+                ours.close()
+                raise
+        self._connection: Connection[Any, Any] = Connection(ours.detach())
+        self._ready = False
+        self._around_id = ""
+        with suppress(OSError):  # it has died; that shows when it is asked for something
+            self._connection.send_bytes(setup)
+
+    def tell(self, run_id: str, around: bytes) -> None:
+        """Say which flow run is around the next call, if it does not know."""
+        if self._around_id != run_id:
+            self._around_id = run_id
+            with suppress(OSError):  # it has died, and that shows when it does not answer
+                self._connection.send_bytes(around)
+
+    def talk(
+        self, errand: bytes, run: Run, seconds: float | None, services: Services
+    ) -> tuple[str, Any]:
+        """Send a call, take in what the child reports, and return what came of it."""
+        while not self._ready:
+            kind, content = self._received(run)
+            if kind == "broken":
+                return kind, content
+            if not self._taken_in(kind, content, services):
+                self._ready = True
+        with suppress(OSError):  # it has died, and that shows when it does not answer
+            self._connection.send_bytes(errand)
+        end = None if seconds is None else monotonic() + seconds
+        while True:
+            if end is not None and not self._connection.poll(max(0.0, end - monotonic())):
+                raise RunTimeout(run.name, seconds or 0.0, "Its process was killed.")
+            kind, content = self._received(run)
+            if not self._taken_in(kind, content, services):
+                return kind, content
+
+    def _received(self, run: Run) -> tuple[str, Any]:
+        try:
+            content = self._connection.recv_bytes()
+        except (EOFError, OSError):
+            raise ProcessDied(run.name, run.id, self.ended(GRACE)) from None
+        kind, value = unpacked(content)
+        return kind, value
+
+    def _taken_in(self, kind: str, content: Any, services: Services) -> bool:
+        """Keep a fact, a log line or a secret; tell whether it was one of these."""
+        match kind:
+            case "append":
+                services.journal.append(decode_event(content))
+            case "create" | "record":
+                self._answer(getattr(services.journal, kind), content)
+            case "line":
+                record = logging.makeLogRecord(content)
+                logging.getLogger(record.name).handle(record)
+            case "secrets":
+                for value in content:
+                    register(value)
+            case _:
+                return False
+        return True
+
+    def _answer(self, keep: Callable[[Any], Any], content: Any) -> None:
+        try:
+            answer = None, keep(decode_event(content))
+        except BaseException as error:
+            self._connection.send_bytes(packed((error, None)))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._connection.send_bytes(packed(answer))
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """End it at once. May be called from any thread, and twice."""
+        self._process.kill()
+        self._process.wait()
+
+    def let_go(self) -> None:
+        """Close the link: it ends by itself, unless it is busy. Only for who holds the child."""
+        self._connection.close()
+
+    def ended(self, seconds: float) -> int:
+        """Wait for its end, for so long, and return its exit code."""
+        try:
+            return self._process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+def _packed_errand(
+    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Run
+) -> bytes:
+    what = f"the function of {run.name!r}, or one of its arguments,"
+    body = _sendable((fn, args, kwargs), what)
+    return packed(Errand(replace(run, parameters=None), ambient.tags.get(), body))
+
+
+def _packed_around(run: Run) -> bytes:
+    """Return a flow run and its arguments packed, but for those that can't be, or are large."""
+    arguments: dict[str, bytes | None] = {}
+    for name, value in (run.parameters or {}).items():
+        try:
+            content = packed(value)
+        except Exception:  # noqa: BLE001 - a flow may be called with anything
+            content = None
+        arguments[name] = None if content is None or len(content) > LARGE else content
+    return packed(Around(replace(run, parameters=None), arguments))
+
+
+def _sendable(value: object, what: str) -> bytes:
+    try:
+        return packed(value)
+    except Exception as error:
+        raise NotSendable(what, f"{type(error).__name__}: {error}") from error

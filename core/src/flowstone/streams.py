@@ -1,0 +1,302 @@
+"""The futures of a `.map` with a window: drawn as slots free up, and let go of once handed out."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from threading import RLock
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from weakref import ref
+
+from flowstone.engine.arguments import PromiseBase
+from flowstone.engine.policy import unseen
+from flowstone.errors import RunTimeout
+from flowstone.ids import new_id
+from flowstone.runners.threads import is_worker
+from flowstone.states import COMPLETED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+
+    from flowstone.ambient import Scope
+    from flowstone.futures import Future
+
+__all__ = ["FutureStream"]
+
+R = TypeVar("R")
+
+#: So many failures that nobody asked for are kept to be told of; the rest is counted.
+TOLD = 5
+
+
+class FutureStream(PromiseBase, Generic[R]):
+    """The futures of a `.map` with `max_in_flight` or `batch_size`.
+
+    Iterating gives each future once its run has ended, in the order of the arguments, and keeps
+    none of them. At most so many runs as the window allows are drawn and not yet handed out. What
+    is not iterated over is run at the end of the flow at the latest.
+
+    With `batch_size` there is a future for each batch, whose value is a list.
+    """
+
+    run_id = ""  # it is many runs, and none itself
+
+    def __init__(self, supply: Supply, *, flat: bool) -> None:
+        PromiseBase.made += 1
+        self._supply, self._flat = supply, flat
+        self.name, self.observed = supply.name, False
+        supply.facade = ref(self)
+
+    def __repr__(self) -> str:
+        return f"<FutureStream {self.name!r}>"
+
+    def __iter__(self) -> Iterator[Future[R]]:
+        return self
+
+    def __next__(self) -> Future[R]:
+        future = self._supply.head()
+        if future is None:
+            raise StopIteration
+        future.wait()
+        return self._supply.hand_out()
+
+    def __aiter__(self) -> FutureStream[R]:
+        return self
+
+    async def __anext__(self) -> Future[R]:
+        future = self._supply.head()
+        if future is None:
+            raise StopAsyncIteration
+        await future.await_end()
+        return self._supply.hand_out()
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
+        """Run all that is left, and return the values in order, those of batches in one list.
+
+        Args:
+            timeout: seconds for all of them together.
+            raise_on_failure: with False, an exception stands where a run failed.
+
+        Raises:
+            RunTimeout: they have not all ended in time.
+            Exception: what the first of them, in order, failed with.
+        """
+        self.wait(timeout)
+        if not self.done():
+            note = "What was submitted goes on."
+            raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, note)
+        return self._values(raise_on_failure)
+
+    def _values(self, raise_on_failure: bool) -> list[R]:
+        self.observed = True
+        values: list[Any] = []
+        for future in self._supply.held:
+            value: Any = future.result(raise_on_failure=raise_on_failure)
+            if self._flat and future.final_state().type is COMPLETED:
+                values += value
+            else:
+                values.append(value)
+        return values
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Run all that is left, and block until it has ended or the time is over."""
+        self._supply.drain(timeout, keep=True)
+
+    async def await_end(self) -> None:
+        """Run all that is left, while other coroutines run."""
+        await self._supply.adrain(keep=True)
+
+    async def aresult(self, raise_on_failure: bool = True) -> list[R]:
+        """Run all that is left without blocking the event loop, and return the values."""
+        await self.await_end()
+        return self._values(raise_on_failure)
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        return self.aresult().__await__()
+
+    def done(self) -> bool:
+        """Tell whether everything was drawn and has ended."""
+        return self._supply.done()
+
+    def cancel(self) -> bool:
+        """Draw no more, and cancel what has not started; tell whether nothing is left."""
+        for future in self._supply.held:
+            if future.cancel():
+                future.observed = True  # it did not complete, as was asked for
+        return self._supply.withdraw()
+
+    def final_state(self) -> State:
+        """Return the values as a state, or the first end that is not COMPLETED."""
+        for future in self._supply.held:
+            if future.final_state().type is not COMPLETED:
+                future.observed = True
+                return future.final_state()
+        return State(COMPLETED, "Completed", None, data=self._values(raise_on_failure=True))
+
+
+class Supply:
+    """What is behind a stream: the calls not yet drawn, and the futures not yet handed out.
+
+    Fills the `Promise` port, so that a flow does not end before all was drawn.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        calls: Iterator[tuple[tuple[Any, ...], dict[str, Any]]],
+        submit: Callable[[tuple[Any, ...], dict[str, Any]], Future[Any]],
+        owner: Scope,
+        window: int | None,
+    ) -> None:
+        self.name, self.run_id, self.observed = name, new_id(), False
+        self.held: deque[Future[Any]] = deque()
+        self.facade: Callable[[], object] = object
+        self._calls, self._submit = calls, submit
+        self._owner, self._window = owner, window
+        self._context = copy_context()  # all of them are submitted where `.map` was called
+        self._lock = RLock()
+        self._given: Future[Any] | None = None
+        self._bad: list[Future[Any]] = []
+        self._bad_count = 0
+        self._exhausted = False
+        owner.promises[self.run_id] = self
+        self._fill()
+
+    # ------------------------------------------------------------ one after the other
+
+    def head(self) -> Future[Any] | None:
+        """Return the next future in order, and draw what there is room for; None at the end."""
+        if self._given is not None and self._given.observed:
+            self._owner.promises.pop(self._given.run_id, None)  # it need not be told of any more
+        self._given = None
+        self._fill()
+        if self.held:
+            return self.held[0]
+        self._forget()
+        return None
+
+    def hand_out(self) -> Future[Any]:
+        """Return the head, which has ended, and let go of it."""
+        self._given = self.held.popleft()
+        return self._given
+
+    def _fill(self) -> None:
+        while self._room(len(self.held)) and (future := self._draw()):
+            self.held.append(future)
+
+    def _room(self, used: int) -> bool:
+        return self._window is None or used < self._window
+
+    def _draw(self) -> Future[Any] | None:
+        with self._lock:
+            if self._exhausted:
+                return None
+            try:
+                args, kwargs = next(self._calls)
+            except BaseException as error:
+                self._exhausted = True
+                if isinstance(error, StopIteration):
+                    return None
+                raise
+            return self._context.run(self._submit, args, kwargs)
+
+    # ------------------------------------------------------------ all at once
+
+    def drain(self, timeout: float | None, *, keep: bool) -> None:
+        """Draw and run the rest; without `keep`, only failures are remembered."""
+        end = None if timeout is None else monotonic() + timeout
+        ended: SimpleQueue[Future[Any]] = SimpleQueue()
+        draining = self._draining(keep, ended.put)
+        for live in draining:
+            while True:
+                if end is None and is_worker():
+                    _help(live, ended)
+                left = None if end is None else max(0.0, end - monotonic())
+                try:
+                    future = ended.get(timeout=left)
+                except Empty:
+                    return
+                live.pop(future)
+                if not keep:
+                    self._count(future)
+                if ended.empty():
+                    break
+
+    async def adrain(self, *, keep: bool) -> None:
+        """Do the same while other coroutines run."""
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Queue[Future[Any]] = asyncio.Queue()
+        put = ended.put_nowait
+        for live in self._draining(keep, lambda future: loop.call_soon_threadsafe(put, future)):
+            future = await ended.get()
+            live.pop(future)
+            if not keep:
+                self._count(future)
+
+    def _draining(
+        self, keep: bool, put: Callable[[Future[Any]], Any]
+    ) -> Generator[dict[Future[Any], None], None, None]:
+        """Yield what is on its way, until nothing is; the caller takes out what has ended."""
+        live = dict.fromkeys(self.held)
+        for held in self.held:
+            held.add_done_callback(put)
+        if not keep:
+            self.held.clear()
+        while True:
+            while self._room(len(live)) and (future := self._draw()):
+                live[future] = None
+                if keep:
+                    self.held.append(future)
+                future.add_done_callback(put)
+            if not live:
+                self._forget()
+                return
+            yield live
+
+    def _count(self, future: Future[Any]) -> None:
+        """Remember a failure that nobody can ask for any more; few of them whole."""
+        if future.final_state().type is COMPLETED or future.observed:
+            return
+        self._bad_count += 1
+        self._owner.promises.pop(future.run_id, None)
+        if len(self._bad) < TOLD:
+            self._bad.append(future)
+
+    def _forget(self) -> None:
+        if not self._bad_count:
+            self._owner.promises.pop(self.run_id, None)
+
+    # ------------------------------------------------------------ as a promise of its flow
+
+    def done(self) -> bool:
+        return self._exhausted and all(future.done() for future in self.held)
+
+    def withdraw(self) -> bool:
+        self._exhausted = True
+        return self.done()
+
+    def stop(self, error: type[BaseException]) -> None:
+        """What it has drawn is told for itself."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        self.drain(timeout, keep=self.facade() is not None)
+
+    async def await_end(self) -> None:
+        await self.adrain(keep=self.facade() is not None)
+
+    def final_state(self) -> State:
+        end = unseen(self._bad)
+        if end is None:
+            return State(COMPLETED, "Completed")
+        return State(end.type, end.name, f"{self._bad_count} in all: {end.message}", data=end.data)
+
+
+def _help(live: dict[Future[Any], None], ended: SimpleQueue[Future[Any]]) -> None:
+    for future in list(live):
+        if not ended.empty():
+            return
+        future.help()

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from flowstone import Future, flow, task
+from flowstone.errors import RunTimeout
+from flowstone.futures import as_completed, wait
+from flowstone.task_runners import ThreadPoolTaskRunner
+
+pytestmark = pytest.mark.usefixtures("services")
+
+
+@task
+def double(x: int) -> int:
+    return x * 2
+
+
+@task
+def passes(gate: threading.Event, x: int) -> int:
+    assert gate.wait(20)
+    return x
+
+
+def test_as_completed_gives_what_ends_first_first() -> None:
+    gates = [threading.Event() for _ in range(3)]
+
+    @flow
+    def f() -> list[int]:
+        futures = passes.map(gates, range(3))
+        gates[2].set()
+        order = []
+        for future in as_completed([*futures, futures[0]]):
+            order.append(future.result())
+            gates[future.result() - 1].set()
+        return order
+
+    assert f() == [2, 1, 0]
+
+
+def test_as_completed_says_how_many_are_missing() -> None:
+    gate = threading.Event()
+
+    @flow
+    def f() -> int:
+        futures = [double.submit(1), passes.submit(gate, 1), passes.submit(gate, 2)]
+        futures[0].wait()
+        given = 0
+        try:
+            with pytest.raises(RunTimeout, match=r"waiting for 2 of 3 futures.*The runs go on\."):
+                for _ in as_completed(futures, timeout=0.01):
+                    given += 1
+        finally:
+            gate.set()
+        return given
+
+    assert f() == 1
+
+
+def test_as_completed_in_an_async_flow() -> None:
+    gate, other = threading.Event(), threading.Event()
+
+    @task
+    async def opens(x: int) -> int:
+        await asyncio.sleep(0)
+        return x
+
+    @flow
+    async def f() -> list[int]:
+        futures: list[Future[int]] = [passes.submit(gate, 1), opens.submit(2)]
+        order = []
+        async for future in as_completed(futures):
+            gate.set()
+            order.append(await future)
+        late = passes.submit(other, 3)
+        with pytest.raises(RunTimeout, match="waiting for 1 of 1"):
+            async for _ in as_completed([late], timeout=0.01):
+                pass
+        other.set()
+        return order
+
+    assert asyncio.run(f()) == [2, 1]
+
+
+def test_wait_tells_what_has_ended_and_what_has_not() -> None:
+    gate = threading.Event()
+
+    @flow
+    def f() -> None:
+        quick, slow = double.submit(1), passes.submit(gate, 1)
+        quick.wait()
+        done, not_done = wait([quick, slow], timeout=0.01)
+        gate.set()
+        assert (done, not_done) == ({quick}, {slow})
+        assert wait([quick, slow]).not_done == set()
+
+    f()
+
+
+def test_a_future_has_the_members_that_people_know() -> None:
+    @flow
+    def f() -> None:
+        future = double.submit(2)
+        seen: list[Future[int]] = []
+        future.wait(timeout=20)
+        future.add_done_callback(seen.append)
+        assert future.task_run_id == future.run_id
+        assert future.state.is_completed()
+        assert future.result(timeout=1, raise_on_failure=True) == 4
+        assert seen == [future]
+
+    f()
+
+
+# ---------------------------------------------------------------- a full pool can't lock up
+
+
+def test_a_task_that_waits_for_its_own_on_one_worker() -> None:
+    @task
+    def outer() -> list[int]:
+        first = double.submit(1)
+        after = double.submit(first, wait_for=[first])
+        mapped = double.map([1, 2, 3])
+        early = [future.result() for future in as_completed(mapped)]
+        waited = wait(double.map([4, 5])).done
+        return [after.result(), *sorted(early), *sorted(future.result() for future in waited)]
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def f() -> list[int]:
+        return outer.submit().result(timeout=60)
+
+    assert f() == [4, 2, 4, 6, 8, 10]
+
+
+def test_a_worker_that_waits_for_what_is_queued_behind_it() -> None:
+    @task
+    def later(x: int) -> int:
+        return x
+
+    @task
+    def sums(futures: list[Future[int]]) -> int:
+        return sum(future.result() for future in as_completed(futures))
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def f() -> int:
+        from flowstone import quote
+
+        gate = threading.Event()
+        passes.submit(gate, 0)
+        many: list[Future[int]] = list(later.map(range(5)))
+        total = sums.submit(quote(many))
+        gate.set()
+        return total.result(timeout=60)
+
+    assert f() == 10
+
+
+@pytest.mark.parametrize("depth", [1, 5])
+def test_maps_in_maps_on_one_worker(depth: int) -> None:
+    @task
+    def nest(level: int) -> int:
+        return 1 if not level else sum(nest.map([level - 1] * 2).result())
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def f() -> int:
+        return nest.submit(depth).result(timeout=60)
+
+    assert f() == 2**depth
