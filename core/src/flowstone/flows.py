@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
-from flowstone.states import State
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
@@ -51,41 +50,6 @@ class Flow(Unit[P, R]):
 
     def _open_runner(self, services: Services) -> Runner:
         return self.task_runner.open(services.settings)
-
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    def __call__(
-        self: Flow[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
-    ) -> Coroutine[Any, Any, State]: ...
-    @overload
-    def __call__(
-        self,
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
-    ) -> State: ...
-    @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the flow, and return its value.
-
-        Args:
-            *args: the function's own arguments, checked against its type hints before it starts.
-            **kwargs: the function's own, and these two: `return_state=True` returns the final
-                `State` instead of the value or error; `wait_for` takes futures that must have
-                completed before the flow starts.
-
-        Raises:
-            ParameterBindError, ParameterTypeError: the arguments do not fit; nothing was started.
-            Exception: what the flow failed with.
-        """
-        return self._call(args, kwargs)
 
     def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as a run would get them: coerced, with defaults.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
@@ -36,41 +36,6 @@ class Task(Unit[P, R]):
 
     def _like(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
         return Task(fn, spec, None, self._around)
-
-    @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
-    @overload
-    def __call__(
-        self: Task[..., Coroutine[Any, Any, T]],
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
-    ) -> Coroutine[Any, Any, State]: ...
-    @overload
-    def __call__(
-        self,
-        *args: Any,
-        return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
-    ) -> State: ...
-    @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Run the task here, and return its value; inside a flow, another task, or neither.
-
-        Args:
-            *args: the function's own arguments; futures among them are waited for.
-            **kwargs: the function's own, and these two: `return_state=True` returns the final
-                `State` instead of the value or error; `wait_for` takes futures that must have
-                completed before the task starts.
-
-        Raises:
-            UpstreamTaskError: a future among the arguments did not complete.
-            Exception: what the task failed with.
-        """
-        return self._call(args, kwargs)
 
     @overload
     def submit(

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property, partial, update_wrapper
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from flowstone import ambient
+from flowstone.calling import Calling
 from flowstone.drafts import Asked, drafted
 from flowstone.engine.arguments import found, needs
 from flowstone.engine.drive import Driver
@@ -39,7 +40,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, Generic[P, R]):
+class Unit(Hooked, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
