@@ -45,8 +45,10 @@ def main() -> int:
 def _find(version: str, uv: str) -> str | None:
     """Return a Python of that version that really starts."""
     found = [shutil.which(f"python{version}")]
-    versions = Path.home() / ".pyenv" / "versions"
-    found += sorted(map(str, versions.glob(f"{version}.*/bin/python{version}")))
+    # pyenv's shims stand on PATH beside its versions, wherever its home is.
+    shims = [Path(place) for place in os.get_exec_path() if Path(place).name == "shims"]
+    for root in {Path.home() / ".pyenv", *(place.parent for place in shims)}:
+        found += sorted(map(str, root.glob(f"versions/{version}.*/bin/python{version}")))
     found += _known_to(uv, version)
     return next((python for python in found if python and _starts(python, version)), None)
 
@@ -83,7 +85,7 @@ def _test(version: str, python: str, uv: str) -> str | None:
         *("-n", "2", "--dist", "loadscope", "-p", "no:cacheprovider", "-r", "fE"),
     ]
     for what, command in (
-        ("no environment", [*sync, "--extra", "testing", "--group", "dev"]),
+        ("no environment", [*sync, "--all-extras", "--group", "dev"]),
         ("tests failed", tests),
     ):
         try:
