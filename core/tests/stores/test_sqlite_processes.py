@@ -230,6 +230,27 @@ def test_a_process_sees_itself_alive(tmp_path: Path) -> None:
         assert other.communicate() == ("True\n", "")
 
 
-@pytest.mark.parametrize("holder", ["", "elsewhere/1/mark", f"{os.uname().nodename}/1/gone"])
+@pytest.mark.parametrize("holder", ["", "elsewhere/1/mark"])
 def test_who_can_not_be_seen_is_unknown(tmp_path: Path, holder: str) -> None:
     assert presence.is_alive(tmp_path, holder) is None
+
+
+def test_whose_mark_is_gone_is_dead(tmp_path: Path) -> None:
+    assert presence.is_alive(tmp_path, f"{os.uname().nodename}/1/gone") is False
+
+
+def test_two_that_look_at_once_do_not_take_each_other_for_the_owner(path: Path) -> None:
+    with process("print(open_sqlite(path).holder(), flush=True)\nsys.stdin.read()", path) as dead:
+        assert dead.stdout is not None
+        holder = dead.stdout.readline().strip()
+        dead.kill()
+        dead.wait()
+    directory = path.parent / "presence"
+    look = (
+        "from flowstone.stores.sqlite import presence\n"
+        "presence._try(os.open(path, os.O_RDWR))\nprint('looking', flush=True)\nsys.stdin.read()"
+    )
+    with process(look, directory / holder.rpartition("/")[2]) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "looking\n"
+        assert presence.is_alive(directory, holder) is False

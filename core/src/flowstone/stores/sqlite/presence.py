@@ -24,6 +24,8 @@ if sys.platform == "win32":
 
     def _lock(descriptor: int) -> None:
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+    _try = _lock
 else:
     import fcntl
 
@@ -32,6 +34,10 @@ else:
     def _lock(descriptor: int) -> None:
         # Not `flock`: its locks live on in forked children.
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _try(descriptor: int) -> None:
+        # Shared: of two that look at one mark at one time, neither takes the other for its owner.
+        fcntl.lockf(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +69,10 @@ def holder(directory: Path) -> str:
 
 
 def is_alive(directory: Path, holder: str) -> bool | None:
-    """Say whether a holder lives; None where that can't be seen from here."""
+    """Say whether a holder lives; None where that can't be seen from here.
+
+    A living holder of this host has its mark: one whose mark is gone has left, or was swept away.
+    """
     host, _, rest = holder.partition("/")
     name = rest.partition("/")[2]
     if host != _HOST or not name:
@@ -102,10 +111,12 @@ def _is_own(name: str) -> bool:
 def _is_locked(path: Path, *, remove: bool = False) -> bool | None:
     try:
         descriptor = os.open(path, os.O_RDWR)
+    except FileNotFoundError:
+        return False
     except OSError:
         return None
     try:
-        _lock(descriptor)
+        _try(descriptor)
         if remove:  # while we hold it, so that its maker sees that it is gone
             path.unlink(missing_ok=True)
     except OSError:
