@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import FULL, RECENT, WriteBehind
+from flowstone.engine.keeper import Keeper
 from flowstone.errors import FencedRun, StoreBusy
 from flowstone.events import Event, Line, born, changed, written
 from flowstone.ids import new_id
-from flowstone.runs import Fence, Lease, Run, RunQuery
+from flowstone.runs import Fence, Lease, Origin, Run, RunQuery
 from flowstone.states import State, StateType
 from flowstone.stores.memory import MemoryRuns
 
@@ -188,3 +191,29 @@ def test_facts_of_several_roots_are_kept_apart(journal: WriteBehind, store: Watc
     journal.flush()
     assert len(store.runs(RunQuery(root_id=one.id))) == 3
     assert len(store.runs(RunQuery(root_id=two.id))) == 3
+
+
+def test_an_interrupt_after_the_end_is_kept_does_not_end_the_run_twice(store: Watched) -> None:
+    class Interrupted(WriteBehind):
+        times = 0
+
+        def release(self, root_id: str) -> None:
+            super().release(root_id)
+            self.times += 1
+            if self.times == 1:
+                raise KeyboardInterrupt
+
+    journal = Interrupted(store, SystemClock(), 30)
+    run = root()
+    origin = Origin(
+        run.id, "flow", run.name, "f", run.id, None, 1.0, (), None, None, (), run.lease
+    )  # fmt: skip
+    services: Any = SimpleNamespace(journal=journal, clock=SystemClock())
+    keeper = Keeper(services, origin)
+    keeper.record(StateType.RUNNING, "Running")
+    with pytest.raises(KeyboardInterrupt):
+        keeper.record(StateType.COMPLETED, "Completed")
+    assert keeper.record(StateType.COMPLETED, "Completed").type is StateType.COMPLETED
+    kinds = [event.kind for _, event in store.events()]
+    assert kinds == ["FlowRunStarted", "FlowRunCompleted"]
+    journal.close()

@@ -115,9 +115,9 @@ class Keeper:
         if kept is not None and kept.version != change.version:
             change = Change(kept.version, state, self._attempt)  # somebody has asked for its end
         self._last = change
-        self._pending = None
         if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
+        self._pending = None  # an interrupt may come until here, and have the same recorded again
 
     def _keep(self, event: Event) -> Run | None:
         if not self._through:
