@@ -43,6 +43,8 @@ class Settings:
             (``FLOWSTONE_LEASE_SECONDS``).
         max_in_flight: the window of each `.map` that does not say; None for no window
             (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).
+        plugins_timeout_seconds: how long a plugin's module may take to import before it counts as
+            broken (``FLOWSTONE_PLUGINS_TIMEOUT_SECONDS``).
     """
 
     home: Path = field(default_factory=lambda: _home("~/.flowstone"))
@@ -60,6 +62,7 @@ class Settings:
     lease_seconds: float = 30.0
     max_in_flight: int | None = None
     extra_loggers: tuple[str, ...] = ()
+    plugins_timeout_seconds: float = 5.0
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -152,4 +155,5 @@ _VARIABLES = (
     ("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", "persist_results", _switch),
     ("FLOWSTONE_TASKS_REFRESH_CACHE", "refresh_cache", _switch),
     ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
+    ("FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", "plugins_timeout_seconds", _seconds),
 )

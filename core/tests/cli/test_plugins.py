@@ -22,6 +22,9 @@ BROKEN = {
 }
 
 
+HANG = "print('connecting')\nfrom threading import Event\nEvent().wait()\n"
+
+
 def install(home: Home, name: str, source: str) -> dict[str, str]:
     """Put a package on the path, as pip would; return the environment that has it."""
     site = home.directory / "site"
@@ -68,3 +71,13 @@ def test_a_broken_plugin_is_listed_with_its_traceback(home: Home, kind: str) -> 
     types = home.run("block", "types", **environ)
     assert "secret" in types.out
     assert "weeds" in types.err
+
+
+def test_a_plugin_that_hangs_delays_a_command_and_no_more(home: Home) -> None:
+    environ = install(home, "tar", HANG) | {"FLOWSTONE_PLUGINS_TIMEOUT_SECONDS": "0.2"}
+    done = home.run("plugin", "ls", **environ)
+    assert "broken: PluginHangs" in done.out
+    assert "did not finish importing within 0.2 s" in done.err
+    assert "tar 1.2 printed:\nconnecting" in done.err
+    types = home.run("block", "types", "--json", **environ)
+    assert "secret" in [each["type"] for each in types.json]

@@ -79,6 +79,56 @@ def test_a_broken_plugin_breaks_only_itself(install: Install, fault: str) -> Non
     assert [plugin.name for plugin in host.plugins() if plugin.error] == ["bad"]
 
 
+HANGS = {
+    "a wait": "from threading import Event\nEvent().wait()",
+    "a loop": "while True: pass",
+    "a connection": (
+        "import socket\nserver = socket.create_server(('127.0.0.1', 0))\n"
+        "socket.create_connection(server.getsockname()).recv(1)"
+    ),
+    "a hook": (
+        "from threading import Event\nfrom flowstone.plugins import hookimpl\n"
+        "@hookimpl\ndef collection(): Event().wait()"
+    ),
+}
+
+
+@pytest.mark.parametrize("hang", HANGS)
+def test_a_plugin_that_hangs_is_left_behind(install: Install, hang: str) -> None:
+    # In a process of its own: the thread that hangs stays until the end of its process.
+    site = install("acme-hangs", HANGS[hang])
+    install("acme-later", good({"later": "acme_later.things:thing"}), things="thing = 1")
+    code = (
+        "from flowstone.plugins import Host\nhost = Host(seconds=0.2)\n"
+        "[bad] = [plugin for plugin in host.plugins() if plugin.error]\n"
+        "print(bad.name, type(bad.error).__name__, host.load('block', 'later'), bad.error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(site)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("hangs PluginHangs 1 it did not finish importing within 0.2 s")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_a_plugin_prints_is_kept_aside(
+    install: Install, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = "import sys, warnings\nprint('to out')\nprint('to err', file=sys.stderr)\n"
+    loud = "from threading import Thread\nother = Thread(target=print, args=['from a thread'])\n"
+    install("acme-loud", good(prefix=noise + loud + "other.start(); other.join()\n"))
+    host = Host()
+    assert of(host, "loud").error is None
+    assert of(host, "loud").output == "to out\nto err\n"
+    assert of(host, "flowstone").output == ""
+    assert capsys.readouterr() == ("from a thread\n", "")
+    print("as ever")
+    assert capsys.readouterr().out == "as ever\n"
+
+
 def test_a_keyboard_interrupt_is_let_through(install: Install) -> None:
     install("acme-bad", "raise KeyboardInterrupt")
     with pytest.raises(KeyboardInterrupt):

@@ -38,6 +38,9 @@ def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
         show(_table(found))
         for each in broken:
             warn(f"\n{each.distribution} {each.version} is broken:\n{each.traceback.rstrip()}")
+        for each in found:
+            if each.output:
+                warn(f"\n{each.distribution} {each.version} printed:\n{each.output.rstrip()}")
     if broken and strict:
         ctx.exit(1)
 
@@ -65,6 +68,7 @@ def _record(plugin: Plugin) -> dict[str, Any]:
         "version": plugin.version,
         "module": plugin.module,
         "offers": {kind: sorted(table) for kind, table in plugin.collection.tables().items()},
+        "output": plugin.output,
         "error": error
         and {
             "type": type(error).__name__,

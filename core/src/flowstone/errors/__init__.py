@@ -43,6 +43,7 @@ FlowstoneError
 │   └── SecretUnreadable
 ├── PluginError
 │   ├── PluginBroken (ImportError)
+│   ├── PluginHangs (TimeoutError)
 │   ├── UnknownName (LookupError)
 │   └── MissingExtra (ImportError)
 ├── StorageError (OSError)                 an object store
@@ -73,6 +74,7 @@ from flowstone.errors.blocks import (
     PathEscapes,
     PluginBroken,
     PluginError,
+    PluginHangs,
     SecretError,
     SecretKeyInvalid,
     SecretUnreadable,
@@ -161,6 +163,7 @@ __all__ = [
     "PathEscapes",
     "PluginBroken",
     "PluginError",
+    "PluginHangs",
     "ProcessDied",
     "RemoteTraceback",
     "RunError",

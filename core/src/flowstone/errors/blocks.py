@@ -56,6 +56,18 @@ class PluginBroken(PluginError, ImportError):
         )
 
 
+class PluginHangs(PluginError, TimeoutError):
+    """A plugin's module did not finish importing."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(
+            f"it did not finish importing within {seconds:g} s, and was left behind. A plugin's "
+            "module must not connect, wait or compute; FLOWSTONE_PLUGINS_TIMEOUT_SECONDS gives it "
+            "longer."
+        )
+
+
 class UnknownName(PluginError, LookupError):
     """No installed package offers something of that kind and name."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,8 @@ import pluggy
 from flowstone.errors import MissingExtra, PluginBroken, PluginError, UnknownName
 from flowstone.plugins import hookspecs
 from flowstone.plugins.collection import Collection
+from flowstone.plugins.watchdog import Watchdog
+from flowstone.settings import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,11 +28,18 @@ if TYPE_CHECKING:
 GROUP = "flowstone"
 #: Core comes in by the same door, and first, so that nobody can take one of its names.
 CORE = "flowstone"
+#: A plugin may take so long to load.
+SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """One installed plugin; `error` is why it can't be used, or None."""
+    """One installed plugin.
+
+    Attributes:
+        error: why it can't be used, or None.
+        output: what it printed when it was loaded; it should be nothing.
+    """
 
     name: str
     module: str
@@ -38,6 +47,7 @@ class Plugin:
     version: str
     collection: Collection
     error: BaseException | None = None
+    output: str = ""
 
     @property
     def traceback(self) -> str:
@@ -68,10 +78,15 @@ def scan() -> Iterable[EntryPoint]:
 
 
 class Host:
-    """Loads plugins once, when somebody first asks; safe to use from several threads."""
+    """Loads plugins once, when somebody first asks; safe to use from several threads.
 
-    def __init__(self, scan: Callable[[], Iterable[EntryPoint]] = scan) -> None:
-        self._scan = scan
+    Each has `seconds` to load; one that hangs counts as broken, like one that raises.
+    """
+
+    def __init__(
+        self, scan: Callable[[], Iterable[EntryPoint]] = scan, seconds: float = SECONDS
+    ) -> None:
+        self._scan, self._seconds = scan, seconds
         self._lock = RLock()
         self._plugins: tuple[Plugin, ...] | None = None
         self._offers: dict[tuple[str, str], Offer] = {}
@@ -80,7 +95,8 @@ class Host:
         """Return every installed plugin, the broken ones too: core's first, then by name."""
         with self._lock:
             if self._plugins is None:
-                self._plugins = tuple(self._load())
+                with Watchdog(self._seconds) as watchdog:
+                    self._plugins = tuple(self._load(watchdog))
             return self._plugins
 
     def offers(self, kind: str) -> list[Offer]:
@@ -133,23 +149,24 @@ class Host:
             problem = f"{kind} {name!r} can't be loaded: {type(error).__name__}: {error}"
             raise offer.plugin.broken(problem) from error
 
-    def _load(self) -> Iterable[Plugin]:
-        manager = pluggy.PluginManager(GROUP)
-        manager.add_hookspecs(hookspecs)
+    def _load(self, watchdog: Watchdog) -> Iterable[Plugin]:
+        manager = _manager()
         names: dict[str, str] = {}
         for entry in sorted(self._scan(), key=_order):
             distribution, version = _origin(entry)
             collection, error = Collection(), None
             try:
                 _refuse_twin(names, entry.name, distribution)
-                collection = _collection(manager, entry)
+                collection = watchdog.call(partial(_collection, manager, entry))
                 self._refuse_clashes(collection, distribution)
             except KeyboardInterrupt:
                 raise
             except BaseException as caught:  # noqa: BLE001 - a broken plugin breaks nothing else
                 error = caught
+                manager = _manager()  # it may still be at work in the other one
             names.setdefault(entry.name, distribution)
-            plugin = Plugin(entry.name, entry.value, distribution, version, collection, error)
+            told = watchdog.printed()
+            plugin = Plugin(entry.name, entry.value, distribution, version, collection, error, told)
             if error is None:
                 for kind, table in collection.tables().items():
                     for name, target in table.items():
@@ -164,19 +181,16 @@ class Host:
                     raise PluginError(_clash(kind, name, distribution, owner))
 
 
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(GROUP)
+    manager.add_hookspecs(hookspecs)
+    return manager
+
+
 def _collection(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
     module = entry.load()
     manager.register(module, entry.name)
-    try:
-        manager.check_pending()
-        return _offered(manager, entry)
-    except BaseException:
-        manager.unregister(module)
-        raise
-
-
-def _offered(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
-    module = manager.get_plugin(entry.name)
+    manager.check_pending()
     impls = [i for i in manager.hook.collection.get_hookimpls() if i.plugin is module]
     if not impls:
         raise PluginError(f"{entry.value} implements no hook: put @hookimpl on `collection`.")
@@ -221,4 +235,4 @@ def _mentions(plugin: Plugin, name: str) -> bool:
 @cache
 def installed() -> Host:
     """Return the host of this process's installed plugins."""
-    return Host()
+    return Host(seconds=read_settings().plugins_timeout_seconds)
