@@ -9,7 +9,12 @@ from flowstone.plugins import Collection, Offer, Plugin, installed
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Collection", "Offer", "Plugin", "load", "offers", "plugins"]
+__all__ = ["Collection", "Offer", "Plugin", "absent", "kinds", "load", "offer", "offers", "plugins"]
+
+#: The packages that are made beside the core, with what each brings.
+KNOWN = {
+    "flowstone-aws": "S3 as a file store and as tasks; logins to AWS and to what speaks S3",
+}
 
 
 def plugins() -> Sequence[Plugin]:
@@ -17,9 +22,30 @@ def plugins() -> Sequence[Plugin]:
     return installed().plugins()
 
 
+def kinds() -> Sequence[str]:
+    """Return what packages can offer: ``block``, ``task`` and the rest."""
+    return list(Collection().tables())
+
+
+def absent() -> dict[str, str]:
+    """Return the known packages that are not installed, with what each would bring."""
+    here = {plugin.distribution for plugin in plugins()}
+    return {name: what for name, what in KNOWN.items() if name not in here}
+
+
 def offers(kind: str) -> Sequence[Offer]:
     """Return the names of a kind (``block``, ``task``) with where they come from."""
     return installed().offers(kind)
+
+
+def offer(kind: str, name: str) -> Offer:
+    """Return where something comes from, without importing it.
+
+    Raises:
+        PluginBroken: the plugin that brings it could not be loaded.
+        UnknownName: no installed package brings it.
+    """
+    return installed().offer(kind, name)
 
 
 def load(kind: str, name: str) -> Any:

@@ -12,6 +12,7 @@ from flowstone.cli.version import show_version
 NOUNS = {
     "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
+    "catalog": ("flowstone.cli.catalog:catalog", "Show what the installed packages offer."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
     "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),

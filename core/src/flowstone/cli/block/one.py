@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +12,7 @@ from flowstone.blocks import Block, Credentials, registry
 from flowstone.blocks.masked import hides
 from flowstone.cli.block import documents, masking
 from flowstone.cli.output import emit, json_option, show
+from flowstone.cli.sheets import hint
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import exact
 from flowstone.errors import ConfigurationError
@@ -118,7 +118,7 @@ def show_type(slug: str, *, as_json: bool) -> None:
     fields = [
         {
             "field": name,
-            "type": _hint(field.annotation),
+            "type": hint(field.annotation),
             "required": field.is_required(),
             "secret": hides(field.annotation),
             "description": field.description,
@@ -158,10 +158,3 @@ def show_type(slug: str, *, as_json: bool) -> None:
 
 def _kind_of(field: dict[str, Any]) -> str:
     return f"{field['type']}{', required' if field['required'] else ''}"
-
-
-def _hint(annotation: Any) -> str:
-    """Return a type hint without the modules of its names."""
-    is_plain = isinstance(annotation, type) and not getattr(annotation, "__args__", ())
-    text = annotation.__name__ if is_plain else str(annotation)
-    return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", text)

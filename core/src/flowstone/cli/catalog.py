@@ -1,0 +1,163 @@
+"""`flowstone catalog`: what every installed package offers, and what else there is."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone import catalog as offered
+from flowstone.cli.commands import Commands
+from flowstone.cli.output import emit, json_option, show, warn
+from flowstone.cli.views import Cell, Facts, Row, Table
+from flowstone.errors import UnknownName
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.catalog import Offer
+    from flowstone.cli.sheets import Input, Sheet
+    from flowstone.cli.views import View
+
+
+@click.group(cls=Commands)
+def catalog() -> None:
+    """Show what the installed packages offer: blocks, tasks and the rest."""
+
+
+@catalog.command("ls")
+@click.argument("text", required=False, default="")
+@click.option("--kind", help="Only what is of this kind, such as block or task.")
+@json_option
+def list_offers(text: str, kind: str | None, as_json: bool) -> None:
+    """List what is offered; with TEXT, what has it in its name or its package's.
+
+    Nothing of it is imported. Packages that are known and not installed are listed, too.
+    """
+    found = [
+        offer
+        for each in _kinds(kind)
+        for offer in offered.offers(each)
+        if text.lower() in f"{offer.name} {offer.plugin.distribution}".lower()
+    ]
+    absent = {
+        name: what
+        for name, what in offered.absent().items()
+        if text.lower() in f"{name} {what}".lower()
+    }
+    if as_json:
+        known = [{"package": name, "what": what} for name, what in absent.items()]
+        emit({"offers": [_record(offer) for offer in found], "not_installed": known})
+        return
+    views: list[View] = [_table(found, text)]
+    if absent:
+        views.append(_not_installed(absent))
+    show(*views)
+    broken = [plugin.distribution for plugin in offered.plugins() if plugin.error]
+    if broken:
+        warn(f"\nBroken, so what they offer is missing: {', '.join(broken)}. See `plugin ls`.")
+
+
+def _kinds(kind: str | None) -> Sequence[str]:
+    known = offered.kinds()
+    if kind is None:
+        return known
+    if kind not in known:
+        problem = f"{kind!r} is none of {', '.join(known)}"
+        raise click.BadParameter(problem, param_hint="--kind")
+    return [kind]
+
+
+def _table(found: list[Offer], text: str) -> Table:
+    rows = [
+        Row(
+            (
+                Cell(offer.name, "bold"),
+                Cell(offer.kind),
+                Cell(f"{offer.plugin.distribution} {offer.plugin.version}"),
+            )
+        )
+        for offer in found
+    ]
+    empty = f"Nothing that is installed has {text!r} in its name." if text else "There is nothing."
+    return Table(("name", "kind", "package"), rows, empty=empty)
+
+
+def _not_installed(absent: dict[str, str]) -> Table:
+    rows = [
+        Row((Cell(name, "dim"), Cell(what, "dim"), Cell(f"pip install {name}")))
+        for name, what in absent.items()
+    ]
+    return Table(("not installed", "what it brings", "command"), rows)
+
+
+def _record(offer: Offer) -> dict[str, Any]:
+    return {
+        "name": offer.name,
+        "kind": offer.kind,
+        "package": offer.plugin.distribution,
+        "version": offer.plugin.version,
+        "target": offer.target,
+    }
+
+
+@catalog.command("show")
+@click.argument("name")
+@click.option("--kind", help="What it is, where a block and a task have one name.")
+@json_option
+def show_offer(name: str, kind: str | None, as_json: bool) -> None:
+    """Show one thing that a package offers: what it takes, and what it is for.
+
+    Only that one is imported.
+    """
+    # Cost 150 ms, for pydantic; a list needs none of it.
+    from flowstone.cli.sheets import sheet  # noqa: PLC0415
+
+    sheets = [sheet(offer) for offer in _of(name, kind)]
+    if as_json:
+        emit([asdict(each) for each in sheets])
+    else:
+        show(*[view for each in sheets for view in _views(each)])
+
+
+def _of(name: str, kind: str | None) -> list[Offer]:
+    """Return the offers of a name; one of a broken plugin raises the plugin's own error."""
+    kinds = _kinds(kind)
+    found = [offer for each in kinds for offer in offered.offers(each) if offer.name == name]
+    if found:
+        return found
+    unknown: UnknownName | None = None
+    for each in kinds:
+        try:
+            return [offered.offer(each, name)]
+        except UnknownName as error:
+            unknown = unknown or error
+    everything = [offer.name for each in kinds for offer in offered.offers(each)]
+    near = UnknownName(kind or "block, task or other thing", name, everything)
+    for note in getattr(unknown, "__notes__", ()):
+        near.add_note(note)
+    raise near
+
+
+def _views(told: Sheet) -> list[View]:
+    facts = [
+        (told.kind, Cell(told.name, "bold")),
+        ("what", Cell(told.summary)),
+        ("where", Cell(told.target.replace(":", "."))),
+        ("package", Cell(f"{told.package} {told.version}")),
+        ("install", Cell(told.install)),
+        ("returns", Cell(told.returns)),
+        ("notes", Cell(told.notes)),
+        ("example", Cell(told.example)),
+    ]
+    views: list[View] = [Facts([(name, cell) for name, cell in facts if cell.text])]
+    if told.inputs:
+        columns = ("field" if told.kind == "block" else "parameter", "type", "default", "what")
+        views.append(Table(columns, [_row(each) for each in told.inputs]))
+    return views
+
+
+def _row(each: Input) -> Row:
+    default = Cell("required", "yellow") if each.default is None else Cell(each.default)
+    return Row((Cell(each.name, "bold"), Cell(each.type), default, Cell(each.description)))

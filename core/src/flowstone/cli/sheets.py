@@ -1,0 +1,164 @@
+"""Sheets: what there is to know of something that a package offers, as data for any page."""
+
+# ruff: noqa: SLF001 - a block type says in such names what it is
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from flowstone import catalog
+from flowstone.blocks import Block
+from flowstone.blocks.masked import hides
+from flowstone.tasks import Task
+
+if TYPE_CHECKING:
+    from flowstone.catalog import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A field of a block, or a parameter of a task.
+
+    Attributes:
+        type: its type hint, without the modules of its names.
+        default: as code; None where it must be given.
+    """
+
+    name: str
+    type: str
+    default: str | None
+    secret: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Something that a package offers.
+
+    Attributes:
+        target: where it is, as ``module:attribute``.
+        install: what pip has to install for it.
+        summary: what it is, in a line or two.
+        notes: the rest of what its docstring says, parameters left out.
+        inputs: fields or parameters, in order.
+        example: code that uses it; empty where it has none.
+    """
+
+    kind: str
+    name: str
+    package: str
+    version: str
+    target: str
+    install: str
+    summary: str = ""
+    notes: str = ""
+    inputs: list[Input] = field(default_factory=list)
+    returns: str = ""
+    example: str = ""
+
+
+def sheet(offer: Offer) -> Sheet:
+    """Import what is offered, and tell what it is.
+
+    Raises:
+        PluginBroken: it, or its plugin, can't be loaded.
+        MissingExtra: it needs an optional dependency that is not installed.
+    """
+    what = catalog.load(offer.kind, offer.name)
+    known = (offer.kind, offer.name, offer.plugin.distribution, offer.plugin.version)
+    plain = Sheet(*known, offer.target, install_line(offer))
+    if isinstance(what, type) and issubclass(what, Block):
+        return _block(plain, what)
+    return _callable(plain, what.fn if isinstance(what, Task) else what)
+
+
+def install_line(offer: Offer) -> str:
+    """Return the command that installs what brings an offer."""
+    wanted = offer.plugin.collection.extras.get(offer.name, offer.plugin.distribution)
+    return f"pip install {wanted!r}" if "[" in wanted else f"pip install {wanted}"
+
+
+def _block(plain: Sheet, kind: type[Block]) -> Sheet:
+    summary, notes, _ = _parts(kind.__dict__.get("__doc__") or "")
+    inputs = [
+        Input(
+            name,
+            hint(found.annotation),
+            None if found.is_required() else _default(found.get_default(), found.default_factory),
+            hides(found.annotation),
+            found.description or "",
+        )
+        for name, found in kind.model_fields.items()
+    ]
+    example = inspect.cleandoc(kind._code_example or "")
+    what = kind._description or summary
+    return replace(plain, summary=what, notes=notes, inputs=inputs, example=example)
+
+
+def _callable(plain: Sheet, what: Any) -> Sheet:
+    summary, notes, told = _parts(inspect.getdoc(what) or "")
+    try:
+        signature = inspect.signature(what)
+    except (TypeError, ValueError):
+        return replace(plain, summary=summary, notes=notes)
+    inputs = [
+        Input(
+            f"{_STARS.get(each.kind, '')}{name}",
+            hint(each.annotation) if each.annotation is not each.empty else "",
+            _default_of(each),
+            hides(each.annotation),
+            told.get(name, ""),
+        )
+        for name, each in signature.parameters.items()
+    ]
+    returns = signature.return_annotation
+    given = "" if returns is signature.empty else hint(returns)
+    return replace(plain, summary=summary, notes=notes, inputs=inputs, returns=given)
+
+
+_STARS: dict[object, str] = {
+    inspect.Parameter.VAR_POSITIONAL: "*",
+    inspect.Parameter.VAR_KEYWORD: "**",
+}
+
+
+def _default_of(parameter: inspect.Parameter) -> str | None:
+    if parameter.kind in _STARS:
+        return ""
+    return None if parameter.default is parameter.empty else _default(parameter.default, None)
+
+
+def _default(value: Any, factory: Any) -> str:
+    if factory is not None:
+        return f"{getattr(factory, '__name__', 'made anew')}()"
+    return f"{type(value).__name__}(…)" if isinstance(value, Block) else repr(value)
+
+
+def hint(annotation: Any) -> str:
+    """Return a type hint without the modules of its names."""
+    if isinstance(annotation, str):
+        text = annotation
+    elif isinstance(annotation, type) and not getattr(annotation, "__args__", ()):
+        text = annotation.__name__
+    else:
+        text = str(annotation)
+    return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", text)
+
+
+def _parts(doc: str) -> tuple[str, str, dict[str, str]]:
+    """Return a docstring's first paragraph, the rest, and what it says of each parameter."""
+    paragraphs = inspect.cleandoc(doc).split("\n\n")
+    arguments = [part for part in paragraphs if part.startswith("Args:")]
+    rest = [part for part in paragraphs[1:] if part not in arguments]
+    told: dict[str, str] = {}
+    for part in arguments:
+        for found in _ARGUMENT.finditer(inspect.cleandoc(part.removeprefix("Args:"))):
+            for name in found["names"].split(", "):
+                told[name.lstrip("*")] = " ".join(found["text"].split())
+    return " ".join(paragraphs[0].split()), "\n\n".join(rest), told
+
+
+_ARGUMENT = re.compile(r"^(?P<names>[\w*]+(, [\w*]+)*): (?P<text>.*(\n[ \t]+.*)*)", re.MULTILINE)
