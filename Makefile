@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 help:
 	@echo "make test    lint, types and every test       make demo    a flow on real data, with S3"
-	@echo "make bench   the budgets, as ratios           make docs    check the docs, list what is there"
+	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
 	@echo "make lint    ruff only                        make soak    the long forms of the soaks"
 	@echo "make api     write down the public API"
 
@@ -52,6 +52,7 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 docs: setup
+	$(RUN) python -m tests.docs.packages
 	$(RUN) pytest -q tests/docs
 	@ls $(wildcard *.md docs/*.md integrations/*/README.md plugin-template/README.md)
 
