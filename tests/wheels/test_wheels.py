@@ -25,6 +25,23 @@ for name in package.__all__:
     getattr(package, name)
 """
 
+HELLO = """
+from flowstone import flow, task
+from flowstone.blocks import Secret
+
+@task
+def greet(name):
+    return f"hello {name}"
+
+@flow
+def hello(names: list[str]) -> list[str]:
+    return greet.map(names).result()
+
+Secret(value="s3cr3t-token").save("token")
+assert Secret.load("token").get() == "s3cr3t-token"
+assert hello(["ann"]) == ["hello ann"]
+"""
+
 
 def uv(*words: str | Path) -> None:
     program = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
@@ -63,13 +80,16 @@ def test_a_wheel_has_what_it_needs_and_no_more(member: Member, wheels: Path) -> 
     assert not [name for name in names if "test_" in name or "__pycache__" in name]
 
 
+@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
 @pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
-def test_a_wheel_works_alone_with_the_core(member: Member, wheels: Path, tmp_path: Path) -> None:
+def test_a_wheel_works_alone_with_the_core(
+    member: Member, resolution: str, wheels: Path, tmp_path: Path
+) -> None:
     core = next(other for other in members() if other.name == "flowstone")
     venv = tmp_path / "venv"
     uv("venv", "--python", sys.executable, venv)
     wanted = {wheel(wheels, core), wheel(wheels, member)}
-    uv("pip", "install", "--python", venv, *wanted)
+    uv("pip", "install", "--python", venv, "--resolution", resolution, *wanted)
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
 
     def run(*words: str | Path) -> str:
@@ -85,7 +105,14 @@ def test_a_wheel_works_alone_with_the_core(member: Member, wheels: Path, tmp_pat
         return done.stdout
 
     run(programs / "python", "-c", ALL_BUT_SUITES.format(module=member.module))
+    (tmp_path / "hello.py").write_text(HELLO)
+    run(programs / "python", "hello.py")
+    assert "hello" in run(programs / "flowstone", "run", "ls")
     assert str(member.project["version"]) in run(programs / "flowstone", "--version")
     listed = run(programs / "flowstone", "plugin", "ls")
     assert member.name in listed
     assert "broken" not in listed.lower()
+    known = [other.name for other in members() if other.folder.parent.name == "integrations"]
+    offered = run(programs / "flowstone", "catalog", "ls")
+    absent = {name for name in known if f"pip install {name}" in offered}
+    assert absent == set(known) - {member.name}
