@@ -6,7 +6,8 @@ import pytest
 
 from flowstone.cli.pipe import lines
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
-from flowstone.cli.wording import ago, counted, duration, exact, iso, lasted
+from flowstone.cli.wording import ago, counted, exact, iso
+from flowstone.durations import duration, lasted
 from flowstone.runs import Lease, Run
 from flowstone.states import COMPLETED, CRASHED, RUNNING, State
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.cli.wording import duration, iso
+from flowstone.cli.wording import iso
+from flowstone.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

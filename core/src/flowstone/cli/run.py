@@ -13,19 +13,19 @@ from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
 from flowstone.cli.runcontrol import cancel_run, start_run
 from flowstone.cli.rungraph import show_graph
-from flowstone.cli.runtree import Children, TreeView
+from flowstone.cli.runtree import TreeView
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import (
     ago,
     counted,
-    duration,
     exact,
-    lasted,
     reason_cell,
     short_id,
     state_cell,
 )
+from flowstone.durations import duration, lasted
 from flowstone.errors import nearest
+from flowstone.graphs.tree import Children
 from flowstone.runs import RunQuery
 from flowstone.settings import LEVELS
 from flowstone.states import COMPLETED, FAILED, StateType

@@ -11,10 +11,10 @@ import click
 
 from flowstone.ambient import services
 from flowstone.cli.output import is_terminal
-from flowstone.cli.runtree import Children
 from flowstone.cli.views import Cell, printable
 from flowstone.cli.wording import iso
 from flowstone.events import LOG_WRITTEN, Line
+from flowstone.graphs.tree import Children
 from flowstone.runs import RunQuery
 
 if TYPE_CHECKING:

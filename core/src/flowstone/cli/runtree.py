@@ -7,39 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.cli.views import Branch, Cell
-from flowstone.cli.wording import STYLES, duration, lasted, reason_cell, state_cell
+from flowstone.cli.wording import STYLES, reason_cell, state_cell
+from flowstone.durations import duration, lasted
+from flowstone.graphs.tree import FOLD
 from flowstone.states import COMPLETED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from flowstone.graphs.tree import Children
     from flowstone.runs import Run
 
-#: A flow or task that one run called more often than this is folded.
-FOLD = 12
 #: Of a folded one, so many that completed are shown, and so many of each other state.
 SHOWN, SHOWN_BAD = 3, 20
-
-
-class Children:
-    """Who called whom, among the runs of one tree."""
-
-    def __init__(self, runs: Iterable[Run]) -> None:
-        self._of: dict[str, list[Run]] = defaultdict(list)
-        for run in runs:
-            if run.parent_id is not None:
-                self._of[run.parent_id].append(run)
-
-    def of(self, run: Run) -> Sequence[Run]:
-        return self._of.get(run.id, ())
-
-    def below(self, run: Run) -> Iterator[Run]:
-        """Yield a run and all that it called, at any depth."""
-        waiting = [run]
-        while waiting:
-            found = waiting.pop()
-            yield found
-            waiting += reversed(self.of(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,116 @@
+"""What stands in the boxes of a picture, and how much room that takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
+
+from flowstone.durations import lasted
+from flowstone.graphs.layout import Size
+from flowstone.graphs.parts import one_line
+
+if TYPE_CHECKING:
+    from flowstone.graphs.parts import Node, Tally
+
+#: The sizes of letters, in pixels.
+TITLE, FACTS = 13.0, 11.5
+#: Between a box's border and what is in it; the width of a mark with its gap, large and small.
+PAD, MARK, SMALL_MARK = 12.0, 24.0, 17.0
+#: Between one tally and the next; how far the cards behind one of many runs stick out.
+BETWEEN, STACK = 12.0, 6.0
+LINE, HIGH = 32.0, 48.0
+_LONGEST = 34
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The words of a box.
+
+    Attributes:
+        title: the run's name, or the flow's or task's, where it is many runs.
+        count: how many, where it is many.
+        facts: how the run is and how long it took; empty where tallies tell, or it has not run.
+        tallies: of many runs, how many are in which state.
+        mark: of a single run, its state.
+        size: of the box, all the words inside.
+    """
+
+    title: str
+    count: str
+    facts: str
+    tallies: tuple[Tally, ...]
+    mark: Tally | None
+    size: Size
+
+
+def card_of(node: Node) -> Card:
+    """Return the card of a run or of many."""
+    title, count = _title(node), _count(node)
+    facts = _facts(node)
+    tallies = node.states if node.folded else ()
+    mark = node.states[0] if node.states and not node.folded else None
+    first = wide(title, TITLE) + (wide(f" {count}", FACTS) + 4 if count else 0)
+    second = wide(facts, FACTS) + sum(tally_width(tally) for tally in tallies)
+    width = 2 * PAD + (MARK if mark else 0) + max(first, second)
+    stack = STACK if node.folded else 0
+    height = HIGH if node.states else LINE
+    return Card(title, count, facts, tallies, mark, Size(width + stack, height + stack))
+
+
+def header_of(node: Node) -> Card:
+    """Return the card of a flow run whose tasks are inside: all its words on one line."""
+    title, facts = _title(node), _facts(node)
+    count = _count(node)
+    if not node.folded and node.name != node.unit:
+        facts = " · ".join(filter(None, (f"flow {_short(node.unit)}", facts)))
+    tallies = node.states if node.folded else ()
+    mark = node.states[0] if node.states and not node.folded else None
+    words = wide(title, TITLE) + sum(tally_width(tally) for tally in tallies)
+    words += sum(BETWEEN + wide(text, FACTS) for text in (count, facts) if text)
+    return Card(
+        title, count, facts, tallies, mark, Size(2 * PAD + (MARK if mark else 0) + words, LINE)
+    )
+
+
+def tally_width(tally: Tally) -> float:
+    return SMALL_MARK + wide(f"{tally.count:,}", FACTS) + BETWEEN
+
+
+def wide(text: str, size: float) -> float:
+    """Return how wide a text is at the most, in the fonts that people have; in pixels."""
+    return sum(_em(char) for char in text) * size
+
+
+def _em(char: str) -> float:
+    """Return the width of a character in a wide font, DejaVu Sans in semibold, or more."""
+    if east_asian_width(char) in {"W", "F"}:
+        return 1.2
+    if ord(char) > 0x2FF:
+        return 1.0
+    if char in "mwMW@%—…":
+        return 1.05
+    if char in " .,:;|!'ijl-()[]·":
+        return 0.45
+    return 0.80 if char.isupper() else 0.69
+
+
+def _count(node: Node) -> str:
+    return f"\N{MULTIPLICATION SIGN}{len(node.runs):,}" if node.folded else ""
+
+
+def _title(node: Node) -> str:
+    return _short(node.unit if node.folded else node.name)
+
+
+def _short(text: str) -> str:
+    line = one_line(text)
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+
+
+def _facts(node: Node) -> str:
+    if node.folded or not node.states:
+        return ""
+    took = "" if node.took is None else lasted(node.took)
+    again = f"{node.attempts} attempts" if node.attempts > 1 else ""
+    return " · ".join(filter(None, (_short(node.states[0].name), took, again)))

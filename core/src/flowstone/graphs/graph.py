@@ -1,0 +1,196 @@
+"""The graph of a run and all that it called."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowstone.durations import duration
+from flowstone.errors import ConfigurationError
+from flowstone.graphs.mermaid import flowchart
+from flowstone.graphs.parts import Edge, Node, Tally
+from flowstone.graphs.svg import picture
+from flowstone.graphs.tree import FOLD, Children
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flowstone.runs import Run
+
+#: Browsers of a terminal: opened from a program, they would take it over.
+_OF_TERMINALS = {"elinks", "links", "lynx", "w3m", "www-browser"}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What went into what, and what called what; in a notebook, it is shown as a picture.
+
+    Attributes:
+        nodes: of runs; the outermost is the first. Each flow run is the group of those with
+            its number as their `group`.
+        edges: between nodes, by their numbers.
+    """
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+
+    def __str__(self) -> str:
+        return self.mermaid()
+
+    def mermaid(self) -> str:
+        """Return the graph as a flowchart in Mermaid's words."""
+        return flowchart(self.nodes, self.edges)
+
+    def svg(self) -> str:
+        """Return the graph as a picture that needs no other file, for light and dark pages."""
+        return picture(self.nodes, self.edges)
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the graph to a file, and return its path.
+
+        Args:
+            path: ends with ``.svg`` for a picture; with ``.mmd`` or ``.mermaid`` for the text.
+
+        Raises:
+            ConfigurationError: it ends with something else.
+        """
+        path = Path(path)
+        forms = {".svg": self.svg, ".mmd": self.mermaid, ".mermaid": self.mermaid}
+        form = forms.get(path.suffix.lower())
+        if form is None:
+            problem = f"no form of graphs is known by {path.suffix!r}"
+            remedy = f"Let it end with one of {', '.join(forms)}."
+            raise ConfigurationError(f"a graph's file {str(path)!r}", problem, remedy)
+        path.write_text(f"{form()}\n", encoding="utf-8")
+        return path
+
+    def show(self) -> None:
+        """Open the picture in the browser; without one, do nothing."""
+        # Both start other programs' parts: 10 ms that only a person who looks pays.
+        import webbrowser  # noqa: PLC0415
+        from tempfile import NamedTemporaryFile  # noqa: PLC0415
+
+        with suppress(webbrowser.Error):
+            browser = webbrowser.get()
+            if getattr(browser, "name", None) in _OF_TERMINALS:
+                return
+            with NamedTemporaryFile(prefix="flowstone-", suffix=".svg", delete=False) as file:
+                path = self.save(file.name)
+            browser.open(path.as_uri())
+
+
+def graph_of(
+    top: Run, tree: Iterable[Run], *, now: float, whole: bool = False, ran: bool = True
+) -> Graph:
+    """Return the graph of a run.
+
+    A call is an edge only where no input from a sibling says already where a run hangs.
+
+    Args:
+        top: the run.
+        tree: the runs of its tree, in the order of their calls; others are left out.
+        now: seconds since the epoch, for what is still running.
+        whole: a node for each run, also of long maps.
+        ran: False where the runs were only planned, and have no states.
+    """
+    runs = list(Children(tree).below(top))
+    folder = _Folder(runs, whole=whole)
+    nodes = tuple(_node(draft, now, ran=ran) for draft in folder.drafts)
+    return Graph(nodes, tuple(dict.fromkeys(folder.edges())))
+
+
+class _Draft:
+    """A node to be: its runs are still coming."""
+
+    def __init__(self, number: int, above: _Draft | None, *, folded: bool) -> None:
+        self.number, self.above, self.folded = number, above, folded
+        self.runs: list[Run] = []
+
+    @property
+    def group(self) -> int | None:
+        above = self.above
+        while above is not None and above.runs[0].kind != "flow":
+            above = above.above
+        return None if above is None else above.number
+
+
+class _Folder:
+    """Puts runs into nodes: many of one unit that one run called, in one wave, into one."""
+
+    def __init__(self, runs: list[Run], *, whole: bool) -> None:
+        calls = Counter((run.parent_id, run.unit) for run in runs)
+        waves = _waves(runs)
+        self.drafts: list[_Draft] = []
+        self._of: dict[str, _Draft] = {}
+        folds: dict[tuple[int, str, int], _Draft] = {}
+        for run in runs:
+            above = None if run is runs[0] else self._of[run.parent_id or ""]
+            many = above is not None and (above.folded or calls[run.parent_id, run.unit] > FOLD)
+            if many and not whole and above is not None:
+                key = (above.number, run.unit, waves[run.id])
+                draft = folds.get(key) or self._new(above, folded=True)
+                folds[key] = draft
+            else:
+                draft = self._new(above, folded=False)
+            draft.runs.append(run)
+            self._of[run.id] = draft
+
+    def _new(self, above: _Draft | None, *, folded: bool) -> _Draft:
+        draft = _Draft(len(self.drafts), above, folded=folded)
+        self.drafts.append(draft)
+        return draft
+
+    def edges(self) -> Iterator[Edge]:
+        for draft in self.drafts:
+            keys = dict.fromkeys(key for run in draft.runs for key in run.inputs)
+            given = {self._of[key].number: self._of[key] for key in keys if key in self._of}
+            given.pop(draft.number, None)
+            for other in given.values():
+                yield Edge(other.number, draft.number, "input")
+            if draft.above and not any(other.above is draft.above for other in given.values()):
+                yield Edge(draft.above.number, draft.number, "call")
+
+
+def _waves(runs: list[Run]) -> dict[str, int]:
+    """Return how often the unit changes, at the most, on the ways to each run from its siblings.
+
+    Runs of one unit and one wave can be one node, and no edges will go round in circles: with
+    ``f.map``, ``g.map`` of that and again ``f.map`` of that, the two of ``f`` are two nodes.
+    """
+    seen: dict[str, Run] = {}
+    waves: dict[str, int] = {}
+    for run in runs:
+        before = [seen[key] for key in run.inputs if key in seen]
+        waves[run.id] = max(
+            (
+                waves[other.id] + (other.unit != run.unit)
+                for other in before
+                if other.parent_id == run.parent_id
+            ),
+            default=0,
+        )
+        seen[run.id] = run
+    return waves
+
+
+def _node(draft: _Draft, now: float, *, ran: bool) -> Node:
+    first = draft.runs[0]
+    states = Counter((run.state.name, run.state.type) for run in draft.runs)
+    return Node(
+        draft.number,
+        first.kind,
+        first.unit,
+        first.name,
+        tuple(run.id for run in draft.runs),
+        draft.folded,
+        draft.group,
+        tuple(Tally(*state, count) for state, count in states.items()) if ran else (),
+        None if draft.folded or not ran else duration(first, now),
+        max(run.attempt for run in draft.runs),
+    )

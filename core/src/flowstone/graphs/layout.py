@@ -1,0 +1,295 @@
+"""Where the boxes of a graph go: in columns, so that edges go to the right and boxes don't meet."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+#: Between boxes of a column, and of a row.
+GAP, COLUMN_GAP = 18.0, 64.0
+#: How often the order within columns, and then the heights, are improved.
+_SWEEPS = 8
+#: What a row of boxes without edges is wide at the least, in boxes of mean width.
+_PER_ROW = 5
+
+
+class Size(NamedTuple):
+    width: float
+    height: float
+
+
+class Point(NamedTuple):
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything is.
+
+    Attributes:
+        corners: the upper left corner of each box.
+        paths: of each edge, the points that it goes through, from its box to the other.
+        size: of it all.
+    """
+
+    corners: tuple[Point, ...]
+    paths: tuple[tuple[Point, ...], ...]
+    size: Size
+
+
+def arranged(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
+    """Lay out boxes of these sizes; what has no edge comes in rows below the rest.
+
+    Args:
+        sizes: of the boxes, in the order in which they should be read where nothing else counts.
+        edges: pairs of places in `sizes`. One that closes a circle goes to the left.
+    """
+    tied = sorted({place for edge in edges for place in edge})
+    new = {place: number for number, place in enumerate(tied)}
+    corners: dict[int, Point] = {}
+    grid = _Grid([sizes[place] for place in tied], [(new[a], new[b]) for a, b in edges])
+    corners.update(zip(tied, grid.corners, strict=True))
+    loose = [place for place in range(len(sizes)) if place not in new]
+    top = grid.size.height + (GAP if tied and loose else 0)
+    size = _in_rows(sizes, loose, corners, top, grid.size.width)
+    whole = Size(max(size.width, grid.size.width), size.height if loose else grid.size.height)
+    return Layout(tuple(corners[place] for place in range(len(sizes))), tuple(grid.paths), whole)
+
+
+def _in_rows(
+    sizes: Sequence[Size], loose: list[int], corners: dict[int, Point], top: float, width: float
+) -> Size:
+    """Put boxes into rows, as words are; return how wide and high it has become."""
+    if not loose:
+        return Size(0, top)
+    mean = sum(sizes[place].width for place in loose) / len(loose)
+    most = max(width, min(len(loose), max(_PER_ROW, len(loose) ** 0.5)) * (mean + GAP))
+    x, y, high, wide = 0.0, top, 0.0, 0.0
+    for place in loose:
+        if x and x + sizes[place].width > most:
+            x, y, high = 0.0, y + high + GAP, 0.0
+        corners[place] = Point(x, y)
+        wide = max(wide, x + sizes[place].width)
+        high = max(high, sizes[place].height)
+        x += sizes[place].width + GAP
+    return Size(wide, y + high)
+
+
+class _Grid:
+    """The columns of the boxes that have edges.
+
+    An edge across more than one column has a bend, a box of no width, in each between.
+    """
+
+    def __init__(self, sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> None:
+        self._boxes = range(len(sizes))
+        self._sizes = list(sizes)
+        forward = _acyclic(len(sizes), edges)
+        self._column = _columns(len(sizes), set(forward))
+        self._chains = {edge: self._chain(*edge) for edge in dict.fromkeys(forward)}
+        self._before: dict[int, list[int]] = defaultdict(list)
+        self._behind: dict[int, list[int]] = defaultdict(list)
+        for chain in self._chains.values():
+            for one, other in pairwise(chain):
+                self._behind[one].append(other)
+                self._before[other].append(one)
+        self._orders: list[list[int]] = [[] for _ in range(max(self._column, default=-1) + 1)]
+        for place, column in enumerate(self._column):
+            self._orders[column].append(place)
+        self._order()
+        self._middle = self._heights()
+        self._place()
+        self.paths = [
+            self._path(edge, ahead=edge == asked)
+            for edge, asked in zip(forward, edges, strict=True)
+        ]
+
+    def _chain(self, begin: int, end: int) -> list[int]:
+        chain = [begin]
+        for column in range(self._column[begin] + 1, self._column[end]):
+            chain.append(len(self._sizes))
+            self._sizes.append(Size(0, 0))
+            self._column.append(column)
+        return [*chain, end]
+
+    # ------------------------------------------------------------ who is above whom
+
+    def _order(self) -> None:
+        """Order each column by where its neighbours are, to and fro; keep the best order seen."""
+        best, fewest = [list(order) for order in self._orders], self._crossings()
+        for sweep in range(_SWEEPS):
+            if not fewest:
+                break
+            ahead = sweep % 2 == 0
+            columns = self._orders[1:] if ahead else self._orders[-2::-1]
+            near = self._before if ahead else self._behind
+            for order in columns:
+                self._sort(order, near)
+            crossings = self._crossings()
+            if crossings < fewest:
+                best, fewest = [list(order) for order in self._orders], crossings
+        self._orders = best
+
+    def _sort(self, order: list[int], near: dict[int, list[int]]) -> None:
+        ranks = self._ranks()
+        own = {
+            place: sum(ranks[other] for other in near[place]) / len(near[place])
+            if near.get(place)
+            else ranks[place]
+            for place in order
+        }
+        order.sort(key=own.__getitem__)
+
+    def _ranks(self) -> dict[int, int]:
+        return {place: rank for order in self._orders for rank, place in enumerate(order)}
+
+    def _crossings(self) -> int:
+        ranks, crossings = self._ranks(), 0
+        for order in self._orders:
+            seen: list[int] = []
+            for place in order:
+                ends = sorted(ranks[other] for other in self._behind.get(place, ()))
+                crossings += sum(len(seen) - _above(seen, end) for end in ends)
+                for end in ends:
+                    insort(seen, end)
+        return crossings
+
+    # ------------------------------------------------------------ how far down
+
+    def _heights(self) -> dict[int, float]:
+        """Return the middle of each box: near those of its neighbours, and clear of others."""
+        middle: dict[int, float] = {}
+        for order in self._orders:
+            middle.update(zip(order, self._spread(order, [0.0] * len(order)), strict=True))
+        for sweep in range(_SWEEPS + 1):
+            ahead = sweep % 2 == 0
+            near = self._before if ahead else self._behind
+            for order in self._orders[1:] if ahead else self._orders[-2::-1]:
+                wanted = [_mean([middle[n] for n in near[p]], middle[p]) for p in order]
+                middle.update(zip(order, self._spread(order, wanted), strict=True))
+        return middle
+
+    def _spread(self, order: list[int], wanted: list[float]) -> list[float]:
+        """Return the middles nearest to those that are wanted, in order and apart.
+
+        Less what stands above each of them, they must only not fall; so neighbours that would
+        are pooled into one block, at the mean of what they want.
+        """
+        offsets, offset = [], 0.0
+        for rank, place in enumerate(order):
+            if rank:
+                offset += (self._sizes[order[rank - 1]].height + self._sizes[place].height) / 2
+                offset += GAP
+            offsets.append(offset)
+        blocks: list[tuple[float, int]] = []
+        for wish, offset in zip(wanted, offsets, strict=True):
+            total, count = wish - offset, 1
+            while blocks and blocks[-1][0] / blocks[-1][1] >= total / count:
+                more, many = blocks.pop()
+                total, count = total + more, count + many
+            blocks.append((total, count))
+        starts = [total / count for total, count in blocks for _ in range(count)]
+        return [start + offset for start, offset in zip(starts, offsets, strict=True)]
+
+    # ------------------------------------------------------------ in figures
+
+    def _place(self) -> None:
+        highest = min(
+            (self._middle[p] - s.height / 2 for p, s in enumerate(self._sizes)), default=0
+        )
+        self._left: list[float] = []
+        self._right: list[float] = []
+        x = 0.0
+        for order in self._orders:
+            self._left.append(x)
+            self._right.append(x + max(self._sizes[place].width for place in order))
+            x = self._right[-1] + COLUMN_GAP
+        self._middle = {place: middle - highest for place, middle in self._middle.items()}
+        self.corners = [
+            Point(
+                self._left[self._column[place]],
+                self._middle[place] - self._sizes[place].height / 2,
+            )
+            for place in self._boxes
+        ]
+        low = (self._middle[p] + size.height / 2 for p, size in enumerate(self._sizes))
+        self.size = Size(max(self._right, default=0.0), max(low, default=0.0))
+
+    def _path(self, edge: tuple[int, int], *, ahead: bool) -> tuple[Point, ...]:
+        begin, *bends, end = self._chains[edge]
+        points = [self._edge_of(begin, right=True)]
+        for bend in bends:
+            column = self._column[bend]
+            points.append(Point(self._left[column], self._middle[bend]))
+            points.append(Point(self._right[column], self._middle[bend]))
+        points.append(self._edge_of(end, right=False))
+        return tuple(points if ahead else reversed(points))
+
+    def _edge_of(self, place: int, *, right: bool) -> Point:
+        width = self._sizes[place].width if right else 0.0
+        return Point(self._left[self._column[place]] + width, self._middle[place])
+
+
+def _acyclic(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the edges, turned round where they would close a circle."""
+    behind: dict[int, list[int]] = defaultdict(list)
+    for begin, end in edges:
+        behind[begin].append(end)
+    open_, done = set[int](), set[int]()
+    backward: set[tuple[int, int]] = set()
+    for start in range(count):
+        if start in done:
+            continue
+        open_.add(start)
+        path = [(start, iter(behind[start]))]
+        while path:
+            place, rest = path[-1]
+            following = next(rest, None)
+            if following is None:
+                path.pop()
+                open_.discard(place)
+                done.add(place)
+            elif following in open_:
+                backward.add((place, following))
+            elif following not in done:
+                open_.add(following)
+                path.append((following, iter(behind[following])))
+    return [(end, begin) if (begin, end) in backward else (begin, end) for begin, end in edges]
+
+
+def _columns(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
+    """Return the column of each box: behind all before it; a first one next to its nearest."""
+    behind: dict[int, list[int]] = defaultdict(list)
+    missing = [0] * count
+    for begin, end in edges:
+        behind[begin].append(end)
+        missing[end] += 1
+    column = [0] * count
+    firsts = [place for place in range(count) if not missing[place]]
+    ready = list(firsts)
+    for place in ready:
+        for following in behind[place]:
+            column[following] = max(column[following], column[place] + 1)
+            missing[following] -= 1
+            if not missing[following]:
+                ready.append(following)
+    for place in firsts:
+        if behind[place]:
+            column[place] = min(column[following] for following in behind[place]) - 1
+    return column
+
+
+def _above(ranks: list[int], rank: int) -> int:
+    """Return how many of the sorted ranks are not greater."""
+    return bisect_left(ranks, rank + 1)
+
+
+def _mean(values: list[float], otherwise: float) -> float:
+    return sum(values) / len(values) if values else otherwise

@@ -1,0 +1,144 @@
+"""Where all that is in a picture stands: flow runs as frames, and in them what they called."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowstone.graphs.cards import LINE, Card, card_of, header_of
+from flowstone.graphs.layout import Layout, Point, Size, arranged
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.graphs.parts import Edge, Node
+
+#: From a frame's border to what is inside; above that is the frame's header.
+INSET, HEADER = 18.0, LINE + 6
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A box or a frame, by its upper left corner."""
+
+    node: Node
+    card: Card
+    corner: Point
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everything in its place; of frames, outer ones come first.
+
+    Attributes:
+        paths: each edge that is drawn, with its points. A call is drawn by the frame around,
+            where a flow run called.
+    """
+
+    frames: tuple[Placed, ...]
+    boxes: tuple[Placed, ...]
+    paths: tuple[tuple[Edge, tuple[Point, ...]], ...]
+    size: Size
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """A node before it is known where: its size, and what is inside it."""
+
+    node: Node
+    card: Card
+    size: Size
+    members: tuple[_Inside, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    layout: Layout | None = None
+
+
+def scene_of(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
+    """Place the nodes of a graph, the first of which is the outermost."""
+    measured = _measured(nodes, edges)
+    frames: list[Placed] = []
+    boxes: list[Placed] = []
+    paths: list[tuple[Edge, tuple[Point, ...]]] = []
+    waiting = [(measured, Point(0, 0))]
+    while waiting:
+        inside, corner = waiting.pop()
+        placed = Placed(inside.node, inside.card, corner, inside.size)
+        if inside.layout is None:
+            boxes.append(placed)
+            continue
+        frames.append(placed)
+        origin = Point(corner.x + INSET, corner.y + HEADER)
+        for member, at in zip(inside.members, inside.layout.corners, strict=True):
+            waiting.append((member, Point(origin.x + at.x, origin.y + at.y)))
+        for edge, points in zip(inside.edges, inside.layout.paths, strict=True):
+            moved = tuple(Point(origin.x + p.x, origin.y + p.y) for p in points)
+            paths.append((edge, moved))
+    return Scene(tuple(frames), tuple(boxes), tuple(paths), measured.size)
+
+
+def _measured(nodes: Sequence[Node], edges: Sequence[Edge]) -> _Inside:
+    """Return the outermost node with all inside it; inner ones have higher numbers."""
+    within: dict[int | None, list[int]] = defaultdict(list)
+    for node in nodes:
+        within[node.group].append(node.number)
+    ties = _lifted(nodes, edges)
+    made: dict[int, _Inside] = {}
+    for node in reversed(nodes):
+        members = tuple(made.pop(number) for number in within[node.number])
+        if node.kind == "flow" and (members or node.group is None):
+            made[node.number] = _frame(node, members, ties[node.number])
+        else:
+            card = card_of(node)
+            made[node.number] = _Inside(node, card, card.size)
+    return made[nodes[0].number]
+
+
+def _frame(node: Node, members: tuple[_Inside, ...], ties: list[tuple[Edge, int, int]]) -> _Inside:
+    members = _evened(members)
+    place = {member.node.number: number for number, member in enumerate(members)}
+    pairs = {(place[begin], place[end]): edge for edge, begin, end in ties}
+    layout = arranged([member.size for member in members], list(pairs))
+    header = header_of(node)
+    width = max(header.size.width, layout.size.width + 2 * INSET)
+    height = HEADER + (layout.size.height + INSET if members else 0)
+    size = Size(width, height)
+    return _Inside(node, header, size, members, tuple(pairs.values()), layout)
+
+
+def _evened(members: tuple[_Inside, ...]) -> tuple[_Inside, ...]:
+    """Make boxes as wide as the widest, which looks calmer."""
+    widest = max((each.size.width for each in members if each.layout is None), default=0.0)
+    return tuple(
+        each
+        if each.layout is not None
+        else _Inside(each.node, each.card, Size(widest, each.size.height))
+        for each in members
+    )
+
+
+def _lifted(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[int, list[tuple[Edge, int, int]]]:
+    """Return the edges to draw in each frame, each with the two of its members that it joins."""
+    ties: dict[int, list[tuple[Edge, int, int]]] = defaultdict(list)
+    for edge in edges:
+        begin, end = _ways(nodes, edge.begin), _ways(nodes, edge.end)
+        if edge.kind == "call" and nodes[edge.begin].kind == "flow":
+            continue
+        common = next((number for number in begin if number in end), None)
+        if common is None:
+            continue
+        one, other = begin[common], end[common]
+        if one is not None and other is not None and one != other:
+            ties[common].append((edge, one, other))
+    return ties
+
+
+def _ways(nodes: Sequence[Node], number: int) -> dict[int, int | None]:
+    """Return each frame around a node, from the inside out, with its member towards the node."""
+    ways: dict[int, int | None] = {number: None}
+    group = nodes[number].group
+    while group is not None:
+        ways[group] = number
+        number, group = group, nodes[group].group
+    return ways

@@ -1,0 +1,174 @@
+"""A graph as a picture in SVG that stands alone: no script, no font, no other file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from flowstone.graphs.cards import (
+    BETWEEN,
+    FACTS,
+    MARK,
+    PAD,
+    SMALL_MARK,
+    STACK,
+    TITLE,
+    tally_width,
+    wide,
+)
+from flowstone.graphs.layout import Size
+from flowstone.graphs.parts import one_line
+from flowstone.graphs.scene import HEADER, scene_of
+from flowstone.graphs.style import MARKS, STYLE, look
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flowstone.graphs.layout import Point
+    from flowstone.graphs.parts import Edge, Node, Tally
+    from flowstone.graphs.scene import Placed
+
+_MARGIN = 12.0
+_TIP = (
+    '<marker id="{}-tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
+    'markerUnits="userSpaceOnUse" orient="auto"><path class="tip" d="M0 .6L7.4 4L0 7.4z"/></marker>'
+)
+
+
+def picture(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
+    """Return the picture of a graph, whose first node is the outermost."""
+    scene = scene_of(nodes, edges)
+    inner = [
+        *(line for frame in scene.frames for line in _frame(frame)),
+        *(_edge(edge, points) for edge, points in scene.paths),
+        *(line for box in scene.boxes for line in _box(box)),
+    ]
+    title, told = _escaped(nodes[0].label), _escaped(_summary(nodes))
+    # Several pictures may stand on one page, where ids and names of styles are everybody's.
+    own = f"g{crc32(chr(10).join([title, *inner]).encode()):08x}"
+    left, width, height = -_MARGIN, *(round(length + 2 * _MARGIN) for length in scene.size)
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="flowstone-graph" width="{width}"'
+        f' height="{height}" viewBox="{left:g} {left:g} {width} {height}" role="img"'
+        f' aria-labelledby="{own}-title {own}-desc">'
+    ]
+    lines += [f'<title id="{own}-title">{title}</title>', f'<desc id="{own}-desc">{told}</desc>']
+    lines += [f"<style>{STYLE}</style>", f"<defs>{_TIP.format(own)}</defs>"]
+    lines.append(_rect(left, left, Size(width, height), "page", 0))
+    lines += [line.replace("url(#tip)", f"url(#{own}-tip)") for line in inner]
+    return "\n".join([*lines, "</svg>"])
+
+
+def _summary(nodes: Sequence[Node]) -> str:
+    """Return what a person hears who can't see the picture."""
+    runs = sum(len(node.runs) for node in nodes) - 1
+    states: Counter[str] = Counter()
+    for node in nodes[1:]:
+        for tally in node.states:
+            states[tally.name] += tally.count
+    told = ", ".join(f"{count:,} {name}" for name, count in states.items())
+    top = nodes[0].states[0].name if nodes[0].states else "not run"
+    calls = f"{runs:,} run{'' if runs == 1 else 's'}"
+    return f"{nodes[0].kind} {nodes[0].unit}: {top}. It called {calls}{f': {told}' * bool(told)}."
+
+
+def _frame(placed: Placed) -> Iterator[str]:
+    corner, card = placed.corner, placed.card
+    nested = "" if placed.node.group is None else " nested"
+    yield f'<g class="frame{nested}">{_hover(placed.node)}'
+    yield _rect(corner.x, corner.y, placed.size, f"frame{_outcome(placed.node)}", 12)
+    x, middle = corner.x + PAD, corner.y + HEADER / 2
+    if card.mark:
+        yield _mark(card.mark, x, middle - 8, 16)
+        x += MARK
+    yield _text(card.title, x, middle + 4.5, "title")
+    x += wide(card.title, TITLE)
+    for text in (card.count, card.facts):
+        if text:
+            yield _text(text, x + BETWEEN, middle + 4.5, "facts")
+            x += BETWEEN + wide(text, FACTS)
+    yield from _tallies(card.tallies, x + BETWEEN, middle + 4.5)
+    yield "</g>"
+
+
+def _box(placed: Placed) -> Iterator[str]:
+    node, card, (x, y) = placed.node, placed.card, placed.corner
+    stack = STACK if node.folded else 0.0
+    size = Size(placed.size.width - stack, card.size.height - stack)
+    round_ = 14 if node.kind == "flow" else 8
+    yield f'<g class="node">{_hover(node)}'
+    for step in (stack, stack / 2) if stack else ():
+        yield _rect(x + step, y + step, size, f"card{_outcome(node)}", round_)
+    yield _rect(x, y, size, f"card{_outcome(node)}", round_)
+    left = x + PAD
+    if card.mark:
+        yield _mark(card.mark, left, y + size.height / 2 - 8, 16)
+        left += MARK
+    second = bool(card.facts or card.tallies)
+    base = y + (20 if second else size.height / 2 + 4.5)
+    yield _text(card.title, left, base, "title")
+    if card.count:
+        yield _text(card.count, x + size.width - PAD, base, "facts end")
+    if card.facts:
+        yield _text(card.facts, left, y + 37, "facts")
+    yield from _tallies(card.tallies, left, y + 37)
+    yield "</g>"
+
+
+def _tallies(tallies: Sequence[Tally], x: float, base: float) -> Iterator[str]:
+    for tally in tallies:
+        yield _mark(tally, x, base - 10, 12)
+        yield _text(f"{tally.count:,}", x + SMALL_MARK, base, "facts")
+        x += tally_width(tally)
+
+
+def _mark(tally: Tally, x: float, y: float, size: float) -> str:
+    kind = look(tally)
+    scale = "" if size == 16 else f" scale({size / 16:g})"
+    return f'<g class="mark {kind}" transform="translate({x:.1f} {y:.1f}){scale}">{MARKS[kind]}</g>'
+
+
+def _edge(edge: Edge, points: Sequence[Point]) -> str:
+    """Draw a curve that leaves and reaches its boxes level, and lies level in each bend."""
+    begin, *rest = points
+    path = [f"M{begin.x:.1f} {begin.y:.1f}"]
+    for number, point in enumerate(rest):
+        if number % 2:
+            path.append(f"H{point.x:.1f}")
+        else:
+            half = (begin.x + point.x) / 2
+            path.append(
+                f"C{half:.1f} {begin.y:.1f} {half:.1f} {point.y:.1f} {point.x:.1f} {point.y:.1f}"
+            )
+        begin = point
+    return f'<path class="edge {edge.kind}" d="{"".join(path)}" marker-end="url(#tip)"/>'
+
+
+def _rect(x: float, y: float, size: Size, kind: str, round_: float) -> str:
+    return (
+        f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{size.width:.1f}" '
+        f'height="{size.height:.1f}" rx="{round_:g}"/>'
+    )
+
+
+def _text(text: str, x: float, y: float, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{_escaped(text)}</text>'
+
+
+def _outcome(node: Node) -> str:
+    return "" if node.outcome is None else f" {node.outcome}"
+
+
+def _hover(node: Node) -> str:
+    """Return what is shown when the pointer rests there: the names in full."""
+    told = ", ".join(
+        f"{tally.count:,} {tally.name}" if node.folded else tally.name for tally in node.states
+    )
+    lines = [node.label, f"{node.kind} {node.unit}", told]
+    return f"<title>{_escaped('; '.join(filter(None, lines)))}</title>"
+
+
+def _escaped(text: str) -> str:
+    codes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
+    return "".join(codes.get(char, char) for char in one_line(text))

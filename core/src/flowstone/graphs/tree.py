@@ -1,0 +1,35 @@
+"""Who called whom: the runs of one tree, and what is many of the same."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from flowstone.runs import Run
+
+#: A flow or task that one run called more often than this is folded.
+FOLD = 12
+
+
+class Children:
+    """Who called whom, among the runs of one tree."""
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._of: dict[str, list[Run]] = defaultdict(list)
+        for run in runs:
+            if run.parent_id is not None:
+                self._of[run.parent_id].append(run)
+
+    def of(self, run: Run) -> Sequence[Run]:
+        return self._of.get(run.id, ())
+
+    def below(self, run: Run) -> Iterator[Run]:
+        """Yield a run and all that it called, at any depth."""
+        waiting = [run]
+        while waiting:
+            found = waiting.pop()
+            yield found
+            waiting += reversed(self.of(found))
