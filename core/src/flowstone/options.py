@@ -101,6 +101,8 @@ class TaskOptions(UnitOptions, total=False):
             `exponential_backoff(2)`; by default the setting, 0.
         retry_jitter_factor: up to so many times the delay is added to it, at random.
         retry_condition_fn: ``(task, run, state) -> bool``, sync or async; False gives up.
+        viz_return_value: what `flow.visualize()` takes for a value of the task, which it does not
+            run; by default a stand-in that can be passed on.
     """
 
     on_commit: Sequence[Hook] | None
@@ -115,6 +117,7 @@ class TaskOptions(UnitOptions, total=False):
     retry_delay_seconds: Delay | None
     retry_jitter_factor: float | None
     retry_condition_fn: Callable[..., Any] | None
+    viz_return_value: Any
 
 
 _HOOKS = {

@@ -37,6 +37,7 @@ class Spec:
             home, in the form that each value calls for.
         result_storage_key: a template of the file's name, in place of a made-up key.
         on_commit, on_rollback: called with the transaction that a run of the task belongs to.
+        viz_return_value: what a drawn flow gets of a task in place of a value; None for a stand-in.
         hooks: called after a state of that type is recorded.
     """
 
@@ -62,6 +63,7 @@ class Spec:
     result_storage_key: str | None = None
     on_commit: tuple[Hook, ...] = ()
     on_rollback: tuple[Hook, ...] = ()
+    viz_return_value: Any = None
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
 
     @property
