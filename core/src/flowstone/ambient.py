@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
 from threading import RLock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,6 +92,14 @@ class Keeps(NamedTuple):
     serializer: Any
 
 
+class Sketching(Protocol):
+    """Stands in for the runs of a flow that is drawn, and not run; see `flowstone.sketches`."""
+
+    def call(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def submit(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+    def map(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any: ...
+
+
 class Scope:
     """The run that the code is in.
 
@@ -105,7 +113,10 @@ class Scope:
         keeps: of an owner, how its tasks' results are kept where they do not say.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
         runner: of an owner, where its submitted tasks run; made at the first submit.
+        sketch: what stands in for the calls of a flow that is only drawn; None for a run.
     """
+
+    sketch: Sketching | None = None  # the class's own, so that no run pays for it
 
     run: Run
     standing: Standing
@@ -151,6 +162,12 @@ class Scope:
         number = self.counters.get(name, 0)
         self.counters[name] = number + 1
         return number
+
+
+def sketch() -> Sketching | None:
+    """Return what stands in for calls here; None where they are runs, as they mostly are."""
+    here = scope.get()
+    return None if here is None else here.sketch
 
 
 transaction: ContextVar[Staging | None] = ContextVar("flowstone.transaction", default=None)

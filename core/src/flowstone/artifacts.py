@@ -283,15 +283,16 @@ _progress: OrderedDict[str, ArtifactVersion] = OrderedDict()
 
 def _save(version: ArtifactVersion) -> None:
     run = current_run()
-    if run is None:
+    if run is None and not ambient.sketch():
         raise MissingContextError(f"saving a {version.kind} artifact")
     size = len(dumps([version.description, version.data]).encode("utf-8", "replace"))
     if size > LIMIT:
         problem = f"it has {size:,} bytes, and an artifact may have {LIMIT:,}"
         remedy = "Write it to an object store, and save a link to it as the artifact."
         raise ArtifactInvalid(f"a {version.kind} artifact", problem, remedy)
-    services = ambient.services()
-    services.journal.append(saved(run, services.clock.time(), version))
+    if run is not None:
+        services = ambient.services()
+        services.journal.append(saved(run, services.clock.time(), version))
     if version.kind == "progress":
         with _lock:
             _progress[version.id] = version

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Coroutine, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
 
+from flowstone.ambient import scope
+
 if TYPE_CHECKING:
     from flowstone.states import State
 
@@ -55,4 +57,7 @@ class Calling(Generic[P, R]):
             UpstreamTaskError: a future among the arguments did not complete.
             Exception: what the function failed with.
         """
+        here = scope.get()
+        if here is not None and here.sketch is not None:
+            return here.sketch.call(self, args, kwargs)
         return self._call(args, kwargs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
@@ -11,6 +12,7 @@ from flowstone.units import Unit
 
 if TYPE_CHECKING:
     from flowstone.ambient import Services
+    from flowstone.graphs import Graph
     from flowstone.ports import Runner
     from flowstone.specs import Spec
 
@@ -67,6 +69,36 @@ class Flow(Unit[P, R]):
         from flowstone.wire import jsonable  # noqa: PLC0415
 
         return {name: jsonable(value) for name, value in parameters.items()}
+
+    def visualize(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
+        """Return the graph of what a call would run, without running any task; see `Graph`.
+
+        The flow's own code runs, with stand-ins for the values of tasks. Nothing is kept. On a
+        terminal, the picture is opened in the browser.
+
+        Args:
+            *args: the flow's own arguments.
+            **kwargs: likewise.
+
+        Raises:
+            ValueNotComputed: the flow's code needs a task's value for more than to pass it on.
+            ParameterBindError, ParameterTypeError: the arguments do not fit.
+            Exception: what the flow's own code failed with.
+        """
+        graph = self._sketched(args, kwargs)
+        if sys.stdout is not None and sys.stdout.isatty():
+            graph.show()
+        return graph
+
+    def generate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the graph of what a call would run as text for Mermaid; see `visualize`."""
+        return self._sketched(args, kwargs).mermaid()
+
+    def _sketched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+        # Layout and drawing: 10 ms that a flow that is run never needs.
+        from flowstone.sketches import sketched  # noqa: PLC0415
+
+        return sketched(self, args, kwargs)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""

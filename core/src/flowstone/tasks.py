@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from flowstone import ambient
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import batched, drawn, in_batches, spread
@@ -56,6 +57,8 @@ class Task(Unit[P, R]):
             wait_for: futures that must have completed before the task starts.
             **kwargs: the function's own, and `return_state=True` to wait for the final `State`.
         """
+        if sketch := ambient.sketch():
+            return sketch.submit(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         future = self._submit(args, kwargs, wait_for)
         return _ended(future) if return_state else future
@@ -116,6 +119,8 @@ class Task(Unit[P, R]):
             MappingLengthMismatch: the iterables differ in length.
             MappingMissingIterable: none of the arguments is an iterable.
         """
+        if sketch := ambient.sketch():
+            return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         upstream = None if wait_for is None else list(wait_for)
         window = self._count("max_in_flight", kwargs) or owner_here().open_runner().max_in_flight

@@ -306,9 +306,9 @@ def _begun(
     # Blocks and serializers: 60 ms, for those transactions that keep a value.
     from flowstone.results import ResultStore, opened_serializer, opened_storage  # noqa: PLC0415
 
+    kept, sketched = None, ambient.sketch() is not None  # a drawn flow keeps and locks nothing
     services = ambient.services()
-    kept = None
-    if key is not None:
+    if key is not None and not sketched:
         kept = ResultStore(opened_storage(store, services), opened_serializer(None), services)
     made = Transaction(
         key,
@@ -324,8 +324,9 @@ def _begun(
         if key is None:
             remedy = "Give it a key, or leave isolation_level out."
             raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)
-        lock = lock_manager or FileSystemLockManager(services.settings.home / "locks")
-        lock.acquire_lock(key, made._id)  # noqa: SLF001 - this module's own
+        if not sketched:
+            lock = lock_manager or FileSystemLockManager(services.settings.home / "locks")
+            lock.acquire_lock(key, made._id)  # noqa: SLF001 - this module's own
     made.state = TransactionState.ACTIVE
     if kept is not None and key is not None and not overwrite and kept.read(key).found:
         made.state = TransactionState.COMMITTED

@@ -22,7 +22,8 @@ FlowstoneError
 │   ├── NotHashable (TypeError)
 │   ├── NotSerializable (TypeError)
 │   ├── ArtifactInvalid (ValueError)
-│   └── MissingContextError (RuntimeError)
+│   ├── MissingContextError (RuntimeError)
+│   └── ValueNotComputed (TypeError)        of a task, in a flow that is drawn and not run
 ├── StoreError                             the place where facts are kept
 │   ├── RunNotFound (LookupError)
 │   ├── Conflict
@@ -108,6 +109,7 @@ from flowstone.errors.runs import (
     TerminationSignal,
     UnfinishedRun,
     UpstreamTaskError,
+    ValueNotComputed,
 )
 from flowstone.errors.stores import (
     BlockInvalid,
@@ -185,5 +187,6 @@ __all__ = [
     "UnknownName",
     "Unreachable",
     "UpstreamTaskError",
+    "ValueNotComputed",
     "nearest",
 ]

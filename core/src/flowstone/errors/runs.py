@@ -200,6 +200,17 @@ class MissingContextError(RunError, RuntimeError):
         super().__init__(f"{what} needs a current run: call it inside a @flow or @task function.")
 
 
+class ValueNotComputed(RunError, TypeError):
+    """A flow that is drawn, and not run, asked for more of a task's value than to pass it on."""
+
+    def __init__(self, unit: str, use: str) -> None:
+        self.unit, self.use = unit, use
+        super().__init__(
+            f"the flow needs the value of task {unit!r} ({use}), and flow.visualize() runs no "
+            f"tasks. Give the task a value for that: @task(viz_return_value=...)."
+        )
+
+
 class StopSignal(Worded):
     """Ends a run from outside it; not an `Exception`, so that user code does not swallow it."""
 

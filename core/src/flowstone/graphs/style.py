@@ -102,6 +102,5 @@ def _sheet(rules: dict[str, str]) -> str:
     return "".join(f".flowstone-graph {where}{{{rule}}}" for where, rule in rules.items())
 
 
-STYLE = (
-    f"{_sheet(_LAID_OUT | _painted(0))}@media (prefers-color-scheme:dark){{{_sheet(_painted(1))}}}"
-)
+_DARK = f"@media (prefers-color-scheme:dark){{{_sheet(_painted(1))}}}"
+STYLE = f"{_sheet(_LAID_OUT)}{_sheet(_painted(0))}{_DARK}"

@@ -48,12 +48,13 @@ def picture(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     # Several pictures may stand on one page, where ids and names of styles are everybody's.
     own = f"g{crc32(chr(10).join([title, *inner]).encode()):08x}"
     left, width, height = -_MARGIN, *(round(length + 2 * _MARGIN) for length in scene.size)
-    lines = [
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="flowstone-graph" width="{width}"'
         f' height="{height}" viewBox="{left:g} {left:g} {width} {height}" role="img"'
         f' aria-labelledby="{own}-title {own}-desc">'
-    ]
-    lines += [f'<title id="{own}-title">{title}</title>', f'<desc id="{own}-desc">{told}</desc>']
+    )
+    lines = [head, f'<title id="{own}-title">{title}</title>']
+    lines.append(f'<desc id="{own}-desc">{told}</desc>')
     lines += [f"<style>{STYLE}</style>", f"<defs>{_TIP.format(own)}</defs>"]
     lines.append(_rect(left, left, Size(width, height), "page", 0))
     lines += [line.replace("url(#tip)", f"url(#{own}-tip)") for line in inner]
@@ -82,12 +83,11 @@ def _frame(placed: Placed) -> Iterator[str]:
     if card.mark:
         yield _mark(card.mark, x, middle - 8, 16)
         x += MARK
-    yield _text(card.title, x, middle + 4.5, "title")
-    x += wide(card.title, TITLE)
-    for text in (card.count, card.facts):
-        if text:
-            yield _text(text, x + BETWEEN, middle + 4.5, "facts")
-            x += BETWEEN + wide(text, FACTS)
+    words = card.count or card.facts
+    more = f'<tspan class="facts" dx="{BETWEEN:g}">{_escaped(words)}</tspan>' if words else ""
+    title = f'<tspan class="title">{_escaped(card.title)}</tspan>'
+    yield f'<text x="{x:.1f}" y="{middle + 4.5:.1f}">{title}{more}</text>'
+    x += wide(card.title, TITLE) + (BETWEEN + wide(words, FACTS) if words else 0)
     yield from _tallies(card.tallies, x + BETWEEN, middle + 4.5)
     yield "</g>"
 

@@ -1,0 +1,184 @@
+"""What stands for the value of a task that was not run, in a flow that is drawn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+
+from flowstone.engine.arguments import PromiseBase
+from flowstone.errors import ValueNotComputed
+from flowstone.states import COMPLETED, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+#: What a value may be asked for although nobody knows it: of each comes another such value.
+_DERIVING = [
+    "getitem",
+    "call",
+    "add",
+    "radd",
+    "sub",
+    "rsub",
+    "mul",
+    "rmul",
+    "truediv",
+    "rtruediv",
+    "floordiv",
+    "rfloordiv",
+    "mod",
+    "rmod",
+    "pow",
+    "rpow",
+    "matmul",
+    "rmatmul",
+    "and",
+    "rand",
+    "or",
+    "ror",
+    "xor",
+    "rxor",
+    "lshift",
+    "rlshift",
+    "rshift",
+    "rrshift",
+    "neg",
+    "pos",
+    "abs",
+    "invert",
+]
+#: What can't be told without the value, and in which words.
+_NEEDING = {
+    "bool": "whether it is true",
+    "len": "its length",
+    "iter": "its elements",
+    "aiter": "its elements",
+    "next": "its next element",
+    "reversed": "its elements",
+    "contains": "what is in it",
+    "eq": "a comparison",
+    "ne": "a comparison",
+    "lt": "a comparison",
+    "le": "a comparison",
+    "gt": "a comparison",
+    "ge": "a comparison",
+    "int": "a number",
+    "float": "a number",
+    "complex": "a number",
+    "index": "a number",
+    "round": "a number",
+    "bytes": "bytes",
+    "fspath": "a path",
+    "enter": "a context",
+    "exit": "a context",
+    "aenter": "a context",
+    "aexit": "a context",
+    "setitem": "a place to write to",
+    "delitem": "a place to delete",
+}
+
+
+class Source(NamedTuple):
+    """Where a value would come from.
+
+    Attributes:
+        run_id: empty in a flow that got the value as an argument.
+        unit: the task's name.
+    """
+
+    run_id: str
+    unit: str
+
+
+class Placeholder(PromiseBase):
+    """Stands for a value. It may be passed on; what is taken of it is a placeholder, too."""
+
+    __slots__ = ("_sources",)
+
+    def __init__(self, *sources: Source) -> None:
+        self._sources = sources
+
+    def __getattr__(self, name: str) -> Placeholder:
+        if name.startswith("__"):  # somebody asks what it can do
+            raise AttributeError(name)
+        return Placeholder(*self._sources)
+
+    def __repr__(self) -> str:
+        return f"<value of {sources_of(self)[0].unit}>"
+
+    __hash__ = PromiseBase.__hash__
+
+
+def sources_of(placeholder: Placeholder) -> tuple[Source, ...]:
+    """Return what a value would come of; not an attribute, as those are the value's own."""
+    return placeholder._sources  # noqa: SLF001 - this module's own
+
+
+def _derives(placeholder: Placeholder, *others: object, **named: object) -> Placeholder:
+    more = (other for other in (*others, *named.values()) if isinstance(other, Placeholder))
+    found = [source for each in (placeholder, *more) for source in sources_of(each)]
+    return Placeholder(*dict.fromkeys(found))
+
+
+def _needs(use: str) -> Callable[..., NoReturn]:
+    def need(placeholder: Placeholder, *_: object) -> NoReturn:
+        raise ValueNotComputed(sources_of(placeholder)[0].unit, use)
+
+    return need
+
+
+for _name in _DERIVING:
+    setattr(Placeholder, f"__{_name}__", _derives)
+for _name, _use in _NEEDING.items():
+    setattr(Placeholder, f"__{_name}__", _needs(_use))
+
+
+class SketchedFuture(PromiseBase):
+    """Stands for the future of a task that was not run; it has what a `Future` has.
+
+    Attributes:
+        value: what its result is: the task's `viz_return_value`, or a placeholder.
+    """
+
+    __slots__ = ("name", "observed", "run_id", "value")
+
+    def __init__(self, run_id: str, name: str, value: Any) -> None:
+        self.run_id, self.name, self.value = run_id, name, value
+        self.observed = True
+
+    @property
+    def task_run_id(self) -> str:
+        return self.run_id
+
+    @property
+    def state(self) -> State:
+        return State(COMPLETED, data=self.value)
+
+    def final_state(self) -> State:
+        return self.state
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> Any:  # noqa: ARG002 - a Future's
+        return self.value
+
+    async def aresult(self, raise_on_failure: bool = True) -> Any:  # noqa: ARG002 - a Future's
+        return self.value
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.aresult().__await__()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Do nothing: there is nothing to wait for."""
+
+    async def await_end(self) -> None:
+        """Do nothing: there is nothing to wait for."""
+
+    def help(self) -> None:
+        """Do nothing: there is nothing to run."""
+
+    def done(self) -> bool:
+        return True
+
+    def cancel(self) -> bool:
+        return False
+
+    def add_done_callback(self, callback: Callable[[Any], Any]) -> None:
+        callback(self)

@@ -1,0 +1,259 @@
+"""A flow that is drawn, and not run: `flow.visualize()`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import copy_context
+from copy import copy
+from itertools import islice
+from typing import TYPE_CHECKING, Any, cast
+
+from flowstone import ambient
+from flowstone.drafts import Asked
+from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, resolved
+from flowstone.futures import FutureList
+from flowstone.graphs import Graph, graph_of
+from flowstone.ids import new_id
+from flowstone.logging import disable_run_logger
+from flowstone.mapping import WHOLE, spread
+from flowstone.placeholders import Placeholder, SketchedFuture, Source, sources_of
+from flowstone.runs import Origin, Run
+from flowstone.runtime import Carried
+from flowstone.states import COMPLETED, PENDING, RUNNING, State
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+#: Of an iterator that may never end, so many elements are drawn.
+_MOST = 1_000
+#: Types whose values are often the same object, though they come from different places.
+_SHARED = (type(None), bool, int)
+
+
+def sketched(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+    """Return the graph of what a call would run. The context around stays as it is.
+
+    Raises:
+        ValueNotComputed: the flow's code needs the value of a task.
+        ParameterBindError, ParameterTypeError: the arguments do not fit.
+        Exception: what the flow's own code failed with.
+    """
+    sketch = Sketch()
+    copy_context().run(sketch.draw, flow, args, kwargs)
+    return graph_of(sketch.runs[0], sketch.runs, now=0.0, ran=False)
+
+
+class Sketch:
+    """Stands in for the runs of one flow; fills the protocol `Sketching`.
+
+    Attributes:
+        runs: what would have run, in the order of the calls.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self._values: dict[int, tuple[Any, str]] = {}
+        self._stood_in: dict[str, None] = {}
+
+    def draw(self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Call the flow's own code."""
+        ambient.scope.set(None)
+        ambient.transaction.set(None)
+        try:
+            with disable_run_logger():
+                called = self._flow(flow, args, kwargs, None)
+                if flow.isasync:
+                    _finish(called)
+        except Exception as error:
+            if self._stood_in:
+                names = ", ".join(self._stood_in)
+                error.add_note(
+                    f"flow.visualize() put stand-ins where values of these tasks would be: {names}."
+                    " Where one was in the way, give its task a viz_return_value."
+                )
+            raise
+
+    # ------------------------------------------------------------ in place of calls
+
+    def call(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return what a call gives: a stand-in, or what a child flow's own code returned."""
+        return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
+        if unit.spec.kind == "flow":
+            value = self._flow(unit, args, kwargs, wait_for)
+        else:
+            value = self._task(unit, args, kwargs, wait_for).value
+        if unit.isasync:
+            is_flow = unit.spec.kind == "flow"
+            return _given(value, is_flow=is_flow, return_state=return_state)
+        return State(COMPLETED, data=value) if return_state else value
+
+    def submit(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return a future that has ended, or its state."""
+        return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
+        future = self._task(unit, args, kwargs, wait_for)
+        return future.state if return_state else future
+
+    def map(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Return a future for each element; of a stand-in, for one that is like all of them."""
+        return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
+        for option in {"max_in_flight", "batch_size"} - set(unit.parameters.signature.parameters):
+            kwargs.pop(option, None)
+        whole = [value for value in (*args, *kwargs.values()) if self._is_result(value)]
+        wait_for = [*(wait_for or ()), *whole]
+        columns = _columns({**dict(enumerate(args)), **kwargs})
+        args = tuple(columns.pop(place) for place in range(len(args)))
+        futures: FutureList[Any] = FutureList()
+        for one, named in spread(unit.name, args, columns):
+            futures.append(cast("Any", self._task(unit, one, named, wait_for)))
+        return [future.state for future in futures] if return_state else futures
+
+    def _task(
+        self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
+    ) -> SketchedFuture:
+        unit.parameters.bind(args, kwargs)
+        run = self._add(unit, (args, kwargs, wait_for))
+        value = unit.spec.viz_return_value
+        if value is None:
+            self._stood_in[unit.name] = None
+            return SketchedFuture(run.id, run.name, Placeholder(Source(run.id, unit.name)))
+        if type(value) in {list, dict, set}:
+            value = copy(value)  # so that it can be told from that of the task's next call
+        if not isinstance(value, _SHARED):
+            self._values[id(value)] = (value, run.id)
+        return SketchedFuture(run.id, run.name, value)
+
+    def _flow(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
+        """Call the flow's own code; of an async flow, return the coroutine that does."""
+        sources = (args, kwargs, wait_for)
+        args, kwargs = resolved(args, _value), resolved(kwargs, _value)
+        bound = unit.parameters.bind(args, kwargs)
+        if unit.spec.validate_parameters and not any(self._sources([*args, *kwargs.values()])):
+            unit.parameters.validate(bound)
+        run = self._add(unit, sources)
+        scope = _Drawn(self, run, Asked(unit, args, kwargs), dict(bound.arguments))
+        if unit.isasync:
+            return _awaited(scope, unit.fn(*bound.args, **bound.kwargs))
+        with _inside(scope):
+            return unit.fn(*bound.args, **bound.kwargs)
+
+    def _add(self, unit: Any, given: Any) -> Run:
+        parent = ambient.scope.get()
+        run_id = new_id()
+        ordinal = "" if parent is None else f"-{parent.ordinal(unit.name)}"
+        name = unit.name if unit.spec.kind == "flow" else f"{unit.name}{ordinal}"
+        above = None if parent is None else parent.standing.origin.id
+        root_id = self.runs[0].id if self.runs else run_id
+        inputs = tuple(dict.fromkeys(self._sources(given)))
+        run = Run(
+            run_id, unit.spec.kind, name, unit.name, root_id, above, State(PENDING), inputs=inputs
+        )
+        self.runs.append(run)
+        return run
+
+    def _is_result(self, value: object) -> bool:
+        return isinstance(value, SketchedFuture) or id(value) in self._values
+
+    def _sources(self, value: Any) -> Iterator[str]:
+        """Yield the ids of the runs whose results are in a value, or would be."""
+        if isinstance(value, Placeholder):
+            yield from (source.run_id for source in sources_of(value) if source.run_id)
+        elif isinstance(value, SketchedFuture):
+            yield value.run_id
+        elif id(value) in self._values:
+            yield self._values[id(value)][1]
+        elif isinstance(value, Mark):
+            yield from self._sources(value.value)
+        elif isinstance(value, dict):
+            for item in value.values():
+                yield from self._sources(item)
+        elif isinstance(value, ITEMS):
+            for item in value:
+                yield from self._sources(item)
+
+
+class _Drawn(ambient.Scope):
+    """A flow that is drawn, as the scope that its code is in."""
+
+    __slots__ = ("sketch",)
+
+    def __init__(self, sketch: Sketch, run: Run, asked: Asked, arguments: dict[str, Any]) -> None:
+        super().__init__(None)
+        self.sketch = sketch
+        self.above, self.asked, self.arguments = ambient.scope.get(), asked, arguments
+        origin = Origin(
+            run.id,
+            run.kind,
+            run.name,
+            run.unit,
+            run.root_id,
+            run.parent_id,
+            run.created,
+            (),
+            asked.unit.spec.version,
+            None,
+            run.inputs,
+            None,
+        )
+        self.standing = Carried(origin, 1, State(RUNNING))
+
+
+@contextmanager
+def _inside(scope: _Drawn) -> Iterator[None]:
+    token = ambient.scope.set(scope)
+    try:
+        yield
+    finally:
+        ambient.scope.reset(token)
+
+
+async def _awaited(scope: _Drawn, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    with _inside(scope):
+        return await coroutine
+
+
+async def _given(value: Any, *, is_flow: bool, return_state: bool) -> Any:
+    if is_flow:
+        value = await value
+    return State(COMPLETED, data=value) if return_state else value
+
+
+def _finish(coroutine: Coroutine[Any, Any, Any]) -> None:
+    """Run a coroutine to its end, also where a loop is running: then in a thread of its own."""
+    # 40 ms of start-up; only an async flow comes here.
+    import asyncio  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(copy_context().run, asyncio.run, coroutine).result()
+
+
+def _value(promise: Any, _may_have_failed: bool) -> Any:
+    """Return what a child flow gets: values, of which it does not know where they come from."""
+    value = promise.value if isinstance(promise, SketchedFuture) else promise
+    if not isinstance(value, Placeholder):
+        return value
+    return Placeholder(*(Source("", name) for _, name in sources_of(value)))
+
+
+def _columns(named: dict[Any, Any]) -> dict[Any, Any]:
+    """Return the arguments of a `.map`, with lists for those of which nobody knows how many."""
+    named = {name: _drawn(value) for name, value in named.items()}
+    unknown = {name for name, value in named.items() if isinstance(value, Placeholder)}
+    lengths = [len(value) for value in named.values() if isinstance(value, list)]
+    count = lengths[0] if lengths else 1
+    return {name: [value] * count if name in unknown else value for name, value in named.items()}
+
+
+def _drawn(value: Any) -> Any:
+    """Return an argument of a `.map` as what it is in a run: the value of a future, a list."""
+    if isinstance(value, SketchedFuture):
+        value = value.value
+    if isinstance(value, (WHOLE, Mark, PromiseBase)) or not isinstance(value, Iterable):
+        return value
+    return list(value if isinstance(value, Sized) else islice(value, _MOST))
