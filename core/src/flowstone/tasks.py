@@ -122,7 +122,9 @@ class Task(Unit[P, R]):
         if sketch := ambient.sketch():
             return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
-        upstream = None if wait_for is None else list(wait_for)
+        # What is mapped over is an input of each, though each gets but an element of its value.
+        whole = [each for each in (*args, *kwargs.values()) if isinstance(each, Future)]
+        upstream = [*(wait_for or ()), *whole] or None
         window = self._count("max_in_flight", kwargs) or owner_here().open_runner().max_in_flight
         size = self._count("batch_size", kwargs)
         futures: Iterable[Future[Any]]
