@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 from flowstone import flow, task
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .conftest import InProcess
 
 
@@ -134,3 +136,69 @@ def test_it_is_printed_in_mermaids_words(cli: InProcess) -> None:
     assert lines[2].endswith('"):::good')
     assert lines[4:6] == ["  n0 -.-> n1", "  n1 --> n2"]
     assert [line.split()[1] for line in lines[6:]] == ["good", "bad"]
+
+
+def test_what_is_mapped_over_goes_into_each(cli: InProcess) -> None:
+    @task
+    def listed() -> list[int]:
+        return [1, 2]
+
+    @flow(flow_run_name="mapping")
+    def mapping() -> None:
+        load.map(listed.submit()).wait()
+        load.map(listed.submit(), max_in_flight=1).wait()
+
+    mapping()
+    _, edges = graph(cli, "mapping")
+    inputs = {edge[:2] for edge in edges if edge[2] == "input"}
+    assert inputs == {
+        ("listed-0", "load-0"),
+        ("listed-0", "load-1"),
+        ("listed-1", "load-2"),
+        ("listed-1", "load-3"),
+    }
+
+
+@flow(flow_run_name="small")
+def small(token: str = "") -> None:
+    store.submit(load.submit(token)).wait()
+
+
+def test_it_is_drawn_as_a_picture(cli: InProcess) -> None:
+    small()
+    printed = cli("run", "graph", "small", "--format", "svg").out
+    assert printed.startswith("<svg ")
+    assert "store-0" in printed
+    assert printed == cli("run", "graph", "small", "--format", "svg", "-o", "-").out
+
+
+def test_a_file_s_name_says_which_form(cli: InProcess, tmp_path: Path) -> None:
+    small()
+    for name, begin in (("a.svg", "<svg "), ("a.mmd", "flowchart"), ("a", "flowchart")):
+        path = tmp_path / name
+        for _ in range(2):  # an older graph is written over
+            done = cli("run", "graph", "small", "-o", str(path))
+            assert (done.code, done.out) == (0, "")
+            assert path.read_text().startswith(begin)
+    assert cli("run", "graph", "small", "-o", str(tmp_path / "a"), "--format", "svg").code == 0
+    assert (tmp_path / "a").read_text().startswith("<svg ")
+
+
+def test_no_other_file_is_written_over(cli: InProcess, tmp_path: Path) -> None:
+    small()
+    path = tmp_path / "notes.svg"
+    path.write_text("<svg>mine</svg>")
+    done = cli("run", "graph", "small", "-o", str(path))
+    assert done.code == 1
+    assert "is no graph" in done.err
+    assert path.read_text() == "<svg>mine</svg>"
+    missing = cli("run", "graph", "small", "-o", str(tmp_path / "none" / "a.svg"))
+    assert (missing.code, "can't be written" in missing.err) == (1, True)
+    both = cli("run", "graph", "small", "--json", "-o", str(path))
+    assert (both.code, "--json" in both.err) == (2, True)
+
+
+def test_what_a_run_was_given_is_not_drawn(cli: InProcess) -> None:
+    small("canary-77aa")
+    for form in ("svg", "mermaid"):
+        assert "canary" not in cli("run", "graph", "small", "--format", form).out

@@ -70,7 +70,8 @@ def scene_of(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
             continue
         frames.append(placed)
         origin = Point(corner.x + INSET, corner.y + HEADER)
-        for member, at in zip(inside.members, inside.layout.corners, strict=True):
+        members = list(zip(inside.members, inside.layout.corners, strict=True))
+        for member, at in reversed(members):  # so that the first is the next
             waiting.append((member, Point(origin.x + at.x, origin.y + at.y)))
         for edge, points in zip(inside.edges, inside.layout.paths, strict=True):
             moved = tuple(Point(origin.x + p.x, origin.y + p.y) for p in points)
