@@ -52,18 +52,18 @@ TASK_OPTIONS: dict[str, Any] = {
         ("cache_policy", "cache_key_fn", "cache_expiration", "persist_result", "result_storage",
          "result_serializer", "result_storage_key", "refresh_cache")
     ),
-    **dict.fromkeys(("cache_result_in_memory", "viz_return_value", "asset_deps"), 3),
+    "viz_return_value": None,
+    **dict.fromkeys(("cache_result_in_memory", "asset_deps"), 3),
 }  # fmt: skip
 
 MEMBERS: dict[str, dict[str, int | None]] = {
     "flows:Flow": {
         **dict.fromkeys(
             ("with_options", *HOOKS, "fn", "name", "on_cancellation", "on_crashed",
-             "validate_parameters", "serialize_parameters")
+             "validate_parameters", "serialize_parameters", "visualize", "generate_mermaid_graph")
         ),
         **dict.fromkeys(
-            ("to_deployment", "serve", "deploy", "from_source", "visualize",
-             "generate_mermaid_graph"), 3
+            ("to_deployment", "serve", "deploy", "from_source"), 3
         ),
     },
     "tasks:Task": {

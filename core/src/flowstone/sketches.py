@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flowstone import ambient
 from flowstone.drafts import Asked
 from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, resolved
+from flowstone.errors import ValueNotComputed
 from flowstone.futures import FutureList
 from flowstone.graphs import Graph, graph_of
 from flowstone.ids import new_id
@@ -31,7 +32,7 @@ _MOST = 1_000
 _SHARED = (type(None), bool, int)
 
 
-def sketched(flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+def sketched(flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
     """Return the graph of what a call would run. The context around stays as it is.
 
     Raises:
@@ -53,10 +54,10 @@ class Sketch:
 
     def __init__(self) -> None:
         self.runs: list[Run] = []
-        self._values: dict[int, tuple[Any, str]] = {}
+        self._values: dict[int, tuple[object, str]] = {}
         self._stood_in: dict[str, None] = {}
 
-    def draw(self, flow: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def draw(self, flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Call the flow's own code."""
         ambient.scope.set(None)
         ambient.transaction.set(None)
@@ -66,7 +67,7 @@ class Sketch:
                 if flow.isasync:
                     _finish(called)
         except Exception as error:
-            if self._stood_in:
+            if self._stood_in and not isinstance(error, ValueNotComputed):
                 names = ", ".join(self._stood_in)
                 error.add_note(
                     f"flow.visualize() put stand-ins where values of these tasks would be: {names}."
@@ -76,7 +77,7 @@ class Sketch:
 
     # ------------------------------------------------------------ in place of calls
 
-    def call(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def call(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         """Return what a call gives: a stand-in, or what a child flow's own code returned."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         if unit.spec.kind == "flow":
@@ -88,13 +89,13 @@ class Sketch:
             return _given(value, is_flow=is_flow, return_state=return_state)
         return State(COMPLETED, data=value) if return_state else value
 
-    def submit(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def submit(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         """Return a future that has ended, or its state."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         future = self._task(unit, args, kwargs, wait_for)
         return future.state if return_state else future
 
-    def map(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def map(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         """Return a future for each element; of a stand-in, for one that is like all of them."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         for option in {"max_in_flight", "batch_size"} - set(unit.parameters.signature.parameters):
@@ -109,7 +110,7 @@ class Sketch:
         return [future.state for future in futures] if return_state else futures
 
     def _task(
-        self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any
+        self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object], wait_for: object
     ) -> SketchedFuture:
         unit.parameters.bind(args, kwargs)
         run = self._add(unit, (args, kwargs, wait_for))
@@ -123,7 +124,9 @@ class Sketch:
             self._values[id(value)] = (value, run.id)
         return SketchedFuture(run.id, run.name, value)
 
-    def _flow(self, unit: Any, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Any) -> Any:
+    def _flow(
+        self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object], wait_for: object
+    ) -> Any:
         """Call the flow's own code; of an async flow, return the coroutine that does."""
         sources = (args, kwargs, wait_for)
         args, kwargs = resolved(args, _value), resolved(kwargs, _value)
@@ -137,7 +140,7 @@ class Sketch:
         with _inside(scope):
             return unit.fn(*bound.args, **bound.kwargs)
 
-    def _add(self, unit: Any, given: Any) -> Run:
+    def _add(self, unit: Any, given: object) -> Run:
         parent = ambient.scope.get()
         run_id = new_id()
         ordinal = "" if parent is None else f"-{parent.ordinal(unit.name)}"
@@ -154,7 +157,7 @@ class Sketch:
     def _is_result(self, value: object) -> bool:
         return isinstance(value, SketchedFuture) or id(value) in self._values
 
-    def _sources(self, value: Any) -> Iterator[str]:
+    def _sources(self, value: object) -> Iterator[str]:
         """Yield the ids of the runs whose results are in a value, or would be."""
         if isinstance(value, Placeholder):
             yield from (source.run_id for source in sources_of(value) if source.run_id)
@@ -177,7 +180,9 @@ class _Drawn(ambient.Scope):
 
     __slots__ = ("sketch",)
 
-    def __init__(self, sketch: Sketch, run: Run, asked: Asked, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, sketch: Sketch, run: Run, asked: Asked, arguments: dict[str, object]
+    ) -> None:
         super().__init__(None)
         self.sketch = sketch
         self.above, self.asked, self.arguments = ambient.scope.get(), asked, arguments
@@ -207,18 +212,18 @@ def _inside(scope: _Drawn) -> Iterator[None]:
         ambient.scope.reset(token)
 
 
-async def _awaited(scope: _Drawn, coroutine: Coroutine[Any, Any, Any]) -> Any:
+async def _awaited(scope: _Drawn, coroutine: Coroutine[object, object, object]) -> object:
     with _inside(scope):
         return await coroutine
 
 
-async def _given(value: Any, *, is_flow: bool, return_state: bool) -> Any:
+async def _given(value: Any, *, is_flow: bool, return_state: bool) -> object:
     if is_flow:
         value = await value
     return State(COMPLETED, data=value) if return_state else value
 
 
-def _finish(coroutine: Coroutine[Any, Any, Any]) -> None:
+def _finish(coroutine: Coroutine[object, object, object]) -> None:
     """Run a coroutine to its end, also where a loop is running: then in a thread of its own."""
     # 40 ms of start-up; only an async flow comes here.
     import asyncio  # noqa: PLC0415
@@ -233,7 +238,7 @@ def _finish(coroutine: Coroutine[Any, Any, Any]) -> None:
         pool.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
-def _value(promise: Any, _may_have_failed: bool) -> Any:
+def _value(promise: Any, _may_have_failed: bool) -> object:
     """Return what a child flow gets: values, of which it does not know where they come from."""
     value = promise.value if isinstance(promise, SketchedFuture) else promise
     if not isinstance(value, Placeholder):
@@ -241,7 +246,7 @@ def _value(promise: Any, _may_have_failed: bool) -> Any:
     return Placeholder(*(Source("", name) for _, name in sources_of(value)))
 
 
-def _columns(named: dict[Any, Any]) -> dict[Any, Any]:
+def _columns(named: dict[Any, object]) -> dict[Any, object]:
     """Return the arguments of a `.map`, with lists for those of which nobody knows how many."""
     named = {name: _drawn(value) for name, value in named.items()}
     unknown = {name for name, value in named.items() if isinstance(value, Placeholder)}
@@ -250,7 +255,7 @@ def _columns(named: dict[Any, Any]) -> dict[Any, Any]:
     return {name: [value] * count if name in unknown else value for name, value in named.items()}
 
 
-def _drawn(value: Any) -> Any:
+def _drawn(value: object) -> object:
     """Return an argument of a `.map` as what it is in a run: the value of a future, a list."""
     if isinstance(value, SketchedFuture):
         value = value.value

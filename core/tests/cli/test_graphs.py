@@ -1,13 +1,13 @@
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flowstone import flow, task
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .conftest import InProcess
+    from .conftest import Home, InProcess
 
 
 @task
@@ -202,3 +202,35 @@ def test_what_a_run_was_given_is_not_drawn(cli: InProcess) -> None:
     small("canary-77aa")
     for form in ("svg", "mermaid"):
         assert "canary" not in cli("run", "graph", "small", "--format", form).out
+
+
+SCRIPT = """
+from flowstone import flow, task
+
+@task
+def never():
+    raise SystemExit("a task was run")
+
+@flow
+def drawn():
+    never()
+
+drawn.visualize()
+"""
+
+
+def test_a_flow_is_shown_in_the_browser_on_a_terminal_only(home: Home) -> None:
+    browser, told = home.directory / "browser", home.directory / "told"
+    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {told}\n')
+    browser.chmod(0o755)
+    home.python(SCRIPT, BROWSER=str(browser))
+    assert not told.exists()
+    program = str(home.write(SCRIPT))
+    done = home.terminal(
+        sys.executable, program, BROWSER=str(browser), TMPDIR=str(home.directory)
+    ).finish()
+    assert (done.code, done.out) == (0, "")
+    shown = Path(told.read_text().removeprefix("file://"))
+    assert shown.parent == home.directory
+    assert "never-0" in shown.read_text()
+    assert not home.path.exists()
