@@ -234,7 +234,7 @@ def test_futures_are_as_users_know_them() -> None:
         assert not first.cancel()
         assert first.state.is_completed()
         assert isinstance(first.task_run_id, str)
-        state = extract("c", return_state=True)
+        state: Any = extract("c", return_state=True)
         states = clean.map([1], return_state=True)
         load(state.result(), states[0].result(), wait_for=[first])
 

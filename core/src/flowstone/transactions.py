@@ -307,8 +307,8 @@ def _begun(
     from flowstone.results import ResultStore, opened_serializer, opened_storage  # noqa: PLC0415
 
     kept, sketched = None, ambient.sketch() is not None  # a drawn flow keeps and locks nothing
-    services = ambient.services()
     if key is not None and not sketched:
+        services = ambient.services()
         kept = ResultStore(opened_storage(store, services), opened_serializer(None), services)
     made = Transaction(
         key,
@@ -325,7 +325,8 @@ def _begun(
             remedy = "Give it a key, or leave isolation_level out."
             raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)
         if not sketched:
-            lock = lock_manager or FileSystemLockManager(services.settings.home / "locks")
+            home = ambient.services().settings.home
+            lock = lock_manager or FileSystemLockManager(home / "locks")
             lock.acquire_lock(key, made._id)  # noqa: SLF001 - this module's own
     made.state = TransactionState.ACTIVE
     if kept is not None and key is not None and not overwrite and kept.read(key).found:

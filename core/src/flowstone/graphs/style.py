@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 _COLOURS = {
     "completed": ("#007a5a", "#43c99b"),
     "cached": ("#007a5a", "#43c99b"),
-    "failed": ("#c7370f", "#ff8f66"),
-    "crashed": ("#8a2a78", "#dc8fce"),
-    "cancelled": ("#8f6400", "#e6b645"),
-    "cancelling": ("#8f6400", "#e6b645"),
-    "paused": ("#8f6400", "#e6b645"),
+    "failed": ("#b32d06", "#ff8f66"),
+    "crashed": ("#701c61", "#dc8fce"),
+    "cancelled": ("#a67a00", "#e6b645"),
+    "cancelling": ("#a67a00", "#e6b645"),
+    "paused": ("#a67a00", "#e6b645"),
     "running": ("#0b62c4", "#6db3ff"),
-    "pending": ("#5d6674", "#9aa4b2"),
-    "scheduled": ("#5d6674", "#9aa4b2"),
+    "pending": ("#5d6674", "#7f8a98"),
+    "scheduled": ("#5d6674", "#7f8a98"),
 }
 _DISC = '<circle cx="8" cy="8" r="8"/>'
 _RING = '<circle class="ring" cx="8" cy="8" r="7.1"/>'
