@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -85,7 +85,8 @@ def _in_rows(
 class _Grid:
     """The columns of the boxes that have edges.
 
-    An edge across more than one column has a bend, a box of no width, in each between.
+    An edge across more than one column has a bend, a box of no size, in each between. Edges that
+    begin or end in one box share their bends, as lanes of one road: whichever saves more.
     """
 
     def __init__(self, sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> None:
@@ -93,13 +94,14 @@ class _Grid:
         self._sizes = list(sizes)
         forward = _acyclic(len(sizes), edges)
         self._column = _columns(len(sizes), set(forward))
-        self._chains = {edge: self._chain(*edge) for edge in dict.fromkeys(forward)}
+        self._bends: dict[tuple[int, bool, int], int] = {}
+        self._chains = self._chained(list(dict.fromkeys(forward)))
         self._before: dict[int, list[int]] = defaultdict(list)
         self._behind: dict[int, list[int]] = defaultdict(list)
-        for chain in self._chains.values():
-            for one, other in pairwise(chain):
-                self._behind[one].append(other)
-                self._before[other].append(one)
+        pairs = (pair for chain in self._chains.values() for pair in pairwise(chain))
+        for one, other in dict.fromkeys(pairs):
+            self._behind[one].append(other)
+            self._before[other].append(one)
         self._orders: list[list[int]] = [[] for _ in range(max(self._column, default=-1) + 1)]
         for place, column in enumerate(self._column):
             self._orders[column].append(place)
@@ -111,13 +113,24 @@ class _Grid:
             for edge, asked in zip(forward, edges, strict=True)
         ]
 
-    def _chain(self, begin: int, end: int) -> list[int]:
-        chain = [begin]
-        for column in range(self._column[begin] + 1, self._column[end]):
-            chain.append(len(self._sizes))
+    def _chained(self, edges: list[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+        """Return for each edge the boxes and bends that it goes through."""
+        out, into = Counter(begin for begin, _ in edges), Counter(end for _, end in edges)
+        chains: dict[tuple[int, int], list[int]] = {}
+        for begin, end in edges:
+            at_begin = out[begin] > into[end]
+            between = range(self._column[begin] + 1, self._column[end])
+            bends = [self._bend(begin if at_begin else end, at_begin, column) for column in between]
+            chains[begin, end] = [begin, *bends, end]
+        return chains
+
+    def _bend(self, place: int, at_begin: bool, column: int) -> int:
+        key = (place, at_begin, column)
+        if key not in self._bends:
+            self._bends[key] = len(self._sizes)
             self._sizes.append(Size(0, 0))
             self._column.append(column)
-        return [*chain, end]
+        return self._bends[key]
 
     # ------------------------------------------------------------ who is above whom
 
