@@ -97,3 +97,9 @@ def test_what_has_no_edges_comes_in_rows_in_order() -> None:
     layout = arranged([Size(10, 10)] * 12, [])
     assert list(layout.corners) == sorted(layout.corners, key=lambda corner: (corner.y, corner.x))
     assert len({corner.y for corner in layout.corners}) == 3
+
+
+def test_a_chain_is_straight_whatever_else_goes_to_its_end() -> None:
+    chain = [(place, place + 1) for place in range(11)]
+    layout = arranged([Size(10, 10)] * 12, [*chain, *((place, 11) for place in range(10))])
+    assert max(corner.y for corner in layout.corners) - min(c.y for c in layout.corners) < 1

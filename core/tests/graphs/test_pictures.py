@@ -12,7 +12,7 @@ from flowstone.graphs import Graph, graph_of
 from flowstone.graphs.cards import FACTS, TITLE, wide
 from flowstone.graphs.parts import Tally
 from flowstone.graphs.scene import scene_of
-from flowstone.graphs.style import MARKS, look
+from flowstone.graphs.style import COLOURS, MARKS, look
 from flowstone.runs import Run
 from flowstone.states import COMPLETED, FAILED, State, StateType
 
@@ -207,3 +207,16 @@ def test_a_deep_tree_is_drawn() -> None:
     runs = [run("f0", "f", "top", "flow")]
     runs += [run(f"f{n}", "f", f"f{n - 1}", "flow") for n in range(1, 400)]
     assert ET.fromstring(drawn(*runs).svg()).tag == f"{SVG}svg"
+
+
+def test_marks_stand_out_from_the_boxes_that_they_are_in() -> None:
+    for colours in COLOURS.values():
+        for colour, box in zip(colours, ("#ffffff", "#0d1117"), strict=True):
+            light, dark = sorted((lightness(colour), lightness(box)), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 3  # as WCAG asks of graphics
+
+
+def lightness(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [((part + 0.055) / 1.055) ** 2.4 if part > 0.04 else part / 12.92 for part in parts]
+    return sum(map(float.__mul__, linear, (0.2126, 0.7152, 0.0722)))

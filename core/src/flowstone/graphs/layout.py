@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 GAP, COLUMN_GAP = 18.0, 64.0
 #: How often the order within columns, and then the heights, are improved.
 _SWEEPS = 8
+#: How much a bend weighs, where a box weighs 1.
+_LIGHT = 0.001
 #: What a row of boxes without edges is wide at the least, in boxes of mean width.
 _PER_ROW = 5
 
@@ -185,15 +187,25 @@ class _Grid:
             ahead = sweep % 2 == 0
             near = self._before if ahead else self._behind
             for order in self._orders[1:] if ahead else self._orders[-2::-1]:
-                wanted = [_mean([middle[n] for n in near[p]], middle[p]) for p in order]
+                wanted = [self._wanted(place, near, middle) for place in order]
                 middle.update(zip(order, self._spread(order, wanted), strict=True))
         return middle
+
+    def _wanted(self, place: int, near: dict[int, list[int]], middle: dict[int, float]) -> float:
+        """Return the middle of the neighbours; of boxes only for a box that has such neighbours.
+
+        So a chain of boxes is straight, whatever else begins or ends there.
+        """
+        others = near[place]
+        if place in self._boxes:
+            others = [other for other in others if other in self._boxes] or others
+        return _mean([middle[other] for other in others], middle[place])
 
     def _spread(self, order: list[int], wanted: list[float]) -> list[float]:
         """Return the middles nearest to those that are wanted, in order and apart.
 
         Less what stands above each of them, they must only not fall; so neighbours that would
-        are pooled into one block, at the mean of what they want.
+        are pooled into one block, at the mean of what they want. Bends give way to boxes.
         """
         offsets, offset = [], 0.0
         for rank, place in enumerate(order):
@@ -201,14 +213,15 @@ class _Grid:
                 offset += (self._sizes[order[rank - 1]].height + self._sizes[place].height) / 2
                 offset += GAP
             offsets.append(offset)
-        blocks: list[tuple[float, int]] = []
-        for wish, offset in zip(wanted, offsets, strict=True):
-            total, count = wish - offset, 1
-            while blocks and blocks[-1][0] / blocks[-1][1] >= total / count:
-                more, many = blocks.pop()
-                total, count = total + more, count + many
-            blocks.append((total, count))
-        starts = [total / count for total, count in blocks for _ in range(count)]
+        blocks: list[tuple[float, float, int]] = []
+        for place, wish, offset in zip(order, wanted, offsets, strict=True):
+            weight = 1.0 if place in self._boxes else _LIGHT
+            total, count = (wish - offset) * weight, 1
+            while blocks and blocks[-1][0] / blocks[-1][1] >= total / weight:
+                more, much, many = blocks.pop()
+                total, weight, count = total + more, weight + much, count + many
+            blocks.append((total, weight, count))
+        starts = [total / weight for total, weight, count in blocks for _ in range(count)]
         return [start + offset for start, offset in zip(starts, offsets, strict=True)]
 
     # ------------------------------------------------------------ in figures

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 #: Colour, on light and on dark pages, of each kind of state. They differ in lightness or between
 #: blue and yellow, so that colour-blind people can tell them apart; the mark says it again.
-_COLOURS = {
+COLOURS = {
     "completed": ("#007a5a", "#43c99b"),
     "cached": ("#007a5a", "#43c99b"),
     "failed": ("#b32d06", "#ff8f66"),
@@ -52,7 +52,7 @@ def look(tally: Tally) -> str:
 
 def _marks(place: int) -> dict[str, str]:
     rules: dict[str, str] = {}
-    for kind, colours in _COLOURS.items():
+    for kind, colours in COLOURS.items():
         rules[f".{kind}"] = f"fill:{colours[place]};stroke:{colours[place]}"
     return rules
 
@@ -77,7 +77,7 @@ def _painted(place: int) -> dict[str, str]:
     def of(light: str, dark: str) -> str:
         return (light, dark)[place]
 
-    bad = _COLOURS["failed"][place]
+    bad = COLOURS["failed"][place]
     return {
         ".page": f"fill:{of('#ffffff', '#0d1117')}",
         "rect.frame": f"fill:{of('#f6f8fa', '#151b23')};stroke:{of('#d1d9e0', '#3d444d')}",
@@ -86,8 +86,8 @@ def _painted(place: int) -> dict[str, str]:
         "rect.card.good": f"stroke:{of('#9fcfbf', '#2c6d58')}",
         "rect.card.bad": f"fill:{of('#fff4ef', '#2a150d')};stroke:{bad};stroke-width:1.8",
         "rect.frame.bad": f"stroke:{bad}",
-        "rect.card.stopped": f"stroke:{_COLOURS['cancelled'][place]}",
-        "rect.card.open": f"stroke:{_COLOURS['running'][place]}",
+        "rect.card.stopped": f"stroke:{COLOURS['cancelled'][place]}",
+        "rect.card.open": f"stroke:{COLOURS['running'][place]}",
         ".title": f"fill:{of('#1a2029', '#f0f3f6')}",
         ".facts": f"fill:{of('#525c69', '#a5afbb')}",
         ".edge": f"stroke:{of('#8792a0', '#6f7a88')}",
