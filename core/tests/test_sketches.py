@@ -181,18 +181,29 @@ def test_maps_are_drawn_by_their_length_where_it_is_known() -> None:
 
 def test_child_flows_are_drawn_with_what_they_call() -> None:
     @flow
-    def child(data: Any, times: Any) -> Any:
+    def inner(data: list[str], times: int) -> Any:
         return [clean(data) for _ in range(times)]
 
     @flow
+    def child(data: list[str], times: int) -> Any:
+        return inner(data, times)
+
+    @flow
     def parent() -> None:
-        load(child(extract.submit("a"), times=2))
+        load(child(extract("a"), times=2))
 
     graph = parent.visualize()
     assert edges(graph) == {("extract-0", "child"), ("clean-0", "load-0"), ("clean-1", "load-0")}
+    assert edges(graph, "call") == {
+        ("parent", "extract-0"),
+        ("parent", "load-0"),
+        ("child", "inner"),
+        ("inner", "clean-0"),
+        ("inner", "clean-1"),
+    }
     groups = {node.label: node.group for node in graph.nodes}
-    assert groups["clean-0"] == groups["clean-1"] == graph.nodes[2].number
-    assert graph.nodes[2].unit == "child"
+    assert groups["clean-0"] == groups["clean-1"] == 3
+    assert [node.unit for node in graph.nodes][:4] == ["parent", "extract", "child", "inner"]
 
 
 def test_async_flows_are_drawn_from_sync_and_from_async_code() -> None:
@@ -278,7 +289,9 @@ def test_nothing_is_kept_and_nothing_stays_behind(services: Services) -> None:
     assert ambient.scope.get() is None
     services.journal.flush()
     assert [run.unit for run in services.runs.runs(RunQuery())] == ["around"]
-    assert not (services.settings.home / "results").exists()
+    assert not (services.settings.home / "locks").exists()
+    with transaction(key="one") as later:
+        assert not later.is_committed()
 
 
 def test_arguments_are_checked_as_those_of_a_run_are() -> None:

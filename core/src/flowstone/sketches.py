@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import ambient
 from flowstone.drafts import Asked
-from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, resolved
+from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
 from flowstone.futures import FutureList
 from flowstone.graphs import Graph, graph_of
@@ -131,7 +131,8 @@ class Sketch:
         sources = (args, kwargs, wait_for)
         args, kwargs = resolved(args, _value), resolved(kwargs, _value)
         bound = unit.parameters.bind(args, kwargs)
-        if unit.spec.validate_parameters and not any(self._sources([*args, *kwargs.values()])):
+        # What stands in for a value fits no type hint.
+        if unit.spec.validate_parameters and not any(found([*args, *kwargs.values()])):
             unit.parameters.validate(bound)
         run = self._add(unit, sources)
         scope = _Drawn(self, run, Asked(unit, args, kwargs), dict(bound.arguments))
