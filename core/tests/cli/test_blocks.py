@@ -335,3 +335,80 @@ def test_a_block_is_deleted(cli: InProcess) -> None:
         "referred_to_by": [],
     }
     assert cli("block", "ls", "--json").json == []
+
+
+def door(cli: InProcess, name: str = "front") -> DoorCredentials:
+    login = DoorCredentials(
+        password="open sesame", more={"a": "s3cr3t"}, proxy=Proxy(url="u", password="inner")
+    )
+    login.save(name)
+    Shed(place="p", login=login).save("by-reference")
+    Shed(place="p", login=DoorCredentials(password="open barley")).save("inline")
+    return login
+
+
+@pytest.mark.parametrize("ref", ["front", "by-reference", "inline"])
+def test_what_is_shown_and_put_back_changes_nothing(cli: InProcess, ref: str) -> None:
+    door(cli)
+    shown = cli("block", "show", ref, "--json").out
+    done = cli("block", "edit", ref, "--json-file", "-", stdin=shown)
+    assert (done.code, done.err) == (0, "")
+    assert "Nothing is changed" in done.out
+    assert cli("block", "show", ref, "--json").out == shown
+
+
+def test_an_edit_changes_what_it_names_and_no_more(cli: InProcess) -> None:
+    login = door(cli)
+    done = cli("block", "edit", "front", "user=they", "proxy:=null", "--json")
+    assert (done.json["version"], done.json["changed"]) == (2, True)
+    assert DoorCredentials.load("front") == login.model_copy(update={"user": "they", "proxy": None})
+    shown = json.loads(cli("block", "show", "front", "--json").out)
+    shown["fields"] |= {"more": {"set": False}, "proxy": {"url": "v", "password": "other"}}
+    assert cli("block", "edit", "front", "--json-file", "-", stdin=json.dumps(shown)).code == 0
+    changed = DoorCredentials.load("front")
+    assert (changed.more, changed.password) == (None, login.password)
+    assert changed.proxy == Proxy(url="v", password="other")
+    cli("block", "edit", "front", "--json-file", "-", stdin='{"proxy": {"url": "w"}}')
+    assert DoorCredentials.load("front").proxy == Proxy(url="w")
+    inline = cli("block", "show", "inline", "--json").json["fields"]
+    inline["login"]["fields"]["user"] = "you"
+    body = json.dumps(inline)
+    assert cli("block", "edit", "inline", "--json-file", "-", stdin=body).code == 0
+    assert Shed.load("inline").login == DoorCredentials(user="you", password="open barley")
+
+
+def test_an_edit_of_what_has_changed_meanwhile_is_refused(cli: InProcess) -> None:
+    door(cli)
+    shown = cli("block", "show", "front", "--json").out
+    cli("block", "edit", "front", "user=they")
+    done = cli("block", "edit", "front", "--json-file", "-", stdin=shown)
+    assert (done.code, "is at version 2, not 1" in done.err) == (1, True)
+    assert DoorCredentials.load("front").user == "they"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ('{"pasword": "x"}', "pasword: there is no such field"),
+        ('{"proxy": {"url": "u", "password": {"set": true}}}', "proxy.password: it says that"),
+        ('{"password": "**********"}', "password: it is the mask"),
+        ('{"more": {"a": "********"}}', "more: it is the mask"),
+        ('{"user": [1]}', "user: Input should be a valid string"),
+        ("[1]", "not what `block show --json` prints"),
+        ('{"fields": 1}', "not what `block show --json` prints"),
+    ],
+)
+def test_a_wrong_edit_changes_nothing(cli: InProcess, fields: str, problem: str) -> None:
+    DoorCredentials(password="open sesame").save("front")
+    before = cli("block", "show", "front", "--json").out
+    done = cli("block", "edit", "front", "--json-file", "-", stdin=fields)
+    assert done.code
+    assert problem in done.err
+    assert cli("block", "show", "front", "--json").out == before
+
+
+def test_a_mask_is_never_saved_as_a_secret(cli: InProcess) -> None:
+    for field in ('more:={"set": true}', "password=**********"):
+        done = cli("block", "create", "door-credentials", "x", field)
+        assert (done.code, "it is the mask" in done.err) == (1, True)
+    assert cli("block", "create", "secret", "x", 'value:={"set": true}').code == 1

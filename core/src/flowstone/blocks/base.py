@@ -14,9 +14,9 @@ from pydantic_core import PydanticSerializationError, core_schema
 from flowstone import redaction
 from flowstone.ambient import services
 from flowstone.blocks import codec, registry
-from flowstone.blocks.masked import texts
+from flowstone.blocks.masked import masks, texts
 from flowstone.blocks.migrating import migrated
-from flowstone.blocks.problems import masked, problems
+from flowstone.blocks.problems import masked, problems, refused
 from flowstone.blocks.vault import sealed_with
 from flowstone.errors import (
     BlockInvalid,
@@ -100,6 +100,8 @@ class Block(BaseModel):
         try:
             block = handler(data)
             if block is not data or not isinstance(block, Block):
+                if shown := masks(block):
+                    raise refused(cls.__name__, shown)
                 _register(block)
                 if isinstance(block, Block) and not isinstance(data, Block):
                     block.block_initialization()
@@ -122,14 +124,19 @@ class Block(BaseModel):
             """The name that the block was saved or loaded under; None till then."""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        before = self.__dict__.get(name)
         try:
             super().__setattr__(name, value)
+            if name not in type(self).model_fields:
+                return
+            if masks(self.__dict__[name]):
+                self.__dict__[name] = before
+                raise refused(type(self).__name__, [name])
         except ValidationError as error:
             found = problems(masked(type(self), {name: value}, error))
         else:
-            if name in type(self).model_fields:
-                self._changed = True
-                _register(self.__dict__[name])
+            self._changed = True
+            _register(self.__dict__[name])
             return
         raise BlockInvalid(type(self).__name__, found)
 
@@ -181,10 +188,13 @@ class Block(BaseModel):
             ObjectAlreadyExists: the name is taken.
             SecretKeyInvalid: the key that seals secrets can't be used.
         """
+        return self._save_over(None if overwrite else 0, name)
+
+    def _save_over(self, expected: int | None, name: str | None = None) -> int:
+        """Save over the version that is expected; None is any, 0 is none."""
         slug = self.block_type_slug()
         name = registry.check_name("block", self._name if name is None else name)
         body = _encode(self)
-        expected = None if overwrite else 0
         try:
             document = services().documents.put(f"block:{slug}", name, body, expected=expected)
         except ObjectAlreadyExists:

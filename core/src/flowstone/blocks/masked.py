@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 MASKED = (SecretStr, SecretBytes, pydantic.Secret)
 
+#: Pydantic's has ten asterisks, and that of log lines eight.
+SHORTEST_MASK = 8
+
 
 class SecretDict(pydantic.Secret[dict[str, Any]]):
     """A dict whose values are all secret; `get_secret_value` returns it."""
@@ -19,17 +22,38 @@ class SecretDict(pydantic.Secret[dict[str, Any]]):
 
 def texts(value: object) -> Iterator[str]:
     """Yield every secret text inside a value, models and containers included."""
+    for secret in secrets(value):
+        yield from leaves(secret)
+
+
+def secrets(value: object) -> Iterator[object]:
+    """Yield every secret inside a value, in clear."""
     if isinstance(value, MASKED):
-        yield from leaves(value.get_secret_value())
+        yield value.get_secret_value()
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
-            yield from texts(value.__dict__.get(name))
+            yield from secrets(value.__dict__.get(name))
     elif isinstance(value, dict):
         for item in value.values():
-            yield from texts(item)
+            yield from secrets(item)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for item in value:
-            yield from texts(item)
+            yield from secrets(item)
+
+
+def masks(value: object) -> list[str]:
+    """Return the fields whose secret is only the mask that secrets are shown as.
+
+    Somebody has read a block, and gives it back as it was shown.
+    """
+    fields = value.__dict__ if isinstance(value, BaseModel) else {"": value}
+    return [name for name, each in fields.items() if any(map(_is_mask, secrets(each)))]
+
+
+def _is_mask(secret: object) -> bool:
+    if isinstance(secret, dict) and set(secret) == {"set"} and isinstance(secret["set"], bool):
+        return True  # as `block show --json` has it
+    return any(len(text) >= SHORTEST_MASK and not text.strip("*") for text in leaves(secret))
 
 
 def leaves(value: object) -> Iterator[str]:

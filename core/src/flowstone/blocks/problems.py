@@ -30,6 +30,12 @@ def masked(model: type[BaseModel], data: object, error: Exception) -> Validation
     return _told(error.title, [(_hide_in(e["loc"], clear), hide(e["msg"], clear)) for e in found])
 
 
+def refused(title: str, places: Iterable[str]) -> ValidationError:
+    """Return the error of fields that were given the mask of a secret, by name."""
+    problem = "it is the mask that a secret is shown as: give the secret, or leave the field out"
+    return _told(title, [((place,) if place else (), problem) for place in places])
+
+
 def _told(title: str, found: list[tuple[Place, str]]) -> ValidationError:
     details = [
         InitErrorDetails(

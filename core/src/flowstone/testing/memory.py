@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from flowstone.ambient import Services
 
 
-def memory_services(home: Path | None = None) -> Services:
+def memory_services(home: Path | None = None, *, key: str | None = None) -> Services:
     """Return services whose stores are empty and in memory.
 
     Args:
         home: where a secret key file is made; None uses a key that is forgotten with them, and a
             home that is never made.
+        key: seals secrets in place of that; for documents that outlive the services.
     """
     if home is not None:
         return open_services(Settings(home=home, store="memory"))
     nowhere = Path(gettempdir()) / f"flowstone-{uuid4().hex}"
-    key = b64encode(urandom(32)).decode()
+    key = key or b64encode(urandom(32)).decode()
     return open_services(Settings(home=nowhere, store="memory", secret_key=key))
 
 

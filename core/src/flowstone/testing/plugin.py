@@ -24,6 +24,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "where flows run in tests: 'memory' (nothing is kept), or 'settings' (as FLOWSTONE_… say)",
         default="memory",
     )
+    parser.addoption(
+        "--write-golden",
+        action="store_true",
+        help="write the golden documents of block types whose version has none yet",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

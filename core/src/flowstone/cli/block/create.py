@@ -10,7 +10,7 @@ from flowstone.ambient import services
 from flowstone.blocks import registry
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
-from flowstone.cli.output import emit, json_option, say, warn
+from flowstone.cli.output import emit, json_option, say
 from flowstone.errors import ObjectAlreadyExists
 
 
@@ -54,11 +54,7 @@ def create_block(
     if sys.stdin.isatty() and not no_input:
         reader.ask()
     version = kind(**reader.fields).save(name, overwrite=overwrite)
-    for field in reader.typed:
-        warn(
-            f"Warning: {field} was typed on the command line, and may stay in the shell's history. "
-            f"Better: {field}=@env:NAME, {field}=@file:PATH or {field}=@-"
-        )
+    reader.warn_of_typed()
     if as_json:
         emit(documents.head(documents.find(f"{slug}/{name}")))
     else:

@@ -14,6 +14,7 @@ from pydantic import SecretBytes, SecretStr
 
 from flowstone.blocks import Block
 from flowstone.blocks.masked import MASKED, hides
+from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
 
 if TYPE_CHECKING:
@@ -50,6 +51,23 @@ class FieldReader:
             )
         for name, value in found.items():
             self._put(name, value)
+
+    def read_shown(self, path: str) -> dict[str, Any]:
+        """Read what `block show --json` printed of a block; ``-`` is standard input."""
+        text = self._from_stdin("--json-file") if path == "-" else _from_file(path, "--json-file")
+        found = _parsed(text, "--json-file")
+        if not isinstance(found, dict) or not isinstance(found.get("fields", {}), dict):
+            problem = "it is JSON, but not what `block show --json` prints"
+            raise click.BadParameter(problem, param_hint="--json-file")
+        return found
+
+    def warn_of_typed(self) -> None:
+        """Say which secrets stood on the command line."""
+        for field in self.typed:
+            warn(
+                f"Warning: {field} was typed on the command line, and may stay in the shell's "
+                f"history. Better: {field}=@env:NAME, {field}=@file:PATH or {field}=@-"
+            )
 
     def read_arguments(self, arguments: Iterable[str]) -> None:
         """Read ``field=value`` arguments. Errors never repeat a value: it may be a secret."""

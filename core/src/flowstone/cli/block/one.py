@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.blocks import Block, Credentials, registry
+from flowstone.blocks.disclosure import shown_fields
 from flowstone.blocks.masked import hides
-from flowstone.cli.block import documents, masking
+from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import hint
 from flowstone.cli.views import Cell, Facts, Row, Table
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def show_block(block: str, as_json: bool) -> None:
     """Show a saved block; of secrets, only whether they are set. None is opened."""
     found = documents.find(block)
-    fields = masking.shown_fields(found.body)
+    fields = shown_fields(found.body)
     if as_json:
         emit({**documents.head(found), "fields": fields})
         return

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ast
 import copy
+import json
 import logging
 import pickle
 from contextlib import closing
@@ -18,10 +19,12 @@ from pydantic import Field
 from flowstone.ambient import services as current_services
 from flowstone.ambient import using
 from flowstone.blocks import Block
+from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.masked import hides, texts
 from flowstone.errors import BlockInvalid, DocumentInvalid
 from flowstone.plugins import installed
 from flowstone.redaction import redact
+from flowstone.testing.conformance.golden import KEY, Golden, place, read, shape
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 from flowstone.wire import dumps, jsonable
@@ -60,9 +63,17 @@ class BlockSuite(Suite):
 
     Every secret field is set in at least one of them, to a random text of 12 or more characters:
     the suite looks for it everywhere. A type that no package offers sets ``in_catalog = False``.
+
+    Of each version of a type a golden document is kept, in the folder `golden` beside the tests:
+    ``pytest --write-golden`` writes those of new versions.
     """
 
     in_catalog: ClassVar[bool] = True
+
+    @pytest.fixture
+    def golden(self, request: pytest.FixtureRequest) -> Path:
+        """The folder of the golden documents."""
+        return request.path.parent / "golden"
 
     @pytest.fixture
     def examples(self) -> Sequence[Block]:
@@ -204,6 +215,69 @@ class BlockSuite(Suite):
             assert model.schema_version >= 1
             assert set(model.migrations) <= set(range(1, model.schema_version))
 
+    def test_the_fields_are_those_of_the_version(
+        self, examples: Sequence[Block], golden: Path, request: pytest.FixtureRequest
+    ) -> None:
+        """Fields have changed: count `schema_version` up, write the migration, and keep a document.
+
+        ``pytest --write-golden`` keeps that of the new version. The old file stays as it is: people
+        have such documents.
+        """
+        if not self.in_catalog:
+            return
+        for model in {type(block) for block in examples}:
+            slug, version = model.block_type_slug(), model.schema_version
+            file = place(golden, slug, version)
+            if not file.exists() and request.config.getoption("--write-golden"):
+                sealed = memory_services(key=KEY)
+                with using(sealed), closing(sealed):
+                    same = [block for block in examples if type(block) is model]
+                    bodies = [_body(block, sealed) for block in same]
+                    Golden(shape(model), bodies).write(file)
+            assert file.exists(), f"{slug} {version} has no golden document: see --write-golden"
+            assert shape(model) == read(file).shape
+
+    def test_documents_of_every_released_version_load(
+        self, examples: Sequence[Block], golden: Path
+    ) -> None:
+        """Look at the `migrations`: the one from the version that the file is named after."""
+        if not self.in_catalog:
+            return
+        for model in {type(block) for block in examples}:
+            slug = model.block_type_slug()
+            for version in range(1, model.schema_version + 1):
+                file = place(golden, slug, version)
+                assert file.exists(), f"{file.name} is gone: people have such documents"
+                opening = memory_services(key=KEY)
+                with using(opening), closing(opening):
+                    for number, body in enumerate(read(file).documents):
+                        opening.documents.put(f"block:{slug}", f"golden-{number}", body)
+                        assert type(model.load(f"golden-{number}")) is model
+
+    def test_what_is_shown_and_put_back_changes_nothing(
+        self, examples: Sequence[Block], services: Services
+    ) -> None:
+        """Look at fields whose JSON form is not taken back, or whose secret is not told by type."""
+        for block in examples:
+            for kept in (block, Holder(inner=block, several={"a": [block]})):
+                kept.save("kept", overwrite=True)
+                body = _body(kept, services)
+                loaded = type(kept).load("kept")
+                shown = json.loads(json.dumps(shown_fields(body)))
+                _absent(block, dumps(shown))
+                assert put_back(loaded, body, shown) is loaded
+                for name, value in shown.items():  # each put back alone, as after an edit
+                    assert put_back(loaded, body, {name: value}) is loaded
+
+    def test_a_mask_is_not_taken_for_a_secret(self, examples: Sequence[Block]) -> None:
+        """Look for a field that should be a SecretStr, SecretBytes or SecretDict, and is not."""
+        for block in examples:
+            for name, field in type(block).model_fields.items():
+                if hides(field.annotation) and _long(getattr(block, name)):
+                    shown = json.loads(block.model_dump_json())[field.alias or name]
+                    with pytest.raises(BlockInvalid):
+                        block.model_copy(update={name: shown})
+
     def test_its_fields_are_described(self, examples: Sequence[Block]) -> None:
         """Give each field that is named a ``Field(description=...)``; forms and docs show it."""
         for model in {type(block) for block in examples}:
@@ -260,9 +334,12 @@ def _refusal(model: type[Block], given: dict[str, Any]) -> list[str]:
     return [*told, *map(repr, errors), *contexts, repr(pydantic.value.errors())]  # type: ignore[attr-defined]
 
 
-def _change(block: Block, services: Services, fields: dict[str, object], version: int) -> None:
+def _body(block: Block, services: Services) -> dict[str, Any]:
     block.save("kept", overwrite=True)
-    kind = f"block:{block.block_type_slug()}"
-    body = dict(services.documents.get(kind, "kept").body)
+    return dict(services.documents.get(f"block:{block.block_type_slug()}", "kept").body)
+
+
+def _change(block: Block, services: Services, fields: dict[str, object], version: int) -> None:
+    body, kind = _body(block, services), f"block:{block.block_type_slug()}"
     changed = {**body, "schema": version, "fields": {**body["fields"], **fields}}
     current_services().documents.put(kind, "kept", changed)

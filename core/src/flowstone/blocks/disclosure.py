@@ -1,0 +1,165 @@
+"""The fields of a saved block as they may be shown, and how what was shown is put back.
+
+Of a secret only whether it is set is shown. Put back, that means: leave it as it is. So who gets a
+block and puts the same back changes nothing, and no mask ever takes the place of a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+
+from flowstone.blocks import codec, registry
+from flowstone.blocks.base import Block
+from flowstone.blocks.masked import hides
+from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def shown_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a block's body; secrets as ``{"set": …}``."""
+    hints = _hints(str(body["type"]))
+    return {name: _shown(value, hints.get(name)) for name, value in body["fields"].items()}
+
+
+def _hints(slug: str) -> dict[str, Any]:
+    """Return the type hints of a block type's fields; none where it can't be loaded."""
+    try:
+        fields = registry.block_type(slug).model_fields
+    except PluginError:
+        return {}
+    return {name: field.annotation for name, field in fields.items()}
+
+
+def _shown(value: Any, hint: Any) -> Any:
+    if isinstance(value, list):
+        return [_shown(item, None) for item in value]
+    if not isinstance(value, dict):
+        hidden = hint is not None and hides(hint) and _model(hint) is None
+        return {"set": bool(value)} if hidden else value
+    if "$secret" in value:
+        return {"set": True}
+    if "$block" in value:
+        inner = value["$block"]
+        if isinstance(inner, str):
+            return {"block": inner}
+        return {"type": inner["type"], "fields": shown_fields(inner)}
+    if "$bytes" in value:
+        return value
+    model = _model(hint)
+    hints = {} if model is None else {n: f.annotation for n, f in model.model_fields.items()}
+    return {name: _shown(item, hints.get(name)) for name, item in value.get("$dict", value).items()}
+
+
+def _model(hint: Any) -> type[BaseModel] | None:
+    """Return the model that a type hint allows, if it does."""
+    if isinstance(hint, type) and issubclass(hint, BaseModel):
+        return hint
+    found = (_model(part) for part in getattr(hint, "__args__", ()))
+    return next((model for model in found if model is not None), None)
+
+
+def put_back(block: Block, body: Mapping[str, Any], fields: Mapping[str, Any]) -> Block:
+    """Return a saved block with fields as they were shown, or changed since.
+
+    Args:
+        block: as it was loaded.
+        body: its document's, which was shown.
+        fields: as `shown_fields` gives them; one that is left out stays.
+
+    Raises:
+        BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
+    """
+    kind = type(block)
+    was = shown_fields(body)
+    wrong: dict[str, str] = {}
+    values = {name: block.__dict__[name] for name in kind.model_fields}
+    for name, value in fields.items():
+        if name not in values:
+            wrong[name] = "there is no such field"
+            continue
+        try:
+            values[name] = _value(value, was.get(name), values[name])
+        except _Refused as refused:
+            wrong[".".join((name, *refused.path))] = refused.problem
+    if wrong:
+        raise BlockInvalid(kind.__name__, wrong)
+    changed = kind(**values)
+    changed._name = block._name  # noqa: SLF001 - it is the same one, with other fields
+    return block if changed == block else changed
+
+
+class _Refused(Exception):
+    """A shown value that can't be put back."""
+
+    def __init__(self, problem: str, *path: str) -> None:
+        self.problem, self.path = problem, path
+
+
+def _value(shown: Any, was: Any, old: Any) -> Any:
+    """Return the value that is meant by what is shown, where that was shown for the old one."""
+    if shown == was:
+        return old
+    if isinstance(shown, list):
+        return [
+            _below(str(place), item, _at(was, place), _at(old, place))
+            for place, item in enumerate(shown)
+        ]
+    if not isinstance(shown, dict):
+        return shown
+    keys = set(shown)
+    if keys == {"set"}:
+        return _unset(shown["set"])
+    if keys == {"block"}:
+        return _loaded(shown["block"])
+    if keys == {"type", "fields"}:
+        return _inside(shown, was, old)
+    if keys == {"$bytes"}:
+        return codec.decode(shown, lambda _: b"", lambda _: None)
+    return {key: _below(key, item, _at(was, key), _at(old, key)) for key, item in shown.items()}
+
+
+def _below(key: str, shown: Any, was: Any, old: Any) -> Any:
+    try:
+        return _value(shown, was, old)
+    except _Refused as refused:
+        raise _Refused(refused.problem, key, *refused.path) from None
+
+
+def _unset(is_set: object) -> None:
+    if is_set:
+        raise _Refused("it says that a secret is set, and none is kept there: give its value")
+
+
+def _loaded(reference: object) -> Block:
+    try:
+        return Block.load(str(reference))
+    except FlowstoneError as error:
+        raise _Refused(str(error)) from error
+
+
+def _inside(shown: dict[str, Any], was: Any, old: Any) -> Block:
+    """Return a block that is kept inside another one."""
+    kind = registry.block_type(str(shown["type"]))
+    same = type(old) is kind and isinstance(was, dict) and was.get("type") == shown["type"]
+    before = was["fields"] if same else {}
+    values = {name: old.__dict__[name] for name in kind.model_fields} if same else {}
+    for name, value in shown["fields"].items():
+        values[name] = _below(name, value, before.get(name), values.get(name))
+    found: Block = kind(**values)
+    return found
+
+
+def _at(container: Any, key: Any) -> Any:
+    """Return what is under a key of a dict, a place in a list, or a field of a model."""
+    if isinstance(container, BaseModel):
+        return container.__dict__.get(key)
+    if isinstance(container, dict):
+        return container.get(key)
+    is_there = (
+        isinstance(container, (list, tuple)) and isinstance(key, int) and key < len(container)
+    )
+    return container[key] if is_there else None

@@ -1,0 +1,60 @@
+"""`flowstone block edit`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.blocks import Block
+from flowstone.blocks.disclosure import put_back
+from flowstone.cli.block import documents
+from flowstone.cli.block.fields import FieldReader
+from flowstone.cli.output import emit, json_option, say
+from flowstone.errors import StaleDocument
+
+if TYPE_CHECKING:
+    from flowstone.documents import Document
+
+
+@click.command("edit")
+@click.argument("block")
+@click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option(
+    "--json-file", metavar="FILE", help="What `show --json` printed, changed; - is stdin."
+)
+@json_option
+def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_json: bool) -> None:
+    """Change fields of a saved block; the others stay, secrets too.
+
+    Fields are written as for `block create`. A file may be what `block show --json` printed, with
+    changes in it: {"set": true} leaves a secret as it is, {"set": false} forgets it.
+    """
+    found = documents.find(block)
+    ref = documents.reference(found)
+    loaded = Block.load(ref)
+    changed = loaded
+    reader = FieldReader(type(loaded))
+    if json_file is not None:
+        shown = reader.read_shown(json_file)
+        _refuse_stale(found, shown.get("version"))
+        changed = put_back(loaded, found.body, shown.get("fields", shown))
+    reader.read_arguments(fields)
+    if reader.fields:
+        changed = changed.model_copy(update=reader.fields)
+    version = found.version
+    if changed != loaded:
+        version = changed._save_over(found.version)  # noqa: SLF001 - only over what was read
+    if as_json:
+        emit({**documents.head(documents.find(ref)), "changed": version != found.version})
+    elif version == found.version:
+        say(f"Nothing is changed: {ref} stays at version {version}.")
+    else:
+        say(f"Saved {ref}, version {version}.")
+    reader.warn_of_typed()
+
+
+def _refuse_stale(found: Document, version: object) -> None:
+    """Refuse to put back what was shown of an older version: it would undo what came after."""
+    if isinstance(version, int) and version != found.version:
+        raise StaleDocument(found.kind, found.name, version, found.version)

@@ -1,0 +1,92 @@
+"""Golden documents: what each released version of a block type was saved as, kept for tests."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from pydantic import BaseModel
+
+from flowstone.blocks import Block
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+#: Seals the secrets in golden documents, which are made up: whoever runs the tests can open them.
+KEY = "golden documents hold no secrets of anybody"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """One released version of a block type.
+
+    Attributes:
+        shape: its fields, as `shape` tells them.
+        documents: bodies as the version saved them.
+    """
+
+    shape: Mapping[str, str]
+    documents: Sequence[Mapping[str, Any]]
+
+    def write(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = {"fields": dict(self.shape), "documents": self.documents}
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", "utf-8")
+
+
+def read(path: Path) -> Golden:
+    """Return what a file keeps of a version."""
+    content = json.loads(path.read_text("utf-8"))
+    return Golden(content["fields"], content["documents"])
+
+
+def place(folder: Path, slug: str, version: int) -> Path:
+    """Return the file of a version of a block type."""
+    return folder / f"{slug}.{version}.json"
+
+
+def shape(model: type[BaseModel]) -> dict[str, str]:
+    """Return what saved documents depend on: each field, its type, and whether it must be there.
+
+    The same on every Python and with every pydantic.
+    """
+    return {
+        field.alias or name: hint(field.annotation) + ("" if field.is_required() else " = …")
+        for name, field in sorted(model.model_fields.items())
+    }
+
+
+def hint(annotation: Any) -> str:
+    """Return a type hint as text; a model by what is in it, a block by its slug."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if annotation is None or annotation is type(None):
+        return "None"
+    if isinstance(annotation, str):
+        return annotation
+    if hasattr(annotation, "__metadata__"):
+        return hint(annotation.__origin__)
+    if str(origin) in {"typing.Union", "<class 'types.UnionType'>", "<class 'typing.Union'>"}:
+        return " | ".join(sorted(hint(part) for part in parts))
+    if str(origin) == "typing.Literal":
+        return " | ".join(sorted(repr(part) for part in parts))
+    if origin is not None:
+        name = getattr(origin, "__name__", str(origin))
+        return f"{name}[{', '.join(hint(part) for part in parts)}]"
+    return _name(annotation)
+
+
+def _name(annotation: Any) -> str:
+    if annotation is ...:
+        return "…"
+    if isinstance(annotation, type):
+        if issubclass(annotation, Block):
+            return f"block {annotation.block_type_slug()}"
+        if issubclass(annotation, BaseModel):
+            fields = ", ".join(f"{name}: {what}" for name, what in shape(annotation).items())
+            return f"{annotation.__name__}({fields})"
+        if issubclass(annotation, Enum):
+            return " | ".join(sorted(repr(member.value) for member in annotation))
+    return getattr(annotation, "__name__", str(annotation).rpartition(".")[2])
