@@ -1,24 +1,32 @@
-"""The samples that people know, run with `flowstone` for `prefect`, and nothing else changed."""
+"""Programs that people have, run with `flowstone` for `prefect`, and nothing else changed."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from flowstone import ambient
-from flowstone.testing import flowstone_test_harness
+from flowstone.testing.memory import memory_services
 
 SAMPLES = Path(__file__).parent / "samples"
 Sample = Callable[..., dict[str, Any]]
+#: A program's text, and the names that it leaves undefined; what comes back has its names.
+Program = Callable[..., Any]
+Script = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 class HastyClock:
@@ -37,11 +45,25 @@ class HastyClock:
         return time.time()
 
 
+def moved(text: str) -> str:
+    """Return a program with its imports changed, as a person would do it who moves it over."""
+    text = re.sub(
+        r"^(\s*)import prefect$", r"\1import flowstone as prefect", text, flags=re.MULTILINE
+    )
+    text, changes = re.subn(
+        r"^(\s*(?:from|import)) prefect\b", r"\1 flowstone", text, flags=re.MULTILINE
+    )
+    assert changes or "import flowstone as prefect" in text, "it imports nothing of Prefect's"
+    return text
+
+
 @pytest.fixture
-def clock() -> Iterator[HastyClock]:
+def clock(tmp_path: Path) -> Iterator[HastyClock]:
     clock = HastyClock()
-    with flowstone_test_harness() as services, ambient.using(replace(services, clock=clock)):
+    services = memory_services(tmp_path / "home")
+    with ambient.using(replace(services, clock=clock)):
         yield clock
+    services.close()
 
 
 @pytest.fixture
@@ -50,11 +72,49 @@ def sample(clock: HastyClock) -> Sample:
 
     def run(name: str, host: str = "", **stand_ins: Any) -> dict[str, Any]:
         path = SAMPLES / f"{name}.txt"
-        text = re.sub(r"^from prefect\b", "from flowstone", path.read_text(), flags=re.MULTILINE)
-        assert "prefect import" not in text
         namespace = {"__name__": "__main__", **stand_ins}
-        exec(compile(text.replace("https://api.github.com", host), path, "exec"), namespace)
+        text = moved(path.read_text()).replace("https://api.github.com", host)
+        exec(compile(text, path, "exec"), namespace)
         return namespace
+
+    return run
+
+
+@pytest.fixture
+def program(clock: HastyClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+    """Runs a program's text here, from a file of its own, in an empty directory.
+
+    Only the imports are changed. Its names are attributes of what is returned.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def run(text: str, **stand_ins: Any) -> Any:
+        path = tmp_path / f"program_{len(list(tmp_path.glob('program_*')))}.py"
+        path.write_text(moved(textwrap.dedent(text)))
+        namespace = {"__name__": "__main__", "__file__": str(path), **stand_ins}
+        exec(compile(path.read_text(), path, "exec"), namespace)
+        return SimpleNamespace(**namespace)
+
+    return run
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Script:
+    """Runs a program's text as a process of its own; all of them share one home."""
+
+    def run(text: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        path = tmp_path / "script.py"
+        path.write_text(moved(textwrap.dedent(text)))
+        home = str(tmp_path / "home")
+        return subprocess.run(
+            [sys.executable, str(path)],
+            env={**os.environ, "FLOWSTONE_HOME": home, **environ},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
 
     return run
 

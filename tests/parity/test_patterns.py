@@ -1,0 +1,171 @@
+"""The patterns that people start from, with real parts around them: HTTP, SQLite, pandas, files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+from tests.parity.conftest import SAMPLES
+
+from flowstone import ambient
+from flowstone.runs import RunQuery
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.parity.conftest import HastyClock, Sample, Script
+
+    from flowstone.runs import Run
+
+
+class _Flaky(ThreadingHTTPServer):
+    """Is overloaded at first."""
+
+    failures = 2
+    asked = 0
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: _Flaky
+
+    def do_GET(self) -> None:
+        self.server.asked += 1
+        good = self.server.asked > self.server.failures
+        self.send_response(200 if good else 503)
+        self.end_headers()
+        self.wfile.write(b" Ann , 3\nBob,4\n\n" if good else b"busy")
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def source() -> Iterator[_Flaky]:
+    with _Flaky(("127.0.0.1", 0), _Answer) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _runs(unit: str) -> list[Run]:
+    return ambient.services().runs.runs(RunQuery(unit=unit))
+
+
+class _Warehouse:
+    """What the pipeline's own functions do: it asks over HTTP, and writes into a database."""
+
+    def __init__(self, source: _Flaky, database: Path) -> None:
+        self._address = f"http://127.0.0.1:{source.server_port}/data"
+        self._database = database
+
+    def fetch_api_data(self, source: str) -> str:
+        assert source == "https://api.example.com/data"
+        return httpx.get(self._address).raise_for_status().text
+
+    def clean_and_transform(self, raw: str) -> list[tuple[str, int]]:
+        rows = (line.split(",") for line in raw.splitlines() if line)
+        return [(name.strip(), int(count)) for name, count in rows]
+
+    def write_to_database(self, rows: list[tuple[str, int]], destination: str) -> None:
+        assert destination == "postgresql://db"
+        with closing(sqlite3.connect(self._database)) as database, database:
+            database.execute("CREATE TABLE counts (name TEXT, count INTEGER)")
+            database.executemany("INSERT INTO counts VALUES (?, ?)", rows)
+
+    def rows(self) -> list[Any]:
+        with closing(sqlite3.connect(self._database)) as database:
+            return database.execute("SELECT name, count FROM counts").fetchall()
+
+    def stand_ins(self) -> dict[str, Any]:
+        names = ("fetch_api_data", "clean_and_transform", "write_to_database")
+        return {name: getattr(self, name) for name in names}
+
+
+def test_etl_with_backoff(
+    sample: Sample, clock: HastyClock, source: _Flaky, tmp_path: Path
+) -> None:
+    warehouse = _Warehouse(source, tmp_path / "warehouse.db")
+    sample("etl", **warehouse.stand_ins())["etl_pipeline"]()
+    assert warehouse.rows() == [("Ann", 3), ("Bob", 4)]
+    assert (source.asked, clock.slept) == (3, [2.0, 4.0])
+    assert [run.attempt for run in _runs("extract_data")] == [3]
+    assert [run.state.name for run in _runs("load_data")] == ["Completed"]
+
+
+def test_etl_gives_up_after_its_retries(
+    sample: Sample, clock: HastyClock, source: _Flaky, tmp_path: Path
+) -> None:
+    source.failures = 9
+    warehouse = _Warehouse(source, tmp_path / "warehouse.db")
+    with pytest.raises(httpx.HTTPStatusError, match="503"):
+        sample("etl", **warehouse.stand_ins())["etl_pipeline"]()
+    assert (source.asked, clock.slept) == (4, [2.0, 4.0, 8.0])
+    assert [run.state.name for run in _runs("etl-pipeline")] == ["Failed"]
+    assert _runs("load_data") == []
+
+
+#: Stands before the pattern in one file, and after it; the pattern itself is as people have it.
+BEFORE = """
+import numpy as np
+import pandas as pd
+
+
+def load_large_dataset():
+    print("loading")
+    x = np.arange(100.0)
+    return pd.DataFrame({"x": x, "y": 3 * x + 1})
+
+
+def train_ml_model(data):
+    slope, intercept = np.polyfit(data["x"], data["y"], 1)
+    return {"slope": round(slope, 6), "intercept": round(intercept, 6)}
+
+
+"""
+AFTER = "\n\nprint(ml_pipeline())\n"
+
+
+def test_ml_with_cached_loads(script: Script) -> None:
+    program = BEFORE + (SAMPLES / "ml_pipeline.txt").read_text() + AFTER
+    model = "{'slope': np.float64(3.0), 'intercept': np.float64(1.0)}\n"
+    first = script(program)
+    assert (first.stdout, first.returncode) == (f"loading\n{model}", 0), first.stderr
+    again = script(program, PYTHONHASHSEED="17")  # another process, another hash seed
+    assert (again.stdout, again.returncode) == (model, 0), again.stderr
+
+
+class _LaterClock:
+    """Real time, and then some."""
+
+    def __init__(self, clock: HastyClock, seconds: float) -> None:
+        self._clock, self._seconds = clock, seconds
+        self.sleep, self.asleep = clock.sleep, clock.asleep
+
+    def time(self) -> float:
+        return self._clock.time() + self._seconds
+
+
+def test_a_cached_load_expires(sample: Sample, clock: HastyClock, tmp_path: Path) -> None:
+    loads: list[int] = []
+
+    def load_large_dataset() -> int:
+        loads.append(1)
+        return len(loads)
+
+    made = sample("ml_pipeline", load_large_dataset=load_large_dataset, train_ml_model=str)
+    assert (made["ml_pipeline"](), made["ml_pipeline"]()) == ("1", "1")
+    services = ambient.services()
+    for seconds, expected in ((3590, "1"), (3610, "2")):
+        with ambient.using(replace(services, clock=_LaterClock(clock, seconds))):
+            assert made["ml_pipeline"]() == expected
+    states = [run.state.name for run in _runs("load_training_data")]
+    assert states == ["Completed", "Cached", "Cached", "Completed"]
