@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -299,6 +300,27 @@ def test_serializable_isolation_computes_once(place: Path) -> None:
         thread.join(20)
     assert counter.calls == 1
     assert results == [[1, 0]] * 8
+
+
+@pytest.mark.parametrize("submitted", [False, True])
+def test_serializable_isolation_computes_once_on_one_event_loop(submitted: bool) -> None:
+    begun: list[int] = []
+
+    @task(cache_policy=INPUTS.configure(isolation_level="SERIALIZABLE"), persist_result=True)
+    async def slow(x: int) -> int:
+        begun.append(x)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        return x
+
+    @flow
+    async def f() -> list[int]:
+        if submitted:
+            return [await future for future in [slow.submit(1), slow.submit(1), slow.submit(1)]]
+        return list(await asyncio.gather(slow(1), slow(1), slow(1)))
+
+    assert asyncio.run(f()) == [1, 1, 1]
+    assert begun == [1]
 
 
 def test_a_failed_computation_lets_the_next_one_try(place: Path) -> None:

@@ -10,7 +10,13 @@ import pytest
 from flowstone import ambient, flow, get_run_logger, task
 from flowstone.errors import MissingContextError
 from flowstone.events import Line
-from flowstone.logging import disable_run_logger
+from flowstone.logging import (
+    LogEavesdropper,
+    disable_run_logger,
+    flow_run_logger,
+    get_logger,
+    task_run_logger,
+)
 from flowstone.redaction import MASK, register
 from flowstone.runs import RunQuery
 from flowstone.testing.memory import flowstone_test_harness
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowstone.ambient import Services
+    from flowstone.runs import Run
 
 
 def lines(services: Services) -> list[tuple[str, Line]]:
@@ -204,3 +211,52 @@ def test_before_its_first_state_a_run_has_no_log(services: Services, tmp_path: A
 
     assert one() == 1
     assert len(seen) == 1
+
+
+def test_a_logger_of_no_run_is_shown_and_not_kept(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    @flow
+    def f() -> None:
+        get_logger("mine").warning("aside")
+
+    f()
+    assert lines(services) == []
+    assert ("flowstone.mine", logging.WARNING, "aside") in caplog.record_tuples
+    assert get_logger() is logging.getLogger("flowstone")
+    assert get_logger("flowstone.mine") is get_logger("mine")
+
+
+def test_hooks_log_to_the_runs_that_they_are_given(services: Services) -> None:
+    def hook(flow: Any, flow_run: Run, state: Any) -> None:
+        flow_run_logger(flow_run, flow).warning("flow hook")
+
+    def task_hook(task: Any, task_run: Run, state: Any) -> None:
+        task_run_logger(task_run).warning("task hook")
+
+    @task(on_completion=[task_hook])
+    def t() -> None: ...
+
+    @flow(on_completion=[hook], flow_run_name="the-flow")
+    def f() -> None:
+        t()
+
+    f()
+    assert [(name, line.message) for name, line in lines(services)] == [
+        ("t-0", "task hook"),
+        ("the-flow", "flow hook"),
+    ]
+
+
+def test_an_eavesdropper_hears_one_logger_and_those_below(library: str) -> None:
+    register("s3cr3t-eavesdropped")
+    logger = logging.getLogger(library)
+    logger.setLevel(logging.ERROR)
+    with LogEavesdropper(library, logging.INFO) as heard:
+        logger.info("one")
+        logger.debug("quiet")
+        logger.getChild("below").warning("two %s", "s3cr3t-eavesdropped")
+        logging.getLogger(f"{library}s").error("another")
+    logger.error("later")
+    assert heard.text() == f"one\ntwo {MASK}"
+    assert logger.level == logging.ERROR

@@ -216,6 +216,25 @@ def test_serializable_blocks_run_one_at_a_time(place: Path) -> None:
         pass
 
 
+def test_serializable_async_blocks_run_one_at_a_time_on_one_loop(place: Path) -> None:
+    inside: list[int] = []
+
+    async def enter() -> None:
+        async with atransaction(
+            key="k", store=place, isolation_level="SERIALIZABLE", overwrite=True
+        ):
+            inside.append(1)
+            await asyncio.sleep(0)
+            assert sum(inside) == 1
+            inside.append(-1)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*(enter() for _ in range(3)))
+
+    asyncio.run(all_of_them())
+    assert len(inside) == 6
+
+
 def test_async_blocks_and_submitted_tasks() -> None:
     ledger = Ledger()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -149,7 +149,10 @@ class CompoundCachePolicy(CachePolicy):
 class Inputs(CachePolicy):
     """The arguments of the call, but for those that are excluded."""
 
-    exclude: frozenset[str] = frozenset()
+    exclude: Collection[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exclude", frozenset(self.exclude))
 
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         return {
@@ -163,7 +166,7 @@ class Inputs(CachePolicy):
             raise ConfigurationError(
                 "a cache policy", f"{name!r} is not an input's name", "Subtract a text."
             )
-        return replace(self, exclude=self.exclude | {name})
+        return replace(self, exclude={*self.exclude, name})
 
 
 @dataclass(frozen=True)

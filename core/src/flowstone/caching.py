@@ -73,7 +73,12 @@ class FlowKeeping:
     def __init__(self, store: ResultStore, run_id: str) -> None:
         self._store, self._run_id = store, run_id
 
-    def look(self, _args: tuple[Any, ...], _kwargs: Mapping[str, Any]) -> Found:
+    def look(
+        self,
+        _args: tuple[Any, ...],
+        _kwargs: Mapping[str, Any],
+        _patience: float | None = None,
+    ) -> Found:
         return Found(self._run_id, "")
 
     def keep(self, look: Any, value: Any) -> None:

@@ -22,10 +22,19 @@ from flowstone.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, MutableMapping
+    from typing import Self
 
     from flowstone.runs import Run
 
-__all__ = ["RunLogger", "disable_run_logger", "get_run_logger"]
+__all__ = [
+    "LogEavesdropper",
+    "RunLogger",
+    "disable_run_logger",
+    "flow_run_logger",
+    "get_logger",
+    "get_run_logger",
+    "task_run_logger",
+]
 
 ROOT = logging.getLogger("flowstone")
 RUNS = logging.getLogger("flowstone.runs")
@@ -60,6 +69,58 @@ def get_run_logger() -> RunLogger:
     if run is None and not _silent.get():
         raise MissingContextError("get_run_logger()")
     return RunLogger(run)
+
+
+def get_logger(name: str | None = None) -> logging.Logger:
+    """Return a logger that is not of a run: its lines are shown, and kept by no run.
+
+    Args:
+        name: what comes behind ``flowstone.`` in the logger's name; None for ``flowstone`` itself.
+    """
+    return ROOT if name is None else ROOT.getChild(name.removeprefix("flowstone."))
+
+
+def flow_run_logger(flow_run: Run, flow: object = None) -> RunLogger:  # noqa: ARG001 - as is known
+    """Return the logger of a flow run that code is given, as a hook is."""
+    return RunLogger(flow_run)
+
+
+def task_run_logger(task_run: Run, task: object = None) -> RunLogger:  # noqa: ARG001 - as is known
+    """Return the logger of a task run that code is given, as a hook is."""
+    return RunLogger(task_run)
+
+
+class LogEavesdropper(logging.Handler):
+    """Collects what a logger, and those below it, say inside a `with` block.
+
+    Args:
+        eavesdrop_on: the logger's name.
+        level: of the lines to collect, and at the least of those that the logger lets through.
+    """
+
+    def __init__(self, eavesdrop_on: str, level: int = logging.NOTSET) -> None:
+        super().__init__(level)
+        self._logger = logging.getLogger(eavesdrop_on)
+        self._lines: list[str] = []
+        self._before = logging.NOTSET
+
+    def __enter__(self) -> Self:
+        self._before = self._logger.level
+        if self.level:
+            self._logger.setLevel(self.level)
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+        self._logger.setLevel(self._before)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._lines.append(redact(self.format(record)))
+
+    def text(self) -> str:
+        """Return the lines, one below the other."""
+        return "\n".join(self._lines)
 
 
 @contextmanager

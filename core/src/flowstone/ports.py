@@ -301,7 +301,9 @@ class Staging(Protocol):
 class Keeping(Protocol):
     """How one run's result is looked for, and kept."""
 
-    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], /) -> Look:
+    def look(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None, /
+    ) -> Look | None:
         """Look for a result of the same call; with isolation, nobody else computes it meanwhile."""
 
     def keep(self, look: Look, value: Any) -> None:

@@ -122,7 +122,7 @@ class Caching:
 class CallCaching:
     """Fills the `Keeping` port for one call of a task."""
 
-    __slots__ = ("_caching", "_call", "_names", "_run_id")
+    __slots__ = ("_caching", "_call", "_names", "_run_id", "_waiting")
 
     def __init__(
         self,
@@ -132,24 +132,31 @@ class CallCaching:
         run_id: str,
     ) -> None:
         self._caching, self._call, self._names, self._run_id = caching, call, names, run_id
+        self._waiting: tuple[str | None, str] | None = None
 
-    def look(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Found:
+    def look(
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
+    ) -> Found | None:
         caching = self._caching
-        call = self._call._replace(parameters=self._names(args, kwargs))
-        if caching.template is not None:
-            key: str | None = _filled(caching.template, call)
-            told = f"key {key}"
-        else:
-            key, told = key_of(caching.policy, call)
+        # Hashing may take long, and whoever waits for a lock on an event loop asks again and again.
+        key, told = self._waiting = self._waiting or self._key(args, kwargs)
         if key is None:
             return Found(None, told)
-        if caching.locks is not None:
-            caching.locks.acquire_lock(key, self._run_id)
+        locks = caching.locks
+        if locks is not None and not locks.acquire_lock(key, self._run_id, patience):
+            return None
         if caching.refresh:
             return Found(key, f"miss: a refresh was asked for ({told})")
         found = caching.store.read(key)
         word = "hit" if found.found else "miss"
         return found._replace(told=f"{word}: {found.told} ({told})")
+
+    def _key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str | None, str]:
+        call = self._call._replace(parameters=self._names(args, kwargs))
+        if self._caching.template is None:
+            return key_of(self._caching.policy, call)
+        key = _filled(self._caching.template, call)
+        return key, f"key {key}"
 
     def keep(self, look: Any, value: Any) -> None:
         caching = self._caching

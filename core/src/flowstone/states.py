@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import (
     CancelledRun,
+    ConfigurationError,
     CrashedRun,
     FailedRun,
     MissingResult,
@@ -29,6 +30,7 @@ __all__ = [
     "Completed",
     "Crashed",
     "Failed",
+    "InfrastructurePending",
     "Late",
     "Paused",
     "Pending",
@@ -37,7 +39,10 @@ __all__ = [
     "Scheduled",
     "State",
     "StateType",
+    "Submitting",
     "Suspended",
+    "get_state_exception",
+    "raise_state_exception",
 ]
 
 
@@ -204,6 +209,16 @@ def Pending(message: str | None = None, *, name: str = "Pending") -> State:  # n
     return State(PENDING, name, message)
 
 
+def Submitting(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that is being handed to where it will run."""
+    return State(PENDING, "Submitting", message)
+
+
+def InfrastructurePending(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run whose machine or container is being made."""
+    return State(PENDING, "InfrastructurePending", message)
+
+
 def Running(message: str | None = None, *, name: str = "Running") -> State:  # noqa: N802
     """A run that is at work."""
     return State(RUNNING, name, message)
@@ -249,3 +264,22 @@ def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noq
 def Suspended(message: str | None = None) -> State:  # noqa: N802
     """Return the state of a run that waits outside its process to be resumed."""
     return State(PAUSED, "Suspended", message)
+
+
+def get_state_exception(state: State) -> BaseException:
+    """Return what a run failed with; where that was in another process, an error that says so.
+
+    Raises:
+        ConfigurationError: the state is no failure.
+    """
+    if state.type not in {FAILED, CRASHED, CANCELLED}:
+        problem = f"a run that is {state.name} has not failed"
+        raise ConfigurationError("get_state_exception", problem, "Ask state.is_failed() first.")
+    error: BaseException = state.result(raise_on_failure=False)
+    return error
+
+
+def raise_state_exception(state: State) -> None:
+    """Raise what a run failed with; nothing happens where it has not failed."""
+    if state.type in {FAILED, CRASHED, CANCELLED}:
+        raise get_state_exception(state)

@@ -13,7 +13,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
-from flowstone.engine.drive import finished
+from flowstone.engine.drive import NAP, finished
 from flowstone.errors import ConfigurationError
 from flowstone.ids import new_id
 from flowstone.locking import FileSystemLockManager, IsolationLevel
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CommitMode",
+    "IsolationLevel",
     "Transaction",
     "TransactionState",
     "atransaction",
@@ -96,6 +97,13 @@ class Transaction:
         self._on_rollback: list[Any] = []
         if parent is not None:
             parent._children.append(self)  # noqa: SLF001 - its own kind
+
+    def _open(self) -> None:
+        """Begin, once its lock is there; an earlier one of the same key may have ended it."""
+        self.state = TransactionState.ACTIVE
+        kept = None if self._overwrite or self._store is None else self._store.read(self.key or "")
+        if kept is not None and kept.found:
+            self.state = TransactionState.COMMITTED
 
     def set(self, name: str, value: Any) -> None:
         """Remember something for the hooks; it is not kept."""
@@ -272,10 +280,20 @@ def transaction(
     made, lock = _begun(
         key, store, commit_mode, isolation_level, overwrite, write_on_commit, logger, lock_manager
     )
+    if lock is not None:
+        lock.acquire_lock(key or "", made._id)  # noqa: SLF001 - this module's own
+    with _block(made, lock):
+        yield made
+
+
+@contextmanager
+def _block(made: Transaction, lock: LockManager | None) -> Iterator[None]:
+    """Be in the transaction, whose lock is taken; end it, and let the lock go."""
     token = ambient.transaction.set(made)
     try:
+        made._open()  # noqa: SLF001 - this module's own
         try:
-            yield made
+            yield
         except BaseException:
             made.rollback()
             raise
@@ -283,13 +301,30 @@ def transaction(
     finally:
         ambient.transaction.reset(token)
         if lock is not None:
-            lock.release_lock(key or "", made._id)  # noqa: SLF001 - this module's own
+            lock.release_lock(made.key or "", made._id)  # noqa: SLF001 - this module's own
 
 
 @asynccontextmanager
-async def atransaction(*args: Any, **kwargs: Any) -> AsyncIterator[Transaction]:
-    """Group the task runs in an async block; see `transaction`. Its hooks are sync."""
-    with transaction(*args, **kwargs) as made:
+async def atransaction(
+    key: str | None = None,
+    store: Any = None,
+    commit_mode: CommitMode | str | None = None,
+    isolation_level: IsolationLevel | str | None = None,
+    overwrite: bool = False,
+    write_on_commit: bool = True,
+    logger: Any = None,
+    lock_manager: LockManager | None = None,
+) -> AsyncIterator[Transaction]:
+    """Group the task runs in an async block; see `transaction`, whose arguments it takes."""
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+    made, lock = _begun(
+        key, store, commit_mode, isolation_level, overwrite, write_on_commit, logger, lock_manager
+    )
+    # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
+    while lock is not None and not lock.acquire_lock(key or "", made._id, 0.0):  # noqa: ASYNC110, SLF001 - this module's own id, and a file's lock
+        await asyncio.sleep(NAP)
+    with _block(made, lock):
         yield made
 
 
@@ -327,10 +362,6 @@ def _begun(
         if not sketched:
             home = ambient.services().settings.home
             lock = lock_manager or FileSystemLockManager(home / "locks")
-            lock.acquire_lock(key, made._id)  # noqa: SLF001 - this module's own
-    made.state = TransactionState.ACTIVE
-    if kept is not None and key is not None and not overwrite and kept.read(key).found:
-        made.state = TransactionState.COMMITTED
     return made, lock
 
 

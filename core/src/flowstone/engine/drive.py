@@ -28,18 +28,20 @@ from flowstone.errors import RunTimeout
 from flowstone.states import PENDING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from logging import Logger, LoggerAdapter
 
     from flowstone.ambient import Scope
     from flowstone.engine.keeper import Keeper
     from flowstone.engine.life import Life
-    from flowstone.ports import Clock, Keeping, Promise
+    from flowstone.ports import Clock, Keeping, Look, Promise
     from flowstone.runs import Run
     from flowstone.states import State, StateType
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
 GRACE = 5.0
+#: Between two tries for a lock, on an event loop; in seconds.
+NAP = 0.01
 
 
 class Driver:
@@ -171,6 +173,8 @@ class Driver:
                 return await fn(*args, **kwargs)
             case Call(fn, args, kwargs, timeout):
                 return await self._within(fn(*args, **kwargs), timeout)
+            case Load(args, kwargs):
+                return await self._looked(args, kwargs)
             case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
@@ -185,6 +189,14 @@ class Driver:
             case _:
                 return self.perform(step)
         return None
+
+    async def _looked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Look:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
+        while (look := self.keeping.look(args, kwargs, 0.0)) is None:  # noqa: ASYNC110 - a file's
+            await asyncio.sleep(NAP)
+        return look
 
     async def _within(self, awaitable: Awaitable[Any], seconds: float | None) -> Any:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already

@@ -1,67 +1,13 @@
-"""Locks by name, for computations that only one of many may do at a time."""
+"""Locks by name among the processes of one machine."""
 
 from __future__ import annotations
 
 import os
-import threading
-from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
 from time import monotonic, sleep
-from typing import Protocol
 
-__all__ = ["FileSystemLockManager", "IsolationLevel", "LockManager", "MemoryLockManager"]
-
-
-class IsolationLevel(StrEnum):
-    """What calls with the same key do at the same time.
-
-    READ_COMMITTED: each computes, and the last result is kept. SERIALIZABLE: one computes, and
-    the others wait for its result.
-    """
-
-    READ_COMMITTED = "READ_COMMITTED"
-    SERIALIZABLE = "SERIALIZABLE"
-
-
-class LockManager(Protocol):
-    """Gives a key to one holder at a time."""
-
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
-        """Wait until the key is free, and take it; False where that took too long, in seconds."""
-
-    def release_lock(self, key: str, holder: str) -> None:
-        """Let the key go; nothing happens where the holder has not got it."""
-
-    def is_locked(self, key: str) -> bool:
-        """Tell whether somebody has it."""
-
-
-class MemoryLockManager:
-    """Locks among the threads of this process."""
-
-    def __init__(self) -> None:
-        self._holders: dict[str, str] = {}
-        self._changed = threading.Condition()
-
-    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
-        with self._changed:
-            if not self._changed.wait_for(
-                lambda: self._holders.get(key, holder) == holder, acquire_timeout
-            ):
-                return False
-            self._holders[key] = holder
-            return True
-
-    def release_lock(self, key: str, holder: str) -> None:
-        with self._changed:
-            if self._holders.get(key) == holder:
-                del self._holders[key]
-                self._changed.notify_all()
-
-    def is_locked(self, key: str) -> bool:
-        return key in self._holders
-
+__all__ = ["FileSystemLockManager"]
 
 #: Between two tries for a file that somebody else has locked, in seconds.
 _NAP = 0.01

@@ -1,0 +1,7 @@
+"""Locks by name, for computations that only one of many may do at a time."""
+
+from flowstone.locking.filesystem import FileSystemLockManager
+from flowstone.locking.memory import MemoryLockManager
+from flowstone.locking.protocol import IsolationLevel, LockManager
+
+__all__ = ["FileSystemLockManager", "IsolationLevel", "LockManager", "MemoryLockManager"]
