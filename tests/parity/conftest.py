@@ -15,12 +15,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowstone import ambient
+from flowstone.events import Line
+from flowstone.runs import RunQuery
 from flowstone.testing.memory import memory_services
+
+if TYPE_CHECKING:
+    from flowstone.runs import Run
 
 SAMPLES = Path(__file__).parent / "samples"
 Sample = Callable[..., dict[str, Any]]
@@ -139,3 +144,24 @@ class _Repository(BaseHTTPRequestHandler):
 
     def log_message(self, *args: object) -> None:
         pass
+
+
+def runs(unit: str) -> list[Run]:
+    """Return the runs of a flow or task, in the order of their beginning."""
+    services = ambient.services()
+    services.journal.flush()
+    return services.runs.runs(RunQuery(unit=unit))
+
+
+def states(unit: str) -> list[str]:
+    """Return the names of the states that the runs of a flow or task are in."""
+    return [run.state.name for run in runs(unit)]
+
+
+def lines() -> list[str]:
+    """Return what runs have logged, but for what the engine says itself."""
+    services = ambient.services()
+    services.journal.flush()
+    events = services.runs.events(kinds=["LogWritten"])
+    said = [event.payload.message for _, event in events if isinstance(event.payload, Line)]
+    return [line for line in said if not line.startswith(("began: ", "ended ", "attempt "))]

@@ -142,8 +142,20 @@ def new_spec(kind: Kind, fn: Callable[..., Any], options: Mapping[str, Any]) -> 
         name = name.replace("_", "-")
     if name == "<lambda>" and not options.get("name"):
         name = "lambda"
+    _refuse_reserved(kind, name, fn)
     spec = Spec(kind, name, inspect.getdoc(fn), _file_hash(fn) if kind == "flow" else None)
     return changed(spec, options)
+
+
+def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., Any]) -> None:
+    code = getattr(inspect.unwrap(fn), "__code__", None)
+    if code is None:
+        return
+    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    for reserved in ("return_state", "wait_for"):
+        if reserved in own:
+            problem = f"its parameter {reserved!r} has a name that each call has a use for"
+            raise ConfigurationError(f"{kind} {name!r}", problem, "Rename it.")
 
 
 def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
