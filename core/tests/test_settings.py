@@ -29,6 +29,8 @@ def test_every_variable_is_read() -> None:
             "FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "4",
             "FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT": "on",
             "FLOWSTONE_TASKS_REFRESH_CACHE": "1",
+            "FLOWSTONE_TASKS_DEFAULT_NO_CACHE": "1",
+            "FLOWSTONE_TASKS_DISABLE_CACHING": "1",
             "FLOWSTONE_LEASE_SECONDS": "9",
             "FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT": "7",
         }
@@ -44,6 +46,8 @@ def test_every_variable_is_read() -> None:
         0.5,
         2,
         10.0,
+        True,
+        True,
         True,
         True,
         4,

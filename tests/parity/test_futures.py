@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.parity.conftest import lines, runs, states
 
 from flowstone.errors import ConfigurationError, RunTimeout
-from tests.parity.conftest import lines, runs, states
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Program

@@ -6,6 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.parity.conftest import runs
 
 from flowstone import states
 from flowstone.errors import (
@@ -17,7 +18,6 @@ from flowstone.errors import (
     UnfinishedRun,
 )
 from flowstone.states import NEXT, TERMINAL, State, StateType
-from tests.parity.conftest import runs
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Program

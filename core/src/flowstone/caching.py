@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from flowstone.cache_policies import DEFAULT, CachePolicy, TaskCall
+from flowstone.cache_policies import DEFAULT, NO_CACHE, CachePolicy, TaskCall
 from flowstone.results import (
     Caching,
     CallCaching,
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Keeps, Scope, Services
     from flowstone.ports import Keeping
+    from flowstone.settings import Settings
 
 #: For each unit, what its options came to, and of which services and options that was made.
 _opened: WeakKeyDictionary[Any, tuple[tuple[Any, ...], Caching]] = WeakKeyDictionary()
@@ -50,7 +51,7 @@ def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:
     if kept is not None and all(a is b for a, b in zip(kept[0], made_of, strict=True)):
         return kept[1]
     spec = unit.spec
-    policy: CachePolicy = DEFAULT if spec.cache_policy is None else spec.cache_policy
+    policy = _policy(spec.cache_policy, services.settings)
     storage = keeps.storage if policy.key_storage is None else policy.key_storage
     refresh = spec.refresh_cache
     serializer = opened_serializer(keeps.serializer)
@@ -65,6 +66,12 @@ def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:
     )
     _opened[unit] = made_of, caching
     return caching
+
+
+def _policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
+    if settings.disable_caching or (own is None and settings.default_no_cache):
+        return NO_CACHE
+    return DEFAULT if own is None else own
 
 
 class FlowKeeping:

@@ -171,6 +171,8 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             )
         if value is None or option == "task_runner":
             continue
+        if option == "cache_policy" and options.get("cache_key_fn") is not None:
+            continue  # the function wins, whichever comes first
         if option == "cache_key_fn":
             # Imported where it is used: hashing takes 5 ms that most programs save.
             from flowstone.cache_policies import CacheKeyFnPolicy  # noqa: PLC0415

@@ -37,6 +37,9 @@ class Settings:
             (``FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT``).
         refresh_cache: compute anew what is cached, where a task does not say
             (``FLOWSTONE_TASKS_REFRESH_CACHE``).
+        default_no_cache: cache nothing where a task has no policy
+            (``FLOWSTONE_TASKS_DEFAULT_NO_CACHE``).
+        disable_caching: cache nothing at all (``FLOWSTONE_TASKS_DISABLE_CACHING``).
         max_workers: threads of a thread pool that does not say
             (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
         lease_seconds: how long a run whose process is out of sight counts as alive
@@ -58,6 +61,8 @@ class Settings:
     task_retry_delay_seconds: float = 0.0
     persist_results: bool = False
     refresh_cache: bool = False
+    default_no_cache: bool = False
+    disable_caching: bool = False
     max_workers: int = 128
     lease_seconds: float = 30.0
     max_in_flight: int | None = None
@@ -154,6 +159,8 @@ _VARIABLES = (
     ("FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT", "max_in_flight", _positive),
     ("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", "persist_results", _switch),
     ("FLOWSTONE_TASKS_REFRESH_CACHE", "refresh_cache", _switch),
+    ("FLOWSTONE_TASKS_DEFAULT_NO_CACHE", "default_no_cache", _switch),
+    ("FLOWSTONE_TASKS_DISABLE_CACHING", "disable_caching", _switch),
     ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
     ("FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", "plugins_timeout_seconds", _seconds),
 )
