@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowstone import runtime
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
 from flowstone.cache_policies import CachePolicy, TaskCall, key_of
 from flowstone.errors import ConfigurationError, FlowstoneError, ObjectMissing
@@ -173,13 +174,19 @@ class CallCaching:
 def _filled(template: str, call: TaskCall) -> str:
     try:
         return template.format(
-            parameters=call.parameters, flow_parameters=call.flow_parameters, run_id=call.run_id
+            parameters=call.parameters,
+            flow_parameters=call.flow_parameters,
+            run_id=call.run_id,
+            flow_run=runtime.flow_run,
+            task_run=runtime.task_run,
+            deployment=runtime.deployment,
         )
     except (KeyError, IndexError, AttributeError, ValueError) as error:
         raise ConfigurationError(
             f"result_storage_key of {call.task.name!r}",
             f"{template!r} can't be filled: {error}",
-            "It knows {parameters[...]}, {flow_parameters[...]} and {run_id}.",
+            "It knows {parameters[...]}, {flow_parameters[...]}, {run_id}, and the facts of "
+            "flowstone.runtime, such as {flow_run.flow_name}.",
         ) from error
 
 
