@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.ambient import services
 from flowstone.errors import ObjectNotFound
@@ -47,6 +47,18 @@ class SavedArtifact:
     @property
     def key(self) -> str | None:
         return self.artifact.key
+
+    @property
+    def type(self) -> str:
+        return self.artifact.kind
+
+    @property
+    def description(self) -> str | None:
+        return self.artifact.description
+
+    @property
+    def data(self) -> Any:
+        return self.artifact.data
 
 
 def newest(*, root_id: str | None = None, abstracts: bool = False) -> list[SavedArtifact]:
