@@ -185,6 +185,72 @@ def test_key_functions(program: Program) -> None:
     assert made.values == [1, 1, 1, 1, 1, 2, 1, 1, 2, 1, 1, 2, 1, 1, 1]
 
 
+def test_policies_of_ones_own(program: Program) -> None:
+    program("""
+        from prefect import flow, task
+        from prefect.cache_policies import INPUTS, CachePolicy
+
+        class ByFirstLetter(CachePolicy):
+            def compute_key(self, task_ctx, inputs, flow_parameters, **kwargs):
+                if inputs["name"] == "secret":
+                    return None
+                day = flow_parameters.get("day", "never")
+                return f"{task_ctx.task.name}-{day}-{inputs['name'][0]}"
+
+        calls = []
+
+        @task(cache_policy=ByFirstLetter(), persist_result=True)
+        def load(name):
+            calls.append(name)
+            return name
+
+        @flow
+        def f(day): return [load("ann"), load("al"), load("bob"), load("secret"), load("secret")]
+
+        assert f("monday") == ["ann", "ann", "bob", "secret", "secret"]
+        assert f("tuesday")[0] == "ann"
+        assert calls == ["ann", "bob", "secret", "secret", "ann", "bob", "secret", "secret"]
+    """)
+
+
+def test_two_key_functions_add_up(program: Program) -> None:
+    program("""
+        from prefect import task
+        from prefect.cache_policies import CacheKeyFnPolicy
+
+        first = CacheKeyFnPolicy(cache_key_fn=lambda context, parameters: str(parameters["x"]))
+        second = CacheKeyFnPolicy(cache_key_fn=lambda context, parameters: str(parameters["y"]))
+
+        @task(cache_policy=first + second, persist_result=True)
+        def add(x, y): return x + y
+
+        assert [add(1, 1), add(1, 2), add(2, 2), add(1, 1)] == [2, 3, 4, 2]
+    """)
+
+
+def test_a_key_that_holds_within_a_flow_run(program: Program) -> None:
+    program("""
+        from prefect import flow, task
+        from prefect.tasks import task_input_hash
+
+        calls = []
+
+        def within_the_run(context, parameters):
+            return f"{context.task_run.flow_run_id}-{task_input_hash(context, parameters)}"
+
+        @task(cache_key_fn=within_the_run)
+        def total(numbers):
+            calls.append(numbers)
+            return sum(numbers)
+
+        @flow
+        def f(): return total([1, 2]), total([1, 2]), total([3])
+
+        assert f() == f() == (3, 3, 3)
+        assert calls == [[1, 2], [3]] * 2
+    """)
+
+
 def test_a_key_function_wins_over_a_policy(program: Program) -> None:
     program("""
         from prefect import task

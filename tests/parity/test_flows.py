@@ -276,6 +276,42 @@ def test_hooks_as_options_and_decorators(program: Program) -> None:
     assert any("'broken' raised" in line for line in lines())
 
 
+def test_hooks_of_other_kinds(program: Program) -> None:
+    made = program("""
+        import asyncio
+        from functools import partial
+        from prefect import flow
+        from prefect.states import Completed
+
+        seen = []
+
+        def notify(flow, flow_run, state, channel):
+            seen.append((channel, flow_run.parameters, state.message))
+
+        async def later(flow, flow_run, state):
+            await asyncio.sleep(0)
+            seen.append("later")
+
+        class Alarm:
+            def __call__(self, flow, flow_run, state): seen.append("alarm")
+
+        hooks = [partial(notify, channel="#data"), later, Alarm()]
+
+        @flow(on_completion=hooks)
+        def f(x): return Completed(message="well")
+
+        @flow(on_completion=hooks)
+        async def g(x): return Completed(message="well")
+
+        f(1)
+        asyncio.run(g(2))
+    """)
+    assert made.seen == [
+        ("#data", {"x": 1}, "well"), "later", "alarm",
+        ("#data", {"x": 2}, "well"), "later", "alarm",
+    ]  # fmt: skip
+
+
 def test_methods(program: Program) -> None:
     made = program("""
         from prefect import flow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -9,12 +10,13 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from tests.parity.conftest import SAMPLES
 
-from flowstone import ambient
+from flowstone import ambient, gallery
 from flowstone.runs import RunQuery
 
 if TYPE_CHECKING:
@@ -40,7 +42,18 @@ class _Answer(BaseHTTPRequestHandler):
         good = self.server.asked > self.server.failures
         self.send_response(200 if good else 503)
         self.end_headers()
-        self.wfile.write(b" Ann , 3\nBob,4\n\n" if good else b"busy")
+        self.wfile.write(self._body() if good else b"busy")
+
+    def _body(self) -> bytes:
+        if not self.path.startswith("/articles"):
+            return b" Ann , 3\nBob,4\n\n"
+        asked = {
+            name: int(values[0]) for name, values in parse_qs(urlsplit(self.path).query).items()
+        }
+        first = (asked["page"] - 1) * asked["per_page"]
+        numbers = range(first, first + asked["per_page"])
+        articles = [{"id": n, "title": f"No. {n}", "user": {"name": "ann"}} for n in numbers]
+        return json.dumps(articles).encode()
 
     def log_message(self, *args: object) -> None:
         pass
@@ -111,6 +124,20 @@ def test_etl_gives_up_after_its_retries(
     assert (source.asked, clock.slept) == (4, [2.0, 4.0, 8.0])
     assert [run.state.name for run in _runs("etl-pipeline")] == ["Failed"]
     assert _runs("load_data") == []
+
+
+def test_pages_into_a_frame_and_a_file(
+    sample: Sample, clock: HastyClock, source: _Flaky, tmp_path: Path
+) -> None:
+    base, path = f"http://127.0.0.1:{source.server_port}", tmp_path / "articles.csv"
+    assert sample("articles")["etl"](base, pages=4, path=str(path)) == 12
+    table = path.read_text().splitlines()
+    assert (table[0], table[-1]) == ("id,title,user.name", "11,No. 11,ann")
+    assert source.asked == 4 + source.failures
+    assert set(clock.slept) <= {2.0, 5.0}
+    assert [run.name for run in _runs("fetch_page")] == [f"page-{n}" for n in range(1, 5)]
+    (saved,) = gallery.newest()
+    assert saved.key == "articles"
 
 
 #: Stands before the pattern in one file, and after it; the pattern itself is as people have it.

@@ -149,7 +149,6 @@ def test_one_at_a_time(program: Program) -> None:
                     return
                 data = download()
                 winners.append(data)
-                txn.stage(data)
 
         threads = [threading.Thread(target=pipeline, args=["race"]) for _ in range(4)]
         for thread in threads:
@@ -202,6 +201,36 @@ def test_values_hooks_and_states(program: Program) -> None:
     assert made.failed.is_rolled_back()
     assert made.outer.is_committed()
     assert (made.value, made.nothing) == ("two", None)
+
+
+def test_tasks_find_the_transaction_around_them(program: Program) -> None:
+    made = program("""
+        from prefect import flow, task
+        from prefect.transactions import get_transaction, transaction
+
+        seen = []
+
+        @task
+        def read(): return get_transaction().get("rows")
+
+        @task
+        def write():
+            get_transaction().set("path", "out.csv")
+
+        @write.on_rollback
+        def undo(txn): seen.append(txn.get("path"))
+
+        @flow
+        def f():
+            with transaction() as txn:
+                txn.set("rows", 3)
+                write()
+                seen.append((read(), read.submit().result()))
+                raise ValueError
+
+        f(return_state=True)
+    """)
+    assert made.seen == [(3, 3), "out.csv"]
 
 
 def test_async_blocks(program: Program) -> None:

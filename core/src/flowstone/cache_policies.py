@@ -70,6 +70,24 @@ class CachePolicy:
         Raises:
             NotHashable: some part can't be made; nothing is cached then.
         """
+        key = self.compute_key(call, dict(call.parameters), dict(call.flow_parameters))
+        return None if key is None else {"key": str(key)}
+
+    def compute_key(
+        self,
+        task_ctx: TaskCall,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """Return a call's key, in a policy of your own; None for no caching.
+
+        Args:
+            task_ctx: the call.
+            inputs: its arguments by name.
+            flow_parameters: those of the flow run around it.
+            **kwargs: nothing for now.
+        """
         raise NotImplementedError
 
     def configure(
@@ -135,7 +153,11 @@ class CompoundCachePolicy(CachePolicy):
             own = policy.parts(call)
             if own is None:  # a part that says no must not leave a key that says less
                 return None
-            found.update(own)
+            for part, value in own.items():
+                name = part
+                while found.get(name, value) != value:  # two functions, each with a key
+                    name += "'"
+                found[name] = value
         return found
 
     def __sub__(self, name: str) -> CachePolicy:
