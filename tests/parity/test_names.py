@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import flowstone
+from flowstone import transactions
 from flowstone.flows import Flow
 from flowstone.futures import Future, FutureList
 from flowstone.options import FlowOptions, TaskOptions
@@ -17,8 +18,13 @@ from flowstone.specs import Spec
 from flowstone.states import State, StateType
 from flowstone.tasks import Task
 
-#: Stands where the name is still to come; with the issue that brings it.
-LATER = {3: "pause, deployments, background tasks"}
+#: An issue that is not written yet.
+LATER = 99
+#: What the issues bring whose numbers stand at names that are still to come.
+ISSUES = {
+    3: "pause, limits, results that are not held in memory",
+    LATER: "deployments, schedules, workers, background tasks, a server, events, assets",
+}
 
 TOP_LEVEL: dict[str, int | None] = {
     **dict.fromkeys(
@@ -26,10 +32,10 @@ TOP_LEVEL: dict[str, int | None] = {
          "unmapped", "quote", "Transaction")
     ),
     **dict.fromkeys(
-        ("serve", "aserve", "deploy", "get_client", "pause_flow_run",
-         "apause_flow_run", "suspend_flow_run", "asuspend_flow_run", "resume_flow_run",
-         "aresume_flow_run"), 3
+        ("pause_flow_run", "apause_flow_run", "suspend_flow_run", "asuspend_flow_run",
+         "resume_flow_run", "aresume_flow_run"), 3
     ),
+    **dict.fromkeys(("serve", "aserve", "deploy", "get_client"), LATER),
 }  # fmt: skip
 
 HOOKS = ("on_completion", "on_failure", "on_running")
@@ -52,8 +58,9 @@ TASK_OPTIONS: dict[str, Any] = {
         ("cache_policy", "cache_key_fn", "cache_expiration", "persist_result", "result_storage",
          "result_serializer", "result_storage_key", "refresh_cache")
     ),
+    "cache_result_in_memory": 3,
     "viz_return_value": None,
-    **dict.fromkeys(("cache_result_in_memory", "asset_deps"), 3),
+    "asset_deps": LATER,
 }  # fmt: skip
 
 MEMBERS: dict[str, dict[str, int | None]] = {
@@ -62,26 +69,28 @@ MEMBERS: dict[str, dict[str, int | None]] = {
             ("with_options", *HOOKS, "fn", "name", "on_cancellation", "on_crashed",
              "validate_parameters", "serialize_parameters", "visualize", "generate_mermaid_graph")
         ),
-        **dict.fromkeys(
-            ("to_deployment", "serve", "deploy", "from_source"), 3
-        ),
+        **dict.fromkeys(("to_deployment", "serve", "deploy", "from_source"), LATER),
     },
     "tasks:Task": {
         **dict.fromkeys(("submit", "map", "with_options", "on_commit", "on_rollback", *HOOKS)),
-        **dict.fromkeys(("apply_async", "delay", "serve"), 3),
+        **dict.fromkeys(("apply_async", "delay", "serve"), LATER),
     },
     "futures:Future": dict.fromkeys(
         ("task_run_id", "state", "wait", "result", "add_done_callback")
     ),
     "futures:FutureList": dict.fromkeys(("wait", "result")),
-    "futures": {"as_completed": None, "wait": None},
+    "futures": dict.fromkeys(
+        ("as_completed", "wait", "resolve_futures_to_states", "resolve_futures_to_results")
+    ),
     "task_runners": {
         "ThreadPoolTaskRunner": None, "ConcurrentTaskRunner": None, "ProcessPoolTaskRunner": None,
+        "TaskRunner": None, "PrefectTaskRunner": LATER,
     },
     "states": dict.fromkeys(
         ("Scheduled", "AwaitingRetry", "Pending", "Running", "Retrying", "Completed", "Failed",
          "Crashed", "Cancelling", "Cancelled", "Paused", "State", "StateType", "Late",
-         "AwaitingConcurrencySlot", "Suspended")
+         "AwaitingConcurrencySlot", "Suspended", "Submitting", "InfrastructurePending",
+         "get_state_exception", "raise_state_exception")
     ),
     "states:State": dict.fromkeys(
         ("type", "name", "message", "timestamp", "data", "result", "is_scheduled", "is_pending",
@@ -89,6 +98,50 @@ MEMBERS: dict[str, dict[str, int | None]] = {
          "is_cancelling", "is_final", "is_paused")
     ),
     "tasks": {"exponential_backoff": None, "task_input_hash": None},
+    "cache_policies": dict.fromkeys(
+        ("INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS", "NO_CACHE", "NONE", "DEFAULT",
+         "Inputs", "CacheKeyFnPolicy", "CachePolicy", "CompoundCachePolicy")
+    ),
+    "cache_policies:CachePolicy": dict.fromkeys(("configure", "from_cache_key_fn")),
+    "locking.memory": {"MemoryLockManager": None},
+    "locking.filesystem": {"FileSystemLockManager": None},
+    "locking.protocol": {"LockManager": None},
+    "results": {"ResultStore": None, "get_result_store": LATER},
+    "serializers": dict.fromkeys(
+        ("PickleSerializer", "JSONSerializer", "CompressedSerializer",
+         "CompressedPickleSerializer", "CompressedJSONSerializer")
+    ),
+    "filesystems": {"LocalFileSystem": None, "RemoteFileSystem": LATER, "SMB": LATER},
+    "filesystems:LocalFileSystem": dict.fromkeys(
+        ("basepath", "read_path", "write_path", "get_directory", "put_directory")
+    ),
+    "blocks.core": {"Block": None},
+    "blocks.system": {"Secret": None, "JSON": LATER, "DateTime": LATER, "Webhook": LATER},
+    "transactions": dict.fromkeys(
+        ("transaction", "atransaction", "get_transaction", "Transaction", "CommitMode",
+         "IsolationLevel", "TransactionState")
+    ),
+    "transactions:Transaction": dict.fromkeys(
+        ("set", "get", "stage", "read", "commit", "rollback", "is_committed", "is_rolled_back",
+         "is_staged", "is_pending", "is_active")
+    ),
+    "variables:Variable": dict.fromkeys(("set", "get", "unset", "aset", "aget", "aunset")),
+    "artifacts": dict.fromkeys(
+        ("Artifact", "LinkArtifact", "MarkdownArtifact", "TableArtifact", "ProgressArtifact",
+         "ImageArtifact", "create_link_artifact", "create_markdown_artifact",
+         "create_table_artifact", "create_progress_artifact", "update_progress_artifact",
+         "create_image_artifact")
+    ),
+    "artifacts:Artifact": dict.fromkeys(("create", "get", "get_or_create", "acreate", "aget")),
+    "runtime": dict.fromkeys(("flow_run", "task_run", "deployment")),
+    "context": {
+        **dict.fromkeys(("FlowRunContext", "TaskRunContext", "get_run_context", "tags")),
+        **dict.fromkeys(("TagsContext", "SettingsContext", "use_profile"), LATER),
+    },
+    "logging": dict.fromkeys(
+        ("get_run_logger", "get_logger", "disable_run_logger", "LogEavesdropper",
+         "flow_run_logger", "task_run_logger")
+    ),
 }  # fmt: skip
 
 #: (function, parameter, default); ... where there is none.
@@ -102,6 +155,18 @@ PARAMETERS = [
     (FutureList.result, "raise_on_failure", True),
     (FutureList.wait, "timeout", None),
     (State.result, "raise_on_failure", True),
+    *[
+        (transactions.transaction, parameter, default)
+        for parameter, default in {
+            "key": None,
+            "store": None,
+            "commit_mode": None,
+            "isolation_level": None,
+            "overwrite": False,
+            "write_on_commit": True,
+            "logger": None,
+        }.items()
+    ],
     (flowstone.exponential_backoff, "backoff_factor", ...),
 ]
 
@@ -116,14 +181,15 @@ def _has(place: str, name: str) -> bool:
     if kind:
         owner = getattr(owner, kind)
         # An attribute that only instances have is named in the class's docstring or its fields.
-        return hasattr(owner, name) or f"{name}:" in (inspect.getdoc(owner) or "")
+        fields = getattr(owner, "model_fields", ())
+        return hasattr(owner, name) or name in fields or f"{name}:" in (inspect.getdoc(owner) or "")
     return name in vars(owner)
 
 
 @pytest.mark.parametrize("name", TOP_LEVEL)
 def test_top_level_names(name: str) -> None:
     issue = TOP_LEVEL[name]
-    assert (name in flowstone.__all__) == (issue is None), LATER.get(issue or 0)
+    assert (name in flowstone.__all__) == (issue is None), ISSUES.get(issue or 0)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +197,7 @@ def test_top_level_names(name: str) -> None:
 )
 def test_members(place: str, name: str) -> None:
     issue = MEMBERS[place][name]
-    assert _has(place, name) == (issue is None), f"{place}.{name}: {LATER.get(issue or 0)}"
+    assert _has(place, name) == (issue is None), f"{place}.{name}: {ISSUES.get(issue or 0)}"
 
 
 @pytest.mark.parametrize(("function", "parameter", "default"), PARAMETERS)
