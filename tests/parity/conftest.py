@@ -79,7 +79,7 @@ def sample(clock: HastyClock) -> Sample:
         path = SAMPLES / f"{name}.txt"
         namespace = {"__name__": "__main__", **stand_ins}
         text = moved(path.read_text()).replace("https://api.github.com", host)
-        exec(compile(text, path, "exec"), namespace)
+        exec(compile(text, path, "exec", dont_inherit=True), namespace)
         return namespace
 
     return run
@@ -97,7 +97,7 @@ def program(clock: HastyClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         path = tmp_path / f"program_{len(list(tmp_path.glob('program_*')))}.py"
         path.write_text(moved(textwrap.dedent(text)))
         namespace = {"__name__": "__main__", "__file__": str(path), **stand_ins}
-        exec(compile(path.read_text(), path, "exec"), namespace)
+        exec(compile(path.read_text(), path, "exec", dont_inherit=True), namespace)
         return SimpleNamespace(**namespace)
 
     return run
