@@ -276,6 +276,38 @@ def test_hooks_as_options_and_decorators(program: Program) -> None:
     assert any("'broken' raised" in line for line in lines())
 
 
+def test_what_hooks_ask_of_a_run(program: Program) -> None:
+    made = program("""
+        import datetime as dt
+        from prefect import flow, tags, task
+        from prefect.states import StateType
+
+        seen = {}
+
+        def note(unit, run, state):
+            seen[unit.name] = (run.state_name, run.state_type is StateType.COMPLETED,
+                               run.run_count, sorted(run.tags), run.parameters)
+            assert run.start_time <= run.end_time <= dt.datetime.now(dt.timezone.utc)
+
+        def begun(unit, run, state):
+            assert run.start_time and run.end_time is None
+
+        @task(on_completion=[note], on_running=[begun])
+        def t(): ...
+
+        @flow(on_completion=[note], on_running=[begun])
+        def f(x): t()
+
+        with tags("a"):
+            state = f(1, return_state=True)
+    """)
+    assert made.seen == {
+        "t": ("Completed", True, 1, ["a"], None),
+        "f": ("Completed", True, 1, ["a"], {"x": 1}),
+    }
+    assert not any("raised" in line for line in lines())
+
+
 def test_hooks_of_other_kinds(program: Program) -> None:
     made = program("""
         import asyncio

@@ -9,6 +9,9 @@ from flowstone.states import RUNNING, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
+
+    from flowstone.states import StateType
 
 Kind = Literal["flow", "task"]
 
@@ -91,6 +94,26 @@ class Run:
     def is_root(self) -> bool:
         return self.parent_id is None
 
+    @property
+    def state_name(self) -> str:
+        return self.state.name
+
+    @property
+    def state_type(self) -> StateType:
+        return self.state.type
+
+    @property
+    def run_count(self) -> int:
+        return self.attempt
+
+    @property
+    def start_time(self) -> datetime | None:
+        return _moment(self.started)
+
+    @property
+    def end_time(self) -> datetime | None:
+        return _moment(self.ended)
+
     def after(self, change: Change) -> Run:
         """Return this run as the change leaves it."""
         state = change.state
@@ -113,6 +136,13 @@ class Run:
             self.inputs,
             self.lease,
         )
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    # 3 ms to import, which no run of a flow needs.
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 @dataclass(frozen=True, slots=True)
