@@ -425,6 +425,33 @@ def test_options_are_changed(program: Program) -> None:
     assert made.f.task_runner.max_workers is None
 
 
+def test_pictures(program: Program) -> None:
+    made = program("""
+        from prefect import flow, task
+
+        ran = []
+
+        @task(viz_return_value=[4])
+        def numbers(): ran.append(1)
+
+        @task
+        def add(numbers, more): ran.append(2)
+
+        @flow(name="Viz Flow")
+        def viz_flow():
+            for number in numbers():
+                if number > 3:
+                    last = add(number, 1)
+            return add.submit(last, 2)
+
+        viz_flow.visualize()
+        text = viz_flow.generate_mermaid_graph()
+    """)
+    assert made.ran == []
+    assert all(name in made.text for name in ("numbers", "add-0", "add-1", "-->"))
+    assert runs("Viz Flow") == []
+
+
 # ---------------------------------------------------------------- how a run ends
 
 
