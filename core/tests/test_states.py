@@ -2,7 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.errors import CancelledRun, CrashedRun, FailedRun, MissingResult, UnfinishedRun
+from flowstone.errors import (
+    CancelledRun,
+    ConfigurationError,
+    CrashedRun,
+    FailedRun,
+    MissingResult,
+    UnfinishedRun,
+)
 from flowstone.states import (
     BIRTH,
     MISSING,
@@ -12,8 +19,12 @@ from flowstone.states import (
     Completed,
     Crashed,
     Failed,
+    InfrastructurePending,
     Running,
     StateType,
+    Submitting,
+    get_state_exception,
+    raise_state_exception,
 )
 
 
@@ -54,3 +65,22 @@ def test_a_state_gives_its_value_or_raises_what_it_ended_with() -> None:
 def test_a_state_without_its_data_says_what_it_is(state: object, error: type[Exception]) -> None:
     with pytest.raises(error):
         state.result()  # type: ignore[attr-defined]
+
+
+def test_what_a_run_failed_with_is_got_at() -> None:
+    error = KeyError("k")
+    assert get_state_exception(Failed(data=error)) is error
+    assert isinstance(get_state_exception(Crashed("gone")), CrashedRun)
+    with pytest.raises(KeyError):
+        raise_state_exception(Failed(data=error))
+    raise_state_exception(Completed())
+    raise_state_exception(Running())
+    for state in (Completed(), Running()):
+        with pytest.raises(ConfigurationError, match=f"{state.name} has not failed"):
+            get_state_exception(state)
+
+
+def test_ways_to_be_pending() -> None:
+    for state in (Submitting("so"), InfrastructurePending("so")):
+        assert state.is_pending()
+        assert state.message == "so"
