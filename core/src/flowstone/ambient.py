@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flowstone.limits import Gate
     from flowstone.ports import (
         Asked,
         Clock,
@@ -34,6 +35,7 @@ class Services:
 
     Attributes:
         holder: says where this process is, for its leases: ``host/pid/presence``.
+        gate: lets in only so many at a time.
     """
 
     settings: Settings
@@ -43,8 +45,10 @@ class Services:
     clock: Clock
     journal: Journal
     holder: Callable[[], str]
+    gate: Gate
 
     def close(self) -> None:
+        self.gate.close()
         self.journal.close()
         self.runs.close()
         self.documents.close()
