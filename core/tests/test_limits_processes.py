@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from threading import Thread
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
@@ -99,7 +100,7 @@ def test_two_processes_never_hold_more_than_there_is(home: Services, slots: int)
         intervals = json.loads(line(one)) + json.loads(line(other))
     assert len(intervals) == 100
     assert most_at_once(intervals) <= slots
-    assert home.runs.held_slots(time()) == []  # type: ignore[attr-defined]
+    assert home.slots.held_slots(time()) == []
 
 
 def most_at_once(intervals: list[list[float]]) -> int:
@@ -170,11 +171,11 @@ with concurrency("db"):
         pass
     else:
         assert os.waitpid(child, 0)[1] == 0
-        assert len(ambient.services().runs.held_slots(time())) == 1, "the child gave it back"
+        assert len(ambient.services().slots.held_slots(time())) == 1, "the child gave it back"
 if child == 0:
     sys.stdout.flush()
     os._exit(0)
-assert ambient.services().runs.held_slots(time()) == []
+assert ambient.services().slots.held_slots(time()) == []
 print("done", flush=True)
 """
 
@@ -199,9 +200,8 @@ def test_a_greedy_process_starves_nobody(home: Services) -> None:
     limit(home, "db", 1)
     with process(home, GREEDY) as other:
         assert line(other) == "mine"
-        from threading import Thread
-
-        drain = Thread(target=other.stdout.read, daemon=True)  # type: ignore[union-attr]
+        assert other.stdout is not None
+        drain = Thread(target=other.stdout.read, daemon=True)
         drain.start()
         for _ in range(2):
             with concurrency("db", timeout_seconds=30):
@@ -248,8 +248,8 @@ def test_a_killed_run_frees_the_slots_of_its_tasks(home: Services) -> None:
     limit(home, "tag:db", 1)
     with process(home, TASKS) as other:
         assert line(other) == "running"
-        held = home.runs.held_slots(time())  # type: ignore[attr-defined]
+        held = home.slots.held_slots(time())
         assert [(slot.limit, slot.owner) for slot in held] == [("tag:db", "hold-0")]
         other.kill()
         other.wait()
-        assert home.runs.held_slots(time()) == []  # type: ignore[attr-defined]
+        assert home.slots.held_slots(time()) == []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flowstone.limits import Gate
+    from flowstone.limits import Gate, SlotStore
     from flowstone.ports import (
         Asked,
         Clock,
@@ -35,7 +35,8 @@ class Services:
 
     Attributes:
         holder: says where this process is, for its leases: ``host/pid/presence``.
-        gate: lets in only so many at a time.
+        slots: what is held under limits, by all processes.
+        gate: this process's way to slots.
     """
 
     settings: Settings
@@ -45,6 +46,7 @@ class Services:
     clock: Clock
     journal: Journal
     holder: Callable[[], str]
+    slots: SlotStore
     gate: Gate
 
     def close(self) -> None:

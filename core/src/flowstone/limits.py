@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flowstone.errors import ConfigurationError, InvalidName
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 KIND = "limit"
 #: The limit of this and a tag is one for task runs with that tag.
 TAG = "tag:"
+#: So long a name may be.
+LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +148,27 @@ def in_use(limit: Limit, slots: Iterable[Slot], now: float) -> float:
         else:
             taken += slot.occupy
     return taken + (end - now) * limit.slot_decay_per_second
+
+
+def slots_in_use(limits: Iterable[Limit], held: Sequence[Slot], now: float) -> dict[str, float]:
+    """Return how many slots are taken, by the limits' names."""
+    return {limit.name: in_use(limit, held, now) for limit in limits}
+
+
+def check_limit(limit: Limit) -> Limit:
+    """Return a limit that may be saved.
+
+    Raises:
+        InvalidName: nobody could use it by its name.
+        ConfigurationError: it has a number that can't be obeyed.
+    """
+    name, decay = limit.name, limit.slot_decay_per_second
+    if not name.strip() or len(name) > LONGEST or not name.isprintable():
+        raise InvalidName(KIND, name, f"use 1 to {LONGEST} printable characters")
+    if limit.slots < 0 or not 0 <= decay < float("inf"):
+        problem = f"it can't have {limit.slots!r} slots of which {decay!r} decay in a second"
+        raise ConfigurationError(f"limit {name!r}", problem, "Use numbers from 0 up.")
+    return limit
 
 
 class SlotStore(Protocol):

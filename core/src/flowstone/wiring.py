@@ -39,7 +39,7 @@ def open_services(settings: Settings | None = None) -> Services:
     journal = WriteBehind(store, clock, settings.lease_seconds)
     gate = Gate(store, store, clock, store.holder, settings.lease_seconds)
     vault = Vault(settings)
-    return Services(settings, store, store, vault, clock, journal, store.holder, gate)
+    return Services(settings, store, store, vault, clock, journal, store.holder, store, gate)
 
 
 def default_services() -> Services:
