@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from flowstone.errors import ConfigurationError, InvalidName
 
@@ -48,7 +48,7 @@ def read_limit(document: Document) -> Limit:
     )
 
 
-def limit_body(limit: Limit) -> dict[str, Any]:
+def limit_body(limit: Limit) -> dict[str, object]:
     """Return what is kept of a limit under its name."""
     return {
         "slots": limit.slots,

@@ -159,7 +159,7 @@ def _attempts(
         yield Sleep(seconds)
 
 
-def _admitted(turn: Turn) -> Generator[Step, Any, None]:
+def _admitted(turn: Turn) -> Generator[Step, str | None, None]:
     """Take slots under the limits of the run's tags, and say so where that has to wait."""
     in_the_way = yield Admit(turn)
     if in_the_way is not None:
@@ -167,7 +167,7 @@ def _admitted(turn: Turn) -> Generator[Step, Any, None]:
         yield Queue(turn)
 
 
-def _dismissed(turn: Turn) -> Generator[Step, Any, None]:
+def _dismissed(turn: Turn) -> Generator[Step, object, None]:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
     try:
         yield Dismiss(turn)

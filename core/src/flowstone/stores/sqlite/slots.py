@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.limits import KIND, REMEMBERED, Limit, Refusal, Slot
 from flowstone.stores import slots
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from flowstone.limits import Claim
     from flowstone.stores.sqlite.database import Database
+    from flowstone.stores.sqlite.rows import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
 _NAMED = "IN (SELECT value FROM json_each(?))"
@@ -125,12 +126,12 @@ def _limits(connection: sqlite3.Connection, claim: Claim) -> list[Limit]:
     return [limit for limit in found if limit.active]
 
 
-def _slot(row: Sequence[Any]) -> Slot:
+def _slot(row: Row) -> Slot:
     name, token, occupy, holder, owner, run_id, since, until, is_rate = row
     return Slot(name, token, occupy, holder, owner, run_id, since, until, bool(is_rate))
 
 
-def _row(slot: Slot) -> tuple[Any, ...]:
+def _row(slot: Slot) -> Row:
     *facts, is_rate = astuple(slot)
     # A run's name may have half of a surrogate pair, which has no form in SQLite.
     return storable([(*facts, int(is_rate))])[0]
