@@ -182,7 +182,7 @@ def test_what_is_no_count_is_refused(services: Services, occupy: Any) -> None:
 
 def test_what_can_never_be_had_is_refused(services: Services) -> None:
     limit(services, "db", 1)
-    with pytest.raises(ConfigurationError, match="it has 1 slots in all"), concurrency("db", 2):
+    with pytest.raises(ConfigurationError, match="it has 1 slot in all"), concurrency("db", 2):
         pass
     with pytest.raises(ConfigurationError, match="lease_duration"):
         concurrency("db", lease_duration=0)

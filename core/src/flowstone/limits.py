@@ -124,8 +124,13 @@ class Refusal:
     seconds: float | None
 
     def __str__(self) -> str:
-        slots = f"{self.limit.slots} slot{'' if self.limit.slots == 1 else 's'}"
+        slots = slot_count(self.limit.slots)
         return f"limit {self.limit.name!r} has {slots}, {held_by(self.held)}"
+
+
+def slot_count(number: int) -> str:
+    """Return ``1 slot``, ``2 slots``."""
+    return f"{number} slot{'' if number == 1 else 's'}"
 
 
 def held_by(held: Sequence[Slot]) -> str:

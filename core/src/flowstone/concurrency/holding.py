@@ -71,26 +71,32 @@ class concurrency:  # noqa: N801 - the name that users know
         self._held: list[tuple[Turn, Interruption]] = []
 
     def __enter__(self) -> Self:
-        turn = self._turn(_InThread() if self._raises else Interruption())
+        interruption = _InThread() if self._raises else Interruption()
+        turn = self._turn(interruption)
         try:
             turn.wait(*self._patience)
             tell_missing(turn)
-        except BaseException as error:
-            self._end(type(error))
+        except BaseException:
+            interruption.end(None)
+            give_back(turn)
             raise
+        self._held.append((turn, interruption))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         self._end(kind)
 
     async def __aenter__(self) -> Self:
-        turn = self._turn(_InTask() if self._raises else Interruption())
+        interruption = _InTask() if self._raises else Interruption()
+        turn = self._turn(interruption)
         try:
             await turn.await_slots(*self._patience)
             tell_missing(turn)
-        except BaseException as error:
-            self._end(type(error))
+        except BaseException:
+            interruption.end(None)
+            give_back(turn)
             raise
+        self._held.append((turn, interruption))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
@@ -98,16 +104,25 @@ class concurrency:  # noqa: N801 - the name that users know
 
     def _turn(self, interruption: Interruption) -> Turn:
         facts = self._occupy, self._owner, self._lease, False, interruption.fire
-        turn = turn_for(self._names, self._strict, *facts)
-        self._held.append((turn, interruption))
-        return turn
+        return turn_for(self._names, self._strict, *facts)
 
     def _end(self, kind: type[BaseException] | None) -> None:
         turn, interruption = self._held.pop()
-        stopped = interruption.end(kind)
-        turn.give_back()
+        try:
+            stopped = interruption.end(kind)
+        finally:
+            give_back(turn)
         if stopped:
             raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
+
+
+def give_back(turn: Turn) -> None:
+    """Give slots back; an interrupt that comes meanwhile does not keep them."""
+    try:
+        turn.give_back()
+    except BaseException:
+        turn.give_back()
+        raise
 
 
 class Interruption:

@@ -16,6 +16,7 @@ from flowstone.engine.leases import Leases, warn
 from flowstone.errors import SlotTimeout
 from flowstone.ids import new_id
 from flowstone.limits import KIND, TAG, Claim, Refusal, read_limit
+from flowstone.redaction import redact
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event
@@ -210,7 +211,7 @@ class Turn:
             wanted.names,
             wanted.occupy,
             gate.holder(),
-            wanted.owner,
+            redact(wanted.owner),
             wanted.run_id,
             now + self._seconds,
             gate.hungry_since(self),
@@ -326,9 +327,9 @@ class Admission:
 
     def give_back(self) -> None:
         """Leave the queue, or free the slots; the second time nothing happens."""
-        turn, self._turn = self._turn, None
-        if turn is not None:
-            turn.give_back()
+        if self._turn is not None:
+            self._turn.give_back()
+            self._turn = None  # not before: an interrupt may come, and have it done again
 
 
 def _nobody() -> None:

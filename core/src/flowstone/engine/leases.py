@@ -22,6 +22,9 @@ PART = 3
 #: So long, in seconds, at the most before another try at what has failed.
 AGAIN = 5.0
 
+#: So long, in seconds, the thread rests at the least.
+SHORTEST = 0.05
+
 _logger = logging.getLogger("flowstone.limits")
 
 
@@ -142,7 +145,7 @@ class Leases:
             return 1.0
         # Copied, as another thread may take or free slots meanwhile.
         due = min((each.due for each in list(self._kept.values())), default=None)
-        return None if due is None else max(0.01, due - self._clock.time())
+        return None if due is None else max(SHORTEST, due - self._clock.time())
 
     def tend(self) -> None:
         """Renew what is due, take again what was lost, and free what is left."""

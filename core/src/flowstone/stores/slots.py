@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
-from flowstone.limits import GIVES_WAY, Refusal, Slot, in_use
+from flowstone.limits import GIVES_WAY, Refusal, Slot, in_use, slot_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,7 +78,7 @@ def check(limit: Limit, claim: Claim) -> None:
     if claim.occupy > limit.slots:
         raise ConfigurationError(
             what,
-            f"it has {limit.slots} slots in all, and {claim.owner!r} asks for {claim.occupy}",
+            f"it has {slot_count(limit.slots)} in all, and {claim.owner!r} asks for {claim.occupy}",
             f"Use `flowstone limit set {name} --slots {claim.occupy}`, or ask for fewer.",
         )
 

@@ -27,6 +27,8 @@ _MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
 _UNDER = f"SELECT {_COLUMNS} FROM slots WHERE limit_name {_NAMED}"
 _ALL = f"SELECT {_COLUMNS} FROM slots ORDER BY limit_name, since"
 _TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: A rate's slots decay, whoever took them.
+_DECAY = f"DELETE FROM slots WHERE is_rate AND until <= ? AND limit_name {_NAMED}"
 _RENEW = "UPDATE slots SET until = ? WHERE token = ?"
 _GIVE_BACK = f"DELETE FROM slots WHERE token {_NAMED}"
 #: Only as it was seen: it may have been renewed since.
@@ -103,9 +105,8 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     if not limits:
         return ()
     names = (dumps([limit.name for limit in limits]),)
+    connection.execute(_DECAY, (now, *names))
     held = [_slot(row) for row in connection.execute(_UNDER, names)]
-    # A rate's slots decay, whoever took them.
-    held = [slot for slot in held if not (slot.is_rate and slots.is_dead(slot, now, None))]
     wishes = [slots.Wish(*row) for row in connection.execute(_WISHES, names)]
     refused = slots.refusal(limits, held, wishes, claim, now)
     if refused is not None:
