@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from threading import Thread
 from time import monotonic, time
 from typing import TYPE_CHECKING
 
@@ -184,30 +183,6 @@ def test_a_forked_child_gives_nothing_back(home: Services) -> None:
     limit(home, "db", 1)
     with process(home, FORKS) as other:
         assert line(other) == "done"
-
-
-GREEDY = """
-import sys
-from flowstone.concurrency.sync import concurrency
-while True:
-    with concurrency("db"):
-        print("mine", flush=True)
-"""
-
-
-def test_a_greedy_process_starves_nobody(home: Services) -> None:
-    """It takes the slot again as soon as it has given it back, and still others get it."""
-    limit(home, "db", 1)
-    with process(home, GREEDY) as other:
-        assert line(other) == "mine"
-        assert other.stdout is not None
-        drain = Thread(target=other.stdout.read, daemon=True)
-        drain.start()
-        for _ in range(2):
-            with concurrency("db", timeout_seconds=30):
-                pass
-        other.kill()
-        drain.join()
 
 
 def test_a_rate_is_shared(home: Services) -> None:

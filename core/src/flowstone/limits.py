@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from flowstone.errors import ConfigurationError, InvalidName
 
@@ -20,8 +19,7 @@ TAG = "tag:"
 LONGEST = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """How many slots there are under a name.
 
     Attributes:
@@ -57,8 +55,7 @@ def limit_body(limit: Limit) -> dict[str, object]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What somebody asks for: so many slots under each of some limits, all or none.
 
     Attributes:
@@ -84,8 +81,7 @@ class Claim:
     is_rate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(NamedTuple):
     """Slots that are held under one limit: a lease, which is also all that is counted.
 
     Attributes:
@@ -106,8 +102,7 @@ class Slot:
     is_rate: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why slots were not given.
 
     Attributes:

@@ -180,3 +180,28 @@ def test_the_thread_renews(fixture: Fixture) -> None:
     thread = fixture.gate.leases._thread
     assert thread is not None
     assert not thread.is_alive()
+
+
+def test_a_greedy_process_starves_nobody(fixture: Fixture) -> None:
+    """One takes the slot again as soon as it has given it back; still others get it."""
+    store, clock = fixture.store, fixture.clock
+    gates = [Gate(store, store, clock, lambda n=n: f"host{n}/1/mark", 30.0) for n in range(2)]  # type: ignore[misc]
+    greedy, patient = gates
+    mine = greedy.turn(Wanted(("db",), 1, "greedy"))
+    assert mine.take() is None
+    theirs = patient.turn(Wanted(("db",), 1, "patient"))
+    for _ in range(10):
+        clock.now += 0.25
+        assert theirs.take() is not None
+        again = greedy.turn(Wanted(("db",), 1, "greedy"))
+        mine.give_back()
+        if again.take() is not None:
+            break
+        mine = again
+    else:
+        raise AssertionError("the other one never got its turn")
+    assert theirs.take() is None
+    theirs.give_back()
+    assert again.take() is None
+    for gate in gates:
+        gate.close()

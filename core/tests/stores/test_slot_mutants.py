@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,7 @@ class TakesFromTheLiving(MemoryStore):
 
 class CountsLeasesNotSlots(MemoryStore):
     def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
-        held, self._held = self._held, [replace(slot, occupy=1) for slot in self._held]
+        held, self._held = self._held, [slot._replace(occupy=1) for slot in self._held]
         try:
             return super()._refusal(limits, claim, now)
         finally:
@@ -41,7 +40,7 @@ class CountsLeasesNotSlots(MemoryStore):
 
 class LetsInOneTooMany(MemoryStore):
     def _limits(self, claim: Claim) -> list[Limit]:
-        return [replace(limit, slots=limit.slots + 1) for limit in super()._limits(claim)]
+        return [limit._replace(slots=limit.slots + 1) for limit in super()._limits(claim)]
 
 
 class KeepsACounter(MemoryStore):
@@ -54,7 +53,7 @@ class KeepsACounter(MemoryStore):
         if limits and self.counted >= limits[0].slots:
             return Refusal(limits[0], claim.occupy, tuple(self._held), None)
         answer = super().take_slots(claim, now)
-        self.counted += claim.occupy if isinstance(answer, tuple) and answer else 0
+        self.counted += 0 if isinstance(answer, Refusal) else claim.occupy
         return answer
 
     def give_back_slots(self, tokens: Sequence[str]) -> None:
@@ -72,7 +71,7 @@ class RenewsOneOfSeveral(MemoryStore):
     def _renew_slot(self, token: str, until: float) -> bool:
         for number, slot in enumerate(self._held):
             if slot.token == token:
-                self._held[number] = replace(slot, until=until)
+                self._held[number] = slot._replace(until=until)
                 return True
         return False
 
@@ -82,7 +81,7 @@ class TakesAPart(MemoryStore):
         refused: tuple[str, ...] | Refusal = ()
         for name in claim.names:
             refused = super().take_slots(
-                replace(claim, names=(name,), token=f"{claim.token}{name}"), now
+                claim._replace(names=(name,), token=f"{claim.token}{name}"), now
             )
             if isinstance(refused, Refusal):
                 return refused
@@ -92,7 +91,7 @@ class TakesAPart(MemoryStore):
 class TakesTwice(MemoryStore):
     def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
         number = sum(slot.token.startswith(claim.token) for slot in self._held)
-        return super().take_slots(replace(claim, token=f"{claim.token}{'+' * number}"), now)
+        return super().take_slots(claim._replace(token=f"{claim.token}{'+' * number}"), now)
 
 
 class FreesEverybodys(MemoryStore):

@@ -7,9 +7,8 @@ import threading
 from collections import OrderedDict
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import WeakSet
 
 from flowstone.engine.leases import Leases, warn
@@ -36,8 +35,7 @@ FRESH = 1.0
 held_here: ContextVar[frozenset[str]] = ContextVar("flowstone.held", default=frozenset())
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What somebody wants of a gate.
 
     Attributes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError, StoreError
@@ -34,7 +33,6 @@ def warn(text: str) -> None:
     (_logger if run is None else RunLogger(run, _logger)).warning(text)
 
 
-@dataclass(slots=True)
 class Kept:
     """A lease that is renewed.
 
@@ -47,12 +45,26 @@ class Kept:
         is_lost: whether it is known to be lost; then it is tried to take the slots again.
     """
 
-    claim: Callable[[float], Claim]
-    seconds: float
-    on_lost: Callable[[], None] | None
-    until: float
-    due: float
-    is_lost: bool = False
+    __slots__ = ("claim", "due", "is_lost", "on_lost", "seconds", "until")
+
+    def __init__(
+        self,
+        claim: Callable[[float], Claim],
+        seconds: float,
+        on_lost: Callable[[], None] | None,
+        now: float,
+    ) -> None:
+        self.claim, self.seconds, self.on_lost = claim, seconds, on_lost
+        self.renewed(now)
+
+    def renewed(self, now: float) -> None:
+        """Take note that it was renewed, or taken, at a time."""
+        self.until, self.due = now + self.seconds, now + self.seconds / PART
+        self.is_lost = False
+
+    def failed(self, now: float) -> None:
+        """Take note that it could not be renewed, or taken."""
+        self.due = now + min(self.seconds / PART, AGAIN)
 
 
 class Leases:
@@ -94,7 +106,7 @@ class Leases:
         """Renew the lease of slots that were granted."""
         now = self._clock.time()
         with self._lock:
-            self._kept[token] = Kept(claim, seconds, on_lost, now + seconds, now + seconds / PART)
+            self._kept[token] = Kept(claim, seconds, on_lost, now)
             self._asked.discard(token)
         self._rouse()
 
@@ -164,7 +176,7 @@ class Leases:
                 if token in lost:
                     self._take_again(each, now)
                 else:
-                    each.until, each.due = now + each.seconds, now + each.seconds / PART
+                    each.renewed(now)
 
     def _free_left(self) -> None:
         if self._left:
@@ -179,13 +191,13 @@ class Leases:
     def _not_renewed(self, due: dict[str, Kept], now: float, error: StoreError) -> None:
         warn(f"the leases of slots could not be renewed: {error}")
         for each in due.values():
-            each.due = now + min(each.seconds / PART, AGAIN)
+            each.failed(now)
             if now > each.until:
                 self._lose(each)
 
     def _take_again(self, each: Kept, now: float) -> None:
         """Take slots that others have freed: the holder was out of sight, or somebody did so."""
-        each.due = now + min(each.seconds / PART, AGAIN)
+        each.failed(now)
         claim = each.claim(now)
         try:
             answer = self._store.take_slots(claim, now)
@@ -193,8 +205,7 @@ class Leases:
             why: object = error
         else:
             if not isinstance(answer, Refusal):
-                each.until, each.due = claim.until, now + each.seconds / PART
-                each.is_lost = False
+                each.renewed(now)
                 return
             why = answer
         if not each.is_lost:

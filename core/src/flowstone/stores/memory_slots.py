@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -74,7 +73,7 @@ class MemorySlots:
     def _renew_slot(self, token: str, until: float) -> bool:
         held = [slot for slot in self._held if slot.token == token]
         self._held = [
-            replace(slot, until=until) if slot.token == token else slot for slot in self._held
+            slot._replace(until=until) if slot.token == token else slot for slot in self._held
         ]
         return bool(held)
 

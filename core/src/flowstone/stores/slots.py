@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import ConfigurationError
 from flowstone.limits import GIVES_WAY, Refusal, Slot, in_use, slot_count
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 _GRAIN = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """A process that asks for slots under a limit in vain.
 
     Attributes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from flowstone.limits import KIND, REMEMBERED, Limit, Refusal, Slot
@@ -133,6 +132,6 @@ def _slot(row: Row) -> Slot:
 
 
 def _row(slot: Slot) -> Row:
-    *facts, is_rate = astuple(slot)
+    *facts, is_rate = slot
     # A run's name may have half of a surrogate pair, which has no form in SQLite.
     return storable([(*facts, int(is_rate))])[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
@@ -51,7 +50,7 @@ def claim(*names: str, occupy: int = 1, until: float = 1300.0, holder: str = ELS
 
 def rate(*names: str, occupy: int = 1) -> Claim:
     """Return a claim of slots that decay."""
-    return replace(claim(*names, occupy=occupy), is_rate=True)
+    return claim(*names, occupy=occupy)._replace(is_rate=True)
 
 
 def taken(store: LimitStore, asked: Claim, now: float = NOW) -> tuple[str, ...]:
@@ -99,7 +98,7 @@ class SlotStoreSuite(Suite):
     def test_a_lease_reads_back_as_it_was_taken(self, store: LimitStore) -> None:
         """People see who holds what, since when and until when."""
         limit(store, "db", 5)
-        asked = replace(claim("db", occupy=2), owner="naïve 🪨", run_id=None)
+        asked = claim("db", occupy=2)._replace(owner="naïve 🪨", run_id=None)
         taken(store, asked)
         (slot,) = store.held_slots(NOW)
         assert (slot.limit, slot.token, slot.occupy) == ("db", asked.token, 2)
@@ -204,7 +203,7 @@ class SlotStoreSuite(Suite):
         mine = claim("a", until=NOW + 10)
         taken(store, mine)
         store.reap_slots(NOW + 20)
-        assert taken(store, replace(mine, until=NOW + 50), NOW + 20) == ("a",)
+        assert taken(store, mine._replace(until=NOW + 50), NOW + 20) == ("a",)
         assert [slot.until for slot in store.held_slots(NOW + 30)] == [NOW + 50]
 
     def test_a_lowered_limit_kills_nobody(self, store: LimitStore) -> None:
@@ -252,7 +251,7 @@ class SlotStoreSuite(Suite):
     def test_a_rate_goes_on_when_its_holder_is_gone(self, store: LimitStore) -> None:
         """What was used up decays by itself: no lease, no death makes it sooner or later."""
         limit(store, "api", 1, decay=0.1)
-        gone = replace(rate("api"), until=NOW + 1)
+        gone = rate("api")._replace(until=NOW + 1)
         taken(store, gone)
         assert store.reap_slots(NOW + 5) == []
         refused(store, rate("api"), NOW + 5)
@@ -274,13 +273,13 @@ class SlotStoreSuite(Suite):
         """A process that takes slots again and again starved the others."""
         limit(store, "a", 1)
         greedy = claim("a", holder="greedy/1/mark")
-        patient = replace(claim("a"), since=NOW)
+        patient = claim("a")._replace(since=NOW)
         taken(store, greedy)
         later = NOW + GIVES_WAY + 1
         refused(store, patient, NOW)
         refused(store, patient, later - 0.1)
         store.give_back_slots([greedy.token])
-        again = replace(claim("a", holder="greedy/1/mark"), since=later)
+        again = claim("a", holder="greedy/1/mark")._replace(since=later)
         assert refused(store, again, later).held == ()
         taken(store, patient, later)
         store.give_back_slots([patient.token])
@@ -292,10 +291,10 @@ class SlotStoreSuite(Suite):
         first = claim("a", holder="greedy/1/mark")
         taken(store, first)
         refused(store, claim("a"), NOW)
-        refused(store, replace(claim("a"), since=NOW), NOW + GIVES_WAY)
+        refused(store, claim("a")._replace(since=NOW), NOW + GIVES_WAY)
         store.give_back_slots([first.token])
         later = NOW + GIVES_WAY + REMEMBERED
-        taken(store, replace(claim("a", holder="greedy/1/mark"), since=later), later)
+        taken(store, claim("a", holder="greedy/1/mark")._replace(since=later), later)
 
     def test_of_many_askers_as_many_as_fit_get_in(self, store: LimitStore) -> None:
         """Two threads saw the same free slot: the count and the taking are not one."""
