@@ -40,10 +40,10 @@ def limit(home: Services, name: str, slots: int, decay: float = 0.0) -> None:
 
 
 @contextmanager
-def process(home: Services, script: str) -> Iterator[subprocess.Popen[str]]:
+def process(home: Services, script: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     environ = {**os.environ, "FLOWSTONE_HOME": str(home.settings.home), "PYTHONWARNINGS": "error"}
     with subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -159,6 +159,28 @@ def test_slots_that_another_process_frees_are_seen(home: Services) -> None:
             pass
 
 
+FORKED_TASK = """
+import os, sys
+from flowstone import ambient, flow, task
+from time import time
+
+@task(tags=["fork"])
+def forks():
+    child = os.fork()
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+        assert len(ambient.services().slots.held_slots(time())) == 1, "the child gave it back"
+    return child
+
+@flow
+def f():
+    return forks()
+
+if f() == 0:
+    os._exit(0)
+assert ambient.services().slots.held_slots(time()) == []
+print("done", flush=True)
+"""
 FORKS = """
 import os, sys
 from flowstone.concurrency.sync import concurrency
@@ -179,9 +201,11 @@ print("done", flush=True)
 """
 
 
-def test_a_forked_child_gives_nothing_back(home: Services) -> None:
+@pytest.mark.parametrize("script", [FORKS, FORKED_TASK], ids=["block", "task"])
+def test_a_forked_child_gives_nothing_back(home: Services, script: str) -> None:
     limit(home, "db", 1)
-    with process(home, FORKS) as other:
+    limit(home, "tag:fork", 1)
+    with process(home, script) as other:
         assert line(other) == "done"
 
 
@@ -228,3 +252,62 @@ def test_a_killed_run_frees_the_slots_of_its_tasks(home: Services) -> None:
         other.kill()
         other.wait()
         assert home.slots.held_slots(time()) == []
+
+
+DOOMED = """
+import os, signal, sys
+from flowstone import ambient
+from flowstone.concurrency.sync import concurrency
+from flowstone.stores.sqlite import SqliteStore
+
+def at(place):
+    if place == sys.argv[1]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Doomed(SqliteStore):
+    def take_slots(self, claim, now):
+        at("before it is taken")
+        answer = super().take_slots(claim, now)
+        at("after it is taken")
+        return answer
+
+    def renew_slots(self, leases):
+        at("before it is renewed")
+        lost = super().renew_slots(leases)
+        at("after it is renewed")
+        return lost
+
+    def give_back_slots(self, tokens):
+        at("before it is given back")
+        super().give_back_slots(tokens)
+        at("after it is given back")
+
+services = ambient.services()
+services.slots.__class__ = Doomed
+with concurrency("db", lease_duration=0.001):
+    at("while it is held")
+    if sys.argv[1].endswith("renewed"):
+        sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "before it is taken",
+        "after it is taken",
+        "while it is held",
+        "before it is renewed",
+        "after it is renewed",
+        "before it is given back",
+        "after it is given back",
+    ],
+)
+def test_wherever_a_holder_is_killed_its_slots_are_free(home: Services, place: str) -> None:
+    limit(home, "db", 1)
+    with process(home, DOOMED, place) as doomed:
+        assert doomed.wait() == -signal.SIGKILL
+    assert home.slots.held_slots(time()) == []
+    with concurrency("db", timeout_seconds=0):
+        assert len(home.slots.held_slots(time())) == 1
+    assert home.slots.held_slots(time()) == []

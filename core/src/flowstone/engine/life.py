@@ -122,9 +122,9 @@ def _life(plan: Plan) -> Life:
     finally:
         if look is not None:
             yield Unlock(look)
-    if plan.turn is not None:  # hooks of the end hold no slots
-        yield from _dismissed(plan.turn)
     if spec.hooks:
+        if plan.turn is not None:  # hooks of the end hold no slots
+            yield from _dismissed(plan.turn)
         yield from _hooks(plan, final)
     if late is not None:
         raise late
