@@ -139,7 +139,7 @@ def test_first_come_first_served(services: Services) -> None:
     order: list[str] = []
     turns = []
     for name, occupy in (("large", 2), ("small", 1), ("small too", 1)):
-        turn = holding.turn_for("db", False, occupy, name, None, False)
+        turn = holding.turn_for("db", occupy, False, owner=name)
         turns.append((name, turn))
     with concurrency("db"):
         for _, turn in turns:
@@ -262,6 +262,20 @@ async def test_a_cancelled_waiter_leaves_the_queue(services: Services) -> None:
     async with concurrency("db", timeout_seconds=0):
         assert len(held(services)) == 1
     assert held(services) == []
+
+
+def test_who_blocks_the_loop_is_told(services: Services, caplog: pytest.LogCaptureFixture) -> None:
+    limit(services, "db", 1)
+
+    async def blocks() -> None:
+        async with concurrency("db"):
+            with pytest.raises(SlotTimeout), concurrency("db", timeout_seconds=0.01):
+                pass
+
+    with caplog.at_level(logging.WARNING):
+        asyncio.run(blocks())
+    assert "blocks its event loop" in caplog.text
+    assert "`async with`" in caplog.text
 
 
 @on_loop

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from flowstone.errors import ConfigurationError, InvalidName
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowstone.documents import Document
 
@@ -53,6 +53,27 @@ def limit_body(limit: Limit) -> dict[str, object]:
         "active": limit.active,
         "slot_decay_per_second": limit.slot_decay_per_second,
     }
+
+
+class Wanted(NamedTuple):
+    """What somebody wants of a gate.
+
+    Attributes:
+        names: of limits; those that are not there limit nothing.
+        occupy: how many slots under each.
+        owner, run_id: for whom, as others see it.
+        lease_seconds: so long a holder that is out of sight counts as alive; None for the setting.
+        is_rate: whether the slots decay, and are not given back.
+        on_lost: called from another thread when the lease could not be kept; None to go on.
+    """
+
+    names: tuple[str, ...]
+    occupy: int
+    owner: str
+    run_id: str | None = None
+    lease_seconds: float | None = None
+    is_rate: bool = False
+    on_lost: Callable[[], None] | None = None
 
 
 class Claim(NamedTuple):
@@ -229,11 +250,34 @@ class Turn(Protocol):
         """Leave the queue, or free the slots; the second time nothing happens."""
 
 
+class Place(Turn, Protocol):
+    """A turn that can be waited for only so long."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it is a turn for."""
+
+    @property
+    def taken(self) -> tuple[str, ...] | None:
+        """The names of the limits under which it has taken slots; None before it has."""
+
+    def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
+        """Block until the slots are taken. Raises `SlotTimeout`."""
+
+    async def await_slots(
+        self, seconds: float | None = None, max_retries: int | None = None
+    ) -> None:
+        """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
+
+
 class Gate(Protocol):
     """Lets in only so many at a time: one queue for the process, over a `SlotStore`."""
 
     def admission(self, tags: Sequence[str], name: str, run_id: str) -> Turn:
         """Return the turn of a task run under the limits of its tags."""
+
+    def turn(self, wanted: Wanted) -> Place:
+        """Return a turn that is not in the queue yet."""
 
     def limits(self) -> Mapping[str, Limit]:
         """Return the limits by name, as they were a second ago at most."""

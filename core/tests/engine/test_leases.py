@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.engine.gate import Gate, Wanted
+from flowstone.engine.gate import Gate
 from flowstone.engine.leases import Leases
 from flowstone.errors import StoreBusy
-from flowstone.limits import KIND, Limit, limit_body
+from flowstone.limits import KIND, Limit, Wanted, limit_body
 from flowstone.stores.memory import MemoryStore
 from flowstone.testing.conformance.slots import claim
 

@@ -19,7 +19,7 @@ async def rate_limit(
     strict: bool = False,
 ) -> None:
     """Do as the sync `rate_limit`, and let other coroutines run meanwhile."""
-    turn = turn_for(names, strict, occupy, None, None, is_rate=True)
+    turn = turn_for(names, occupy, strict, is_rate=True)
     try:
         await turn.await_slots(timeout_seconds)
         tell_missing(turn)

@@ -8,17 +8,16 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from flowstone import ambient
-from flowstone.engine.gate import Gate, Wanted
 from flowstone.engine.leases import warn
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import ConfigurationError, SlotsLost
-from flowstone.limits import KIND
+from flowstone.limits import KIND, Wanted
 from flowstone.logging import current_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowstone.engine.gate import Turn
+    from flowstone.limits import Place
 
 
 class concurrency:  # noqa: N801 - the name that users know
@@ -68,7 +67,7 @@ class concurrency:  # noqa: N801 - the name that users know
         self._strict, self._owner = strict, holder
         raises = raise_on_lease_renewal_failure
         self._raises = strict if raises is None else raises
-        self._held: list[tuple[Turn, Interruption]] = []
+        self._held: list[tuple[Place, Interruption]] = []
 
     def __enter__(self) -> Self:
         interruption = _InThread() if self._raises else Interruption()
@@ -102,9 +101,15 @@ class concurrency:  # noqa: N801 - the name that users know
     async def __aexit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         self._end(kind)
 
-    def _turn(self, interruption: Interruption) -> Turn:
-        facts = self._occupy, self._owner, self._lease, False, interruption.fire
-        return turn_for(self._names, self._strict, *facts)
+    def _turn(self, interruption: Interruption) -> Place:
+        return turn_for(
+            self._names,
+            self._occupy,
+            self._strict,
+            owner=self._owner,
+            lease=self._lease,
+            on_lost=interruption.fire,
+        )
 
     def _end(self, kind: type[BaseException] | None) -> None:
         turn, interruption = self._held.pop()
@@ -116,7 +121,7 @@ class concurrency:  # noqa: N801 - the name that users know
             raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
 
 
-def give_back(turn: Turn) -> None:
+def give_back(turn: Place) -> None:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
     try:
         turn.give_back()
@@ -191,13 +196,14 @@ class _InTask(Interruption):
 
 def turn_for(
     names: str | Sequence[str],
-    strict: bool,
     occupy: int,
-    owner: str | None,
-    lease: float | None,
-    is_rate: bool,
+    strict: bool,
+    *,
+    owner: str | None = None,
+    lease: float | None = None,
+    is_rate: bool = False,
     on_lost: Callable[[], None] | None = None,
-) -> Turn:
+) -> Place:
     """Return a turn under these limits, in the name of the current run.
 
     Raises:
@@ -209,7 +215,6 @@ def turn_for(
         raise ConfigurationError("slots under a limit", problem, "Use a whole number from 1 up.")
     services, run = ambient.services(), current_run()
     gate = services.gate
-    assert isinstance(gate, Gate)
     several = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
     for name in several if strict else ():
         if name not in gate.limits():
@@ -225,7 +230,7 @@ def turn_for(
 _told: set[str] = set()
 
 
-def tell_missing(turn: Turn) -> None:
+def tell_missing(turn: Place) -> None:
     """Warn of limits that are not there, once for each."""
     missing = set(turn.wanted.names) - set(turn.taken or ()) - _told
     if missing:

@@ -33,7 +33,7 @@ def rate_limit(
         ObjectNotFound: with `strict`, there is no such limit; near ones are named.
         ConfigurationError: a limit has no decay, or never has so many slots.
     """
-    turn = turn_for(names, strict, occupy, None, None, is_rate=True)
+    turn = turn_for(names, occupy, strict, is_rate=True)
     try:
         turn.wait(timeout_seconds)
         tell_missing(turn)

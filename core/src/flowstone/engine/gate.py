@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections import OrderedDict
 from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from flowstone.engine.leases import Leases, warn
 from flowstone.errors import SlotTimeout
 from flowstone.ids import new_id
-from flowstone.limits import KIND, TAG, Claim, Refusal, read_limit
+from flowstone.limits import KIND, TAG, Claim, Refusal, Wanted, read_limit
 from flowstone.redaction import redact
 
 if TYPE_CHECKING:
@@ -33,27 +34,6 @@ FRESH = 1.0
 
 #: The tokens of the slots that are held around this code.
 held_here: ContextVar[frozenset[str]] = ContextVar("flowstone.held", default=frozenset())
-
-
-class Wanted(NamedTuple):
-    """What somebody wants of a gate.
-
-    Attributes:
-        names: of limits; those that are not there limit nothing.
-        occupy: how many slots under each.
-        owner, run_id: for whom, as others see it.
-        lease_seconds: so long a holder that is out of sight counts as alive; None for the setting.
-        is_rate: whether the slots decay, and are not given back.
-        on_lost: called from another thread when the lease could not be kept; None to go on.
-    """
-
-    names: tuple[str, ...]
-    occupy: int
-    owner: str
-    run_id: str | None = None
-    lease_seconds: float | None = None
-    is_rate: bool = False
-    on_lost: Callable[[], None] | None = None
 
 
 class Gate:
@@ -146,7 +126,7 @@ class Gate:
 
 
 class Turn:
-    """Somebody's place in the queue, and then the slots; fills the port `Turn`."""
+    """Somebody's place in the queue, and then the slots; fills the port `Place`."""
 
     def __init__(self, gate: Gate, wanted: Wanted) -> None:
         self._gate, self.wanted = gate, wanted
@@ -262,7 +242,13 @@ class Turn:
         """Block until the slots are taken. Raises `SlotTimeout`."""
         rung = threading.Event()
         self.bell = rung.set
-        for pause in self.looks(seconds, max_retries):
+        for number, pause in enumerate(self.looks(seconds, max_retries)):
+            if number == 0 and _is_on_loop():
+                warn(
+                    f"{self.wanted.owner!r} blocks its event loop, and waits: {self.refused}. If "
+                    "that needs the loop, both wait for ever. Use `async with`, an async task, or "
+                    "`.submit`."
+                )
             rung.wait(TICK if pause is None else min(pause, TICK))
             rung.clear()
 
@@ -332,6 +318,18 @@ class Admission:
 
 def _nobody() -> None:
     """Ring where nobody listens."""
+
+
+def _is_on_loop() -> bool:
+    """Tell whether this code is called by an event loop; without asyncio it can't be."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _least(*seconds: float | None) -> float | None:
