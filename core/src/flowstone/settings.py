@@ -39,7 +39,7 @@ class Settings:
             (``FLOWSTONE_TASKS_REFRESH_CACHE``).
         max_workers: threads of a thread pool that does not say
             (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
-        lease_seconds: how long a run whose process is out of sight counts as alive
+        lease_seconds: how long a run whose process is out of sight counts as alive, and holds slots
             (``FLOWSTONE_LEASE_SECONDS``).
         max_in_flight: the window of each `.map` that does not say; None for no window
             (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).
