@@ -562,3 +562,20 @@ def test_no_limit_is_looked_up_for_each_run(services: Services) -> None:
 
     work()
     assert services.gate.limits() is found
+
+
+def test_a_drawn_flow_takes_no_slots(services: Services) -> None:
+    limit(services, "db", 1)
+
+    @task
+    def work() -> None:
+        pass
+
+    @flow
+    def f() -> None:
+        with concurrency(["db", "not-there"], strict=True):
+            rate_limit("db")
+            work()
+
+    with concurrency("db"):
+        assert "work" in f.generate_mermaid_graph()

@@ -216,6 +216,8 @@ def turn_for(
     services, run = ambient.services(), current_run()
     gate = services.gate
     several = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
+    if ambient.sketch() is not None:
+        several = ()  # a drawn flow waits for nothing
     for name in several if strict else ():
         if name not in gate.limits():
             services.documents.get(KIND, name)

@@ -145,6 +145,8 @@ class Turn:
     def _look(self) -> Refusal | None:
         gate = self._gate
         with gate.lock:
+            if not self.wanted.names:
+                self.taken = ()
             if self.taken is not None:
                 return None
             first = gate.ahead_of(self)
