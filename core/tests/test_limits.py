@@ -453,6 +453,28 @@ async def test_async_task_runs_are_limited(services: Services) -> None:
     assert held(services) == []
 
 
+def test_submitted_async_task_runs_are_limited(services: Services) -> None:
+    limit(services, "tag:db", 2)
+    inside = most = 0
+
+    @task(tags=["db"])
+    async def work() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+
+    @flow
+    def f() -> None:
+        for future in [work.submit() for _ in range(20)]:
+            future.result()
+
+    f()
+    assert most == 2
+    assert held(services) == []
+
+
 def test_runs_in_processes_are_limited(services: Services) -> None:
     limit(services, "tag:db", 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -180,6 +181,23 @@ def test_the_thread_renews(fixture: Fixture) -> None:
     thread = fixture.gate.leases._thread
     assert thread is not None
     assert not thread.is_alive()
+
+
+def test_what_is_given_back_rouses_who_is_first(held: Fixture) -> None:
+    rung: list[int] = []
+    waiting = [held.gate.turn(Wanted(("db",), 1, f"w{number}")) for number in range(3)]
+    for number, turn in enumerate(waiting):
+        assert turn.take() is not None
+        turn.bell = partial(rung.append, number)
+    held.turn.give_back()
+    assert rung == [0]
+    assert waiting[1].take() is not None  # the slot is free, and another one came first
+    waiting[0].give_back()
+    assert rung == [0, 1]
+    assert waiting[1].take() is None
+    assert rung == [0, 1, 2]  # there may be room for more
+    waiting[1].give_back()
+    assert rung == [0, 1, 2, 2]
 
 
 def test_a_greedy_process_starves_nobody(fixture: Fixture) -> None:
