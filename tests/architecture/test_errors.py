@@ -37,7 +37,7 @@ REMEDIES = re.compile(
 )
 #: Roots of branches: caught, seldom raised.
 BRANCHES = {"FlowstoneError", "ParameterError", "RunError", "StoreError", "DocumentError",
-            "SecretError", "PluginError", "StopSignal"}  # fmt: skip
+            "LimitError", "SecretError", "PluginError", "StopSignal"}  # fmt: skip
 #: These only pass on what has ended a run; the cause is in the run's log.
 ENDS = {"FailedRun", "CrashedRun", "CancelledRun", "RunTimeout", "TerminationSignal",
         "CancelSignal", "FencedRun"}  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import flowstone
-from flowstone import blocks, settings, task_runners, testing
+from flowstone import blocks, concurrency, settings, task_runners, testing
 from flowstone.plugins import hookspecs
 from flowstone.settings import Settings
 
@@ -21,7 +21,7 @@ from .pages import ROOT, pages
 WORDS = {word for page in pages() for word in re.findall(r"\w+", page.read_text("utf-8"))}
 
 
-@pytest.mark.parametrize("module", [flowstone, blocks, task_runners, testing])
+@pytest.mark.parametrize("module", [flowstone, blocks, concurrency, task_runners, testing])
 def test_nothing_public_goes_unnamed(module: Any) -> None:
     assert set(module.__all__) <= WORDS
 

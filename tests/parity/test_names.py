@@ -10,6 +10,7 @@ import pytest
 
 import flowstone
 from flowstone import transactions
+from flowstone.concurrency import arate_limit, concurrency, rate_limit
 from flowstone.flows import Flow
 from flowstone.futures import Future, FutureList
 from flowstone.options import FlowOptions, TaskOptions
@@ -97,6 +98,9 @@ MEMBERS: dict[str, dict[str, int | None]] = {
          "is_running", "is_completed", "is_failed", "is_crashed", "is_cancelled",
          "is_cancelling", "is_final", "is_paused")
     ),
+    **dict.fromkeys(
+        ("concurrency.sync", "concurrency.asyncio"), dict.fromkeys(("concurrency", "rate_limit"))
+    ),
     "tasks": {"exponential_backoff": None, "task_input_hash": None},
     "cache_policies": dict.fromkeys(
         ("INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS", "NO_CACHE", "NONE", "DEFAULT",
@@ -168,7 +172,15 @@ PARAMETERS = [
         }.items()
     ],
     (flowstone.exponential_backoff, "backoff_factor", ...),
-]
+    *((concurrency, name, default) for name, default in (
+        ("names", ...), ("occupy", 1), ("timeout_seconds", None), ("max_retries", None),
+        ("lease_duration", 300), ("strict", False), ("holder", None),
+        ("raise_on_lease_renewal_failure", None),
+    )),
+    *((each, name, default) for each in (rate_limit, arate_limit) for name, default in (
+        ("names", ...), ("occupy", 1), ("timeout_seconds", None), ("strict", False),
+    )),
+]  # fmt: skip
 
 
 def a_b() -> None:

@@ -101,3 +101,12 @@ def test_a_pipeline_with_retries(sample: Sample, clock: HastyClock) -> None:
     assert written == {"postgresql://db": "HTTPS://API.EXAMPLE.COM/DATA: 1, 2, 3"}
     assert clock.slept == [2.0, 4.0]
     assert [run.attempt for run in _runs("extract_data")] == [3]
+
+
+def test_limits(sample: Sample) -> None:
+    documents = ambient.services().documents
+    documents.put("limit", "database", {"slots": 1})
+    documents.put("limit", "rate-limited-api", {"slots": 2, "slot_decay_per_second": 100.0})
+    documents.put("limit", "tag:small-table", {"slots": 1})
+    assert sample("limits")["my_flow"]() == [3, 5, 7, 9, 1, 2]
+    assert [run.state.name for run in _runs("fetch")] == ["Completed"] * 2

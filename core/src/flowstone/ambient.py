@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flowstone.limits import Gate, SlotStore
     from flowstone.ports import (
         Asked,
         Clock,
@@ -34,6 +35,8 @@ class Services:
 
     Attributes:
         holder: says where this process is, for its leases: ``host/pid/presence``.
+        slots: what is held under limits, by all processes.
+        gate: this process's way to slots.
     """
 
     settings: Settings
@@ -43,8 +46,11 @@ class Services:
     clock: Clock
     journal: Journal
     holder: Callable[[], str]
+    slots: SlotStore
+    gate: Gate
 
     def close(self) -> None:
+        self.gate.close()
         self.journal.close()
         self.runs.close()
         self.documents.close()

@@ -42,7 +42,7 @@ class Settings:
         disable_caching: cache nothing at all (``FLOWSTONE_TASKS_DISABLE_CACHING``).
         max_workers: threads of a thread pool that does not say
             (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
-        lease_seconds: how long a run whose process is out of sight counts as alive
+        lease_seconds: how long a run whose process is out of sight counts as alive, and holds slots
             (``FLOWSTONE_LEASE_SECONDS``).
         max_in_flight: the window of each `.map` that does not say; None for no window
             (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).

@@ -138,6 +138,7 @@ class Unit(Hooked, Calling[P, R]):
             self._keeping(services, run_id, parent),
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
+            None if flow or not origin.tags else services.gate.admission(origin.tags, name, run_id),
         )
         keeper = Keeper(services, origin)
         scope.standing, scope.asked = keeper, plan

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import atexit
-import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from flowstone import logging
 from flowstone.ambient import Services
 from flowstone.blocks.vault import Vault
 from flowstone.engine.clock import SystemClock
+from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
 from flowstone.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from flowstone.limits import SlotStore
     from flowstone.ports import DocumentStore, RunStore
+
+    class Store(RunStore, DocumentStore, SlotStore, Protocol):
+        """Keeps all there is to keep, in one place."""
+
+        def holder(self) -> str:
+            """Return who this process is, for its leases."""
 
 
 def open_services(settings: Settings | None = None) -> Services:
@@ -29,10 +34,12 @@ def open_services(settings: Settings | None = None) -> Services:
     settings = settings or read_settings()
     logging.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
-    runs, documents, holder = _stores(settings)
-    runs.reap(clock.time())
-    journal = WriteBehind(runs, clock, settings.lease_seconds)
-    return Services(settings, runs, documents, Vault(settings), clock, journal, holder)
+    store = _store(settings)
+    store.reap(clock.time())
+    journal = WriteBehind(store, clock, settings.lease_seconds)
+    gate = Gate(store, store, clock, store.holder, settings.lease_seconds)
+    vault = Vault(settings)
+    return Services(settings, store, store, vault, clock, journal, store.holder, store, gate)
 
 
 def default_services() -> Services:
@@ -42,14 +49,12 @@ def default_services() -> Services:
     return services
 
 
-def _stores(settings: Settings) -> tuple[RunStore, DocumentStore, Callable[[], str]]:
+def _store(settings: Settings) -> Store:
     if settings.store == "memory":
         from flowstone.stores.memory import MemoryStore  # noqa: PLC0415 - only where it is used
 
-        memory = MemoryStore()
-        return memory, memory, lambda: f"memory/{os.getpid()}"
+        return MemoryStore()
     # Only where it is used: SQLite takes 10 ms to load.
     from flowstone.stores.sqlite import open_sqlite  # noqa: PLC0415
 
-    store = open_sqlite(settings.home / "flowstone.db")
-    return store, store, store.holder
+    return open_sqlite(settings.home / "flowstone.db")

@@ -8,11 +8,15 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone import flow, task
 from flowstone.ambient import using
 from flowstone.blocks import Block, Secret, SecretDict
+from flowstone.cli.app import flowstone
+from flowstone.concurrency import concurrency
+from flowstone.errors import SlotTimeout
 from flowstone.logging import get_run_logger
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
@@ -71,3 +75,24 @@ def test_canaries_are_not_kept(tmp_path: Path, reopened: bool) -> None:
     assert b"cannot log in with" in kept
     assert b"logging" in kept
     assert b"printing" in kept
+
+
+def test_canaries_are_not_kept_with_slots(tmp_path: Path) -> None:
+    canary = f"canary-{secrets.token_hex(8)}"
+    services = open_services(Settings(home=tmp_path, store="sqlite"))
+    with using(services), closing(services):
+        Secret(value=canary).save("a-secret")
+        services.documents.put("limit", "db", {"slots": 1})
+        with concurrency("db", holder=canary):
+            told = CliRunner().invoke(flowstone, ["limit", "show", "db"]).stdout
+            kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+        with (
+            concurrency("db", holder=canary),
+            pytest.raises(SlotTimeout) as caught,
+            concurrency("db", timeout_seconds=0),
+        ):
+            pass
+    assert "********" in told
+    assert b"********" in kept
+    assert canary.encode() not in kept
+    assert canary not in told + str(caught.value)

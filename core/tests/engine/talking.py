@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowstone.engine.life import Plan, life
-from flowstone.engine.steps import Call, Record, Settle, Step
+from flowstone.engine.steps import Admit, Call, Dismiss, Queue, Record, Settle, Step
 from flowstone.settings import Settings
 from flowstone.specs import Spec
 from flowstone.states import State
@@ -27,6 +27,27 @@ def plan(spec: Spec | None = None, *, settles: bool = False, **options: Any) -> 
         settles=settles,
         **options,
     )
+
+
+class Turnstile:
+    """A turn that says what it is told to, and knows whether its slots are held."""
+
+    def __init__(self, in_the_way: str | None = None) -> None:
+        self.in_the_way = in_the_way
+        self.held = False
+
+    def take(self) -> str | None:
+        self.held = self.in_the_way is None
+        return self.in_the_way
+
+    def wait(self) -> None:
+        self.held = True
+
+    async def await_slots(self) -> None:
+        self.held = True
+
+    def give_back(self) -> None:
+        self.held = False
 
 
 class World:
@@ -58,6 +79,12 @@ class World:
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome
+        if isinstance(step, Admit):
+            return step.turn.take()
+        if isinstance(step, Queue):
+            return step.turn.wait()
+        if isinstance(step, Dismiss):
+            return step.turn.give_back()
         if isinstance(step, Settle):
             return self.unseen
         if step.__class__.__name__ == "Consult":

@@ -13,7 +13,7 @@ from flowstone.errors import FencedRun, RunTimeout, StoreBusy, StoreError, Termi
 from flowstone.specs import Spec
 from flowstone.states import BIRTH, NEXT, TERMINAL
 
-from .talking import World, plan
+from .talking import Turnstile, World, plan
 
 ERRORS: list[Callable[[], BaseException]] = [
     ValueError,
@@ -36,6 +36,7 @@ faults = st.dictionaries(st.integers(0, 20), errors, max_size=3)
     faults=faults,
     retries=st.integers(0, 4),
     delay=st.floats(0, 100),
+    in_the_way=st.sampled_from([None, "limit 'a' is full"]),
 )
 def test_every_life_has_one_honest_end(
     kind: str,
@@ -43,16 +44,19 @@ def test_every_life_has_one_honest_end(
     faults: dict[int, BaseException],
     retries: int,
     delay: float,
+    in_the_way: str | None,
 ) -> None:
     world = World(outcomes, faults=faults)
+    turn = Turnstile(in_the_way)
     spec = Spec(kind, "u", retries=retries, retry_delay_seconds=delay)  # type: ignore[arg-type]
     try:
-        end = world.talk(plan(spec, settles=kind == "flow"))
+        end = world.talk(plan(spec, settles=kind == "flow", turn=turn))
     except (StoreError, FencedRun, KeyboardInterrupt, SystemExit, TerminationSignal, ValueError):
         end = None  # the last record itself could not be written: its error comes out
     except RunTimeout:
         end = None
 
+    assert not turn.held
     records = world.of(Record)
     kept = [
         step

@@ -6,7 +6,7 @@ import pytest
 
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.sqlite import SqliteStore, open_sqlite
-from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
+from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite, SlotStoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,4 +42,12 @@ class TestMemoryDocuments(InMemory, DocumentStoreSuite):
 
 
 class TestSqliteDocuments(InSqlite, DocumentStoreSuite):
+    pass
+
+
+class TestMemorySlots(InMemory, SlotStoreSuite):
+    pass
+
+
+class TestSqliteSlots(InSqlite, SlotStoreSuite):
     pass

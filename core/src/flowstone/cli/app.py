@@ -13,6 +13,7 @@ NOUNS = {
     "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
     "catalog": ("flowstone.cli.catalog:catalog", "Show what the installed packages offer."),
+    "limit": ("flowstone.cli.limit:limit", "Set how many may do a thing at a time, and see who."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
     "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),

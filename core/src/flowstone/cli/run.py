@@ -41,7 +41,7 @@ _LONGEST = 300
 
 _TYPES = tuple(state.value for state in StateType)
 #: State names that are no types.
-_FINER = ("AwaitingRetry", "Retrying", "TimedOut")
+_FINER = ("AwaitingConcurrencySlot", "AwaitingRetry", "Retrying", "TimedOut")
 _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 

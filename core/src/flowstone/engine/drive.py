@@ -11,10 +11,13 @@ from flowstone.engine.policy import stop_signal
 from flowstone.engine.remote import Remote
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
+    Admit,
     Await,
     Call,
     Consult,
+    Dismiss,
     Load,
+    Queue,
     Record,
     Save,
     Say,
@@ -87,6 +90,10 @@ class Driver:
         match step:
             case Record(kind, name, message, data):
                 return self.record(kind, name, message, data)
+            case Admit(turn):
+                return turn.take()
+            case Dismiss(turn):
+                return turn.give_back()
             case Load(args, kwargs):
                 return self.keeping.look(args, kwargs)
             case Save(look, value):
@@ -161,6 +168,8 @@ class Driver:
                         promise.wait()
             case Settle(error):
                 return self._settle(error)
+            case Queue(turn):
+                turn.wait()
             case Sleep(seconds):
                 self.clock.sleep(seconds)
             case _:
@@ -184,6 +193,8 @@ class Driver:
                         await promise.await_end()
             case Settle(error):
                 return await self._asettle(error)
+            case Queue(turn):
+                await turn.await_slots()
             case Sleep(seconds):
                 await self.clock.asleep(seconds)
             case _:

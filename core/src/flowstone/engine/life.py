@@ -15,10 +15,13 @@ from typing import TYPE_CHECKING, Any
 from flowstone.engine import policy
 from flowstone.engine.arguments import PromiseBase, found, resolved, states_in
 from flowstone.engine.steps import (
+    Admit,
     Await,
     Call,
     Consult,
+    Dismiss,
     Load,
+    Queue,
     Record,
     Save,
     Say,
@@ -32,6 +35,7 @@ from flowstone.errors import CancelSignal, FencedRun, TerminationSignal, Upstrea
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
+    from flowstone.limits import Turn
     from flowstone.ports import Keeping, Look, Promise, Staging
     from flowstone.settings import Settings
     from flowstone.specs import Spec
@@ -51,6 +55,7 @@ class Plan:
         keeping: how its result is looked for and kept; None where it is not.
         staging: the transaction around the run, which keeps the result at its commit.
         check: checks the arguments, where that had to wait for the upstream.
+        turn: under the limits of its tags; None where it has none.
     """
 
     unit: Any
@@ -66,10 +71,23 @@ class Plan:
     keeping: Keeping | None = None
     staging: Staging | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
+    turn: Turn | None = None
 
 
 def life(plan: Plan) -> Life:
     """Tell what happens from the first state of a run to its last."""
+    return _life(plan) if plan.turn is None else _limited(plan, plan.turn)
+
+
+def _limited(plan: Plan, turn: Turn) -> Life:
+    """Tell the same of a run that may hold slots: whatever its end, it gives them back."""
+    try:
+        return (yield from _life(plan))
+    finally:
+        yield from _dismissed(turn)
+
+
+def _life(plan: Plan) -> Life:
     spec = plan.spec
     look: Look | None = None
     try:
@@ -105,6 +123,8 @@ def life(plan: Plan) -> Life:
         if look is not None:
             yield Unlock(look)
     if spec.hooks:
+        if plan.turn is not None:  # hooks of the end hold no slots
+            yield from _dismissed(plan.turn)
         yield from _hooks(plan, final)
     if late is not None:
         raise late
@@ -119,6 +139,8 @@ def _attempts(
     attempt = 0
     while True:
         attempt += 1
+        if plan.turn is not None:
+            yield from _admitted(plan.turn)
         name = "Running" if attempt == 1 else "Retrying"
         state = yield Record(RUNNING, name, None if look is None else look.told or None)
         if attempt == 1 and spec.kind == "flow":
@@ -132,7 +154,26 @@ def _attempts(
         if seconds is None:
             return end
         yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
+        if plan.turn is not None:
+            yield Dismiss(plan.turn)
         yield Sleep(seconds)
+
+
+def _admitted(turn: Turn) -> Generator[Step, str | None, None]:
+    """Take slots under the limits of the run's tags, and say so where that has to wait."""
+    in_the_way = yield Admit(turn)
+    if in_the_way is not None:
+        yield Record(SCHEDULED, "AwaitingConcurrencySlot", in_the_way)
+        yield Queue(turn)
+
+
+def _dismissed(turn: Turn) -> Generator[Step, object, None]:
+    """Give slots back; an interrupt that comes meanwhile does not keep them."""
+    try:
+        yield Dismiss(turn)
+    except BaseException:
+        yield Dismiss(turn)
+        raise
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, None]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from flowstone.limits import Turn
     from flowstone.ports import Look, Promise, Staging
     from flowstone.states import State, StateType
 
@@ -37,6 +38,24 @@ class Consult(NamedTuple):
     fn: Callable[..., Any]
     unit: Any
     state: State
+
+
+class Admit(NamedTuple):
+    """Take slots under the limits of the run's tags. Answer: None, or what is in the way."""
+
+    turn: Turn
+
+
+class Queue(NamedTuple):
+    """Wait until the slots are taken. Answer: None."""
+
+    turn: Turn
+
+
+class Dismiss(NamedTuple):
+    """Give the slots back, or leave the queue. Answer: None."""
+
+    turn: Turn
 
 
 class Load(NamedTuple):
@@ -100,4 +119,19 @@ class Say(NamedTuple):
     error: BaseException | None = None
 
 
-Step = Record | Call | Consult | Load | Save | Stage | Unlock | Await | Settle | Sleep | Say
+Step = (
+    Record
+    | Call
+    | Consult
+    | Admit
+    | Queue
+    | Dismiss
+    | Load
+    | Save
+    | Stage
+    | Unlock
+    | Await
+    | Settle
+    | Sleep
+    | Say
+)

@@ -39,6 +39,9 @@ FlowstoneError
 │   ├── InvalidName (ValueError)
 │   ├── DocumentInvalid (ValueError)
 │   └── BlockInvalid (ValueError)
+├── LimitError                             slots under a limit
+│   ├── SlotTimeout (TimeoutError)
+│   └── SlotsLost (RuntimeError)
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   └── SecretUnreadable
@@ -83,6 +86,7 @@ from flowstone.errors.blocks import (
     UnknownName,
     Unreachable,
 )
+from flowstone.errors.limits import LimitError, SlotsLost, SlotTimeout
 from flowstone.errors.runs import (
     ArtifactInvalid,
     CancelledRun,
@@ -148,6 +152,7 @@ __all__ = [
     "FlowstoneError",
     "IllegalTransition",
     "InvalidName",
+    "LimitError",
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MissingContextError",
@@ -174,6 +179,8 @@ __all__ = [
     "SecretError",
     "SecretKeyInvalid",
     "SecretUnreadable",
+    "SlotTimeout",
+    "SlotsLost",
     "StaleDocument",
     "StopSignal",
     "StorageError",

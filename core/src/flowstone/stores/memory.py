@@ -17,6 +17,7 @@ from flowstone.redaction import redact
 from flowstone.runs import Change, Run, RunQuery
 from flowstone.states import COMPLETED, MISSING, State
 from flowstone.stores import transitions
+from flowstone.stores.memory_slots import MemorySlots, holder
 from flowstone.wire import dumps, encode_artifact, encode_line, jsonable, loads
 
 if TYPE_CHECKING:
@@ -244,12 +245,17 @@ class MemoryDocuments:
         )
 
 
-class MemoryStore(MemoryRuns, MemoryDocuments):
-    """Both stores in one."""
+class MemoryStore(MemoryRuns, MemoryDocuments, MemorySlots):
+    """All the stores in one."""
 
     def __init__(self) -> None:
         MemoryRuns.__init__(self)
         MemoryDocuments.__init__(self)
+        MemorySlots.__init__(self, self)
+
+    def holder(self) -> str:
+        """Return who this process is, for its leases."""
+        return holder()
 
 
 def _id(run: Run) -> str:

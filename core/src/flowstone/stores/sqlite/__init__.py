@@ -1,4 +1,4 @@
-"""Runs and documents in one SQLite file, without a server."""
+"""Runs, documents and slots in one SQLite file, without a server."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from flowstone.stores.sqlite.database import PATIENCE, Database
 from flowstone.stores.sqlite.documents import SqliteDocuments
 from flowstone.stores.sqlite.presence import holder
 from flowstone.stores.sqlite.runs import SqliteRuns
+from flowstone.stores.sqlite.slots import SqliteSlots
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE", "SqliteStore", "open_sqlite"]
 
 
-class SqliteStore(SqliteRuns, SqliteDocuments):
-    """A `RunStore` and a `DocumentStore` over one file."""
+class SqliteStore(SqliteRuns, SqliteDocuments, SqliteSlots):
+    """A `RunStore`, a `DocumentStore` and a `SlotStore` over one file."""
 
     def __init__(self, database: Database) -> None:
         SqliteRuns.__init__(self, database)
         SqliteDocuments.__init__(self, database)
+        SqliteSlots.__init__(self, database)
 
     def holder(self) -> str:
         """Return who this process is, for `Lease.holder`; the first call leaves its mark."""

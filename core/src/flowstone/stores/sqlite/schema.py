@@ -78,8 +78,36 @@ _SECOND = (
     "CREATE INDEX events_of_artifacts ON events (form) WHERE form = 3",
 )
 
+_THIRD = (
+    # One row for each lease of slots under a limit, and one for each process that waits for one.
+    """
+    CREATE TABLE slots (
+      limit_name TEXT NOT NULL,
+      token TEXT NOT NULL,
+      occupy INTEGER NOT NULL,
+      holder TEXT NOT NULL,
+      owner TEXT NOT NULL,
+      run_id TEXT,
+      since REAL NOT NULL,
+      until REAL NOT NULL,
+      is_rate INTEGER NOT NULL,
+      PRIMARY KEY (limit_name, token)
+    ) WITHOUT ROWID
+    """,
+    "CREATE INDEX slots_of_token ON slots (token)",
+    """
+    CREATE TABLE wishes (
+      limit_name TEXT NOT NULL,
+      holder TEXT NOT NULL,
+      since REAL NOT NULL,
+      until REAL NOT NULL,
+      PRIMARY KEY (limit_name, holder)
+    ) WITHOUT ROWID
+    """,
+)
+
 #: Migration number n stands at n - 1; the file's `user_version` is the last one applied.
-MIGRATIONS = (_FIRST, _SECOND)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD)
 CURRENT = len(MIGRATIONS)
 
 

@@ -3,6 +3,7 @@
 from flowstone.testing.conformance.documents import DocumentStoreSuite
 from flowstone.testing.conformance.runner import RunnerSuite
 from flowstone.testing.conformance.runs import RunStoreSuite
+from flowstone.testing.conformance.slots import SlotStoreSuite
 from flowstone.testing.conformance.suite import Gap, Suite
 
-__all__ = ["DocumentStoreSuite", "Gap", "RunStoreSuite", "RunnerSuite", "Suite"]
+__all__ = ["DocumentStoreSuite", "Gap", "RunStoreSuite", "RunnerSuite", "SlotStoreSuite", "Suite"]

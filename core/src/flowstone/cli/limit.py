@@ -1,0 +1,199 @@
+"""`flowstone limit`: how many may do a thing at a time, and who does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.ambient import services
+from flowstone.cli.commands import Commands
+from flowstone.cli.output import emit, is_terminal, json_option, say, show
+from flowstone.cli.views import Cell, Facts, Row, Table
+from flowstone.cli.wording import ago, counted, exact, iso
+from flowstone.errors import ObjectNotFound
+from flowstone.limits import KIND, Limit, check_limit, limit_body, read_limit, slots_in_use
+
+if TYPE_CHECKING:
+    from flowstone.limits import Slot
+
+
+@click.group(cls=Commands)
+def limit() -> None:
+    """Say how many may do a thing at a time, and see who does.
+
+    Code takes slots under a limit by its NAME, with `concurrency(NAME)` and `rate_limit(NAME)`. A
+    limit named tag:TAG is for the task runs with that tag.
+    """
+
+
+@limit.command("ls")
+@json_option
+def list_limits(as_json: bool) -> None:
+    """List the limits, and how many of their slots are in use."""
+    limits, now = _limits(), services().clock.time()
+    used = slots_in_use(limits, services().slots.held_slots(now), now)
+    if as_json:
+        emit([_record(each, used[each.name]) for each in limits])
+        return
+    rows = [
+        Row(
+            (
+                Cell(each.name, "bold"),
+                Cell(f"{each.slots:,}"),
+                Cell(_number(used[each.name]), _style(each, used[each.name])),
+                Cell(_decay(each)),
+                Cell("yes" if each.active else "no", "" if each.active else "yellow"),
+            )
+        )
+        for each in limits
+    ]
+    columns = ("name", "slots", "in use", "decay", "active")
+    show(Table(columns, rows, empty="There is no limit yet.", right=frozenset({"slots", "in use"})))
+
+
+@limit.command("show")
+@click.argument("name")
+@json_option
+def show_limit(name: str, as_json: bool) -> None:
+    """Show a limit, and who holds its slots."""
+    found, now = _limit(name), services().clock.time()
+    held = [slot for slot in services().slots.held_slots(now) if slot.limit == name]
+    used = slots_in_use([found], held, now)[name]
+    if as_json:
+        emit({**_record(found, used), "holders": [_holder(slot) for slot in held]})
+        return
+    facts = [
+        ("limit", Cell(name, "bold")),
+        ("slots", Cell(f"{found.slots:,}")),
+        ("in use", Cell(_number(used), _style(found, used))),
+    ]
+    if found.slot_decay_per_second:
+        facts.append(("decay", Cell(_decay(found))))
+    if not found.active:
+        facts.append(("active", Cell("no: it limits nothing", "yellow")))
+    show(Facts(facts), _holders(held, now))
+
+
+@limit.command("set")
+@click.argument("name")
+@click.option("--slots", type=click.IntRange(min=0), metavar="N", required=True, help="So many.")
+@click.option(
+    "--decay-per-second",
+    type=click.FloatRange(min=0),
+    metavar="X",
+    default=0.0,
+    help="Make it a limit of a rate: so many slots become free in each second.",
+)
+@click.option("--inactive", is_flag=True, help="Keep it, and let it limit nothing.")
+@json_option
+def set_limit(
+    name: str, slots: int, decay_per_second: float, inactive: bool, as_json: bool
+) -> None:
+    """Make a limit, or change it. Who holds slots keeps them."""
+    made = check_limit(Limit(name, slots, not inactive, decay_per_second))
+    services().documents.put(KIND, name, limit_body(made))
+    now = services().clock.time()
+    if as_json:
+        held = services().slots.held_slots(now)
+        emit(_record(made, slots_in_use([made], held, now)[name]))
+        return
+    rate = f", {_decay(made)}" if decay_per_second else ""
+    off = ", and is not active" if inactive else ""
+    say(f"The limit {name!r} has {counted(slots, 'slot')}{rate}{off}.")
+
+
+@limit.command("delete")
+@click.argument("name")
+@json_option
+def delete_limit(name: str, as_json: bool) -> None:
+    """Delete a limit: who waits for its slots waits no longer."""
+    _limit(name)
+    services().documents.delete(KIND, name)
+    if as_json:
+        emit({"name": name, "deleted": True})
+    else:
+        say(f"The limit {name!r} is gone.")
+
+
+@limit.command("reset")
+@click.argument("name")
+@json_option
+def reset_limit(name: str, as_json: bool) -> None:
+    """Free all slots of a limit.
+
+    That is seldom needed: the slots of a process that is dead are free by themselves. One that
+    lives goes on, and takes its slots again when it next renews them and there is room.
+    """
+    _limit(name)
+    held = services().slots.held_slots(services().clock.time())
+    tokens = [slot.token for slot in held if slot.limit == name]
+    services().slots.give_back_slots(tokens)
+    if as_json:
+        emit({"name": name, "freed": len(tokens)})
+    else:
+        say(f"The slots of {name!r} are free; {counted(len(tokens), 'holder')} had some.")
+
+
+def _limits() -> list[Limit]:
+    return [read_limit(each) for each in services().documents.find(KIND) if each.kind == KIND]
+
+
+def _limit(name: str) -> Limit:
+    limits = _limits()
+    found = next((each for each in limits if each.name == name), None)
+    if found is None:
+        raise ObjectNotFound(KIND, name, [each.name for each in limits])
+    return found
+
+
+def _record(found: Limit, used: float) -> dict[str, object]:
+    return {"name": found.name, **limit_body(found), "in_use": round(used, 3)}
+
+
+def _holder(slot: Slot) -> dict[str, object]:
+    return {
+        "owner": slot.owner,
+        "run_id": slot.run_id,
+        "slots": slot.occupy,
+        "process": slot.holder,
+        "since": iso(slot.since),
+        "until": iso(slot.until),
+        "rate": slot.is_rate,
+    }
+
+
+def _holders(held: list[Slot], now: float) -> Table:
+    rows = [
+        Row(
+            (
+                Cell(slot.owner, "bold"),
+                Cell(f"{slot.occupy:,}"),
+                Cell(ago(slot.since, now) if is_terminal() else exact(slot.since)),
+                Cell(exact(slot.until)),
+                Cell(_process(slot.holder)),
+            )
+        )
+        for slot in held
+    ]
+    columns = ("holder", "slots", "since", "until", "process")
+    return Table(columns, rows, empty="Nobody holds a slot.", right=frozenset({"slots"}))
+
+
+def _process(holder: str) -> str:
+    """Return ``pid 42 on host``, where the holder says so much."""
+    host, _, rest = holder.partition("/")
+    return f"pid {rest.partition('/')[0]} on {host}" if rest else holder
+
+
+def _number(used: float) -> str:
+    return f"{round(used, 1):g}"
+
+
+def _decay(found: Limit) -> str:
+    decay = found.slot_decay_per_second
+    return f"{decay:g} a second" if decay else ""
+
+
+def _style(found: Limit, used: float) -> str:
+    return "yellow" if found.active and used >= found.slots else ""

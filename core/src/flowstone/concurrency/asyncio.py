@@ -1,0 +1,27 @@
+"""Slots for async code, under the names that users know."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.concurrency.holding import concurrency, give_back, tell_missing, turn_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["concurrency", "rate_limit"]
+
+
+async def rate_limit(
+    names: str | Sequence[str],
+    occupy: int = 1,
+    timeout_seconds: float | None = None,
+    strict: bool = False,
+) -> None:
+    """Do as the sync `rate_limit`, and let other coroutines run meanwhile."""
+    turn = turn_for(names, occupy, strict, is_rate=True)
+    try:
+        await turn.await_slots(timeout_seconds)
+        tell_missing(turn)
+    finally:
+        give_back(turn)

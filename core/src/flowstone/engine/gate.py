@@ -1,0 +1,358 @@
+"""The gate: one queue for the process to slots under limits, first come, first served."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import partial
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from flowstone.engine.leases import Leases, warn
+from flowstone.errors import SlotTimeout
+from flowstone.ids import new_id
+from flowstone.limits import KIND, TAG, Claim, Refusal, Wanted, read_limit
+from flowstone.redaction import redact
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Event
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    from flowstone.limits import Limit, SlotStore
+    from flowstone.ports import Clock, DocumentStore
+
+#: So often, in seconds, the first in the queue looks whether another process has given slots back.
+LOOK = 0.25
+#: A thread wakes so often, as what would stop it is only heard when Python code runs.
+TICK = 0.5
+#: So long, in seconds, it is believed which limits there are.
+FRESH = 1.0
+
+#: The tokens of the slots that are held around this code.
+held_here: ContextVar[frozenset[str]] = ContextVar("flowstone.held", default=frozenset())
+
+
+class Gate:
+    """Keeps the queue of this process, and the slots that it holds.
+
+    Who comes first to a limit is served first; who waits for several is in the line of each. Only
+    the first in a line asks the store. The lock is held meanwhile, so that it is quick to say who
+    is first.
+    """
+
+    def __init__(
+        self,
+        store: SlotStore,
+        documents: DocumentStore,
+        clock: Clock,
+        holder: Callable[[], str],
+        lease_seconds: float,
+    ) -> None:
+        self._documents = documents
+        self.store, self.clock, self.holder = store, clock, holder
+        self.lease_seconds = lease_seconds
+        self.leases = Leases(store, clock)
+        self._reset()
+        _all.add(self)
+
+    def _reset(self) -> None:
+        self.lock = threading.RLock()
+        self._lines: dict[str, OrderedDict[Turn, None]] = {}
+        self._served: dict[str, float] = {}
+        self._known: tuple[float, dict[str, Limit]] = (float("-inf"), {})
+
+    def turn(self, wanted: Wanted) -> Turn:
+        """Return a turn that is not in the queue yet."""
+        return Turn(self, wanted)
+
+    def admission(self, tags: Sequence[str], name: str, run_id: str) -> Admission:
+        """Return the turn of a task run under the limits of its tags."""
+        return Admission(self, tags, name, run_id)
+
+    def limits(self) -> dict[str, Limit]:
+        """Return the limits by name, as they were at most `FRESH` seconds ago."""
+        read, known = self._known
+        if self.clock.time() - read >= FRESH:
+            found = [each for each in self._documents.find(KIND) if each.kind == KIND]
+            known = {each.name: read_limit(each) for each in found}
+            self._known = self.clock.time(), known
+        return known
+
+    def close(self) -> None:
+        """Give back all that this process holds, and end the thread that renews it."""
+        self.leases.close()
+
+    # ------------------------------------------------------------ for turns, under the lock
+
+    def ahead_of(self, turn: Turn) -> Turn | None:
+        """Return who is first in one of the turn's lines, where that is not the turn."""
+        for name in turn.wanted.names:
+            first = next(iter(self._lines.get(name, ())), turn)
+            if first is not turn:
+                return first
+        return None
+
+    def enqueue(self, turn: Turn) -> None:
+        for name in turn.wanted.names:
+            self._lines.setdefault(name, OrderedDict())[turn] = None
+
+    def dequeue(self, turn: Turn) -> None:
+        for name in turn.wanted.names:
+            line = self._lines.get(name)
+            if line is not None and turn in line:
+                del line[turn]
+                if not line:
+                    del self._lines[name]
+        self.ring(turn.wanted.names)
+
+    def ring(self, names: Iterable[str]) -> None:
+        """Let those look who are first under these limits."""
+        for name in names:
+            first = next(iter(self._lines.get(name, ())), None)
+            if first is not None:
+                first.bell()
+
+    def hungry_since(self, turn: Turn) -> float:
+        """Return since when this process has got nothing of what a turn wants."""
+        return max([turn.came, *(self._served.get(name, 0.0) for name in turn.wanted.names)])
+
+    def serve(self, names: Iterable[str], now: float) -> None:
+        for name in names:
+            self._served[name] = now
+
+
+class Turn:
+    """Somebody's place in the queue, and then the slots; fills the port `Place`."""
+
+    def __init__(self, gate: Gate, wanted: Wanted) -> None:
+        self._gate, self.wanted = gate, wanted
+        self.token = new_id()
+        self.came = gate.clock.time()
+        self.refused: Refusal | None = None
+        self.bell: Callable[[], None] = _nobody
+        #: The names of the limits under which it holds slots; None before it does.
+        self.taken: tuple[str, ...] | None = None
+
+    def take(self) -> str | None:
+        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+        refused = self._look()
+        return None if refused is None else f"{refused}{self._own_way(refused)}"
+
+    def _look(self) -> Refusal | None:
+        gate = self._gate
+        with gate.lock:
+            if not self.wanted.names:
+                self.taken = ()
+            if self.taken is not None:
+                return None
+            first = gate.ahead_of(self)
+            if first is not None and first.refused is not None:
+                gate.enqueue(self)
+                self.refused = first.refused
+                return self.refused
+            try:
+                self._ask()
+            except BaseException:
+                self.give_back()  # it may have been granted all the same
+                raise
+            return self.refused
+
+    def _ask(self) -> None:
+        gate = self._gate
+        now = gate.clock.time()
+        gate.leases.ask(self.token)
+        answer = gate.store.take_slots(self._claim(now), now)
+        if isinstance(answer, Refusal):
+            gate.leases.refused(self.token)
+            self.refused = answer
+            gate.enqueue(self)
+            return
+        self.refused, self.taken = None, answer
+        gate.serve(answer, now)
+        if answer and not self.wanted.is_rate:
+            gate.leases.keep(self.token, self._claim, self._seconds, self.wanted.on_lost)
+            held_here.set(held_here.get() | {self.token})
+        else:
+            gate.leases.refused(self.token)
+        gate.dequeue(self)
+
+    @property
+    def _seconds(self) -> float:
+        return self.wanted.lease_seconds or self._gate.lease_seconds
+
+    def _claim(self, now: float) -> Claim:
+        wanted, gate = self.wanted, self._gate
+        return Claim(
+            self.token,
+            wanted.names,
+            wanted.occupy,
+            gate.holder(),
+            redact(wanted.owner),
+            wanted.run_id,
+            now + self._seconds,
+            gate.hungry_since(self),
+            wanted.is_rate,
+        )
+
+    def looks(
+        self, seconds: float | None, max_retries: int | None
+    ) -> Generator[float | None, None, None]:
+        """Look until the slots are taken; yield the seconds until the next look, before each.
+
+        None is until the bell rings.
+
+        Raises:
+            SlotTimeout: it took too long, or too many looks.
+        """
+        clock, looked = self._gate.clock, 0
+        end = None if seconds is None else clock.time() + seconds
+        while (refused := self._look()) is not None:
+            left = None if end is None else end - clock.time()
+            if (left is not None and left <= 0) or (
+                max_retries is not None and looked >= max_retries
+            ):
+                waited = clock.time() - self.came
+                raise SlotTimeout(self.wanted.owner, self.wanted.occupy, waited, str(refused))
+            looked += 1
+            if looked == 1 and (own := self._own_way(refused)):
+                warn(f"{self.wanted.owner!r} waits: {refused}{own}")
+            yield _least(left, self._patience(refused))
+
+    def _patience(self, refused: Refusal) -> float | None:
+        with self._gate.lock:
+            if self._gate.ahead_of(self) is not None:
+                return None
+        return LOOK if refused.seconds is None else min(LOOK, refused.seconds)
+
+    def _own_way(self, refused: Refusal) -> str:
+        """Say so, where the slots are held by what this is called in, which waits for this."""
+        around = held_here.get()
+        own = sum(slot.occupy for slot in refused.held if slot.token in around)
+        if not own or refused.limit.slots - own >= refused.occupy:
+            return ""
+        return (
+            ", inside which it was called: it waits for what waits for it. Take the slots only "
+            "once, or give the limit more with "
+            f"`flowstone limit set {refused.limit.name} --slots N`."
+        )
+
+    def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
+        """Block until the slots are taken. Raises `SlotTimeout`."""
+        rung = threading.Event()
+        self.bell = rung.set
+        for number, pause in enumerate(self.looks(seconds, max_retries)):
+            if number == 0 and _is_on_loop():
+                warn(
+                    f"{self.wanted.owner!r} blocks its event loop, and waits: {self.refused}. If "
+                    "that needs the loop, both wait for ever. Use `async with`, an async task, or "
+                    "`.submit`."
+                )
+            rung.wait(TICK if pause is None else min(pause, TICK))
+            rung.clear()
+
+    async def await_slots(
+        self, seconds: float | None = None, max_retries: int | None = None
+    ) -> None:
+        """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        loop, rung = asyncio.get_running_loop(), asyncio.Event()
+        self.bell = partial(_roused, loop, rung)
+        for pause in self.looks(seconds, max_retries):
+            try:
+                async with asyncio.timeout(pause):
+                    await rung.wait()
+            except TimeoutError:
+                pass
+            rung.clear()
+
+    def give_back(self) -> None:
+        """Leave the queue, or free the slots; the second time nothing happens."""
+        gate = self._gate
+        self.bell = _nobody
+        with gate.lock:
+            gate.leases.free(self.token)
+            self.taken = ()
+            gate.dequeue(self)
+        held_here.set(held_here.get() - {self.token})
+
+
+class Admission:
+    """The turn of a task run; which limits its tags have is looked up when it asks."""
+
+    __slots__ = ("_gate", "_name", "_run_id", "_tags", "_turn")
+
+    def __init__(self, gate: Gate, tags: Sequence[str], name: str, run_id: str) -> None:
+        self._gate, self._tags, self._name, self._run_id = gate, tags, name, run_id
+        self._turn: Turn | None = None
+
+    def take(self) -> str | None:
+        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+        known = self._gate.limits()
+        if not known:
+            return None
+        names = tuple(TAG + tag for tag in self._tags if TAG + tag in known)
+        if not names:
+            return None
+        self._turn = self._gate.turn(Wanted(names, 1, self._name, self._run_id))
+        return self._turn.take()
+
+    def wait(self) -> None:
+        """Block until the slots are taken."""
+        if self._turn is not None:
+            self._turn.wait()
+
+    async def await_slots(self) -> None:
+        """Let other coroutines run until the slots are taken."""
+        if self._turn is not None:
+            await self._turn.await_slots()
+
+    def give_back(self) -> None:
+        """Leave the queue, or free the slots; the second time nothing happens."""
+        if self._turn is not None:
+            self._turn.give_back()
+            self._turn = None  # not before: an interrupt may come, and have it done again
+
+
+def _nobody() -> None:
+    """Ring where nobody listens."""
+
+
+def _is_on_loop() -> bool:
+    """Tell whether this code is called by an event loop; without asyncio it can't be."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _least(*seconds: float | None) -> float | None:
+    return min((each for each in seconds if each is not None), default=None)
+
+
+def _roused(loop: AbstractEventLoop, rung: Event) -> None:
+    """Ring on an event loop, from any thread; one that has been closed needs no ring."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(rung.set)
+
+
+_all: WeakSet[Gate] = WeakSet()
+
+
+def _after_fork() -> None:
+    # Who waits, and what is held, is the parent's.
+    for gate in list(_all):
+        gate._reset()  # noqa: SLF001
+        gate.leases.reset()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

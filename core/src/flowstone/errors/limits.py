@@ -1,0 +1,31 @@
+"""Errors of slots under limits."""
+
+from __future__ import annotations
+
+from flowstone.errors.base import FlowstoneError
+
+
+class LimitError(FlowstoneError):
+    """Slots under a limit can't be had, or kept."""
+
+
+class SlotTimeout(LimitError, TimeoutError):
+    """Slots did not become free in the time that somebody would wait."""
+
+    def __init__(self, owner: str, occupy: int, seconds: float, refusal: str) -> None:
+        self.owner, self.occupy, self.seconds, self.refusal = owner, occupy, seconds, refusal
+        super().__init__(
+            f"{owner!r} has waited {seconds:.3g} s for {occupy} slot{'s' * (occupy != 1)}: "
+            f"{refusal}. Wait for longer, or give the limit more slots with `flowstone limit set`."
+        )
+
+
+class SlotsLost(LimitError, RuntimeError):
+    """The lease of slots could not be renewed, so that others may have them now."""
+
+    def __init__(self, owner: str, names: str) -> None:
+        self.owner, self.names = owner, names
+        super().__init__(
+            f"{owner!r} was stopped, as it has lost its slots under {names}. See that the store "
+            "can be reached, or pass raise_on_lease_renewal_failure=False to go on all the same."
+        )

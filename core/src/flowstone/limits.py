@@ -1,0 +1,286 @@
+"""Limits: how many may do a thing at a time, and the ports of what keeps and hands out slots."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from flowstone.errors import ConfigurationError, InvalidName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from flowstone.documents import Document
+
+#: The kind of the documents that limits are.
+KIND = "limit"
+#: The limit of this and a tag is one for task runs with that tag.
+TAG = "tag:"
+#: So long a name may be.
+LONGEST = 200
+
+
+class Limit(NamedTuple):
+    """How many slots there are under a name.
+
+    Attributes:
+        slots: so many may be held at a time.
+        active: whether it is obeyed; one that is not is as if it were not there.
+        slot_decay_per_second: so many slots that were taken by `rate_limit` become free in each
+            second; 0 where it is no limit of a rate.
+    """
+
+    name: str
+    slots: int
+    active: bool = True
+    slot_decay_per_second: float = 0.0
+
+
+def read_limit(document: Document) -> Limit:
+    """Return the limit that a document of the kind `KIND` is."""
+    body = document.body
+    return Limit(
+        document.name,
+        int(body["slots"]),
+        bool(body.get("active", True)),
+        float(body.get("slot_decay_per_second", 0.0)),
+    )
+
+
+def limit_body(limit: Limit) -> dict[str, object]:
+    """Return what is kept of a limit under its name."""
+    return {
+        "slots": limit.slots,
+        "active": limit.active,
+        "slot_decay_per_second": limit.slot_decay_per_second,
+    }
+
+
+class Wanted(NamedTuple):
+    """What somebody wants of a gate.
+
+    Attributes:
+        names: of limits; those that are not there limit nothing.
+        occupy: how many slots under each.
+        owner, run_id: for whom, as others see it.
+        lease_seconds: so long a holder that is out of sight counts as alive; None for the setting.
+        is_rate: whether the slots decay, and are not given back.
+        on_lost: called from another thread when the lease could not be kept; None to go on.
+    """
+
+    names: tuple[str, ...]
+    occupy: int
+    owner: str
+    run_id: str | None = None
+    lease_seconds: float | None = None
+    is_rate: bool = False
+    on_lost: Callable[[], None] | None = None
+
+
+class Claim(NamedTuple):
+    """What somebody asks for: so many slots under each of some limits, all or none.
+
+    Attributes:
+        token: known to the asker only by making it up; a claim again under it changes nothing.
+        names: the limits' names.
+        occupy: how many slots under each.
+        holder: the process that asks, as `Services.holder` says it.
+        owner: who asks, in words for a person: a run's name.
+        run_id: the run, where it is one.
+        until: the end of the lease.
+        since: since when the asking process has got nothing under these limits.
+        is_rate: whether the slots decay by themselves, and are never given back.
+    """
+
+    token: str
+    names: tuple[str, ...]
+    occupy: int
+    holder: str
+    owner: str
+    run_id: str | None
+    until: float
+    since: float
+    is_rate: bool = False
+
+
+class Slot(NamedTuple):
+    """Slots that are held under one limit: a lease, which is also all that is counted.
+
+    Attributes:
+        limit: the limit's name.
+        token, occupy, holder, owner, run_id, is_rate: the claim's.
+        since: when they were taken.
+        until: the end of the lease; of a rate's, when the last of it has decayed.
+    """
+
+    limit: str
+    token: str
+    occupy: int
+    holder: str
+    owner: str
+    run_id: str | None
+    since: float
+    until: float
+    is_rate: bool = False
+
+
+class Refusal(NamedTuple):
+    """Why slots were not given.
+
+    Attributes:
+        limit: the first limit that has too few left.
+        occupy: how many are asked for.
+        held: what is held under it.
+        seconds: after so long there is room, if nobody else takes it; None where that depends on
+            somebody giving slots back.
+    """
+
+    limit: Limit
+    occupy: int
+    held: tuple[Slot, ...]
+    seconds: float | None
+
+    def __str__(self) -> str:
+        slots = slot_count(self.limit.slots)
+        return f"limit {self.limit.name!r} has {slots}, {held_by(self.held)}"
+
+
+def slot_count(number: int) -> str:
+    """Return ``1 slot``, ``2 slots``."""
+    return f"{number} slot{'' if number == 1 else 's'}"
+
+
+def held_by(held: Sequence[Slot]) -> str:
+    """Return who holds slots, in words."""
+    owners = list(dict.fromkeys(slot.owner for slot in held))
+    if not owners:
+        return "kept for somebody who has waited for longer"
+    names = ", ".join(map(repr, owners[:5])) + (" …" if len(owners) > 5 else "")
+    return f"held by {names}"
+
+
+def in_use(limit: Limit, slots: Iterable[Slot], now: float) -> float:
+    """Return how many slots under a limit are taken: those held, and what is left of a rate's."""
+    taken, end = 0, now
+    for slot in slots:
+        if slot.limit != limit.name:
+            continue
+        if slot.is_rate:
+            end = max(end, slot.until)
+        else:
+            taken += slot.occupy
+    return taken + (end - now) * limit.slot_decay_per_second
+
+
+def slots_in_use(limits: Iterable[Limit], held: Sequence[Slot], now: float) -> dict[str, float]:
+    """Return how many slots are taken, by the limits' names."""
+    return {limit.name: in_use(limit, held, now) for limit in limits}
+
+
+def check_limit(limit: Limit) -> Limit:
+    """Return a limit that may be saved.
+
+    Raises:
+        InvalidName: nobody could use it by its name.
+        ConfigurationError: it has a number that can't be obeyed.
+    """
+    name, decay = limit.name, limit.slot_decay_per_second
+    if not name.strip() or len(name) > LONGEST or not name.isprintable():
+        raise InvalidName(KIND, name, f"use 1 to {LONGEST} printable characters")
+    if limit.slots < 0 or not 0 <= decay < float("inf"):
+        problem = f"it can't have {limit.slots!r} slots of which {decay!r} decay in a second"
+        raise ConfigurationError(f"limit {name!r}", problem, "Use numbers from 0 up.")
+    return limit
+
+
+class SlotStore(Protocol):
+    """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
+
+    Slots in use are the leases alive; nothing is counted anywhere else. A lease is dead when it
+    has run out, but for a holder that the store can see to be alive; it is dead at once for one
+    that the store can see to be dead. Every method may raise `StoreError`, and may be called from
+    several threads and processes.
+    """
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        """Take slots under all the limits of a claim that are there and active, or under none.
+
+        Leases that are dead don't count. A process that has asked in vain for longer than
+        `GIVES_WAY`, and does so still, comes before one that has waited less.
+
+        Returns:
+            The names of the limits under which slots were taken; or who is in the way.
+
+        Raises:
+            ConfigurationError: it can never be had: a limit has fewer slots than are asked for in
+                all, or no decay where a rate is asked for.
+        """
+
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        """Make leases, by their tokens, last until then; return the tokens that hold nothing."""
+
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        """Free what these tokens hold; one that holds nothing is fine."""
+
+    def held_slots(self, now: float) -> list[Slot]:
+        """Return the leases alive, ordered by limit and by when they were taken."""
+
+    def reap_slots(self, now: float) -> list[Slot]:
+        """Forget the leases that are dead, and return them."""
+
+
+#: So long, in seconds, a process asks in vain before others let it go first …
+GIVES_WAY = 2.0
+#: … and so long it is known by one asking that it asks.
+REMEMBERED = 2.0
+
+
+class Turn(Protocol):
+    """Somebody's place in the queue for slots, and then the slots."""
+
+    def take(self) -> str | None:
+        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+
+    def wait(self) -> None:
+        """Block until the slots are taken."""
+
+    async def await_slots(self) -> None:
+        """Let other coroutines run until the slots are taken."""
+
+    def give_back(self) -> None:
+        """Leave the queue, or free the slots; the second time nothing happens."""
+
+
+class Place(Turn, Protocol):
+    """A turn that can be waited for only so long."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it is a turn for."""
+
+    @property
+    def taken(self) -> tuple[str, ...] | None:
+        """The names of the limits under which it has taken slots; None before it has."""
+
+    def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
+        """Block until the slots are taken. Raises `SlotTimeout`."""
+
+    async def await_slots(
+        self, seconds: float | None = None, max_retries: int | None = None
+    ) -> None:
+        """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
+
+
+class Gate(Protocol):
+    """Lets in only so many at a time: one queue for the process, over a `SlotStore`."""
+
+    def admission(self, tags: Sequence[str], name: str, run_id: str) -> Turn:
+        """Return the turn of a task run under the limits of its tags."""
+
+    def turn(self, wanted: Wanted) -> Place:
+        """Return a turn that is not in the queue yet."""
+
+    def limits(self) -> Mapping[str, Limit]:
+        """Return the limits by name, as they were a second ago at most."""
+
+    def close(self) -> None:
+        """Give back all that this process holds, and end the thread that renews it."""

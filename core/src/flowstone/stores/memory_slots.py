@@ -1,0 +1,87 @@
+"""Slots under limits, in memory."""
+
+from __future__ import annotations
+
+import os
+from threading import RLock
+from typing import TYPE_CHECKING
+
+from flowstone.limits import KIND, REMEMBERED, Refusal, Slot, read_limit
+from flowstone.stores import slots
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowstone.limits import Claim, Limit
+    from flowstone.ports import DocumentStore
+    from flowstone.stores.slots import Wish
+
+
+class MemorySlots:
+    """A `SlotStore` that forgets everything at the end of the process."""
+
+    def __init__(self, documents: DocumentStore) -> None:
+        self._limits_in = documents
+        self._slots_lock = RLock()
+        self._held: list[Slot] = []
+        self._wishes: dict[tuple[str, str], Wish] = {}
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        with self._slots_lock:
+            if mine := [slot.limit for slot in self._held if slot.token == claim.token]:
+                return tuple(sorted(mine))
+            self.reap_slots(now)
+            limits = self._limits(claim)
+            refused = self._refusal(limits, claim, now)
+            for limit in limits:
+                key = limit.name, claim.holder
+                self._wishes.pop(key, None)
+                if refused is not None:
+                    self._wishes[key] = slots.Wish(*key, claim.since, now + REMEMBERED)
+            if refused is not None:
+                return refused
+            self._held += [slots.granted(limit, self._held, claim, now) for limit in limits]
+            return tuple(limit.name for limit in limits)
+
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        with self._slots_lock:
+            return [token for token, until in leases.items() if not self._renew_slot(token, until)]
+
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        with self._slots_lock:
+            self._held = [slot for slot in self._held if slot.token not in tokens]
+
+    def held_slots(self, now: float) -> list[Slot]:
+        with self._slots_lock:
+            alive = [slot for slot in self._held if not self._is_dead(slot, now)]
+        return sorted(alive, key=lambda slot: (slot.limit, slot.since))
+
+    def reap_slots(self, now: float) -> list[Slot]:
+        with self._slots_lock:
+            dead = [slot for slot in self._held if self._is_dead(slot, now)]
+            self._held = [slot for slot in self._held if slot not in dead]
+            return dead
+
+    def _limits(self, claim: Claim) -> list[Limit]:
+        saved = [each for each in self._limits_in.find(KIND) if each.kind == KIND]
+        found = [read_limit(each) for each in saved if each.name in claim.names]
+        return [limit for limit in found if limit.active]
+
+    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        return slots.refusal(limits, self._held, list(self._wishes.values()), claim, now)
+
+    def _renew_slot(self, token: str, until: float) -> bool:
+        held = [slot for slot in self._held if slot.token == token]
+        self._held = [
+            slot._replace(until=until) if slot.token == token else slot for slot in self._held
+        ]
+        return bool(held)
+
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        # Who is here to ask is alive, however long it was suspended.
+        return slots.is_dead(slot, now, True if slot.holder == holder() else None)
+
+
+def holder() -> str:
+    """Return who this process is: nobody else can see its memory."""
+    return f"memory/{os.getpid()}"

@@ -1,0 +1,116 @@
+"""What every store rules the same way: whether there are slots, and which leases are dead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from flowstone.errors import ConfigurationError
+from flowstone.limits import GIVES_WAY, Refusal, Slot, in_use, slot_count
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.limits import Claim, Limit
+
+#: The clock's own grain, at the size of today's time, in seconds.
+_GRAIN = 1e-6
+
+
+class Wish(NamedTuple):
+    """A process that asks for slots under a limit in vain.
+
+    Attributes:
+        since: since when it has got nothing.
+        until: then it counts no more, if it has not asked again.
+    """
+
+    limit: str
+    holder: str
+    since: float
+    until: float
+
+
+def refusal(
+    limits: Sequence[Limit],
+    held: Sequence[Slot],
+    wishes: Sequence[Wish],
+    claim: Claim,
+    now: float,
+) -> Refusal | None:
+    """Return why a claim is not to be granted; None where it is.
+
+    Args:
+        limits: the active limits that the claim names.
+        held: the leases under them.
+        wishes: who else waits for slots under them.
+        claim: what is asked for.
+        now: the time.
+
+    Raises:
+        ConfigurationError: it can never be granted.
+    """
+    for limit in limits:
+        check(limit, claim)
+    for limit in limits:
+        under = tuple(slot for slot in held if slot.limit == limit.name)
+        decay = limit.slot_decay_per_second
+        over = in_use(limit, under, now) + claim.occupy - limit.slots
+        if over > _GRAIN * (1 + decay):
+            leased = sum(slot.occupy for slot in under if not slot.is_rate)
+            decays = decay and leased + claim.occupy <= limit.slots
+            return Refusal(limit, claim.occupy, under, over / decay if decays else None)
+        if any(_comes_before(wish, claim, now) for wish in wishes if wish.limit == limit.name):
+            return Refusal(limit, claim.occupy, under, None)
+    return None
+
+
+def check(limit: Limit, claim: Claim) -> None:
+    """Raise where a limit will never have what is asked for."""
+    what, name = f"limit {limit.name!r}", limit.name
+    if claim.is_rate and not limit.slot_decay_per_second:
+        raise ConfigurationError(
+            what,
+            "it has no decay, so it limits no rate",
+            f"Use `flowstone limit set {name} --slots {limit.slots} --decay-per-second X`.",
+        )
+    if claim.occupy > limit.slots:
+        raise ConfigurationError(
+            what,
+            f"it has {slot_count(limit.slots)} in all, and {claim.owner!r} asks for {claim.occupy}",
+            f"Use `flowstone limit set {name} --slots {claim.occupy}`, or ask for fewer.",
+        )
+
+
+def granted(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
+    """Return the lease that a claim gets under a limit."""
+    until = claim.until
+    if claim.is_rate:
+        ends = [slot.until for slot in held if slot.is_rate and slot.limit == limit.name]
+        until = max([now, *ends]) + claim.occupy / limit.slot_decay_per_second
+    return Slot(
+        limit.name,
+        claim.token,
+        claim.occupy,
+        claim.holder,
+        claim.owner,
+        claim.run_id,
+        now,
+        until,
+        claim.is_rate,
+    )
+
+
+def is_dead(slot: Slot, now: float, alive: bool | None) -> bool:
+    """Tell whether a lease counts no more; `alive` is what can be seen of its holder."""
+    if slot.is_rate:
+        return slot.until <= now
+    return not alive if alive is not None else slot.until < now
+
+
+def _comes_before(wish: Wish, claim: Claim, now: float) -> bool:
+    return (
+        wish.holder != claim.holder
+        and now < wish.until
+        and wish.since < claim.since
+        and wish.since <= now - GIVES_WAY
+    )

@@ -1,0 +1,137 @@
+"""Slots under limits: one table of leases, counted in the transaction that takes one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.limits import KIND, REMEMBERED, Limit, Refusal, Slot
+from flowstone.stores import slots
+from flowstone.stores.sqlite import presence
+from flowstone.stores.sqlite.rows import storable
+from flowstone.wire import dumps, loads
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping, Sequence
+
+    from flowstone.limits import Claim
+    from flowstone.stores.sqlite.database import Database
+    from flowstone.stores.sqlite.rows import Row
+
+_COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
+_NAMED = "IN (SELECT value FROM json_each(?))"
+# ruff: noqa: S608 - what is put together here are constants of this file
+_LIMITS = f"SELECT name, body FROM documents WHERE kind = ? AND name {_NAMED} ORDER BY name"
+_MINE = "SELECT limit_name FROM slots WHERE token = ? ORDER BY limit_name"
+_UNDER = f"SELECT {_COLUMNS} FROM slots WHERE limit_name {_NAMED}"
+_ALL = f"SELECT {_COLUMNS} FROM slots ORDER BY limit_name, since"
+_TAKE = f"INSERT INTO slots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+#: A rate's slots decay, whoever took them.
+_DECAY = f"DELETE FROM slots WHERE is_rate AND until <= ? AND limit_name {_NAMED}"
+_RENEW = "UPDATE slots SET until = ? WHERE token = ?"
+_GIVE_BACK = f"DELETE FROM slots WHERE token {_NAMED}"
+#: Only as it was seen: it may have been renewed since.
+_BURY = "DELETE FROM slots WHERE limit_name = ? AND token = ? AND until = ?"
+_WISHES = f"SELECT limit_name, holder, since, until FROM wishes WHERE limit_name {_NAMED}"
+_WISH = "INSERT OR REPLACE INTO wishes (limit_name, holder, since, until) VALUES (?, ?, ?, ?)"
+_FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)"
+
+
+class SqliteSlots:
+    """A `SlotStore` in an SQLite file."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._presence = database.path.parent / "presence"
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        def work(connection: sqlite3.Connection) -> tuple[str, ...] | Refusal:
+            return _take(connection, claim, now)
+
+        # The dead are looked for only where they are in the way: to see them takes files.
+        found = self._database.write(work)
+        if isinstance(found, Refusal) and self.reap_slots(now):
+            found = self._database.write(work)
+        return found
+
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        def work(connection: sqlite3.Connection) -> list[str]:
+            return [
+                token
+                for token, until in leases.items()
+                if connection.execute(_RENEW, (until, token)).rowcount == 0
+            ]
+
+        return self._database.write(work)
+
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        values = (dumps(list(tokens)),)
+        self._database.write(lambda connection: connection.execute(_GIVE_BACK, values))
+
+    def held_slots(self, now: float) -> list[Slot]:
+        return [slot for slot, is_dead in self._seen(now) if not is_dead]
+
+    def reap_slots(self, now: float) -> list[Slot]:
+        dead = [slot for slot, is_dead in self._seen(now) if is_dead]
+        if not dead:
+            return []
+
+        def work(connection: sqlite3.Connection) -> list[Slot]:
+            return [
+                slot
+                for slot in dead
+                if connection.execute(_BURY, (slot.limit, slot.token, slot.until)).rowcount
+            ]
+
+        return self._database.write(work)
+
+    def _seen(self, now: float) -> list[tuple[Slot, bool]]:
+        """Return all leases, and of each whether it is dead."""
+        rows = self._database.read(lambda connection: connection.execute(_ALL).fetchall())
+        found = [_slot(row) for row in rows]
+        alive = {
+            holder: presence.is_alive(self._presence, holder)
+            for holder in {slot.holder for slot in found}
+        }
+        return [(slot, slots.is_dead(slot, now, alive[slot.holder])) for slot in found]
+
+
+def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+    mine = connection.execute(_MINE, (claim.token,)).fetchall()
+    if mine:
+        return tuple(row[0] for row in mine)
+    limits = _limits(connection, claim)
+    if not limits:
+        return ()
+    names = (dumps([limit.name for limit in limits]),)
+    connection.execute(_DECAY, (now, *names))
+    held = [_slot(row) for row in connection.execute(_UNDER, names)]
+    wishes = [slots.Wish(*row) for row in connection.execute(_WISHES, names)]
+    refused = slots.refusal(limits, held, wishes, claim, now)
+    if refused is not None:
+        rows = [(limit.name, claim.holder, claim.since, now + REMEMBERED) for limit in limits]
+        connection.executemany(_WISH, rows)
+        return refused
+    for limit in limits:
+        slot = slots.granted(limit, held, claim, now)
+        connection.execute(_TAKE, _row(slot))
+    if wishes:
+        connection.executemany(_FULFIL, [(limit.name, claim.holder, now) for limit in limits])
+    return tuple(limit.name for limit in limits)
+
+
+def _limits(connection: sqlite3.Connection, claim: Claim) -> list[Limit]:
+    rows = connection.execute(_LIMITS, (KIND, dumps(list(claim.names)))).fetchall()
+    found = [Limit(name, **loads(body)) for name, body in rows]
+    return [limit for limit in found if limit.active]
+
+
+def _slot(row: Row) -> Slot:
+    name, token, occupy, holder, owner, run_id, since, until, is_rate = row
+    return Slot(name, token, occupy, holder, owner, run_id, since, until, bool(is_rate))
+
+
+def _row(slot: Slot) -> Row:
+    *facts, is_rate = slot
+    # A run's name may have half of a surrogate pair, which has no form in SQLite.
+    return storable([(*facts, int(is_rate))])[0]

@@ -1,0 +1,217 @@
+"""The suite of slots bites: each of these broken stores fails the test that is there for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone.limits import Limit, Refusal, Slot
+from flowstone.stores.memory import MemoryStore
+from flowstone.stores.slots import Wish
+from flowstone.testing.conformance import SlotStoreSuite
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowstone.limits import Claim
+
+
+class LeaksOnCrash(MemoryStore):
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return slot.is_rate and super()._is_dead(slot, now)
+
+
+class TakesFromTheLiving(MemoryStore):
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return super()._is_dead(slot, now + 10)
+
+
+class CountsLeasesNotSlots(MemoryStore):
+    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        held, self._held = self._held, [slot._replace(occupy=1) for slot in self._held]
+        try:
+            return super()._refusal(limits, claim, now)
+        finally:
+            self._held = held
+
+
+class LetsInOneTooMany(MemoryStore):
+    def _limits(self, claim: Claim) -> list[Limit]:
+        return [limit._replace(slots=limit.slots + 1) for limit in super()._limits(claim)]
+
+
+class KeepsACounter(MemoryStore):
+    """Counts what is taken and given back, beside the list: a lease that runs out stays counted."""
+
+    counted = 0
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        limits = self._limits(claim)
+        if limits and self.counted >= limits[0].slots:
+            return Refusal(limits[0], claim.occupy, tuple(self._held), None)
+        answer = super().take_slots(claim, now)
+        self.counted += 0 if isinstance(answer, Refusal) else claim.occupy
+        return answer
+
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        self.counted -= sum(slot.token in tokens for slot in self._held)
+        super().give_back_slots(tokens)
+
+
+class RenewsTheLost(MemoryStore):
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        super().renew_slots(leases)
+        return []
+
+
+class RenewsOneOfSeveral(MemoryStore):
+    def _renew_slot(self, token: str, until: float) -> bool:
+        for number, slot in enumerate(self._held):
+            if slot.token == token:
+                self._held[number] = slot._replace(until=until)
+                return True
+        return False
+
+
+class TakesAPart(MemoryStore):
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        refused: tuple[str, ...] | Refusal = ()
+        for name in claim.names:
+            refused = super().take_slots(
+                claim._replace(names=(name,), token=f"{claim.token}{name}"), now
+            )
+            if isinstance(refused, Refusal):
+                return refused
+        return claim.names if refused else ()
+
+
+class TakesTwice(MemoryStore):
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        number = sum(slot.token.startswith(claim.token) for slot in self._held)
+        return super().take_slots(claim._replace(token=f"{claim.token}{'+' * number}"), now)
+
+
+class FreesEverybodys(MemoryStore):
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        self._held = []
+
+
+class FreesNothing(MemoryStore):
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        pass
+
+
+class ObeysWhatIsOff(MemoryStore):
+    def _limits(self, claim: Claim) -> list[Limit]:
+        saved = [each for each in self.find("limit") if each.name in claim.names]
+        return [Limit(each.name, each.body["slots"]) for each in saved]
+
+
+class NeverRefusesForGood(MemoryStore):
+    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        for limit in limits:
+            if limit.slots < claim.occupy:
+                return Refusal(limit, claim.occupy, (), None)
+        return super()._refusal(limits, claim, now)
+
+
+class ReapsRatesWithTheirHolder(MemoryStore):
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return super()._is_dead(slot, now) or (slot.is_rate and now > slot.since + 1)
+
+
+class KillsWhoIsTooMany(MemoryStore):
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        room = sum(each.body["slots"] for each in self.find("limit"))
+        self._held = self._held[:room]
+        return super().renew_slots(leases)
+
+
+class RemembersTheLimit(MemoryStore):
+    first: tuple[Limit, ...] = ()
+
+    def _limits(self, claim: Claim) -> list[Limit]:
+        self.first = self.first or tuple(super()._limits(claim))
+        return list(self.first)
+
+
+class ForgetsWhoWaits(MemoryStore):
+    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        self._wishes.clear()
+        return super()._refusal(limits, claim, now)
+
+
+class WaitsForTheGone(MemoryStore):
+    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        for key, wish in self._wishes.items():
+            self._wishes[key] = Wish(wish.limit, wish.holder, wish.since, float("inf"))
+        return super()._refusal(limits, claim, now)
+
+
+class LooksThenLeaps(MemoryStore):
+    """The count and the taking are not one: between them, others count as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._meeting = Barrier(4)
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        limits = self._limits(claim)
+        refused = self._refusal(limits, claim, now)
+        with suppress(BrokenBarrierError):
+            self._meeting.wait(0.2)
+        if refused is None:
+            self._held = [
+                *self._held,
+                Slot(
+                    "a",
+                    claim.token,
+                    claim.occupy,
+                    claim.holder,
+                    claim.owner,
+                    claim.run_id,
+                    now,
+                    claim.until,
+                ),
+            ]
+        return refused or ("a",)
+
+
+MUTANTS = {
+    LeaksOnCrash: "test_the_slots_of_a_lease_that_ran_out_are_free",
+    TakesFromTheLiving: "test_the_slots_of_a_lease_that_ran_out_are_free",
+    CountsLeasesNotSlots: "test_several_slots_count_as_several",
+    LetsInOneTooMany: "test_slots_are_taken_up_to_the_limit",
+    KeepsACounter: "test_the_slots_of_a_lease_that_ran_out_are_free",
+    RenewsTheLost: "test_a_lost_lease_is_not_renewed",
+    RenewsOneOfSeveral: "test_a_renewed_lease_lasts",
+    TakesAPart: "test_all_or_none",
+    TakesTwice: "test_a_claim_again_changes_nothing",
+    FreesEverybodys: "test_what_is_given_back_is_free",
+    FreesNothing: "test_what_is_given_back_is_free",
+    ObeysWhatIsOff: "test_only_limits_that_are_there_count",
+    NeverRefusesForGood: "test_what_can_never_be_had_is_said",
+    ReapsRatesWithTheirHolder: "test_a_rate_goes_on_when_its_holder_is_gone",
+    KillsWhoIsTooMany: "test_a_lowered_limit_kills_nobody",
+    RemembersTheLimit: "test_a_raised_or_deleted_limit_lets_in",
+    ForgetsWhoWaits: "test_who_has_waited_for_long_goes_first",
+    WaitsForTheGone: "test_who_asks_no_more_keeps_nobody_out",
+    LooksThenLeaps: "test_of_many_askers_as_many_as_fit_get_in",
+}
+
+
+def test_the_reference_fails_nothing() -> None:
+    names = [name for name in dir(SlotStoreSuite) if name.startswith("test")]
+    assert len(names) > 15
+    for name in names:
+        getattr(SlotStoreSuite, name)(SlotStoreSuite(), store=MemoryStore())
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.__name__)
+def test_a_broken_slot_store_is_found_out(mutant: type[MemoryStore]) -> None:
+    test = getattr(SlotStoreSuite, MUTANTS[mutant])
+    with pytest.raises((Exception, pytest.fail.Exception)):
+        test(SlotStoreSuite(), store=mutant())
