@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import threading
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import polars as pl
@@ -22,6 +24,8 @@ from flowstone.cache_policies import (
     RUN_ID,
     TASK_SOURCE,
     CachePolicy,
+    TaskCall,
+    key_of,
 )
 from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
 from flowstone.events import Event
@@ -148,6 +152,64 @@ def test_flow_parameters_and_source(place: Path) -> None:
     options: Any = {"cache_policy": TASK_SOURCE, "result_storage": place, "name": "same"}
     assert task(**options)(one)() == 1
     assert task(**options)(two)() == 2
+
+
+def test_the_source_is_that_of_the_code_that_runs(tmp_path: Path) -> None:
+    path = tmp_path / "written.py"
+    path.write_text("def work():\n    return 1\n")
+
+    def loaded() -> Callable[[], int]:
+        found: dict[str, Any] = {"__name__": "written"}
+        exec(compile(path.read_text(), str(path), "exec"), found)
+        return cast("Callable[[], int]", found["work"])
+
+    first = task(loaded())
+    key = source_key(first)
+    path.write_text("def work():\n    return 1 + 1\n")
+    linecache.checkcache(str(path))
+    assert source_key(first) == key
+    assert source_key(task(loaded())) != key
+
+
+def test_a_source_that_can_not_be_read_stands_for_what_the_function_holds() -> None:
+    found: dict[str, Any] = {}
+    exec("def made(held):\n    return lambda: held\n", found)
+    held = [1]
+    function = task(found["made"](held), name="made")
+    key = source_key(function)
+    assert source_key(function) == key
+    held.append(2)
+    assert source_key(function) != key
+
+
+def source_key(unit: Any) -> str | None:
+    return key_of(TASK_SOURCE, TaskCall(unit, {}, "run", {}))[0]
+
+
+def test_defaults_and_all_ways_to_give_an_argument_make_one_key(place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+    ways: list[tuple[list[int], dict[str, int]]] = [
+        ([1], {}),
+        ([1, 0], {}),
+        ([], {"x": 1}),
+        ([], {"y": 0, "x": 1}),
+    ]
+    for args, kwargs in ways:
+        assert counter.task(*args, **kwargs) == [1, 0]
+    assert counter.calls == 1
+    seen: list[tuple[Any, ...]] = []
+
+    @task(cache_policy=INPUTS, result_storage=place)
+    def wide(*args: Any, last: int = 3, **more: Any) -> None:
+        seen.append((args, last, more))
+
+    for _ in range(2):
+        wide()
+        wide(last=3)
+        wide(1)
+        wide(last=4)
+        wide(1, other=2)
+    assert seen == [((), 3, {}), ((1,), 3, {}), ((), 4, {}), ((1,), 3, {"other": 2})]
 
 
 def test_a_key_function_decides(place: Path) -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from flowstone.errors import ConfigurationError, NotHashable
 from flowstone.hashing import fingerprint
@@ -195,11 +196,17 @@ class Inputs(CachePolicy):
 class _TaskSource(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         function = inspect.unwrap(call.task.fn)
+        plain = getattr(function, "__func__", function)  # of a method, which is made at each look
+        known = _sources.get(plain)
+        if known is not None:
+            return {"source": known}
         try:
             source: Any = inspect.getsource(function)
         except (OSError, TypeError):  # typed at a prompt, or generated
             source = getattr(function, "__code__", None) and function
-        return {"source": fingerprint(source, "the task's source")}
+            return {"source": fingerprint(source, "the task's source")}
+        _sources[plain] = found = fingerprint(source, "the task's source")
+        return {"source": found}
 
 
 @dataclass(frozen=True)
@@ -243,6 +250,10 @@ class _None(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:  # noqa: ARG002 - the interface's
         return None
 
+
+#: The fingerprint of each function's source as it was first seen; the file may change later, but
+#: not the code that runs.
+_sources: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 
 INPUTS = Inputs()
 TASK_SOURCE = _TaskSource()

@@ -37,12 +37,7 @@ def keeping(
     owner = None if parent is None else parent.owner
     flow_run = run_id if owner is None else owner.run.id
     call = TaskCall(unit, {}, flow_run, {} if owner is None else owner.arguments)
-
-    def names(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        bound: Mapping[str, Any] = unit.parameters.bind(args, kwargs).arguments
-        return bound
-
-    return CallCaching(caching, call, names, run_id)
+    return CallCaching(caching, call, unit.parameters.named, run_id)
 
 
 def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -79,7 +80,7 @@ class ResultStore:
         header = {
             "serializer": self.serializer.type,
             "python": _PYTHON,
-            "flowstone": version("flowstone"),
+            "flowstone": _version(),
             "type": f"{type(value).__module__}.{type(value).__qualname__}",
             "run_id": run_id,
             "created": self.services.clock.time(),
@@ -90,6 +91,12 @@ class ResultStore:
 
 
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
+
+
+@cache
+def _version() -> str:
+    """Return our version; finding it reads files, and takes longer than all else of a write."""
+    return version("flowstone")
 
 
 def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:

@@ -85,6 +85,30 @@ STORES = {
         """,
         "test_a_broken_upload_leaves_nothing",
     ),
+    "a whole read of the first part": (
+        """
+        def _read_whole(self, key):
+            with self._get(key) as reader: return reader.read(1000_000)
+        """,
+        "test_a_whole_read_is_what_a_stream_reads",
+    ),
+    "a whole read from before": (
+        """
+        def _read_whole(self, key):
+            known = self.__dict__.setdefault("_known", {})
+            if key not in known: known[key] = super()._read_whole(key)
+            return known[key]
+        """,
+        "test_a_whole_read_is_what_a_stream_reads",
+    ),
+    "a whole read of nothing": (
+        """
+        def _read_whole(self, key):
+            try: return super()._read_whole(key)
+            except Exception: return b""
+        """,
+        "test_what_is_not_there_is_missing",
+    ),
     "no offset": (
         "def _get(self, key, offset=0): return super()._get(key)",
         "test_primitives_read_from_an_offset",

@@ -263,6 +263,30 @@ class TestLocalDirectory:
         assert list(store.list_objects("")) == []
         assert (tmp_path / "outside/secret").exists()
 
+    def test_a_link_that_stays_inside_is_followed(self, tmp_path: Path) -> None:
+        (tmp_path / "in/a/b").mkdir(parents=True)
+        (tmp_path / "in/a/link").symlink_to(tmp_path / "in/a/b")
+        (tmp_path / "root").symlink_to(tmp_path / "in")
+        for root in ("in", "root"):
+            store = LocalDirectory(basepath=tmp_path / root)
+            store.write_path("a/link/c", root.encode())
+            assert store.read_path("a/b/c") == store.read_path("a/link/c") == root.encode()
+
+    def test_a_link_to_a_file_outside_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").write_bytes(b"secret")
+        (tmp_path / "in/a").mkdir(parents=True)
+        (tmp_path / "in/a/link").symlink_to(tmp_path / "secret")
+        (tmp_path / "in/b").symlink_to("../in2")
+        (tmp_path / "in2").mkdir()
+        store = LocalDirectory(basepath=tmp_path / "in")
+        for path in ("a/link", "b/new"):
+            for look in (store.read_path, store.open_read, store.object_info):
+                with pytest.raises(PathEscapes, match="link leads it out"):
+                    look(path)
+            with pytest.raises(PathEscapes, match="link leads it out"):
+                store.write_path(path, b"")
+        assert list((tmp_path / "in2").iterdir()) == []
+
     def test_drafts_are_not_objects(self, tmp_path: Path) -> None:
         (tmp_path / ".flowstone-0123.part").write_bytes(b"half")
         (tmp_path / ".part").write_bytes(b"whole")

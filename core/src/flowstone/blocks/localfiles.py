@@ -31,8 +31,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     draft = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = draft.open("xb")
+        file = _made(draft)
     except OSError as error:
         raise unwritable(path, error) from error
     try:
@@ -47,6 +46,14 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _made(draft: Path) -> BinaryIO:
+    try:
+        return draft.open("xb")
+    except FileNotFoundError:  # most often the directory is there
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        return draft.open("xb")
 
 
 def unwritable(path: Path, error: OSError) -> StorageError:

@@ -37,8 +37,7 @@ class Operations(Primitives):
         Raises:
             ObjectMissing: there is no such object.
         """
-        with self.open_read(path) as reader:
-            return reader.read()
+        return self._read_whole(self._key(path))
 
     def write_path(self, path: ObjectPath, content: bytes) -> str:
         """Write an object, over what is there; return its path."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from pathlib import Path, PurePath
 
 from flowstone.errors import InvalidName, PathEscapes
@@ -57,7 +58,7 @@ def local_path(root: Path, relative: str) -> Path:
         PathEscapes: its name would lead out of the folder.
     """
     named = relative.split("/")
-    if ".." in named or relative.startswith("/") or Path(relative).is_absolute():
+    if ".." in named or relative.startswith("/") or os.path.isabs(relative):  # noqa: PTH117 - said of text
         raise PathEscapes(
             repr(relative), f"it would be written outside {root}", "Rename the object."
         )

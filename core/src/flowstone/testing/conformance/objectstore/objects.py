@@ -34,6 +34,13 @@ class ObjectTests(ObjectStoreBase):
         assert_same(store.read_path("a/b.bin"), content)
         assert store.exists("a/b.bin")
 
+    def test_a_whole_read_is_what_a_stream_reads(self, store: ObjectStore) -> None:
+        """Look at a `_read_whole` of the provider's own: all of it, as it is kept now."""
+        for content in (b"", b"1", bytes(range(256)) * 10_000, b"2"):
+            store.write_path("a/b", content)
+            assert_same(store.read_path("a/b"), content)
+            assert_same(store.read_path("/a//./b"), b"".join(store.stream("a/b")))
+
     def test_an_object_may_be_empty(self, store: ObjectStore) -> None:
         """Look at `_put` and `_get` with no bytes at all: a range of nothing is no range."""
         store.write_path("empty", b"")
