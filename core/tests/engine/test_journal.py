@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -217,3 +218,27 @@ def test_an_interrupt_after_the_end_is_kept_does_not_end_the_run_twice(store: Wa
     kinds = [event.kind for _, event in store.events()]
     assert kinds == ["FlowRunStarted", "FlowRunCompleted"]
     journal.close()
+
+
+def test_a_value_does_not_wait_with_its_fact(journal: WriteBehind, store: Watched) -> None:
+    class Value:
+        pass
+
+    run = driven(journal)
+    store.fault = StoreBusy("here", 1.0)
+    origin = Origin(new_id(), "task", "t-0", "t", run.id, run.id, 1.0, (), None, None, (), None)
+    services: Any = SimpleNamespace(journal=journal, clock=SystemClock())
+    keeper = Keeper(services, origin)
+    keeper.record(StateType.RUNNING, "Running")
+    value = Value()
+    assert keeper.record(StateType.COMPLETED, "Completed", data=value).data is value
+    assert keeper.state.data is value
+    gone = weakref.ref(value)
+    del value, keeper
+    assert gone() is None
+    store.fault = None
+    journal.flush()
+    assert [event.kind for _, event in store.events(run_id=origin.id)] == [
+        "TaskRunStarted",
+        "TaskRunCompleted",
+    ]

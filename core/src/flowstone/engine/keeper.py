@@ -107,8 +107,11 @@ class Keeper:
         last = self._last or self._born
         assert last is not None
         who = self.origin
-        change = Change(last.version + 1, state, self._attempt)
-        event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
+        fact = change = Change(last.version + 1, state, self._attempt)
+        if state.data is not None:  # no store takes it, and it must not wait with the fact
+            bare = State(state.type, state.name, state.message, state.at)
+            fact = Change(change.version, bare, self._attempt)
+        event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, fact)
         kept = None if self.is_copy else self._keep(event)
         if self._last is not None:
             self._born = self.run
