@@ -1,4 +1,7 @@
-"""`make bench`: the budgets of the house, as ratios; `ARGS=--peer` asks Prefect as well."""
+"""`make bench`: the budgets of the house, as ratios.
+
+With `ARGS=--peer` it asks Prefect as well; with `ARGS=--long` it goes to a million tasks.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,19 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import peer, starts, tasks, transfers
+from tests.benchmarks import peer, scale, starts, tasks, transfers
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
 
 Benchmark = Callable[[Library | None], list[Row]]
 
 
-def benchmarks(*, tiny: bool = False) -> dict[str, Benchmark]:
-    """Return the benchmarks by name; tiny ones only show that they run."""
+def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark]:
+    """Return the benchmarks by name; tiny ones only show that they run, long ones take minutes."""
     rounds, count = (2, 50) if tiny else (15, 10_000)
     counts = [50, 100] if tiny else [1_000, 10_000, 100_000]
+    many = counts if tiny else [1_000, 10_000, 1_000_000 if long else 100_000]
+    large = (20, 20, 10) if tiny else (10_000, 10_000 if long else 1_000, 1024)
     files, kilobytes = (3, 1) if tiny else (200, 64)
     return {
         "import": lambda peer: starts.imports(rounds, peer),
@@ -26,7 +31,11 @@ def benchmarks(*, tiny: bool = False) -> dict[str, Benchmark]:
         "discovery": lambda peer: starts.discovery(min(rounds, 7), peer),
         "sequence": partial(tasks.sequence, count),
         "map": partial(tasks.mapped, count),
+        "processes": partial(tasks.processes, count // 5),
+        "cache": partial(tasks.cache, count // 5),
         "memory": partial(tasks.memory, counts),
+        "million": partial(scale.million, many),
+        "results": partial(scale.results, *large),
         "folders": partial(transfers.folders, files, kilobytes),
     }
 
@@ -36,10 +45,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("names", nargs="*", choices=[*known, []], metavar="|".join(known))
     parser.add_argument("--peer", action="store_true", help="measure Prefect, too")
+    parser.add_argument("--long", action="store_true", help="go to a million tasks; some minutes")
     parser.add_argument("--tiny", action="store_true", help="only show that they run")
     asked = parser.parse_args()
     other = peer.install() if asked.peer else None
-    known = benchmarks(tiny=asked.tiny)
+    known = benchmarks(tiny=asked.tiny, long=asked.long)
     rows: list[Row] = []
     for name in asked.names or known:
         print(f"{name} ...", file=sys.stderr, flush=True)

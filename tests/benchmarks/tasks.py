@@ -28,6 +28,29 @@ def mapped(count: int, peer: Library | None) -> list[Row]:
     return [row.against(theirs)]
 
 
+def processes(count: int, peer: Library | None) -> list[Row]:
+    """Measure `.map` over processes, their start included, and once they are there."""
+    ours = OURS.run("processes", count)
+    theirs = peer.run("processes", min(count, 200)) if peer else {}
+    what = f".map of {count} over processes, their start included, each"
+    warm = Row("... once they are there", ours["warm"], "us", ours["bare_warm"], "bare pool", 1000)
+    return [
+        Row(what, ours["cold"], "us", ours["bare_cold"], "bare pool", 1000).against(
+            theirs.get("cold")
+        ),
+        warm.against(theirs.get("warm")),
+    ]
+
+
+def cache(count: int, peer: Library | None) -> list[Row]:
+    """Measure a task whose result is found, and one whose result has to be made and kept."""
+    ours = OURS.run("cache", count)
+    theirs = peer.run("cache", min(count, 100)) if peer else {}
+    hit = Row("a hit in the cache", ours["hit"], "us", ours["read"], "a file read", 150)
+    miss = Row("... a miss, and the result kept", ours["miss"], "us", ours["write"], "one written")
+    return [hit.against(theirs.get("hit")), miss.against(theirs.get("miss"))]
+
+
 def memory(counts: list[int], peer: Library | None) -> list[Row]:
     """Measure how memory grows with the number of tasks, each number in a fresh process."""
     rows = []
