@@ -40,7 +40,7 @@ def fill(path: Path, tasks: int = 300) -> None:
 def test_artifacts_are_found_by_an_index(path: Path) -> None:
     fill(path, 10)
     statement, values = select_events(
-        0, root_id=None, run_id=None, kinds=["ArtifactSaved"], limit=10
+        0, 10, root_id=None, run_id=None, kinds=["ArtifactSaved"], limit=10
     )
     connection = sqlite3.connect(path)
     plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", values).fetchall()
@@ -310,7 +310,10 @@ def test_what_lists_show_is_read_by_index(path: Path) -> None:
         "runs_listed": (statement, values),
         "runs_unfinished": (statements.UNFINISHED, ["x"]),
         "events_of_tree": statements.select_events(
-            0, root_id="x", run_id=None, kinds=(), limit=None
+            0, 1_000_000, root_id="x", run_id=None, kinds=(), limit=None
+        ),
+        "INTEGER PRIMARY KEY": statements.select_events(
+            999_000, 1_000_000, root_id="x", run_id="y", kinds=["LogWritten"], limit=10
         ),
     }
     for index, (sql, parameters) in plans.items():

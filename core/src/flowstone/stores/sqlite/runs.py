@@ -102,13 +102,14 @@ class SqliteRuns:
         kinds: Sequence[str] = (),
         limit: int | None = None,
     ) -> list[tuple[int, Event]]:
-        statement, values = statements.select_events(
-            after, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
-        )
-        rows = self._database.read(
-            lambda connection: connection.execute(statement, values).fetchall()
-        )
-        return [(row[0], read_event(row[1:])) for row in rows]
+        def work(connection: sqlite3.Connection) -> list[Any]:
+            newest = connection.execute(statements.NEWEST).fetchone()[0]
+            statement, values = statements.select_events(
+                after, newest, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
+            )
+            return connection.execute(statement, values).fetchall()
+
+        return [(row[0], read_event(row[1:])) for row in self._database.read(work)]
 
     def close(self) -> None:
         self._database.close()
