@@ -379,4 +379,5 @@ def test_memory_is_bounded_by_the_window(tmp_path: Path) -> None:
         command = [sys.executable, "-c", MEASURE, str(count)]
         return int(subprocess.run(command, env=env, check=True, capture_output=True).stdout)
 
-    assert megabytes(200_000) - megabytes(20_000) < 10
+    # The futures of so many tasks would take twice as much.
+    assert megabytes(60_000) - megabytes(5_000) < 16

@@ -31,6 +31,7 @@ class Mutant({base}):
 
 class TestMutant(ObjectStoreSuite):
     count = 1500
+    big_bytes, most_bytes = 24 * 1024**2, 12 * 1024**2
     presigns = {presigns}
 
     @pytest.fixture
