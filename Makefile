@@ -30,7 +30,7 @@ types: setup
 	$(RUN) python tests/architecture/typecheck.py
 
 unit: setup
-	$(RUN) pytest -q -n 2 --dist loadscope --durations=10
+	$(RUN) pytest -q -n 2 --dist loadscope --no-loadscope-reorder --durations=10
 
 matrix: setup
 	$(RUN) python tests/matrix/other_pythons.py

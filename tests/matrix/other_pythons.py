@@ -82,7 +82,8 @@ def _test(version: str, python: str, uv: str) -> str | None:
     sync = [uv, "sync", "--quiet", "--locked", "--python", python, "--package", "flowstone"]
     tests = [
         *(str(place / "bin" / "python"), "-m", "pytest", "-q", "core/tests"),
-        *("-n", "2", "--dist", "loadscope", "-p", "no:cacheprovider", "-r", "fE"),
+        *("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"),
+        *("-p", "no:cacheprovider", "-r", "fE"),
     ]
     for what, command in (
         ("no environment", [*sync, "--all-extras", "--group", "dev"]),

@@ -102,7 +102,7 @@ class SqliteRuns:
         kinds: Sequence[str] = (),
         limit: int | None = None,
     ) -> list[tuple[int, Event]]:
-        def work(connection: sqlite3.Connection) -> list[Any]:
+        def work(connection: sqlite3.Connection) -> list[Row]:
             newest = connection.execute(statements.NEWEST).fetchone()[0]
             statement, values = statements.select_events(
                 after, newest, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit
