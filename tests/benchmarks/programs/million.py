@@ -5,7 +5,7 @@ import resource
 import sys
 from importlib import import_module
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,13 +45,14 @@ def size(name: str) -> int:
 many = {"called": called, "streamed": streamed}[how]
 many(1000)
 before = peak()
-began = perf_counter()
+began, used = perf_counter(), process_time()
 assert many(count) == count * (count - 1) // 2
-took = perf_counter() - began
+took, used = perf_counter() - began, process_time() - used
 print(
     json.dumps(
         {
             "us": 1e6 * took / count,
+            "cpu": 1e6 * used / count,
             "kb": peak() - before,
             "file_mb": size("flowstone.db") / 1e6,
             "log_mb": size("flowstone.db-wal") / 1e6,
