@@ -253,7 +253,7 @@ class _None(CachePolicy):
 
 #: The fingerprint of each function's source as it was first seen; the file may change later, but
 #: not the code that runs.
-_sources: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_sources: WeakKeyDictionary[object, str] = WeakKeyDictionary()
 
 INPUTS = Inputs()
 TASK_SOURCE = _TaskSource()
