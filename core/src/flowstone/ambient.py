@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib import import_module
-from threading import RLock
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     )
     from flowstone.runs import Run
     from flowstone.settings import Settings
+    from flowstone.waiting import Threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Services:
         holder: says where this process is, for its leases: ``host/pid/presence``.
         slots: what is held under limits, by all processes.
         gate: this process's way to slots.
+        threads: what waits for submitted tasks; a simulation has its own.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Services:
     holder: Callable[[], str]
     slots: SlotStore
     gate: Gate
+    threads: Threads = threading
 
     def close(self) -> None:
         self.gate.close()
@@ -56,7 +59,7 @@ class Services:
         self.documents.close()
 
 
-_lock = RLock()
+_lock = threading.RLock()
 _stack: list[Services] = []
 #: Where the default services come from. The composition root is above this floor; so it is named,
 #: as plugins are, not imported. Tests name another.

@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from flowstone import progress
-from flowstone.ambient import scope
+from flowstone.ambient import scope, services
 from flowstone.engine.arguments import (
     PromiseBase,
     resolve_futures_to_results,
@@ -129,7 +129,7 @@ class Future(PromiseBase, Generic[R]):
             return
         if timeout is None:
             self.help()
-        ended = threading.Event()  # set at once where it has ended by now
+        ended = services().threads.Event()  # set at once where it has ended by now
         self.add_done_callback(lambda _: ended.set())
         ended.wait(timeout)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from collections import deque
 from contextlib import suppress
-from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flowstone.events import Event
     from flowstone.ports import Clock, RunStore
+    from flowstone.waiting import Thread, Threads
 
 #: A fact waits so long at the most before it is written.
 INTERVAL = 0.05
@@ -42,16 +43,19 @@ class WriteBehind:
     written through (`create`, `record`) comes after all that was appended before it.
     """
 
-    def __init__(self, store: RunStore, clock: Clock, lease_seconds: float) -> None:
+    def __init__(
+        self, store: RunStore, clock: Clock, lease_seconds: float, threads: Threads = threading
+    ) -> None:
         self._store, self._clock, self._lease_seconds = store, clock, lease_seconds
+        self._threads = threads
         self._reset()
         _all.add(self)
 
     def _reset(self) -> None:
         self._queue: deque[Event] = deque()
         self._batch: list[Event] = []  # taken from the queue, not yet known to be kept
-        self._lock = RLock()
-        self._wake = Condition()
+        self._lock = self._threads.RLock()
+        self._wake = self._threads.Condition()
         self._idle = True
         self._closed = False
         self._thread: Thread | None = None
@@ -222,7 +226,8 @@ class WriteBehind:
 
     def _begin(self) -> None:
         if self._thread is None and not self._closed:
-            self._thread = Thread(target=self._loop, name="flowstone-journal", daemon=True)
+            name = "flowstone-journal"
+            self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
             self._thread.start()
 
     def _loop(self) -> None:

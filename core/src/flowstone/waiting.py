@@ -1,0 +1,58 @@
+"""Threads, and how they wait for each other, as a port: a simulation fills it in its own way."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Signal(Protocol):
+    """A flag that threads wait for; `threading.Event` is one."""
+
+    def set(self) -> None:
+        """Wake all that wait."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until it is set, or the time is over; tell whether it is set."""
+
+
+class Bell(AbstractContextManager[Any], Protocol):
+    """What one thread wakes another with; `threading.Condition` is one. Held while it is used."""
+
+    def notify(self) -> None:
+        """Wake one that waits."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Let go of it until somebody notifies, or the time is over."""
+
+
+class Thread(Protocol):
+    """A thread; `threading.Thread` is one."""
+
+    def start(self) -> None:
+        """Let it run."""
+
+    def is_alive(self) -> bool:
+        """Tell whether it runs."""
+
+    def join(self, timeout: float | None = None) -> None:
+        """Block until it has ended, or the time is over."""
+
+
+class Threads(Protocol):
+    """Threads, and how they wait for each other; the module `threading` is one."""
+
+    def Thread(self, *, target: Callable[[], None], name: str, daemon: bool) -> Thread:  # noqa: N802
+        """Return a thread that will call `target`."""
+
+    def RLock(self) -> AbstractContextManager[Any]:  # noqa: N802
+        """Return a lock that its holder can take again."""
+
+    def Condition(self) -> Bell:  # noqa: N802
+        """Return what one thread wakes another with."""
+
+    def Event(self) -> Signal:  # noqa: N802
+        """Return a flag that threads wait for."""
