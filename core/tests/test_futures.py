@@ -168,3 +168,15 @@ def test_maps_in_maps_on_one_worker(depth: int) -> None:
         return nest.submit(depth).result(timeout=60)
 
     assert f() == 2**depth
+
+
+def test_an_interrupt_that_comes_after_the_end_leaves_it_as_it_was_kept() -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    @flow
+    def f() -> int:
+        future = double.with_options(on_completion=[interrupt]).submit(4)
+        return future.result()
+
+    assert f() == 8

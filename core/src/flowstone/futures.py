@@ -230,7 +230,7 @@ class Future(PromiseBase, Generic[R]):
         try:
             state = context.run(_lived, driver, life)
         except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
-            state = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+            state = driver.left_by(error)
         if isinstance(state.data, _Cancelled):
             state = replace(state, data=None)  # whoever asks for the result is not cancelled too
         self._finish(state)
@@ -253,7 +253,7 @@ class Future(PromiseBase, Generic[R]):
         try:
             state = await task
         except BaseException as error:  # noqa: BLE001 - the loop has nobody to raise it to
-            state = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+            state = driver.left_by(error)
         self._finish(state)
 
     def _taken(self) -> Any:

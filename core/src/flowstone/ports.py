@@ -178,6 +178,9 @@ class Journal(Protocol):
     def release(self, root_id: str) -> None:
         """Flush, and stop renewing the root's lease: its process has no more to say of it."""
 
+    def abandon(self, root_id: str) -> None:
+        """Stop renewing the lease of a root whose end can't be kept: it will be found Crashed."""
+
     def close(self) -> None:
         """Flush, and end the thread."""
 
@@ -309,8 +312,8 @@ class Keeping(Protocol):
     def keep(self, look: Look, value: Any) -> None:
         """Keep the result. Raises `NotSerializable` or `StorageError`."""
 
-    def end(self, look: Look) -> None:
-        """Let others compute it again."""
+    def end(self, look: Look | None, /) -> None:
+        """Let others compute it again; None stands for a look that was not finished."""
 
 
 class Clock(Protocol):

@@ -7,7 +7,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone import progress
-from flowstone.engine.policy import stop_signal
+from flowstone.engine.policy import described, stop_signal
 from flowstone.engine.remote import Remote
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
@@ -28,7 +28,7 @@ from flowstone.engine.steps import (
     Unlock,
 )
 from flowstone.errors import RunTimeout
-from flowstone.states import PENDING
+from flowstone.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flowstone.engine.life import Life
     from flowstone.ports import Clock, Keeping, Look, Promise
     from flowstone.runs import Run
-    from flowstone.states import State, StateType
+    from flowstone.states import StateType
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
 GRACE = 5.0
@@ -84,6 +84,11 @@ class Driver:
             self._placed = True
             self.scope.run = self.keeper.run
         return state
+
+    def left_by(self, error: BaseException) -> State:
+        """Return how a run ended that an error came out of, maybe after its end had been said."""
+        end = self.keeper.state
+        return end if end.is_final() else State(CRASHED, message=described(error), data=error)
 
     def perform(self, step: Step) -> Any:
         """Do a step that is the same in both worlds: one that does not wait."""
@@ -132,6 +137,9 @@ class Driver:
                     step = life.send(answer)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except BaseException:
+            self.keeper.abandon()
+            raise
 
     async def adrive(self, life: Life) -> State:
         """Live an async run to its end."""
@@ -149,6 +157,9 @@ class Driver:
                     step = life.send(answer)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+        except BaseException:
+            self.keeper.abandon()
+            raise
 
     def _wait(self, step: Step) -> Any:
         match step:

@@ -63,6 +63,8 @@ class WriteBehind:
         self._ended: dict[str, Fence] = {}
         self._stops: dict[str, Callable[[], None]] = {}
         self._cancelled: set[str] = set()
+        self._abandoned: set[str] = set()
+        self._unsure: dict[str, int] = {}  # versions that may be kept, or not: a fault came between
         self._lost: dict[str, Run] = {}
         self._error: StoreError | None = None
 
@@ -81,10 +83,13 @@ class WriteBehind:
         with self._lock:
             self.flush()
             self._check(event)
+            if event.run_id in self._fences:
+                self._unsure[event.run_id] = cast("Change", event.payload).version
             try:
                 run = self._store.record(event)
             except Conflict as conflict:
                 run = self._record_again(event, cast("Run", conflict.actual), conflict)
+            self._unsure.pop(event.run_id, None)
             fence = self._fences.get(run.id)
             if fence is not None:
                 self._fences[run.id] = Fence(run.id, run.version, fence.token)
@@ -144,12 +149,20 @@ class WriteBehind:
             with self._lock:
                 self._stops.pop(root_id, None)
                 self._cancelled.discard(root_id)
+                self._abandoned.discard(root_id)
+                self._unsure.pop(root_id, None)
                 fence = self._fences.pop(root_id, None)
                 self._lost.pop(root_id, None)
                 if fence is not None:
                     self._ended[root_id] = fence
                     if len(self._ended) > RECENT:
                         del self._ended[next(iter(self._ended))]
+
+    def abandon(self, root_id: str) -> None:
+        with self._lock:  # its fence stays: what was appended can still be kept
+            self._stops.pop(root_id, None)
+            if root_id in self._fences:
+                self._abandoned.add(root_id)
 
     def close(self) -> None:
         self.flush()
@@ -196,12 +209,30 @@ class WriteBehind:
             self._store.append(events, fence)
         except Conflict as conflict:
             actual = cast("Run", conflict.actual)
-            if self._is_cancelling(actual) and actual.version != fence.version:
-                self._obey(actual)
+            if actual.version != fence.version and self._follow(actual):
                 self._send(root_id, events)
                 return
             self._lost[root_id] = actual
             del self._fences[root_id]
+
+    def _follow(self, actual: Run) -> bool:
+        """Go on under a version that we made ourselves, or a request; tell whether it is one."""
+        fence = self._fences[actual.id]
+        if self._is_cancelling(actual):
+            self._obey(actual)
+            return True
+        lease = actual.lease
+        if lease is None or lease.token != fence.token:
+            return False
+        if actual.version != self._unsure.get(actual.id):
+            return False
+        fence = Fence(actual.id, actual.version, fence.token)
+        if actual.state.is_final():
+            del self._fences[actual.id]
+            self._ended[actual.id] = fence
+        else:
+            self._fences[actual.id] = fence
+        return True
 
     def _send_late(self, root_id: str, events: list[Event]) -> None:
         """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
@@ -273,7 +304,7 @@ class WriteBehind:
 
     def _renew(self) -> None:
         with self._lock:
-            fences = list(self._fences.values())
+            fences = [f for root, f in self._fences.items() if root not in self._abandoned]
             if not fences:
                 return
             try:
@@ -282,7 +313,7 @@ class WriteBehind:
                 logger.warning("the lease could not be renewed: %s", error)
                 return
             for run in lost:
-                if not self._is_cancelling(run):
+                if not self._is_cancelling(run) and not self._follow(run):
                     self._lost[run.id] = run
                     self._fences.pop(run.id, None)
 

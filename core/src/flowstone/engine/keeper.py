@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from flowstone.errors import CancelSignal, Conflict
 from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
 from flowstone.runs import Change, Lease, Run
@@ -43,7 +44,7 @@ class Keeper:
         self._attempt = 0
         self._born: Run | None = None
         self._last: Change | None = None
-        self._pending: Event | None = None
+        self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
 
@@ -81,65 +82,85 @@ class Keeper:
             FencedRun: it was ended or taken over from outside.
             StoreError: the fact can't be kept.
         """
+        if self._pending is not None and self._say_again(kind, name, message):
+            return State(kind, name, message, self.state.at, data)
         state = State(kind, name, message, self._time(), data)
         if kind is RUNNING:
             self._attempt += 1
         if self._born is None:
             if kind in BIRTH:
-                self._birth(state)
+                self._say(self._birth(state), state)
                 return state
-            self._birth(State(PENDING, "Pending", None, state.at))
-        self._change(state)
+            early = State(PENDING, "Pending", None, state.at)
+            self._say(self._birth(early), early)
+        self._say(self._change(state), state)
         return state
 
-    def _birth(self, state: State) -> None:
+    def _birth(self, state: State) -> Event:
         who = self.origin
         started = state.at if state.type is RUNNING else None
         run = Run(*who[:6], state, 1, self._attempt, who.created, started, None, *who[7:])
-        event = Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
-        if self._through:
-            self._journal.create(event)
-        else:
-            self._journal.append(event)
-        self._born = run
+        return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
-    def _change(self, state: State) -> None:
+    def _change(self, state: State) -> Event:
         last = self._last or self._born
         assert last is not None
         who = self.origin
-        fact = change = Change(last.version + 1, state, self._attempt)
         if state.data is not None:  # no store takes it, and it must not wait with the fact
-            bare = State(state.type, state.name, state.message, state.at)
-            fact = Change(change.version, bare, self._attempt)
-        event = Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, fact)
+            state = State(state.type, state.name, state.message, state.at)
+        change = Change(last.version + 1, state, self._attempt)
+        return Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
+
+    def _say_again(self, kind: StateType, name: str, message: str | None) -> bool:
+        """Say a fact again that a fault or an interrupt came into; tell whether it is this one.
+
+        It may have been kept, or not; under its own id it is kept once.
+        """
+        assert self._pending is not None
+        event, state = self._pending
+        self._say(event, state)
+        return (state.type, state.name, state.message) == (kind, name, message)
+
+    def _say(self, event: Event, state: State) -> None:
+        """Have a fact kept; until that is sure, it is pending."""
+        self._pending = event, state
+        payload = event.payload
+        if type(payload) is Run:
+            if self._through:
+                self._journal.create(event)
+            else:
+                self._journal.append(event)
+            self._born = payload
+        else:
+            self._move(event, state)
+        self._pending = None  # an interrupt may come until here, and have the same said again
+
+    def _move(self, event: Event, state: State) -> None:
+        who, change = self.origin, cast("Change", event.payload)
         kept = None if self.is_copy else self._keep(event)
         if self._last is not None:
             self._born = self.run
-        if kept is not None and kept.version != change.version:
-            change = Change(kept.version, state, self._attempt)  # somebody has asked for its end
-        self._last = change
+        # Where somebody has asked for its end, that came between.
+        version = change.version if kept is None else kept.version
+        self._last = Change(version, state, change.attempt)
         if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
-        self._pending = None  # an interrupt may come until here, and have the same recorded again
 
     def _keep(self, event: Event) -> Run | None:
         if not self._through:
             self._journal.append(event)
             return None
-        return self._journal.record(self._again(event))
+        try:
+            return self._journal.record(event)
+        except CancelSignal as signal:
+            if isinstance(signal.__cause__, Conflict):
+                self._pending = None  # refused, since somebody asks for its end: it is not kept
+            raise
 
-    def _again(self, event: Event) -> Event:
-        """Return the fact that was being recorded when an interrupt came, where it is this one.
-
-        It may have been kept, or not; under its own id it is kept once.
-        """
-        pending = self._pending
-        if pending is not None:
-            one, other = cast("Change", pending.payload).state, cast("Change", event.payload).state
-            if (one.type, one.name, one.message) == (other.type, other.name, other.message):
-                event = pending
-        self._pending = event
-        return event
+    def abandon(self) -> None:
+        """Let go of a root whose end could not be kept: when its lease runs out, it is Crashed."""
+        if self.origin.parent_id is None and not self.is_copy:
+            self._journal.abandon(self.origin.id)
 
     def on_cancel(self, stop: Callable[[], None]) -> None:
         """Call `stop`, from another thread, when somebody asks for the end of the run."""

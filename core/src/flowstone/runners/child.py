@@ -101,6 +101,9 @@ class Home:
     def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
         """Who asks for the end of a root is answered by its own process."""
 
+    def abandon(self, root_id: str) -> None:
+        """It has no leases."""
+
     def release(self, root_id: str) -> None:
         """A root is not driven here."""
 

@@ -1,0 +1,176 @@
+"""Writes of which the writer does not know whether they were kept: a fault came after them."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from flowstone.engine.clock import SystemClock
+from flowstone.engine.journal import WriteBehind
+from flowstone.engine.keeper import Keeper
+from flowstone.errors import CancelSignal, StoreBusy
+from flowstone.events import Event, changed
+from flowstone.ids import new_id
+from flowstone.runs import Lease, Origin, Run, RunQuery
+from flowstone.states import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SCHEDULED,
+    Cancelling,
+)
+from flowstone.stores.memory import MemoryRuns
+
+
+class Unsure(MemoryRuns):
+    """Keeps what is written through, and then may say that it could not."""
+
+    fails = False
+
+    def create(self, event: Event) -> None:
+        super().create(event)
+        self._fail()
+
+    def record(self, event: Event) -> Run:
+        run = super().record(event)
+        self._fail()
+        return run
+
+    def _fail(self) -> None:
+        if self.fails:
+            raise StoreBusy("x.db", 1.0)
+
+
+class Unthreaded(WriteBehind):
+    def _begin(self) -> None:
+        pass
+
+
+@pytest.fixture
+def store() -> Unsure:
+    return Unsure()
+
+
+@pytest.fixture
+def journal(store: Unsure) -> WriteBehind:
+    return Unthreaded(store, SystemClock(), 30)
+
+
+def keeper(journal: WriteBehind, root: Keeper | None = None) -> Keeper:
+    key, lease = new_id(), Lease(new_id(), "here/1/x", 4e9)
+    root_id = root.origin.id if root else None
+    kind: Any = "task" if root else "flow"
+    origin = Origin(
+        key, kind, kind, kind, root_id or key, root_id, 1.0, (), None, None, (),
+        None if root else lease,
+    )  # fmt: skip
+    services: Any = SimpleNamespace(journal=journal, clock=SystemClock())
+    return Keeper(services, origin)
+
+
+def states(store: Unsure, keeper: Keeper) -> list[str]:
+    found = [event.payload for _, event in store.events(run_id=keeper.origin.id)]
+    return [payload.state.name for payload in found if not hasattr(payload, "logger")]  # type: ignore[union-attr]
+
+
+def test_a_birth_that_was_kept_is_not_repeated(store: Unsure, journal: WriteBehind) -> None:
+    flow = keeper(journal)
+    store.fails = True
+    with pytest.raises(StoreBusy):
+        flow.record(RUNNING, "Running")
+    store.fails = False
+    flow.record(FAILED, "Failed", "the store was busy")
+    assert states(store, flow) == ["Running", "Failed"]
+
+
+def test_a_change_that_was_kept_does_not_fence_its_own_run(
+    store: Unsure, journal: WriteBehind
+) -> None:
+    flow = keeper(journal)
+    flow.record(RUNNING, "Running")
+    store.fails = True
+    with pytest.raises(StoreBusy):
+        flow.record(SCHEDULED, "AwaitingRetry")
+    store.fails = False
+    flow.record(FAILED, "Failed")
+    assert states(store, flow) == ["Running", "AwaitingRetry", "Failed"]
+
+
+def test_what_follows_a_change_that_was_kept_is_kept_too(
+    store: Unsure, journal: WriteBehind
+) -> None:
+    flow = keeper(journal)
+    flow.record(RUNNING, "Running")
+    store.fails = True
+    with pytest.raises(StoreBusy):
+        flow.record(SCHEDULED, "AwaitingRetry")
+    store.fails = False
+    task = keeper(journal, flow)
+    task.record(PENDING, "Pending")
+    journal.flush()
+    assert states(store, task) == ["Pending"]
+    flow.record(RUNNING, "Retrying")
+    store.fails = True
+    with pytest.raises(StoreBusy):
+        flow.record(FAILED, "Failed")
+    journal._renew()  # it has ended, and is nobody else's
+    assert store.run(flow.origin.id).state.is_failed()
+
+
+def test_a_change_that_was_refused_is_not_repeated(store: Unsure, journal: WriteBehind) -> None:
+    flow = keeper(journal)
+    flow.record(RUNNING, "Running")
+    run = store.run(flow.origin.id)
+    store.record(changed(run, Cancelling("asked"), run.attempt))
+    with pytest.raises(CancelSignal):
+        flow.record(SCHEDULED, "AwaitingRetry")
+    flow.record(CANCELLED, "Cancelled")
+    assert states(store, flow) == ["Running", "Cancelling", "Cancelled"]
+
+
+def test_an_interrupt_behind_an_append_does_not_give_a_version_twice(store: Unsure) -> None:
+    class Interrupted(Unthreaded):
+        interrupts = False
+
+        def append(self, event: Event) -> None:
+            super().append(event)
+            if self.interrupts:
+                self.interrupts = False
+                raise CancelSignal
+
+    journal = Interrupted(store, SystemClock(), 30)
+    flow = keeper(journal)
+    flow.record(RUNNING, "Running")
+    task = keeper(journal, flow)
+    task.record(RUNNING, "Running")
+    journal.interrupts = True
+    with pytest.raises(CancelSignal):
+        task.record(SCHEDULED, "AwaitingRetry")
+    task.record(CANCELLED, "Cancelled")
+    journal.flush()
+    assert states(store, task) == ["Running", "AwaitingRetry", "Cancelled"]
+    assert store.run(task.origin.id).state.is_cancelled()
+
+
+def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: WriteBehind) -> None:
+    flow, stops = keeper(journal), list[str]()
+    flow.record(RUNNING, "Running")
+    flow.on_cancel(lambda: stops.append("stopped"))
+    task = keeper(journal, flow)
+    task.record(RUNNING, "Running")
+    task.record(COMPLETED, "Completed")
+    flow.abandon()
+    before = store.run(flow.origin.id)
+    journal._renew()
+    journal.flush()
+    assert store.run(flow.origin.id).lease == before.lease
+    assert store.run(task.origin.id).state.is_completed()
+    store.record(changed(before, Cancelling("asked"), before.attempt))
+    journal._look()
+    assert stops == []
+    assert {run.state.name for run in store.reap(5e9)} == {"Crashed"}
+    assert len(store.runs(RunQuery(root_id=flow.origin.id))) == 2
