@@ -430,3 +430,26 @@ def test_persisting_by_setting(place: Path, services: Services) -> None:
         f()
     assert counter.calls == 1
     assert (place / "storage").is_dir()
+
+
+class Interrupting(MemoryLockManager):
+    """Is interrupted just after it has given the lock."""
+
+    interrupts = True
+
+    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
+        given = super().acquire_lock(key, holder, acquire_timeout)
+        if self.interrupts:
+            self.interrupts = False
+            raise KeyboardInterrupt
+        return given
+
+
+def test_an_interrupt_while_the_lock_is_taken_leaves_none_behind(place: Path) -> None:
+    locks = Interrupting()
+    policy = INPUTS.configure(isolation_level="SERIALIZABLE", lock_manager=locks)
+    counter = Counter(cache_policy=policy, result_storage=place)
+    with pytest.raises(KeyboardInterrupt):
+        counter.task(1)
+    assert not locks._holders
+    assert counter.task(1) == [1, 0]

@@ -130,7 +130,7 @@ class Caching:
 class CallCaching:
     """Fills the `Keeping` port for one call of a task."""
 
-    __slots__ = ("_caching", "_call", "_names", "_run_id", "_waiting")
+    __slots__ = ("_caching", "_call", "_locked", "_names", "_run_id", "_waiting")
 
     def __init__(
         self,
@@ -140,6 +140,7 @@ class CallCaching:
         run_id: str,
     ) -> None:
         self._caching, self._call, self._names, self._run_id = caching, call, names, run_id
+        self._locked: str | None = None
         self._waiting: tuple[str | None, str] | None = None
 
     def look(
@@ -151,8 +152,10 @@ class CallCaching:
         if key is None:
             return Found(None, told)
         locks = caching.locks
-        if locks is not None and not locks.acquire_lock(key, self._run_id, patience):
-            return None
+        if locks is not None:
+            self._locked = key  # before it is, so that an interrupt leaves no lock behind
+            if not locks.acquire_lock(key, self._run_id, patience):
+                return None
         if caching.refresh:
             return Found(key, f"miss: a refresh was asked for ({told})")
         found = caching.store.read(key)
@@ -173,9 +176,10 @@ class CallCaching:
             expires = caching.store.services.clock.time() + caching.expiration
         caching.store.write(look.key, value, self._run_id, expires)
 
-    def end(self, look: Any) -> None:
-        if look.key is not None and self._caching.locks is not None:
-            self._caching.locks.release_lock(look.key, self._run_id)
+    def end(self, _look: Any) -> None:
+        if self._locked is not None and self._caching.locks is not None:
+            self._caching.locks.release_lock(self._locked, self._run_id)
+            self._locked = None
 
 
 def _filled(template: str, call: TaskCall) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from flowstone.engine.steps import Await, Call, Consult, Say, Settle, Sleep
+from flowstone.engine.steps import Await, Call, Consult, Say, Settle, Sleep, Unlock
 from flowstone.errors import (
+    CancelSignal,
     FencedRun,
     RunTimeout,
     StoreBusy,
@@ -255,3 +256,20 @@ def test_an_interrupt_in_the_last_word_is_said_after_it() -> None:
     with pytest.raises(KeyboardInterrupt):
         world.talk(plan())
     assert world.states == ["Running", "Completed", "Completed"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt(), CancelSignal(), TerminationSignal("x")])
+def test_an_interrupt_while_the_end_is_logged_does_not_lose_the_end(stop: BaseException) -> None:
+    world = World([ValueError()], faults={2: stop})
+    with pytest.raises(type(stop)):
+        world.talk(plan())
+    assert world.states == ["Running", "Failed"]
+    assert len(world.of(Say)) == 1
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), FencedRun("t", "Crashed"), ValueError()])
+def test_a_look_that_was_not_finished_is_ended_too(error: BaseException) -> None:
+    world = World([1], faults={0: error})
+    keeping: Any = object()
+    world.talk(plan(keeping=keeping))
+    assert world.of(Unlock) == [Unlock(None)]

@@ -105,22 +105,13 @@ def _life(plan: Plan) -> Life:
         if plan.settles:
             yield from _let_go(error)
         if isinstance(error, FencedRun):
+            if plan.keeping is not None:
+                yield Unlock(look)
             return end
-    if end.type is not COMPLETED:
-        cause = end.data if isinstance(end.data, BaseException) else None
-        yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
-    elif spec.kind == "flow":
-        yield Say(logging.INFO, f"ended {end.name}")
-    last = Record(end.type, end.name, end.message, end.data)
-    late: BaseException | None = None
     try:
-        try:
-            final: State = yield last
-        except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
-            late = interrupt  # it came into the last word, which has to be said all the same
-            final = yield last
+        final, late = yield from _last_word(plan, end)
     finally:
-        if look is not None:
+        if plan.keeping is not None:
             yield Unlock(look)
     if spec.hooks:
         if plan.turn is not None:  # hooks of the end hold no slots
@@ -129,6 +120,32 @@ def _life(plan: Plan) -> Life:
     if late is not None:
         raise late
     return final
+
+
+def _last_word(plan: Plan, end: State) -> Generator[Step, Any, tuple[State, BaseException | None]]:
+    """Say how the run ended, once; an interrupt that comes into that has to wait."""
+    late: BaseException | None = None
+    said = False
+    while True:
+        try:
+            if not said:
+                said = True
+                yield from _announced(plan, end)
+            final: State = yield Record(end.type, end.name, end.message, end.data)
+            return final, late
+        except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
+            if late is not None:
+                raise
+            late = interrupt
+
+
+def _announced(plan: Plan, end: State) -> Generator[Step, Any, None]:
+    """Log how the run ends."""
+    if end.type is not COMPLETED:
+        cause = end.data if isinstance(end.data, BaseException) else None
+        yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
+    elif plan.spec.kind == "flow":
+        yield Say(logging.INFO, f"ended {end.name}")
 
 
 def _attempts(

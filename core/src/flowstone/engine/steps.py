@@ -83,9 +83,9 @@ class Stage(NamedTuple):
 
 
 class Unlock(NamedTuple):
-    """Let others compute this call again. Answer: None."""
+    """Let others compute this call again, also where the look was not finished. Answer: None."""
 
-    look: Look
+    look: Look | None
 
 
 class Await(NamedTuple):
