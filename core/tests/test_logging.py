@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -8,8 +9,9 @@ from uuid import uuid4
 import pytest
 
 from flowstone import ambient, flow, get_run_logger, task
+from flowstone.engine.journal import WriteBehind
 from flowstone.errors import MissingContextError
-from flowstone.events import Line
+from flowstone.events import Event, Line
 from flowstone.logging import (
     LogEavesdropper,
     disable_run_logger,
@@ -260,3 +262,33 @@ def test_an_eavesdropper_hears_one_logger_and_those_below(library: str) -> None:
     logger.error("later")
     assert heard.text() == f"one\ntwo {MASK}"
     assert logger.level == logging.ERROR
+
+
+def test_a_line_is_added_without_the_handlers_lock(
+    extra: Services,
+) -> None:
+    """Adding one may write the whole journal, and whoever writes it may log."""
+    others: list[bool] = []
+
+    class Writing(WriteBehind):
+        def append(self, event: Event) -> None:
+            super().append(event)
+            if event.kind == "LogWritten":
+                other = threading.Thread(target=_log, args=(others,))
+                other.start()
+                other.join(timeout=20)
+
+    def _log(done: list[bool]) -> None:
+        logging.getLogger("flowstone.journal").warning("the lease could not be renewed")
+        done.append(True)
+
+    journal = Writing(extra.runs, extra.clock, 30)
+    with ambient.using(replace(extra, journal=journal)):
+
+        @flow
+        def f() -> None:
+            get_run_logger().info("a line")
+
+        f()
+    journal.close()
+    assert len(others) == 3  # the line, and those of the beginning and the end

@@ -149,6 +149,17 @@ def current_run() -> Run | None:
 class RunLogHandler(logging.Handler):
     """Adds each record to the log of the run that it belongs to, or that is current."""
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emit, without the handler's lock.
+
+        A full journal is written by who adds to it, and what writes it logs: two threads that do
+        so would each wait for the other's lock.
+        """
+        passed = bool(self.filter(record))
+        if passed:
+            self.emit(record)
+        return passed
+
     def emit(self, record: logging.LogRecord) -> None:
         # Loggers may be nested, and a handler at each of them: the first to come keeps the line.
         if getattr(record, "flowstone_kept", False):
