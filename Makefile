@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@echo "make test    lint, types and every test       make demo    a flow on real data, with S3"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
-	@echo "make lint    ruff only                        make soak    the long forms of the soaks"
+	@echo "make lint    ruff only                        make soak    the long forms of the soaks; SEEDS=100000"
 	@echo "make api     write down the public API"
 
 $(CURDIR)/.tools/bin/uv:
@@ -45,7 +45,7 @@ bench: setup
 	@$(RUN) python -m tests.benchmarks $(ARGS)
 
 soak: setup
-	$(RUN) pytest --soak --timeout=3600
+	$(RUN) pytest --soak $(if $(SEEDS),--seeds=$(SEEDS)) --timeout=3600
 
 clean:
 	rm -rf .venv .tools .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

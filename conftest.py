@@ -20,6 +20,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run the long forms: 1 GB objects, 10,000 keys one by one",
     )
+    parser.addoption("--seeds", type=int, help="of the simulation, run so many seeds")
+    parser.addoption(
+        "--seed", type=int, help="of the simulation, run this seed, and show its trace"
+    )
+    parser.addoption(
+        "--without",
+        default="",
+        metavar="FAULTS",
+        help="with --seed, leave out faults: their numbers, with commas between",
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,0 +1,1 @@
+"""The engine under a fake clock, a seeded scheduler and seeded faults."""

@@ -1,0 +1,221 @@
+"""The invariants: what must hold after every write, whoever made it, and at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from flowstone.events import NOTES
+from flowstone.runs import Change, Run, RunQuery
+from flowstone.states import BIRTH, NEXT, TERMINAL, StateType
+from flowstone.stores.transitions import refold
+
+if TYPE_CHECKING:
+    from flowstone.events import Event
+    from flowstone.ports import RunStore
+    from flowstone.runs import Fence
+    from flowstone.states import State
+
+    from .world import Process
+
+
+class History:
+    """The facts of one run, and how far they have been checked."""
+
+    def __init__(self) -> None:
+        self.facts: list[Event] = []
+        self.states: dict[int, StateType] = {}
+        self.checked = 0
+
+    @property
+    def state(self) -> StateType:
+        return self.states[self.checked]
+
+
+class Auditor:
+    """Reads the stream of facts behind the store's back, and says what is broken."""
+
+    def __init__(self, store: RunStore, fail: Callable[[str], None]) -> None:
+        self._store, self._fail = store, fail
+        self._cursor = 0
+        self.kept: set[str] = set()
+        self.names: dict[str, str] = {}
+        self.roots: dict[str, str] = {}  # of each run
+        self.trees: dict[str, list[str]] = {}
+        self.histories: dict[str, History] = {}
+        self.drivers: dict[str, Process] = {}  # of each root
+        self.fenced: dict[str, str] = {}  # roots whose driver may write no more, and why
+
+    @property
+    def count(self) -> int:
+        return len(self.kept)
+
+    def expect(self, holds: bool, message: str) -> None:
+        if not holds:
+            self._fail(message)
+
+    def name(self, run_id: str) -> str:
+        return self.names.get(run_id, "?")
+
+    def is_final(self, run_id: str) -> bool:
+        history = self.histories.get(run_id)
+        return history is not None and history.checked > 0 and history.state in TERMINAL
+
+    # ------------------------------------------------------------ after every write
+
+    def look(self, process: Process) -> None:
+        """Check what a write of this process has added."""
+        found = self._store.events(self._cursor)
+        if not found:
+            return
+        self._cursor = found[-1][0]
+        over = {root for event in found if self.is_final(root := event[1].root_id)}
+        touched: dict[str, None] = {}
+        for _, event in found:
+            self._take(event, process)
+            self._check_writer(event, process, over)
+            if not isinstance(event.payload, NOTES):
+                touched[event.run_id] = None
+        for run_id in touched:
+            self._check_steps(run_id)
+            self._check_row(run_id)
+        for root in dict.fromkeys(self.roots[run_id] for run_id in touched):
+            self._check_tree(root)
+
+    def _take(self, event: Event, process: Process) -> None:
+        self.expect(event.id not in self.kept, f"a fact is kept twice: {event.kind}")
+        self.kept.add(event.id)
+        payload = event.payload
+        if isinstance(payload, Run):
+            self.expect(event.run_id not in self.names, f"{payload.name} was born twice")
+            driver = self.drivers.get(event.root_id, process)
+            self.names[event.run_id] = f"{driver.name}/{payload.name}"
+            self.roots[event.run_id] = event.root_id
+            self.trees.setdefault(event.root_id, []).append(event.run_id)
+            if payload.is_root:
+                self.drivers[event.run_id] = process
+        if isinstance(payload, (Run, Change)):
+            history = self.histories.setdefault(event.run_id, History())
+            history.facts.append(event)
+            self.expect(
+                payload.version not in history.states,
+                f"{self.name(event.run_id)} has version {payload.version} twice",
+            )
+            history.states[payload.version] = payload.state.type
+
+    def _check_writer(self, event: Event, process: Process, over: set[str]) -> None:
+        """Nothing comes from who was fenced, nor changes a tree whose root has ended."""
+        root, name = event.root_id, self.name(event.run_id)
+        payload = event.payload
+        driver = self.drivers.get(root)
+        why = self.fenced.get(root)
+        if driver is process and why is not None:
+            self._fail(f"{process.name} wrote {event.kind} of {name}, although {why}")
+        if isinstance(payload, NOTES):
+            return
+        is_take_up = event.run_id == root and payload.state.type is StateType.SCHEDULED
+        if root in over and not is_take_up:
+            self._fail(f"{event.kind} of {name} was kept after its root had ended")
+        is_request = payload.state.type is StateType.CANCELLING
+        if event.run_id == root and driver is not process and not is_request:
+            self.fenced[root] = f"{process.name} had made the root {payload.state.type}"
+
+    def _check_steps(self, run_id: str) -> None:
+        """Versions without a gap, each step one of `NEXT`, and one end."""
+        history, name = self.histories[run_id], self.name(run_id)
+        while (version := history.checked + 1) in history.states:
+            state = history.states[version]
+            if version == 1:
+                self.expect(state in BIRTH, f"{name} was born {state}")
+            else:
+                before = history.state
+                self.expect(state in NEXT[before], f"{name} went from {before} to {state}")
+            history.checked = version
+        self.expect(
+            history.checked == len(history.states), f"{name} lacks version {history.checked + 1}"
+        )
+        ends = sum(state in TERMINAL for state in history.states.values())
+        begins = sum(
+            history.states[version - 1] in TERMINAL
+            for version in history.states
+            if version > 1 and history.states[version] is StateType.SCHEDULED
+        )
+        self.expect(ends - begins <= 1, f"{name} ended {ends} times")
+
+    def _check_row(self, run_id: str) -> None:
+        """A run is what its facts say."""
+        made, row = refold(self.histories[run_id].facts), self._store.run(run_id)
+        assert made is not None
+        same = _facts(made) == _facts(row)
+        self.expect(same, f"{row.name} is {_facts(row)}, but its facts make it {_facts(made)}")
+
+    def _check_tree(self, root: str) -> None:
+        if not self.is_final(root):
+            return
+        open_ones = [run_id for run_id in self.trees[root] if not self.is_final(run_id)]
+        names = ", ".join(map(self.name, open_ones))
+        self.expect(not open_ones, f"{self.name(root)} has ended, but not {names}")
+
+    # ------------------------------------------------------------ leases
+
+    def renewed(self, fences: Sequence[Fence], lost: Iterable[Run], until: float) -> None:
+        """Note who is told that its run is lost: it may write no more."""
+
+    def reaping(self, now: float, reap: Callable[[], list[Run]]) -> list[Run]:
+        """Only what nobody holds any more may be reaped."""
+        before = {run.id: run for run in self._store.runs(RunQuery(listed=True))}
+        ended = reap()
+        for run in ended:
+            lease = before[run.id].lease
+            lapsed = lease is not None and lease.until < now
+            self.expect(lapsed, f"{run.name} was reaped while its lease held")
+            driver = self.drivers[run.id]
+            holds = run.id not in driver.abandoned and not driver.was_held_up
+            lives = holds and not driver.is_dead
+            self.expect(not lives, f"{driver.name} lives, and lost the lease of {run.name}")
+        return ended
+
+    # ------------------------------------------------------------ barriers and answers
+
+    def barrier(self, process: Process, said: Iterable[Event], *, strict: bool) -> None:
+        """What a barrier has let pass is kept; or, where that counts, its root was lost."""
+        for event in said:
+            if event.id in self.kept:
+                continue
+            root = event.root_id
+            if not strict and (self.is_final(root) or root in self.fenced):
+                continue
+            self._fail(
+                f"{process.name} was told that {event.kind} of {self.name(event.run_id)} is kept, "
+                "but it is not"
+            )
+
+    def written(self, process: Process, event: Event, run: Run) -> None:
+        """What was written through is there: the version that its writer was told."""
+        assert isinstance(event.payload, Change)
+        states = self.histories[run.id].states if run.id in self.histories else {}
+        same = states.get(run.version) is event.payload.state.type
+        self.expect(same, f"{process.name} was told that {run.name} is {run.state.name}: it is not")
+
+    def answered(self, run_id: str, end: State) -> None:
+        """What a caller was told is what is kept."""
+        if run_id not in self.histories:
+            self._fail(f"a caller was told {end.name} of a run that is not kept")
+        kept = self.histories[run_id].state
+        ok = kept is end.type or self.roots[run_id] in self.fenced
+        self.expect(ok, f"{self.name(run_id)}: its caller was told {end.name}, but kept is {kept}")
+
+    # ------------------------------------------------------------ the end
+
+    def finish(self, taken_up: set[str]) -> None:
+        """At the end, everything has ended, and the rows are what the facts say."""
+        for run in self._store.runs(RunQuery()):
+            self.expect(run.id in self.histories, f"{run.name} has no facts")
+            self._check_row(run.id)
+            if run.root_id not in taken_up:
+                self.expect(run.state.is_final(), f"{run.name} is still {run.state.name}")
+
+
+def _facts(run: Run) -> tuple[object, ...]:
+    state = run.state
+    return state.type.value, state.name, state.message, run.version, run.attempt, run.ended

@@ -1,0 +1,121 @@
+"""Results and locks that simulated processes share, and what must hold of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from flowstone import ambient
+from flowstone.errors import ObjectMissing, Unreachable
+from flowstone.testing.objects import MemoryObjects
+
+from .faults import CALL
+from .here import here
+
+if TYPE_CHECKING:
+    from .world import Process, World
+
+
+class Cache:
+    """One world's kept results and locks: what is computed under a lock is computed once."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.contents: dict[str, bytes] = {}
+        self.locks: dict[str, tuple[Process, str]] = {}
+        self.makers: dict[str, str] = {}  # the run that has kept each key
+        self.busy: dict[str, tuple[Process, str]] = {}  # who computes each key
+        self.excused: set[str] = set()  # runs that could not read what is kept
+
+    @contextmanager
+    def computing(self, key: str, process: Process, run_id: str) -> Iterator[None]:
+        other = self.busy.get(key)
+        is_alone = other is None or other[0].is_dead
+        process.check(is_alone, f"two compute {key!r} at the same time")
+        maker = self.makers.get(key)
+        is_first = maker in {None, run_id} or run_id in self.excused
+        process.check(is_first, f"{key!r} is computed again, although it is kept")
+        self.busy[key] = process, run_id
+        try:
+            yield
+        finally:
+            if self.busy.get(key) == (process, run_id):
+                del self.busy[key]
+
+    def take(self, key: str, holder: str) -> None:
+        me, scheduler = here(), self._world.scheduler
+        scheduler.pause()
+
+        def is_free() -> bool:
+            found = self.locks.get(key)
+            return found is None or found[0].is_dead or found[1] == holder
+
+        while not is_free():
+            scheduler.block(is_free)
+        self.locks[key] = me, holder
+
+    def let_go(self, key: str, holder: str) -> None:
+        found = self.locks.get(key)
+        if found is not None and found[1] == holder and not found[0].is_dead:
+            del self.locks[key]
+
+    def read(self, path: str, run_id: str) -> bytes:
+        fault = self._step()
+        if fault == "after":
+            self.excused.add(run_id)
+            raise Unreachable("the simulated results", "they can't be read", "Try again.")
+        if path not in self.contents:
+            raise ObjectMissing(path, "there is no such object", "Look again.")
+        return self.contents[path]
+
+    def write(self, path: str, content: bytes, run_id: str) -> str:
+        fault = self._step()
+        self.contents[path] = content
+        self.makers[path] = run_id
+        self._world.tell(f"keep {path}", ())
+        self._world.scheduler.pause()
+        if fault == "after":
+            raise Unreachable("the simulated results", "they can't be written", "Try again.")
+        return path
+
+    def _step(self) -> str | None:
+        self._world.scheduler.pause()
+        fault = self._world.faults.of_call(CALL)
+        if fault == "before":
+            fault = "after" if self._world.faults.chance(0.5) else None
+        if fault == "slow":
+            self._world.scheduler.sleep(self._world.faults.seconds())
+        return fault
+
+
+def _run_id() -> str:
+    scope = ambient.scope.get()
+    assert scope is not None
+    return scope.standing.origin.id
+
+
+class SimBlobs(MemoryObjects):
+    """The results of the current world."""
+
+    def read_path(self, path: Any) -> bytes:
+        return here().world.cache.read(path, _run_id())
+
+    def write_path(self, path: Any, content: bytes) -> str:
+        return here().world.cache.write(path, content, _run_id())
+
+
+class SimLocks:
+    """The locks of the current world."""
+
+    def acquire_lock(self, key: str, holder: str, acquire_timeout: float | None = None) -> bool:
+        world = here().world
+        if not world.parts.leaky_locks:
+            world.cache.take(key, holder)
+        return True
+
+    def release_lock(self, key: str, holder: str) -> None:
+        here().world.cache.let_go(key, holder)
+
+    def is_locked(self, key: str) -> bool:
+        return key in here().world.cache.locks

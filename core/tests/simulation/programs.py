@@ -1,0 +1,131 @@
+"""Programs: random flows of tasks, as data; and the flows and tasks that act them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from random import Random
+
+KEYS = ("k1", "k2")
+
+
+@dataclass(slots=True)
+class Node:
+    """One call of a task or flow.
+
+    Attributes:
+        number: its argument, by which its function finds it again; also its value.
+        kind: how it is called: ``call``, ``submit``, ``map``, ``flow``, ``cached``, ``pause``.
+        fails: so many attempts raise first.
+        naps: seconds that an attempt takes, in parts.
+        retries, delay: of the task or flow.
+        limit: seconds until an attempt is killed; None for no limit. Only of what is submitted.
+        needs: nodes whose futures it gets, or waits for.
+        how: how it gets them: as arguments, as ones that may fail, or by `wait_for`.
+        asks: whether its flow asks for the result.
+        nodes: what a flow does.
+        returns: of a flow: its futures, or a value.
+    """
+
+    number: int
+    kind: str
+    fails: int = 0
+    naps: tuple[float, ...] = ()
+    retries: int = 0
+    delay: float = 0.0
+    limit: float | None = None
+    needs: tuple[int, ...] = ()
+    how: str = "arguments"
+    asks: bool = False
+    count: int = 1
+    key: str = ""
+    workers: int = 2
+    hooks: bool = False
+    returns: str = "value"
+    nodes: list[Node] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        parts = [f"{self.kind} {self.number}{f' x{self.count}' if self.count > 1 else ''}"]
+        if self.key:
+            parts.append(f"key {self.key}")
+        if self.fails:
+            parts.append(f"fails {self.fails}x")
+        if self.retries:
+            parts.append(f"{self.retries} retries after {self.delay:g} s")
+        if self.naps:
+            parts.append(f"takes {'+'.join(f'{nap:g}' for nap in self.naps)} s")
+        if self.limit is not None:
+            parts.append(f"limit {self.limit:g} s")
+        if self.needs:
+            parts.append(f"{self.how} of {', '.join(map(str, self.needs))}")
+        if self.asks:
+            parts.append("asked for")
+        if self.kind == "flow":
+            parts.append(f"{self.workers} workers, returns {self.returns}")
+        return ", ".join(parts)
+
+    def lines(self, indent: str = "") -> list[str]:
+        return [
+            f"{indent}{self}",
+            *(line for node in self.nodes for line in node.lines(indent + "  ")),
+        ]
+
+
+class Generator:
+    """Makes programs; all nodes of one process are in `nodes`, by number."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self.nodes: dict[int, Node] = {}
+
+    def flow(self, depth: int = 0) -> Node:
+        rng = self._rng
+        node = self._node("flow")
+        node.retries = rng.choice((0, 0, 0, 1))
+        node.fails = rng.choice((0, 0, 0, 0, 1))
+        node.delay = rng.choice((0.0, 2.0))
+        node.workers = rng.choice((1, 2, 4))
+        node.hooks = rng.random() < 0.3
+        node.returns = rng.choice(("value", "futures"))
+        submitted: list[int] = []
+        for _ in range(rng.randint(1, 5 if depth == 0 else 3)):
+            child = self._step(depth, submitted)
+            node.nodes.append(child)
+            if child.kind in {"submit", "map"}:
+                submitted.append(child.number)
+        return node
+
+    def _step(self, depth: int, submitted: list[int]) -> Node:
+        rng = self._rng
+        kinds = ["call", "submit", "submit", "map", "cached", "pause"]
+        if depth < 2:
+            kinds.append("flow")
+        kind = rng.choice(kinds)
+        if kind == "flow":
+            return self.flow(depth + 1)
+        node = self._node(kind)
+        node.naps = tuple(
+            rng.choice((0.0, 0.0, 0.02, 0.3, 4.0)) for _ in range(rng.choice((0, 1, 1, 2)))
+        )
+        if kind == "pause":
+            return node
+        node.fails = rng.choice((0, 0, 0, 1, 2))
+        node.retries = rng.choice((0, 0, 1, 2))
+        node.delay = rng.choice((0.0, 0.5, 3.0))
+        node.hooks = rng.random() < 0.1
+        if kind == "cached":
+            node.key = rng.choice(KEYS)
+            node.asks = rng.random() < 0.5
+            return node
+        if kind in {"submit", "map"}:
+            node.asks = rng.random() < 0.4
+            node.limit = rng.choice((None, None, None, 2.0))
+            node.count = rng.randint(2, 4) if kind == "map" else 1
+        if submitted and rng.random() < 0.5:
+            node.needs = tuple(rng.sample(submitted, min(len(submitted), rng.randint(1, 2))))
+            node.how = rng.choice(("arguments", "arguments that may fail", "wait_for"))
+        return node
+
+    def _node(self, kind: str) -> Node:
+        node = Node(len(self.nodes) + 1, kind)
+        self.nodes[node.number] = node
+        return node

@@ -1,0 +1,222 @@
+"""A scheduler of real threads of which exactly one runs: a seed says which, at every step."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+#: Fake time begins here, and no seed needs so many seconds or steps.
+START, LONGEST, MOST_STEPS = 1_000_000.0, 1800.0, 20_000
+
+
+class Killed(BaseException):
+    """Raised where a fiber of a dead process would go on."""
+
+
+class Host:
+    """A simulated process: its fibers live and die together."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.is_dead = False
+        self.stalled_until = 0.0
+
+    def arrive(self) -> None:
+        """Make what is current in this interpreter this process's."""
+
+
+class Fiber:
+    """A thread that runs only when it is given the baton."""
+
+    def __init__(self, host: Host, name: str, work: Callable[[], None]) -> None:
+        self.host, self.name, self.work = host, name, work
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.ready: Callable[[], bool] | None = None
+        self.until: float | None = None
+        self.stalled_until = 0.0
+        self.heir: Fiber | None = None
+        self.is_done = False
+        self.thread: threading.Thread | None = None
+
+    def may_run(self, now: float) -> bool:
+        if self.host.stalled_until > now or self.stalled_until > now:
+            return False
+        if self.ready is None and self.until is None:
+            return True
+        return (self.until is not None and self.until <= now) or self.is_ready()
+
+    def is_ready(self) -> bool:
+        return self.ready is not None and self.ready()
+
+    def wakes_at(self) -> float | None:
+        """Return when time alone lets it run; None where it waits for somebody."""
+        stall = max(self.host.stalled_until, self.stalled_until)
+        if self.is_ready() or (self.ready is None and self.until is None):
+            return stall
+        return None if self.until is None else max(self.until, stall)
+
+
+class Scheduler:
+    """Gives the baton on at each step; time goes on when nobody can run, and a little otherwise."""
+
+    def __init__(self, rng: Random, note: Callable[[str], None]) -> None:
+        self._rng, self._note = rng, note
+        self.now = START
+        self.steps = 0
+        self.fibers: list[Fiber] = []
+        self.current: Fiber | None = None
+        self.failure: str | None = None
+        self._gate = threading.Lock()
+        self._gate.acquire()
+        #: How often whoever runs goes on, and how long a step takes.
+        self.stickiness = rng.choice((0.0, 0.4, 0.8))
+        self.pace = rng.choice((0.0005, 0.002, 0.02))
+        self.on_step: Callable[[Fiber], None] = lambda _: None
+
+    # ------------------------------------------------------------ fibers
+
+    def spawn(self, host: Host, name: str, work: Callable[[], None]) -> Fiber:
+        fiber = Fiber(host, name, work)
+        if host.is_dead or self.failure:
+            raise Killed
+        self.fibers.append(fiber)
+        fiber.thread = threading.Thread(target=self._live, args=(fiber,), daemon=True)
+        fiber.thread.start()
+        return fiber
+
+    def _live(self, fiber: Fiber) -> None:
+        try:
+            fiber.gate.acquire()
+            if not self._is_doomed(fiber):
+                fiber.work()
+        except Killed:
+            pass
+        except BaseException as error:
+            if not self._is_doomed(fiber):
+                self.fail(f"{fiber.name} ended with {type(error).__name__}: {error}", stop=False)
+        fiber.is_done = True
+        self.fibers.remove(fiber)
+        heir = fiber.heir or self._next(None)
+        self._hand_over(heir)
+
+    def _is_doomed(self, fiber: Fiber) -> bool:
+        return fiber.host.is_dead or self.failure is not None
+
+    def run(self) -> None:
+        """Run until all fibers have ended, or something is broken."""
+        first = self._next(None)
+        if first is not None:
+            self._hand_over(first)
+            self._gate.acquire()
+        for fiber in list(self.fibers):  # only where something is broken
+            self._unwind(fiber, None)
+
+    def _unwind(self, fiber: Fiber, heir: Fiber | None) -> None:
+        """Let a doomed fiber go through its `finally`s; the baton comes back here."""
+        fiber.heir = heir or _Main(self._gate)
+        self.current = fiber
+        fiber.host.arrive()
+        fiber.gate.release()
+        fiber.heir.gate.acquire()
+        self.current = heir
+
+    def _hand_over(self, to: Fiber | None) -> None:
+        if to is None:
+            self._gate.release()
+        else:
+            self.current = to
+            to.host.arrive()
+            to.gate.release()
+
+    # ------------------------------------------------------------ steps
+
+    def pause(self) -> None:
+        """A step: somebody else may go on before the current fiber does."""
+        me = self._me()
+        self.steps += 1
+        self.now += self.pace
+        if self.steps > MOST_STEPS:
+            self.fail("it goes round in circles: too many steps")
+        self.on_step(me)
+        if self._is_doomed(me):
+            raise Killed
+        if self._rng.random() >= self.stickiness:
+            self._switch(me)
+
+    def block(self, ready: Callable[[], bool] | None, timeout: float | None = None) -> bool:
+        """Let others go on until `ready()`, or the time is over; tell whether it is ready."""
+        me = self._me()
+        me.ready = ready
+        me.until = None if timeout is None else self.now + max(0.0, timeout)
+        try:
+            self._switch(me)
+        finally:
+            me.ready = me.until = None
+        return ready is not None and ready()
+
+    def sleep(self, seconds: float) -> None:
+        self.block(_never, seconds)
+
+    def _me(self) -> Fiber:
+        me = self.current
+        assert me is not None
+        if self._is_doomed(me):
+            raise Killed
+        return me
+
+    def _switch(self, me: Fiber) -> None:
+        to = self._next(me)
+        if to is not me:
+            self._hand_over(to)
+            me.gate.acquire()  # an error that was put into this thread comes up here
+            if self._is_doomed(me):
+                raise Killed
+
+    def _next(self, me: Fiber | None) -> Fiber | None:
+        """Choose who runs; None for the main thread: all is over, or something is broken."""
+        while self.failure is None and self.fibers:
+            able = [fiber for fiber in self.fibers if fiber.may_run(self.now)]
+            if able:
+                return able[0] if len(able) == 1 else self._rng.choice(able)
+            times = [at for fiber in self.fibers if (at := fiber.wakes_at()) is not None]
+            if not times or min(times) > START + LONGEST:
+                waiting = ", ".join(fiber.name for fiber in self.fibers)
+                self.fail(f"they wait for each other, or for nobody: {waiting}", stop=False)
+                break
+            self.now = max(self.now, min(times))
+        return None
+
+    # ------------------------------------------------------------ ends
+
+    def crash(self, host: Host) -> None:
+        """Let a process be gone: what it has in memory, and all its fibers."""
+        host.is_dead = True
+        me = self.current
+        for fiber in list(self.fibers):
+            if fiber.host is host and fiber is not me:
+                self._unwind(fiber, me)
+        if me is not None:
+            me.host.arrive()
+
+    def fail(self, message: str, *, stop: bool = True) -> None:
+        """Say what is broken, and end everything."""
+        if self.failure is None:
+            self.failure = message
+            self._note(f"BROKEN: {message}")
+        if stop:
+            raise Killed
+
+
+class _Main(Fiber):
+    """The main thread, as somebody to give the baton back to."""
+
+    def __init__(self, gate: Any) -> None:
+        self.gate = gate
+        self.host = Host("main")
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,62 @@
+"""Thousands of seeds: whatever goes wrong, what is kept is whole, and everybody is told so."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .runs import SQLITE, first_failure, quiet, report, shrunk, simulate
+from .test_mutants import NoBarrier
+from .world import Parts
+
+TESTS = Path(__file__).parents[1]
+
+
+def test_seeds(seeds: range, without: frozenset[int], request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--seed") is not None:
+        with quiet():
+            world = simulate(seeds[0], None, without)
+        print("\n".join(world.lines()))
+        assert world.scheduler.failure is None
+        return
+    broken = first_failure(seeds)
+    if broken is not None:
+        pytest.fail(report(broken), pytrace=False)
+
+
+PROGRAM = """
+from simulation.runs import quiet, simulate
+with quiet():
+    for seed in {seeds}:
+        print("\\n".join(simulate(seed).lines()))
+"""
+
+
+def traces(seeds: list[int], hash_seed: str) -> str:
+    environ = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(TESTS)}
+    command = [sys.executable, "-c", PROGRAM.format(seeds=seeds)]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_seed_has_one_trace_whatever_the_hash_seed() -> None:
+    seeds = [*range(100, 125), SQLITE - 1]
+    one = traces(seeds, "1")
+    assert one.count("\n") > 20 * len(seeds)
+    assert traces(seeds, "2") == one
+
+
+def test_what_fails_is_told_with_the_faults_that_it_needs() -> None:
+    world = first_failure(range(200), Parts(journal=NoBarrier))
+    assert world is not None
+    text = report(world)
+    assert f"--seed {world.seed}" in text
+    assert "BROKEN" in text
+    smaller = shrunk(world)
+    assert smaller.scheduler.failure is not None
+    assert set(smaller.faults.fired) <= set(world.faults.fired)
+    again = simulate(world.seed, Parts(journal=NoBarrier), smaller.faults.without)
+    assert again.lines() == smaller.lines()

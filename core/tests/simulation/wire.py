@@ -1,0 +1,123 @@
+"""A process's way to the store: every call is two steps, and may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flowstone.errors import Conflict, StoreBusy
+
+from .faults import BATCH, CALL
+
+if TYPE_CHECKING:
+    from flowstone.events import Event
+    from flowstone.ports import RunStore
+    from flowstone.runs import Fence, Run, RunQuery
+
+    from .world import Process, World
+
+T = TypeVar("T")
+
+
+class FaultyStore:
+    """A `RunStore` for one simulated process, over the one that all of them share."""
+
+    def __init__(self, world: World, process: Process, store: RunStore) -> None:
+        self._world, self._process, self._store = world, process, store
+
+    def create(self, event: Event) -> None:
+        self._change("create", lambda: self._store.create(event), [event])
+
+    def record(self, event: Event) -> Run:
+        return self._change("record", lambda: self._store.record(event), [event])
+
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        batch = list(events)
+        fault = self._before("append", BATCH)
+        if fault == "shuffled":
+            batch = [batch[number] for number in self._world.faults.order(len(batch))]
+        if fault == "copied":
+            self._world.copies.append((self._process, batch, fence))
+        for _ in range(2 if fault == "twice" else 1):
+            self._done("append", lambda: self._store.append(batch, fence), batch)
+        self._after(fault)
+
+    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+        def renew() -> list[Run]:
+            lost = self._store.renew(fences, until)
+            self._world.auditor.renewed(fences, lost, until)
+            return lost
+
+        return self._change("renew", renew, ())
+
+    def reap(self, now: float) -> list[Run]:
+        def reap() -> list[Run]:
+            return self._world.auditor.reaping(now, lambda: self._store.reap(now))
+
+        return self._change("reap", reap, ())
+
+    def run(self, ref: str) -> Run:
+        fault = self._before("run", CALL)
+        found = self._store.run(ref)
+        self._after(fault)
+        return found
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        return self._store.runs(query)
+
+    def tally(self, root_ids: Sequence[str]) -> Any:
+        return self._store.tally(root_ids)
+
+    def events(self, *args: Any, **kwargs: Any) -> list[tuple[int, Event]]:
+        return self._store.events(*args, **kwargs)
+
+    def close(self) -> None:
+        self._store.close()
+
+    # ------------------------------------------------------------ steps and faults
+
+    def _change(self, name: str, work: Callable[[], T], events: Sequence[Event]) -> T:
+        fault = self._before(name, CALL)
+        result = self._done(name, work, events)
+        self._after(fault)
+        return result
+
+    def _before(self, name: str, kinds: Sequence[str]) -> str | None:
+        self._world.scheduler.pause()
+        fault = self._world.faults.of_call(kinds)
+        if fault == "before":
+            raise StoreBusy("simulated.db", 1.0)
+        if fault == "slow":
+            self._process.was_held_up = True
+            self._world.scheduler.sleep(self._world.faults.seconds())
+        return fault
+
+    def _done(self, name: str, work: Callable[[], T], events: Sequence[Event]) -> T:
+        """Do it; whatever it kept is looked at before anybody goes on."""
+        try:
+            result = work()
+        except Exception as error:
+            self._world.tell(name, events, type(error).__name__)
+            self._world.auditor.look(self._process)
+            raise
+        self._world.tell(name, events)
+        self._world.auditor.look(self._process)
+        return result
+
+    def _after(self, fault: str | None) -> None:
+        self._world.scheduler.pause()
+        if fault == "after":
+            raise StoreBusy("simulated.db", 1.0)
+
+
+def deliver(world: World, copy: tuple[Process, list[Event], Fence], store: RunStore) -> None:
+    """Let a copy of an old batch arrive: it changes nothing, or is refused."""
+    process, events, fence = copy
+    kept = world.auditor.count
+    try:
+        store.append(events, fence)
+        world.tell("late copy", events)
+    except Conflict:
+        world.tell("late copy", events, "Conflict")
+    world.auditor.look(process)
+    world.auditor.expect(world.auditor.count == kept, "an old batch that came again was kept again")
