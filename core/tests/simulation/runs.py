@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.logging import ROOT, configure
 from flowstone.stores.sqlite import open_sqlite
 
+from .scheduler import end_threads
 from .world import Parts, World
 
 if TYPE_CHECKING:
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
 
 #: Every so many seeds, the store is SQLite in a file, which each process has open for itself.
 SQLITE = 50
+#: In one of so many, runs log: the lines are facts too, but tracebacks take their time.
+LOGGED = 4
 #: So many other runs are tried to find which faults a failure needs.
 MOST_TRIES = 60
 
 
 def simulate(seed: int, parts: Parts | None = None, without: frozenset[int] = frozenset()) -> World:
     """Run a seed's world; `scheduler.failure` of what is returned says what is broken."""
+    ROOT.setLevel("INFO" if seed % LOGGED == 0 else "CRITICAL")
     if parts is None and seed % SQLITE == SQLITE - 1:
         with TemporaryDirectory() as folder:
             return _over_sqlite(seed, without, Path(folder))
@@ -88,7 +92,7 @@ def report(world: World) -> str:
         f"seed {world.seed}: {world.scheduler.failure}",
         f"with {needed} of its {fired} faults: {smaller.scheduler.failure}",
         *smaller.lines(),
-        f"Replay: pytest core/tests/simulation/test_seeds.py {options}",
+        f"Replay: .venv/bin/pytest -s core/tests/simulation/test_seeds.py -k test_seeds {options}",
     ]
     return "\n".join(lines)
 
@@ -101,7 +105,6 @@ def quiet() -> Iterator[None]:
     """
     level, propagate, handler = ROOT.level, ROOT.propagate, logging.NullHandler()
     configure("INFO")
-    ROOT.setLevel("INFO")
     ROOT.propagate = False
     logging.getLogger().addHandler(handler)  # whoever sets up logging has it shown
     pin: Callable[[int, Any], None] | None = getattr(os, "sched_setaffinity", None)
@@ -111,6 +114,7 @@ def quiet() -> Iterator[None]:
             pin(0, {allowed[os.getpid() % len(allowed)]})
         yield
     finally:
+        end_threads()
         if pin is not None:
             pin(0, allowed)
         logging.getLogger().removeHandler(handler)

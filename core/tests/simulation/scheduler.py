@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextvars import Context
 from random import Random
 from typing import Any
 
@@ -27,19 +28,51 @@ class Host:
         """Make what is current in this interpreter this process's."""
 
 
+class Worker:
+    """A real thread, for one fiber after the other."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.work: Callable[[], None] | None = None
+        self._thread = threading.Thread(target=self._live, daemon=True)
+        self._thread.start()
+
+    def _live(self) -> None:
+        while True:
+            self.gate.acquire()
+            if self.work is None:
+                return
+            self.work()
+
+    def end(self) -> None:
+        self.work = None
+        self.gate.release()
+        self._thread.join()
+
+
+#: Threads without a fiber, for the next one.
+_idle: list[Worker] = []
+
+
+def end_threads() -> None:
+    """End the threads that wait for a fiber."""
+    while _idle:
+        _idle.pop().end()
+
+
 class Fiber:
     """A thread that runs only when it is given the baton."""
 
-    def __init__(self, host: Host, name: str, work: Callable[[], None]) -> None:
-        self.host, self.name, self.work = host, name, work
-        self.gate = threading.Lock()
-        self.gate.acquire()
+    def __init__(self, host: Host, name: str) -> None:
+        self.host, self.name = host, name
+        self.worker = _idle.pop() if _idle else Worker()
+        self.gate = self.worker.gate
         self.ready: Callable[[], bool] | None = None
         self.until: float | None = None
         self.stalled_until = 0.0
         self.heir: Fiber | None = None
         self.is_done = False
-        self.thread: threading.Thread | None = None
 
     def may_run(self, now: float) -> bool:
         if self.host.stalled_until > now or self.stalled_until > now:
@@ -79,19 +112,17 @@ class Scheduler:
     # ------------------------------------------------------------ fibers
 
     def spawn(self, host: Host, name: str, work: Callable[[], None]) -> Fiber:
-        fiber = Fiber(host, name, work)
         if host.is_dead or self.failure:
             raise Killed
+        fiber = Fiber(host, name)
+        fiber.worker.work = lambda: self._live(fiber, work)
         self.fibers.append(fiber)
-        fiber.thread = threading.Thread(target=self._live, args=(fiber,), daemon=True)
-        fiber.thread.start()
         return fiber
 
-    def _live(self, fiber: Fiber) -> None:
+    def _live(self, fiber: Fiber, work: Callable[[], None]) -> None:
         try:
-            fiber.gate.acquire()
             if not self._is_doomed(fiber):
-                fiber.work()
+                Context().run(work)  # a thread is another's after this
         except Killed:
             pass
         except BaseException as error:
@@ -100,6 +131,7 @@ class Scheduler:
         fiber.is_done = True
         self.fibers.remove(fiber)
         heir = fiber.heir or self._next(None)
+        _idle.append(fiber.worker)
         self._hand_over(heir)
 
     def _is_doomed(self, fiber: Fiber) -> bool:
