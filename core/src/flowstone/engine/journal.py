@@ -64,7 +64,6 @@ class WriteBehind:
         self._stops: dict[str, Callable[[], None]] = {}
         self._cancelled: set[str] = set()
         self._abandoned: set[str] = set()
-        self._unsure: dict[str, int] = {}  # versions that may be kept, or not: a fault came between
         self._lost: dict[str, Run] = {}
         self._error: StoreError | None = None
 
@@ -83,13 +82,10 @@ class WriteBehind:
         with self._lock:
             self.flush()
             self._check(event)
-            if event.run_id in self._fences:
-                self._unsure[event.run_id] = cast("Change", event.payload).version
             try:
                 run = self._store.record(event)
             except Conflict as conflict:
                 run = self._record_again(event, cast("Run", conflict.actual), conflict)
-            self._unsure.pop(event.run_id, None)
             fence = self._fences.get(run.id)
             if fence is not None:
                 self._fences[run.id] = Fence(run.id, run.version, fence.token)
@@ -102,17 +98,17 @@ class WriteBehind:
         """
         change = event.payload
         assert isinstance(change, Change)
-        if not self._is_cancelling(actual) or change.version > actual.version:
+        cancelling = self._is_ours(actual) and actual.state.type is CANCELLING
+        if not cancelling or change.version > actual.version:
             raise FencedRun(actual.name, actual.state.name) from conflict
         if change.state.type not in TERMINAL:
             raise CancelSignal from conflict
         return self._store.record(changed(actual, change.state, change.attempt))
 
-    def _is_cancelling(self, actual: Run) -> bool:
-        """Tell whether a run has moved only because somebody asks for its end."""
-        fence = self._fences.get(actual.id)
-        ours = fence is not None and actual.lease is not None and actual.lease.token == fence.token
-        return ours and actual.state.type is CANCELLING
+    def _is_ours(self, actual: Run) -> bool:
+        """Tell whether a run has moved only by us, or because somebody asks something of it."""
+        fence = self._fences.get(actual.root_id)
+        return fence is not None and _holds(fence, actual)
 
     def append(self, event: Event) -> None:
         if self._lost:
@@ -134,11 +130,12 @@ class WriteBehind:
         self._stops[root_id] = stop
 
     def _obey(self, actual: Run) -> None:
-        """Go on under the version that the request made, and stop what drives the run, once."""
+        """Go on under the version that is kept; where that is a request to stop, do so, once."""
         fence = self._fences[actual.id]
         self._fences[actual.id] = Fence(actual.id, actual.version, fence.token)
         stop = self._stops.get(actual.id)
-        if stop is not None and actual.id not in self._cancelled:
+        asked = actual.state.type is CANCELLING and actual.id not in self._cancelled
+        if stop is not None and asked:
             self._cancelled.add(actual.id)
             stop()
 
@@ -150,7 +147,6 @@ class WriteBehind:
                 self._stops.pop(root_id, None)
                 self._cancelled.discard(root_id)
                 self._abandoned.discard(root_id)
-                self._unsure.pop(root_id, None)
                 fence = self._fences.pop(root_id, None)
                 self._lost.pop(root_id, None)
                 if fence is not None:
@@ -203,44 +199,18 @@ class WriteBehind:
     def _send(self, root_id: str, events: list[Event]) -> None:
         fence = self._fences.get(root_id)
         if fence is None:
-            self._send_late(root_id, events)
+            _keep_notes(self._store, self._ended.get(root_id), events)
             return
         try:
             self._store.append(events, fence)
         except Conflict as conflict:
             actual = cast("Run", conflict.actual)
-            if actual.version != fence.version and self._follow(actual):
+            if self._is_ours(actual) and actual.version != fence.version:
+                self._obey(actual)
                 self._send(root_id, events)
                 return
             self._lost[root_id] = actual
             del self._fences[root_id]
-
-    def _follow(self, actual: Run) -> bool:
-        """Go on under a version that we made ourselves, or a request; tell whether it is one."""
-        fence = self._fences[actual.id]
-        if self._is_cancelling(actual):
-            self._obey(actual)
-            return True
-        lease = actual.lease
-        if lease is None or lease.token != fence.token:
-            return False
-        if actual.version != self._unsure.get(actual.id):
-            return False
-        fence = Fence(actual.id, actual.version, fence.token)
-        if actual.state.is_final():
-            del self._fences[actual.id]
-            self._ended[actual.id] = fence
-        else:
-            self._fences[actual.id] = fence
-        return True
-
-    def _send_late(self, root_id: str, events: list[Event]) -> None:
-        """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
-        fence = self._ended.get(root_id)
-        notes = [event for event in events if isinstance(event.payload, NOTES)]
-        if fence is not None and notes:
-            with suppress(Conflict):  # somebody else has taken it up
-                self._store.append(notes, fence)
 
     # ------------------------------------------------------------ the thread
 
@@ -271,9 +241,12 @@ class WriteBehind:
                 if self._idle and not self._closed:  # closing may have come before this wait
                     self._wake.wait(max(0.0, due - self._clock.time()))
             if not self._idle:
-                self._gather()
+                with self._wake:
+                    if not self._closed:  # only closing ends this early
+                        self._wake.wait(INTERVAL)
             self._idle = True  # what is appended from here on rouses again
-            self._tend()
+            with self._lock:
+                self._write()
             now = self._clock.time()
             if now >= renew_at:
                 renew_at = now + renewal
@@ -281,15 +254,6 @@ class WriteBehind:
             if now >= due:
                 due = now + look
                 self._look()
-
-    def _gather(self) -> None:
-        with self._wake:
-            if not self._closed:  # only closing ends this early
-                self._wake.wait(INTERVAL)
-
-    def _tend(self) -> None:
-        with self._lock:
-            self._write()
 
     def _look(self) -> None:
         """See whether somebody asks for the end of a run that is driven here."""
@@ -299,7 +263,7 @@ class WriteBehind:
                     actual = self._store.run(fence.root_id)
                 except StoreError:
                     continue
-                if actual.version != fence.version and self._is_cancelling(actual):
+                if actual.version != fence.version and self._is_ours(actual):
                     self._obey(actual)
 
     def _renew(self) -> None:
@@ -313,9 +277,24 @@ class WriteBehind:
                 logger.warning("the lease could not be renewed: %s", error)
                 return
             for run in lost:
-                if not self._is_cancelling(run) and not self._follow(run):
+                if not self._is_ours(run):
                     self._lost[run.id] = run
                     self._fences.pop(run.id, None)
+
+
+def _keep_notes(store: RunStore, fence: Fence | None, events: list[Event]) -> None:
+    """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
+    notes = [event for event in events if isinstance(event.payload, NOTES)]
+    if fence is not None and notes:
+        with suppress(Conflict):  # somebody else has taken it up
+            store.append(notes, fence)
+
+
+def _holds(fence: Fence, run: Run) -> bool:
+    """Tell whether a fence's holder still writes a run of its tree, at whatever version."""
+    if run.state.type in TERMINAL:
+        return False
+    return not run.is_root or (run.lease is not None and run.lease.token == fence.token)
 
 
 _all: WeakSet[WriteBehind] = WeakSet()
