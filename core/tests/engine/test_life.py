@@ -226,6 +226,15 @@ def test_a_second_interrupt_while_settling_does_not_hide_the_first() -> None:
     assert end.is_cancelled()
 
 
+def test_an_interrupt_of_a_wait_for_tasks_that_may_finish_ends_the_flow() -> None:
+    world = World([ValueError("first")], faults={3: KeyboardInterrupt()})
+    end = world.talk(plan(Spec("flow", "f", retries=3), settles=True))
+    assert end.type is StateType.CANCELLED
+    errors = [type(step.error) for step in world.of(Settle)]
+    assert errors[:2] == [ValueError, KeyboardInterrupt]
+    assert len(world.of(Call)) == 1
+
+
 def test_returned_states_decide() -> None:
     flow = Spec("flow", "f")
     good, bad = Completed(data=1), Failed("no", data=ValueError("no"))

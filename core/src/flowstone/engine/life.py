@@ -101,10 +101,9 @@ def _life(plan: Plan) -> Life:
         else:
             end = yield from _attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
-        end = _ended(plan, error)
-        if plan.settles:
-            yield from _let_go(error)
-        if isinstance(error, FencedRun):
+        cause = (yield from _let_go(error)) if plan.settles else error
+        end = _ended(plan, cause)
+        if isinstance(cause, FencedRun):
             if plan.keeping is not None:
                 yield Unlock(look)
             return end
@@ -193,12 +192,18 @@ def _dismissed(turn: Turn) -> Generator[Step, object, None]:
         raise
 
 
-def _let_go(error: BaseException) -> Generator[Step, Any, None]:
-    """Bring to an end what was submitted; a second interrupt means: do not wait for it."""
+def _let_go(error: BaseException) -> Generator[Step, Any, BaseException]:
+    """Bring to an end what was submitted; return what ends the run.
+
+    An interrupt ends a wait for tasks that may finish; a second one means: do not wait at all.
+    """
     try:
         yield Settle(error)
     except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
+        if isinstance(error, Exception) and not isinstance(again, Exception):
+            return (yield from _let_go(again))
         yield Say(logging.WARNING, f"what was submitted was left behind: {policy.described(again)}")
+    return error
 
 
 def _ended(plan: Plan, error: BaseException) -> State:
@@ -243,10 +248,11 @@ def _attempt(
         return end
     except FencedRun:
         raise
-    except Exception as error:  # noqa: BLE001 - the run fails with it
-        if plan.settles:
-            yield from _let_go(error)
-        return _ended(plan, error)
+    except Exception as error:
+        cause = (yield from _let_go(error)) if plan.settles else error
+        if not isinstance(cause, Exception):
+            raise cause from error
+        return _ended(plan, cause)
 
 
 def _called(
