@@ -46,8 +46,8 @@ class RunStore(Protocol):
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         """Keep a batch of facts, all or none; ones that are kept already change nothing.
 
-        Births and changes of task runs, log lines and artifacts; of a root that has ended, only
-        the last two.
+        Births of runs, changes of task runs, log lines and artifacts; of a root that has ended,
+        only the last two.
         A run is its birth and its changes in the order of their versions, whatever the order in
         which they come; one that is older than the run does not move it back.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -242,3 +243,19 @@ def test_a_value_does_not_wait_with_its_fact(journal: WriteBehind, store: Watche
         "TaskRunStarted",
         "TaskRunCompleted",
     ]
+
+
+@pytest.mark.parametrize("appended", [False, True])
+def test_who_lost_a_root_begins_no_flow_in_it(
+    journal: WriteBehind, store: Watched, appended: bool
+) -> None:
+    run = driven(journal)
+    store.reap(5e9)
+    [ended] = store.runs(RunQuery(root_id=run.id))
+    store.record(changed(ended, State(StateType.SCHEDULED), 1))  # somebody takes it up
+    inner = replace(child(run), kind="flow")
+    if appended:
+        journal.append(written(run, 2.0, Line(20, "x", "still here")))
+    with pytest.raises(FencedRun, match="is Scheduled in the store"):
+        journal.create(born(inner))
+    assert store.runs(RunQuery(root_id=run.id)) == [store.run(run.id)]

@@ -71,9 +71,13 @@ class WriteBehind:
         run = event.payload
         assert isinstance(run, Run)
         with self._lock:
-            self._check(event)
             self.flush()
-            self._store.create(event)
+            self._check(event)
+            if run.root_id in self._fences:  # so that whoever lost the root begins nothing in it
+                self._send(run.root_id, [event])
+                self._check(event)
+            else:
+                self._store.create(event)
             if run.is_root and run.lease is not None:
                 self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
         self._start()
@@ -86,9 +90,8 @@ class WriteBehind:
                 run = self._store.record(event)
             except Conflict as conflict:
                 run = self._record_again(event, cast("Run", conflict.actual), conflict)
-            fence = self._fences.get(run.id)
-            if fence is not None:
-                self._fences[run.id] = Fence(run.id, run.version, fence.token)
+            if run.id in self._fences:
+                self._obey(run)  # where it was kept before, a request may have come on top
             return run
 
     def _record_again(self, event: Event, actual: Run, conflict: Conflict) -> Run:
