@@ -61,6 +61,10 @@ class Auditor:
         history = self.histories.get(run_id)
         return history is not None and history.checked > 0 and history.state in TERMINAL
 
+    def is_asked_to_end(self, run_id: str) -> bool:
+        history = self.histories.get(run_id)
+        return history is not None and StateType.CANCELLING in history.states.values()
+
     # ------------------------------------------------------------ after every write
 
     def look(self, process: Process) -> None:
@@ -194,7 +198,8 @@ class Auditor:
         """What was written through is there: the version that its writer was told."""
         assert isinstance(event.payload, Change)
         states = self.histories[run.id].states if run.id in self.histories else {}
-        same = states.get(run.version) is event.payload.state.type
+        written = {states.get(run.version), states.get(event.payload.version)}
+        same = event.payload.state.type in written
         self.expect(same, f"{process.name} was told that {run.name} is {run.state.name}: it is not")
 
     def answered(self, run_id: str, end: State) -> None:

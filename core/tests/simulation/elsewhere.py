@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from flowstone.errors import RunTimeout
+from flowstone.errors import ProcessDied, RunTimeout
 
 if TYPE_CHECKING:
     from flowstone.runs import Run
@@ -33,6 +33,9 @@ class Elsewhere:
             self._process.begin(node)
             self._process.nap(seconds)
             raise RunTimeout(runs[0].name, seconds)
+        if self._process.world.faults.of_child():
+            self._process.begin(node)
+            raise ProcessDied(runs[0].name, runs[0].id, -9)
         return fn(*args, **kwargs)
 
     def interrupt(self, thread: int) -> None:

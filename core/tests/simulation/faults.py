@@ -22,6 +22,7 @@ class Faults:
         self._count = 0
         self._calls = self._rng.choice((0.0, 0.02, 0.05, 0.2))
         self._crashes = self._rng.choice((0.0, 0.0, 0.002, 0.01))
+        self._stops = self._rng.choice((0.0, 0.0, 0.002, 0.01))
         self._stalls = self._rng.choice((0.0, 0.002, 0.01, 0.02))
 
     def of_call(self, kinds: Sequence[str]) -> str | None:
@@ -35,9 +36,20 @@ class Faults:
         chance = self._rng.random()
         if chance < self._crashes:
             return self._numbered("crash")
-        if chance < self._crashes + self._stalls:
+        chance -= self._crashes
+        if chance < self._stalls:
             return self._numbered(self._rng.choice(("stall", "stalled thread")))
         return None
+
+    def of_main_thread(self) -> str | None:
+        """Return what a person or a machine tells a process to do, if anything."""
+        if self._rng.random() >= self._stops:
+            return None
+        return self._numbered(self._rng.choice(("interrupt", "terminate")))
+
+    def of_child(self) -> bool:
+        """Tell whether a child process dies in a call."""
+        return self._rng.random() < self._calls / 2 and self._numbered("child dies") is not None
 
     def seconds(self) -> float:
         """Return how long something takes that takes its time."""

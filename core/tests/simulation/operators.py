@@ -35,7 +35,7 @@ class Operator(Host):
     def __init__(self, world: World, name: str, rng: Random) -> None:
         super().__init__(name)
         self.world = world
-        self.was_held_up = False
+        self.was_held_up, self.faults = False, 0
         self._rng = rng
         self.store = FaultyStore(world, self, world.own_store())  # type: ignore[arg-type]
         self.acts = [

@@ -106,6 +106,7 @@ def quiet() -> Iterator[None]:
     level, propagate, handler = ROOT.level, ROOT.propagate, logging.NullHandler()
     configure("INFO")
     ROOT.propagate = False
+    shows, logging.raiseExceptions = logging.raiseExceptions, False  # of lines that can't be kept
     logging.getLogger().addHandler(handler)  # whoever sets up logging has it shown
     pin: Callable[[int, Any], None] | None = getattr(os, "sched_setaffinity", None)
     allowed = sorted(os.sched_getaffinity(0)) if pin else []
@@ -120,3 +121,4 @@ def quiet() -> Iterator[None]:
         logging.getLogger().removeHandler(handler)
         ROOT.propagate = propagate
         ROOT.setLevel(level)
+        logging.raiseExceptions = shows

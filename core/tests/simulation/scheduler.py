@@ -8,6 +8,8 @@ from contextvars import Context
 from random import Random
 from typing import Any
 
+from flowstone.engine.timeouts import put_error
+
 #: Fake time begins here, and no seed needs so many seconds or steps.
 START, LONGEST, MOST_STEPS = 1_000_000.0, 1800.0, 20_000
 
@@ -45,7 +47,15 @@ class Worker:
                 return
             self.work()
 
+    def begin(self, work: Callable[[], None]) -> None:
+        """Take the next fiber; an error that came too late for the last one is taken back."""
+        assert self._thread.ident is not None
+        put_error(self._thread.ident, None)
+        self.work = work
+
     def end(self) -> None:
+        assert self._thread.ident is not None
+        put_error(self._thread.ident, None)
         self.work = None
         self.gate.release()
         self._thread.join()
@@ -115,7 +125,7 @@ class Scheduler:
         if host.is_dead or self.failure:
             raise Killed
         fiber = Fiber(host, name)
-        fiber.worker.work = lambda: self._live(fiber, work)
+        fiber.worker.begin(lambda: self._live(fiber, work))
         self.fibers.append(fiber)
         return fiber
 

@@ -85,6 +85,8 @@ class FaultyStore:
     def _before(self, name: str, kinds: Sequence[str]) -> str | None:
         self._world.scheduler.pause()
         fault = self._world.faults.of_call(kinds)
+        if fault in {"before", "after"}:
+            self._process.faults += 1
         if fault == "before":
             raise StoreBusy("simulated.db", 1.0)
         if fault == "slow":

@@ -127,6 +127,15 @@ class World:
             case "stalled thread":
                 process.was_held_up = True
                 fiber.stalled_until = self.scheduler.now + self.faults.seconds()
+        if process.is_calling and fiber.name.endswith(".main"):
+            self._stop(process)
+
+    def _stop(self, process: Process) -> None:
+        """Interrupt the main thread, as signals do, at whatever step it is."""
+        stop = self.faults.of_main_thread()
+        if stop is not None:
+            process.stops += 1
+            raise KeyboardInterrupt if stop == "interrupt" else TerminationSignal("SIGTERM")
 
     # ------------------------------------------------------------ the trace
 
@@ -173,13 +182,15 @@ class Process(Host):
         super().__init__(name)
         self.world = world
         self.was_held_up = False
-        self.is_leaving = False
+        self.is_leaving = self.is_calling = False
+        self.stops = self.faults = 0  # in the current call
         self.futures: list[Future[Any]] = []
         self.roots: list[str] = []
         self.abandoned: set[str] = set()
         self._attempts: dict[int, int] = {}
         self.flows: list[Node] = []
         self.nodes: dict[int, Node] = {}
+        self.full = rng.choice((3, 1000))  # so many facts make a journal write itself
         if generator is not None:
             self.flows = [generator.flow() for _ in range(rng.choice((1, 1, 2)))]
             self.nodes = generator.nodes
@@ -210,15 +221,30 @@ class Process(Host):
     def _call(self, node: Node) -> None:
         self.futures.clear()
         begun = len(self.roots)
+        self.stops = self.faults = 0
+        self.is_calling = True
         try:
             state: State = flow_of(node)(node.number, return_state=True)
-        except (FlowstoneError, CancelSignal, FencedRun, TerminationSignal) as error:
+        except (FlowstoneError, FencedRun, *STOPS) as error:
+            self.is_calling = False
             self.world.note(f"flow {node.number} raised {type(error).__name__}")
+            if isinstance(error, STOPS) and len(self.roots) > begun:
+                self._check_stopped()
             return
+        self.is_calling = False
         self.world.note(f"flow {node.number} ended {state.name}")
         if len(self.roots) > begun and not isinstance(state.data, (FencedRun, StoreError)):
             self.world.auditor.answered(self.roots[-1], state)
             self._check_futures()
+
+    def _check_stopped(self) -> None:
+        """One stop, with a store that works, ends a run honestly."""
+        root = self.roots[-1]
+        stops = self.stops + self.world.auditor.is_asked_to_end(root)
+        if stops <= 1 and not self.faults:
+            others = root in self.world.taken_up or root not in self.world.auditor.names
+            ended = others or self.world.auditor.is_final(root)
+            self.check(ended, f"{self.name} was stopped, and left its run as it was")
 
     def _check_futures(self) -> None:
         for future in self.futures:
@@ -281,6 +307,8 @@ def audited(kind: type[WriteBehind]) -> Any:
         def append(self, event: Event) -> None:
             self._said.append(event)
             super().append(event)
+            if len(self._queue) >= self._process.full:
+                self.flush()
 
         def abandon(self, root_id: str) -> None:
             self._process.abandoned.add(root_id)
@@ -304,3 +332,4 @@ def audited(kind: type[WriteBehind]) -> Any:
 
 SETTINGS = Settings(home=Path("/nowhere"), store="memory", secret_key="", lease_seconds=LEASE)
 NOTHING: Any = None
+STOPS = (CancelSignal, KeyboardInterrupt, TerminationSignal)
