@@ -28,6 +28,21 @@ def test_seeds(seeds: range, without: frozenset[int], request: pytest.FixtureReq
         pytest.fail(report(broken), pytrace=False)
 
 
+#: Seeds that once found something, and what.
+FOUND = {
+    86: "a flow run that was born in a tree which another had taken up",
+    589: "an interrupt that was swallowed while a failed flow waited for its tasks",
+    1253: "a request to cancel behind a write of which nobody knew whether it was kept",
+    3492: "the same birth, by one who learned in that very call that its run was lost",
+    4721: "tasks that nobody waited for, since another could not be cancelled in the store",
+}
+
+
+@pytest.mark.parametrize("seed", FOUND)
+def test_what_was_found_is_mended(seed: int) -> None:
+    assert first_failure(range(seed, seed + 1)) is None
+
+
 PROGRAM = """
 from simulation.runs import quiet, simulate
 with quiet():

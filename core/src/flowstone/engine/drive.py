@@ -27,7 +27,7 @@ from flowstone.engine.steps import (
     Step,
     Unlock,
 )
-from flowstone.errors import RunTimeout
+from flowstone.errors import RunTimeout, StoreError
 from flowstone.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
@@ -266,7 +266,7 @@ class Driver:
         if error is not None:
             signal = stop_signal(error)
             for promise in promises:
-                if not promise.withdraw() and signal is not None:
+                if not _withdrawn(promise) and signal is not None:
                     promise.stop(signal)
         return [promise for promise in promises if not promise.done()]
 
@@ -283,6 +283,14 @@ class Driver:
             for promise in promises
             if not promise.observed and not promise.final_state().is_completed()
         ]
+
+
+def _withdrawn(promise: Promise) -> bool:
+    """Withdraw a promise; tell whether it will not run, also where that could not be written."""
+    try:
+        return promise.withdraw()
+    except StoreError:  # the journal tries again; the others must be waited for
+        return True
 
 
 def _is_patient(error: BaseException | None) -> bool:
