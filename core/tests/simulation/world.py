@@ -202,8 +202,9 @@ class Process(Host):
         self.journal.watch(self)
         runs: Any = self.store
         self.services = Services(
-            SETTINGS, runs, NOTHING, NOTHING, clock, self.journal, self.holder, threads
-        )
+            SETTINGS, runs, NOTHING, NOTHING, clock, self.journal, self.holder, NOTHING, NOTHING,
+            threads,
+        )  # fmt: skip
 
     def holder(self) -> str:
         return f"simulated/{self.name}/0"
