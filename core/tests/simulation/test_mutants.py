@@ -112,15 +112,15 @@ def losing(task: Any) -> Any:
 
 #: What is broken, and within how many seeds that is seen.
 MUTANTS = {
-    "no fence": (Parts(store=NoFence), 200),
-    "no table of what may follow": (Parts(store=NoNext), 200),
+    "no fence": (Parts(store=NoFence), 50),
+    "no table of what may follow": (Parts(store=NoNext), 50),
     "no idempotence": (Parts(store=KeepsTwice), 50),
     "tasks left open": (Parts(store=LeavesOpen), 50),
     "a reaper of the living": (Parts(store=EagerReaper), 50),
     "a store that keeps no end": (Parts(store=Forgetful), 10),
     "no barrier": (Parts(journal=NoBarrier), 10),
     "an answer before the write": (Parts(journal=AcknowledgesFirst), 50),
-    "no renewal": (Parts(journal=NeverRenews), 50),
+    "no renewal": (Parts(journal=NeverRenews), 400),
     "a lock that lets two in": (Parts(leaky_locks=True), 100),
     "a promise left unsettled": (Parts(task=losing), 10),
 }
