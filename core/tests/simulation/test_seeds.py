@@ -34,6 +34,7 @@ FOUND = {
     589: "an interrupt that was swallowed while a failed flow waited for its tasks",
     1253: "a request to cancel behind a write of which nobody knew whether it was kept",
     3492: "the same birth, by one who learned in that very call that its run was lost",
+    6302: "a stop that came after its flow, as an interrupt had come into letting the run go",
     4721: "tasks that nobody waited for, since another could not be cancelled in the store",
 }
 

@@ -158,10 +158,11 @@ class WriteBehind:
                         del self._ended[next(iter(self._ended))]
 
     def abandon(self, root_id: str) -> None:
-        with self._lock:  # its fence stays: what was appended can still be kept
-            self._stops.pop(root_id, None)
-            if root_id in self._fences:
-                self._abandoned.add(root_id)
+        self._stops.pop(root_id, None)
+        if root_id in self._fences:  # it stays there: what was appended can still be kept
+            self._abandoned.add(root_id)
+        with self._lock:
+            pass  # a request that is being obeyed just now stops its driver here, and not later
 
     def close(self) -> None:
         self.flush()
