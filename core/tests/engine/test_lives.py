@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowstone.engine.steps import Call, Record, Sleep
+from flowstone.engine.steps import Call, Dismiss, Record, Sleep
 from flowstone.errors import FencedRun, RunTimeout, StoreBusy, StoreError, TerminationSignal
 from flowstone.specs import Spec
 from flowstone.states import BIRTH, NEXT, TERMINAL
@@ -56,7 +56,8 @@ def test_every_life_has_one_honest_end(
     except RunTimeout:
         end = None
 
-    assert not turn.held
+    dismissals = [n for n, step in enumerate(world.steps) if isinstance(step, Dismiss)]
+    assert not turn.held or set(dismissals) <= faults.keys()  # none of them could be written
     records = world.of(Record)
     kept = [
         step
