@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from flowstone.ports import (
         Asked,
+        Audience,
         Clock,
         DocumentStore,
         Journal,
@@ -34,6 +35,7 @@ class Services:
 
     Attributes:
         holder: says where this process is, for its leases: ``host/pid/presence``.
+        audience: who is told of what goes into `runs`.
     """
 
     settings: Settings
@@ -43,9 +45,11 @@ class Services:
     clock: Clock
     journal: Journal
     holder: Callable[[], str]
+    audience: Audience
 
     def close(self) -> None:
         self.journal.close()
+        self.audience.close()
         self.runs.close()
         self.documents.close()
 

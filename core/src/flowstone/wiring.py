@@ -11,6 +11,8 @@ from flowstone.ambient import Services
 from flowstone.blocks.vault import Vault
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
+from flowstone.observers.audience import Audience, chosen
+from flowstone.observers.store import ObservedRuns
 from flowstone.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -24,15 +26,19 @@ def open_services(settings: Settings | None = None) -> Services:
 
     Raises:
         ConfigurationError: a setting can't be used.
+        UnknownName: no installed package brings an observer of that name.
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
     logging.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
-    runs, documents, holder = _stores(settings)
+    audience = Audience(chosen(settings))
+    kept, documents, holder = _stores(settings)
+    runs = ObservedRuns(kept, audience)
     runs.reap(clock.time())
     journal = WriteBehind(runs, clock, settings.lease_seconds)
-    return Services(settings, runs, documents, Vault(settings), clock, journal, holder)
+    vault = Vault(settings)
+    return Services(settings, runs, documents, vault, clock, journal, holder, audience)
 
 
 def default_services() -> Services:
