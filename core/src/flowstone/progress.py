@@ -23,6 +23,13 @@ _shown = Lock()
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Show no progress inside the block: something else draws on the terminal."""
+    with _shown:
+        yield
+
+
+@contextmanager
 def shown(promises: Sequence[Promise]) -> Iterator[None]:
     """Show on standard error, while the code inside waits for them, how many have ended."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
