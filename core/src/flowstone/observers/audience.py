@@ -18,8 +18,8 @@ from flowstone.wire import kept
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flowstone.catalog import Offer
     from flowstone.events import Event
+    from flowstone.plugins import Offer
     from flowstone.settings import Settings
 
 #: So long, in seconds, all observers together may take to finish.

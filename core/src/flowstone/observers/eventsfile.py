@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
+from flowstone.events import Payload
 from flowstone.wire import dumps, encode_event, masked
 
 if sys.platform != "win32":
@@ -33,9 +34,10 @@ class EventsFile:
         self._path = settings.events_file or settings.home / "events.jsonl"
 
     def observe(self, events: Sequence[Event]) -> None:
-        lines = "".join(f"{dumps(masked(encode_event(event)))}\n" for event in events)
+        known = (event for event in events if type(event.payload) in get_args(Payload))
+        lines = (f"{dumps(masked(encode_event(event)))}\n" for event in known)
+        content = "".join(lines).encode()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = lines.encode()
         while not self._write(content):
             continue  # with the file that is there now
 
