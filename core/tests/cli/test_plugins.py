@@ -56,6 +56,18 @@ def test_a_plugin_is_listed_without_importing_what_it_offers(home: Home) -> None
     assert (done.code, "garden 1.2" in done.err) == (1, True)
 
 
+def test_one_plugin_is_shown_with_where_everything_is(home: Home) -> None:
+    environ = install(home, "garden", GOOD)
+    out = home.run("plugin", "show", "garden", **environ).out
+    assert ["block", "shed", "not_there:Shed"] in [line.split() for line in out.splitlines()]
+    shown = home.run("plugin", "show", "flowstone", "--json").json
+    assert shown["offers"]["observer"] == ["events-file"]
+    done = home.run("plugin", "show", "gardn", **environ)
+    assert (done.code, "Did you mean 'garden'" in done.err) == (1, True)
+    environ = install(home, "weeds", BROKEN["SystemExit"])
+    assert "SystemExit: 7" in home.run("plugin", "show", "weeds", **environ).out
+
+
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_plugin_is_listed_with_its_traceback(home: Home, kind: str) -> None:
     environ = install(home, "weeds", BROKEN[kind])
