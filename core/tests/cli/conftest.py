@@ -158,9 +158,9 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self._fd, f"{line}\n".encode())
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Do as Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(number)
 
     def finish(self) -> Result:
         """Read to the end."""

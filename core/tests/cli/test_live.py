@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from .conftest import Home, Terminal
 
 PROGRAM = """
-import sys, time
+import atexit, click, logging, sys
 from threading import Event, Thread
 from flowstone import flow, get_run_logger, task
 
@@ -57,6 +58,16 @@ def chatty():
         print("line", number)
 
 @flow
+def others():
+    handler = logging.StreamHandler(sys.stdout)
+    logging.getLogger("other").addHandler(handler)
+    logging.getLogger("other").warning("said by a handler")
+    click.echo("said by click")
+    sys.stderr.writelines(["said ", "in lines\\n"])
+    atexit.register(logging.getLogger("other").warning, "said at the end")
+    print("without a newline", end="")
+
+@flow
 def asks():
     print("hello " + input("your name? "))
 
@@ -64,6 +75,15 @@ def read():
     sys.stdin.readline()
     opened.set()
 """
+
+
+SAID = [
+    "said by a handler",
+    "said by click",
+    "said in lines",
+    "without a newline",
+    "said at the end",
+]
 
 
 def start(home: Home, flow: str, *options: str, columns: int = 80, **environ: str) -> Terminal:
@@ -147,6 +167,22 @@ def test_an_interrupt_leaves_the_tree_and_the_cursor(home: Home) -> None:
     assert "outer-flow  Cancelled" in "\n".join(terminal.screen)
     assert terminal.screen[-2] == "outer was cancelled."
     assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") == 1
+
+
+def test_a_termination_leaves_the_tree_and_the_cursor(home: Home) -> None:
+    terminal = start(home, "outer")
+    terminal.read_until(lambda text: re.search(r"fetch  .40 ", text))
+    terminal.interrupt(signal.SIGTERM)
+    done = terminal.finish()
+    assert done.code == -signal.SIGTERM
+    assert "outer-flow  Crashed" in "\n".join(terminal.screen)
+    assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") == 1
+
+
+def test_what_others_write_is_all_there(home: Home) -> None:
+    terminal = start(home, "others")
+    assert terminal.finish().code == 0
+    assert [line for line in terminal.screen if line in SAID] == SAID
 
 
 def test_what_is_printed_in_a_burst_is_all_there_in_order(home: Home) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,7 +66,7 @@ class World:
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
         (info / "entry_points.txt").write_text(f"[flowstone]\n{name} = {name}\n")
 
-    def run(self, observers: str) -> subprocess.CompletedProcess[str]:
+    def run(self, observers: str, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "program.py"],
             cwd=self.path,
@@ -72,6 +74,7 @@ class World:
                 "FLOWSTONE_HOME": str(self.path / "home"),
                 "FLOWSTONE_OBSERVERS": observers,
                 "PYTHONWARNINGS": "error",
+                **environ,
             },
             capture_output=True,
             text=True,
@@ -118,3 +121,57 @@ def test_an_unknown_one_stops_the_program_before_its_run(world: World) -> None:
     done = world.run("acme-god")
     assert done.returncode == 1
     assert "Did you mean 'acme-good'" in done.stderr
+
+
+TERMINATED = """
+import os, signal
+from flowstone import flow
+
+@flow
+def ends():
+    os.kill(os.getpid(), signal.SIGTERM)
+    signal.sigwait([])
+
+ends()
+"""
+
+
+def test_a_termination_is_told_before_the_process_ends(world: World) -> None:
+    (world.path / "program.py").write_text(TERMINATED)
+    assert world.run("acme-good").returncode == -signal.SIGTERM
+    told = (world.path / "home" / "seen").read_text().split()
+    assert told[-2:] == ["FlowRunCrashed", "closed"]
+
+
+FORKING = """
+import os
+from flowstone import flow
+
+@flow
+def child():
+    return 1
+
+@flow
+def parent():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+parent()
+pid = os.fork()
+if pid:
+    os.waitpid(pid, 0)
+else:
+    child()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks on this system")
+def test_forked_processes_each_tell_their_own(world: World) -> None:
+    (world.path / "program.py").write_text(FORKING)
+    done = world.run("acme-good", PYTHONWARNINGS="ignore")
+    assert done.returncode == 0, done.stderr
+    told = (world.path / "home" / "seen").read_text().split()
+    assert told.count("FlowRunStarted") == told.count("FlowRunCompleted") == 2
+    assert told.count("closed") == 2
