@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowstone.cli.livetree import LiveTree
+from flowstone.cli.livetree import DEEPEST, LiveTree
 from flowstone.events import Event, born, changed
 from flowstone.graphs.tree import FOLD
 from flowstone.ids import new_id
@@ -130,6 +130,15 @@ def test_what_failed_makes_room_last() -> None:
     shown = text(tree.branches(NOW, 4))
     assert shown == ["etl  Running  10.0s", "  … 18 more", "  step-0  Failed  5.0s",
                      "  step-19  Completed  5.0s"]  # fmt: skip
+
+
+def test_what_lies_deep_is_counted() -> None:
+    chain = [run(unit="dig", kind="flow")]
+    for _ in range(500):
+        chain.append(run(chain[-1], "dig"))
+    drawn = text(grown(*map(born, chain)).branches(NOW))
+    assert len(drawn) == DEEPEST + 2
+    assert drawn[-1].strip() == "… 1 more"
 
 
 @settings(max_examples=60, deadline=None)

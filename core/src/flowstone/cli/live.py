@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from flowstone import events
 
-#: Between two drawings are so many seconds at the least.
+#: Between two drawings are so many seconds at the least,
 PAUSE = 0.1
+#: and so many times what drawing takes.
+REST = 10
 
 
 @contextmanager
@@ -66,7 +68,7 @@ class Screen:
         self._lock = RLock()  # a signal handler may print, too
         self._above: list[Above] = []
         self._printed = ""
-        self._drawn_at = 0.0
+        self._next = 0.0
 
     def begin(self) -> None:
         """Begin to draw; what is written to the terminal goes above the tree from here on."""
@@ -92,7 +94,7 @@ class Screen:
         for above in self._above:
             above.leave()
         self.draw()
-        with suppress(OSError):  # the terminal has gone away
+        with suppress(Exception):  # see above
             self._live.stop()
             self._console.print(self._drawn(None))
 
@@ -100,27 +102,30 @@ class Screen:
         """Print whole lines above the tree: now, or with the next drawing."""
         with self._lock:
             self._printed += text
-        if monotonic() - self._drawn_at > PAUSE:
+        if monotonic() > self._next:
             self.draw()
 
     def draw(self) -> None:
         """Draw the tree as it is now."""
         with suppress(Exception), self._lock:  # the terminal may go away; the run goes on
+            began = monotonic()
             printed, self._printed = self._printed, ""
             self._live.update(self._drawn(self._console.height - 1))
             if printed:
                 self._console.print(Text.from_ansi(printed.removesuffix("\n")), soft_wrap=True)
             else:
                 self._live.refresh()
-            self._drawn_at = monotonic()
+            now = monotonic()
+            self._next = now + max(PAUSE, REST * (now - began))
 
     def _drawn(self, height: int | None) -> Group:
         branches = self._tree.branches(services().clock.time(), height)
         return Group(*(tree(branch, one_line=True) for branch in branches))
 
     def _watch(self) -> None:
-        while not self._over.wait(PAUSE):
-            self.draw()
+        while not self._over.wait(max(PAUSE / 2, self._next - monotonic())):
+            if monotonic() > self._next:
+                self.draw()
 
 
 class Above:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Of a folded flow or task, so many that ended badly are shown.
 SHOWN_BAD = 3
+#: What is called more levels deep is only counted.
+DEEPEST = 20
 MARKS = {COMPLETED: "✓", RUNNING: "●", FAILED: "✗", CRASHED: "✗", CANCELLED: "■"}
 _WAITING, TIMES = "○", "\N{MULTIPLICATION SIGN}"
 
@@ -89,16 +91,20 @@ class Knot(Branch):
         below = sum(knot.height for knot in self.knots)
         return 1 + below + (self.left_out > 0)
 
-    def shorten(self, lines: int, *, bad_too: bool) -> None:
-        """Leave out lines of what has ended, the oldest first, until so many are saved."""
-        wanted = lines + (self.left_out == 0)  # saying that some are left out takes a line
-        ended = [knot for knot in self.knots if not knot.is_open and (bad_too or not knot.is_bad)]
-        chosen: list[Knot] = []
-        while ended and sum(knot.height for knot in chosen) < wanted:
-            chosen.append(ended.pop(0))
-        if sum(knot.height for knot in chosen) > (self.left_out == 0):
-            self.left_out += len(chosen)
-            self.children = [knot for knot in self.knots if knot not in chosen]
+    def shorten(self, lines: int, *, bad_too: bool) -> int:
+        """Leave out what has ended, the oldest first, to save so many lines; return how many."""
+        toll = int(self.left_out == 0)  # saying that some are left out takes a line
+        saved, count, kept = 0, 0, list[Branch]()
+        for knot in self.knots:
+            may_go = not knot.is_open and (bad_too or not knot.is_bad)
+            if may_go and saved < lines + toll:
+                saved, count = saved + knot.height, count + 1
+            else:
+                kept.append(knot)
+        if saved <= toll:
+            return 0
+        self.children, self.left_out = kept, self.left_out + count
+        return saved - toll
 
     def tell_left_out(self) -> None:
         for knot in self.knots:
@@ -200,21 +206,28 @@ class LiveTree:
 
     # ------------------------------------------------------------ how it is shown
 
-    def _knots(self, groups: dict[str, Group], now: float) -> Iterator[Knot]:
+    def _knots(self, groups: dict[str, Group], now: float, depth: int = 0) -> Iterator[Knot]:
         for group in groups.values():
             if group.folded:
-                yield self._folded(group, now)
+                yield self._folded(group, now, depth)
             for row in group.rows.values():
-                below = list(self._knots(row.groups, now))
+                below, left_out = self._below(row.groups, now, depth)
                 is_open = not row.run.state.is_final() or any(knot.is_open for knot in below)
                 is_bad = row.run.state.is_final() and row.run.state.type is not COMPLETED
-                yield Knot(cells(row.run, now), [*below], is_open, is_bad)
+                yield Knot(cells(row.run, now), [*below], is_open, is_bad, left_out)
 
-    def _folded(self, group: Group, now: float) -> Knot:
-        below = [Knot(cells(run, now), is_bad=True) for run in group.bad]
-        below += self._knots(group.groups, now)
+    def _folded(self, group: Group, now: float, depth: int) -> Knot:
+        below, left_out = self._below(group.groups, now, depth)
         is_open = group.is_open or any(knot.is_open for knot in below)
-        return Knot(tuple(self._counts(group)), [*below], is_open, bool(group.bad))
+        bad = [Knot(cells(run, now), is_bad=True) for run in group.bad]
+        counts = tuple(self._counts(group))
+        return Knot(counts, [*bad, *below], is_open, bool(group.bad), left_out)
+
+    def _below(self, groups: dict[str, Group], now: float, depth: int) -> tuple[list[Knot], int]:
+        """Return what to draw below a line, and how much is left out as it lies too deep."""
+        if depth < DEEPEST:
+            return list(self._knots(groups, now, depth + 1)), 0
+        return [], sum(group.counts.total() for group in groups.values())
 
     def _counts(self, group: Group) -> Iterable[Cell]:
         yield Cell(group.unit, "bold")
@@ -228,12 +241,10 @@ class LiveTree:
 
 
 def _fit(tops: list[Knot], height: int) -> None:
+    over = sum(top.height for top in tops) - height
     for bad_too in (False, True):
-        waiting = [*tops]
-        while waiting:
-            knot = waiting.pop(0)
-            over = sum(top.height for top in tops) - height
-            if over <= 0:
-                return
-            knot.shorten(over, bad_too=bad_too)
+        waiting = deque(tops)
+        while waiting and over > 0:
+            knot = waiting.popleft()
+            over -= knot.shorten(over, bad_too=bad_too)
             waiting += knot.knots
