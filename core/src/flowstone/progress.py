@@ -25,8 +25,12 @@ _shown = Lock()
 @contextmanager
 def quiet() -> Iterator[None]:
     """Show no progress inside the block: something else draws on the terminal."""
-    with _shown:
+    was_free = _shown.acquire(blocking=False)
+    try:
         yield
+    finally:
+        if was_free:
+            _shown.release()
 
 
 @contextmanager

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, TypeVar
 from flowstone import ambient
 from flowstone.errors import PluginBroken, StoreError
 from flowstone.observers.feed import LIMIT, Feed
-from flowstone.ports import Observer
 from flowstone.wire import kept
 
 if TYPE_CHECKING:
@@ -20,13 +19,14 @@ if TYPE_CHECKING:
 
     from flowstone.events import Event
     from flowstone.plugins import Offer
+    from flowstone.ports import Observer
     from flowstone.settings import Settings
 
 #: So long, in seconds, all observers together may take to finish.
 GRACE = 5.0
 
 logger = logging.getLogger("flowstone.observers")
-Watcher = TypeVar("Watcher", bound=Observer)
+Watcher = TypeVar("Watcher", bound="Observer")
 
 
 @contextmanager
