@@ -27,6 +27,10 @@ class EventsFile:
     """Appends facts to ``events.jsonl`` in the home, or to where the settings say.
 
     Several processes may write the same file: each batch of lines stays together.
+
+    Args:
+        settings: say where the file is.
+        largest: bytes after which it is put aside.
     """
 
     def __init__(self, settings: Settings, largest: int = LARGEST) -> None:

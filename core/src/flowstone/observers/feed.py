@@ -6,7 +6,7 @@ import logging
 import os
 from collections import deque
 from contextlib import suppress
-from threading import Condition, Thread
+from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -41,7 +41,10 @@ class Feed:
 
     def _reset(self) -> None:
         self._queue: deque[Event] = deque()
-        self._changed = Condition()
+        # Entered itself, not by way of the condition: a thread that is stopped by an error from
+        # outside lets go of a lock, but not of one that Python code is just entering.
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
         self._thread: Thread | None = None
         self._observer: Observer | None = None
         self._recent: dict[str, None] = {}
@@ -55,7 +58,7 @@ class Feed:
 
     def start(self) -> None:
         """Begin the thread, unless there is one; without facts it does nothing."""
-        with self._changed:
+        with self._lock:
             if self._thread is None:
                 thread = Thread(target=self._loop, name=f"flowstone-{self.name}", daemon=True)
                 # At the interpreter's end no thread begins any more; closing then does its work.
@@ -65,7 +68,7 @@ class Feed:
 
     def tell(self, events: Sequence[Event]) -> None:
         """Take facts to tell; where too many wait already, count what is left out."""
-        with self._changed:
+        with self._lock:
             room = max(0, self._limit - len(self._queue))
             self._queue.extend(events[:room])
             self._missed += max(0, len(events) - room)
@@ -74,12 +77,12 @@ class Feed:
 
     def flush(self, seconds: float) -> bool:
         """Wait until all is told, or the time is over; tell whether it is."""
-        with self._changed:
+        with self._lock:
             return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
 
     def finish(self) -> None:
         """Ask for the end: after what waits, the observer is closed."""
-        with self._changed:
+        with self._lock:
             self._closing = True
             self._changed.notify_all()
 
@@ -103,7 +106,7 @@ class Feed:
 
     def _loop(self) -> None:
         while True:
-            with self._changed:
+            with self._lock:
                 self._busy = False
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._queue or self._closing)
@@ -114,7 +117,7 @@ class Feed:
             if self._closing and not self._queue:
                 break
         self._close()
-        with self._changed:
+        with self._lock:
             self._busy = False
             self._changed.notify_all()
 
@@ -160,7 +163,7 @@ class Feed:
             )  # fmt: skip
 
     def _confess(self) -> None:
-        with self._changed:
+        with self._lock:
             missed, self._missed = self._missed, 0
         if missed:
             logger.warning(
