@@ -139,7 +139,7 @@ def test_a_slow_one_holds_nobody_up_and_says_what_it_missed(
     store = ObservedRuns(inner, audience)
     audience.join(slow)
     root = begin(store)
-    for number in range(30):
+    for number in range(60):
         store.append([line(root, str(number))], fence(root))
     audience.join(witness)
     store.append([line(root, "last")], fence(root))
