@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -260,3 +261,23 @@ def test_an_eavesdropper_hears_one_logger_and_those_below(library: str) -> None:
     logger.error("later")
     assert heard.text() == f"one\ntwo {MASK}"
     assert logger.level == logging.ERROR
+
+
+def test_a_thread_that_was_stopped_while_it_logged_holds_up_nobody(services: Services) -> None:
+    def stopped() -> None:
+        for handler in logging.getLogger("flowstone").handlers:
+            handler.acquire()
+
+    thread = threading.Thread(target=stopped)
+    thread.start()
+    thread.join()
+
+    @flow
+    def f() -> None:
+        get_run_logger().info("still here")
+
+    f()
+    assert "still here" in [
+        event.payload.message  # type: ignore[union-attr]
+        for _, event in services.runs.events(kinds=["LogWritten"])
+    ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowstone.limits import Gate, SlotStore
     from flowstone.ports import (
         Asked,
+        Audience,
         Clock,
         DocumentStore,
         Journal,
@@ -37,6 +38,7 @@ class Services:
         holder: says where this process is, for its leases: ``host/pid/presence``.
         slots: what is held under limits, by all processes.
         gate: this process's way to slots.
+        audience: who is told of what goes into `runs`.
     """
 
     settings: Settings
@@ -48,10 +50,12 @@ class Services:
     holder: Callable[[], str]
     slots: SlotStore
     gate: Gate
+    audience: Audience
 
     def close(self) -> None:
         self.gate.close()
         self.journal.close()
+        self.audience.close()
         self.runs.close()
         self.documents.close()
 

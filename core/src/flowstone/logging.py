@@ -146,7 +146,23 @@ def current_run() -> Run | None:
     return None if scope is None else getattr(scope, "run", None)
 
 
-class RunLogHandler(logging.Handler):
+class Unlocked(logging.Handler):
+    """A handler without the lock that others have: a thread that is stopped may leave that locked.
+
+    What its subclasses do with a record is one write, which needs none.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - the standard library's name
+        self.lock = None
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        found = self.filter(record)
+        if found:
+            self.emit(record)
+        return bool(found)
+
+
+class RunLogHandler(Unlocked):
     """Adds each record to the log of the run that it belongs to, or that is current."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -186,7 +202,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object] | None:
     return {name: jsonable(record.__dict__[name]) for name in sorted(said)}
 
 
-class ConsoleHandler(logging.Handler):
+class ConsoleHandler(Unlocked):
     """Shows records on standard error, unless the program has set up logging itself."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flowstone.watchers import Audience as Audience  # noqa: PLC0414 - handed on
+from flowstone.watchers import Observer as Observer  # noqa: PLC0414 - handed on
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 

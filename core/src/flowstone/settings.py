@@ -48,9 +48,13 @@ class Settings:
             (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).
         plugins_timeout_seconds: how long a plugin's module may take to import before it counts as
             broken (``FLOWSTONE_PLUGINS_TIMEOUT_SECONDS``).
+        observers: names of what is told of every run (``FLOWSTONE_OBSERVERS``, with commas
+            between).
+        events_file: where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`
+            (``FLOWSTONE_OBSERVERS_EVENTS_FILE``).
     """
 
-    home: Path = field(default_factory=lambda: _home("~/.flowstone"))
+    home: Path = field(default_factory=lambda: _path("~/.flowstone"))
     store: str = "sqlite"
     secret_key: str | None = field(default=None, repr=False)
     logging_level: str = "INFO"
@@ -68,6 +72,8 @@ class Settings:
     max_in_flight: int | None = None
     extra_loggers: tuple[str, ...] = ()
     plugins_timeout_seconds: float = 5.0
+    observers: tuple[str, ...] = ()
+    events_file: Path | None = None
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -90,7 +96,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def _home(text: str) -> Path:
+def _path(text: str) -> Path:
     # 6 ms to import, which a program pays at its first run, not at its imports.
     from pathlib import Path  # noqa: PLC0415
 
@@ -145,7 +151,7 @@ def _store(text: str) -> str:
 
 
 _VARIABLES = (
-    ("FLOWSTONE_HOME", "home", _home),
+    ("FLOWSTONE_HOME", "home", _path),
     ("FLOWSTONE_STORE", "store", _store),
     ("FLOWSTONE_SECRET_KEY", "secret_key", str),
     ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
@@ -163,4 +169,6 @@ _VARIABLES = (
     ("FLOWSTONE_TASKS_DISABLE_CACHING", "disable_caching", _switch),
     ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
     ("FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", "plugins_timeout_seconds", _seconds),
+    ("FLOWSTONE_OBSERVERS", "observers", _names),
+    ("FLOWSTONE_OBSERVERS_EVENTS_FILE", "events_file", _path),
 )

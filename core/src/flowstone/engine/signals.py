@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flowstone import ambient
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, TerminationSignal
 
@@ -106,6 +107,8 @@ def _is_ours() -> bool:
 
 
 def _end_process() -> None:
+    with suppress(Exception):  # nothing else is called at such an end, `atexit` neither
+        ambient.services().audience.close()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 
