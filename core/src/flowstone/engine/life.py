@@ -18,6 +18,7 @@ from flowstone.engine.steps import (
     Await,
     Call,
     Consult,
+    Iterate,
     Load,
     Record,
     Save,
@@ -26,9 +27,15 @@ from flowstone.engine.steps import (
     Sleep,
     Stage,
     Step,
+    Tally,
     Unlock,
 )
-from flowstone.errors import CancelSignal, FencedRun, TerminationSignal, UpstreamTaskError
+from flowstone.errors import (
+    CancelSignal,
+    FencedRun,
+    TerminationSignal,
+    UpstreamTaskError,
+)
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
 
 if TYPE_CHECKING:
@@ -51,6 +58,7 @@ class Plan:
         keeping: how its result is looked for and kept; None where it is not.
         staging: the transaction around the run, which keeps the result at its commit.
         check: checks the arguments, where that had to wait for the upstream.
+        handed: counts what is handed out, where the function yields and is iterated over.
     """
 
     unit: Any
@@ -66,6 +74,7 @@ class Plan:
     keeping: Keeping | None = None
     staging: Staging | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
+    handed: Tally | None = None
 
 
 def life(plan: Plan) -> Life:
@@ -188,6 +197,8 @@ def _attempt(
     except Exception as error:  # noqa: BLE001 - the run fails with it
         if plan.settles:
             yield from _let_go(error)
+        if plan.handed is not None and error is plan.handed.closed:
+            return State(COMPLETED, "Completed", plan.handed.closed.message)
         return _ended(plan, error)
 
 
@@ -195,7 +206,8 @@ def _called(
     plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Step, Any, State]:
     """Call the function, and judge what it returned."""
-    value = yield Call(plan.fn, args, kwargs, plan.spec.timeout_seconds)
+    step = Call if plan.handed is None else Iterate
+    value = yield step(plan.fn, args, kwargs, plan.spec.timeout_seconds)
     if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
         states = states_in(value)
         return policy.judge(states, value) if states else _completed(value)
@@ -223,6 +235,10 @@ def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, floa
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
     if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
+        return None
+    if plan.handed is not None and plan.handed.count:
+        told = f"not retried: {plan.handed.count} of its values are handed out"
+        yield Say(logging.WARNING, f"{told}, and would come again")
         return None
     if spec.retry_condition_fn is not None:
         try:

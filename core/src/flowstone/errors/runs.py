@@ -140,6 +140,20 @@ class RunTimeout(RunError, TimeoutError):
         )
 
 
+class ClosedEarly(RunError, RuntimeError):
+    """A run whose function yields was closed before its last value.
+
+    To close it is the right of whoever iterates over it, and completes the run. It is raised where
+    somebody else did: whoever iterates must not take the end for the last value.
+    """
+
+    def __init__(self, name: str, count: int, closer: str) -> None:
+        self.name, self.count, self.closer = name, count, closer
+        values = "1 value" if count == 1 else f"{count} values"
+        self.message = f"closed by {closer} after {values}"
+        super().__init__(f"{name!r} was {self.message}. Use its values before that.")
+
+
 class NotHashable(RunError, TypeError):
     """A value has no stable fingerprint, so nothing can be cached by it."""
 

@@ -1,0 +1,97 @@
+"""What a run calls: the function itself, one that logs its prints, one in another process."""
+
+from __future__ import annotations
+
+import inspect
+from contextlib import nullcontext
+from functools import partial, update_wrapper
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowstone.engine.remote import Remote
+from flowstone.logging import logged_prints, prints_are_logged
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from flowstone.ambient import Scope
+    from flowstone.ports import Caller
+    from flowstone.settings import Settings
+    from flowstone.specs import Spec
+
+
+class Unit(Protocol):
+    """A flow or task, as far as its function goes."""
+
+    spec: Spec
+    isasync: bool
+    yields: bool
+
+    @property
+    def fn(self) -> Callable[..., Any]: ...
+
+
+def callee(
+    unit: Unit, settings: Settings, caller: Caller | None, scope: Scope, *, iterated: bool
+) -> Callable[..., Any]:
+    """Return the function to call: one that logs its prints, or is elsewhere, as is wanted.
+
+    One that yields is iterated over, and then it is itself, or has its values collected.
+    """
+    fn: Callable[..., Any] = unit.fn
+    if unit.yields:
+        if iterated:
+            return fn
+        fn = collecting(fn)
+    log_prints = _logs_prints(unit.spec, settings)
+    if log_prints is not None:
+        fn = partial(_acalled if unit.isasync else _called, fn, log_prints)
+    return fn if caller is None else Remote(caller, fn, scope)
+
+
+def around(spec: Spec, settings: Settings) -> AbstractContextManager[None]:
+    """Return what is entered around a function that yields, in the run's own context."""
+    log_prints = _logs_prints(spec, settings)
+    return nullcontext() if log_prints is None else logged_prints(log_prints)
+
+
+def _logs_prints(spec: Spec, settings: Settings) -> bool | None:
+    """Tell whether prints are logged, or are not any more; None where it stays as it is."""
+    if spec.log_prints is None:
+        return True if settings.log_prints and not prints_are_logged() else None
+    return spec.log_prints
+
+
+def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
+    with logged_prints(log):
+        return fn(*args, **kwargs)
+
+
+async def _acalled(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
+    with logged_prints(log):
+        return await fn(*args, **kwargs)
+
+
+# ---------------------------------------------------------------- functions that yield
+
+
+def yields(fn: Callable[..., Any]) -> bool:
+    """Tell whether a function is a generator, sync or async."""
+    return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
+
+
+def collecting(fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose value is the list of what `fn` yields; `fn` where it does not."""
+    if not yields(fn):
+        return fn
+    collected = partial(_acollected if inspect.isasyncgenfunction(fn) else _collected, fn)
+    update_wrapper(collected, fn)  # its source is the function's, for the keys of caches
+    return collected
+
+
+def _collected(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
+    return list(fn(*args, **kwargs))
+
+
+async def _acollected(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
+    return [value async for value in fn(*args, **kwargs)]
