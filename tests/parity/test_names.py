@@ -40,7 +40,7 @@ FLOW_OPTIONS: dict[str, Any] = {
     "validate_parameters": True, "log_prints": None, "on_cancellation": (), "on_crashed": (),
     **dict.fromkeys(HOOKS, ()),
     "persist_result": None, "result_storage": None, "result_serializer": None,
-    "cache_result_in_memory": 3,
+    "cache_result_in_memory": True,
 }  # fmt: skip
 TASK_OPTIONS: dict[str, Any] = {
     "name": "a_b", "version": None, "description": None, "tags": frozenset(),
@@ -52,8 +52,8 @@ TASK_OPTIONS: dict[str, Any] = {
         ("cache_policy", "cache_key_fn", "cache_expiration", "persist_result", "result_storage",
          "result_serializer", "result_storage_key", "refresh_cache")
     ),
-    "viz_return_value": None,
-    **dict.fromkeys(("cache_result_in_memory", "asset_deps"), 3),
+    "cache_result_in_memory": True, "viz_return_value": None,
+    "asset_deps": 3,
 }  # fmt: skip
 
 MEMBERS: dict[str, dict[str, int | None]] = {
@@ -74,7 +74,9 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         ("task_run_id", "state", "wait", "result", "add_done_callback")
     ),
     "futures:FutureList": dict.fromkeys(("wait", "result")),
-    "futures": {"as_completed": None, "wait": None},
+    "futures": dict.fromkeys(
+        ("as_completed", "wait", "resolve_futures_to_states", "resolve_futures_to_results")
+    ),
     "task_runners": {
         "ThreadPoolTaskRunner": None, "ConcurrentTaskRunner": None, "ProcessPoolTaskRunner": None,
     },

@@ -57,6 +57,7 @@ class Unit(Hooked, Calling[P, R]):
         self.name = spec.name
         self.yields = yields(fn)
         self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+        self._rereads = not spec.cache_result_in_memory
         self._is_direct = not (self.isasync or self.yields)
         self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
         self._binding = binding  # classmethod or staticmethod, where it was written so
@@ -238,7 +239,7 @@ class Unit(Hooked, Calling[P, R]):
                 state = driver.drive(story)
         finally:
             ambient.scope.reset(token)
-        if return_state or state.type is not COMPLETED:
+        if return_state or state.type is not COMPLETED or self._rereads:
             return given(state, return_state)
         return state.data
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine import policy
@@ -36,7 +37,7 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
+from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, Kept, State
 
 if TYPE_CHECKING:
     from flowstone.ports import Keeping, Look, Promise, Staging
@@ -102,7 +103,7 @@ def life(plan: Plan) -> Life:
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     elif spec.kind == "flow":
         yield Say(logging.INFO, f"ended {end.name}")
-    last = Record(end.type, end.name, end.message, end.data)
+    last = Record(end.type, end.name, end.message, _held(plan, look, end))
     late: BaseException | None = None
     try:
         try:
@@ -142,6 +143,15 @@ def _attempts(
             return end
         yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
         yield Sleep(seconds)
+
+
+def _held(plan: Plan, look: Look | None, end: State) -> Any:
+    """Return what the last state holds: the value, or where it is read, as is wanted."""
+    if plan.spec.cache_result_in_memory or plan.staging is not None:
+        return end.data
+    if end.type is not COMPLETED or plan.keeping is None or look is None or look.key is None:
+        return end.data
+    return Kept(partial(plan.keeping.read, look.key))
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, None]:

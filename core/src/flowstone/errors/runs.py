@@ -190,12 +190,14 @@ class NotSendable(RunError, TypeError):
 class MissingResult(RunError, LookupError):
     """The run completed, but its value was not kept where it could be read from here."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f"the value of run {name!r} is not kept outside the process that made it. "
-            "Return it from the flow, or write it to a block in a task."
-        )
+    def __init__(self, name: str, problem: str = "") -> None:
+        self.name, self.problem = name, problem
+        told = "is not kept outside the process that made it"
+        remedy = "Return it from the flow, or write it to a block in a task."
+        if problem:
+            told = f"can't be read again: {problem}"
+            remedy = "Leave its file where it is, or call with cache_result_in_memory=True."
+        super().__init__(f"the value of run {name!r} {told}. {remedy}")
 
 
 class ArtifactInvalid(RunError, ValueError):
