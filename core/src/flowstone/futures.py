@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from flowstone import progress
 from flowstone.ambient import scope
-from flowstone.engine.arguments import PromiseBase
+from flowstone.engine.arguments import (
+    PromiseBase,
+    resolve_futures_to_results,
+    resolve_futures_to_states,
+)  # fmt: skip
 from flowstone.errors import CancelSignal, RunTimeout
 from flowstone.runners.threads import is_worker
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
@@ -25,7 +29,8 @@ if TYPE_CHECKING:
     from flowstone.engine.life import Life
     from flowstone.ports import Caller, Runner
 
-__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed", "wait"]
+__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed",
+           "resolve_futures_to_results", "resolve_futures_to_states", "wait"]  # fmt: skip
 
 R = TypeVar("R")
 

@@ -63,9 +63,9 @@ class Spec:
     result_serializer: Any = None
     result_storage_key: str | None = None
     cache_result_in_memory: bool = True
+    viz_return_value: Any = None
     on_commit: tuple[Hook, ...] = ()
     on_rollback: tuple[Hook, ...] = ()
-    viz_return_value: Any = None
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
 
     @property

@@ -126,3 +126,34 @@ def _resolved_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
 
 def _holds_promises(value: Any) -> bool:
     return any(isinstance(item, PromiseBase) for item in value)
+
+
+# ---------------------------------------------------------------- asked for by people
+
+
+def resolve_futures_to_states(expr: Any) -> Any:
+    """Wait for the futures in a nest of collections, and return the nest with their final states.
+
+    Args:
+        expr: anything; futures are found in lists, tuples, sets and dicts.
+    """
+    return resolved(expr, _state)
+
+
+def resolve_futures_to_results(expr: Any) -> Any:
+    """Wait for the futures in a nest of collections, and return the nest with their values.
+
+    Args:
+        expr: anything; futures are found in lists, tuples, sets and dicts.
+
+    Raises:
+        Exception: what the first of them that did not complete ended with.
+    """
+    return resolved(expr, lambda promise, may_fail: _state(promise, may_fail).result(not may_fail))
+
+
+def _state(promise: Any, _: bool) -> State:
+    promise.wait()
+    promise.observed = True
+    state: State = promise.final_state()
+    return state
