@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import partial, update_wrapper
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flowstone.capturing import captured_stdout
 from flowstone.engine.remote import Remote
 from flowstone.logging import logged_prints, prints_are_logged
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from flowstone.ambient import Scope
     from flowstone.ports import Caller
     from flowstone.settings import Settings
     from flowstone.specs import Spec
+
+    #: Turns output into lines of the run's log; False lets it be.
+    Output = Callable[[bool], AbstractContextManager[None]]
 
 
 class Unit(Protocol):
@@ -45,14 +49,23 @@ def callee(
         fn = collecting(fn)
     log_prints = _logs_prints(unit.spec, settings)
     if log_prints is not None:
-        fn = partial(_acalled if unit.isasync else _called, fn, log_prints)
+        fn = partial(_acalled if unit.isasync else _called, fn, logged_prints, log_prints)
+    if settings.capture_stdout:
+        captures = unit.spec.log_prints is not False
+        fn = partial(_acalled if unit.isasync else _called, fn, captured_stdout, captures)
     return fn if caller is None else Remote(caller, fn, scope)
 
 
-def around(spec: Spec, settings: Settings) -> AbstractContextManager[None]:
-    """Return what is entered around a function that yields, in the run's own context."""
+@contextmanager
+def around(spec: Spec, settings: Settings) -> Iterator[None]:
+    """Enter what is around a function that yields, in the run's own context."""
     log_prints = _logs_prints(spec, settings)
-    return nullcontext() if log_prints is None else logged_prints(log_prints)
+    with ExitStack() as stack:
+        if settings.capture_stdout:
+            stack.enter_context(captured_stdout(spec.log_prints is not False))
+        if log_prints is not None:
+            stack.enter_context(logged_prints(log_prints))
+        yield
 
 
 def _logs_prints(spec: Spec, settings: Settings) -> bool | None:
@@ -62,13 +75,15 @@ def _logs_prints(spec: Spec, settings: Settings) -> bool | None:
     return spec.log_prints
 
 
-def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
-    with logged_prints(log):
+def _called(fn: Callable[..., Any], output: Output, log: bool, *args: Any, **kwargs: Any) -> Any:
+    with output(log):
         return fn(*args, **kwargs)
 
 
-async def _acalled(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
-    with logged_prints(log):
+async def _acalled(
+    fn: Callable[..., Any], output: Output, log: bool, *args: Any, **kwargs: Any
+) -> Any:
+    with output(log):
         return await fn(*args, **kwargs)
 
 
