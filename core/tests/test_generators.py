@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import tracemalloc
-from collections.abc import Generator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,13 @@ import pytest
 
 from flowstone import FutureList, allow_failure, flow, get_run_logger, tags, task
 from flowstone.ambient import Services, scope
-from flowstone.errors import ClosedEarly, ConfigurationError, RunTimeout
+from flowstone.errors import CancelSignal, ClosedEarly, ConfigurationError, RunTimeout
 from flowstone.events import Line, changed
 from flowstone.runs import Run, RunQuery
 from flowstone.runtime import task_run
 from flowstone.states import Cancelling, State
 from flowstone.stores.sqlite import open_sqlite
+from flowstone.task_runners import ProcessPoolTaskRunner
 
 
 def ends(services: Services) -> dict[str, str]:
@@ -389,6 +390,56 @@ def test_another_thread_may_go_on(services: Services) -> None:
     thread.join()
     assert got == [1, 2]
     assert list(ends(services).values()) == ["Completed"]
+
+
+@pytest.mark.parametrize("where", ["suspended", "inside"])
+def test_one_that_another_thread_iterates_is_cancelled(services: Services, where: str) -> None:
+    begun, ended = threading.Event(), threading.Event()
+    raised: list[BaseException] = []
+
+    @flow
+    def spins() -> Iterator[int]:
+        yield 1
+        begun.set()
+        while True:
+            threading.Event().wait(0.01)
+
+    def go_on() -> None:
+        try:
+            next(values)
+        except BaseException as error:
+            raised.append(error)
+        ended.set()
+
+    values = spins()
+    next(values)
+    thread = threading.Thread(target=go_on)
+    if where == "inside":
+        thread.start()
+        begun.wait(20)
+    [run] = services.runs.runs(RunQuery(listed=True))
+    services.runs.record(changed(run, Cancelling(), run.attempt))
+    while not services.runs.run(run.id).state.is_final():
+        threading.Event().wait(0.01)
+    if where == "suspended":
+        thread.start()
+    assert ended.wait(20)
+    thread.join()
+    assert [type(error) for error in raised] == [CancelSignal]
+    assert ends(services) == {"spins": "Cancelled: its flow run was cancelled"}
+
+
+async def awaited(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
+
+
+def test_collected_in_another_process(services: Services) -> None:
+    @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+    def f() -> list[list[int]]:
+        return [numbers.submit(2).result(), task(awaited).submit(3).result()]
+
+    assert f() == [[0, 1], [0, 1, 2]]
 
 
 def test_memory_is_flat(services: Services) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 #: it is not a root, and what is entered around it, in its own context.
 Begun = tuple["Driver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
 
+_MAIN = threading.main_thread().ident
 CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the process"
 
 
@@ -138,7 +139,7 @@ class Values(Yielding):
 
     def __init__(self, begun: Begun) -> None:
         self._lock = threading.Lock()
-        self._is_busy = False
+        self._is_busy, self._thread = False, 0
         super().__init__(begun)
         if self._owner is None:
             self._heed_signals()
@@ -146,18 +147,28 @@ class Values(Yielding):
     def _heed_signals(self) -> None:
         # What interrupts a step is used only while there is one.
         interrupt = self._guard.enter_context(honest_end(lambda: self._is_busy))
+        began_on = threading.get_ident()
 
         def cancel() -> None:  # called by the journal's thread, which must not wait for it
             self._why = CancelSignal()
-            ending = threading.Thread(target=self._cancelled, args=(interrupt,), daemon=True)
+            parts = interrupt, began_on
+            ending = threading.Thread(target=self._cancelled, args=parts, daemon=True)
             ending.start()
 
         self._driver.cancelled_by(cancel)
 
-    def _cancelled(self, interrupt: Callable[[], None]) -> None:
-        if self._is_busy:
+    def _cancelled(self, interrupt: Callable[[], None], began_on: int) -> None:
+        # ctypes: 5 ms of start-up that only a run that is cancelled pays.
+        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+
+        thread, is_busy = self._thread, self._is_busy
+        if is_busy and thread == began_on:
             interrupt()
+        elif is_busy:
+            put_error(thread, CancelSignal)
         self.conclude(CancelSignal())
+        if is_busy and thread != _MAIN:
+            put_error(thread, None)  # the step was over before: it must not come up in other code
 
     def advance(self, sent: Any, error: BaseException | None) -> Any:
         """Return the function's next value; or set `end`, and return None."""
@@ -184,7 +195,7 @@ class Values(Yielding):
         self.wait()
 
     def _step(self, sent: Any, error: BaseException | None) -> Any:
-        self._is_busy = True
+        self._thread, self._is_busy = threading.get_ident(), True
         try:
             return self._context.run(self._live, sent, error)
         except StopSignal as stray:  # it came between two lines of ours
