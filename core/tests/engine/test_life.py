@@ -77,6 +77,17 @@ def test_that_another_run_was_closed_early_is_a_failure() -> None:
     assert World([closed]).talk(plan()).is_failed()
 
 
+@pytest.mark.parametrize("interrupt", [TerminationSignal(), KeyboardInterrupt()])
+def test_an_interrupt_of_the_last_line_does_not_keep_the_end_from_being_recorded(
+    interrupt: BaseException,
+) -> None:
+    world = World([ValueError("no")], faults={2: interrupt})
+    with pytest.raises(type(interrupt)):
+        world.talk(plan())
+    assert isinstance(world.steps[2], Say)
+    assert world.states == ["Running", "Failed"]
+
+
 def test_nothing_is_retried_that_has_handed_out_values() -> None:
     tally = Tally()
     world = World([ValueError("1"), 2])

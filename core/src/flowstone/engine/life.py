@@ -98,13 +98,16 @@ def life(plan: Plan) -> Life:
             yield from _let_go(error)
         if isinstance(error, FencedRun):
             return end
-    if end.type is not COMPLETED:
-        cause = end.data if isinstance(end.data, BaseException) else None
-        yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
-    elif spec.kind == "flow":
-        yield Say(logging.INFO, f"ended {end.name}")
-    last = Record(end.type, end.name, end.message, _held(plan, look, end))
     late: BaseException | None = None
+    try:
+        if end.type is not COMPLETED:
+            cause = end.data if isinstance(end.data, BaseException) else None
+            yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
+        elif spec.kind == "flow":
+            yield Say(logging.INFO, f"ended {end.name}")
+    except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
+        late = interrupt
+    last = Record(end.type, end.name, end.message, _held(plan, look, end))
     try:
         try:
             final: State = yield last

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.ambient import scope
 from flowstone.engine.signals import honest_end, told_by_close
 from flowstone.errors import CancelSignal, ClosedEarly, RunTimeout, StopSignal, StoreError
-from flowstone.states import CRASHED, State
+from flowstone.states import CRASHED, TERMINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,8 +79,11 @@ class Yielding:
             self._owner.promises.pop(self.run_id, None)
 
     def _break(self, error: BaseException) -> None:
-        """The engine itself could not go on: the store has not kept a fact."""
-        self._finish(State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error))
+        """Take what the engine itself raised: the store has not kept a fact, or a late signal."""
+        end = self._driver.keeper.state
+        if end.type not in TERMINAL:
+            end = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+        self._finish(end)
 
     def _close_guard(self) -> None:
         """Give signals back; after SIGTERM, end the process."""
@@ -195,7 +198,8 @@ class Values(Yielding):
         self.wait()
 
     def _step(self, sent: Any, error: BaseException | None) -> Any:
-        self._thread, self._is_busy = threading.get_ident(), True
+        # What is being told to end is not interrupted once more.
+        self._thread, self._is_busy = threading.get_ident(), self._why is None
         try:
             return self._context.run(self._live, sent, error)
         except StopSignal as stray:  # it came between two lines of ours
