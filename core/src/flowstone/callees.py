@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from functools import partial, update_wrapper
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.capturing import captured_stdout
@@ -95,18 +96,32 @@ def yields(fn: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
 
 
-def collecting(fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose value is the list of what `fn` yields; `fn` where it does not."""
+def collecting(fn: Callable[..., Any], most: int | None = None) -> Callable[..., Any]:
+    """Return a function whose value is the list of what `fn` yields; `fn` where it does not.
+
+    Args:
+        fn: any function.
+        most: take no more values than so many.
+    """
     if not yields(fn):
         return fn
-    collected = partial(_acollected if inspect.isasyncgenfunction(fn) else _collected, fn)
+    collect = _acollected if inspect.isasyncgenfunction(fn) else _collected
+    collected = partial(collect, fn, most)
     update_wrapper(collected, fn)  # its source is the function's, for the keys of caches
     return collected
 
 
-def _collected(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
-    return list(fn(*args, **kwargs))
+def _collected(fn: Callable[..., Any], most: int | None, *args: Any, **kwargs: Any) -> list[Any]:
+    return list(islice(fn(*args, **kwargs), most))
 
 
-async def _acollected(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> list[Any]:
-    return [value async for value in fn(*args, **kwargs)]
+async def _acollected(
+    fn: Callable[..., Any], most: int | None, *args: Any, **kwargs: Any
+) -> list[Any]:
+    values: list[Any] = []
+    async with aclosing(fn(*args, **kwargs)) as yielded:
+        async for value in yielded:
+            values.append(value)
+            if len(values) == most:
+                break
+    return values
