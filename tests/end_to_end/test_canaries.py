@@ -18,7 +18,11 @@ from .conftest import SCRIPTS
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 #: What is asked of every saved block, and of the runs that worked with them. New ways for a block
 #: to leave the store are added here.
-OF_EACH: tuple[tuple[str, ...], ...] = (("block", "show"), ("block", "show", "--json"), ("block", "check"))
+OF_EACH: tuple[tuple[str, ...], ...] = (
+    ("block", "show"),
+    ("block", "show", "--json"),
+    ("block", "check"),
+)
 OF_ALL: tuple[tuple[str, ...], ...] = (
     ("block", "ls"),
     ("block", "ls", "--json"),

@@ -48,7 +48,8 @@ def callee(
         if iterated:
             return fn
         fn = collecting(fn)
-    log_prints = _logs_prints(unit.spec, settings)
+    wanted = unit.spec.log_prints is not None or settings.log_prints  # asked for every task run
+    log_prints = _logs_prints(unit.spec, settings) if wanted else None
     if log_prints is not None:
         fn = partial(_acalled if unit.isasync else _called, fn, logged_prints, log_prints)
     if settings.capture_stdout:

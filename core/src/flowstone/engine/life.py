@@ -107,7 +107,8 @@ def life(plan: Plan) -> Life:
             yield Say(logging.INFO, f"ended {end.name}")
     except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
         late = interrupt
-    last = Record(end.type, end.name, end.message, _held(plan, look, end))
+    data = end.data if spec.cache_result_in_memory else _held(plan, look, end)
+    last = Record(end.type, end.name, end.message, data)
     try:
         try:
             final: State = yield last
@@ -149,10 +150,14 @@ def _attempts(
 
 
 def _held(plan: Plan, look: Look | None, end: State) -> Any:
-    """Return what the last state holds: the value, or where it is read, as is wanted."""
-    if plan.spec.cache_result_in_memory or plan.staging is not None:
-        return end.data
-    if end.type is not COMPLETED or plan.keeping is None or look is None or look.key is None:
+    """Return what is held of a value that is wanted in its file only: where it is read."""
+    if (
+        end.type is not COMPLETED
+        or plan.staging is not None
+        or plan.keeping is None
+        or look is None
+        or look.key is None
+    ):
         return end.data
     return Kept(partial(plan.keeping.read, look.key))
 
