@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from flowstone import Future, flow, task
 from flowstone.errors import RunTimeout
-from flowstone.futures import as_completed, wait
+from flowstone.futures import (
+    as_completed,
+    resolve_futures_to_results,
+    resolve_futures_to_states,
+    wait,
+)
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -168,3 +174,25 @@ def test_maps_in_maps_on_one_worker(depth: int) -> None:
         return nest.submit(depth).result(timeout=60)
 
     assert f() == 2**depth
+
+
+def test_a_nest_of_futures_is_resolved() -> None:
+    @task
+    def positive(x: int) -> int:
+        if x < 0:
+            raise ValueError("no")
+        return 2 * x
+
+    @flow
+    def f() -> tuple[Any, Any, Any]:
+        nest = {
+            "a": [positive.submit(1), 5],
+            "b": (positive.submit(2), {"c": {positive.submit(3)}}),
+        }
+        states = resolve_futures_to_states([positive.submit(-1), [positive.submit(1)]])
+        with pytest.raises(ValueError, match="no"):
+            resolve_futures_to_results([[positive.submit(-1)]])
+        return resolve_futures_to_results(nest), states[0].name, states[1][0].result()
+
+    assert f() == ({"a": [2, 5], "b": (4, {"c": {6}})}, "Failed", 2)
+    assert resolve_futures_to_results("nothing to do") == "nothing to do"

@@ -312,6 +312,9 @@ class Keeping(Protocol):
     def keep(self, look: Look, value: Any) -> None:
         """Keep the result. Raises `NotSerializable` or `StorageError`."""
 
+    def read(self, key: str) -> Any:
+        """Return what is kept. Raises `MissingResult`."""
+
     def end(self, look: Look) -> None:
         """Let others compute it again."""
 

@@ -27,6 +27,8 @@ class Settings:
         logging_level: what run loggers let through (``FLOWSTONE_LOGGING_LEVEL``).
         log_prints: whether `print` in a run is logged, where a flow or task does not say
             (``FLOWSTONE_LOGGING_LOG_PRINTS``).
+        capture_stdout: whether what code in a run writes to standard output is logged, but for
+            runs with ``log_prints=False`` (``FLOWSTONE_LOGGING_CAPTURE_STDOUT``).
         extra_loggers: names of loggers whose lines belong to the run that they are written in, as a
             library's; "root" for all (``FLOWSTONE_LOGGING_EXTRA_LOGGERS``, with commas between).
         flow_retries, flow_retry_delay_seconds: defaults of `@flow`
@@ -74,6 +76,7 @@ class Settings:
     plugins_timeout_seconds: float = 5.0
     observers: tuple[str, ...] = ()
     events_file: Path | None = None
+    capture_stdout: bool = False
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -156,6 +159,7 @@ _VARIABLES = (
     ("FLOWSTONE_SECRET_KEY", "secret_key", str),
     ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
     ("FLOWSTONE_LOGGING_LOG_PRINTS", "log_prints", _switch),
+    ("FLOWSTONE_LOGGING_CAPTURE_STDOUT", "capture_stdout", _switch),
     ("FLOWSTONE_LOGGING_EXTRA_LOGGERS", "extra_loggers", _names),
     ("FLOWSTONE_FLOWS_DEFAULT_RETRIES", "flow_retries", _count),
     ("FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS", "flow_retry_delay_seconds", _seconds),

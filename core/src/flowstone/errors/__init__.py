@@ -16,6 +16,7 @@ FlowstoneError
 │   ├── UpstreamTaskError
 │   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
+│   ├── ClosedEarly (RuntimeError)         a run whose function yields, before it was exhausted
 │   ├── NotSendable (TypeError)            to or from another process
 │   ├── RemoteTraceback                    the cause of an error that came from another process
 │   ├── MissingResult (LookupError)
@@ -91,6 +92,7 @@ from flowstone.errors.runs import (
     ArtifactInvalid,
     CancelledRun,
     CancelSignal,
+    ClosedEarly,
     CrashedRun,
     ElementFailed,
     FailedRun,
@@ -140,6 +142,7 @@ __all__ = [
     "BucketMissing",
     "CancelSignal",
     "CancelledRun",
+    "ClosedEarly",
     "ConfigurationError",
     "Conflict",
     "CrashedRun",
