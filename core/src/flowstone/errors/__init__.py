@@ -39,6 +39,7 @@ FlowstoneError
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
 │   ├── DocumentInvalid (ValueError)
+│   ├── ManifestInvalid (ValueError)       a file that should become documents
 │   └── BlockInvalid (ValueError)
 ├── LimitError                             slots under a limit
 │   ├── SlotTimeout (TimeoutError)
@@ -124,6 +125,7 @@ from flowstone.errors.stores import (
     DocumentInvalid,
     IllegalTransition,
     InvalidName,
+    ManifestInvalid,
     ObjectAlreadyExists,
     ObjectNotFound,
     RunNotFound,
@@ -156,6 +158,7 @@ __all__ = [
     "IllegalTransition",
     "InvalidName",
     "LimitError",
+    "ManifestInvalid",
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MissingContextError",

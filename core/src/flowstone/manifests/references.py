@@ -1,4 +1,4 @@
-"""References in texts: ``{{ variables.region }}``, ``{{ env.STAGE }}``, ``{{ blocks.slug.name }}``."""
+"""References in texts: ``{{ variables.x }}``, ``{{ env.X }}``, ``{{ blocks.type.name }}``."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 #: Four braces stand for two that mean nothing here.
 _OPENING, _ESCAPED = "{{", "{{{{"
-_REFERENCE = re.compile(r"\{\{\{\{|\{\{\s*(?P<inside>.*?)\s*\}\}", re.DOTALL)
+_REFERENCE = re.compile(r"\{\{\{\{|\{\{(?!\{)\s*(?P<inside>.*?)\s*\}\}", re.DOTALL)
 FORMS = "write {{ variables.NAME }}, {{ env.NAME }}, {{ blocks.TYPE.NAME }}, or {{{{ for two braces"
 
 
-class _Unresolved(Exception):  # noqa: N818 - caught below, and told with its place
+class _Unresolved(Exception):
     pass
 
 

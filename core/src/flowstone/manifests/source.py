@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -49,7 +48,8 @@ class Source:
 
     def where(self, path: Path) -> str:
         """Return the file, the line and the keys of a place, as far as the file has it."""
-        line = next((self.lines[path[:n]] for n in range(len(path), -1, -1) if path[:n] in self.lines), 1)
+        known = (path[:length] for length in range(len(path), -1, -1))
+        line = next((self.lines[each] for each in known if each in self.lines), 1)
         return f"{self.name}:{line} {'.'.join(path)}".rstrip()
 
 
@@ -83,6 +83,7 @@ def read(name: str, text: str, known: Iterable[str]) -> Source:
     data = None if root is None else _Builder(source, problems).value(root, ())
     _check_head(source, data, list(known), problems)
     problems.check()
+    assert isinstance(data, dict)
     source.data = data
     return source
 
@@ -144,8 +145,8 @@ class _Builder:
             case "int":
                 plain = text.replace("_", "")
                 return int(plain, 10 if plain.lstrip("+-").isdecimal() else 0)
-            case "float" if math.isfinite(number := float(text.replace("_", ""))):
-                return number
+            case "float" if not text.lower().endswith((".nan", ".inf")):
+                return float(text.replace("_", ""))
             case "float":
                 return self._refuse(path, f"{text} is not a number that JSON has")
             case _:
