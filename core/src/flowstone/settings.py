@@ -99,6 +99,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
+def named_by_user(variable: str) -> str | None:
+    """Return an environment variable that a person has named, in a file or on the command line."""
+    return os.environ.get(variable)
+
+
 def _path(text: str) -> Path:
     # 6 ms to import, which a program pays at its first run, not at its imports.
     from pathlib import Path  # noqa: PLC0415

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks.variable import Variable
 from flowstone.errors import FlowstoneError
+from flowstone.settings import named_by_user
 
 if TYPE_CHECKING:
     from flowstone.manifests.source import Problems, Source
@@ -69,10 +69,10 @@ class Resolver:
         """Return what stands between the braces."""
         kind, _, name = inside.partition(".")
         if kind == "env" and name:
-            # The writer's own variable, named in the file; no setting of ours.
-            if name not in os.environ:
+            value = named_by_user(name)
+            if value is None:
                 raise _Unresolved(f"there is no environment variable {name!r}")
-            return os.environ[name]
+            return value
         if kind == "variables" and name:
             if not self._variables:
                 raise _Unresolved("a variable can't be made of another")
