@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
 from flowstone import Future, flow, task
 from flowstone.errors import RunTimeout
-from flowstone.futures import as_completed, wait
+from flowstone.futures import (
+    as_completed,
+    resolve_futures_to_results,
+    resolve_futures_to_states,
+    wait,
+)
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -180,3 +186,25 @@ def test_an_interrupt_that_comes_after_the_end_leaves_it_as_it_was_kept() -> Non
         return future.result()
 
     assert f() == 8
+
+
+def test_a_nest_of_futures_is_resolved() -> None:
+    @task
+    def positive(x: int) -> int:
+        if x < 0:
+            raise ValueError("no")
+        return 2 * x
+
+    @flow
+    def f() -> tuple[Any, Any, Any]:
+        nest = {
+            "a": [positive.submit(1), 5],
+            "b": (positive.submit(2), {"c": {positive.submit(3)}}),
+        }
+        states = resolve_futures_to_states([positive.submit(-1), [positive.submit(1)]])
+        with pytest.raises(ValueError, match="no"):
+            resolve_futures_to_results([[positive.submit(-1)]])
+        return resolve_futures_to_results(nest), states[0].name, states[1][0].result()
+
+    assert f() == ({"a": [2, 5], "b": (4, {"c": {6}})}, "Failed", 2)
+    assert resolve_futures_to_results("nothing to do") == "nothing to do"

@@ -292,3 +292,23 @@ def test_a_line_is_added_without_the_handlers_lock(
         f()
     journal.close()
     assert len(others) == 3  # the line, and those of the beginning and the end
+
+
+def test_a_thread_that_was_stopped_while_it_logged_holds_up_nobody(services: Services) -> None:
+    def stopped() -> None:
+        for handler in logging.getLogger("flowstone").handlers:
+            handler.acquire()
+
+    thread = threading.Thread(target=stopped)
+    thread.start()
+    thread.join()
+
+    @flow
+    def f() -> None:
+        get_run_logger().info("still here")
+
+    f()
+    assert "still here" in [
+        event.payload.message  # type: ignore[union-attr]
+        for _, event in services.runs.events(kinds=["LogWritten"])
+    ]

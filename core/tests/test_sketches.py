@@ -24,6 +24,8 @@ from flowstone.runs import RunQuery
 from flowstone.transactions import transaction
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
     from flowstone.ambient import Services
     from flowstone.graphs import Graph
 
@@ -336,3 +338,38 @@ def test_values_say_what_they_stand_for() -> None:
         assert len({extract("b"), extract("c")}) == 2
 
     shows.visualize()
+
+
+def test_flows_and_tasks_that_yield_are_drawn() -> None:
+    def never() -> int:
+        raise AssertionError("it must not run")
+
+    @task
+    def pages() -> Iterator[int]:
+        yield never()
+
+    @task(viz_return_value=[1, 2])
+    async def ticks() -> AsyncIterator[int]:
+        yield never()
+
+    @task
+    def use(value: object) -> None:
+        never()
+
+    @flow
+    def for_ever() -> Iterator[int]:
+        for page in pages():
+            use(page)
+        while True:
+            yield 1
+
+    @flow
+    async def outer() -> AsyncIterator[int]:
+        first = next(iter(for_ever()))
+        async for tick in ticks():
+            use(tick)
+            yield first
+
+    text = outer.generate_mermaid_graph()
+    assert text.count("use") == 3
+    assert text.count("pages") == text.count("ticks") == 1

@@ -26,6 +26,7 @@ OF_EACH: tuple[tuple[str, ...], ...] = (
 OF_ALL: tuple[tuple[str, ...], ...] = (
     ("block", "ls"),
     ("block", "ls", "--json"),
+    ("export",),
     ("run", "ls", "--json"),
     ("run", "show", "careful"),
     ("run", "show", "careful", "--json"),

@@ -23,16 +23,20 @@ def _all_arrived(facts: Facts) -> None:
     assert _numbers(facts) == list(range(COUNT))
 
 
+@pytest.mark.parametrize("how", [(), ("written",)], ids=["printed", "written"])
 @pytest.mark.parametrize(("ending", "code"), [("return", 0), ("raise", 1), ("exit", 4)])
-def test_all_lines_arrive(place: Place, ending: str, code: int) -> None:
-    ended = place.run("lines.py", ending)
+def test_all_lines_arrive(place: Place, ending: str, code: int, how: tuple[str, ...]) -> None:
+    ended = place.run("lines.py", ending, *how)
     assert ended.code == code, ended.err
     place.read(_all_arrived)
 
 
+@pytest.mark.parametrize("how", [(), ("written",)], ids=["printed", "written"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_all_lines_arrive_when_it_is_stopped(place: Place, number: signal.Signals) -> None:
-    program = place.start("lines.py", "wait")
+def test_all_lines_arrive_when_it_is_stopped(
+    place: Place, number: signal.Signals, how: tuple[str, ...]
+) -> None:
+    program = place.start("lines.py", "wait", *how)
     program.wait_for("ready")
     program.stop(number)
     place.read(_all_arrived)

@@ -47,7 +47,7 @@ FLOW_OPTIONS: dict[str, Any] = {
     "validate_parameters": True, "log_prints": None, "on_cancellation": (), "on_crashed": (),
     **dict.fromkeys(HOOKS, ()),
     "persist_result": None, "result_storage": None, "result_serializer": None,
-    "cache_result_in_memory": 3,
+    "cache_result_in_memory": True,
 }  # fmt: skip
 TASK_OPTIONS: dict[str, Any] = {
     "name": "a_b", "version": None, "description": None, "tags": frozenset(),
@@ -59,9 +59,7 @@ TASK_OPTIONS: dict[str, Any] = {
         ("cache_policy", "cache_key_fn", "cache_expiration", "persist_result", "result_storage",
          "result_serializer", "result_storage_key", "refresh_cache")
     ),
-    "cache_result_in_memory": 3,
-    "viz_return_value": None,
-    "asset_deps": LATER,
+    "cache_result_in_memory": True, "viz_return_value": None, "asset_deps": LATER,
 }  # fmt: skip
 
 MEMBERS: dict[str, dict[str, int | None]] = {

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowstone.limits import Gate, SlotStore
     from flowstone.ports import (
         Asked,
+        Audience,
         Clock,
         DocumentStore,
         Journal,
@@ -39,6 +40,7 @@ class Services:
         slots: what is held under limits, by all processes.
         gate: this process's way to slots.
         threads: what waits for submitted tasks; a simulation has its own.
+        audience: who is told of what goes into `runs`.
     """
 
     settings: Settings
@@ -50,11 +52,13 @@ class Services:
     holder: Callable[[], str]
     slots: SlotStore
     gate: Gate
+    audience: Audience
     threads: Threads = threading
 
     def close(self) -> None:
         self.gate.close()
         self.journal.close()
+        self.audience.close()
         self.runs.close()
         self.documents.close()
 

@@ -33,7 +33,7 @@ def keeping(
     """Return how the result of one run is looked for and kept."""
     caching = _caching(unit, services, keeps)
     if unit.spec.kind == "flow":
-        return FlowKeeping(caching.store, run_id)
+        return FlowKeeping(caching.store, run_id, unit.name)
     owner = None if parent is None else parent.owner
     flow_run = run_id if owner is None else owner.run.id
     call = TaskCall(unit, {}, flow_run, {} if owner is None else owner.arguments)
@@ -72,8 +72,8 @@ def _policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
 class FlowKeeping:
     """Keeps the value of a flow run by the run's id; never looks for one."""
 
-    def __init__(self, store: ResultStore, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
+    def __init__(self, store: ResultStore, run_id: str, name: str) -> None:
+        self._store, self._run_id, self._name = store, run_id, name
 
     def look(
         self,
@@ -85,6 +85,9 @@ class FlowKeeping:
 
     def keep(self, look: Any, value: Any) -> None:
         self._store.write(look.key, value, self._run_id, None)
+
+    def read(self, key: str) -> Any:
+        return self._store.value(key, self._name)
 
     def end(self, look: Any) -> None:
         """Nobody waits for it."""

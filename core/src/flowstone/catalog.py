@@ -34,7 +34,7 @@ def absent() -> dict[str, str]:
 
 
 def offers(kind: str) -> Sequence[Offer]:
-    """Return the names of a kind (``block``, ``task``) with where they come from."""
+    """Return the names of a kind (``block``, ``task``, ``observer``) with where they come from."""
     return installed().offers(kind)
 
 

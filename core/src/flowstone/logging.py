@@ -146,19 +146,24 @@ def current_run() -> Run | None:
     return None if scope is None else getattr(scope, "run", None)
 
 
-class RunLogHandler(logging.Handler):
-    """Adds each record to the log of the run that it belongs to, or that is current."""
+class Unlocked(logging.Handler):
+    """A handler without the lock that others have: a thread that is stopped may leave that locked.
+
+    What its subclasses do with a record is one write, which needs none.
+    """
+
+    def createLock(self) -> None:  # noqa: N802 - the standard library's name
+        self.lock = None
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Emit, without the handler's lock.
-
-        A full journal is written by who adds to it, and what writes it logs: two threads that do
-        so would each wait for the other's lock.
-        """
-        passed = bool(self.filter(record))
-        if passed:
+        found = self.filter(record)
+        if found:
             self.emit(record)
-        return passed
+        return bool(found)
+
+
+class RunLogHandler(Unlocked):
+    """Adds each record to the log of the run that it belongs to, or that is current."""
 
     def emit(self, record: logging.LogRecord) -> None:
         # Loggers may be nested, and a handler at each of them: the first to come keeps the line.
@@ -197,7 +202,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object] | None:
     return {name: jsonable(record.__dict__[name]) for name in sorted(said)}
 
 
-class ConsoleHandler(logging.Handler):
+class ConsoleHandler(Unlocked):
     """Shows records on standard error, unless the program has set up logging itself."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -44,6 +44,8 @@ class UnitOptions(TypedDict, total=False):
             default files in the home.
         result_serializer: how: a serializer or its name, such as ``"json"``; by default JSON
             where that is exact, Arrow for tables, and pickle for the rest.
+        cache_result_in_memory: False keeps each result in its file only, and reads it from there
+            when it is asked for; by default True.
         on_running, on_completion, on_failure, on_cancellation, on_crashed: hooks, each called as
             ``hook(unit, run, state)`` once the state is recorded. One that fails is logged.
     """
@@ -57,6 +59,7 @@ class UnitOptions(TypedDict, total=False):
     persist_result: bool | None
     result_storage: ObjectStore | Path | str | None
     result_serializer: Serializer | str | None
+    cache_result_in_memory: bool | None
     on_running: Sequence[Hook] | None
     on_completion: Sequence[Hook] | None
     on_failure: Sequence[Hook] | None
@@ -186,7 +189,11 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             fields[_FIELDS.get(option, option)] = _CHECKS.get(option, _any)(spec, option, value)
     if hooks != dict(spec.hooks):
         fields["hooks"] = hooks
-    return replace(spec, **fields) if fields else spec
+    new = replace(spec, **fields) if fields else spec
+    if not new.cache_result_in_memory and new.persist_result is False:
+        problem = "persist_result=False leaves no file to read the result from"
+        raise _refuse(new, "cache_result_in_memory", problem, "Leave one of the two out.")
+    return new
 
 
 def _refuse(spec: Spec, option: str, problem: str, remedy: str) -> ConfigurationError:

@@ -9,5 +9,6 @@ def collection() -> Collection:
         blocks={
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
-        }
+        },
+        observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
     )

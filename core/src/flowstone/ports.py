@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from flowstone.watchers import Audience as Audience  # noqa: PLC0414 - handed on
+from flowstone.watchers import Observer as Observer  # noqa: PLC0414 - handed on
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
@@ -311,6 +314,9 @@ class Keeping(Protocol):
 
     def keep(self, look: Look, value: Any) -> None:
         """Keep the result. Raises `NotSerializable` or `StorageError`."""
+
+    def read(self, key: str) -> Any:
+        """Return what is kept. Raises `MissingResult`."""
 
     def end(self, look: Look | None, /) -> None:
         """Let others compute it again; None stands for a look that was not finished."""

@@ -23,6 +23,17 @@ _shown = Lock()
 
 
 @contextmanager
+def quiet() -> Iterator[None]:
+    """Show no progress inside the block: something else draws on the terminal."""
+    was_free = _shown.acquire(blocking=False)
+    try:
+        yield
+    finally:
+        if was_free:
+            _shown.release()
+
+
+@contextmanager
 def shown(promises: Sequence[Promise]) -> Iterator[None]:
     """Show on standard error, while the code inside waits for them, how many have ended."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()

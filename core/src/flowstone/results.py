@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowstone import runtime
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
 from flowstone.cache_policies import CachePolicy, TaskCall, key_of
-from flowstone.errors import ConfigurationError, FlowstoneError, ObjectMissing
+from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.serializers import AutomaticSerializer, serializer_named
 from flowstone.wire import dumps, loads
@@ -49,8 +49,13 @@ class ResultStore:
     serializer: Serializer
     services: Services
 
-    def read(self, key: str) -> Found:
-        """Return what is kept by a key; whatever can't be used is not found, and why is told."""
+    def read(self, key: str, at: float | None = None) -> Found:
+        """Return what is kept by a key; whatever can't be used is not found, and why is told.
+
+        Args:
+            key: what it is kept by.
+            at: the time to see whether it has expired; None for now.
+        """
         try:
             content = self.storage.read_path(key)
         except ObjectMissing:
@@ -60,7 +65,8 @@ class ResultStore:
         try:
             header, body = _parted(content)
             expires = header["expires"]
-            if expires is not None and expires <= self.services.clock.time():
+            now = self.services.clock.time() if at is None else at
+            if expires is not None and expires <= now:
                 return Found(key, "the result has expired")
             foreign = header["serializer"] != "json" and header["python"] != _PYTHON
             if foreign and "pickle" in header["serializer"]:
@@ -69,6 +75,17 @@ class ResultStore:
         except Exception as error:  # noqa: BLE001 - a result that can't be read is a miss
             return Found(key, f"the result can't be read: {type(error).__name__}: {error}")
         return Found(key, f"result of run {header['run_id'][-8:]}", True, value)
+
+    def value(self, key: str, name: str) -> Any:
+        """Return the value that is kept by a key, also where it has expired.
+
+        Raises:
+            MissingResult: it is not there any more, or can't be used.
+        """
+        found = self.read(key, at=0.0)
+        if not found.found:
+            raise MissingResult(name, found.told)
+        return found.value
 
     def write(self, key: str, value: Any, run_id: str, expires: float | None) -> None:
         """Keep a value, with when, by which run and with what versions it was made.
@@ -175,6 +192,9 @@ class CallCaching:
         if caching.expiration is not None:
             expires = caching.store.services.clock.time() + caching.expiration
         caching.store.write(look.key, value, self._run_id, expires)
+
+    def read(self, key: str) -> Any:
+        return self._caching.store.value(key, self._call.task.name)
 
     def end(self, _look: Any) -> None:
         if self._locked is not None and self._caching.locks is not None:

@@ -27,6 +27,8 @@ class Settings:
         logging_level: what run loggers let through (``FLOWSTONE_LOGGING_LEVEL``).
         log_prints: whether `print` in a run is logged, where a flow or task does not say
             (``FLOWSTONE_LOGGING_LOG_PRINTS``).
+        capture_stdout: whether what code in a run writes to standard output is logged, but for
+            runs with ``log_prints=False`` (``FLOWSTONE_LOGGING_CAPTURE_STDOUT``).
         extra_loggers: names of loggers whose lines belong to the run that they are written in, as a
             library's; "root" for all (``FLOWSTONE_LOGGING_EXTRA_LOGGERS``, with commas between).
         flow_retries, flow_retry_delay_seconds: defaults of `@flow`
@@ -48,9 +50,13 @@ class Settings:
             (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).
         plugins_timeout_seconds: how long a plugin's module may take to import before it counts as
             broken (``FLOWSTONE_PLUGINS_TIMEOUT_SECONDS``).
+        observers: names of what is told of every run (``FLOWSTONE_OBSERVERS``, with commas
+            between).
+        events_file: where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`
+            (``FLOWSTONE_OBSERVERS_EVENTS_FILE``).
     """
 
-    home: Path = field(default_factory=lambda: _home("~/.flowstone"))
+    home: Path = field(default_factory=lambda: _path("~/.flowstone"))
     store: str = "sqlite"
     secret_key: str | None = field(default=None, repr=False)
     logging_level: str = "INFO"
@@ -68,6 +74,9 @@ class Settings:
     max_in_flight: int | None = None
     extra_loggers: tuple[str, ...] = ()
     plugins_timeout_seconds: float = 5.0
+    observers: tuple[str, ...] = ()
+    events_file: Path | None = None
+    capture_stdout: bool = False
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -90,7 +99,12 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def _home(text: str) -> Path:
+def named_by_user(variable: str) -> str | None:
+    """Return an environment variable that a person has named, in a file or on the command line."""
+    return os.environ.get(variable)
+
+
+def _path(text: str) -> Path:
     # 6 ms to import, which a program pays at its first run, not at its imports.
     from pathlib import Path  # noqa: PLC0415
 
@@ -145,11 +159,12 @@ def _store(text: str) -> str:
 
 
 _VARIABLES = (
-    ("FLOWSTONE_HOME", "home", _home),
+    ("FLOWSTONE_HOME", "home", _path),
     ("FLOWSTONE_STORE", "store", _store),
     ("FLOWSTONE_SECRET_KEY", "secret_key", str),
     ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
     ("FLOWSTONE_LOGGING_LOG_PRINTS", "log_prints", _switch),
+    ("FLOWSTONE_LOGGING_CAPTURE_STDOUT", "capture_stdout", _switch),
     ("FLOWSTONE_LOGGING_EXTRA_LOGGERS", "extra_loggers", _names),
     ("FLOWSTONE_FLOWS_DEFAULT_RETRIES", "flow_retries", _count),
     ("FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS", "flow_retry_delay_seconds", _seconds),
@@ -163,4 +178,6 @@ _VARIABLES = (
     ("FLOWSTONE_TASKS_DISABLE_CACHING", "disable_caching", _switch),
     ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
     ("FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", "plugins_timeout_seconds", _seconds),
+    ("FLOWSTONE_OBSERVERS", "observers", _names),
+    ("FLOWSTONE_OBSERVERS_EVENTS_FILE", "events_file", _path),
 )

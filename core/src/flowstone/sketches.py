@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import copy_context
 from copy import copy
+from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import ambient
+from flowstone.callees import collecting
 from flowstone.drafts import Asked
 from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
@@ -24,7 +26,7 @@ from flowstone.runtime import Carried
 from flowstone.states import COMPLETED, PENDING, RUNNING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncIterator, Coroutine
 
 #: Of an iterator that may never end, so many elements are drawn.
 _MOST = 1_000
@@ -84,6 +86,8 @@ class Sketch:
             value = self._flow(unit, args, kwargs, wait_for)
         else:
             value = self._task(unit, args, kwargs, wait_for).value
+        if unit.yields and not return_state:
+            return _aiterated(value) if unit.isasync else iter(_items(value))
         if unit.isasync:
             is_flow = unit.spec.kind == "flow"
             return _given(value, is_flow=is_flow, return_state=return_state)
@@ -136,10 +140,11 @@ class Sketch:
             unit.parameters.validate(bound)
         run = self._add(unit, sources)
         scope = _Drawn(self, run, Asked(unit, args, kwargs), dict(bound.arguments))
+        fn = collecting(unit.fn, _MOST)
         if unit.isasync:
-            return _awaited(scope, unit.fn(*bound.args, **bound.kwargs))
+            return _awaited(scope, fn(*bound.args, **bound.kwargs))
         with _inside(scope):
-            return unit.fn(*bound.args, **bound.kwargs)
+            return fn(*bound.args, **bound.kwargs)
 
     def _add(self, unit: Any, given: object) -> Run:
         parent = ambient.scope.get()
@@ -222,6 +227,17 @@ async def _given(value: Any, *, is_flow: bool, return_state: bool) -> object:
     if is_flow:
         value = await value
     return State(COMPLETED, data=value) if return_state else value
+
+
+async def _aiterated(value: Any) -> AsyncIterator[object]:
+    for item in _items(await value if isawaitable(value) else value):
+        yield item
+
+
+def _items(value: object) -> Iterable[object]:
+    """Return the values that one which yields hands out; for a stand-in, a single one."""
+    is_many = isinstance(value, Iterable) and not isinstance(value, (Placeholder, WHOLE))
+    return cast("Iterable[object]", value) if is_many else [value]
 
 
 def _finish(coroutine: Coroutine[object, object, object]) -> None:

@@ -36,6 +36,7 @@ class Spec:
         result_storage, result_serializer: where and how results are kept; None for files in the
             home, in the form that each value calls for.
         result_storage_key: a template of the file's name, in place of a made-up key.
+        cache_result_in_memory: False lets go of a value once it is kept in its file.
         on_commit, on_rollback: called with the transaction that a run of the task belongs to.
         viz_return_value: what a drawn flow gets of a task in place of a value; None for a stand-in.
         hooks: called after a state of that type is recorded.
@@ -61,9 +62,10 @@ class Spec:
     result_storage: Any = None
     result_serializer: Any = None
     result_storage_key: str | None = None
+    cache_result_in_memory: bool = True
+    viz_return_value: Any = None
     on_commit: tuple[Hook, ...] = ()
     on_rollback: tuple[Hook, ...] = ()
-    viz_return_value: Any = None
     hooks: Mapping[StateType, tuple[Hook, ...]] = field(default_factory=dict)
 
     @property
@@ -77,4 +79,6 @@ class Spec:
             self.result_serializer,
             self.result_storage_key,
         )
-        return True if any(option is not None for option in options) else None
+        if any(option is not None for option in options) or not self.cache_result_in_memory:
+            return True
+        return None

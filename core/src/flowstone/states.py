@@ -17,6 +17,7 @@ from flowstone.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime
 
 __all__ = [
@@ -92,7 +93,8 @@ class State:
         message: why, in words for a person; None where there is nothing to add.
         at: when it began, in seconds since the epoch.
         data: the value, or the exception, that the run ended with. It stays in the process
-            that made it and is never part of what is stored.
+            that made it and is never part of what is stored. With `cache_result_in_memory=False`
+            it is not the value; `result()` reads that.
     """
 
     type: StateType
@@ -153,13 +155,14 @@ class State:
 
         Raises:
             UnfinishedRun: the state is not an end.
-            MissingResult: the run completed in another process, and its value was not kept.
+            MissingResult: the run completed in another process, and its value was not kept; or
+                it was not kept in memory, and its file is gone.
             Exception: whatever the run failed with.
         """
         if self.type is COMPLETED:
             if isinstance(self.data, _Missing):
                 raise MissingResult(self.name)
-            return self.data
+            return self.data.read() if isinstance(self.data, Kept) else self.data
         error = self._error()
         if raise_on_failure:
             raise error
@@ -172,6 +175,18 @@ class State:
             return UnfinishedRun(self.name, self.type.value.lower())
         ends = {FAILED: FailedRun, CRASHED: CrashedRun, CANCELLED: CancelledRun}
         return ends[self.type](self.name, self.message)
+
+
+class Kept:
+    """Stands for a value that is not in memory: it is read anew each time it is asked for."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self.read = read
+
+    def __repr__(self) -> str:
+        return "KEPT"
 
 
 class _Missing:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
 
 from flowstone import ambient
+from flowstone.callees import collecting
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import batched, drawn, in_batches, spread
@@ -25,6 +33,21 @@ __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+Y_co = TypeVar("Y_co", covariant=True)
+
+
+class Yields(Protocol[Y_co]):
+    """A task whose function yields: submitted, its values are collected."""
+
+    @property
+    def fn(self) -> Callable[..., Iterator[Y_co]]: ...
+
+
+class AsyncYields(Protocol[Y_co]):
+    """The same of an async function."""
+
+    @property
+    def fn(self) -> Callable[..., AsyncIterator[Y_co]]: ...
 
 
 class Task(Unit[P, R]):
@@ -45,6 +68,14 @@ class Task(Unit[P, R]):
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
     ) -> Future[T]: ...
+    @overload
+    def submit(
+        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> Future[list[T]]: ...
+    @overload
+    def submit(
+        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> Future[list[T]]: ...
     @overload
     def submit(
         self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
@@ -86,6 +117,46 @@ class Task(Unit[P, R]):
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
     ) -> FutureList[T]: ...
+    @overload
+    def map(
+        self: Yields[T],
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: Yields[T],
+        *args: Any,
+        batch_size: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureList[list[T]]: ...
+    @overload
+    def map(
+        self: AsyncYields[T],
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: AsyncYields[T],
+        *args: Any,
+        batch_size: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureList[list[T]]: ...
     @overload
     def map(
         self,
@@ -161,7 +232,7 @@ class Task(Unit[P, R]):
         unit: Task[..., Any] = self
         if size is not None:
             calls = batched(calls, size)
-            batch = in_batches(self.fn, self.name, isasync=self.isasync)
+            batch = in_batches(collecting(self.fn), self.name, isasync=self.isasync)
             # The template of a run's name is over the parameters of a single call.
             unit = Task(batch, replace(self.spec, run_name=None), None, self._around)
 

@@ -6,12 +6,11 @@ import atexit
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from functools import cached_property, partial, update_wrapper
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
 from flowstone import ambient
+from flowstone.callees import around, callee, yields
 from flowstone.calling import Calling
 from flowstone.drafts import Asked, drafted
 from flowstone.engine.arguments import found, needs
@@ -19,20 +18,21 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, leased
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
-from flowstone.engine.remote import Remote
 from flowstone.engine.signals import honest_end, honest_end_on_loop
-from flowstone.errors import ConfigurationError, StoreError
+from flowstone.engine.steps import Tally
 from flowstone.futures import Future
 from flowstone.hooks import Hooked
 from flowstone.ids import new_id
-from flowstone.logging import RunLogger, logged_prints, prints_are_logged
+from flowstone.logging import RunLogger
 from flowstone.names import made_up
+from flowstone.outcomes import given, raise_stop
 from flowstone.runs import Origin
-from flowstone.states import COMPLETED, PENDING, State
+from flowstone.states import COMPLETED, PENDING
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
+    from flowstone.engine.yielding import Begun
     from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.specs import Spec
 
@@ -55,17 +55,13 @@ class Unit(Hooked, Calling[P, R]):
         self._around = around
         self.spec = spec
         self.name = spec.name
-        self.isasync = inspect.iscoroutinefunction(fn)
+        self.yields = yields(fn)
+        self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
+        self._rereads = not spec.cache_result_in_memory
+        self._is_direct = not (self.isasync or self.yields)
         self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
         self._binding = binding  # classmethod or staticmethod, where it was written so
         update_wrapper(cast("Callable[..., Any]", self), fn)
-        for part in (fn, getattr(fn, "__func__", fn)):
-            if inspect.isgeneratorfunction(part) or inspect.isasyncgenfunction(part):
-                raise ConfigurationError(
-                    f"{spec.kind} {spec.name!r}",
-                    "its function is a generator, which has no single end to record",
-                    "Return a list, or yield from a plain function that the run calls.",
-                )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -108,6 +104,7 @@ class Unit(Hooked, Calling[P, R]):
         wait_for: Iterable[Any] | None,
         parent: Scope | None,
         caller: Caller | None = None,
+        handed: Tally | None = None,
     ) -> tuple[Driver, Life]:
         """Make the run, and all that drives it; nothing has happened yet."""
         services = ambient.services()
@@ -130,15 +127,16 @@ class Unit(Hooked, Calling[P, R]):
             services.settings,
             run_id,
             name,
-            _to_call(self, services, caller, scope),
+            callee(self, services.settings, caller, scope, iterated=handed is not None),
             args,
             kwargs,
             upstream,
             flow or parent is None,
-            self._keeping(services, run_id, parent),
+            self._keeping(services, run_id, parent) if handed is None or flow else None,
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
             None if flow or not origin.tags else services.gate.admission(origin.tags, name, run_id),
+            handed,
         )
         keeper = Keeper(services, origin)
         scope.standing, scope.asked = keeper, plan
@@ -219,8 +217,16 @@ class Unit(Hooked, Calling[P, R]):
         if kwargs:
             return_state = kwargs.pop("return_state", False)
             wait_for = kwargs.pop("wait_for", None)
-        if self.isasync:
-            return self._acall(args, kwargs, wait_for, return_state)
+        if not self._is_direct:
+            if self.yields and not return_state:
+                # Few programs have functions that yield.
+                from flowstone.iterating import iterator  # noqa: PLC0415
+
+                return iterator(
+                    self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
+                )
+            if self.isasync:
+                return self._acall(args, kwargs, wait_for, return_state)
         parent = ambient.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent)
         token = ambient.scope.set(driver.scope)
@@ -229,13 +235,13 @@ class Unit(Hooked, Calling[P, R]):
                 with honest_end() as cancel:
                     driver.cancelled_by(cancel)
                     state = driver.drive(story)
-                    _raise_stop(state)
+                    raise_stop(state)
             else:
                 state = driver.drive(story)
         finally:
             ambient.scope.reset(token)
-        if return_state or state.type is not COMPLETED:
-            return _given(state, return_state)
+        if return_state or state.type is not COMPLETED or self._rereads:
+            return given(state, return_state)
         return state.data
 
     async def _acall(
@@ -253,12 +259,21 @@ class Unit(Hooked, Calling[P, R]):
                 with honest_end_on_loop() as cancel:
                     driver.cancelled_by(cancel)
                     state = await driver.adrive(story)
-                    _raise_stop(state)
+                    raise_stop(state)
             else:
                 state = await driver.adrive(story)
         finally:
             ambient.scope.reset(token)
-        return _given(state, return_state)
+        return given(state, return_state)
+
+    def _begin(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
+    ) -> Begun:
+        """Make a run that is iterated over, and what is entered around it."""
+        tally, parent = Tally(), ambient.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, None, tally)
+        owner = None if parent is None else parent.owner
+        return driver, story, tally, owner, around(self.spec, ambient.services().settings)
 
     def _submit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
@@ -308,59 +323,9 @@ def _origin(
     )
 
 
-def _to_call(
-    unit: Unit[..., Any], services: Services, caller: Caller | None, scope: Scope
-) -> Callable[..., Any]:
-    """Return the function to call: one that logs its prints, or is elsewhere, as is wanted."""
-    fn: Callable[..., Any] = unit.fn
-    log_prints = unit.spec.log_prints
-    if log_prints is None:
-        log_prints = services.settings.log_prints and not prints_are_logged()
-    if log_prints or unit.spec.log_prints is not None:
-        fn = partial(_acalled if unit.isasync else _called, fn, log_prints)
-    return fn if caller is None else Remote(caller, fn, scope)
-
-
-def _called(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
-    with logged_prints(log):
-        return fn(*args, **kwargs)
-
-
-async def _acalled(fn: Callable[..., Any], log: bool, *args: Any, **kwargs: Any) -> Any:
-    with logged_prints(log):
-        return await fn(*args, **kwargs)
-
-
 def _tags(own: frozenset[str]) -> tuple[str, ...]:
     around = ambient.tags.get()
     return tuple(sorted(own | around)) if own or around else ()
-
-
-def _raise_stop(state: State) -> None:
-    """Let what ended the run from outside go on to end the program."""
-    if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
-        with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
-            ambient.services().journal.flush()
-        raise state.data
-
-
-def _given(state: State, return_state: bool) -> Any:
-    """Return what the caller gets of an end, or raise it with the engine's frames left out."""
-    _raise_stop(state)
-    if return_state:
-        return state
-    if isinstance(state.data, BaseException) and state.type is not COMPLETED:
-        raise state.data.with_traceback(_own(state.data.__traceback__))
-    return state.result()
-
-
-def _own(traceback: TracebackType | None) -> TracebackType | None:
-    """Return the traceback from the first frame that is not the engine's."""
-    while traceback is not None:
-        if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):
-            return traceback
-        traceback = traceback.tb_next
-    return None
 
 
 def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -182,3 +182,36 @@ def encode_event(event: Event) -> Json:
 
 def decode_event(body: Mapping[str, Any]) -> Event:
     return Event(**{**body, "payload": decode_payload(body["payload"])})
+
+
+def kept(event: Event) -> Event:
+    """Return the event as any store keeps it: no values, secrets masked."""
+    payload = _kept_payload(event.payload)
+    if payload is event.payload:
+        return event
+    return Event(event.id, event.kind, event.run_id, event.root_id, event.at, payload)
+
+
+def _kept_payload(payload: Payload) -> Payload:
+    if isinstance(payload, Line):
+        message = redact(payload.message)
+        if payload.fields is None:
+            return payload if message == payload.message else replace(payload, message=message)
+        return Line(**loads(dumps(encode_line(payload))))
+    if isinstance(payload, ArtifactVersion):
+        return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
+    state = _kept_state(payload.state)
+    if isinstance(payload, Change):
+        return Change(payload.version, state, payload.attempt)
+    if state is payload.state and payload.parameters is None:
+        return payload
+    parameters = None if payload.parameters is None else jsonable(payload.parameters)
+    return replace(payload, state=state, parameters=parameters)
+
+
+def _kept_state(state: State) -> State:
+    message = None if state.message is None else redact(state.message)
+    data = MISSING if state.type is COMPLETED else None
+    if message == state.message and data is state.data:
+        return state
+    return State(state.type, state.name, message, state.at, data)

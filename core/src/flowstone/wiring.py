@@ -11,6 +11,8 @@ from flowstone.blocks.vault import Vault
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
+from flowstone.observers.audience import Audience, chosen
+from flowstone.observers.store import ObservedRuns
 from flowstone.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -29,17 +31,22 @@ def open_services(settings: Settings | None = None) -> Services:
 
     Raises:
         ConfigurationError: a setting can't be used.
+        UnknownName: no installed package brings an observer of that name.
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
     logging.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
+    audience = Audience(chosen(settings))
     store = _store(settings)
-    store.reap(clock.time())
-    journal = WriteBehind(store, clock, settings.lease_seconds)
+    runs = ObservedRuns(store, audience)
+    runs.reap(clock.time())
+    journal = WriteBehind(runs, clock, settings.lease_seconds)
     gate = Gate(store, store, clock, store.holder, settings.lease_seconds)
     vault = Vault(settings)
-    return Services(settings, store, store, vault, clock, journal, store.holder, store, gate)
+    return Services(
+        settings, runs, store, vault, clock, journal, store.holder, store, gate, audience
+    )
 
 
 def default_services() -> Services:

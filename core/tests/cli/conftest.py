@@ -97,19 +97,27 @@ class Home:
         )
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def terminal(self, *argv: str, columns: int = 80, **environ: str) -> Terminal:
-        """Start a program on a terminal."""
+    def terminal(
+        self, *argv: str, columns: int = 80, rows: int = 24, echo: bool = True, **environ: str
+    ) -> Terminal:
+        """Start a program on a terminal; without `echo`, what is typed is not shown."""
         env = {"TERM": "xterm-256color", **self.environ, **environ}
-        return Terminal(list(argv), env, columns)
+        return Terminal(list(argv), env, (rows, columns), echo)
 
 
 class Terminal:
     """A program on a pseudo-terminal: what it writes, and what a person types."""
 
-    def __init__(self, argv: list[str], environ: dict[str, str], columns: int) -> None:
+    def __init__(
+        self, argv: list[str], environ: dict[str, str], size: tuple[int, int], echo: bool
+    ) -> None:
         self.raw = ""
         ours, theirs = pty.openpty()
-        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
+        if not echo:
+            modes = termios.tcgetattr(theirs)
+            modes[3] &= ~termios.ECHO
+            termios.tcsetattr(theirs, termios.TCSANOW, modes)
         self._fd = ours
         self._process = subprocess.Popen(
             argv, stdin=theirs, stdout=theirs, stderr=theirs, env=environ, start_new_session=True
@@ -121,6 +129,27 @@ class Terminal:
         """What it wrote, without colours and the like."""
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.raw).replace("\r", "")
 
+    @property
+    def screen(self) -> list[str]:
+        """The lines that a person sees in the end, those that have scrolled away too."""
+        lines, row, column = [""], 0, 0
+        for control, text in re.findall(
+            r"(\x1b\[[0-9;?]*[a-zA-Z]|[\r\n])|([^\x1b\r\n]+)", self.raw
+        ):
+            if control == "\n":
+                row += 1
+                lines += [""] * (row + 1 - len(lines))
+            elif control == "\r":
+                column = 0
+            elif control.endswith("A"):
+                row -= int(control[2:-1] or 1)
+            elif control == "\x1b[2K":
+                lines[row] = ""
+            elif text:
+                lines[row] = lines[row][:column].ljust(column) + text
+                column += len(text)
+        return lines
+
     def read_until(self, wanted: Callable[[str], object]) -> None:
         """Read until the text is as wanted; fail where it ends before."""
         while not wanted(self.text):
@@ -129,9 +158,9 @@ class Terminal:
     def type(self, line: str) -> None:
         os.write(self._fd, f"{line}\n".encode())
 
-    def interrupt(self) -> None:
+    def interrupt(self, number: signal.Signals = signal.SIGINT) -> None:
         """Do as Ctrl-C does."""
-        self._process.send_signal(signal.SIGINT)
+        self._process.send_signal(number)
 
     def finish(self) -> Result:
         """Read to the end."""

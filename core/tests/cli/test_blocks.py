@@ -369,7 +369,7 @@ def test_an_edit_changes_what_it_names_and_no_more(cli: InProcess) -> None:
     assert (changed.more, changed.password) == (None, login.password)
     assert changed.proxy == Proxy(url="v", password="other")
     cli("block", "edit", "front", "--json-file", "-", stdin='{"proxy": {"url": "w"}}')
-    assert DoorCredentials.load("front").proxy == Proxy(url="w")
+    assert DoorCredentials.load("front").proxy == Proxy(url="w", password="other")
     inline = cli("block", "show", "inline", "--json").json["fields"]
     inline["login"]["fields"]["user"] = "you"
     body = json.dumps(inline)

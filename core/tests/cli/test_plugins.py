@@ -48,12 +48,24 @@ def test_a_plugin_is_listed_without_importing_what_it_offers(home: Home) -> None
     listed = home.run("plugin", "ls", "--json", **environ).json
     [found] = [each for each in listed if each["package"] == "garden"]
     assert found["version"] == "1.2"
-    assert found["offers"] == {"block": ["shed"], "task": ["dig"]}
+    assert found["offers"] == {"block": ["shed"], "task": ["dig"], "observer": []}
     told = [line.split() for line in home.run("plugin", "ls", **environ).out.splitlines()]
     assert ["garden", "1.2", "garden", "1", "block,", "1", "task"] in told
     assert "shed" in home.run("block", "types", **environ).out
     done = home.run("block", "types", "shed", **environ)
     assert (done.code, "garden 1.2" in done.err) == (1, True)
+
+
+def test_one_plugin_is_shown_with_where_everything_is(home: Home) -> None:
+    environ = install(home, "garden", GOOD)
+    out = home.run("plugin", "show", "garden", **environ).out
+    assert ["block", "shed", "not_there:Shed"] in [line.split() for line in out.splitlines()]
+    shown = home.run("plugin", "show", "flowstone", "--json").json
+    assert shown["offers"]["observer"] == ["events-file"]
+    done = home.run("plugin", "show", "gardn", **environ)
+    assert (done.code, "Did you mean 'garden'" in done.err) == (1, True)
+    environ = install(home, "weeds", BROKEN["SystemExit"])
+    assert "SystemExit: 7" in home.run("plugin", "show", "weeds", **environ).out
 
 
 @pytest.mark.parametrize("kind", BROKEN)

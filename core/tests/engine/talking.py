@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from flowstone.engine.life import Plan, life
-from flowstone.engine.steps import Admit, Call, Dismiss, Queue, Record, Settle, Step
+from flowstone.engine.steps import Admit, Call, Dismiss, Iterate, Queue, Record, Settle, Step
 from flowstone.settings import Settings
 from flowstone.specs import Spec
 from flowstone.states import State
@@ -74,7 +74,7 @@ class World:
             raise self.faults[number]
         if isinstance(step, Record):
             return State(step.type, step.name, step.message, 1.0, step.data)
-        if isinstance(step, Call):
+        if isinstance(step, (Call, Iterate)):
             outcome = self.outcomes.pop(0)
             if isinstance(outcome, BaseException):
                 raise outcome

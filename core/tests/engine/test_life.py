@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from flowstone.engine.steps import Await, Call, Consult, Say, Settle, Sleep, Unlock
+from flowstone.engine.steps import Await, Call, Consult, Iterate, Say, Settle, Sleep, Tally, Unlock
 from flowstone.errors import (
     CancelSignal,
+    ClosedEarly,
     FencedRun,
     RunTimeout,
     StoreBusy,
@@ -50,6 +51,51 @@ def test_a_task_that_raises_is_failed_with_its_error() -> None:
     assert (end.type, end.message) == (StateType.FAILED, "ValueError: no")
     assert end.data is error
     assert world.states == ["Running", "Failed"]
+
+
+def test_a_function_that_yields_is_iterated_over_and_not_called() -> None:
+    world = World(["returned"])
+    assert world.talk(plan(handed=Tally())).result() == "returned"
+    assert (len(world.of(Iterate)), world.of(Call)) == (1, [])
+
+
+def test_to_be_closed_early_is_a_good_end_and_settles_what_was_submitted() -> None:
+    tally = Tally()
+    tally.closed = ClosedEarly("t", 2, "its consumer")
+    world = World([tally.closed])
+    end = world.talk(plan(Spec("task", "t", retries=3), handed=tally, settles=True))
+    assert (end.type, end.message) == (
+        StateType.COMPLETED,
+        "closed by its consumer after 2 values",
+    )
+    assert world.of(Settle) == [Settle(tally.closed)]
+    assert end.data is None
+
+
+def test_that_another_run_was_closed_early_is_a_failure() -> None:
+    closed = ClosedEarly("other", 2, "the end of its flow")
+    assert World([closed]).talk(plan(handed=Tally())).is_failed()
+    assert World([closed]).talk(plan()).is_failed()
+
+
+@pytest.mark.parametrize("interrupt", [TerminationSignal(), KeyboardInterrupt()])
+def test_an_interrupt_of_the_last_line_does_not_keep_the_end_from_being_recorded(
+    interrupt: BaseException,
+) -> None:
+    world = World([ValueError("no")], faults={2: interrupt})
+    with pytest.raises(type(interrupt)):
+        world.talk(plan())
+    assert isinstance(world.steps[2], Say)
+    assert world.states == ["Running", "Failed"]
+
+
+def test_nothing_is_retried_that_has_handed_out_values() -> None:
+    tally = Tally()
+    world = World([ValueError("1"), 2])
+    assert world.talk(plan(Spec("task", "t", retries=3), handed=tally)).is_completed()
+    tally.count = 1
+    world = World([ValueError("1"), 2])
+    assert world.talk(plan(Spec("task", "t", retries=3), handed=tally)).is_failed()
 
 
 def test_a_retry_waits_and_says_so_in_the_state() -> None:

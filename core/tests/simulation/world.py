@@ -203,6 +203,7 @@ class Process(Host):
         runs: Any = self.store
         self.services = Services(
             SETTINGS, runs, NOTHING, NOTHING, clock, self.journal, self.holder, NOTHING, NOTHING,
+            NOTHING,
             threads,
         )  # fmt: skip
 

@@ -9,6 +9,10 @@ import time
 from flowstone import flow, get_run_logger, task
 
 COUNT = 500
+#: With a second argument, the lines are written to standard output, not printed.
+WRITES = len(sys.argv) > 2
+if WRITES:
+    os.environ["FLOWSTONE_LOGGING_CAPTURE_STDOUT"] = "true"
 
 
 @task
@@ -17,11 +21,17 @@ def chatty(numbers: range) -> None:
         get_run_logger().info("line %d", number)
 
 
-@flow(name="lines", log_prints=True)
+@task
+def writes(numbers: range) -> None:
+    """Write lines, the last of which is not ended."""
+    sys.stdout.write("\n".join(f"line {number}" for number in numbers))
+
+
+@flow(name="lines", log_prints=not WRITES or None)
 def lines(ending: str) -> None:
     for number in range(COUNT // 2):
         print(f"line {number}")
-    chatty(range(COUNT // 2, COUNT))
+    (writes if WRITES else chatty)(range(COUNT // 2, COUNT))
     match ending:
         case "raise":
             raise ValueError("as asked")

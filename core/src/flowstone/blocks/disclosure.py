@@ -12,11 +12,15 @@ from pydantic import BaseModel
 
 from flowstone.blocks import codec, registry
 from flowstone.blocks.base import Block
-from flowstone.blocks.masked import hides
+from flowstone.blocks.masked import MASKED, hides, leaves, texts
 from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+
+#: Keys that mean something in what is shown; a user's own dict with these stands under ``$dict``.
+_SPECIAL = ({"set"}, {"block"}, {"type", "fields"}, {"$bytes"}, {"$dict"})
 
 
 def shown_fields(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +55,9 @@ def _shown(value: Any, hint: Any) -> Any:
         return value
     model = _model(hint)
     hints = {} if model is None else {n: f.annotation for n, f in model.model_fields.items()}
-    return {name: _shown(item, hints.get(name)) for name, item in value.get("$dict", value).items()}
+    plain = value.get("$dict", value)
+    shown = {name: _shown(item, hints.get(name)) for name, item in plain.items()}
+    return {"$dict": shown} if set(shown) in _SPECIAL else shown
 
 
 def _model(hint: Any) -> type[BaseModel] | None:
@@ -92,6 +98,65 @@ def put_back(block: Block, body: Mapping[str, Any], fields: Mapping[str, Any]) -
     return block if changed == block else changed
 
 
+def rebuilt(
+    kind: type[Block], fields: Mapping[str, Any], old: Block | None, body: Mapping[str, Any] | None
+) -> Block:
+    """Return a block of fields as they are shown, which are all that it is to have.
+
+    Args:
+        kind: its type.
+        fields: as `shown_fields` gives them; one that is left out takes its default.
+        old: what is saved under its name; None where nothing is.
+        body: its document's.
+
+    Raises:
+        BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
+    """
+    same = old if type(old) is kind else None
+    was = shown_fields(body) if same is not None and body is not None else {}
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for name, value in fields.items():
+        try:
+            values[name] = _value(value, was.get(name), same.__dict__.get(name) if same else None)
+        except _Refused as refused:
+            wrong[".".join((name, *refused.path))] = refused.problem
+    if wrong:
+        raise BlockInvalid(kind.__name__, wrong)
+    return kind(**(_unsaid(fields, was, same) | values))
+
+
+def _unsaid(shown: Mapping[str, Any], was: Any, old: Any) -> dict[str, Any]:
+    """Return the secrets that are kept and not mentioned: nobody could write them again."""
+    kept = was.items() if isinstance(was, dict) else ()
+    return {key: _at(old, key) for key, each in kept if each == {"set": True} and key not in shown}
+
+
+def clear_secrets(block: Block, old: Block | None) -> list[str]:
+    """Return the places of the secrets that are not those of the old block, with dots between."""
+    kept = set(texts(old)) if old is not None else set()
+    return [
+        ".".join(path)
+        for path, secret in _placed(block, ())
+        if any(text and text not in kept for text in leaves(secret))
+    ]
+
+
+def _placed(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield every secret inside a value with where it is."""
+    if isinstance(value, MASKED):
+        yield path, value.get_secret_value()
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _placed(value.__dict__.get(name), (*path, name))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from _placed(item, (*path, str(key)))
+    elif isinstance(value, (list, tuple)):
+        for number, item in enumerate(value):
+            yield from _placed(item, (*path, str(number)))
+
+
 class _Refused(Exception):
     """A shown value that can't be put back."""
 
@@ -119,7 +184,10 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
         return _inside(shown, was, old)
     if keys == {"$bytes"}:
         return codec.decode(shown, lambda _: b"", lambda _: None)
-    return {key: _below(key, item, _at(was, key), _at(old, key)) for key, item in shown.items()}
+    if keys == {"$dict"}:
+        shown, was = shown["$dict"], _at(was, "$dict")
+    values = {key: _below(key, item, _at(was, key), _at(old, key)) for key, item in shown.items()}
+    return _unsaid(shown, was, old) | values
 
 
 def _below(key: str, shown: Any, was: Any, old: Any) -> Any:

@@ -10,11 +10,15 @@ from flowstone.cli.commands import Commands
 from flowstone.cli.version import show_version
 
 NOUNS = {
+    "apply": ("flowstone.cli.manifest:apply", "Save blocks, variables and limits from files."),
     "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
     "catalog": ("flowstone.cli.catalog:catalog", "Show what the installed packages offer."),
+    "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
+    "export": ("flowstone.cli.manifest:export", "Print blocks, variables and limits as YAML."),
     "limit": ("flowstone.cli.limit:limit", "Set how many may do a thing at a time, and see who."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
+    "prune": ("flowstone.cli.manifest:prune", "Delete what stands in no file."),
     "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
 }

@@ -9,8 +9,9 @@ import click
 from flowstone import catalog
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, show, warn
-from flowstone.cli.views import Cell, Row, Table
+from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import counted
+from flowstone.errors import UnknownName
 
 if TYPE_CHECKING:
     from flowstone.catalog import Plugin
@@ -76,3 +77,33 @@ def _record(plugin: Plugin) -> dict[str, Any]:
             "traceback": plugin.traceback,
         },
     }
+
+
+@plugin.command("show")
+@click.argument("name")
+@json_option
+def show_plugin(name: str, as_json: bool) -> None:
+    """Show what one plugin offers: each kind and name, and where it is."""
+    found = _named(name)
+    if as_json:
+        emit(_record(found))
+        return
+    tables = found.collection.tables()
+    rows = [
+        Row((Cell(kind), Cell(offer, "bold"), Cell(target)))
+        for kind, table in tables.items()
+        for offer, target in table.items()
+    ]
+    package = Cell(f"{found.distribution} {found.version}")
+    facts = [("plugin", Cell(found.name, "bold")), ("package", package)]
+    facts += [("error", Cell(found.traceback.rstrip(), "red"))] if found.error else []
+    show(Facts(facts), Table(("kind", "name", "where"), rows, empty="It offers nothing."))
+
+
+def _named(name: str) -> Plugin:
+    """Return a plugin by its own name, or by that of its package."""
+    plugins = catalog.plugins()
+    for each in plugins:
+        if name in {each.name, each.distribution}:
+            return each
+    raise UnknownName("plugin", name, [each.name for each in plugins])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from flowstone.states import CANCELLED, CANCELLING, COMPLETED, CRASHED, FAILED, 
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
     from flowstone.runs import Run
     from flowstone.states import State
@@ -101,12 +103,19 @@ def _awaited(run: Run, until: float) -> Run:
     metavar="FILE",
     help="A JSON file of parameters by name.",
 )
+@click.option(
+    "--tree/--no-tree",
+    default=True,
+    help="Show what runs as a live tree, where this is a terminal; take --no-tree to debug.",
+)
 @json_option
-def start_run(entrypoint: str, pairs: tuple[str, ...], file: Path | None, as_json: bool) -> None:
+def start_run(
+    entrypoint: str, pairs: tuple[str, ...], file: Path | None, tree: bool, as_json: bool
+) -> None:
     """Run a flow here: `package.module:flow`, or `path/to/file.py:flow`.
 
-    Exits with 0 where the run completed, 1 where it failed, 3 where it crashed, and 130 where it
-    was cancelled.
+    On a terminal, what it calls is shown as a tree while it runs. Exits with 0 where the run
+    completed, 1 where it failed, 3 where it crashed, and 130 where it was cancelled.
     """
     # 40 ms and more, which only this command needs.
     import asyncio  # noqa: PLC0415
@@ -117,9 +126,10 @@ def start_run(entrypoint: str, pairs: tuple[str, ...], file: Path | None, as_jso
     flow = load_flow_from_entrypoint(entrypoint)
     parameters = {**_from_file(file), **dict(_pair(pair) for pair in pairs)}
     try:
-        state: State = flow(**parameters, return_state=True)
-        if asyncio.iscoroutine(state):
-            state = asyncio.run(state)
+        with _shown(tree and not as_json):
+            state: State = flow(**parameters, return_state=True)
+            if asyncio.iscoroutine(state):
+                state = asyncio.run(state)
     except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
         warn(f"{flow.name} was cancelled.")
         sys.exit(EXITS[CANCELLED])
@@ -128,6 +138,15 @@ def start_run(entrypoint: str, pairs: tuple[str, ...], file: Path | None, as_jso
     elif state.type is not COMPLETED:
         warn(f"{flow.name} ended {state.name}: {state.message}")
     sys.exit(EXITS[state.type])
+
+
+def _shown(is_wanted: bool) -> AbstractContextManager[None]:
+    if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
+        return nullcontext()
+    # Costs 60 ms; a pipe must not pay it.
+    from flowstone.cli import live  # noqa: PLC0415
+
+    return live.shown()
 
 
 def _from_file(file: Path | None) -> Mapping[str, Any]:

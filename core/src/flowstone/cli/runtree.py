@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 SHOWN, SHOWN_BAD = 3, 20
 
 
+def cells(run: Run, now: float, root: Run | None = None) -> tuple[Cell, ...]:
+    """Return the line of a run: its name, state and duration, and last of all why it ended so."""
+    is_nested = run.kind == "flow" and not run.is_root
+    what = Cell(f"flow {run.unit}", "dim") if is_nested else Cell("")
+    attempts = Cell(f"{run.attempt} attempts" if run.attempt > 1 else "", "yellow")
+    took = lasted(duration(run, now, root))
+    why = reason_cell(run.state) or Cell("")
+    return Cell(run.name, "bold"), what, state_cell(run.state), Cell(took), attempts, why
+
+
 @dataclass(frozen=True, slots=True)
 class TreeView:
     """Makes the tree to show of a run.
@@ -37,7 +47,7 @@ class TreeView:
 
     def branch(self, run: Run) -> Branch:
         """Return the run with all that it called; why it ended so stands elsewhere."""
-        branch = Branch(self._cells(run)[:-1])
+        branch = Branch(cells(run, self.now, self.root)[:-1])
         waiting = [(run, branch)]
         while waiting:
             parent, above = waiting.pop()
@@ -45,18 +55,10 @@ class TreeView:
                 if isinstance(child, Branch):
                     above.children.append(child)
                 else:
-                    below = Branch(self._cells(child))
+                    below = Branch(cells(child, self.now, self.root))
                     above.children.append(below)
                     waiting.append((child, below))
         return branch
-
-    def _cells(self, run: Run) -> tuple[Cell, ...]:
-        is_nested = run.kind == "flow" and not run.is_root
-        what = Cell(f"flow {run.unit}", "dim") if is_nested else Cell("")
-        attempts = Cell(f"{run.attempt} attempts" if run.attempt > 1 else "", "yellow")
-        took = lasted(duration(run, self.now, self.root))
-        why = reason_cell(run.state) or Cell("")
-        return Cell(run.name, "bold"), what, state_cell(run.state), Cell(took), attempts, why
 
     def _shown(self, runs: Sequence[Run]) -> Iterator[Run | Branch]:
         """Yield the runs to show, and for each folded unit, at its end, what is left out."""

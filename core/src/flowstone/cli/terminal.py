@@ -27,7 +27,7 @@ def show(views: Iterable[View]) -> None:
         if number:
             console.print()
         if isinstance(view, Branch):
-            console.print(_tree(view, None))
+            console.print(tree(view))
         elif isinstance(view, Facts):
             console.print(_facts(view))
         elif isinstance(view, Prose):
@@ -72,9 +72,12 @@ def _facts(view: Facts) -> Grid:
     return grid
 
 
-def _tree(branch: Branch, above: Tree | None) -> Tree:
+def tree(branch: Branch, *, one_line: bool = False, above: Tree | None = None) -> Tree:
+    """Return a tree to print; with `one_line`, what is too long for a line is cut."""
     label = Text("  ").join(Text(cell.line, cell.style) for cell in branch.cells if cell.text)
-    tree = Tree(label, guide_style="dim") if above is None else above.add(label)
+    if one_line:
+        label.no_wrap, label.overflow = True, "ellipsis"
+    drawn = Tree(label, guide_style="dim") if above is None else above.add(label)
     for child in branch.children:
-        _tree(child, tree)
-    return tree
+        tree(child, one_line=one_line, above=drawn)
+    return drawn

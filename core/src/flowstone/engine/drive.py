@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from flowstone import progress
 from flowstone.engine.policy import described, stop_signal
@@ -16,6 +16,7 @@ from flowstone.engine.steps import (
     Call,
     Consult,
     Dismiss,
+    Iterate,
     Load,
     Queue,
     Record,
@@ -117,18 +118,32 @@ class Driver:
             case _:
                 raise AssertionError(step)
 
-    def drive(self, life: Life) -> State:
-        """Live a sync run to its end."""
+    @overload
+    def drive(self, life: Life) -> State: ...
+    @overload
+    def drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate: ...
+    def drive(
+        self, life: Life, answer: Any = None, error: BaseException | None = None
+    ) -> State | Iterate:
+        """Live a sync run to its end, or to where its values are handed out.
+
+        Args:
+            life: of the run.
+            answer: what came of handing its values out.
+            error: what came of that instead.
+        """
         step: Any = None
         try:
-            step = next(life)
+            step = life.send(answer) if error is None else life.throw(error)
             while True:
                 try:
                     kind = type(step)
                     if kind is Record:
-                        answer: Any = self.record(step.type, step.name, step.message, step.data)
+                        answer = self.record(step.type, step.name, step.message, step.data)
                     elif kind is Call and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
+                    elif kind is Iterate:
+                        return step  # type: ignore[no-any-return]
                     else:
                         answer = self._wait(step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
@@ -141,14 +156,24 @@ class Driver:
             self.keeper.abandon()
             raise
 
-    async def adrive(self, life: Life) -> State:
-        """Live an async run to its end."""
+    @overload
+    async def adrive(self, life: Life) -> State: ...
+    @overload
+    async def adrive(
+        self, life: Life, answer: Any, error: BaseException | None
+    ) -> State | Iterate: ...
+    async def adrive(
+        self, life: Life, answer: Any = None, error: BaseException | None = None
+    ) -> State | Iterate:
+        """Live an async run to its end, or to where its values are handed out."""
         try:
-            step = next(life)
+            step = life.send(answer) if error is None else life.throw(meant(error))
             while True:
                 try:
                     if type(step) is Record:
-                        answer: Any = self.perform(step)
+                        answer = self.perform(step)
+                    elif type(step) is Iterate:
+                        return step
                     else:
                         answer = await self._await(step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
@@ -192,7 +217,7 @@ class Driver:
             case Call(fn, args, kwargs, None):
                 return await fn(*args, **kwargs)
             case Call(fn, args, kwargs, timeout):
-                return await self._within(fn(*args, **kwargs), timeout)
+                return await self.within(fn(*args, **kwargs), timeout)
             case Load(args, kwargs):
                 return await self._looked(args, kwargs)
             case Consult(fn, unit, state) if not self.keeper.is_copy:
@@ -220,7 +245,12 @@ class Driver:
             await asyncio.sleep(NAP)
         return look
 
-    async def _within(self, awaitable: Awaitable[Any], seconds: float | None) -> Any:
+    async def within(self, awaitable: Awaitable[Any], seconds: float | None) -> Any:
+        """Await something for so many seconds.
+
+        Raises:
+            RunTimeout: it took longer.
+        """
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
         limit = asyncio.timeout(seconds)

@@ -166,6 +166,14 @@ class Keeper:
         """Call `stop`, from another thread, when somebody asks for the end of the run."""
         self._journal.on_cancel(self.origin.id, stop)
 
+    def flush(self) -> None:
+        """Have everything kept that was said until now.
+
+        Raises:
+            StoreError: the store can't keep it.
+        """
+        self._journal.flush()
+
     def write(self, line: Line) -> None:
         """Add a line to the run's log."""
         self._journal.append(written(self.run, self._time(), line))

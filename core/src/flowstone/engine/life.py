@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine import policy
@@ -20,6 +21,7 @@ from flowstone.engine.steps import (
     Call,
     Consult,
     Dismiss,
+    Iterate,
     Load,
     Queue,
     Record,
@@ -29,10 +31,16 @@ from flowstone.engine.steps import (
     Sleep,
     Stage,
     Step,
+    Tally,
     Unlock,
 )
-from flowstone.errors import CancelSignal, FencedRun, TerminationSignal, UpstreamTaskError
-from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State
+from flowstone.errors import (
+    CancelSignal,
+    FencedRun,
+    TerminationSignal,
+    UpstreamTaskError,
+)
+from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, Kept, State
 
 if TYPE_CHECKING:
     from flowstone.limits import Turn
@@ -56,6 +64,7 @@ class Plan:
         staging: the transaction around the run, which keeps the result at its commit.
         check: checks the arguments, where that had to wait for the upstream.
         turn: under the limits of its tags; None where it has none.
+        handed: counts what is handed out, where the function yields and is iterated over.
     """
 
     unit: Any
@@ -72,6 +81,7 @@ class Plan:
     staging: Staging | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
     turn: Turn | None = None
+    handed: Tally | None = None
 
 
 def life(plan: Plan) -> Life:
@@ -108,7 +118,7 @@ def _life(plan: Plan) -> Life:
                 yield Unlock(look)
             return end
     try:
-        final, late = yield from _last_word(plan, end)
+        final, late = yield from _last_word(plan, end, look)
     finally:
         if plan.keeping is not None:
             yield Unlock(look)
@@ -121,8 +131,11 @@ def _life(plan: Plan) -> Life:
     return final
 
 
-def _last_word(plan: Plan, end: State) -> Generator[Step, Any, tuple[State, BaseException | None]]:
+def _last_word(
+    plan: Plan, end: State, look: Look | None
+) -> Generator[Step, Any, tuple[State, BaseException | None]]:
     """Say how the run ended, once; an interrupt that comes into that has to wait."""
+    data = end.data if plan.spec.cache_result_in_memory else _held(plan, look, end)
     late: BaseException | None = None
     said = False
     while True:
@@ -130,7 +143,7 @@ def _last_word(plan: Plan, end: State) -> Generator[Step, Any, tuple[State, Base
             if not said:
                 said = True
                 yield from _announced(plan, end)
-            final: State = yield Record(end.type, end.name, end.message, end.data)
+            final: State = yield Record(end.type, end.name, end.message, data)
             return final, late
         except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
             if late is not None:
@@ -190,6 +203,19 @@ def _dismissed(turn: Turn) -> Generator[Step, object, None]:
     except BaseException:
         yield Dismiss(turn)
         raise
+
+
+def _held(plan: Plan, look: Look | None, end: State) -> Any:
+    """Return what is held of a value that is wanted in its file only: where it is read."""
+    if (
+        end.type is not COMPLETED
+        or plan.staging is not None
+        or plan.keeping is None
+        or look is None
+        or look.key is None
+    ):
+        return end.data
+    return Kept(partial(plan.keeping.read, look.key))
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, BaseException]:
@@ -252,6 +278,8 @@ def _attempt(
         cause = (yield from _let_go(error)) if plan.settles else error
         if not isinstance(cause, Exception):
             raise cause from error
+        if plan.handed is not None and cause is plan.handed.closed:
+            return State(COMPLETED, "Completed", plan.handed.closed.message)
         return _ended(plan, cause)
 
 
@@ -259,7 +287,8 @@ def _called(
     plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Step, Any, State]:
     """Call the function, and judge what it returned."""
-    value = yield Call(plan.fn, args, kwargs, plan.spec.timeout_seconds)
+    step = Call if plan.handed is None else Iterate
+    value = yield step(plan.fn, args, kwargs, plan.spec.timeout_seconds)
     if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
         states = states_in(value)
         return policy.judge(states, value) if states else _completed(value)
@@ -287,6 +316,10 @@ def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, floa
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
     if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
+        return None
+    if plan.handed is not None and plan.handed.count:
+        told = f"not retried: {plan.handed.count} of its values are handed out"
+        yield Say(logging.WARNING, f"{told}, and would come again")
         return None
     if spec.retry_condition_fn is not None:
         try:

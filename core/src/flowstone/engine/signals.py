@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from flowstone import ambient
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, TerminationSignal
 
@@ -22,7 +23,7 @@ TICK = 0.25
 
 
 @contextmanager
-def honest_end() -> Iterator[Callable[[], None]]:
+def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], None]]:
     """Turn SIGTERM into a `TerminationSignal`; after the run is recorded, let it end the process.
 
     Yields what cancels the run, from any thread. On the main thread that comes as a signal too,
@@ -30,19 +31,24 @@ def honest_end() -> Iterator[Callable[[], None]]:
 
     Only where nobody else handles the signal, and only on the main thread, where Python
     delivers it.
+
+    Args:
+        is_inside: asked on the main thread when it is to be cancelled there; False where the code
+            that runs is not the run's, but that of who iterates over it.
     """
     if not _is_ours():
         yield partial(_cancel_thread, threading.get_ident())
         return
     _requests.clear()
+    _terminated.clear()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield partial(_cancel_main, threading.get_ident())
+        yield partial(_cancel_main, threading.get_ident(), is_inside)
     except TerminationSignal:
         _end_process()
         raise
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _leave(_terminate)
 
 
 @contextmanager
@@ -95,24 +101,46 @@ def meant(error: BaseException) -> BaseException:
 #: The tasks of the root runs on the main thread's event loop, while SIGTERM is ours.
 _tasks: set[Task[object]] = set()
 #: A request to cancel the run on the main thread, which comes there as a signal of our own.
-_requests: list[None] = []
+_requests: list[Callable[[], bool]] = []
+#: The SIGTERM that has come to the sync run on the main thread.
+_terminated: list[TerminationSignal] = []
+#: A handler of ours that a run left behind which ended on another thread.
+_left: set[Callable[..., None]] = set()
 #: The SIGTERM that has come to them.
 _received: list[TerminationSignal] = []
 
 
+def told_by_close(error: BaseException) -> BaseException:
+    """Return what it means that a run's values are wanted no more: after SIGTERM, that."""
+    told = _terminated or _received
+    return told[0] if told and isinstance(error, GeneratorExit) else error
+
+
 def _is_ours() -> bool:
     main = threading.current_thread() is threading.main_thread()
-    return main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    return main and signal.getsignal(signal.SIGTERM) in {signal.SIG_DFL, *_left}
+
+
+def _leave(handler: Callable[..., None]) -> None:
+    """Give the signal back, which only the main thread can; elsewhere, leave it to be taken."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _left.clear()
+    else:
+        _left.add(handler)
 
 
 def _end_process() -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with suppress(Exception):  # nothing else is called at such an end, `atexit` neither
+        ambient.services().audience.close()
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _cancel_main(thread: int) -> None:
+def _cancel_main(thread: int, is_inside: Callable[[], bool]) -> None:
     if hasattr(signal, "pthread_kill"):
-        _requests.append(None)
+        _requests.append(is_inside)
         signal.pthread_kill(thread, signal.SIGTERM)
     else:
         _cancel_thread(thread)
@@ -127,9 +155,15 @@ def _cancel_thread(thread: int) -> None:
 
 def _terminate(number: int, _: object) -> None:
     if _requests:
+        is_inside = _requests.pop()
         _requests.clear()
-        raise CancelSignal
-    raise TerminationSignal(signal.Signals(number).name)
+        if is_inside():
+            raise CancelSignal
+        return
+    if _left:
+        _end_process()
+    _terminated.append(TerminationSignal(signal.Signals(number).name))
+    raise _terminated[-1]
 
 
 def _cancel(number: int, _: object) -> None:
@@ -150,6 +184,8 @@ def _be_born() -> None:
     _tasks.clear()
     _received.clear()
     _requests.clear()
+    _terminated.clear()
+    _left.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from flowstone.errors import ClosedEarly
     from flowstone.limits import Turn
     from flowstone.ports import Look, Promise, Staging
     from flowstone.states import State, StateType
@@ -25,6 +26,29 @@ class Record(NamedTuple):
 
 class Call(NamedTuple):
     """Call the function. Answer: its value; what it raises is thrown in."""
+
+    fn: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    timeout: float | None = None
+
+
+class Tally:
+    """How many values of a run were handed out, and how it was closed, where it was."""
+
+    __slots__ = ("closed", "count")
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.closed: ClosedEarly | None = None
+
+
+class Iterate(NamedTuple):
+    """Call the function, and hand out what it yields. Answer: what it returned in the end.
+
+    It is thrown in what the function raises, or the tally's `closed`.
+    The drivers leave it to who called them, as the consumer's code runs between two values.
+    """
 
     fn: Callable[..., Any]
     args: tuple[Any, ...]
@@ -122,6 +146,7 @@ class Say(NamedTuple):
 Step = (
     Record
     | Call
+    | Iterate
     | Consult
     | Admit
     | Queue

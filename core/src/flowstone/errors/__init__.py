@@ -16,6 +16,7 @@ FlowstoneError
 │   ├── UpstreamTaskError
 │   ├── ElementFailed                      of a batch of a `.map`
 │   ├── RunTimeout (TimeoutError)
+│   ├── ClosedEarly (RuntimeError)         a run whose function yields, before it was exhausted
 │   ├── NotSendable (TypeError)            to or from another process
 │   ├── RemoteTraceback                    the cause of an error that came from another process
 │   ├── MissingResult (LookupError)
@@ -38,6 +39,7 @@ FlowstoneError
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
 │   ├── DocumentInvalid (ValueError)
+│   ├── ManifestInvalid (ValueError)       a file that should become documents
 │   └── BlockInvalid (ValueError)
 ├── LimitError                             slots under a limit
 │   ├── SlotTimeout (TimeoutError)
@@ -91,6 +93,7 @@ from flowstone.errors.runs import (
     ArtifactInvalid,
     CancelledRun,
     CancelSignal,
+    ClosedEarly,
     CrashedRun,
     ElementFailed,
     FailedRun,
@@ -122,6 +125,7 @@ from flowstone.errors.stores import (
     DocumentInvalid,
     IllegalTransition,
     InvalidName,
+    ManifestInvalid,
     ObjectAlreadyExists,
     ObjectNotFound,
     RunNotFound,
@@ -140,6 +144,7 @@ __all__ = [
     "BucketMissing",
     "CancelSignal",
     "CancelledRun",
+    "ClosedEarly",
     "ConfigurationError",
     "Conflict",
     "CrashedRun",
@@ -153,6 +158,7 @@ __all__ = [
     "IllegalTransition",
     "InvalidName",
     "LimitError",
+    "ManifestInvalid",
     "MappingLengthMismatch",
     "MappingMissingIterable",
     "MissingContextError",

@@ -73,8 +73,9 @@ class UnknownName(PluginError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
         self.kind, self.name = kind, name
+        article = "an" if kind[:1] in "aeiou" else "a"
         super().__init__(
-            f"no installed package offers a {kind} named {name!r}.{nearest(name, known)} "
+            f"no installed package offers {article} {kind} named {name!r}.{nearest(name, known)} "
             "Is the package that brings it installed? `flowstone plugin ls` lists them."
         )
 

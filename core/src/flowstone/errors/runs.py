@@ -140,6 +140,20 @@ class RunTimeout(RunError, TimeoutError):
         )
 
 
+class ClosedEarly(RunError, RuntimeError):
+    """A run whose function yields was closed before its last value.
+
+    To close it is the right of whoever iterates over it, and completes the run. It is raised where
+    somebody else did: whoever iterates must not take the end for the last value.
+    """
+
+    def __init__(self, name: str, count: int, closer: str) -> None:
+        self.name, self.count, self.closer = name, count, closer
+        values = "1 value" if count == 1 else f"{count} values"
+        self.message = f"closed by {closer} after {values}"
+        super().__init__(f"{name!r} was {self.message}. Use its values before that.")
+
+
 class NotHashable(RunError, TypeError):
     """A value has no stable fingerprint, so nothing can be cached by it."""
 
@@ -176,12 +190,14 @@ class NotSendable(RunError, TypeError):
 class MissingResult(RunError, LookupError):
     """The run completed, but its value was not kept where it could be read from here."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(
-            f"the value of run {name!r} is not kept outside the process that made it. "
-            "Return it from the flow, or write it to a block in a task."
-        )
+    def __init__(self, name: str, problem: str = "") -> None:
+        self.name, self.problem = name, problem
+        told = "is not kept outside the process that made it"
+        remedy = "Return it from the flow, or write it to a block in a task."
+        if problem:
+            told = f"can't be read again: {problem}"
+            remedy = "Leave its file where it is, or call with cache_result_in_memory=True."
+        super().__init__(f"the value of run {name!r} {told}. {remedy}")
 
 
 class ArtifactInvalid(RunError, ValueError):

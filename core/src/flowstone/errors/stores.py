@@ -121,6 +121,20 @@ class StaleDocument(DocumentError):
         )
 
 
+class ManifestInvalid(DocumentError, ValueError):
+    """A file of blocks, variables and limits has something wrong in it.
+
+    Attributes:
+        problems: each with the file, the line and the keys that lead to it.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
+        told = "".join(f"\n  {problem}" for problem in problems)
+        super().__init__(f"{count} in the files; nothing was written:{told}\nMend, and try again.")
+
+
 class InvalidName(DocumentError, ValueError):
     """A name has characters that names may not have."""
 

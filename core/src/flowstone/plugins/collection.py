@@ -22,12 +22,15 @@ class Collection:
         blocks: block types by their slug.
         tasks: prebuilt tasks. Names are unique over all packages, so begin them with the service:
             ``s3_upload``.
+        observers: what is told of every run, where ``FLOWSTONE_OBSERVERS`` names it: callables that
+            take the `Settings` and return an `Observer`.
         extras: for names whose module needs an optional dependency, what pip has to install:
             ``{"redshift": "flowstone-aws[redshift]"}``.
     """
 
     blocks: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
+    observers: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -41,5 +44,5 @@ class Collection:
                     )
 
     def tables(self) -> dict[str, Mapping[str, str]]:
-        """Return the tables by what they hold: ``block``, ``task``."""
-        return {"block": self.blocks, "task": self.tasks}
+        """Return the tables by what they hold: ``block``, ``task``, ``observer``."""
+        return {"block": self.blocks, "task": self.tasks, "observer": self.observers}

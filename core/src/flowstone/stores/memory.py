@@ -12,18 +12,15 @@ from flowstone.errors import (
     ObjectNotFound,
     RunNotFound,
 )
-from flowstone.events import NOTES, ArtifactVersion, Event, Line
-from flowstone.redaction import redact
+from flowstone.events import NOTES, Event
 from flowstone.runs import Change, Run, RunQuery
-from flowstone.states import COMPLETED, MISSING, State
 from flowstone.stores import transitions
 from flowstone.stores.memory_slots import MemorySlots, holder
-from flowstone.wire import dumps, encode_artifact, encode_line, jsonable, loads
+from flowstone.wire import dumps, kept, loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.events import Payload
     from flowstone.runs import Fence
     from flowstone.states import StateType
 
@@ -144,12 +141,12 @@ class MemoryRuns:
         return root.lease is not None and root.lease.until < now
 
     def _keep(self, events: Sequence[Event]) -> None:
-        for event in events:
-            if not self._is_kept(event):
+        for told in events:
+            if not self._is_kept(told):
+                event = kept(told)
                 self._kept.add((event.root_id, event.id))
-                kept = _stored(event)
-                self._events.append(kept)
-                self._fold(kept)
+                self._events.append(event)
+                self._fold(event)
 
     def _fold(self, event: Event) -> None:
         if isinstance(event.payload, NOTES):
@@ -278,36 +275,3 @@ def _fits(run: Run, query: RunQuery) -> bool:
         and query.unit in {None, run.unit}
         and set(query.tags) <= set(run.tags)
     )
-
-
-def _stored(event: Event) -> Event:
-    """Return the event as any store keeps it: no values, secrets masked."""
-    payload = _stored_payload(event.payload)
-    if payload is event.payload:
-        return event
-    return Event(event.id, event.kind, event.run_id, event.root_id, event.at, payload)
-
-
-def _stored_payload(payload: Payload) -> Payload:
-    if isinstance(payload, Line):
-        message = redact(payload.message)
-        if payload.fields is None:
-            return payload if message == payload.message else replace(payload, message=message)
-        return Line(**loads(dumps(encode_line(payload))))
-    if isinstance(payload, ArtifactVersion):
-        return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
-    state = _stored_state(payload.state)
-    if isinstance(payload, Change):
-        return Change(payload.version, state, payload.attempt)
-    if state is payload.state and payload.parameters is None:
-        return payload
-    parameters = None if payload.parameters is None else jsonable(payload.parameters)
-    return replace(payload, state=state, parameters=parameters)
-
-
-def _stored_state(state: State) -> State:
-    message = None if state.message is None else redact(state.message)
-    data = MISSING if state.type is COMPLETED else None
-    if message == state.message and data is state.data:
-        return state
-    return State(state.type, state.name, message, state.at, data)

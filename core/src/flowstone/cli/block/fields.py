@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from types import UnionType
@@ -16,6 +15,7 @@ from flowstone.blocks import Block
 from flowstone.blocks.masked import MASKED, hides
 from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
+from flowstone.settings import named_by_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -122,10 +122,10 @@ class FieldReader:
             return _chomped(self._from_stdin(name)), False
         if text.startswith("@env:"):
             variable = text.removeprefix("@env:")
-            # The user's own variable, named on the command line; no setting of ours.
-            if variable not in os.environ:
+            value = named_by_user(variable)
+            if value is None:
                 raise click.BadParameter(f"there is no variable {variable!r}", param_hint=name)
-            return os.environ[variable], False
+            return value, False
         if text.startswith("@file:"):
             return _chomped(_from_file(text.removeprefix("@file:"), name)), False
         return text, True

@@ -1,0 +1,285 @@
+"""Runs whose functions yield: lived step by step, while whoever iterates asks for values.
+
+Between two values the consumer's code runs. It is not in the run: the life of the run, and its
+function, have a context of their own, which is entered for each step.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from flowstone.ambient import scope
+from flowstone.engine.signals import honest_end, told_by_close
+from flowstone.errors import CancelSignal, ClosedEarly, RunTimeout, StopSignal, StoreError
+from flowstone.states import CRASHED, TERMINAL, State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from flowstone.ambient import Scope
+    from flowstone.engine.drive import Driver
+    from flowstone.engine.life import Life
+    from flowstone.engine.steps import Iterate, Tally
+
+#: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where
+#: it is not a root, and what is entered around it, in its own context.
+Begun = tuple["Driver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
+
+_MAIN = threading.main_thread().ident
+CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the process"
+
+
+class Yielding:
+    """What both kinds have in common; fills the `Promise` port for the flow around the run.
+
+    Attributes:
+        end: how the run ended; None while it has not.
+        tally: counts the values.
+    """
+
+    def __init__(self, begun: Begun) -> None:
+        driver, life, tally, owner, around = begun
+        self.name, self.run_id = driver.keeper.origin.name, driver.keeper.origin.id
+        self.tally, self.observed = tally, True  # whoever iterates gets the error
+        self.end: State | None = None
+        self._driver, self._life, self._owner, self._around = driver, life, owner, around
+        self._context = copy_context()
+        self._guard = ExitStack()
+        self._asked: Iterate | None = None
+        self._body: Any = None
+        self._left: float | None = None
+        self._why: BaseException | None = None
+        self._is_last = False
+        self._closer = CONSUMER
+        self._context.run(self._begin)
+
+    def _begin(self) -> None:
+        scope.set(self._driver.scope)
+        self._around.__enter__()
+        if self._owner is not None:
+            self._owner.promises[self.run_id] = self
+            return
+        if not _open:  # before the store is closed, which was opened earlier than now
+            atexit.unregister(end_all)
+            atexit.register(end_all)
+        _open[self.run_id] = self
+
+    def _finish(self, end: State) -> None:
+        self.end, self._body = end, None
+        self._around.__exit__(None, None, None)
+        _open.pop(self.run_id, None)
+        if self._owner is not None:
+            self._owner.promises.pop(self.run_id, None)
+
+    def _break(self, error: BaseException) -> None:
+        """Take what the engine itself raised: the store has not kept a fact, or a late signal."""
+        end = self._driver.keeper.state
+        if end.type not in TERMINAL:
+            end = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
+        self._finish(end)
+
+    def _close_guard(self) -> None:
+        """Give signals back; after SIGTERM, end the process."""
+        end = self.end
+        assert end is not None
+        with suppress(StopSignal), self._guard:
+            if isinstance(end.data, StopSignal):
+                with suppress(StoreError):
+                    self._driver.keeper.flush()
+                raise end.data
+
+    def _take(self, step: Iterate) -> None:
+        self._asked, self._body, self._left = step, None, step.timeout
+
+    def _called(self) -> Any:
+        asked = self._asked
+        assert asked is not None
+        self._body = asked.fn(*asked.args, **asked.kwargs)
+        return self._body
+
+    def _closed(self) -> ClosedEarly:
+        self.tally.closed = ClosedEarly(self.name, self.tally.count, self._closer)
+        return self.tally.closed
+
+    def _late(self) -> RunTimeout:
+        asked = self._asked
+        assert asked is not None
+        return RunTimeout(self.name, asked.timeout or 0.0)
+
+    # ------------------------------------------------------------ as a promise of its flow
+
+    def done(self) -> bool:
+        return self.end is not None
+
+    def withdraw(self) -> bool:
+        return self.end is not None
+
+    def stop(self, error: type[BaseException]) -> None:
+        """Remember what ends it; its flow waits for it next."""
+        self._why = error()
+
+    def final_state(self) -> State:
+        return self.end or State(CRASHED, "Crashed", "its flow run ended before it did")
+
+    def wait(self, timeout: float | None = None) -> None:
+        """End it."""
+        raise NotImplementedError
+
+    async def await_end(self) -> None:
+        """End it."""
+        raise NotImplementedError
+
+
+class Values(Yielding):
+    """A run of a sync generator."""
+
+    def __init__(self, begun: Begun) -> None:
+        self._lock = threading.Lock()
+        self._is_busy, self._thread = False, 0
+        super().__init__(begun)
+        if self._owner is None:
+            self._heed_signals()
+
+    def _heed_signals(self) -> None:
+        # What interrupts a step is used only while there is one.
+        interrupt = self._guard.enter_context(honest_end(lambda: self._is_busy))
+        began_on = threading.get_ident()
+
+        def cancel() -> None:  # called by the journal's thread, which must not wait for it
+            self._why = CancelSignal()
+            parts = interrupt, began_on
+            ending = threading.Thread(target=self._cancelled, args=parts, daemon=True)
+            ending.start()
+
+        self._driver.cancelled_by(cancel)
+
+    def _cancelled(self, interrupt: Callable[[], None], began_on: int) -> None:
+        # ctypes: 5 ms of start-up that only a run that is cancelled pays.
+        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+
+        thread, is_busy = self._thread, self._is_busy
+        if is_busy and thread == began_on:
+            interrupt()
+        elif is_busy:
+            put_error(thread, CancelSignal)
+        self.conclude(CancelSignal())
+        if is_busy and thread != _MAIN:
+            put_error(thread, None)  # the step was over before: it must not come up in other code
+
+    def advance(self, sent: Any, error: BaseException | None) -> Any:
+        """Return the function's next value; or set `end`, and return None."""
+        with self._lock:
+            if self.end is None:
+                return self._step(sent, self._why or error)
+        return None
+
+    def conclude(self, error: BaseException, timeout: float | None = None) -> None:
+        """End the run from outside the loop over it, unless it has ended."""
+        if self._lock.acquire(timeout=-1 if timeout is None else timeout):
+            try:
+                if self.end is None:
+                    self._is_last = True
+                    self._step(None, error)
+            finally:
+                self._lock.release()
+
+    def wait(self, timeout: float | None = None) -> None:
+        self._closer = PROCESS if self._owner is None else FLOW
+        self.conclude(self._why or GeneratorExit(), timeout)
+
+    async def await_end(self) -> None:
+        self.wait()
+
+    def _step(self, sent: Any, error: BaseException | None) -> Any:
+        # What is being told to end is not interrupted once more.
+        self._thread, self._is_busy = threading.get_ident(), self._why is None
+        try:
+            return self._context.run(self._live, sent, error)
+        except StopSignal as stray:  # it came between two lines of ours
+            if self.end is None and self._life.gi_suspended:  # type: ignore[attr-defined]
+                return self._context.run(self._live, None, stray)
+            raise
+        finally:
+            self._is_busy = False
+            if self.end is not None:
+                self._close_guard()
+
+    def _live(self, sent: Any, error: BaseException | None) -> Any:
+        while True:
+            answer = None
+            try:
+                if self._asked is not None:
+                    value = self._resume(sent, error)
+                    self.tally.count += 1
+                    return value
+            except StopIteration as stop:
+                answer, error = stop.value, None
+            except BaseException as raised:  # noqa: BLE001 - the life decides what it means
+                self._drop()
+                error = raised
+            try:
+                step = self._driver.drive(self._life, answer, error)
+            except BaseException as broken:
+                self._break(broken)
+                raise
+            if isinstance(step, State):
+                self._finish(step)
+                return None
+            self._take(step)
+            sent = error = None
+
+    def _resume(self, sent: Any, error: BaseException | None) -> Any:
+        body = self._body or self._called()
+        if error is None:
+            return body.send(sent) if self._left is None else self._limited(body.send, sent)
+        error = told_by_close(error)
+        if isinstance(error, GeneratorExit):
+            body.close()
+            raise self._closed()
+        value = body.throw(error)
+        if self._is_last:
+            raise error  # it yields once more, and nobody will ask again
+        return value
+
+    def _limited(self, send: Callable[[Any], Any], sent: Any) -> Any:
+        # ctypes and signal: only runs with a timeout pay for their import.
+        from flowstone.engine.timeouts import limited  # noqa: PLC0415
+
+        began = monotonic()
+        assert self._left is not None
+        try:
+            return limited(send, (sent,), {}, max(self._left, 1e-6), self.name)
+        except RunTimeout as error:
+            if error.name != self.name:
+                raise
+            raise self._late() from None
+        finally:
+            self._left -= monotonic() - began
+
+    def _drop(self) -> None:
+        """Close the function, where it was left suspended."""
+        body, self._body = self._body, None
+        if body is not None:
+            with suppress(Exception):
+                body.close()
+
+
+#: The roots that have begun and not ended: the process ends them at its own end.
+_open: dict[str, Yielding] = {}
+
+
+def end_all() -> None:
+    """End what has begun, is no part of a flow, and nobody goes on with."""
+    for run in list(_open.values()):
+        run.wait()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_open.clear)

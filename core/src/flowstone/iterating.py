@@ -1,0 +1,83 @@
+"""The iterators that calls of functions that yield return."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone.engine.policy import is_cancellation
+from flowstone.engine.yielding import CONSUMER, Values
+from flowstone.errors import ConfigurationError, StopSignal
+from flowstone.outcomes import given
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from flowstone.engine.yielding import Begun, Yielding
+    from flowstone.specs import Spec
+
+
+def iterator(spec: Spec, begin: Callable[[], Begun], *, isasync: bool) -> Any:
+    """Return the iterator that is a run, which begins with its first value.
+
+    Raises:
+        ConfigurationError: the values of a task are to be kept, which can't be.
+    """
+    if spec.kind == "task" and (spec.persist_result or spec.asks_to_keep):
+        raise ConfigurationError(
+            f"a call of task {spec.name!r}",
+            "what it yields is handed out, not kept, so it can't be cached or persisted",
+            f"Use {spec.name}.submit(...), whose result is the list of the values.",
+        )
+    return async_values(begin) if isasync else values(begin)
+
+
+def values(begin: Callable[[], Begun]) -> Generator[Any, Any, Any]:
+    """Begin a run at the first `next`, and hand its values out; its value is what it returns."""
+    run = Values(begin())
+    sent: Any = None
+    error: BaseException | None = None
+    while True:
+        value = run.advance(sent, error)
+        if run.end is not None:
+            return _outcome(run, error)
+        sent = error = None
+        try:
+            sent = yield value
+        except BaseException as raised:  # noqa: BLE001 - the function decides what it means
+            error = raised
+
+
+async def async_values(begin: Callable[[], Begun]) -> AsyncGenerator[Any, Any]:
+    """Do the same for an async generator."""
+    # asyncio: 40 ms of start-up; here it is running already.
+    from flowstone.engine.async_yielding import AsyncValues  # noqa: PLC0415
+
+    run = AsyncValues(begin())
+    sent: Any = None
+    error: BaseException | None = None
+    cancelled: BaseException | None = None
+    while True:
+        value = await run.advance(sent, error)
+        if run.end is not None:
+            _outcome(run, error)
+            if cancelled is not None:
+                raise cancelled
+            return
+        sent = error = None
+        try:
+            sent = yield value
+        except BaseException as raised:  # noqa: BLE001 - the function decides what it means
+            error = raised
+            if is_cancellation(raised):  # the loop ends, and cancels what was about to close this
+                error, cancelled = GeneratorExit(), raised
+
+
+def _outcome(run: Yielding, last: BaseException | None) -> Any:
+    """Return or raise what comes of a run's end, for who has just thrown in `last`."""
+    closed, end = run.tally.closed, run.end
+    assert end is not None
+    if isinstance(last, GeneratorExit) and isinstance(end.data, StopSignal):
+        return None  # to be told of it is no longer wanted
+    if closed is not None and closed.closer != CONSUMER and not isinstance(last, GeneratorExit):
+        raise closed  # whoever iterates must not take this for the last value
+    return given(end, return_state=False)

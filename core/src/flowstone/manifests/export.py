@@ -1,0 +1,37 @@
+"""An export: what is saved as the text of a file, which says the same when it is read again."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from flowstone import ambient
+from flowstone.manifests.source import FORMAT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from flowstone.manifests.sections import Section
+
+
+def exported(wanted: Iterable[Section]) -> str:
+    """Return YAML of all documents of some sections.
+
+    A secret stands in it as its reference, or as ``{set: true}``, which leaves it as it is.
+    """
+    # 30 ms to import, which only commands that write files pay.
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    content: dict[str, Any] = {"flowstone": FORMAT}
+    for section in wanted:
+        found = ambient.services().documents.find(section.kind)
+        if found:
+            content[section.name] = {section.key(each): section.entry(each) for each in found}
+    yaml: Any = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = False
+    yaml.allow_unicode = True
+    yaml.sort_base_mapping_type_on_output = False
+    yaml.width = 100
+    text = io.StringIO()
+    yaml.dump(content, text)
+    return text.getvalue()

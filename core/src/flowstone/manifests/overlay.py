@@ -1,0 +1,48 @@
+"""An overlay: documents as they would be after some changes that are not made yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone.documents import Document
+from flowstone.errors import ObjectNotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.ports import DocumentStore
+
+
+class Overlay:
+    """Fills the `DocumentStore` port: reads what is below, and keeps what is put to itself."""
+
+    def __init__(self, below: DocumentStore) -> None:
+        self._below = below
+        self.put_here: dict[tuple[str, str], Document] = {}
+
+    def put(
+        self,
+        kind: str,
+        name: str,
+        body: Mapping[str, Any],
+        *,
+        expected: int | None = None,  # noqa: ARG002 - what it goes over is checked when it is done
+    ) -> Document:
+        document = Document(kind, name, dict(body), 0, 0.0, 0.0)
+        self.put_here[kind, name] = document
+        return document
+
+    def get(self, kind: str, name: str) -> Document:
+        return self.put_here.get((kind, name)) or self._below.get(kind, name)
+
+    def find(self, kind: str = "") -> list[Document]:
+        found = {(each.kind, each.name): each for each in self._below.find(kind)}
+        found |= {key: each for key, each in self.put_here.items() if key[0].startswith(kind)}
+        return [found[key] for key in sorted(found)]
+
+    def delete(self, kind: str, name: str) -> None:
+        if self.put_here.pop((kind, name), None) is None:
+            raise ObjectNotFound(kind, name, [])
+
+    def close(self) -> None:
+        """Nothing is open."""

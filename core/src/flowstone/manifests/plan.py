@@ -1,0 +1,212 @@
+"""A plan: what has to change for the store to be as the files say, checked whole beforehand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from flowstone import ambient
+from flowstone.errors import DocumentError, FlowstoneError
+from flowstone.manifests.overlay import Overlay
+from flowstone.manifests.references import Resolver
+from flowstone.manifests.sections import SECTIONS
+from flowstone.manifests.source import Problems
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from flowstone.documents import Document
+    from flowstone.manifests.sections import Section
+    from flowstone.manifests.source import Source
+
+Change = tuple[str, Any, Any]
+"""A field by its path, what it was, and what it is to be, as they may be shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one entry.
+
+    Attributes:
+        section, key: of the entry.
+        action: ``create``, ``change``, ``delete`` or ``keep``.
+        changes: what is different, secrets masked.
+        before, after: its documents; None where there is none.
+    """
+
+    section: str
+    key: str
+    action: str
+    changes: tuple[Change, ...] = ()
+    before: Document | None = None
+    after: Document | None = None
+
+    def do(self) -> None:
+        """Make it so, where the store is still as it was.
+
+        Raises:
+            DocumentError: somebody else has changed it since.
+            StoreError: it can't be written.
+        """
+        documents = ambient.services().documents
+        if self.action == "delete" and self.before is not None:
+            documents.delete(self.before.kind, self.before.name)
+        elif self.action != "keep" and self.after is not None:
+            version = 0 if self.before is None else self.before.version
+            documents.put(self.after.kind, self.after.name, self.after.body, expected=version)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The steps, in the order in which they can be done."""
+
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def differs(self) -> bool:
+        return any(step.action != "keep" for step in self.steps)
+
+    def run(self) -> Iterator[tuple[Step, DocumentError | None]]:
+        """Do each step, and tell how it went; one that somebody else was in the way of is left."""
+        for step in self.steps:
+            try:
+                step.do()
+            except DocumentError as error:
+                yield step, error
+            else:
+                yield step, None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    source: Source
+    section: Section
+    key: str
+    value: Any
+
+    @property
+    def path(self) -> tuple[str, str]:
+        return self.section.name, self.key
+
+
+def drawn_up(sources: Sequence[Source]) -> Plan:
+    """Return what makes the store as these files say; nothing is written.
+
+    Raises:
+        ManifestInvalid: something in the files is wrong; all of it is told.
+        StoreError: the store can't be read.
+    """
+    problems = Problems()
+    real = ambient.services().documents
+    overlay = Overlay(real)
+    entries = _entries(sources, problems)
+    with ambient.using(replace(ambient.services(), documents=overlay)):
+        order = _applied(entries, problems)
+    problems.check()
+    return Plan([_step(entry.section, entry.key, real, overlay) for entry in order])
+
+
+def surplus(sources: Sequence[Source], wanted: Iterable[Section]) -> Plan:
+    """Return what deletes all that these files don't name, of some sections."""
+    problems = Problems()
+    named = set(_entries(sources, problems))
+    problems.check()
+    steps = [
+        Step(section.name, section.key(document), "delete", before=document)
+        for section in reversed(list(wanted))
+        for document in ambient.services().documents.find(section.kind)
+        if (section.name, section.key(document)) not in named
+    ]
+    return Plan(steps)
+
+
+def _entries(sources: Sequence[Source], problems: Problems) -> dict[tuple[str, str], _Entry]:
+    found: dict[tuple[str, str], _Entry] = {}
+    for source in sources:
+        for section in SECTIONS:
+            given = source.data.get(section.name)
+            if given is None:
+                continue
+            if not isinstance(given, dict):
+                problems.add(source, (section.name,), "a section is names with what they stand for")
+                continue
+            for key, value in given.items():
+                entry = _Entry(source, section, key, value)
+                first = found.setdefault(entry.path, entry)
+                if first is not entry:
+                    where = first.source.where(first.path)
+                    problems.add(source, entry.path, f"it stands twice: at {where} too")
+    return found
+
+
+def _applied(entries: Mapping[tuple[str, str], _Entry], problems: Problems) -> list[_Entry]:
+    """Save each entry to the current documents; return them in the order that was possible."""
+    done: list[_Entry] = []
+    failed: set[str] = set()
+    for section in SECTIONS:
+        mine = {key: each for (name, key), each in entries.items() if name == section.name}
+        for key, value, needs in _ordered(section, mine, problems):
+            before = len(problems.found)
+            if needs & failed:
+                failed.add(key)  # what it needs is told already
+                continue
+            entry = mine[key]
+
+            def refuse(place: tuple[str, ...], problem: str, entry: _Entry = entry) -> None:
+                problems.add(entry.source, (*entry.path, *place), problem)
+
+            try:
+                section.put(key, value, refuse)
+            except FlowstoneError as error:
+                refuse((), str(error))
+            if len(problems.found) > before:
+                failed.add(key)
+            done.append(entry)
+    return done
+
+
+def _ordered(
+    section: Section, mine: Mapping[str, _Entry], problems: Problems
+) -> Iterator[tuple[str, Any, set[str]]]:
+    """Yield entries with their references resolved, those first that others need."""
+    values: dict[str, Any] = {}
+    for key, entry in mine.items():
+        resolver = Resolver(entry.source, problems, variables=section.name != "variables")
+        values[key] = resolver.resolved(entry.value, entry.path)
+    needs = {key: section.needs(value) & mine.keys() for key, value in values.items()}
+    try:
+        order = list(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        ring = error.args[1]
+        entry = mine[ring[0]]
+        problems.add(entry.source, entry.path, f"it is in itself: {' → '.join(ring)}")
+        return
+    yield from ((key, values[key], needs[key]) for key in order)
+
+
+def _step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
+    after = next(each for each in overlay.find(section.kind) if section.key(each) == key)
+    before = next((each for each in real.find(section.kind) if section.key(each) == key), None)
+    if before is None:
+        return Step(section.name, key, "create", after=after)
+    if (after.kind, after.name) not in overlay.put_here:
+        return Step(section.name, key, "keep", before=before)
+    changes = tuple(_changes(section.shown(before), section.shown(after)))
+    if not changes and section.kind != "block:":
+        return Step(section.name, key, "keep", before=before)
+    # Of a block that has only a secret changed, both are shown as set.
+    told = changes or (("a secret", {"set": True}, {"set": True}),)
+    return Step(section.name, key, "change", told, before, after)
+
+
+def _changes(was: Any, now: Any, path: str = "") -> Iterator[Change]:
+    if isinstance(was, dict) and isinstance(now, dict) and not _is_leaf(was) and not _is_leaf(now):
+        for key in sorted({*was, *now}):
+            yield from _changes(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+    elif was != now:
+        yield path, was, now
+
+
+def _is_leaf(value: dict[str, Any]) -> bool:
+    return set(value) in ({"set"}, {"block"})

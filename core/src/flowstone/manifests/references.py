@@ -1,0 +1,83 @@
+"""References in texts: ``{{ variables.x }}``, ``{{ env.X }}``, ``{{ blocks.type.name }}``."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from flowstone.blocks.variable import Variable
+from flowstone.errors import FlowstoneError
+from flowstone.settings import named_by_user
+
+if TYPE_CHECKING:
+    from flowstone.manifests.source import Problems, Source
+
+#: Four braces stand for two that mean nothing here.
+_OPENING, _ESCAPED = "{{", "{{{{"
+_REFERENCE = re.compile(r"\{\{\{\{|\{\{(?!\{)\s*(?P<inside>.*?)\s*\}\}", re.DOTALL)
+FORMS = "write {{ variables.NAME }}, {{ env.NAME }}, {{ blocks.TYPE.NAME }}, or {{{{ for two braces"
+
+
+class _Unresolved(Exception):
+    pass
+
+
+def escaped(value: Any) -> Any:
+    """Return a value whose texts mean themselves in a file."""
+    if isinstance(value, dict):
+        return {key: escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [escaped(item) for item in value]
+    return value.replace(_OPENING, _ESCAPED) if isinstance(value, str) else value
+
+
+class Resolver:
+    """Puts values in the place of references; what is not there is a problem at its place."""
+
+    def __init__(self, source: Source, problems: Problems, *, variables: bool = True) -> None:
+        self._source, self._problems, self._variables = source, problems, variables
+
+    def resolved(self, value: Any, path: tuple[str, ...]) -> Any:
+        """Return the value with the references in all its texts resolved."""
+        if isinstance(value, dict):
+            return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolved(item, (*path, str(n))) for n, item in enumerate(value)]
+        if not isinstance(value, str) or _OPENING not in value:
+            return value
+        try:
+            whole = _REFERENCE.fullmatch(value)
+            if whole is not None and whole["inside"] is not None:
+                return self._meant(whole["inside"])
+            return _REFERENCE.sub(self._inside, value)
+        except (_Unresolved, FlowstoneError) as error:
+            self._problems.add(self._source, path, str(error))
+            return value
+
+    def _inside(self, found: re.Match[str]) -> str:
+        if found["inside"] is None:
+            return _OPENING
+        meant = self._meant(found["inside"])
+        if isinstance(meant, str):
+            return meant
+        if isinstance(meant, dict) and set(meant) == {"block"}:
+            raise _Unresolved("a block is a field's whole value, not a part of a text")
+        return json.dumps(meant)
+
+    def _meant(self, inside: str) -> Any:
+        """Return what stands between the braces."""
+        kind, _, name = inside.partition(".")
+        if kind == "env" and name:
+            value = named_by_user(name)
+            if value is None:
+                raise _Unresolved(f"there is no environment variable {name!r}")
+            return value
+        if kind == "variables" and name:
+            if not self._variables:
+                raise _Unresolved("a variable can't be made of another")
+            return Variable.load(name).value
+        slug, _, block = name.partition(".")
+        if kind == "blocks" and slug and block:
+            return {"block": f"{slug}/{block}"}
+        raise _Unresolved(f"{inside!r} refers to nothing: {FORMS}")

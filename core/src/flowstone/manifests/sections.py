@@ -1,0 +1,210 @@
+"""The sections of a manifest: how the documents of a kind stand in a file, and come out of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flowstone import ambient
+from flowstone.blocks import Block, registry
+from flowstone.blocks.disclosure import clear_secrets, rebuilt, shown_fields
+from flowstone.blocks.migrating import migrated
+from flowstone.blocks.variable import KIND as VARIABLE
+from flowstone.blocks.variable import Variable
+from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, nearest
+from flowstone.limits import KIND as LIMIT
+from flowstone.limits import Limit, check_limit, limit_body, read_limit
+from flowstone.manifests.references import escaped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowstone.documents import Document
+
+    #: Told where in the entry, by keys, and what is wrong there.
+    Refuse = Callable[[tuple[str, ...], str], None]
+
+
+class Section(Protocol):
+    """One kind of documents in a file; the key there is the entry's name.
+
+    Attributes:
+        name: of the section in a file.
+        kind: what the kinds of its documents begin with.
+    """
+
+    name: str
+    kind: str
+
+    def key(self, document: Document) -> str:
+        """Return the entry's name in a file."""
+
+    def entry(self, document: Document) -> Any:
+        """Return what stands in a file; texts mean themselves."""
+
+    def shown(self, document: Document) -> dict[str, Any]:
+        """Return what may be shown of it, by field, for a comparison."""
+
+    def put(self, key: str, entry: Any, refuse: Refuse) -> None:
+        """Save what an entry says to the current documents, or tell what is wrong in it."""
+
+    def needs(self, entry: Any) -> set[str]:
+        """Return the entries of this section that have to be there before."""
+
+
+class Variables:
+    """``name: value``, or ``name: {value: …, tags: […]}``."""
+
+    name, kind = "variables", VARIABLE
+
+    def key(self, document: Document) -> str:
+        return document.name
+
+    def entry(self, document: Document) -> Any:
+        value, tags = escaped(document.body["value"]), document.body["tags"]
+        if tags or isinstance(value, dict):
+            return {"value": value, **({"tags": list(tags)} if tags else {})}
+        return value
+
+    def shown(self, document: Document) -> dict[str, Any]:
+        return {"value": document.body["value"], "tags": document.body["tags"]}
+
+    def put(self, key: str, entry: Any, refuse: Refuse) -> None:
+        value: Any = entry
+        tags: Any = []
+        if isinstance(entry, dict):
+            if "value" not in entry or not set(entry) <= {"value", "tags"}:
+                refuse((), "write `value: …`, and `tags: […]` if you like, for a value with keys")
+                return
+            value, tags = entry["value"], entry.get("tags", [])
+        if not (isinstance(tags, list) and all(isinstance(tag, str) for tag in tags)):
+            refuse(("tags",), "tags are a list of texts")
+            return
+        Variable.set(key, value, tags, overwrite=True)
+
+    def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
+        return set()
+
+
+class Limits:
+    """``name: {slots: 5}``, with ``active`` and ``slot_decay_per_second`` where they are wanted."""
+
+    name, kind = "limits", LIMIT
+
+    def key(self, document: Document) -> str:
+        return document.name
+
+    def entry(self, document: Document) -> Any:
+        limit = read_limit(document)
+        plain = limit_body(Limit(limit.name, limit.slots))
+        own = limit_body(limit).items()
+        return {field: each for field, each in own if field == "slots" or each != plain[field]}
+
+    def shown(self, document: Document) -> dict[str, Any]:
+        return dict(limit_body(read_limit(document)))
+
+    def put(self, key: str, entry: Any, refuse: Refuse) -> None:
+        given = entry if isinstance(entry, dict) else {}
+        wrong = {field: _wrong(field, value) for field, value in given.items()}
+        for field, problem in wrong.items():
+            if problem:
+                refuse((field,), problem)
+        if "slots" not in given:
+            refuse((), "write `slots: NUMBER`")
+        elif not any(wrong.values()):
+            limit = check_limit(Limit(key, **given))
+            ambient.services().documents.put(LIMIT, key, limit_body(limit))
+
+    def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
+        return set()
+
+
+_TYPES: dict[str, tuple[tuple[type, ...], str]] = {
+    "slots": ((int,), "a whole number"),
+    "active": ((bool,), "true or false"),
+    "slot_decay_per_second": ((int, float), "a number"),
+}
+
+
+def _wrong(field: str, value: Any) -> str:
+    """Return what is wrong with a field of a limit; empty for nothing."""
+    if field not in _TYPES:
+        return f"there is no such field.{nearest(field, _TYPES)}"
+    types, words = _TYPES[field]
+    is_number = not isinstance(value, bool) or types == (bool,)
+    return "" if isinstance(value, types) and is_number else f"{value!r} is not {words}"
+
+
+class Blocks:
+    """``type/name: {fields: {…}}``, with the ``schema`` version that the fields are of."""
+
+    name, kind = "blocks", "block:"
+
+    def key(self, document: Document) -> str:
+        return f"{document.kind.removeprefix(self.kind)}/{document.name}"
+
+    def entry(self, document: Document) -> Any:
+        fields = escaped(shown_fields(document.body))
+        return {"schema": document.body["schema"], "fields": fields}
+
+    def shown(self, document: Document) -> dict[str, Any]:
+        return shown_fields(document.body)
+
+    def put(self, key: str, entry: Any, refuse: Refuse) -> None:
+        slug, slash, name = key.partition("/")
+        if not slash:
+            refuse((), "its key has to be TYPE/NAME, as s3-bucket/raw")
+            return
+        if not isinstance(entry, dict) or not set(entry) <= {"schema", "fields"}:
+            refuse((), "write `fields:`, and `schema:` with the version that they are of")
+            return
+        if not isinstance(entry.get("fields", {}), (dict, type(None))):
+            refuse(("fields",), "fields are names with values")
+            return
+        kind = registry.block_type(slug)
+        given: dict[str, Any] = entry
+        body = {"schema": kind.schema_version, **given, "fields": given.get("fields") or {}}
+        fields = migrated(body, (slug, name), kind.schema_version, kind.migrations)
+        self._save(kind, registry.check_name("block", name), fields, refuse)
+
+    def _save(
+        self, kind: type[Block], name: str, fields: Mapping[str, Any], refuse: Refuse
+    ) -> None:
+        old, body = _saved(kind, name)
+        try:
+            block = rebuilt(kind, fields, old, body)
+        except BlockInvalid as error:
+            for place, problem in error.problems.items():
+                refuse(("fields", *place.split(".")), problem)
+            return
+        for place in clear_secrets(block, old):
+            problem = "a secret does not stand in a file in clear: write a reference, as env:NAME"
+            refuse(("fields", *place.split(".")), problem)
+        if block != old:
+            block.save(name, overwrite=True)
+
+    def needs(self, entry: Any) -> set[str]:
+        if isinstance(entry, dict):
+            own = {str(entry["block"])} if set(entry) == {"block"} else set()
+            return own.union(*map(self.needs, entry.values()))
+        return set().union(*map(self.needs, entry)) if isinstance(entry, list) else set()
+
+
+def _saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, Any] | None]:
+    """Return what is saved under a name; what can't be loaded any more is as if it were not."""
+    try:
+        document = ambient.services().documents.get(f"block:{kind.block_type_slug()}", name)
+    except ObjectNotFound:
+        return None, None
+    try:
+        return kind.load(name), document.body
+    except FlowstoneError:
+        return None, None
+
+
+#: In the order in which they are applied: what others refer to comes first.
+SECTIONS: tuple[Section, ...] = (Variables(), Limits(), Blocks())
+
+
+def sections(only: tuple[str, ...] = ()) -> list[Section]:
+    """Return the sections of these names; all, where none is named."""
+    return [section for section in SECTIONS if not only or section.name in only]

@@ -1,0 +1,123 @@
+"""The audience: the observers of a process, those of the settings and those of the program."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Lock
+from time import monotonic
+from typing import TYPE_CHECKING, TypeVar
+
+from flowstone import ambient
+from flowstone.errors import PluginBroken, StoreError
+from flowstone.observers.feed import LIMIT, Feed
+from flowstone.wire import kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from flowstone.events import Event
+    from flowstone.plugins import Offer
+    from flowstone.ports import Observer
+    from flowstone.settings import Settings
+
+#: So long, in seconds, all observers together may take to finish.
+GRACE = 5.0
+
+logger = logging.getLogger("flowstone.observers")
+Watcher = TypeVar("Watcher", bound="Observer")
+
+
+@contextmanager
+def observing(observer: Watcher) -> Iterator[Watcher]:
+    """Tell an observer of what this process writes inside the block.
+
+    At its end the observer is told what is left, and is closed: that takes a few seconds at most.
+    """
+    services = ambient.services()
+    services.audience.join(observer)
+    try:
+        yield observer
+    finally:
+        with suppress(StoreError):  # who runs something is told of that
+            services.journal.flush()
+        services.audience.leave(observer)
+
+
+class Audience:
+    """The observers of one process.
+
+    Attributes:
+        feeds: one for each.
+    """
+
+    def __init__(
+        self, feeds: Iterable[Feed] = (), *, limit: int = LIMIT, grace: float = GRACE
+    ) -> None:
+        self.feeds = tuple(feeds)
+        self._limit, self._grace = limit, grace
+        self._joined: dict[int, Feed] = {}
+        self._lock = Lock()
+
+    def join(self, observer: Observer) -> None:
+        kind = type(observer)
+        feed = Feed(kind.__name__, kind.__module__, lambda: observer, self._limit)
+        feed.start()
+        with self._lock:
+            self._joined[id(observer)] = feed
+            self.feeds = (*self.feeds, feed)
+
+    def leave(self, observer: Observer) -> None:
+        with self._lock:
+            feed = self._joined.pop(id(observer), None)
+            self.feeds = tuple(other for other in self.feeds if other is not feed)
+        if feed is not None:
+            feed.close(self._grace)
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Tell all; whatever goes wrong with that must not reach the run."""
+        try:
+            told = [kept(event) for event in events]
+            for feed in self.feeds:
+                feed.tell(told)
+        except Exception:
+            logger.exception("observers could not be told of %d facts", len(events))
+
+    def close(self) -> None:
+        with self._lock:
+            feeds, self.feeds = self.feeds, ()
+            self._joined.clear()
+        end = monotonic() + self._grace
+        for feed in feeds:
+            feed.finish()
+        for feed in feeds:
+            feed.close(max(0.0, end - monotonic()))
+
+
+def chosen(settings: Settings) -> Iterator[Feed]:
+    """Return the feeds of the observers that the settings name; what they name is not loaded.
+
+    Raises:
+        UnknownName: no installed package brings an observer of that name.
+    """
+    if not settings.observers:
+        return
+    # Finding plugins costs 20 ms; only who has observers pays it.
+    from flowstone.plugins import installed  # noqa: PLC0415
+
+    for name in dict.fromkeys(settings.observers):
+        try:
+            offer = installed().offer("observer", name)
+        except PluginBroken as error:
+            logger.warning("observer %r is not told of anything: %s", name, error)
+            continue
+        package = f"{offer.plugin.distribution} {offer.plugin.version}"
+        yield Feed(name, package, partial(_made, offer, settings))
+
+
+def _made(offer: Offer, settings: Settings) -> Observer:
+    from flowstone.plugins import installed  # noqa: PLC0415 - see above
+
+    observer: Observer = installed().load("observer", offer.name)(settings)
+    return observer

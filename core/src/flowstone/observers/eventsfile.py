@@ -1,0 +1,79 @@
+"""The observer ``events-file``: each fact as one line of JSON, for other programs to follow."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, get_args
+
+from flowstone.events import Payload
+from flowstone.wire import dumps, encode_event, masked
+
+if sys.platform != "win32":
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from flowstone.events import Event
+    from flowstone.settings import Settings
+
+#: A file of so many bytes is put aside, under its name with ``.1`` behind, in place of the last.
+LARGEST = 64 * 2**20
+
+
+class EventsFile:
+    """Appends facts to ``events.jsonl`` in the home, or to where the settings say.
+
+    Several processes may write the same file: each batch of lines stays together.
+
+    Args:
+        settings: say where the file is.
+        largest: bytes after which it is put aside.
+    """
+
+    def __init__(self, settings: Settings, largest: int = LARGEST) -> None:
+        self._largest = largest
+        self._path = settings.events_file or settings.home / "events.jsonl"
+
+    def observe(self, events: Sequence[Event]) -> None:
+        known = (event for event in events if type(event.payload) in get_args(Payload))
+        lines = (f"{dumps(masked(encode_event(event)))}\n" for event in known)
+        content = "".join(lines).encode()
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        while not self._write(content):
+            continue  # with the file that is there now
+
+    def close(self) -> None:
+        """Do nothing: no file is left open."""
+
+    def _write(self, content: bytes) -> bool:
+        """Append to the file; False where it was put aside, and has to be opened again."""
+        with self._opened() as file:
+            if not self._is_current(file):
+                return False
+            size = os.fstat(file).st_size
+            if size and size + len(content) > self._largest:
+                self._path.replace(f"{self._path}.1")
+                return False
+            view = memoryview(content)
+            while view:
+                view = view[os.write(file, view) :]
+            return True
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """Open the file, with a lock that ends with it."""
+        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield file
+        finally:
+            os.close(file)
+
+    def _is_current(self, file: int) -> bool:
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(file), self._path.stat())
+        return False

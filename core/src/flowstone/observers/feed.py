@@ -1,0 +1,186 @@
+"""A feed: one observer, the facts that wait for it, and the thread that hands them over."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from contextlib import suppress
+from threading import Condition, RLock, Thread
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowstone.events import Event
+    from flowstone.ports import Observer
+
+#: So many facts wait for an observer at the most; what comes then is counted, and told as missed.
+LIMIT = 50_000
+#: So many facts are handed over at a time, at the most.
+BATCH = 1000
+#: Of so many facts it is known that they were told: the journal sends a batch again after a fault.
+RECENT = 10_000
+
+logger = logging.getLogger("flowstone.observers")
+
+
+class Feed:
+    """Tells one observer, from one thread, in order, each fact once; it never blocks who tells it.
+
+    The observer is made with the first fact, by that thread too.
+    """
+
+    def __init__(
+        self, name: str, package: str, make: Callable[[], Observer], limit: int = LIMIT
+    ) -> None:
+        self.name, self.package, self._make, self._limit = name, package, make, limit
+        self._reset()
+        _all.add(self)
+
+    def _reset(self) -> None:
+        self._queue: deque[Event] = deque()
+        # Entered itself, not by way of the condition: a thread that is stopped by an error from
+        # outside lets go of a lock, but not of one that Python code is just entering.
+        self._lock = RLock()
+        self._changed = Condition(self._lock)
+        self._thread: Thread | None = None
+        self._observer: Observer | None = None
+        self._recent: dict[str, None] = {}
+        self._missed = 0
+        self._errors = 0
+        self._busy = False
+        self._closing = False
+
+    def __str__(self) -> str:
+        return f"observer {self.name!r} of {self.package}"
+
+    def start(self) -> None:
+        """Begin the thread, unless there is one; without facts it does nothing."""
+        with self._lock:
+            if self._thread is None:
+                thread = Thread(target=self._loop, name=f"flowstone-{self.name}", daemon=True)
+                # At the interpreter's end no thread begins any more; closing then does its work.
+                with suppress(RuntimeError):
+                    thread.start()
+                    self._thread = thread
+
+    def tell(self, events: Sequence[Event]) -> None:
+        """Take facts to tell; where too many wait already, count what is left out."""
+        with self._lock:
+            room = max(0, self._limit - len(self._queue))
+            self._queue.extend(events[:room])
+            self._missed += max(0, len(events) - room)
+            self.start()
+            self._changed.notify_all()
+
+    def flush(self, seconds: float) -> bool:
+        """Wait until all is told, or the time is over; tell whether it is."""
+        with self._lock:
+            return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
+
+    def finish(self) -> None:
+        """Ask for the end: after what waits, the observer is closed."""
+        with self._lock:
+            self._closing = True
+            self._changed.notify_all()
+
+    def close(self, seconds: float) -> None:
+        """Finish, and wait for that so long at the most."""
+        self.finish()
+        if self._thread is None:
+            if self._queue:
+                self._loop()
+            return
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            left = len(self._queue)
+            logger.warning(
+                "%s did not finish in time: %d facts, and what it holds, are left. "
+                "Make it faster, or look at where it writes to.",
+                self, left,
+            )  # fmt: skip
+
+    # ------------------------------------------------------------ the thread
+
+    def _loop(self) -> None:
+        while True:
+            with self._lock:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._queue or self._closing)
+                self._busy = True
+            while batch := self._take():
+                self._hand_over(batch)
+            self._confess()
+            if self._closing and not self._queue:
+                break
+        self._close()
+        with self._lock:
+            self._busy = False
+            self._changed.notify_all()
+
+    def _take(self) -> list[Event]:
+        """Take what is next from the queue, but for what was told already."""
+        batch: list[Event] = []
+        while self._queue and len(batch) < BATCH:
+            event = self._queue.popleft()
+            if event.id not in self._recent:
+                self._recent[event.id] = None
+                batch.append(event)
+        for _ in range(len(self._recent) - RECENT):
+            del self._recent[next(iter(self._recent))]
+        return batch
+
+    def _hand_over(self, batch: list[Event]) -> None:
+        # Whatever an observer raises, SystemExit too, is its own affair.
+        try:
+            if self._observer is None:
+                self._observer = self._make()
+            self._observer.observe(batch)
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error)
+
+    def _close(self) -> None:
+        if self._observer is None and self._errors:
+            return
+        try:
+            observer = self._observer or self._make()
+            observer.close()
+        except BaseException as error:  # noqa: BLE001
+            self._fail(error)
+        if self._errors > 1:
+            logger.warning("%s has raised %d times in all.", self, self._errors)
+
+    def _fail(self, error: BaseException) -> None:
+        """Log the first error; those after it are counted."""
+        self._errors += 1
+        if self._errors == 1:
+            logger.error(
+                "%s raised %s: %s. The run goes on; later errors of this observer are counted.",
+                self, type(error).__name__, error, exc_info=error,
+            )  # fmt: skip
+
+    def _confess(self) -> None:
+        with self._lock:
+            missed, self._missed = self._missed, 0
+        if missed:
+            logger.warning(
+                "%s missed %d facts: it is slower than the run, and %d waited already. "
+                "`flowstone run show` has them all.",
+                self, missed, self._limit,
+            )  # fmt: skip
+
+
+_all: WeakSet[Feed] = WeakSet()
+
+
+def _after_fork() -> None:
+    # What waits is the parent's to tell, and its thread is not here; the observer is made anew.
+    for feed in list(_all):
+        feed._reset()  # noqa: SLF001
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,86 @@
+"""A `RunStore` whose writes an audience is told of, after they are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.events import KINDS
+from flowstone.states import CANCELLED, COMPLETED, CRASHED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.events import Event
+    from flowstone.observers.audience import Audience
+    from flowstone.ports import RunStore
+    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.states import StateType
+
+#: What a store itself records of a tree whose root ends.
+_CLOSINGS = [KINDS[kind][state] for kind in KINDS for state in (CANCELLED, CRASHED)]
+
+
+class ObservedRuns:
+    """A `RunStore` over another; without observers it only hands on."""
+
+    def __init__(self, store: RunStore, audience: Audience) -> None:
+        self._store, self._audience = store, audience
+
+    def create(self, event: Event) -> None:
+        self._store.create(event)
+        if self._audience.feeds:
+            self._audience.tell([event])
+
+    def record(self, event: Event) -> Run:
+        run = self._store.record(event)
+        if self._audience.feeds:
+            closings: list[Event] = []
+            if run.is_root and run.state.is_final() and run.state.type is not COMPLETED:
+                closings = self._closings(run, event.id)
+            self._audience.tell([event, *closings])
+        return run
+
+    def append(self, events: Sequence[Event], fence: Fence) -> None:
+        self._store.append(events, fence)
+        if self._audience.feeds:
+            self._audience.tell(events)
+
+    def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
+        return self._store.renew(fences, until)
+
+    def reap(self, now: float) -> list[Run]:
+        ended = self._store.reap(now)
+        if self._audience.feeds:
+            for root in ended:
+                kinds = [KINDS[root.kind][root.state.type]]
+                crash = self._store.events(root_id=root.id, run_id=root.id, kinds=kinds)[-1][1]
+                self._audience.tell([crash, *self._closings(root, crash.id)])
+        return ended
+
+    def run(self, ref: str) -> Run:
+        return self._store.run(ref)
+
+    def runs(self, query: RunQuery) -> list[Run]:
+        return self._store.runs(query)
+
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+        return self._store.tally(root_ids)
+
+    def events(
+        self,
+        after: int = 0,
+        *,
+        root_id: str | None = None,
+        run_id: str | None = None,
+        kinds: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> list[tuple[int, Event]]:
+        return self._store.events(after, root_id=root_id, run_id=run_id, kinds=kinds, limit=limit)
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _closings(self, root: Run, end: str) -> list[Event]:
+        """Return the ends of what was unfinished when the root ended; the store made them up."""
+        found = self._store.events(root_id=root.root_id, kinds=_CLOSINGS)
+        return [event for _, event in found if event.id > end]

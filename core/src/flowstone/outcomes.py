@@ -1,0 +1,42 @@
+"""What the caller gets of a run's end."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flowstone import ambient
+from flowstone.errors import StoreError
+from flowstone.states import COMPLETED
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from flowstone.states import State
+
+
+def raise_stop(state: State) -> None:
+    """Let what ended the run from outside go on to end the program."""
+    if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
+        with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
+            ambient.services().journal.flush()
+        raise state.data
+
+
+def given(state: State, return_state: bool) -> Any:
+    """Return what the caller gets of an end, or raise it with the engine's frames left out."""
+    raise_stop(state)
+    if return_state:
+        return state
+    if isinstance(state.data, BaseException) and state.type is not COMPLETED:
+        raise state.data.with_traceback(_own(state.data.__traceback__))
+    return state.result()
+
+
+def _own(traceback: TracebackType | None) -> TracebackType | None:
+    """Return the traceback from the first frame that is not the engine's."""
+    while traceback is not None:
+        if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):
+            return traceback
+        traceback = traceback.tb_next
+    return None
