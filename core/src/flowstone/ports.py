@@ -38,11 +38,14 @@ class RunStore(Protocol):
         When a root ends, every run of its tree that has not ended is ended in the same write: with
         CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
         its token lets the same writer add log lines and artifacts, and nothing else.
+        A `Handover` gives a root another lease, or none: so a process takes up one that has ended,
+        or that nobody holds, and its former writer can write nothing more.
         An event that is kept already changes nothing.
 
         Raises:
             RunNotFound: there is no such run.
-            Conflict: the run is at another version; the error carries it.
+            Conflict: the run is at another version, or is to be taken over while somebody holds it;
+                the error carries it.
             IllegalTransition: `NEXT` has no such move.
         """
 

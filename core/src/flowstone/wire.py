@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.events import ArtifactVersion, Event, Line
 from flowstone.redaction import redact
-from flowstone.runs import Change, Lease, Run
+from flowstone.runs import Change, Handover, Lease, Recipe, Run
 from flowstone.states import COMPLETED, MISSING, State, StateType
 
 if TYPE_CHECKING:
@@ -94,8 +94,29 @@ def decode_state(body: Mapping[str, Any]) -> State:
     return State(kind, body["name"], body.get("message"), body["at"], data)
 
 
+def encode_lease(lease: Lease | None) -> Json | None:
+    if lease is None:
+        return None
+    return {"token": lease.token, "holder": lease.holder, "until": lease.until}
+
+
+def decode_lease(body: Mapping[str, Any] | None) -> Lease | None:
+    return None if body is None else Lease(**body)
+
+
+def encode_recipe(recipe: Recipe) -> Json:
+    return {
+        "entrypoint": recipe.entrypoint,
+        "obstacle": recipe.obstacle,
+        "lost": list(recipe.lost),
+    }
+
+
+def decode_recipe(body: Mapping[str, Any]) -> Recipe:
+    return Recipe(**{**body, "lost": tuple(body["lost"])})
+
+
 def encode_run(run: Run) -> Json:
-    lease = run.lease
     return {
         "id": run.id,
         "kind": run.kind,
@@ -113,19 +134,21 @@ def encode_run(run: Run) -> Json:
         "unit_version": run.unit_version,
         "parameters": None if run.parameters is None else jsonable(run.parameters),
         "inputs": list(run.inputs),
-        "lease": lease and {"token": lease.token, "holder": lease.holder, "until": lease.until},
+        "lease": encode_lease(run.lease),
+        "recipe": run.recipe and encode_recipe(run.recipe),
     }
 
 
 def decode_run(body: Mapping[str, Any]) -> Run:
-    lease = body["lease"]
+    recipe = body.get("recipe")
     return Run(
         **{
             **body,
             "state": decode_state(body["state"]),
             "tags": tuple(body["tags"]),
             "inputs": tuple(body["inputs"]),
-            "lease": lease and Lease(**lease),
+            "lease": decode_lease(body["lease"]),
+            "recipe": recipe and decode_recipe(recipe),
         }
     )
 
@@ -150,8 +173,11 @@ def encode_artifact(artifact: ArtifactVersion) -> Json:
 
 def encode_payload(payload: Payload) -> Json:
     if isinstance(payload, Change):
-        state = encode_state(payload.state)
-        return {"version": payload.version, "attempt": payload.attempt, "state": state}
+        body: Json = {"version": payload.version, "attempt": payload.attempt}
+        body["state"] = encode_state(payload.state)
+        if isinstance(payload, Handover):
+            body["lease"] = encode_lease(payload.lease)
+        return body
     if isinstance(payload, Line):
         return encode_line(payload)
     if isinstance(payload, ArtifactVersion):
@@ -166,7 +192,8 @@ def decode_payload(body: Mapping[str, Any]) -> Payload:
         return Line(**body)
     if "artifact" in body:
         return ArtifactVersion(**body["artifact"])
-    return Change(body["version"], decode_state(body["state"]), body["attempt"])
+    step = body["version"], decode_state(body["state"]), body["attempt"]
+    return Handover(*step, decode_lease(body["lease"])) if "lease" in body else Change(*step)
 
 
 def encode_event(event: Event) -> Json:
@@ -201,6 +228,8 @@ def _kept_payload(payload: Payload) -> Payload:
     if isinstance(payload, ArtifactVersion):
         return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
     state = _kept_state(payload.state)
+    if isinstance(payload, Handover):
+        return replace(payload, state=state)
     if isinstance(payload, Change):
         return Change(payload.version, state, payload.attempt)
     if state is payload.state and payload.parameters is None:
