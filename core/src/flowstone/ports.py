@@ -168,6 +168,13 @@ class Journal(Protocol):
             FencedRun: the run was ended or taken over from outside.
         """
 
+    def take_over(self, event: Event) -> Run:
+        """Keep the `Handover` of a root to this process at once; it is driven from here on.
+
+        Raises:
+            Conflict: somebody else holds it, or has moved it.
+        """
+
     def append(self, event: Event) -> None:
         """Keep a fact soon: within 50 ms, at the next barrier, or when many have gathered.
 

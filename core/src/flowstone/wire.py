@@ -46,6 +46,27 @@ def jsonable(value: object, depth: int = 8) -> Any:
     return _object(value, depth)
 
 
+def is_exact(value: object, depth: int = 8) -> bool:
+    """Tell whether `jsonable` keeps a value as it is, to the last bit."""
+    if value is None or type(value) in {bool, int}:
+        return True
+    if type(value) is str:
+        return redact(value) == value
+    if type(value) is float:
+        return math.isfinite(value)
+    if depth == 0 or type(value) not in {dict, list}:
+        return False
+    parts: Any = value
+    if len(parts) > MOST_ITEMS:
+        return False
+    if isinstance(parts, dict):
+        return all(
+            type(key) is str and redact(key) == key and is_exact(item, depth - 1)
+            for key, item in parts.items()
+        )
+    return all(is_exact(item, depth - 1) for item in parts)
+
+
 def masked(value: Any) -> Any:
     """Return a JSON value with secrets masked, and nothing else changed."""
     if isinstance(value, str):

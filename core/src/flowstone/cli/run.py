@@ -8,9 +8,11 @@ import click
 
 from flowstone.ambient import services
 from flowstone.cli import runlog
+from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
+from flowstone.cli.runagain import retry_run
 from flowstone.cli.runcontrol import cancel_run, start_run
 from flowstone.cli.rungraph import show_graph
 from flowstone.cli.runtree import TreeView
@@ -55,6 +57,7 @@ def run() -> None:
 
 
 run.add_command(cancel_run)
+run.add_command(retry_run)
 run.add_command(show_graph)
 run.add_command(start_run)
 
@@ -109,12 +112,13 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
     store, now = services().runs, services().clock.time()
     found = store.run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
-    children = Children(tree)
+    children, attempts = Children(tree), Attempts(store, tree)
     root = next((each for each in tree if each.is_root), found)
     if as_json:
-        emit(_whole(found, children, now, root))
+        emit(_whole(found, children, now, root, attempts))
         return
-    show(_facts(found, now, root, whole=whole), TreeView(children, root, now, whole).branch(found))
+    tree_view = TreeView(children, root, now, whole, attempts)
+    show(_facts(found, now, root, whole=whole), tree_view.branch(found))
 
 
 @run.command("logs")
@@ -189,7 +193,7 @@ def _listed(run: Run, now: float, counts: Mapping[StateType, int]) -> Json:
     return {**run_record(run, now), "tasks": tally_record(counts)}
 
 
-def _whole(run: Run, children: Children, now: float, root: Run) -> Json:
+def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
     """Return a run with its parameters, and all that it called as `children`."""
     records: dict[str, Json] = {}
     for each in children.below(run):
@@ -197,6 +201,7 @@ def _whole(run: Run, children: Children, now: float, root: Run) -> Json:
             **run_record(each, now, root),
             "parameters": each.parameters,
             "inputs": list(each.inputs),
+            "attempt_of_parent": None if each.is_root else attempts.of(each),
             "children": [],
         }
         records[each.id] = record

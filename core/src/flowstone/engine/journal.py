@@ -73,6 +73,17 @@ class WriteBehind:
                 self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
         self._start()
 
+    def take_over(self, event: Event) -> Run:
+        with self._lock:
+            self.flush()
+            run = self._store.record(event)
+            assert run.lease is not None
+            self._lost.pop(run.id, None)
+            self._ended.pop(run.id, None)
+            self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
+        self._start()
+        return run
+
     def record(self, event: Event) -> Run:
         with self._lock:
             self.flush()

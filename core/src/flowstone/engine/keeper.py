@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.events import KINDS, Event, written
 from flowstone.ids import new_id
-from flowstone.runs import Change, Lease, Run
+from flowstone.runs import Change, Handover, Lease, Origin, Run
 from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
@@ -15,7 +15,38 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Services
     from flowstone.events import Line
-    from flowstone.runs import Origin
+
+
+class Taken(NamedTuple):
+    """A root that this process takes up from where it was left.
+
+    Attributes:
+        run: as it is; nobody holds it.
+        event: the `Handover` that is to be recorded.
+    """
+
+    run: Run
+    event: Event
+
+    @property
+    def origin(self) -> Origin:
+        """What it was born with, and the new lease."""
+        run, change = self.run, cast("Handover", self.event.payload)
+        parameters = None if run.parameters is None else dict(run.parameters)
+        return Origin(
+            run.id,
+            run.kind,
+            run.name,
+            run.unit,
+            run.root_id,
+            None,
+            run.created,
+            run.tags,
+            run.unit_version,
+            parameters,
+            run.inputs,
+            change.lease,
+        )
 
 
 class Keeper:
@@ -91,6 +122,15 @@ class Keeper:
             self._birth(State(PENDING, "Pending", None, state.at))
         self._change(state)
         return state
+
+    def take_up(self, taken: Taken) -> None:
+        """Go on with a run that there is, from here on as its only writer.
+
+        Raises:
+            Conflict: somebody else was first.
+        """
+        self._born = self._journal.take_over(taken.event)
+        self._attempt = self._born.attempt
 
     def _birth(self, state: State) -> None:
         who = self.origin
