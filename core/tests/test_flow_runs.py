@@ -286,8 +286,8 @@ def test_what_is_lost_of_the_parameters() -> None:
 
     @flow
     def f(
-        plain: Any, kept: date, model: Point, secret: SecretStr, known: str, bare: Any, long: list[int],
-        odd: object, huge: Any, *args: int, **kwargs: int,
+        plain: Any, kept: date, model: Point, secret: SecretStr, known: str, bare: Any,
+        long: list[int], odd: object, huge: Any, *args: int, **kwargs: int,
     ) -> None: ...  # fmt: skip
 
     lost = recipe(f, given).lost

@@ -1,25 +1,63 @@
-"""Flow runs from outside: execute one again."""
+"""Flow runs from outside: execute one again, resume one that waits."""
 
 from __future__ import annotations
 
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
+from flowstone import questions
 from flowstone.ambient import services
 from flowstone.engine.keeper import Taken, leased
 from flowstone.entrypoints import load_flow_from_entrypoint
-from flowstone.errors import ConfigurationError, Conflict, NotRepeatable
-from flowstone.events import handed_over
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED, AwaitingRetry
+from flowstone.errors import (
+    ConfigurationError,
+    Conflict,
+    InputInvalid,
+    NotPaused,
+    NotRepeatable,
+    PauseTimeout,
+)
+from flowstone.events import changed, handed_over
+from flowstone.pauses import (
+    apause_flow_run,
+    asuspend_flow_run,
+    pause_flow_run,
+    suspend_flow_run,
+)
+from flowstone.states import (
+    CANCELLED,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    AwaitingRetry,
+    Failed,
+    Resuming,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flowstone.events import Event
     from flowstone.flows import Flow
+    from flowstone.questions import Question
     from flowstone.runs import Recipe, Run
     from flowstone.states import State
 
-__all__ = ["aretry_flow_run", "retry_flow_run"]
+__all__ = [
+    "apause_flow_run",
+    "aresume_flow_run",
+    "aretry_flow_run",
+    "asuspend_flow_run",
+    "pause_flow_run",
+    "resume_flow_run",
+    "retry_flow_run",
+    "suspend_flow_run",
+]
+
+#: So long, in seconds, a process may take to go on with what it was given.
+_PATIENCE = 10.0
+_LOOK_EVERY = 0.1
 
 
 def retry_flow_run(
@@ -42,13 +80,7 @@ def retry_flow_run(
         NotRepeatable: it is part of another, has not ended or has completed, its flow can't be
             loaded again, parameters are not kept as they were, or somebody else was first.
     """
-    state = _retried(run, parameters or {}, entrypoint)
-    if iscoroutine(state):
-        # 40 ms of start-up that most programs do without.
-        import asyncio  # noqa: PLC0415
-
-        state = asyncio.run(state)
-    return state  # type: ignore[no-any-return]
+    return _finished(_retried(run, parameters or {}, entrypoint))
 
 
 async def aretry_flow_run(
@@ -57,6 +89,156 @@ async def aretry_flow_run(
     """Do as `retry_flow_run` does, for an async flow inside a loop."""
     state = _retried(run, parameters or {}, entrypoint)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
+
+
+def resume_flow_run(
+    flow_run_id: str,
+    run_input: Any = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    entrypoint: str | None = None,
+) -> State:
+    """Let a run go on that is paused; execute one that is suspended again, here.
+
+    Args:
+        flow_run_id: its id, a part of it, or its name.
+        run_input: what it asks for, by field; or its model.
+        parameters: of a suspended run, by name, in place of those that it had.
+        entrypoint: of a suspended run, where its flow stands now; None for where it stood.
+
+    Returns:
+        The state of the run: that of a paused one as it goes on, of a suspended one its end.
+
+    Raises:
+        RunNotFound: there is no such run.
+        NotPaused: it does not wait, or somebody else was first.
+        InputInvalid: the input does not fit; the run still waits.
+        NotRepeatable: it is suspended, and can't be executed again.
+        PauseTimeout: it is suspended, and it is too late.
+    """
+    return _finished(_resumed(flow_run_id, run_input, parameters or {}, entrypoint))
+
+
+async def aresume_flow_run(
+    flow_run_id: str,
+    run_input: Any = None,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    entrypoint: str | None = None,
+) -> State:
+    """Do as `resume_flow_run` does, for an async flow inside a loop."""
+    state = _resumed(flow_run_id, run_input, parameters or {}, entrypoint)
+    return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
+
+
+def _finished(state: Any) -> State:
+    if iscoroutine(state):
+        # 40 ms of start-up that most programs do without.
+        import asyncio  # noqa: PLC0415
+
+        state = asyncio.run(state)
+    return state  # type: ignore[no-any-return]
+
+
+def waiting(ref: str) -> tuple[Run, Question | None]:
+    """Return a run that waits for somebody, and what it asks.
+
+    Raises:
+        RunNotFound: there is no such run.
+        NotPaused: it does not wait.
+        PauseTimeout: it is suspended, and it is too late; it has failed by that.
+    """
+    current = services()
+    now = current.clock.time()
+    current.runs.reap(now)
+    run = current.runs.run(ref)
+    if run.state.type is not PAUSED:
+        remedy = _LOOK
+        if run.state.is_final() and run.state.type is not COMPLETED:
+            remedy = f"Execute it again: `flowstone run retry {run.id[-12:]}`."
+        raise NotPaused(run.name, run.state.name, remedy)
+    question = questions.newest(run.id)
+    is_suspended = run.is_root and run.lease is None
+    if is_suspended and question and question.until is not None and question.until < now:
+        late = PauseTimeout(run.name, question.until - question.asked)
+        current.runs.record(changed(run, Failed(str(late)), run.attempt))
+        raise late
+    return run, question
+
+
+def _resumed(
+    ref: str, run_input: Any, parameters: Mapping[str, Any], entrypoint: str | None
+) -> Any:
+    run, question = waiting(ref)
+    given = _fitting(run, question, run_input)
+    current = services()
+    if not (run.is_root and run.lease is None):
+        event = changed(run, Resuming(), run.attempt)
+        _answer(question, event, given)
+        try:
+            current.runs.record(event)
+        except Conflict as conflict:
+            raise _too_late(run, question, event, conflict) from conflict
+        return _gone_on(run, question)
+    flow, arguments = repeated(run, parameters, entrypoint)
+    event = handed_over(run, Resuming(), leased(current, current.clock.time()))
+    _answer(question, event, given)
+    try:
+        return flow.again(Taken(run, event), arguments)
+    except Conflict as conflict:
+        raise _too_late(run, question, event, conflict) from conflict
+
+
+def _fitting(run: Run, question: Question | None, run_input: Any) -> dict[str, Any] | None:
+    """Return the input as JSON values; refuse what the run does not ask for."""
+    schema = None if question is None else question.schema
+    if run_input is None and schema is None:
+        return None
+    # pydantic: 40 ms of start-up, which only a run that asks for input pays.
+    from flowstone.forms import misfits, plain  # noqa: PLC0415
+
+    given = plain({} if run_input is None else run_input)
+    if schema is None:
+        raise InputInvalid(run.name, dict.fromkeys(given, "it asks for no input"))
+    if not isinstance(given, dict):
+        given = {"value": given}
+    if problems := misfits(schema, given):
+        raise InputInvalid(run.name, problems)
+    return given
+
+
+def _answer(question: Question | None, event: Event, given: dict[str, Any] | None) -> None:
+    if question is not None:
+        questions.answer(question, event.id, given)
+
+
+def _too_late(run: Run, question: Question | None, event: Event, conflict: Conflict) -> NotPaused:
+    if question is not None:
+        questions.withdraw(question, event.id)
+    actual: Any = conflict.actual
+    return NotPaused(
+        run.name, f"{actual.state.name} meanwhile", f"Somebody else was first. {_LOOK}"
+    )
+
+
+def _gone_on(run: Run, question: Question | None) -> State:
+    """Wait until the run's own process has looked at the input, and return the state it is in.
+
+    Raises:
+        InputInvalid: its model found something wrong that its schema does not tell.
+    """
+    current = services()
+    until = current.clock.time() + _PATIENCE
+    while True:
+        found = current.runs.run(run.id)
+        if found.state.name != "Resuming" or current.clock.time() > until:
+            break
+        current.clock.sleep(_LOOK_EVERY)
+    if found.state.type is PAUSED and question is not None:
+        again = questions.asked(run.id, question.key)
+        if again is not None and again.problems:
+            raise InputInvalid(run.name, again.problems)
+    return found.state
 
 
 def _retried(ref: str, parameters: Mapping[str, Any], entrypoint: str | None) -> Any:

@@ -175,6 +175,13 @@ class Journal(Protocol):
             Conflict: somebody else holds it, or has moved it.
         """
 
+    def heed(self, run_id: str) -> Run:
+        """Return a flow run of this process as it is in the store; others may ask things of it.
+
+        Raises:
+            FencedRun: it was ended or taken over from outside.
+        """
+
     def append(self, event: Event) -> None:
         """Keep a fact soon: within 50 ms, at the next barrier, or when many have gathered.
 

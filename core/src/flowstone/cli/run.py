@@ -1,4 +1,4 @@
-"""`flowstone run`: list runs, show one, read its log; start and cancel them."""
+"""`flowstone run`: list runs, show one, read its log; start, cancel, retry and resume them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone import questions
 from flowstone.ambient import services
 from flowstone.cli import runlog
 from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
-from flowstone.cli.runagain import retry_run
+from flowstone.cli.runagain import resume_run, retry_run
 from flowstone.cli.runcontrol import cancel_run, start_run
 from flowstone.cli.rungraph import show_graph
 from flowstone.cli.runtree import TreeView
@@ -33,7 +34,7 @@ from flowstone.settings import LEVELS
 from flowstone.states import COMPLETED, FAILED, StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flowstone.cli.records import Json
     from flowstone.runs import Run
@@ -43,13 +44,13 @@ _LONGEST = 300
 
 _TYPES = tuple(state.value for state in StateType)
 #: State names that are no types.
-_FINER = ("AwaitingConcurrencySlot", "AwaitingRetry", "Retrying", "TimedOut")
+_FINER = ("AwaitingConcurrencySlot", "AwaitingRetry", "Retrying", "Suspended", "TimedOut")
 _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 
 @click.group(cls=Commands)
 def run() -> None:
-    """List runs, show one, read its log, draw its graph; start and cancel them.
+    """List runs, show one, read its log, draw its graph; start, cancel, retry and resume them.
 
     A RUN is named by its id, by eight or more characters of the beginning or end of its id, or by
     its name; of several runs of one name it is the newest.
@@ -57,6 +58,7 @@ def run() -> None:
 
 
 run.add_command(cancel_run)
+run.add_command(resume_run)
 run.add_command(retry_run)
 run.add_command(show_graph)
 run.add_command(start_run)
@@ -169,7 +171,7 @@ def _table(
                 Cell(lasted(duration(run, now))),
                 _tally(tally.get(run.id, {})),
             ),
-            reason_cell(run.state) if run.state.is_final() else None,
+            reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,
         )
         for run in runs
     ]
@@ -219,6 +221,8 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     ]
     if reason := reason_cell(run.state):
         facts.append(("reason", reason))
+    if run.state.is_paused() and (question := questions.newest(run.id)):
+        facts += _asked(question)
     if run.started is not None:
         facts.append(("started", Cell(f"{exact(run.started)} ({ago(run.started, now)})")))
         took = duration(run, now, root)
@@ -234,6 +238,17 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
         for number, (name, value) in enumerate((run.parameters or {}).items())
     ]
     return Facts(facts)
+
+
+def _asked(question: questions.Question) -> Iterator[tuple[str, Cell]]:
+    """Yield what a run waits for."""
+    if question.description:
+        yield "asks", Cell(question.description)
+    for number, field in enumerate(question.fields):
+        told = f": {field.description}" if field.description else ""
+        optional = "" if field.is_required else ", if you like"
+        cell = Cell(f"{field.name} ({field.kind}{optional}){told}")
+        yield "input" if not number else "", cell
 
 
 def _value(value: object, *, whole: bool) -> str:

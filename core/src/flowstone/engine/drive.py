@@ -16,16 +16,19 @@ from flowstone.engine.steps import (
     Call,
     Consult,
     Dismiss,
+    Heed,
     Iterate,
     Load,
     Queue,
     Record,
+    Regain,
     Save,
     Say,
     Settle,
     Sleep,
     Stage,
     Step,
+    Suspend,
     Unlock,
 )
 from flowstone.errors import RunTimeout
@@ -104,6 +107,12 @@ class Driver:
                 return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
             case Unlock(look):
                 return self.keeping.end(look)
+            case Heed():
+                return self.clock.time(), self.keeper.heed().state
+            case Regain():
+                return self.keeper.regain()
+            case Suspend(message, data):
+                return self.keeper.suspend(message, data)
             case Say() | Consult() if self.keeper.is_copy:
                 return None
             case Say(level, message, error):

@@ -6,12 +6,14 @@ import logging
 import os
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError
-from flowstone.events import NOTES, changed
+from flowstone.events import NOTES
+from flowstone.ids import new_id
 from flowstone.runs import Change, Fence, Run
 from flowstone.states import CANCELLING, TERMINAL
 
@@ -27,7 +29,7 @@ INTERVAL = 0.05
 FULL = 2000
 #: Of so many roots that have ended, late log lines are still taken.
 RECENT = 1000
-#: So often, in seconds, it is looked whether somebody asks for the end of a run.
+#: So often, in seconds, it is looked whether somebody asks something of a run.
 LOOK = 1.0
 #: So many facts go into one batch at the most.
 BATCH = 2000
@@ -98,23 +100,36 @@ class WriteBehind:
             return run
 
     def _record_again(self, event: Event, actual: Run, conflict: Conflict) -> Run:
-        """Record a change of a run that somebody has asked to cancel meanwhile.
+        """Record a change of a run of which somebody has asked something meanwhile.
 
-        Only its end: with anything else it would go on.
+        Of one that is to be cancelled only the end: with anything else it would go on.
         """
         change = event.payload
         assert isinstance(change, Change)
-        if not self._is_cancelling(actual) or change.version > actual.version:
+        if not self._is_ours(actual) or change.version > actual.version:
             raise FencedRun(actual.name, actual.state.name) from conflict
-        if change.state.type not in TERMINAL:
+        if actual.state.type is CANCELLING and change.state.type not in TERMINAL:
             raise CancelSignal from conflict
-        return self._store.record(changed(actual, change.state, change.attempt))
+        later = replace(change, version=actual.version + 1)
+        return self._store.record(replace(event, id=new_id(), payload=later))
 
-    def _is_cancelling(self, actual: Run) -> bool:
-        """Tell whether a run has moved only because somebody asks for its end."""
-        fence = self._fences.get(actual.id)
-        ours = fence is not None and actual.lease is not None and actual.lease.token == fence.token
-        return ours and actual.state.type is CANCELLING
+    def _is_ours(self, actual: Run) -> bool:
+        """Tell whether a run has moved only because somebody asks something of it."""
+        fence = self._fences.get(actual.root_id)
+        if fence is None or actual.state.type in TERMINAL:
+            return False
+        return not actual.is_root or (
+            actual.lease is not None and actual.lease.token == fence.token
+        )
+
+    def heed(self, run_id: str) -> Run:
+        with self._lock:
+            actual = self._store.run(run_id)
+            if not self._is_ours(actual):
+                raise FencedRun(actual.name, actual.state.name)
+            if actual.is_root and actual.version != self._fences[run_id].version:
+                self._obey(actual)
+            return actual
 
     def append(self, event: Event) -> None:
         if self._lost:
@@ -136,9 +151,11 @@ class WriteBehind:
         self._stops[root_id] = stop
 
     def _obey(self, actual: Run) -> None:
-        """Go on under the version that the request made, and stop what drives the run, once."""
+        """Go on under the version that a request made; one to cancel stops the run, once."""
         fence = self._fences[actual.id]
         self._fences[actual.id] = Fence(actual.id, actual.version, fence.token)
+        if actual.state.type is not CANCELLING:
+            return
         stop = self._stops.get(actual.id)
         if stop is not None and actual.id not in self._cancelled:
             self._cancelled.add(actual.id)
@@ -203,7 +220,7 @@ class WriteBehind:
             self._store.append(events, fence)
         except Conflict as conflict:
             actual = cast("Run", conflict.actual)
-            if self._is_cancelling(actual) and actual.version != fence.version:
+            if self._is_ours(actual) and actual.version != fence.version:
                 self._obey(actual)
                 self._send(root_id, events)
                 return
@@ -267,14 +284,14 @@ class WriteBehind:
             self._write()
 
     def _look(self) -> None:
-        """See whether somebody asks for the end of a run that is driven here."""
+        """See whether somebody asks something of a run that is driven here."""
         with self._lock:
             for fence in list(self._fences.values()):
                 try:
                     actual = self._store.run(fence.root_id)
                 except StoreError:
                     continue
-                if actual.version != fence.version and self._is_cancelling(actual):
+                if actual.version != fence.version and self._is_ours(actual):
                     self._obey(actual)
 
     def _renew(self) -> None:
@@ -288,7 +305,7 @@ class WriteBehind:
                 logger.warning("the lease could not be renewed: %s", error)
                 return
             for run in lost:
-                if not self._is_cancelling(run):
+                if not self._is_ours(run):
                     self._lost[run.id] = run
                     self._fences.pop(run.id, None)
 

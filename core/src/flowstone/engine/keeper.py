@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from flowstone.events import KINDS, Event, written
+from flowstone.events import KINDS, Event, handed_over, written
 from flowstone.ids import new_id
 from flowstone.runs import Change, Handover, Lease, Origin, Run
-from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
+from flowstone.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,7 @@ class Taken(NamedTuple):
             parameters,
             run.inputs,
             change.lease,
+            run.recipe,
         )
 
 
@@ -161,6 +162,31 @@ class Keeper:
         if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
         self._pending = None  # an interrupt may come until here, and have the same recorded again
+
+    def heed(self) -> Run:
+        """Return the run as it is in the store, and go on from there where others have moved it.
+
+        Raises:
+            FencedRun: it was ended or taken over from outside.
+        """
+        actual = self._journal.heed(self.origin.id)
+        if actual.version > self.run.version:
+            self._born, self._last = actual, None
+        return actual
+
+    def regain(self) -> bool:
+        """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
+        was_paused, version = self.state.type is PAUSED, self.run.version
+        self._change(State(RUNNING, "Running", None, self._time()))
+        return not was_paused or self.run.version > version + 1
+
+    def suspend(self, message: str, data: BaseException) -> State:
+        """Give up the right to write the run, and return the state that it is left in."""
+        state = State(PAUSED, "Suspended", message, self._time(), data)
+        self._born = self._journal.record(handed_over(self.run, state, None))
+        self._last = None
+        self._journal.release(self.origin.id)
+        return state
 
     def _keep(self, event: Event) -> Run | None:
         if not self._through:

@@ -31,12 +31,15 @@ from flowstone.engine.steps import (
     Sleep,
     Stage,
     Step,
+    Suspend,
     Tally,
     Unlock,
 )
 from flowstone.errors import (
     CancelSignal,
     FencedRun,
+    SuspendedRun,
+    SuspendSignal,
     TerminationSignal,
     UpstreamTaskError,
 )
@@ -111,10 +114,13 @@ def _life(plan: Plan) -> Life:
         else:
             end = yield from _attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
-        end = _ended(plan, error)
+        last_word = (yield from _suspended(plan, error)) if plan.settles else error
+        if isinstance(last_word, State):
+            return last_word
+        end = _ended(plan, last_word)
         if plan.settles:
-            yield from _let_go(error)
-        if isinstance(error, FencedRun):
+            yield from _let_go(last_word)
+        if isinstance(last_word, FencedRun):
             return end
     late: BaseException | None = None
     try:
@@ -201,6 +207,19 @@ def _held(plan: Plan, look: Look | None, end: State) -> Any:
     ):
         return end.data
     return Kept(partial(plan.keeping.read, look.key))
+
+
+def _suspended(plan: Plan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
+    """Return the state that a run is suspended in, or the error that it ends with after all."""
+    if not isinstance(error, SuspendSignal):
+        return error
+    try:
+        yield Settle(None)  # what was submitted may finish: its results are there when it goes on
+        yield Say(logging.INFO, f"suspended: {error.message}")
+        state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
+    except BaseException as other:  # noqa: BLE001 - it ends the run
+        return other
+    return state
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, None]:

@@ -11,10 +11,20 @@ from flowstone.errors import (
     ConfigurationError,
     ProcessDied,
     RunTimeout,
+    SuspendSignal,
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, TERMINAL, State, StateType
+from flowstone.states import (
+    CANCELLED,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    TERMINAL,
+    State,
+    StateType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,6 +98,8 @@ def end_of(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
         return CANCELLED, "Cancelled", "interrupted from the keyboard"
     if is_cancellation(error):
         return CANCELLED, "Cancelled", "its coroutine was cancelled"
+    if isinstance(error, SuspendSignal):
+        return PAUSED, "Suspended", error.message
     if isinstance(error, CancelSignal):
         return CANCELLED, "Cancelled", str(error)
     if isinstance(error, TerminationSignal):

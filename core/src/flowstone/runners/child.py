@@ -98,6 +98,10 @@ class Home:
             raise error
         return answer
 
+    def heed(self, run_id: str) -> Run:
+        """Only a flow's own code waits for others, and that runs elsewhere."""
+        raise NotImplementedError
+
     def flush(self) -> None:
         """What was sent is the parent's to keep."""
 
