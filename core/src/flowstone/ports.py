@@ -44,8 +44,7 @@ class RunStore(Protocol):
 
         Raises:
             RunNotFound: there is no such run.
-            Conflict: the run is at another version, or is to be taken over while somebody holds it;
-                the error carries it.
+            Conflict: it is at another version, or held by somebody; the error carries it.
             IllegalTransition: `NEXT` has no such move.
         """
 
@@ -168,19 +167,8 @@ class Journal(Protocol):
             FencedRun: the run was ended or taken over from outside.
         """
 
-    def take_over(self, event: Event) -> Run:
-        """Keep the `Handover` of a root to this process at once; it is driven from here on.
-
-        Raises:
-            Conflict: somebody else holds it, or has moved it.
-        """
-
     def heed(self, run_id: str) -> Run:
-        """Return a flow run of this process as it is in the store; others may ask things of it.
-
-        Raises:
-            FencedRun: it was ended or taken over from outside.
-        """
+        """Return a flow run as others may have moved it. Raises `FencedRun`."""
 
     def append(self, event: Event) -> None:
         """Keep a fact soon: within 50 ms, at the next barrier, or when many have gathered.

@@ -220,24 +220,6 @@ class Unit(Hooked, Calling[P, R]):
             return f"{self.name}-{run_id[-5:]}"
         return f"{self.name}-{parent.ordinal(self.name)}"
 
-    def again(self, taken: Taken, arguments: Mapping[str, Any]) -> Any:
-        """Execute a run that there is once more; its state, or a coroutine of that.
-
-        Args:
-            taken: the run, and the fact of its takeover, which is recorded first.
-            arguments: by name.
-
-        Raises:
-            Conflict: somebody else was first; nothing was done.
-            ParameterBindError, ParameterTypeError: they do not fit; nothing was done.
-        """
-        args, kwargs = self.parameters.rebind(arguments)
-        token = ambient.scope.set(None)  # a run that somebody's code takes up is no part of that
-        try:
-            return self._call(args, {**kwargs, "return_state": True}, taken)
-        finally:
-            ambient.scope.reset(token)
-
     def _call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], taken: Taken | None = None
     ) -> Any:

@@ -97,11 +97,11 @@ def resume_run(
 
     if found.is_root and found.lease is None:
         finish(found.name, resume, tree=tree, as_json=as_json)
-    state = resume()
+    resume()
     if as_json:
         emit(run_record(services().runs.run(found.id), services().clock.time()))
     else:
-        say(f"{found.name} is {state.name}.")
+        say(f"{found.name} goes on.")
 
 
 def _input(

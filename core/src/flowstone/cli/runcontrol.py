@@ -15,7 +15,16 @@ from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.records import run_record
 from flowstone.errors import CancelSignal, Conflict
 from flowstone.events import changed
-from flowstone.states import CANCELLED, CANCELLING, COMPLETED, CRASHED, FAILED, PAUSED, Cancelling
+from flowstone.states import (
+    CANCELLED,
+    CANCELLING,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    Cancelled,
+    Cancelling,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,10 +78,11 @@ def _asked(ref: str) -> Run:
             warn(f"{found.name} is a part of {root.name}, which is cancelled as a whole.")
         if root.state.is_final() or root.state.type is CANCELLING:
             return root
+        # Of a suspended run there is no process that could end it.
+        is_held = root.lease is not None
+        state = (Cancelling if is_held else Cancelled)("asked on the command line")
         try:
-            return store.record(
-                changed(root, Cancelling("asked on the command line"), root.attempt)
-            )
+            return store.record(changed(root, state, root.attempt))
         except Conflict:
             continue  # it has moved on meanwhile: look again
 

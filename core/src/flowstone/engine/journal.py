@@ -14,7 +14,7 @@ from weakref import WeakSet
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError
 from flowstone.events import NOTES
 from flowstone.ids import new_id
-from flowstone.runs import Change, Fence, Run
+from flowstone.runs import Change, Fence, Handover, Run
 from flowstone.states import CANCELLING, TERMINAL
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from flowstone.events import Event
     from flowstone.ports import Clock, RunStore
+    from flowstone.runs import Lease
 
 #: A fact waits so long at the most before it is written.
 INTERVAL = 0.05
@@ -75,20 +76,19 @@ class WriteBehind:
                 self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
         self._start()
 
-    def take_over(self, event: Event) -> Run:
-        with self._lock:
-            self.flush()
-            run = self._store.record(event)
-            assert run.lease is not None
-            self._lost.pop(run.id, None)
-            self._ended.pop(run.id, None)
-            self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
+    def _take_over(self, event: Event, lease: Lease) -> Run:
+        run = self._store.record(event)
+        self._lost.pop(run.id, None)
+        self._ended.pop(run.id, None)
+        self._fences[run.id] = Fence(run.id, run.version, lease.token)
         self._start()
         return run
 
     def record(self, event: Event) -> Run:
         with self._lock:
             self.flush()
+            if isinstance(event.payload, Handover) and event.payload.lease is not None:
+                return self._take_over(event, event.payload.lease)
             self._check(event)
             try:
                 run = self._store.record(event)
@@ -116,11 +116,7 @@ class WriteBehind:
     def _is_ours(self, actual: Run) -> bool:
         """Tell whether a run has moved only because somebody asks something of it."""
         fence = self._fences.get(actual.root_id)
-        if fence is None or actual.state.type in TERMINAL:
-            return False
-        return not actual.is_root or (
-            actual.lease is not None and actual.lease.token == fence.token
-        )
+        return fence is not None and _holds(fence, actual)
 
     def heed(self, run_id: str) -> Run:
         with self._lock:
@@ -214,7 +210,7 @@ class WriteBehind:
     def _send(self, root_id: str, events: list[Event]) -> None:
         fence = self._fences.get(root_id)
         if fence is None:
-            self._send_late(root_id, events)
+            _keep_notes(self._store, self._ended.get(root_id), events)
             return
         try:
             self._store.append(events, fence)
@@ -226,14 +222,6 @@ class WriteBehind:
                 return
             self._lost[root_id] = actual
             del self._fences[root_id]
-
-    def _send_late(self, root_id: str, events: list[Event]) -> None:
-        """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
-        fence = self._ended.get(root_id)
-        notes = [event for event in events if isinstance(event.payload, NOTES)]
-        if fence is not None and notes:
-            with suppress(Conflict):  # somebody else has taken it up
-                self._store.append(notes, fence)
 
     # ------------------------------------------------------------ the thread
 
@@ -263,9 +251,12 @@ class WriteBehind:
                 if self._idle and not self._closed:  # closing may have come before this wait
                     self._wake.wait(max(0.0, due - self._clock.time()))
             if not self._idle:
-                self._gather()
+                with self._wake:
+                    if not self._closed:  # only closing ends this early
+                        self._wake.wait(INTERVAL)
             self._idle = True  # what is appended from here on rouses again
-            self._tend()
+            with self._lock:
+                self._write()
             now = self._clock.time()
             if now >= renew_at:
                 renew_at = now + renewal
@@ -273,15 +264,6 @@ class WriteBehind:
             if now >= due:
                 due = now + look
                 self._look()
-
-    def _gather(self) -> None:
-        with self._wake:
-            if not self._closed:  # only closing ends this early
-                self._wake.wait(INTERVAL)
-
-    def _tend(self) -> None:
-        with self._lock:
-            self._write()
 
     def _look(self) -> None:
         """See whether somebody asks something of a run that is driven here."""
@@ -308,6 +290,21 @@ class WriteBehind:
                 if not self._is_ours(run):
                     self._lost[run.id] = run
                     self._fences.pop(run.id, None)
+
+
+def _keep_notes(store: RunStore, fence: Fence | None, events: list[Event]) -> None:
+    """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
+    notes = [event for event in events if isinstance(event.payload, NOTES)]
+    if fence is not None and notes:
+        with suppress(Conflict):  # somebody else has taken it up
+            store.append(notes, fence)
+
+
+def _holds(fence: Fence, run: Run) -> bool:
+    """Tell whether a fence's holder still writes a run of its tree, at whatever version."""
+    if run.state.type in TERMINAL:
+        return False
+    return not run.is_root or (run.lease is not None and run.lease.token == fence.token)
 
 
 _all: WeakSet[WriteBehind] = WeakSet()

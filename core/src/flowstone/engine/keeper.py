@@ -130,7 +130,7 @@ class Keeper:
         Raises:
             Conflict: somebody else was first.
         """
-        self._born = self._journal.take_over(taken.event)
+        self._born = self._journal.record(taken.event)
         self._attempt = self._born.attempt
 
     def _birth(self, state: State) -> None:

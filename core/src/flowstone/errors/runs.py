@@ -270,7 +270,7 @@ class InputInvalid(RunError, ValueError):
         lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
         super().__init__(
             f"run {name!r} was not resumed; this is not what it asks for:{lines}\n"
-            f"It still waits: resume it with these mended."
+            "It still waits. Mend these, and resume it again."
         )
 
 

@@ -87,9 +87,6 @@ class Home:
     def record(self, event: Event) -> Any:
         return self._ask("record", event)
 
-    def take_over(self, event: Event) -> Any:
-        return self._ask("take_over", event)
-
     def _ask(self, kind: str, event: Event) -> Any:
         with self._lock:
             self.send(kind, encode_event(event))

@@ -230,7 +230,7 @@ class Child:
         match kind:
             case "append":
                 services.journal.append(decode_event(content))
-            case "create" | "record" | "take_over":
+            case "create" | "record":
                 self._answer(getattr(services.journal, kind), content)
             case "line":
                 record = logging.makeLogRecord(content)
