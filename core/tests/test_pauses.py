@@ -198,7 +198,7 @@ def test_initial_data_and_words_reach_the_person(services: Services) -> None:
 
     apart = Apart(services, waits)
     run = apart.until("Paused")
-    question = questions.newest(run.id)
+    question = questions.waiting(run.id)
     assert question is not None
     assert question.description == "Is it **good**?"
     fields = {field.name: field for field in question.fields}
@@ -275,7 +275,8 @@ def test_of_two_that_resume_one_wins(services: Services) -> None:
     assert len(winners) == 1, ends
     assert apart.end() == winners[0]
     assert all("can't be resumed" in end for end in ends if isinstance(end, str))
-    question = questions.newest(run.id)
+    assert questions.waiting(run.id) is None
+    question = questions.asked(run.id, "0")
     assert question is not None
     assert len(question.answers) == 1
 
@@ -284,7 +285,7 @@ def test_an_answer_whose_event_was_not_kept_does_not_count(services: Services) -
     """The resumer died between its two writes: the run still waits, and the next one is heard."""
     apart = Apart(services, asks)
     run = apart.until("Paused")
-    question = questions.newest(run.id)
+    question = questions.waiting(run.id)
     assert question is not None
     questions.answer(question, changed(run, Resuming(), 1).id, {"by": "a ghost", "rows": 1})
     resume_flow_run(run.id, {"by": "Ann", "rows": 1})
@@ -452,6 +453,32 @@ def test_a_suspended_run_that_is_asked_wrongly_still_waits(services: Services) -
     assert resume_flow_run(run.id, {"by": "Ann", "rows": 1}).result() == 21
 
 
+def test_what_was_answered_before_is_not_asked_when_others_suspend_it(services: Services) -> None:
+    apart = Apart(services, asks_and_waits)
+    resume_flow_run(apart.until("Paused").id, 5)
+    run = apart.until("Running")
+    going.wait(10)
+    suspend_flow_run(flow_run_id=run.id)
+    with pytest.raises(SuspendedRun):
+        apart.end()
+    going.clear()
+    leave.set()
+    assert questions.waiting(run.id) is None
+    assert resume_flow_run(run.id).result() == 5
+
+
+going, leave = Event(), Event()
+
+
+@flow
+def asks_and_waits() -> int:
+    found: int = pause_flow_run(int, poll_interval=0.05)
+    going.set()
+    while not leave.wait(0.01):
+        pass
+    return found
+
+
 def test_a_suspension_has_its_time(services: Services) -> None:
     with pytest.raises(SuspendedRun):
         hurried()
@@ -479,7 +506,7 @@ def test_what_could_never_be_resumed_is_not_suspended(services: Services) -> Non
     def outer() -> None:
         suspends()
 
-    with pytest.raises(NotPausable, match="part of another run"):
+    with pytest.raises(NotPausable, match="not an outermost flow run"):
         outer()
 
 

@@ -157,7 +157,7 @@ def waiting(ref: str) -> tuple[Run, Question | None]:
         if run.state.is_final() and run.state.type is not COMPLETED:
             remedy = f"Execute it again: `flowstone run retry {run.id[-12:]}`."
         raise NotPaused(run.name, run.state.name, remedy)
-    question = questions.newest(run.id)
+    question = questions.waiting(run.id)
     is_suspended = run.is_root and run.lease is None
     if is_suspended and question and question.until is not None and question.until < now:
         late = PauseTimeout(run.name, question.until - question.asked)

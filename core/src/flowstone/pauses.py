@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import questions
@@ -9,14 +10,17 @@ from flowstone.ambient import services
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper
 from flowstone.engine.pausing import pause
-from flowstone.errors import MissingContextError, NotPausable, SuspendSignal
+from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
+from flowstone.events import changed
 from flowstone.logging import RunLogger
 from flowstone.questions import Question
 from flowstone.runtime import current_flow, current_task, unit_of
+from flowstone.states import CANCELLING, Suspending
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope
     from flowstone.engine.life import Life
+    from flowstone.runs import Origin, Run
 
 __all__ = ["apause_flow_run", "asuspend_flow_run", "pause_flow_run", "suspend_flow_run"]
 
@@ -66,16 +70,19 @@ async def apause_flow_run(
 
 def suspend_flow_run(
     wait_for_input: Any = None,
+    flow_run_id: str | None = None,
     timeout: float | None = None,
     key: str | None = None,
 ) -> Any:
-    """End the flow's process here; who resumes the run executes it again, there.
+    """End the flow's call here; who resumes the run executes it again, in another process.
 
     What was submitted is waited for. When the flow is executed again, tasks with kept results are
     Cached, and this returns the input at once.
 
     Args:
         wait_for_input: as of `pause_flow_run`.
+        flow_run_id: of another run, which is asked to suspend itself, within about a second; the
+            current one by default.
         timeout: after so many seconds it can't be resumed any more; None for no limit.
         key: as of `pause_flow_run`.
 
@@ -83,25 +90,64 @@ def suspend_flow_run(
         The input, checked; None where none was asked for.
 
     Raises:
+        RunNotFound: there is no run of that id.
         SuspendSignal: this ends the flow's call, whose caller gets a `SuspendedRun`.
         MissingContextError, NotPausable: this is no code of an outermost flow's own, or the flow
             can't be loaded again in another process.
     """
+    if flow_run_id is not None and not _is_current(flow_run_id):
+        _ask_to_suspend(flow_run_id)
+        return None
     asking = _Asking("suspend_flow_run", wait_for_input, key)
     asking.refuse_unloadable()
     if not asking.is_answered():
         asking.ask(timeout)
-        raise SuspendSignal(asking.keeper.origin.name, asking.message)
+        raise SuspendSignal(asking.message)
     return asking.answer
 
 
 async def asuspend_flow_run(
     wait_for_input: Any = None,
+    flow_run_id: str | None = None,
     timeout: float | None = None,  # noqa: ASYNC109 - the name that people know
     key: str | None = None,
 ) -> Any:
     """Do as `suspend_flow_run` does."""
-    return suspend_flow_run(wait_for_input, timeout, key)
+    return suspend_flow_run(wait_for_input, flow_run_id, timeout, key)
+
+
+def _is_current(run_id: str) -> bool:
+    scope = current_flow()
+    return scope is not None and scope.standing.origin.id == run_id
+
+
+def _ask_to_suspend(ref: str) -> None:
+    """Ask a run of whatever process to suspend itself."""
+    store = services().runs
+    while True:
+        run = store.run(ref)
+        _check_loadable(f"suspending run {run.name!r}", run)
+        if run.state.name in {"Suspending", "Suspended"}:
+            return
+        if run.state.is_final() or run.state.type is CANCELLING:
+            problem, remedy = f"it is {run.state.name}", "Look at it with `flowstone run show`."
+            raise NotPausable(f"suspending run {run.name!r}", problem, remedy)
+        with suppress(Conflict):  # it has moved on meanwhile: look again
+            store.record(changed(run, Suspending("asked from outside"), run.attempt))
+            return
+
+
+def _check_loadable(what: str, run: Run | Origin) -> None:
+    """Refuse to suspend what could never be resumed."""
+    if run.parent_id is not None or run.kind != "flow":
+        problem = f"{run.name!r} is not an outermost flow run: it is executed as a part of one"
+        raise NotPausable(what, problem, "Suspend that one, or use pause_flow_run here.")
+    recipe = run.recipe
+    if recipe is None or recipe.entrypoint is None:
+        why = recipe.obstacle if recipe else "it is not known where it stands"
+        problem = f"flow {run.unit!r} could not be loaded again: {why}"
+        remedy = "Put it at the top of a module, or use pause_flow_run."
+        raise NotPausable(what, problem, remedy)
 
 
 class _Asking:
@@ -135,7 +181,7 @@ class _Asking:
             return True
         from flowstone.forms import filled_in  # noqa: PLC0415 - see above
 
-        found = filled_in(self._model, question.opened(winner))
+        found = filled_in(self._model, question.opened(winner.id))
         if isinstance(found, dict):
             self._problems = found
             return False
@@ -183,17 +229,7 @@ class _Asking:
 
     def refuse_unloadable(self) -> None:
         """Refuse to suspend what could never be resumed."""
-        origin = self.keeper.origin
-        if origin.parent_id is not None:
-            problem = f"{origin.name!r} is a part of another run, which is executed as a whole"
-            remedy = "Suspend in the outermost flow, or use pause_flow_run here."
-            raise NotPausable(self._caller, problem, remedy)
-        recipe = origin.recipe
-        if recipe is None or recipe.entrypoint is None:
-            why = recipe.obstacle if recipe else "it is not known where it stands"
-            problem = f"flow {origin.unit!r} could not be loaded again: {why}"
-            remedy = "Put it at the top of a module, or use pause_flow_run."
-            raise NotPausable(self._caller, problem, remedy)
+        _check_loadable(self._caller, self.keeper.origin)
 
     def _flow_here(self) -> Scope:
         if (task := current_task()) is not None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from flowstone.documents import Document
+    from flowstone.errors import StopSignal
     from flowstone.events import Event
     from flowstone.runs import Fence, Origin, Run, RunQuery
     from flowstone.states import State, StateType
@@ -180,8 +181,8 @@ class Journal(Protocol):
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 
-    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
-        """Call `stop`, from another thread, when somebody asks for the end of that root."""
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Call `stop`, from another thread, with what somebody asks that root to stop with."""
 
     def release(self, root_id: str) -> None:
         """Flush, and stop renewing the root's lease: its process has no more to say of it."""

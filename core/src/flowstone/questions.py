@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowstone.documents import Document
+    from flowstone.events import Event
 
 Json = dict[str, Any]
 
@@ -50,13 +51,18 @@ class Question:
         """What it asks for, field by field."""
         return fields(self.schema) if self.schema else []
 
-    def winner(self) -> str | None:
-        """Return the id of the event that resumed the run last; None where none has."""
+    def winner(self) -> Event | None:
+        """Return the event that resumed the run from here last; None where none has."""
         if not self.answers:
             return None
         kept = services().runs.events(run_id=self.run_id, kinds=_RESUMED)
-        found = [event.id for _, event in kept if event.id in self.answers]
+        found = [event for _, event in kept if event.id in self.answers]
         return found[-1] if found else None
+
+    def is_open(self) -> bool:
+        """Tell whether it was not answered since it was asked."""
+        winner = self.winner()
+        return winner is None or winner.at <= self.asked
 
     def opened(self, event_id: str) -> Json:
         """Return the input that an event brought.
@@ -171,11 +177,12 @@ def asked(run_id: str, key: str) -> Question | None:
         return None
 
 
-def newest(run_id: str) -> Question | None:
-    """Return what a run asked last."""
+def waiting(run_id: str) -> Question | None:
+    """Return what a paused run waits for; None where somebody else has suspended it."""
     kind = _of(run_id)
     found = [_read(each) for each in services().documents.find(kind) if each.kind == kind]
-    return max(found, key=lambda question: question.asked, default=None)
+    newest = max(found, key=lambda question: question.asked, default=None)
+    return newest if newest is not None and newest.is_open() else None
 
 
 def _change_answers(question: Question, change: Callable[[Json], Json]) -> None:

@@ -43,6 +43,7 @@ __all__ = [
     "StateType",
     "Submitting",
     "Suspended",
+    "Suspending",
     "get_state_exception",
     "raise_state_exception",
 ]
@@ -275,6 +276,11 @@ def Cancelling(message: str | None = None) -> State:  # noqa: N802
 def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
     """A run that waits for somebody."""
     return State(PAUSED, name, message)
+
+
+def Suspending(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that somebody has told to suspend itself, and that has not yet."""
+    return State(RUNNING, "Suspending", message)
 
 
 def Resuming(message: str | None = None) -> State:  # noqa: N802

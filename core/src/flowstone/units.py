@@ -144,6 +144,7 @@ class Unit(Hooked, Calling[P, R]):
             self._rechecked if flow and upstream is not None else None,
             None if flow or not born.tags else services.gate.admission(born.tags, name, run_id),
             handed,
+            parent is None,
         )
         keeper = Keeper(services, born)
         scope.standing, scope.asked = keeper, plan
@@ -243,8 +244,8 @@ class Unit(Hooked, Calling[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end() as cancel:
-                    driver.cancelled_by(cancel)
+                with honest_end() as stop:
+                    driver.stopped_by(stop)
                     state = driver.drive(story)
                     raise_stop(state)
             else:
@@ -268,8 +269,8 @@ class Unit(Hooked, Calling[P, R]):
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end_on_loop() as cancel:
-                    driver.cancelled_by(cancel)
+                with honest_end_on_loop() as stop:
+                    driver.stopped_by(stop)
                     state = await driver.adrive(story)
                     raise_stop(state)
             else:

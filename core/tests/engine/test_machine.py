@@ -124,7 +124,7 @@ class Machine(RuleBasedStateMachine):
     def begin(self) -> Any:
         keeper = self.keeper("flow", None)
         if self.attempt(keeper, RUNNING):
-            keeper.on_cancel(lambda: self.stops.append(keeper.origin.id))
+            keeper.on_request(lambda _: self.stops.append(keeper.origin.id))
             return keeper
         return None
 

@@ -117,12 +117,12 @@ def suspended(**world: Any) -> World:
                 return State(StateType.PAUSED, "Suspended", step.message, 1.0, step.data)
             return answer
 
-    return Elsewhere([SuspendSignal("t-0", "for Ann")], **world)
+    return Elsewhere([SuspendSignal("for Ann")], **world)
 
 
 def test_a_suspended_flow_settles_and_gives_itself_up() -> None:
     world = suspended()
-    end = world.talk(plan(FLOW, settles=True))
+    end = world.talk(plan(FLOW, settles=True, is_root=True))
     assert (end.type, end.name, end.message) == (StateType.PAUSED, "Suspended", "for Ann")
     with pytest.raises(SuspendedRun, match="flowstone run resume r1"):
         end.result()
@@ -134,12 +134,14 @@ def test_a_suspended_flow_settles_and_gives_itself_up() -> None:
 @pytest.mark.parametrize("fault", [3, 5])
 def test_what_comes_between_ends_it_after_all(fault: int) -> None:
     world = suspended(faults={fault: CancelSignal()})
-    end = world.talk(plan(FLOW, settles=True))
+    end = world.talk(plan(FLOW, settles=True, is_root=True))
     assert end.name == "Cancelled"
     assert world.states[-1] == "Cancelled"
 
 
 def test_only_who_owns_the_run_suspends_it() -> None:
-    world = suspended()
-    world.talk(plan(Spec("task", "t")))
-    assert world.of(Suspend) == []
+    for kind in ("task", "flow"):
+        world = suspended()
+        end = world.talk(plan(Spec(kind, "t"), settles=kind == "flow"))
+        assert world.of(Suspend) == []
+        assert end.name == "Cancelled"

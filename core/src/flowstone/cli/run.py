@@ -221,7 +221,7 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     ]
     if reason := reason_cell(run.state):
         facts.append(("reason", reason))
-    if run.state.is_paused() and (question := questions.newest(run.id)):
+    if run.state.is_paused() and (question := questions.waiting(run.id)):
         facts += _asked(question)
     if run.started is not None:
         facts.append(("started", Cell(f"{exact(run.started)} ({ago(run.started, now)})")))

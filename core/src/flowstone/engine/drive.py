@@ -31,7 +31,7 @@ from flowstone.engine.steps import (
     Suspend,
     Unlock,
 )
-from flowstone.errors import RunTimeout
+from flowstone.errors import RunTimeout, StopSignal
 from flowstone.states import PENDING
 
 if TYPE_CHECKING:
@@ -75,9 +75,9 @@ class Driver:
         if keeping is not None:
             self.keeping = keeping
 
-    def cancelled_by(self, stop: Callable[[], None]) -> None:
-        """Say what ends the run when somebody asks for that."""
-        self.keeper.on_cancel(stop)
+    def stopped_by(self, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Say what stops the run when somebody asks for that."""
+        self.keeper.on_request(stop)
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None

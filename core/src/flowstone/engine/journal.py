@@ -11,11 +11,12 @@ from threading import Condition, RLock, Thread
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
-from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError
+from flowstone.engine.policy import request
+from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
 from flowstone.events import NOTES
 from flowstone.ids import new_id
 from flowstone.runs import Change, Fence, Handover, Run
-from flowstone.states import CANCELLING, TERMINAL
+from flowstone.states import PAUSED, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,8 +61,8 @@ class WriteBehind:
         self._thread: Thread | None = None
         self._fences: dict[str, Fence] = {}
         self._ended: dict[str, Fence] = {}
-        self._stops: dict[str, Callable[[], None]] = {}
-        self._cancelled: set[str] = set()
+        self._stops: dict[str, Callable[[type[StopSignal]], None]] = {}
+        self._stopped: dict[str, type[StopSignal]] = {}
         self._lost: dict[str, Run] = {}
         self._error: StoreError | None = None
 
@@ -102,14 +103,16 @@ class WriteBehind:
     def _record_again(self, event: Event, actual: Run, conflict: Conflict) -> Run:
         """Record a change of a run of which somebody has asked something meanwhile.
 
-        Of one that is to be cancelled only the end: with anything else it would go on.
+        Of one that is to stop only the end: with anything else it would go on.
         """
         change = event.payload
         assert isinstance(change, Change)
         if not self._is_ours(actual) or change.version > actual.version:
             raise FencedRun(actual.name, actual.state.name) from conflict
-        if actual.state.type is CANCELLING and change.state.type not in TERMINAL:
-            raise CancelSignal from conflict
+        wanted = request(actual.state)
+        may = (*TERMINAL, PAUSED) if wanted is SuspendSignal else TERMINAL
+        if wanted is not None and change.state.type not in may:
+            raise wanted from conflict
         later = replace(change, version=actual.version + 1)
         return self._store.record(replace(event, id=new_id(), payload=later))
 
@@ -143,19 +146,17 @@ class WriteBehind:
             if self._error is not None:
                 raise self._error
 
-    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
         self._stops[root_id] = stop
 
     def _obey(self, actual: Run) -> None:
-        """Go on under the version that a request made; one to cancel stops the run, once."""
+        """Go on under the version that a request made; one to stop does that, once."""
         fence = self._fences[actual.id]
         self._fences[actual.id] = Fence(actual.id, actual.version, fence.token)
-        if actual.state.type is not CANCELLING:
-            return
-        stop = self._stops.get(actual.id)
-        if stop is not None and actual.id not in self._cancelled:
-            self._cancelled.add(actual.id)
-            stop()
+        stop, wanted = self._stops.get(actual.id), request(actual.state)
+        if stop is not None and wanted is not None and self._stopped.get(actual.id) is not wanted:
+            self._stopped[actual.id] = wanted
+            stop(wanted)
 
     def release(self, root_id: str) -> None:
         try:
@@ -163,7 +164,7 @@ class WriteBehind:
         finally:
             with self._lock:
                 self._stops.pop(root_id, None)
-                self._cancelled.discard(root_id)
+                self._stopped.pop(root_id, None)
                 fence = self._fences.pop(root_id, None)
                 self._lost.pop(root_id, None)
                 if fence is not None:

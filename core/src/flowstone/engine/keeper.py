@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.ambient import Services
+    from flowstone.errors import StopSignal
     from flowstone.events import Line
 
 
@@ -207,9 +208,9 @@ class Keeper:
         self._pending = event
         return event
 
-    def on_cancel(self, stop: Callable[[], None]) -> None:
-        """Call `stop`, from another thread, when somebody asks for the end of the run."""
-        self._journal.on_cancel(self.origin.id, stop)
+    def on_request(self, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Call `stop`, from another thread, with what somebody asks the run to stop with."""
+        self._journal.on_request(self.origin.id, stop)
 
     def flush(self) -> None:
         """Have everything kept that was said until now.

@@ -68,6 +68,7 @@ class Plan:
         check: checks the arguments, where that had to wait for the upstream.
         turn: under the limits of its tags; None where it has none.
         handed: counts what is handed out, where the function yields and is iterated over.
+        is_root: whether it can be suspended, and go on in another process.
     """
 
     unit: Any
@@ -85,6 +86,7 @@ class Plan:
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
     turn: Turn | None = None
     handed: Tally | None = None
+    is_root: bool = False
 
 
 def life(plan: Plan) -> Life:
@@ -114,7 +116,7 @@ def _life(plan: Plan) -> Life:
         else:
             end = yield from _attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
-        last_word = (yield from _suspended(plan, error)) if plan.settles else error
+        last_word = (yield from _suspended(plan, error)) if plan.is_root else error
         if isinstance(last_word, State):
             return last_word
         end = _ended(plan, last_word)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from flowstone.engine.policy import request
 from flowstone.engine.steps import Heed, Record, Regain, Say, Sleep
 from flowstone.errors import PauseTimeout, StoreError
-from flowstone.states import CANCELLING, PAUSED, Running
+from flowstone.states import PAUSED, Running
 
 if TYPE_CHECKING:
     from flowstone.engine.life import Life
@@ -34,7 +35,7 @@ def pause(name: str, message: str, timeout: float, interval: float) -> Life:
         try:
             now, state = yield Heed()
             is_waiting = state.type is PAUSED
-            if state.type is CANCELLING:  # a signal says so, and comes into the sleep
+            if request(state) is not None:  # a signal says so, and comes into the sleep
                 now, is_waiting = paused.at, True
         except StoreError as error:
             yield Say(logging.WARNING, f"can't see whether it was resumed: {error}")

@@ -308,9 +308,9 @@ class CancelSignal(StopSignal):
 class SuspendSignal(StopSignal):
     """The flow run goes out of this process, and will be executed again in another."""
 
-    def __init__(self, name: str, message: str) -> None:
-        self.name, self.message = name, message
-        super().__init__(f"run {name!r} is being suspended: {message}")
+    def __init__(self, message: str = "somebody asked for it") -> None:
+        self.message = message
+        super().__init__(f"its flow run is being suspended: {message}")
 
 
 class FencedRun(StopSignal):

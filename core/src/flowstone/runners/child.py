@@ -26,6 +26,7 @@ from flowstone.wire import encode_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flowstone.errors import StopSignal
     from flowstone.events import Event
     from flowstone.runs import Run
     from flowstone.settings import Settings
@@ -102,8 +103,8 @@ class Home:
     def flush(self) -> None:
         """What was sent is the parent's to keep."""
 
-    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
-        """Who asks for the end of a root is answered by its own process."""
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Who asks something of a root is answered by its own process."""
 
     def release(self, root_id: str) -> None:
         """A root is not driven here."""
