@@ -20,7 +20,7 @@ from flowstone.recipes import recipe
 from flowstone.runs import Run, RunQuery
 from flowstone.task_runners import ThreadPoolTaskRunner
 
-calls: list[Any] = []
+calls: list[int] = []
 fails: list[bool | BaseException] = []
 
 
@@ -202,6 +202,19 @@ def test_of_many_that_retry_one_wins(services: Services) -> None:
     assert ends.count("Completed") == 1
     assert len(ends) == 4
     assert services.runs.run(run.id).attempt == 2
+
+
+def test_of_many_that_retry_on_a_loop_one_wins(services: Services) -> None:
+    run = failed(services, later, 1)
+    fails.extend([False] * 3)
+
+    async def many() -> list[object]:
+        attempts = [aretry_flow_run(run.id) for _ in range(3)]
+        return await asyncio.gather(*attempts, return_exceptions=True)
+
+    ends = asyncio.run(many())
+    assert [type(end).__name__ for end in ends].count("State") == 1
+    assert sum(isinstance(end, NotRepeatable) for end in ends) == 2
 
 
 def test_a_flow_that_can_not_be_loaded_says_why(services: Services) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from inspect import iscoroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import questions
 from flowstone.ambient import services
@@ -36,13 +38,15 @@ from flowstone.states import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable
 
     from flowstone.events import Event
     from flowstone.flows import Flow
     from flowstone.questions import Question
     from flowstone.runs import Recipe, Run
     from flowstone.states import State
+
+Arguments = Mapping[str, Any]
 
 __all__ = [
     "apause_flow_run",
@@ -61,7 +65,7 @@ _LOOK_EVERY = 0.1
 
 
 def retry_flow_run(
-    run: str, parameters: Mapping[str, Any] | None = None, *, entrypoint: str | None = None
+    run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
     """Execute a run that failed, crashed or was cancelled once more, here, under the same id.
 
@@ -84,7 +88,7 @@ def retry_flow_run(
 
 
 async def aretry_flow_run(
-    run: str, parameters: Mapping[str, Any] | None = None, *, entrypoint: str | None = None
+    run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
     """Do as `retry_flow_run` does, for an async flow inside a loop."""
     state = _retried(run, parameters or {}, entrypoint)
@@ -93,9 +97,9 @@ async def aretry_flow_run(
 
 def resume_flow_run(
     flow_run_id: str,
-    run_input: Any = None,
+    run_input: object = None,
     *,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Arguments | None = None,
     entrypoint: str | None = None,
 ) -> State:
     """Let a run go on that is paused; execute one that is suspended again, here.
@@ -121,9 +125,9 @@ def resume_flow_run(
 
 async def aresume_flow_run(
     flow_run_id: str,
-    run_input: Any = None,
+    run_input: object = None,
     *,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Arguments | None = None,
     entrypoint: str | None = None,
 ) -> State:
     """Do as `resume_flow_run` does, for an async flow inside a loop."""
@@ -166,9 +170,7 @@ def waiting(ref: str) -> tuple[Run, Question | None]:
     return run, question
 
 
-def _resumed(
-    ref: str, run_input: Any, parameters: Mapping[str, Any], entrypoint: str | None
-) -> Any:
+def _resumed(ref: str, run_input: object, parameters: Arguments, entrypoint: str | None) -> Any:
     run, question = waiting(ref)
     given = _fitting(run, question, run_input)
     current = services()
@@ -183,13 +185,11 @@ def _resumed(
     flow, arguments = repeated(run, parameters, entrypoint)
     event = handed_over(run, Resuming(), leased(current, current.clock.time()))
     _answer(question, event, given)
-    try:
-        return flow.again(Taken(run, event), arguments)
-    except Conflict as conflict:
-        raise _too_late(run, question, event, conflict) from conflict
+    late = partial(_too_late, run, question, event)
+    return _executed(flow, Taken(run, event), arguments, late)
 
 
-def _fitting(run: Run, question: Question | None, run_input: Any) -> dict[str, Any] | None:
+def _fitting(run: Run, question: Question | None, run_input: object) -> Arguments | None:
     """Return the input as JSON values; refuse what the run does not ask for."""
     schema = None if question is None else question.schema
     if run_input is None and schema is None:
@@ -207,7 +207,7 @@ def _fitting(run: Run, question: Question | None, run_input: Any) -> dict[str, A
     return given
 
 
-def _answer(question: Question | None, event: Event, given: dict[str, Any] | None) -> None:
+def _answer(question: Question | None, event: Event, given: Arguments | None) -> None:
     if question is not None:
         questions.answer(question, event.id, given)
 
@@ -215,10 +215,36 @@ def _answer(question: Question | None, event: Event, given: dict[str, Any] | Non
 def _too_late(run: Run, question: Question | None, event: Event, conflict: Conflict) -> NotPaused:
     if question is not None:
         questions.withdraw(question, event.id)
-    actual: Any = conflict.actual
-    return NotPaused(
-        run.name, f"{actual.state.name} meanwhile", f"Somebody else was first. {_LOOK}"
-    )
+    return NotPaused(run.name, _now(conflict), f"Somebody else was first. {_LOOK}")
+
+
+def _now(conflict: Conflict) -> str:
+    return f"{cast('Run', conflict.actual).state.name} meanwhile"
+
+
+def _executed(
+    flow: Flow[..., Any], taken: Taken, arguments: Arguments, late: Callable[[Conflict], Exception]
+) -> Any:
+    """Execute a run again; its final state, or a coroutine of it.
+
+    Args:
+        flow: the run's, loaded again.
+        taken: the run, and the fact of its takeover.
+        arguments: by name.
+        late: makes the error for when somebody else was first.
+    """
+    try:
+        state = flow.again(taken, arguments)
+    except Conflict as conflict:
+        raise late(conflict) from conflict
+    return _awaited(state, late) if iscoroutine(state) else state
+
+
+async def _awaited(state: Awaitable[State], late: Callable[[Conflict], Exception]) -> State:
+    try:
+        return await state
+    except Conflict as conflict:
+        raise late(conflict) from conflict
 
 
 def _gone_on(run: Run, question: Question | None) -> State:
@@ -241,7 +267,7 @@ def _gone_on(run: Run, question: Question | None) -> State:
     return found.state
 
 
-def _retried(ref: str, parameters: Mapping[str, Any], entrypoint: str | None) -> Any:
+def _retried(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
     current = services()
     current.runs.reap(current.clock.time())
     run = current.runs.run(ref)
@@ -249,12 +275,12 @@ def _retried(ref: str, parameters: Mapping[str, Any], entrypoint: str | None) ->
     flow, arguments = repeated(run, parameters, entrypoint)
     state = AwaitingRetry("to be executed again, by hand")
     event = handed_over(run, state, leased(current, current.clock.time()))
-    try:
-        return flow.again(Taken(run, event), arguments)
-    except Conflict as conflict:
-        actual: Any = conflict.actual
-        problem = f"it is {actual.state.name} meanwhile: somebody else was first"
-        raise NotRepeatable(run.name, problem, _LOOK) from conflict
+
+    def late(conflict: Conflict) -> NotRepeatable:
+        problem = f"it is {_now(conflict)}: somebody else was first"
+        return NotRepeatable(run.name, problem, _LOOK)
+
+    return _executed(flow, Taken(run, event), arguments, late)
 
 
 _LOOK = "Look at it with `flowstone run show`."
@@ -280,7 +306,7 @@ def _check_end(run: Run) -> None:
 
 
 def repeated(
-    run: Run, parameters: Mapping[str, Any], entrypoint: str | None
+    run: Run, parameters: Arguments, entrypoint: str | None
 ) -> tuple[Flow[..., Any], dict[str, Any]]:
     """Return the flow of a run, loaded again, and the arguments for it.
 
@@ -292,11 +318,13 @@ def repeated(
     arguments = {**(run.parameters or {}), **parameters}
     flow = _loaded(run, recipe, entrypoint)
     args, kwargs = flow.parameters.rebind(arguments)
-    flow.parameters.validate(flow.parameters.bind(args, kwargs))
+    bound = flow.parameters.bind(args, kwargs)
+    if flow.spec.validate_parameters:
+        flow.parameters.validate(bound)
     return flow, arguments
 
 
-def _check_kept(run: Run, recipe: Recipe | None, parameters: Mapping[str, Any]) -> None:
+def _check_kept(run: Run, recipe: Recipe | None, parameters: Arguments) -> None:
     lost = [name for name in (recipe.lost if recipe else ()) if name not in parameters]
     if lost:
         names = ", ".join(map(repr, lost))

@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 from flowstone.blocks.masked import MASKED, texts
 from flowstone.blocks.problems import masked, problems
 from flowstone.errors import nearest
-from flowstone.questions import is_secret, referred
+from flowstone.questions import Schema, is_secret, referred
 from flowstone.redaction import register
 
 if TYPE_CHECKING:
@@ -45,12 +45,12 @@ _LIMITS = {
 }
 
 
-def form_of(schema: Mapping[str, Any]) -> type[BaseModel]:
+def form_of(schema: Schema) -> type[BaseModel]:
     """Return a model that checks what a schema says; what it does not know, it lets pass."""
     return _model(schema, schema.get("$defs", {}), schema.get("title", "Input"), 0)
 
 
-def misfits(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str]:
+def misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
     """Return what is wrong with the input, by field; no value is told."""
     known = schema.get("properties", {})
     strange = {
@@ -66,7 +66,7 @@ def misfits(schema: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, st
     return strange
 
 
-def filled_in(model: type[BaseModel], given: Mapping[str, Any]) -> BaseModel | dict[str, str]:
+def filled_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | dict[str, str]:
     """Return the input as the flow's own model, or what that finds wrong, by field."""
     try:
         found = model.model_validate(given)
@@ -90,9 +90,7 @@ def plain(value: object) -> Any:
     return to_jsonable_python(value)
 
 
-def _model(
-    schema: Mapping[str, Any], definitions: Mapping[str, Any], name: str, depth: int
-) -> type[BaseModel]:
+def _model(schema: Schema, definitions: Schema, name: str, depth: int) -> type[BaseModel]:
     required = schema.get("required", ())
     fields: dict[str, Any] = {}
     for key, part in schema.get("properties", {}).items():
@@ -109,7 +107,7 @@ def _model(
     return create_model(name, __config__=ConfigDict(extra="allow"), **fields)
 
 
-def _hint(part: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -> Any:
+def _hint(part: Schema, definitions: Schema, depth: int) -> Any:
     """Return the type hint of a part of a schema."""
     part = referred(part, definitions)
     if depth > 20:  # it may have itself in it
@@ -124,7 +122,7 @@ def _hint(part: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -
     return Annotated[hint, pydantic.Field(**limits)] if limits else hint
 
 
-def _bare(part: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -> Any:
+def _bare(part: Schema, definitions: Schema, depth: int) -> Any:
     match part.get("type"):
         case "string":
             return _FORMATS.get(part.get("format", ""), str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,12 +12,14 @@ from flowstone.events import KINDS
 from flowstone.states import SCHEDULED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from flowstone.documents import Document
     from flowstone.events import Event
 
 Json = dict[str, Any]
+#: A JSON schema, or a part of one.
+Schema = Mapping[str, Any]
 
 _RESUMED = (KINDS["flow"][SCHEDULED],)
 
@@ -41,7 +44,7 @@ class Question:
     key: str
     asked: float
     until: float | None
-    schema: Mapping[str, Any] | None
+    schema: Schema | None
     description: str | None
     answers: Mapping[str, str | None]
     problems: Mapping[str, str]
@@ -87,12 +90,12 @@ class Field(NamedTuple):
     kind: str
     is_required: bool
     is_secret: bool
-    choices: tuple[Any, ...]
-    default: Any
+    choices: tuple[object, ...]
+    default: object
     description: str | None
 
 
-def fields(schema: Mapping[str, Any]) -> list[Field]:
+def fields(schema: Schema) -> list[Field]:
     """Return the fields of a model's JSON schema."""
     required = schema.get("required", ())
     definitions = schema.get("$defs", {})
@@ -113,20 +116,20 @@ def fields(schema: Mapping[str, Any]) -> list[Field]:
     return found
 
 
-def referred(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+def referred(part: Schema, definitions: Schema) -> Schema:
     """Return what a part of a schema refers to; itself where it does not."""
-    found: Mapping[str, Any] = definitions.get(part.get("$ref", "").rpartition("/")[2], part)
+    found: Schema = definitions.get(part.get("$ref", "").rpartition("/")[2], part)
     return found
 
 
-def is_secret(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> bool:
+def is_secret(part: Schema, definitions: Schema) -> bool:
     """Tell whether a field is a secret, or may be one."""
     part = referred(part, definitions)
     choices = part.get("anyOf", ())
     return bool(part.get("writeOnly")) or any(is_secret(each, definitions) for each in choices)
 
 
-def _kind(part: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
+def _kind(part: Schema, definitions: Schema) -> str:
     part = referred(part, definitions)
     if "enum" in part:
         return "one of " + ", ".join(map(str, part["enum"]))
@@ -148,7 +151,7 @@ def ask(question: Question) -> Question:
     return question
 
 
-def answer(question: Question, event_id: str, given: Mapping[str, Any] | None) -> None:
+def answer(question: Question, event_id: str, given: Mapping[str, object] | None) -> None:
     """Keep what an event that is about to be recorded brings; sealed, as it may be secret."""
     from flowstone.wire import dumps  # noqa: PLC0415 - see above
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def recipe(unit: Any, known: Mapping[str, Any] | None) -> Recipe:
+def recipe(unit: Any, known: Mapping[str, object] | None) -> Recipe:
     """Return what another process needs to execute a run of a flow again.
 
     Args:
@@ -55,7 +55,7 @@ def _place(unit: Any) -> str:
     return f"{os.path.abspath(file)}:{name}"  # noqa: PTH100 - pathlib takes 6 ms to import
 
 
-def _name_in(around: Mapping[str, Any], unit: Any) -> str:
+def _name_in(around: Mapping[str, object], unit: Any) -> str:
     """Return the name by which a module has the flow, or the one that it was made of."""
     for name in (getattr(unit.fn, "__name__", ""), *around):
         if around.get(name) is unit:

@@ -90,6 +90,8 @@ def test_a_paused_run_is_shown_and_resumed(home: Home) -> None:
             "token (password)",
         ):  # fmt: skip
             assert part in shown
+        asks = home.run("run", "show", "paused", "--json").json["asks"]
+        assert asks["schema"]["required"] == ["good", "token"]
         wrong = resume(home, "-i", "good=perhaps", "-i", "rows=many", "-i", "token=@env:TOKEN")
         assert wrong.code == 1
         assert "good: Input should be a valid boolean" in wrong.err

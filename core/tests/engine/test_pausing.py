@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flowstone.engine.pausing import LOOK, pause
-from flowstone.engine.steps import Heed, Record, Regain, Say, Sleep, Suspend
+from flowstone.engine.steps import Heed, Record, Regain, Say, Sleep, Step, Suspend
 from flowstone.errors import CancelSignal, PauseTimeout, StoreBusy, SuspendedRun, SuspendSignal
 from flowstone.specs import Spec
 from flowstone.states import Cancelling, Paused, Resuming, State, StateType
@@ -19,12 +19,12 @@ from .talking import World, plan
 class Person:
     """Answers a pause: what is seen at each look, and whether somebody resumed it at the end."""
 
-    def __init__(self, *looks: Any, resumed: bool = True) -> None:
+    def __init__(self, *looks: object, resumed: bool = True) -> None:
         self.now = 100.0
         self.looks, self.resumed = list(looks), resumed
-        self.steps: list[Any] = []
+        self.steps: list[object] = []
 
-    def answer(self, step: Any) -> Any:
+    def answer(self, step: object) -> Any:
         self.steps.append(step)
         match step:
             case Record(kind, name, message):
@@ -93,7 +93,7 @@ def test_a_store_that_can_not_be_read_for_a_while_is_waited_for() -> None:
 
 def test_a_cancel_comes_as_a_signal_into_the_sleep() -> None:
     class Cancelled(Person):
-        def answer(self, step: Any) -> Any:
+        def answer(self, step: object) -> Any:
             if isinstance(step, Sleep) and len(self.of(Heed)) == 3:
                 raise CancelSignal
             return super().answer(step)
@@ -111,7 +111,7 @@ FLOW = Spec("flow", "f", retries=3)
 
 def suspended(**world: Any) -> World:
     class Elsewhere(World):
-        def answer(self, step: Any) -> Any:
+        def answer(self, step: Step) -> Any:
             answer = super().answer(step)
             if isinstance(step, Suspend):
                 return State(StateType.PAUSED, "Suspended", step.message, 1.0, step.data)

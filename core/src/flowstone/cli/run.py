@@ -209,7 +209,10 @@ def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attemp
         records[each.id] = record
         if each.id != run.id and each.parent_id is not None:
             records[each.parent_id]["children"].append(record)
-    return records[run.id]
+    found = records[run.id]
+    if run.state.is_paused() and (question := questions.waiting(run.id)):
+        found["asks"] = {"description": question.description, "schema": question.schema}
+    return found
 
 
 def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
