@@ -373,6 +373,19 @@ def test_only_a_flows_own_code_pauses_it(services: Services) -> None:
         asyncio.run(blocks())
 
 
+def test_a_flow_that_is_drawn_asks_nobody(services: Services) -> None:
+    @task
+    def publish(told: Approval) -> None: ...
+
+    @flow
+    def draws() -> None:
+        pause_flow_run()
+        publish(suspend_flow_run(Approval))
+
+    assert "publish" in draws.generate_mermaid_graph()
+    assert services.documents.find() == []
+
+
 # ------------------------------------------------------------ suspended
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import questions
-from flowstone.ambient import services
+from flowstone.ambient import services, sketch
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper
 from flowstone.engine.pausing import pause
@@ -48,6 +48,8 @@ def pause_flow_run(
         PauseTimeout: nobody resumed it in time.
         MissingContextError, NotPausable: this is no code of a flow's own.
     """
+    if sketch() is not None:
+        return _stand_in(wait_for_input)
     asking = _Asking("pause_flow_run", wait_for_input, key)
     asking.refuse_async("apause_flow_run")
     while not asking.is_answered():
@@ -62,6 +64,8 @@ async def apause_flow_run(
     key: str | None = None,
 ) -> Any:
     """Do as `pause_flow_run` does, while other coroutines run."""
+    if sketch() is not None:
+        return _stand_in(wait_for_input)
     asking = _Asking("apause_flow_run", wait_for_input, key)
     while not asking.is_answered():
         await asking.driver.adrive(asking.pause(timeout, poll_interval))
@@ -95,6 +99,8 @@ def suspend_flow_run(
         MissingContextError, NotPausable: this is no code of an outermost flow's own, or the flow
             can't be loaded again in another process.
     """
+    if sketch() is not None:
+        return _stand_in(wait_for_input)
     if flow_run_id is not None and not _is_current(flow_run_id):
         _ask_to_suspend(flow_run_id)
         return None
@@ -114,6 +120,14 @@ async def asuspend_flow_run(
 ) -> Any:
     """Do as `suspend_flow_run` does."""
     return suspend_flow_run(wait_for_input, flow_run_id, timeout, key)
+
+
+def _stand_in(wanted: Any) -> Any:
+    """Return what a pause gives where the flow is drawn, and not run."""
+    # Only a flow that is drawn needs them.
+    from flowstone.placeholders import Placeholder, Source  # noqa: PLC0415
+
+    return None if wanted is None else Placeholder(Source("", "pause_flow_run"))
 
 
 def _is_current(run_id: str) -> bool:
