@@ -10,11 +10,12 @@ from uuid import UUID
 
 import pydantic
 from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import to_jsonable_python
 
 from flowstone.blocks.masked import MASKED, texts
 from flowstone.blocks.problems import masked, problems
-from flowstone.errors import nearest
+from flowstone.errors import ConfigurationError, nearest
 from flowstone.questions import Schema, is_secret, referred
 from flowstone.redaction import register
 
@@ -43,6 +44,29 @@ _LIMITS = {
     "maxItems": "max_length",
     "pattern": "pattern",
 }
+
+
+def modelled(wanted: Any) -> type[BaseModel]:
+    """Return the model of what a run asks; of any other type one with the field ``value``."""
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+        return wanted
+    return create_model("Input", value=(wanted, ...))
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a model, by which others ask for it.
+
+    Raises:
+        ConfigurationError: it has a field that has none.
+    """
+    try:
+        return model.model_json_schema()
+    except PydanticInvalidForJsonSchema as error:
+        raise ConfigurationError(
+            f"wait_for_input={model.__name__}",
+            f"a field of it has no form that a person could fill in: {error}",
+            "Use texts, numbers, dates, choices, lists, and models of these.",
+        ) from error
 
 
 def form_of(schema: Schema) -> type[BaseModel]:
@@ -141,4 +165,4 @@ def _bare(part: Schema, definitions: Schema, depth: int) -> Any:
     return Any
 
 
-__all__ = ["filled_in", "form_of", "misfits", "plain"]
+__all__ = ["filled_in", "form_of", "misfits", "modelled", "plain", "schema_of"]

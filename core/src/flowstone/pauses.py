@@ -176,7 +176,7 @@ class _Asking:
         self._schema: dict[str, Any] | None = None
         if wanted is not None:
             # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-            from flowstone.input import modelled, schema_of  # noqa: PLC0415
+            from flowstone.forms import modelled, schema_of  # noqa: PLC0415
 
             self._model = modelled(wanted)
             self._is_value = self._model is not wanted
