@@ -39,9 +39,8 @@ class RunStore(Protocol):
         When a root ends, every run of its tree that has not ended is ended in the same write: with
         CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
         its token lets the same writer add log lines and artifacts, and nothing else.
-        A `Handover` gives a root another lease, or none: so a process takes up one that has ended,
-        or that nobody holds, and its former writer can write nothing more.
-        An event that is kept already changes nothing.
+        A `Handover` gives a root that has ended, or that nobody holds, to another writer, or takes
+        it from its own. An event that is kept already changes nothing.
 
         Raises:
             RunNotFound: there is no such run.
@@ -172,11 +171,7 @@ class Journal(Protocol):
         """Return a flow run as others may have moved it. Raises `FencedRun`."""
 
     def append(self, event: Event) -> None:
-        """Keep a fact soon: within 50 ms, at the next barrier, or when many have gathered.
-
-        Raises:
-            FencedRun: the root was ended or taken over from outside.
-        """
+        """Keep a fact soon: in 50 ms, at a barrier, or when there are many. Raises `FencedRun`."""
 
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""

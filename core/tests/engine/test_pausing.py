@@ -139,6 +139,13 @@ def test_what_comes_between_ends_it_after_all(fault: int) -> None:
     assert world.states[-1] == "Cancelled"
 
 
+def test_a_request_that_comes_into_the_last_word_is_too_late() -> None:
+    world = World([7], faults={5: SuspendSignal()})
+    assert world.talk(plan(FLOW, settles=True, is_root=True)).result() == 7
+    assert world.states[-2:] == ["Completed", "Completed"]  # said again
+    assert world.of(Suspend) == []
+
+
 def test_only_who_owns_the_run_suspends_it() -> None:
     for kind in ("task", "flow"):
         world = suspended()

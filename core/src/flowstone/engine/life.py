@@ -141,6 +141,8 @@ def _life(plan: Plan) -> Life:
         except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
             late = interrupt  # it came into the last word, which has to be said all the same
             final = yield last
+        except SuspendSignal:
+            final = yield last  # too late: it has ended
     finally:
         if look is not None:
             yield Unlock(look)
