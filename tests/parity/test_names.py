@@ -97,6 +97,14 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         ("concurrency.sync", "concurrency.asyncio"), dict.fromkeys(("concurrency", "rate_limit"))
     ),
     "tasks": {"exponential_backoff": None, "task_input_hash": None},
+    "flow_runs": {
+        **dict.fromkeys(("pause_flow_run", "resume_flow_run", "suspend_flow_run")),
+        "wait_for_flow_run": LATER,
+    },
+    "input": dict.fromkeys(("RunInput", "receive_input", "send_input")),
+    "input:RunInput": dict.fromkeys(
+        ("metadata", "receive", "respond", "send_to", "with_initial_data")
+    ),
     "cache_policies": dict.fromkeys(
         ("INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS", "NO_CACHE", "NONE", "DEFAULT",
          "Inputs", "CacheKeyFnPolicy", "CachePolicy", "CompoundCachePolicy")
