@@ -498,6 +498,23 @@ def asks_and_waits() -> int:
     return found
 
 
+def test_a_run_that_fails_after_it_was_resumed_is_not_asked_again(services: Services) -> None:
+    stumbles(return_state=True)
+    run = the_run(services)
+    fails.extend([False, True])
+    assert resume_flow_run(run.id, 7).is_failed()
+    assert retry_flow_run(run.id).result() == 7
+    assert services.runs.run(run.id).attempt == 3
+
+
+@flow
+def stumbles() -> int:
+    found: int = suspend_flow_run(int)
+    if fails.pop():
+        raise ValueError("not yet")
+    return found
+
+
 def test_a_suspension_has_its_time(services: Services) -> None:
     with pytest.raises(SuspendedRun):
         hurried()

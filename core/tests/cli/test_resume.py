@@ -177,6 +177,43 @@ def test_a_killed_pause_is_a_crash_that_can_be_retried(home: Home) -> None:
         assert (again.returncode, out.partition(" ")[0]) == (0, "43")
 
 
+def test_a_flow_in_another_process_is_paused_too(home: Home) -> None:
+    program = """
+from flowstone import flow, pause_flow_run, task
+from flowstone.task_runners import ProcessPoolTaskRunner
+
+@flow(flow_run_name="inner")
+def inner() -> int:
+    return pause_flow_run(int, poll_interval=0.1)
+
+@task
+def calls() -> int:
+    return inner()
+
+@flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+def outer():
+    print(calls.submit().result())
+
+if __name__ == "__main__":
+    outer()
+"""
+    child = subprocess.Popen(
+        [sys.executable, str(home.write(program))],
+        cwd=home.directory,
+        env=home.environ,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not home.run("run", "ls", "--state", "paused", "--json").json:
+            assert child.poll() is None
+        assert home.run("run", "resume", "inner", "-i", "value=5").out == "inner goes on.\n"
+        assert child.communicate(timeout=30)[0] == "5\n"
+    finally:
+        child.kill()
+        child.communicate()
+
+
 def test_a_suspended_run_goes_on_in_the_command(home: Home) -> None:
     home.write(PROGRAM)
     began = home.run("run", "start", "program.py:suspends")

@@ -44,7 +44,14 @@ _LONGEST = 300
 
 _TYPES = tuple(state.value for state in StateType)
 #: State names that are no types.
-_FINER = ("AwaitingConcurrencySlot", "AwaitingRetry", "Retrying", "Suspended", "TimedOut")
+_FINER = (
+    "AwaitingConcurrencySlot",
+    "AwaitingRetry",
+    "Resuming",
+    "Retrying",
+    "Suspended",
+    "TimedOut",
+)
 _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 

@@ -83,22 +83,21 @@ class Home:
         self.send("append", encode_event(event))
 
     def create(self, event: Event) -> None:
-        self._ask("create", event)
+        self._ask("create", encode_event(event))
 
     def record(self, event: Event) -> Any:
-        return self._ask("record", event)
+        return self._ask("record", encode_event(event))
 
-    def _ask(self, kind: str, event: Event) -> Any:
+    def heed(self, run_id: str) -> Any:
+        return self._ask("heed", run_id)
+
+    def _ask(self, kind: str, content: object) -> Any:
         with self._lock:
-            self.send(kind, encode_event(event))
+            self.send(kind, content)
             error, answer = unpacked(self._connection.recv_bytes())
         if error is not None:
             raise error
         return answer
-
-    def heed(self, run_id: str) -> Run:
-        """Only a flow's own code waits for others, and that runs elsewhere."""
-        raise NotImplementedError
 
     def flush(self) -> None:
         """What was sent is the parent's to keep."""
