@@ -161,11 +161,7 @@ class Journal(Protocol):
         """Keep the birth of a root or a flow run at once; a root is driven from here on."""
 
     def record(self, event: Event) -> Run:
-        """Keep a change of a root or a flow run at once, after all that was appended before it.
-
-        Raises:
-            FencedRun: the run was ended or taken over from outside.
-        """
+        """Keep a change of a root or a flow run at once, after all appended. Raises `FencedRun`."""
 
     def heed(self, run_id: str) -> Run:
         """Return a flow run as others may have moved it. Raises `FencedRun`."""

@@ -32,7 +32,8 @@ from flowstone.task_runners import ThreadPoolTaskRunner
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
     from flowstone.engine.yielding import Begun
-    from flowstone.ports import Caller, Keeping, Runner, Staging
+    from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
+    from flowstone.runs import Origin
     from flowstone.specs import Spec
 
 P = ParamSpec("P")
@@ -119,14 +120,11 @@ class Unit(Hooked, Calling[P, R]):
         flow = spec.kind == "flow"
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
-        if taken is None:
-            run_id = new_id()
-            name = self._run_name(run_id, args, kwargs, known, parent)
-            inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
-            born = origin(self, services, run_id, name, parent, known, inputs)
-        else:
+        if taken is not None:
             born = taken.origin
-            run_id, name = born.id, born.name
+        else:
+            born = _born(self, services, args, kwargs, known, parent, upstream)
+        run_id, name = born.id, born.name
         scope = self._scope(services, parent, known)
         plan = Plan(
             self,
@@ -200,26 +198,6 @@ class Unit(Hooked, Calling[P, R]):
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, kwargs, _ = self._checked(args, kwargs)
         return args, kwargs
-
-    def _run_name(
-        self,
-        run_id: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        known: dict[str, Any] | None,
-        parent: Scope | None,
-    ) -> str:
-        template = self.spec.run_name
-        if template is not None:
-            if known is None:
-                known = dict(self.parameters.bind(args, kwargs).arguments)
-            with drafted(Asked(self, args, kwargs), run_id, known, parent, tagged(self.spec.tags)):
-                return titled(self.name, template, known)
-        if self.spec.kind == "flow":
-            return made_up()
-        if parent is None:
-            return f"{self.name}-{run_id[-5:]}"
-        return f"{self.name}-{parent.ordinal(self.name)}"
 
     def _call(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], taken: Taken | None = None
@@ -298,6 +276,43 @@ class Unit(Hooked, Calling[P, R]):
         future: Future[Any] = Future(driver, story, owner_here())
         future.start(runner, on_loop=self.isasync)
         return future
+
+
+def _born(
+    unit: Unit[..., Any],
+    services: Services,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    known: dict[str, Any] | None,
+    parent: Scope | None,
+    upstream: Iterable[tuple[Promise, bool]] | None,
+) -> Origin:
+    """Return what a run of this call is to be born with."""
+    run_id = new_id()
+    name = _run_name(unit, run_id, args, kwargs, known, parent)
+    inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
+    return origin(unit, services, run_id, name, parent, known, inputs)
+
+
+def _run_name(
+    unit: Unit[..., Any],
+    run_id: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    known: dict[str, Any] | None,
+    parent: Scope | None,
+) -> str:
+    template = unit.spec.run_name
+    if template is not None:
+        if known is None:
+            known = dict(unit.parameters.bind(args, kwargs).arguments)
+        with drafted(Asked(unit, args, kwargs), run_id, known, parent, tagged(unit.spec.tags)):
+            return titled(unit.name, template, known)
+    if unit.spec.kind == "flow":
+        return made_up()
+    if parent is None:
+        return f"{unit.name}-{run_id[-5:]}"
+    return f"{unit.name}-{parent.ordinal(unit.name)}"
 
 
 def owner_here() -> Scope:

@@ -107,12 +107,6 @@ class Driver:
                 return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
             case Unlock(look):
                 return self.keeping.end(look)
-            case Heed():
-                return self.clock.time(), self.keeper.heed().state
-            case Regain():
-                return self.keeper.regain()
-            case Suspend(message, data):
-                return self.keeper.suspend(message, data)
             case Say() | Consult() if self.keeper.is_copy:
                 return None
             case Say(level, message, error):
@@ -120,7 +114,7 @@ class Driver:
                     self.record(PENDING, "Pending")
                 return self.logger(self.keeper.run).log(level, message, exc_info=error)
             case _:
-                raise AssertionError(step)
+                return waited(self.keeper, self.clock, step)
 
     @overload
     def drive(self, life: Life) -> State: ...
@@ -311,6 +305,19 @@ class Driver:
             for promise in promises
             if not promise.observed and not promise.final_state().is_completed()
         ]
+
+
+def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:
+    """Do a step of a run that waits for somebody."""
+    match step:
+        case Heed():
+            return clock.time(), keeper.heed().state
+        case Regain():
+            return keeper.regain()
+        case Suspend(message, data):
+            return keeper.suspend(message, data)
+        case _:
+            raise AssertionError(step)
 
 
 def _is_patient(error: BaseException | None) -> bool:

@@ -126,11 +126,7 @@ def _life(plan: Plan) -> Life:
             return end
     late: BaseException | None = None
     try:
-        if end.type is not COMPLETED:
-            cause = end.data if isinstance(end.data, BaseException) else None
-            yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
-        elif spec.kind == "flow":
-            yield Say(logging.INFO, f"ended {end.name}")
+        yield from _told(plan, end)
     except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
         late = interrupt
     data = end.data if spec.cache_result_in_memory else _held(plan, look, end)
@@ -153,6 +149,15 @@ def _life(plan: Plan) -> Life:
     if late is not None:
         raise late
     return final
+
+
+def _told(plan: Plan, end: State) -> Generator[Step, Any, None]:
+    """Log how the run ended."""
+    if end.type is not COMPLETED:
+        cause = end.data if isinstance(end.data, BaseException) else None
+        yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
+    elif plan.spec.kind == "flow":
+        yield Say(logging.INFO, f"ended {end.name}")
 
 
 def _attempts(
