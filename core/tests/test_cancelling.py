@@ -9,17 +9,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from flowstone import flow, task
-from flowstone.ambient import Services
-from flowstone.errors import CancelSignal
+from flowstone import flow, suspend_flow_run, task
+from flowstone.ambient import Services, using
+from flowstone.errors import CancelSignal, NotPausable, RunNotFound
 from flowstone.events import changed
+from flowstone.ports import RunStore
 from flowstone.runs import Run, RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
+from flowstone.testing import flowstone_test_harness
 
 SCRIPT = """
 import asyncio, sys, threading, time
@@ -164,3 +167,55 @@ def test_facts_that_were_waiting_are_kept_under_the_request(services: Services) 
     assert [run.state.name for run in services.runs.runs(RunQuery())] == [
         "Cancelled", "Completed", "Completed",
     ]  # fmt: skip
+
+
+SUSPENDED = SCRIPT.replace("chosen()\n", "chosen(return_state=True)\n").replace(
+    "asyncio.run(chosen())", "asyncio.run(chosen(return_state=True))"
+)
+
+
+@pytest.mark.parametrize("name", ["sleeps", "waits", "retries", "awaits", "stubborn"])
+def test_a_run_of_another_process_suspends_itself(tmp_path: Path, name: str) -> None:
+    """What was submitted may finish first, so `waits` is cut down to a short task."""
+    script = tmp_path / "program.py"
+    script.write_text(SUSPENDED.replace("time.time() + 60", "time.time() + 3"))
+    child = subprocess.Popen(
+        [sys.executable, str(script), name],
+        env={**os.environ, "FLOWSTONE_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "up\n"
+    store = open_sqlite(tmp_path / "flowstone.db")
+    with memory_of(store) as current:
+        [run] = store.runs(RunQuery(listed=True))
+        suspend_flow_run(flow_run_id=run.id)
+        suspend_flow_run(flow_run_id=run.id)  # once more does no harm
+        _, errors = child.communicate(timeout=30)
+        after = store.run(run.id)
+        assert (after.state.name, after.lease) == ("Suspended", None), errors
+        assert child.returncode == 0
+        assert current.runs.reap(after.created + 1e9) == []
+    store.close()
+
+
+def test_only_what_goes_on_is_asked_to_suspend_itself(services: Services) -> None:
+    with pytest.raises(RunNotFound):
+        suspend_flow_run(flow_run_id="no-such-run")
+    done()
+    [run] = services.runs.runs(RunQuery())
+    with pytest.raises(NotPausable, match="it is Completed"):
+        suspend_flow_run(flow_run_id=run.id)
+
+
+@flow
+def done() -> None: ...
+
+
+@contextmanager
+def memory_of(store: RunStore) -> Iterator[Services]:
+    """Make another process's store the current one."""
+    with flowstone_test_harness() as harness, using(replace(harness, runs=store)) as current:
+        yield current

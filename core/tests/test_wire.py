@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 from flowstone import redaction, wire
 from flowstone.errors import MissingResult
 from flowstone.events import ArtifactVersion, Event, Line
-from flowstone.runs import Change, Lease, Run
+from flowstone.runs import Change, Handover, Lease, Recipe, Run
 from flowstone.states import COMPLETED, Completed, State, StateType
 
 text = st.text()
@@ -29,6 +29,8 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(text, inner, max_size=3),
     max_leaves=8,
 )
+leases = st.none() | st.builds(Lease, text, text, moments)
+recipes = st.builds(Recipe, st.none() | text, st.none() | text, st.lists(text).map(tuple))
 runs = st.builds(
     Run,
     id=text,
@@ -47,11 +49,13 @@ runs = st.builds(
     unit_version=st.none() | text,
     parameters=st.none() | st.dictionaries(text, values, max_size=3),
     inputs=st.lists(text, max_size=3).map(tuple),
-    lease=st.none() | st.builds(Lease, text, text, moments),
+    lease=leases,
+    recipe=st.none() | recipes,
 )
 payloads = (
     runs
     | st.builds(Change, st.integers(1), states, st.integers(0))
+    | st.builds(Handover, st.integers(1), states, st.integers(0), leases)
     | st.builds(Line, st.integers(), text, text, st.none() | st.dictionaries(text, values))
     | st.builds(ArtifactVersion, text, text, st.none() | text, st.none() | text, values)
 )

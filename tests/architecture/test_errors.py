@@ -40,7 +40,7 @@ BRANCHES = {"FlowstoneError", "ParameterError", "RunError", "StoreError", "Docum
             "LimitError", "SecretError", "PluginError", "StopSignal"}  # fmt: skip
 #: These only pass on what has ended a run; the cause is in the run's log.
 ENDS = {"FailedRun", "CrashedRun", "CancelledRun", "RunTimeout", "TerminationSignal",
-        "CancelSignal", "FencedRun"}  # fmt: skip
+        "CancelSignal", "FencedRun", "SuspendSignal"}  # fmt: skip
 
 
 def classes() -> list[type[BaseException]]:

@@ -23,18 +23,15 @@ from flowstone.tasks import Task
 LATER = 99
 #: What the issues bring whose numbers stand at names that are still to come.
 ISSUES = {
-    3: "pause, limits, results that are not held in memory",
+    3: "limits, results that are not held in memory",
     LATER: "deployments, schedules, workers, background tasks, a server, events, assets",
 }
 
 TOP_LEVEL: dict[str, int | None] = {
     **dict.fromkeys(
         ("Flow", "State", "Task", "allow_failure", "flow", "get_run_logger", "tags", "task",
-         "unmapped", "quote", "Transaction")
-    ),
-    **dict.fromkeys(
-        ("pause_flow_run", "apause_flow_run", "suspend_flow_run", "asuspend_flow_run",
-         "resume_flow_run", "aresume_flow_run"), 3
+         "unmapped", "quote", "Transaction", "pause_flow_run", "apause_flow_run",
+         "suspend_flow_run", "asuspend_flow_run", "resume_flow_run", "aresume_flow_run")
     ),
     **dict.fromkeys(("serve", "aserve", "deploy", "get_client"), LATER),
 }  # fmt: skip
@@ -100,6 +97,14 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         ("concurrency.sync", "concurrency.asyncio"), dict.fromkeys(("concurrency", "rate_limit"))
     ),
     "tasks": {"exponential_backoff": None, "task_input_hash": None},
+    "flow_runs": {
+        **dict.fromkeys(("pause_flow_run", "resume_flow_run", "suspend_flow_run")),
+        "wait_for_flow_run": LATER,
+    },
+    "input": dict.fromkeys(("RunInput", "receive_input", "send_input")),
+    "input:RunInput": dict.fromkeys(
+        ("metadata", "receive", "respond", "send_to", "with_initial_data")
+    ),
     "cache_policies": dict.fromkeys(
         ("INPUTS", "TASK_SOURCE", "RUN_ID", "FLOW_PARAMETERS", "NO_CACHE", "NONE", "DEFAULT",
          "Inputs", "CacheKeyFnPolicy", "CachePolicy", "CompoundCachePolicy")
@@ -178,6 +183,16 @@ PARAMETERS = [
     *((each, name, default) for each in (rate_limit, arate_limit) for name, default in (
         ("names", ...), ("occupy", 1), ("timeout_seconds", None), ("strict", False),
     )),
+    (flowstone.pause_flow_run, "wait_for_input", None),
+    (flowstone.pause_flow_run, "timeout", 3600),
+    (flowstone.pause_flow_run, "poll_interval", 10),
+    (flowstone.pause_flow_run, "key", None),
+    (flowstone.suspend_flow_run, "wait_for_input", None),
+    (flowstone.suspend_flow_run, "flow_run_id", None),
+    (flowstone.suspend_flow_run, "timeout", None),
+    (flowstone.suspend_flow_run, "key", None),
+    (flowstone.resume_flow_run, "flow_run_id", ...),
+    (flowstone.resume_flow_run, "run_input", None),
 ]  # fmt: skip
 
 

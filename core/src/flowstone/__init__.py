@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flowstone import runtime
     from flowstone.engine.arguments import allow_failure, quote, unmapped
+    from flowstone.flow_runs import aresume_flow_run, resume_flow_run
     from flowstone.flows import Flow, flow
     from flowstone.futures import Future, FutureList
     from flowstone.logging import get_run_logger
+    from flowstone.pauses import (
+        apause_flow_run,
+        asuspend_flow_run,
+        pause_flow_run,
+        suspend_flow_run,
+    )
     from flowstone.states import State
     from flowstone.streams import FutureStream
     from flowstone.tagging import tags
@@ -26,10 +33,16 @@ _HOMES = {
     "Task": "flowstone.tasks",
     "Transaction": "flowstone.transactions",
     "allow_failure": "flowstone.engine.arguments",
+    "apause_flow_run": "flowstone.pauses",
+    "aresume_flow_run": "flowstone.flow_runs",
+    "asuspend_flow_run": "flowstone.pauses",
     "exponential_backoff": "flowstone.tasks",
     "flow": "flowstone.flows",
     "get_run_logger": "flowstone.logging",
+    "pause_flow_run": "flowstone.pauses",
     "quote": "flowstone.engine.arguments",
+    "resume_flow_run": "flowstone.flow_runs",
+    "suspend_flow_run": "flowstone.pauses",
     "tags": "flowstone.tagging",
     "task": "flowstone.tasks",
     "unmapped": "flowstone.engine.arguments",
@@ -44,11 +57,17 @@ __all__ = [
     "Task",
     "Transaction",
     "allow_failure",
+    "apause_flow_run",
+    "aresume_flow_run",
+    "asuspend_flow_run",
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "pause_flow_run",
     "quote",
+    "resume_flow_run",
     "runtime",
+    "suspend_flow_run",
     "tags",
     "task",
     "unmapped",

@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone import ambient
-from flowstone.engine.keeper import Keeper
+from flowstone.engine.keeper import Keeper, leased
+from flowstone.recipes import recipe
 from flowstone.runs import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flowstone.ambient import Scope
+    from flowstone.ambient import Scope, Services
 
 
 class Asked(NamedTuple):
@@ -21,6 +22,41 @@ class Asked(NamedTuple):
     unit: Any
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
+
+
+def origin(
+    unit: Any,
+    services: Services,
+    run_id: str,
+    name: str,
+    parent: Scope | None,
+    known: dict[str, Any] | None,
+    inputs: tuple[str, ...],
+) -> Origin:
+    """Return what a run is to be born with."""
+    spec, now = unit.spec, services.clock.time()
+    is_root = parent is None
+    return Origin(
+        run_id,
+        spec.kind,
+        name,
+        spec.name,
+        run_id if parent is None else parent.run.root_id,
+        None if parent is None else parent.run.id,
+        now,
+        tagged(spec.tags),
+        spec.version,
+        known,
+        inputs,
+        leased(services, now) if is_root else None,
+        recipe(unit, known) if is_root and spec.kind == "flow" else None,
+    )
+
+
+def tagged(own: frozenset[str]) -> tuple[str, ...]:
+    """Return the tags of a run: its unit's own, and those around it."""
+    around = ambient.tags.get()
+    return tuple(sorted(own | around)) if own or around else ()
 
 
 @contextmanager

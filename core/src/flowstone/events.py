@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowstone.ids import new_id
-from flowstone.runs import Change, Run
+from flowstone.runs import Change, Handover, Run
 from flowstone.states import StateType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flowstone.runs import Lease
     from flowstone.states import State
 
 
@@ -106,6 +107,12 @@ def born(run: Run) -> Event:
 def changed(run: Run, state: State, attempt: int) -> Event:
     """Return the fact that a run has gone into a state."""
     change = Change(run.version + 1, state, attempt)
+    return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
+
+
+def handed_over(run: Run, state: State, lease: Lease | None) -> Event:
+    """Return the fact that a root has gone into a state, and to another writer or to none."""
+    change = Handover(run.version + 1, state, run.attempt, lease)
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
 
 

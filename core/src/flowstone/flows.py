@@ -6,12 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
+from flowstone import ambient
 from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
 if TYPE_CHECKING:
     from flowstone.ambient import Services
+    from flowstone.engine.keeper import Taken
     from flowstone.graphs import Graph
     from flowstone.ports import Runner
     from flowstone.specs import Spec
@@ -99,6 +101,24 @@ class Flow(Unit[P, R]):
         from flowstone.sketches import sketched  # noqa: PLC0415
 
         return sketched(self, args, kwargs)
+
+    def again(self, taken: Taken, arguments: Mapping[str, Any]) -> Any:
+        """Execute a run that there is once more; its state, or a coroutine of that.
+
+        Args:
+            taken: the run, and the fact of its takeover, which is recorded first.
+            arguments: by name.
+
+        Raises:
+            Conflict: somebody else was first; nothing was done.
+            ParameterBindError, ParameterTypeError: they do not fit; nothing was done.
+        """
+        args, kwargs = self.parameters.rebind(arguments)
+        token = ambient.scope.set(None)  # a run that somebody's code takes up is no part of that
+        try:
+            return self._call(args, {**kwargs, "return_state": True}, taken)
+        finally:
+            ambient.scope.reset(token)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from flowstone.documents import Document
+    from flowstone.errors import StopSignal
     from flowstone.events import Event
     from flowstone.runs import Fence, Origin, Run, RunQuery
     from flowstone.states import State, StateType
@@ -38,11 +39,12 @@ class RunStore(Protocol):
         When a root ends, every run of its tree that has not ended is ended in the same write: with
         CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
         its token lets the same writer add log lines and artifacts, and nothing else.
-        An event that is kept already changes nothing.
+        A `Handover` gives a root that has ended, or that nobody holds, to another writer, or takes
+        it from its own. An event that is kept already changes nothing.
 
         Raises:
             RunNotFound: there is no such run.
-            Conflict: the run is at another version; the error carries it.
+            Conflict: it is at another version, or held by somebody; the error carries it.
             IllegalTransition: `NEXT` has no such move.
         """
 
@@ -159,24 +161,19 @@ class Journal(Protocol):
         """Keep the birth of a root or a flow run at once; a root is driven from here on."""
 
     def record(self, event: Event) -> Run:
-        """Keep a change of a root or a flow run at once, after all that was appended before it.
+        """Keep a change of a root or a flow run at once, after all appended. Raises `FencedRun`."""
 
-        Raises:
-            FencedRun: the run was ended or taken over from outside.
-        """
+    def heed(self, run_id: str) -> Run:
+        """Return a flow run as others may have moved it. Raises `FencedRun`."""
 
     def append(self, event: Event) -> None:
-        """Keep a fact soon: within 50 ms, at the next barrier, or when many have gathered.
-
-        Raises:
-            FencedRun: the root was ended or taken over from outside.
-        """
+        """Keep a fact soon: in 50 ms, at a barrier, or when there are many. Raises `FencedRun`."""
 
     def flush(self) -> None:
         """A barrier: keep all that was appended. Raises `StoreError` where that can't be done."""
 
-    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
-        """Call `stop`, from another thread, when somebody asks for the end of that root."""
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Call `stop`, from another thread, with what somebody asks that root to stop with."""
 
     def release(self, root_id: str) -> None:
         """Flush, and stop renewing the root's lease: its process has no more to say of it."""

@@ -32,6 +32,22 @@ class Lease:
     until: float
 
 
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a root flow run can be executed again, as it was known at its birth.
+
+    Attributes:
+        entrypoint: where its flow stands: ``package.module:flow`` or ``/path/to/file.py:flow``;
+            None where it can't be loaded again.
+        obstacle: why it can't.
+        lost: the parameters whose kept form is not what was given, as secrets, by name.
+    """
+
+    entrypoint: str | None
+    obstacle: str | None = None
+    lost: tuple[str, ...] = ()
+
+
 class Origin(NamedTuple):
     """What a run is born with; a tuple, as one is made for every task run."""
 
@@ -47,6 +63,7 @@ class Origin(NamedTuple):
     parameters: dict[str, Any] | None
     inputs: tuple[str, ...]
     lease: Lease | None
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +86,8 @@ class Run:
         parameters: the arguments as JSON values, secrets masked; None where they are not kept.
         inputs: ids of the runs whose results went into this one.
         lease: who may write it; only a root has one. A run that was ended because its process is
-            gone has none.
+            gone has none, and one that is suspended.
+        recipe: how it can be executed again; only a root flow run has one.
     """
 
     id: str
@@ -89,6 +107,7 @@ class Run:
     parameters: Mapping[str, Any] | None = None
     inputs: tuple[str, ...] = ()
     lease: Lease | None = None
+    recipe: Recipe | None = None
 
     @property
     def is_root(self) -> bool:
@@ -135,6 +154,7 @@ class Run:
             self.parameters,
             self.inputs,
             self.lease,
+            self.recipe,
         )
 
 
@@ -152,6 +172,17 @@ class Change:
     version: int
     state: State
     attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handover(Change):
+    """A root's step with which the right to write it goes to another process, or to nobody.
+
+    Attributes:
+        lease: the new holder's; None where nobody holds the run from here on.
+    """
+
+    lease: Lease | None
 
 
 @dataclass(frozen=True, slots=True)

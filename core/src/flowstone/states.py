@@ -35,6 +35,7 @@ __all__ = [
     "Late",
     "Paused",
     "Pending",
+    "Resuming",
     "Retrying",
     "Running",
     "Scheduled",
@@ -42,6 +43,7 @@ __all__ = [
     "StateType",
     "Submitting",
     "Suspended",
+    "Suspending",
     "get_state_exception",
     "raise_state_exception",
 ]
@@ -274,6 +276,16 @@ def Cancelling(message: str | None = None) -> State:  # noqa: N802
 def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
     """A run that waits for somebody."""
     return State(PAUSED, name, message)
+
+
+def Suspending(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that somebody has told to suspend itself, and that has not yet."""
+    return State(RUNNING, "Suspending", message)
+
+
+def Resuming(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a paused run that somebody has told to go on, and that has not yet."""
+    return State(SCHEDULED, "Resuming", message)
 
 
 def Suspended(message: str | None = None) -> State:  # noqa: N802

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from flowstone import ambient
 from flowstone.callees import around, callee, yields
 from flowstone.calling import Calling
-from flowstone.drafts import Asked, drafted
+from flowstone.drafts import Asked, drafted, origin, tagged
 from flowstone.engine.arguments import found, needs
 from flowstone.engine.drive import Driver
-from flowstone.engine.keeper import Keeper, leased
+from flowstone.engine.keeper import Keeper, Taken
 from flowstone.engine.life import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.signals import honest_end, honest_end_on_loop
@@ -26,14 +26,14 @@ from flowstone.ids import new_id
 from flowstone.logging import RunLogger
 from flowstone.names import made_up
 from flowstone.outcomes import given, raise_stop
-from flowstone.runs import Origin
 from flowstone.states import COMPLETED, PENDING
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
     from flowstone.engine.yielding import Begun
-    from flowstone.ports import Caller, Keeping, Runner, Staging
+    from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
+    from flowstone.runs import Origin
     from flowstone.specs import Spec
 
 P = ParamSpec("P")
@@ -105,8 +105,12 @@ class Unit(Hooked, Calling[P, R]):
         parent: Scope | None,
         caller: Caller | None = None,
         handed: Tally | None = None,
+        taken: Taken | None = None,
     ) -> tuple[Driver, Life]:
-        """Make the run, and all that drives it; nothing has happened yet."""
+        """Make the run, and all that drives it; nothing has happened yet.
+
+        With `taken`, it is a run that there is; it is taken up at the end of this.
+        """
         services = ambient.services()
         spec = self.spec
         upstream = needs(args, kwargs)
@@ -116,10 +120,11 @@ class Unit(Hooked, Calling[P, R]):
         flow = spec.kind == "flow"
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
-        run_id = new_id()
-        name = self._run_name(run_id, args, kwargs, known, parent)
-        inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
-        origin = _origin(self, services, run_id, name, parent, known, inputs)
+        if taken is not None:
+            born = taken.origin
+        else:
+            born = _born(self, services, args, kwargs, known, parent, upstream)
+        run_id, name = born.id, born.name
         scope = self._scope(services, parent, known)
         plan = Plan(
             self,
@@ -135,12 +140,15 @@ class Unit(Hooked, Calling[P, R]):
             self._keeping(services, run_id, parent) if handed is None or flow else None,
             None if flow else ambient.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
-            None if flow or not origin.tags else services.gate.admission(origin.tags, name, run_id),
+            None if flow or not born.tags else services.gate.admission(born.tags, name, run_id),
             handed,
+            parent is None,
         )
-        keeper = Keeper(services, origin)
+        keeper = Keeper(services, born)
         scope.standing, scope.asked = keeper, plan
         driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
+        if taken is not None:
+            keeper.take_up(taken)
         return driver, life(plan)
 
     def _alone(self) -> Staging | None:
@@ -191,27 +199,9 @@ class Unit(Hooked, Calling[P, R]):
         args, kwargs, _ = self._checked(args, kwargs)
         return args, kwargs
 
-    def _run_name(
-        self,
-        run_id: str,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        known: dict[str, Any] | None,
-        parent: Scope | None,
-    ) -> str:
-        template = self.spec.run_name
-        if template is not None:
-            if known is None:
-                known = dict(self.parameters.bind(args, kwargs).arguments)
-            with drafted(Asked(self, args, kwargs), run_id, known, parent, _tags(self.spec.tags)):
-                return titled(self.name, template, known)
-        if self.spec.kind == "flow":
-            return made_up()
-        if parent is None:
-            return f"{self.name}-{run_id[-5:]}"
-        return f"{self.name}-{parent.ordinal(self.name)}"
-
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], taken: Taken | None = None
+    ) -> Any:
         """Run it here: the value, or the state; a coroutine of it for an async function."""
         return_state, wait_for = False, None
         if kwargs:
@@ -226,14 +216,14 @@ class Unit(Hooked, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                return self._acall(args, kwargs, wait_for, return_state)
+                return self._acall(args, kwargs, wait_for, return_state, taken)
         parent = ambient.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent)
+        driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end() as cancel:
-                    driver.cancelled_by(cancel)
+                with honest_end() as stop:
+                    driver.stopped_by(stop)
                     state = driver.drive(story)
                     raise_stop(state)
             else:
@@ -250,14 +240,15 @@ class Unit(Hooked, Calling[P, R]):
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
         return_state: bool,
+        taken: Taken | None,
     ) -> Any:
-        parent = ambient.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent)
+        parent = None if taken is not None else ambient.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
         token = ambient.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end_on_loop() as cancel:
-                    driver.cancelled_by(cancel)
+                with honest_end_on_loop() as stop:
+                    driver.stopped_by(stop)
                     state = await driver.adrive(story)
                     raise_stop(state)
             else:
@@ -287,6 +278,43 @@ class Unit(Hooked, Calling[P, R]):
         return future
 
 
+def _born(
+    unit: Unit[..., Any],
+    services: Services,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    known: dict[str, Any] | None,
+    parent: Scope | None,
+    upstream: Iterable[tuple[Promise, bool]] | None,
+) -> Origin:
+    """Return what a run of this call is to be born with."""
+    run_id = new_id()
+    name = _run_name(unit, run_id, args, kwargs, known, parent)
+    inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
+    return origin(unit, services, run_id, name, parent, known, inputs)
+
+
+def _run_name(
+    unit: Unit[..., Any],
+    run_id: str,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    known: dict[str, Any] | None,
+    parent: Scope | None,
+) -> str:
+    template = unit.spec.run_name
+    if template is not None:
+        if known is None:
+            known = dict(unit.parameters.bind(args, kwargs).arguments)
+        with drafted(Asked(unit, args, kwargs), run_id, known, parent, tagged(unit.spec.tags)):
+            return titled(unit.name, template, known)
+    if unit.spec.kind == "flow":
+        return made_up()
+    if parent is None:
+        return f"{unit.name}-{run_id[-5:]}"
+    return f"{unit.name}-{parent.ordinal(unit.name)}"
+
+
 def owner_here() -> Scope:
     """Return what owns the runs that are submitted here."""
     parent = ambient.scope.get()
@@ -295,37 +323,6 @@ def owner_here() -> Scope:
 
 def _portable(state: dict[str, Any]) -> dict[str, Any]:
     return {**{key: state[key] for key in state if key != "parameters"}, "_around": None}
-
-
-def _origin(
-    unit: Unit[..., Any],
-    services: Services,
-    run_id: str,
-    name: str,
-    parent: Scope | None,
-    known: dict[str, Any] | None,
-    inputs: tuple[str, ...],
-) -> Origin:
-    now = services.clock.time()
-    return Origin(
-        run_id,
-        unit.spec.kind,
-        name,
-        unit.name,
-        run_id if parent is None else parent.run.root_id,
-        None if parent is None else parent.run.id,
-        now,
-        _tags(unit.spec.tags),
-        unit.spec.version,
-        known,
-        inputs,
-        leased(services, now) if parent is None else None,
-    )
-
-
-def _tags(own: frozenset[str]) -> tuple[str, ...]:
-    around = ambient.tags.get()
-    return tuple(sorted(own | around)) if own or around else ()
 
 
 def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.events import ArtifactVersion, Event, Line
 from flowstone.redaction import redact
-from flowstone.runs import Change, Lease, Run
+from flowstone.runs import Change, Handover, Lease, Recipe, Run
 from flowstone.states import COMPLETED, MISSING, State, StateType
 
 if TYPE_CHECKING:
@@ -44,6 +44,27 @@ def jsonable(value: object, depth: int = 8) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [jsonable(item, depth - 1) for item in list(value)[:MOST_ITEMS]]
     return _object(value, depth)
+
+
+def is_exact(value: object, depth: int = 8) -> bool:
+    """Tell whether `jsonable` keeps a value as it is, to the last bit."""
+    if value is None or type(value) in {bool, int}:
+        return True
+    if type(value) is str:
+        return redact(value) == value
+    if type(value) is float:
+        return math.isfinite(value)
+    if depth == 0 or type(value) not in {dict, list}:
+        return False
+    parts: Any = value
+    if len(parts) > MOST_ITEMS:
+        return False
+    if isinstance(parts, dict):
+        return all(
+            type(key) is str and redact(key) == key and is_exact(item, depth - 1)
+            for key, item in parts.items()
+        )
+    return all(is_exact(item, depth - 1) for item in parts)
 
 
 def masked(value: Any) -> Any:
@@ -94,8 +115,29 @@ def decode_state(body: Mapping[str, Any]) -> State:
     return State(kind, body["name"], body.get("message"), body["at"], data)
 
 
+def encode_lease(lease: Lease | None) -> Json | None:
+    if lease is None:
+        return None
+    return {"token": lease.token, "holder": lease.holder, "until": lease.until}
+
+
+def decode_lease(body: Mapping[str, Any] | None) -> Lease | None:
+    return None if body is None else Lease(**body)
+
+
+def encode_recipe(recipe: Recipe) -> Json:
+    return {
+        "entrypoint": recipe.entrypoint,
+        "obstacle": recipe.obstacle,
+        "lost": list(recipe.lost),
+    }
+
+
+def decode_recipe(body: Mapping[str, Any]) -> Recipe:
+    return Recipe(**{**body, "lost": tuple(body["lost"])})
+
+
 def encode_run(run: Run) -> Json:
-    lease = run.lease
     return {
         "id": run.id,
         "kind": run.kind,
@@ -113,19 +155,21 @@ def encode_run(run: Run) -> Json:
         "unit_version": run.unit_version,
         "parameters": None if run.parameters is None else jsonable(run.parameters),
         "inputs": list(run.inputs),
-        "lease": lease and {"token": lease.token, "holder": lease.holder, "until": lease.until},
+        "lease": encode_lease(run.lease),
+        "recipe": run.recipe and encode_recipe(run.recipe),
     }
 
 
 def decode_run(body: Mapping[str, Any]) -> Run:
-    lease = body["lease"]
+    recipe = body.get("recipe")
     return Run(
         **{
             **body,
             "state": decode_state(body["state"]),
             "tags": tuple(body["tags"]),
             "inputs": tuple(body["inputs"]),
-            "lease": lease and Lease(**lease),
+            "lease": decode_lease(body["lease"]),
+            "recipe": recipe and decode_recipe(recipe),
         }
     )
 
@@ -150,8 +194,11 @@ def encode_artifact(artifact: ArtifactVersion) -> Json:
 
 def encode_payload(payload: Payload) -> Json:
     if isinstance(payload, Change):
-        state = encode_state(payload.state)
-        return {"version": payload.version, "attempt": payload.attempt, "state": state}
+        body: Json = {"version": payload.version, "attempt": payload.attempt}
+        body["state"] = encode_state(payload.state)
+        if isinstance(payload, Handover):
+            body["lease"] = encode_lease(payload.lease)
+        return body
     if isinstance(payload, Line):
         return encode_line(payload)
     if isinstance(payload, ArtifactVersion):
@@ -166,7 +213,8 @@ def decode_payload(body: Mapping[str, Any]) -> Payload:
         return Line(**body)
     if "artifact" in body:
         return ArtifactVersion(**body["artifact"])
-    return Change(body["version"], decode_state(body["state"]), body["attempt"])
+    step = body["version"], decode_state(body["state"]), body["attempt"]
+    return Handover(*step, decode_lease(body["lease"])) if "lease" in body else Change(*step)
 
 
 def encode_event(event: Event) -> Json:
@@ -201,6 +249,8 @@ def _kept_payload(payload: Payload) -> Payload:
     if isinstance(payload, ArtifactVersion):
         return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
     state = _kept_state(payload.state)
+    if isinstance(payload, Handover):
+        return replace(payload, state=state)
     if isinstance(payload, Change):
         return Change(payload.version, state, payload.attempt)
     if state is payload.state and payload.parameters is None:

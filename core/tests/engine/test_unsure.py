@@ -159,7 +159,7 @@ def test_an_interrupt_behind_an_append_does_not_give_a_version_twice(store: Unsu
 def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: WriteBehind) -> None:
     flow, stops = keeper(journal), list[str]()
     flow.record(RUNNING, "Running")
-    flow.on_cancel(lambda: stops.append("stopped"))
+    flow.on_request(lambda _: stops.append("stopped"))
     task = keeper(journal, flow)
     task.record(RUNNING, "Running")
     task.record(COMPLETED, "Completed")

@@ -12,6 +12,7 @@ from hypothesis import is_hypothesis_test
 from flowstone.documents import Document
 from flowstone.errors import Conflict
 from flowstone.events import ArtifactVersion, Line
+from flowstone.runs import Change, Handover
 from flowstone.stores.memory import MemoryStore
 from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
 from flowstone.wire import jsonable
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flowstone.events import Event
-    from flowstone.runs import Change, Fence, Run, RunQuery
+    from flowstone.runs import Fence, Run, RunQuery
     from flowstone.states import StateType
     from flowstone.testing.conformance import Suite
 
@@ -196,7 +197,30 @@ class RefusesNotesAfterTheEnd(MemoryStore):
             raise Conflict(root.name, fence.version, root.version, root)
 
 
+class LeavesTheLeaseWhereItWas(MemoryStore):
+    def _advance(self, run: Run, change: Change) -> Run:
+        return replace(super()._advance(run, change), lease=run.lease)
+
+
+class TakesWhatIsHeld(MemoryStore):
+    def _advance(self, run: Run, change: Change) -> Run:
+        return super()._advance(replace(run, lease=None), change)
+
+
+class ForgetsHandovers(MemoryStore):
+    def _keep(self, events: Sequence[Event]) -> None:
+        before = len(self._events)
+        super()._keep(events)
+        for number, event in enumerate(self._events[before:], before):
+            if isinstance(event.payload, Handover):
+                step = event.payload.version, event.payload.state, event.payload.attempt
+                self._events[number] = replace(event, payload=Change(*step))
+
+
 RUN_MUTANTS = {
+    LeavesTheLeaseWhereItWas: "test_a_root_that_has_ended_is_taken_up",
+    TakesWhatIsHeld: "test_nobody_takes_what_is_held",
+    ForgetsHandovers: "test_a_handover_reads_back",
     KeepsSecretsBesideLines: "test_notes_are_kept_without_secrets",
     CutsLongArtifacts: "test_artifacts_are_found_among_other_facts",
     RefusesNotesAfterTheEnd: "test_after_the_end_come_notes_only",

@@ -19,7 +19,10 @@ NOUNS = {
     "limit": ("flowstone.cli.limit:limit", "Set how many may do a thing at a time, and see who."),
     "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins."),
     "prune": ("flowstone.cli.manifest:prune", "Delete what stands in no file."),
-    "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
+    "run": (
+        "flowstone.cli.run:run",
+        "Start, show, cancel, retry and resume runs; read their logs.",
+    ),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
 }
 

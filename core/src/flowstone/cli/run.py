@@ -1,4 +1,4 @@
-"""`flowstone run`: list runs, show one, read its log; start and cancel them."""
+"""`flowstone run`: list runs, show one, read its log; start, cancel, retry and resume them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from flowstone import questions
 from flowstone.ambient import services
 from flowstone.cli import runlog
+from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, show, warn
 from flowstone.cli.records import run_record, tally_record
+from flowstone.cli.runagain import resume_run, retry_run
 from flowstone.cli.runcontrol import cancel_run, start_run
 from flowstone.cli.rungraph import show_graph
 from flowstone.cli.runtree import TreeView
@@ -31,7 +34,7 @@ from flowstone.settings import LEVELS
 from flowstone.states import COMPLETED, FAILED, StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from flowstone.cli.records import Json
     from flowstone.runs import Run
@@ -41,13 +44,20 @@ _LONGEST = 300
 
 _TYPES = tuple(state.value for state in StateType)
 #: State names that are no types.
-_FINER = ("AwaitingConcurrencySlot", "AwaitingRetry", "Retrying", "TimedOut")
+_FINER = (
+    "AwaitingConcurrencySlot",
+    "AwaitingRetry",
+    "Resuming",
+    "Retrying",
+    "Suspended",
+    "TimedOut",
+)
 _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 
 @click.group(cls=Commands)
 def run() -> None:
-    """List runs, show one, read its log, draw its graph; start and cancel them.
+    """List runs, show one, read its log, draw its graph; start, cancel, retry and resume them.
 
     A RUN is named by its id, by eight or more characters of the beginning or end of its id, or by
     its name; of several runs of one name it is the newest.
@@ -55,6 +65,8 @@ def run() -> None:
 
 
 run.add_command(cancel_run)
+run.add_command(resume_run)
+run.add_command(retry_run)
 run.add_command(show_graph)
 run.add_command(start_run)
 
@@ -109,12 +121,13 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
     store, now = services().runs, services().clock.time()
     found = store.run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
-    children = Children(tree)
+    children, attempts = Children(tree), Attempts(store, tree)
     root = next((each for each in tree if each.is_root), found)
     if as_json:
-        emit(_whole(found, children, now, root))
+        emit(_whole(found, children, now, root, attempts))
         return
-    show(_facts(found, now, root, whole=whole), TreeView(children, root, now, whole).branch(found))
+    tree_view = TreeView(children, root, now, whole, attempts)
+    show(_facts(found, now, root, whole=whole), tree_view.branch(found))
 
 
 @run.command("logs")
@@ -165,7 +178,7 @@ def _table(
                 Cell(lasted(duration(run, now))),
                 _tally(tally.get(run.id, {})),
             ),
-            reason_cell(run.state) if run.state.is_final() else None,
+            reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,
         )
         for run in runs
     ]
@@ -189,7 +202,7 @@ def _listed(run: Run, now: float, counts: Mapping[StateType, int]) -> Json:
     return {**run_record(run, now), "tasks": tally_record(counts)}
 
 
-def _whole(run: Run, children: Children, now: float, root: Run) -> Json:
+def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
     """Return a run with its parameters, and all that it called as `children`."""
     records: dict[str, Json] = {}
     for each in children.below(run):
@@ -197,12 +210,16 @@ def _whole(run: Run, children: Children, now: float, root: Run) -> Json:
             **run_record(each, now, root),
             "parameters": each.parameters,
             "inputs": list(each.inputs),
+            "attempt_of_parent": None if each.is_root else attempts.of(each),
             "children": [],
         }
         records[each.id] = record
         if each.id != run.id and each.parent_id is not None:
             records[each.parent_id]["children"].append(record)
-    return records[run.id]
+    found = records[run.id]
+    if run.state.is_paused() and (question := questions.waiting(run.id)):
+        found["asks"] = {"description": question.description, "schema": question.schema}
+    return found
 
 
 def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
@@ -214,6 +231,8 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     ]
     if reason := reason_cell(run.state):
         facts.append(("reason", reason))
+    if run.state.is_paused() and (question := questions.waiting(run.id)):
+        facts += _asked(question)
     if run.started is not None:
         facts.append(("started", Cell(f"{exact(run.started)} ({ago(run.started, now)})")))
         took = duration(run, now, root)
@@ -229,6 +248,17 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
         for number, (name, value) in enumerate((run.parameters or {}).items())
     ]
     return Facts(facts)
+
+
+def _asked(question: questions.Question) -> Iterator[tuple[str, Cell]]:
+    """Yield what a run waits for."""
+    if question.description:
+        yield "asks", Cell(question.description)
+    for number, field in enumerate(question.fields):
+        told = f": {field.description}" if field.description else ""
+        optional = "" if field.is_required else ", if you like"
+        cell = Cell(f"{field.name} ({field.kind}{optional}){told}")
+        yield "input" if not number else "", cell
 
 
 def _value(value: object, *, whole: bool) -> str:

@@ -15,17 +15,26 @@ from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.records import run_record
 from flowstone.errors import CancelSignal, Conflict
 from flowstone.events import changed
-from flowstone.states import CANCELLED, CANCELLING, COMPLETED, CRASHED, FAILED, Cancelling
+from flowstone.states import (
+    CANCELLED,
+    CANCELLING,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    Cancelled,
+    Cancelling,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from flowstone.runs import Run
     from flowstone.states import State
 
 #: The exit code of `run start`, by how the run ended; as shells have it for an interrupt.
-EXITS = {COMPLETED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}
+EXITS = {COMPLETED: 0, PAUSED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}
 #: How often, in seconds, it is looked whether the run has ended.
 _LOOK = 0.1
 
@@ -69,10 +78,11 @@ def _asked(ref: str) -> Run:
             warn(f"{found.name} is a part of {root.name}, which is cancelled as a whole.")
         if root.state.is_final() or root.state.type is CANCELLING:
             return root
+        # Of a suspended run there is no process that could end it.
+        is_held = root.lease is not None
+        state = (Cancelling if is_held else Cancelled)("asked on the command line")
         try:
-            return store.record(
-                changed(root, Cancelling("asked on the command line"), root.attempt)
-            )
+            return store.record(changed(root, state, root.attempt))
         except Conflict:
             continue  # it has moved on meanwhile: look again
 
@@ -86,9 +96,7 @@ def _awaited(run: Run, until: float) -> Run:
     return run
 
 
-@click.command("start")
-@click.argument("entrypoint", metavar="MODULE:FLOW")
-@click.option(
+param_option = click.option(
     "--param",
     "-p",
     "pairs",
@@ -96,18 +104,25 @@ def _awaited(run: Run, until: float) -> Run:
     metavar="NAME=VALUE",
     help="A parameter; the value is JSON, or else a text. Again for each.",
 )
-@click.option(
+params_option = click.option(
     "--params",
     "file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
     help="A JSON file of parameters by name.",
 )
-@click.option(
+tree_option = click.option(
     "--tree/--no-tree",
     default=True,
     help="Show what runs as a live tree, where this is a terminal; take --no-tree to debug.",
 )
+
+
+@click.command("start")
+@click.argument("entrypoint", metavar="MODULE:FLOW")
+@param_option
+@params_option
+@tree_option
 @json_option
 def start_run(
     entrypoint: str, pairs: tuple[str, ...], file: Path | None, tree: bool, as_json: bool
@@ -115,28 +130,40 @@ def start_run(
     """Run a flow here: `package.module:flow`, or `path/to/file.py:flow`.
 
     On a terminal, what it calls is shown as a tree while it runs. Exits with 0 where the run
-    completed, 1 where it failed, 3 where it crashed, and 130 where it was cancelled.
+    completed or was suspended, 1 where it failed, 3 where it crashed, and 130 where it was
+    cancelled.
     """
-    # 40 ms and more, which only this command needs.
-    import asyncio  # noqa: PLC0415
-
     # What a program of the user's imports is its own affair; the command itself starts fast.
     from flowstone.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
 
     flow = load_flow_from_entrypoint(entrypoint)
-    parameters = {**_from_file(file), **dict(_pair(pair) for pair in pairs)}
+    parameters = given(file, pairs)
+
+    def execute() -> Any:
+        return flow(**parameters, return_state=True)
+
+    finish(flow.name, execute, tree=tree, as_json=as_json)
+
+
+def finish(name: str, execute: Callable[[], Any], *, tree: bool, as_json: bool) -> None:
+    """Execute a run here, tell how it ended, and exit with the code for that."""
+    # 40 ms and more, which only the commands that execute runs need.
+    import asyncio  # noqa: PLC0415
+
     try:
         with _shown(tree and not as_json):
-            state: State = flow(**parameters, return_state=True)
+            state: State = execute()
             if asyncio.iscoroutine(state):
                 state = asyncio.run(state)
     except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
-        warn(f"{flow.name} was cancelled.")
+        warn(f"{name} was cancelled.")
         sys.exit(EXITS[CANCELLED])
     if as_json:
         emit({"state": state.type.value, "name": state.name, "message": state.message})
+    elif state.type is PAUSED:
+        say(str(state.data))
     elif state.type is not COMPLETED:
-        warn(f"{flow.name} ended {state.name}: {state.message}")
+        warn(f"{name} ended {state.name}: {state.message}")
     sys.exit(EXITS[state.type])
 
 
@@ -147,6 +174,11 @@ def _shown(is_wanted: bool) -> AbstractContextManager[None]:
     from flowstone.cli import live  # noqa: PLC0415
 
     return live.shown()
+
+
+def given(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the parameters of a command line by name; those of `--param` come before a file's."""
+    return {**_from_file(file), **dict(_pair(pair) for pair in pairs)}
 
 
 def _from_file(file: Path | None) -> Mapping[str, Any]:

@@ -15,6 +15,7 @@ from flowstone.states import COMPLETED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from flowstone.cli.attempts import Attempts
     from flowstone.graphs.tree import Children
     from flowstone.runs import Run
 
@@ -38,12 +39,14 @@ class TreeView:
 
     Attributes:
         whole: whether long maps are shown in full.
+        attempts: which of them called what; None shows all beside each other.
     """
 
     children: Children
     root: Run
     now: float
     whole: bool = False
+    attempts: Attempts | None = None
 
     def branch(self, run: Run) -> Branch:
         """Return the run with all that it called; why it ended so stands elsewhere."""
@@ -51,14 +54,23 @@ class TreeView:
         waiting = [(run, branch)]
         while waiting:
             parent, above = waiting.pop()
-            for child in self._shown(self.children.of(parent)):
-                if isinstance(child, Branch):
-                    above.children.append(child)
-                else:
-                    below = Branch(cells(child, self.now, self.root))
-                    above.children.append(below)
-                    waiting.append((child, below))
+            for number, called in self._called(parent):
+                home = above
+                if number is not None:
+                    home = Branch((Cell(f"attempt {number}", "yellow"),))
+                    above.children.append(home)
+                for child in self._shown(called):
+                    if isinstance(child, Branch):
+                        home.children.append(child)
+                    else:
+                        below = Branch(cells(child, self.now, self.root))
+                        home.children.append(below)
+                        waiting.append((child, below))
         return branch
+
+    def _called(self, run: Run) -> Sequence[tuple[int | None, Sequence[Run]]]:
+        called = self.children.of(run)
+        return [(None, called)] if self.attempts is None else self.attempts.grouped(run, called)
 
     def _shown(self, runs: Sequence[Run]) -> Iterator[Run | Branch]:
         """Yield the runs to show, and for each folded unit, at its end, what is left out."""

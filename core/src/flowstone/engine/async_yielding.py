@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.engine.drive import finished
 from flowstone.engine.signals import honest_end_on_loop, told_by_close
 from flowstone.engine.yielding import FLOW, PROCESS, Yielding
-from flowstone.errors import CancelSignal, RunTimeout
+from flowstone.errors import RunTimeout, StopSignal
 from flowstone.states import State
 
 if TYPE_CHECKING:
@@ -36,16 +36,16 @@ class AsyncValues(Yielding):
         loop = asyncio.get_running_loop()
         self._guard.enter_context(honest_end_on_loop())
 
-        def cancel() -> None:
-            loop.call_soon_threadsafe(self._cancel)
+        def stop(kind: type[StopSignal]) -> None:
+            loop.call_soon_threadsafe(self._stop, kind)
 
-        self._driver.cancelled_by(cancel)
+        self._driver.stopped_by(stop)
 
-    def _cancel(self) -> None:
+    def _stop(self, kind: type[StopSignal]) -> None:
         if self._task is not None:
             self._task.cancel()
         else:
-            self._ending = asyncio.get_running_loop().create_task(self._conclude(CancelSignal()))
+            self._ending = asyncio.get_running_loop().create_task(self._conclude(kind()))
 
     async def advance(self, sent: Any, error: BaseException | None) -> Any:
         """Return the function's next value; or set `end`, and return None."""

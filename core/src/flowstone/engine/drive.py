@@ -16,19 +16,22 @@ from flowstone.engine.steps import (
     Call,
     Consult,
     Dismiss,
+    Heed,
     Iterate,
     Load,
     Queue,
     Record,
+    Regain,
     Save,
     Say,
     Settle,
     Sleep,
     Stage,
     Step,
+    Suspend,
     Unlock,
 )
-from flowstone.errors import RunTimeout, StoreError
+from flowstone.errors import RunTimeout, StopSignal, StoreError
 from flowstone.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
@@ -72,9 +75,9 @@ class Driver:
         if keeping is not None:
             self.keeping = keeping
 
-    def cancelled_by(self, stop: Callable[[], None]) -> None:
-        """Say what ends the run when somebody asks for that."""
-        self.keeper.on_cancel(stop)
+    def stopped_by(self, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Say what stops the run when somebody asks for that."""
+        self.keeper.on_request(stop)
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
@@ -116,7 +119,7 @@ class Driver:
                     self.record(PENDING, "Pending")
                 return self.logger(self.keeper.run).log(level, message, exc_info=error)
             case _:
-                raise AssertionError(step)
+                return waited(self.keeper, self.clock, step)
 
     @overload
     def drive(self, life: Life) -> State: ...
@@ -321,6 +324,19 @@ def _withdrawn(promise: Promise) -> bool:
         return promise.withdraw()
     except StoreError:  # the journal tries again; the others must be waited for
         return True
+
+
+def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:
+    """Do a step of a run that waits for somebody."""
+    match step:
+        case Heed():
+            return clock.time(), keeper.heed().state
+        case Regain():
+            return keeper.regain()
+        case Suspend(message, data):
+            return keeper.suspend(message, data)
+        case _:
+            raise AssertionError(step)
 
 
 def _is_patient(error: BaseException | None) -> bool:

@@ -7,19 +7,23 @@ import os
 import threading
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
-from flowstone.errors import CancelSignal, Conflict, FencedRun, StoreError
-from flowstone.events import NOTES, changed
-from flowstone.runs import Change, Fence, Run
-from flowstone.states import CANCELLING, TERMINAL
+from flowstone.engine.policy import request
+from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
+from flowstone.events import NOTES
+from flowstone.ids import new_id
+from flowstone.runs import Change, Fence, Handover, Run
+from flowstone.states import PAUSED, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.events import Event
     from flowstone.ports import Clock, RunStore
+    from flowstone.runs import Lease
     from flowstone.waiting import Thread, Threads
 
 #: A fact waits so long at the most before it is written.
@@ -28,7 +32,7 @@ INTERVAL = 0.05
 FULL = 2000
 #: Of so many roots that have ended, late log lines are still taken.
 RECENT = 1000
-#: So often, in seconds, it is looked whether somebody asks for the end of a run.
+#: So often, in seconds, it is looked whether somebody asks something of a run.
 LOOK = 1.0
 #: So many facts go into one batch at the most.
 BATCH = 2000
@@ -61,8 +65,8 @@ class WriteBehind:
         self._thread: Thread | None = None
         self._fences: dict[str, Fence] = {}
         self._ended: dict[str, Fence] = {}
-        self._stops: dict[str, Callable[[], None]] = {}
-        self._cancelled: set[str] = set()
+        self._stops: dict[str, Callable[[type[StopSignal]], None]] = {}
+        self._stopped: dict[str, type[StopSignal]] = {}
         self._abandoned: set[str] = set()
         self._lost: dict[str, Run] = {}
         self._error: StoreError | None = None
@@ -82,9 +86,19 @@ class WriteBehind:
                 self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
         self._start()
 
+    def _take_over(self, event: Event, lease: Lease) -> Run:
+        run = self._store.record(event)
+        self._lost.pop(run.id, None)
+        self._ended.pop(run.id, None)
+        self._fences[run.id] = Fence(run.id, run.version, lease.token)
+        self._start()
+        return run
+
     def record(self, event: Event) -> Run:
         with self._lock:
             self.flush()
+            if isinstance(event.payload, Handover) and event.payload.lease is not None:
+                return self._take_over(event, event.payload.lease)
             self._check(event)
             try:
                 run = self._store.record(event)
@@ -95,23 +109,35 @@ class WriteBehind:
             return run
 
     def _record_again(self, event: Event, actual: Run, conflict: Conflict) -> Run:
-        """Record a change of a run that somebody has asked to cancel meanwhile.
+        """Record a change of a run of which somebody has asked something meanwhile.
 
-        Only its end: with anything else it would go on.
+        Of one that is to stop only the end: with anything else it would go on.
         """
         change = event.payload
         assert isinstance(change, Change)
-        cancelling = self._is_ours(actual) and actual.state.type is CANCELLING
-        if not cancelling or change.version > actual.version:
+        over = actual.state.type in TERMINAL
+        if over or not self._is_ours(actual) or change.version > actual.version:
             raise FencedRun(actual.name, actual.state.name) from conflict
-        if change.state.type not in TERMINAL:
-            raise CancelSignal from conflict
-        return self._store.record(changed(actual, change.state, change.attempt))
+        wanted = request(actual.state)
+        may = (*TERMINAL, PAUSED) if wanted is SuspendSignal else TERMINAL
+        if wanted is not None and change.state.type not in may:
+            raise wanted from conflict
+        later = replace(change, version=actual.version + 1)
+        return self._store.record(replace(event, id=new_id(), payload=later))
 
     def _is_ours(self, actual: Run) -> bool:
         """Tell whether a run has moved only by us, or because somebody asks something of it."""
         fence = self._fences.get(actual.root_id)
         return fence is not None and _holds(fence, actual)
+
+    def heed(self, run_id: str) -> Run:
+        with self._lock:
+            actual = self._store.run(run_id)
+            if not self._is_ours(actual):
+                raise FencedRun(actual.name, actual.state.name)
+            if actual.is_root and actual.version != self._fences[run_id].version:
+                self._obey(actual)
+            return actual
 
     def append(self, event: Event) -> None:
         if self._lost:
@@ -129,18 +155,17 @@ class WriteBehind:
             if self._error is not None:
                 raise self._error
 
-    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
         self._stops[root_id] = stop
 
     def _obey(self, actual: Run) -> None:
-        """Go on under the version that is kept; where that is a request to stop, do so, once."""
+        """Go on under the version that a request made; one to stop does that, once."""
         fence = self._fences[actual.id]
         self._fences[actual.id] = Fence(actual.id, actual.version, fence.token)
-        stop = self._stops.get(actual.id)
-        asked = actual.state.type is CANCELLING and actual.id not in self._cancelled
-        if stop is not None and asked:
-            self._cancelled.add(actual.id)
-            stop()
+        stop, wanted = self._stops.get(actual.id), request(actual.state)
+        if stop is not None and wanted is not None and self._stopped.get(actual.id) is not wanted:
+            self._stopped[actual.id] = wanted
+            stop(wanted)
 
     def release(self, root_id: str) -> None:
         try:
@@ -148,7 +173,7 @@ class WriteBehind:
         finally:
             with self._lock:
                 self._stops.pop(root_id, None)
-                self._cancelled.discard(root_id)
+                self._stopped.pop(root_id, None)
                 self._abandoned.discard(root_id)
                 fence = self._fences.pop(root_id, None)
                 self._lost.pop(root_id, None)
@@ -260,7 +285,7 @@ class WriteBehind:
                 self._look()
 
     def _look(self) -> None:
-        """See whether somebody asks for the end of a run that is driven here."""
+        """See whether somebody asks something of a run that is driven here."""
         with self._lock:
             for fence in list(self._fences.values()):
                 try:

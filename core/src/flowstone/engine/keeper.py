@@ -3,20 +3,53 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from flowstone.errors import CancelSignal, Conflict
-from flowstone.events import KINDS, Event, written
+from flowstone.errors import CancelSignal, Conflict, SuspendSignal
+from flowstone.events import KINDS, Event, handed_over, written
 from flowstone.ids import new_id
-from flowstone.runs import Change, Lease, Run
-from flowstone.states import BIRTH, PENDING, RUNNING, TERMINAL, State, StateType
+from flowstone.runs import Change, Handover, Lease, Origin, Run
+from flowstone.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.ambient import Services
+    from flowstone.errors import StopSignal
     from flowstone.events import Line
-    from flowstone.runs import Origin
+
+
+class Taken(NamedTuple):
+    """A root that this process takes up from where it was left.
+
+    Attributes:
+        run: as it is; nobody holds it.
+        event: the `Handover` that is to be recorded.
+    """
+
+    run: Run
+    event: Event
+
+    @property
+    def origin(self) -> Origin:
+        """What it was born with, and the new lease."""
+        run, change = self.run, cast("Handover", self.event.payload)
+        parameters = None if run.parameters is None else dict(run.parameters)
+        return Origin(
+            run.id,
+            run.kind,
+            run.name,
+            run.unit,
+            run.root_id,
+            None,
+            run.created,
+            run.tags,
+            run.unit_version,
+            parameters,
+            run.inputs,
+            change.lease,
+            run.recipe,
+        )
 
 
 class Keeper:
@@ -96,6 +129,15 @@ class Keeper:
         self._say(self._change(state), state)
         return state
 
+    def take_up(self, taken: Taken) -> None:
+        """Go on with a run that there is, from here on as its only writer.
+
+        Raises:
+            Conflict: somebody else was first.
+        """
+        self._born = self._journal.record(taken.event)
+        self._attempt = self._born.attempt
+
     def _birth(self, state: State) -> Event:
         who = self.origin
         started = state.at if state.type is RUNNING else None
@@ -146,15 +188,41 @@ class Keeper:
         if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(who.id)
 
+    def heed(self) -> Run:
+        """Return the run as it is in the store, and go on from there where others have moved it.
+
+        Raises:
+            FencedRun: it was ended or taken over from outside.
+        """
+        actual = self._journal.heed(self.origin.id)
+        if actual.version > self.run.version:
+            self._born, self._last = actual, None
+        return actual
+
+    def regain(self) -> bool:
+        """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
+        was_paused, version = self.state.type is PAUSED, self.run.version
+        state = State(RUNNING, "Running", None, self._time())
+        self._say(self._change(state), state)
+        return not was_paused or self.run.version > version + 1
+
+    def suspend(self, message: str, data: BaseException) -> State:
+        """Give up the right to write the run, and return the state that it is left in."""
+        state = State(PAUSED, "Suspended", message, self._time(), data)
+        self._born = self._journal.record(handed_over(self.run, state, None))
+        self._last = None
+        self._journal.release(self.origin.id)
+        return state
+
     def _keep(self, event: Event) -> Run | None:
         if not self._through:
             self._journal.append(event)
             return None
         try:
             return self._journal.record(event)
-        except CancelSignal as signal:
+        except (CancelSignal, SuspendSignal) as signal:
             if isinstance(signal.__cause__, Conflict):
-                self._pending = None  # refused, since somebody asks for its end: it is not kept
+                self._pending = None  # refused, since somebody asks it to stop: it is not kept
             raise
 
     def abandon(self) -> None:
@@ -162,9 +230,9 @@ class Keeper:
         if self.origin.parent_id is None and not self.is_copy:
             self._journal.abandon(self.origin.id)
 
-    def on_cancel(self, stop: Callable[[], None]) -> None:
-        """Call `stop`, from another thread, when somebody asks for the end of the run."""
-        self._journal.on_cancel(self.origin.id, stop)
+    def on_request(self, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Call `stop`, from another thread, with what somebody asks the run to stop with."""
+        self._journal.on_request(self.origin.id, stop)
 
     def flush(self) -> None:
         """Have everything kept that was said until now.

@@ -31,12 +31,15 @@ from flowstone.engine.steps import (
     Sleep,
     Stage,
     Step,
+    Suspend,
     Tally,
     Unlock,
 )
 from flowstone.errors import (
     CancelSignal,
     FencedRun,
+    SuspendedRun,
+    SuspendSignal,
     TerminationSignal,
     UpstreamTaskError,
 )
@@ -65,6 +68,7 @@ class Plan:
         check: checks the arguments, where that had to wait for the upstream.
         turn: under the limits of its tags; None where it has none.
         handed: counts what is handed out, where the function yields and is iterated over.
+        is_root: whether it can be suspended, and go on in another process.
     """
 
     unit: Any
@@ -82,6 +86,7 @@ class Plan:
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
     turn: Turn | None = None
     handed: Tally | None = None
+    is_root: bool = False
 
 
 def life(plan: Plan) -> Life:
@@ -111,7 +116,12 @@ def _life(plan: Plan) -> Life:
         else:
             end = yield from _attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
-        cause = (yield from _let_go(error)) if plan.settles else error
+        last_word = (yield from _suspended(plan, error)) if plan.is_root else error
+        if isinstance(last_word, State):
+            if plan.keeping is not None:
+                yield Unlock(look)
+            return last_word
+        cause = (yield from _let_go(last_word)) if plan.settles else last_word
         end = _ended(plan, cause)
         if isinstance(cause, FencedRun):
             if plan.keeping is not None:
@@ -149,6 +159,8 @@ def _last_word(
             if late is not None:
                 raise
             late = interrupt
+        except SuspendSignal:
+            continue  # too late: it has ended
 
 
 def _announced(plan: Plan, end: State) -> Generator[Step, Any, None]:
@@ -216,6 +228,19 @@ def _held(plan: Plan, look: Look | None, end: State) -> Any:
     ):
         return end.data
     return Kept(partial(plan.keeping.read, look.key))
+
+
+def _suspended(plan: Plan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
+    """Return the state that a run is suspended in, or the error that it ends with after all."""
+    if not isinstance(error, SuspendSignal):
+        return error
+    try:
+        yield Settle(None)  # what was submitted may finish: its results are there when it goes on
+        yield Say(logging.INFO, f"suspended: {error.message}")
+        state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
+    except BaseException as other:  # noqa: BLE001 - it ends the run
+        return other
+    return state
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, BaseException]:

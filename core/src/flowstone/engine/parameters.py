@@ -87,6 +87,35 @@ class Parameters:
         if problems:
             raise ParameterTypeError(self.name, problems)
 
+    def restores(self, name: str, kept: object, value: object) -> bool:
+        """Tell whether the type hint makes the same value again of what is kept of it."""
+        hint = self._hint(name)
+        if hint is Any:
+            return False
+        try:
+            again = self._checked(name, hint, kept)
+            return type(again) is type(value) and bool(again == value)
+        except Exception:  # noqa: BLE001 - what can't be compared is not the same
+            return False
+
+    def rebind(self, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return arguments by name, as a run's record has them, as a call needs them.
+
+        Raises:
+            ParameterBindError: there are names that are not the function's.
+        """
+        known = self.signature.parameters
+        given = {name: value for name, value in arguments.items() if name in known}
+        more = {name: value for name, value in arguments.items() if name not in known}
+        if more:
+            rest = [n for n, p in known.items() if p.kind is inspect.Parameter.VAR_KEYWORD]
+            if not rest:
+                problem = f"got an unexpected keyword argument {next(iter(more))!r}"
+                raise ParameterBindError(self.name, str(self.signature), problem)
+            given[rest[0]] = {**given.get(rest[0], {}), **more}
+        bound = inspect.BoundArguments(self.signature, {n: given[n] for n in known if n in given})
+        return bound.args, bound.kwargs
+
     def _hint(self, name: str) -> Any:
         if self._hints is None:
             try:

@@ -11,10 +11,21 @@ from flowstone.errors import (
     ConfigurationError,
     ProcessDied,
     RunTimeout,
+    StopSignal,
+    SuspendSignal,
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, TERMINAL, State, StateType
+from flowstone.states import (
+    CANCELLED,
+    CANCELLING,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    TERMINAL,
+    State,
+    StateType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,7 +99,7 @@ def end_of(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
         return CANCELLED, "Cancelled", "interrupted from the keyboard"
     if is_cancellation(error):
         return CANCELLED, "Cancelled", "its coroutine was cancelled"
-    if isinstance(error, CancelSignal):
+    if isinstance(error, (CancelSignal, SuspendSignal)):
         return CANCELLED, "Cancelled", str(error)
     if isinstance(error, TerminationSignal):
         return CRASHED, "Crashed", str(error)
@@ -132,6 +143,13 @@ def unseen(promises: Iterable[Promise]) -> State | None:
     if first.message:
         message += f" ({first.message})"
     return State(FAILED, "Failed", message, data=first.data)
+
+
+def request(state: State) -> type[StopSignal] | None:
+    """Return what stops a run that another process has put into a state; None for nothing."""
+    if state.type is CANCELLING:
+        return CancelSignal
+    return SuspendSignal if state.name == "Suspending" else None
 
 
 def stop_signal(error: BaseException) -> type[BaseException] | None:

@@ -5,29 +5,34 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flowstone import ambient
 from flowstone.engine.policy import is_cancellation
-from flowstone.errors import CancelSignal, TerminationSignal
+from flowstone.errors import StopSignal, SuspendSignal, TerminationSignal
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+
+#: Stops a run, from any thread.
+Stop = Callable[[type[StopSignal]], None]
 
 #: Seconds between two looks for a signal on an event loop that has nothing to do.
 TICK = 0.25
 
 
 @contextmanager
-def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Callable[[], None]]:
+def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Stop]:
     """Turn SIGTERM into a `TerminationSignal`; after the run is recorded, let it end the process.
 
-    Yields what cancels the run, from any thread. On the main thread that comes as a signal too,
-    as a signal breaks into blocking calls; elsewhere it is raised when Python code next runs.
+    Yields what stops the run with a signal of ours, from any thread. On the main thread that comes
+    as a signal too, as a signal breaks into blocking calls; elsewhere it is raised when Python code
+    next runs.
 
     Only where nobody else handles the signal, and only on the main thread, where Python
     delivers it.
@@ -37,13 +42,13 @@ def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Callabl
             that runs is not the run's, but that of who iterates over it.
     """
     if not _is_ours():
-        yield partial(_cancel_thread, threading.get_ident())
+        yield partial(_stop_thread, threading.get_ident())
         return
     _requests.clear()
     _terminated.clear()
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield partial(_cancel_main, threading.get_ident(), is_inside)
+        yield partial(_stop_main, threading.get_ident(), is_inside)
     except TerminationSignal:
         _end_process()
         raise
@@ -52,7 +57,7 @@ def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Callabl
 
 
 @contextmanager
-def honest_end_on_loop() -> Iterator[Callable[[], None]]:
+def honest_end_on_loop() -> Iterator[Stop]:
     """Do the same for a run on an event loop: cancel its task, and say by `meant` why.
 
     The loop's own code must not be interrupted: an error raised there would end the loop, or be
@@ -63,20 +68,26 @@ def honest_end_on_loop() -> Iterator[Callable[[], None]]:
     task = asyncio.current_task()
     assert task is not None
 
-    def cancel() -> None:
+    def stop(error: type[StopSignal]) -> None:
+        if error is SuspendSignal:
+            _suspended.add(task)
         task.get_loop().call_soon_threadsafe(task.cancel)
 
     if not (_tasks or _is_ours()):
-        yield cancel
+        try:
+            yield stop
+        finally:
+            _suspended.discard(task)
         return
     if not _tasks:
         signal.signal(signal.SIGTERM, _cancel)
         _tick(task.get_loop())
     _tasks.add(task)
     try:
-        yield cancel
+        yield stop
     finally:
         _tasks.discard(task)
+        _suspended.discard(task)
         if not _tasks:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if _received:
@@ -95,13 +106,22 @@ def _tick(loop: AbstractEventLoop) -> None:
 
 def meant(error: BaseException) -> BaseException:
     """Return what an error means: a coroutine that SIGTERM has cancelled was terminated."""
-    return _received[0] if _received and is_cancellation(error) else error
+    if not (_received or _suspended) or not is_cancellation(error):
+        return error
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+    if not _received and asyncio.current_task() not in _suspended:
+        return error
+    return _received[0] if _received else SuspendSignal()
 
 
 #: The tasks of the root runs on the main thread's event loop, while SIGTERM is ours.
 _tasks: set[Task[object]] = set()
-#: A request to cancel the run on the main thread, which comes there as a signal of our own.
-_requests: list[Callable[[], bool]] = []
+#: Those of them that were asked to suspend their run; it comes as a cancellation.
+_suspended: set[Task[object]] = set()
+#: What the run on the main thread was asked to stop with, and whether its code runs there. It comes
+#: there as a signal of our own.
+_requests: list[tuple[type[StopSignal], Callable[[], bool]]] = []
 #: The SIGTERM that has come to the sync run on the main thread.
 _terminated: list[TerminationSignal] = []
 #: A handler of ours that a run left behind which ended on another thread.
@@ -138,27 +158,27 @@ def _end_process() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _cancel_main(thread: int, is_inside: Callable[[], bool]) -> None:
+def _stop_main(thread: int, is_inside: Callable[[], bool], error: type[StopSignal]) -> None:
     if hasattr(signal, "pthread_kill"):
-        _requests.append(is_inside)
+        _requests.append((error, is_inside))
         signal.pthread_kill(thread, signal.SIGTERM)
     else:
-        _cancel_thread(thread)
+        _stop_thread(thread, error)
 
 
-def _cancel_thread(thread: int) -> None:
+def _stop_thread(thread: int, error: type[StopSignal]) -> None:
     # ctypes: 5 ms of start-up that only a run that is cancelled pays.
     from flowstone.engine.timeouts import put_error  # noqa: PLC0415
 
-    put_error(thread, CancelSignal)
+    put_error(thread, error)
 
 
 def _terminate(number: int, _: object) -> None:
     if _requests:
-        is_inside = _requests.pop()
+        error, is_inside = _requests.pop()
         _requests.clear()
         if is_inside():
-            raise CancelSignal
+            raise error
         return
     if _left:
         _end_process()
@@ -182,6 +202,7 @@ def _be_born() -> None:
     if signal.getsignal(signal.SIGTERM) in {_terminate, _cancel}:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _tasks.clear()
+    _suspended.clear()
     _received.clear()
     _requests.clear()
     _terminated.clear()

@@ -135,6 +135,21 @@ class Sleep(NamedTuple):
     seconds: float
 
 
+class Heed(NamedTuple):
+    """See what others have made of the run, and go on from there. Answer: now, and its `State`."""
+
+
+class Regain(NamedTuple):
+    """Go on with a paused run, in the same attempt. Answer: whether somebody has resumed it."""
+
+
+class Suspend(NamedTuple):
+    """Give the run up, to be executed again elsewhere. Answer: the `State` that it is left in."""
+
+    message: str
+    data: BaseException
+
+
 class Say(NamedTuple):
     """Log a line about the run. Answer: None."""
 
@@ -158,5 +173,8 @@ Step = (
     | Await
     | Settle
     | Sleep
+    | Heed
+    | Regain
+    | Suspend
     | Say
 )

@@ -15,8 +15,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.ambient import scope
-from flowstone.engine.signals import honest_end, told_by_close
-from flowstone.errors import CancelSignal, ClosedEarly, RunTimeout, StopSignal, StoreError
+from flowstone.engine.signals import Stop, honest_end, told_by_close
+from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
 from flowstone.states import CRASHED, TERMINAL, State
 
 if TYPE_CHECKING:
@@ -152,24 +152,24 @@ class Values(Yielding):
         interrupt = self._guard.enter_context(honest_end(lambda: self._is_busy))
         began_on = threading.get_ident()
 
-        def cancel() -> None:  # called by the journal's thread, which must not wait for it
-            self._why = CancelSignal()
-            parts = interrupt, began_on
-            ending = threading.Thread(target=self._cancelled, args=parts, daemon=True)
+        def stop(kind: type[StopSignal]) -> None:  # the journal's thread must not wait for it
+            self._why = kind()
+            parts = interrupt, began_on, kind
+            ending = threading.Thread(target=self._stopped, args=parts, daemon=True)
             ending.start()
 
-        self._driver.cancelled_by(cancel)
+        self._driver.stopped_by(stop)
 
-    def _cancelled(self, interrupt: Callable[[], None], began_on: int) -> None:
+    def _stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
         from flowstone.engine.timeouts import put_error  # noqa: PLC0415
 
         thread, is_busy = self._thread, self._is_busy
         if is_busy and thread == began_on:
-            interrupt()
+            interrupt(kind)
         elif is_busy:
-            put_error(thread, CancelSignal)
-        self.conclude(CancelSignal())
+            put_error(thread, kind)
+        self.conclude(kind())
         if is_busy and thread != _MAIN:
             put_error(thread, None)  # the step was over before: it must not come up in other code
 

@@ -23,6 +23,12 @@ FlowstoneError
 │   ├── NotHashable (TypeError)
 │   ├── NotSerializable (TypeError)
 │   ├── ArtifactInvalid (ValueError)
+│   ├── NotRepeatable                      it can't be executed again
+│   ├── NotPausable (RuntimeError)
+│   ├── NotPaused                          it does not wait to be resumed
+│   ├── PauseTimeout (TimeoutError)
+│   ├── InputInvalid (ValueError)          what a run was resumed with
+│   ├── SuspendedRun                       it waits to be resumed elsewhere
 │   ├── MissingContextError (RuntimeError)
 │   └── ValueNotComputed (TypeError)        of a task, in a flow that is drawn and not run
 ├── StoreError                             the place where facts are kept
@@ -63,6 +69,7 @@ FlowstoneError
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
 ├── CancelSignal                           the flow run around it is being cancelled
+├── SuspendSignal                          the flow run goes out of this process, to come back
 └── FencedRun                              somebody else has ended or taken over this run
 """
 
@@ -98,21 +105,28 @@ from flowstone.errors.runs import (
     ElementFailed,
     FailedRun,
     FencedRun,
+    InputInvalid,
     MappingLengthMismatch,
     MappingMissingIterable,
     MissingContextError,
     MissingResult,
     NotHashable,
+    NotPausable,
+    NotPaused,
+    NotRepeatable,
     NotSendable,
     NotSerializable,
     ParameterBindError,
     ParameterError,
     ParameterTypeError,
+    PauseTimeout,
     ProcessDied,
     RemoteTraceback,
     RunError,
     RunTimeout,
     StopSignal,
+    SuspendedRun,
+    SuspendSignal,
     TerminationSignal,
     UnfinishedRun,
     UpstreamTaskError,
@@ -156,6 +170,7 @@ __all__ = [
     "FencedRun",
     "FlowstoneError",
     "IllegalTransition",
+    "InputInvalid",
     "InvalidName",
     "LimitError",
     "ManifestInvalid",
@@ -165,6 +180,9 @@ __all__ = [
     "MissingExtra",
     "MissingResult",
     "NotHashable",
+    "NotPausable",
+    "NotPaused",
+    "NotRepeatable",
     "NotSendable",
     "NotSerializable",
     "ObjectAlreadyExists",
@@ -174,6 +192,7 @@ __all__ = [
     "ParameterError",
     "ParameterTypeError",
     "PathEscapes",
+    "PauseTimeout",
     "PluginBroken",
     "PluginError",
     "PluginHangs",
@@ -195,6 +214,8 @@ __all__ = [
     "StoreForeign",
     "StoreTooNew",
     "StoreUnusable",
+    "SuspendSignal",
+    "SuspendedRun",
     "TerminationSignal",
     "UnfinishedRun",
     "UnknownName",

@@ -227,6 +227,64 @@ class ValueNotComputed(RunError, TypeError):
         )
 
 
+class NotRepeatable(RunError):
+    """A run can't be executed again, or not like this."""
+
+    def __init__(self, name: str, problem: str, remedy: str) -> None:
+        self.name, self.problem, self.remedy = name, problem, remedy
+        super().__init__(f"run {name!r} can't be executed again: {problem}. {remedy}")
+
+
+class NotPausable(RunError, RuntimeError):
+    """A run was to be paused or suspended from where that can't be."""
+
+    def __init__(self, what: str, problem: str, remedy: str) -> None:
+        self.what, self.problem, self.remedy = what, problem, remedy
+        super().__init__(f"{what}: {problem}. {remedy}")
+
+
+class NotPaused(RunError):
+    """A run was to be resumed, and does not wait for that, or not any more."""
+
+    def __init__(self, name: str, state: str, remedy: str) -> None:
+        self.name, self.state, self.remedy = name, state, remedy
+        super().__init__(f"run {name!r} can't be resumed: it is {state}. {remedy}")
+
+
+class PauseTimeout(RunError, TimeoutError):
+    """Nobody resumed a run in time."""
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self.name, self.seconds = name, seconds
+        super().__init__(
+            f"nobody resumed {name!r} within {seconds:g} s. Give pause_flow_run a longer timeout, "
+            "or use suspend_flow_run, which waits without a process."
+        )
+
+
+class InputInvalid(RunError, ValueError):
+    """The input that a run was resumed with is not what it asked for; no value is shown."""
+
+    def __init__(self, name: str, problems: Mapping[str, str]) -> None:
+        self.name, self.problems = name, dict(problems)
+        lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
+        super().__init__(
+            f"run {name!r} was not resumed; this is not what it asks for:{lines}\n"
+            "It still waits. Mend these, and resume it again."
+        )
+
+
+class SuspendedRun(RunError):
+    """The run has given up its process, and waits to be resumed in another; it has no value yet."""
+
+    def __init__(self, name: str, run_id: str) -> None:
+        self.name, self.run_id = name, run_id
+        super().__init__(
+            f"run {name!r} is suspended. Resume it with `flowstone run resume {run_id}`, or with "
+            f"resume_flow_run({run_id!r}): it is then executed there."
+        )
+
+
 class StopSignal(Worded):
     """Ends a run from outside it; not an `Exception`, so that user code does not swallow it."""
 
@@ -245,6 +303,14 @@ class CancelSignal(StopSignal):
     def __init__(self, reason: str = "its flow run was cancelled") -> None:
         self.reason = reason
         super().__init__(reason)
+
+
+class SuspendSignal(StopSignal):
+    """The flow run goes out of this process, and will be executed again in another."""
+
+    def __init__(self, message: str = "somebody asked for it") -> None:
+        self.message = message
+        super().__init__(f"its flow run is being suspended: {message}")
 
 
 class FencedRun(StopSignal):

@@ -26,6 +26,7 @@ from flowstone.wire import encode_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flowstone.errors import StopSignal
     from flowstone.events import Event
     from flowstone.runs import Run
     from flowstone.settings import Settings
@@ -82,14 +83,17 @@ class Home:
         self.send("append", encode_event(event))
 
     def create(self, event: Event) -> None:
-        self._ask("create", event)
+        self._ask("create", encode_event(event))
 
     def record(self, event: Event) -> Any:
-        return self._ask("record", event)
+        return self._ask("record", encode_event(event))
 
-    def _ask(self, kind: str, event: Event) -> Any:
+    def heed(self, run_id: str) -> Any:
+        return self._ask("heed", run_id)
+
+    def _ask(self, kind: str, content: object) -> Any:
         with self._lock:
-            self.send(kind, encode_event(event))
+            self.send(kind, content)
             error, answer = unpacked(self._connection.recv_bytes())
         if error is not None:
             raise error
@@ -98,8 +102,8 @@ class Home:
     def flush(self) -> None:
         """What was sent is the parent's to keep."""
 
-    def on_cancel(self, root_id: str, stop: Callable[[], None]) -> None:
-        """Who asks for the end of a root is answered by its own process."""
+    def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
+        """Who asks something of a root is answered by its own process."""
 
     def abandon(self, root_id: str) -> None:
         """It has no leases."""

@@ -231,7 +231,10 @@ class Child:
             case "append":
                 services.journal.append(decode_event(content))
             case "create" | "record":
-                self._answer(getattr(services.journal, kind), content)
+                keep = getattr(services.journal, kind)
+                self._answer(lambda: keep(decode_event(content)))
+            case "heed":
+                self._answer(lambda: services.journal.heed(content))
             case "line":
                 record = logging.makeLogRecord(content)
                 logging.getLogger(record.name).handle(record)
@@ -242,9 +245,9 @@ class Child:
                 return False
         return True
 
-    def _answer(self, keep: Callable[[Any], Any], content: Any) -> None:
+    def _answer(self, ask: Callable[[], Any]) -> None:
         try:
-            answer = None, keep(decode_event(content))
+            answer = None, ask()
         except BaseException as error:
             self._connection.send_bytes(packed((error, None)))
             if not isinstance(error, Exception):

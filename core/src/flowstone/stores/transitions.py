@@ -14,7 +14,7 @@ from flowstone.errors import (
     StaleDocument,
 )
 from flowstone.events import NOTES, changed, fold
-from flowstone.runs import Run
+from flowstone.runs import Handover, Run
 from flowstone.states import CANCELLED, CRASHED, NEXT, State
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def advance(run: Run, change: Change) -> Run:
     """Return the run as the change leaves it.
 
     Raises:
-        Conflict: the run is not at the version below the change's.
+        Conflict: the run is not at the version below the change's, or is to be taken over while
+            somebody holds it.
         IllegalTransition: `NEXT` has no such move.
     """
     if change.version != run.version + 1:
@@ -39,6 +40,10 @@ def advance(run: Run, change: Change) -> Run:
     if change.state.type not in NEXT[run.state.type]:
         raise IllegalTransition(run.name, run.state.name, change.state.name)
     after = run.after(change)
+    if isinstance(change, Handover):
+        if change.lease is not None and run.lease is not None and not run.state.is_final():
+            raise Conflict(run.name, run.version, run.version, run)
+        return replace(after, lease=change.lease)
     if after.lease is None:
         return after
     if after.state.is_final():

@@ -1,4 +1,4 @@
-"""The fields of a block, as they are given on the command line, in a file, or at a prompt."""
+"""The fields of a model, as they are given on the command line, in a file, or at a prompt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union
 
 import click
-from pydantic import SecretBytes, SecretStr
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
 from flowstone.blocks.masked import MASKED, hides
@@ -27,14 +27,14 @@ _FORM = "write field=value, field=@env:NAME, field=@file:PATH, field=@- or field
 
 
 class FieldReader:
-    """Collects the fields of one block type, from wherever they come.
+    """Collects the fields of one model, as a block type, from wherever they come.
 
     Attributes:
         fields: what was read so far, by the field's name.
         typed: the secret fields whose value stood on the command line.
     """
 
-    def __init__(self, kind: type[Block]) -> None:
+    def __init__(self, kind: type[BaseModel]) -> None:
         self._kind = kind
         self._known: Mapping[str, FieldInfo] = kind.model_fields
         self._stdin_of: str | None = None
@@ -103,12 +103,17 @@ class FieldReader:
             if text:
                 self._put(name, text)
 
+    def read(self, name: str, text: str) -> None:
+        """Read a text that somebody typed for a field."""
+        self._put(name, text)
+
     def _put(self, name: str, value: Any) -> FieldInfo:
         field = self._known.get(name) or next(
             (each for each in self._known.values() if each.alias == name), None
         )
         if field is None:
-            problem = f"there is no such field.{nearest(name, self._known)}"
+            names = [each.alias or key for key, each in self._known.items()]
+            problem = f"there is no such field.{nearest(name, names)}"
             raise BlockInvalid(self._kind.__name__, {name: problem})
         self.fields[name] = _fitting(field.annotation, value)
         return field

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.events import KINDS, ArtifactVersion, Event, Line
 from flowstone.redaction import redact
-from flowstone.runs import Change, Lease, Run
+from flowstone.runs import Change, Handover, Lease, Run
 from flowstone.states import COMPLETED, MISSING, RUNNING, State, StateType
 from flowstone.wire import (
+    decode_lease,
+    decode_recipe,
     decode_state,
     dumps,
     encode_artifact,
+    encode_lease,
+    encode_recipe,
     encode_run,
     encode_state,
     jsonable,
@@ -53,7 +57,11 @@ def event_row(event: Event) -> Row:
         and _PLAIN.get(event.kind) is state.type
         and state.name == _NAMES[state.type]
     )
-    if isinstance(payload, Change):
+    more: str | None
+    if isinstance(payload, Handover):
+        body = {"state": encode_state(state), "lease": encode_lease(payload.lease)}
+        form, more = CHANGE, dumps(body)
+    elif isinstance(payload, Change):
         form, more = CHANGE, None if is_plain else dumps({"state": encode_state(state)})
     else:
         form, more = BIRTH, None if is_plain and _is_plain_birth(payload) else _birth(payload)
@@ -91,7 +99,9 @@ def read_event(row: Sequence[Any]) -> Event:
     else:
         body = loads(more) if more else {}
         state = decode_state(body["state"]) if body else _state(_PLAIN[kind], None, None, at)
-        if form == CHANGE:
+        if form == CHANGE and "lease" in body:
+            payload = Handover(version, state, attempt, decode_lease(body["lease"]))
+        elif form == CHANGE:
             payload = Change(version, state, attempt)
         else:
             payload = _read_birth(row[9:], state, version, attempt, body)
@@ -101,7 +111,6 @@ def read_event(row: Sequence[Any]) -> Event:
 def _read_birth(
     row: Sequence[Any], state: State, version: int, attempt: int, body: dict[str, Any]
 ) -> Run:
-    lease = body.get("lease")
     started = body["started"] if body else state.at if state.type is RUNNING else None
     return _run(
         row,
@@ -110,7 +119,7 @@ def _read_birth(
         attempt,
         started,
         body.get("ended"),
-        Lease(**lease) if lease else None,
+        decode_lease(body.get("lease")),
     )
 
 
@@ -147,6 +156,7 @@ def grown_row(
         lease and lease.token,
         lease and lease.holder,
         lease and lease.until,
+        run.recipe and dumps(encode_recipe(run.recipe)),
     )
 
 
@@ -167,6 +177,7 @@ def _run(
     lease: Lease | None,
 ) -> Run:
     tags, unit_version, parameters, inputs = row[15:19]
+    recipe = row[22]
     return Run(
         id=row[0],
         kind=cast("Kind", row[1]),
@@ -185,6 +196,7 @@ def _run(
         parameters=None if parameters is None else loads(parameters),
         inputs=tuple(loads(inputs)) if inputs else (),
         lease=lease,
+        recipe=None if recipe is None else decode_recipe(loads(recipe)),
     )
 
 

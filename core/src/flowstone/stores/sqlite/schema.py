@@ -106,8 +106,13 @@ _THIRD = (
     """,
 )
 
+_FOURTH = (
+    # How a root flow run can be executed again, as JSON; NULL for all others.
+    "ALTER TABLE runs ADD COLUMN recipe TEXT",
+)
+
 #: Migration number n stands at n - 1; the file's `user_version` is the last one applied.
-MIGRATIONS = (_FIRST, _SECOND, _THIRD)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
 CURRENT = len(MIGRATIONS)
 
 

@@ -22,7 +22,7 @@ _RUN_COLUMNS = (
     "id", "kind", "name", "unit", "root_id", "parent_id",
     "state_type", "state_name", "state_message", "state_at",
     "version", "attempt", "created", "started", "ended",
-    "tags", "unit_version", "parameters", "inputs", *_LEASE_COLUMNS,
+    "tags", "unit_version", "parameters", "inputs", *_LEASE_COLUMNS, "recipe",
 )  # fmt: skip
 
 

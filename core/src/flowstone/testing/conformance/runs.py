@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flowstone.testing.conformance.run_batches import Batches
+from flowstone.testing.conformance.run_handovers import Handovers
 from flowstone.testing.conformance.run_leases import Leases
 from flowstone.testing.conformance.run_reads import Reads
 from flowstone.testing.conformance.run_writes import Writes
 
 
-class RunStoreSuite(Writes, Batches, Leases, Reads):
+class RunStoreSuite(Writes, Batches, Leases, Handovers, Reads):
     """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after."""

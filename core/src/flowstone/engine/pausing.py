@@ -1,0 +1,50 @@
+"""How a paused run waits for somebody: a life of its own, inside the flow's call."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from flowstone.engine.policy import request
+from flowstone.engine.steps import Heed, Record, Regain, Say, Sleep
+from flowstone.errors import PauseTimeout, StoreError
+from flowstone.states import PAUSED, Running
+
+if TYPE_CHECKING:
+    from flowstone.engine.life import Life
+
+#: So many seconds lie between two looks at the most.
+LOOK = 1.0
+
+
+def pause(name: str, message: str, timeout: float, interval: float) -> Life:
+    """Wait until somebody resumes the run.
+
+    Args:
+        name: the run's.
+        message: what it waits for.
+        timeout: so many seconds at the most.
+        interval: so many seconds lie between two looks at the most.
+
+    Raises:
+        PauseTimeout: nobody did. The run goes on all the same, as its code may catch this.
+    """
+    paused = yield Record(PAUSED, "Paused", message)
+    yield Say(logging.INFO, f"paused: {message}")
+    while True:
+        try:
+            now, state = yield Heed()
+            is_waiting = state.type is PAUSED
+            if request(state) is not None:  # a signal says so, and comes into the sleep
+                now, is_waiting = paused.at, True
+        except StoreError as error:
+            yield Say(logging.WARNING, f"can't see whether it was resumed: {error}")
+            now, is_waiting = paused.at, True
+        left = paused.at + timeout - now
+        if not is_waiting or left <= 0:
+            break
+        yield Sleep(min(interval, LOOK, left))
+    if not (yield Regain()):
+        raise PauseTimeout(name, timeout)
+    yield Say(logging.INFO, "resumed")
+    return Running()

@@ -1,0 +1,353 @@
+"""Flow runs from outside: execute one again, resume one that waits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from flowstone import questions
+from flowstone.ambient import services
+from flowstone.engine.keeper import Taken, leased
+from flowstone.entrypoints import load_flow_from_entrypoint
+from flowstone.errors import (
+    ConfigurationError,
+    Conflict,
+    InputInvalid,
+    NotPaused,
+    NotRepeatable,
+    PauseTimeout,
+)
+from flowstone.events import changed, handed_over
+from flowstone.pauses import (
+    apause_flow_run,
+    asuspend_flow_run,
+    pause_flow_run,
+    suspend_flow_run,
+)
+from flowstone.states import (
+    CANCELLED,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    AwaitingRetry,
+    Failed,
+    Resuming,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from flowstone.events import Event
+    from flowstone.flows import Flow
+    from flowstone.questions import Question
+    from flowstone.runs import Recipe, Run
+    from flowstone.states import State
+
+Arguments = Mapping[str, Any]
+
+__all__ = [
+    "apause_flow_run",
+    "aresume_flow_run",
+    "aretry_flow_run",
+    "asuspend_flow_run",
+    "pause_flow_run",
+    "resume_flow_run",
+    "retry_flow_run",
+    "suspend_flow_run",
+]
+
+#: So long, in seconds, a process may take to go on with what it was given.
+_PATIENCE = 10.0
+_LOOK_EVERY = 0.1
+
+
+def retry_flow_run(
+    run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
+) -> State:
+    """Execute a run that failed, crashed or was cancelled once more, here, under the same id.
+
+    What it has kept results of by `RUN_ID`, as the default cache policy does, is not done again.
+
+    Args:
+        run: its id, a part of it, or its name.
+        parameters: by name, in place of those that it had.
+        entrypoint: where its flow stands now; None for where it stood.
+
+    Returns:
+        The state that it ends in; a failure of the flow is not raised.
+
+    Raises:
+        RunNotFound: there is no such run.
+        NotRepeatable: it is part of another, has not ended or has completed, its flow can't be
+            loaded again, parameters are not kept as they were, or somebody else was first.
+    """
+    return _finished(_retried(run, parameters or {}, entrypoint))
+
+
+async def aretry_flow_run(
+    run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
+) -> State:
+    """Do as `retry_flow_run` does, for an async flow inside a loop."""
+    state = _retried(run, parameters or {}, entrypoint)
+    return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
+
+
+def resume_flow_run(
+    flow_run_id: str,
+    run_input: object = None,
+    *,
+    parameters: Arguments | None = None,
+    entrypoint: str | None = None,
+) -> State:
+    """Let a run go on that is paused; execute one that is suspended again, here.
+
+    Args:
+        flow_run_id: its id, a part of it, or its name.
+        run_input: what it asks for, by field; or its model.
+        parameters: of a suspended run, by name, in place of those that it had.
+        entrypoint: of a suspended run, where its flow stands now; None for where it stood.
+
+    Returns:
+        The state of the run: that of a paused one as it goes on, of a suspended one its end.
+
+    Raises:
+        RunNotFound: there is no such run.
+        NotPaused: it does not wait, or somebody else was first.
+        InputInvalid: the input does not fit; the run still waits.
+        NotRepeatable: it is suspended, and can't be executed again.
+        PauseTimeout: it is suspended, and it is too late.
+    """
+    return _finished(_resumed(flow_run_id, run_input, parameters or {}, entrypoint))
+
+
+async def aresume_flow_run(
+    flow_run_id: str,
+    run_input: object = None,
+    *,
+    parameters: Arguments | None = None,
+    entrypoint: str | None = None,
+) -> State:
+    """Do as `resume_flow_run` does, for an async flow inside a loop."""
+    state = _resumed(flow_run_id, run_input, parameters or {}, entrypoint)
+    return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
+
+
+def _finished(state: Any) -> State:
+    if iscoroutine(state):
+        # 40 ms of start-up that most programs do without.
+        import asyncio  # noqa: PLC0415
+
+        state = asyncio.run(state)
+    return state  # type: ignore[no-any-return]
+
+
+def waiting(ref: str) -> tuple[Run, Question | None]:
+    """Return a run that waits for somebody, and what it asks.
+
+    Raises:
+        RunNotFound: there is no such run.
+        NotPaused: it does not wait.
+        PauseTimeout: it is suspended, and it is too late; it has failed by that.
+    """
+    current = services()
+    now = current.clock.time()
+    current.runs.reap(now)
+    run = current.runs.run(ref)
+    if run.state.type is not PAUSED:
+        remedy = _LOOK
+        if run.state.is_final() and run.state.type is not COMPLETED:
+            remedy = f"Execute it again: `flowstone run retry {run.id[-12:]}`."
+        raise NotPaused(run.name, run.state.name, remedy)
+    question = questions.waiting(run.id)
+    is_suspended = run.is_root and run.lease is None
+    if is_suspended and question and question.until is not None and question.until < now:
+        late = PauseTimeout(run.name, question.until - question.asked)
+        current.runs.record(changed(run, Failed(str(late)), run.attempt))
+        raise late
+    return run, question
+
+
+def _resumed(ref: str, run_input: object, parameters: Arguments, entrypoint: str | None) -> Any:
+    run, question = waiting(ref)
+    given = _fitting(run, question, run_input)
+    current = services()
+    if not (run.is_root and run.lease is None):
+        event = changed(run, Resuming(), run.attempt)
+        _answer(question, event, given)
+        try:
+            current.runs.record(event)
+        except Conflict as conflict:
+            raise _too_late(run, question, event, conflict) from conflict
+        return _gone_on(run, question)
+    flow, arguments = repeated(run, parameters, entrypoint)
+    event = handed_over(run, Resuming(), leased(current, current.clock.time()))
+    _answer(question, event, given)
+    late = partial(_too_late, run, question, event)
+    return _executed(flow, Taken(run, event), arguments, late)
+
+
+def _fitting(run: Run, question: Question | None, run_input: object) -> Arguments | None:
+    """Return the input as JSON values; refuse what the run does not ask for."""
+    schema = None if question is None else question.schema
+    if run_input is None and schema is None:
+        return None
+    # pydantic: 40 ms of start-up, which only a run that asks for input pays.
+    from flowstone.forms import misfits, plain  # noqa: PLC0415
+
+    given = plain({} if run_input is None else run_input)
+    if schema is None:
+        raise InputInvalid(run.name, dict.fromkeys(given, "it asks for no input"))
+    if not isinstance(given, dict):
+        given = {"value": given}
+    if problems := misfits(schema, given):
+        raise InputInvalid(run.name, problems)
+    return given
+
+
+def _answer(question: Question | None, event: Event, given: Arguments | None) -> None:
+    if question is not None:
+        questions.answer(question, event.id, given)
+
+
+def _too_late(run: Run, question: Question | None, event: Event, conflict: Conflict) -> NotPaused:
+    if question is not None:
+        questions.withdraw(question, event.id)
+    return NotPaused(run.name, _now(conflict), f"Somebody else was first. {_LOOK}")
+
+
+def _now(conflict: Conflict) -> str:
+    return f"{cast('Run', conflict.actual).state.name} meanwhile"
+
+
+def _executed(
+    flow: Flow[..., Any], taken: Taken, arguments: Arguments, late: Callable[[Conflict], Exception]
+) -> Any:
+    """Execute a run again; its final state, or a coroutine of it.
+
+    Args:
+        flow: the run's, loaded again.
+        taken: the run, and the fact of its takeover.
+        arguments: by name.
+        late: makes the error for when somebody else was first.
+    """
+    try:
+        state = flow.again(taken, arguments)
+    except Conflict as conflict:
+        raise late(conflict) from conflict
+    return _awaited(state, late) if iscoroutine(state) else state
+
+
+async def _awaited(state: Awaitable[State], late: Callable[[Conflict], Exception]) -> State:
+    try:
+        return await state
+    except Conflict as conflict:
+        raise late(conflict) from conflict
+
+
+def _gone_on(run: Run, question: Question | None) -> State:
+    """Wait until the run's own process has looked at the input, and return the state it is in.
+
+    Raises:
+        InputInvalid: its model found something wrong that its schema does not tell.
+    """
+    current = services()
+    until = current.clock.time() + _PATIENCE
+    while True:
+        found = current.runs.run(run.id)
+        if found.state.name != "Resuming" or current.clock.time() > until:
+            break
+        current.clock.sleep(_LOOK_EVERY)
+    if found.state.type is PAUSED and question is not None:
+        again = questions.asked(run.id, question.key)
+        if again is not None and again.problems:
+            raise InputInvalid(run.name, again.problems)
+    return found.state
+
+
+def _retried(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
+    current = services()
+    current.runs.reap(current.clock.time())
+    run = current.runs.run(ref)
+    _check_end(run)
+    flow, arguments = repeated(run, parameters, entrypoint)
+    state = AwaitingRetry("to be executed again, by hand")
+    event = handed_over(run, state, leased(current, current.clock.time()))
+
+    def late(conflict: Conflict) -> NotRepeatable:
+        problem = f"it is {_now(conflict)}: somebody else was first"
+        return NotRepeatable(run.name, problem, _LOOK)
+
+    return _executed(flow, Taken(run, event), arguments, late)
+
+
+_LOOK = "Look at it with `flowstone run show`."
+
+
+def _check_end(run: Run) -> None:
+    """Refuse what can't be taken up; say what can be done instead."""
+    short, state = run.id[-12:], run.state
+    if not run.is_root:
+        root = run.root_id[-12:]
+        problem = f"it is a part of the run {root}, which is executed as a whole"
+        raise NotRepeatable(run.name, problem, f"Retry that: `flowstone run retry {root}`.")
+    if run.kind != "flow":
+        raise NotRepeatable(run.name, "it is a task run outside any flow", "Call the task again.")
+    if state.type in {FAILED, CRASHED, CANCELLED}:
+        return
+    remedies = {
+        COMPLETED: "Start a new run: `flowstone run start`.",
+        PAUSED: f"Resume it: `flowstone run resume {short}`.",
+    }
+    cancel = f"Wait for its end, or ask for that: `flowstone run cancel {short}`."
+    raise NotRepeatable(run.name, f"it is {state.name}", remedies.get(state.type, cancel))
+
+
+def repeated(
+    run: Run, parameters: Arguments, entrypoint: str | None
+) -> tuple[Flow[..., Any], dict[str, Any]]:
+    """Return the flow of a run, loaded again, and the arguments for it.
+
+    Raises:
+        NotRepeatable: that can't be done; it says what has to be given.
+    """
+    recipe = run.recipe
+    _check_kept(run, recipe, parameters)
+    arguments = {**(run.parameters or {}), **parameters}
+    flow = _loaded(run, recipe, entrypoint)
+    args, kwargs = flow.parameters.rebind(arguments)
+    bound = flow.parameters.bind(args, kwargs)
+    if flow.spec.validate_parameters:
+        flow.parameters.validate(bound)
+    return flow, arguments
+
+
+def _check_kept(run: Run, recipe: Recipe | None, parameters: Arguments) -> None:
+    lost = [name for name in (recipe.lost if recipe else ()) if name not in parameters]
+    if lost:
+        names = ", ".join(map(repr, lost))
+        is_one = len(lost) == 1
+        problem = (
+            f"its parameter{'' if is_one else 's'} {names} {'is' if is_one else 'are'} not kept"
+        )
+        given = " ".join(f"--param {name}=…" for name in lost)
+        raise NotRepeatable(
+            run.name, f"{problem} as given (a secret, or no JSON)", f"Give them again: {given}"
+        )
+
+
+def _loaded(run: Run, recipe: Recipe | None, entrypoint: str | None) -> Flow[..., Any]:
+    place = entrypoint or (recipe.entrypoint if recipe else None)
+    if place is None:
+        known = recipe.obstacle if recipe else "where it stands is not known"
+        problem = f"its flow {run.unit!r} can't be loaded again: {known}"
+        remedy = "Say where it is by --entrypoint MODULE:FLOW, or start a new run."
+        raise NotRepeatable(run.name, problem, remedy)
+    try:
+        return load_flow_from_entrypoint(place)
+    except ConfigurationError as error:
+        problem = f"its flow {run.unit!r} can't be loaded again: {error.what}: {error.problem}"
+        remedy = f"{error.remedy} Or say where it is now by --entrypoint MODULE:FLOW."
+        raise NotRepeatable(run.name, problem, remedy) from error

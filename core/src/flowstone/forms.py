@@ -1,0 +1,168 @@
+"""Input that a run waits for: asked as a JSON schema, filled in and checked without its class."""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic_core import to_jsonable_python
+
+from flowstone.blocks.masked import MASKED, texts
+from flowstone.blocks.problems import masked, problems
+from flowstone.errors import ConfigurationError, nearest
+from flowstone.questions import Schema, is_secret, referred
+from flowstone.redaction import register
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FORMATS: dict[str, Any] = {
+    "date": dt.date,
+    "date-time": dt.datetime,
+    "time": dt.time,
+    "duration": dt.timedelta,
+    "uuid": UUID,
+    "password": SecretStr,
+}
+_TYPES: dict[str, Any] = {"integer": int, "number": float, "boolean": bool, "null": None}
+#: The names that JSON schema has for pydantic's limits.
+_LIMITS = {
+    "minimum": "ge",
+    "maximum": "le",
+    "exclusiveMinimum": "gt",
+    "exclusiveMaximum": "lt",
+    "multipleOf": "multiple_of",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+    "pattern": "pattern",
+}
+
+
+def modelled(wanted: Any) -> type[BaseModel]:
+    """Return the model of what a run asks; of any other type one with the field ``value``."""
+    if isinstance(wanted, type) and issubclass(wanted, BaseModel):
+        return wanted
+    return create_model("Input", value=(wanted, ...))
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a model, by which others ask for it.
+
+    Raises:
+        ConfigurationError: it has a field that has none.
+    """
+    try:
+        return model.model_json_schema()
+    except PydanticInvalidForJsonSchema as error:
+        raise ConfigurationError(
+            f"wait_for_input={model.__name__}",
+            f"a field of it has no form that a person could fill in: {error}",
+            "Use texts, numbers, dates, choices, lists, and models of these.",
+        ) from error
+
+
+def form_of(schema: Schema) -> type[BaseModel]:
+    """Return a model that checks what a schema says; what it does not know, it lets pass."""
+    return _model(schema, schema.get("$defs", {}), schema.get("title", "Input"), 0)
+
+
+def misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
+    """Return what is wrong with the input, by field; no value is told."""
+    known = schema.get("properties", {})
+    strange = {
+        name: f"there is no such field.{nearest(name, known)}"
+        for name in given
+        if name not in known and not schema.get("additionalProperties")
+    }
+    form = form_of(schema)
+    try:
+        form.model_validate(given)
+    except ValidationError as error:
+        return {**strange, **problems(masked(form, given, error))}
+    return strange
+
+
+def filled_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | dict[str, str]:
+    """Return the input as the flow's own model, or what that finds wrong, by field."""
+    try:
+        found = model.model_validate(given)
+    except ValidationError as error:
+        return problems(masked(model, given, error))
+    for text in texts(found):
+        register(text)
+    return found
+
+
+def plain(value: object) -> Any:
+    """Return input as JSON values, secrets in the clear: it is sealed before it is kept."""
+    if isinstance(value, MASKED):
+        return plain(value.get_secret_value())
+    if isinstance(value, BaseModel):
+        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    return to_jsonable_python(value)
+
+
+def _model(schema: Schema, definitions: Schema, name: str, depth: int) -> type[BaseModel]:
+    required = schema.get("required", ())
+    fields: dict[str, Any] = {}
+    for key, part in schema.get("properties", {}).items():
+        hint = _hint(part, definitions, depth + 1)
+        default: Any = ...
+        if key not in required:
+            hint = hint | None if hint is not None and part.get("default", ...) is None else hint
+            default = "" if is_secret(part, definitions) else part.get("default")
+        description = part.get("description")
+        fields[f"f{len(fields)}"] = (
+            hint,
+            pydantic.Field(default, alias=key, description=description),
+        )
+    return create_model(name, __config__=ConfigDict(extra="allow"), **fields)
+
+
+def _hint(part: Schema, definitions: Schema, depth: int) -> Any:
+    """Return the type hint of a part of a schema."""
+    part = referred(part, definitions)
+    if depth > 20:  # it may have itself in it
+        return Any
+    if "enum" in part or "const" in part:
+        return Literal[tuple(part.get("enum", (part.get("const"),)))]
+    if "anyOf" in part:
+        hints = [_hint(each, definitions, depth + 1) for each in part["anyOf"]]
+        return Any if Any in hints else reduce(or_, hints)
+    limits = {_LIMITS[key]: value for key, value in part.items() if key in _LIMITS}
+    hint = _bare(part, definitions, depth)
+    return Annotated[hint, pydantic.Field(**limits)] if limits else hint
+
+
+def _bare(part: Schema, definitions: Schema, depth: int) -> Any:
+    match part.get("type"):
+        case "string":
+            return _FORMATS.get(part.get("format", ""), str)
+        case "array" if "items" in part:
+            return list[_hint(part["items"], definitions, depth + 1)]  # type: ignore[misc]
+        case "array":
+            return list[Any]
+        case "object" if "properties" in part:
+            return _model(part, definitions, part.get("title", "Input"), depth)
+        case "object":
+            values = part.get("additionalProperties")
+            of = _hint(values, definitions, depth + 1) if isinstance(values, dict) else Any
+            return dict[str, of]  # type: ignore[valid-type]
+        case str() as kind if kind in _TYPES:
+            return _TYPES[kind]
+    return Any
+
+
+__all__ = ["filled_in", "form_of", "misfits", "modelled", "plain", "schema_of"]

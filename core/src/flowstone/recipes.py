@@ -1,0 +1,79 @@
+"""How a root flow run is executed again: where its flow stands, what of its call is kept."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from typing import TYPE_CHECKING, Any
+
+from flowstone.runs import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def recipe(unit: Any, known: Mapping[str, object] | None) -> Recipe:
+    """Return what another process needs to execute a run of a flow again.
+
+    Args:
+        unit: the flow.
+        known: what it is called with, by name; None where that is still to come, from futures.
+    """
+    try:
+        entrypoint, obstacle = _place(unit), None
+    except _Nowhere as problem:
+        entrypoint, obstacle = None, str(problem)
+    names = unit.parameters.signature.parameters
+    if known is None:
+        return Recipe(entrypoint, obstacle, tuple(names))
+    return Recipe(
+        entrypoint,
+        obstacle,
+        tuple(name for name, value in known.items() if not _is_kept(unit, name, value)),
+    )
+
+
+class _Nowhere(Exception):
+    """Why a flow can't be loaded again."""
+
+
+def _place(unit: Any) -> str:
+    fn = inspect.unwrap(getattr(unit.fn, "__func__", unit.fn))
+    inside, _, _ = getattr(fn, "__qualname__", "").rpartition(".")
+    if inside:
+        raise _Nowhere(f"it is defined inside {inside.removesuffix('.<locals>')!r}")
+    around: Mapping[str, Any] = getattr(fn, "__globals__", {})
+    name = _name_in(around, unit)
+    module, file = around.get("__name__", ""), around.get("__file__") or ""
+    if module == "__main__":
+        spec = around.get("__spec__")  # of `python -m`
+        module = "" if spec is None else spec.name
+    if "." in module or around.get("__package__"):
+        return f"{module}:{name}"
+    if not file.endswith(".py"):
+        raise _Nowhere("it does not stand in a file: it was typed at a prompt, or given with -c")
+    return f"{os.path.abspath(file)}:{name}"  # noqa: PTH100 - pathlib takes 6 ms to import
+
+
+def _name_in(around: Mapping[str, object], unit: Any) -> str:
+    """Return the name by which a module has the flow, or the one that it was made of."""
+    for name in (getattr(unit.fn, "__name__", ""), *around):
+        if around.get(name) is unit:
+            return name
+    name = str(unit.fn.__name__)
+    if getattr(around.get(name), "fn", None) is not unit.fn:
+        raise _Nowhere("no name in its module stands for it")
+    return name
+
+
+def _is_kept(unit: Any, name: str, value: object) -> bool:
+    """Tell whether a parameter can be given again from its kept form, exactly as it was."""
+    # JSON takes 3 ms to import; a program with flows that fail at their call does without.
+    from flowstone.wire import is_exact, jsonable  # noqa: PLC0415
+
+    parameters = unit.parameters
+    if parameters.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+        value = list(value)  # type: ignore[call-overload]
+    if is_exact(value):
+        return True
+    return bool(unit.spec.validate_parameters) and parameters.restores(name, jsonable(value), value)
