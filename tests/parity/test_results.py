@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.parity.conftest import states
 
-from flowstone.errors import ConfigurationError, ObjectNotFound, UnknownName
+from flowstone.errors import ConfigurationError, MissingResult, ObjectNotFound, UnknownName
 from flowstone.serializers import (
     CompressedJSONSerializer,
     CompressedPickleSerializer,
@@ -228,3 +228,82 @@ def test_a_result_that_cannot_be_read_is_made_anew(program: Program) -> None:
         assert load() == [1]
     """)
     assert states("load") == ["Completed", "Completed", "Cached"]
+
+
+def test_values_that_are_not_held_in_memory(program: Program) -> None:
+    made = program("""
+        import gc
+        import time
+        from pathlib import Path
+        from prefect import flow, task
+        from prefect.cache_policies import INPUTS, NO_CACHE
+        from prefect.transactions import transaction
+
+        class Frame(list): ...
+
+        def count():
+            gc.collect()
+            return sum(type(value).__name__ == "Frame" for value in gc.get_objects())
+
+        options = {"cache_policy": INPUTS, "result_storage": Path("kept")}
+
+        @task(cache_result_in_memory=False, **options)
+        def load(x): return Frame([x])
+
+        @task
+        def size(frame): return len(frame)
+
+        @flow(cache_result_in_memory=False)
+        def f():
+            futures = [load.submit(1), load.submit(2), load.submit(1)]
+            for future in futures:
+                future.wait()
+            end = time.monotonic() + 30  # a thread may be on its way out of the task
+            while (held := count()) and time.monotonic() < end:
+                pass
+            return held, [future.result() for future in futures], size(futures[0]), size(load(1))
+
+        @flow
+        def in_memory():
+            before = count()
+            futures = load.with_options(cache_result_in_memory=True).map([1, 2])
+            futures.wait()
+            return count() - before
+
+        @flow
+        def not_kept_yet():
+            with transaction():
+                future = load.with_options(result_storage=Path("other")).submit(7)
+                return future.result()
+
+        @flow
+        def never_kept(): return load.with_options(cache_policy=NO_CACHE).submit(8).result()
+
+        (held, values, first, direct), all_held = f(), in_memory()
+        others = not_kept_yet(), never_kept()
+    """)
+    assert made.held == 0
+    assert [list(value) for value in made.values] == [[1], [2], [1]]
+    assert (made.first, made.direct, made.all_held) == (1, 1, 2)
+    assert [list(value) for value in made.others] == [[7], [8]]
+
+
+def test_a_value_that_is_gone_says_so(program: Program) -> None:
+    made = program("""
+        import shutil
+        from pathlib import Path
+        from prefect import flow, task
+        from prefect.cache_policies import INPUTS
+
+        @task(cache_policy=INPUTS, result_storage=Path("kept"), cache_result_in_memory=False)
+        def load(x): return x
+
+        @flow
+        def f():
+            future = load.submit(1)
+            future.wait()
+            shutil.rmtree("kept")
+            return future.result()
+    """)
+    with pytest.raises(MissingResult, match="run 'load' can't be read again"):
+        made.f()
