@@ -55,9 +55,9 @@ VIOLATIONS = {
         "flowstone.runs -> flowstone.ambient",
     ),
     "an import up, inside a function": (
-        "flowstone/ports.py",
+        "flowstone/ports/world.py",
         "def late() -> None:\n    import flowstone.engine.life\n",
-        "flowstone.ports -> flowstone.engine.life",
+        "flowstone.ports.world -> flowstone.engine.life",
     ),
     "an import of a neighbour that may not be seen": (
         "flowstone/runners/threads.py",

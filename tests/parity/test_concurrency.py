@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from flowstone.limits import KIND, Limit, limit_body
 from tests.parity.conftest import lines, runs, states
 
 from flowstone import ambient
 from flowstone.errors import ObjectNotFound, SlotTimeout
+from flowstone.limits import KIND, Limit, limit_body
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Program

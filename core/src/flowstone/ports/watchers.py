@@ -1,4 +1,4 @@
-"""The ports of those who watch; part of `flowstone.ports`, which is where to import them from."""
+"""Who is told of what was kept."""
 
 from __future__ import annotations
 

@@ -1,0 +1,28 @@
+"""The ports: what the engine needs of the world, as small Protocols that many things can fill."""
+
+from flowstone.ports.results import BlobStore, Keeping, Look, Serializer
+from flowstone.ports.runners import Caller, Runner
+from flowstone.ports.runs import Asked, Promise, Staging, Standing
+from flowstone.ports.stores import DocumentStore, Journal, RunStore
+from flowstone.ports.watchers import Audience, Observer
+from flowstone.ports.world import Clock, Secrets
+
+__all__ = [
+    "Asked",
+    "Audience",
+    "BlobStore",
+    "Caller",
+    "Clock",
+    "DocumentStore",
+    "Journal",
+    "Keeping",
+    "Look",
+    "Observer",
+    "Promise",
+    "RunStore",
+    "Runner",
+    "Secrets",
+    "Serializer",
+    "Staging",
+    "Standing",
+]

@@ -1,0 +1,83 @@
+"""What the engine sees of runs that are asked for, submitted, or going on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flowstone.runs import Origin
+    from flowstone.states import State
+
+
+class Promise(Protocol):
+    """A submitted task, as the engine sees it."""
+
+    name: str
+    run_id: str
+    observed: bool
+
+    def done(self) -> bool:
+        """Tell whether it has ended."""
+
+    def withdraw(self) -> bool:
+        """End it as CANCELLED if it has not started; tell whether it will not run."""
+
+    def stop(self, error: type[BaseException]) -> None:
+        """Raise an error where it runs, as soon as Python code runs there."""
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until it has ended, or the time is over."""
+
+    async def await_end(self) -> None:
+        """Let other coroutines run until it has ended."""
+
+    def final_state(self) -> State:
+        """Return the state that it ended in, without counting as somebody looking at it."""
+
+
+class Asked(Protocol):
+    """A call of a flow or task, as whoever asked for it put it.
+
+    Attributes:
+        unit: the flow or task.
+        args, kwargs: what it was given; futures stand in it for their values.
+    """
+
+    @property
+    def unit(self) -> Any: ...
+    @property
+    def args(self) -> tuple[Any, ...]: ...
+    @property
+    def kwargs(self) -> Mapping[str, Any]: ...
+
+
+class Standing(Protocol):
+    """A run as it stands now.
+
+    Attributes:
+        origin: what it was, or will be, born with.
+        attempt: how often it has been started.
+        state: the state that it is in.
+    """
+
+    @property
+    def origin(self) -> Origin: ...
+    @property
+    def attempt(self) -> int: ...
+    @property
+    def state(self) -> State: ...
+
+
+class Staging(Protocol):
+    """The transaction around a run, as the engine sees it."""
+
+    def stage_run(
+        self,
+        name: str,
+        save: Callable[[], None] | None,
+        on_commit: Sequence[Callable[..., Any]],
+        on_rollback: Sequence[Callable[..., Any]],
+    ) -> None:
+        """Take a run that has completed: what to do at the commit, or at a rollback."""

@@ -1,0 +1,37 @@
+"""Time, and what must not be read without a key."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Time, and waiting for it."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+
+    def sleep(self, seconds: float) -> None:
+        """Block this thread."""
+
+    async def asleep(self, seconds: float) -> None:
+        """Let other coroutines run meanwhile."""
+
+
+class Secrets(Protocol):
+    """Seals what must not be read without the key."""
+
+    def seal(self, value: bytes, purpose: str) -> str:
+        """Return a token that only `open`, with the same purpose and key, can read.
+
+        Raises:
+            SecretKeyInvalid: the key can't be used.
+        """
+
+    def open(self, token: str, purpose: str) -> bytes:
+        """Return what was sealed.
+
+        Raises:
+            SecretKeyInvalid: the key can't be used.
+            SecretUnreadable: the token was sealed with another key or purpose, or was changed.
+        """
