@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import pytest
 
 from flowstone import flow, suspend_flow_run, task
 from flowstone.ambient import Services, using
-from flowstone.errors import CancelSignal, NotPausable, RunNotFound
+from flowstone.errors import CancelSignal, Conflict, NotPausable, RunNotFound
 from flowstone.events import changed
 from flowstone.ports import RunStore
 from flowstone.runs import Run, RunQuery
@@ -90,12 +90,20 @@ def running(home: Path, name: str) -> Iterator[subprocess.Popen[str]]:
         child.communicate()
 
 
+def ask_to_cancel(store: RunStore) -> None:
+    """Ask as the command line does: again, where the run has moved meanwhile."""
+    while True:
+        [run] = store.runs(RunQuery(listed=True))
+        with suppress(Conflict):
+            store.record(changed(run, Cancelling("asked by a test"), run.attempt))
+            return
+
+
 @pytest.mark.parametrize("name", ["sleeps", "waits", "retries", "awaits", "stubborn"])
 def test_a_run_of_another_process_is_cancelled(tmp_path: Path, name: str) -> None:
     with running(tmp_path, name) as child:
         store = open_sqlite(tmp_path / "flowstone.db")
-        [run] = store.runs(RunQuery(listed=True))
-        store.record(changed(run, Cancelling("asked by a test"), run.attempt))
+        ask_to_cancel(store)
         _, errors = child.communicate(timeout=30)
         assert child.returncode != 0
         ends = {found.unit: found.state.name for found in store.runs(RunQuery())}

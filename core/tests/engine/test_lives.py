@@ -57,7 +57,7 @@ def test_every_life_has_one_honest_end(
         end = None
 
     dismissals = [n for n, step in enumerate(world.steps) if isinstance(step, Dismiss)]
-    assert not turn.held or set(dismissals) <= faults.keys()  # none of them could be written
+    assert not turn.held or set(dismissals[-2:]) <= faults.keys()  # the last could not be written
     records = world.of(Record)
     kept = [
         step

@@ -7,8 +7,9 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, overload
 
 from flowstone import progress
-from flowstone.engine.policy import described, stop_signal
+from flowstone.engine.policy import described
 from flowstone.engine.remote import Remote
+from flowstone.engine.settling import asettled, settled
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
     Admit,
@@ -31,7 +32,7 @@ from flowstone.engine.steps import (
     Suspend,
     Unlock,
 )
-from flowstone.errors import RunTimeout, StopSignal, StoreError
+from flowstone.errors import RunTimeout, StopSignal
 from flowstone.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
@@ -41,12 +42,10 @@ if TYPE_CHECKING:
     from flowstone.ambient import Scope
     from flowstone.engine.keeper import Keeper
     from flowstone.engine.life import Life
-    from flowstone.ports import Clock, Keeping, Look, Promise
+    from flowstone.ports import Clock, Keeping, Look
     from flowstone.runs import Run
     from flowstone.states import StateType
 
-#: So long a run that was told to stop waits for its threads, which can't be killed.
-GRACE = 5.0
 #: Between two tries for a lock, on an event loop; in seconds.
 NAP = 0.01
 
@@ -206,7 +205,7 @@ class Driver:
                     for promise in promises:
                         promise.wait()
             case Settle(error):
-                return self._settle(error)
+                return settled(self.keeper, self.scope, self.clock, error)
             case Queue(turn):
                 turn.wait()
             case Sleep(seconds):
@@ -231,7 +230,7 @@ class Driver:
                     for promise in promises:
                         await promise.await_end()
             case Settle(error):
-                return await self._asettle(error)
+                return await asettled(self.keeper, self.scope, error)
             case Queue(turn):
                 await turn.await_slots()
             case Sleep(seconds):
@@ -265,66 +264,6 @@ class Driver:
                 raise RunTimeout(self.keeper.origin.name, seconds or 0.0) from error
             raise
 
-    async def _asettle(self, error: BaseException | None) -> list[Promise]:
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
-
-        limit = asyncio.timeout(None if _is_patient(error) else GRACE)
-        try:
-            async with limit:
-                while waiting := self._told_to_end(error):
-                    with progress.shown(waiting):
-                        for promise in waiting:
-                            await promise.await_end()
-        except TimeoutError:
-            if not limit.expired():
-                raise
-        return self._unseen()
-
-    def _settle(self, error: BaseException | None) -> list[Promise]:
-        end = None if _is_patient(error) else self.clock.time() + GRACE
-        while waiting := self._told_to_end(error):
-            with progress.shown(waiting):
-                for promise in waiting:
-                    promise.wait(None if end is None else max(0.0, end - self.clock.time()))
-            if end is not None and self.clock.time() >= end:
-                break
-        return self._unseen()
-
-    def _told_to_end(self, error: BaseException | None) -> list[Promise]:
-        """Cancel what has not started, tell what runs to stop, as the error asks for."""
-        if self.keeper.is_copy:  # their threads are the parent's
-            self.scope.promises.clear()
-            self.scope.runner = None
-        promises = list(self.scope.promises.values())
-        if error is not None:
-            signal = stop_signal(error)
-            for promise in promises:
-                if not _withdrawn(promise) and signal is not None:
-                    promise.stop(signal)
-        return [promise for promise in promises if not promise.done()]
-
-    def _unseen(self) -> list[Promise]:
-        """Close the runner, and return what ended badly without anybody asking for it."""
-        scope = self.scope
-        if scope.runner is not None:
-            scope.runner.close()
-            scope.runner = None
-        promises = [promise for promise in scope.promises.values() if promise.done()]
-        scope.promises.clear()
-        return [
-            promise
-            for promise in promises
-            if not promise.observed and not promise.final_state().is_completed()
-        ]
-
-
-def _withdrawn(promise: Promise) -> bool:
-    """Withdraw a promise; tell whether it will not run, also where that could not be written."""
-    try:
-        return promise.withdraw()
-    except StoreError:  # the journal tries again; the others must be waited for
-        return True
-
 
 def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:
     """Do a step of a run that waits for somebody."""
@@ -337,11 +276,6 @@ def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:
             return keeper.suspend(message, data)
         case _:
             raise AssertionError(step)
-
-
-def _is_patient(error: BaseException | None) -> bool:
-    """Tell whether what was submitted may finish in its own time."""
-    return error is None or isinstance(error, Exception)
 
 
 def finished(awaitable: Awaitable[Any]) -> Any:

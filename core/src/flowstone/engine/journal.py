@@ -103,27 +103,12 @@ class WriteBehind:
             try:
                 run = self._store.record(event)
             except Conflict as conflict:
-                run = self._record_again(event, cast("Run", conflict.actual), conflict)
+                if not self._is_ours(cast("Run", conflict.actual)):
+                    raise _fenced(conflict) from conflict
+                run = self._store.record(_later(event, conflict))
             if run.id in self._fences:
                 self._obey(run)  # where it was kept before, a request may have come on top
             return run
-
-    def _record_again(self, event: Event, actual: Run, conflict: Conflict) -> Run:
-        """Record a change of a run of which somebody has asked something meanwhile.
-
-        Of one that is to stop only the end: with anything else it would go on.
-        """
-        change = event.payload
-        assert isinstance(change, Change)
-        over = actual.state.type in TERMINAL
-        if over or not self._is_ours(actual) or change.version > actual.version:
-            raise FencedRun(actual.name, actual.state.name) from conflict
-        wanted = request(actual.state)
-        may = (*TERMINAL, PAUSED) if wanted is SuspendSignal else TERMINAL
-        if wanted is not None and change.state.type not in may:
-            raise wanted from conflict
-        later = replace(change, version=actual.version + 1)
-        return self._store.record(replace(event, id=new_id(), payload=later))
 
     def _is_ours(self, actual: Run) -> bool:
         """Tell whether a run has moved only by us, or because somebody asks something of it."""
@@ -309,6 +294,27 @@ class WriteBehind:
                 if not self._is_ours(run):
                     self._lost[run.id] = run
                     self._fences.pop(run.id, None)
+
+
+def _later(event: Event, conflict: Conflict) -> Event:
+    """Return a change of a run again, after what somebody has asked of the run meanwhile.
+
+    Of one that is to stop only the end: with anything else it would go on.
+    """
+    change, actual = event.payload, cast("Run", conflict.actual)
+    assert isinstance(change, Change)
+    if actual.state.type in TERMINAL or change.version > actual.version:
+        raise _fenced(conflict) from conflict
+    wanted = request(actual.state)
+    may = (*TERMINAL, PAUSED) if wanted is SuspendSignal else TERMINAL
+    if wanted is not None and change.state.type not in may:
+        raise wanted from conflict
+    return replace(event, id=new_id(), payload=replace(change, version=actual.version + 1))
+
+
+def _fenced(conflict: Conflict) -> FencedRun:
+    actual = cast("Run", conflict.actual)
+    return FencedRun(actual.name, actual.state.name)
 
 
 def _keep_notes(store: RunStore, fence: Fence | None, events: list[Event]) -> None:
