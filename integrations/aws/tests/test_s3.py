@@ -132,10 +132,11 @@ def test_ten_thousand_keys_list_right(
 
 
 MEASURE = """
-import resource, sys
+import json, resource, sys
 from flowstone_aws import S3Bucket
-bucket, way, path = S3Bucket.model_validate_json(sys.argv[1]), sys.argv[2], sys.argv[3]
-bucket.credentials.aws_secret_access_key = "a-secret-of-the-tests"
+fields, way, path = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
+fields["credentials"]["aws_secret_access_key"] = "a-secret-of-the-tests"
+bucket = S3Bucket.model_validate(fields)
 bucket.write_path("warm", b"1" * 1000), bucket.read_path("warm"), list(bucket.list_objects())
 def rss():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
