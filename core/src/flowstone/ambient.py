@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         DocumentStore,
         Journal,
         Promise,
+        References,
         Runner,
         RunStore,
         Secrets,
@@ -47,6 +48,7 @@ class Services:
     runs: RunStore
     documents: DocumentStore
     secrets: Secrets
+    references: References
     clock: Clock
     journal: Journal
     holder: Callable[[], str]

@@ -133,6 +133,9 @@ def _object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
         _function(feed, value, path, around)
     elif hasattr(value, "__fspath__"):
         _tag(feed, "path", str(value).encode())
+    elif hasattr(value, "reference") and hasattr(value, "get_secret_value"):
+        # A reference is not followed: what it leads to may change, and is nowhere kept.
+        _tag(feed, f"reference {name}", value.reference.encode())
     elif hasattr(value, "get_secret_value"):
         _mapping(feed, name, {"": value.get_secret_value()}, path, around)
     elif is_dataclass(value):

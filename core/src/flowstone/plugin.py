@@ -7,8 +7,14 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
+            "env-secrets": "flowstone.blocks.secretplaces:EnvSecrets",
+            "file-secrets": "flowstone.blocks.secretplaces:FileSecrets",
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
         },
         observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
+        secret_providers={
+            "env": "flowstone.blocks.secretplaces:EnvSecrets",
+            "file": "flowstone.blocks.secretplaces:FileSecrets",
+        },
     )

@@ -24,6 +24,10 @@ class Settings:
         store: ``sqlite`` keeps facts in ``home``; ``memory`` forgets them at exit
             (``FLOWSTONE_STORE``).
         secret_key: seals secrets; None means a key file in ``home`` (``FLOWSTONE_SECRET_KEY``).
+        secret_key_old: the key before that, which still opens what it has sealed
+            (``FLOWSTONE_SECRET_KEY_OLD``).
+        secrets_ttl_seconds: how long a process remembers what a reference to a secret led to
+            (``FLOWSTONE_SECRETS_TTL_SECONDS``).
         logging_level: what run loggers let through (``FLOWSTONE_LOGGING_LEVEL``).
         log_prints: whether `print` in a run is logged, where a flow or task does not say
             (``FLOWSTONE_LOGGING_LOG_PRINTS``).
@@ -77,6 +81,8 @@ class Settings:
     observers: tuple[str, ...] = ()
     events_file: Path | None = None
     capture_stdout: bool = False
+    secret_key_old: str | None = field(default=None, repr=False)
+    secrets_ttl_seconds: float = 300.0
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -102,6 +108,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
 def named_by_user(variable: str) -> str | None:
     """Return an environment variable that a person has named, in a file or on the command line."""
     return os.environ.get(variable)
+
+
+def environment() -> Mapping[str, str]:
+    """Return the environment, for what a user names in it: ``env:NAME``."""
+    return os.environ
 
 
 def _path(text: str) -> Path:
@@ -162,6 +173,8 @@ _VARIABLES = (
     ("FLOWSTONE_HOME", "home", _path),
     ("FLOWSTONE_STORE", "store", _store),
     ("FLOWSTONE_SECRET_KEY", "secret_key", str),
+    ("FLOWSTONE_SECRET_KEY_OLD", "secret_key_old", str),
+    ("FLOWSTONE_SECRETS_TTL_SECONDS", "secrets_ttl_seconds", _seconds),
     ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
     ("FLOWSTONE_LOGGING_LOG_PRINTS", "log_prints", _switch),
     ("FLOWSTONE_LOGGING_CAPTURE_STDOUT", "capture_stdout", _switch),

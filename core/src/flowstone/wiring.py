@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from flowstone import logging
 from flowstone.ambient import Services
+from flowstone.blocks.resolver import Resolver
 from flowstone.blocks.vault import Vault
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.gate import Gate
@@ -43,9 +44,9 @@ def open_services(settings: Settings | None = None) -> Services:
     runs.reap(clock.time())
     journal = WriteBehind(runs, clock, settings.lease_seconds)
     gate = Gate(store, store, clock, store.holder, settings.lease_seconds)
-    vault = Vault(settings)
+    vault, references = Vault(settings), Resolver(clock, settings.secrets_ttl_seconds)
     return Services(
-        settings, runs, store, vault, clock, journal, store.holder, store, gate, audience
+        settings, runs, store, vault, references, clock, journal, store.holder, store, gate, audience
     )
 
 

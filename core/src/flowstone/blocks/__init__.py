@@ -10,17 +10,22 @@ if TYPE_CHECKING:
     from flowstone.blocks.masked import SecretDict
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
     from flowstone.blocks.secret import Secret
+    from flowstone.blocks.secretplaces import EnvSecrets, FileSecrets
+    from flowstone.blocks.secretprovider import SecretProvider
     from flowstone.blocks.variable import Variable
 
 __all__ = [
     "Block",
     "Check",
     "Credentials",
+    "EnvSecrets",
+    "FileSecrets",
     "LocalDirectory",
     "ObjectInfo",
     "ObjectStore",
     "Secret",
     "SecretDict",
+    "SecretProvider",
     "Variable",
 ]
 
@@ -28,11 +33,14 @@ _HOMES = {
     "Block": "base",
     "Check": "credentials",
     "Credentials": "credentials",
+    "EnvSecrets": "secretplaces",
+    "FileSecrets": "secretplaces",
     "LocalDirectory": "local",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",
     "Secret": "secret",
     "SecretDict": "masked",
+    "SecretProvider": "secretprovider",
     "Variable": "variable",
 }
 

@@ -8,7 +8,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
 from pydantic_core import PydanticSerializationError, core_schema
 
 from flowstone import redaction
@@ -16,7 +23,8 @@ from flowstone.ambient import services
 from flowstone.blocks import codec, registry
 from flowstone.blocks.masked import masks, texts
 from flowstone.blocks.migrating import migrated
-from flowstone.blocks.problems import masked, problems, refused
+from flowstone.blocks.problems import masked, misread, problems, refused
+from flowstone.blocks.referring import adopted, opened, unresolved
 from flowstone.blocks.vault import sealed_with
 from flowstone.errors import (
     BlockInvalid,
@@ -93,18 +101,22 @@ class Block(BaseModel):
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         # Around everything, a subclass's own validators too.
-        return core_schema.no_info_wrap_validator_function(cls._validate, handler(source))
+        schema = opened(handler(source), cls)
+        return core_schema.no_info_wrap_validator_function(cls._validate, schema)
 
     @classmethod
     def _validate(cls, data: Any, handler: Callable[[Any], Any]) -> Any:
         try:
-            block = handler(data)
+            with unresolved():
+                block = handler(data)
             if block is not data or not isinstance(block, Block):
+                block = adopted(block, cls.__name__)
                 if shown := masks(block):
                     raise refused(cls.__name__, shown)
                 _register(block)
                 if isinstance(block, Block) and not isinstance(data, Block):
-                    block.block_initialization()
+                    with unresolved(False):
+                        block.block_initialization()
             return block
         except (ValueError, AssertionError) as error:  # pydantic's own is a ValueError
             told = masked(cls, data, error)
@@ -129,6 +141,7 @@ class Block(BaseModel):
             super().__setattr__(name, value)
             if name not in type(self).model_fields:
                 return
+            self._adopt(name, before)
             if masks(self.__dict__[name]):
                 self.__dict__[name] = before
                 raise refused(type(self).__name__, [name])
@@ -139,6 +152,23 @@ class Block(BaseModel):
             _register(self.__dict__[name])
             return
         raise BlockInvalid(type(self).__name__, found)
+
+    def _adopt(self, name: str, before: Any) -> None:
+        kind = type(self).__name__
+        try:
+            self.__dict__[name] = adopted(self.__dict__[name], f"{kind}.{name}")
+        except ValueError as error:
+            self.__dict__[name], problem = before, str(error)
+        else:
+            return
+        raise misread(kind, name, problem)
+
+    @model_serializer(mode="wrap")
+    def _dumped(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Pydantic asks each secret for its value, be it only to mask it.
+        with unresolved():
+            fields: dict[str, Any] = handler(self)
+        return fields
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy; unlike in pydantic, what is updated is validated: secrets stay masked."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import from_json, to_json, to_jsonable_python
 
-from flowstone.blocks.masked import MASKED
+from flowstone.blocks.reference import escaped
+from flowstone.blocks.referring import MASKED, Partly, Reference, literal, partly, refer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -17,10 +18,17 @@ if TYPE_CHECKING:
     Masked = SecretStr | SecretBytes | Secret[Any]
 
 
+_KINDS: dict[str, Any] = {"str": SecretStr, "bytes": SecretBytes, "json": Secret}
+
+
 def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Json | None]) -> Any:
     """Return the JSON form of a value; `special` gives blocks theirs, and None for the rest."""
     if (own := special(value)) is not None:
         return own
+    if isinstance(value, Reference):
+        return _reference(value)
+    if isinstance(value, Partly):
+        return {"$secrets": _leaves(value.tree(), seal)}
     if isinstance(value, MASKED):
         return _seal(value, seal)
     if isinstance(value, BaseModel):
@@ -45,6 +53,23 @@ def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:
     return {"$secret": seal(to_json(value.get_secret_value(), bytes_mode="base64")), "as": kind}
 
 
+def _reference(value: Reference) -> Json:
+    """Return a reference, in clear: it is no secret."""
+    body = {"$ref": value.reference}
+    return body if value.form == "str" else {**body, "as": value.form}
+
+
+def _leaves(tree: Any, seal: Callable[[bytes], str]) -> Any:
+    """Return a container of secrets with each sealed by itself, and its references in clear."""
+    if isinstance(tree, Reference):
+        return _reference(tree)
+    if isinstance(tree, dict):
+        return {key: _leaves(item, seal) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_leaves(item, seal) for item in tree]
+    return {"$secret": seal(to_json(tree, bytes_mode="base64")), "as": "json"}
+
+
 def decode(value: Any, unseal: Callable[[str], bytes], block: Callable[[Any], Any]) -> Any:
     """Return what `encode` was given, but for what pydantic makes of it: models, paths, dates."""
     if isinstance(value, list):
@@ -55,13 +80,38 @@ def decode(value: Any, unseal: Callable[[str], bytes], block: Callable[[Any], An
         return block(value["$block"])
     if "$bytes" in value:
         return b64decode(value["$bytes"])
+    if "$ref" in value:
+        return refer(_KINDS[value.get("as", "str")], value["$ref"])
+    if "$secrets" in value:
+        return partly(Secret, _tree(value["$secrets"], unseal))
     if "$secret" in value:
         clear = unseal(value["$secret"])
         if value["as"] == "bytes":
-            return SecretBytes(clear)
-        return SecretStr(from_json(clear)) if value["as"] == "str" else from_json(clear)
+            return literal(SecretBytes, clear)
+        if value["as"] == "str":
+            return literal(SecretStr, from_json(clear))
+        return _escaped(from_json(clear))
     body = value.get("$dict", value)
     return {key: decode(item, unseal, block) for key, item in body.items()}
+
+
+def _tree(value: Any, unseal: Callable[[str], bytes]) -> Any:
+    if isinstance(value, list):
+        return [_tree(item, unseal) for item in value]
+    if "$ref" in value:
+        return refer(SecretStr, value["$ref"])
+    if "$secret" in value:
+        return from_json(unseal(value["$secret"]))
+    return {key: _tree(item, unseal) for key, item in value.items()}
+
+
+def _escaped(value: Any) -> Any:
+    """Return a clear value whose texts are not taken for references."""
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    return [_escaped(item) for item in value] if isinstance(value, list) else value
 
 
 def tokens(value: Any) -> Iterator[str]:

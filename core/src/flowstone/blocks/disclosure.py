@@ -1,7 +1,8 @@
 """The fields of a saved block as they may be shown, and how what was shown is put back.
 
-Of a secret only whether it is set is shown. Put back, that means: leave it as it is. So who gets a
-block and puts the same back changes nothing, and no mask ever takes the place of a secret.
+Of a secret only whether it is set is shown; a reference to one is shown as it is. Put back, that
+means: leave it as it is. So who gets a block and puts the same back changes nothing, and no mask
+ever takes the place of a secret.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from pydantic import BaseModel
 
 from flowstone.blocks import codec, registry
 from flowstone.blocks.base import Block
-from flowstone.blocks.masked import MASKED, hides, leaves, texts
+from flowstone.blocks.masked import hides, leaves, texts
+from flowstone.blocks.reference import escaped
+from flowstone.blocks.referring import MASKED, Partly, Reference
 from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
 
 if TYPE_CHECKING:
@@ -46,6 +49,10 @@ def _shown(value: Any, hint: Any) -> Any:
         return {"set": bool(value)} if hidden else value
     if "$secret" in value:
         return {"set": True}
+    if "$ref" in value:
+        return value["$ref"]
+    if "$secrets" in value:
+        return _leaves(value["$secrets"])
     if "$block" in value:
         inner = value["$block"]
         if isinstance(inner, str):
@@ -58,6 +65,15 @@ def _shown(value: Any, hint: Any) -> Any:
     plain = value.get("$dict", value)
     shown = {name: _shown(item, hints.get(name)) for name, item in plain.items()}
     return {"$dict": shown} if set(shown) in _SPECIAL else shown
+
+
+def _leaves(tree: Any) -> Any:
+    """Return a container of secrets, its references as they are."""
+    if isinstance(tree, list):
+        return [_leaves(item) for item in tree]
+    if "$ref" in tree or "$secret" in tree:
+        return tree.get("$ref", {"set": True})
+    return {key: _leaves(item) for key, item in tree.items()}
 
 
 def _model(hint: Any) -> type[BaseModel] | None:
@@ -144,8 +160,10 @@ def clear_secrets(block: Block, old: Block | None) -> list[str]:
 
 def _placed(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
     """Yield every secret inside a value with where it is."""
+    if isinstance(value, Reference):
+        return  # it is none, and may stand anywhere
     if isinstance(value, MASKED):
-        yield path, value.get_secret_value()
+        yield path, value.tree() if isinstance(value, Partly) else value.get_secret_value()
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _placed(value.__dict__.get(name), (*path, name))
@@ -223,6 +241,9 @@ def _inside(shown: dict[str, Any], was: Any, old: Any) -> Block:
 
 def _at(container: Any, key: Any) -> Any:
     """Return what is under a key of a dict, a place in a list, or a field of a model."""
+    if isinstance(container, Partly):
+        found = _at(container.tree(), key)
+        return escaped(found) if isinstance(found, str) else found
     if isinstance(container, BaseModel):
         return container.__dict__.get(key)
     if isinstance(container, dict):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pydantic
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel
+
+from flowstone.blocks.referring import MASKED, Partly, Reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-MASKED = (SecretStr, SecretBytes, pydantic.Secret)
 
 #: Pydantic's has ten asterisks, and that of log lines eight.
 SHORTEST_MASK = 8
@@ -27,8 +27,12 @@ def texts(value: object) -> Iterator[str]:
 
 
 def secrets(value: object) -> Iterator[object]:
-    """Yield every secret inside a value, in clear."""
-    if isinstance(value, MASKED):
+    """Yield every secret inside a value, in clear; a reference is none, and is not resolved."""
+    if isinstance(value, Reference):
+        return
+    if isinstance(value, Partly):
+        yield value.tree()
+    elif isinstance(value, MASKED):
         yield value.get_secret_value()
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
@@ -63,7 +67,7 @@ def leaves(value: object) -> Iterator[str]:
     elif isinstance(value, (bytes, bytearray)):
         yield bytes(value).decode("utf-8", "backslashreplace")
     elif isinstance(value, MASKED):
-        yield from leaves(value.get_secret_value())
+        yield from leaves(next(secrets(value), None))
     elif isinstance(value, BaseModel):
         yield from leaves(value.__dict__)
     elif isinstance(value, dict):

@@ -25,6 +25,11 @@ def define(slug: str, kind: type[Any]) -> None:
         _defined[slug] = kind
 
 
+def defined() -> list[tuple[str, type[Any]]]:
+    """Return the block types that this process has defined or loaded, with their slugs."""
+    return list(_defined.items())
+
+
 def block_type(slug: str) -> Any:
     """Return the block class of a slug.
 

@@ -52,7 +52,11 @@ FlowstoneError
 │   └── SlotsLost (RuntimeError)
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
-│   └── SecretUnreadable
+│   ├── SecretUnreadable
+│   ├── ReferenceUnresolved (LookupError)
+│   └── SecretStoreError                   a place that secrets are read from
+│       ├── SecretMissing (LookupError)
+│       └── SecretReadOnly (PermissionError)
 ├── PluginError
 │   ├── PluginBroken (ImportError)
 │   ├── PluginHangs (TimeoutError)
@@ -88,8 +92,12 @@ from flowstone.errors.blocks import (
     PluginBroken,
     PluginError,
     PluginHangs,
+    ReferenceUnresolved,
     SecretError,
     SecretKeyInvalid,
+    SecretMissing,
+    SecretReadOnly,
+    SecretStoreError,
     SecretUnreadable,
     StorageError,
     UnknownName,
@@ -197,12 +205,16 @@ __all__ = [
     "PluginError",
     "PluginHangs",
     "ProcessDied",
+    "ReferenceUnresolved",
     "RemoteTraceback",
     "RunError",
     "RunNotFound",
     "RunTimeout",
     "SecretError",
     "SecretKeyInvalid",
+    "SecretMissing",
+    "SecretReadOnly",
+    "SecretStoreError",
     "SecretUnreadable",
     "SlotTimeout",
     "SlotsLost",

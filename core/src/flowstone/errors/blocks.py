@@ -41,6 +41,31 @@ class SecretUnreadable(SecretError):
         )
 
 
+class ReferenceUnresolved(SecretError, LookupError):
+    """A reference to a secret leads nowhere; `place` is the field that has it, if one has."""
+
+    def __init__(self, reference: str, problem: str, remedy: str, place: str = "") -> None:
+        self.reference, self.problem, self.remedy, self.place = reference, problem, remedy, place
+        of = f" of {place}" if place else ""
+        super().__init__(f"the secret {reference!r}{of} can't be read: {problem}. {remedy}")
+
+
+class SecretStoreError(SecretError):
+    """A secret provider refused or failed."""
+
+    def __init__(self, where: str, problem: str, remedy: str) -> None:
+        self.where, self.problem, self.remedy = where, problem, remedy
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class SecretMissing(SecretStoreError, LookupError):
+    """There is no secret of that name, or not in that version."""
+
+
+class SecretReadOnly(SecretStoreError, PermissionError):
+    """The provider does not write or delete secrets."""
+
+
 class PluginError(FlowstoneError):
     """A package that comes in by plugin could not be used."""
 

@@ -24,6 +24,9 @@ class Collection:
             ``s3_upload``.
         observers: what is told of every run, where ``FLOWSTONE_OBSERVERS`` names it: callables that
             take the `Settings` and return an `Observer`.
+        secret_providers: where references to secrets lead, by what stands before their colon:
+            ``aws-secrets`` for ``aws-secrets:db/password``. Each is a `SecretProvider`, which is in
+            `blocks` as well.
         extras: for names whose module needs an optional dependency, what pip has to install:
             ``{"redshift": "flowstone-aws[redshift]"}``.
     """
@@ -31,6 +34,7 @@ class Collection:
     blocks: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
     observers: Mapping[str, str] = field(default_factory=dict)
+    secret_providers: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -44,5 +48,10 @@ class Collection:
                     )
 
     def tables(self) -> dict[str, Mapping[str, str]]:
-        """Return the tables by what they hold: ``block``, ``task``, ``observer``."""
-        return {"block": self.blocks, "task": self.tasks, "observer": self.observers}
+        """Return the tables by what they hold: ``block``, ``task`` and the rest."""
+        return {
+            "block": self.blocks,
+            "task": self.tasks,
+            "observer": self.observers,
+            "secret_provider": self.secret_providers,
+        }

@@ -5,7 +5,7 @@ from flowstone.ports.runners import Caller, Runner
 from flowstone.ports.runs import Asked, Promise, Staging, Standing
 from flowstone.ports.stores import DocumentStore, Journal, RunStore
 from flowstone.ports.watchers import Audience, Observer
-from flowstone.ports.world import Clock, Secrets
+from flowstone.ports.world import Clock, References, Secrets
 
 __all__ = [
     "Asked",
@@ -19,6 +19,7 @@ __all__ = [
     "Look",
     "Observer",
     "Promise",
+    "References",
     "RunStore",
     "Runner",
     "Secrets",

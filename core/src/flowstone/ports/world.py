@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Clock(Protocol):
@@ -35,3 +38,17 @@ class Secrets(Protocol):
             SecretKeyInvalid: the key can't be used.
             SecretUnreadable: the token was sealed with another key or purpose, or was changed.
         """
+
+
+class References(Protocol):
+    """Resolves references to secrets, and remembers what they lead to for a while."""
+
+    def resolve(self, reference: str, place: str = "") -> bytes:
+        """Return the secret; `place` is the field that refers to it, for errors.
+
+        Raises:
+            ReferenceUnresolved: it leads nowhere.
+        """
+
+    def renew(self, references: Sequence[str], since: float) -> bool:
+        """Forget the old ones of these; tell whether a call begun `since` may fare better now."""

@@ -12,7 +12,9 @@ import click
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
-from flowstone.blocks.masked import MASKED, hides
+from flowstone.blocks.masked import hides
+from flowstone.blocks.reference import refers
+from flowstone.blocks.referring import MASKED
 from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
 from flowstone.settings import named_by_user
@@ -82,7 +84,8 @@ class FieldReader:
             else:
                 value, is_literal = self._value(name, text)
             field = self._put(name, value)
-            if is_literal and hides(field.annotation) and not self._is_block(name):
+            is_secret = is_literal and hides(field.annotation) and not self._is_block(name)
+            if is_secret and not refers(value):
                 self.typed.append(name)
 
     def ask(self) -> None:

@@ -1,0 +1,123 @@
+"""What a reference to a secret is, as text: ``env:NAME``, ``provider:name#json.path@version``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from inspect import isabstract, isclass
+from typing import Any
+from urllib.parse import unquote
+
+from pydantic_core import PydanticCustomError
+
+from flowstone.blocks import registry
+from flowstone.plugins import installed
+
+#: The kind of the catalog that providers are listed under.
+KIND = "secret_provider"
+LITERAL = "literal:"
+#: The two that every installation has; that they are known costs no look at plugins.
+BUILT_IN = ("env", "file")
+#: No URL, which has two slashes there, unless it is a file's.
+_FORM = re.compile(r"([A-Za-z][A-Za-z0-9_-]*)(?:/([A-Za-z0-9._-]{1,200}))?:(?!//)(.+)")
+_FILE = re.compile(r"(file):()(//.+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a reference asks for.
+
+    Attributes:
+        provider: the name of a secret provider.
+        block: the name of a saved block of that provider's type; "" for one with no field set.
+        rest: what is behind the colon.
+    """
+
+    provider: str
+    block: str
+    rest: str
+
+    def parts(self, *, versions: bool) -> tuple[str, list[str], str | None]:
+        """Return the secret's name, the steps of the path in its JSON, and its version.
+
+        Args:
+            versions: whether the provider has versions; without them, an ``@`` is like any letter.
+        """
+        rest, version = self.rest, None
+        if versions and "@" in rest:
+            rest, _, version = rest.rpartition("@")
+        name, _, path = rest.partition("#")
+        steps = [unquote(step) for step in path.split(".")] if path else []
+        return unquote(name), steps, unquote(version) if version is not None else None
+
+
+def split(text: str) -> Wanted | None:
+    """Return what a text asks for if it has the form of a reference, whoever the provider."""
+    found = (_FORM.fullmatch(text) or _FILE.fullmatch(text)) if text.isprintable() else None
+    return Wanted(found[1], found[2] or "", found[3]) if found else None
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text that was given for a secret is a reference: its provider is known.
+
+    Raises:
+        ValueError: its provider is nearly the name of one, and so was misspelt.
+    """
+    wanted = split(text)
+    if wanted is None or text.startswith(LITERAL):
+        return False
+    if wanted.provider in BUILT_IN or wanted.provider in (known := providers()):
+        return True
+    # 2 ms to import, which only a text of that form pays.
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    near = get_close_matches(wanted.provider.lower(), known, n=1, cutoff=0.8)
+    if near:
+        # Not the rest: it may be a secret after all.
+        problem = (
+            f"it looks like a reference, and there is no secret provider {wanted.provider!r}: "
+            f"did you mean '{near[0]}:…'? Write '{LITERAL}' before a secret that looks like one"
+        )
+        raise PydanticCustomError("secret_reference", "{problem}", {"problem": problem})
+    return False
+
+
+def refers(value: object) -> bool:
+    """Whether a value is the text of a reference; what is misspelt is none."""
+    try:
+        return isinstance(value, str) and is_reference(value)
+    except ValueError:
+        return False
+
+
+def is_literal(text: str) -> bool:
+    """Whether a text says of itself that it is no reference."""
+    return text.startswith(LITERAL)
+
+
+def escaped(text: str) -> str:
+    """Return a text that is read as this one, and never as a reference."""
+    return LITERAL + text if is_literal(text) or split(text) is not None else text
+
+
+def providers() -> list[str]:
+    """Return the names of the secret providers: of installed packages, and of this process."""
+    offered = [offer.name for offer in installed().offers(KIND)]
+    return sorted({*offered, *(slug for slug, kind in registry.defined() if _provides(kind))})
+
+
+def provider_type(name: str) -> Any:
+    """Return the class of a secret provider.
+
+    Raises:
+        UnknownName: no installed package has it; near ones are named.
+        PluginBroken: the package that brings it can't be loaded.
+    """
+    own = dict(registry.defined()).get(name)
+    return own if _provides(own) else installed().load(KIND, name)
+
+
+def _provides(kind: object) -> bool:
+    # By its mark: the interface stands above this module.
+    marked = isclass(kind) and getattr(kind, "_provides_secrets", False) is True
+    return marked and not isabstract(kind)

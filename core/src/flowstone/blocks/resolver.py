@@ -1,0 +1,207 @@
+"""The resolver: reads what references lead to, once for many, and remembers it for a while."""
+
+from __future__ import annotations
+
+import json
+from contextvars import ContextVar
+from dataclasses import dataclass
+from threading import Event, Lock
+from typing import TYPE_CHECKING, Any
+
+from flowstone import redaction
+from flowstone.errors import FlowstoneError, ReferenceUnresolved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone.blocks.reference import Wanted
+    from flowstone.ports import Clock
+
+#: What was read this many seconds ago, or less, is not read again because a login failed with it:
+#: many that fail with one wrong secret ask for it once.
+MOMENT = 5.0
+
+Key = tuple[str, str, str, str | None]
+
+#: What is being resolved above this code: a provider's own login may be by reference.
+_above: ContextVar[tuple[Key, ...]] = ContextVar("flowstone.blocks.resolving", default=())
+
+
+@dataclass(slots=True)
+class _Kept:
+    value: bytes
+    read: float
+
+
+class _Flight:
+    """One read, and those who wait for it."""
+
+    def __init__(self) -> None:
+        self.done = Event()
+        self.value: bytes | None = None
+        self.error: BaseException | None = None
+
+    def result(self) -> bytes:
+        self.done.wait()
+        if self.value is None:
+            assert self.error is not None
+            raise self.error
+        return self.value
+
+
+class Resolver:
+    """Fills the port `References`; safe to use from several threads.
+
+    Args:
+        clock: tells how old a secret is.
+        ttl_seconds: so long one is remembered.
+    """
+
+    def __init__(self, clock: Clock, ttl_seconds: float) -> None:
+        self._clock, self._ttl = clock, ttl_seconds
+        self._lock = Lock()
+        self._kept: dict[Key, _Kept] = {}
+        self._flights: dict[Key, _Flight] = {}
+        self._renewed: dict[Key, float] = {}
+
+    def resolve(self, reference: str, place: str = "") -> bytes:
+        """Return the secret that a reference leads to.
+
+        Raises:
+            ReferenceUnresolved: it leads nowhere; its cause is the provider's own error.
+        """
+        try:
+            key, kind, path = _understood(reference)
+            raw = self._value(key, kind)
+            value = _picked(raw, path) if path else raw
+        except _Unfit as error:
+            problem, remedy = error.problem, error.remedy
+            raise ReferenceUnresolved(reference, problem, remedy, place) from error
+        except ReferenceUnresolved:
+            raise  # of what is above: the provider's own login
+        except FlowstoneError as error:
+            # Most of ours have three facts: where, what and what to do.
+            problem = getattr(error, "problem", str(error).rstrip("."))
+            where = getattr(error, "where", getattr(error, "what", ""))
+            problem = f"{where}: {problem}" if where else problem
+            remedy = getattr(error, "remedy", f"`flowstone secret check {reference}` tries it.")
+            raise ReferenceUnresolved(reference, problem, remedy, place) from error
+        redaction.register(value.decode("utf-8", "backslashreplace"))
+        return value
+
+    def renew(self, references: Sequence[str], since: float) -> bool:
+        """Forget the old ones of these; tell whether a call begun `since` may fare better now.
+
+        It may where a secret was older than a moment, or was renewed by somebody else meanwhile.
+        """
+        now, better = self._clock.time(), False
+        for reference in references:
+            try:
+                key, _, _ = _understood(reference)
+            except (FlowstoneError, _Unfit):
+                continue
+            with self._lock:
+                kept = self._kept.get(key)
+                if kept is not None and kept.read < since and now - kept.read >= MOMENT:
+                    del self._kept[key]
+                    self._renewed[key] = now
+                better = better or self._renewed.get(key, float("-inf")) >= since
+        return better
+
+    def _value(self, key: Key, kind: Any) -> bytes:
+        above = _above.get()
+        if key in above:
+            ring = " → ".join(_shown(each) for each in (*above, key))
+            raise _Unfit(f"it needs itself: {ring}", "Give that login in another way.")
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is not None and self._clock.time() - kept.read < self._ttl:
+                return kept.value
+            flight = self._flights.get(key)
+            is_mine = flight is None
+            if flight is None:
+                flight = self._flights[key] = _Flight()
+        if is_mine:
+            return self._fly(flight, key, kind)
+        # Who holds up others must not wait for others: those might wait for it.
+        return _fetched(key, kind) if above else flight.result()
+
+    def _fly(self, flight: _Flight, key: Key, kind: Any) -> bytes:
+        try:
+            flight.value = value = _fetched(key, kind)
+        except BaseException as error:
+            flight.error = error
+            raise
+        else:
+            with self._lock:
+                self._kept[key] = _Kept(value, self._clock.time())
+            return value
+        finally:
+            with self._lock:
+                del self._flights[key]
+            flight.done.set()
+
+
+class _Unfit(Exception):
+    """What is wrong with a reference, and what to do."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        self.problem, self.remedy = problem, remedy
+        super().__init__(problem)
+
+
+def _understood(reference: str) -> tuple[Key, Any, list[str]]:
+    """Return what a reference asks of which provider, and the path in the JSON of that."""
+    # Of this floor, and loaded with the first reference only: a process without blocks has none.
+    from flowstone.blocks.reference import provider_type, split  # noqa: PLC0415
+
+    wanted: Wanted | None = split(reference)
+    if wanted is None:
+        problem = "it is no reference"
+        raise _Unfit(problem, "Write env:NAME, file:PATH or PROVIDER:NAME.")
+    kind = provider_type(wanted.provider)
+    name, path, version = wanted.parts(versions=kind.versions)
+    if not name:
+        raise _Unfit("it names no secret", f"Write {wanted.provider}:NAME.")
+    return (wanted.provider, wanted.block, name, version), kind, path
+
+
+def _fetched(key: Key, kind: Any) -> bytes:
+    _, block, name, version = key
+    token = _above.set((*_above.get(), key))
+    try:
+        provider = kind.load(block) if block else kind()
+        value: bytes = provider.read_secret(name, version)
+    finally:
+        _above.reset(token)
+    # Whole too: an SDK may log what it was answered.
+    redaction.register(value.decode("utf-8", "backslashreplace"))
+    return value
+
+
+def _picked(raw: bytes, path: list[str]) -> bytes:
+    """Return what is at a path in JSON: a text as it is, other values as JSON."""
+    try:
+        found = json.loads(raw)
+    except ValueError:
+        problem = "it has a path, and the secret is no JSON"
+        raise _Unfit(problem, "Leave out what is behind the #, or save JSON there.") from None
+    for number, step in enumerate(path, 1):
+        there = ".".join(path[:number])
+        if isinstance(found, dict) and step in found:
+            found = found[step]
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            # Names of keys are told, values never.
+            has = f"; there are {', '.join(map(repr, found))}" if isinstance(found, dict) else ""
+            raise _Unfit(f"its JSON has no {there!r}{has}", "Name a path that is there.")
+    if found is None:
+        raise _Unfit(f"its JSON has null at {'.'.join(path)!r}", "Put a value there.")
+    return found.encode() if isinstance(found, str) else json.dumps(found).encode()
+
+
+def _shown(key: Key) -> str:
+    provider, block, name, version = key
+    saved, tail = f"/{block}" if block else "", f"@{version}" if version else ""
+    return f"{provider}{saved}:{name}{tail}"

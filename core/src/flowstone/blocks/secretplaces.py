@@ -1,0 +1,129 @@
+"""The secret providers that need no service: environment variables, and files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from flowstone.blocks.localfiles import whole_file
+from flowstone.blocks.secretprovider import SecretProvider
+from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, nearest
+from flowstone.settings import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class EnvSecrets(SecretProvider):
+    """Environment variables of the process that asks: ``env:DB_PASSWORD``."""
+
+    _description: ClassVar[str | None] = "Secrets in environment variables; read only."
+    _code_example: ClassVar[str | None] = 'EnvSecrets(prefix="APP_").read("DB_PASSWORD")'
+
+    writes: ClassVar[bool] = False
+
+    prefix: str = Field(default="", description="What every variable's name begins with.")
+
+    def _where(self) -> str:
+        return f"the environment, at {self.prefix}*" if self.prefix else "the environment"
+
+    def _read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
+        variable = self.prefix + name
+        text = environment().get(variable)
+        if text is None:
+            known = [each for each in environment() if each.startswith(self.prefix)]
+            close = nearest(variable, known) if variable.upper() in known else ""
+            problem = f"the variable {variable!r} is not set in this process{close.rstrip('?')}"
+            remedy = "Set it where the flow runs, or refer to another."
+            raise SecretMissing(self._where(), problem, remedy)
+        return os.fsencode(text)
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        for name in environment():
+            if name.startswith(self.prefix + prefix):
+                yield name.removeprefix(self.prefix)
+
+
+class FileSecrets(SecretProvider):
+    """Files, as Docker and Kubernetes mount secrets: ``file:/run/secrets/db``.
+
+    A line break at the end of a file is no part of the secret.
+    """
+
+    _description: ClassVar[str | None] = "Secrets in files, one each."
+    _code_example: ClassVar[str | None] = 'FileSecrets(directory="/run/secrets").read("db")'
+
+    directory: Path | None = Field(
+        default=None, description="Where the files are; none for paths as they are given."
+    )
+
+    def _where(self) -> str:
+        return str(self.directory or "files")
+
+    def _path(self, name: str) -> Path:
+        path = Path(name).expanduser()
+        if self.directory is None:
+            return path
+        root = self.directory.expanduser()
+        # Lexically, as a mounted secret is often a link to elsewhere.
+        inside = Path(os.path.normpath(root / path))
+        if path.is_absolute() or not inside.is_relative_to(os.path.normpath(root)):
+            problem = f"{name!r} leads out of it"
+            raise SecretStoreError(self._where(), problem, "Give a path below it.")
+        return inside
+
+    def _read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
+        path = self._path(name)
+        try:
+            with path.open("rb") as file:
+                mode = os.fstat(file.fileno()).st_mode
+                content = file.read()
+        except (FileNotFoundError, NotADirectoryError):
+            remedy = "Write it there, or refer to another; a relative path begins where the run is."
+            raise SecretMissing(str(path), "there is no such file", remedy) from None
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        if os.name == "posix" and mode & stat.S_IWOTH:
+            problem = f"anybody may write it (mode {stat.S_IMODE(mode):04o})"
+            raise SecretStoreError(str(path), problem, f"Run `chmod o-w {path}`.")
+        return content.removesuffix(b"\n").removesuffix(b"\r")
+
+    def _write(self, name: str, value: bytes) -> str:
+        path = self._path(name)
+        try:
+            with whole_file(path) as file:
+                if os.name == "posix":
+                    os.fchmod(file.fileno(), 0o600)
+                file.write(value if not value.endswith(b"\n") else value + b"\n")
+        except OSError as error:
+            raise _unreadable(path, error) from error
+        return ""
+
+    def _delete(self, name: str) -> None:
+        path = self._path(name)
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            problem, remedy = "there is no such file", "`ls()` tells what is there."
+            raise SecretMissing(str(path), problem, remedy) from None
+        except OSError as error:
+            raise _unreadable(path, error) from error
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        root = (self.directory or Path()).expanduser()
+        for path in root.rglob("*"):
+            name = path.relative_to(root).as_posix()
+            # Hidden ones are what Kubernetes and unfinished writes keep beside the secrets.
+            if name.startswith(prefix) and "/." not in f"/{name}" and path.is_file():
+                yield name
+
+
+def _unreadable(path: Path, error: OSError) -> SecretStoreError | AccessDenied:
+    problem = f"the file can't be used ({error.strerror or error})"
+    remedy = "Check the path, and who may read it."
+    kind = AccessDenied if isinstance(error, PermissionError) else SecretStoreError
+    return kind(str(path), problem, remedy)
