@@ -133,11 +133,8 @@ def _object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
         _function(feed, value, path, around)
     elif hasattr(value, "__fspath__"):
         _tag(feed, "path", str(value).encode())
-    elif hasattr(value, "reference") and hasattr(value, "get_secret_value"):
-        # A reference is not followed: what it leads to may change, and is nowhere kept.
-        _tag(feed, f"reference {name}", value.reference.encode())
     elif hasattr(value, "get_secret_value"):
-        _mapping(feed, name, {"": value.get_secret_value()}, path, around)
+        _secret(feed, value, path, around)
     elif is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
         _mapping(feed, name, parts, path, around)
@@ -146,6 +143,16 @@ def _object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
         _mapping(feed, name, parts, path, around)
     else:
         _reduced(feed, value, path, around)
+
+
+def _secret(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+    """Feed a masked value; of a reference its text: it is not followed for this."""
+    name = _name(type(value))
+    if hasattr(value, "reference"):
+        _tag(feed, f"reference {name}", value.reference.encode())
+    else:
+        held = value.tree() if hasattr(value, "tree") else value.get_secret_value()
+        _mapping(feed, name, {"": held}, path, around)
 
 
 def _function(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:

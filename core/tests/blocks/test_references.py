@@ -1,0 +1,555 @@
+"""References to secrets: kept as they are, resolved where they are read, once for many."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Barrier, Event, Lock, Thread
+from typing import Any, ClassVar
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator
+
+from flowstone import flow, task
+from flowstone.ambient import Services, using
+from flowstone.blocks import Block, Credentials, Secret, SecretDict, SecretProvider
+from flowstone.blocks.disclosure import put_back, shown_fields
+from flowstone.blocks.reference import escaped, split
+from flowstone.blocks.resolver import MOMENT, Resolver
+from flowstone.errors import (
+    BlockInvalid,
+    ReferenceUnresolved,
+    SecretMissing,
+    Unreachable,
+)
+from flowstone.hashing import fingerprint
+from flowstone.logging import get_run_logger
+from flowstone.redaction import redact
+from flowstone.settings import Settings
+from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone.wire import dumps, jsonable
+from flowstone.wiring import open_services
+
+
+class Vaulted(SecretProvider):
+    """A provider in memory that counts, and that may be made to wait or to fail."""
+
+    _block_type_slug: ClassVar[str | None] = "vaulted"
+
+    versions: ClassVar[bool] = True
+    kept: ClassVar[dict[str, bytes]] = {}
+    reads: ClassVar[list[tuple[str, str | None]]] = []
+    gate: ClassVar[Event] = Event()
+    lock: ClassVar[Lock] = Lock()
+
+    shelf: str = ""
+    key: SecretStr | None = None
+
+    def _where(self) -> str:
+        return "the vault"
+
+    def _read(self, name: str, version: str | None) -> bytes:
+        with self.lock:
+            self.reads.append((self.shelf + name, version))
+        assert self.gate.wait(30)
+        if name == "down":
+            raise Unreachable("the vault", "nobody answers", "Try again.")
+        if self.key is not None:
+            self.key.get_secret_value()
+        found = self.kept.get(f"{self.shelf}{name}" + (f"@{version}" if version else ""))
+        if found is None:
+            raise SecretMissing("the vault", f"there is no {name!r}", "Put it there.")
+        return found
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        return (name for name in self.kept if name.startswith(prefix))
+
+
+class Inner(BaseModel):
+    key: SecretStr | None = None
+
+
+class Holder(Block):
+    """Each kind of secret field."""
+
+    text: SecretStr | None = None
+    data: SecretBytes | None = None
+    number: pydantic.Secret[int] | None = None
+    anything: pydantic.Secret[Any] | None = None
+    table: SecretDict | None = None
+    many: list[SecretStr] = Field(default_factory=list)
+    named: dict[str, SecretBytes] = Field(default_factory=dict)
+    inner: Inner = Field(default_factory=Inner)
+    url: SecretStr | None = Field(default=None, min_length=12)
+    nested: Secret | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith("https://"):
+            raise ValueError("it is no URL")
+        return value
+
+
+REF = "env:FLOWSTONE_TEST_PASSWORD"
+CLEAR = "clear-text-of-the-secret"
+
+
+@pytest.fixture(autouse=True)
+def vault(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[type[Vaulted]]:
+    monkeypatch.setenv("FLOWSTONE_TEST_PASSWORD", CLEAR)
+    Vaulted.kept.clear()
+    Vaulted.reads.clear()
+    Vaulted.gate.set()
+    yield Vaulted
+    Vaulted.gate.set()
+
+
+def full() -> Holder:
+    return Holder(
+        text=REF,
+        data=REF,
+        number="env:FLOWSTONE_TEST_NUMBER",
+        anything=REF,
+        table={"a": REF, "b": {"c": ["in-the-clear", REF]}},
+        many=[REF, "given-by-value"],
+        named={"x": REF.encode()},
+        inner={"key": REF},
+        url=REF,
+        nested=Secret(value=REF),
+    )
+
+
+def values(block: Holder) -> list[Any]:
+    assert block.text and block.data and block.anything and block.table and block.inner.key
+    assert block.url and block.nested
+    return [
+        block.text.get_secret_value(),
+        block.data.get_secret_value(),
+        block.anything.get_secret_value(),
+        block.table.get_secret_value(),
+        [each.get_secret_value() for each in block.many],
+        block.named["x"].get_secret_value(),
+        block.inner.key.get_secret_value(),
+        block.url.get_secret_value(),
+        block.nested.get(),
+    ]
+
+
+RESOLVED = [
+    CLEAR,
+    CLEAR.encode(),
+    CLEAR,
+    {"a": CLEAR, "b": {"c": ["in-the-clear", CLEAR]}},
+    [CLEAR, "given-by-value"],
+    CLEAR.encode(),
+    CLEAR,
+    CLEAR,
+    CLEAR,
+]
+
+
+def test_every_secret_field_takes_a_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = full()
+    assert values(block) == RESOLVED
+    monkeypatch.setenv("FLOWSTONE_TEST_NUMBER", "5432")
+    assert block.number
+    assert block.number.get_secret_value() == 5432
+    assert isinstance(block.text, SecretStr)
+    assert isinstance(block.data, SecretBytes)
+    assert isinstance(block.table, SecretDict)
+
+
+def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> None:
+    block = full()
+    values(block)
+    block.save("x")
+    loaded = Holder.load("x")
+    arrived = pickle.loads(pickle.dumps(block))
+    copies = [copy.copy(block), copy.deepcopy(block), block.model_copy(), Holder(**fields(block))]
+    for each in (loaded, arrived, *copies):
+        assert each == block
+        assert values(each) == RESOLVED
+        assert isinstance(each.table, SecretDict)
+    body = services.documents.get("block:holder", "x").body
+    assert body["fields"]["text"] == {"$ref": REF}
+    shown = [repr(block), str(block), block.model_dump_json(), dumps(jsonable({"x": [block]}))]
+    shown += [dumps(dict(body)), pickle.dumps(block).decode("latin-1"), dumps(shown_fields(body))]
+    shown += [pickle.dumps(block.text).decode("latin-1"), repr(block.model_dump())]
+    for text in shown:
+        assert CLEAR not in text
+        assert REF in text
+        assert "in-the-clear" not in text
+        assert "given-by-value" not in text
+    assert json.loads(block.model_dump_json())["text"] == REF
+
+
+def fields(block: Holder) -> dict[str, Any]:
+    return {name: getattr(block, name) for name in type(block).model_fields}
+
+
+def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
+    vault: type[Vaulted], services: Services
+) -> None:
+    ref = "vaulted:db"
+    block = Holder(
+        text=ref, data=ref, number=ref, anything=ref, table={"a": ref}, many=[ref], url=ref
+    )
+    block.save("x")
+    loaded = Holder.load("x")
+    loaded.text = "vaulted:other"
+    again = [repr(loaded), loaded.model_dump(mode="json"), block == loaded, fingerprint(block)]
+    put_back(Holder.load("x"), services.documents.get("block:holder", "x").body, {"text": ref})
+    pickle.loads(pickle.dumps(again))
+    assert vault.reads == []
+
+
+def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
+    full().save("x")
+    body = services.documents.get("block:holder", "x").body
+    shown = json.loads(json.dumps(shown_fields(body)))
+    loaded = Holder.load("x")
+    assert put_back(loaded, body, shown) is loaded
+    assert shown["table"] == {"a": REF, "b": {"c": [{"set": True}, REF]}}
+    shown["table"]["a"] = "vaulted:db"
+    shown["text"] = "by value"
+    shown["data"] = "vaulted:db"
+    changed = put_back(loaded, body, shown)
+    assert isinstance(changed, Holder)
+    assert changed.text == SecretStr("by value")
+    assert repr(changed.data) == "SecretBytes('vaulted:db')"
+    Vaulted.kept["db"] = b"of the vault"
+    assert changed.table
+    assert changed.table.get_secret_value()["a"] == "of the vault"
+    assert changed.table.get_secret_value()["b"] == {"c": ["in-the-clear", CLEAR]}
+
+
+@given(text=st.text(min_size=1).map("env:{}".format) | st.text(min_size=1))
+def test_a_literal_stays_one(text: str) -> None:
+    block = Holder(
+        text=escaped(text), anything=escaped(text), many=[escaped(text)], table={"a": escaped(text)}
+    )
+    for each in (
+        block,
+        pickle.loads(pickle.dumps(block)),
+        copy.deepcopy(block),
+        Holder(**fields(block)),
+    ):
+        assert each == block
+        assert each.text.get_secret_value() == text
+        assert each.anything.get_secret_value() == text
+        assert each.many[0].get_secret_value() == text
+        assert each.table.get_secret_value() == {"a": text}
+        assert "**********" in repr(each.text) or not text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hunter2",
+        "user:password",
+        "https://user:env@host",
+        "postgresql://u:p@h/db",
+        "env:line\nbreak",
+        "{'a': 1}",
+        "nothing-near:x",
+    ],
+)
+def test_what_has_no_known_prefix_is_a_secret(text: str) -> None:
+    block = Holder(text=text)
+    assert block.text
+    assert block.text.get_secret_value() == text
+    assert repr(block.text) == "SecretStr('**********')"
+
+
+@pytest.mark.parametrize("text", ["Env:HOME", "vaultd:db", "VAULTED:db", "vaulted1/prod:db"])
+def test_a_misspelt_provider_is_refused_where_it_is_given(text: str) -> None:
+    for given_fields in ({"text": text}, {"many": [text]}, {"table": {"a": text}}):
+        with pytest.raises(BlockInvalid, match=r"no secret provider .* did you mean") as caught:
+            Holder(**given_fields)
+        assert "literal:" in str(caught.value)
+    block = Holder()
+    with pytest.raises(BlockInvalid, match="text: it looks like a reference"):
+        block.text = text
+    with pytest.raises(BlockInvalid, match="many: it looks like a reference"):
+        block.many = [text]
+    assert block == Holder()
+
+
+@pytest.mark.parametrize(
+    ("reference", "told"),
+    [
+        ("env:FLOWSTONE_TEST_NONE", "variable 'FLOWSTONE_TEST_NONE' is not set"),
+        ("file:/nowhere/at/all", "/nowhere/at/all: there is no such file"),
+        ("vaulted:none", "there is no 'none'"),
+        ("vaulted:db@9", "there is no 'db'"),
+        ("vaulted:down", "nobody answers"),
+        ("vaulted:json#a.c", "its JSON has no 'a.c'; there are 'b', 'n', 'list'"),
+        ("vaulted:json#a.n", "null at 'a.n'"),
+        ("vaulted:json#a.list.2", "no 'a.list.2'"),
+        ("vaulted:db#a", "the secret is no JSON"),
+        ("vaulted:binary", "it is not UTF-8 text"),
+        ("vaulted/none:db", "no vaulted block named 'none'"),
+        ("vaulted:#a", "it names no secret"),
+    ],
+)
+def test_a_wrong_reference_is_told_where_it_is_read(
+    vault: type[Vaulted], reference: str, told: str
+) -> None:
+    vault.kept |= {"db": b"secret-of-db", "binary": b"\xff\xfe"}
+    vault.kept["json"] = json.dumps({"a": {"b": "s3cr3t-b", "n": None, "list": [1, 2]}}).encode()
+    block = Holder(text=reference)
+    block.save("x")
+    loaded = Holder.load("x").text
+    assert loaded
+    with pytest.raises(ReferenceUnresolved) as caught:
+        loaded.get_secret_value()
+    text = str(caught.value)
+    assert text.startswith(f"the secret {reference!r} of Holder.text can't be read: ")
+    assert told in text
+    assert text.endswith(".")
+    assert "secret-of-db" not in text
+    assert "s3cr3t" not in text
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.reference, again.place, str(again)) == (reference, "Holder.text", text)
+
+
+def test_a_provider_that_is_not_installed_is_told_where_it_is_read(services: Services) -> None:
+    Holder(text="vaulted:db").save("x")
+    body = dict(services.documents.get("block:holder", "x").body)
+    gone = {**body, "fields": {**body["fields"], "text": {"$ref": "vaulter:db"}}}
+    services.documents.put("block:holder", "x", gone)
+    block = Holder.load("x")
+    assert repr(block.text) == "SecretStr('vaulter:db')"
+    assert block.text
+    with pytest.raises(ReferenceUnresolved, match=r"no installed package offers .* 'vaulter'"):
+        block.text.get_secret_value()
+    block.save("x", overwrite=True)
+    assert services.documents.get("block:holder", "x").body == gone
+
+
+def test_a_path_a_version_and_a_saved_provider_are_followed(vault: type[Vaulted]) -> None:
+    vault.kept |= {
+        "db": json.dumps({"a": {"b.c": "deep", "port": 5432}, "l": ["x", {"y": "z"}]}).encode(),
+        "db@2": b"second",
+        "top/db": b"of the shelf",
+        "me@home#1": b"odd",
+    }
+    Vaulted(shelf="top/").save("prod")
+    for reference, clear in (
+        ("vaulted:db#a.b%2Ec", "deep"),
+        ("vaulted:db#l.1.y", "z"),
+        ("vaulted:db#a.port", "5432"),
+        ("vaulted:db@2", "second"),
+        ("vaulted/prod:db", "of the shelf"),
+        ("vaulted:me%40home%231", "odd"),
+    ):
+        block = Holder(text=reference)
+        assert block.text
+        assert block.text.get_secret_value() == clear
+    assert Holder(number="vaulted:db#a.port").number.get_secret_value() == 5432
+    table = Holder(table="vaulted:db").table
+    assert table
+    assert table.get_secret_value()["l"] == ["x", {"y": "z"}]
+    with pytest.raises(ReferenceUnresolved, match="does not fit the field"):
+        Holder(number="vaulted:db@2").number.get_secret_value()
+
+
+def test_a_file_is_read_without_its_line_break(tmp_path: Path) -> None:
+    path = tmp_path / "s3cr3t"
+    path.write_bytes(b"first\nsecond\n")
+    block = Holder(text=f"file:{path}")
+    assert block.text
+    assert block.text.get_secret_value() == "first\nsecond"
+    path.chmod(0o666)
+    with pytest.raises(ReferenceUnresolved, match=r"anybody may write it .*chmod o-w"):
+        resolver_of(Ticks()).resolve(f"file:{path}")
+
+
+class Ticks:
+    """A clock that stands till it is set."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def resolver_of(clock: Any, ttl: float = 300.0) -> Resolver:
+    return Resolver(clock, ttl)
+
+
+def test_500_tasks_read_each_of_three_secrets_once(vault: type[Vaulted]) -> None:
+    vault.kept |= {name: name.encode() for name in ("one", "two", "three")}
+    Holder(text="vaulted:one", data="vaulted:two", many=["vaulted:three"]).save("x")
+
+    @task
+    def use(number: int) -> int:
+        block = Holder.load("x")
+        assert block.text and block.data
+        assert block.text.get_secret_value() == "one"
+        assert block.data.get_secret_value() == b"two"
+        assert block.many[0].get_secret_value() == "three"
+        return number
+
+    @flow
+    def many() -> int:
+        return sum(use.map(range(500)).result())
+
+    assert many() == sum(range(500))
+    assert sorted(name for name, _ in vault.reads) == ["one", "three", "two"]
+
+
+def test_who_asks_while_it_is_read_waits_for_that(vault: type[Vaulted]) -> None:
+    vault.kept["db"] = b"slow secret"
+    vault.gate.clear()
+    resolver, found, all_here = resolver_of(Ticks()), [], Barrier(21)
+
+    def ask() -> None:
+        all_here.wait(30)
+        found.append(resolver.resolve("vaulted:db"))
+
+    threads = [Thread(target=ask) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    all_here.wait(30)
+    for thread in threads:
+        thread.join(0.005)  # nobody gets on; time to be waiting, which no test depends on
+    vault.gate.set()
+    for thread in threads:
+        thread.join()
+    assert found == [b"slow secret"] * 20
+    assert len(vault.reads) == 1
+
+
+def test_a_secret_is_read_again_after_its_time(vault: type[Vaulted]) -> None:
+    clock = Ticks()
+    resolver = resolver_of(clock, 300)
+    vault.kept["db"] = b"first one"
+    assert resolver.resolve("vaulted:db") == b"first one"
+    vault.kept["db"] = b"second one"
+    clock.now += 299
+    assert resolver.resolve("vaulted:db") == b"first one"
+    clock.now += 2
+    assert resolver.resolve("vaulted:db") == b"second one"
+
+
+def test_a_failure_is_not_remembered(vault: type[Vaulted]) -> None:
+    resolver = resolver_of(Ticks())
+    with pytest.raises(ReferenceUnresolved):
+        resolver.resolve("vaulted:db")
+    vault.kept["db"] = b"here now"
+    assert resolver.resolve("vaulted:db") == b"here now"
+
+
+def test_a_provider_that_needs_itself_is_told(vault: type[Vaulted]) -> None:
+    vault.kept["db"] = b"never read"
+    Vaulted(key="vaulted/two:db").save("one")
+    Vaulted(key="vaulted/one:db").save("two")
+    block = Holder(text="vaulted/one:db")
+    assert block.text
+    with pytest.raises(
+        ReferenceUnresolved,
+        match="it needs itself: vaulted/one:db → vaulted/two:db → vaulted/one:db",
+    ):
+        block.text.get_secret_value()
+
+
+def test_a_login_that_is_refused_with_an_old_secret_is_tried_with_a_new_one(
+    vault: type[Vaulted],
+) -> None:
+    clock = Ticks()
+    resolver = resolver_of(clock)
+    vault.kept["db"] = b"first one"
+    resolver.resolve("vaulted:db")
+    assert not resolver.renew(["vaulted:db"], clock.now + 1)  # it was read a moment ago
+    clock.now += MOMENT + 1
+    assert not resolver.renew(["vaulted:db"], clock.now - MOMENT - 2)  # in this very call
+    assert not resolver.renew(["vaulted:other", "no reference", "vaultx:db"], clock.now)
+    assert resolver.renew(["vaulted:db"], clock.now)
+    assert resolver.renew(["vaulted:db"], clock.now)  # by somebody else, since this call began
+    vault.kept["db"] = b"second one"
+    assert resolver.resolve("vaulted:db") == b"second one"
+    assert not resolver.renew(["vaulted:db"], clock.now + 1)
+    assert len(vault.reads) == 2
+
+
+class Door(Credentials):
+    """A login that tells what it was given."""
+
+    code: SecretStr | None = None
+
+    def client(self) -> str:
+        return self.code.get_secret_value() if self.code else ""
+
+    def _check(self) -> str:
+        return f"in by {self.client()}"
+
+
+def test_a_check_tells_of_a_wrong_reference_and_hides_a_right_one(vault: type[Vaulted]) -> None:
+    vault.kept["db"] = b"code-of-the-door"
+    assert Door(code="vaulted:db").check().reason == "in by ********"
+    found = Door(code="vaulted:none").check()
+    assert not found.ok
+    assert "'vaulted:none' of Door.code can't be read" in found.reason
+
+
+def test_what_a_reference_led_to_is_hidden_from_logs(vault: type[Vaulted]) -> None:
+    vault.kept["json"] = json.dumps({"a": "part-of-a-secret"}).encode()
+    block = Holder(text="vaulted:json#a")
+    assert block.text
+    clear = block.text.get_secret_value()
+    assert redact(f"with {clear}") == "with ********"
+    assert redact(vault.kept["json"].decode()) == "********"
+
+
+class Login(Block):
+    """What goes to another process."""
+
+    code: SecretStr | None = None
+
+
+@task
+def tell(login: Login) -> str:
+    assert login.code
+    clear = login.code.get_secret_value()
+    get_run_logger().info("with %s", clear)
+    return f"{type(login).__name__} of {len(clear)}"
+
+
+@flow
+def telling(login: Login) -> str:
+    return tell.submit(login).result()
+
+
+def test_a_process_is_given_the_reference_and_tells_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canary = f"canary-{tmp_path.name}-of-the-child"
+    monkeypatch.setenv("FLOWSTONE_TEST_CANARY", canary)
+    services = open_services(Settings(home=tmp_path / "home"))
+    with using(services), closing(services):
+        login = Login(code="env:FLOWSTONE_TEST_CANARY")
+        login.save("login")
+        told = telling.with_options(task_runner=ProcessPoolTaskRunner(max_workers=1))(login)
+        assert told == f"Login of {len(canary)}"
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    assert canary.encode() not in kept
+    assert b"with ********" in kept
+    assert b"env:FLOWSTONE_TEST_CANARY" in kept
+    # What a child has learnt is hidden at home, too.
+    assert redact(canary) == "********"
+
+
+@given(st.text())
+def test_any_text_has_the_form_of_a_reference_or_not(text: str) -> None:
+    wanted = split(text)
+    assert wanted is None or (wanted.provider and wanted.rest and text.isprintable())
+    assert wanted is None or split(escaped(text))
