@@ -7,9 +7,11 @@ import json
 import pickle
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from threading import Barrier, Event, Lock, Thread
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, ClassVar, cast
 
 import pydantic
 import pytest
@@ -19,21 +21,26 @@ from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator
 
 from flowstone import flow, task
 from flowstone.ambient import Services, using
-from flowstone.blocks import Block, Credentials, Secret, SecretDict, SecretProvider
+from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
 from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.reference import escaped, split
+from flowstone.blocks.referring import MASKED
 from flowstone.blocks.resolver import MOMENT, Resolver
 from flowstone.errors import (
+    AccessDenied,
     BlockInvalid,
+    CredentialsError,
     ReferenceUnresolved,
     SecretMissing,
     Unreachable,
 )
 from flowstone.hashing import fingerprint
 from flowstone.logging import get_run_logger
+from flowstone.ports import Clock
 from flowstone.redaction import redact
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone.testing.objects import MemoryObjects
 from flowstone.wire import dumps, jsonable
 from flowstone.wiring import open_services
 
@@ -127,18 +134,22 @@ def full() -> Holder:
     )
 
 
+def reveal(secret: object) -> Any:
+    assert isinstance(secret, MASKED)
+    return secret.get_secret_value()
+
+
 def values(block: Holder) -> list[Any]:
-    assert block.text and block.data and block.anything and block.table and block.inner.key
-    assert block.url and block.nested
+    assert block.nested
     return [
-        block.text.get_secret_value(),
-        block.data.get_secret_value(),
-        block.anything.get_secret_value(),
-        block.table.get_secret_value(),
-        [each.get_secret_value() for each in block.many],
-        block.named["x"].get_secret_value(),
-        block.inner.key.get_secret_value(),
-        block.url.get_secret_value(),
+        reveal(block.text),
+        reveal(block.data),
+        reveal(block.anything),
+        reveal(block.table),
+        [reveal(each) for each in block.many],
+        reveal(block.named["x"]),
+        reveal(block.inner.key),
+        reveal(block.url),
         block.nested.get(),
     ]
 
@@ -161,7 +172,7 @@ def test_every_secret_field_takes_a_reference(monkeypatch: pytest.MonkeyPatch) -
     assert values(block) == RESOLVED
     monkeypatch.setenv("FLOWSTONE_TEST_NUMBER", "5432")
     assert block.number
-    assert block.number.get_secret_value() == 5432
+    assert reveal(block.number) == 5432
     assert isinstance(block.text, SecretStr)
     assert isinstance(block.data, SecretBytes)
     assert isinstance(block.table, SecretDict)
@@ -204,7 +215,7 @@ def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
     )
     block.save("x")
     loaded = Holder.load("x")
-    loaded.text = "vaulted:other"
+    loaded.text = SecretStr("vaulted:other")
     again = [repr(loaded), loaded.model_dump(mode="json"), block == loaded, fingerprint(block)]
     put_back(Holder.load("x"), services.documents.get("block:holder", "x").body, {"text": ref})
     pickle.loads(pickle.dumps(again))
@@ -227,8 +238,8 @@ def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
     assert repr(changed.data) == "SecretBytes('vaulted:db')"
     Vaulted.kept["db"] = b"of the vault"
     assert changed.table
-    assert changed.table.get_secret_value()["a"] == "of the vault"
-    assert changed.table.get_secret_value()["b"] == {"c": ["in-the-clear", CLEAR]}
+    assert reveal(changed.table)["a"] == "of the vault"
+    assert reveal(changed.table)["b"] == {"c": ["in-the-clear", CLEAR]}
 
 
 @given(text=st.text(min_size=1).map("env:{}".format) | st.text(min_size=1))
@@ -243,10 +254,10 @@ def test_a_literal_stays_one(text: str) -> None:
         Holder(**fields(block)),
     ):
         assert each == block
-        assert each.text.get_secret_value() == text
-        assert each.anything.get_secret_value() == text
-        assert each.many[0].get_secret_value() == text
-        assert each.table.get_secret_value() == {"a": text}
+        assert reveal(each.text) == text
+        assert reveal(each.anything) == text
+        assert reveal(each.many[0]) == text
+        assert reveal(each.table) == {"a": text}
         assert "**********" in repr(each.text) or not text
 
 
@@ -264,8 +275,7 @@ def test_a_literal_stays_one(text: str) -> None:
 )
 def test_what_has_no_known_prefix_is_a_secret(text: str) -> None:
     block = Holder(text=text)
-    assert block.text
-    assert block.text.get_secret_value() == text
+    assert reveal(block.text) == text
     assert repr(block.text) == "SecretStr('**********')"
 
 
@@ -277,9 +287,9 @@ def test_a_misspelt_provider_is_refused_where_it_is_given(text: str) -> None:
         assert "literal:" in str(caught.value)
     block = Holder()
     with pytest.raises(BlockInvalid, match="text: it looks like a reference"):
-        block.text = text
+        block.text = SecretStr(text)
     with pytest.raises(BlockInvalid, match="many: it looks like a reference"):
-        block.many = [text]
+        block.many = [SecretStr(text)]
     assert block == Holder()
 
 
@@ -308,9 +318,8 @@ def test_a_wrong_reference_is_told_where_it_is_read(
     block = Holder(text=reference)
     block.save("x")
     loaded = Holder.load("x").text
-    assert loaded
     with pytest.raises(ReferenceUnresolved) as caught:
-        loaded.get_secret_value()
+        reveal(loaded)
     text = str(caught.value)
     assert text.startswith(f"the secret {reference!r} of Holder.text can't be read: ")
     assert told in text
@@ -328,9 +337,8 @@ def test_a_provider_that_is_not_installed_is_told_where_it_is_read(services: Ser
     services.documents.put("block:holder", "x", gone)
     block = Holder.load("x")
     assert repr(block.text) == "SecretStr('vaulter:db')"
-    assert block.text
     with pytest.raises(ReferenceUnresolved, match=r"no installed package offers .* 'vaulter'"):
-        block.text.get_secret_value()
+        reveal(block.text)
     block.save("x", overwrite=True)
     assert services.documents.get("block:holder", "x").body == gone
 
@@ -352,22 +360,20 @@ def test_a_path_a_version_and_a_saved_provider_are_followed(vault: type[Vaulted]
         ("vaulted:me%40home%231", "odd"),
     ):
         block = Holder(text=reference)
-        assert block.text
-        assert block.text.get_secret_value() == clear
-    assert Holder(number="vaulted:db#a.port").number.get_secret_value() == 5432
+        assert reveal(block.text) == clear
+    assert reveal(Holder(number="vaulted:db#a.port").number) == 5432
     table = Holder(table="vaulted:db").table
     assert table
-    assert table.get_secret_value()["l"] == ["x", {"y": "z"}]
+    assert reveal(table)["l"] == ["x", {"y": "z"}]
     with pytest.raises(ReferenceUnresolved, match="does not fit the field"):
-        Holder(number="vaulted:db@2").number.get_secret_value()
+        reveal(Holder(number="vaulted:db@2").number)
 
 
 def test_a_file_is_read_without_its_line_break(tmp_path: Path) -> None:
     path = tmp_path / "s3cr3t"
     path.write_bytes(b"first\nsecond\n")
     block = Holder(text=f"file:{path}")
-    assert block.text
-    assert block.text.get_secret_value() == "first\nsecond"
+    assert reveal(block.text) == "first\nsecond"
     path.chmod(0o666)
     with pytest.raises(ReferenceUnresolved, match=r"anybody may write it .*chmod o-w"):
         resolver_of(Ticks()).resolve(f"file:{path}")
@@ -393,10 +399,9 @@ def test_500_tasks_read_each_of_three_secrets_once(vault: type[Vaulted]) -> None
     @task
     def use(number: int) -> int:
         block = Holder.load("x")
-        assert block.text and block.data
-        assert block.text.get_secret_value() == "one"
-        assert block.data.get_secret_value() == b"two"
-        assert block.many[0].get_secret_value() == "three"
+        assert reveal(block.text) == "one"
+        assert reveal(block.data) == b"two"
+        assert reveal(block.many[0]) == "three"
         return number
 
     @flow
@@ -454,12 +459,11 @@ def test_a_provider_that_needs_itself_is_told(vault: type[Vaulted]) -> None:
     Vaulted(key="vaulted/two:db").save("one")
     Vaulted(key="vaulted/one:db").save("two")
     block = Holder(text="vaulted/one:db")
-    assert block.text
     with pytest.raises(
         ReferenceUnresolved,
         match="it needs itself: vaulted/one:db → vaulted/two:db → vaulted/one:db",
     ):
-        block.text.get_secret_value()
+        reveal(block.text)
 
 
 def test_a_login_that_is_refused_with_an_old_secret_is_tried_with_a_new_one(
@@ -504,10 +508,83 @@ def test_a_check_tells_of_a_wrong_reference_and_hides_a_right_one(vault: type[Va
 def test_what_a_reference_led_to_is_hidden_from_logs(vault: type[Vaulted]) -> None:
     vault.kept["json"] = json.dumps({"a": "part-of-a-secret"}).encode()
     block = Holder(text="vaulted:json#a")
-    assert block.text
-    clear = block.text.get_secret_value()
+    clear = reveal(block.text)
     assert redact(f"with {clear}") == "with ********"
     assert redact(vault.kept["json"].decode()) == "********"
+
+
+class Shop(Credentials):
+    """A login to a shop that changes its password."""
+
+    password: ClassVar[str] = "old"
+    calls: ClassVar[list[str]] = []
+
+    code: SecretStr | None = None
+
+    def client(self) -> str:
+        self.calls.append(reveal(self.code))
+        if self.calls[-1] != self.password:
+            raise CredentialsError("the shop", "wrong code", "Ask for the new one.")
+        return "in"
+
+    def _check(self) -> str:
+        return self.client()
+
+
+class Shelf(MemoryObjects):
+    """Objects of a shop."""
+
+    login: Shop
+
+    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
+        self.login.client()
+        return super()._get(key, offset)
+
+    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        content = source.read()
+        if reveal(self.login.code) != Shop.password:
+            raise AccessDenied("the shop", "wrong code", "Ask for the new one.")
+        super()._put(key, BytesIO(content), size)
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        self.login.client()
+        yield from super()._list(prefix)
+
+
+def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(
+    vault: type[Vaulted], services: Services
+) -> None:
+    clock = Ticks()
+    current = replace(services, clock=cast("Clock", clock), references=resolver_of(clock))
+    with using(current):
+        shelf = Shelf(place="shop", login=Shop(code="vaulted:code"))
+
+        def change(password: str) -> None:
+            clock.now += MOMENT + 1
+            Shop.password, vault.kept["code"] = password, password.encode()
+            Shop.calls.clear()
+            vault.reads.clear()
+
+        change("first")
+        assert shelf.login.check().ok
+        change("second")
+        assert shelf.login.check().ok
+        assert Shop.calls == ["first", "second"]
+        change("third")
+        shelf.write_path("a", b"content")
+        assert shelf.read_path("a") == b"content"
+        change("fourth")
+        assert [info.path for info in shelf.list_objects()] == ["a"]
+        change("fifth")
+        assert shelf.read_path("a") == b"content"
+        change("sixth")
+        vault.kept["code"] = b"still another"
+        assert not shelf.login.check().ok
+        reads = len(vault.reads)
+        assert reads == 1
+        with pytest.raises(CredentialsError):
+            shelf.read_path("a")
+        assert len(vault.reads) == reads  # what was read a moment ago is not read again
 
 
 class Login(Block):
@@ -519,7 +596,7 @@ class Login(Block):
 @task
 def tell(login: Login) -> str:
     assert login.code
-    clear = login.code.get_secret_value()
+    clear = reveal(login.code)
     get_run_logger().info("with %s", clear)
     return f"{type(login).__name__} of {len(clear)}"
 

@@ -25,6 +25,7 @@ from flowstone.blocks.masked import masks, texts
 from flowstone.blocks.migrating import migrated
 from flowstone.blocks.problems import masked, misread, problems, refused
 from flowstone.blocks.referring import adopted, opened, unresolved
+from flowstone.blocks.renewal import renew_in
 from flowstone.blocks.vault import sealed_with
 from flowstone.errors import (
     BlockInvalid,
@@ -69,6 +70,9 @@ class Block(BaseModel):
     _logo_url: ClassVar[str | None] = None
     _documentation_url: ClassVar[str | None] = None
     _code_example: ClassVar[str | None] = None
+    #: An interface names here what a refused login ends: it is tried again where a secret that is
+    #: given by reference may have been changed meanwhile.
+    _tried_again: ClassVar[tuple[str, ...]] = ()
     #: One more whenever saved documents would not fit any longer.
     schema_version: ClassVar[int] = 1
     #: ``migrations[n]`` takes the fields as version n saved them, and returns those of n + 1.
@@ -94,6 +98,7 @@ class Block(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
+        renew_in(cls, cls._tried_again)
         registry.define(cls.block_type_slug(), cls)
 
     @classmethod

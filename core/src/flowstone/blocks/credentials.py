@@ -6,7 +6,7 @@ import asyncio
 from abc import abstractmethod
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from typing import Any, ClassVar
 
 from flowstone.blocks.base import Block
 from flowstone.blocks.masked import texts
@@ -30,6 +30,8 @@ class Check:
 
 class Credentials(Block):
     """A login. All its fields are optional: with none, the SDK's default chain finds one."""
+
+    _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check")
 
     @abstractmethod
     def client(self, *args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,7 @@ import os
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
 from flowstone.blocks.base import Block
 from flowstone.blocks.fanout import batches, each
@@ -291,3 +291,14 @@ class ObjectStore(Folders, Block):
     `BucketMissing`, a service that can't be reached `Unreachable`; all are `StorageError`.
     Each method has an async twin: ``aread_path``, ``alist_objects``.
     """
+
+    _tried_again: ClassVar[tuple[str, ...]] = (
+        "_get",
+        "_put",
+        "_head",
+        "_list",
+        "_delete",
+        "_copy_from",
+        "_download",
+        "_presign",
+    )

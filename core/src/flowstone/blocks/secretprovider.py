@@ -140,3 +140,5 @@ class SecretProvider(SecretPlace, Block):
         versions: whether a secret has versions, so that ``@`` in a reference names one.
         writes: whether secrets can be written and deleted here.
     """
+
+    _tried_again: ClassVar[tuple[str, ...]] = ("_read", "_write", "_delete", "_list")
