@@ -114,12 +114,30 @@ def _escaped(value: Any) -> Any:
     return [_escaped(item) for item in value] if isinstance(value, list) else value
 
 
+def resealed(value: Any, purpose: str, again: Callable[[str, str], str]) -> Any:
+    """Return a document's body with each token replaced by ``again(token, purpose)``."""
+    if isinstance(value, list):
+        return [resealed(item, purpose, again) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("$secret"), str):
+        return {**value, "$secret": again(value["$secret"], purpose)}
+    if isinstance(value.get("$dict"), dict):  # somebody's own keys, whatever they are called
+        inner = {key: resealed(item, purpose, again) for key, item in value["$dict"].items()}
+        return {"$dict": inner}
+    if "fields" in value and isinstance(value.get("type"), str):
+        purpose = f"block:{value['type']}"
+    return {key: resealed(item, purpose, again) for key, item in value.items()}
+
+
 def tokens(value: Any) -> Iterator[str]:
     """Yield every sealed token in a document's body."""
     if isinstance(value, dict):
         if isinstance(value.get("$secret"), str):
             yield value["$secret"]
-        for item in value.values():
+            return
+        own = value.get("$dict")  # somebody's own keys, whatever they are called
+        for item in (own if isinstance(own, dict) else value).values():
             yield from tokens(item)
     elif isinstance(value, list):
         for item in value:

@@ -1,0 +1,159 @@
+"""The key file at home: the keys that open secrets, one a line, of which the first seals."""
+
+from __future__ import annotations
+
+import os
+import stat
+from base64 import b64decode, urlsafe_b64encode
+from binascii import Error as NotBase64
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowstone.errors import SecretKeyInvalid, StoreUnusable
+from flowstone.locking import FileSystemLockManager
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+KEY_BYTES = 32
+#: The line that stands in the file from the making of a new key till all is sealed with it.
+UNFINISHED = "# a rotation has begun: `flowstone secret rotate` finishes it"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFile:
+    """One file of keys: base64 of 32 bytes each, the newest first; lines with a # are remarks."""
+
+    path: Path
+
+    def stamp(self) -> object:
+        """Return what changes whenever the file does; None where there is none."""
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise SecretKeyInvalid(str(self.path), _unread(error)) from error
+        return found.st_ino, found.st_mtime_ns, found.st_size
+
+    def read(self) -> list[bytes]:
+        """Return the keys.
+
+        Raises:
+            SecretKeyInvalid: the file can't be read, or others may read it, or it holds no keys.
+        """
+        return [_of(line, self.path) for line in self._lines() if not line.startswith("#")]
+
+    def is_unfinished(self) -> bool:
+        """Whether a rotation has begun, and not ended."""
+        return UNFINISHED in self._lines()
+
+    def make(self) -> None:
+        """Make the file whole or not at all, with one key; of several processes, one wins."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._draft([new_key()]) as draft, suppress(FileExistsError):
+                os.link(draft, self.path)  # unless somebody else was first: theirs is the key
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def begin(self) -> None:
+        """Put a new key before the others, and remark that a rotation has begun."""
+        self._rewrite([UNFINISHED, new_key(), *self._lines()])
+
+    def finish(self, keys: int | None = None) -> None:
+        """Take that remark out; with a number, keep only so many keys, the newest."""
+        lines = [line for line in self._lines() if line != UNFINISHED]
+        dropped = [line for line in lines if not line.startswith("#")][keys:] if keys else []
+        self._rewrite([line for line in lines if line not in dropped])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Let one process at a time change the file."""
+        locks, holder = FileSystemLockManager(self.path.parent / "locks"), "rotation"
+        locks.acquire_lock(str(self.path), holder)
+        try:
+            yield
+        finally:
+            locks.release_lock(str(self.path), holder)
+
+    def _lines(self) -> list[str]:
+        try:
+            mode = stat.S_IMODE(self.path.stat().st_mode)
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise SecretKeyInvalid(str(self.path), _unread(error)) from error
+        if os.name == "posix" and mode & 0o077:
+            problem = f"others may read it (mode {mode:04o}); run `chmod 600 {self.path}`"
+            raise SecretKeyInvalid(str(self.path), problem)
+        lines = [line.strip() for line in content.decode("ascii", "replace").splitlines()]
+        return [line for line in lines if line] or [""]
+
+    def _rewrite(self, lines: list[str]) -> None:
+        """Replace the file whole: who reads it at any time finds the one or the other."""
+        try:
+            for left in self.path.parent.glob(f".{self.path.name}.*"):
+                left.unlink(missing_ok=True)  # of a rotation that was killed: there are keys in it
+            with self._draft(lines) as draft:
+                draft.replace(self.path)
+            _sync(self.path.parent)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    @contextmanager
+    def _draft(self, lines: list[str]) -> Iterator[Path]:
+        draft = self.path.with_name(f".{self.path.name}.{os.urandom(8).hex()}")
+        try:
+            opened = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(opened, "wb") as file:
+                file.write("".join(f"{line}\n" for line in lines).encode())
+                file.flush()
+                os.fsync(file.fileno())
+            yield draft
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def new_key() -> str:
+    """Return a new key, as the file and the setting hold it."""
+    return urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
+
+
+def decoded(text: str) -> bytes | None:
+    """Return a key's bytes; None for what is no base64 of 32 bytes."""
+    try:
+        raw = b64decode(text.encode().translate(bytes.maketrans(b"-_", b"+/")), validate=True)
+    except NotBase64:
+        return None
+    return raw if len(raw) == KEY_BYTES else None
+
+
+def _of(line: str, path: Path) -> bytes:
+    raw = decoded(line)
+    if raw is None:
+        raise SecretKeyInvalid(str(path), "it does not hold base64 of 32 bytes")
+    return raw
+
+
+def _sync(directory: Path) -> None:
+    """Make a change of names last through a power failure."""
+    if os.name == "posix":
+        opened = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
+
+
+def _unread(error: OSError) -> str:
+    return f"it can't be read ({error.strerror})"
+
+
+def _unwritable(path: Path, error: OSError) -> StoreUnusable:
+    return StoreUnusable(
+        str(path),
+        f"the key that seals secrets can't be kept there ({error.strerror})",
+        "Make the directory writable, or set FLOWSTONE_SECRET_KEY.",
+    )

@@ -1,0 +1,129 @@
+"""Key rotation: a new key seals, the old ones still open, and every saved secret is sealed anew."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from flowstone.blocks import codec
+from flowstone.blocks.vault import Vault, sealed_with
+from flowstone.errors import ConfigurationError, ObjectNotFound, SecretUnreadable, StaleDocument
+
+if TYPE_CHECKING:
+    from flowstone.documents import Document
+    from flowstone.ports import DocumentStore
+    from flowstone.settings import Settings
+
+
+@dataclass(slots=True)
+class Rotation:
+    """What a rotation has done.
+
+    Attributes:
+        key: the id of the key that seals now.
+        resumed: whether it has finished an earlier one, whose key it took.
+        resealed: the documents that it has sealed anew.
+        unreadable: the documents with a secret that none of the keys opens; they are as they were.
+        dropped: how many old keys were forgotten.
+    """
+
+    key: str = ""
+    resumed: bool = False
+    resealed: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
+    dropped: int = 0
+
+
+def rotate_file(documents: DocumentStore, settings: Settings, *, drop_old: bool) -> Rotation:
+    """Make a new key in the key file, and seal all with it.
+
+    It may be stopped at any point, and run again: the keys are kept before something is sealed
+    with them, and a document is replaced whole, only as it was read.
+
+    Args:
+        documents: where the secrets are.
+        settings: say where the file is.
+        drop_old: forget the keys that then seal nothing in this store; what they have sealed
+            elsewhere, as in a backup, can't be read any more.
+
+    Raises:
+        SecretKeyInvalid: the key file can't be used.
+        StoreUnusable: it can't be written.
+    """
+    vault = Vault(settings)
+    vault.key()
+    with vault.file.locked():
+        found = Rotation(resumed=vault.file.is_unfinished())
+        if not found.resumed:
+            vault.file.begin()
+        _seal_anew(documents, vault, found)
+        keys = len(vault.file.read())
+        vault.file.finish(keys=1 if drop_old else None)
+        found.dropped = keys - len(vault.file.read())
+    return found
+
+
+def rotate_setting(
+    documents: DocumentStore, settings: Settings, new_key: str | None = None
+) -> Rotation:
+    """Seal all with the key of the settings, or with a new one that they will have.
+
+    Raises:
+        ConfigurationError: there is no other key than the one that seals already.
+        SecretKeyInvalid: a key can't be used.
+    """
+    if new_key is not None:
+        settings = replace(settings, secret_key=new_key, secret_key_old=settings.secret_key)
+    if settings.secret_key_old is None:
+        raise ConfigurationError(
+            "FLOWSTONE_SECRET_KEY",
+            "it has the only key, and a program can't change the environment of others",
+            "Set it to a new key, and FLOWSTONE_SECRET_KEY_OLD to the one it has now, wherever "
+            "flows run; then do this again. Or name the new one by --new-key.",
+        )
+    vault = Vault(settings)
+    found = Rotation()
+    _seal_anew(documents, vault, found)
+    return found
+
+
+def _seal_anew(documents: DocumentStore, vault: Vault, found: Rotation) -> None:
+    """Seal every document with the key that seals now, also what is saved meanwhile."""
+    found.key = vault.key()
+    while True:
+        others = [each for each in documents.find() if _has_others(each, found)]
+        if not others:
+            return
+        for document in others:
+            _replace(documents, vault, document, found)
+
+
+def _has_others(document: Document, found: Rotation) -> bool:
+    if _told(document) in found.unreadable:
+        return False
+    return any(sealed_with(token) != found.key for token in codec.tokens(document.body))
+
+
+def _replace(documents: DocumentStore, vault: Vault, document: Document, found: Rotation) -> None:
+    def again(token: str, purpose: str) -> str:
+        if sealed_with(token) == found.key:
+            return token
+        try:
+            return vault.seal(vault.open(token, purpose), purpose)
+        except SecretUnreadable:
+            found.unreadable.add(_told(document))
+            return token
+
+    body = codec.resealed(document.body, document.kind, again)
+    if body == document.body:
+        found.unreadable.add(_told(document))
+        return
+    try:
+        documents.put(document.kind, document.name, body, expected=document.version)
+    except (StaleDocument, ObjectNotFound):
+        return  # somebody has saved or deleted it meanwhile; the next look sees what is there
+    found.resealed.add(_told(document))
+
+
+def _told(document: Document) -> str:
+    return f"{document.kind.removeprefix('block:')}/{document.name}"

@@ -1,0 +1,139 @@
+"""`flowstone secret`: references to secrets, and the key that seals what is saved."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.ambient import services
+from flowstone.blocks.reference import is_reference, providers
+from flowstone.blocks.rotation import rotate_file, rotate_setting
+from flowstone.cli.commands import Commands
+from flowstone.cli.output import emit, json_option, say, show, warn
+from flowstone.cli.views import Cell, Facts
+from flowstone.errors import ConfigurationError, ReferenceUnresolved, nearest
+
+if TYPE_CHECKING:
+    from flowstone.blocks.rotation import Rotation
+
+
+@click.group(cls=Commands)
+def secret() -> None:
+    """Try references to secrets, and change the key that seals saved ones.
+
+    A reference stands in the place of a secret: env:NAME, file:PATH, or PROVIDER:NAME of an
+    installed package.
+    """
+
+
+@secret.command("check")
+@click.argument("reference")
+@json_option
+@click.pass_context
+def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
+    """Tell whether REFERENCE leads to a secret from here; the secret is never shown."""
+    began, problem = perf_counter(), None
+    try:
+        if not _is_known(reference):
+            raise _unknown(reference)
+        services().references.resolve(reference)
+    except ReferenceUnresolved as error:
+        problem = f"{error.problem}. {error.remedy}"
+    took = perf_counter() - began
+    if as_json:
+        reason = problem or "it leads to a secret"
+        emit(
+            {
+                "reference": reference,
+                "ok": problem is None,
+                "reason": reason,
+                "latency_seconds": took,
+            }
+        )
+    else:
+        told = Cell("ok", "green") if problem is None else Cell("leads nowhere", "red")
+        facts = [("reference", Cell(reference, "bold")), ("secret", told)]
+        facts += [] if problem is None else [("reason", Cell(problem))]
+        show(Facts([*facts, ("took", Cell(f"{took:.2f} s"))]))
+    if problem is not None:
+        ctx.exit(1)
+
+
+def _is_known(reference: str) -> bool:
+    try:
+        return is_reference(reference)
+    except ValueError:
+        return False
+
+
+def _unknown(reference: str) -> ReferenceUnresolved:
+    provider, colon, _ = reference.partition(":")
+    if not colon:
+        remedy = "Write env:NAME, file:PATH or PROVIDER:NAME."
+        return ReferenceUnresolved(reference, "it is no reference", remedy)
+    name = provider.partition("/")[0]
+    near = nearest(name, providers()).strip()
+    remedy = f"{near} `flowstone catalog ls --kind secret_provider` lists what is installed."
+    return ReferenceUnresolved(reference, f"there is no secret provider {name!r}", remedy)
+
+
+@secret.command("rotate")
+@click.option(
+    "--new-key",
+    metavar="REFERENCE",
+    help="Where the new key is (env:NAME, file:PATH), if FLOWSTONE_SECRET_KEY has the old one.",
+)
+@click.option("--drop-old", is_flag=True, help="Forget the old keys of the key file.")
+@json_option
+def rotate_key(new_key: str | None, drop_old: bool, as_json: bool) -> None:
+    """Change the key that seals secrets, and seal everything that is saved with the new one.
+
+    The old key goes on opening what it has sealed. Flows may run meanwhile, and blocks be saved. It
+    may be stopped at any point; run it again then.
+
+    A key from FLOWSTONE_SECRET_KEY is changed by you: set that to the new key, and
+    FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run; then run this.
+    """
+    current = services()
+    settings = current.settings
+    if settings.secret_key is None:
+        if new_key is not None:
+            problem = "the key is in a file, and the new one is made there"
+            raise ConfigurationError("--new-key", problem, "Leave it out.")
+        found = rotate_file(current.documents, settings, drop_old=drop_old)
+    else:
+        key = None if new_key is None else current.references.resolve(new_key).decode()
+        found = rotate_setting(current.documents, settings, key)
+    if as_json:
+        emit(
+            {
+                "key": found.key,
+                "resumed": found.resumed,
+                "resealed": sorted(found.resealed),
+                "unreadable": sorted(found.unreadable),
+                "dropped_keys": found.dropped,
+            }
+        )
+    else:
+        _tell(found)
+    if new_key is not None:
+        warn(
+            "Now set FLOWSTONE_SECRET_KEY to the new key wherever flows run, and "
+            "FLOWSTONE_SECRET_KEY_OLD to the old one till all of them have it."
+        )
+
+
+def _tell(found: Rotation) -> None:
+    if found.resumed:
+        say("An earlier rotation had not finished; this has finished it, with its key.")
+    count = len(found.resealed)
+    say(f"Sealed {count} document{'' if count == 1 else 's'} anew, with key {found.key}.")
+    if found.dropped:
+        say(f"Forgot {found.dropped} older key{'' if found.dropped == 1 else 's'}.")
+    if found.unreadable:
+        warn(
+            f"No key opens secrets of {', '.join(sorted(found.unreadable))}: they are as they "
+            "were. Save them again."
+        )
