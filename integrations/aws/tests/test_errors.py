@@ -17,6 +17,8 @@ from flowstone.errors import (
     CredentialsError,
     FlowstoneError,
     ObjectMissing,
+    SecretMissing,
+    SecretStoreError,
     StorageError,
     Unreachable,
 )
@@ -63,7 +65,7 @@ def test_the_table_has_nothing_else() -> None:
 
 def test_the_two_tables_are_sound() -> None:
     for rule in {*errors.BY_EXCEPTION.values(), *errors.BY_CODE.values()}:
-        assert issubclass(rule.kind, (StorageError, CredentialsError))
+        assert issubclass(rule.kind, (StorageError, CredentialsError, SecretStoreError))
         assert rule.problem
         assert rule.remedy.endswith(".")
 
@@ -89,6 +91,14 @@ def test_the_two_tables_are_sound() -> None:
         ("PreconditionFailed", 412, StorageError),
         ("EntityTooLarge", 400, StorageError),
         ("InvalidObjectState", 403, StorageError),
+        ("ResourceNotFoundException", 400, SecretMissing),
+        ("ParameterVersionNotFound", 400, SecretMissing),
+        ("ResourceExistsException", 400, SecretStoreError),
+        ("InvalidRequestException", 400, SecretStoreError),
+        ("DecryptionFailure", 400, SecretStoreError),
+        ("AccessDeniedException", 400, AccessDenied),
+        ("UnrecognizedClientException", 400, CredentialsError),
+        ("InternalServiceError", 500, Unreachable),
     ],
 )
 def test_an_answer_of_s3_is_told_as_ours(code: str, status: int, kind: type[Exception]) -> None:

@@ -1,21 +1,43 @@
-"""AWS's errors as Flowstone's: one table by exception, one by S3's codes, one way through."""
+"""AWS's errors as Flowstone's: a table by exception, one by the services' codes, one way in."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowstone.errors import (
-    AccessDenied,
-    BucketMissing,
-    CredentialsError,
-    FlowstoneError,
-    ObjectMissing,
-    StorageError,
-    Unreachable,
-)
+from flowstone.errors import CredentialsError, FlowstoneError, StorageError
 from flowstone.redaction import redact
+from flowstone_aws.rules import (
+    ARCHIVED,
+    BAD_LOGIN,
+    BAD_REQUEST,
+    BAD_SECRET,
+    BARE,
+    BUSY,
+    CERTIFICATE,
+    CHANGED,
+    CLOCK,
+    CONFIGURATION,
+    DAMAGED,
+    DENIED,
+    DOWN,
+    EXPIRED,
+    MISUSED,
+    NO_BUCKET,
+    NO_LOGIN,
+    NO_OBJECT,
+    NO_REGION,
+    NO_SECRET,
+    NO_SERVICE,
+    REFUSED,
+    SECRET_KEY,
+    SECRET_STATE,
+    SECRET_THERE,
+    TOO_BIG,
+    UNSUPPORTED,
+    WRONG_REGION,
+    Rule,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,126 +45,6 @@ if TYPE_CHECKING:
 #: Longer texts of AWS's are cut: a proxy's error page says nothing after that.
 LONGEST = 400
 SDKS = ("botocore", "boto3", "s3transfer")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What an error of AWS's means: our kind of it, its problem and what to do."""
-
-    kind: type[StorageError | CredentialsError]
-    problem: str
-    remedy: str
-
-
-NO_BUCKET = Rule(
-    BucketMissing,
-    "there is no such bucket",
-    "Check the bucket's name, and that region and endpoint are those it was made in.",
-)
-NO_OBJECT = Rule(ObjectMissing, "there is no such object", "`list_objects` shows what is there.")
-DENIED = Rule(
-    AccessDenied,
-    "access is denied",
-    "Let these credentials do this in the policy of the user, role, bucket or key; S3 says the "
-    "same of a missing object where they may not list the bucket.",
-)
-REFUSED = Rule(
-    CredentialsError,
-    "the login was refused",
-    "Check the access key, its secret and the session token; a new key takes a few seconds.",
-)
-EXPIRED = Rule(
-    CredentialsError,
-    "the login has expired",
-    "Log in again (`aws sso login`, `aws login`), or give a new session token.",
-)
-CLOCK = Rule(
-    CredentialsError,
-    "the request was signed at another time than it is at AWS",
-    "Set this machine's clock.",
-)
-NO_LOGIN = Rule(
-    CredentialsError,
-    "no login was found",
-    "Give aws_access_key_id and aws_secret_access_key, or a profile_name, or set up the "
-    'environment; for public data, AwsClientParameters(config={"signature_version": "unsigned"}).',
-)
-BAD_LOGIN = Rule(
-    CredentialsError,
-    "the login can't be made",
-    "Check the profile in ~/.aws/config and ~/.aws/credentials, or the service that hands out "
-    "the credentials.",
-)
-WRONG_REGION = Rule(
-    StorageError,
-    "the bucket is in another region",
-    "Set region_name of the credentials to the bucket's.",
-)
-NO_REGION = Rule(
-    CredentialsError,
-    "the region is missing or unknown",
-    "Set region_name, as 'eu-central-1', or AWS_DEFAULT_REGION.",
-)
-CONFIGURATION = Rule(
-    CredentialsError,
-    "the client's settings can't be used",
-    "Check aws_client_parameters, ~/.aws/config and the AWS_* variables.",
-)
-DOWN = Rule(
-    Unreachable,
-    "the service can't be reached, or the connection broke",
-    "Check endpoint, region and network, and try again.",
-)
-BUSY = Rule(
-    Unreachable,
-    "the service is overloaded or failed",
-    "Try again later, with fewer parallel requests or more attempts: "
-    'AwsClientParameters(config={"retries": {"total_max_attempts": 8}}); if it never works, check '
-    "that endpoint_url is an S3 endpoint.",
-)
-CERTIFICATE = Rule(
-    Unreachable,
-    "the TLS connection can't be trusted",
-    "Check use_ssl and endpoint_url, or give the certificate of your authority as "
-    "verify_cert_path.",
-)
-DAMAGED = Rule(Unreachable, "the content was damaged on its way", "Try again.")
-CHANGED = Rule(StorageError, "it was changed meanwhile", "Try again.")
-ARCHIVED = Rule(
-    StorageError,
-    "the object is archived",
-    "Restore it first: `client('s3').restore_object(...)`.",
-)
-TOO_BIG = Rule(
-    StorageError,
-    "its size is not allowed",
-    "An object holds 5 TB at most, and its parts 5 MB to 5 GB.",
-)
-BAD_REQUEST = Rule(
-    StorageError,
-    "the request can't be made like this",
-    "Check the names of bucket and object, and the options.",
-)
-BARE = Rule(
-    StorageError,
-    "the request was refused without a word",
-    "The token may have expired, or the region be another: the credentials' `check()` tells.",
-)
-UNSUPPORTED = Rule(
-    StorageError,
-    "the service does not know this request",
-    "Check that endpoint_url is an S3 endpoint, and that it offers this.",
-)
-NO_SERVICE = Rule(
-    CredentialsError,
-    "there is no such service, or not here",
-    "Check the service's name, the region and boto3's version.",
-)
-MISUSED = Rule(
-    StorageError,
-    "the AWS SDK was used in a way it does not allow",
-    "Update boto3 and flowstone-aws; if it stays, report it with the traceback.",
-)
 
 
 def _table(*groups: tuple[Rule, str]) -> dict[str, Rule]:
@@ -234,10 +136,23 @@ BY_EXCEPTION = _table(
     ),
 )
 
-#: By the code in the answer of S3 or STS.
+#: By the code in the answer of S3, STS, Secrets Manager or SSM.
 BY_CODE = _table(
     (NO_BUCKET, "NoSuchBucket"),
     (NO_OBJECT, "NoSuchKey NoSuchVersion"),
+    (NO_SECRET, "ResourceNotFoundException ParameterNotFound ParameterVersionNotFound"),
+    (SECRET_THERE, "ResourceExistsException ParameterAlreadyExists"),
+    (SECRET_STATE, "InvalidRequestException PreconditionNotMetException"),
+    (SECRET_KEY, "DecryptionFailure EncryptionFailure InvalidKeyId"),
+    (
+        BAD_SECRET,
+        """
+        InvalidParameterException ValidationException LimitExceededException
+        ParameterLimitExceeded ParameterMaxVersionLimitExceeded ParameterPatternMismatchException
+        HierarchyLevelLimitExceededException HierarchyTypeMismatchException
+        UnsupportedParameterType InvalidFilterKey InvalidFilterOption InvalidFilterValue
+        """,
+    ),
     (
         DENIED,
         """
@@ -270,6 +185,7 @@ BY_CODE = _table(
         SlowDown ServiceUnavailable InternalError InternalFailure RequestTimeout
         RequestTimeoutException Throttling ThrottlingException RequestLimitExceeded
         TooManyRequestsException RequestThrottled RequestThrottledException BandwidthLimitExceeded
+        InternalServiceError InternalServerError TooManyUpdates
         Busy OperationAborted RestoreAlreadyInProgress XMinioServerNotInitialized
         """,
     ),

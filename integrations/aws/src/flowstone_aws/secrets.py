@@ -1,0 +1,286 @@
+"""Secrets of AWS Secrets Manager: a provider that references lead to, and one secret as a block."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from flowstone.blocks import Block, SecretProvider
+from flowstone.errors import SecretMissing, SecretStoreError
+from flowstone.redaction import register
+from flowstone_aws.credentials import AwsCredentials
+from flowstone_aws.errors import code_of, translated
+from flowstone_aws.logs import keep_secrets
+from flowstone_aws.rules import NO_SECRET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+#: Ids of versions are UUIDs, or as long; what is shorter is a stage, as AWSPREVIOUS.
+SHORTEST_ID = 32
+
+
+class SecretsManager:
+    """The calls of the service, with errors of ours."""
+
+    def __init__(self, credentials: AwsCredentials) -> None:
+        self._credentials = credentials
+
+    def where(self) -> str:
+        """Return the place, for messages."""
+        endpoint = self._credentials.aws_client_parameters.endpoint_url
+        region = self._credentials.region_name
+        place = f" at {endpoint}" if endpoint else f" in {region}" if region else ""
+        return f"AWS Secrets Manager{place}"
+
+    def client(self) -> Any:
+        """Return boto3's client, whose log lines have no secret in them."""
+        client = self._credentials.client("secretsmanager")
+        keep_secrets()
+        return client
+
+    def told(self, name: str | None = None) -> AbstractContextManager[None]:
+        """Turn the service's errors into ours."""
+        return translated(self.where(), self._credentials._who, name)  # noqa: SLF001 - one package
+
+    def read(self, name: str, **wanted: Any) -> str | bytes:
+        """Return a secret as it was kept: a text, or bytes."""
+        try:
+            with self.told(name):
+                answer = self.client().get_secret_value(SecretId=name, **wanted)
+        except SecretStoreError as error:
+            if code_of(error.__cause__) != "InvalidRequestException":
+                raise
+            # In AWS's words it is "marked for deletion", or has no version in that stage.
+            raise SecretMissing(error.where, error.problem, NO_SECRET.remedy) from error.__cause__
+        found: str | bytes = answer.get("SecretString", answer.get("SecretBinary"))
+        register(found if isinstance(found, str) else found.decode("utf-8", "backslashreplace"))
+        return found
+
+    def write(self, name: str, value: str | bytes, **options: Any) -> dict[str, Any]:
+        """Put a new version of a secret, which is made where there is none."""
+        content = _content(value)
+        try:
+            with self.told(name):
+                return self._put(name, {**content, **options})
+        except SecretMissing:
+            with self.told(name):
+                created: dict[str, Any] = self.client().create_secret(
+                    Name=name, **content, **options
+                )
+                return created
+
+    def _put(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
+        client = self.client()
+        try:
+            found: dict[str, Any] = client.put_secret_value(SecretId=name, **content)
+        except Exception as error:
+            if code_of(error) != "InvalidRequestException":
+                raise
+            client.restore_secret(SecretId=name)  # it was deleted, and can be had back for a while
+            found = client.put_secret_value(SecretId=name, **content)
+        return found
+
+    def create(self, name: str, value: str | bytes, **options: Any) -> str:
+        """Make a secret, and return its ARN."""
+        with self.told(name):
+            arn: str = self.client().create_secret(Name=name, **_content(value), **options)["ARN"]
+            return arn
+
+    def update(self, name: str, value: str | bytes, **options: Any) -> str:
+        """Change a secret that is there, and return its ARN."""
+        with self.told(name):
+            client = self.client()
+            arn: str = client.update_secret(SecretId=name, **_content(value), **options)["ARN"]
+            return arn
+
+    def delete(
+        self, name: str, recovery_window_in_days: int = 30, *, force: bool = False, **options: Any
+    ) -> str:
+        """Delete a secret, for good or so that it can be had back for a while; return its ARN."""
+        when: dict[str, Any] = {"RecoveryWindowInDays": recovery_window_in_days}
+        if force:
+            when = {"ForceDeleteWithoutRecovery": True}
+            self._find(name)  # by force, AWS deletes what is not there, too
+        with self.told(name):
+            arn: str = self.client().delete_secret(SecretId=name, **when, **options)["ARN"]
+            return arn
+
+    def _find(self, name: str) -> None:
+        with self.told(name):
+            self.client().describe_secret(SecretId=name)
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Yield the names of secrets, a page at a time."""
+        wanted = {"Filters": [{"Key": "name", "Values": [prefix]}]} if prefix else {}
+        with self.told():
+            for page in self.client().get_paginator("list_secrets").paginate(**wanted):
+                for secret in page["SecretList"]:
+                    if secret["Name"].startswith(prefix) and "DeletedDate" not in secret:
+                        yield secret["Name"]
+
+
+def _content(value: str | bytes) -> dict[str, str | bytes]:
+    text = value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+    register(text)
+    keep_secrets()
+    return {"SecretString": value} if isinstance(value, str) else {"SecretBinary": value}
+
+
+def version_of(version: str | None) -> dict[str, str]:
+    """Return how AWS is asked for a version: by its id, or by its stage."""
+    if version is None:
+        return {}
+    return {"VersionId" if len(version) >= SHORTEST_ID else "VersionStage": version}
+
+
+class AwsSecrets(SecretProvider):
+    """AWS Secrets Manager, where references lead: ``aws-secrets:db/password#user@AWSPREVIOUS``.
+
+    A version is an id, or a stage. What is deleted can be had back for 30 days, or written anew.
+    """
+
+    _block_type_name: ClassVar[str | None] = "AWS Secrets"
+    _description: ClassVar[str | None] = "Secrets in AWS Secrets Manager."
+    _code_example: ClassVar[str | None] = (
+        'AwsSecrets().write("db/password", "s3cr3t")\nAwsSecrets().read("db/password")'
+    )
+
+    versions: ClassVar[bool] = True
+
+    credentials: AwsCredentials = Field(
+        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+    )
+
+    def _service(self) -> SecretsManager:
+        return SecretsManager(self.credentials)
+
+    def _where(self) -> str:
+        return self._service().where()
+
+    def _read(self, name: str, version: str | None) -> bytes:
+        found = self._service().read(name, **version_of(version))
+        return found.encode() if isinstance(found, str) else found
+
+    def _write(self, name: str, value: bytes) -> str:
+        try:
+            content: str | bytes = value.decode()
+        except UnicodeDecodeError:
+            content = value
+        version: str = self._service().write(name, content)["VersionId"]
+        return version
+
+    def _delete(self, name: str) -> None:
+        self._service().delete(name)
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        return self._service().names(prefix)
+
+
+class AwsSecret(Block):
+    """One secret of AWS Secrets Manager."""
+
+    _block_type_name: ClassVar[str | None] = "AWS Secret"
+    _description: ClassVar[str | None] = "One secret of AWS Secrets Manager, by its name."
+    _code_example: ClassVar[str | None] = (
+        'AwsSecret(secret_name="db/password").save("db")\nAwsSecret.load("db").read_secret()'
+    )
+
+    secret_name: str = Field(min_length=1, description="The secret's name, or its ARN.")
+    aws_credentials: AwsCredentials = Field(
+        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+    )
+
+    def read_secret(
+        self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: Any
+    ) -> bytes:
+        """Return the secret.
+
+        Args:
+            version_id: which version, by its id.
+            version_stage: which version, by its stage; by default AWSCURRENT.
+            **read_kwargs: further arguments of AWS's ``GetSecretValue``.
+
+        Raises:
+            SecretMissing: there is none of that name or version.
+            AccessDenied: this login may not read it.
+            CredentialsError: there is no login, or it was refused.
+        """
+        found = self._service().read(
+            self.secret_name, **versions(version_id, version_stage), **read_kwargs
+        )
+        return found.encode() if isinstance(found, str) else found
+
+    def write_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: Any) -> str:
+        """Write the secret, as bytes, and return its ARN; it is made where there is none.
+
+        Raises:
+            SecretStoreError: AWS refused.
+            AccessDenied: this login may not write it.
+            CredentialsError: there is no login, or it was refused.
+        """
+        done = self._service().write(self.secret_name, secret_data, **put_or_create_secret_kwargs)
+        arn: str = done["ARN"]
+        return arn
+
+    def delete_secret(
+        self,
+        recovery_window_in_days: int = 30,
+        force_delete_without_recovery: bool = False,
+        **delete_kwargs: Any,
+    ) -> str:
+        """Delete the secret, and return its ARN.
+
+        Args:
+            recovery_window_in_days: so long it can be had back: 7 to 30 days.
+            force_delete_without_recovery: at once, and for good.
+            **delete_kwargs: further arguments of AWS's ``DeleteSecret``.
+
+        Raises:
+            SecretMissing: there is none of that name.
+            SecretStoreError: AWS refused.
+        """
+        return self._service().delete(
+            self.secret_name,
+            recovery_window_in_days,
+            force=force_delete_without_recovery,
+            **delete_kwargs,
+        )
+
+    async def aread_secret(
+        self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: Any
+    ) -> bytes:
+        """Do as `read_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.read_secret, version_id, version_stage, **read_kwargs)
+
+    async def awrite_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: Any) -> str:
+        """Do as `write_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(
+            self.write_secret, secret_data, **put_or_create_secret_kwargs
+        )
+
+    async def adelete_secret(
+        self,
+        recovery_window_in_days: int = 30,
+        force_delete_without_recovery: bool = False,
+        **delete_kwargs: Any,
+    ) -> str:
+        """Do as `delete_secret`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(
+            self.delete_secret,
+            recovery_window_in_days,
+            force_delete_without_recovery,
+            **delete_kwargs,
+        )
+
+    def _service(self) -> SecretsManager:
+        return SecretsManager(self.aws_credentials)
+
+
+def versions(version_id: str | None, version_stage: str | None) -> dict[str, str]:
+    """Return the arguments of AWS's that are given."""
+    given = {"VersionId": version_id, "VersionStage": version_stage}
+    return {name: value for name, value in given.items() if value is not None}

@@ -1,0 +1,189 @@
+"""AWS Secrets Manager as tasks: read, create, update and delete, each with an async twin.
+
+What they read is never kept as a result: they compute anew in each run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pydantic import SecretBytes, SecretStr
+
+from flowstone import task
+from flowstone_aws.credentials import AwsCredentials
+from flowstone_aws.secrets import SecretsManager, versions
+
+#: Given masked, a secret is in no log, and in no record of the run.
+Value = str | bytes | SecretStr | SecretBytes
+
+
+@task(persist_result=False)
+def aws_secret_read(
+    secret_name: str,
+    aws_credentials: AwsCredentials | None = None,
+    version_id: str | None = None,
+    version_stage: str | None = None,
+) -> str | bytes:
+    """Return a secret as it was kept: a text, or bytes.
+
+    Args:
+        secret_name: its name, or its ARN.
+        aws_credentials: the login; by default the SDK's own chain.
+        version_id: which version, by its id.
+        version_stage: which version, by its stage; by default AWSCURRENT.
+
+    Raises:
+        SecretMissing: there is none of that name or version.
+        AccessDenied: this login may not read it.
+        CredentialsError: there is no login, or it was refused.
+        Unreachable: AWS can't be reached.
+    """
+    return _service(aws_credentials).read(secret_name, **versions(version_id, version_stage))
+
+
+@task(persist_result=False)
+def aws_secret_create(
+    secret_name: str,
+    secret_value: Value,
+    aws_credentials: AwsCredentials | None = None,
+    description: str | None = None,
+    tags: list[dict[str, str]] | None = None,
+) -> str:
+    """Make a secret, and return its ARN.
+
+    Args:
+        secret_name: its name.
+        secret_value: a text or bytes; best a `SecretStr`, as of a block.
+        aws_credentials: the login; by default the SDK's own chain.
+        description: what people are told of it.
+        tags: AWS's, as ``[{"Key": "team", "Value": "data"}]``.
+
+    Raises:
+        SecretStoreError: it is there already, or AWS refused.
+        AccessDenied: this login may not.
+        CredentialsError: there is no login, or it was refused.
+    """
+    options = {"Description": description, "Tags": tags}
+    given = {name: value for name, value in options.items() if value is not None}
+    return _service(aws_credentials).create(secret_name, _clear(secret_value), **given)
+
+
+@task(persist_result=False)
+def aws_secret_update(
+    secret_name: str,
+    secret_value: Value,
+    aws_credentials: AwsCredentials | None = None,
+    description: str | None = None,
+) -> str:
+    """Change a secret that is there, and return its ARN.
+
+    Args:
+        secret_name: its name, or its ARN.
+        secret_value: a text or bytes; best a `SecretStr`, as of a block.
+        aws_credentials: the login; by default the SDK's own chain.
+        description: what people are told of it.
+
+    Raises:
+        SecretMissing: there is none of that name.
+        SecretStoreError: AWS refused.
+        CredentialsError: there is no login, or it was refused.
+    """
+    given = {} if description is None else {"Description": description}
+    return _service(aws_credentials).update(secret_name, _clear(secret_value), **given)
+
+
+@task(persist_result=False)
+def aws_secret_delete(
+    secret_name: str,
+    aws_credentials: AwsCredentials | None = None,
+    recovery_window_in_days: int = 30,
+    force_delete_without_recovery: bool = False,
+) -> str:
+    """Delete a secret, and return its ARN.
+
+    Args:
+        secret_name: its name, or its ARN.
+        aws_credentials: the login; by default the SDK's own chain.
+        recovery_window_in_days: so long it can be had back: 7 to 30 days.
+        force_delete_without_recovery: at once, and for good.
+
+    Raises:
+        SecretMissing: there is none of that name.
+        SecretStoreError: AWS refused.
+        CredentialsError: there is no login, or it was refused.
+    """
+    return _service(aws_credentials).delete(
+        secret_name, recovery_window_in_days, force=force_delete_without_recovery
+    )
+
+
+@task(persist_result=False)
+async def aaws_secret_read(
+    secret_name: str,
+    aws_credentials: AwsCredentials | None = None,
+    version_id: str | None = None,
+    version_stage: str | None = None,
+) -> str | bytes:
+    """Do as `aws_secret_read`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        aws_secret_read.fn, secret_name, aws_credentials, version_id, version_stage
+    )
+
+
+@task(persist_result=False)
+async def aaws_secret_create(
+    secret_name: str,
+    secret_value: Value,
+    aws_credentials: AwsCredentials | None = None,
+    description: str | None = None,
+    tags: list[dict[str, str]] | None = None,
+) -> str:
+    """Do as `aws_secret_create`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        aws_secret_create.fn, secret_name, secret_value, aws_credentials, description, tags
+    )
+
+
+@task(persist_result=False)
+async def aaws_secret_update(
+    secret_name: str,
+    secret_value: Value,
+    aws_credentials: AwsCredentials | None = None,
+    description: str | None = None,
+) -> str:
+    """Do as `aws_secret_update`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        aws_secret_update.fn, secret_name, secret_value, aws_credentials, description
+    )
+
+
+@task(persist_result=False)
+async def aaws_secret_delete(
+    secret_name: str,
+    aws_credentials: AwsCredentials | None = None,
+    recovery_window_in_days: int = 30,
+    force_delete_without_recovery: bool = False,
+) -> str:
+    """Do as `aws_secret_delete`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        aws_secret_delete.fn,
+        secret_name,
+        aws_credentials,
+        recovery_window_in_days,
+        force_delete_without_recovery,
+    )
+
+
+#: The names that the tasks have elsewhere.
+read_secret, aread_secret = aws_secret_read, aaws_secret_read
+create_secret, acreate_secret = aws_secret_create, aaws_secret_create
+update_secret, aupdate_secret = aws_secret_update, aaws_secret_update
+delete_secret, adelete_secret = aws_secret_delete, aaws_secret_delete
+
+
+def _service(login: AwsCredentials | None) -> SecretsManager:
+    return SecretsManager(login or AwsCredentials())
+
+
+def _clear(value: Value) -> str | bytes:
+    return value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else value

@@ -1,0 +1,88 @@
+"""Parameters of AWS Systems Manager, as a provider that references lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from flowstone.blocks import SecretProvider
+from flowstone.errors import SecretStoreError
+from flowstone_aws.credentials import AwsCredentials
+from flowstone_aws.errors import translated
+from flowstone_aws.logs import keep_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+
+class AwsParameters(SecretProvider):
+    """The Parameter Store of AWS SSM, where references lead: ``aws-ssm:/app/db/password@3``.
+
+    A version is a number, or a label. What is written is a SecureString of up to 4096 bytes.
+    """
+
+    _block_type_name: ClassVar[str | None] = "AWS SSM"
+    _description: ClassVar[str | None] = "Parameters in AWS SSM's Parameter Store, decrypted."
+    _code_example: ClassVar[str | None] = (
+        'AwsParameters().write("/app/db", "s3cr3t")\nAwsParameters().read("/app/db")'
+    )
+
+    versions: ClassVar[bool] = True
+
+    credentials: AwsCredentials = Field(
+        default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
+    )
+    key_id: str | None = Field(
+        default=None, description="The KMS key that new parameters are encrypted with."
+    )
+
+    def _client(self) -> Any:
+        client = self.credentials.client("ssm")
+        keep_secrets()
+        return client
+
+    def _told(self, name: str | None = None) -> AbstractContextManager[None]:
+        return translated(self._where(), self.credentials._who, name)  # noqa: SLF001 - one package
+
+    def _where(self) -> str:
+        endpoint, region = (
+            self.credentials.aws_client_parameters.endpoint_url,
+            self.credentials.region_name,
+        )
+        place = f" at {endpoint}" if endpoint else f" in {region}" if region else ""
+        return f"AWS SSM's Parameter Store{place}"
+
+    def _read(self, name: str, version: str | None) -> bytes:
+        wanted = name if version is None else f"{name}:{version}"
+        with self._told(wanted):
+            answer = self._client().get_parameter(Name=wanted, WithDecryption=True)
+        value: str = answer["Parameter"]["Value"]
+        return value.encode()
+
+    def _write(self, name: str, value: bytes) -> str:
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            problem = f"{name!r} can't be written: a parameter is text, and this is not UTF-8"
+            remedy = "Write it as base64, or to AWS Secrets Manager."
+            raise SecretStoreError(self._where(), problem, remedy) from None
+        key = {} if self.key_id is None else {"KeyId": self.key_id}
+        with self._told(name):
+            done = self._client().put_parameter(
+                Name=name, Value=text, Type="SecureString", Overwrite=True, **key
+            )
+        return str(done["Version"])
+
+    def _delete(self, name: str) -> None:
+        with self._told(name):
+            self._client().delete_parameter(Name=name)
+
+    def _list(self, prefix: str) -> Iterator[str]:
+        begins = [{"Key": "Name", "Option": "BeginsWith", "Values": [prefix]}]
+        wanted = {"ParameterFilters": begins} if prefix else {}
+        with self._told():
+            for page in self._client().get_paginator("describe_parameters").paginate(**wanted):
+                for parameter in page["Parameters"]:
+                    yield parameter["Name"]
