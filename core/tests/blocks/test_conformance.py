@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import os
 import secrets
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -15,6 +16,8 @@ from pydantic import BaseModel, Field, SecretBytes, SecretStr
 from flowstone.blocks import (
     Block,
     Credentials,
+    EnvSecrets,
+    FileSecrets,
     LocalDirectory,
     ObjectStore,
     Secret,
@@ -24,6 +27,7 @@ from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
 from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone.testing.conformance.secretprovider import SecretsSuite
 from flowstone.testing.objects import MemoryObjects
 
 
@@ -170,6 +174,53 @@ class TestDoor(CredentialsSuite):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             return DoorCredentials(url=f"http://127.0.0.1:{taken.getsockname()[1]}", password="x")
+
+
+class TestEnvSecretsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [EnvSecrets(), EnvSecrets(prefix="APP_")]
+
+
+class TestFileSecretsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [FileSecrets(), FileSecrets(directory="/run/secrets")]
+
+
+class TestEnvSecrets(SecretsSuite):
+    name = "env"
+    prefix = "FLOWSTONE_TEST_"
+    # A variable has no zero byte and no end; all else it takes.
+
+    @pytest.fixture
+    def provider(self) -> EnvSecrets:
+        return EnvSecrets()
+
+    @pytest.fixture
+    def seed(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], None]:
+        return lambda name, value: monkeypatch.setenv(name, os.fsdecode(value))
+
+
+class TestPrefixedEnvSecrets(TestEnvSecrets):
+    prefix = "test_"
+
+    @pytest.fixture
+    def provider(self) -> EnvSecrets:
+        return EnvSecrets(prefix="FLOWSTONE_")
+
+    @pytest.fixture
+    def seed(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], None]:
+        return lambda name, value: monkeypatch.setenv(f"FLOWSTONE_{name}", os.fsdecode(value))
+
+
+class TestFileSecrets(SecretsSuite):
+    name = "file"
+    prefix = "deep/er/"
+
+    @pytest.fixture
+    def provider(self, tmp_path: Path) -> FileSecrets:
+        return FileSecrets(directory=tmp_path / "secrets")
 
 
 class TestPlugin(PluginSuite):

@@ -137,6 +137,13 @@ def refusing() -> Iterator[str]:
 
 
 @pytest.fixture
+def refusing_secrets() -> Iterator[str]:
+    """The address of services of secrets that refuse every login, in AWS's words."""
+    with serving(RefusingSecrets) as url:
+        yield url
+
+
+@pytest.fixture
 def s3_only() -> Iterator[str]:
     """The address of a service that lists buckets, and knows nothing of STS."""
     with serving(S3Only) as url:
@@ -266,13 +273,14 @@ class Answering(BaseHTTPRequestHandler):
     """A real HTTP server, for answers that moto does not give."""
 
     protocol_version = "HTTP/1.1"
+    content_type = "text/xml"
 
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, text = self.reply(of_sts=self.command == "POST" and self.path == "/")
         content = text.encode()
         self.send_response(status)
-        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Type", self.content_type)
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         if self.command != "HEAD":
@@ -302,6 +310,18 @@ class Refusing(Answering):
             '<?xml version="1.0" encoding="UTF-8"?><Error><Code>InvalidAccessKeyId</Code>'
             "<Message>The AWS Access Key Id you provided does not exist in our records.</Message>"
             "<RequestId>1</RequestId></Error>"
+        )
+
+
+class RefusingSecrets(Answering):
+    """Refuses every login, as AWS Secrets Manager and SSM word it."""
+
+    content_type = "application/x-amz-json-1.1"
+
+    def reply(self, *, of_sts: bool) -> tuple[int, str]:
+        return 400, (
+            '{"__type": "UnrecognizedClientException", '
+            '"message": "The security token included in the request is invalid."}'
         )
 
 

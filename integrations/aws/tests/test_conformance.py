@@ -15,10 +15,14 @@ from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
 from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone.testing.conformance.secretprovider import SecretsSuite
 from flowstone_aws import (
     AssumeRoleParameters,
     AwsClientParameters,
     AwsCredentials,
+    AwsParameters,
+    AwsSecret,
+    AwsSecrets,
     MinIOCredentials,
     S3Bucket,
 )
@@ -99,6 +103,63 @@ class TestS3BucketBlock(BlockSuite):
                 ),
             ),
         ]
+
+
+class TestAwsSecretsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[AwsSecrets]:
+        login = AwsCredentials(aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key=uuid4().hex)
+        return [AwsSecrets(), AwsSecrets(credentials=login)]
+
+
+class TestAwsParametersBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[AwsParameters]:
+        login = AwsCredentials(aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key=uuid4().hex)
+        return [AwsParameters(), AwsParameters(credentials=login, key_id="alias/app")]
+
+
+class TestAwsSecretBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[AwsSecret]:
+        login = AwsCredentials(aws_access_key_id="AKIAEXAMPLE", aws_secret_access_key=uuid4().hex)
+        return [AwsSecret(secret_name="db"), AwsSecret(secret_name="db", aws_credentials=login)]
+
+
+class TestAwsSecrets(SecretsSuite):
+    name = "aws-secrets"
+    prefix = f"flowstone/{uuid4().hex[:12]}/"
+
+    @pytest.fixture
+    def provider(self, login: AwsCredentials, emulated: str) -> AwsSecrets:
+        return AwsSecrets(credentials=login)
+
+    @pytest.fixture
+    def refused(self, refusing_secrets: str) -> AwsSecrets:
+        return AwsSecrets(credentials=refused_at(refusing_secrets))
+
+
+class TestAwsParameters(SecretsSuite):
+    name = "aws-ssm"
+    prefix = f"/flowstone/{uuid4().hex[:12]}/"
+    binary = False
+
+    @pytest.fixture
+    def provider(self, login: AwsCredentials, emulated: str) -> AwsParameters:
+        return AwsParameters(credentials=login)
+
+    @pytest.fixture
+    def refused(self, refusing_secrets: str) -> AwsParameters:
+        return AwsParameters(credentials=refused_at(refusing_secrets))
+
+
+def refused_at(url: str) -> AwsCredentials:
+    return AwsCredentials(
+        aws_access_key_id="AKIAWRONG",
+        aws_secret_access_key="a-wrong-secret",
+        region_name="us-east-1",
+        aws_client_parameters=AwsClientParameters(endpoint_url=url, config=IMPATIENT),
+    )
 
 
 class TestAwsLogin(CredentialsSuite):

@@ -90,7 +90,7 @@ class FileSecrets(SecretProvider):
         if os.name == "posix" and mode & stat.S_IWOTH:
             problem = f"anybody may write it (mode {stat.S_IMODE(mode):04o})"
             raise SecretStoreError(str(path), problem, f"Run `chmod o-w {path}`.")
-        return content.removesuffix(b"\n").removesuffix(b"\r")
+        return content[:-2] if content.endswith(b"\r\n") else content.removesuffix(b"\n")
 
     def _write(self, name: str, value: bytes) -> str:
         path = self._path(name)

@@ -76,12 +76,14 @@ class SecretsManager:
     def _put(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         client = self.client()
         try:
-            found: dict[str, Any] = client.put_secret_value(SecretId=name, **content)
+            is_deleted = "DeletedDate" in client.describe_secret(SecretId=name)
         except Exception as error:
-            if code_of(error) != "InvalidRequestException":
+            if code_of(error) != "AccessDeniedException":
                 raise
-            client.restore_secret(SecretId=name)  # it was deleted, and can be had back for a while
-            found = client.put_secret_value(SecretId=name, **content)
+            is_deleted = False  # who may write need not be let look
+        if is_deleted:
+            client.restore_secret(SecretId=name)  # it can be had back for a while
+        found: dict[str, Any] = client.put_secret_value(SecretId=name, **content)
         return found
 
     def create(self, name: str, value: str | bytes, **options: Any) -> str:

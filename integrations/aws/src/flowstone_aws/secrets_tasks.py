@@ -6,15 +6,16 @@ What they read is never kept as a result: they compute anew in each run.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from pydantic import SecretBytes, SecretStr
+from pydantic import Secret, SecretBytes, SecretStr
 
 from flowstone import task
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.secrets import SecretsManager, versions
 
 #: Given masked, a secret is in no log, and in no record of the run.
-Value = str | bytes | SecretStr | SecretBytes
+Value = str | bytes | SecretStr | SecretBytes | Secret[Any]
 
 
 @task(persist_result=False)
@@ -186,4 +187,4 @@ def _service(login: AwsCredentials | None) -> SecretsManager:
 
 
 def _clear(value: Value) -> str | bytes:
-    return value.get_secret_value() if isinstance(value, (SecretStr, SecretBytes)) else value
+    return value if isinstance(value, (str, bytes)) else value.get_secret_value()
