@@ -1,0 +1,116 @@
+"""`flowstone secret`: references are tried and never shown, and the key is changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from flowstone.ambient import services, using
+from flowstone.blocks import Block, Secret
+from flowstone.blocks.keyfile import UNFINISHED
+from flowstone.testing.memory import memory_services
+
+from .conftest import Home, InProcess
+
+CANARY = "canary-of-the-environment"
+
+
+@pytest.fixture(autouse=True)
+def variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLOWSTONE_TEST_CANARY", CANARY)
+
+
+class Gate(Block):
+    """A block with a secret field."""
+
+    code: SecretStr
+
+
+def test_a_reference_is_tried_and_not_shown(cli: InProcess) -> None:
+    found = cli("secret", "check", "env:FLOWSTONE_TEST_CANARY")
+    assert (found.code, "ok" in found.out) == (0, True)
+    told = cli("secret", "check", "env:FLOWSTONE_TEST_CANARY", "--json").json
+    assert (told["ok"], told["reference"]) == (True, "env:FLOWSTONE_TEST_CANARY")
+    assert told["latency_seconds"] >= 0
+    assert CANARY not in f"{found}{told}"
+
+
+@pytest.mark.parametrize(
+    ("reference", "reason"),
+    [
+        ("env:FLOWSTONE_TEST_NOTHING", "is not set"),
+        ("file:/nowhere/at/all", "there is no such file"),
+        ("evn:HOME", "there is no secret provider 'evn'. Did you mean 'env'?"),
+        ("Env:HOME", "there is no secret provider 'Env'. Did you mean 'env'?"),
+        ("hunter2", "it is no reference"),
+        ("env:FLOWSTONE_TEST_CANARY#a", "the secret is no JSON"),
+    ],
+)
+def test_a_wrong_reference_is_told(cli: InProcess, reference: str, reason: str) -> None:
+    found = cli("secret", "check", reference)
+    assert found.code == 1
+    assert "leads nowhere" in found.out
+    told = cli("secret", "check", reference, "--json")
+    assert (told.code, told.json["ok"]) == (1, False)
+    assert reason in told.json["reason"]
+    assert CANARY not in found.out + found.err + told.out
+
+
+def test_a_reference_is_shown_in_a_block_and_put_back(cli: InProcess) -> None:
+    reference = "env:FLOWSTONE_TEST_CANARY"
+    done = cli("block", "create", "gate", "front", f"code={reference}")
+    assert (done.code, done.err) == (0, "")  # no warning: it is no secret
+    assert reference in cli("block", "show", "gate/front").out
+    shown = cli("block", "show", "gate/front", "--json")
+    assert shown.json["fields"] == {"code": reference}
+    again = cli("block", "edit", "gate/front", "--json-file", "-", stdin=shown.out)
+    assert "Nothing is changed" in again.out
+    changed = cli("block", "edit", "gate/front", "code=file:/run/secrets/code", "--json")
+    assert changed.json["changed"]
+    assert cli("block", "show", "gate/front", "--json").json["fields"]["code"].startswith("file:")
+    refused = cli("block", "create", "gate", "other", "code=Env:X")
+    assert (refused.code, "did you mean 'env:…'" in refused.err) == (1, True)
+
+
+def test_the_key_of_a_file_is_changed(tmp_path: Path) -> None:
+    cli, home = InProcess(), memory_services(tmp_path)
+    with using(home):
+        Secret(value="s3cr3t-s3cr3t").save("one")
+        first = cli("secret", "rotate")
+        assert (first.code, first.err) == (0, "")
+        assert "Sealed 1 document anew, with key " in first.out
+        told = cli("secret", "rotate", "--drop-old", "--json").json
+        assert told["resealed"] == ["secret/one"]
+        assert (told["dropped_keys"], told["resumed"], told["unreadable"]) == (2, False, [])
+        assert Secret.load("one").get() == "s3cr3t-s3cr3t"
+        refused = cli("secret", "rotate", "--new-key", "env:FLOWSTONE_TEST_CANARY")
+        assert (refused.code, "the new one is made there" in refused.err) == (1, True)
+    home.close()
+
+
+def test_a_key_of_the_environment_is_changed_by_its_owner(cli: InProcess) -> None:
+    Secret(value="s3cr3t-s3cr3t").save("one")
+    refused = cli("secret", "rotate")
+    assert refused.code == 1
+    assert "FLOWSTONE_SECRET_KEY_OLD" in refused.err
+    done = cli("secret", "rotate", "--new-key", "env:FLOWSTONE_TEST_CANARY")
+    assert done.code == 0
+    assert "Now set FLOWSTONE_SECRET_KEY to the new key" in done.err
+    assert CANARY not in done.out + done.err
+    documents = services().documents.find()
+    with using(memory_services(key=CANARY)) as other:
+        for document in documents:
+            other.documents.put(document.kind, document.name, document.body)
+        assert Secret.load("one").get() == "s3cr3t-s3cr3t"
+    other.close()
+
+
+def test_a_rotation_that_was_stopped_is_finished(home: Home) -> None:
+    home.run("block", "create", "secret", "one", "value=@-", stdin="s3cr3t-s3cr3t")
+    key = home.path / "secret.key"
+    key.write_text(f"{UNFINISHED}\n{key.read_text()}")
+    done = home.run("secret", "rotate")
+    assert (done.code, "An earlier rotation had not finished" in done.out) == (0, True)
+    assert "#" not in key.read_text()
