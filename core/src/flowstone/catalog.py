@@ -13,7 +13,7 @@ __all__ = ["Collection", "Offer", "Plugin", "absent", "kinds", "load", "offer", 
 
 #: The packages that are made beside the core, with what each brings.
 KNOWN = {
-    "flowstone-aws": "S3 as a file store and as tasks; AWS secrets; logins to AWS and what speaks S3",
+    "flowstone-aws": "S3 as a file store and as tasks; secrets of AWS; logins to AWS and S3",
 }
 
 

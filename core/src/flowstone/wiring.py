@@ -46,7 +46,17 @@ def open_services(settings: Settings | None = None) -> Services:
     gate = Gate(store, store, clock, store.holder, settings.lease_seconds)
     vault, references = Vault(settings), Resolver(clock, settings.secrets_ttl_seconds)
     return Services(
-        settings, runs, store, vault, references, clock, journal, store.holder, store, gate, audience
+        settings,
+        runs,
+        store,
+        vault,
+        references,
+        clock,
+        journal,
+        store.holder,
+        store,
+        gate,
+        audience,
     )
 
 

@@ -202,7 +202,7 @@ class Process(Host):
         self.journal.watch(self)
         runs: Any = self.store
         self.services = Services(
-            SETTINGS, runs, NOTHING, NOTHING, clock, self.journal, self.holder, NOTHING, NOTHING,
+            SETTINGS, runs, NOTHING, NOTHING, NOTHING, clock, self.journal, self.holder, NOTHING, NOTHING,
             NOTHING,
             threads,
         )  # fmt: skip

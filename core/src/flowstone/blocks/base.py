@@ -18,13 +18,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError, core_schema
 
-from flowstone import redaction
 from flowstone.ambient import services
 from flowstone.blocks import codec, registry
-from flowstone.blocks.masked import masks, texts
+from flowstone.blocks.admission import admitted
 from flowstone.blocks.migrating import migrated
-from flowstone.blocks.problems import masked, misread, problems, refused
-from flowstone.blocks.referring import adopted, opened, unresolved
+from flowstone.blocks.problems import masked, problems
+from flowstone.blocks.referring import opened, unresolved
 from flowstone.blocks.renewal import renew_in
 from flowstone.blocks.vault import sealed_with
 from flowstone.errors import (
@@ -115,10 +114,7 @@ class Block(BaseModel):
             with unresolved():
                 block = handler(data)
             if block is not data or not isinstance(block, Block):
-                block = adopted(block, cls.__name__)
-                if shown := masks(block):
-                    raise refused(cls.__name__, shown)
-                _register(block)
+                block = admitted(block, cls.__name__)
                 if isinstance(block, Block) and not isinstance(data, Block):
                     with unresolved(False):
                         block.block_initialization()
@@ -146,27 +142,14 @@ class Block(BaseModel):
             super().__setattr__(name, value)
             if name not in type(self).model_fields:
                 return
-            self._adopt(name, before)
-            if masks(self.__dict__[name]):
-                self.__dict__[name] = before
-                raise refused(type(self).__name__, [name])
+            given, self.__dict__[name] = self.__dict__[name], before
+            self.__dict__[name] = admitted(given, type(self).__name__, name)
         except ValidationError as error:
             found = problems(masked(type(self), {name: value}, error))
         else:
             self._changed = True
-            _register(self.__dict__[name])
             return
         raise BlockInvalid(type(self).__name__, found)
-
-    def _adopt(self, name: str, before: Any) -> None:
-        kind = type(self).__name__
-        try:
-            self.__dict__[name] = adopted(self.__dict__[name], f"{kind}.{name}")
-        except ValueError as error:
-            self.__dict__[name], problem = before, str(error)
-        else:
-            return
-        raise misread(kind, name, problem)
 
     @model_serializer(mode="wrap")
     def _dumped(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -286,11 +269,6 @@ class Block(BaseModel):
     async def adelete(cls, name: str) -> None:
         """Do as `delete`, and let other coroutines run meanwhile."""
         await asyncio.to_thread(cls.delete, name)
-
-
-def _register(value: object) -> None:
-    for text in texts(value):
-        redaction.register(text)
 
 
 def _reference(cls: type[Block], name: str) -> tuple[str, str]:

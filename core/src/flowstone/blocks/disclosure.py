@@ -162,8 +162,10 @@ def _placed(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...]
     """Yield every secret inside a value with where it is."""
     if isinstance(value, Reference):
         return  # it is none, and may stand anywhere
-    if isinstance(value, MASKED):
-        yield path, value.tree() if isinstance(value, Partly) else value.get_secret_value()
+    if isinstance(value, Partly):
+        yield path, value.tree()
+    elif isinstance(value, MASKED):
+        yield path, value.get_secret_value()
     elif isinstance(value, BaseModel):
         for name in type(value).model_fields:
             yield from _placed(value.__dict__.get(name), (*path, name))

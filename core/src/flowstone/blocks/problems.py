@@ -38,7 +38,7 @@ def refused(title: str, places: Iterable[str]) -> ValidationError:
 
 def misread(title: str, place: str, problem: str) -> ValidationError:
     """Return the error of a field that was given what can't be read, by name."""
-    return _told(title, [((place,), hide(problem, ()))])
+    return _told(title, [((place,) if place else (), hide(problem, ()))])
 
 
 def _told(title: str, found: list[tuple[Place, str]]) -> ValidationError:

@@ -23,7 +23,6 @@ NOUNS = {
         "flowstone.cli.run:run",
         "Start, show, cancel, retry and resume runs; read their logs.",
     ),
-    "run": ("flowstone.cli.run:run", "Start, list, show and cancel runs, and read their logs."),
     "secret": ("flowstone.cli.secret:secret", "Try references to secrets, and change the key."),
     "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
 }
