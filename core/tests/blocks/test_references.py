@@ -45,10 +45,10 @@ from flowstone.wire import dumps, jsonable
 from flowstone.wiring import open_services
 
 
-class Vaulted(SecretProvider):
+class Strongbox(SecretProvider):
     """A provider in memory that counts, and that may be made to wait or to fail."""
 
-    _block_type_slug: ClassVar[str | None] = "vaulted"
+    _block_type_slug: ClassVar[str | None] = "strongbox"
 
     versions: ClassVar[bool] = True
     kept: ClassVar[dict[str, bytes]] = {}
@@ -83,7 +83,7 @@ class Inner(BaseModel):
     key: SecretStr | None = None
 
 
-class Holder(Block):
+class Referring(Block):
     """Each kind of secret field."""
 
     text: SecretStr | None = None
@@ -110,17 +110,17 @@ CLEAR = "clear-text-of-the-secret"
 
 
 @pytest.fixture(autouse=True)
-def vault(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[type[Vaulted]]:
+def vault(monkeypatch: pytest.MonkeyPatch, services: Services) -> Iterator[type[Strongbox]]:
     monkeypatch.setenv("FLOWSTONE_TEST_PASSWORD", CLEAR)
-    Vaulted.kept.clear()
-    Vaulted.reads.clear()
-    Vaulted.gate.set()
-    yield Vaulted
-    Vaulted.gate.set()
+    Strongbox.kept.clear()
+    Strongbox.reads.clear()
+    Strongbox.gate.set()
+    yield Strongbox
+    Strongbox.gate.set()
 
 
-def full() -> Holder:
-    return Holder(
+def full() -> Referring:
+    return Referring(
         text=REF,
         data=REF,
         number="env:FLOWSTONE_TEST_NUMBER",
@@ -139,7 +139,7 @@ def reveal(secret: object) -> Any:
     return secret.get_secret_value()
 
 
-def values(block: Holder) -> list[Any]:
+def values(block: Referring) -> list[Any]:
     assert block.nested
     return [
         reveal(block.text),
@@ -182,14 +182,19 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     block = full()
     values(block)
     block.save("x")
-    loaded = Holder.load("x")
+    loaded = Referring.load("x")
     arrived = pickle.loads(pickle.dumps(block))
-    copies = [copy.copy(block), copy.deepcopy(block), block.model_copy(), Holder(**fields(block))]
+    copies = [
+        copy.copy(block),
+        copy.deepcopy(block),
+        block.model_copy(),
+        Referring(**fields(block)),
+    ]
     for each in (loaded, arrived, *copies):
         assert each == block
         assert values(each) == RESOLVED
         assert isinstance(each.table, SecretDict)
-    body = services.documents.get("block:holder", "x").body
+    body = services.documents.get("block:referring", "x").body
     assert body["fields"]["text"] == {"$ref": REF}
     shown = [repr(block), str(block), block.model_dump_json(), dumps(jsonable({"x": [block]}))]
     shown += [dumps(dict(body)), pickle.dumps(block).decode("latin-1"), dumps(shown_fields(body))]
@@ -202,41 +207,43 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     assert json.loads(block.model_dump_json())["text"] == REF
 
 
-def fields(block: Holder) -> dict[str, Any]:
+def fields(block: Referring) -> dict[str, Any]:
     return {name: getattr(block, name) for name in type(block).model_fields}
 
 
 def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
-    vault: type[Vaulted], services: Services
+    vault: type[Strongbox], services: Services
 ) -> None:
-    ref = "vaulted:db"
-    block = Holder(
+    ref = "strongbox:db"
+    block = Referring(
         text=ref, data=ref, number=ref, anything=ref, table={"a": ref}, many=[ref], url=ref
     )
     block.save("x")
-    loaded = Holder.load("x")
-    loaded.text = SecretStr("vaulted:other")
+    loaded = Referring.load("x")
+    loaded.text = SecretStr("strongbox:other")
     again = [repr(loaded), loaded.model_dump(mode="json"), block == loaded, fingerprint(block)]
-    put_back(Holder.load("x"), services.documents.get("block:holder", "x").body, {"text": ref})
+    put_back(
+        Referring.load("x"), services.documents.get("block:referring", "x").body, {"text": ref}
+    )
     pickle.loads(pickle.dumps(again))
     assert vault.reads == []
 
 
 def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
     full().save("x")
-    body = services.documents.get("block:holder", "x").body
+    body = services.documents.get("block:referring", "x").body
     shown = json.loads(json.dumps(shown_fields(body)))
-    loaded = Holder.load("x")
+    loaded = Referring.load("x")
     assert put_back(loaded, body, shown) is loaded
     assert shown["table"] == {"a": REF, "b": {"c": [{"set": True}, REF]}}
-    shown["table"]["a"] = "vaulted:db"
+    shown["table"]["a"] = "strongbox:db"
     shown["text"] = "by value"
-    shown["data"] = "vaulted:db"
+    shown["data"] = "strongbox:db"
     changed = put_back(loaded, body, shown)
-    assert isinstance(changed, Holder)
+    assert isinstance(changed, Referring)
     assert changed.text == SecretStr("by value")
-    assert repr(changed.data) == "SecretBytes('vaulted:db')"
-    Vaulted.kept["db"] = b"of the vault"
+    assert repr(changed.data) == "SecretBytes('strongbox:db')"
+    Strongbox.kept["db"] = b"of the vault"
     assert changed.table
     assert reveal(changed.table)["a"] == "of the vault"
     assert reveal(changed.table)["b"] == {"c": ["in-the-clear", CLEAR]}
@@ -244,14 +251,14 @@ def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
 
 @given(text=st.text(min_size=1).map("env:{}".format) | st.text(min_size=1))
 def test_a_literal_stays_one(text: str) -> None:
-    block = Holder(
+    block = Referring(
         text=escaped(text), anything=escaped(text), many=[escaped(text)], table={"a": escaped(text)}
     )
     for each in (
         block,
         pickle.loads(pickle.dumps(block)),
         copy.deepcopy(block),
-        Holder(**fields(block)),
+        Referring(**fields(block)),
     ):
         assert each == block
         assert reveal(each.text) == text
@@ -274,23 +281,23 @@ def test_a_literal_stays_one(text: str) -> None:
     ],
 )
 def test_what_has_no_known_prefix_is_a_secret(text: str) -> None:
-    block = Holder(text=text)
+    block = Referring(text=text)
     assert reveal(block.text) == text
     assert repr(block.text) == "SecretStr('**********')"
 
 
-@pytest.mark.parametrize("text", ["Env:HOME", "vaultd:db", "VAULTED:db", "vaulted1/prod:db"])
+@pytest.mark.parametrize("text", ["Env:HOME", "strongbx:db", "STRONGBOX:db", "strongbox1/prod:db"])
 def test_a_misspelt_provider_is_refused_where_it_is_given(text: str) -> None:
     for given_fields in ({"text": text}, {"many": [text]}, {"table": {"a": text}}):
         with pytest.raises(BlockInvalid, match=r"no secret provider .* did you mean") as caught:
-            Holder(**given_fields)
+            Referring(**given_fields)
         assert "literal:" in str(caught.value)
-    block = Holder()
+    block = Referring()
     with pytest.raises(BlockInvalid, match="text: it looks like a reference"):
         block.text = SecretStr(text)
     with pytest.raises(BlockInvalid, match="many: it looks like a reference"):
         block.many = [SecretStr(text)]
-    assert block == Holder()
+    assert block == Referring()
 
 
 @pytest.mark.parametrize(
@@ -298,81 +305,81 @@ def test_a_misspelt_provider_is_refused_where_it_is_given(text: str) -> None:
     [
         ("env:FLOWSTONE_TEST_NONE", "variable 'FLOWSTONE_TEST_NONE' is not set"),
         ("file:/nowhere/at/all", "/nowhere/at/all: there is no such file"),
-        ("vaulted:none", "there is no 'none'"),
-        ("vaulted:db@9", "there is no 'db'"),
-        ("vaulted:down", "nobody answers"),
-        ("vaulted:json#a.c", "its JSON has no 'a.c'; there are 'b', 'n', 'list'"),
-        ("vaulted:json#a.n", "null at 'a.n'"),
-        ("vaulted:json#a.list.2", "no 'a.list.2'"),
-        ("vaulted:db#a", "the secret is no JSON"),
-        ("vaulted:binary", "it is not UTF-8 text"),
-        ("vaulted/none:db", "no vaulted block named 'none'"),
-        ("vaulted:#a", "it names no secret"),
+        ("strongbox:none", "there is no 'none'"),
+        ("strongbox:db@9", "there is no 'db'"),
+        ("strongbox:down", "nobody answers"),
+        ("strongbox:json#a.c", "its JSON has no 'a.c'; there are 'b', 'n', 'list'"),
+        ("strongbox:json#a.n", "null at 'a.n'"),
+        ("strongbox:json#a.list.2", "no 'a.list.2'"),
+        ("strongbox:db#a", "the secret is no JSON"),
+        ("strongbox:binary", "it is not UTF-8 text"),
+        ("strongbox/none:db", "no strongbox block named 'none'"),
+        ("strongbox:#a", "it names no secret"),
     ],
 )
 def test_a_wrong_reference_is_told_where_it_is_read(
-    vault: type[Vaulted], reference: str, told: str
+    vault: type[Strongbox], reference: str, told: str
 ) -> None:
     vault.kept |= {"db": b"secret-of-db", "binary": b"\xff\xfe"}
     vault.kept["json"] = json.dumps({"a": {"b": "s3cr3t-b", "n": None, "list": [1, 2]}}).encode()
-    block = Holder(text=reference)
+    block = Referring(text=reference)
     block.save("x")
-    loaded = Holder.load("x").text
+    loaded = Referring.load("x").text
     with pytest.raises(ReferenceUnresolved) as caught:
         reveal(loaded)
     text = str(caught.value)
-    assert text.startswith(f"the secret {reference!r} of Holder.text can't be read: ")
+    assert text.startswith(f"the secret {reference!r} of Referring.text can't be read: ")
     assert told in text
     assert text.endswith(".")
     assert "secret-of-db" not in text
     assert "s3cr3t" not in text
     again = pickle.loads(pickle.dumps(caught.value))
-    assert (again.reference, again.place, str(again)) == (reference, "Holder.text", text)
+    assert (again.reference, again.place, str(again)) == (reference, "Referring.text", text)
 
 
 def test_a_provider_that_is_not_installed_is_told_where_it_is_read(services: Services) -> None:
-    Holder(text="vaulted:db").save("x")
-    body = dict(services.documents.get("block:holder", "x").body)
-    gone = {**body, "fields": {**body["fields"], "text": {"$ref": "vaulter:db"}}}
-    services.documents.put("block:holder", "x", gone)
-    block = Holder.load("x")
-    assert repr(block.text) == "SecretStr('vaulter:db')"
-    with pytest.raises(ReferenceUnresolved, match=r"no installed package offers .* 'vaulter'"):
+    Referring(text="strongbox:db").save("x")
+    body = dict(services.documents.get("block:referring", "x").body)
+    gone = {**body, "fields": {**body["fields"], "text": {"$ref": "strongboxer:db"}}}
+    services.documents.put("block:referring", "x", gone)
+    block = Referring.load("x")
+    assert repr(block.text) == "SecretStr('strongboxer:db')"
+    with pytest.raises(ReferenceUnresolved, match=r"no installed package offers .* 'strongboxer'"):
         reveal(block.text)
     block.save("x", overwrite=True)
-    assert services.documents.get("block:holder", "x").body == gone
+    assert services.documents.get("block:referring", "x").body == gone
 
 
-def test_a_path_a_version_and_a_saved_provider_are_followed(vault: type[Vaulted]) -> None:
+def test_a_path_a_version_and_a_saved_provider_are_followed(vault: type[Strongbox]) -> None:
     vault.kept |= {
         "db": json.dumps({"a": {"b.c": "deep", "port": 5432}, "l": ["x", {"y": "z"}]}).encode(),
         "db@2": b"second",
         "top/db": b"of the shelf",
         "me@home#1": b"odd",
     }
-    Vaulted(shelf="top/").save("prod")
+    Strongbox(shelf="top/").save("prod")
     for reference, clear in (
-        ("vaulted:db#a.b%2Ec", "deep"),
-        ("vaulted:db#l.1.y", "z"),
-        ("vaulted:db#a.port", "5432"),
-        ("vaulted:db@2", "second"),
-        ("vaulted/prod:db", "of the shelf"),
-        ("vaulted:me%40home%231", "odd"),
+        ("strongbox:db#a.b%2Ec", "deep"),
+        ("strongbox:db#l.1.y", "z"),
+        ("strongbox:db#a.port", "5432"),
+        ("strongbox:db@2", "second"),
+        ("strongbox/prod:db", "of the shelf"),
+        ("strongbox:me%40home%231", "odd"),
     ):
-        block = Holder(text=reference)
+        block = Referring(text=reference)
         assert reveal(block.text) == clear
-    assert reveal(Holder(number="vaulted:db#a.port").number) == 5432
-    table = Holder(table="vaulted:db").table
+    assert reveal(Referring(number="strongbox:db#a.port").number) == 5432
+    table = Referring(table="strongbox:db").table
     assert table
     assert reveal(table)["l"] == ["x", {"y": "z"}]
     with pytest.raises(ReferenceUnresolved, match="does not fit the field"):
-        reveal(Holder(number="vaulted:db@2").number)
+        reveal(Referring(number="strongbox:db@2").number)
 
 
 def test_a_file_is_read_without_its_line_break(tmp_path: Path) -> None:
     path = tmp_path / "s3cr3t"
     path.write_bytes(b"first\nsecond\n")
-    block = Holder(text=f"file:{path}")
+    block = Referring(text=f"file:{path}")
     assert reveal(block.text) == "first\nsecond"
     path.chmod(0o666)
     with pytest.raises(ReferenceUnresolved, match=r"anybody may write it .*chmod o-w"):
@@ -392,13 +399,13 @@ def resolver_of(clock: Any, ttl: float = 300.0) -> Resolver:
     return Resolver(clock, ttl)
 
 
-def test_500_tasks_read_each_of_three_secrets_once(vault: type[Vaulted]) -> None:
+def test_500_tasks_read_each_of_three_secrets_once(vault: type[Strongbox]) -> None:
     vault.kept |= {name: name.encode() for name in ("one", "two", "three")}
-    Holder(text="vaulted:one", data="vaulted:two", many=["vaulted:three"]).save("x")
+    Referring(text="strongbox:one", data="strongbox:two", many=["strongbox:three"]).save("x")
 
     @task
     def use(number: int) -> int:
-        block = Holder.load("x")
+        block = Referring.load("x")
         assert reveal(block.text) == "one"
         assert reveal(block.data) == b"two"
         assert reveal(block.many[0]) == "three"
@@ -412,14 +419,14 @@ def test_500_tasks_read_each_of_three_secrets_once(vault: type[Vaulted]) -> None
     assert sorted(name for name, _ in vault.reads) == ["one", "three", "two"]
 
 
-def test_who_asks_while_it_is_read_waits_for_that(vault: type[Vaulted]) -> None:
+def test_who_asks_while_it_is_read_waits_for_that(vault: type[Strongbox]) -> None:
     vault.kept["db"] = b"slow secret"
     vault.gate.clear()
     resolver, found, all_here = resolver_of(Ticks()), [], Barrier(21)
 
     def ask() -> None:
         all_here.wait(30)
-        found.append(resolver.resolve("vaulted:db"))
+        found.append(resolver.resolve("strongbox:db"))
 
     threads = [Thread(target=ask) for _ in range(20)]
     for thread in threads:
@@ -434,58 +441,58 @@ def test_who_asks_while_it_is_read_waits_for_that(vault: type[Vaulted]) -> None:
     assert len(vault.reads) == 1
 
 
-def test_a_secret_is_read_again_after_its_time(vault: type[Vaulted]) -> None:
+def test_a_secret_is_read_again_after_its_time(vault: type[Strongbox]) -> None:
     clock = Ticks()
     resolver = resolver_of(clock, 300)
     vault.kept["db"] = b"first one"
-    assert resolver.resolve("vaulted:db") == b"first one"
+    assert resolver.resolve("strongbox:db") == b"first one"
     vault.kept["db"] = b"second one"
     clock.now += 299
-    assert resolver.resolve("vaulted:db") == b"first one"
+    assert resolver.resolve("strongbox:db") == b"first one"
     clock.now += 2
-    assert resolver.resolve("vaulted:db") == b"second one"
+    assert resolver.resolve("strongbox:db") == b"second one"
 
 
-def test_a_failure_is_not_remembered(vault: type[Vaulted]) -> None:
+def test_a_failure_is_not_remembered(vault: type[Strongbox]) -> None:
     resolver = resolver_of(Ticks())
     with pytest.raises(ReferenceUnresolved):
-        resolver.resolve("vaulted:db")
+        resolver.resolve("strongbox:db")
     vault.kept["db"] = b"here now"
-    assert resolver.resolve("vaulted:db") == b"here now"
+    assert resolver.resolve("strongbox:db") == b"here now"
 
 
-def test_a_provider_that_needs_itself_is_told(vault: type[Vaulted]) -> None:
+def test_a_provider_that_needs_itself_is_told(vault: type[Strongbox]) -> None:
     vault.kept["db"] = b"never read"
-    Vaulted(key="vaulted/two:db").save("one")
-    Vaulted(key="vaulted/one:db").save("two")
-    block = Holder(text="vaulted/one:db")
+    Strongbox(key="strongbox/two:db").save("one")
+    Strongbox(key="strongbox/one:db").save("two")
+    block = Referring(text="strongbox/one:db")
     with pytest.raises(
         ReferenceUnresolved,
-        match="it needs itself: vaulted/one:db → vaulted/two:db → vaulted/one:db",
+        match="it needs itself: strongbox/one:db → strongbox/two:db → strongbox/one:db",
     ):
         reveal(block.text)
 
 
 def test_a_login_that_is_refused_with_an_old_secret_is_tried_with_a_new_one(
-    vault: type[Vaulted],
+    vault: type[Strongbox],
 ) -> None:
     clock = Ticks()
     resolver = resolver_of(clock)
     vault.kept["db"] = b"first one"
-    resolver.resolve("vaulted:db")
-    assert not resolver.renew(["vaulted:db"], clock.now + 1)  # it was read a moment ago
+    resolver.resolve("strongbox:db")
+    assert not resolver.renew(["strongbox:db"], clock.now + 1)  # it was read a moment ago
     clock.now += MOMENT + 1
-    assert not resolver.renew(["vaulted:db"], clock.now - MOMENT - 2)  # in this very call
-    assert not resolver.renew(["vaulted:other", "no reference", "vaultx:db"], clock.now)
-    assert resolver.renew(["vaulted:db"], clock.now)
-    assert resolver.renew(["vaulted:db"], clock.now)  # by somebody else, since this call began
+    assert not resolver.renew(["strongbox:db"], clock.now - MOMENT - 2)  # in this very call
+    assert not resolver.renew(["strongbox:other", "no reference", "strongboxx:db"], clock.now)
+    assert resolver.renew(["strongbox:db"], clock.now)
+    assert resolver.renew(["strongbox:db"], clock.now)  # by somebody else, since this call began
     vault.kept["db"] = b"second one"
-    assert resolver.resolve("vaulted:db") == b"second one"
-    assert not resolver.renew(["vaulted:db"], clock.now + 1)
+    assert resolver.resolve("strongbox:db") == b"second one"
+    assert not resolver.renew(["strongbox:db"], clock.now + 1)
     assert len(vault.reads) == 2
 
 
-class Door(Credentials):
+class Hatch(Credentials):
     """A login that tells what it was given."""
 
     code: SecretStr | None = None
@@ -497,23 +504,23 @@ class Door(Credentials):
         return f"in by {self.client()}"
 
 
-def test_a_check_tells_of_a_wrong_reference_and_hides_a_right_one(vault: type[Vaulted]) -> None:
+def test_a_check_tells_of_a_wrong_reference_and_hides_a_right_one(vault: type[Strongbox]) -> None:
     vault.kept["db"] = b"code-of-the-door"
-    assert Door(code="vaulted:db").check().reason == "in by ********"
-    found = Door(code="vaulted:none").check()
+    assert Hatch(code="strongbox:db").check().reason == "in by ********"
+    found = Hatch(code="strongbox:none").check()
     assert not found.ok
-    assert "'vaulted:none' of Door.code can't be read" in found.reason
+    assert "'strongbox:none' of Hatch.code can't be read" in found.reason
 
 
-def test_what_a_reference_led_to_is_hidden_from_logs(vault: type[Vaulted]) -> None:
+def test_what_a_reference_led_to_is_hidden_from_logs(vault: type[Strongbox]) -> None:
     vault.kept["json"] = json.dumps({"a": "part-of-a-secret"}).encode()
-    block = Holder(text="vaulted:json#a")
+    block = Referring(text="strongbox:json#a")
     clear = reveal(block.text)
     assert redact(f"with {clear}") == "with ********"
     assert redact(vault.kept["json"].decode()) == "********"
 
 
-class Shop(Credentials):
+class Bazaar(Credentials):
     """A login to a shop that changes its password."""
 
     password: ClassVar[str] = "old"
@@ -531,10 +538,10 @@ class Shop(Credentials):
         return self.client()
 
 
-class Shelf(MemoryObjects):
+class BazaarShelf(MemoryObjects):
     """Objects of a shop."""
 
-    login: Shop
+    login: Bazaar
 
     def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
         self.login.client()
@@ -542,7 +549,7 @@ class Shelf(MemoryObjects):
 
     def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
         content = source.read()
-        if reveal(self.login.code) != Shop.password:
+        if reveal(self.login.code) != Bazaar.password:
             raise AccessDenied("the shop", "wrong code", "Ask for the new one.")
         super()._put(key, BytesIO(content), size)
 
@@ -552,24 +559,24 @@ class Shelf(MemoryObjects):
 
 
 def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(
-    vault: type[Vaulted], services: Services
+    vault: type[Strongbox], services: Services
 ) -> None:
     clock = Ticks()
     current = replace(services, clock=cast("Clock", clock), references=resolver_of(clock))
     with using(current):
-        shelf = Shelf(place="shop", login=Shop(code="vaulted:code"))
+        shelf = BazaarShelf(place="shop", login=Bazaar(code="strongbox:code"))
 
         def change(password: str) -> None:
             clock.now += MOMENT + 1
-            Shop.password, vault.kept["code"] = password, password.encode()
-            Shop.calls.clear()
+            Bazaar.password, vault.kept["code"] = password, password.encode()
+            Bazaar.calls.clear()
             vault.reads.clear()
 
         change("first")
         assert shelf.login.check().ok
         change("second")
         assert shelf.login.check().ok
-        assert Shop.calls == ["first", "second"]
+        assert Bazaar.calls == ["first", "second"]
         change("third")
         shelf.write_path("a", b"content")
         assert shelf.read_path("a") == b"content"
@@ -587,14 +594,14 @@ def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(
         assert len(vault.reads) == reads  # what was read a moment ago is not read again
 
 
-class Login(Block):
+class Passport(Block):
     """What goes to another process."""
 
     code: SecretStr | None = None
 
 
 @task
-def tell(login: Login) -> str:
+def tell(login: Passport) -> str:
     assert login.code
     clear = reveal(login.code)
     get_run_logger().info("with %s", clear)
@@ -602,7 +609,7 @@ def tell(login: Login) -> str:
 
 
 @flow
-def telling(login: Login) -> str:
+def telling(login: Passport) -> str:
     return tell.submit(login).result()
 
 
@@ -613,10 +620,10 @@ def test_a_process_is_given_the_reference_and_tells_nothing(
     monkeypatch.setenv("FLOWSTONE_TEST_CANARY", canary)
     services = open_services(Settings(home=tmp_path / "home"))
     with using(services), closing(services):
-        login = Login(code="env:FLOWSTONE_TEST_CANARY")
+        login = Passport(code="env:FLOWSTONE_TEST_CANARY")
         login.save("login")
         told = telling.with_options(task_runner=ProcessPoolTaskRunner(max_workers=1))(login)
-        assert told == f"Login of {len(canary)}"
+        assert told == f"Passport of {len(canary)}"
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert canary.encode() not in kept
     assert b"with ********" in kept

@@ -202,8 +202,8 @@ class Process(Host):
         self.journal.watch(self)
         runs: Any = self.store
         self.services = Services(
-            SETTINGS, runs, NOTHING, NOTHING, NOTHING, clock, self.journal, self.holder, NOTHING, NOTHING,
-            NOTHING,
+            SETTINGS, runs, NOTHING, NOTHING, NOTHING, clock, self.journal, self.holder, NOTHING,
+            NOTHING, NOTHING,
             threads,
         )  # fmt: skip
 
