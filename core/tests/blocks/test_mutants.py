@@ -403,6 +403,10 @@ BLOCKS = {
         """,
         "test_it_comes_back_as_it_was_saved test_what_is_shown_and_put_back_changes_nothing",
     ),
+    "a block that reads its secret when it is made": (
+        "def block_initialization(self): self.token and self.token.get_secret_value()",
+        "test_a_secret_field_takes_a_reference",
+    ),
     "a mask taken for a secret": (
         """
         def model_copy(self, *, update=None, deep=False):

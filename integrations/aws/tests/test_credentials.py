@@ -327,3 +327,19 @@ def test_a_service_without_sts_is_asked_as_s3(s3_only: str) -> None:
     check = login.check()
     assert check.ok, check.reason
     assert check.reason == f"access key …inio is let in at {s3_only}"
+
+
+def test_a_login_by_reference_is_good(
+    login: AwsCredentials, emulated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = login.aws_secret_access_key
+    assert given
+    monkeypatch.setenv("SECRET_OF_THE_TESTS", given.get_secret_value())
+    by_reference = login.model_copy(update={"aws_secret_access_key": "env:SECRET_OF_THE_TESTS"})
+    check = by_reference.check()
+    assert check.ok, check.reason
+    monkeypatch.delenv("SECRET_OF_THE_TESTS")
+    lost = login.model_copy(update={"aws_secret_access_key": "env:NO_SECRET_OF_THE_TESTS"})
+    told = lost.check()
+    assert not told.ok
+    assert "'NO_SECRET_OF_THE_TESTS' is not set" in told.reason

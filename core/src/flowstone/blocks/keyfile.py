@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.errors import SecretKeyInvalid, StoreUnusable
-from flowstone.locking import FileSystemLockManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +71,9 @@ class KeyFile:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Let one process at a time change the file."""
+        # Costs 5 ms, which only a rotation has to pay.
+        from flowstone.locking import FileSystemLockManager  # noqa: PLC0415
+
         locks, holder = FileSystemLockManager(self.path.parent / "locks"), "rotation"
         locks.acquire_lock(str(self.path), holder)
         try:

@@ -21,7 +21,8 @@ from flowstone.ambient import using
 from flowstone.blocks import Block
 from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.masked import hides, texts
-from flowstone.errors import BlockInvalid, DocumentInvalid
+from flowstone.blocks.referring import MASKED
+from flowstone.errors import BlockInvalid, DocumentInvalid, ReferenceUnresolved
 from flowstone.plugins import installed
 from flowstone.redaction import redact
 from flowstone.testing.conformance.golden import KEY, Golden, place, read, shape
@@ -278,6 +279,27 @@ class BlockSuite(Suite):
                     with pytest.raises(BlockInvalid):
                         block.model_copy(update={name: shown})
 
+    def test_a_secret_field_takes_a_reference(
+        self, examples: Sequence[Block], services: Services
+    ) -> None:
+        """Look for code that reads the secret when the block is made or loaded: it may not be here.
+
+        Validators of a secret field don't see a reference; those of the whole model do.
+        """
+        reference = "env:FLOWSTONE_NO_SUCH_VARIABLE"
+        for block in examples:
+            for name, field in type(block).model_fields.items():
+                if not hides(field.annotation) or not isinstance(getattr(block, name), MASKED):
+                    continue
+                referring = block.model_copy(update={name: reference})
+                assert reference in repr(referring)
+                assert referring == type(block)(**_fields(block) | {name: reference})
+                assert dumps(reference) in dumps(dict(_body(referring, services)))
+                assert type(block).load("kept") == referring
+                assert pickle.loads(pickle.dumps(referring)) == referring
+                with pytest.raises(ReferenceUnresolved, match="FLOWSTONE_NO_SUCH_VARIABLE"):
+                    getattr(referring, name).get_secret_value()
+
     def test_its_fields_are_described(self, examples: Sequence[Block]) -> None:
         """Give each field that is named a ``Field(description=...)``; forms and docs show it."""
         for model in {type(block) for block in examples}:
@@ -299,6 +321,10 @@ class BlockSuite(Suite):
             return
         for model in {type(block) for block in examples}:
             assert installed().load("block", model.block_type_slug()) is model
+
+
+def _fields(block: Block) -> dict[str, object]:
+    return {name: getattr(block, name) for name in type(block).model_fields}
 
 
 def _long(value: object) -> list[str]:
