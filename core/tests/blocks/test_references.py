@@ -17,9 +17,9 @@ import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, model_validator
 
-from flowstone import flow, task
+from flowstone import ambient, flow, task
 from flowstone.ambient import Services, using
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
 from flowstone.blocks.disclosure import put_back, shown_fields
@@ -471,6 +471,54 @@ def test_a_provider_that_needs_itself_is_told(vault: type[Strongbox]) -> None:
         match="it needs itself: strongbox/one:db → strongbox/two:db → strongbox/one:db",
     ):
         reveal(block.text)
+
+
+def test_two_providers_that_need_each_other_are_told_by_two_threads(
+    vault: type[Strongbox],
+) -> None:
+    Strongbox(key="strongbox/two:key").save("one")
+    Strongbox(key="strongbox/one:key").save("two")
+    vault.gate.clear()
+    resolver, told = resolver_of(Ticks()), []
+
+    def ask(reference: str) -> None:
+        with pytest.raises(ReferenceUnresolved, match="it needs itself"):
+            resolver.resolve(reference)
+        told.append(reference)
+
+    current = replace(ambient.services(), references=resolver)
+    with using(current):
+        names = ["strongbox/one:key", "strongbox/two:key"]
+        threads = [Thread(target=ask, args=(name,), daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
+        while len(vault.reads) < 2:  # each is at work, and will need what the other is at
+            threads[0].join(0.001)
+        vault.gate.set()
+        for thread in threads:
+            thread.join(30)
+    assert sorted(told) == names
+
+
+class Judged(Block):
+    """A block whose validators look at secrets."""
+
+    numbers: list[pydantic.Secret[str]]
+    text: SecretStr
+
+    @model_validator(mode="after")
+    def _judge(self) -> Judged:
+        assert all(each.get_secret_value() for each in (*self.numbers, self.text))
+        return self
+
+
+def test_a_validator_of_the_whole_sees_the_reference(vault: type[Strongbox]) -> None:
+    block = Judged(numbers=["strongbox:db"], text="strongbox:db")
+    again = Judged(numbers=block.numbers, text=block.text)
+    assert again == block
+    again.save("judged")
+    assert Judged.load("judged") == block
+    assert vault.reads == []
 
 
 def test_a_login_that_is_refused_with_an_old_secret_is_tried_with_a_new_one(

@@ -74,6 +74,15 @@ def test_a_reference_is_shown_in_a_block_and_put_back(cli: InProcess) -> None:
     assert (refused.code, "did you mean 'env:…'" in refused.err) == (1, True)
 
 
+def test_the_references_of_a_block_are_tried(cli: InProcess) -> None:
+    cli("block", "create", "gate", "right", "code=env:FLOWSTONE_TEST_CANARY")
+    cli("block", "create", "gate", "wrong", "code=env:FLOWSTONE_TEST_NOTHING")
+    right, wrong = cli("block", "check", "gate/right"), cli("block", "check", "gate/wrong")
+    assert (right.code, "all of them lead to secrets" in right.out) == (0, True)
+    assert (wrong.code, "of Gate.code can't be read" in wrong.out) == (1, True)
+    assert CANARY not in right.out + wrong.out
+
+
 def test_the_key_of_a_file_is_changed(tmp_path: Path) -> None:
     cli, home = InProcess(), memory_services(tmp_path)
     with using(home):

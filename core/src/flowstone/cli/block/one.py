@@ -4,19 +4,22 @@
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.blocks import Block, Credentials, registry
+from flowstone.ambient import services
+from flowstone.blocks import Block, Check, Credentials, registry
 from flowstone.blocks.disclosure import shown_fields
 from flowstone.blocks.masked import hides
+from flowstone.blocks.referring import referred
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import hint
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import exact
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, ReferenceUnresolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,14 +47,20 @@ def show_block(block: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
-    """Connect with a saved login, and say whether it works; exit with 1 where it does not."""
+    """Connect with a saved login, and say whether it works; exit with 1 where it does not.
+
+    Of a block that is no login, the references to secrets are tried.
+    """
     ref = documents.reference(documents.find(block))
     loaded = Block.load(ref)
-    if not isinstance(loaded, Credentials):
+    if isinstance(loaded, Credentials):
+        what, answer = "login", loaded.check()
+    elif any(referred(loaded)):
+        what, answer = "references", _followed(loaded)
+    else:
         raise ConfigurationError(
             ref, f"a {loaded.block_type_name()} has no login to check", _remedy(loaded)
         )
-    answer = loaded.check()
     if as_json:
         emit(
             {
@@ -67,7 +76,7 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
             Facts(
                 [
                     ("block", Cell(ref, "bold")),
-                    ("login", Cell("ok" if answer.ok else "refused", style)),
+                    (what, Cell("ok" if answer.ok else "refused", style)),
                     ("as" if answer.ok else "reason", Cell(answer.reason)),
                     ("took", Cell(f"{answer.latency_seconds:.2f} s")),
                 ]
@@ -75,6 +84,17 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
         )
     if not answer.ok:
         ctx.exit(1)
+
+
+def _followed(block: Block) -> Check:
+    """Try the references to secrets that are in a block."""
+    began, ok, reason = perf_counter(), True, "all of them lead to secrets"
+    try:
+        for found in referred(block):
+            services().references.resolve(found.reference, found.place)
+    except ReferenceUnresolved as error:
+        ok, reason = False, str(error)
+    return Check(ok, reason, perf_counter() - began)
 
 
 def _remedy(block: Block) -> str:
