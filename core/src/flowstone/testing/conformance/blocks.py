@@ -21,12 +21,11 @@ from flowstone.ambient import using
 from flowstone.blocks import Block
 from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.masked import hides, texts
-from flowstone.blocks.referring import MASKED
-from flowstone.errors import BlockInvalid, DocumentInvalid, ReferenceUnresolved
+from flowstone.errors import BlockInvalid, DocumentInvalid
 from flowstone.plugins import installed
 from flowstone.redaction import redact
+from flowstone.testing.conformance.block_references import BlockReferences
 from flowstone.testing.conformance.golden import KEY, Golden, place, read, shape
-from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 from flowstone.wire import dumps, jsonable
 
@@ -59,7 +58,7 @@ class Odd:
         return f"Odd({self.inside})"
 
 
-class BlockSuite(Suite):
+class BlockSuite(BlockReferences):
     """Join with a fixture `examples`: blocks of one type, each made as a user would.
 
     Every secret field is set in at least one of them, to a random text of 12 or more characters:
@@ -279,27 +278,6 @@ class BlockSuite(Suite):
                     with pytest.raises(BlockInvalid):
                         block.model_copy(update={name: shown})
 
-    def test_a_secret_field_takes_a_reference(
-        self, examples: Sequence[Block], services: Services
-    ) -> None:
-        """Look for code that reads the secret when the block is made or loaded: it may not be here.
-
-        Validators of a secret field don't see a reference; those of the whole model do.
-        """
-        reference = "env:FLOWSTONE_NO_SUCH_VARIABLE"
-        for block in examples:
-            for name, field in type(block).model_fields.items():
-                if not hides(field.annotation) or not isinstance(getattr(block, name), MASKED):
-                    continue
-                referring = block.model_copy(update={name: reference})
-                assert reference in repr(referring)
-                assert referring == type(block)(**_fields(block) | {name: reference})
-                assert dumps(reference) in dumps(dict(_body(referring, services)))
-                assert type(block).load("kept") == referring
-                assert pickle.loads(pickle.dumps(referring)) == referring
-                with pytest.raises(ReferenceUnresolved, match="FLOWSTONE_NO_SUCH_VARIABLE"):
-                    getattr(referring, name).get_secret_value()
-
     def test_its_fields_are_described(self, examples: Sequence[Block]) -> None:
         """Give each field that is named a ``Field(description=...)``; forms and docs show it."""
         for model in {type(block) for block in examples}:
@@ -321,10 +299,6 @@ class BlockSuite(Suite):
             return
         for model in {type(block) for block in examples}:
             assert installed().load("block", model.block_type_slug()) is model
-
-
-def _fields(block: Block) -> dict[str, object]:
-    return {name: getattr(block, name) for name in type(block).model_fields}
 
 
 def _long(value: object) -> list[str]:
