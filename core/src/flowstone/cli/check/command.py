@@ -79,9 +79,10 @@ def check_package(
 
 
 def _record(found: Found, grades: list[Grade], reached: Level) -> dict[str, Any]:
-    about = {key: found.package.get(key) for key in ("name", "version", "plugin", "tests")}
+    about = {key: found.package.get(key) for key in ("name", "version", "plugin")}
     return {
         **about,
+        "tests": found.package.get("tests", []),
         "level": reached,
         "error": found.package.get("error") or None,
         "problems": found.problems,
@@ -94,7 +95,7 @@ def _show(found: Found, grades: list[Grade], reached: Level) -> None:
     facts = [
         ("package", Cell(f"{about.get('name', '?')} {about.get('version', '')}".strip(), "bold")),
         ("level", Cell(reached, STYLES[reached])),
-        ("tests", Cell(about.get("tests") or "none ran: --tests names them")),
+        ("tests", Cell("\n".join(about.get("tests", ())) or "none ran: --tests names them")),
     ]
     views: list[View] = [Facts(facts)]
     if grades:

@@ -79,11 +79,11 @@ def checked(package: str, tests: Path | None, *, own: bool, seconds: float) -> F
             return found
         if found.package:
             stage.test("outside", folder / "test_outside.py")
-            kept = found.package.pop("tests", None)
-            place = tests or (Path(kept) if kept else None)
-            if own and place:
-                found.package["tests"] = str(place)
-                stage.test("joined", place)
+            known = found.package.pop("tests", [])
+            places = (tests,) if tests else tuple(Path(path) for path in known)
+            if own and places:
+                found.package["tests"] = [str(path) for path in places]
+                stage.test("joined", *places)
     return found
 
 
@@ -93,13 +93,13 @@ class Stage:
     def __init__(self, folder: Path, found: Found, seconds: float) -> None:
         self._folder, self._found, self._seconds = folder, found, seconds
 
-    def test(self, name: str, tests: Path) -> None:
+    def test(self, name: str, *tests: Path) -> None:
         """Run tests, in the directory where they are: it decides about pytest's settings."""
         recorder = ("-p", "flowstone.testing.check.recorder", "-p", "no:cacheprovider")
         facts = (f"--kit-facts={self._folder / name}", f"--kit-stage={name}")
-        path = tests.resolve()
-        where = path if path.is_dir() else path.parent
-        self.run(name, "pytest", "-q", *recorder, *facts, str(path), cwd=where)
+        paths = [path.resolve() for path in tests]
+        where = paths[0] if paths[0].is_dir() else paths[0].parent
+        self.run(name, "pytest", "-q", *recorder, *facts, *map(str, paths), cwd=where)
 
     def run(self, name: str, module: str, *words: str, cwd: Path | None = None) -> None:
         """Run a module in a process of its own, and take up what it has written down."""

@@ -44,19 +44,18 @@ def take_stock(package: str, facts: Facts) -> None:
         facts.package(name=package, known=known)
         facts.done()
         return
-    tests = tests_of(plugin)
     facts.package(
         name=plugin.distribution,
         version=plugin.version,
         plugin=plugin.name,
-        tests=str(tests) if tests else None,
+        tests=[str(path) for path in tests_of(plugin)],
         error=plugin.traceback,
     )
     if not plugin.error:
         for suite in suites():
             subjects = list(_subjects(suite, plugin, facts))
             if subjects:
-                facts.wanted(Wanted(suite.__name__, _home(suite), subjects))
+                facts.wanted(Wanted(suite.__name__, suite.__module__, subjects))
     facts.done()
 
 
@@ -69,27 +68,16 @@ def suites() -> list[type[Suite]]:
     return [PluginSuite, *sorted(kit, key=lambda found: (found.kind, found.__name__))]
 
 
-def tests_of(plugin: Plugin) -> Path | None:
+def tests_of(plugin: Plugin) -> list[Path]:
     """Return the tests of a package that is installed from its source tree, editable."""
     try:
         text = distribution(plugin.distribution).read_text("direct_url.json")
     except PackageNotFoundError:
-        return None
+        return []
     url = urlsplit(json.loads(text)["url"]) if text else None
     if url is None or url.scheme != "file":
-        return None
-    tests = Path(unquote(url.path)) / "tests"
-    return next((path for path in _conforming(tests) if path.exists()), None)
-
-
-def _conforming(tests: Path) -> Iterator[Path]:
-    yield tests / "test_conformance.py"
-    yield from sorted(tests.rglob("test_conformance.py")) if tests.is_dir() else ()
-
-
-def _home(suite: type[Suite]) -> str:
-    """Return the module to import a suite from: the package where it is split over several."""
-    return suite.__module__
+        return []
+    return sorted((Path(unquote(url.path)) / "tests").rglob("test_conformance.py"))
 
 
 def _subjects(suite: type[Suite], plugin: Plugin, facts: Facts) -> Iterator[str]:

@@ -108,7 +108,7 @@ def subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
 
 def _is_standard(item: Any) -> bool:
     cls = getattr(item, "cls", None)
-    suite = suite_of(cls) if isinstance(cls, type) and issubclass(cls, Suite) else None
+    suite = suite_of(cls)
     only = getattr(cls, "only", None)
     name = getattr(item, "originalname", None) or item.name
     return suite is not None and hasattr(suite, name) and (only is None or name in only)

@@ -108,13 +108,11 @@ def _is_replaced(cls: type, name: str) -> bool:
     return found is not _homes(cls, name)[0]
 
 
-def suite_of(cls: type) -> type[Suite] | None:
-    """Return the suite of the kit that a class joins; None for one that joins none."""
-    joined = [
-        home
-        for home in cls.__mro__
-        if issubclass(home, Suite) and home.__module__.startswith("flowstone.testing.conformance")
-    ]
+def suite_of(cls: object) -> type[Suite] | None:
+    """Return the suite of the kit that a class joins; None for what joins none."""
+    if not (isinstance(cls, type) and issubclass(cls, Suite)):
+        return None
+    joined = [home for home in cls.__mro__ if home.__module__.startswith(__package__)]
     return next((home for home in joined if home.__name__.endswith("Suite")), None)
 
 
