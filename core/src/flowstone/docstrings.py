@@ -48,7 +48,7 @@ def parsed(doc: str | None) -> Docstring:
     arguments = _items(sections.pop("Args", []))
     example = _code([*sections.pop("Example", []), *sections.pop("Examples", [])])
     told = [f"{title}:\n{_block(found)}" for title, found in sections.items()]
-    notes = "\n\n".join(part for part in (rest.strip("\n"), *told) if part)
+    notes = "\n\n".join(part for part in (*re.split(r"\n{2,}", rest.strip("\n")), *told) if part)
     return Docstring(
         " ".join(summary.split()), notes, arguments, _items(sections.get("Raises", [])), example
     )

@@ -41,6 +41,8 @@ def classes(package: str) -> dict[str, type[Suite]]:
             kind = installed().load("block", slug)
         except PluginError:
             continue  # PluginSuite says so
+        if not (isinstance(kind, type) and issubclass(kind, Block)):
+            continue
         made.append(_block(slug, kind))
         if issubclass(kind, Credentials):
             made.append(_credentials(slug, kind))

@@ -113,7 +113,8 @@ def suite_of(cls: object) -> type[Suite] | None:
     if not (isinstance(cls, type) and issubclass(cls, Suite)):
         return None
     joined = [home for home in cls.__mro__ if home.__module__.startswith(__package__)]
-    return next((home for home in joined if home.__name__.endswith("Suite")), None)
+    suites = [home for home in joined if home.__name__.endswith("Suite") and home is not Suite]
+    return suites[0] if suites else None
 
 
 def capabilities(cls: type[Suite]) -> dict[str, bool]:
