@@ -119,14 +119,16 @@ class Stage:
             code = None
         finally:
             _end(process)
+        before = len(self._found.results)
         done, doing = self._found.read(self._folder / name)
         if code is None:
             self._found.problems.append(f"{name}: stopped after {self._seconds:g} s, at {doing}")
         elif not done:
-            last = said.read_text("utf-8", "replace").strip().splitlines()[-TAIL:]
-            told = "".join(f"\n{line}" for line in last)
             ending = f"{name}: its process ended with {code}, at {doing}"
-            self._found.problems.append(ending + told)
+            # Once tests have run, what was printed may have values of theirs in it.
+            ran = len(self._found.results) > before
+            last = [] if ran else said.read_text("utf-8", "replace").strip().splitlines()[-TAIL:]
+            self._found.problems.append("\n".join([ending, *last]))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

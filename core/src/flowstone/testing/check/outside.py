@@ -12,7 +12,7 @@ from flowstone.blocks import Block, Credentials
 from flowstone.errors import PluginError
 from flowstone.plugins import installed
 from flowstone.testing.check.inventory import plugin_of
-from flowstone.testing.check.samples import samples
+from flowstone.testing.check.samples import NoSample, samples
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.plugins import PluginSuite
@@ -59,7 +59,10 @@ def _plugin(plugin: Plugin, module: str) -> type[Suite]:
 def _block(slug: str, kind: type[Block]) -> type[Suite]:
     @pytest.fixture
     def examples(_: object) -> list[Block]:
-        return samples(kind)
+        try:
+            return samples(kind)
+        except NoSample as error:
+            pytest.skip(str(error))
 
     facts = {"examples": examples, "only": _tests(BlockSuite) - GOLDEN}
     return _made(BlockSuite, f"block {slug}", facts)
@@ -89,17 +92,25 @@ def _tests(suite: type[Suite]) -> set[str]:
 
 def heavy(name: str) -> tuple[str, ...]:
     """Return the modules of what a package needs and Flowstone does not: its SDKs."""
-    try:
-        wanted = _needs(name) - _needs("flowstone") - {"flowstone"}
-    except PackageNotFoundError:
-        return ()
+    wanted = _needs(name, extras=True) - _with_all_it_needs("flowstone")
     homes = packages_distributions().items()
     return tuple(sorted(module for module, dists in homes if wanted & {_plain(d) for d in dists}))
 
 
-def _needs(name: str) -> set[str]:
-    lines = [line for line in requires(name) or () if "extra ==" not in line]
-    return {_plain(re.match(r"[\w.-]+", line).group()) for line in lines}  # type: ignore[union-attr]
+def _needs(name: str, *, extras: bool = False) -> set[str]:
+    try:
+        lines = [line for line in requires(name) or () if extras or "extra ==" not in line]
+    except PackageNotFoundError:
+        return set()
+    return {_plain(found.group()) for line in lines if (found := re.match(r"[\w.-]+", line))}
+
+
+def _with_all_it_needs(name: str) -> set[str]:
+    found, new = set[str](), {name}
+    while new:
+        found |= new
+        new = {each for known in new for each in _needs(known)} - found
+    return found
 
 
 def _plain(name: str) -> str:

@@ -128,12 +128,11 @@ def _from_example(kind: type[Block]) -> Iterator[Block]:
     """Yield the block of a type's own example, if it makes one without more."""
     try:
         tree = ast.parse(kind._code_example or "")
-        package = import_module(kind.__module__.partition(".")[0])
-        names = {name: getattr(package, name) for name in package.__all__}
+        names = dict(vars(import_module(kind.__module__)))
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == kind.__name__:
                 code = compile(ast.Expression(node), "the example", "eval")
-                yield eval(code, {**names, kind.__name__: kind})  # noqa: S307 - the package's own
+                yield eval(code, names)  # noqa: S307 - the package's own
                 return
     except Exception:  # noqa: BLE001 - strangers' code; whoever asks tells that there is none
         return
