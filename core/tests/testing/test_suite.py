@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import pytest
 
+from flowstone.catalog import Collection
 from flowstone.testing import conformance
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.suite import Gap, Suite
@@ -126,13 +127,28 @@ def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
     assert told.count("what to look at") == len([t for t in dir(CredentialsSuite) if "test_" in t])
 
 
-def test_every_standard_test_says_what_to_look_at() -> None:
+#: Suites of ports that no package offers by its `Collection` today.
+ENGINE = {"DocumentStoreSuite", "RunStoreSuite", "RunnerSuite", "SlotStoreSuite"}
+
+
+def kit_suites() -> list[type[Suite]]:
     for found in walk_packages(conformance.__path__, f"{conformance.__name__}."):
         import_module(found.name)
     below = [Suite]
     for suite in below:
         below += suite.__subclasses__()
-    kit = [suite for suite in below if suite.__module__.startswith(conformance.__name__)]
+    return [suite for suite in below if suite.__module__.startswith(conformance.__name__)]
+
+
+def test_every_suite_says_what_it_is_for() -> None:
+    """Give it a `kind` and an `interface`: `flowstone plugin check` asks for it by these."""
+    suites = [suite for suite in kit_suites() if suite.__name__.endswith("Suite")]
+    unsaid = {suite.__name__ for suite in suites if suite.kind not in Collection().tables()}
+    assert unsaid == {"PluginSuite", "Suite", *ENGINE}
+
+
+def test_every_standard_test_says_what_to_look_at() -> None:
+    kit = kit_suites()
     assert len(kit) > 20
     tests = {getattr(s, name) for s in kit for name in dir(s) if name.startswith("test")}
     docs = {test.__qualname__: (test.__doc__ or "").strip() for test in tests}

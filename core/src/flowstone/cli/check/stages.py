@@ -49,7 +49,8 @@ class Found:
                 case "wanted":
                     self.wanted.append(Wanted(**record))
                 case "joined":
-                    self.joined.append(Joined(**record))
+                    # Each process of a run in several says the same.
+                    self.joined += [each for each in [Joined(**record)] if each not in self.joined]
                 case "result":
                     self.results.append(Result(**record))
                 case "problem":
