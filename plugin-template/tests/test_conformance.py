@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
 import pytest
@@ -11,6 +11,7 @@ from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
 from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone.testing.conformance.tasks import Example, TaskSuite
 from flowstone_template import TemplateCredentials, TemplateStore
 
 from .server import Service
@@ -68,3 +69,15 @@ class TestTemplatePlugin(PluginSuite):
     plugin = "template"
     package = "flowstone_template"
     sdks = ("httpx",)
+
+
+class TestTemplateTasks(TaskSuite):
+    plugin = "template"
+
+    @pytest.fixture
+    def examples(self, login: TemplateCredentials) -> Mapping[str, Example]:
+        store = TemplateStore(space="raw", credentials=login, folder="in/side")
+        return {
+            "template_list_objects": lambda: {"store": store, "folder": "a"},
+            "template_upload": lambda: {"content": b"1", "path": token_hex(), "store": store},
+        }

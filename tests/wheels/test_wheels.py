@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,6 +69,20 @@ def wheel(folder: Path, member: Member) -> Path:
     return found
 
 
+def ran(programs: Path, folder: Path, *words: str | Path) -> str:
+    """Run a program in a folder, with the programs of an environment and nothing of ours."""
+    done = subprocess.run(
+        words,
+        cwd=folder,
+        env={"PATH": str(programs), "HOME": str(folder), "LANG": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
 def test_a_wheel_has_what_it_needs_and_no_more(member: Member, wheels: Path) -> None:
     with ZipFile(wheel(wheels, member)) as archive:
@@ -93,16 +108,7 @@ def test_a_wheel_works_alone_with_the_core(
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
 
     def run(*words: str | Path) -> str:
-        done = subprocess.run(
-            words,
-            cwd=tmp_path,
-            env={"PATH": str(programs), "HOME": str(tmp_path), "LANG": "C.UTF-8"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return ran(programs, tmp_path, *words)
 
     run(programs / "python", "-c", ALL_BUT_SUITES.format(module=member.module))
     (tmp_path / "hello.py").write_text(HELLO)
@@ -116,3 +122,22 @@ def test_a_wheel_works_alone_with_the_core(
     offered = run(programs / "flowstone", "catalog", "ls")
     absent = {name for name in known if f"pip install {name}" in offered}
     assert absent == set(known) - {member.name}
+
+
+def test_the_extra_testing_is_all_that_a_stranger_needs(wheels: Path, tmp_path: Path) -> None:
+    """A package outside this repository, with its own tests, and the suites from the wheel."""
+    core, stranger = (
+        next(other for other in members() if other.name == name)
+        for name in ("flowstone", "flowstone-template")
+    )
+    venv, project = tmp_path / "venv", tmp_path / "project"
+    uv("venv", "--python", sys.executable, venv)
+    testing = f"flowstone[testing] @ {wheel(wheels, core).as_uri()}"
+    uv("pip", "install", "--python", venv, testing, wheel(wheels, stranger))
+    shutil.copytree(stranger.folder / "tests", project / "tests")
+    (project / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
+    programs = venv / ("Scripts" if os.name == "nt" else "bin")
+    words = ("plugin", "check", "flowstone-template", "--tests", "tests", "--level", "full")
+    told = json.loads(ran(programs, project, programs / "flowstone", *words, "--json"))
+    assert {suite["level"] for suite in told["suites"]} == {"full"}
+    assert len(told["suites"]) == 5

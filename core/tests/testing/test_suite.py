@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import ClassVar
 
 import pytest
 
+from flowstone.catalog import Collection
+from flowstone.testing import conformance
+from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.suite import Gap, Suite
 
 pytest_plugins = ["pytester"]
@@ -62,3 +67,89 @@ def test_a_gap_runs_and_must_fail_as_it_says(pytester: pytest.Pytester) -> None:
     """)
     outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     outcome.assert_outcomes(passed=1, xfailed=1, failed=2)
+
+
+ABLE = """
+    import pytest
+    from flowstone.testing.conformance.suite import Suite, capability
+
+    class Standard(Suite):
+        signs = False
+
+        @capability("signs", OSError, "no signs here")
+        def test_signs(self, tmp_path):
+            {body}
+
+    class TestMine(Standard):
+        signs = {signs}
+"""
+
+
+@pytest.mark.parametrize(
+    ("signs", "body", "said"),
+    [
+        (True, "pass", None),
+        (False, "raise OSError('there are no signs here')", None),
+        (True, "raise OSError('there are no signs here')", "*`signs = True` is declared: take it*"),
+        (False, "pass", "*declare `signs = True` in TestMine*"),
+        (False, "raise OSError('the disk is full')", "*the disk is full*"),
+        (False, "raise KeyError('a bug')", "*a bug*"),
+        (True, "assert tmp_path is None", "*assert*is None*"),
+    ],
+)
+def test_a_capability_is_declared_or_refused(
+    pytester: pytest.Pytester, signs: bool, body: str, said: str | None
+) -> None:
+    pytester.makepyfile(ABLE.format(signs=signs, body=body))
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    outcome.assert_outcomes(passed=said is None, failed=said is not None)
+    outcome.stdout.fnmatch_lines([said] if said else [])
+
+
+def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import pytest
+        from flowstone.testing.conformance.suite import Gap
+        from flowstone.testing.conformance.credentials import CredentialsSuite
+
+        class TestMine(CredentialsSuite):
+            gaps = {"test_a_check_looks_again_each_time": Gap("known", KeyError)}
+
+            @pytest.fixture
+            def good(self): return 1
+
+        def test_of_its_own(): assert False
+    """)
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    told = outcome.stdout.str()
+    assert "CredentialsSuite: what to look at" in told
+    assert "Look at `_check`: it must connect, and return who we are there." in told
+    assert told.count("what to look at") == len([t for t in dir(CredentialsSuite) if "test_" in t])
+
+
+#: Suites of ports that no package offers by its `Collection` today.
+ENGINE = {"DocumentStoreSuite", "RunStoreSuite", "RunnerSuite", "SlotStoreSuite"}
+
+
+def kit_suites() -> list[type[Suite]]:
+    for found in walk_packages(conformance.__path__, f"{conformance.__name__}."):
+        import_module(found.name)
+    below = [Suite]
+    for suite in below:
+        below += suite.__subclasses__()
+    return [suite for suite in below if suite.__module__.startswith(conformance.__name__)]
+
+
+def test_every_suite_says_what_it_is_for() -> None:
+    """Give it a `kind` and an `interface`: `flowstone plugin check` asks for it by these."""
+    suites = [suite for suite in kit_suites() if suite.__name__.endswith("Suite")]
+    unsaid = {suite.__name__ for suite in suites if suite.kind not in Collection().tables()}
+    assert unsaid == {"PluginSuite", "Suite", *ENGINE}
+
+
+def test_every_standard_test_says_what_to_look_at() -> None:
+    kit = kit_suites()
+    assert len(kit) > 20
+    tests = {getattr(s, name) for s in kit for name in dir(s) if name.startswith("test")}
+    docs = {test.__qualname__: (test.__doc__ or "").strip() for test in tests}
+    assert [name for name, doc in docs.items() if not doc.endswith((".", "?"))] == []

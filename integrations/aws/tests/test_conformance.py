@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
 from flowstone.testing.conformance.plugins import PluginSuite
 from flowstone.testing.conformance.secretprovider import SecretsSuite
+from flowstone.testing.conformance.tasks import Arguments, Example, TaskSuite
 from flowstone_aws import (
     AssumeRoleParameters,
     AwsClientParameters,
@@ -224,3 +225,29 @@ class TestS3(ObjectStoreSuite):
         if live:
             return None  # a bucket of yours is not empty, and nothing is left in it
         return S3Bucket(bucket_name=store.bucket_name, credentials=store.credentials)
+
+
+class TestTasks(TaskSuite):
+    plugin = "aws"
+
+    @pytest.fixture
+    def examples(self, bucket: S3Bucket) -> Mapping[str, Example]:
+        def written() -> str:
+            return bucket.write_path(f"raw/{uuid4().hex}", b"name,country\n")
+
+        def onwards() -> Arguments:
+            target = f"copies/{uuid4().hex}"
+            return {
+                "source_path": written(),
+                "target_path": target,
+                "source_bucket_name": bucket,
+                "target_bucket_name": bucket,
+            }
+
+        return {
+            "s3_copy": onwards,
+            "s3_download": lambda: {"bucket": bucket, "key": written()},
+            "s3_list_objects": lambda: {"bucket": bucket, "prefix": written(), "page_size": 10},
+            "s3_move": onwards,
+            "s3_upload": lambda: {"data": b"1", "bucket": bucket, "key": uuid4().hex},
+        }

@@ -13,8 +13,16 @@ __all__ = ["template_list_objects", "template_upload"]
 def template_upload(content: bytes, path: str, store: TemplateStore) -> str:
     """Write an object, and return its path.
 
+    Args:
+        content: the whole of it.
+        path: where to, in the store's folder.
+        store: the space, with its login.
+
     Raises:
         StorageError: the service refused, or could not be reached.
+
+    Example:
+        template_upload(b"hello", "greetings/hello.txt", store)
     """
     return store.write_path(path, content)
 
@@ -23,7 +31,14 @@ def template_upload(content: bytes, path: str, store: TemplateStore) -> str:
 def template_list_objects(store: TemplateStore, folder: str = "") -> list[ObjectInfo]:
     """Return what is in a folder and below it, ordered by path.
 
+    Args:
+        store: the space, with its login.
+        folder: in the store's folder; all of it by default.
+
     Raises:
         StorageError: the service refused, or could not be reached.
+
+    Example:
+        paths = [info.path for info in template_list_objects(store, "greetings")]
     """
     return list(store.list_objects(folder))

@@ -49,5 +49,7 @@ class Commands(click.Group):
         if not self._lazy:
             super().format_commands(ctx, formatter)
             return
+        here = {name: found.get_short_help_str() for name, found in self.commands.items()}
+        lazy = {name: text for name, (_, text) in self._lazy.items()}
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in sorted(self._lazy.items())])
+            formatter.write_dl(sorted({**here, **lazy}.items()))

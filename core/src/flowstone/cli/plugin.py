@@ -17,9 +17,14 @@ if TYPE_CHECKING:
     from flowstone.catalog import Plugin
 
 
-@click.group(cls=Commands)
+@click.group(
+    cls=Commands,
+    lazy={
+        "check": ("flowstone.cli.check.command:check_package", "Tell what suites a package passes.")
+    },
+)
 def plugin() -> None:
-    """Show the installed plugins."""
+    """Show the installed plugins, and check them."""
 
 
 @plugin.command("ls")

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from flowstone import catalog
+from flowstone import catalog, docstrings
 from flowstone.blocks import Block
 from flowstone.blocks.masked import hides
 from flowstone.tasks import Task
@@ -82,7 +82,7 @@ def install_line(offer: Offer) -> str:
 
 
 def _block(plain: Sheet, kind: type[Block]) -> Sheet:
-    summary, notes, _ = _parts(kind.__dict__.get("__doc__") or "")
+    told = docstrings.parsed(kind.__dict__.get("__doc__"))
     inputs = [
         Input(
             name,
@@ -94,29 +94,30 @@ def _block(plain: Sheet, kind: type[Block]) -> Sheet:
         for name, found in kind.model_fields.items()
     ]
     example = inspect.cleandoc(kind._code_example or "")
-    what = kind._description or summary
-    return replace(plain, summary=what, notes=notes, inputs=inputs, example=example)
+    what = kind._description or told.summary
+    return replace(plain, summary=what, notes=told.notes, inputs=inputs, example=example)
 
 
 def _callable(plain: Sheet, what: Any) -> Sheet:
-    summary, notes, told = _parts(inspect.getdoc(what) or "")
+    told = docstrings.parsed(inspect.getdoc(what))
+    known = replace(plain, summary=told.summary, notes=told.notes, example=told.example)
     try:
         signature = inspect.signature(what)
     except (TypeError, ValueError):
-        return replace(plain, summary=summary, notes=notes)
+        return known
     inputs = [
         Input(
             f"{_STARS.get(each.kind, '')}{name}",
             hint(each.annotation) if each.annotation is not each.empty else "",
             _default_of(each),
             hides(each.annotation),
-            told.get(name, ""),
+            told.arguments.get(name, ""),
         )
         for name, each in signature.parameters.items()
     ]
     returns = signature.return_annotation
     given = "" if returns is signature.empty else hint(returns)
-    return replace(plain, summary=summary, notes=notes, inputs=inputs, returns=given)
+    return replace(known, inputs=inputs, returns=given)
 
 
 _STARS: dict[object, str] = {
@@ -146,19 +147,3 @@ def hint(annotation: Any) -> str:
     else:
         text = str(annotation)
     return re.sub(r"[A-Za-z_][\w.]*\.(?=\w)", "", text)
-
-
-def _parts(doc: str) -> tuple[str, str, dict[str, str]]:
-    """Return a docstring's first paragraph, the rest, and what it says of each parameter."""
-    paragraphs = inspect.cleandoc(doc).split("\n\n")
-    arguments = [part for part in paragraphs if part.startswith("Args:")]
-    rest = [part for part in paragraphs[1:] if part not in arguments]
-    told: dict[str, str] = {}
-    for part in arguments:
-        for found in _ARGUMENT.finditer(inspect.cleandoc(part.removeprefix("Args:"))):
-            for name in found["names"].split(", "):
-                told[name.lstrip("*")] = " ".join(found["text"].split())
-    return " ".join(paragraphs[0].split()), "\n\n".join(rest), told
-
-
-_ARGUMENT = re.compile(r"^(?P<names>[\w*]+(, [\w*]+)*): (?P<text>.*(\n[ \t]+.*)*)", re.MULTILINE)

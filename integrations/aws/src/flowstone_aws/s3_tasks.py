@@ -43,6 +43,9 @@ def s3_upload(
     Raises:
         StorageError: S3 refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        key = s3_upload(b"name,country", bucket, key="cities.csv")
     """
     store = _store(bucket, aws_credentials, aws_client_parameters)
     content = data.encode() if isinstance(data, str) else data
@@ -70,6 +73,9 @@ def s3_download(
         ObjectMissing: there is no such object.
         StorageError: S3 refused.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        content = s3_download(bucket, key)
     """
     store = _store(bucket, aws_credentials, aws_client_parameters)
     with store._reader(_key(bucket, key)) as reader:
@@ -99,6 +105,9 @@ def s3_copy(
         ObjectMissing: there is no such object.
         StorageError: S3 refused.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        s3_copy(source_path, "archive/2026.csv", source_bucket_name)
     """
     target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
     source = _store(source_bucket_name, aws_credentials)
@@ -128,7 +137,22 @@ def s3_move(
 ) -> str:
     """Copy an object within S3, then delete the first; return the new key.
 
-    Arguments and errors are those of `s3_copy`. An object that is moved to where it is stays.
+    An object that is moved to where it is stays.
+
+    Args:
+        source_path: the object.
+        target_path: where to.
+        source_bucket_name: the bucket's name, or an `S3Bucket`.
+        aws_credentials: the login; by default the `S3Bucket`'s, or the SDK's own chain.
+        target_bucket_name: the bucket to move to; the same one by default.
+
+    Raises:
+        ObjectMissing: there is no such object.
+        StorageError: S3 refused.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        s3_move(source_path, "archive/2026.csv", source_bucket_name)
     """
     target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
     source = _store(source_bucket_name, aws_credentials)
@@ -168,6 +192,9 @@ def s3_list_objects(
     Raises:
         StorageError: S3 refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        sizes = {item["Key"]: item["Size"] for item in s3_list_objects(bucket, prefix="raw/")}
     """
     store = _store(bucket, aws_credentials, aws_client_parameters)
     folder = "" if isinstance(bucket, str) else folder_key(store.bucket_folder)

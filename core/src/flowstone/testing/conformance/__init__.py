@@ -5,7 +5,7 @@ from flowstone.testing.conformance.observer import ObserverSuite
 from flowstone.testing.conformance.runner import RunnerSuite
 from flowstone.testing.conformance.runs import RunStoreSuite
 from flowstone.testing.conformance.slots import SlotStoreSuite
-from flowstone.testing.conformance.suite import Gap, Suite
+from flowstone.testing.conformance.suite import Gap, Suite, capability
 
 __all__ = [
     "DocumentStoreSuite",
@@ -15,4 +15,5 @@ __all__ = [
     "RunnerSuite",
     "SlotStoreSuite",
     "Suite",
+    "capability",
 ]

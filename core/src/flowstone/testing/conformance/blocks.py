@@ -68,6 +68,8 @@ class BlockSuite(BlockReferences):
     ``pytest --write-golden`` writes those of new versions.
     """
 
+    kind = "block"
+    interface = Block
     in_catalog: ClassVar[bool] = True
 
     @pytest.fixture

@@ -28,6 +28,9 @@ class CredentialsSuite(Suite):
     `unreachable` has an address where nobody listens.
     """
 
+    kind = "block"
+    interface = Credentials
+
     @pytest.fixture
     def good(self) -> Credentials:
         raise NotImplementedError("give the suite a fixture `good`")

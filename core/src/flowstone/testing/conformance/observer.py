@@ -71,6 +71,8 @@ class ObserverSuite(Suite):
     text, all that such observers have written or sent until now.
     """
 
+    kind = "observer"
+
     @pytest.fixture
     def make(self) -> Callable[[], Observer]:
         raise NotImplementedError("give the suite a fixture `make`")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Test = TypeVar("Test", bound="Callable[..., None]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +25,51 @@ class Gap:
     raises: type[BaseException] | tuple[type[BaseException], ...]
 
 
+def capability(name: str, lacking: type[Exception], words: str = "") -> Callable[[Test], Test]:
+    """Mark a standard test of something that not every provider has.
+
+    Who has it declares it, as the class attribute `name` of the suite, and passes the test. Who
+    does not declare it must refuse it: the test has to raise `lacking`, with `words` in its
+    message. So what a provider can do is declared, or the suite fails.
+    """
+
+    def marked(test: Test) -> Test:
+        @wraps(test)
+        def either(self: Suite, *args: Any, **kwargs: Any) -> None:
+            has = bool(getattr(self, name))
+            try:
+                test(self, *args, **kwargs)
+            except lacking as error:
+                if has:
+                    error.add_note(f"`{name} = True` is declared: take it out, or provide it.")
+                    raise
+                if words not in str(error):
+                    raise
+            else:
+                if not has:
+                    pytest.fail(f"It can do this: declare `{name} = True` in {type(self).__name__}")
+
+        either.capability = name  # type: ignore[attr-defined]
+        return cast("Test", either)
+
+    return marked
+
+
 class Suite:
     """Standard tests of one port or interface.
 
     Join by one subclass that has the fixtures which the suite names. A subclass may add tests; it
     can't replace a standard one, only name it in `gaps`.
+
+    Attributes:
+        gaps: the standard tests that an implementation does not pass yet, strictly.
+        kind: what of a package's `Collection` the suite is for: ``block``, ``task`` …
+        interface: of that kind, what is a subclass of this; None where it is for all.
     """
 
     gaps: ClassVar[Mapping[str, Gap]] = {}
+    kind: ClassVar[str] = ""
+    interface: ClassVar[type | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -66,3 +106,18 @@ def _homes(cls: type, name: str) -> list[type]:
 def _is_replaced(cls: type, name: str) -> bool:
     found = next(home for home in cls.__mro__ if name in vars(home))
     return found is not _homes(cls, name)[0]
+
+
+def suite_of(cls: object) -> type[Suite] | None:
+    """Return the suite of the kit that a class joins; None for what joins none."""
+    if not (isinstance(cls, type) and issubclass(cls, Suite)):
+        return None
+    joined = [home for home in cls.__mro__ if home.__module__.startswith(__package__)]
+    suites = [home for home in joined if home.__name__.endswith("Suite") and home is not Suite]
+    return suites[0] if suites else None
+
+
+def capabilities(cls: type[Suite]) -> dict[str, bool]:
+    """Return what a class that joins a suite declares to have, and to lack."""
+    found = (getattr(getattr(cls, name), "capability", None) for name in dir(cls))
+    return {name: bool(getattr(cls, name)) for name in found if name}

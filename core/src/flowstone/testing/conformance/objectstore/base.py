@@ -33,6 +33,8 @@ class ObjectStoreBase(Suite):
         presigns: whether the store has presigned URLs, which urllib can read and write.
     """
 
+    kind = "block"
+    interface = ObjectStore
     count: ClassVar[int] = 10_000
     big_bytes: ClassVar[int] = 96 * MIB
     most_bytes: ClassVar[int] = 48 * MIB

@@ -1,0 +1,1 @@
+"""`flowstone plugin check`: how far a package has come with the suites."""

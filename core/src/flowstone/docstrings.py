@@ -1,0 +1,72 @@
+"""Docstrings in Google's style, taken apart."""
+
+from __future__ import annotations
+
+import doctest
+import inspect
+import re
+from dataclasses import dataclass, field
+
+_HEADING = re.compile(r"(?P<title>[A-Z]\w+):$")
+_ITEM = re.compile(r"^(?P<names>[\w.*]+(, [\w.*]+)*): (?P<text>.*(\n[ \t]+.*)*)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Docstring:
+    """What a docstring says.
+
+    Attributes:
+        summary: its first paragraph, on one line.
+        notes: the rest, without what stands in `arguments` and `example`.
+        arguments: of each parameter, on one line; names come without stars.
+        raises: of each error, likewise.
+        example: code; where it was written with prompts, without them.
+    """
+
+    summary: str = ""
+    notes: str = ""
+    arguments: dict[str, str] = field(default_factory=dict)
+    raises: dict[str, str] = field(default_factory=dict)
+    example: str = ""
+
+
+def parsed(doc: str | None) -> Docstring:
+    """Take a docstring apart."""
+    free: list[str] = []
+    sections: dict[str, list[str]] = {}
+    lines = free
+    for line in inspect.cleandoc(doc or "").splitlines():
+        heading = _HEADING.match(line)
+        if heading:
+            lines = sections.setdefault(heading["title"], [])
+        elif line and not line[0].isspace() and lines is not free:
+            lines = free
+            lines += ["", line]
+        else:
+            lines.append(line)
+    summary, _, rest = "\n".join(free).partition("\n\n")
+    arguments = _items(sections.pop("Args", []))
+    example = _code([*sections.pop("Example", []), *sections.pop("Examples", [])])
+    told = [f"{title}:\n{_block(found)}" for title, found in sections.items()]
+    notes = "\n\n".join(part for part in (*re.split(r"\n{2,}", rest.strip("\n")), *told) if part)
+    return Docstring(
+        " ".join(summary.split()), notes, arguments, _items(sections.get("Raises", [])), example
+    )
+
+
+def _block(lines: list[str]) -> str:
+    return "\n".join(lines).rstrip()
+
+
+def _items(lines: list[str]) -> dict[str, str]:
+    told: dict[str, str] = {}
+    for found in _ITEM.finditer(inspect.cleandoc("\n" + "\n".join(lines))):
+        for name in found["names"].split(", "):
+            told[name.lstrip("*")] = " ".join(found["text"].split())
+    return told
+
+
+def _code(lines: list[str]) -> str:
+    text = inspect.cleandoc("\n" + "\n".join(lines))
+    prompts = doctest.DocTestParser().get_examples(text) if text.startswith(">>>") else []
+    return "".join(each.source for each in prompts).rstrip() or text

@@ -1,0 +1,194 @@
+"""Levels: how far a package has come with the suites of the kit, from the results of its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+__all__ = ["Grade", "Joined", "Level", "Result", "Wanted", "graded", "lowest"]
+
+
+class Level(StrEnum):
+    """How much of a suite passes, on what it is for.
+
+    Attributes:
+        NONE: nothing.
+        PARTIAL: something; some tests fail, don't run, or stand in gaps.
+        FULL: every standard test, on everything that the suite is for.
+    """
+
+    NONE = "none"
+    PARTIAL = "partial"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A suite that a package should join, as it offers what the suite is for.
+
+    Attributes:
+        module: where the suite is.
+        subjects: names of what is offered.
+    """
+
+    suite: str
+    module: str
+    subjects: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A class that joins a suite.
+
+    Attributes:
+        name: the class, with where it is.
+        tests: the standard tests of the suite.
+        capabilities: what it declares to have, and to lack.
+        stage: ``outside``, made by the check itself; ``joined``, of the package's own tests.
+    """
+
+    name: str
+    suite: str
+    stage: str
+    tests: list[str]
+    capabilities: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one standard test ended.
+
+    Attributes:
+        joined: the name of the class.
+        outcome: ``passed``, ``failed``, ``skipped``, or ``gap`` for one that is known to fail.
+        subjects: on what it ran; empty where the test does not say.
+        message: why it did not pass.
+        hint: what to look at then.
+    """
+
+    joined: str
+    test: str
+    outcome: str
+    subjects: list[str] = field(default_factory=list)
+    message: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The level of one suite.
+
+    Attributes:
+        subjects: the level of each thing that it is for.
+        missing: what to do for the next level; empty for full.
+        capabilities: what the classes that join it declare.
+    """
+
+    suite: str
+    level: Level
+    subjects: dict[str, Level]
+    passed: int = 0
+    failed: int = 0
+    missing: list[str] = field(default_factory=list)
+    capabilities: dict[str, bool] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Case:
+    """A class, with its results."""
+
+    joined: Joined
+    results: list[Result]
+
+    @property
+    def subjects(self) -> set[str]:
+        return {name for result in self.results for name in result.subjects}
+
+    @property
+    def bad(self) -> list[Result]:
+        return [result for result in self.results if result.outcome == "failed"]
+
+    @property
+    def is_complete(self) -> bool:
+        passed = {result.test for result in self.results if result.outcome == "passed"}
+        others = [result for result in self.results if result.outcome != "passed"]
+        return not others and passed >= set(self.joined.tests)
+
+    def covers(self, subject: str) -> bool:
+        return subject in self.subjects or "*" in self.subjects
+
+
+def graded(
+    wanted: Sequence[Wanted], joined: Sequence[Joined], results: Sequence[Result]
+) -> list[Grade]:
+    """Return the grade of each suite that is wanted, and of those that are joined besides."""
+    cases = [_Case(each, [r for r in results if r.joined == each.name]) for each in joined]
+    known = {each.suite for each in wanted}
+    besides = sorted({case.joined.suite for case in cases} - known)
+    every = [*wanted, *(Wanted(suite, "", ["*"]) for suite in besides)]
+    return [_grade(each, [c for c in cases if c.joined.suite == each.suite]) for each in every]
+
+
+def lowest(grades: Sequence[Grade]) -> Level:
+    """Return the lowest level of several; none where there are none."""
+    order = list(Level)
+    return min((grade.level for grade in grades), key=order.index, default=Level.NONE)
+
+
+def _grade(wanted: Wanted, cases: list[_Case]) -> Grade:
+    subjects = {name: _level(name, cases) for name in wanted.subjects}
+    levels = set(subjects.values())
+    results = [result for case in cases for result in case.results]
+    level = levels.pop() if len(levels) == 1 else Level.PARTIAL
+    own = [case for case in cases if case.joined.stage != "outside"]
+    return Grade(
+        wanted.suite,
+        level,
+        subjects,
+        sum(result.outcome == "passed" for result in results),
+        sum(result.outcome == "failed" for result in results),
+        [] if level is Level.FULL else list(_missing(wanted, cases, subjects)),
+        {name: has for case in own for name, has in case.joined.capabilities.items()},
+    )
+
+
+def _level(subject: str, cases: list[_Case]) -> Level:
+    on = [case for case in cases if subject == "*" or case.covers(subject)]
+    if any(case.is_complete for case in on) and not any(case.bad for case in on):
+        return Level.FULL
+    passed = any(result.outcome == "passed" for case in on for result in case.results)
+    return Level.PARTIAL if passed else Level.NONE
+
+
+def _missing(wanted: Wanted, cases: list[_Case], levels: dict[str, Level]) -> Iterator[str]:
+    for case in cases:
+        yield from _of(case)
+    own = [case for case in cases if case.joined.stage != "outside"]
+    bare = [
+        name
+        for name, level in levels.items()
+        if level is not Level.FULL and not any(case.covers(name) for case in own)
+    ]
+    if bare:
+        where = f"{wanted.module}.{wanted.suite}" if wanted.module else wanted.suite
+        yield f"join {where} in the package's tests, for {', '.join(bare)}"
+
+
+def _of(case: _Case) -> Iterator[str]:
+    told: set[str] = set()
+    for result in case.results:
+        reason = f": {result.message}" if result.message else ""
+        name = f"{case.joined.name}.{result.test}"
+        if result.outcome == "failed":
+            hint = f"\n{result.hint}" if result.hint else ""
+            told.add(f"{name} fails{reason}{hint}")
+        elif result.outcome == "gap":
+            told.add(f"{name} is a gap{reason}")
+        elif result.outcome == "skipped":
+            told.add(f"{name} is skipped{reason}")
+    yield from sorted(told)
+    ran = {result.test for result in case.results}
+    idle = [test for test in case.joined.tests if test not in ran]
+    if idle and case.joined.stage != "outside":
+        yield f"{case.joined.name} does not run {', '.join(idle)}"

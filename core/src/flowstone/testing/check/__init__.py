@@ -1,0 +1,1 @@
+"""What `flowstone plugin check` runs in processes of its own, each on one package."""

@@ -1,0 +1,249 @@
+"""`flowstone plugin check` on packages of strangers: good ones, and some that are dangerous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .conftest import Home, InProcess
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+
+PLUGIN = """
+from flowstone.plugins import Collection, hookimpl
+
+@hookimpl
+def collection():
+    return Collection(
+        blocks={"garden-login": "garden.things:GardenLogin"},
+        tasks={"garden_dig": "garden.things:garden_dig"},
+    )
+"""
+THINGS = '''
+from pydantic import Field, SecretStr
+from flowstone import task
+from flowstone.blocks import Credentials
+
+class GardenLogin(Credentials):
+    """A login to the garden."""
+
+    _description = "A login to the garden."
+    _code_example = "GardenLogin()"
+    key: SecretStr | None = Field(default=None, description="Of the gate.")
+    depth: int = Field(default=3, ge=2, description="Spades.")
+
+    def client(self):
+        return self
+
+    def _check(self):
+        if self.key is None or self.key.get_secret_value() == "wrong":
+            raise PermissionError("no such key")
+        if self.depth > 9:
+            raise ConnectionError("no such garden")
+        return "the gardener"
+
+@task
+def garden_dig(holes: int) -> int:
+    """Dig holes, and return how many.
+
+    Args:
+        holes: so many.
+
+    Raises:
+        ValueError: there are less than none.
+
+    Example:
+        garden_dig(holes)
+    """
+    if holes < 0: raise ValueError(holes)
+    return holes
+'''
+TESTS = """
+import pytest
+from garden.things import GardenLogin
+from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone.testing.conformance.credentials import CredentialsSuite
+from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone.testing.conformance.suite import Gap
+from flowstone.testing.conformance.tasks import TaskSuite
+
+class TestPlugin(PluginSuite):
+    plugin = "garden"
+    package = "garden"
+
+class TestBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self): return [GardenLogin(key="a-key-of-the-tests")]
+
+class TestLogin(CredentialsSuite):
+    @pytest.fixture
+    def good(self): return GardenLogin(key="right")
+    @pytest.fixture
+    def refused(self): return GardenLogin(key="wrong")
+    @pytest.fixture
+    def unreachable(self): return GardenLogin(key="right", depth=10)
+
+class TestTasks(TaskSuite):
+    plugin = "garden"
+    @pytest.fixture
+    def examples(self): return {"garden_dig": lambda: {"holes": 2}}
+
+def test_of_its_own(): assert False
+"""
+
+
+class Stranger:
+    """A package outside this repository, and its tests."""
+
+    def __init__(self, home: Home, **modules: str) -> None:
+        self.home, self.site = home, home.directory / "site"
+        package, info = self.site / "garden", self.site / "garden_tools-1.2.dist-info"
+        package.mkdir(parents=True)
+        info.mkdir()
+        for name, source in {"__init__": "__all__ = []", "plugin": PLUGIN, **modules}.items():
+            (package / f"{name}.py").write_text(source)
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: garden-tools\nVersion: 1.2\n")
+        (info / "entry_points.txt").write_text("[flowstone]\ngarden = garden.plugin\n")
+
+    def tests(self, source: str = TESTS) -> Path:
+        path = self.home.directory / "source/tests/test_conformance.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+        return path
+
+    def check(self, *words: str, code: int) -> Any:
+        done = self.home.run(
+            "plugin", "check", "garden-tools", "--json", *words, PYTHONPATH=str(self.site)
+        )
+        assert done.code == code, done.out + done.err
+        return done.json
+
+
+def levels(report: Any) -> dict[str, str]:
+    return {suite["suite"]: suite["level"] for suite in report["suites"]}
+
+
+def missing(report: Any, suite: str) -> str:
+    (found,) = [each for each in report["suites"] if each["suite"] == suite]
+    return "\n".join(found["missing"])
+
+
+def test_from_outside_a_good_package_is_partial(home: Home) -> None:
+    report = Stranger(home, things=THINGS).check(code=0)
+    assert (report["name"], report["version"]) == ("garden-tools", "1.2")
+    assert levels(report) == {
+        "PluginSuite": "full",
+        "BlockSuite": "partial",
+        "CredentialsSuite": "partial",
+        "TaskSuite": "partial",
+    }
+    assert "join flowstone.testing.conformance.tasks.TaskSuite" in missing(report, "TaskSuite")
+    assert (report["problems"], report["tests"]) == ([], [])
+
+
+def test_with_its_tests_it_is_full(home: Home) -> None:
+    stranger = Stranger(home, things=THINGS)
+    tests = stranger.tests()
+    golden = tests.parent / "golden"
+    written = home.python(
+        f"import pytest; pytest.main(['--write-golden', '-k', 'TestBlock', {str(tests)!r}])",
+        PYTHONPATH=str(stranger.site),
+    )
+    assert list(golden.iterdir()), written.out
+    report = stranger.check("--tests", str(tests), "--level", "full", code=0)
+    assert set(levels(report).values()) == {"full"}
+    assert report["tests"] == [str(tests)]
+
+
+def test_a_flaw_is_told_with_what_to_look_at(home: Home) -> None:
+    flawed = THINGS.replace("holes: int", "holes").replace('description="Spades."', "")
+    site = str(Stranger(home, things=flawed).site)
+    done = home.run("plugin", "check", "garden", PYTHONPATH=site)
+    assert done.code == 1
+    assert "tasks of garden.test_everything_has_a_type fails" in done.out
+    assert "Annotate what is named" in done.out
+    assert "block garden-login.test_its_fields_are_described fails" in done.out
+    assert "Give each field that is named a ``Field(description=...)``" in done.out
+
+
+def test_a_gap_is_not_full(home: Home) -> None:
+    stranger = Stranger(home, things=THINGS)
+    gap = 'gaps = {"test_a_loaded_login_is_as_good": Gap("keys are worn out", AssertionError)}'
+    worn = TESTS.replace(
+        "class TestLogin(CredentialsSuite):", f"class TestLogin(CredentialsSuite):\n    {gap}"
+    )
+    worn = worn.replace(
+        'def good(self): return GardenLogin(key="right")',
+        "def good(self): return Worn(key='right')",
+    )
+    worn = worn.replace(
+        "class TestPlugin",
+        "class Worn(GardenLogin):\n    _block_type_slug = 'garden-login'\n"
+        "    @classmethod\n    def load(cls, *a): return cls(key='wrong')\n\nclass TestPlugin",
+    )
+    report = stranger.check("--tests", str(stranger.tests(worn)), code=1)
+    assert levels(report)["CredentialsSuite"] == "partial"
+    assert "test_a_loaded_login_is_as_good is a gap: keys are worn out" in missing(
+        report, "CredentialsSuite"
+    )
+    # A check writes no golden document, either.
+    assert "has no golden document: see --write-golden" in missing(report, "BlockSuite")
+
+
+DANGERS = {
+    "a plugin that can't be imported": ({"plugin": "import nothing_of_that_name"}, "nothing_of"),
+    "a plugin that exits": ({"plugin": "raise SystemExit(7)"}, "SystemExit: 7"),
+    "a plugin that ends its process": ({"plugin": "import os; os._exit(7)"}, "ended with 7"),
+    "a module that exits": ({"things": "raise SystemExit(7)"}, "SystemExit"),
+    "a module that ends its process": ({"things": "import os; os._exit(7)"}, "ended with 7"),
+    "a module that hangs": (
+        {"things": "from threading import Event; Event().wait()"},
+        "stopped after 3 s, at importing block 'garden-login'",
+    ),
+    "a block that is none": (
+        {"things": "GardenLogin = garden_dig = 1"},
+        "test_everything_it_lists_is_there fails",
+    ),
+}
+
+
+@pytest.mark.parametrize("danger", DANGERS)
+def test_a_dangerous_package_is_a_report(home: Home, danger: str) -> None:
+    modules, said = DANGERS[danger]
+    words = ("--timeout-seconds", "3") if "hangs" in danger else ()
+    stranger = Stranger(home, **{"things": THINGS, **modules})
+    report = stranger.check(*words, code=1)
+    assert report["level"] == ("partial" if danger == "a block that is none" else "none")
+    assert said in str(report)
+
+
+def test_tests_that_can_not_run_are_told(home: Home) -> None:
+    stranger = Stranger(home, things=THINGS)
+    report = stranger.check("--tests", str(stranger.tests("import nothing_of_that_name")), code=1)
+    assert "nothing_of_that_name" in str(report["problems"])
+    hanging = TESTS.replace('lambda: {"holes": 2}', "__import__('threading').Event().wait()")
+    path = stranger.tests(hanging.replace("class TestBlock", "class Block"))
+    report = stranger.check("--tests", str(path), "--timeout-seconds", "12", code=1)
+    assert "joined: stopped after 12 s, at " in str(report["problems"])
+    assert "TestTasks::test_" in str(report["problems"])
+    assert levels(report)["CredentialsSuite"] == "full"
+
+
+def test_secrets_of_the_samples_are_nowhere(home: Home) -> None:
+    loud = THINGS.replace(
+        "def client(self):",
+        "def __repr__(self): return self.key.get_secret_value()\n    def client(self):",
+    )
+    report = Stranger(home, things=loud).check(code=1)
+    assert "test_secrets_are_masked_where_a_block_is_shown fails" in missing(report, "BlockSuite")
+    assert "sample-" not in str(report)
+
+
+def test_who_is_not_there_is_named(cli: InProcess) -> None:
+    done = cli("plugin", "check", "flowston")
+    assert done.code == 1
+    assert "no installed package offers a plugin named 'flowston'. Did you mean" in done.err

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import pytest
+
+from flowstone.grading import Grade, Joined, Level, Result, Wanted, graded, lowest
+
+WANTED = Wanted("ShedSuite", "kit.shed", ["a", "b"])
+
+
+def joined(name: str = "TestShed", stage: str = "joined", suite: str = "ShedSuite") -> Joined:
+    return Joined(name, suite, stage, ["test_one", "test_two"])
+
+
+def results(*outcomes: str, on: str = "ab", name: str = "TestShed") -> list[Result]:
+    tests = ["test_one", "test_two"]
+    return [
+        Result(name, test, outcome, list(on), f"it {outcome}", "Look here.")
+        for test, outcome in zip(tests, outcomes, strict=False)
+    ]
+
+
+def grade(*found: Result, classes: list[Joined] | None = None) -> Grade:
+    (only,) = graded([WANTED], classes or [joined()], found)
+    return only
+
+
+def test_full_is_every_standard_test_on_everything() -> None:
+    full = grade(*results("passed", "passed"))
+    assert (full.level, full.missing) == (Level.FULL, [])
+    assert full.subjects == {"a": Level.FULL, "b": Level.FULL}
+    assert (full.passed, full.failed) == (2, 0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        (("passed", "failed"), "TestShed.test_two fails: it failed\nLook here."),
+        (("passed", "gap"), "TestShed.test_two is a gap: it gap"),
+        (("passed", "skipped"), "TestShed.test_two is skipped: it skipped"),
+        (("passed",), "TestShed does not run test_two"),
+    ],
+)
+def test_what_does_not_pass_is_missing(outcomes: tuple[str, ...], said: str) -> None:
+    found = grade(*results(*outcomes))
+    assert (found.level, found.missing) == (Level.PARTIAL, [said])
+
+
+def test_what_nobody_tests_is_missing() -> None:
+    found = grade(*results("passed", "passed", on="a"))
+    assert found.level is Level.PARTIAL
+    assert found.subjects == {"a": Level.FULL, "b": Level.NONE}
+    assert found.missing == ["join kit.shed.ShedSuite in the package's tests, for b"]
+
+
+def test_what_is_seen_from_outside_is_a_part() -> None:
+    seen = joined("shed a", "outside")
+    found = grade(*results("passed", on="ab", name="shed a"), classes=[seen])
+    assert found.level is Level.PARTIAL
+    assert found.missing == ["join kit.shed.ShedSuite in the package's tests, for a, b"]
+    assert grade(*results("passed", "passed", name="shed a"), classes=[seen]).level is Level.FULL
+
+
+def test_a_failure_seen_from_outside_counts() -> None:
+    both = [joined(), joined("shed a", "outside")]
+    failed = results("failed", on="a", name="shed a")
+    found = grade(*results("passed", "passed"), *failed, classes=both)
+    assert found.subjects == {"a": Level.PARTIAL, "b": Level.FULL}
+    assert found.missing == ["shed a.test_one fails: it failed\nLook here."]
+
+
+def test_nothing_is_none() -> None:
+    assert grade().level is Level.NONE
+    assert grade(*results("failed", "failed")).level is Level.NONE
+    assert lowest([]) is Level.NONE
+    assert lowest([grade(*results("passed", "passed")), grade(*results("passed"))]) is Level.PARTIAL
+
+
+def test_what_is_joined_besides_is_graded_too() -> None:
+    other = joined("TestBarn", suite="BarnSuite")
+    found = graded(
+        [WANTED], [joined(), other], results("passed", "passed", on="*", name="TestBarn")
+    )
+    assert [(each.suite, each.level) for each in found] == [
+        ("ShedSuite", Level.NONE),
+        ("BarnSuite", Level.FULL),
+    ]

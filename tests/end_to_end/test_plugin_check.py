@@ -1,0 +1,47 @@
+"""`flowstone plugin check` on the packages that are made here: every level is full."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+COMMAND = str(Path(sys.executable).with_name("flowstone"))
+
+#: The suites that each package's offers ask for.
+SUITES = {
+    "flowstone_aws": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "ObjectStoreSuite",
+        "TaskSuite",
+    },
+    "flowstone-template": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "ObjectStoreSuite",
+        "TaskSuite",
+    },
+}
+
+
+@pytest.mark.parametrize("package", SUITES)
+def test_every_level_is_full(package: str) -> None:
+    done = subprocess.run(
+        [COMMAND, "plugin", "check", package, "--level", "full", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    report = json.loads(done.stdout)
+    levels = {suite["suite"]: suite["level"] for suite in report["suites"]}
+    assert levels.keys() >= SUITES[package]
+    missing = [what for suite in report["suites"] for what in suite["missing"]]
+    assert (set(levels.values()), missing, report["problems"]) == ({"full"}, [], [])
+    assert (report["level"], done.returncode) == ("full", 0)
