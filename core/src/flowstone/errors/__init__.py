@@ -64,6 +64,15 @@ FlowstoneError
 │   ├── AccessDenied (PermissionError)
 │   ├── Unreachable (ConnectionError)
 │   └── PathEscapes (ValueError)
+├── DatabaseError                          a database
+│   ├── QueryInvalid (ValueError)
+│   ├── TableMissing (LookupError)
+│   ├── IntegrityViolated (ValueError)
+│   ├── RowsInvalid (ValueError)           of an insert
+│   ├── DatabaseUnreachable (ConnectionError)
+│   ├── DatabaseDenied (PermissionError)
+│   ├── DatabaseBusy (TimeoutError)
+│   └── QueryCancelled
 └── CredentialsError                       a login that can't be made, or was refused
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
@@ -94,6 +103,17 @@ from flowstone.errors.blocks import (
     StorageError,
     UnknownName,
     Unreachable,
+)
+from flowstone.errors.databases import (
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseError,
+    DatabaseUnreachable,
+    IntegrityViolated,
+    QueryCancelled,
+    QueryInvalid,
+    RowsInvalid,
+    TableMissing,
 )
 from flowstone.errors.limits import LimitError, SlotsLost, SlotTimeout
 from flowstone.errors.runs import (
@@ -163,6 +183,10 @@ __all__ = [
     "Conflict",
     "CrashedRun",
     "CredentialsError",
+    "DatabaseBusy",
+    "DatabaseDenied",
+    "DatabaseError",
+    "DatabaseUnreachable",
     "DocumentError",
     "DocumentInvalid",
     "ElementFailed",
@@ -171,6 +195,7 @@ __all__ = [
     "FlowstoneError",
     "IllegalTransition",
     "InputInvalid",
+    "IntegrityViolated",
     "InvalidName",
     "LimitError",
     "ManifestInvalid",
@@ -197,7 +222,10 @@ __all__ = [
     "PluginError",
     "PluginHangs",
     "ProcessDied",
+    "QueryCancelled",
+    "QueryInvalid",
     "RemoteTraceback",
+    "RowsInvalid",
     "RunError",
     "RunNotFound",
     "RunTimeout",
@@ -216,6 +244,7 @@ __all__ = [
     "StoreUnusable",
     "SuspendSignal",
     "SuspendedRun",
+    "TableMissing",
     "TerminationSignal",
     "UnfinishedRun",
     "UnknownName",
