@@ -9,6 +9,7 @@ def collection() -> Collection:
         blocks={
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
+            "sqlite-database": "flowstone.blocks.sqlite:SqliteDatabase",
         },
         observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
     )

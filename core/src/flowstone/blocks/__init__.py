@@ -6,21 +6,25 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowstone.blocks.base import Block
     from flowstone.blocks.credentials import Check, Credentials
+    from flowstone.blocks.database import Database
     from flowstone.blocks.local import LocalDirectory
     from flowstone.blocks.masked import SecretDict
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
     from flowstone.blocks.secret import Secret
+    from flowstone.blocks.sqlite import SqliteDatabase
     from flowstone.blocks.variable import Variable
 
 __all__ = [
     "Block",
     "Check",
     "Credentials",
+    "Database",
     "LocalDirectory",
     "ObjectInfo",
     "ObjectStore",
     "Secret",
     "SecretDict",
+    "SqliteDatabase",
     "Variable",
 ]
 
@@ -28,11 +32,13 @@ _HOMES = {
     "Block": "base",
     "Check": "credentials",
     "Credentials": "credentials",
+    "Database": "database",
     "LocalDirectory": "local",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",
     "Secret": "secret",
     "SecretDict": "masked",
+    "SqliteDatabase": "sqlite",
     "Variable": "variable",
 }
 

@@ -1,0 +1,395 @@
+"""Database: the interface of every place that answers SQL."""
+
+# ruff: noqa: SLF001 - the names of this file's own classes
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from pydantic import PrivateAttr
+
+from flowstone.blocks import tabular
+from flowstone.blocks.base import Block
+from flowstone.blocks.drivers import Cursor, Driver, Row
+from flowstone.blocks.masked import leaves, texts
+from flowstone.blocks.problems import SHORTEST, hide
+from flowstone.blocks.sessions import Session, Sessions
+from flowstone.blocks.statements import Unfit, bound
+from flowstone.blocks.stopping import Stopped, in_thread, stoppable, walk
+from flowstone.blocks.transacting import Transaction, current
+from flowstone.errors import DatabaseError, QueryCancelled, QueryInvalid, RowsInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from flowstone.blocks.statements import Parameters
+
+T = TypeVar("T")
+
+__all__ = ["BATCH", "Cursor", "Database", "Row", "Transaction"]
+
+#: Rows that are fetched or sent at a time.
+BATCH = 1000
+
+
+class Queries(Driver):
+    """What everybody can do with statements, made of what a provider wrote."""
+
+    _held: Sessions | None
+
+    def execute(self, operation: str, parameters: Parameters = None) -> int:
+        """Run one statement, and return how many rows it changed; 0 where that says nothing.
+
+        Args:
+            operation: the statement, with ``?`` or ``:name`` where a value goes.
+            parameters: the values: a sequence for ``?``, a mapping for ``:name``. They are always
+                bound, never put into the text. ``??`` is a question mark, where there are any.
+
+        Raises:
+            QueryInvalid: the database does not understand it, or the parameters do not fit.
+            DatabaseError: anything else that it refused; see its kinds.
+        """
+        alone = current(self) is None
+        with self._session() as session:
+            return self._prepared(session, operation, parameters, self._execute, final=alone)
+
+    def execute_many(self, operation: str, seq_of_parameters: Iterable[Parameters]) -> int:
+        """Run one statement with each of many parameters, all or none; return rows changed."""
+        changed = 0
+        with self._whole() as session:
+            for batch in tabular.batches(seq_of_parameters, BATCH):
+                made = [self._bound(operation, each or ()) for each in batch]
+                rows = [values for _, values in made]
+                run = partial(self._execute_many, session.connection, made[0][0], rows)
+                changed += self._call(session, run, operation, rows)
+        return changed
+
+    def fetch_one(self, operation: str, parameters: Parameters = None) -> Row | None:
+        """Return the first row of a query; None where there is none."""
+        found = self.fetch_many(operation, parameters, 1)
+        return found[0] if found else None
+
+    def fetch_many(
+        self, operation: str, parameters: Parameters = None, size: int = BATCH
+    ) -> list[Row]:
+        """Return the first rows of a query, at most so many; each call begins anew."""
+        return next(self._batches(operation, parameters, size), [])
+
+    def fetch_all(self, operation: str, parameters: Parameters = None) -> list[Row]:
+        """Return all rows of a query, as tuples."""
+        return [row for rows in self._batches(operation, parameters, BATCH) for row in rows]
+
+    def stream(
+        self, operation: str, parameters: Parameters = None, batch: int = BATCH
+    ) -> Iterator[Row]:
+        """Yield the rows of a query, of which only a batch is in memory at a time."""
+        for rows in self._batches(operation, parameters, batch):
+            yield from rows
+
+    def transaction(self) -> Transaction:
+        """Keep together what runs in its ``with`` block: all of it, or nothing.
+
+        Inside another one, it is a part of that which can be taken back alone.
+        """
+        return Transaction(self)
+
+    def cancel(self) -> int:
+        """Stop what this block is running now, in all threads; return how many queries.
+
+        Whoever waits for one gets `QueryCancelled`.
+        """
+        return 0 if self._held is None else self._held.stop()
+
+    # -- how a statement comes to the driver -----------------------------------------------------
+
+    def _sessions(self) -> Sessions:
+        if self._held is None or not self._held.is_here():
+            self._held = Sessions(self._disconnect, self._keep)
+        return self._held
+
+    def _taken(self) -> Session:
+        return self._sessions().take(self._opened)
+
+    def _opened(self) -> Any:
+        try:
+            return self._connect(self._sessions().anchor(self._anchor))
+        except Exception as error:
+            told = self._told(error, None, ())
+            if told is None:
+                raise
+        raise told
+
+    @contextmanager
+    def _session(self) -> Iterator[Session]:
+        transaction = current(self)
+        if transaction is not None and transaction.session is not None:
+            yield transaction.session
+            return
+        sessions = self._sessions()
+        session = self._taken()
+        try:
+            yield session
+        finally:
+            sessions.give_back(session)
+
+    @contextmanager
+    def _whole(self) -> Iterator[Session]:
+        """A transaction for many rows; where there are none inside another, the one that is."""
+        outer = current(self)
+        if outer is not None and outer.session is not None and not self._savepoints:
+            yield outer.session
+            return
+        with self.transaction() as transaction:
+            assert transaction.session is not None
+            yield transaction.session
+
+    def _batches(self, operation: str, parameters: Parameters, size: int) -> Iterator[list[Row]]:
+        with self._session() as session:
+            cursor = self._prepared(session, operation, parameters, self._query)
+            try:
+                fetch = partial(cursor.fetchmany, size)
+                while rows := self._call(session, fetch, operation):
+                    yield [tuple(row) for row in rows]
+                    if len(rows) < size:
+                        return
+            finally:
+                with session.lock:
+                    cursor.close()
+
+    def _prepared(
+        self,
+        session: Session,
+        operation: str,
+        parameters: Parameters,
+        run: Callable[[Any, str, Sequence[Any]], T],
+        *,
+        final: bool = False,
+    ) -> T:
+        text, values = self._bound(operation, parameters)
+        work = partial(run, session.connection, text, values)
+        return self._call(session, work, operation, values, final=final)
+
+    def _bound(self, operation: str, parameters: Parameters) -> tuple[str, list[Any]]:
+        if not operation.strip():
+            raise QueryInvalid(self._where(), "the statement is empty", "Give one.", operation)
+        try:
+            text, values = bound(operation, parameters, self._style)
+        except Unfit as error:
+            problem, position = error.problem, error.position
+        else:
+            return text, [self._adapted(value) for value in values]
+        remedy = "Give a sequence for '?', a mapping for ':name', and '??' for a question mark."
+        raise QueryInvalid(self._where(), problem, remedy, operation, position)
+
+    def _call(
+        self,
+        session: Session,
+        work: Callable[[], T],
+        operation: str | None = None,
+        values: Sequence[Any] = (),
+        *,
+        final: bool = False,
+    ) -> T:
+        """Make one call of the driver, which can be stopped; its errors become ours.
+
+        What is `final` is done when it returns, though it was asked to stop.
+        """
+        sessions = self._sessions()
+        call = sessions.call(lambda: self._interrupt(session.connection))
+        told: DatabaseError | None
+        try:
+            with session.lock:
+                value = call.run(work)
+            if not call.stopped or final:
+                return value
+            told = None
+        except Stopped:
+            told = None
+        except Exception as error:
+            told = self._told(error, operation, values)
+            if told is None and not call.stopped:
+                raise
+        except BaseException:
+            session.broken = True
+            raise
+        finally:
+            sessions.ended(call)
+            session.broken = session.broken or call.stopped
+        if call.stopped or told is None:
+            told = QueryCancelled(
+                self._where(), "the query was stopped", "Run it again if it is wanted.", operation
+            )
+        # Outside the `except`: the driver's error, with values in it, is not its context.
+        raise told
+
+    def _told(
+        self, error: Exception, operation: str | None, values: Sequence[Any]
+    ) -> DatabaseError | None:
+        """Return our error for a driver's, without secrets and without values of parameters."""
+        told = self._refused(error, operation)
+        if told is None:
+            return None
+        secret = [text for text in texts(self) if text]
+        shown = {text for text in leaves(list(values)) if len(text) >= SHORTEST}
+        given = sorted(shown, key=len, reverse=True)
+        problem = hide(told.problem, [*secret, *given])
+        return type(told)(told.where, problem, told.remedy, told.statement, told.position)
+
+    # -- async twins -----------------------------------------------------------------------------
+
+    aexecute = stoppable(execute)
+    aexecute_many = stoppable(execute_many)
+    afetch_one = stoppable(fetch_one)
+    afetch_many = stoppable(fetch_many)
+    afetch_all = stoppable(fetch_all)
+
+    def astream(
+        self, operation: str, parameters: Parameters = None, batch: int = BATCH
+    ) -> AsyncIterator[Row]:
+        """Do as `stream`, in an `async for`."""
+        return walk(self._batches(operation, parameters, batch))
+
+
+class Tables(Queries):
+    """What everybody can do with whole tables."""
+
+    def fetch_arrow(self, operation: str, parameters: Parameters = None) -> Any:
+        """Return all rows of a query as a table of Arrow.
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+        """
+        return tabular.arrow_table(*self._columns(operation, parameters))
+
+    def fetch_pandas(self, operation: str, parameters: Parameters = None) -> Any:
+        """Return all rows of a query as a DataFrame of pandas.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        return tabular.pandas_frame(*self._columns(operation, parameters))
+
+    def fetch_polars(self, operation: str, parameters: Parameters = None) -> Any:
+        """Return all rows of a query as a DataFrame of polars.
+
+        Raises:
+            MissingExtra: polars is not installed.
+        """
+        return tabular.polars_frame(*self._columns(operation, parameters))
+
+    def insert(self, table: str, rows: Any, *, create: bool = False) -> int:
+        """Add rows to a table, all or none, and return how many.
+
+        Args:
+            table: its name, or ``schema.name``; it is quoted, so anything else is part of a name.
+            rows: dicts, as they come; or a table or batches of Arrow, a DataFrame of pandas or
+                polars. An iterator is taken a batch at a time.
+            create: whether to make the table, of types that fit the first batch, if there is none.
+
+        Raises:
+            RowsInvalid: these are no rows, or one has other columns than the first.
+            TableMissing: there is no such table.
+            IntegrityViolated: a row breaks a constraint; none was added.
+        """
+        count = 0
+        name = ".".join(map(self._quoted, table.split(".")))
+        with self._whole() as session:
+            for columns, batch in self._given(table, rows):
+                if create and not count:
+                    kinds = tabular.kinds(columns, batch)
+                    self._call(session, partial(self._create, session.connection, name, kinds))
+                adapted = [tuple(map(self._adapted, row)) for row in batch]
+                run = partial(self._insert, session.connection, name, columns, adapted)
+                self._call(session, run, f"INSERT INTO {name}", adapted)
+                count += len(batch)
+        return count
+
+    def _given(self, table: str, rows: Any) -> Iterator[tuple[list[str], list[Row]]]:
+        try:
+            yield from tabular.batched(rows, BATCH)
+        except tabular.NoRows as error:
+            problem = str(error)
+        else:
+            return
+        remedy = "Give dicts with the same keys, or a table; nothing was added."
+        raise RowsInvalid(self._where(), f"into {table!r}: {problem}", remedy)
+
+    def _columns(self, operation: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
+        with self._session() as session:
+            cursor = self._prepared(session, operation, parameters, self._query)
+            try:
+                names = [column[0] for column in cursor.description or ()]
+                rows: list[Row] = []
+                fetch = partial(cursor.fetchmany, BATCH)
+                while more := self._call(session, fetch, operation):
+                    rows += map(tuple, more)
+                return names, rows
+            finally:
+                with session.lock:
+                    cursor.close()
+
+    afetch_arrow = stoppable(fetch_arrow)
+    afetch_pandas = stoppable(fetch_pandas)
+    afetch_polars = stoppable(fetch_polars)
+    ainsert = stoppable(insert)
+
+
+class Database(Tables, Block):
+    """A database that answers SQL; parameters are always bound, in one way for all.
+
+    Connections are opened when they are needed, shared by threads, and closed by `close` or at
+    the end of a ``with`` (or ``async with``) block; a block that was closed opens again. A run that
+    is cancelled or timed out stops its query in the database. Rows are tuples. Each method has an
+    async twin: ``aexecute``, ``afetch_all``.
+    """
+
+    _held: Sessions | None = PrivateAttr(default=None)
+
+    def close(self) -> None:
+        """Close the connections; those in use are closed when their call has ended."""
+        held, self._held = self._held, None
+        if held is not None and held.is_here():
+            held.close()
+
+    async def aclose(self) -> None:
+        """Do as `close`, and let other coroutines run meanwhile."""
+        await in_thread(self.close)
+
+    async def acancel(self) -> int:
+        """Do as `cancel`; it does not wait."""
+        return self.cancel()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __copy__(self) -> Self:
+        copied = super().__copy__()
+        copied._held = None
+        return copied
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in type(self).model_fields:
+            self.close()  # the connections are those of another database now
