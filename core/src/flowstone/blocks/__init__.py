@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.base import Block
     from flowstone.blocks.credentials import Check, Credentials
     from flowstone.blocks.database import Database
+    from flowstone.blocks.duckdb import DuckDBDatabase
     from flowstone.blocks.local import LocalDirectory
     from flowstone.blocks.masked import SecretDict
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
@@ -19,6 +20,7 @@ __all__ = [
     "Check",
     "Credentials",
     "Database",
+    "DuckDBDatabase",
     "LocalDirectory",
     "ObjectInfo",
     "ObjectStore",
@@ -33,6 +35,7 @@ _HOMES = {
     "Check": "credentials",
     "Credentials": "credentials",
     "Database": "database",
+    "DuckDBDatabase": "duckdb",
     "LocalDirectory": "local",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",

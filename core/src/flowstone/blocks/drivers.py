@@ -19,6 +19,10 @@ Row = tuple[Any, ...]
 _numbers = count(1)
 
 
+class Aware(datetime):
+    """Stands for times with a zone, where columns are made for types of values."""
+
+
 class Cursor(Protocol):
     """The rows of a query, as DB-API cursors have them."""
 
@@ -54,6 +58,7 @@ class Driver(ABC):
         str: "TEXT",
         bytes: "BLOB",
         Decimal: "DECIMAL(38, 10)",
+        Aware: "TIMESTAMP WITH TIME ZONE",
         datetime: "TIMESTAMP",
         date: "DATE",
     }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flowstone.blocks.drivers import Aware
 from flowstone.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -96,9 +98,13 @@ def kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, type]:
     """Return the type of each column, of the first value that is not None; `str` without one."""
     found: dict[str, type] = {}
     for name, values in zip(columns, zip(*rows, strict=True), strict=True):
-        types = {type(value) for value in values if value is not None}
+        types = {_kind(value) for value in values if value is not None}
         found[name] = float if types == {int, float} else next(iter(types), str)
     return found
+
+
+def _kind(value: Any) -> type:
+    return Aware if isinstance(value, datetime) and value.tzinfo is not None else type(value)
 
 
 def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> Any:

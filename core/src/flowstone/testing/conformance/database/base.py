@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.ambient import using
+from flowstone.blocks.drivers import Aware
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 
@@ -41,7 +42,8 @@ class DatabaseBase(Suite):
 
     Attributes:
         keeps: the types of values that come back as they went in, besides None, int, float, str
-            and bytes; of `bool`, `Decimal`, `date`, `datetime`, `list`, `dict`.
+            and bytes; of `bool`, `Decimal`, `date`, `datetime`, `Aware` (a
+            datetime with a zone), `list` and `dict`.
         endless: a query that would run for minutes.
         series: a query for the numbers from 1 to ``:count``, one in a row.
         constraints: whether a primary key is enforced.
@@ -53,7 +55,7 @@ class DatabaseBase(Suite):
         most_bytes: what may be in memory while a million rows go by.
     """
 
-    keeps: ClassVar[frozenset[type]] = frozenset({bool, Decimal, date, datetime})
+    keeps: ClassVar[frozenset[type]] = frozenset({bool, Decimal, date, datetime, Aware})
     endless: ClassVar[str] = ENDLESS
     series: ClassVar[str] = SERIES
     constraints: ClassVar[bool] = True

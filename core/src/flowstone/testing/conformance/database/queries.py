@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from inspect import isfunction
 from itertools import islice
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowstone.blocks import Database
 from flowstone.blocks.database import Queries, Tables
+from flowstone.blocks.drivers import Aware
 from flowstone.errors import QueryInvalid
 from flowstone.testing.conformance.database.base import DatabaseBase, names
 
@@ -35,6 +37,9 @@ VALUES: dict[type, tuple[Any, Callable[[Any], Any]]] = {
     Decimal: (Decimal("12345.67"), lambda text: Decimal(str(text))),
     date: (date(2024, 2, 29), date.fromisoformat),
     datetime: (datetime(2024, 2, 29, 23, 59, 58, 123456), datetime.fromisoformat),  # noqa: DTZ001 - a column without a zone
+    Aware: (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime.fromisoformat),
+    list: ([1, None, 3], loads),
+    dict: ({"a": [1.5, {"b": None}], "c": "\u00e4"}, loads),
 }
 
 
@@ -141,9 +146,10 @@ class QueryTests(DatabaseBase):
             database.insert("kept", [{"value": value}], create=True)
             [(found,)] = database.fetch_all("SELECT value FROM kept")
             if kind in self.keeps:
-                assert (type(found), found) == (kind, value)
+                assert (type(found), found) == (type(value), value)
+                assert kind is not Aware or found.utcoffset() is not None
             else:
-                assert type(found) is not kind, f"put {kind.__name__} into `keeps`"
+                assert type(found) is not type(value), f"put {kind.__name__} into `keeps`"
                 assert read(found) == value
 
     def test_a_number_too_big_is_refused_or_kept(self, database: Database) -> None:
