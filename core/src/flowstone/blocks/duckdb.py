@@ -139,7 +139,7 @@ class DuckDBDatabase(Database):
         for start in range(0, len(rows), size):
             some = rows[start : start + size]
             statement = f"INSERT INTO {table} ({names}) VALUES {', '.join([marks] * len(some))}"
-            # DuckDB's lists have one type of items; a text becomes a list, or JSON, as the column is.
+            # Its lists have one type of items; a text becomes a list, or JSON, as the column is.
             values = [dumps(v) if isinstance(v, list) else v for row in some for v in row]
             connection.execute(statement, values)
 

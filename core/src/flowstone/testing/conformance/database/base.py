@@ -33,8 +33,6 @@ SERIES = (
     "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count) "
     "SELECT i FROM n"
 )
-#: So long a test waits for what should take an instant, before it fails.
-PATIENCE = 20.0
 
 
 class DatabaseBase(Suite):
@@ -53,6 +51,7 @@ class DatabaseBase(Suite):
         persists: whether a second block with the same fields sees the same database.
         streams: whether `stream` holds only a batch of the rows in memory.
         most_bytes: what may be in memory while a million rows go by.
+        patience: so many seconds a test waits for what should take an instant, before it fails.
     """
 
     keeps: ClassVar[frozenset[type]] = frozenset({bool, Decimal, date, datetime, Aware})
@@ -64,6 +63,7 @@ class DatabaseBase(Suite):
     persists: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     most_bytes: ClassVar[int] = 24 * 1024 * 1024
+    patience: ClassVar[float] = 20.0
 
     @pytest.fixture
     def database(self) -> Database:
@@ -88,13 +88,13 @@ def names(database: Database) -> list[object]:
     return [name for (name,) in database.fetch_all("SELECT name FROM items ORDER BY id")]
 
 
-def until(true: Callable[[], object], what: str) -> None:
+def until(true: Callable[[], object], what: str, patience: float) -> None:
     """Look again until something is true; fail where it takes too long."""
-    end = monotonic() + PATIENCE
+    end = monotonic() + patience
     pause = threading.Event()
     while not true():
         if monotonic() > end:
-            pytest.fail(f"it did not come to this within {PATIENCE:g} s: {what}")
+            pytest.fail(f"it did not come to this within {patience:g} s: {what}")
         pause.wait(0.005)
 
 
@@ -114,10 +114,10 @@ class Aside:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self.error = error
 
-    def ended(self) -> Aside:
+    def ended(self, patience: float) -> Aside:
         """Wait for its end; fail where it does not come."""
-        self.thread.join(PATIENCE)
-        assert not self.thread.is_alive(), f"it still runs after {PATIENCE:g} s"
+        self.thread.join(patience)
+        assert not self.thread.is_alive(), f"it still runs after {patience:g} s"
         return self
 
     def done(self) -> None:

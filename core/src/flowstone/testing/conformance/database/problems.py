@@ -72,6 +72,8 @@ class ProblemTests(DatabaseBase):
             lambda: database.fetch_all("SELECT abs(?) + id FROM guarded WHERE nope = 1", [canary]),
             lambda: database.insert("guarded", [{"id": canary, "code": {1, 2}}]),
             lambda: database.execute("UPDATE guarded SET id = CAST(code AS INTEGER) + ?", [canary]),
+            lambda: database.fetch_all("SELECT CAST(code AS INTEGER) FROM guarded"),
+            lambda: database.execute("INSERT INTO guarded SELECT 3, code FROM guarded"),
         ]
         for number, attempt in enumerate(attempts):
             try:
@@ -88,5 +90,9 @@ class ProblemTests(DatabaseBase):
                 items.execute("INSERT INTO nowhere VALUES (1)")
             with pytest.raises(DatabaseError):
                 items.insert("items", [{"id": 1, "nope": 2}])
+        with pytest.raises(DatabaseError):
+            items.execute("INSERT INTO nowhere VALUES (1)")
         assert items.execute("INSERT INTO items VALUES (1, 'a')") == 1
+        if self.persists:
+            items.close()
         assert names(items) == ["a"]

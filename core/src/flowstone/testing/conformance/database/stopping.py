@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,8 +27,8 @@ class StoppingTests(DatabaseBase):
     def test_cancel_stops_what_runs(self, database: Database) -> None:
         """Look at `_interrupt`: it is called from another thread, and stops the query."""
         query = Aside(lambda: database.fetch_all(self.endless))
-        until(database.cancel, "a query runs, and `cancel` counts it")
-        assert isinstance(query.ended().error, QueryCancelled)
+        until(database.cancel, "a query runs, and `cancel` counts it", self.patience)
+        assert isinstance(query.ended(self.patience).error, QueryCancelled)
         assert database.cancel() == 0
         assert database.fetch_one("SELECT 1") == (1,)
 
@@ -43,7 +44,7 @@ class StoppingTests(DatabaseBase):
                 await asking
             assert database.cancel() == 0
 
-        Aside(lambda: asyncio.run(ask())).ended().done()
+        Aside(lambda: asyncio.run(ask())).ended(self.patience).done()
         assert database.fetch_one("SELECT 1") == (1,)
 
     def test_a_task_s_timeout_stops_its_query(self, database: Database) -> None:
@@ -59,19 +60,21 @@ class StoppingTests(DatabaseBase):
                 with pytest.raises(RunTimeout):
                     future.result()
 
-        Aside(timed).ended().done()
+        Aside(timed).ended(self.patience).done()
         assert database.cancel() == 0
         assert database.fetch_one("SELECT 1") == (1,)
 
     def test_a_transaction_that_is_stopped_is_rolled_back(self, items: Database) -> None:
         """Look at `_disconnect`: closing a connection ends its transaction."""
+        written = Event()
 
         def work() -> None:
             with items.transaction():
                 items.execute("INSERT INTO items VALUES (1, 'a')")
+                written.set()
                 items.fetch_all(self.endless)
 
         query = Aside(work)
-        until(lambda: not query.thread.is_alive() or items.cancel(), "a query runs")
-        assert isinstance(query.ended().error, QueryCancelled)
+        until(lambda: written.is_set() and items.cancel(), "a query runs", self.patience)
+        assert isinstance(query.ended(self.patience).error, QueryCancelled)
         assert items.fetch_all("SELECT * FROM items") == []

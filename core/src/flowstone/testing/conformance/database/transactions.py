@@ -46,7 +46,7 @@ class TransactionTests(DatabaseBase):
             pytest.skip("`persists` is False: only this block sees the database")
         with items.transaction():
             items.execute(ADD, (1, "a"))
-            seen = Aside(lambda: names(items)).ended()
+            seen = Aside(lambda: names(items)).ended(self.patience)
             assert (seen.value, seen.error) == ([], None)
         assert names(items) == ["a"]
 
