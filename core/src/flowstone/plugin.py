@@ -13,5 +13,13 @@ def collection() -> Collection:
             "sqlite-database": "flowstone.blocks.sqlite:SqliteDatabase",
         },
         observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
+        tasks={
+            "adatabase_execute": "flowstone.prebuilt.databases:adatabase_execute",
+            "adatabase_fetch": "flowstone.prebuilt.databases:adatabase_fetch",
+            "adatabase_insert": "flowstone.prebuilt.databases:adatabase_insert",
+            "database_execute": "flowstone.prebuilt.databases:database_execute",
+            "database_fetch": "flowstone.prebuilt.databases:database_fetch",
+            "database_insert": "flowstone.prebuilt.databases:database_insert",
+        },
         extras={"duckdb-database": "flowstone[duckdb]"},
     )

@@ -175,4 +175,4 @@ class TestDoor(CredentialsSuite):
 class TestPlugin(PluginSuite):
     plugin = "flowstone"
     package = "flowstone.blocks"
-    sdks = ("pydantic", "cryptography", "sqlite3")
+    sdks = ("pydantic", "cryptography", "sqlite3", "duckdb")
