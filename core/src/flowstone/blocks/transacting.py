@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from flowstone.blocks.database import Queries
+    from flowstone.blocks.calls import Calls
     from flowstone.blocks.sessions import Session
 
 _open: ContextVar[tuple[Transaction, ...]] = ContextVar(
@@ -23,7 +23,7 @@ _open: ContextVar[tuple[Transaction, ...]] = ContextVar(
 )
 
 
-def current(database: Queries) -> Transaction | None:
+def current(database: Calls) -> Transaction | None:
     """Return the innermost transaction of a block that the code is in."""
     for transaction in reversed(_open.get()):
         if transaction.database is database and transaction.session is not None:
@@ -38,7 +38,7 @@ class Transaction:
     one connection, one at a time. It is committed at the end, or rolled back where an error leaves.
     """
 
-    def __init__(self, database: Queries) -> None:
+    def __init__(self, database: Calls) -> None:
         self.database = database
         self.session: Session | None = None
         self._savepoint: str | None = None

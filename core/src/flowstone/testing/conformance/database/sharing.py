@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone import flow, task
+from flowstone.flows import flow
+from flowstone.tasks import task
 from flowstone.testing.conformance.database.base import DatabaseBase, names
 
 if TYPE_CHECKING:
