@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 #: Seconds between two requests to stop: the first may come before the query has begun.
 AGAIN = 0.05
+#: Seconds between two looks for a signal, on the main thread.
+TICK = 0.25
 #: So long a cancelled coroutine waits for its query to have ended in the database.
 GRACE = 5.0
 
@@ -87,7 +89,9 @@ class Call:
 
         _helper().put(make)
         try:
-            ended.wait()
+            # A signal that comes just before the wait begins is only heard when it is over.
+            while not ended.wait(TICK):
+                pass
         except BaseException:
             self.stop()
             if not ended.wait(GRACE):
