@@ -22,6 +22,7 @@ FACTS: dict[str, Any] = {
     "known": 3,
     "lengths": {"a": 1, "b": 2},
     "message": "the disk is full",
+    "position": 3,
     "problem": "it is 'odd'",
     "problems": {"field": "it is odd"},
     "remedy": "Do the other thing.",

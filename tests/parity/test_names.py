@@ -122,6 +122,11 @@ MEMBERS: dict[str, dict[str, int | None]] = {
     "filesystems:LocalFileSystem": dict.fromkeys(
         ("basepath", "read_path", "write_path", "get_directory", "put_directory")
     ),
+    "blocks.abstract": dict.fromkeys(("CredentialsBlock", "DatabaseBlock", "ObjectStorageBlock")),
+    "blocks.abstract:DatabaseBlock": dict.fromkeys(
+        ("fetch_one", "fetch_many", "fetch_all", "execute", "execute_many", "__enter__",
+         "__aenter__")
+    ),
     "blocks.core": {"Block": None},
     "blocks.system": {"Secret": None, "JSON": LATER, "DateTime": LATER, "Webhook": LATER},
     "transactions": dict.fromkeys(

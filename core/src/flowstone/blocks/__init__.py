@@ -6,18 +6,23 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowstone.blocks.base import Block
     from flowstone.blocks.credentials import Check, Credentials
+    from flowstone.blocks.database import Database
+    from flowstone.blocks.duckdb import DuckDBDatabase
     from flowstone.blocks.local import LocalDirectory
     from flowstone.blocks.masked import SecretDict
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
     from flowstone.blocks.secret import Secret
     from flowstone.blocks.secretplaces import EnvSecrets, FileSecrets
     from flowstone.blocks.secretprovider import SecretProvider
+    from flowstone.blocks.sqlite import SqliteDatabase
     from flowstone.blocks.variable import Variable
 
 __all__ = [
     "Block",
     "Check",
     "Credentials",
+    "Database",
+    "DuckDBDatabase",
     "EnvSecrets",
     "FileSecrets",
     "LocalDirectory",
@@ -26,6 +31,7 @@ __all__ = [
     "Secret",
     "SecretDict",
     "SecretProvider",
+    "SqliteDatabase",
     "Variable",
 ]
 
@@ -35,12 +41,15 @@ _HOMES = {
     "Credentials": "credentials",
     "EnvSecrets": "secretplaces",
     "FileSecrets": "secretplaces",
+    "Database": "database",
+    "DuckDBDatabase": "duckdb",
     "LocalDirectory": "local",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",
     "Secret": "secret",
     "SecretDict": "masked",
     "SecretProvider": "secretprovider",
+    "SqliteDatabase": "sqlite",
     "Variable": "variable",
 }
 

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunTimeout
+from flowstone.interrupts import interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -106,6 +107,11 @@ class _Injection:
 
 
 def put_error(thread: int, error: type[BaseException] | None) -> None:
-    """Make a thread raise an error when it next runs Python code; None takes a pending one back."""
+    """Make a thread raise an error when it next runs Python code; None takes a pending one back.
+
+    What the thread waits for is ended where it can be, so that this is soon.
+    """
     value = ctypes.py_object(error) if error is not None else None
     ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), value)
+    if error is not None:
+        interrupt(thread)

@@ -68,6 +68,15 @@ FlowstoneError
 │   ├── AccessDenied (PermissionError)
 │   ├── Unreachable (ConnectionError)
 │   └── PathEscapes (ValueError)
+├── DatabaseError                          a database
+│   ├── QueryInvalid (ValueError)
+│   ├── TableMissing (LookupError)
+│   ├── IntegrityViolated (ValueError)
+│   ├── RowsInvalid (ValueError)           of an insert
+│   ├── DatabaseUnreachable (ConnectionError)
+│   ├── DatabaseDenied (PermissionError)
+│   ├── DatabaseBusy (TimeoutError)
+│   └── QueryCancelled
 └── CredentialsError                       a login that can't be made, or was refused
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
@@ -102,6 +111,17 @@ from flowstone.errors.blocks import (
     StorageError,
     UnknownName,
     Unreachable,
+)
+from flowstone.errors.databases import (
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseError,
+    DatabaseUnreachable,
+    IntegrityViolated,
+    QueryCancelled,
+    QueryInvalid,
+    RowsInvalid,
+    TableMissing,
 )
 from flowstone.errors.limits import LimitError, SlotsLost, SlotTimeout
 from flowstone.errors.runs import (
@@ -171,6 +191,10 @@ __all__ = [
     "Conflict",
     "CrashedRun",
     "CredentialsError",
+    "DatabaseBusy",
+    "DatabaseDenied",
+    "DatabaseError",
+    "DatabaseUnreachable",
     "DocumentError",
     "DocumentInvalid",
     "ElementFailed",
@@ -179,6 +203,7 @@ __all__ = [
     "FlowstoneError",
     "IllegalTransition",
     "InputInvalid",
+    "IntegrityViolated",
     "InvalidName",
     "LimitError",
     "ManifestInvalid",
@@ -205,8 +230,11 @@ __all__ = [
     "PluginError",
     "PluginHangs",
     "ProcessDied",
+    "QueryCancelled",
+    "QueryInvalid",
     "ReferenceUnresolved",
     "RemoteTraceback",
+    "RowsInvalid",
     "RunError",
     "RunNotFound",
     "RunTimeout",
@@ -228,6 +256,7 @@ __all__ = [
     "StoreUnusable",
     "SuspendSignal",
     "SuspendedRun",
+    "TableMissing",
     "TerminationSignal",
     "UnfinishedRun",
     "UnknownName",

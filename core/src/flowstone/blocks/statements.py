@@ -1,0 +1,109 @@
+"""Statements and their parameters: one way to write placeholders, whatever the driver wants."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Style = Literal["qmark", "format", "numeric", "dollar"]
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+#: In order: what is left as it is (quoted text, names, comments, casts), then placeholders.
+_TOKEN = re.compile(
+    r"""
+      (?P<text>
+        (?<!\w)[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
+      | '(?:[^']|'')*(?:'|\Z)
+      | "(?:[^"]|"")*(?:"|\Z)
+      | `[^`]*(?:`|\Z)
+      | --[^\n]*
+      | /\*.*?(?:\*/|\Z)
+      | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
+      | ::
+      )
+    | (?P<mark>\?\??)
+    | (?<![\w:]):(?P<name>[^\W\d]\w*)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+class Unfit(ValueError):
+    """Parameters do not fit the placeholders; the interface says so with place and statement."""
+
+    def __init__(self, problem: str, position: int | None = None) -> None:
+        self.problem, self.position = problem, position
+        super().__init__(problem)
+
+
+def bound(operation: str, parameters: Parameters, style: Style) -> tuple[str, list[Any]]:
+    """Return a statement as a driver wants it, and its values in the order of the placeholders.
+
+    ``?`` takes the values of a sequence one after another, ``:name`` those of a mapping; ``??``
+    is a question mark. What stands in quotes or in a comment is left as it is. Without parameters
+    (None) the whole statement is.
+
+    Raises:
+        Unfit: a value is missing or left over, or the parameters are no sequence nor mapping.
+    """
+    if parameters is None:
+        return operation, []
+    if isinstance(parameters, (str, bytes)) or not isinstance(parameters, (Mapping, Sequence)):
+        kind = type(parameters).__name__
+        raise Unfit(f"its parameters are a {kind}, and not a sequence or a mapping")
+    return _Binding(parameters, style).made(operation)
+
+
+class _Binding:
+    """One statement on its way to a driver."""
+
+    def __init__(self, parameters: Mapping[str, Any] | Sequence[Any], style: Style) -> None:
+        self._parameters, self._style = parameters, style
+        self._values: list[Any] = []
+        self._places: dict[str, int] = {}
+
+    def made(self, operation: str) -> tuple[str, list[Any]]:
+        parts, end = [], 0
+        for token in _TOKEN.finditer(operation):
+            parts += [self._plain(operation[end : token.start()]), self._replaced(token)]
+            end = token.end()
+        parts.append(self._plain(operation[end:]))
+        if isinstance(self._parameters, Sequence) and len(self._values) != len(self._parameters):
+            marks, given = len(self._values), len(self._parameters)
+            raise Unfit(f"it has {marks} placeholders, and {given} values were given")
+        return "".join(parts), self._values
+
+    def _plain(self, text: str) -> str:
+        return text.replace("%", "%%") if self._style == "format" else text
+
+    def _replaced(self, token: re.Match[str]) -> str:
+        if token["text"] is not None:
+            return self._plain(token["text"])
+        if token["mark"] == "??":
+            return "?"
+        if token["mark"]:
+            if isinstance(self._parameters, Mapping):
+                raise Unfit("it has a '?', and its parameters are a mapping", token.start())
+            place = len(self._values)
+            # One too many is counted, too, and then refused for the number of values.
+            self._values.append(self._parameters[place] if place < len(self._parameters) else None)
+            return self._placeholder()
+        if not isinstance(self._parameters, Mapping):
+            return token[0]
+        return self._named(token["name"], token.start())
+
+    def _named(self, name: str, position: int) -> str:
+        assert isinstance(self._parameters, Mapping)
+        if name not in self._parameters:
+            raise Unfit(f"no value was given for :{name}", position)
+        if name in self._places and self._style in {"numeric", "dollar"}:
+            return self._placeholder(self._places[name])
+        self._values.append(self._parameters[name])
+        self._places[name] = len(self._values)
+        return self._placeholder()
+
+    def _placeholder(self, place: int | None = None) -> str:
+        number = place or len(self._values)
+        marks = {"qmark": "?", "format": "%s", "numeric": f":{number}", "dollar": f"${number}"}
+        return marks[self._style]

@@ -1,0 +1,196 @@
+"""Calls of a driver that can be stopped: by a signal, from another thread, or with a coroutine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from contextlib import suppress
+from contextvars import ContextVar
+from functools import wraps
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+
+from flowstone.interrupts import interruptible
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+
+S = TypeVar("S")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+#: Seconds between two requests to stop: the first may come before the query has begun.
+AGAIN = 0.05
+#: Seconds between two looks for a signal, on the main thread.
+TICK = 0.25
+#: So long a cancelled coroutine waits for its query to have ended in the database.
+GRACE = 5.0
+
+
+class Stopped(Exception):
+    """The call was to end before it began."""
+
+
+class Call:
+    """One call of a driver; `stop` asks it to end, again and again, until it has."""
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        self.stopped = False
+        self._interrupt = interrupt
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+
+    def stop(self) -> None:
+        """Ask the call to end; it returns at once."""
+        if not self.stopped:
+            self.stopped = True
+            threading.Thread(target=self._insist, name="flowstone-stop", daemon=True).start()
+
+    def _insist(self) -> None:
+        while not self._over.is_set():
+            with self._lock:  # so that no later call on the same connection is meant
+                if not self._over.is_set():
+                    with suppress(Exception):
+                        self._interrupt()
+            self._over.wait(AGAIN)
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over.set()
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Make the call. On the main thread it is made aside, as signals are only heard here."""
+        request = _request.get()
+        if request is not None:
+            request.follow(self)
+        try:
+            if threading.current_thread() is threading.main_thread():
+                return self._aside(work)
+            with interruptible(self.stop):
+                return work()
+        except BaseException:
+            self._end()  # a stop signal may have come into the lines below
+            raise
+        finally:
+            self._end()
+
+    def _aside(self, work: Callable[[], T]) -> T:
+        ended = threading.Event()
+        value: list[T] = []
+        raised: list[BaseException] = []
+
+        def make() -> None:
+            try:
+                value.append(work())
+            except BaseException as error:  # noqa: BLE001 - it is raised where the call was made
+                raised.append(error)
+            ended.set()
+
+        _helper().put(make)
+        try:
+            # A signal that comes just before the wait begins is only heard when it is over.
+            while not ended.wait(TICK):
+                pass
+        except BaseException:
+            self.stop()
+            if not ended.wait(GRACE):
+                _forget_helper()  # it is still held; the next call takes another
+            raise
+        if raised:
+            raise raised[0]
+        return value[0]
+
+
+#: The thread that makes the main thread's calls, by the process that it is in.
+_helpers: dict[int, SimpleQueue[Callable[[], None]]] = {}
+
+
+def _helper() -> SimpleQueue[Callable[[], None]]:
+    queue = _helpers.get(os.getpid())
+    if queue is None:
+        queue = _helpers[os.getpid()] = SimpleQueue()
+        threading.Thread(
+            target=_make_all, args=(queue,), name="flowstone-driver", daemon=True
+        ).start()
+    return queue
+
+
+def _forget_helper() -> None:
+    _helpers.pop(os.getpid(), None)
+
+
+def _make_all(queue: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        queue.get()()
+
+
+class _Request:
+    """A coroutine's wish that what it waits for end, now or as soon as it begins."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asked = False
+        self._call: Call | None = None
+
+    def follow(self, call: Call) -> None:
+        with self._lock:
+            if self._asked:
+                raise Stopped
+            self._call = call
+
+    def stop(self) -> None:
+        with self._lock:
+            self._asked = True
+            if self._call is not None:
+                self._call.stop()
+
+
+_request: ContextVar[_Request | None] = ContextVar("flowstone_stop_request", default=None)
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do blocking work in a thread; a coroutine that is cancelled stops the driver, too."""
+    request = _Request()
+    token = _request.set(request)
+    try:
+        future = asyncio.ensure_future(asyncio.to_thread(work))
+        # The task copies the context as it begins; it was made in this one.
+    finally:
+        _request.reset(token)
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        request.stop()
+        await asyncio.wait({future}, timeout=GRACE)
+        if future.done():
+            future.exception()  # it is known why it has ended
+        raise
+
+
+def stoppable(
+    method: Callable[Concatenate[S, P], T],
+) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
+    """Return the async twin of a method; when it is cancelled, its query is stopped."""
+    name = method.__name__
+
+    @wraps(method)
+    async def run(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+        result: T = await in_thread(lambda: getattr(self, name)(*args, **kwargs))
+        return result
+
+    run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")
+    run.__doc__ = f"Do as `{name}`, and let other coroutines run meanwhile."
+    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
+
+
+async def walk(batches: Iterator[list[T]]) -> AsyncIterator[T]:
+    """Walk batches that are fetched in threads, and close their iterator at the end."""
+    try:
+        while (batch := await in_thread(lambda: next(batches, None))) is not None:
+            for item in batch:
+                yield item
+    finally:
+        close = getattr(batches, "close", None)
+        if close is not None:
+            await asyncio.to_thread(close)

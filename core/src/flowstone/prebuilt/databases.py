@@ -1,0 +1,104 @@
+"""Statements as tasks, on any database: run one, fetch rows, insert rows, each with a twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowstone.blocks.base import Block
+from flowstone.blocks.database import Database
+from flowstone.blocks.drivers import Row
+from flowstone.blocks.statements import Parameters
+from flowstone.errors import ConfigurationError
+from flowstone.tasks import task
+
+
+@task
+def database_execute(
+    database: Database | str, operation: str, parameters: Parameters = None
+) -> int:
+    """Run one statement, and return how many rows it changed.
+
+    Example:
+        database_execute("sqlite-database/shop", "DELETE FROM orders WHERE id = ?", [7])
+
+    Args:
+        database: the block, or where it is saved: ``"sqlite-database/shop"``.
+        operation: the statement, with ``?`` or ``:name`` where a value goes.
+        parameters: the values: a sequence for ``?``, a mapping for ``:name``.
+
+    Raises:
+        DatabaseError: the database refused; see its kinds.
+    """
+    return _found(database).execute(operation, parameters)
+
+
+@task
+async def adatabase_execute(
+    database: Database | str, operation: str, parameters: Parameters = None
+) -> int:
+    """Do as `database_execute`, in async code."""
+    return await _found(database).aexecute(operation, parameters)
+
+
+@task
+def database_fetch(
+    database: Database | str, operation: str, parameters: Parameters = None
+) -> list[Row]:
+    """Run a query, and return all its rows, as tuples.
+
+    Example:
+        database_fetch("sqlite-database/shop", "SELECT item FROM orders WHERE id < ?", [7])
+
+    Args:
+        database: the block, or where it is saved: ``"sqlite-database/shop"``.
+        operation: the query, with ``?`` or ``:name`` where a value goes.
+        parameters: the values: a sequence for ``?``, a mapping for ``:name``.
+
+    Raises:
+        DatabaseError: the database refused; see its kinds.
+    """
+    return _found(database).fetch_all(operation, parameters)
+
+
+@task
+async def adatabase_fetch(
+    database: Database | str, operation: str, parameters: Parameters = None
+) -> list[Row]:
+    """Do as `database_fetch`, in async code."""
+    return await _found(database).afetch_all(operation, parameters)
+
+
+@task
+def database_insert(database: Database | str, table: str, rows: Any, create: bool = False) -> int:
+    """Add rows to a table, all or none, and return how many.
+
+    Example:
+        database_insert("sqlite-database/shop", "days", [{"day": "mo"}], create=True)
+
+    Args:
+        database: the block, or where it is saved: ``"sqlite-database/shop"``.
+        table: its name, or ``schema.name``.
+        rows: dicts, a table of Arrow, or a DataFrame of pandas or polars.
+        create: whether to make the table if there is none.
+
+    Raises:
+        DatabaseError: the database refused; see its kinds.
+    """
+    return _found(database).insert(table, rows, create=create)
+
+
+@task
+async def adatabase_insert(
+    database: Database | str, table: str, rows: Any, create: bool = False
+) -> int:
+    """Do as `database_insert`, in async code."""
+    return await _found(database).ainsert(table, rows, create=create)
+
+
+def _found(database: Database | str) -> Database:
+    found = Block.load(database) if isinstance(database, str) else database
+    if not isinstance(found, Database):
+        raise ConfigurationError(
+            "database", f"a {type(found).__name__} is no Database", "Name a block that is one."
+        )
+    return found

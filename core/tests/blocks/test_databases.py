@@ -1,0 +1,69 @@
+"""The built-in databases pass the suites."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from flowstone.blocks import Block, Database, DuckDBDatabase, SqliteDatabase
+from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone.testing.conformance.database import DatabaseSuite
+
+
+class TestSqliteDatabase(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [SqliteDatabase(), SqliteDatabase(path="~/ä b.db", read_only=True, busy_seconds=1)]
+
+
+class TestSqliteFile(DatabaseSuite):
+    keeps: ClassVar[frozenset[type]] = frozenset()
+
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> Iterator[Database]:
+        with SqliteDatabase(path=str(tmp_path / "odd ?#%20name.db")) as database:
+            yield database
+
+
+class TestSqliteMemory(DatabaseSuite):
+    keeps: ClassVar[frozenset[type]] = frozenset()
+    persists = False
+    streams = False
+
+    @pytest.fixture
+    def database(self) -> Iterator[Database]:
+        with SqliteDatabase() as database:
+            yield database
+
+
+class TestDuckDBDatabase(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [
+            DuckDBDatabase(),
+            DuckDBDatabase(path="ä.db", read_only=True, config={"threads": 1}),
+        ]
+
+
+class DuckDB(DatabaseSuite):
+    savepoints = False
+    series = "SELECT i FROM range(1, :count + 1) AS t(i)"
+
+
+class TestDuckDBFile(DuckDB):
+    @pytest.fixture
+    def database(self, tmp_path: Path) -> Iterator[Database]:
+        with DuckDBDatabase(path=str(tmp_path / "odd ?#%20name.db")) as database:
+            yield database
+
+
+class TestDuckDBMemory(DuckDB):
+    persists = False
+
+    @pytest.fixture
+    def database(self) -> Iterator[Database]:
+        with DuckDBDatabase() as database:
+            yield database
