@@ -11,6 +11,8 @@ def collection() -> Collection:
             "file-secrets": "flowstone.blocks.secretplaces:FileSecrets",
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
+            "slack-webhook": "flowstone.blocks.slack:SlackWebhook",
+            "webhook": "flowstone.blocks.webhook:Webhook",
         },
         observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
         secret_providers={

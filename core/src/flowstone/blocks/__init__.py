@@ -8,11 +8,14 @@ if TYPE_CHECKING:
     from flowstone.blocks.credentials import Check, Credentials
     from flowstone.blocks.local import LocalDirectory
     from flowstone.blocks.masked import SecretDict
+    from flowstone.blocks.notifier import Note, Notifier
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
     from flowstone.blocks.secret import Secret
     from flowstone.blocks.secretplaces import EnvSecrets, FileSecrets
     from flowstone.blocks.secretprovider import SecretProvider
+    from flowstone.blocks.slack import SlackWebhook
     from flowstone.blocks.variable import Variable
+    from flowstone.blocks.webhook import Webhook
 
 __all__ = [
     "Block",
@@ -21,12 +24,16 @@ __all__ = [
     "EnvSecrets",
     "FileSecrets",
     "LocalDirectory",
+    "Note",
+    "Notifier",
     "ObjectInfo",
     "ObjectStore",
     "Secret",
     "SecretDict",
     "SecretProvider",
+    "SlackWebhook",
     "Variable",
+    "Webhook",
 ]
 
 _HOMES = {
@@ -36,12 +43,16 @@ _HOMES = {
     "EnvSecrets": "secretplaces",
     "FileSecrets": "secretplaces",
     "LocalDirectory": "local",
+    "Note": "notifier",
+    "Notifier": "notifier",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",
     "Secret": "secret",
     "SecretDict": "masked",
     "SecretProvider": "secretprovider",
+    "SlackWebhook": "slack",
     "Variable": "variable",
+    "Webhook": "webhook",
 }
 
 

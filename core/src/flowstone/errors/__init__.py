@@ -68,7 +68,10 @@ FlowstoneError
 │   ├── AccessDenied (PermissionError)
 │   ├── Unreachable (ConnectionError)
 │   └── PathEscapes (ValueError)
-└── CredentialsError                       a login that can't be made, or was refused
+├── CredentialsError                       a login that can't be made, or was refused
+└── NotificationFailed (OSError)           a notifier did not deliver, or may not have
+    ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
+    └── NotificationInvalid (ValueError)
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
@@ -140,6 +143,11 @@ from flowstone.errors.runs import (
     UpstreamTaskError,
     ValueNotComputed,
 )
+from flowstone.errors.services import (
+    NotificationFailed,
+    NotificationInvalid,
+    NotificationUnsent,
+)
 from flowstone.errors.stores import (
     BlockInvalid,
     Conflict,
@@ -193,6 +201,9 @@ __all__ = [
     "NotRepeatable",
     "NotSendable",
     "NotSerializable",
+    "NotificationFailed",
+    "NotificationInvalid",
+    "NotificationUnsent",
     "ObjectAlreadyExists",
     "ObjectMissing",
     "ObjectNotFound",

@@ -1,0 +1,32 @@
+"""Errors of what Flowstone asks others to do: to notify somebody, to run a job."""
+
+from __future__ import annotations
+
+from flowstone.errors.base import FlowstoneError
+
+
+class NotificationFailed(FlowstoneError, OSError):
+    """A notification was refused, or nobody knows whether it arrived."""
+
+    def __init__(self, where: str, problem: str, remedy: str, status: int | None = None) -> None:
+        self.where, self.problem, self.remedy, self.status = where, problem, remedy, status
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class NotificationUnsent(NotificationFailed, ConnectionError):
+    """A notification did certainly not arrive, and may be sent again, `after` so many seconds."""
+
+    def __init__(
+        self,
+        where: str,
+        problem: str,
+        remedy: str,
+        status: int | None = None,
+        after: float | None = None,
+    ) -> None:
+        self.after = after
+        super().__init__(where, problem, remedy, status)
+
+
+class NotificationInvalid(NotificationFailed, ValueError):
+    """What was to be sent, or where to, is no such thing."""
