@@ -11,6 +11,7 @@ def collection() -> Collection:
             "file-secrets": "flowstone.blocks.secretplaces:FileSecrets",
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
+            "shell-operation": "flowstone.blocks.shell:ShellOperation",
             "slack-webhook": "flowstone.blocks.slack:SlackWebhook",
             "webhook": "flowstone.blocks.webhook:Webhook",
         },

@@ -85,6 +85,11 @@ class Settings:
     secrets_ttl_seconds: float = 300.0
 
 
+def environment() -> dict[str, str]:
+    """Return a copy of this process's environment, for a child that is given more."""
+    return dict(os.environ)
+
+
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
 

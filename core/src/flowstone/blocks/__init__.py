@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowstone.blocks.base import Block
     from flowstone.blocks.credentials import Check, Credentials
+    from flowstone.blocks.job import Job
+    from flowstone.blocks.jobruns import JobRun, JobStatus, Report
     from flowstone.blocks.local import LocalDirectory
     from flowstone.blocks.masked import SecretDict
     from flowstone.blocks.notifier import Note, Notifier
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.secret import Secret
     from flowstone.blocks.secretplaces import EnvSecrets, FileSecrets
     from flowstone.blocks.secretprovider import SecretProvider
+    from flowstone.blocks.shell import ShellOperation
     from flowstone.blocks.slack import SlackWebhook
     from flowstone.blocks.variable import Variable
     from flowstone.blocks.webhook import Webhook
@@ -23,14 +26,19 @@ __all__ = [
     "Credentials",
     "EnvSecrets",
     "FileSecrets",
+    "Job",
+    "JobRun",
+    "JobStatus",
     "LocalDirectory",
     "Note",
     "Notifier",
     "ObjectInfo",
     "ObjectStore",
+    "Report",
     "Secret",
     "SecretDict",
     "SecretProvider",
+    "ShellOperation",
     "SlackWebhook",
     "Variable",
     "Webhook",
@@ -42,14 +50,19 @@ _HOMES = {
     "Credentials": "credentials",
     "EnvSecrets": "secretplaces",
     "FileSecrets": "secretplaces",
+    "Job": "job",
+    "JobRun": "jobruns",
+    "JobStatus": "jobruns",
     "LocalDirectory": "local",
     "Note": "notifier",
     "Notifier": "notifier",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",
+    "Report": "jobruns",
     "Secret": "secret",
     "SecretDict": "masked",
     "SecretProvider": "secretprovider",
+    "ShellOperation": "shell",
     "SlackWebhook": "slack",
     "Variable": "variable",
     "Webhook": "webhook",

@@ -69,9 +69,14 @@ FlowstoneError
 │   ├── Unreachable (ConnectionError)
 │   └── PathEscapes (ValueError)
 ├── CredentialsError                       a login that can't be made, or was refused
-└── NotificationFailed (OSError)           a notifier did not deliver, or may not have
-    ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
-    └── NotificationInvalid (ValueError)
+├── NotificationFailed (OSError)           a notifier did not deliver, or may not have
+│   ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
+│   └── NotificationInvalid (ValueError)
+└── JobError (RuntimeError)                a job that runs elsewhere
+    ├── JobFailed
+    ├── JobCancelled
+    ├── JobTimeout (TimeoutError)          it goes on; only the waiting has ended
+    └── JobLost (LookupError)
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
@@ -144,6 +149,11 @@ from flowstone.errors.runs import (
     ValueNotComputed,
 )
 from flowstone.errors.services import (
+    JobCancelled,
+    JobError,
+    JobFailed,
+    JobLost,
+    JobTimeout,
     NotificationFailed,
     NotificationInvalid,
     NotificationUnsent,
@@ -188,6 +198,11 @@ __all__ = [
     "IllegalTransition",
     "InputInvalid",
     "InvalidName",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "JobLost",
+    "JobTimeout",
     "LimitError",
     "ManifestInvalid",
     "MappingLengthMismatch",

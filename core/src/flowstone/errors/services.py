@@ -30,3 +30,27 @@ class NotificationUnsent(NotificationFailed, ConnectionError):
 
 class NotificationInvalid(NotificationFailed, ValueError):
     """What was to be sent, or where to, is no such thing."""
+
+
+class JobError(FlowstoneError, RuntimeError):
+    """A job could not be started, followed or ended; `handle` names it, where it was started."""
+
+    def __init__(self, where: str, problem: str, remedy: str, handle: str | None = None) -> None:
+        self.where, self.problem, self.remedy, self.handle = where, problem, remedy, handle
+        super().__init__(f"{where}: {problem}. {remedy}")
+
+
+class JobFailed(JobError):
+    """A job ended badly."""
+
+
+class JobCancelled(JobError):
+    """A job was cancelled."""
+
+
+class JobTimeout(JobError, TimeoutError):
+    """A job did not end in the time that was given to wait for it; it goes on."""
+
+
+class JobLost(JobError, LookupError):
+    """There is no such job, or nobody can tell any longer how it ended."""
