@@ -13,6 +13,7 @@ from tempfile import SpooledTemporaryFile
 from threading import Lock, Thread
 from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING
+from weakref import finalize
 
 from flowstone.redaction import redact
 
@@ -56,7 +57,8 @@ class Process:
         self._written = 0
         self._tail: deque[str] = deque(maxlen=KEPT)
         self._errors: deque[str] = deque(maxlen=KEPT)
-        self._output = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed in `close`
+        self._output = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - see below
+        finalize(self, self._output.close)
         self.cancelled = False
         self._drained_until: float | None = None
         self._popen = subprocess.Popen(  # noqa: S603 - to run a command is what it is for
