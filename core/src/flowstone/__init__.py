@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowstone.flow_runs import aresume_flow_run, resume_flow_run
     from flowstone.flows import Flow, flow
     from flowstone.futures import Future, FutureList
+    from flowstone.hooks import notify_by
     from flowstone.logging import get_run_logger
     from flowstone.pauses import (
         apause_flow_run,
@@ -40,6 +41,7 @@ _HOMES = {
     "flow": "flowstone.flows",
     "get_run_logger": "flowstone.logging",
     "pause_flow_run": "flowstone.pauses",
+    "notify_by": "flowstone.hooks",
     "quote": "flowstone.engine.arguments",
     "resume_flow_run": "flowstone.flow_runs",
     "suspend_flow_run": "flowstone.pauses",
@@ -64,6 +66,7 @@ __all__ = [
     "flow",
     "get_run_logger",
     "pause_flow_run",
+    "notify_by",
     "quote",
     "resume_flow_run",
     "runtime",

@@ -9,6 +9,8 @@ def collection() -> Collection:
         blocks={
             "env-secrets": "flowstone.blocks.secretplaces:EnvSecrets",
             "file-secrets": "flowstone.blocks.secretplaces:FileSecrets",
+            "email-notifier": "flowstone.blocks.email:EmailNotifier",
+            "email-server-credentials": "flowstone.blocks.email:EmailServerCredentials",
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
             "shell-operation": "flowstone.blocks.shell:ShellOperation",

@@ -39,7 +39,7 @@ def until(true: Callable[[], bool]) -> None:
 
 
 def shell(*commands: str, **fields: object) -> ShellOperation:
-    return ShellOperation(commands=list(commands), **fields)  # type: ignore[arg-type]
+    return ShellOperation(commands=list(commands), **fields)
 
 
 def test_both_pipes_may_be_full(services: Services) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flowstone.blocks.base import Block
     from flowstone.blocks.credentials import Check, Credentials
+    from flowstone.blocks.email import EmailNotifier, EmailServerCredentials
     from flowstone.blocks.job import Job
     from flowstone.blocks.jobruns import JobRun, JobStatus, Report
     from flowstone.blocks.local import LocalDirectory
@@ -26,6 +27,8 @@ __all__ = [
     "Credentials",
     "EnvSecrets",
     "FileSecrets",
+    "EmailNotifier",
+    "EmailServerCredentials",
     "Job",
     "JobRun",
     "JobStatus",
@@ -50,6 +53,8 @@ _HOMES = {
     "Credentials": "credentials",
     "EnvSecrets": "secretplaces",
     "FileSecrets": "secretplaces",
+    "EmailNotifier": "email",
+    "EmailServerCredentials": "email",
     "Job": "job",
     "JobRun": "jobruns",
     "JobStatus": "jobruns",

@@ -35,10 +35,12 @@ class Note:
     Attributes:
         body: any text, of one line or many.
         subject: one line; None where there is none.
+        html: the same as a web page, for a service that shows such; mostly None.
     """
 
     body: str
     subject: str | None = None
+    html: str | None = None
 
 
 class Notifier(Block):
@@ -89,7 +91,14 @@ class Notifier(Block):
             NotificationUnsent: it did certainly not arrive.
             NotificationFailed: it was refused, or nobody knows whether it arrived.
         """
-        note = self._note(body, subject)
+        self._deliver(self._note(body, subject))
+
+    async def anotify(self, body: str, subject: str | None = None) -> None:
+        """Do as `notify`, and let other coroutines run meanwhile."""
+        await asyncio.to_thread(self.notify, body, subject)
+
+    def _deliver(self, note: Note) -> None:
+        """Send, and send again what did certainly not arrive."""
         for attempt in count(1):
             error = self._try(note)
             if error is None:
@@ -100,10 +109,6 @@ class Notifier(Block):
             get_logger("notifier").warning("%s Trying again in %g s.", error, pause)
             services().clock.sleep(pause)
 
-    async def anotify(self, body: str, subject: str | None = None) -> None:
-        """Do as `notify`, and let other coroutines run meanwhile."""
-        await asyncio.to_thread(self.notify, body, subject)
-
     def _note(self, body: str, subject: str | None) -> Note:
         for given in (body, "" if subject is None else subject):
             if not _is_text(given):
@@ -112,8 +117,8 @@ class Notifier(Block):
         if subject is not None and len(subject.splitlines()) > 1:
             problem = f"a subject is one line, and {redact(subject[:80])!r} is more"
             raise NotificationInvalid(self._where(), problem, "Put the rest into the body.")
-        clean = cut(_clean(body), self._longest_body)
-        return Note(clean, cut(_clean(subject).strip(), self._longest_subject) if subject else None)
+        text = cut(clean(body), self._longest_body)
+        return Note(text, cut(clean(subject).strip(), self._longest_subject) if subject else None)
 
     def _try(self, note: Note) -> NotificationFailed | None:
         try:
@@ -158,7 +163,7 @@ def _is_text(given: object) -> bool:
     return isinstance(given, str)
 
 
-def _clean(text: str) -> str:
+def clean(text: str) -> str:
     """Return a text that UTF-8 can carry, with no secret that is known here."""
     return redact(text).encode("utf-8", "replace").decode()
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Mapping
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv6Address, ip_address
 from json import loads
-from threading import Event, Timer
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
+from flowstone.blocks.deadlines import deadline, hang_up, trust
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from http.client import HTTPResponse
 
 #: So much of an answer is read, in bytes.
@@ -88,7 +87,7 @@ def send(
     # No handlers for redirects and errors: an answer is returned as it is, and a secret URL's
     # payload goes nowhere else.
     opener = OpenerDirector()
-    for handler in (ProxyHandler(), _Plain(line), _Sealed(line, _context(manner.verify))):
+    for handler in (ProxyHandler(), _Plain(line), _Sealed(line, trust(manner.verify))):
         opener.add_handler(handler)
     opener.addheaders = [("User-Agent", "flowstone")]
     request = Request(url, data=body, headers=dict(headers), method=method)  # noqa: S310 - checked
@@ -105,34 +104,6 @@ def send(
             raise (NoAnswer if line.sent else NotSent)(told) from None
 
 
-@contextmanager
-def deadline(seconds: float, drop: Callable[[], None]) -> Iterator[Event]:
-    """Call `drop`, from another thread, after so many seconds; yields whether it was called.
-
-    A socket's own timeout begins anew with each byte: a slow server could hold us for ever.
-    """
-    over = Event()
-
-    def end() -> None:
-        over.set()
-        drop()
-
-    timer = Timer(seconds, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield over
-    finally:
-        timer.cancel()
-
-
-def hang_up(sock: socket.socket | None) -> None:
-    """Break a connection that another thread waits for."""
-    if sock is not None:
-        with suppress(OSError, ValueError):
-            socket.socket.shutdown(sock, socket.SHUT_RDWR)
-
-
 def _told(reason: object) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({reason.verify_message})"
@@ -144,14 +115,6 @@ def _read(response: HTTPResponse) -> Answer:
     text = response.read(LONGEST).decode("utf-8", "replace")
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Answer(response.status, headers, text)
-
-
-def _context(verify: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 class _Line:
