@@ -75,7 +75,8 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
 
     def notify(unit: Any, run: Run, state: State) -> Awaitable[None] | None:
         if not (iscoroutinefunction(unit.fn) or isasyncgenfunction(unit.fn)):
-            return send(run, state)
+            send(run, state)
+            return None
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
         return asyncio.to_thread(send, run, state)  # or all other runs of the loop would wait

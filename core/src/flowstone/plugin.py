@@ -22,4 +22,5 @@ def collection() -> Collection:
             "env": "flowstone.blocks.secretplaces:EnvSecrets",
             "file": "flowstone.blocks.secretplaces:FileSecrets",
         },
+        tasks={"shell_run_command": "flowstone.shell:shell_run_command"},
     )

@@ -12,6 +12,7 @@ from flowstone.blocks import Block, Notifier, SlackWebhook, Webhook
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.notifier import NotifierSuite
 from flowstone.testing.desks import PATIENCE, Desk, WebDesk, web_desk
+from flowstone.testing.notes import MemoryDesk, MemoryNotifier
 
 
 def canary() -> str:
@@ -84,3 +85,27 @@ class TestSlackWebhook(NotifierSuite):
     @pytest.fixture
     def absent(self) -> Notifier:
         return SlackWebhook(url=nowhere() + secret_path())
+
+
+class TestMemoryNotifierBlock(BlockSuite):
+    in_catalog = False
+
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [MemoryNotifier(desk="a", token=canary())]
+
+
+class TestMemoryNotifier(NotifierSuite):
+    patience = PATIENCE
+
+    @pytest.fixture
+    def desk(self) -> Desk:
+        return MemoryDesk("here")
+
+    @pytest.fixture
+    def notifier(self, desk: Desk) -> Notifier:
+        return MemoryNotifier(desk="here", token=canary())
+
+    @pytest.fixture
+    def absent(self) -> Notifier:
+        return MemoryNotifier(desk="there", token=canary())
