@@ -94,7 +94,10 @@ def send(
     with deadline(manner.seconds, line.drop) as over:
         try:
             with opener.open(request, timeout=manner.seconds) as response:
-                return _read(response)
+                answer = _read(response)
+            if over.is_set():  # what was cut off may look like an answer
+                raise TimeoutError
+            return answer
         except (OSError, HTTPException, ValueError) as error:
             reason = error.reason if isinstance(error, URLError) else error
             if isinstance(reason, Forbidden):
