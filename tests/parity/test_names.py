@@ -123,7 +123,7 @@ MEMBERS: dict[str, dict[str, int | None]] = {
         ("basepath", "read_path", "write_path", "get_directory", "put_directory")
     ),
     "blocks.core": {"Block": None},
-    "blocks.system": {"Secret": None, "JSON": LATER, "DateTime": LATER, "Webhook": LATER},
+    "blocks.system": {"Secret": None, "JSON": LATER, "DateTime": LATER, "Webhook": None},
     "transactions": dict.fromkeys(
         ("transaction", "atransaction", "get_transaction", "Transaction", "CommitMode",
          "IsolationLevel", "TransactionState")

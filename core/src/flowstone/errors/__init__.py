@@ -72,8 +72,8 @@ FlowstoneError
 ├── NotificationFailed (OSError)           a notifier did not deliver, or may not have
 │   ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
 │   └── NotificationInvalid (ValueError)
-└── JobError (RuntimeError)                a job that runs elsewhere
-    ├── JobFailed
+└── JobError                               a job that runs elsewhere
+    ├── JobFailed (RuntimeError)
     ├── JobCancelled
     ├── JobTimeout (TimeoutError)          it goes on; only the waiting has ended
     └── JobLost (LookupError)

@@ -32,7 +32,7 @@ class NotificationInvalid(NotificationFailed, ValueError):
     """What was to be sent, or where to, is no such thing."""
 
 
-class JobError(FlowstoneError, RuntimeError):
+class JobError(FlowstoneError):
     """A job could not be started, followed or ended; `handle` names it, where it was started."""
 
     def __init__(self, where: str, problem: str, remedy: str, handle: str | None = None) -> None:
@@ -40,7 +40,7 @@ class JobError(FlowstoneError, RuntimeError):
         super().__init__(f"{where}: {problem}. {remedy}")
 
 
-class JobFailed(JobError):
+class JobFailed(JobError, RuntimeError):
     """A job ended badly."""
 
 

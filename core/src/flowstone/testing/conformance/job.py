@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from flowstone import flow, task
 from flowstone.ambient import services as current_services
 from flowstone.ambient import using
 from flowstone.blocks import Job, JobStatus
@@ -17,6 +16,8 @@ from flowstone.blocks.jobruns import JobRun
 from flowstone.blocks.masked import texts
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
 from flowstone.events import Line
+from flowstone.flows import flow
+from flowstone.tasks import task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 
