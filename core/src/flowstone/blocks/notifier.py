@@ -15,7 +15,12 @@ from flowstone.ambient import services
 from flowstone.blocks.base import Block
 from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import SHORTEST, hide
-from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone.errors import (
+    FlowstoneError,
+    NotificationFailed,
+    NotificationInvalid,
+    NotificationUnsent,
+)
 from flowstone.logging import get_logger
 from flowstone.redaction import redact
 
@@ -129,6 +134,9 @@ class Notifier(Block):
 
     def _shown(self, error: Exception) -> NotificationFailed:
         """Return an error as it may be shown: a new one, as the old one's causes tell, too."""
+        if isinstance(error, FlowstoneError) and not isinstance(error, NotificationFailed):
+            remedy = "Look at the fields of the block."
+            return NotificationInvalid(self._where(), self._hide(str(error)), remedy)
         if not isinstance(error, NotificationFailed):
             problem = self._hide(f"{type(error).__name__}: {error}")
             return NotificationFailed(self._where(), problem, "Look at what the service says.")
@@ -146,8 +154,12 @@ class Notifier(Block):
         pause = PAUSE_SECONDS * 2 ** (attempt - 1) if error.after is None else error.after
         return pause if pause <= self._longest_pause else None
 
+    def _private(self) -> Iterator[str]:
+        """Yield the secrets whose parts no error may show."""
+        yield from texts(self)
+
     def _hide(self, text: str) -> str:
-        private = {part for secret in texts(self) for part in fragments(secret)}
+        private = {part for secret in self._private() for part in fragments(secret)}
         return hide(text, sorted(private, key=len, reverse=True))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,10 +16,15 @@ from flowstone.ambient import services
 from flowstone.blocks.masked import SecretDict
 from flowstone.blocks.notifier import Note, Notifier, cut
 from flowstone.blocks.web import Answer, Forbidden, Manner, NoAnswer, NotSent, send
-from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone.errors import (
+    NotificationFailed,
+    NotificationInvalid,
+    NotificationUnsent,
+    SecretError,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: So many characters of an answer are shown in an error.
 SHOWN = 200
@@ -49,9 +55,15 @@ class WebNotifier(Notifier):
         name = f" {self.name!r}" if self.name else ""
         try:
             host = urlsplit(self.url.get_secret_value()).hostname
-        except ValueError:
+        except (ValueError, SecretError):  # an error of its own, when it is used
             host = None
         return f"{self.block_type_name()}{name}{f' at {host}' if host else ''}"
+
+    def _private(self) -> Iterator[str]:
+        # The URL may be kept elsewhere, and then it is no text of the block's.
+        with suppress(SecretError):
+            yield self.url.get_secret_value()
+        yield from super()._private()
 
     def _payload(self, note: Note) -> object:
         """Return the JSON value that carries a note."""
