@@ -7,10 +7,10 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
-            "env-secrets": "flowstone.blocks.secretplaces:EnvSecrets",
-            "file-secrets": "flowstone.blocks.secretplaces:FileSecrets",
             "email-notifier": "flowstone.blocks.email:EmailNotifier",
             "email-server-credentials": "flowstone.blocks.email:EmailServerCredentials",
+            "env-secrets": "flowstone.blocks.secretplaces:EnvSecrets",
+            "file-secrets": "flowstone.blocks.secretplaces:FileSecrets",
             "local-directory": "flowstone.blocks.local:LocalDirectory",
             "secret": "flowstone.blocks.secret:Secret",
             "shell-operation": "flowstone.blocks.shell:ShellOperation",

@@ -85,11 +85,6 @@ class Settings:
     secrets_ttl_seconds: float = 300.0
 
 
-def environment() -> dict[str, str]:
-    """Return a copy of this process's environment, for a child that is given more."""
-    return dict(os.environ)
-
-
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings from the environment.
 
@@ -116,7 +111,7 @@ def named_by_user(variable: str) -> str | None:
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment, for what a user names in it: ``env:NAME``."""
+    """Return the environment, for what a user names in it, and for a child that is given more."""
     return os.environ
 
 

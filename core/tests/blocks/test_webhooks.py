@@ -256,3 +256,19 @@ def test_a_name_helps_to_find_it(clock: HastyClock) -> None:
         with pytest.raises(NotificationUnsent, match=r"'alerts' at 127\.0\.0\.1") as caught:
             hook.notify("a")
     assert "T0/B0" not in str(caught.value)
+
+
+def test_a_url_by_reference_is_hidden_as_well(
+    desk: WebDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/services/{secrets.token_hex(12)}"
+    monkeypatch.setenv("HOOK_URL", f"{desk.url}{path}")
+    hook = Webhook(url="env:HOOK_URL")
+    hook.notify("by reference")
+    assert desk.requests[0][1] == path
+    desk.behave("refuses")  # and quotes the path
+    with pytest.raises(NotificationFailed, match="400") as caught:
+        hook.notify("a")
+    assert path not in str(caught.value)
+    with pytest.raises(NotificationInvalid, match="NO_SUCH_HOOK"):
+        Webhook(url="env:NO_SUCH_HOOK").notify("a")
