@@ -128,7 +128,7 @@ MEMBERS: dict[str, dict[str, int | None]] = {
          "__aenter__")
     ),
     "blocks.core": {"Block": None},
-    "blocks.system": {"Secret": None, "JSON": LATER, "DateTime": LATER, "Webhook": LATER},
+    "blocks.system": {"Secret": None, "JSON": LATER, "DateTime": LATER, "Webhook": None},
     "transactions": dict.fromkeys(
         ("transaction", "atransaction", "get_transaction", "Transaction", "CommitMode",
          "IsolationLevel", "TransactionState")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from flowstone.flow_runs import aresume_flow_run, resume_flow_run
     from flowstone.flows import Flow, flow
     from flowstone.futures import Future, FutureList
+    from flowstone.hooks import notify_by
     from flowstone.logging import get_run_logger
     from flowstone.pauses import (
         apause_flow_run,
@@ -39,6 +40,7 @@ _HOMES = {
     "exponential_backoff": "flowstone.tasks",
     "flow": "flowstone.flows",
     "get_run_logger": "flowstone.logging",
+    "notify_by": "flowstone.hooks",
     "pause_flow_run": "flowstone.pauses",
     "quote": "flowstone.engine.arguments",
     "resume_flow_run": "flowstone.flow_runs",
@@ -63,6 +65,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "notify_by",
     "pause_flow_run",
     "quote",
     "resume_flow_run",

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING
 
 from flowstone.states import StateType
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Any
+
+    from flowstone.blocks import Notifier
+    from flowstone.runs import Run
     from flowstone.specs import Hook, Spec
+    from flowstone.states import State
 
 
 class Hooked:
@@ -40,3 +47,38 @@ class Hooked:
     def on_crashed(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run has crashed; use it as a decorator."""
         return self._hooked(StateType.CRASHED, hook)
+
+
+def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable[None] | None]:
+    """Return a hook that tells people what has become of a run.
+
+    The note has the flow's or task's name, the run's name, id and state, and the state's message,
+    with secrets masked. Where it can't be sent, that is in the run's log, and changes nothing else.
+
+    Args:
+        notifier: a `Notifier`, or what one is saved as: ``"slack-webhook/alerts"``. That one is
+            loaded when the hook is called.
+    """
+
+    def send(run: Run, state: State) -> None:
+        # 40 ms of start-up that a run without news need not pay.
+        from flowstone.blocks import Block, Notifier  # noqa: PLC0415
+        from flowstone.errors import ConfigurationError  # noqa: PLC0415 - with the other
+
+        found = Block.load(notifier) if isinstance(notifier, str) else notifier
+        if not isinstance(found, Notifier):
+            problem = f"a {type(found).__name__} is no notifier"
+            raise ConfigurationError("notify_by", problem, "Give it one, as a SlackWebhook.")
+        subject = f"{run.kind.capitalize()} run {run.name!r} of {run.unit!r}: {state.name}"
+        body = f"{state.message or 'There is no message.'}\n\nRun {run.id}"
+        found.notify(body, " ".join(subject.split()))
+
+    def notify(unit: Any, run: Run, state: State) -> Awaitable[None] | None:
+        if not (iscoroutinefunction(unit.fn) or isasyncgenfunction(unit.fn)):
+            send(run, state)
+            return None
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        return asyncio.to_thread(send, run, state)  # or all other runs of the loop would wait
+
+    return notify

@@ -111,7 +111,7 @@ def named_by_user(variable: str) -> str | None:
 
 
 def environment() -> Mapping[str, str]:
-    """Return the environment, for what a user names in it: ``env:NAME``."""
+    """Return the environment, for what a user names in it, and for a child that is given more."""
     return os.environ
 
 

@@ -6,19 +6,21 @@ import pickle
 import secrets
 from contextlib import closing
 from pathlib import Path
+from traceback import format_exception
 
 import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from flowstone import flow, task
+from flowstone import flow, notify_by, task
 from flowstone.ambient import using
-from flowstone.blocks import Block, Secret, SecretDict
+from flowstone.blocks import Block, Secret, SecretDict, ShellOperation, Webhook
 from flowstone.cli.app import flowstone
 from flowstone.concurrency import concurrency
-from flowstone.errors import SlotTimeout
+from flowstone.errors import JobFailed, SlotTimeout
 from flowstone.logging import get_run_logger
 from flowstone.settings import Settings
+from flowstone.testing.desks import web_desk
 from flowstone.wiring import open_services
 
 
@@ -96,3 +98,38 @@ def test_canaries_are_not_kept_with_slots(tmp_path: Path) -> None:
     assert b"********" in kept
     assert canary.encode() not in kept
     assert canary not in told + str(caught.value)
+
+
+def test_notifiers_and_jobs_keep_no_canary(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path, token = f"canary-{secrets.token_hex(8)}", f"canary-{secrets.token_hex(8)}"
+    services = open_services(Settings(home=tmp_path, store="sqlite"))
+    with using(services), closing(services), web_desk() as desk:
+        desk.behave("refuses")  # and quotes the path
+        Webhook(url=f"{desk.url}/services/{path}?t={token}").save("alerts")
+        hook = Webhook.load("alerts")
+        shell = ShellOperation(
+            commands=["echo said $TOKEN", "env", "echo $TOKEN >&2", "exit 3"],
+            secret_env={"TOKEN": token},
+        )
+
+        @task
+        def tell() -> None:
+            hook.notify(f"a note with {token}")
+
+        @flow(on_failure=[notify_by("webhook/alerts")])
+        def careless() -> None:
+            tell.submit().wait()
+            shell.run()
+
+        with pytest.raises(JobFailed) as caught:
+            careless()
+        told = "".join(format_exception(caught.value))
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for shown in (kept.decode("latin-1"), told, "".join(capfd.readouterr())):
+        assert "canary" not in shown.replace("test_canaries", "").replace("no_canary", "")
+    assert b"it answered 400" in kept
+    assert b"said ********" in kept
+    assert len(desk.requests) == 2
+    assert all(token.encode() not in body for _, _, _, body in desk.requests)

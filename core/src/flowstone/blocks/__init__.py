@@ -8,14 +8,21 @@ if TYPE_CHECKING:
     from flowstone.blocks.credentials import Check, Credentials
     from flowstone.blocks.database import Database
     from flowstone.blocks.duckdb import DuckDBDatabase
+    from flowstone.blocks.email import EmailNotifier, EmailServerCredentials
+    from flowstone.blocks.job import Job
+    from flowstone.blocks.jobruns import JobRun, JobStatus, Report
     from flowstone.blocks.local import LocalDirectory
     from flowstone.blocks.masked import SecretDict
+    from flowstone.blocks.notifier import Note, Notifier
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
     from flowstone.blocks.secret import Secret
     from flowstone.blocks.secretplaces import EnvSecrets, FileSecrets
     from flowstone.blocks.secretprovider import SecretProvider
+    from flowstone.blocks.shell import ShellOperation
+    from flowstone.blocks.slack import SlackWebhook
     from flowstone.blocks.sqlite import SqliteDatabase
     from flowstone.blocks.variable import Variable
+    from flowstone.blocks.webhook import Webhook
 
 __all__ = [
     "Block",
@@ -23,34 +30,56 @@ __all__ = [
     "Credentials",
     "Database",
     "DuckDBDatabase",
+    "EmailNotifier",
+    "EmailServerCredentials",
     "EnvSecrets",
     "FileSecrets",
+    "Job",
+    "JobRun",
+    "JobStatus",
     "LocalDirectory",
+    "Note",
+    "Notifier",
     "ObjectInfo",
     "ObjectStore",
+    "Report",
     "Secret",
     "SecretDict",
     "SecretProvider",
+    "ShellOperation",
+    "SlackWebhook",
     "SqliteDatabase",
     "Variable",
+    "Webhook",
 ]
 
 _HOMES = {
     "Block": "base",
     "Check": "credentials",
     "Credentials": "credentials",
+    "EmailNotifier": "email",
+    "EmailServerCredentials": "email",
     "EnvSecrets": "secretplaces",
     "FileSecrets": "secretplaces",
     "Database": "database",
     "DuckDBDatabase": "duckdb",
+    "Job": "job",
+    "JobRun": "jobruns",
+    "JobStatus": "jobruns",
     "LocalDirectory": "local",
+    "Note": "notifier",
+    "Notifier": "notifier",
     "ObjectInfo": "objectstore",
     "ObjectStore": "objectstore",
+    "Report": "jobruns",
     "Secret": "secret",
     "SecretDict": "masked",
     "SecretProvider": "secretprovider",
     "SqliteDatabase": "sqlite",
+    "ShellOperation": "shell",
+    "SlackWebhook": "slack",
     "Variable": "variable",
+    "Webhook": "webhook",
 }
 
 

@@ -77,7 +77,15 @@ FlowstoneError
 │   ├── DatabaseDenied (PermissionError)
 │   ├── DatabaseBusy (TimeoutError)
 │   └── QueryCancelled
-└── CredentialsError                       a login that can't be made, or was refused
+├── CredentialsError                       a login that can't be made, or was refused
+├── NotificationFailed (OSError)           a notifier did not deliver, or may not have
+│   ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
+│   └── NotificationInvalid (ValueError)
+└── JobError                               a job that runs elsewhere
+    ├── JobFailed (RuntimeError)
+    ├── JobCancelled
+    ├── JobTimeout (TimeoutError)          it goes on; only the waiting has ended
+    └── JobLost (LookupError)
 
 StopSignal (BaseException)                 ends a run; no `except Exception` may swallow it
 ├── TerminationSignal                      the process was asked to end
@@ -160,6 +168,16 @@ from flowstone.errors.runs import (
     UpstreamTaskError,
     ValueNotComputed,
 )
+from flowstone.errors.services import (
+    JobCancelled,
+    JobError,
+    JobFailed,
+    JobLost,
+    JobTimeout,
+    NotificationFailed,
+    NotificationInvalid,
+    NotificationUnsent,
+)
 from flowstone.errors.stores import (
     BlockInvalid,
     Conflict,
@@ -205,6 +223,11 @@ __all__ = [
     "InputInvalid",
     "IntegrityViolated",
     "InvalidName",
+    "JobCancelled",
+    "JobError",
+    "JobFailed",
+    "JobLost",
+    "JobTimeout",
     "LimitError",
     "ManifestInvalid",
     "MappingLengthMismatch",
@@ -218,6 +241,9 @@ __all__ = [
     "NotRepeatable",
     "NotSendable",
     "NotSerializable",
+    "NotificationFailed",
+    "NotificationInvalid",
+    "NotificationUnsent",
     "ObjectAlreadyExists",
     "ObjectMissing",
     "ObjectNotFound",

@@ -1,0 +1,49 @@
+"""Deadlines of conversations over the network, and whom to trust there."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from contextlib import contextmanager, suppress
+from threading import Event, Timer
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def deadline(seconds: float, drop: Callable[[], None]) -> Iterator[Event]:
+    """Call `drop`, from another thread, after so many seconds; yields whether it was called.
+
+    A socket's own timeout begins anew with each byte: a slow server could hold us for ever.
+    """
+    over = Event()
+
+    def end() -> None:
+        over.set()
+        drop()
+
+    timer = Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield over
+    finally:
+        timer.cancel()
+
+
+def hang_up(sock: socket.socket | None) -> None:
+    """Break a connection that another thread waits for."""
+    if sock is not None:
+        with suppress(OSError, ValueError):
+            socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+def trust(verify: bool) -> ssl.SSLContext:
+    """Return how a server's certificate is checked: by the system's authorities, or not at all."""
+    context = ssl.create_default_context()
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context

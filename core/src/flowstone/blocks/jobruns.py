@@ -1,0 +1,230 @@
+"""JobRun: one run of a job, to wait for, to ask and to end."""
+
+# ruff: noqa: SLF001 - it asks what its job keeps for it
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from time import monotonic
+from typing import Any, ClassVar, Protocol, Self
+
+from flowstone.ambient import services
+from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
+
+#: No wait is longer, in seconds: a run in a thread is cancelled when its code next runs.
+SLICE = 0.2
+#: The first wait, in seconds; each is half as long again as the one before.
+FIRST = 0.01
+
+
+class JobStatus(StrEnum):
+    """Where a job is."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it will not change any more."""
+        return self not in {JobStatus.PENDING, JobStatus.RUNNING}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What is known of a job.
+
+    Attributes:
+        status: where it is.
+        problem: of one that failed, what went wrong: an exit code, the last lines.
+    """
+
+    status: JobStatus
+    problem: str = ""
+
+
+class Runs(Protocol):
+    """What a `JobRun` asks of its job: the primitives that a provider writes."""
+
+    _poll_seconds: ClassVar[float]
+    _grace_seconds: ClassVar[float]
+
+    def _where(self) -> str: ...
+    def _look(self, handle: str) -> Report: ...
+    def _cancel(self, handle: str) -> None: ...
+    def _lines(self, handle: str, seen: int) -> list[str]: ...
+    def _result(self, handle: str) -> Any: ...
+    def _say(self, lines: list[str]) -> None: ...
+    def _hide(self, text: str) -> str: ...
+
+
+class JobRun:
+    """One run of a job. Leaving a `with` block of it before its end cancels it.
+
+    Where the code that waits is itself stopped (its run is cancelled or times out, the process is
+    asked to end), the job is cancelled, too.
+
+    Attributes:
+        handle: what the service knows it by; `Job.attach` takes it, in another process too.
+    """
+
+    def __init__(self, job: Runs, handle: str) -> None:
+        self._job, self.handle = job, handle
+        self._seen = 0
+        self._last: Report | None = None
+
+    def status(self) -> JobStatus:
+        """Ask where it is.
+
+        Raises:
+            JobLost: there is no such job any longer.
+        """
+        return self._look().status
+
+    def logs(self) -> list[str]:
+        """Return the lines that it has written, as far as the service still has them."""
+        return self._job._lines(self.handle, 0)
+
+    def wait(self, timeout_seconds: float | None = None) -> None:
+        """Wait for its end; its lines go to the log of the current run meanwhile.
+
+        Args:
+            timeout_seconds: how long to wait; None for as long as it takes.
+
+        Raises:
+            JobFailed: it ended badly.
+            JobCancelled: it was cancelled.
+            JobTimeout: it has not ended in that time; it goes on.
+            JobLost: nobody can tell any longer how it ended.
+        """
+        patience = _Patience(timeout_seconds, self._job._poll_seconds)
+        try:
+            while not (report := self._look()).status.ended:
+                self._sleep(patience)
+        except Exception:
+            raise
+        except BaseException:  # whoever waits is being stopped
+            self.cancel()
+            raise
+        self._judge(report)
+
+    wait_for_completion = wait
+
+    async def await_for_completion(self, timeout_seconds: float | None = None) -> None:
+        """Do as `wait`, and let other coroutines run meanwhile."""
+        patience = _Patience(timeout_seconds, self._job._poll_seconds)
+        try:
+            while not (report := await asyncio.to_thread(self._look)).status.ended:
+                await services().clock.asleep(self._pause(patience))
+        except Exception:
+            raise
+        except BaseException:
+            await asyncio.to_thread(self.cancel)
+            raise
+        self._judge(report)
+
+    def result(self, timeout_seconds: float | None = None) -> Any:
+        """Wait for its end, and return what it gave.
+
+        Raises:
+            JobError: as `wait` does.
+        """
+        self.wait(timeout_seconds)
+        return self._job._result(self.handle)
+
+    fetch_result = result
+
+    async def aresult(self, timeout_seconds: float | None = None) -> Any:
+        """Do as `result`, and let other coroutines run meanwhile."""
+        await self.await_for_completion(timeout_seconds)
+        return await asyncio.to_thread(self._job._result, self.handle)
+
+    afetch_result = aresult
+
+    def cancel(self) -> None:
+        """End it, if it has not ended, and return when it has.
+
+        Raises:
+            JobTimeout: it has not ended in the time that it is given for that.
+        """
+        if self._look().status.ended:
+            return
+        self._job._cancel(self.handle)
+        patience = _Patience(self._job._grace_seconds, self._job._poll_seconds)
+        with suppress(JobLost):  # it is gone, and was not ours to ask
+            while not self._look().status.ended:
+                self._sleep(patience)
+
+    async def acancel(self) -> None:
+        """Do as `cancel`, and let other coroutines run meanwhile."""
+        await asyncio.to_thread(self.cancel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.cancel()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.acancel()
+
+    def _look(self) -> Report:
+        """Ask where it is, and log what it has written since; after its end, all of it."""
+        if self._last is not None:
+            return self._last
+        report = self._job._look(self.handle)
+        lines = self._job._lines(self.handle, self._seen)
+        self._seen += len(lines)
+        self._job._say(lines)
+        if report.status.ended:
+            self._last = report
+        return report
+
+    def _judge(self, report: Report) -> None:
+        where = self._job._where()
+        if report.status is JobStatus.CANCELLED:
+            remedy = "Trigger it again, where it is still wanted."
+            raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
+        if report.status is JobStatus.FAILED:
+            problem = self._job._hide(report.problem) or "the job failed"
+            raise JobFailed(where, problem, "Look at what it wrote.", self.handle)
+
+    def _sleep(self, patience: _Patience) -> None:
+        left = self._pause(patience)
+        while left > 0:
+            services().clock.sleep(min(left, SLICE))
+            left -= SLICE
+
+    def _pause(self, patience: _Patience) -> float:
+        pause = patience.next()
+        if pause is None:
+            problem = f"job {self.handle!r} has not ended within {patience.seconds:g} s"
+            remedy = "It goes on: wait longer, or call `cancel`."
+            raise JobTimeout(self._job._where(), problem, remedy, self.handle)
+        return pause
+
+
+class _Patience:
+    """How long to wait until the next look: short at first, and never beyond the end."""
+
+    def __init__(self, seconds: float | None, longest: float) -> None:
+        self.seconds = seconds or 0.0
+        self._end = None if seconds is None else monotonic() + seconds
+        self._longest, self._pause = longest, FIRST
+        self._left = 0.0
+
+    def next(self) -> float | None:
+        """Return the seconds to wait; None where there are none left."""
+        left = None if self._end is None else self._end - monotonic()
+        if left is not None and left <= 0:
+            return None
+        self._pause = min(self._pause * 1.5, self._longest)
+        return self._pause if left is None else min(left, self._pause)

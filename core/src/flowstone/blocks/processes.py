@@ -1,0 +1,198 @@
+"""Processes of this machine: both pipes read as they fill, and ended with all their children."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import signal
+import subprocess
+from collections import deque
+from contextlib import suppress
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from threading import Lock, Thread
+from time import monotonic, sleep
+from typing import IO, TYPE_CHECKING
+from weakref import finalize
+
+from flowstone.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+#: A longer line is taken in pieces of so many bytes.
+LONGEST_LINE = 16 * 1024
+#: So many of the last lines are kept in memory.
+KEPT = 200
+#: So much of the output stays in memory; what is more goes to a file.
+IN_MEMORY = 1024 * 1024
+#: Seconds that the pipes of a process that has ended are read on: a child in the background may
+#: hold them open for ever.
+DRAIN = 2.0
+#: Seconds between two looks whether a process has ended.
+TICK = 0.02
+
+_PROC = Path("/proc/self")
+_ENDED = frozenset("ZX")
+
+
+class Process:
+    """A process in a group of its own; two threads read its pipes, line by line.
+
+    Args:
+        say: is called with each line, as it comes, from those threads; None says nothing.
+        script: a file that is removed when the process has ended.
+    """
+
+    def __init__(
+        self,
+        args: Sequence[str],
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+        say: Callable[[str], None] | None,
+        script: Path | None = None,
+    ) -> None:
+        self._say, self._script = say, script
+        self._lock = Lock()
+        self._written = 0
+        self._tail: deque[str] = deque(maxlen=KEPT)
+        self._errors: deque[str] = deque(maxlen=KEPT)
+        self._output = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - see below
+        finalize(self, self._output.close)
+        self.cancelled = False
+        self._drained_until: float | None = None
+        self._popen = subprocess.Popen(  # noqa: S603 - to run a command is what it is for
+            args,
+            env=env,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+        self.pid = self._popen.pid
+        assert self._popen.stdout is not None
+        assert self._popen.stderr is not None
+        self._readers = [
+            Thread(target=self._read, args=args, name="flowstone-job", daemon=True)
+            for args in ((self._popen.stdout, True), (self._popen.stderr, False))
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def exit_code(self) -> int | None:
+        """Return how it ended, once all that it wrote is read; None until then."""
+        code = self._popen.poll()
+        if code is None:
+            return None
+        if self._drained_until is None:
+            self._drained_until = monotonic() + DRAIN
+        if any(reader.is_alive() for reader in self._readers):
+            if monotonic() < self._drained_until:
+                return None
+            self._tell("A process in the background holds the output open; it is not read on.")
+            self._readers = []
+        self._clean_up()
+        return code
+
+    def end(self, grace_seconds: float) -> None:
+        """Ask the whole group to end, and kill what is left of it after a while."""
+        self.cancelled = self._popen.poll() is None
+        end_group(self.pid, grace_seconds, self._popen.poll)
+
+    def lines(self, seen: int) -> list[str]:
+        """Return the lines after so many, as far as they are kept."""
+        with self._lock:
+            missing = self._written - len(self._tail)
+            return list(self._tail)[max(0, seen - missing) :]
+
+    def last_words(self, count: int) -> list[str]:
+        """Return the last lines of the errors, or of all where there are none."""
+        with self._lock:
+            return list(self._errors or self._tail)[-count:]
+
+    def output(self) -> str:
+        """Return all that it has written to standard output, secrets masked."""
+        with self._lock:
+            self._output.seek(0)
+            return self._output.read().decode()
+
+    def _read(self, pipe: IO[bytes], is_output: bool) -> None:
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        with pipe:
+            while chunk := pipe.readline(LONGEST_LINE):
+                self._take(redact(decode(chunk)), is_output)
+        if not is_output:
+            self._popen.wait()
+            self._clean_up()
+
+    def _clean_up(self) -> None:
+        if self._script is not None:
+            self._script.unlink(missing_ok=True)
+
+    def _take(self, text: str, is_output: bool) -> None:
+        line = text.rstrip("\r\n")
+        with self._lock:
+            if is_output:
+                self._output.write(text.encode())
+            else:
+                self._errors.append(line)
+            self._tail.append(line)
+            self._written += 1
+        self._tell(line)
+
+    def _tell(self, line: str) -> None:
+        if self._say is not None:
+            # The log may be closed, or the run lost: the pipes must be read on all the same.
+            with suppress(Exception):
+                self._say(line)
+
+
+def born(pid: int) -> str:
+    """Return when a process was started, as the system tells it; "" where it has ended.
+
+    With the id, it names one process for good: ids are given again.
+    """
+    if _PROC.exists():
+        facts = _facts(_PROC.parent / str(pid))
+        return facts[19] if facts and facts[0] not in _ENDED else ""
+    asked = ["ps", "-o", "lstart=", "-p", str(pid)]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+    return "-".join(found.stdout.split())
+
+
+def _facts(folder: Path) -> list[str]:
+    """Return what Linux says of a process, behind its name; nothing where it is gone."""
+    try:
+        return (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def end_group(pid: int, grace_seconds: float, reap: Callable[[], object]) -> None:
+    """Send SIGTERM to a process and all in its group, and SIGKILL to what is left after a while."""
+    end = monotonic() + grace_seconds
+    _signal(pid, signal.SIGTERM)
+    while _is_alive(pid, reap):
+        if monotonic() >= end:
+            _signal(pid, signal.SIGKILL)
+            return
+        sleep(TICK)
+
+
+def _is_alive(group: int, reap: Callable[[], object]) -> bool:
+    """Tell whether any process of a group runs; one that nobody has reaped does not."""
+    reap()
+    if _PROC.exists():
+        found = (_facts(folder) for folder in _PROC.parent.iterdir() if folder.name.isdigit())
+        return any(f[2] == str(group) and f[0] not in _ENDED for f in found if f)
+    try:
+        os.killpg(group, 0)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
+
+
+def _signal(group: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)

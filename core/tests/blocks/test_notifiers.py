@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import html
+import json
+import secrets
+import socket
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from flowstone.blocks import Block, Notifier, SlackWebhook, Webhook
+from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone.testing.conformance.notifier import NotifierSuite
+from flowstone.testing.desks import PATIENCE, Desk, WebDesk, web_desk
+from flowstone.testing.notes import MemoryDesk, MemoryNotifier
+
+
+def canary() -> str:
+    return f"canary-{secrets.token_hex(12)}"
+
+
+def secret_path() -> str:
+    return f"/services/{canary()}/{canary()}?token={canary()}"
+
+
+def nowhere() -> str:
+    """Return an address where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+class TestWebhookBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [
+            Webhook(url="https://example.org/hooks"),
+            Webhook(
+                url=f"https://example.org{secret_path()}",
+                headers={"Authorization": canary()},
+                method="PUT",
+                verify=False,
+                allow_private_urls=False,
+                timeout_seconds=3,
+                template={"text": ["{{subject}}: {{body}}"]},
+            ),
+        ]
+
+
+class TestSlackWebhookBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [SlackWebhook(url=f"https://hooks.slack.com{secret_path()}", verify=False)]
+
+
+class TestWebhook(NotifierSuite):
+    patience = PATIENCE
+
+    @pytest.fixture
+    def desk(self) -> Iterator[Desk]:
+        with web_desk() as desk:
+            yield desk
+
+    @pytest.fixture
+    def notifier(self, desk: WebDesk) -> Notifier:
+        return Webhook(url=desk.url + secret_path(), headers={"X-Token": canary()})
+
+    @pytest.fixture
+    def absent(self) -> Notifier:
+        return Webhook(url=nowhere() + secret_path())
+
+
+class TestSlackWebhook(NotifierSuite):
+    patience = PATIENCE
+
+    @pytest.fixture
+    def desk(self) -> Iterator[Desk]:
+        with web_desk(lambda body: html.unescape(json.loads(body)["text"])) as desk:
+            yield desk
+
+    @pytest.fixture
+    def notifier(self, desk: WebDesk) -> Notifier:
+        return SlackWebhook(url=desk.url + secret_path())
+
+    @pytest.fixture
+    def absent(self) -> Notifier:
+        return SlackWebhook(url=nowhere() + secret_path())
+
+
+class TestMemoryNotifierBlock(BlockSuite):
+    in_catalog = False
+
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        return [MemoryNotifier(desk="a", token=canary())]
+
+
+class TestMemoryNotifier(NotifierSuite):
+    patience = PATIENCE
+
+    @pytest.fixture
+    def desk(self) -> Desk:
+        return MemoryDesk("here")
+
+    @pytest.fixture
+    def notifier(self, desk: Desk) -> Notifier:
+        return MemoryNotifier(desk="here", token=canary())
+
+    @pytest.fixture
+    def absent(self) -> Notifier:
+        return MemoryNotifier(desk="there", token=canary())

@@ -1,0 +1,274 @@
+"""Webhooks over real HTTP: what is sent, where it may go, and what the answers mean."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from threading import Event, Thread
+
+import pytest
+
+from flowstone.ambient import Services, using
+from flowstone.blocks import SlackWebhook, Webhook
+from flowstone.blocks.web import is_global
+from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone.testing.conformance.notifier import HastyClock
+from flowstone.testing.desks import WebDesk, web_desk
+
+from .maildesk import certificate
+
+
+@pytest.fixture
+def clock(services: Services) -> Iterator[HastyClock]:
+    clock = HastyClock()
+    with using(replace(services, clock=clock)):
+        yield clock
+
+
+@pytest.fixture
+def desk(clock: HastyClock) -> Iterator[WebDesk]:
+    with web_desk() as desk:
+        yield desk
+
+
+def whole(line: socket.socket) -> bytes:
+    """Read a request to its end: a connection that is closed with something unread is reset."""
+    read = b""
+    while (piece := line.recv(65536)) and not (read := read + piece).endswith(b"}"):
+        pass
+    return read
+
+
+@contextmanager
+def answering(*pieces: bytes) -> Iterator[tuple[str, list[bytes]]]:
+    """Serve connections one after the other: read once, send the pieces, then wait; then close."""
+    over = Event()
+    seen: list[bytes] = []
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                line, _ = server.accept()
+            except OSError:
+                return
+            with line:
+                try:
+                    seen.append(whole(line))
+                    for piece in pieces:
+                        line.sendall(piece)
+                        if len(pieces) > 1 and over.wait(0.05):
+                            break
+                except OSError:
+                    continue
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}", seen
+        finally:
+            over.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_note_is_put_into_the_template_once(desk: WebDesk) -> None:
+    template = {"text": "{{subject}}: {{ body }}", "n": 1, "list": ["{{body}}", None], "x": "{{y}}"}
+    Webhook(url=f"{desk.url}/a", template=template).notify("{{subject}}!", subject="S")
+    [(method, path, headers, body)] = desk.requests
+    assert (method, path) == ("POST", "/a")
+    assert headers["Content-Type"] == "application/json"
+    assert json.loads(body) == {
+        "text": "S: {{subject}}!", "n": 1, "list": ["{{subject}}!", None], "x": "{{y}}"
+    }  # fmt: skip
+
+
+def test_any_payload_is_sent_by_call_and_any_answer_returned(desk: WebDesk) -> None:
+    token = f"canary-{secrets.token_hex(12)}"
+    hook = Webhook(url=f"{desk.url}/a?b=c", method="PUT", headers={"Authorization": token})
+    answer = hook.call({"order": [7, None]})
+    assert (answer.status_code, answer.ok, answer.text) == (200, True, "ok")
+    method, path, headers, body = desk.requests[-1]
+    assert (method, path, json.loads(body)) == ("PUT", "/a?b=c", {"order": [7, None]})
+    assert headers["Authorization"] == token
+    hook.call()
+    assert desk.requests[-1][3] == b""
+    desk.behave("refuses")
+    assert hook.call(1).status_code == 400
+    desk.behave("busy")
+    assert hook.call(1).status_code == 503
+    assert desk.tries() == 4
+
+
+def test_calls_let_other_coroutines_run(desk: WebDesk) -> None:
+    import asyncio
+
+    assert asyncio.run(Webhook(url=desk.url).acall({"a": 1})).ok
+
+
+@pytest.mark.parametrize(
+    "url", ["", "example.org", "ftp://a.org", "https://", "http://a b", "http://ä.org"]
+)
+def test_what_is_no_url_is_refused_and_not_shown(clock: HastyClock, url: str) -> None:
+    for act in (Webhook(url=url).notify, Webhook(url=url).call):
+        with pytest.raises(NotificationInvalid) as caught:
+            act("a")
+        assert not url or url not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "ü", 1, {"a": "b"}])
+def test_a_header_can_not_be_smuggled_in(desk: WebDesk, value: object) -> None:
+    with pytest.raises(NotificationInvalid, match="'X-A'"):
+        Webhook(url=desk.url, headers={"X-A": value}).notify("a")
+    assert not desk.requests
+
+
+def test_a_redirect_is_not_followed(desk: WebDesk) -> None:
+    moved = f"HTTP/1.1 302 Found\r\nLocation: {desk.url}/there\r\nContent-Length: 0\r\n\r\n"
+    with (
+        answering(moved.encode()) as (url, _),
+        pytest.raises(NotificationFailed, match="302") as caught,
+    ):
+        Webhook(url=url).notify("a")
+    assert caught.value.status == 302
+    assert not desk.requests
+
+
+def test_private_addresses_can_be_refused_before_anything_is_sent(desk: WebDesk) -> None:
+    with answering(b"") as (url, seen):
+        for host in ("127.0.0.1", "localhost"):
+            hook = Webhook(url=url.replace("127.0.0.1", host), allow_private_urls=False)
+            with pytest.raises(NotificationInvalid, match="private"):
+                hook.notify("a")
+    assert not any(seen)
+
+
+@pytest.mark.parametrize(
+    ("address", "is_open"),
+    [
+        ("8.8.8.8", True),
+        ("2606:4700::1111", True),
+        ("10.0.0.1", False),
+        ("169.254.169.254", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:127.0.0.1", False),
+        ("224.0.0.1", False),
+        ("0.0.0.0", False),
+    ],
+)
+def test_which_addresses_are_private(address: str, is_open: bool) -> None:
+    assert is_global(address) is is_open
+
+
+def test_the_proxy_of_the_environment_is_used(
+    desk: WebDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", desk.url)
+    monkeypatch.setenv("no_proxy", "")
+    Webhook(url="http://hooks.test/a").notify("by the proxy")
+    assert desk.requests[0][1] == "http://hooks.test/a"
+    with pytest.raises(NotificationFailed, match=r"private|not reached"):
+        Webhook(url="http://127.0.0.1/a", allow_private_urls=False).notify("a")
+    assert len(desk.requests) == 1
+
+
+def test_a_server_that_drips_is_given_up(clock: HastyClock) -> None:
+    with answering(b"HTTP/1.1 200 OK\r\n", *[b"X-Slow: 1\r\n"] * 1000) as (url, seen):
+        with pytest.raises(NotificationFailed, match="longer than") as caught:
+            Webhook(url=url, timeout_seconds=0.4).notify("a")
+        assert not isinstance(caught.value, NotificationUnsent)
+        assert len(seen) == 1
+
+
+def test_an_answer_that_breaks_off_is_not_sent_again(clock: HastyClock) -> None:
+    with answering(b"HTTP/1.1 20") as (url, seen):
+        with pytest.raises(NotificationFailed, match="no answer"):
+            Webhook(url=url).notify("a")
+        assert len(seen) == 1
+
+
+def test_a_certificate_must_be_right_unless_said_otherwise(
+    tmp_path: Path, clock: HastyClock
+) -> None:
+    ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    context = certificate(tmp_path)
+    over = Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                raw, _ = server.accept()
+                with context.wrap_socket(raw, server_side=True) as line:
+                    whole(line)
+                    line.sendall(ok)
+            except OSError:
+                continue
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = Thread(target=serve, daemon=True)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}/a"
+        with pytest.raises(NotificationUnsent, match="certificate"):
+            Webhook(url=url).notify("a")
+        Webhook(url=url, verify=False).notify("a")
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def busy(after: str) -> bytes:
+    return f"HTTP/1.1 429 Busy\r\nRetry-After: {after}\r\nContent-Length: 0\r\n\r\n".encode()
+
+
+def test_patience_may_be_asked_for_until_a_date(clock: HastyClock) -> None:
+    when = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    with answering(busy(when)) as (url, seen), pytest.raises(NotificationUnsent):
+        Webhook(url=url).notify("a")
+    assert len(seen) == 3
+    assert all(0 < seconds <= 20 for seconds in clock.slept)
+
+
+@pytest.mark.parametrize(("after", "slept"), [("3600", []), ("soon", [1, 2]), ("-1", [1, 2])])
+def test_too_much_patience_is_not_had(clock: HastyClock, after: str, slept: list[float]) -> None:
+    with answering(busy(after)) as (url, _), pytest.raises(NotificationUnsent, match="429"):
+        Webhook(url=url).notify("a")
+    assert clock.slept == slept
+
+
+def test_slack_can_not_be_made_to_call_everybody(desk: WebDesk) -> None:
+    SlackWebhook(url=desk.url).notify("<!channel> a & b", subject="<@U1>")
+    assert json.loads(desk.requests[0][3]) == {"text": "*&lt;@U1&gt;*\n&lt;!channel&gt; a &amp; b"}
+
+
+def test_a_name_helps_to_find_it(clock: HastyClock) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        hook = SlackWebhook(url=f"http://127.0.0.1:{taken.getsockname()[1]}/T0/B0")
+        hook.save("alerts")
+        with pytest.raises(NotificationUnsent, match=r"'alerts' at 127\.0\.0\.1") as caught:
+            hook.notify("a")
+    assert "T0/B0" not in str(caught.value)
+
+
+def test_a_url_by_reference_is_hidden_as_well(
+    desk: WebDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/services/{secrets.token_hex(12)}"
+    monkeypatch.setenv("HOOK_URL", f"{desk.url}{path}")
+    hook = Webhook(url="env:HOOK_URL")
+    hook.notify("by reference")
+    assert desk.requests[0][1] == path
+    desk.behave("refuses")  # and quotes the path
+    with pytest.raises(NotificationFailed, match="400") as caught:
+        hook.notify("a")
+    assert path not in str(caught.value)
+    with pytest.raises(NotificationInvalid, match="NO_SUCH_HOOK"):
+        Webhook(url="env:NO_SUCH_HOOK").notify("a")
