@@ -39,6 +39,9 @@ class JobSuite(Suite):
     service's own client, the system's table of processes.
     """
 
+    kind = "block"
+    interface = Job
+
     #: What `good` gives, and the lines that it writes, in their order.
     wanted: ClassVar[Any] = None
     lines: ClassVar[Sequence[str]] = ()

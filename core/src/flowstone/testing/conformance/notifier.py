@@ -61,6 +61,9 @@ class NotifierSuite(Suite):
     `flowstone.testing.desks` says what a desk is, and has one for notifiers that speak HTTP.
     """
 
+    kind = "block"
+    interface = Notifier
+
     #: Whether the service takes a subject, or shows one before the body.
     subjects: ClassVar[bool] = True
     #: Seconds that the desk asks for when it is busy; None where the service names none.
