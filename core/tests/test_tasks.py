@@ -397,7 +397,7 @@ def test_a_blocking_call_in_a_thread_is_late_and_says_so() -> None:
 
     @task(timeout_seconds=0.02)
     def blocked() -> None:
-        gate.wait(0.2)
+        gate.wait(0.7)
 
     @flow
     def f() -> State:
@@ -407,6 +407,8 @@ def test_a_blocking_call_in_a_thread_is_late_and_says_so() -> None:
 
     state = f(return_state=True)
     assert state.name == "TimedOut"
+    assert state.message is not None
+    assert "A blocking call could not be interrupted; it ended after" in state.message
 
 
 def test_exponential_backoff() -> None:

@@ -14,6 +14,9 @@ from flowstone.interrupts import interrupt
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: Code that is not stopped so many seconds after its limit was in a call that blocks.
+_LATE = 0.5
+
 
 class _Expired(BaseException):
     """Raised in the middle of the call; not an `Exception`, so that no `except` swallows it."""
@@ -42,11 +45,15 @@ def limited(
     except _Expired as error:
         if error is not expired.error and type(error) is not expired.error:
             raise  # an outer call's limit
-        raise RunTimeout(name, seconds) from None
+        took = monotonic() - began
+        raise RunTimeout(name, seconds, _told(took) if took - seconds > _LATE else "") from None
     if (took := monotonic() - began) > seconds:
-        note = f"A blocking call could not be interrupted; it ended after {took:.1f} s."
-        raise RunTimeout(name, seconds, note)
+        raise RunTimeout(name, seconds, _told(took))
     return value
+
+
+def _told(took: float) -> str:
+    return f"A blocking call could not be interrupted; it ended after {took:.1f} s."
 
 
 class _Alarm:
