@@ -315,8 +315,8 @@ def repeated(
     """
     recipe = run.recipe
     _check_kept(run, recipe, parameters)
-    arguments = {**(run.parameters or {}), **parameters}
     flow = _loaded(run, recipe, entrypoint)
+    arguments = {**(run.parameters or {}), **flow.parameters.read(parameters)}
     args, kwargs = flow.parameters.rebind(arguments)
     bound = flow.parameters.bind(args, kwargs)
     if flow.spec.validate_parameters:

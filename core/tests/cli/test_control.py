@@ -22,6 +22,10 @@ def add(a: int, b: int = 2) -> int:
     return a + b
 
 @flow
+def send(zip: str, n: int, note: str | None = None):
+    print((zip, n, note))
+
+@flow
 def bad():
     raise ValueError("not today")
 
@@ -69,6 +73,20 @@ def test_a_flow_is_started_with_typed_parameters(shop: Shop) -> None:
     assert done.stdout == "sum 10\n"
     done = shop.run("start", "shop.py:later", "-p", 'names=["x", "y"]')
     assert done.stdout == "['x', 'y']\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        (["zip=12345", "n=2"], "('12345', 2, None)"),
+        (["zip=true", "n=2", "note=7"], "('true', 2, '7')"),
+        (['zip="12345"', "n=2", "note=null"], "('12345', 2, None)"),
+        (["zip=0012", "n=2.0", "note=a b"], "('0012', 2, 'a b')"),
+    ],
+)
+def test_a_parameter_is_read_as_its_type_wants(shop: Shop, written: list[str], told: str) -> None:
+    done = shop.run("start", "shop.py:send", *(f"-p{pair}" for pair in written))
+    assert (done.returncode, done.stdout) == (0, f"{told}\n"), done.stderr
 
 
 def test_the_exit_code_tells_the_outcome(shop: Shop) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -16,6 +17,12 @@ RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
 
 #: A hint of one of these and a value of exactly that type need no validation.
 EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
+
+
+class Written(str):
+    """A value as somebody wrote it, for a parameter whose type is not known yet."""
+
+    __slots__ = ()
 
 
 class Parameters:
@@ -97,6 +104,35 @@ class Parameters:
             return type(again) is type(value) and bool(again == value)
         except Exception:  # noqa: BLE001 - what can't be compared is not the same
             return False
+
+    def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return arguments by name, those that are `Written` as their type hints want them.
+
+        That is what they say in JSON; where it is no JSON, or does not fit, the text itself.
+        """
+        return {
+            name: self._read(name, value) if isinstance(value, Written) else value
+            for name, value in arguments.items()
+        }
+
+    def _read(self, name: str, written: Written) -> Any:
+        text = str(written)
+        try:
+            value = json.loads(text)
+        except ValueError:
+            return text
+        is_text_only = not self._fits(name, value) and self._fits(name, text)
+        return text if is_text_only else value
+
+    def _fits(self, name: str, value: object) -> bool:
+        parameter, hint = self.signature.parameters.get(name), self._hint(name)
+        if parameter is None or hint is Any or type(value) is hint:
+            return True
+        try:
+            self._checked(name, hint, value)
+        except _Misfit:
+            return False
+        return True
 
     def rebind(self, arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return arguments by name, as a run's record has them, as a call needs them.
