@@ -92,10 +92,23 @@ def test_a_parameter_is_read_as_its_type_wants(shop: Shop, written: list[str], t
 def test_the_exit_code_tells_the_outcome(shop: Shop) -> None:
     done = shop.run("start", "shop.py:bad", "--json")
     assert done.returncode == 1
-    assert json.loads(done.stdout) == {
-        "state": "FAILED", "name": "Failed", "message": "ValueError: not today",
-    }  # fmt: skip
+    run = json.loads(done.stdout)
+    assert (run["state"]["name"], run["state"]["message"]) == ("Failed", "ValueError: not today")
+    assert run == json.loads(shop.run("retry", run["id"], "--json").stdout) | {
+        key: run[key] for key in ("state", "ended", "duration_seconds", "attempts")
+    }
     assert "Traceback" not in done.stderr
+
+
+def test_who_reads_that_a_run_failed_is_told_what_to_do_next(shop: Shop) -> None:
+    done = shop.run("start", "shop.py:bad")
+    [run] = json.loads(shop.run("ls", "--json").stdout)
+    ref = run["id"][-12:]
+    told = f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up."
+    assert done.stderr.splitlines()[-2:] == [
+        f"{run['name']} ended Failed: ValueError: not today", told
+    ]  # fmt: skip
+    assert shop.run("retry", ref).stderr.splitlines()[-1] == told
 
 
 @pytest.mark.parametrize(
@@ -136,8 +149,9 @@ def test_a_run_is_cancelled_from_another_terminal(shop: Shop) -> None:
         [run] = json.loads(shop.run("ls", "--json").stdout)
         done = shop.run("cancel", run["id"])
         assert (done.returncode, done.stdout) == (0, f"{run['name']} is Cancelled.\n")
-        child.communicate(timeout=20)
+        _, err = child.communicate(timeout=20)
         assert child.returncode == 130
+        assert f"{run['name']} was cancelled." in err
         again = shop.run("cancel", run["id"], "--json")
         assert json.loads(again.stdout)["state"]["name"] == "Cancelled"
     finally:

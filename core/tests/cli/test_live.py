@@ -17,6 +17,7 @@ PROGRAM = """
 import atexit, click, logging, sys
 from threading import Event, Thread
 from flowstone import flow, get_run_logger, task
+from flowstone.runtime import flow_run
 
 opened = Event()
 
@@ -51,6 +52,12 @@ def many():
     for number in range(60):
         total.with_options(name=f"step-{number}")([number])
     fetch.submit(31).result()
+
+@flow(flow_run_name="fails-once")
+def fails_once():
+    if flow_run.run_count == 1:
+        raise ValueError("at first")
+    return total([1])
 
 @flow
 def chatty():
@@ -157,6 +164,18 @@ def test_narrow_terminals_cut_lines(home: Home, columns: int) -> None:
     assert max(map(len, tree)) <= columns
 
 
+def test_a_run_that_is_executed_again_is_the_root_of_its_tree(home: Home) -> None:
+    home.write(PROGRAM)
+    assert home.run("run", "start", "program.py:fails_once").code == 1
+    terminal = home.terminal(COMMAND, "run", "retry", "fails-once")
+    assert terminal.finish().code == 0
+    lines = without_times(terminal.screen)
+    assert lines[-3:-1] == [
+        "fails-once  Completed  TIME  2 attempts",
+        "└── total-0  Completed  TIME",
+    ]
+
+
 def test_an_interrupt_leaves_the_tree_and_the_cursor(home: Home) -> None:
     terminal = start(home, "outer")
     terminal.read_until(lambda text: re.search(r"fetch  .40 ", text))
@@ -165,7 +184,7 @@ def test_an_interrupt_leaves_the_tree_and_the_cursor(home: Home) -> None:
     done = terminal.finish()
     assert done.code == 130
     assert "outer-flow  Cancelled" in "\n".join(terminal.screen)
-    assert terminal.screen[-2] == "outer was cancelled."
+    assert terminal.screen[-3] == "outer-flow was cancelled."
     assert terminal.raw.count("\x1b[?25l") == terminal.raw.count("\x1b[?25h") == 1
 
 

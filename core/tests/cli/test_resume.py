@@ -218,7 +218,7 @@ def test_a_suspended_run_goes_on_in_the_command(home: Home) -> None:
     home.write(PROGRAM)
     began = home.run("run", "start", "program.py:suspends")
     assert (began.code, began.out.splitlines()[0]) == (0, "extracting")
-    assert "run 'suspended' is suspended. Resume it with `flowstone run resume" in began.out
+    assert "suspended is Suspended: waits for input (value); resume it with `flow" in began.out
     [run] = home.run("run", "ls", "--state", "suspended", "--json").json
     wrong = home.run("run", "resume", run["id"], "-i", "value=x")
     assert (wrong.code, "value: " in wrong.err) == (1, True)

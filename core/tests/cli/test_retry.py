@@ -55,7 +55,7 @@ def test_a_failed_run_is_taken_up_where_it_was(home: Home) -> None:
     (home.directory / "ready").touch()
     done = home.run("run", "retry", "etl", "--json")
     assert (done.code, done.out.partition("\n")[0]) == (0, "3")
-    assert json.loads(done.out.partition("\n")[2])["name"] == "Completed"
+    assert json.loads(done.out.partition("\n")[2])["state"]["name"] == "Completed"
     shown = home.run("run", "show", "etl").out
     tree = [line.split()[:2] for line in shown.partition("\n\n")[2].splitlines()]
     assert tree == [

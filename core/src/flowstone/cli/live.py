@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowstone import events
+    from flowstone.runs import Run
 
 #: Between two drawings are so many seconds at the least,
 PAUSE = 0.1
@@ -30,13 +31,17 @@ REST = 10
 
 
 @contextmanager
-def shown() -> Iterator[None]:
-    """Show what runs inside the block, and at its end how it ended; on a dumb terminal nothing."""
+def shown(run: Run | None = None) -> Iterator[None]:
+    """Show what runs inside the block, and at its end how it ended; on a dumb terminal nothing.
+
+    Args:
+        run: one that began before, and is executed again inside the block.
+    """
     console = Console(file=sys.stderr if sys.stderr.isatty() else sys.stdout, highlight=False)
     if console.is_dumb_terminal:
         yield
         return
-    screen = Screen(console)
+    screen = Screen(console, run)
     with progress.quiet():
         try:
             screen.begin()
@@ -53,9 +58,9 @@ class Screen:
     would draw the tree anew.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, run: Run | None = None) -> None:
         self._console = console
-        self._tree = LiveTree(marks=console.encoding.lower().startswith("utf"))
+        self._tree = LiveTree(run, marks=console.encoding.lower().startswith("utf"))
         self._live = Live(
             console=console,
             auto_refresh=False,

@@ -114,13 +114,15 @@ class Knot(Branch):
 
 
 class LiveTree:
-    """An `Observer` that knows the tree of the runs that it is told of."""
+    """An `Observer` that knows the tree of the runs that it is told of, and of one before them."""
 
-    def __init__(self, *, marks: bool = True) -> None:
+    def __init__(self, run: Run | None = None, *, marks: bool = True) -> None:
         self._marks = marks
         self._lock = Lock()
         self._rows: dict[str, Row] = {}
         self._top: dict[str, Group] = {}
+        if run is not None:
+            self._add(run)
 
     def observe(self, events: Sequence[Event]) -> None:
         with self._lock:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.ambient import services
+from flowstone.cli.execution import execute, given, param_option, params_option, tree_option
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.records import run_record
-from flowstone.cli.runcontrol import finish, given, param_option, params_option, tree_option
 
 if TYPE_CHECKING:
     from flowstone.questions import Question
@@ -46,11 +46,12 @@ def retry_run(
     from flowstone.flow_runs import retry_flow_run  # noqa: PLC0415
 
     parameters = given(file, pairs)
+    found = services().runs.run(run)
 
-    def execute() -> Any:
-        return retry_flow_run(run, parameters, entrypoint=entrypoint)
+    def retry() -> Any:
+        return retry_flow_run(found.id, parameters, entrypoint=entrypoint)
 
-    finish(run, execute, tree=tree, as_json=as_json)
+    execute(retry, found, tree=tree, as_json=as_json)
 
 
 @click.command("resume")
@@ -96,7 +97,7 @@ def resume_run(
         return resume_flow_run(found.id, answer, parameters=parameters, entrypoint=entrypoint)
 
     if found.is_root and found.lease is None:
-        finish(found.name, resume, tree=tree, as_json=as_json)
+        execute(resume, found, tree=tree, as_json=as_json)
     resume()
     if as_json:
         emit(run_record(services().runs.run(found.id), services().clock.time()))

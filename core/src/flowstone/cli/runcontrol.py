@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from flowstone.ambient import services
+from flowstone.cli.execution import execute, given, param_option, params_option, tree_option
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.records import run_record
-from flowstone.errors import CancelSignal, Conflict
+from flowstone.errors import Conflict
 from flowstone.events import changed
-from flowstone.states import (
-    CANCELLED,
-    CANCELLING,
-    COMPLETED,
-    CRASHED,
-    FAILED,
-    PAUSED,
-    Cancelled,
-    Cancelling,
-)
+from flowstone.states import CANCELLING, Cancelled, Cancelling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
+    from pathlib import Path
 
-    from flowstone.engine.parameters import Written
     from flowstone.runs import Run
-    from flowstone.states import State
 
-#: The exit code of `run start`, by how the run ended; as shells have it for an interrupt.
-EXITS = {COMPLETED: 0, PAUSED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}
 #: How often, in seconds, it is looked whether the run has ended.
 _LOOK = 0.1
 
@@ -97,28 +81,6 @@ def _awaited(run: Run, until: float) -> Run:
     return run
 
 
-param_option = click.option(
-    "--param",
-    "-p",
-    "pairs",
-    multiple=True,
-    metavar="NAME=VALUE",
-    help="A parameter; the value is JSON where that fits its type, or else a text. Again for each.",
-)
-params_option = click.option(
-    "--params",
-    "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="A JSON file of parameters by name.",
-)
-tree_option = click.option(
-    "--tree/--no-tree",
-    default=True,
-    help="Show what runs as a live tree, where this is a terminal; take --no-tree to debug.",
-)
-
-
 @click.command("start")
 @click.argument("entrypoint", metavar="MODULE:FLOW")
 @param_option
@@ -140,66 +102,7 @@ def start_run(
     flow = load_flow_from_entrypoint(entrypoint)
     parameters = flow.parameters.read(given(file, pairs))
 
-    def execute() -> Any:
+    def call() -> Any:
         return flow(**parameters, return_state=True)
 
-    finish(flow.name, execute, tree=tree, as_json=as_json)
-
-
-def finish(name: str, execute: Callable[[], Any], *, tree: bool, as_json: bool) -> None:
-    """Execute a run here, tell how it ended, and exit with the code for that."""
-    # 40 ms and more, which only the commands that execute runs need.
-    import asyncio  # noqa: PLC0415
-
-    try:
-        with _shown(tree and not as_json):
-            state: State = execute()
-            if asyncio.iscoroutine(state):
-                state = asyncio.run(state)
-    except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
-        warn(f"{name} was cancelled.")
-        sys.exit(EXITS[CANCELLED])
-    if as_json:
-        emit({"state": state.type.value, "name": state.name, "message": state.message})
-    elif state.type is PAUSED:
-        say(str(state.data))
-    elif state.type is not COMPLETED:
-        warn(f"{name} ended {state.name}: {state.message}")
-    sys.exit(EXITS[state.type])
-
-
-def _shown(is_wanted: bool) -> AbstractContextManager[None]:
-    if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
-        return nullcontext()
-    # Costs 60 ms; a pipe must not pay it.
-    from flowstone.cli import live  # noqa: PLC0415
-
-    return live.shown()
-
-
-def given(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:
-    """Return the parameters of a command line by name; those of `--param` come before a file's."""
-    return {**_from_file(file), **dict(_pair(pair) for pair in pairs)}
-
-
-def _from_file(file: Path | None) -> Mapping[str, Any]:
-    if file is None:
-        return {}
-    try:
-        found = json.loads(file.read_text())
-    except ValueError as error:
-        raise click.BadParameter(f"{file} is not JSON: {error}", param_hint="--params") from None
-    if not isinstance(found, dict):
-        problem = f"{file} holds a {type(found).__name__}, not an object of parameters by name"
-        raise click.BadParameter(problem, param_hint="--params")
-    return found
-
-
-def _pair(pair: str) -> tuple[str, Written]:
-    # 5 ms of start-up, which only the commands that execute runs need.
-    from flowstone.engine.parameters import Written  # noqa: PLC0415
-
-    name, equals, text = pair.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--param")
-    return name, Written(text)
+    execute(call, tree=tree, as_json=as_json)
