@@ -55,6 +55,26 @@ def outer() -> int:
     return etl(1)
 
 
+@flow
+def inner(n: int) -> int:
+    return expensive(n) + expensive(n)
+
+
+@flow
+def middle(n: int) -> int:
+    return inner(n)
+
+
+@flow
+def nested() -> int:
+    return fragile(inner(1) + inner(1) + middle(1))
+
+
+@task(retries=1)
+def calls_inner() -> int:
+    return fragile(inner(1))
+
+
 @pytest.fixture(autouse=True)
 def _clear(services: Services) -> None:
     calls.clear()
@@ -83,6 +103,29 @@ def test_a_failed_run_goes_on_under_its_id(services: Services) -> None:
         ("expensive-0", "Completed"), ("fragile-0", "Failed"),
         ("expensive-0", "Cached"), ("fragile-0", "Completed"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_inner_flows_do_not_compute_again_what_they_kept(services: Services, by_hand: bool) -> None:
+    fails.extend([True, False])
+    if by_hand:
+        assert nested(return_state=True).is_failed()
+        [run] = [run for run in services.runs.runs(RunQuery(listed=True)) if run.is_root]
+        assert retry_flow_run(run.id).result() == 12
+    else:
+        assert nested.with_options(retries=1)() == 12
+    # Each call of an inner flow computes it once, however alike they are, and only once.
+    assert calls == [1, 1, 1]
+    names = [run.state.name for run in services.runs.runs(RunQuery()) if run.unit == "expensive"]
+    assert names == ["Completed", "Cached"] * 3 + ["Cached"] * 6
+
+
+def test_other_runs_of_an_inner_flow_keep_their_own(services: Services) -> None:
+    fails.extend([True, False])
+    assert calls_inner() == 4
+    assert calls == [1]
+    assert inner(1) == 4
+    assert calls == [1, 1]
 
 
 def test_the_states_say_that_it_was_by_hand(services: Services) -> None:

@@ -125,6 +125,7 @@ class Scope:
         asked: the call that made it.
         above: of an owner, the run that called it.
         arguments: of a flow run, what it was called with, by name.
+        lineage: of a flow run that another called, which of its calls that is, in any attempt.
         keeps: of an owner, how its tasks' results are kept where they do not say.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
         runner: of an owner, where its submitted tasks run; made at the first submit.
@@ -143,6 +144,7 @@ class Scope:
         "asked",
         "counters",
         "keeps",
+        "lineage",
         "make_runner",
         "owner",
         "promises",
@@ -160,6 +162,7 @@ class Scope:
         self.make_runner = make_runner
         self.runner: Runner | None = None
         self.arguments: dict[str, Any] = {}
+        self.lineage = ""
         self.keeps: Keeps | None = None
         self.promises: dict[str, Promise] = {}
         self.counters: dict[str, int] = {}

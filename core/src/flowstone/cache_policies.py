@@ -42,6 +42,7 @@ class TaskCall(NamedTuple):
         run_id: of the flow run around it, or its own where there is none.
         flow_parameters: the flow run's; empty where there is none.
         task_run: the facts of the task run: its `id`, `name`, `flow_run_id` and others.
+        lineage: in a flow that another calls, what is the same in each attempt of that one.
     """
 
     task: Any
@@ -49,6 +50,7 @@ class TaskCall(NamedTuple):
     run_id: str
     flow_parameters: Mapping[str, Any]
     task_run: TaskRun = task_run
+    lineage: str = ""
 
 
 @dataclass(frozen=True)
@@ -212,7 +214,7 @@ class _TaskSource(CachePolicy):
 @dataclass(frozen=True)
 class _RunId(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
-        return {"run": call.run_id}
+        return {"run": call.lineage or call.run_id}
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,8 @@ def keeping(
         return FlowKeeping(caching.store, run_id, unit.name)
     owner = None if parent is None else parent.owner
     flow_run = run_id if owner is None else owner.run.id
-    call = TaskCall(unit, {}, flow_run, {} if owner is None else owner.arguments)
+    arguments, lineage = ({}, "") if owner is None else (owner.arguments, owner.lineage)
+    call = TaskCall(unit, {}, flow_run, arguments, lineage=lineage)
     return CallCaching(caching, call, unit.parameters.named, run_id)
 
 

@@ -179,6 +179,8 @@ class Unit(Hooked, Calling[P, R]):
         scope.arguments = known or {}
         scope.keeps = keeps_of(self.spec, parent)
         scope.above = parent
+        if parent is not None:
+            scope.lineage = _lineage(parent.owner, self.name)
         return scope
 
     def _open_runner(self, services: Services) -> Runner:
@@ -319,6 +321,15 @@ def owner_here() -> Scope:
     """Return what owns the runs that are submitted here."""
     parent = ambient.scope.get()
     return _alone if parent is None else parent.owner
+
+
+def _lineage(owner: Scope, name: str) -> str:
+    """Return which call of an inner flow this is; the same in each attempt of the outer one."""
+    standing = getattr(owner, "standing", None)
+    if standing is None:  # in another process nobody knows what was called before
+        return ""
+    number = owner.ordinal(f"flow {name} of attempt {standing.attempt}")
+    return f"{owner.lineage or owner.run.id}/{name}-{number}"
 
 
 def _portable(state: dict[str, Any]) -> dict[str, Any]:
