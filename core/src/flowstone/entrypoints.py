@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.flows import Flow
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 __all__ = ["load_flow_from_entrypoint"]
@@ -25,13 +28,15 @@ def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., Any]:
             file, or for a module the current one, is searched for what it imports.
 
     Raises:
-        ConfigurationError: there is no such module, file or flow; near names are told.
+        ConfigurationError: there is no such module, file or flow, and near names are told; or its
+            code fails, which is the cause.
     """
     place, colon, name = entrypoint.rpartition(":")
     if not colon or not place or not name:
         problem = "it is not MODULE:FLOW"
         raise ConfigurationError(f"entrypoint {entrypoint!r}", problem, "Write: etl.py:my_flow")
-    module = _from_file(place, entrypoint) if place.endswith(".py") else _imported(place)
+    with _told(entrypoint, place):
+        module = _from_file(place, entrypoint) if place.endswith(".py") else _imported(place)
     flows = [key for key, value in vars(module).items() if isinstance(value, Flow)]
     found = getattr(module, name, None)
     if not isinstance(found, Flow):
@@ -42,11 +47,37 @@ def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., Any]:
     return found
 
 
+class _Absent(ConfigurationError):
+    """There is nothing to import."""
+
+
+@contextmanager
+def _told(entrypoint: str, place: str) -> Iterator[None]:
+    """Tell, of code that fails while it is imported, where that is."""
+    try:
+        yield
+    except _Absent:
+        raise
+    except Exception as error:
+        problem = f"{place} can't be imported: {type(error).__name__}: {error}"
+        remedy = "Mend it, and try again."
+        failed = ConfigurationError(f"entrypoint {entrypoint!r}", problem, remedy)
+        frame = error.__traceback__
+        while frame and frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+            frame = frame.tb_next
+        failed.add_note("".join(format_exception(type(error), error, frame)).rstrip())
+        raise failed from error
+
+
+#: What imports modules; where in it that was is of no interest.
+_OURS = {"flowstone", "importlib"}
+
+
 def _from_file(place: str, entrypoint: str) -> ModuleType:
     path = Path(place).absolute()
     if not path.is_file():
         remedy = f"The current directory is {Path.cwd()}."
-        raise ConfigurationError(f"entrypoint {entrypoint!r}", f"there is no file {place}", remedy)
+        raise _Absent(f"entrypoint {entrypoint!r}", f"there is no file {place}", remedy)
     _search(str(path.parent))
     spec = spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -65,7 +96,7 @@ def _imported(place: str) -> ModuleType:
         if error.name is None or not f"{place}.".startswith(f"{error.name}."):
             raise  # the module is there; something that it imports is not
         remedy = f"Looked from {Path.cwd()}; for a file, write its path: etl.py:my_flow"
-        raise ConfigurationError(f"module {place!r}", "it can't be found", remedy) from error
+        raise _Absent(f"module {place!r}", "it can't be found", remedy) from error
 
 
 def _search(directory: str) -> None:

@@ -134,6 +134,28 @@ def test_wrong_input_says_what_is_wrong(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("x = 1\nimport nothing_like_this\n", "No module named 'nothing_like_this'"),
+        ("def f():\n    1 / 0\nf()\n", "ZeroDivisionError: division by zero"),
+        ("x = 1\nx = = 2\n", "SyntaxError: invalid syntax"),
+    ],
+)
+@pytest.mark.parametrize("entrypoint", ["broken.py:f", "broken:f"])
+def test_a_file_that_fails_is_told_by_its_own_lines(
+    shop: Shop, entrypoint: str, code: str, told: str
+) -> None:
+    (shop.home / "broken.py").write_text(code)
+    done = shop.run("start", entrypoint)
+    assert done.returncode == 1
+    assert f"{entrypoint.partition(':')[0]} can't be imported: " in done.stderr.partition("\n")[0]
+    assert told in done.stderr
+    assert 'broken.py", line ' in done.stderr
+    assert "flowstone/" not in done.stderr
+    assert "importlib" not in done.stderr
+
+
 def test_a_run_is_cancelled_from_another_terminal(shop: Shop) -> None:
     child = subprocess.Popen(
         [COMMAND, "run", "start", "shop.py:long"],
