@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from flowstone import flow, get_run_logger, tags, task
+from flowstone.cache_policies import INPUTS
 
 if TYPE_CHECKING:
     from .conftest import InProcess
@@ -45,6 +47,34 @@ def broken() -> None:
 
 def rows(text: str) -> list[list[str]]:
     return [line.split() for line in text.splitlines()[1:]]
+
+
+@task(persist_result=True, cache_policy=INPUTS)
+def kept(what: object) -> int:
+    return 1
+
+
+@flow(name="keeps")
+def keeps() -> None:
+    kept(1)
+    kept(1)
+    kept(Lock())
+    double(1)
+
+
+def test_a_task_run_tells_why_it_hit_or_missed(cli: InProcess) -> None:
+    keeps()
+    told = [
+        "miss: no result is kept (input what ",
+        "hit: result of run ",
+        "not cached: argument 'what' is a lock, which can't be hashed",
+    ]
+    for number, why in enumerate(told):
+        assert f"\ncache    {why}" in cli("run", "show", f"kept-{number}").out
+        assert cli("run", "show", f"kept-{number}", "--json").json["cache"].startswith(why)
+    assert "\ncache" not in cli("run", "show", "double-0").out
+    assert cli("run", "show", "double-0", "--json").json["cache"] is None
+    assert "miss" not in cli("run", "show", "keeps").out
 
 
 def test_an_empty_store_says_so(cli: InProcess) -> None:

@@ -29,7 +29,7 @@ from flowstone.cli.wording import (
 from flowstone.durations import duration, lasted
 from flowstone.errors import nearest
 from flowstone.graphs.tree import Children
-from flowstone.runs import RunQuery
+from flowstone.runs import Change, Run, RunQuery
 from flowstone.settings import LEVELS
 from flowstone.states import COMPLETED, FAILED, StateType
 
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from flowstone.cli.records import Json
-    from flowstone.runs import Run
 
 #: Of a parameter's value, so many characters are shown on a terminal.
 _LONGEST = 300
@@ -217,6 +216,8 @@ def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attemp
         if each.id != run.id and each.parent_id is not None:
             records[each.parent_id]["children"].append(record)
     found = records[run.id]
+    if run.kind == "task":
+        found["cache"] = _looked(run)
     if run.state.is_paused() and (question := questions.waiting(run.id)):
         found["asks"] = {"description": question.description, "schema": question.schema}
     return found
@@ -233,6 +234,8 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
         facts.append(("reason", reason))
     if run.state.is_paused() and (question := questions.waiting(run.id)):
         facts += _asked(question)
+    if looked := _looked(run):
+        facts.append(("cache", Cell(looked)))
     if run.started is not None:
         facts.append(("started", Cell(f"{exact(run.started)} ({ago(run.started, now)})")))
         took = duration(run, now, root)
@@ -248,6 +251,19 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
         for number, (name, value) in enumerate((run.parameters or {}).items())
     ]
     return Facts(facts)
+
+
+def _looked(run: Run) -> str | None:
+    """Return what a task run told of its look for a kept result; None where it did not look."""
+    if run.kind != "task":
+        return None
+    told = None
+    for _, event in services().runs.events(run_id=run.id):
+        if isinstance(event.payload, Run | Change):
+            state = event.payload.state
+            if state.message and state.name in {"Running", "Retrying", "Cached"}:
+                told = state.message
+    return told
 
 
 def _asked(question: questions.Question) -> Iterator[tuple[str, Cell]]:

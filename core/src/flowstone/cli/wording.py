@@ -51,9 +51,11 @@ def state_cell(state: State) -> Cell:
 
 
 def reason_cell(state: State) -> Cell | None:
-    """Return why a run did not complete."""
+    """Return why a run did not complete, or does not go on."""
     if state.message is None or state.type is COMPLETED:
         return None
+    if state.type is RUNNING and state.name != "Suspending":
+        return None  # what it says is how the look for a kept result came out
     return Cell(state.message, STYLES[state.type])
 
 
