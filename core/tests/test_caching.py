@@ -290,6 +290,9 @@ def test_a_block_and_its_saved_name_are_storages(place: Path) -> None:
     assert counter.calls == 1
     with pytest.raises(ConfigurationError, match="no place for results"):
         counter.task.with_options(result_storage=3)(1)  # type: ignore[arg-type]
+    for path in ("results", "./results/raw", "/results", "~/results", ""):
+        with pytest.raises(ConfigurationError, match=r"no place.*Use a Path, as Path\('results'\)"):
+            counter.task.with_options(result_storage=path)(1)
 
 
 def test_a_key_template_names_the_file(place: Path) -> None:

@@ -142,6 +142,11 @@ def test_what_can_not_be_followed_is_said_by_its_path(value: Any, path: str | No
     assert caught.value.path == path
 
 
+def test_what_can_not_be_hashed_says_which_argument_to_leave_out() -> None:
+    with pytest.raises(NotHashable, match=r"argument 'lock'.* cache_policy=INPUTS - 'lock', or"):
+        fingerprint([Lock()], "argument 'lock'")
+
+
 def test_a_value_that_contains_itself_is_refused() -> None:
     value: list[Any] = []
     value.append(value)

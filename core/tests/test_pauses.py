@@ -519,7 +519,7 @@ def test_a_suspension_has_its_time(services: Services) -> None:
     with pytest.raises(SuspendedRun):
         hurried()
     run = the_run(services)
-    with pytest.raises(PauseTimeout):
+    with pytest.raises(PauseTimeout, match="Execute it again with `flowstone run retry`"):
         resume_flow_run(run.id)
     assert services.runs.run(run.id).state.name == "Failed"
 

@@ -164,7 +164,8 @@ def waiting(ref: str) -> tuple[Run, Question | None]:
     question = questions.waiting(run.id)
     is_suspended = run.is_root and run.lease is None
     if is_suspended and question and question.until is not None and question.until < now:
-        late = PauseTimeout(run.name, question.until - question.asked)
+        allowed = question.until - question.asked
+        late = PauseTimeout(run.name, allowed, was_suspended=True)
         current.runs.record(changed(run, Failed(str(late)), run.attempt))
         raise late
     return run, question

@@ -230,7 +230,7 @@ def opened_storage(option: Any, services: Services) -> BlobStore:
     """
     if option is None:
         return LocalDirectory(basepath=str(services.settings.home / "storage"))
-    if isinstance(option, str):
+    if isinstance(option, str) and "/" in option and option[0] not in "./~":
         option = Block.load(option)
     if isinstance(option, Path):
         return LocalDirectory(basepath=str(option.expanduser().absolute()))
@@ -238,7 +238,8 @@ def opened_storage(option: Any, services: Services) -> BlobStore:
         raise ConfigurationError(
             "result_storage",
             f"{option!r} is no place for results",
-            "Use a Path, an object store block, or the name of a saved one: 's3-bucket/raw'.",
+            "Use a Path, as Path('results'), an object store block, or the name of a saved one: "
+            "'s3-bucket/raw'.",
         )
     return option
 

@@ -159,9 +159,12 @@ class NotHashable(RunError, TypeError):
 
     def __init__(self, path: str, kind: str, problem: str) -> None:
         self.path, self.kind, self.problem = path, kind, problem
+        _, is_argument, rest = path.partition("argument '")
+        name = rest.partition("'")[0] if is_argument else "name"
+        left_out = f"cache_policy=INPUTS - {name!r}"
         super().__init__(
-            f"{path} is a {kind}, which can't be hashed: {problem}. Leave it out with "
-            f"cache_policy=INPUTS - 'name', or give the task a cache_key_fn."
+            f"{path} is a {kind}, which can't be hashed: {problem}. Leave it out with {left_out}, "
+            "or give the task a cache_key_fn."
         )
 
 
@@ -254,12 +257,16 @@ class NotPaused(RunError):
 class PauseTimeout(RunError, TimeoutError):
     """Nobody resumed a run in time."""
 
-    def __init__(self, name: str, seconds: float) -> None:
-        self.name, self.seconds = name, seconds
-        super().__init__(
-            f"nobody resumed {name!r} within {seconds:g} s. Give pause_flow_run a longer timeout, "
-            "or use suspend_flow_run, which waits without a process."
+    def __init__(self, name: str, seconds: float, was_suspended: bool = False) -> None:
+        self.name, self.seconds, self.was_suspended = name, seconds, was_suspended
+        remedy = (
+            "Execute it again with `flowstone run retry`: it asks anew. Or give suspend_flow_run a "
+            "longer timeout."
+            if was_suspended
+            else "Give pause_flow_run a longer timeout, or use suspend_flow_run, which waits "
+            "without a process."
         )
+        super().__init__(f"nobody resumed {name!r} within {seconds:g} s. {remedy}")
 
 
 class InputInvalid(RunError, ValueError):
