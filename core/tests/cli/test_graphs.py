@@ -67,6 +67,34 @@ def test_results_that_go_into_runs_are_edges(cli: InProcess) -> None:
     assert nodes["join-0"]["states"] == {"Completed": 1}
 
 
+def test_of_a_flow_that_tried_again_the_last_attempt_is_drawn(cli: InProcess) -> None:
+    seen: list[int] = []
+
+    @task(retries=1)
+    def shaky() -> Any:
+        seen.append(1)
+        inner("x")
+        if len(seen) == 3:
+            raise ValueError("once more")
+
+    @flow(flow_run_name="again", retries=1)
+    def again() -> None:
+        extract("a")
+        seen.append(1)
+        if len(seen) == 1:
+            inner(1)
+            raise ValueError("at first")
+        shaky()
+
+    again()
+    assert [node["label"] for node in cli("run", "graph", "again", "--json").json["nodes"]] == [
+        "again", "extract-1", "shaky-0", "inner", "load-0", "inner", "load-0",
+    ]  # fmt: skip
+    first = cli("run", "show", "again", "--json").json["children"][0]
+    assert first["name"] == "extract-0"
+    assert list(graph(cli, first["id"])[0]) == ["extract-0"]
+
+
 def test_a_part_of_a_tree_is_drawn_alone(cli: InProcess) -> None:
     @flow(flow_run_name="outer")
     def outer() -> None:

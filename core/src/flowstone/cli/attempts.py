@@ -40,6 +40,16 @@ class Attempts:
             found[self.of(child)].append(child)
         return list(found.items())
 
+    def last(self, runs: Iterable[Run]) -> list[Run]:
+        """Return of a tree, callers first, what is not of an earlier attempt of some flow."""
+        kept: dict[str, Run] = {}
+        for run in runs:
+            starts = self._starts.get(run.parent_id or "")
+            is_late = starts is None or self.of(run) == len(starts)
+            if run.is_root or (run.parent_id in kept and is_late):
+                kept[run.id] = run
+        return list(kept.values())
+
 
 def _starts(store: RunStore, run: Run) -> list[float]:
     """Return when each attempt began; one that was paused has several starts, the first counts."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.ambient import services
+from flowstone.cli.attempts import Attempts
 from flowstone.cli.output import emit, json_option, say
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import graph_of
@@ -42,14 +43,17 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
     """Print the graph of a run, as text that Mermaid draws, or as a picture in SVG.
 
     A solid arrow says that a result went into a run; a dotted one that a run called another. What
-    one run called many times is one node. Put the text where Mermaid is drawn, as in a Markdown
-    file between ```mermaid and ```. The picture is a file that every browser shows.
+    one run called many times is one node. Of a flow that was executed again, it is the last
+    attempt. Put the text where Mermaid is drawn, as in a Markdown file between ```mermaid and ```.
+    The picture is a file that every browser shows.
     """
     if as_json and (form or output):
         raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
     store = services().runs
     found = store.run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
+    last = Attempts(store, tree).last(tree)
+    tree = last if found in last else tree
     graph = graph_of(found, tree, now=services().clock.time(), whole=whole)
     if as_json:
         emit(_record(graph))
