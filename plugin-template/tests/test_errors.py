@@ -4,15 +4,23 @@ import httpx
 import pytest
 
 from flowstone.errors import (
+    # % if interface == "store"
     BucketMissing,
+    # % endif
     CredentialsError,
-    FlowstoneError,
+    # % if interface == "store"
     ObjectMissing,
+    # % endif
     StorageError,
     Unreachable,
 )
-from flowstone_template import TemplateCredentials, TemplateStore
+from flowstone_template import TemplateCredentials
 from flowstone_template.errors import TABLE, translated
+
+# % if interface == "store"
+from flowstone_template.store import TemplateStore
+
+# % endif
 
 
 @pytest.mark.parametrize("code", TABLE)
@@ -29,13 +37,6 @@ def test_a_code_that_is_not_known_is_still_ours() -> None:
         response.raise_for_status()
 
 
-def test_what_is_missing_is_named(login: TemplateCredentials) -> None:
-    with pytest.raises(ObjectMissing, match=r"raw/nope\.txt"):
-        TemplateStore(space="raw", credentials=login).read_path("nope.txt")
-    with pytest.raises(BucketMissing, match="/other"):
-        list(TemplateStore(space="other", credentials=login).list_objects())
-
-
 def test_without_an_address_it_says_where_to_put_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TEMPLATE_URL", raising=False)
     with pytest.raises(CredentialsError, match="TEMPLATE_URL"):
@@ -44,12 +45,21 @@ def test_without_an_address_it_says_where_to_put_one(monkeypatch: pytest.MonkeyP
 
 def test_a_wrong_token_is_told_without_it(login: TemplateCredentials) -> None:
     wrong = TemplateCredentials(url=login.url, token="wrong-wrong-wrong")
-    with pytest.raises(FlowstoneError, match="401") as caught:
-        TemplateStore(space="raw", credentials=wrong).write_path("a", b"")
+    with pytest.raises(CredentialsError, match="401") as caught:
+        wrong.whoami()
     assert "wrong-wrong-wrong" not in str(caught.value)
 
 
+# % if interface == "store"
+def test_what_is_missing_is_named(login: TemplateCredentials) -> None:
+    with pytest.raises(ObjectMissing, match=r"raw/nope\.txt"):
+        TemplateStore(space="raw", credentials=login).read_path("nope.txt")
+    with pytest.raises(BucketMissing, match="/other"):
+        list(TemplateStore(space="other", credentials=login).list_objects())
+
+
+# % endif
 def test_a_service_that_is_down_is_unreachable() -> None:
     down = TemplateCredentials(url="http://127.0.0.1:9", timeout_seconds=2)
     with pytest.raises(Unreachable, match="url"):
-        TemplateStore(space="raw", credentials=down).exists("a")
+        down.whoami()

@@ -2,24 +2,37 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone import flow, unmapped
+from flowstone import flow
 from flowstone_template import (
     TemplateCredentials,
+    # % if interface == "store"
     TemplateStore,
     template_list_objects,
     template_upload,
+    # % endif
+    template_whoami,
 )
 
 pytestmark = pytest.mark.usefixtures("flowstone_services")
 
 
+# % if interface == "store"
 def test_a_flow_uploads_and_lists(login: TemplateCredentials) -> None:
     store = TemplateStore(space="raw", credentials=login, folder="day")
 
     @flow
     def publish() -> list[str]:
         names = ["a.txt", "b.txt"]
-        template_upload.map([b"a", b"b"], names, unmapped(store)).result()
+        template_upload.map([b"a", b"b"], names, [store, store]).result()
         return [info.path for info in template_list_objects(store)]
 
     assert publish() == ["a.txt", "b.txt"]
+
+
+# % endif
+def test_a_flow_asks_who_it_is(login: TemplateCredentials) -> None:
+    @flow
+    def who() -> list[str]:
+        return template_whoami.map([login, login]).result()
+
+    assert who() == ["tester", "tester"]

@@ -1,4 +1,4 @@
-"""Template for Flowstone: credentials, an object store, and tasks."""
+"""Template for Flowstone: a login, what the service brings to flows, and tasks."""
 
 from __future__ import annotations
 
@@ -7,17 +7,38 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowstone_template.credentials import TemplateCredentials
+
+    # % if interface == "store"
     from flowstone_template.store import TemplateStore
-    from flowstone_template.tasks import template_list_objects, template_upload
+
+    # % endif
+    from flowstone_template.tasks import (
+        # % if interface == "store"
+        template_list_objects,
+        template_upload,
+        # % endif
+        template_whoami,
+    )
 
 _HOMES = {
     "TemplateCredentials": "credentials",
+    # % if interface == "store"
     "TemplateStore": "store",
     "template_list_objects": "tasks",
     "template_upload": "tasks",
+    # % endif
+    "template_whoami": "tasks",
 }
 
-__all__ = ["TemplateCredentials", "TemplateStore", "template_list_objects", "template_upload"]
+__all__ = [
+    "TemplateCredentials",
+    # % if interface == "store"
+    "TemplateStore",
+    "template_list_objects",
+    "template_upload",
+    # % endif
+    "template_whoami",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -9,10 +9,14 @@ import httpx
 
 from flowstone.errors import (
     AccessDenied,
+    # % if interface == "store"
     BucketMissing,
+    # % endif
     CredentialsError,
     FlowstoneError,
+    # % if interface == "store"
     ObjectMissing,
+    # % endif
     StorageError,
     Unreachable,
 )
@@ -22,9 +26,11 @@ if TYPE_CHECKING:
 
 #: The service's code → our error, and what to do about it.
 TABLE: dict[str, tuple[type[StorageError], str]] = {
+    # % if interface == "store"
     "no-such-object": (ObjectMissing, "List the folder to see what is there."),
     "no-such-space": (BucketMissing, "Look at the block's `space`, or make one of that name."),
-    "forbidden": (AccessDenied, "Ask the owner of the space to let this login in."),
+    # % endif
+    "forbidden": (AccessDenied, "Ask the owner of the account to let this login in."),
     "busy": (Unreachable, "Try again in a while."),
 }
 

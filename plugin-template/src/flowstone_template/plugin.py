@@ -8,10 +8,15 @@ def collection() -> Collection:
     return Collection(
         blocks={
             "template-credentials": "flowstone_template.credentials:TemplateCredentials",
+            # % if interface == "store"
             "template-store": "flowstone_template.store:TemplateStore",
+            # % endif
         },
         tasks={
+            # % if interface == "store"
             "template_list_objects": "flowstone_template.tasks:template_list_objects",
             "template_upload": "flowstone_template.tasks:template_upload",
+            # % endif
+            "template_whoami": "flowstone_template.tasks:template_whoami",
         },
     )

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from flowstone import task
+
+# % if interface == "store"
 from flowstone.blocks import ObjectInfo
+
+# % endif
+from flowstone_template.credentials import TemplateCredentials
+
+# % if interface == "store"
 from flowstone_template.store import TemplateStore
 
-__all__ = ["template_list_objects", "template_upload"]
+# % endif
+__all__ = [
+    # % if interface == "store"
+    "template_list_objects",
+    "template_upload",
+    # % endif
+    "template_whoami",
+]
 
 
+# % if interface == "store"
 @task
 def template_upload(content: bytes, path: str, store: TemplateStore) -> str:
     """Write an object, and return its path.
 
     Args:
-        content: the whole of it.
-        path: where to, in the store's folder.
-        store: the space, with its login.
+        content: what is in it.
+        path: where it goes, inside the store's folder.
+        store: the store.
 
     Raises:
         StorageError: the service refused, or could not be reached.
@@ -32,8 +47,8 @@ def template_list_objects(store: TemplateStore, folder: str = "") -> list[Object
     """Return what is in a folder and below it, ordered by path.
 
     Args:
-        store: the space, with its login.
-        folder: in the store's folder; all of it by default.
+        store: the store.
+        folder: inside the store's folder.
 
     Raises:
         StorageError: the service refused, or could not be reached.
@@ -42,3 +57,21 @@ def template_list_objects(store: TemplateStore, folder: str = "") -> list[Object
         paths = [info.path for info in template_list_objects(store, "greetings")]
     """
     return list(store.list_objects(folder))
+
+
+# % endif
+@task
+def template_whoami(credentials: TemplateCredentials) -> str:
+    """Return the name of the user that a login is for.
+
+    Args:
+        credentials: the login.
+
+    Raises:
+        CredentialsError: the service refused it.
+        Unreachable: the service did not answer.
+
+    Example:
+        user = template_whoami(credentials)
+    """
+    return credentials.whoami()
