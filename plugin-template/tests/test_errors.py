@@ -20,9 +20,8 @@ from flowstone_template.errors import TABLE, translated
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
 
+
 # % endif
-
-
 @pytest.mark.parametrize("code", TABLE)
 def test_every_code_of_the_service_is_ours(code: str) -> None:
     request = httpx.Request("GET", "https://example.org")

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from flowstone.cli.golden import reseal
 from flowstone.errors import ConfigurationError, MissingExtra
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SPELLINGS = {
 _MARK = re.compile(r"^ *# % (.*)$", re.MULTILINE)
 #: The blank lines that a formatter puts between imports and marks: they would be left over.
 _BEFORE_IMPORTS = re.compile(r"\n\n( *# % (?:if .*|endif)\n *from (?!\.))")
-_AT_THE_LAST = re.compile(r"( *from .*\n)(\n+)( *# % endif\n)")
+_AT_THE_LAST = re.compile(r"( *from .*\n)(\n+)( *# % endif\n)\n*")
 _EVERY_SPELLING = re.compile("|".join(f"({found})" for found in _SPELLINGS))
 
 
@@ -108,6 +109,7 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
         _prepare(source)
         data = {**asdict(names), **answers}
         run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
+    reseal(target / "tests/golden", lambda slug: f"template{slug.removeprefix(names.kebab)}")
 
 
 def spelled(text: str) -> str:
