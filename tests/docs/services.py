@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+from ..template.workshop import with_wheels
 from .pages import ROOT
 
 
@@ -53,6 +54,14 @@ def template_service(folder: Path) -> Iterator[dict[str, str]]:
     module: Any = _loaded("template_server", ROOT / "plugin-template/tests/server.py")
     with module.serving(folder, token="a-token-for-the-docs") as service:
         yield {"TEMPLATE_URL": service.url, "TEMPLATE_TOKEN": service.token}
+
+
+@contextmanager
+def wheels(folder: Path) -> Iterator[dict[str, str]]:
+    """Build the core's wheel, as if it were on the index; yield the environment that finds it."""
+    found = with_wheels(folder)
+    programs = str(Path(sys.executable).parent)
+    yield {**found, "PATH": os.pathsep.join([programs, found["PATH"]])}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from .flaws import FLAWS
 from .workshop import Workshop
@@ -86,7 +86,7 @@ def test_nothing_of_the_template_is_left(
 @every_package
 def test_its_ci_runs_what_is_run_here(name: str, made: dict[str, str], workshop: Workshop) -> None:
     file = workshop.folder / name / ".github/workflows/test.yml"
-    steps = yaml.safe_load(file.read_text("utf-8"))["jobs"]["test"]["steps"]
+    steps = YAML(typ="safe").load(file.read_text("utf-8"))["jobs"]["test"]["steps"]
     commands = [step["run"] for step in steps if "run" in step]
     assert commands == [line for line in made[name].splitlines() if line in commands]
     assert "uv run pytest" in commands

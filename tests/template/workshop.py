@@ -11,6 +11,27 @@ from pathlib import Path
 from ..architecture.house import ROOT
 
 
+def with_wheels(folder: Path) -> dict[str, str]:
+    """Build the core's wheel into a folder; return an environment whose `uv` finds it there."""
+    uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
+    words = ("build", "--quiet", "--wheel", "--package", "flowstone", "--out-dir", folder, ROOT)
+    subprocess.run([uv, *words], check=True)
+    cache = subprocess.run([uv, "cache", "dir"], check=True, capture_output=True, text=True)
+    # How this desk reaches the index, where it is not plainly there.
+    reach = ("UV_", "SSL_", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY")
+    home = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return {
+        **{name: value for name, value in os.environ.items() if name.upper().startswith(reach)},
+        "XDG_CONFIG_HOME": home,
+        "PATH": os.pathsep.join([os.environ["PATH"], str(Path(uv).parent)]),
+        "UV_CACHE_DIR": cache.stdout.strip(),
+        "UV_COMPILE_BYTECODE": "0",
+        "UV_FIND_LINKS": str(folder),
+        "UV_LINK_MODE": "copy",
+        "UV_PYTHON": sys.executable,
+    }
+
+
 class Workshop:
     """A folder with a venv that has `flowstone[new]` from a wheel, and what is made there.
 
@@ -21,10 +42,9 @@ class Workshop:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        wheels, venv = folder / "wheels", folder / "venv"
+        venv = folder / "venv"
         self.python = venv / "bin" / "python"
-        uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
-        path = [str(self.python.parent), str(Path(uv).parent), os.environ["PATH"]]
+        found = with_wheels(folder / "wheels")
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -33,17 +53,12 @@ class Workshop:
         }
         self._environ = {
             **kept,
-            "PATH": os.pathsep.join(path),
+            **found,
+            "PATH": os.pathsep.join([str(self.python.parent), found["PATH"]]),
             "FLOWSTONE_HOME": str(folder / "home"),
-            "UV_COMPILE_BYTECODE": "0",
-            "UV_FIND_LINKS": str(wheels),
-            "UV_LINK_MODE": "copy",
             # All packages share one venv: to make one takes seconds.
             "UV_PROJECT_ENVIRONMENT": str(venv),
-            "UV_PYTHON": sys.executable,
         }
-        wheels.mkdir()
-        self.run(f"uv build --quiet --wheel --package flowstone --out-dir {wheels} {ROOT}")
         self.run(f"uv venv --quiet {venv}")
         self.run(f"uv pip install --quiet --python {self.python} 'flowstone[new]'")
 
@@ -74,5 +89,5 @@ class Workshop:
 
     def tests(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run tests of a package that is installed already."""
-        words = (self.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
-        return self.attempt(*words, cwd=self.folder / name)
+        words = ("-m", "pytest", "-q", "-p", "no:cacheprovider", *options)
+        return self.attempt(self.python, *words, cwd=self.folder / name)

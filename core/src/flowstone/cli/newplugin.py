@@ -42,14 +42,14 @@ NEXT = ("uv run pytest", "uv run flowstone plugin ls", "uv build")
 @click.option("--licence", type=click.Choice(LICENCES), help="Its licence.")
 @click.option("--defaults", is_flag=True, help="Ask nothing.")
 def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
-    """Make a package that brings a service's blocks and tasks: NAME is flowstone-SERVICE.
+    """Make a package: NAME is flowstone-SERVICE.
 
-    It is whole: its tests pass, and it can be published. What you don't say is asked on a
-    terminal.
+    It brings blocks and tasks of a service, its tests pass, and it can be published. What you
+    don't say is asked on a terminal.
     """
     names = Names.of(name)
     _refuse_taken(names)
-    answers = {question: answer for question, answer in given.items() if answer is not None}
+    answers = {each: answer.strip() for each, answer in given.items() if answer is not None}
     copy(names, into / name, answers, ask=not defaults and sys.stdin.isatty())
     say(f"The package {name} is in {into / name}. Next:\n")
     for command in (shlex.join(["cd", str(into / name)]), *NEXT):

@@ -93,7 +93,7 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
         ask: whether to ask the others on the terminal; else their defaults are taken.
 
     Raises:
-        ConfigurationError: the directory is not empty.
+        ConfigurationError: the directory is not empty, or an answer can't be used.
         MissingExtra: copier is not installed.
     """
     try:
@@ -108,7 +108,11 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
         source = Path(folder) / "template"
         _prepare(source)
         data = {**asdict(names), **answers}
-        run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
+        try:
+            run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
+        except ValueError as error:  # so it refuses answers
+            problem, remedy = str(error).rstrip("."), "Give another answer."
+            raise ConfigurationError("the new package", problem, remedy) from error
     reseal(target / "tests/golden", lambda slug: f"template{slug.removeprefix(names.kebab)}")
 
 
