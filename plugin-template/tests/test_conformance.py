@@ -10,6 +10,10 @@ from flowstone.blocks import Block, Credentials
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 
+# % if interface == "notifier"
+from flowstone.testing.conformance.notifier import NotifierSuite
+
+# % endif
 # % if interface == "store"
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
 
@@ -18,11 +22,26 @@ from flowstone.testing.conformance.plugins import PluginSuite
 from flowstone.testing.conformance.tasks import Example, TaskSuite
 from flowstone_template import TemplateCredentials
 
+# % if interface == "notifier"
+from flowstone_template.notifier import TemplateNotifier
+
+# % endif
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
 
 # % endif
+# % if interface == "notifier"
+from .channels import PATIENCE, Channels
+
+# % endif
 from .server import Service
+
+
+def nowhere() -> str:
+    """Return an address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 class TestTemplateCredentialsBlock(BlockSuite):
@@ -45,12 +64,38 @@ class TestTemplateLogin(CredentialsSuite):
 
     @pytest.fixture
     def unreachable(self) -> Credentials:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        return TemplateCredentials(url=f"http://127.0.0.1:{port}", token=token_hex())
+        return TemplateCredentials(url=nowhere(), token=token_hex())
 
 
+# % if interface == "notifier"
+class TestTemplateNotifierBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateNotifier(channel="alerts"),
+            TemplateNotifier(channel="alerts", credentials=login, timeout_seconds=1),
+        ]
+
+
+class TestTemplateNotifier(NotifierSuite):
+    patience = PATIENCE
+
+    @pytest.fixture
+    def desk(self, service: Service) -> Channels:
+        return service.channels
+
+    @pytest.fixture
+    def notifier(self, login: TemplateCredentials) -> TemplateNotifier:
+        return TemplateNotifier(channel="alerts", credentials=login)
+
+    @pytest.fixture
+    def absent(self) -> TemplateNotifier:
+        login = TemplateCredentials(url=nowhere(), token=token_hex())
+        return TemplateNotifier(channel="alerts", credentials=login)
+
+
+# % endif
 # % if interface == "store"
 class TestTemplateStoreBlock(BlockSuite):
     @pytest.fixture

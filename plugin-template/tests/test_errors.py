@@ -8,6 +8,9 @@ from flowstone.errors import (
     BucketMissing,
     # % endif
     CredentialsError,
+    # % if interface == "notifier"
+    NotificationFailed,
+    # % endif
     # % if interface == "store"
     ObjectMissing,
     # % endif
@@ -15,7 +18,13 @@ from flowstone.errors import (
     Unreachable,
 )
 from flowstone_template import TemplateCredentials
-from flowstone_template.errors import TABLE, translated
+from flowstone_template.errors import (
+    TABLE,
+    # % if interface == "notifier"
+    sent,
+    # % endif
+    translated,
+)
 
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
@@ -49,6 +58,16 @@ def test_a_wrong_token_is_told_without_it(login: TemplateCredentials) -> None:
     assert "wrong-wrong-wrong" not in str(caught.value)
 
 
+# % if interface == "notifier"
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_a_note_that_is_refused_says_what_to_do(status: int) -> None:
+    response = httpx.Response(status, request=httpx.Request("POST", "https://example.org"))
+    with pytest.raises(NotificationFailed, match=str(status)) as caught, sent("alerts"):
+        response.raise_for_status()
+    assert caught.value.status == status
+
+
+# % endif
 # % if interface == "store"
 def test_what_is_missing_is_named(login: TemplateCredentials) -> None:
     with pytest.raises(ObjectMissing, match=r"raw/nope\.txt"):

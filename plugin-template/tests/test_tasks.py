@@ -5,17 +5,42 @@ import pytest
 from flowstone import flow
 from flowstone_template import (
     TemplateCredentials,
+    # % if interface == "notifier"
+    TemplateNotifier,
+    # % endif
     # % if interface == "store"
     TemplateStore,
     template_list_objects,
+    # % endif
+    # % if interface == "notifier"
+    template_send,
+    # % endif
+    # % if interface == "store"
     template_upload,
     # % endif
     template_whoami,
 )
 
+# % if interface == "notifier"
+from .server import Service
+
+# % endif
 pytestmark = pytest.mark.usefixtures("flowstone_services")
 
 
+# % if interface == "notifier"
+def test_a_flow_sends(login: TemplateCredentials, service: Service) -> None:
+    alerts = TemplateNotifier(channel="alerts", credentials=login)
+
+    @flow
+    def tell() -> None:
+        template_send("3 rows are missing", alerts, subject="Orders")
+
+    tell()
+    assert service.channels.received() == ["Orders\n3 rows are missing"]
+
+
+# % endif
 # % if interface == "store"
 def test_a_flow_uploads_and_lists(login: TemplateCredentials) -> None:
     store = TemplateStore(space="raw", credentials=login, folder="day")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.cli.template import Names, spelled
+from flowstone.cli.template import Names, spelled, tidied
 from flowstone.errors import ConfigurationError
 
 from .conftest import COMMAND
@@ -166,18 +166,19 @@ def test_each_spelling_is_found() -> None:
     )
 
 
-def test_marks_become_copiers_and_leave_no_blank_lines() -> None:
-    text = (
-        "from flowstone import task\n\n# % if interface == 'x'\n"
-        "from flowstone_template.x import X\n\n# % endif\nfrom flowstone_template.y import Y\n"
-    )
+def test_marks_are_copiers_and_what_they_leave_out_leaves_no_gap() -> None:
+    text = "    # % if interface == 'x'\nfrom flowstone_template.x import X\n\n# % endif\n"
     assert spelled(text).splitlines() == [
-        "from flowstone import task",
         "<!-- % if interface == 'x' -->",
         "from flowstone_«snake».x import X",
+        "",
         "<!-- % endif -->",
-        "from flowstone_«snake».y import Y",
     ]
+    code = "import re\n\nfrom flowstone import task\n\nfrom flowstone_x import X\n"
+    assert tidied(f"{code}\n\n\nfrom .y import y\n\nclass A: ...\n") == (
+        "import re\n\nfrom flowstone import task\nfrom flowstone_x import X\n\nfrom .y import y\n"
+        "\n\nclass A: ...\n"
+    )
 
 
 def test_a_bad_name_is_an_error_of_ours() -> None:

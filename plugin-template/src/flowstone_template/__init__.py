@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flowstone_template.credentials import TemplateCredentials
 
+    # % if interface == "notifier"
+    from flowstone_template.notifier import TemplateNotifier
+
+    # % endif
     # % if interface == "store"
     from flowstone_template.store import TemplateStore
 
@@ -15,6 +19,11 @@ if TYPE_CHECKING:
     from flowstone_template.tasks import (
         # % if interface == "store"
         template_list_objects,
+        # % endif
+        # % if interface == "notifier"
+        template_send,
+        # % endif
+        # % if interface == "store"
         template_upload,
         # % endif
         template_whoami,
@@ -22,6 +31,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "TemplateCredentials": "credentials",
+    # % if interface == "notifier"
+    "TemplateNotifier": "notifier",
+    "template_send": "tasks",
+    # % endif
     # % if interface == "store"
     "TemplateStore": "store",
     "template_list_objects": "tasks",
@@ -32,9 +45,17 @@ _HOMES = {
 
 __all__ = [
     "TemplateCredentials",
+    # % if interface == "notifier"
+    "TemplateNotifier",
+    # % endif
     # % if interface == "store"
     "TemplateStore",
     "template_list_objects",
+    # % endif
+    # % if interface == "notifier"
+    "template_send",
+    # % endif
+    # % if interface == "store"
     "template_upload",
     # % endif
     "template_whoami",

@@ -14,6 +14,10 @@ from flowstone.errors import (
     # % endif
     CredentialsError,
     FlowstoneError,
+    # % if interface == "notifier"
+    NotificationFailed,
+    NotificationUnsent,
+    # % endif
     # % if interface == "store"
     ObjectMissing,
     # % endif
@@ -52,6 +56,42 @@ def translated(where: str) -> Iterator[None]:
         raise Unreachable(where, problem, remedy) from error
 
 
+# % if interface == "notifier"
+@contextmanager
+def sent(where: str) -> Iterator[None]:
+    """Raise Flowstone's errors of notifiers instead of the service's.
+
+    Args:
+        where: the channel; it begins the message.
+    """
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise _undelivered(where, error.response) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        problem = f"the service was not reached ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        raise NotificationUnsent(where, problem, remedy) from error
+    except httpx.TransportError as error:
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look there whether it has arrived before you send it again."
+        raise NotificationFailed(where, problem, remedy) from error
+
+
+def _undelivered(where: str, response: httpx.Response) -> NotificationFailed:
+    status, code = response.status_code, response.headers.get("x-problem", "")
+    problem = f"the service said {status} {code or response.reason_phrase}"
+    if code == "busy":
+        after = float(response.headers["retry-after"])
+        return NotificationUnsent(where, problem, "Try again in a while.", status, after)
+    if status == httpx.codes.UNAUTHORIZED:
+        remedy = "Give the credentials a token that is valid."
+    else:
+        remedy = "Look at the block's `channel`, and at what the service takes."
+    return NotificationFailed(where, problem, remedy, status)
+
+
+# % endif
 def _refused(where: str, response: httpx.Response) -> FlowstoneError:
     code = response.headers.get("x-problem", "")
     problem = f"the service said {response.status_code} {code or response.reason_phrase}"

@@ -8,6 +8,9 @@ def collection() -> Collection:
     return Collection(
         blocks={
             "template-credentials": "flowstone_template.credentials:TemplateCredentials",
+            # % if interface == "notifier"
+            "template-notifier": "flowstone_template.notifier:TemplateNotifier",
+            # % endif
             # % if interface == "store"
             "template-store": "flowstone_template.store:TemplateStore",
             # % endif
@@ -15,6 +18,11 @@ def collection() -> Collection:
         tasks={
             # % if interface == "store"
             "template_list_objects": "flowstone_template.tasks:template_list_objects",
+            # % endif
+            # % if interface == "notifier"
+            "template_send": "flowstone_template.tasks:template_send",
+            # % endif
+            # % if interface == "store"
             "template_upload": "flowstone_template.tasks:template_upload",
             # % endif
             "template_whoami": "flowstone_template.tasks:template_whoami",

@@ -10,6 +10,10 @@ from flowstone.blocks import ObjectInfo
 # % endif
 from flowstone_template.credentials import TemplateCredentials
 
+# % if interface == "notifier"
+from flowstone_template.notifier import TemplateNotifier
+
+# % endif
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
 
@@ -17,6 +21,11 @@ from flowstone_template.store import TemplateStore
 __all__ = [
     # % if interface == "store"
     "template_list_objects",
+    # % endif
+    # % if interface == "notifier"
+    "template_send",
+    # % endif
+    # % if interface == "store"
     "template_upload",
     # % endif
     "template_whoami",
@@ -57,6 +66,23 @@ def template_list_objects(store: TemplateStore, folder: str = "") -> list[Object
         paths = [info.path for info in template_list_objects(store, "greetings")]
     """
     return list(store.list_objects(folder))
+
+
+# % endif
+# % if interface == "notifier"
+@task
+def template_send(body: str, notifier: TemplateNotifier, subject: str | None = None) -> None:
+    """Tell people something.
+
+    Args:
+        body: one line or many.
+        notifier: the channel.
+        subject: one line.
+
+    Raises:
+        NotificationFailed: the service refused it, or could not be reached.
+    """
+    notifier.notify(body, subject)
 
 
 # % endif

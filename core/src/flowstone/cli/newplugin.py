@@ -14,7 +14,7 @@ from flowstone.cli.template import Names, copy
 from flowstone.errors import ConfigurationError
 
 #: Each interface that a package can bring → the end of its class's name.
-INTERFACES = {"store": "Store", "none": ""}
+INTERFACES = {"store": "Store", "database": "Database", "notifier": "Notifier", "none": ""}
 LICENCES = (
     "Apache-2.0",
     "MIT",

@@ -35,9 +35,18 @@ _SPELLINGS = {
 }
 #: A mark in a file whose comments begin with #; those of Markdown are copier's already.
 _MARK = re.compile(r"^ *# % (.*)$", re.MULTILINE)
-#: The blank lines that a formatter puts between imports and marks: they would be left over.
-_BEFORE_IMPORTS = re.compile(r"\n\n( *# % (?:if .*|endif)\n *from (?!\.))")
-_AT_THE_LAST = re.compile(r"( *from .*\n)(\n+)( *# % endif\n)\n*")
+#: Blank lines that are too many, or too few, where lines around them were left out.
+_BLANKS = (
+    (
+        re.compile(
+            r"^( *from flowstone\S* import .*|\s*\))\n\n+(?= *from flowstone)", re.MULTILINE
+        ),
+        r"\1\n",
+    ),
+    (re.compile(r"\n{3,}(?=from )"), "\n\n"),
+    (re.compile(r"\n{2,}(?=class |def |@)"), "\n\n\n"),
+    (re.compile(r"\n{4,}"), "\n\n\n"),
+)
 _EVERY_SPELLING = re.compile("|".join(f"({found})" for found in _SPELLINGS))
 
 
@@ -113,15 +122,23 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
         except ValueError as error:  # so it refuses answers
             problem, remedy = str(error).rstrip("."), "Give another answer."
             raise ConfigurationError("the new package", problem, remedy) from error
+    for file in target.rglob("*.py"):
+        file.write_text(tidied(file.read_text("utf-8")), "utf-8")
     reseal(target / "tests/golden", lambda slug: f"template{slug.removeprefix(names.kebab)}")
 
 
 def spelled(text: str) -> str:
     """Return a text of the template with each word that a package replaces as copier's variable."""
     means = list(_SPELLINGS.values())
-    close = _AT_THE_LAST.sub(r"\1\3\2", _BEFORE_IMPORTS.sub(r"\n\1", text))
-    marked = _MARK.sub(r"<!-- % \1 -->", close)
+    marked = _MARK.sub(r"<!-- % \1 -->", text)
     return _EVERY_SPELLING.sub(lambda found: means[(found.lastindex or 0) - 1], marked)
+
+
+def tidied(code: str) -> str:
+    """Return a program with its blank lines as a formatter leaves them."""
+    for found, wanted in _BLANKS:
+        code = found.sub(wanted, code)
+    return code
 
 
 def _prepare(target: Path) -> None:
