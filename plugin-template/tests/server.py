@@ -15,6 +15,10 @@ from uuid import uuid4
 from .channels import Channels
 
 # % endif
+# % if interface == "database"
+from .queries import Databases
+
+# % endif
 # % if interface == "store"
 from .spaces import Request, Spaces
 
@@ -28,6 +32,9 @@ class Service(ThreadingHTTPServer):
     def __init__(self, folder: Path, token: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder, self.token = folder, token
+        # % if interface == "database"
+        self.databases = Databases(folder)
+        # % endif
         # % if interface == "notifier"
         self.channels = Channels()
         # % endif
@@ -41,6 +48,9 @@ class Service(ThreadingHTTPServer):
 
     def clear(self) -> None:
         """Forget what it was told."""
+        # % if interface == "database"
+        self.databases.close()
+        # % endif
         # % if interface == "notifier"
         self.channels.over.set()
         self.channels = Channels()
@@ -50,6 +60,9 @@ class Service(ThreadingHTTPServer):
         # % endif
 
     def end(self) -> None:
+        # % if interface == "database"
+        self.databases.close()
+        # % endif
         # % if interface == "notifier"
         self.channels.over.set()
         # % endif
@@ -79,6 +92,11 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
     def _answer(self, place: str, key: str, query: dict[str, Any]) -> None:
+        # % if interface == "database"
+        if self.command == "POST" and key:
+            self.server.databases.take(self, place, key, query["do"])
+            return
+        # % endif
         # % if interface == "notifier"
         if self.command == "POST" and not key:
             self.server.channels.take(self)

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import (
+    # % if interface == "database"
+    Iterator,
+    # % endif
+    Mapping,
+    Sequence,
+)
 from secrets import token_hex
 
 import pytest
@@ -10,6 +16,10 @@ from flowstone.blocks import Block, Credentials
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 
+# % if interface == "database"
+from flowstone.testing.conformance.database import DatabaseSuite
+
+# % endif
 # % if interface == "notifier"
 from flowstone.testing.conformance.notifier import NotifierSuite
 
@@ -22,6 +32,10 @@ from flowstone.testing.conformance.plugins import PluginSuite
 from flowstone.testing.conformance.tasks import Example, TaskSuite
 from flowstone_template import TemplateCredentials
 
+# % if interface == "database"
+from flowstone_template.database import TemplateDatabase
+
+# % endif
 # % if interface == "notifier"
 from flowstone_template.notifier import TemplateNotifier
 
@@ -67,6 +81,27 @@ class TestTemplateLogin(CredentialsSuite):
         return TemplateCredentials(url=nowhere(), token=token_hex())
 
 
+# % if interface == "database"
+class TestTemplateDatabaseBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateDatabase(database="shop"),
+            TemplateDatabase(database="shop", credentials=login),
+        ]
+
+
+class TestTemplateDatabase(DatabaseSuite):
+    keeps = frozenset[type]()
+
+    @pytest.fixture
+    def database(self, login: TemplateCredentials) -> Iterator[TemplateDatabase]:
+        with TemplateDatabase(database=token_hex(), credentials=login) as database:
+            yield database
+
+
+# % endif
 # % if interface == "notifier"
 class TestTemplateNotifierBlock(BlockSuite):
     @pytest.fixture

@@ -8,6 +8,9 @@ from flowstone.errors import (
     BucketMissing,
     # % endif
     CredentialsError,
+    # % if interface == "database"
+    DatabaseUnreachable,
+    # % endif
     # % if interface == "notifier"
     NotificationFailed,
     # % endif
@@ -18,14 +21,24 @@ from flowstone.errors import (
     Unreachable,
 )
 from flowstone_template import TemplateCredentials
+
+# % if interface == "database"
+from flowstone_template.database import TemplateDatabase
 from flowstone_template.errors import (
+    # % if interface == "database"
+    STATEMENTS,
+    # % endif
     TABLE,
+    # % if interface == "database"
+    refused,
+    # % endif
     # % if interface == "notifier"
     sent,
     # % endif
     translated,
 )
 
+# % endif
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
 
@@ -58,6 +71,24 @@ def test_a_wrong_token_is_told_without_it(login: TemplateCredentials) -> None:
     assert "wrong-wrong-wrong" not in str(caught.value)
 
 
+# % if interface == "database"
+@pytest.mark.parametrize("code", STATEMENTS)
+def test_every_code_of_a_statement_is_ours(code: str) -> None:
+    request = httpx.Request("POST", "https://example.org")
+    response = httpx.Response(400, headers={"x-problem": code}, text="no", request=request)
+    error = httpx.HTTPStatusError("", request=request, response=response)
+    assert type(refused("shop", error, "SELECT 1")) is STATEMENTS[code][0]
+    assert refused("shop", ValueError(), "SELECT 1") is None
+
+
+def test_a_database_that_is_down_is_unreachable() -> None:
+    login = TemplateCredentials(url="http://127.0.0.1:9", timeout_seconds=2)
+    down = TemplateDatabase(database="shop", credentials=login)
+    with down, pytest.raises(DatabaseUnreachable, match="url"):
+        down.fetch_all("SELECT 1")
+
+
+# % endif
 # % if interface == "notifier"
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_a_note_that_is_refused_says_what_to_do(status: int) -> None:

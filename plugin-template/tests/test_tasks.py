@@ -5,12 +5,18 @@ import pytest
 from flowstone import flow
 from flowstone_template import (
     TemplateCredentials,
+    # % if interface == "database"
+    TemplateDatabase,
+    # % endif
     # % if interface == "notifier"
     TemplateNotifier,
     # % endif
     # % if interface == "store"
     TemplateStore,
     template_list_objects,
+    # % endif
+    # % if interface == "database"
+    template_query,
     # % endif
     # % if interface == "notifier"
     template_send,
@@ -28,6 +34,20 @@ from .server import Service
 pytestmark = pytest.mark.usefixtures("flowstone_services")
 
 
+# % if interface == "database"
+def test_a_flow_queries(login: TemplateCredentials) -> None:
+    orders = [{"id": 1, "item": "tea"}, {"id": 2, "item": "salt"}]
+
+    @flow
+    def look(shop: TemplateDatabase) -> list[tuple[object, ...]]:
+        return template_query("SELECT item FROM orders WHERE id = :id", shop, {"id": 2})
+
+    with TemplateDatabase(database="shop", credentials=login) as shop:
+        shop.insert("orders", orders, create=True)
+        assert look(shop) == [("salt",)]
+
+
+# % endif
 # % if interface == "notifier"
 def test_a_flow_sends(login: TemplateCredentials, service: Service) -> None:
     alerts = TemplateNotifier(channel="alerts", credentials=login)

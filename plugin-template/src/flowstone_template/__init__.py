@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flowstone_template.credentials import TemplateCredentials
 
+    # % if interface == "database"
+    from flowstone_template.database import TemplateDatabase
+
+    # % endif
     # % if interface == "notifier"
     from flowstone_template.notifier import TemplateNotifier
 
@@ -20,6 +24,9 @@ if TYPE_CHECKING:
         # % if interface == "store"
         template_list_objects,
         # % endif
+        # % if interface == "database"
+        template_query,
+        # % endif
         # % if interface == "notifier"
         template_send,
         # % endif
@@ -31,6 +38,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "TemplateCredentials": "credentials",
+    # % if interface == "database"
+    "TemplateDatabase": "database",
+    "template_query": "tasks",
+    # % endif
     # % if interface == "notifier"
     "TemplateNotifier": "notifier",
     "template_send": "tasks",
@@ -45,12 +56,18 @@ _HOMES = {
 
 __all__ = [
     "TemplateCredentials",
+    # % if interface == "database"
+    "TemplateDatabase",
+    # % endif
     # % if interface == "notifier"
     "TemplateNotifier",
     # % endif
     # % if interface == "store"
     "TemplateStore",
     "template_list_objects",
+    # % endif
+    # % if interface == "database"
+    "template_query",
     # % endif
     # % if interface == "notifier"
     "template_send",

@@ -13,7 +13,16 @@ from flowstone.errors import (
     BucketMissing,
     # % endif
     CredentialsError,
+    # % if interface == "database"
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseError,
+    DatabaseUnreachable,
+    # % endif
     FlowstoneError,
+    # % if interface == "database"
+    IntegrityViolated,
+    # % endif
     # % if interface == "notifier"
     NotificationFailed,
     NotificationUnsent,
@@ -21,7 +30,14 @@ from flowstone.errors import (
     # % if interface == "store"
     ObjectMissing,
     # % endif
+    # % if interface == "database"
+    QueryCancelled,
+    QueryInvalid,
+    # % endif
     StorageError,
+    # % if interface == "database"
+    TableMissing,
+    # % endif
     Unreachable,
 )
 
@@ -56,6 +72,40 @@ def translated(where: str) -> Iterator[None]:
         raise Unreachable(where, problem, remedy) from error
 
 
+# % if interface == "database"
+#: The service's code of a statement → our error, and what to do about it.
+STATEMENTS: dict[str, tuple[type[DatabaseError], str]] = {
+    "busy": (DatabaseBusy, "Look for who keeps a transaction open, and end it."),
+    "constraint": (IntegrityViolated, "Mend the row, or the constraint."),
+    "no-such-table": (TableMissing, "Make the table first, or `insert(…, create=True)`."),
+    "stopped": (QueryCancelled, "Run it again if it is wanted."),
+    "unauthorized": (DatabaseDenied, "Give the credentials a token that is valid."),
+    "wrong-statement": (QueryInvalid, "Mend the statement or its parameters."),
+}
+
+
+def refused(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
+    """Return Flowstone's error for one of the service's; None for what is none of its.
+
+    Args:
+        where: which database; it begins the message.
+        error: what the client has raised.
+        statement: what was to be run.
+    """
+    if isinstance(error, httpx.HTTPStatusError):
+        response = error.response
+        code = response.headers.get("x-problem", "")
+        kind, remedy = STATEMENTS.get(code, (DatabaseError, "Look into the service's own log."))
+        words = response.text or f"the service said {response.status_code} {code}"
+        return kind(where, words, remedy, statement)
+    if isinstance(error, httpx.TransportError):
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        return DatabaseUnreachable(where, problem, remedy, statement)
+    return None
+
+
+# % endif
 # % if interface == "notifier"
 @contextmanager
 def sent(where: str) -> Iterator[None]:

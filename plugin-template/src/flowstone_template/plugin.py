@@ -8,6 +8,9 @@ def collection() -> Collection:
     return Collection(
         blocks={
             "template-credentials": "flowstone_template.credentials:TemplateCredentials",
+            # % if interface == "database"
+            "template-database": "flowstone_template.database:TemplateDatabase",
+            # % endif
             # % if interface == "notifier"
             "template-notifier": "flowstone_template.notifier:TemplateNotifier",
             # % endif
@@ -18,6 +21,9 @@ def collection() -> Collection:
         tasks={
             # % if interface == "store"
             "template_list_objects": "flowstone_template.tasks:template_list_objects",
+            # % endif
+            # % if interface == "database"
+            "template_query": "flowstone_template.tasks:template_query",
             # % endif
             # % if interface == "notifier"
             "template_send": "flowstone_template.tasks:template_send",

@@ -10,6 +10,10 @@ from flowstone.blocks import ObjectInfo
 # % endif
 from flowstone_template.credentials import TemplateCredentials
 
+# % if interface == "database"
+from flowstone_template.database import TemplateDatabase
+
+# % endif
 # % if interface == "notifier"
 from flowstone_template.notifier import TemplateNotifier
 
@@ -21,6 +25,9 @@ from flowstone_template.store import TemplateStore
 __all__ = [
     # % if interface == "store"
     "template_list_objects",
+    # % endif
+    # % if interface == "database"
+    "template_query",
     # % endif
     # % if interface == "notifier"
     "template_send",
@@ -66,6 +73,25 @@ def template_list_objects(store: TemplateStore, folder: str = "") -> list[Object
         paths = [info.path for info in template_list_objects(store, "greetings")]
     """
     return list(store.list_objects(folder))
+
+
+# % endif
+# % if interface == "database"
+@task
+def template_query(
+    query: str, database: TemplateDatabase, parameters: dict[str, object] | None = None
+) -> list[tuple[object, ...]]:
+    """Return all rows of a query.
+
+    Args:
+        query: the statement, with ``:name`` where a value goes.
+        database: the database.
+        parameters: the values, by name.
+
+    Raises:
+        DatabaseError: the service refused it, or could not be reached.
+    """
+    return list(database.fetch_all(query, parameters))
 
 
 # % endif
