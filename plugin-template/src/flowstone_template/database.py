@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -100,7 +100,7 @@ class _Connection:
         return unpacked(response.raise_for_status().content)
 
     def close(self) -> None:
-        with self._client, suppress(httpx.HTTPError):
+        with closing(self._client), suppress(httpx.HTTPError):
             self.ask("leave")
 
 
@@ -123,7 +123,13 @@ class _Rows:
 
 def packed(value: Any) -> bytes:
     """Return a value as JSON, which has no bytes of its own."""
-    return json.dumps(value, default=lambda found: {"$bytes": b64encode(found).decode()}).encode()
+    return json.dumps(value, default=_packed).encode()
+
+
+def _packed(value: object) -> dict[str, str]:
+    if not isinstance(value, bytes):
+        raise TypeError(f"a {type(value).__name__} can't be sent to the service")
+    return {"$bytes": b64encode(value).decode()}
 
 
 def unpacked(content: bytes) -> Any:

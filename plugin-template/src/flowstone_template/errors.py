@@ -98,6 +98,8 @@ def refused(where: str, error: Exception, statement: str | None) -> DatabaseErro
         kind, remedy = STATEMENTS.get(code, (DatabaseError, "Look into the service's own log."))
         words = response.text or f"the service said {response.status_code} {code}"
         return kind(where, words, remedy, statement)
+    if isinstance(error, TypeError):  # of a parameter that JSON does not have
+        return QueryInvalid(where, str(error), "Give it as a text.", statement)
     if isinstance(error, httpx.TransportError):
         problem = f"the service did not answer ({type(error).__name__})"
         remedy = "Look at the `url` of the credentials, and whether the service is up."
