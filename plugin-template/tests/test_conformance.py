@@ -94,6 +94,8 @@ class TestTemplateDatabaseBlock(BlockSuite):
 
 class TestTemplateDatabase(DatabaseSuite):
     keeps = frozenset[type]()
+    count = 200_000
+    most_bytes = 12 * 1024 * 1024
 
     @pytest.fixture
     def database(self, login: TemplateCredentials) -> Iterator[TemplateDatabase]:

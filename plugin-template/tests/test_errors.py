@@ -24,6 +24,8 @@ from flowstone_template import TemplateCredentials
 
 # % if interface == "database"
 from flowstone_template.database import TemplateDatabase
+
+# % endif
 from flowstone_template.errors import (
     # % if interface == "database"
     STATEMENTS,
@@ -38,7 +40,6 @@ from flowstone_template.errors import (
     translated,
 )
 
-# % endif
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
 

@@ -17,6 +17,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 PACKAGES = {
     "flowstone-acme": ("store", {"AcmeCredentials", "AcmeStore"}),
     "flowstone-big-blue": ("none", {"BigBlueCredentials"}),
+    "flowstone-horn": ("notifier", {"HornCredentials", "HornNotifier"}),
+    "flowstone-ledger": ("database", {"LedgerCredentials", "LedgerDatabase"}),
 }
 #: What `uv` and the tests leave in a package.
 LEFTOVERS = {"dist", "uv.lock", "__pycache__", ".pytest_cache", ".hypothesis"}

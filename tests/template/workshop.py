@@ -27,7 +27,7 @@ def with_wheels(folder: Path) -> dict[str, str]:
         "UV_CACHE_DIR": cache.stdout.strip(),
         "UV_COMPILE_BYTECODE": "0",
         "UV_FIND_LINKS": str(folder),
-        "UV_LINK_MODE": "copy",
+        "UV_LINK_MODE": "hardlink",
         "UV_PYTHON": sys.executable,
     }
 

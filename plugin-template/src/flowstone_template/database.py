@@ -47,7 +47,8 @@ class TemplateDatabase(Database):
     def _where(self) -> str:
         return f"{self.credentials.url or ''}/{self.database}"
 
-    def _connect(self, anchor: Any) -> _Connection:  # noqa: ARG002 - nothing stays open here
+    def _connect(self, anchor: Any) -> _Connection:
+        assert anchor is None  # nothing has to stay open here
         # A query may run for hours.
         patience = httpx.Timeout(self.credentials.timeout_seconds, read=None)
         return _Connection(self.credentials.client(timeout=patience), self.database)
