@@ -169,6 +169,14 @@ class TestTemplateTasks(TaskSuite):
     @pytest.fixture
     def examples(self, login: TemplateCredentials) -> Mapping[str, Example]:
         found: dict[str, Example] = {"template_whoami": lambda: {"credentials": login}}
+        # % if interface == "database"
+        shop = TemplateDatabase(database="shop", credentials=login)
+        found["template_query"] = lambda: {"query": "SELECT 1", "database": shop}
+        # % endif
+        # % if interface == "notifier"
+        alerts = TemplateNotifier(channel="alerts", credentials=login)
+        found["template_send"] = lambda: {"body": "a note", "notifier": alerts}
+        # % endif
         # % if interface == "store"
         store = TemplateStore(space="raw", credentials=login, folder="in/side")
         found["template_list_objects"] = lambda: {"store": store, "folder": "a"}

@@ -101,6 +101,14 @@ FLAWS = {
         "raise NotificationFailed(where, problem, remedy) from error",
         "raise NotificationUnsent(where, problem, remedy) from error",
     ),
+    "a task does not say what it takes": Flaw(
+        "flowstone-acme",
+        "TestAcmeTasks",
+        "test_every_parameter_is_documented",
+        "tasks.py",
+        "        folder: inside the store's folder.\n",
+        "",
+    ),
     "a plugin loads its SDK": Flaw(
         "flowstone-acme",
         "TestAcmePlugin",

@@ -90,6 +90,9 @@ def template_query(
 
     Raises:
         DatabaseError: the service refused it, or could not be reached.
+
+    Example:
+        rows = template_query("SELECT item FROM orders WHERE id = :id", database, {"id": 1})
     """
     return list(database.fetch_all(query, parameters))
 
@@ -107,6 +110,9 @@ def template_send(body: str, notifier: TemplateNotifier, subject: str | None = N
 
     Raises:
         NotificationFailed: the service refused it, or could not be reached.
+
+    Example:
+        template_send("3 rows are missing", notifier, subject="Orders")
     """
     notifier.notify(body, subject)
 
