@@ -145,7 +145,7 @@ class TestTemplateStoreBlock(BlockSuite):
 
 
 class TestTemplateStore(ObjectStoreSuite):
-    count = 1200
+    count = 600
 
     @pytest.fixture
     def store(self, login: TemplateCredentials) -> TemplateStore:
@@ -166,11 +166,24 @@ class TestTemplatePlugin(PluginSuite):
 class TestTemplateTasks(TaskSuite):
     plugin = "template"
 
+    # % if interface == "database"
     @pytest.fixture
-    def examples(self, login: TemplateCredentials) -> Mapping[str, Example]:
+    def shop(self, login: TemplateCredentials) -> Iterator[TemplateDatabase]:
+        with TemplateDatabase(database=token_hex(), credentials=login) as shop:
+            shop.insert("orders", [{"id": 1, "item": "tea"}], create=True)
+            yield shop
+
+    # % endif
+    @pytest.fixture
+    def examples(
+        self,
+        login: TemplateCredentials,
+        # % if interface == "database"
+        shop: TemplateDatabase,
+        # % endif
+    ) -> Mapping[str, Example]:
         found: dict[str, Example] = {"template_whoami": lambda: {"credentials": login}}
         # % if interface == "database"
-        shop = TemplateDatabase(database="shop", credentials=login)
         found["template_query"] = lambda: {"query": "SELECT 1", "database": shop}
         # % endif
         # % if interface == "notifier"
