@@ -17,8 +17,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 @pytest.fixture
 def service(running: Service) -> Service:
-    for objects in running.spaces.values():
-        objects.clear()
+    running.clear()
     return running
 
 

@@ -1,12 +1,9 @@
-"""The service: spaces of objects over HTTP, with a token; small, but real."""
+"""The service, over HTTP, with a token; small, but real."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
-from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -14,105 +11,116 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
-PAGE = 500
-CHUNK = 1 << 20
+# % if interface == "notifier"
+from .channels import Channels
+
+# % endif
+# % if interface == "database"
+from .queries import Databases
+
+# % endif
+# % if interface == "store"
+from .spaces import Request, Spaces
+
+# % endif
 
 
 class Service(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, folder: Path, token: str, space: str) -> None:
+    def __init__(self, folder: Path, token: str) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.folder, self.token = folder, token
-        self.spaces: dict[str, dict[str, dict[str, Any]]] = {space: {}}
+        # % if interface == "database"
+        self.databases = Databases(folder)
+        # % endif
+        # % if interface == "notifier"
+        self.channels = Channels()
+        # % endif
+        # % if interface == "store"
+        self.spaces: Spaces = {"raw": {}}
+        # % endif
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def clear(self) -> None:
+        """Forget what it was told."""
+        # % if interface == "database"
+        self.databases.close()
+        # % endif
+        # % if interface == "notifier"
+        self.channels.over.set()
+        self.channels = Channels()
+        # % endif
+        # % if interface == "store"
+        self.spaces = {"raw": {}}
+        # % endif
+
+    def end(self) -> None:
+        # % if interface == "database"
+        self.databases.close()
+        # % endif
+        # % if interface == "notifier"
+        self.channels.over.set()
+        # % endif
+        self.shutdown()
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Service
     protocol_version = "HTTP/1.1"
     timeout = 20
+    disable_nagle_algorithm = True
 
     def log_message(self, *args: object) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:
-        self._answer()
-
-    do_HEAD = do_PUT = do_DELETE = do_GET
-
-    def _answer(self) -> None:
         url = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        _, space, key = [*map(unquote, url.path.split("/")), "", ""][:3]
-        if self.headers["authorization"] != f"Bearer {self.server.token}":
-            self._refuse(401, "unauthorized")
-        elif "whoami" in query:
-            self._send(b"tester")
-        elif space not in self.server.spaces:
-            self._refuse(404, "no-such-space")
-        else:
-            objects = self.server.spaces[space]
-            with suppress(ConnectionError):
-                getattr(self, f"_{self.command.lower()}")(objects, key, query)
+        _, place, key = [*map(unquote, url.path.split("/")), "", ""][:3]
+        with suppress(ConnectionError):
+            if self.headers["authorization"] != f"Bearer {self.server.token}":
+                self.refuse(401, "unauthorized")
+            elif "whoami" in query:
+                self.send(b"tester")
+            else:
+                self._answer(place, key, query)
 
-    def _head(self, objects: dict[str, Any], key: str, query: dict[str, str]) -> None:
-        self._get(objects, key, query)
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
-    def _get(self, objects: dict[str, Any], key: str, query: dict[str, str]) -> None:
-        if not key:
-            prefix, after = query.get("prefix", ""), query.get("after", "")
-            keys = sorted(k for k in list(objects) if k.startswith(prefix) and k > after)[:PAGE]
-            rows = [[k, o["size"], o["modified"], o["etag"]] for k in keys if (o := objects.get(k))]
-            self._send(json.dumps(rows).encode())
+    def _answer(self, place: str, key: str, query: dict[str, Any]) -> None:
+        # % if interface == "database"
+        if self.command == "POST" and key:
+            self.server.databases.take(self, place, key, query["do"])
             return
-        found = objects.get(key)
-        if found is None:
-            self._refuse(404, "no-such-object")
+        # % endif
+        # % if interface == "notifier"
+        if self.command == "POST" and not key:
+            self.server.channels.take(self)
             return
-        start = int(self.headers.get("range", "bytes=0-")[6:-1])
-        self._begin(200, found["size"] - start, etag=found["etag"], x_modified=found["modified"])
-        if self.command == "GET":
-            with found["file"].open("rb") as file:
-                file.seek(start)
-                while chunk := file.read(CHUNK):
-                    self.wfile.write(chunk)
-
-    def _put(self, objects: dict[str, Any], key: str, _: dict[str, str]) -> None:
-        left, digest = int(self.headers["content-length"]), sha256()
-        draft = self.server.folder / uuid4().hex
-        with draft.open("wb") as file:
-            while left and (chunk := self.rfile.read(min(left, CHUNK))):
-                left -= len(chunk)
-                digest.update(chunk)
-                file.write(chunk)
-        if left:  # cut: nothing is kept
-            draft.unlink()
-            self.close_connection = True
+        # % endif
+        # % if interface == "store"
+        if place in self.server.spaces:
+            request = Request(self, self.server.spaces[place], self.server.folder)
+            getattr(request, self.command.lower())(key, query)
             return
-        now = datetime.now(UTC).isoformat()
-        size = draft.stat().st_size
-        objects[key] = {"size": size, "modified": now, "etag": digest.hexdigest(), "file": draft}
-        self._send(b"")
+        # % endif
+        self.refuse(404, "no-such-space")
 
-    def _delete(self, objects: dict[str, Any], key: str, _: dict[str, str]) -> None:
-        objects.pop(key, None)
-        self._send(b"")
-
-    def _send(self, body: bytes) -> None:
-        self._begin(200, len(body))
+    def send(self, body: bytes) -> None:
+        self.begin(200, len(body))
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def _refuse(self, status: int, problem: str) -> None:
+    def refuse(self, status: int, problem: str, **headers: str) -> None:
         self.close_connection = True
-        self._begin(status, 0, x_problem=problem)
+        self.begin(status, 0, x_problem=problem, **headers)
 
-    def _begin(self, status: int, size: int, **headers: str) -> None:
+    def begin(self, status: int, size: int, **headers: str) -> None:
         self.send_response(status)
         for name, value in {"content_length": str(size), **headers}.items():
             self.send_header(name.replace("_", "-"), value)
@@ -120,12 +128,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serving(folder: Path, token: str = "", space: str = "raw") -> Iterator[Service]:
-    with Service(folder, token or uuid4().hex, space) as service:
+def serving(folder: Path, token: str = "") -> Iterator[Service]:
+    with Service(folder, token or uuid4().hex) as service:
         thread = Thread(target=service.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
             yield service
         finally:
-            service.shutdown()
+            service.end()
             thread.join()

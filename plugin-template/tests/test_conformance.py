@@ -1,20 +1,61 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import (
+    # % if interface == "database"
+    Iterator,
+    # % endif
+    Mapping,
+    Sequence,
+)
 from secrets import token_hex
 
 import pytest
 
-from flowstone.blocks import Block, Credentials, ObjectStore
+from flowstone.blocks import Block, Credentials
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
+
+# % if interface == "database"
+from flowstone.testing.conformance.database import DatabaseSuite
+
+# % endif
+# % if interface == "notifier"
+from flowstone.testing.conformance.notifier import NotifierSuite
+
+# % endif
+# % if interface == "store"
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
+
+# % endif
 from flowstone.testing.conformance.plugins import PluginSuite
 from flowstone.testing.conformance.tasks import Example, TaskSuite
-from flowstone_template import TemplateCredentials, TemplateStore
+from flowstone_template import TemplateCredentials
 
+# % if interface == "database"
+from flowstone_template.database import TemplateDatabase
+
+# % endif
+# % if interface == "notifier"
+from flowstone_template.notifier import TemplateNotifier
+
+# % endif
+# % if interface == "store"
+from flowstone_template.store import TemplateStore
+
+# % endif
+# % if interface == "notifier"
+from .channels import PATIENCE, Channels
+
+# % endif
 from .server import Service
+
+
+def nowhere() -> str:
+    """Return an address where nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 class TestTemplateCredentialsBlock(BlockSuite):
@@ -23,16 +64,6 @@ class TestTemplateCredentialsBlock(BlockSuite):
         return [
             TemplateCredentials(),
             TemplateCredentials(url="https://example.org", token=token_hex(), timeout_seconds=1),
-        ]
-
-
-class TestTemplateStoreBlock(BlockSuite):
-    @pytest.fixture
-    def examples(self) -> Sequence[Block]:
-        login = TemplateCredentials(url="https://example.org", token=token_hex())
-        return [
-            TemplateStore(space="raw"),
-            TemplateStore(space="raw", credentials=login, folder="a/b"),
         ]
 
 
@@ -47,24 +78,85 @@ class TestTemplateLogin(CredentialsSuite):
 
     @pytest.fixture
     def unreachable(self) -> Credentials:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        return TemplateCredentials(url=f"http://127.0.0.1:{port}", token=token_hex())
+        return TemplateCredentials(url=nowhere(), token=token_hex())
+
+
+# % if interface == "database"
+class TestTemplateDatabaseBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateDatabase(database="shop"),
+            TemplateDatabase(database="shop", credentials=login),
+        ]
+
+
+class TestTemplateDatabase(DatabaseSuite):
+    keeps = frozenset[type]()
+    count = 200_000
+    most_bytes = 12 * 1024 * 1024
+
+    @pytest.fixture
+    def database(self, login: TemplateCredentials) -> Iterator[TemplateDatabase]:
+        with TemplateDatabase(database=token_hex(), credentials=login) as database:
+            yield database
+
+
+# % endif
+# % if interface == "notifier"
+class TestTemplateNotifierBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateNotifier(channel="alerts"),
+            TemplateNotifier(channel="alerts", credentials=login, timeout_seconds=1),
+        ]
+
+
+class TestTemplateNotifier(NotifierSuite):
+    patience = PATIENCE
+
+    @pytest.fixture
+    def desk(self, service: Service) -> Channels:
+        return service.channels
+
+    @pytest.fixture
+    def notifier(self, login: TemplateCredentials) -> TemplateNotifier:
+        return TemplateNotifier(channel="alerts", credentials=login)
+
+    @pytest.fixture
+    def absent(self) -> TemplateNotifier:
+        login = TemplateCredentials(url=nowhere(), token=token_hex())
+        return TemplateNotifier(channel="alerts", credentials=login)
+
+
+# % endif
+# % if interface == "store"
+class TestTemplateStoreBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateStore(space="raw"),
+            TemplateStore(space="raw", credentials=login, folder="a/b"),
+        ]
 
 
 class TestTemplateStore(ObjectStoreSuite):
-    count = 1200
+    count = 600
 
     @pytest.fixture
-    def store(self, login: TemplateCredentials) -> ObjectStore:
+    def store(self, login: TemplateCredentials) -> TemplateStore:
         return TemplateStore(space="raw", credentials=login, folder="in/side")
 
     @pytest.fixture
-    def outside(self, login: TemplateCredentials) -> ObjectStore:
+    def outside(self, login: TemplateCredentials) -> TemplateStore:
         return TemplateStore(space="raw", credentials=login)
 
 
+# % endif
 class TestTemplatePlugin(PluginSuite):
     plugin = "template"
     package = "flowstone_template"
@@ -74,10 +166,33 @@ class TestTemplatePlugin(PluginSuite):
 class TestTemplateTasks(TaskSuite):
     plugin = "template"
 
+    # % if interface == "database"
     @pytest.fixture
-    def examples(self, login: TemplateCredentials) -> Mapping[str, Example]:
+    def shop(self, login: TemplateCredentials) -> Iterator[TemplateDatabase]:
+        with TemplateDatabase(database=token_hex(), credentials=login) as shop:
+            shop.insert("orders", [{"id": 1, "item": "tea"}], create=True)
+            yield shop
+
+    # % endif
+    @pytest.fixture
+    def examples(
+        self,
+        login: TemplateCredentials,
+        # % if interface == "database"
+        shop: TemplateDatabase,
+        # % endif
+    ) -> Mapping[str, Example]:
+        found: dict[str, Example] = {"template_whoami": lambda: {"credentials": login}}
+        # % if interface == "database"
+        found["template_query"] = lambda: {"query": "SELECT 1", "database": shop}
+        # % endif
+        # % if interface == "notifier"
+        alerts = TemplateNotifier(channel="alerts", credentials=login)
+        found["template_send"] = lambda: {"body": "a note", "notifier": alerts}
+        # % endif
+        # % if interface == "store"
         store = TemplateStore(space="raw", credentials=login, folder="in/side")
-        return {
-            "template_list_objects": lambda: {"store": store, "folder": "a"},
-            "template_upload": lambda: {"content": b"1", "path": token_hex(), "store": store},
-        }
+        found["template_list_objects"] = lambda: {"store": store, "folder": "a"}
+        found["template_upload"] = lambda: {"content": b"1", "path": token_hex(), "store": store}
+        # % endif
+        return found

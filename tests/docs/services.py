@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import json
 import os
 import subprocess
@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import ModuleType
 from typing import Any
 
+from ..template.workshop import with_wheels
 from .pages import ROOT
 
 
@@ -50,9 +52,19 @@ def web() -> Iterator[str]:
 @contextmanager
 def template_service(folder: Path) -> Iterator[dict[str, str]]:
     """Start the service that the template's own tests use; yield its environment."""
-    module: Any = _loaded("template_server", ROOT / "plugin-template/tests/server.py")
+    tests = sys.modules["template_tests"] = ModuleType("template_tests")
+    tests.__path__ = [str(ROOT / "plugin-template/tests")]
+    module: Any = importlib.import_module("template_tests.server")
     with module.serving(folder, token="a-token-for-the-docs") as service:
         yield {"TEMPLATE_URL": service.url, "TEMPLATE_TOKEN": service.token}
+
+
+@contextmanager
+def wheels(folder: Path) -> Iterator[dict[str, str]]:
+    """Build the core's wheel, as if it were on the index; yield the environment that finds it."""
+    found = with_wheels(folder)
+    programs = str(Path(sys.executable).parent)
+    yield {**found, "PATH": os.pathsep.join([programs, found["PATH"]])}
 
 
 @contextmanager
@@ -78,13 +90,3 @@ def s3() -> Iterator[dict[str, str]]:
         subprocess.run([sys.executable, "-c", make], env={**os.environ, **environment}, check=True)
         yield environment
         server.stdin.close()  # which ends it
-
-
-def _loaded(name: str, path: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import s3, template_service, web
+from .services import s3, template_service, web, wheels
 
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -77,6 +77,8 @@ def services(page: Path, text: str, folder: Path) -> AbstractContextManager[dict
     """Start what the page talks to; return what its environment says of it."""
     if any("flowstone_aws import" in block.text for block in blocks(text)):
         return s3()
+    if "uv run" in "".join(block.text for block in blocks(text) if block.language == "console"):
+        return wheels(folder / "wheels")
     if "TEMPLATE_URL" in text:
         (folder / "service").mkdir()
         return template_service(folder / "service")

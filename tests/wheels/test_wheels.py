@@ -26,6 +26,10 @@ for name in package.__all__:
     getattr(package, name)
 """
 
+#: Where the template of new packages is, in the core's wheel; what work on it leaves there.
+TEMPLATE = "flowstone/cli/plugin-template/"
+LEFTOVERS = {"__pycache__", ".pytest_cache", ".hypothesis", ".venv", "build", "dist"}
+
 HELLO = """
 from flowstone import flow, task
 from flowstone.blocks import Secret
@@ -92,7 +96,29 @@ def test_a_wheel_has_what_it_needs_and_no_more(member: Member, wheels: Path) -> 
         member.module,
         f"{member.module}-{member.project['version']}.dist-info",
     }
-    assert not [name for name in names if "test_" in name or "__pycache__" in name]
+    own = [name for name in names if TEMPLATE not in name]
+    assert not [name for name in own if "test_" in name or "__pycache__" in name]
+
+
+@pytest.mark.parametrize("kind", ["wheel", "a wheel made of the source archive"])
+def test_the_core_brings_the_template(kind: str, wheels: Path, tmp_path: Path) -> None:
+    """All of it and no more, so that `flowstone plugin new` needs no network."""
+    if kind != "wheel":
+        uv("build", "--package", "flowstone", "--out-dir", tmp_path)  # first the archive, then this
+    [core] = (wheels if kind == "wheel" else tmp_path).glob("flowstone-*.whl")
+    with ZipFile(core) as archive:
+        brought = {
+            name.partition(TEMPLATE)[2]: archive.read(name)
+            for name in archive.namelist()
+            if TEMPLATE in name
+        }
+    source = ROOT / "plugin-template"
+    wanted = {
+        path.relative_to(source).as_posix(): path.read_bytes()
+        for path in source.rglob("*")
+        if path.is_file() and not LEFTOVERS & set(path.relative_to(source).parts)
+    }
+    assert brought == wanted
 
 
 @pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])

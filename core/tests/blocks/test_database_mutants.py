@@ -131,7 +131,7 @@ FAULTS = {
             from flowstone.blocks.sqlite import _Read
             return _Read(super()._query(c, o, v))
         """,
-        "test_a_million_rows_stream_in_little_memory",
+        "test_many_rows_stream_in_little_memory",
     ),
     "a cursor that stays open": (
         """

@@ -19,6 +19,7 @@ class TemplateCredentials(Credentials):
     """A login to the service; with no fields, ``TEMPLATE_URL`` and ``TEMPLATE_TOKEN`` are read."""
 
     _block_type_name: ClassVar[str | None] = "Template Credentials"
+    _block_type_slug: ClassVar[str | None] = "template-credentials"
     _description: ClassVar[str | None] = "A login to the service."
     _code_example: ClassVar[str | None] = (
         'TemplateCredentials(url="https://example.org", token="...").save("mine")'
@@ -51,11 +52,20 @@ class TemplateCredentials(Credentials):
         }
         return httpx.Client(**{**base, **options})
 
-    def _check(self) -> str:
+    def whoami(self) -> str:
+        """Return the name of the user that the login is for.
+
+        Raises:
+            CredentialsError: the service refused it.
+            Unreachable: the service did not answer.
+        """
         with self.client() as client, translated(str(client.base_url)):
             response = client.get("/", params={"whoami": "1"})
             response.raise_for_status()
-            return f"{response.text} at {client.base_url}"
+            return response.text
+
+    def _check(self) -> str:
+        return f"user {self.whoami()!r}"
 
 
 @cache

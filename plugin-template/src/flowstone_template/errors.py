@@ -9,11 +9,35 @@ import httpx
 
 from flowstone.errors import (
     AccessDenied,
+    # % if interface == "store"
     BucketMissing,
+    # % endif
     CredentialsError,
+    # % if interface == "database"
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseError,
+    DatabaseUnreachable,
+    # % endif
     FlowstoneError,
+    # % if interface == "database"
+    IntegrityViolated,
+    # % endif
+    # % if interface == "notifier"
+    NotificationFailed,
+    NotificationUnsent,
+    # % endif
+    # % if interface == "store"
     ObjectMissing,
+    # % endif
+    # % if interface == "database"
+    QueryCancelled,
+    QueryInvalid,
+    # % endif
     StorageError,
+    # % if interface == "database"
+    TableMissing,
+    # % endif
     Unreachable,
 )
 
@@ -22,9 +46,11 @@ if TYPE_CHECKING:
 
 #: The service's code → our error, and what to do about it.
 TABLE: dict[str, tuple[type[StorageError], str]] = {
+    # % if interface == "store"
     "no-such-object": (ObjectMissing, "List the folder to see what is there."),
     "no-such-space": (BucketMissing, "Look at the block's `space`, or make one of that name."),
-    "forbidden": (AccessDenied, "Ask the owner of the space to let this login in."),
+    # % endif
+    "forbidden": (AccessDenied, "Ask the owner of the account to let this login in."),
     "busy": (Unreachable, "Try again in a while."),
 }
 
@@ -46,6 +72,78 @@ def translated(where: str) -> Iterator[None]:
         raise Unreachable(where, problem, remedy) from error
 
 
+# % if interface == "database"
+#: The service's code of a statement → our error, and what to do about it.
+STATEMENTS: dict[str, tuple[type[DatabaseError], str]] = {
+    "busy": (DatabaseBusy, "Look for who keeps a transaction open, and end it."),
+    "constraint": (IntegrityViolated, "Mend the row, or the constraint."),
+    "no-such-table": (TableMissing, "Make the table first, or `insert(…, create=True)`."),
+    "stopped": (QueryCancelled, "Run it again if it is wanted."),
+    "unauthorized": (DatabaseDenied, "Give the credentials a token that is valid."),
+    "wrong-statement": (QueryInvalid, "Mend the statement or its parameters."),
+}
+
+
+def refused(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
+    """Return Flowstone's error for one of the service's; None for what is none of its.
+
+    Args:
+        where: which database; it begins the message.
+        error: what the client has raised.
+        statement: what was to be run.
+    """
+    if isinstance(error, httpx.HTTPStatusError):
+        response = error.response
+        code = response.headers.get("x-problem", "")
+        kind, remedy = STATEMENTS.get(code, (DatabaseError, "Look into the service's own log."))
+        words = response.text or f"the service said {response.status_code} {code}"
+        return kind(where, words, remedy, statement)
+    if isinstance(error, TypeError):  # of a parameter that JSON does not have
+        return QueryInvalid(where, str(error), "Give it as a text.", statement)
+    if isinstance(error, httpx.TransportError):
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        return DatabaseUnreachable(where, problem, remedy, statement)
+    return None
+
+
+# % endif
+# % if interface == "notifier"
+@contextmanager
+def sent(where: str) -> Iterator[None]:
+    """Raise Flowstone's errors of notifiers instead of the service's.
+
+    Args:
+        where: the channel; it begins the message.
+    """
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        raise _undelivered(where, error.response) from error
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        problem = f"the service was not reached ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        raise NotificationUnsent(where, problem, remedy) from error
+    except httpx.TransportError as error:
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look there whether it has arrived before you send it again."
+        raise NotificationFailed(where, problem, remedy) from error
+
+
+def _undelivered(where: str, response: httpx.Response) -> NotificationFailed:
+    status, code = response.status_code, response.headers.get("x-problem", "")
+    problem = f"the service said {status} {code or response.reason_phrase}"
+    if code == "busy":
+        after = float(response.headers["retry-after"])
+        return NotificationUnsent(where, problem, "Try again in a while.", status, after)
+    if status == httpx.codes.UNAUTHORIZED:
+        remedy = "Give the credentials a token that is valid."
+    else:
+        remedy = "Look at the block's `channel`, and at what the service takes."
+    return NotificationFailed(where, problem, remedy, status)
+
+
+# % endif
 def _refused(where: str, response: httpx.Response) -> FlowstoneError:
     code = response.headers.get("x-problem", "")
     problem = f"the service said {response.status_code} {code or response.reason_phrase}"

@@ -8,10 +8,29 @@ def collection() -> Collection:
     return Collection(
         blocks={
             "template-credentials": "flowstone_template.credentials:TemplateCredentials",
+            # % if interface == "database"
+            "template-database": "flowstone_template.database:TemplateDatabase",
+            # % endif
+            # % if interface == "notifier"
+            "template-notifier": "flowstone_template.notifier:TemplateNotifier",
+            # % endif
+            # % if interface == "store"
             "template-store": "flowstone_template.store:TemplateStore",
+            # % endif
         },
         tasks={
+            # % if interface == "store"
             "template_list_objects": "flowstone_template.tasks:template_list_objects",
+            # % endif
+            # % if interface == "database"
+            "template_query": "flowstone_template.tasks:template_query",
+            # % endif
+            # % if interface == "notifier"
+            "template_send": "flowstone_template.tasks:template_send",
+            # % endif
+            # % if interface == "store"
             "template_upload": "flowstone_template.tasks:template_upload",
+            # % endif
+            "template_whoami": "flowstone_template.tasks:template_whoami",
         },
     )

@@ -27,6 +27,7 @@ class TemplateStore(ObjectStore):
     """Objects in one space of the service."""
 
     _block_type_name: ClassVar[str | None] = "Template Store"
+    _block_type_slug: ClassVar[str | None] = "template-store"
     _description: ClassVar[str | None] = "One space of the service, as an object store."
     _code_example: ClassVar[str | None] = (
         'store = TemplateStore(space="raw")\nstore.write_path("a.txt", b"hello")'

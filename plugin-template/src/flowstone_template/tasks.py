@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 from flowstone import task
+
+# % if interface == "store"
 from flowstone.blocks import ObjectInfo
+
+# % endif
+from flowstone_template.credentials import TemplateCredentials
+
+# % if interface == "database"
+from flowstone_template.database import TemplateDatabase
+
+# % endif
+# % if interface == "notifier"
+from flowstone_template.notifier import TemplateNotifier
+
+# % endif
+# % if interface == "store"
 from flowstone_template.store import TemplateStore
 
-__all__ = ["template_list_objects", "template_upload"]
+# % endif
+__all__ = [
+    # % if interface == "store"
+    "template_list_objects",
+    # % endif
+    # % if interface == "database"
+    "template_query",
+    # % endif
+    # % if interface == "notifier"
+    "template_send",
+    # % endif
+    # % if interface == "store"
+    "template_upload",
+    # % endif
+    "template_whoami",
+]
 
 
+# % if interface == "store"
 @task
 def template_upload(content: bytes, path: str, store: TemplateStore) -> str:
     """Write an object, and return its path.
 
     Args:
-        content: the whole of it.
-        path: where to, in the store's folder.
-        store: the space, with its login.
+        content: what is in it.
+        path: where it goes, inside the store's folder.
+        store: the store.
 
     Raises:
         StorageError: the service refused, or could not be reached.
@@ -32,8 +63,8 @@ def template_list_objects(store: TemplateStore, folder: str = "") -> list[Object
     """Return what is in a folder and below it, ordered by path.
 
     Args:
-        store: the space, with its login.
-        folder: in the store's folder; all of it by default.
+        store: the store.
+        folder: inside the store's folder.
 
     Raises:
         StorageError: the service refused, or could not be reached.
@@ -42,3 +73,63 @@ def template_list_objects(store: TemplateStore, folder: str = "") -> list[Object
         paths = [info.path for info in template_list_objects(store, "greetings")]
     """
     return list(store.list_objects(folder))
+
+
+# % endif
+# % if interface == "database"
+@task
+def template_query(
+    query: str, database: TemplateDatabase, parameters: dict[str, object] | None = None
+) -> list[tuple[object, ...]]:
+    """Return all rows of a query.
+
+    Args:
+        query: the statement, with ``:name`` where a value goes.
+        database: the database.
+        parameters: the values, by name.
+
+    Raises:
+        DatabaseError: the service refused it, or could not be reached.
+
+    Example:
+        rows = template_query("SELECT item FROM orders WHERE id = :id", database, {"id": 1})
+    """
+    return list(database.fetch_all(query, parameters))
+
+
+# % endif
+# % if interface == "notifier"
+@task
+def template_send(body: str, notifier: TemplateNotifier, subject: str | None = None) -> None:
+    """Tell people something.
+
+    Args:
+        body: one line or many.
+        notifier: the channel.
+        subject: one line.
+
+    Raises:
+        NotificationFailed: the service refused it, or could not be reached.
+
+    Example:
+        template_send("3 rows are missing", notifier, subject="Orders")
+    """
+    notifier.notify(body, subject)
+
+
+# % endif
+@task
+def template_whoami(credentials: TemplateCredentials) -> str:
+    """Return the name of the user that a login is for.
+
+    Args:
+        credentials: the login.
+
+    Raises:
+        CredentialsError: the service refused it.
+        Unreachable: the service did not answer.
+
+    Example:
+        user = template_whoami(credentials)
+    """
+    return credentials.whoami()

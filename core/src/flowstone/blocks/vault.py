@@ -23,6 +23,8 @@ NONCE_BYTES = 12
 SHORTEST_PASSPHRASE = 16
 #: There is no place to keep a salt where the passphrase is all there is; it is ours, and fixed.
 SALT = b"flowstone secret key, version 1"
+#: Seals the secrets in golden documents, which are made up: whoever runs the tests can open them.
+GOLDEN_KEY = "golden documents hold no secrets of anybody"
 
 
 def sealed_with(token: str) -> str:

@@ -17,7 +17,10 @@ NOUNS = {
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
     "export": ("flowstone.cli.manifest:export", "Print blocks, variables and limits as YAML."),
     "limit": ("flowstone.cli.limit:limit", "Set how many may do a thing at a time, and see who."),
-    "plugin": ("flowstone.cli.plugin:plugin", "Show the installed plugins, and check them."),
+    "plugin": (
+        "flowstone.cli.plugin:plugin",
+        "Show and check the installed plugins; make new ones.",
+    ),
     "prune": ("flowstone.cli.manifest:prune", "Delete what stands in no file."),
     "run": (
         "flowstone.cli.run:run",

@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 @click.group(
     cls=Commands,
     lazy={
-        "check": ("flowstone.cli.check.command:check_package", "Tell what suites a package passes.")
+        "check": (
+            "flowstone.cli.check.command:check_package",
+            "Tell what suites a package passes.",
+        ),
+        "new": ("flowstone.cli.newplugin:new", "Make a package that brings a service."),
     },
 )
 def plugin() -> None:
-    """Show the installed plugins, and check them."""
+    """Show the installed plugins, check them, and make new ones."""
 
 
 @plugin.command("ls")

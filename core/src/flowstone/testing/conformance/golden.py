@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel
 
 from flowstone.blocks import Block
+from flowstone.blocks.vault import GOLDEN_KEY as KEY
+
+__all__ = ["KEY", "Golden", "place", "read", "shape"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-
-#: Seals the secrets in golden documents, which are made up: whoever runs the tests can open them.
-KEY = "golden documents hold no secrets of anybody"
 
 
 @dataclass(frozen=True, slots=True)

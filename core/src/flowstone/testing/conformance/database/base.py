@@ -50,7 +50,8 @@ class DatabaseBase(Suite):
         cancels: whether a query that runs can be stopped.
         persists: whether a second block with the same fields sees the same database.
         streams: whether `stream` holds only a batch of the rows in memory.
-        most_bytes: what may be in memory while a million rows go by.
+        count: how many rows are streamed.
+        most_bytes: what may be in memory meanwhile.
         patience: so many seconds a test waits for what should take an instant, before it fails.
     """
 
@@ -62,6 +63,7 @@ class DatabaseBase(Suite):
     cancels: ClassVar[bool] = True
     persists: ClassVar[bool] = True
     streams: ClassVar[bool] = True
+    count: ClassVar[int] = 1_000_000
     most_bytes: ClassVar[int] = 24 * 1024 * 1024
     patience: ClassVar[float] = 20.0
 

@@ -1,0 +1,40 @@
+"""Golden documents of a new package: a token opens for one slug only, so it is sealed anew."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowstone.blocks.vault import GOLDEN_KEY, Vault
+from flowstone.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def reseal(folder: Path, earlier: Callable[[str], str]) -> None:
+    """Seal the secrets in golden documents for the slugs that they have now.
+
+    Args:
+        folder: where the documents are.
+        earlier: returns a slug as it was when they were sealed.
+    """
+    vault = Vault(Settings(home=folder, secret_key=GOLDEN_KEY))
+    for file in sorted(folder.glob("*.json")):
+        content = json.loads(file.read_text("utf-8"))
+        content["documents"] = _resealed(content["documents"], vault, earlier, "")
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        file.write_text(f"{text}\n", "utf-8")
+
+
+def _resealed(value: Any, vault: Vault, earlier: Callable[[str], str], slug: str) -> Any:
+    if isinstance(value, list):
+        return [_resealed(item, vault, earlier, slug) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$secret" in value:
+        clear = vault.open(value["$secret"], f"block:{earlier(slug)}")
+        return {**value, "$secret": vault.seal(clear, f"block:{slug}")}
+    slug = value["type"] if "fields" in value else slug
+    return {name: _resealed(item, vault, earlier, slug) for name, item in value.items()}

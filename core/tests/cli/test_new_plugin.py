@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowstone.cli.template import Names, spelled, tidied
+from flowstone.errors import ConfigurationError
+
+from .conftest import COMMAND
+from .test_plugins import GOOD, install
+
+if TYPE_CHECKING:
+    from .conftest import Home, InProcess
+
+
+def test_a_package_is_made_and_what_comes_next_is_said(cli: InProcess, tmp_path: Path) -> None:
+    done = cli("plugin", "new", "flowstone-acme", "--into", str(tmp_path), "--defaults")
+    assert done.code == 0
+    package = tmp_path / "flowstone-acme"
+    assert f"cd {package}" in done.out
+    assert "uv run pytest" in done.out
+    assert (package / "src/flowstone_acme/store.py").is_file()
+    assert (package / "tests/golden/acme-store.1.json").is_file()
+
+
+def test_answers_are_in_what_is_made(cli: InProcess, tmp_path: Path) -> None:
+    words = ["--interface", "none", "--title", "ACME Cloud", "--author", "Ann, Bo & Co."]
+    done = cli(
+        *("plugin", "new", "flowstone-acme", "--into", str(tmp_path)),
+        *(*words, "--licence", "MIT", "--defaults"),
+    )
+    assert done.code == 0
+    package = tmp_path / "flowstone-acme"
+    project = (package / "pyproject.toml").read_text("utf-8")
+    assert 'license = "MIT"' in project
+    assert 'authors = [{ name = "Ann, Bo & Co." }]' in project
+    assert "ACME Cloud for Flowstone" in project
+    assert "Ann, Bo & Co." in (package / "LICENSE").read_text("utf-8")
+    credentials = (package / "src/flowstone_acme/credentials.py").read_text("utf-8")
+    assert '"ACME Cloud Credentials"' in credentials
+    assert '"acme-credentials"' in credentials
+    assert not (package / "src/flowstone_acme/store.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "answer"), [("--title", 'A"B'), ("--title", ""), ("--author", 'A"B\\')]
+)
+def test_an_answer_that_would_break_a_file_is_refused(
+    cli: InProcess, tmp_path: Path, option: str, answer: str
+) -> None:
+    done = cli(
+        *("plugin", "new", "flowstone-acme", "--into", str(tmp_path)), option, answer, "--defaults"
+    )
+    assert done.code == 1
+    assert done.err.startswith("Error: ")
+    assert not (tmp_path / "flowstone-acme").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("acme", "flowstone-acme"),
+        ("flowstone_acme", "flowstone-acme"),
+        ("flowstone-Acme Cloud", "flowstone-acme-cloud"),
+        ("flowstone-", "flowstone-acme"),
+        ("flowstone-3com", "flowstone-com"),
+        ("flowstone--x", "flowstone-x"),
+        ("../flowstone-x", "flowstone-flowstone-x"),
+    ],
+)
+def test_a_name_that_no_package_has_is_refused(
+    cli: InProcess, tmp_path: Path, name: str, near: str
+) -> None:
+    done = cli("plugin", "new", name, "--into", str(tmp_path), "--defaults")
+    assert done.code == 1
+    assert f"Try {near!r}" in done.err
+    assert not list(tmp_path.iterdir())
+    Names.of(near)
+
+
+def test_a_name_that_is_taken_is_refused(home: Home) -> None:
+    environ = install(home, "garden", GOOD)
+    done = home.run("plugin", "new", "flowstone-garden", "--defaults", **environ)
+    assert done.code == 1
+    assert "the installed garden has that name" in done.err
+    done = home.run("plugin", "new", "flowstone-object", "--defaults")
+    assert done.code == 1
+    assert "'ObjectStore'" in done.err
+    assert not list(home.directory.glob("flowstone-*"))
+
+
+def test_a_directory_that_has_something_is_left_alone(cli: InProcess, tmp_path: Path) -> None:
+    kept = tmp_path / "flowstone-acme" / "notes.txt"
+    kept.parent.mkdir()
+    empty = cli("plugin", "new", "flowstone-acme", "--into", str(tmp_path), "--defaults")
+    assert empty.code == 0
+    (tmp_path / "flowstone-bo").write_text("a file")
+    for name in ("flowstone-acme", "flowstone-bo"):
+        done = cli("plugin", "new", name, "--into", str(tmp_path), "--defaults")
+        assert done.code == 1
+        assert "something is there already" in done.err
+    assert (tmp_path / "flowstone-bo").read_text() == "a file"
+
+
+def test_without_copier_it_says_what_to_install(home: Home) -> None:
+    """A module of that name that can't be imported stands for one that is not installed."""
+    site = home.directory / "site"
+    site.mkdir()
+    (site / "copier.py").write_text("raise ImportError('not here')\n")
+    done = home.run("plugin", "new", "flowstone-acme", "--defaults", PYTHONPATH=str(site))
+    assert done.code == 1
+    assert "pip install 'flowstone[new]'" in done.err
+    assert not list(home.directory.glob("flowstone-*"))
+
+
+def test_it_asks_on_a_terminal(home: Home) -> None:
+    """All but what is given; Enter takes what is suggested."""
+    directory = str(home.directory)
+    words = ["plugin", "new", "flowstone-acme", "--into", directory, "--interface", "none"]
+    terminal = home.terminal(COMMAND, *words, PROMPT_TOOLKIT_NO_CPR="1")
+    terminal.read_until(lambda text: "What is the service called?" in text)
+    terminal.type("\x15ACME\r")
+    terminal.read_until(lambda text: "Who writes it?" in text)
+    terminal.type("\r")
+    terminal.read_until(lambda text: "Under which licence?" in text)
+    terminal.type("\r")
+    done = terminal.finish()
+    assert done.code == 0
+    assert "Next:" in done.out
+    project = (home.directory / "flowstone-acme/pyproject.toml").read_text("utf-8")
+    assert "ACME for Flowstone" in project
+    assert "The authors of flowstone-acme" in project
+
+
+def test_ctrl_c_leaves_nothing(home: Home) -> None:
+    words = ["plugin", "new", "flowstone-acme", "--into", str(home.directory)]
+    terminal = home.terminal(COMMAND, *words, PROMPT_TOOLKIT_NO_CPR="1")
+    terminal.read_until(lambda text: "What does it bring" in text)
+    terminal.type("\x03")
+    done = terminal.finish()
+    assert done.code == 1
+    assert "Traceback" not in done.out
+    assert not (home.directory / "flowstone-acme").exists()
+
+
+words = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,8}){0,3}", fullmatch=True)
+
+
+@given(words)
+def test_names_are_names(word: str) -> None:
+    names = Names.of(f"flowstone-{word}")
+    assert names.module.isidentifier()
+    assert f"{names.camel}Store".isidentifier()
+    assert names.upper.replace("_", "-").lower() == names.kebab == word
+
+
+def test_each_spelling_is_found() -> None:
+    text = "flowstone_template template-store TemplateStore TEMPLATE_URL 'Template Store' template"
+    assert spelled(text) == (
+        "flowstone_«snake» «kebab»-store «camel»Store «upper»_URL '«title» Store' «snake»"
+    )
+
+
+def test_marks_are_copiers_and_what_they_leave_out_leaves_no_gap() -> None:
+    text = "    # % if interface == 'x'\nfrom flowstone_template.x import X\n\n# % endif\n"
+    assert spelled(text).splitlines() == [
+        "<!-- % if interface == 'x' -->",
+        "from flowstone_«snake».x import X",
+        "",
+        "<!-- % endif -->",
+    ]
+    code = "import re\n\nfrom flowstone import task\n\nfrom flowstone_x import X\n"
+    assert tidied(f"{code}\n\n\nfrom .y import y\n\nclass A: ...\n") == (
+        "import re\n\nfrom flowstone import task\nfrom flowstone_x import X\n\nfrom .y import y\n"
+        "\n\nclass A: ...\n"
+    )
+
+
+def test_a_bad_name_is_an_error_of_ours() -> None:
+    with pytest.raises(ConfigurationError, match="'Acme'"):
+        Names.of("Acme")
+
+
+def test_listing_plugins_loads_no_copier(home: Home) -> None:
+    code = (
+        "import sys\nfrom flowstone.cli import plugin, newplugin\n"
+        "assert not {'copier', 'jinja2', 'questionary'} & set(sys.modules)"
+    )
+    assert home.execute([sys.executable, "-c", code]).code == 0

@@ -1,0 +1,34 @@
+"""The service's channels: they keep what they are told, and behave as a test wants."""
+
+from __future__ import annotations
+
+import json
+from threading import Event
+from typing import Any
+
+from flowstone.testing.desks import Script
+
+#: Seconds that a busy channel asks for.
+PATIENCE = 7.0
+
+
+class Channels(Script):
+    """Where notes arrive, as the suite looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = Event()
+
+    def take(self, handler: Any) -> None:
+        note = json.loads(handler.rfile.read(int(handler.headers["content-length"])))
+        conduct = self.next()
+        if conduct == "silent":
+            self.over.wait(60)
+            handler.close_connection = True
+        elif conduct == "busy":
+            handler.refuse(503, "busy", retry_after=str(PATIENCE))
+        elif conduct == "refuses":
+            handler.refuse(404, "no-such-channel")
+        else:
+            self.keep(f"{note['subject'] or ''}\n{note['body']}")
+            handler.send(b"")
