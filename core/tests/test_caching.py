@@ -331,6 +331,22 @@ def test_values_come_back_as_they_were(value: Any, name: str) -> None:
         assert (again, type(again)) == (value, type(value))
 
 
+@pytest.mark.parametrize("name", ["arrow", "parquet", "compressed/parquet"])
+def test_tables_come_back_as_they_were(name: str) -> None:
+    serializer = serializer_named(name)
+    for value in (
+        pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=[5, 6]),
+        pl.DataFrame({"a": [1, 2]}),
+        pa.table({"a": [[1], [2, 3]]}),
+    ):
+        content = serializer.dumps(value)
+        if name == "parquet":
+            assert content.startswith(b"PAR1")
+        again = serializer.loads(content)
+        assert type(again) is type(value)
+        assert again.equals(value)
+
+
 def test_what_can_not_be_written_fails_the_run_and_says_how(place: Path) -> None:
     @task(result_serializer="json", result_storage=place)
     def makes() -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowstone.serializers.arrow import ArrowSerializer
+from flowstone.serializers.arrow import ArrowSerializer, ParquetSerializer
 from flowstone.serializers.automatic import AutomaticSerializer
 from flowstone.serializers.compressed import (
     CompressedJSONSerializer,
@@ -20,6 +20,7 @@ __all__ = [
     "CompressedPickleSerializer",
     "CompressedSerializer",
     "JSONSerializer",
+    "ParquetSerializer",
     "PickleSerializer",
     "serializer_named",
 ]

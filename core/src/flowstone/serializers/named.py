@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone.errors import UnknownName
-from flowstone.serializers.arrow import ArrowSerializer
+from flowstone.serializers.arrow import ArrowSerializer, ParquetSerializer
 from flowstone.serializers.automatic import AutomaticSerializer
 from flowstone.serializers.compressed import LIBRARIES, CompressedSerializer
 from flowstone.serializers.json import JSONSerializer
@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 
 _BASE: dict[str, Serializer] = {
     made.type: made
-    for made in (AutomaticSerializer(), JSONSerializer(), PickleSerializer(), ArrowSerializer())
+    for made in (
+        AutomaticSerializer(),
+        JSONSerializer(),
+        PickleSerializer(),
+        ArrowSerializer(),
+        ParquetSerializer(),
+    )
 }
 
 
 def serializer_named(name: str) -> Serializer:
-    """Return a serializer by name: auto, json, pickle, arrow, ``compressed/<name>[/<library>]``.
+    """Return a serializer by its name, or by ``compressed/<name>[/<library>]``.
 
     Raises:
         UnknownName: there is none of that name.
