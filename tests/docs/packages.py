@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = ROOT / "docs/packages"
-HEADINGS = {"block": "Blocks", "task": "Tasks"}
 
 
 def packages() -> list[str]:
@@ -40,7 +39,7 @@ def _lines(package: str) -> Iterator[str]:
     for kind in catalog.kinds():
         offers = [each for each in catalog.offers(kind) if each.plugin.distribution == package]
         if offers:
-            yield from ("", f"## {HEADINGS.get(kind, f'{kind.capitalize()}s')}")
+            yield from ("", f"## {kind.capitalize().replace('_', ' ')}s")
         for offer in offers:
             yield from _told(sheet(offer))
 

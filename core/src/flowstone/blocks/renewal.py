@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.ambient import services
 from flowstone.blocks.referring import referred
-from flowstone.errors import AccessDenied, CredentialsError
+from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-REFUSED = (AccessDenied, CredentialsError)
+REFUSED = (AccessDenied, CredentialsError, DatabaseDenied)
 
 
 def renew_in(kind: type, names: Iterable[str]) -> None:

@@ -74,7 +74,7 @@ def _table(found: list[Offer], text: str) -> Table:
         Row(
             (
                 Cell(offer.name, "bold"),
-                Cell(offer.kind),
+                Cell(offer.kind.replace("_", " ")),
                 Cell(f"{offer.plugin.distribution} {offer.plugin.version}"),
             )
         )
@@ -142,7 +142,7 @@ def _of(name: str, kind: str | None) -> list[Offer]:
 
 def _views(told: Sheet) -> list[View]:
     facts = [
-        (told.kind, Cell(told.name, "bold")),
+        (told.kind.replace("_", " "), Cell(told.name, "bold")),
         ("what", Cell(told.summary)),
         ("where", Cell(told.target.replace(":", "."))),
         ("package", Cell(f"{told.package} {told.version}")),

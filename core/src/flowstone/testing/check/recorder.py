@@ -13,6 +13,7 @@ from flowstone.grading import Joined, Result
 from flowstone.redaction import redact
 from flowstone.testing.check.facts import Facts
 from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone.testing.conformance.secretprovider import SecretsSuite
 from flowstone.testing.conformance.suite import Suite, capabilities, suite_of
 
 #: More of a message than this is for the package's own test run.
@@ -93,6 +94,8 @@ def subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
         return list(made_on)
     if issubclass(cls, PluginSuite):
         return [cls.plugin]
+    if issubclass(cls, SecretsSuite):
+        return [cls.name]
     if cls.kind == "task":
         return sorted(arguments.get("examples", {}))
     if cls.kind != "block":

@@ -57,6 +57,8 @@ class SecretsSuite(Suite):
         values: what must come back as it was written.
     """
 
+    kind = "secret_provider"
+    interface = SecretProvider
     name: ClassVar[str] = ""
     in_catalog: ClassVar[bool] = True
     binary: ClassVar[bool] = True

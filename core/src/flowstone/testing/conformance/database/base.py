@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.ambient import using
+from flowstone.blocks import Database
 from flowstone.blocks.drivers import Aware
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowstone.ambient import Services
-    from flowstone.blocks import Database
 
 #: A statement that runs for hours, in databases that know recursion.
 ENDLESS = (
@@ -55,6 +55,8 @@ class DatabaseBase(Suite):
         patience: so many seconds a test waits for what should take an instant, before it fails.
     """
 
+    kind = "block"
+    interface = Database
     keeps: ClassVar[frozenset[type]] = frozenset({bool, Decimal, date, datetime, Aware})
     endless: ClassVar[str] = ENDLESS
     series: ClassVar[str] = SERIES
