@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.limits import Claim, SlotStore
     from flowstone.ports import Clock
+    from flowstone.waiting import Thread, Threads
 
 #: Of a lease, this part passes between two renewals.
 PART = 3
@@ -74,15 +75,15 @@ class Leases:
     being freed.
     """
 
-    def __init__(self, store: SlotStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: SlotStore, clock: Clock, threads: Threads = threading) -> None:
+        self._store, self._clock, self._threads = store, clock, threads
         self.reset()
 
     def reset(self) -> None:
         """Know of nothing: in a forked child, all is the parent's, and the thread is not here."""
-        self._lock = threading.RLock()
-        self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._lock = self._threads.RLock()
+        self._wake = self._threads.Condition()
+        self._thread: Thread | None = None
         self._closed = False
         self._kept: dict[str, Kept] = {}
         self._asked: set[str] = set()  # may have been granted
@@ -140,7 +141,7 @@ class Leases:
         with self._wake:
             if self._thread is None and not self._closed:
                 name = "flowstone-leases"
-                self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+                self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
                 self._thread.start()
             self._wake.notify()
 
