@@ -176,7 +176,7 @@ class Turn:
         self.refused, self.taken = None, answer
         gate.serve(answer, now)
         if answer and not self.wanted.is_rate:
-            gate.leases.keep(self.token, self._claim, self._seconds, self.wanted.on_lost)
+            gate.leases.keep(self.token, self._claim, self._seconds, self.wanted.on_lost, now)
             held_here.set(held_here.get() | {self.token})
         else:
             gate.leases.refused(self.token)

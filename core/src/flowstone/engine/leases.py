@@ -103,9 +103,9 @@ class Leases:
         claim: Callable[[float], Claim],
         seconds: float,
         on_lost: Callable[[], None] | None,
+        now: float,
     ) -> None:
-        """Renew the lease of slots that were granted."""
-        now = self._clock.time()
+        """Renew the lease of slots that were granted by a claim of that time."""
         with self._lock:
             self._kept[token] = Kept(claim, seconds, on_lost, now)
             self._asked.discard(token)
