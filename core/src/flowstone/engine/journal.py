@@ -90,6 +90,9 @@ class WriteBehind:
         run = self._store.record(event)
         self._lost.pop(run.id, None)
         self._ended.pop(run.id, None)
+        self._stops.pop(run.id, None)
+        self._stopped.pop(run.id, None)
+        self._abandoned.discard(run.id)
         self._fences[run.id] = Fence(run.id, run.version, lease.token)
         self._start()
         return run
