@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowstone import Future, flow, task
-from flowstone.errors import RunTimeout
+from flowstone.errors import RunTimeout, SuspendedRun, SuspendSignal
 from flowstone.futures import (
     as_completed,
     resolve_futures_to_results,
@@ -174,6 +174,38 @@ def test_maps_in_maps_on_one_worker(depth: int) -> None:
         return nest.submit(depth).result(timeout=60)
 
     assert f() == 2**depth
+
+
+@pytest.mark.parametrize(
+    ("error", "told"), [(KeyboardInterrupt, KeyboardInterrupt), (SuspendSignal, SuspendedRun)]
+)
+def test_what_stops_a_thread_that_helps_is_not_the_task_s_alone(
+    error: type[BaseException], told: type[BaseException]
+) -> None:
+    """It came into the task only because the flow's thread did its work while it waited."""
+    is_free = threading.Event()
+    late: list[str] = []
+
+    @task
+    def block() -> None:
+        is_free.wait(30)
+
+    @task
+    def stopped() -> None:
+        raise error
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def f() -> None:
+        block.submit()
+        try:
+            stopped.submit().wait()
+            late.append("it goes on")
+        finally:
+            is_free.set()
+
+    with pytest.raises(told):
+        f()
+    assert late == []
 
 
 def test_an_interrupt_that_comes_after_the_end_leaves_it_as_it_was_kept() -> None:

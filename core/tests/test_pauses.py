@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date
 from enum import Enum
 from threading import Event, Thread
@@ -307,6 +308,25 @@ def test_a_paused_run_is_cancelled(services: Services, unit: Callable[[], object
     assert services.runs.run(run.id).state.name == "Cancelled"
     with pytest.raises(NotPaused, match="flowstone run retry"):
         resume_flow_run(run.id)
+
+
+def test_a_run_that_nobody_resumed_in_time_is_still_heard_and_held(services: Services) -> None:
+    """A cancel that came into its second pause was for nobody, and nobody renewed its lease."""
+
+    @flow
+    def patient() -> None:
+        with suppress(PauseTimeout):
+            pause_flow_run(timeout=0.05, poll_interval=0.01)
+        went_on.set()
+        pause_flow_run(poll_interval=0.05)
+
+    went_on = Event()
+    apart = Apart(services, patient)
+    assert went_on.wait(30)
+    run = apart.until("Paused")
+    services.runs.record(changed(run, Cancelling(), run.attempt))
+    with pytest.raises(CancelSignal):
+        apart.end()
 
 
 def test_a_nested_flow_is_paused_by_itself(services: Services) -> None:

@@ -14,15 +14,16 @@ from flowstone.ambient import scope, services
 from flowstone.engine.arguments import (
     PromiseBase,
     resolve_futures_to_results,
-    resolve_futures_to_states,
-)  # fmt: skip
-from flowstone.errors import CancelSignal, RunTimeout
+    resolve_futures_to_states,  # fmt: skip
+)
+from flowstone.errors import CancelSignal, RunTimeout, StopSignal
 from flowstone.runners.threads import is_worker
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+    from contextvars import Context
 
     from flowstone.ambient import Scope
     from flowstone.engine.drive import Driver
@@ -145,9 +146,11 @@ class Future(PromiseBase, Generic[R]):
         await ended.wait()
 
     def help(self) -> None:
-        """Run it here and now, if it has not started and needs no event loop."""
-        if not self._on_loop:
-            self.run()
+        """Run it here, if it has not started and needs no loop; raise what stops this thread."""
+        if not self._on_loop and (ticket := self._taken()):
+            error = self._lived(*ticket).data
+            if isinstance(error, (StopSignal, KeyboardInterrupt)):
+                raise error
 
     def done(self) -> bool:
         """Tell whether the run has ended."""
@@ -184,9 +187,8 @@ class Future(PromiseBase, Generic[R]):
         driver = self._driver
         assert driver is not None
         try:
-            self._finish(
-                driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
-            )
+            end = driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
+            self._finish(end)
         except BaseException as error:
             self._finish(State(CANCELLED, "Cancelled", str(error), data=error))
             raise
@@ -220,10 +222,10 @@ class Future(PromiseBase, Generic[R]):
 
     def run(self) -> None:
         """Live the run's life here, unless somebody else does."""
-        ticket = self._taken()
-        if not ticket:
-            return
-        context, life = ticket
+        if ticket := self._taken():
+            self._lived(*ticket)
+
+    def _lived(self, context: Context, life: Life) -> State:
         driver = self._driver
         assert driver is not None
         self._where = threading.get_ident()
@@ -234,6 +236,7 @@ class Future(PromiseBase, Generic[R]):
         if isinstance(state.data, _Cancelled):
             state = replace(state, data=None)  # whoever asks for the result is not cancelled too
         self._finish(state)
+        return state
 
     def arun(self) -> Coroutine[Any, Any, None]:
         """Return the coroutine that lives the run's life."""
@@ -372,9 +375,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         loop = asyncio.get_running_loop()
         end = None if self._timeout is None else loop.time() + self._timeout
         for future in self._futures:
-            future.add_done_callback(
-                lambda future: loop.call_soon_threadsafe(ended.put_nowait, future)
-            )
+            future.add_done_callback(lambda end: loop.call_soon_threadsafe(ended.put_nowait, end))
         for given in range(len(self._futures)):
             try:
                 async with asyncio.timeout_at(end):
@@ -395,6 +396,5 @@ def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
 
 
 def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:
-    return RunTimeout(
-        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
-    )
+    what = f"waiting for {missing} of {asked} futures"
+    return RunTimeout(what, timeout or 0.0, "The runs go on.")

@@ -164,6 +164,15 @@ def _check_loadable(what: str, run: Run | Origin) -> None:
         raise NotPausable(what, problem, remedy)
 
 
+class _Waiting(Driver):
+    """Drives a wait inside a flow's call; what comes out of that does not end the run."""
+
+    __slots__ = ()
+
+    def let_go(self) -> None:
+        """Keep the run: its code may catch what came, and go on."""
+
+
 class _Asking:
     """One pause, from the side of the run."""
 
@@ -183,7 +192,7 @@ class _Asking:
             self._schema = schema_of(self._model)
         self._problems: dict[str, str] = {}
         self.answer: Any = None
-        self.driver = Driver(self.keeper, self._scope, services().clock, RunLogger)
+        self.driver = _Waiting(self.keeper, self._scope, services().clock, RunLogger)
 
     def is_answered(self) -> bool:
         """Tell whether the run was resumed from this pause, with an input that fits."""

@@ -15,6 +15,9 @@ class Signal(Protocol):
     def set(self) -> None:
         """Wake all that wait."""
 
+    def clear(self) -> None:
+        """Make who waits from here on wait until it is set again."""
+
     def wait(self, timeout: float | None = None) -> bool:
         """Block until it is set, or the time is over; tell whether it is set."""
 

@@ -114,6 +114,20 @@ def test_an_outage_shorter_than_the_lease_ends_nothing(
     assert held.until == [1060]
 
 
+def test_slots_that_were_granted_late_are_renewed_at_once(fixture: Fixture) -> None:
+    class Slow(Shaky):
+        def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+            answer = super().take_slots(claim, now)
+            fixture.clock.now += 12
+            return answer
+
+    fixture.store.__class__ = Slow
+    assert fixture.turn.take() is None
+    assert fixture.until == [1030]
+    fixture.pass_(0)
+    assert fixture.until == [1042]
+
+
 def test_an_outage_longer_than_the_lease_is_told_once(held: Fixture) -> None:
     held.store.is_down = True
     for _ in range(10):

@@ -139,6 +139,14 @@ def test_what_comes_between_ends_it_after_all(fault: int) -> None:
     assert world.states[-1] == "Cancelled"
 
 
+@pytest.mark.parametrize("fault", [4, 5, 6])
+def test_a_request_that_comes_into_its_own_suspension_asks_for_the_same(fault: int) -> None:
+    world = suspended(faults={fault: SuspendSignal()})
+    end = world.talk(plan(FLOW, settles=True, is_root=True))
+    assert end.name == "Suspended"
+    assert world.states == ["Running"]
+
+
 def test_a_request_that_comes_into_the_last_word_is_too_late() -> None:
     world = World([7], faults={5: SuspendSignal()})
     assert world.talk(plan(FLOW, settles=True, is_root=True)).result() == 7

@@ -202,6 +202,24 @@ def test_a_run_is_taken_up_by_another_process(desk: Desk) -> None:
     again.record(COMPLETED, "Completed")
 
 
+def test_what_a_process_takes_up_again_is_asked_and_renewed_as_at_first(desk: Desk) -> None:
+    keeper = desk.flow()
+    desk.ask(keeper, Suspending())
+    desk.journal.look()
+    keeper.abandon()
+    desk.ask(keeper, Failed())
+    again = desk.take_up(desk.now(keeper))
+    again.record(RUNNING, "Running")
+    again.on_request(desk.stops.append)
+    desk.ask(again, Suspending())
+    desk.journal.look()
+    assert desk.stops == [SuspendSignal, SuspendSignal]
+    desk.journal.renew()
+    lease = desk.now(again).lease
+    assert lease is not None
+    assert lease.until != desk.lease().until
+
+
 def test_a_process_can_take_up_what_it_has_lost_or_ended(desk: Desk) -> None:
     keeper = desk.flow()
     for end in (Crashed(), None):

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flowstone import allow_failure, ambient, flow, task
 from flowstone.cache_policies import CachePolicy
+from flowstone.concurrency import concurrency, rate_limit
+from flowstone.engine.gate import held_here
+from flowstone.errors import PauseTimeout
+from flowstone.limits import TAG
 from flowstone.locking import IsolationLevel
+from flowstone.pauses import pause_flow_run, suspend_flow_run
 
 from .blobs import SimBlobs, SimLocks
 from .here import here
+from .ledger import RATE, TAGGED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flowstone.futures import Future
 
@@ -40,11 +47,49 @@ def work(number: int, upstream: Any = ()) -> int:
     node = process.nodes[number]
     process.see(node, upstream)
     attempt = process.begin(node)
-    for nap in node.naps:
-        process.nap(nap)
+    with holding(node, (TAGGED,) if node.tagged else ()):
+        for nap in node.naps:
+            process.nap(nap)
     if attempt <= node.fails:
         raise Planned(f"node {number}, attempt {attempt}")
     return number
+
+
+@contextmanager
+def holding(node: Node, names: tuple[str, ...] = ()) -> Iterator[None]:
+    """Hold the slots that a node wants, and see that they are held, those of the names too."""
+    process, holds = here(), node.holds
+    ledger = process.world.ledger
+    with ExitStack() as stack:
+        if holds is not None and holds.names == (RATE,):
+            rate_limit(RATE, timeout_seconds=holds.timeout)
+        elif holds is not None:
+            stack.enter_context(
+                concurrency(
+                    holds.names,
+                    holds.occupy,
+                    holds.timeout,
+                    lease_duration=holds.lease,
+                    raise_on_lease_renewal_failure=holds.raises,
+                )
+            )
+            names += holds.names
+        ledger.inside(process, held_here.get(), names)
+        yield
+        ledger.inside(process, held_here.get(), names)
+
+
+def wait_for_somebody(node: Node) -> None:
+    """Wait until somebody resumes the run, in vain maybe."""
+    run_id = ambient.scope.get().run.id  # type: ignore[union-attr]
+    try:
+        if node.kind == "ask":
+            pause_flow_run(timeout=node.patience, key=here().world.parts.pause_key)
+        else:
+            suspend_flow_run(timeout=node.patience)
+    except PauseTimeout:
+        return
+    here().world.auditor.passes(run_id, node.number)
 
 
 def compute(number: int) -> str:
@@ -57,6 +102,7 @@ def compute(number: int) -> str:
     return f"value of {node.key}"
 
 
+@flow(name="f", validate_parameters=False)
 def act(number: int) -> Any:
     """Act out a flow run."""
     process = here()
@@ -77,6 +123,14 @@ def _do(node: Node, futures: dict[int, list[Future[Any]]]) -> None:
     if node.kind == "pause":
         for nap in node.naps:
             process.nap(nap)
+        return
+    if node.kind in {"ask", "suspend"}:
+        wait_for_somebody(node)
+        return
+    if node.kind == "hold":
+        with holding(node):
+            for child in node.nodes:
+                _do(child, futures)
         return
     if node.kind == "flow":
         state = flow_of(node)(node.number, return_state=True)
@@ -122,29 +176,38 @@ def _hooks(node: Node, names: tuple[str, ...]) -> dict[str, list[Callable[..., A
     return {name: [hook] for name in names} if node.hooks else {}
 
 
+TAGS = (TAGGED.removeprefix(TAG),)
 TASK_HOOKS = ("on_running", "on_completion", "on_failure")
 FLOW_HOOKS = (*TASK_HOOKS, "on_crashed", "on_cancellation")
 
 
 def task_of(node: Node) -> Any:
-    return _task(node.retries, node.delay, node.limit, node.hooks, here().world.parts.task)
+    change = here().world.parts.task
+    return _task(node.retries, node.delay, node.limit, node.hooks, node.tagged, change)
 
 
 @lru_cache
-def _task(retries: int, delay: float, limit: float | None, hooks: bool, change: Any) -> Any:
+def _task(
+    retries: int, delay: float, limit: float | None, hooks: bool, tagged: bool, change: Any
+) -> Any:
     hooked: Any = {name: [hook] for name in TASK_HOOKS} if hooks else {}
     made = task(
-        name="t", retries=retries, retry_delay_seconds=delay, timeout_seconds=limit, **hooked
+        name="t",
+        retries=retries,
+        retry_delay_seconds=delay,
+        timeout_seconds=limit,
+        tags=TAGS if tagged else None,
+        **hooked,
     )(work)
     return made if change is None else change(made)
 
 
 def cached_of(node: Node) -> Any:
-    return _cached(node.retries, node.delay)
+    return _cached(node.retries, node.delay, node.tagged)
 
 
 @lru_cache
-def _cached(retries: int, delay: float) -> Any:
+def _cached(retries: int, delay: float, tagged: bool) -> Any:
     policy = CachePolicy.from_cache_key_fn(key_of).configure(
         isolation_level=IsolationLevel.SERIALIZABLE, lock_manager=SimLocks()
     )
@@ -152,6 +215,7 @@ def _cached(retries: int, delay: float) -> Any:
         name="c",
         retries=retries,
         retry_delay_seconds=delay,
+        tags=TAGS if tagged else None,
         cache_policy=policy,
         result_storage=SimBlobs(place="simulation"),
     )(compute)
@@ -172,4 +236,11 @@ def _flow(retries: int, delay: float, workers: int, hooks: bool) -> Any:
         validate_parameters=False,
         task_runner=Runners(workers),
         **hooked,
-    )(act)
+    )(act.fn)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a flow by the number of its node, to whoever executes a run again."""
+    if not (name.startswith("f") and name[1:].isdigit()):
+        raise AttributeError(name)
+    return flow_of(here().nodes[int(name[1:])])

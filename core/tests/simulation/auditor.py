@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from flowstone.events import NOTES
-from flowstone.runs import Change, Run, RunQuery
-from flowstone.states import BIRTH, NEXT, TERMINAL, StateType
+from flowstone.runs import Change, Handover, Run, RunQuery
+from flowstone.states import BIRTH, COMPLETED, NEXT, PAUSED, TERMINAL, StateType
 from flowstone.stores.transitions import refold
 
 if TYPE_CHECKING:
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
     from flowstone.runs import Fence
     from flowstone.states import State
 
-    from .world import Process
+    from .process import Process
+
+
+#: What others may ask of a run without taking it away from its writer.
+REQUESTS = frozenset({"Cancelling", "Suspending"})
 
 
 class History:
@@ -25,6 +30,7 @@ class History:
     def __init__(self) -> None:
         self.facts: list[Event] = []
         self.states: dict[int, StateType] = {}
+        self.names: set[str] = set()
         self.checked = 0
 
     @property
@@ -37,14 +43,17 @@ class Auditor:
 
     def __init__(self, store: RunStore, fail: Callable[[str], None]) -> None:
         self._store, self._fail = store, fail
-        self._cursor = 0
+        self._cursor, self._is_reaping = 0, False
         self.kept: set[str] = set()
         self.names: dict[str, str] = {}
         self.roots: dict[str, str] = {}  # of each run
         self.trees: dict[str, list[str]] = {}
         self.histories: dict[str, History] = {}
         self.drivers: dict[str, Process] = {}  # of each root
-        self.fenced: dict[str, str] = {}  # roots whose driver may write no more, and why
+        self.fenced: dict[tuple[str, str], str] = {}  # who may write which root no more, and why
+        self.suspended: set[str] = set()
+        self.resumed: Counter[str] = Counter()  # how often each run was
+        self.passed: dict[str, set[int]] = {}  # the pauses that each run has behind it
 
     @property
     def count(self) -> int:
@@ -61,9 +70,12 @@ class Auditor:
         history = self.histories.get(run_id)
         return history is not None and history.checked > 0 and history.state in TERMINAL
 
-    def is_asked_to_end(self, run_id: str) -> bool:
+    def may_be_retried(self, root: str) -> bool:
+        return self.is_final(root) and self.histories[root].state is not COMPLETED
+
+    def is_asked_to_stop(self, run_id: str) -> bool:
         history = self.histories.get(run_id)
-        return history is not None and StateType.CANCELLING in history.states.values()
+        return history is not None and not REQUESTS.isdisjoint(history.names)
 
     # ------------------------------------------------------------ after every write
 
@@ -71,6 +83,7 @@ class Auditor:
         """Check what a write of this process has added."""
         found = self._store.events(self._cursor)
         if not found:
+            self._is_reaping = False
             return
         self._cursor = found[-1][0]
         over = {root for event in found if self.is_final(root := event[1].root_id)}
@@ -85,6 +98,7 @@ class Auditor:
             self._check_row(run_id)
         for root in dict.fromkeys(self.roots[run_id] for run_id in touched):
             self._check_tree(root)
+        self._is_reaping = False
 
     def _take(self, event: Event, process: Process) -> None:
         self.expect(event.id not in self.kept, f"a fact is kept twice: {event.kind}")
@@ -106,23 +120,71 @@ class Auditor:
                 f"{self.name(event.run_id)} has version {payload.version} twice",
             )
             history.states[payload.version] = payload.state.type
+            history.names.add(payload.state.name)
 
     def _check_writer(self, event: Event, process: Process, over: set[str]) -> None:
         """Nothing comes from who was fenced, nor changes a tree whose root has ended."""
         root, name = event.root_id, self.name(event.run_id)
         payload = event.payload
+        if isinstance(payload, Handover) and payload.lease is not None:
+            self._check_takeover(event, process)
+            return
+        name_of_state = "" if isinstance(payload, NOTES) else payload.state.name
+        if name_of_state == "Resuming":
+            self._check_resumption(event.run_id)
+        is_request = name_of_state in {*REQUESTS, "Resuming"}
         driver = self.drivers.get(root)
-        why = self.fenced.get(root)
-        if driver is process and why is not None:
+        why = self.fenced.get((root, process.name))
+        if root in self.suspended and event.run_id == root and name_of_state:
+            why = None  # nobody holds it: whoever is first may end it
+        if why is not None and not is_request and not self._is_reaping:
             self._fail(f"{process.name} wrote {event.kind} of {name}, although {why}")
         if isinstance(payload, NOTES):
             return
         is_take_up = event.run_id == root and payload.state.type is StateType.SCHEDULED
         if root in over and not is_take_up:
             self._fail(f"{event.kind} of {name} was kept after its root had ended")
-        is_request = payload.state.type is StateType.CANCELLING
-        if event.run_id == root and driver is not process and not is_request:
-            self.fenced[root] = f"{process.name} had made the root {payload.state.type}"
+        if isinstance(payload, Handover):
+            self.suspended.add(root)
+            self.fenced[root, process.name] = "it had suspended it"
+        elif event.run_id == root and driver is not process and not is_request:
+            assert driver is not None
+            self.suspended.discard(root)
+            why = f"{process.name} had made the root {payload.state.type}"
+            self.fenced[root, driver.name] = why
+
+    def _check_takeover(self, event: Event, process: Process) -> None:
+        """Only what nobody holds is taken over, by one, who is its writer from here on."""
+        root, payload = event.root_id, event.payload
+        assert isinstance(payload, Handover)
+        before = self.histories[root].state
+        self.expect(
+            before in TERMINAL or root in self.suspended,
+            f"{process.name} took over {self.name(root)}, which was {before}",
+        )
+        if payload.state.name == "Resuming":
+            self._check_resumption(root)
+        self.suspended.discard(root)
+        self.fenced[root, self.drivers[root].name] = f"{process.name} had taken it over"
+        self.fenced.pop((root, process.name), None)
+        self.drivers[root] = process
+        process.abandoned.discard(root)
+
+    def _check_resumption(self, run_id: str) -> None:
+        """Only what waits is resumed, once."""
+        before = self.histories[run_id].state
+        self.expect(before is PAUSED, f"{self.name(run_id)} was resumed when it was {before}")
+        self.resumed[run_id] += 1
+
+    def passes(self, run_id: str, pause: int) -> None:
+        """A run goes on from each of its pauses by a resumption of its own."""
+        passed = self.passed.setdefault(run_id, set())
+        passed.add(pause)
+        self.expect(
+            len(passed) <= self.resumed[run_id],
+            f"{self.name(run_id)} went on from {len(passed)} pauses, but was resumed "
+            f"{self.resumed[run_id]} times",
+        )
 
     def _check_steps(self, run_id: str) -> None:
         """Versions without a gap, each step one of `NEXT`, and one end."""
@@ -154,9 +216,14 @@ class Auditor:
         self.expect(same, f"{row.name} is {_facts(row)}, but its facts make it {_facts(made)}")
 
     def _check_tree(self, root: str) -> None:
-        if not self.is_final(root):
+        was_suspended = root in self.suspended and not self.is_asked_to_stop(root)
+        may_be_open = not was_suspended or self.drivers[root].faults
+        if not self.is_final(root) and may_be_open:
             return
-        open_ones = [run_id for run_id in self.trees[root] if not self.is_final(run_id)]
+        tree = self.trees[root]
+        open_ones = [
+            each for each in tree if not self.is_final(each) and each not in self.suspended
+        ]
         names = ", ".join(map(self.name, open_ones))
         self.expect(not open_ones, f"{self.name(root)} has ended, but not {names}")
 
@@ -167,6 +234,7 @@ class Auditor:
 
     def reaping(self, now: float, reap: Callable[[], list[Run]]) -> list[Run]:
         """Only what nobody holds any more may be reaped."""
+        self._is_reaping = True  # anybody may do that
         before = {run.id: run for run in self._store.runs(RunQuery(listed=True))}
         ended = reap()
         for run in ended:
@@ -187,7 +255,7 @@ class Auditor:
             if event.id in self.kept:
                 continue
             root = event.root_id
-            if not strict and (self.is_final(root) or root in self.fenced):
+            if (root, process.name) in self.fenced or (not strict and self.is_final(root)):
                 continue
             self._fail(
                 f"{process.name} was told that {event.kind} of {self.name(event.run_id)} is kept, "
@@ -202,12 +270,12 @@ class Auditor:
         same = event.payload.state.type in written
         self.expect(same, f"{process.name} was told that {run.name} is {run.state.name}: it is not")
 
-    def answered(self, run_id: str, end: State) -> None:
+    def answered(self, process: Process, run_id: str, end: State) -> None:
         """What a caller was told is what is kept."""
         if run_id not in self.histories:
             self._fail(f"a caller was told {end.name} of a run that is not kept")
         kept = self.histories[run_id].state
-        ok = kept is end.type or self.roots[run_id] in self.fenced
+        ok = kept is end.type or (self.roots[run_id], process.name) in self.fenced
         self.expect(ok, f"{self.name(run_id)}: its caller was told {end.name}, but kept is {kept}")
 
     # ------------------------------------------------------------ the end
@@ -217,7 +285,7 @@ class Auditor:
         for run in self._store.runs(RunQuery()):
             self.expect(run.id in self.histories, f"{run.name} has no facts")
             self._check_row(run.id)
-            if run.root_id not in taken_up:
+            if run.root_id not in taken_up and run.root_id not in self.suspended:
                 self.expect(run.state.is_final(), f"{run.name} is still {run.state.name}")
 
 

@@ -14,7 +14,8 @@ from .faults import CALL
 from .here import here
 
 if TYPE_CHECKING:
-    from .world import Process, World
+    from .process import Process
+    from .world import World
 
 
 class Cache:

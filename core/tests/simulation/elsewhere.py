@@ -10,7 +10,7 @@ from flowstone.errors import ProcessDied, RunTimeout
 if TYPE_CHECKING:
     from flowstone.runs import Run
 
-    from .world import Process
+    from .process import Process
 
 
 class Elsewhere:

@@ -4,8 +4,30 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
+
+from .ledger import INNER, OUTER, RATE
 
 KEYS = ("k1", "k2")
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """Slots that are held around something; see `flowstone.concurrency`."""
+
+    names: tuple[str, ...]
+    occupy: int
+    timeout: float | None
+    lease: float
+    raises: bool
+
+
+class Extras(NamedTuple):
+    """What may be in a program besides tasks and flows, drawn by a generator of its own."""
+
+    rng: Random
+    slots: bool
+    pauses: bool
 
 
 @dataclass(slots=True)
@@ -14,7 +36,8 @@ class Node:
 
     Attributes:
         number: its argument, by which its function finds it again; also its value.
-        kind: how it is called: ``call``, ``submit``, ``map``, ``flow``, ``cached``, ``pause``.
+        kind: how it is called: ``call``, ``submit``, ``map``, ``flow``, ``cached``, ``pause``; or
+            ``hold``, ``ask``, ``suspend``, which are no runs.
         fails: so many attempts raise first.
         naps: seconds that an attempt takes, in parts.
         retries, delay: of the task or flow.
@@ -24,6 +47,10 @@ class Node:
         asks: whether its flow asks for the result.
         nodes: what a flow does.
         returns: of a flow: its futures, or a value.
+        tagged: whether it has the tag that has a limit.
+        holds: the slots that it holds while it is at work.
+        again: of an outermost flow: whether its caller retries it when it has not completed.
+        patience: so many seconds a pause waits for somebody.
     """
 
     number: int
@@ -41,6 +68,10 @@ class Node:
     workers: int = 2
     hooks: bool = False
     returns: str = "value"
+    tagged: bool = False
+    holds: Holds | None = None
+    patience: float = 0.0
+    again: bool = False
     nodes: list[Node] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -59,6 +90,14 @@ class Node:
             parts.append(f"{self.how} of {', '.join(map(str, self.needs))}")
         if self.asks:
             parts.append("asked for")
+        if self.tagged:
+            parts.append("tagged")
+        if self.holds is not None:
+            parts.append(f"holds {self.holds.occupy} of {'+'.join(self.holds.names)}")
+        if self.again:
+            parts.append("retried")
+        if self.patience:
+            parts.append(f"waits for {self.patience:g} s")
         if self.kind == "flow":
             parts.append(f"{self.workers} workers, returns {self.returns}")
         return ", ".join(parts)
@@ -73,8 +112,8 @@ class Node:
 class Generator:
     """Makes programs; all nodes of one process are in `nodes`, by number."""
 
-    def __init__(self, rng: Random) -> None:
-        self._rng = rng
+    def __init__(self, rng: Random, extras: Extras) -> None:
+        self._rng, self._extras = rng, extras
         self.nodes: dict[int, Node] = {}
 
     def flow(self, depth: int = 0) -> Node:
@@ -92,7 +131,45 @@ class Generator:
             node.nodes.append(child)
             if child.kind in {"submit", "map"}:
                 submitted.append(child.number)
+        if self._extras.slots and depth == 0:
+            self._hold_around(node)
+        if self._extras.pauses:
+            self._wait_in(node, depth)
+            node.again = depth == 0 and self._extras.rng.random() < 0.3
         return node
+
+    def _hold_around(self, flow: Node) -> None:
+        """Let some of a flow's steps be in a block that holds slots."""
+        rng = self._extras.rng
+        at = rng.randrange(len(flow.nodes))
+        inside = flow.nodes[at : at + rng.randint(1, 2)]
+        if rng.random() < 0.5:
+            block = self._node("hold")
+            block.holds = self._holds((OUTER,))
+            block.nodes = inside
+            flow.nodes[at : at + len(inside)] = [block]
+
+    def _wait_in(self, flow: Node, depth: int) -> None:
+        """Let a flow wait for somebody, here and there."""
+        rng = self._extras.rng
+        for _ in range(rng.choice((0, 1, 1, 2))):
+            node = self._node(rng.choice(("ask", "ask", "suspend")) if depth == 0 else "ask")
+            node.patience = rng.choice((1.5, 4.0, 12.0))
+            flow.nodes.insert(rng.randint(0, len(flow.nodes)), node)
+
+    def _limit(self, node: Node) -> None:
+        """Let a task hold slots: for its tag, and around its work."""
+        rng = self._extras.rng
+        node.tagged = rng.random() < 0.5
+        if rng.random() < 0.4:
+            node.holds = self._holds(rng.choice(((INNER,), (INNER,), (RATE,))))
+
+    def _holds(self, names: tuple[str, ...]) -> Holds:
+        rng = self._extras.rng
+        timeout = rng.choice((None, None, None, 0.0, 3.0))
+        return Holds(
+            names, rng.choice((1, 1, 2)), timeout, rng.choice((3.0, 6.0)), rng.random() < 0.3
+        )
 
     def _step(self, depth: int, submitted: list[int]) -> Node:
         rng = self._rng
@@ -112,6 +189,8 @@ class Generator:
         node.retries = rng.choice((0, 0, 1, 2))
         node.delay = rng.choice((0.0, 0.5, 3.0))
         node.hooks = rng.random() < 0.1
+        if self._extras.slots:
+            self._limit(node)
         if kind == "cached":
             node.key = rng.choice(KEYS)
             node.asks = rng.random() < 0.5

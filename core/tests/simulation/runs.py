@@ -17,7 +17,7 @@ from .scheduler import end_threads
 from .world import Parts, World
 
 if TYPE_CHECKING:
-    from flowstone.ports import RunStore
+    from .wire import Store
 
 #: Every so many seeds, the store is SQLite in a file, which each process has open for itself.
 SQLITE = 50
@@ -39,9 +39,9 @@ def simulate(seed: int, parts: Parts | None = None, without: frozenset[int] = fr
 
 
 def _over_sqlite(seed: int, without: frozenset[int], folder: Path) -> World:
-    opened: list[RunStore] = []
+    opened: list[Store] = []
 
-    def open_store() -> RunStore:
+    def open_store() -> Store:
         opened.append(open_sqlite(folder / "flowstone.db"))
         return opened[-1]
 

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from flowstone.engine.gate import Gate, Turn
 from flowstone.engine.journal import WriteBehind
+from flowstone.engine.leases import Leases
 from flowstone.errors import Conflict, StoreError
 from flowstone.events import Event
 from flowstone.futures import Future
-from flowstone.runs import Change, Fence, Run
+from flowstone.limits import Claim, Limit, Slot, Wanted
+from flowstone.runs import Change, Fence, Handover, Run
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
 from flowstone.tasks import Task
 
+from .process import LEASE
 from .runs import first_failure
 from .world import Parts
 
@@ -110,6 +115,108 @@ def losing(task: Any) -> Any:
     return Losing(task.fn, task.spec)
 
 
+class KeepsItsPlace(Turn):
+    """Gives back nothing."""
+
+    def give_back(self) -> None:
+        pass
+
+
+class Holds(Gate):
+    def turn(self, wanted: Wanted) -> Turn:
+        return KeepsItsPlace(self, wanted)
+
+
+class ComesIn(Turn):
+    """Does not wait for its slots."""
+
+    def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
+        self.taken = ()
+
+
+class OpenGate(Gate):
+    def turn(self, wanted: Wanted) -> Turn:
+        return ComesIn(self, wanted)
+
+
+class Untended(Leases):
+    """Lets the leases of slots run out."""
+
+    def tend(self) -> None:
+        pass
+
+
+class ForgetsSlots(Gate):
+    def __init__(self, store: Any, documents: Any, clock: Any, *rest: Any) -> None:
+        super().__init__(store, documents, clock, *rest)
+        self.leases = Untended(store, clock, self.threads)
+
+
+class CountsTheDead(MemoryStore):
+    """Lets who is gone keep its slots."""
+
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return slot.is_rate and super()._is_dead(slot, now)
+
+
+class BuriesTheLiving(MemoryStore):
+    """Frees slots whose lease holds."""
+
+    def _is_dead(self, slot: Slot, now: float) -> bool:
+        return super()._is_dead(slot, now + LEASE / 2)
+
+
+class GivesTooMany(MemoryStore):
+    """Gives one slot more than there are."""
+
+    def _limits(self, claim: Claim) -> list[Limit]:
+        return [each._replace(slots=each.slots + 1) for each in super()._limits(claim)]
+
+
+class Rebasing(MemoryStore):
+    """Takes what comes late as if it had come in time."""
+
+    def _takes(self, change: Change) -> bool:
+        raise NotImplementedError
+
+    def record(self, event: Event) -> Run:
+        run, change = self._runs.get(event.run_id), event.payload
+        if run is None or not isinstance(change, Change) or self._is_kept(event):
+            return super().record(event)
+        if self._takes(change):
+            event = replace(event, payload=replace(change, version=run.version + 1))
+        return super().record(event)
+
+
+class HandsOverTwice(Rebasing):
+    """Hands a run over to all who have seen it without a holder."""
+
+    def _takes(self, change: Change) -> bool:
+        return isinstance(change, Handover) and change.lease is not None
+
+    def _advance(self, run: Run, change: Change) -> Run:
+        if isinstance(change, Handover):
+            return replace(run.after(change), lease=change.lease)
+        return super()._advance(run, change)
+
+
+class ResumesTwice(Rebasing):
+    """Lets all resume a run who have seen it paused."""
+
+    def _takes(self, change: Change) -> bool:
+        return change.state.name == "Resuming"
+
+
+class KeepsOldWriters(MemoryStore):
+    """Takes batches of those, too, from whom a run was taken over."""
+
+    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+        root = self._runs[fence.root_id]
+        was_handed_over = root.lease is not None and root.lease.token != fence.token
+        if not was_handed_over:
+            super()._admit(events, fence)
+
+
 #: What is broken, and within how many seeds that is seen.
 MUTANTS = {
     "no fence": (Parts(store=NoFence), 50),
@@ -123,6 +230,16 @@ MUTANTS = {
     "no renewal": (Parts(journal=NeverRenews), 400),
     "a lock that lets two in": (Parts(leaky_locks=True), 100),
     "a promise left unsettled": (Parts(task=losing), 10),
+    "a gate that gives nothing back": (Parts(gate=Holds), 50),
+    "a gate that stands open": (Parts(gate=OpenGate), 50),
+    "leases of slots that nobody renews": (Parts(gate=ForgetsSlots), 400),
+    "a store that counts dead leases": (Parts(store=CountsTheDead), 50),
+    "a store that frees slots too early": (Parts(store=BuriesTheLiving), 50),
+    "a store that gives a slot too many": (Parts(store=GivesTooMany), 50),
+    "a takeover by two": (Parts(store=HandsOverTwice), 400),
+    "a takeover that lets the old writer in": (Parts(store=KeepsOldWriters), 400),
+    "a resumption by two": (Parts(store=ResumesTwice), 400),
+    "a resumption that two pauses hear": (Parts(pause_key="all"), 50),
 }
 
 

@@ -136,6 +136,9 @@ class SimEvent:
     def set(self) -> None:
         self._is_set = True
 
+    def clear(self) -> None:
+        self._is_set = False
+
     def wait(self, timeout: float | None = None) -> bool:
         return self._is_set or self._scheduler.block(lambda: self._is_set, timeout)
 

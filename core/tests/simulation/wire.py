@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from flowstone.errors import Conflict, StoreBusy
 
@@ -11,19 +11,50 @@ from .faults import BATCH, CALL
 
 if TYPE_CHECKING:
     from flowstone.events import Event
-    from flowstone.ports import RunStore
+    from flowstone.limits import SlotStore
+    from flowstone.ports import DocumentStore, RunStore
     from flowstone.runs import Fence, Run, RunQuery
 
-    from .world import Process, World
+    from .process import Process
+    from .world import World
+
+    class Store(RunStore, DocumentStore, SlotStore, Protocol):
+        """Keeps all there is to keep."""
+
 
 T = TypeVar("T")
 
 
-class FaultyStore:
+class Way:
+    """Steps of a call, before and after it is done, and what goes wrong with them."""
+
+    def __init__(self, world: World, process: Process) -> None:
+        self._world, self._process = world, process
+
+    def _before(self, name: str, kinds: Sequence[str]) -> str | None:
+        self._world.scheduler.pause()
+        fault = self._world.faults.of_call(kinds)
+        if fault in {"before", "after"}:
+            self._process.faults += 1
+        if fault == "before":
+            raise StoreBusy("simulated.db", 1.0)
+        if fault == "slow":
+            self._process.was_held_up = True
+            self._world.scheduler.sleep(self._world.faults.seconds())
+        return fault
+
+    def _after(self, fault: str | None) -> None:
+        self._world.scheduler.pause()
+        if fault == "after":
+            raise StoreBusy("simulated.db", 1.0)
+
+
+class FaultyStore(Way):
     """A `RunStore` for one simulated process, over the one that all of them share."""
 
-    def __init__(self, world: World, process: Process, store: RunStore) -> None:
-        self._world, self._process, self._store = world, process, store
+    def __init__(self, world: World, process: Process, store: Store) -> None:
+        super().__init__(world, process)
+        self._store = store
 
     def create(self, event: Event) -> None:
         self._change("create", lambda: self._store.create(event), [event])
@@ -82,18 +113,6 @@ class FaultyStore:
         self._after(fault)
         return result
 
-    def _before(self, name: str, kinds: Sequence[str]) -> str | None:
-        self._world.scheduler.pause()
-        fault = self._world.faults.of_call(kinds)
-        if fault in {"before", "after"}:
-            self._process.faults += 1
-        if fault == "before":
-            raise StoreBusy("simulated.db", 1.0)
-        if fault == "slow":
-            self._process.was_held_up = True
-            self._world.scheduler.sleep(self._world.faults.seconds())
-        return fault
-
     def _done(self, name: str, work: Callable[[], T], events: Sequence[Event]) -> T:
         """Do it; whatever it kept is looked at before anybody goes on."""
         try:
@@ -105,11 +124,6 @@ class FaultyStore:
         self._world.tell(name, events)
         self._world.auditor.look(self._process)
         return result
-
-    def _after(self, fault: str | None) -> None:
-        self._world.scheduler.pause()
-        if fault == "after":
-            raise StoreBusy("simulated.db", 1.0)
 
 
 def deliver(world: World, copy: tuple[Process, list[Event], Fence], store: RunStore) -> None:

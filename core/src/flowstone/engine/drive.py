@@ -93,6 +93,10 @@ class Driver:
         end = self.keeper.state
         return end if end.is_final() else State(CRASHED, message=described(error), data=error)
 
+    def let_go(self) -> None:
+        """Give the run up, as its end could not be kept."""
+        self.keeper.abandon()
+
     def perform(self, step: Step) -> Any:
         """Do a step that is the same in both worlds: one that does not wait."""
         match step:
@@ -155,7 +159,7 @@ class Driver:
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         except BaseException:
-            self.keeper.abandon()
+            self.let_go()
             raise
 
     @overload
@@ -185,7 +189,7 @@ class Driver:
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         except BaseException:
-            self.keeper.abandon()
+            self.let_go()
             raise
 
     def _wait(self, step: Step) -> Any:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from flowstone.limits import Limit, SlotStore
     from flowstone.ports import Clock, DocumentStore
+    from flowstone.waiting import Threads
 
 #: So often, in seconds, the first in the queue looks whether another process has given slots back.
 LOOK = 0.25
@@ -51,16 +52,17 @@ class Gate:
         clock: Clock,
         holder: Callable[[], str],
         lease_seconds: float,
+        threads: Threads = threading,
     ) -> None:
-        self._documents = documents
+        self._documents, self.threads = documents, threads
         self.store, self.clock, self.holder = store, clock, holder
         self.lease_seconds = lease_seconds
-        self.leases = Leases(store, clock)
+        self.leases = Leases(store, clock, threads)
         self._reset()
         _all.add(self)
 
     def _reset(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = self.threads.RLock()
         self._lines: dict[str, OrderedDict[Turn, None]] = {}
         self._served: dict[str, float] = {}
         self._known: tuple[float, dict[str, Limit]] = (float("-inf"), {})
@@ -174,7 +176,7 @@ class Turn:
         self.refused, self.taken = None, answer
         gate.serve(answer, now)
         if answer and not self.wanted.is_rate:
-            gate.leases.keep(self.token, self._claim, self._seconds, self.wanted.on_lost)
+            gate.leases.keep(self.token, self._claim, self._seconds, self.wanted.on_lost, now)
             held_here.set(held_here.get() | {self.token})
         else:
             gate.leases.refused(self.token)
@@ -242,7 +244,7 @@ class Turn:
 
     def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
         """Block until the slots are taken. Raises `SlotTimeout`."""
-        rung = threading.Event()
+        rung = self._gate.threads.Event()
         self.bell = rung.set
         for number, pause in enumerate(self.looks(seconds, max_retries)):
             if number == 0 and _is_on_loop():

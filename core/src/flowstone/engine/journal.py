@@ -88,8 +88,7 @@ class WriteBehind:
 
     def _take_over(self, event: Event, lease: Lease) -> Run:
         run = self._store.record(event)
-        self._lost.pop(run.id, None)
-        self._ended.pop(run.id, None)
+        _forget(self, run.id)
         self._fences[run.id] = Fence(run.id, run.version, lease.token)
         self._start()
         return run
@@ -315,6 +314,15 @@ def _later(event: Event, conflict: Conflict) -> Event:
 def _fenced(conflict: Conflict) -> FencedRun:
     actual = cast("Run", conflict.actual)
     return FencedRun(actual.name, actual.state.name)
+
+
+def _forget(journal: WriteBehind, root_id: str) -> None:
+    """Let go of what was known of a root in an attempt before."""
+    journal._lost.pop(root_id, None)  # noqa: SLF001
+    journal._ended.pop(root_id, None)  # noqa: SLF001
+    journal._stops.pop(root_id, None)  # noqa: SLF001
+    journal._stopped.pop(root_id, None)  # noqa: SLF001
+    journal._abandoned.discard(root_id)  # noqa: SLF001
 
 
 def _keep_notes(store: RunStore, fence: Fence | None, events: list[Event]) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.limits import Claim, SlotStore
     from flowstone.ports import Clock
+    from flowstone.waiting import Thread, Threads
 
 #: Of a lease, this part passes between two renewals.
 PART = 3
@@ -74,15 +75,15 @@ class Leases:
     being freed.
     """
 
-    def __init__(self, store: SlotStore, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: SlotStore, clock: Clock, threads: Threads = threading) -> None:
+        self._store, self._clock, self._threads = store, clock, threads
         self.reset()
 
     def reset(self) -> None:
         """Know of nothing: in a forked child, all is the parent's, and the thread is not here."""
-        self._lock = threading.RLock()
-        self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._lock = self._threads.RLock()
+        self._wake = self._threads.Condition()
+        self._thread: Thread | None = None
         self._closed = False
         self._kept: dict[str, Kept] = {}
         self._asked: set[str] = set()  # may have been granted
@@ -102,9 +103,9 @@ class Leases:
         claim: Callable[[float], Claim],
         seconds: float,
         on_lost: Callable[[], None] | None,
+        now: float,
     ) -> None:
-        """Renew the lease of slots that were granted."""
-        now = self._clock.time()
+        """Renew the lease of slots that were granted by a claim of that time."""
         with self._lock:
             self._kept[token] = Kept(claim, seconds, on_lost, now)
             self._asked.discard(token)
@@ -140,7 +141,7 @@ class Leases:
         with self._wake:
             if self._thread is None and not self._closed:
                 name = "flowstone-leases"
-                self._thread = threading.Thread(target=self._loop, name=name, daemon=True)
+                self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
                 self._thread.start()
             self._wake.notify()
 

@@ -232,15 +232,15 @@ def _held(plan: Plan, look: Look | None, end: State) -> Any:
 
 def _suspended(plan: Plan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
     """Return the state that a run is suspended in, or the error that it ends with after all."""
-    if not isinstance(error, SuspendSignal):
-        return error
-    try:
-        yield Settle(None)  # what was submitted may finish: its results are there when it goes on
-        yield Say(logging.INFO, f"suspended: {error.message}")
-        state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
-    except BaseException as other:  # noqa: BLE001 - it ends the run
-        return other
-    return state
+    while isinstance(error, SuspendSignal):
+        try:
+            yield Settle(None)  # what was submitted may finish: its results are there later
+            yield Say(logging.INFO, f"suspended: {error.message}")
+            state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
+            return state
+        except BaseException as other:  # noqa: BLE001 - it ends the run, or asks for the same
+            error = other
+    return error
 
 
 def _let_go(error: BaseException) -> Generator[Step, Any, BaseException]:

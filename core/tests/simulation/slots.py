@@ -1,0 +1,114 @@
+"""A process's way to slots and documents: every call is two steps, and may go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from flowstone.errors import ConfigurationError
+from flowstone.limits import Refusal
+
+from .faults import CALL
+from .wire import Way
+
+if TYPE_CHECKING:
+    from flowstone.documents import Document
+    from flowstone.limits import Claim, Slot
+
+    from .process import Process
+    from .wire import Store
+    from .world import World
+
+T = TypeVar("T")
+
+
+class FaultySlots(Way):
+    """A `SlotStore` for one simulated process, over the one that all of them share."""
+
+    def __init__(self, world: World, process: Process, store: Store) -> None:
+        super().__init__(world, process)
+        self._store = store
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        def take() -> tuple[str, ...] | Refusal:
+            try:
+                answer = self._store.take_slots(claim, now)
+            except ConfigurationError:
+                self._world.ledger.refused_for_good(now)
+                raise
+            self._world.ledger.taken(claim, answer, now)
+            got = "refused" if isinstance(answer, Refusal) else " ".join(answer)
+            self._world.note(f"slots for {claim.owner}: {got}")
+            return answer
+
+        return self._changed("take_slots", take)
+
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        def renew() -> list[str]:
+            lost = self._store.renew_slots(leases)
+            self._world.ledger.renewed(leases, lost, self._world.scheduler.now)
+            self._world.note(f"renew {len(leases)} leases of slots, {len(lost)} are lost")
+            return lost
+
+        return self._changed("renew_slots", renew)
+
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        def give_back() -> None:
+            self._store.give_back_slots(tokens)
+            self._world.ledger.given_back(tokens)
+            self._world.note(f"give back slots of {len(tokens)}")
+
+        self._changed("give_back_slots", give_back)
+
+    def held_slots(self, now: float) -> list[Slot]:
+        return self._store.held_slots(now)
+
+    def reap_slots(self, now: float) -> list[Slot]:
+        def reap() -> list[Slot]:
+            dead = self._store.reap_slots(now)
+            self._world.ledger.reaped(dead, now)
+            return dead
+
+        return self._changed("reap_slots", reap)
+
+    def _changed(self, name: str, work: Callable[[], T]) -> T:
+        try:
+            fault = self._before(name, CALL)
+            result = work()
+            self._world.ledger.look(self._world.scheduler.now)
+            self._after(fault)
+        except Exception:
+            self._process.slot_faults += 1
+            raise
+        return result
+
+
+class FaultyDocuments(Way):
+    """A `DocumentStore` likewise."""
+
+    def __init__(self, world: World, process: Process, store: Store) -> None:
+        super().__init__(world, process)
+        self._store = store
+
+    def put(
+        self, kind: str, name: str, body: Mapping[str, object], *, expected: int | None = None
+    ) -> Document:
+        return self._done(lambda: self._store.put(kind, name, body, expected=expected))
+
+    def get(self, kind: str, name: str) -> Document:
+        return self._done(lambda: self._store.get(kind, name))
+
+    def find(self, kind: str = "") -> list[Document]:
+        return self._done(lambda: self._store.find(kind))
+
+    def delete(self, kind: str, name: str) -> None:
+        self._done(lambda: self._store.delete(kind, name))
+
+    def close(self) -> None:
+        """Stay open: others have it too."""
+
+    def _done(self, work: Callable[[], T]) -> T:
+        fault = self._before("documents", CALL)
+        result = work()
+        self._after(fault)
+        return result
