@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.blocks import Block, Credentials
+from flowstone.blocks import Block, Credentials, SecretProvider
 from flowstone.errors import PluginError
 from flowstone.plugins import installed
 from flowstone.testing.check.inventory import plugin_of
@@ -16,10 +16,13 @@ from flowstone.testing.check.samples import NoSample, samples
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.plugins import PluginSuite
+from flowstone.testing.conformance.secretprovider import SecretsSuite
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.conformance.tasks import TaskFacts, TaskSuite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from flowstone.plugins import Plugin
 
 #: They look at files of the package's own tests.
@@ -29,6 +32,13 @@ GOLDEN = {
 }
 
 
+class AnyName:
+    """All names: from outside it is not seen which are known, and each may say its unit."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
 def classes(package: str) -> dict[str, type[Suite]]:
     """Return classes for pytest, by name; each says in `made_for` what it is of."""
     plugin = plugin_of(package)
@@ -36,19 +46,26 @@ def classes(package: str) -> dict[str, type[Suite]]:
         return {}
     module = plugin.module.partition(".")[0]
     made: list[type[Suite]] = [_plugin(plugin, module)]
-    for slug in plugin.collection.blocks:
-        try:
-            kind = installed().load("block", slug)
-        except PluginError:
-            continue  # PluginSuite says so
-        if not (isinstance(kind, type) and issubclass(kind, Block)):
-            continue
+    for slug, kind in _loaded(plugin, "block"):
         made.append(_block(slug, kind))
         if issubclass(kind, Credentials):
             made.append(_credentials(slug, kind))
+    for name, kind in _loaded(plugin, "secret_provider"):
+        if issubclass(kind, SecretProvider):
+            made.append(_secrets(name, kind))
     if plugin.collection.tasks:
         made.append(_tasks(plugin))
     return {f"Test{number}": cls for number, cls in enumerate(made)}
+
+
+def _loaded(plugin: Plugin, kind: str) -> Iterator[tuple[str, type[Block]]]:
+    for name in plugin.collection.tables()[kind]:
+        try:
+            found = installed().load(kind, name)
+        except PluginError:
+            continue  # PluginSuite says so
+        if isinstance(found, type) and issubclass(found, Block):
+            yield name, found
 
 
 def _plugin(plugin: Plugin, module: str) -> type[Suite]:
@@ -79,7 +96,18 @@ def _credentials(slug: str, kind: type[Credentials]) -> type[Suite]:
 
 def _tasks(plugin: Plugin) -> type[Suite]:
     facts = {"plugin": plugin.name, "made_on": list(plugin.collection.tasks)}
-    return _made(TaskSuite, f"tasks of {plugin.name}", {**facts, "only": _tests(TaskFacts)})
+    more = {"known_names": AnyName(), "only": _tests(TaskFacts)}
+    return _made(TaskSuite, f"tasks of {plugin.name}", {**facts, **more})
+
+
+def _secrets(name: str, kind: type[SecretProvider]) -> type[Suite]:
+    @pytest.fixture
+    def provider(_: object) -> SecretProvider:
+        return kind()
+
+    only = {"test_all_fields_are_optional", "test_it_is_in_the_catalog"}
+    facts = {"provider": provider, "name": name, "only": only}
+    return _made(SecretsSuite, f"secret provider {name}", facts)
 
 
 def _made(suite: type[Suite], made_for: str, facts: dict[str, Any]) -> type[Suite]:

@@ -15,6 +15,6 @@ class TaskSuite(TaskFacts, TaskWays, TaskTravels):
     arguments of one call. Each time they are fresh: another key, another row. What the task talks
     to is real, or an emulator over its protocol, so that a call from another process reaches it.
 
-    The async twin of a task is ``a`` and its name, is public in the package, takes and returns the
-    same, and is tested on the same arguments.
+    The async twin of a task is ``a`` and its name, is public in the package or beside the task in
+    its module, takes and returns the same, and is tested on the same arguments.
     """

@@ -71,8 +71,13 @@ class TaskBase(Suite):
     def twins(self) -> dict[str, Task[..., Any]]:
         """Return the async twins of listed tasks, by the name of the sync one."""
         public = self.public()
-        named = {name: public.get(f"a{name}") for name in self.tasks()}
+        named = {name: public.get(f"a{name}", _beside(task)) for name, task in self.tasks().items()}
         return {name: twin for name, twin in named.items() if isinstance(twin, Task)}
+
+
+def _beside(task: Task[..., Any]) -> object:
+    """Return what has the name of a task's twin in the task's own module."""
+    return getattr(import_module(task.fn.__module__), f"a{task.name}", None)
 
 
 @contextmanager

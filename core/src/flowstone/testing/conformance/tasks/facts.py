@@ -16,7 +16,7 @@ from flowstone.tasks import Task
 from flowstone.testing.conformance.tasks.examples import TaskBase, hints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterator
 
 #: Words in names of numbers that are times, and of numbers that are amounts of data.
 TIMES = {"timeout", "delay", "interval", "duration", "ttl", "wait", "period", "expires", "age"}
@@ -37,6 +37,7 @@ OTHERS = {
     "kib",
     "mib",
 }
+UNITS = {"seconds", "bytes", *OTHERS}
 
 
 class TaskFacts(TaskBase):
@@ -47,7 +48,7 @@ class TaskFacts(TaskBase):
             elsewhere; what the docstring says of them then names the unit.
     """
 
-    known_names: ClassVar[frozenset[str]] = frozenset()
+    known_names: ClassVar[Container[str]] = frozenset()
 
     def test_every_listed_task_is_a_task(self) -> None:
         """Look at the target in the `tasks` of the `Collection`: `@task` makes a function one."""
@@ -117,7 +118,7 @@ class TaskFacts(TaskBase):
 
     def _says_unit(self, task: Task[..., Any], name: str) -> bool:
         told = parsed(task.fn.__doc__).arguments.get(name, "")
-        return name in self.known_names and bool(re.search(r"\b(seconds|bytes)\b", told))
+        return name in self.known_names and bool(UNITS & set(re.findall(r"\w+", told)))
 
 
 def _parameters(task: Task[..., Any]) -> dict[str, inspect.Parameter]:
