@@ -25,10 +25,6 @@ def collection() -> Collection:
             "file": "flowstone.blocks.secretplaces:FileSecrets",
         },
         tasks={
-            "adatabase_execute": "flowstone.prebuilt.databases:adatabase_execute",
-            "adatabase_fetch": "flowstone.prebuilt.databases:adatabase_fetch",
-            "adatabase_insert": "flowstone.prebuilt.databases:adatabase_insert",
-            "ashell_run_command": "flowstone.prebuilt.shell:ashell_run_command",
             "database_execute": "flowstone.prebuilt.databases:database_execute",
             "database_fetch": "flowstone.prebuilt.databases:database_fetch",
             "database_insert": "flowstone.prebuilt.databases:database_insert",

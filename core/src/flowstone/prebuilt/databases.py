@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from flowstone.blocks.base import Block
 from flowstone.blocks.database import Database
 from flowstone.blocks.drivers import Row
@@ -69,7 +67,9 @@ async def adatabase_fetch(
 
 
 @task
-def database_insert(database: Database | str, table: str, rows: Any, create: bool = False) -> int:
+def database_insert(
+    database: Database | str, table: str, rows: object, create: bool = False
+) -> int:
     """Add rows to a table, all or none, and return how many.
 
     Example:
@@ -89,7 +89,7 @@ def database_insert(database: Database | str, table: str, rows: Any, create: boo
 
 @task
 async def adatabase_insert(
-    database: Database | str, table: str, rows: Any, create: bool = False
+    database: Database | str, table: str, rows: object, create: bool = False
 ) -> int:
     """Do as `database_insert`, in async code."""
     return await _found(database).ainsert(table, rows, create=create)
