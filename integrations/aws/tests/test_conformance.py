@@ -5,12 +5,15 @@ from __future__ import annotations
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import ClassVar
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
 
 from flowstone.blocks import Credentials
+from flowstone.errors import SecretMissing
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
@@ -26,6 +29,8 @@ from flowstone_aws import (
     AwsSecrets,
     MinIOCredentials,
     S3Bucket,
+    aws_secret_create,
+    aws_secret_delete,
 )
 
 IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
@@ -227,11 +232,19 @@ class TestS3(ObjectStoreSuite):
         return S3Bucket(bucket_name=store.bucket_name, credentials=store.credentials)
 
 
+def gone(name: str, login: AwsCredentials) -> None:
+    with suppress(SecretMissing):
+        aws_secret_delete.fn(name, login, force_delete_without_recovery=True)
+
+
 class TestTasks(TaskSuite):
     plugin = "aws"
+    known_names: ClassVar[frozenset[str]] = frozenset({"recovery_window_in_days"})
 
     @pytest.fixture
-    def examples(self, bucket: S3Bucket) -> Mapping[str, Example]:
+    def examples(
+        self, bucket: S3Bucket, login: AwsCredentials, request: pytest.FixtureRequest
+    ) -> Mapping[str, Example]:
         def written() -> str:
             return bucket.write_path(f"raw/{uuid4().hex}", b"name,country\n")
 
@@ -244,7 +257,21 @@ class TestTasks(TaskSuite):
                 "target_bucket_name": bucket,
             }
 
+        def unused() -> Arguments:
+            name = f"flowstone/{uuid4().hex}"
+            request.addfinalizer(lambda: gone(name, login))
+            return {"secret_name": name, "aws_credentials": login}
+
+        def kept() -> Arguments:
+            arguments = unused()
+            aws_secret_create.fn(**arguments, secret_value=uuid4().hex)
+            return arguments
+
         return {
+            "aws_secret_create": lambda: {**unused(), "secret_value": SecretStr(uuid4().hex)},
+            "aws_secret_delete": kept,
+            "aws_secret_read": kept,
+            "aws_secret_update": lambda: {**kept(), "secret_value": SecretStr(uuid4().hex)},
             "s3_copy": onwards,
             "s3_download": lambda: {"bucket": bucket, "key": written()},
             "s3_list_objects": lambda: {"bucket": bucket, "prefix": written(), "page_size": 10},

@@ -38,6 +38,9 @@ def aws_secret_read(
         AccessDenied: this login may not read it.
         CredentialsError: there is no login, or it was refused.
         Unreachable: AWS can't be reached.
+
+    Example:
+        password = aws_secret_read(secret_name, aws_credentials)
     """
     return _service(aws_credentials).read(secret_name, **versions(version_id, version_stage))
 
@@ -63,6 +66,9 @@ def aws_secret_create(
         SecretStoreError: it is there already, or AWS refused.
         AccessDenied: this login may not.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        arn = aws_secret_create(secret_name, secret_value, aws_credentials)
     """
     options = {"Description": description, "Tags": tags}
     given = {name: value for name, value in options.items() if value is not None}
@@ -88,6 +94,9 @@ def aws_secret_update(
         SecretMissing: there is none of that name.
         SecretStoreError: AWS refused.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        arn = aws_secret_update(secret_name, secret_value, aws_credentials)
     """
     given = {} if description is None else {"Description": description}
     return _service(aws_credentials).update(secret_name, _clear(secret_value), **given)
@@ -112,6 +121,9 @@ def aws_secret_delete(
         SecretMissing: there is none of that name.
         SecretStoreError: AWS refused.
         CredentialsError: there is no login, or it was refused.
+
+    Example:
+        aws_secret_delete(secret_name, aws_credentials, recovery_window_in_days=7)
     """
     return _service(aws_credentials).delete(
         secret_name, recovery_window_in_days, force=force_delete_without_recovery
