@@ -19,6 +19,16 @@ SUITES = {
         "BlockSuite",
         "CredentialsSuite",
         "ObjectStoreSuite",
+        "SecretsSuite",
+        "TaskSuite",
+    },
+    "flowstone": {
+        "PluginSuite",
+        "BlockSuite",
+        "DatabaseSuite",
+        "ObjectStoreSuite",
+        "ObserverSuite",
+        "SecretsSuite",
         "TaskSuite",
     },
     "flowstone-template": {
