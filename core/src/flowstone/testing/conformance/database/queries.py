@@ -182,8 +182,6 @@ class QueryTests(DatabaseBase):
 
     def test_many_rows_stream_in_little_memory(self, database: Database) -> None:
         """Look at `_query`: rows come a batch at a time, not all at once."""
-        if not self.streams:
-            pytest.skip("`streams` is False")
         next(database.stream(self.series, {"count": 10}))
         tracemalloc.start()
         try:
