@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import PrivateAttr
 
@@ -245,6 +245,9 @@ class Database(Tables, Block):
     is cancelled or timed out stops its query in the database. Rows are tuples. Each method has an
     async twin: ``aexecute``, ``afetch_all``.
     """
+
+    # All of a login is there: a connection that is open keeps what it was opened with.
+    _tried_again: ClassVar[tuple[str, ...]] = ("_opened",)
 
     _held: Sessions | None = PrivateAttr(default=None)
 
