@@ -95,6 +95,12 @@ def test_a_wrong_name_or_kind_is_told_with_near_ones(cli: InProcess) -> None:
     assert "Nothing that is installed has 'xyz' in its name." in cli("catalog", "ls", "xyz").out
 
 
+def test_a_kind_is_shown_as_words_and_found_by_them(cli: InProcess) -> None:
+    for kind in ("secret_provider", "secret provider"):
+        assert "env   secret provider  flowstone" in cli("catalog", "ls", "env", "--kind", kind).out
+        assert "secret provider  env" in cli("catalog", "show", "env", "--kind", kind).out
+
+
 def test_a_broken_plugin_is_named_beside_the_list(home: Home) -> None:
     environ = install(home, "weeds", BROKEN["ImportError"])
     done = home.run("catalog", "ls", **environ)

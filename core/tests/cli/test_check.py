@@ -145,6 +145,29 @@ def test_from_outside_a_good_package_is_partial(home: Home) -> None:
     assert (report["problems"], report["tests"]) == ([], [])
 
 
+def test_databases_and_secret_providers_are_asked_for_their_suites(home: Home) -> None:
+    plugin = PLUGIN.replace(
+        'blocks={"garden-login": "garden.things:GardenLogin"},',
+        'blocks={"well": "garden.things:Well", "burrow": "garden.things:Burrow"},'
+        'secret_providers={"burrow": "garden.things:Burrow"},',
+    )
+    things = f"""{THINGS}
+from flowstone.blocks import FileSecrets, SqliteDatabase
+
+class Well(SqliteDatabase): pass
+class Burrow(FileSecrets): pass
+"""
+    report = Stranger(home, plugin=plugin, things=things).check(code=1)
+    found = levels(report)
+    assert (found["DatabaseSuite"], found["SecretsSuite"]) == ("none", "partial")
+    assert "database.DatabaseSuite in the package's tests, for well" in missing(
+        report, "DatabaseSuite"
+    )
+    assert "secretprovider.SecretsSuite in the package's tests, for burrow" in missing(
+        report, "SecretsSuite"
+    )
+
+
 def test_with_its_tests_it_is_full(home: Home) -> None:
     stranger = Stranger(home, things=THINGS)
     tests = stranger.tests()

@@ -63,10 +63,11 @@ def _kinds(kind: str | None) -> Sequence[str]:
     known = offered.kinds()
     if kind is None:
         return known
-    if kind not in known:
+    named = kind.replace(" ", "_")  # as it is shown
+    if named not in known:
         problem = f"{kind!r} is none of {', '.join(known)}"
         raise click.BadParameter(problem, param_hint="--kind")
-    return [kind]
+    return [named]
 
 
 def _table(found: list[Offer], text: str) -> Table:
