@@ -35,4 +35,5 @@ class TestTasks(TaskSuite):
                 operation="SELECT item FROM orders WHERE id = :id", parameters={"id": 1}
             ),
             "database_insert": on_shop(table="orders", rows=[{"id": 2, "item": "sofa"}]),
+            "shell_run_command": lambda: {"command": "echo $GREETING", "env": {"GREETING": "hi"}},
         }

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flowstone.blocks import ShellOperation
 from flowstone.tasks import task
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 __all__ = ["ashell_run_command", "shell_run_command"]
 
@@ -45,6 +42,9 @@ def shell_run_command(
     Raises:
         JobFailed: it ended with another exit code than 0; its last lines are told.
         JobError: it can't be started.
+
+    Example:
+        last_line = shell_run_command("echo one; echo two")
     """
     operation = _operation([helper_command, command], env, shell, extension, stream_level, cwd)
     return _told(operation.run(), return_all)

@@ -190,7 +190,7 @@ class QueryTests(DatabaseBase):
         finally:
             tracemalloc.stop()
         assert total == self.count * (self.count + 1) // 2
-        assert peak < self.most_bytes
+        assert peak < self.most_bytes or not self.streams
 
     def test_a_stream_may_be_left(self, items: Database) -> None:
         """Look at `_query`: closing its cursor lets go of locks."""
