@@ -25,7 +25,7 @@ from flowstone.runs import RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
 
-from .test_jobs import group_alive
+from ..jobs.test_conformance import group_alive  # noqa: TID252 - what the tests of jobs share
 
 #: Patience with another process, in seconds; it seldom needs a hundredth.
 LONG = 30.0

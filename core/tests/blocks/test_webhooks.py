@@ -22,7 +22,7 @@ from flowstone.errors import NotificationFailed, NotificationInvalid, Notificati
 from flowstone.testing.conformance.notifier import HastyClock
 from flowstone.testing.desks import WebDesk, web_desk
 
-from .maildesk import certificate
+from ..mail.maildesk import certificate  # noqa: TID252 - what the tests of mail share
 
 
 @pytest.fixture
