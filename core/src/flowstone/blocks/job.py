@@ -138,7 +138,8 @@ class Job(Block):
         if run is None:
             get_logger("jobs").info(text)
             return
-        fields = {"job": self.block_type_slug(), "name": self.name, "handle": handle}
+        # A provider's handle may be more than a text, and that does not go to another process.
+        fields = {"job": self.block_type_slug(), "name": self.name, "handle": str(handle)}
         current = services()
         # Not by the logger: a level that hides such lines must not lose the job.
         line = Line(logging.INFO, LOGGER, text, fields)
