@@ -121,7 +121,7 @@ class NotifierSuite(Suite):
         """Look for a cut of the provider's own: it tells nobody that something is missing."""
         longest = notifier._longest_body  # noqa: SLF001 - the provider's own limit
         if longest is None:
-            pytest.skip("the service takes texts of any length")
+            return  # the service takes texts of any length
         notifier.notify("x" * longest + "y" * longest)
         (received,) = desk.received()
         assert received.count("x") > longest - 100
