@@ -15,6 +15,7 @@ __all__ = ["ShellOperation"]
 
 SOURCE = """
 import os, secrets, signal, time, pytest
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,10 +25,15 @@ from flowstone.errors import *
 from flowstone.testing.conformance.job import JobSuite
 
 def group_alive(handle):
-    group = handle.split("/")[1]
-    files = Path("/proc").glob("[0-9]*/stat")
-    found = [path.read_text().rpartition(")")[2].split() for path in files]
-    return any(facts[2] == group and facts[0] not in "ZX" for facts in found)
+    return members(handle.split("/")[1]) > 0
+
+def members(group):
+    count = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            facts = path.read_text().rpartition(")")[2].split()
+            count += facts[2] == group and facts[0] not in "ZX"
+    return count
 
 class Mutant(ShellOperation):
 {body}
@@ -67,7 +73,10 @@ FAULTS = {
     ),
     "a child that is left": (
         """
-        def _cancel(self, handle): os.kill(int(handle.split("/")[1]), signal.SIGKILL)
+        def _cancel(self, handle):
+            group = handle.split("/")[1]
+            while members(group) == 1: time.sleep(0.01)  # until there is a child to leave
+            os.kill(int(group), signal.SIGKILL)
         """,
         """test_a_cancelled_job_is_gone test_another_process_may_attach
         test_leaving_its_block_cancels test_a_cancelled_coroutine_takes_its_job_along

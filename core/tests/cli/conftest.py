@@ -102,6 +102,8 @@ class Home:
     ) -> Terminal:
         """Start a program on a terminal; without `echo`, what is typed is not shown."""
         env = {"TERM": "xterm-256color", **self.environ, **environ}
+        for name in ("COLUMNS", "LINES"):  # readline leaves them to what pytest starts
+            env.pop(name, None)
         return Terminal(list(argv), env, (rows, columns), echo)
 
 
