@@ -158,12 +158,13 @@ def test_the_extra_testing_is_all_that_a_stranger_needs(wheels: Path, tmp_path: 
     )
     venv, project = tmp_path / "venv", tmp_path / "project"
     uv("venv", "--python", sys.executable, venv)
-    testing = f"flowstone[testing] @ {wheel(wheels, core).as_uri()}"
-    uv("pip", "install", "--python", venv, testing, wheel(wheels, stranger))
+    testing = f"flowstone[arrow,testing] @ {wheel(wheels, core).as_uri()}"
+    frames = ("pandas>=2.2", "polars>=1.20")  # of which a database gives and takes tables
+    uv("pip", "install", "--python", venv, testing, wheel(wheels, stranger), *frames)
     shutil.copytree(stranger.folder / "tests", project / "tests")
     (project / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
     words = ("plugin", "check", "flowstone-template", "--tests", "tests", "--level", "full")
     told = json.loads(ran(programs, project, programs / "flowstone", *words, "--json"))
     assert {suite["level"] for suite in told["suites"]} == {"full"}
-    assert len(told["suites"]) == 5
+    assert len(told["suites"]) == 7
