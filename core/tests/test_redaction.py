@@ -46,3 +46,8 @@ def test_short_values_are_no_secrets() -> None:
 def test_no_secret_is_left(key: object, before: str, after: str) -> None:
     register(str(key))
     assert str(key) not in redact(f"{before}{key}{after}")
+
+
+def test_the_beginning_of_every_address_is_no_secret() -> None:
+    redaction.register("https://")
+    assert redaction.redact("see https://example.org") == "see https://example.org"

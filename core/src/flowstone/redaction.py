@@ -10,6 +10,9 @@ MASK = "********"
 #: Shorter values are not registered: masking every "abc" would hide more than it protects.
 SHORTEST = 6
 
+#: What an unfinished URL comes down to: hiding it would hide a part of every address.
+COMMON = {"http://", "https://"}
+
 _lock = Lock()
 _values: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -23,7 +26,7 @@ def register(value: str) -> None:
     from urllib.parse import quote  # noqa: PLC0415
 
     global _stale
-    if len(value) < SHORTEST or value in _values:
+    if len(value) < SHORTEST or value in _values or value in COMMON:
         return
     forms = {value, json.dumps(value)[1:-1], quote(value, safe=""), repr(value)[1:-1]}
     lines = value.splitlines()
