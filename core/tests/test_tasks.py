@@ -475,3 +475,54 @@ def test_no_future_keeps_its_arguments_alive() -> None:
         return gone() is None
 
     assert f()
+
+
+def test_a_run_knows_what_its_arguments_were_made_by(services: Services) -> None:
+    class Frame:
+        pass
+
+    @task
+    def frame() -> Frame:
+        return Frame()
+
+    @task
+    def rows(number: int) -> list[int]:
+        return [number]
+
+    @task
+    async def arows() -> dict[str, int]:
+        return {}
+
+    @task
+    def take(*_: object, **__: object) -> int:
+        return 1
+
+    @flow
+    def f() -> None:
+        one, two = frame(), rows(1)
+        three = rows.submit(2).result()
+        take(one, two, plain=3)
+        take([three, one])
+        take(take(0))  # a number may be from anywhere
+        held = [rows(number) for number in range(10)]
+        take(held[0], held[9], one)
+        take([1], Frame())
+
+    @flow
+    async def g() -> None:
+        take(await arows())
+
+    f()
+    asyncio.run(g())
+    runs = services.runs.runs(RunQuery(unit="take"))
+    names = {run.id: run.name for run in services.runs.runs(RunQuery())}
+    told = [sorted(names[each] for each in run.inputs) for run in runs]
+    assert told == [
+        ["frame-0", "rows-0"],
+        ["frame-0", "rows-1"],
+        [],
+        [],
+        ["frame-0", "rows-11"],
+        [],
+        ["arows-0"],
+    ]

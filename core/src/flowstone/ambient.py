@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Staging,
         Standing,
     )
+    from flowstone.provenance import Makers
     from flowstone.runs import Run
     from flowstone.settings import Settings
     from flowstone.waiting import Threads
@@ -129,6 +130,7 @@ class Scope:
         keeps: of an owner, how its tasks' results are kept where they do not say.
         promises: of an owner, what was submitted in it and either has not ended or ended badly.
         runner: of an owner, where its submitted tasks run; made at the first submit.
+        makers: of an owner, which runs made the values that its code has; None before the first.
         sketch: what stands in for the calls of a flow that is only drawn; None for a run.
     """
 
@@ -146,6 +148,7 @@ class Scope:
         "keeps",
         "lineage",
         "make_runner",
+        "makers",
         "owner",
         "promises",
         "run",
@@ -166,6 +169,7 @@ class Scope:
         self.keeps: Keeps | None = None
         self.promises: dict[str, Promise] = {}
         self.counters: dict[str, int] = {}
+        self.makers: Makers | None = None
 
     def open_runner(self) -> Runner:
         """Return the runner of this owner's tasks, opened at the first need."""

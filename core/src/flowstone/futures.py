@@ -17,6 +17,7 @@ from flowstone.engine.arguments import (
     resolve_futures_to_states,  # fmt: skip
 )
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
+from flowstone.provenance import made
 from flowstone.runners.threads import is_worker
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
@@ -109,13 +110,12 @@ class Future(PromiseBase, Generic[R]):
         if self._end is None:
             raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run itself goes on.")
         self.observed = True
-        return cast("R", self._end.result(raise_on_failure=raise_on_failure))
+        return cast("R", made(self._scope, self._end.result(raise_on_failure), self.run_id))
 
     async def aresult(self, raise_on_failure: bool = True) -> R:
         """Wait for the run without blocking the event loop, and return its value."""
         await self.await_end()
-        self.observed = True
-        return cast("R", self.final_state().result(raise_on_failure=raise_on_failure))
+        return self.result(raise_on_failure=raise_on_failure)
 
     def __await__(self) -> Generator[Any, None, R]:
         return self.aresult().__await__()

@@ -26,6 +26,7 @@ from flowstone.ids import new_id
 from flowstone.logging import RunLogger
 from flowstone.names import made_up
 from flowstone.outcomes import given, raise_stop
+from flowstone.provenance import PLAIN, made
 from flowstone.states import COMPLETED, PENDING
 from flowstone.task_runners import ThreadPoolTaskRunner
 
@@ -234,6 +235,8 @@ class Unit(Hooked, Calling[P, R]):
             ambient.scope.reset(token)
         if return_state or state.type is not COMPLETED or self._rereads:
             return given(state, return_state)
+        if parent is not None and type(state.data) not in PLAIN:
+            made(parent.owner, state.data, driver.keeper.origin.id)
         return state.data
 
     async def _acall(
@@ -257,6 +260,8 @@ class Unit(Hooked, Calling[P, R]):
                 state = await driver.adrive(story)
         finally:
             ambient.scope.reset(token)
+        if parent is not None and state.type is COMPLETED:
+            made(parent.owner, state.data, driver.keeper.origin.id)
         return given(state, return_state)
 
     def _begin(
@@ -293,6 +298,8 @@ def _born(
     run_id = new_id()
     name = _run_name(unit, run_id, args, kwargs, known, parent)
     inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
+    if parent is not None and parent.owner.makers is not None:
+        inputs += parent.owner.makers.of(args, kwargs)
     return origin(unit, services, run_id, name, parent, known, inputs)
 
 
