@@ -129,7 +129,7 @@ def test_failures_in_the_rest_fail_the_flow_and_are_counted() -> None:
     state = f(return_state=True)
     assert state.is_failed()
     assert "odd.map (10 in all" in str(state.message)
-    with pytest.raises(ValueError, match="0 is even"):
+    with pytest.raises(ValueError, match=r"\d is even"):  # whichever ended first
         state.result()
 
 

@@ -289,7 +289,8 @@ def test_what_has_no_known_prefix_is_a_secret(text: str) -> None:
 @pytest.mark.parametrize("text", ["Env:HOME", "strongbx:db", "STRONGBOX:db", "strongbox1/prod:db"])
 def test_a_misspelt_provider_is_refused_where_it_is_given(text: str) -> None:
     for given_fields in ({"text": text}, {"many": [text]}, {"table": {"a": text}}):
-        with pytest.raises(BlockInvalid, match=r"no secret provider .* did you mean") as caught:
+        # The word "secret" itself may be somebody's secret, and hidden.
+        with pytest.raises(BlockInvalid, match=r"no \S+ provider .* did you mean") as caught:
             Referring(**given_fields)
         assert "literal:" in str(caught.value)
     block = Referring()

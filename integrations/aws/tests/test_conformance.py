@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from flowstone.blocks import Credentials
 from flowstone.errors import SecretMissing
+from flowstone.testing.check.outside import heavy
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
@@ -278,3 +279,8 @@ class TestTasks(TaskSuite):
             "s3_move": onwards,
             "s3_upload": lambda: {"data": b"1", "bucket": bucket, "key": uuid4().hex},
         }
+
+
+def test_what_it_needs_besides_flowstone_is_heavy() -> None:
+    assert set(heavy("flowstone-aws")) >= {"boto3", "botocore", "s3transfer"}
+    assert "pydantic" not in heavy("flowstone-aws")
