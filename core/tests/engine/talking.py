@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from flowstone.engine.life import Plan, life
@@ -27,6 +27,21 @@ def plan(spec: Spec | None = None, *, settles: bool = False, **options: Any) -> 
         settles=settles,
         **options,
     )
+
+
+def talked(story: Generator[Step, Any, State], answer: Callable[[Step], Any]) -> State:
+    """Take the steps of a story out, hand the answers in, and return its end."""
+    try:
+        step = next(story)
+        while True:
+            try:
+                given = answer(step)
+            except BaseException as error:
+                step = story.throw(error)
+            else:
+                step = story.send(given)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
 
 
 class Turnstile:
@@ -92,18 +107,7 @@ class World:
         return None
 
     def talk(self, plan: Plan) -> State:
-        story = life(plan)
-        try:
-            step = next(story)
-            while True:
-                try:
-                    answer = self.answer(step)
-                except BaseException as error:
-                    step = story.throw(error)
-                else:
-                    step = story.send(answer)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+        return talked(life(plan), self.answer)
 
     @property
     def states(self) -> list[str]:

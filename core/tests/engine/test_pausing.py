@@ -13,7 +13,7 @@ from flowstone.errors import CancelSignal, PauseTimeout, StoreBusy, SuspendedRun
 from flowstone.specs import Spec
 from flowstone.states import Cancelling, Paused, Resuming, State, StateType
 
-from .talking import World, plan
+from .talking import World, plan, talked
 
 
 class Person:
@@ -41,18 +41,7 @@ class Person:
         return None
 
     def talk(self, timeout: float = 60, interval: float = 10) -> State:
-        story = pause("p", "for Ann", timeout, interval)
-        try:
-            step = next(story)
-            while True:
-                try:
-                    answer = self.answer(step)
-                except BaseException as error:
-                    step = story.throw(error)
-                else:
-                    step = story.send(answer)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+        return talked(pause("p", "for Ann", timeout, interval), self.answer)
 
     def of(self, kind: type[Any]) -> list[Any]:
         return [step for step in self.steps if isinstance(step, kind)]

@@ -13,13 +13,13 @@ from pydantic import BaseModel
 
 from flowstone.blocks import codec, registry
 from flowstone.blocks.base import Block
-from flowstone.blocks.masked import hides, leaves, texts
+from flowstone.blocks.masked import hides, leaves, secrets_placed, texts
 from flowstone.blocks.reference import escaped
-from flowstone.blocks.referring import MASKED, Partly, Reference
+from flowstone.blocks.referring import Partly
 from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 
 #: Keys that mean something in what is shown; a user's own dict with these stands under ``$dict``.
@@ -153,28 +153,9 @@ def clear_secrets(block: Block, old: Block | None) -> list[str]:
     kept = set(texts(old)) if old is not None else set()
     return [
         ".".join(path)
-        for path, secret in _placed(block, ())
+        for path, secret in secrets_placed(block)
         if any(text and text not in kept for text in leaves(secret))
     ]
-
-
-def _placed(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield every secret inside a value with where it is."""
-    if isinstance(value, Reference):
-        return  # it is none, and may stand anywhere
-    if isinstance(value, Partly):
-        yield path, value.tree()
-    elif isinstance(value, MASKED):
-        yield path, value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from _placed(value.__dict__.get(name), (*path, name))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _placed(item, (*path, str(key)))
-    elif isinstance(value, (list, tuple)):
-        for number, item in enumerate(value):
-            yield from _placed(item, (*path, str(number)))
 
 
 class _Refused(Exception):

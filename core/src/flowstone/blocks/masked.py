@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 from pydantic import BaseModel
 
-from flowstone.blocks.referring import MASKED, Partly, Reference
+from flowstone.blocks.referring import MASKED, Partly, Reference, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,21 +28,16 @@ def texts(value: object) -> Iterator[str]:
 
 def secrets(value: object) -> Iterator[object]:
     """Yield every secret inside a value, in clear; a reference is none, and is not resolved."""
-    if isinstance(value, Reference):
-        return
-    if isinstance(value, Partly):
-        yield value.tree()
-    elif isinstance(value, MASKED):
-        yield value.get_secret_value()
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from secrets(value.__dict__.get(name))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from secrets(item)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from secrets(item)
+    return (secret for _, secret in secrets_placed(value))
+
+
+def secrets_placed(value: object) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Yield every secret inside a value, in clear, with the keys that lead to it."""
+    for path, each in placed(value):
+        if isinstance(each, Partly):
+            yield path, each.tree()
+        elif not isinstance(each, Reference):
+            yield path, each.get_secret_value()
 
 
 def masks(value: object) -> list[str]:

@@ -18,7 +18,9 @@ from flowstone.blocks.reference import LITERAL, escaped, is_literal, is_referenc
 from flowstone.errors import ReferenceUnresolved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    Path = tuple[str, ...]
 
 MASKED = (SecretStr, SecretBytes, pydantic.Secret)
 
@@ -198,21 +200,32 @@ def _clear(tree: Any) -> Any:
     return escaped(tree) if isinstance(tree, str) and _as_text.get() else tree
 
 
+def placed(value: object, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield every masked value and every reference inside a value, with the keys that lead there.
+
+    It looks into models, blocks and containers, and not into what it yields.
+    """
+    if isinstance(value, (Reference, Partly, *MASKED)):
+        yield path, value
+        return
+    inside: Iterable[tuple[object, object]] = ()
+    if isinstance(value, BaseModel):
+        inside = ((name, value.__dict__.get(name)) for name in type(value).model_fields)
+    elif isinstance(value, dict):
+        inside = value.items()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        inside = enumerate(value)
+    for key, item in inside:
+        yield from placed(item, (*path, str(key)))
+
+
 def referred(value: object) -> Iterator[Reference]:
     """Yield every reference inside a value: in models, blocks and containers too."""
-    if isinstance(value, Reference):
-        yield value
-    elif isinstance(value, Partly):
-        yield from referred(value.tree())
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from referred(value.__dict__.get(name))
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from referred(item)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from referred(item)
+    for _, each in placed(value):
+        if isinstance(each, Reference):
+            yield each
+        elif isinstance(each, Partly):
+            yield from referred(each.tree())
 
 
 # ---------------------------------------------------------------- texts become references

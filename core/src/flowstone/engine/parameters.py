@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, get_type_hints
@@ -116,6 +115,8 @@ class Parameters:
         }
 
     def _read(self, name: str, written: Written) -> Any:
+        import json  # noqa: PLC0415 - 2 ms, which only the command line pays
+
         text = str(written)
         try:
             value = json.loads(text)
