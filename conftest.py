@@ -1,8 +1,16 @@
 """Options of every test run."""
 
+from __future__ import annotations
+
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
+
+from flowstone import redaction
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A job in a shell's background ignores Ctrl-C, and so would the programs that tests start.
@@ -36,3 +44,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the modules that take long, or the last process is left alone with one of them."""
     long = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Generator[None]:
+    """Forget the secrets that a test has made: the next may expect their words in a message."""
+    before = set(redaction._values)  # noqa: SLF001 - a program never forgets one
+    try:
+        yield
+    finally:
+        if redaction._values != before:  # noqa: SLF001
+            redaction._values, redaction._stale = before, True  # noqa: SLF001

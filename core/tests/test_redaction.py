@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.redaction import MASK, SHORTEST, redact, register
+from flowstone.redaction import BRANCHING, MASK, SHORTEST, _any_of, redact, register
 
 SECRET = 'pa"ss/wörd\\with\tall'
 
@@ -40,6 +41,23 @@ def test_the_longest_secret_is_masked_whole() -> None:
 def test_short_values_are_no_secrets() -> None:
     register("x" * (SHORTEST - 1))
     assert redact("x" * (SHORTEST - 1)) == "x" * (SHORTEST - 1)
+
+
+def test_a_thousand_secrets_that_begin_alike_are_all_found() -> None:
+    values = [
+        f"{beginning}{n:04}" for beginning in ("a.", "a.b", "a.b.c", "b|") for n in range(250)
+    ]
+    for value in values:
+        register(value)
+    assert redact(" ".join(values)) == " ".join([MASK] * len(values))
+    assert redact("a.b a.b.c.d b|12") == "a.b a.b.c.d b|12"
+
+
+@given(st.sets(st.text("ab|.", min_size=SHORTEST, max_size=9)), st.text("ab|."))
+def test_one_look_finds_what_trying_each_value_finds(values: set[str], text: str) -> None:
+    one_by_one = re.compile("|".join(map(re.escape, sorted(values, key=len, reverse=True))) or "$^")
+    several = re.compile(_any_of(sorted(values, key=len, reverse=True), BRANCHING) or "$^")
+    assert several.sub(MASK, text) == one_by_one.sub(MASK, text)
 
 
 @given(st.uuids(), st.text(), st.text())

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MASK = "********"
 
 #: Shorter values are not registered: masking every "abc" would hide more than it protects.
 SHORTEST = 6
+
+#: So many first characters are told apart before whole values are; less than SHORTEST.
+BRANCHING = 3
 
 #: What an unfinished URL comes down to: hiding it would hide a part of every address.
 COMMON = {"http://", "https://"}
@@ -60,5 +67,24 @@ def _compile() -> None:
     global _pattern, _stale
     with _lock:
         longest_first = sorted(_values, key=len, reverse=True)
-        _pattern = re.compile("|".join(map(re.escape, longest_first)))
+        _pattern = re.compile(_any_of(longest_first, BRANCHING)) if longest_first else None
         _stale = False
+
+
+def _any_of(values: Iterable[str], branching: int) -> str:
+    """Return a pattern for any of these values, the first that fits.
+
+    A pattern that tries a thousand values at each character of a line costs 200 us a line. Those
+    that begin alike are put behind their beginning, so that most are ruled out by one look.
+    """
+    if not branching:
+        return "|".join(map(re.escape, values))
+    alike: dict[str, list[str]] = {}
+    for value in values:
+        alike.setdefault(value[:1], []).append(value[1:])
+    return "|".join(
+        f"{re.escape(first)}(?:{_any_of(rests, branching - 1)})"
+        if len(rests) > 1
+        else re.escape(first + rests[0])
+        for first, rests in alike.items()
+    )
