@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from secrets import token_hex
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
 
-from flowstone.ambient import Services, using
-from flowstone.blocks import SqliteDatabase
-from flowstone.blocks.resolver import MOMENT, Resolver
-from flowstone.errors import DatabaseDenied, DatabaseError
-from flowstone.ports import Clock
+from flowstone.ambient import Services
+from flowstone.blocks import Job, JobStatus, Report, SlackWebhook, SqliteDatabase, Webhook
+from flowstone.blocks.resolver import MOMENT
+from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
+
+from ..conftest import Later  # noqa: TID252 - what the tests share
 
 
 class Wrong(Exception):
@@ -41,35 +46,15 @@ class Cellar(SqliteDatabase):
         return super()._refused(error, statement)
 
 
-class Later:
-    """A clock that goes by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def time(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Later:
-    return Later()
-
-
-@pytest.fixture
-def cellar(
-    clock: Later, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Any:
+def cellar(later: Later, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def change(password: str) -> None:
-        clock.now += MOMENT + 1
+        later.now += MOMENT + 1
         monkeypatch.setenv("FLOWSTONE_TEST_CELLAR", password)
         Cellar.wanted = password
         Cellar.given.clear()
 
-    ticking = cast("Clock", clock)
-    current = replace(services, clock=ticking, references=Resolver(ticking, 3600))
     with (
-        using(current),
         Cellar(path=str(tmp_path / "a.db"), password="env:FLOWSTONE_TEST_CELLAR") as cellar,
     ):
         change("the first password")
@@ -106,3 +91,117 @@ def test_a_password_by_value_is_tried_once(services: Services, tmp_path: Path) -
     ):
         database.execute("SELECT 1")
     assert Cellar.given == ["a wrong one"]
+
+
+class Gate(BaseHTTPRequestHandler):
+    """Takes notes at one path, with one header."""
+
+    path_now, key_now = "", ""
+    tries: ClassVar[list[str]] = []
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.tries.append(self.path)
+        known = self.headers.get("X-Key") == self.key_now if self.key_now else True
+        self.send_response(404 if self.path != self.path_now else 200 if known else 401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def gate(path: str, key: str = "") -> Iterator[tuple[type[Gate], str]]:
+    kind = type("OneGate", (Gate,), {"path_now": path, "key_now": key, "tries": []})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield kind, f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = f"/{token_hex()}", f"/{token_hex()}"
+    with gate(old) as (seen, place):
+        monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + old)
+        hook = SlackWebhook(url="env:FLOWSTONE_TEST_HOOK")
+        hook.notify("one")
+        later.now += MOMENT + 1
+        monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + new)
+        seen.path_now = new
+        hook.notify("two")
+        assert seen.tries == [old, old, new]
+        later.now += MOMENT / 2
+        seen.path_now = "/gone"
+        with pytest.raises(NotificationDenied, match="404"):
+            hook.notify("three")
+        assert seen.tries[3:] == [new], "what was just read anew is not asked for again"
+
+
+def test_a_note_goes_with_the_new_header(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:
+    with gate("/", key=f"first {token_hex()}") as (seen, place):
+        monkeypatch.setenv("FLOWSTONE_TEST_HOOK", seen.key_now)
+        hook = Webhook(url=f"{place}/", headers={"X-Key": "env:FLOWSTONE_TEST_HOOK"})
+        hook.notify("one")
+        later.now += MOMENT + 1
+        seen.key_now = f"second {token_hex()}"
+        monkeypatch.setenv("FLOWSTONE_TEST_HOOK", seen.key_now)
+        hook.notify("two")
+        assert len(seen.tries) == 3
+
+
+def test_a_secret_url_by_value_is_tried_once(services: Services) -> None:
+    with gate("/now") as (seen, place):
+        with pytest.raises(NotificationDenied) as caught:
+            Webhook(url=f"{place}/before").notify("one")
+        assert (caught.value.status, seen.tries) == (404, ["/before"])
+        assert "/before" not in str(caught.value)
+
+
+class Errand(Job):
+    """A job at a service that asks for a token."""
+
+    wanted: ClassVar[str] = ""
+    given: ClassVar[list[str]] = []
+
+    token: SecretStr
+
+    def _where(self) -> str:
+        return "an errand"
+
+    def _enter(self) -> None:
+        self.given.append(self.token.get_secret_value())
+        if self.given[-1] != self.wanted:
+            raise AccessDenied(self._where(), "wrong token", "Ask for it.")
+
+    def _trigger(self) -> str:
+        self._enter()
+        return "1"
+
+    def _look(self, handle: str) -> Report:
+        self._enter()
+        return Report(JobStatus.COMPLETED)
+
+    def _cancel(self, handle: str) -> None:
+        self._enter()
+
+
+def test_a_job_is_followed_with_the_new_token(
+    later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def change(token: str) -> None:
+        later.now += MOMENT + 1
+        monkeypatch.setenv("FLOWSTONE_TEST_ERRAND", token)
+        Errand.wanted = token
+
+    Errand.given.clear()
+    job = Errand(token="env:FLOWSTONE_TEST_ERRAND")
+    change("the first token")
+    run = job.trigger()
+    change("the second token")
+    run.wait()
+    assert Errand.given == ["the first token", "the first token", "the second token"]

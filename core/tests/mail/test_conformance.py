@@ -11,12 +11,19 @@ import pytest
 
 from flowstone.ambient import Services, using
 from flowstone.blocks import Block, EmailNotifier, EmailServerCredentials, Notifier
-from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone.blocks.resolver import MOMENT
+from flowstone.errors import (
+    NotificationDenied,
+    NotificationFailed,
+    NotificationInvalid,
+    NotificationUnsent,
+)
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.notifier import HastyClock, NotifierSuite
 from flowstone.testing.desks import Desk
 
+from ..conftest import Later  # noqa: TID252 - what the tests share
 from .maildesk import MailDesk, Way, mail_desk
 
 # The server warns that it takes logins without TLS; it has it from the first byte on.
@@ -184,3 +191,17 @@ def test_without_login_and_tls(tmp_path: Path, services: Services) -> None:
 def test_servers_are_known_by_short_names() -> None:
     server = EmailServerCredentials(smtp_server="GMAIL", smtp_type="STARTTLS")
     assert (server.host(), server.port()) == ("smtp.gmail.com", 587)
+
+
+def test_mail_goes_out_with_the_new_password(
+    desk: MailDesk, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLOWSTONE_TEST_MAIL", f"old-{PASSWORD}")
+    server = login(desk.port, password="env:FLOWSTONE_TEST_MAIL")
+    notifier = EmailNotifier(server=server, email_to=["us@example.org"])
+    with pytest.raises(NotificationDenied, match="535"):
+        notifier.notify("one")
+    later.now += MOMENT + 1
+    monkeypatch.setenv("FLOWSTONE_TEST_MAIL", PASSWORD)
+    notifier.notify("two")
+    assert len(desk.received()) == 1

@@ -18,6 +18,7 @@ from flowstone.blocks.deadlines import deadline, hang_up, trust
 from flowstone.blocks.notifier import Note, Notifier, clean, cut
 from flowstone.errors import (
     CredentialsError,
+    NotificationDenied,
     NotificationFailed,
     NotificationInvalid,
     NotificationUnsent,
@@ -217,7 +218,7 @@ class EmailNotifier(Notifier):
             try:
                 yield conversation
             except CredentialsError as error:
-                raise NotificationFailed(self._where(), error.problem, error.remedy) from None
+                raise NotificationDenied(self._where(), error.problem, error.remedy) from None
             except (smtplib.SMTPException, OSError, ValueError) as error:
                 late = over.is_set() or isinstance(error, TimeoutError)
                 told = f"it took longer than {seconds:g} s" if late else _said(error)

@@ -32,6 +32,7 @@ class Job(Block):
     the service has such; each asks the service once.
     """
 
+    _tried_again: ClassVar[tuple[str, ...]] = ("_trigger", "_look", "_cancel", "_lines", "_result")
     #: The longest time between two looks, in seconds.
     _poll_seconds: ClassVar[float] = 5.0
     #: How long a job may take to end when it is cancelled, in seconds.
@@ -47,6 +48,8 @@ class Job(Block):
 
         Raises:
             JobError: it can't be started.
+            CredentialsError: the login was refused; where its secrets are kept elsewhere, they are
+                read again, and it is tried once more.
         """
 
     @abstractmethod

@@ -16,7 +16,9 @@ from flowstone.blocks.base import Block
 from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import SHORTEST, hide
 from flowstone.errors import (
+    CredentialsError,
     FlowstoneError,
+    NotificationDenied,
     NotificationFailed,
     NotificationInvalid,
     NotificationUnsent,
@@ -55,6 +57,7 @@ class Notifier(Block):
     what errors may show, come from here.
     """
 
+    _tried_again: ClassVar[tuple[str, ...]] = ("_notify",)
     #: So many characters a body may have; None is any number. Longer ones are cut, with a mark.
     _longest_body: ClassVar[int | None] = None
     _longest_subject: ClassVar[int] = 250
@@ -77,7 +80,9 @@ class Notifier(Block):
 
         Raises:
             NotificationUnsent: it did certainly not arrive, so that it may be sent again.
-            NotificationFailed: it was refused, or may have arrived.
+            NotificationDenied: the login or the secret URL was refused; where that is kept
+                elsewhere, it is read again, and the note sent once more.
+            NotificationFailed: it was refused for another reason, or may have arrived.
         """
 
     def notify(self, body: str, subject: str | None = None) -> None:
@@ -134,6 +139,9 @@ class Notifier(Block):
 
     def _shown(self, error: Exception) -> NotificationFailed:
         """Return an error as it may be shown: a new one, as the old one's causes tell, too."""
+        if isinstance(error, CredentialsError):
+            problem, remedy = self._hide(f"{error.what}: {error.problem}"), self._hide(error.remedy)
+            return NotificationDenied(self._where(), problem, remedy)
         if isinstance(error, FlowstoneError) and not isinstance(error, NotificationFailed):
             remedy = "Look at the fields of the block."
             return NotificationInvalid(self._where(), self._hide(str(error)), remedy)
@@ -144,8 +152,10 @@ class Notifier(Block):
         where, problem, remedy = hidden
         if isinstance(error, NotificationUnsent):
             return NotificationUnsent(where, problem, remedy, error.status, error.after)
-        kind = NotificationInvalid if isinstance(error, NotificationInvalid) else NotificationFailed
-        return kind(where, problem, remedy, error.status)
+        for kind in (NotificationInvalid, NotificationDenied):
+            if isinstance(error, kind):
+                return kind(where, problem, remedy, error.status)
+        return NotificationFailed(where, problem, remedy, error.status)
 
     def _pause(self, error: NotificationFailed, attempt: int) -> float | None:
         """Return how long to wait for another try; None where there is none."""

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.ambient import services
 from flowstone.blocks.referring import referred
-from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied
+from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-REFUSED = (AccessDenied, CredentialsError, DatabaseDenied)
+REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
 
 
 def renew_in(kind: type, names: Iterable[str]) -> None:

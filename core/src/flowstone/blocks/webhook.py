@@ -17,6 +17,7 @@ from flowstone.blocks.masked import SecretDict
 from flowstone.blocks.notifier import Note, Notifier, cut
 from flowstone.blocks.web import Answer, Forbidden, Manner, NoAnswer, NotSent, send
 from flowstone.errors import (
+    NotificationDenied,
     NotificationFailed,
     NotificationInvalid,
     NotificationUnsent,
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 SHOWN = 200
 #: The service did nothing, and says so: it may be asked again.
 BUSY = frozenset({429, 503})
+#: The headers' login is not known, or the URL, which is a login too, has been replaced.
+DENIED = frozenset({401, 403, 404, 410})
 _URL = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PLACE = re.compile(r"\{\{ *(body|subject) *\}\}")
@@ -160,7 +163,8 @@ def refusal(where: str, answer: Answer) -> NotificationFailed:
         remedy = "Set `url` to where it leads now: a redirect is not followed."
     else:
         remedy = _REMEDIES.get(status, "Look at what the service says of it.")
-    return NotificationFailed(where, problem, remedy, status)
+    kind = NotificationDenied if status in DENIED else NotificationFailed
+    return kind(where, problem, remedy, status)
 
 
 def _patience(answer: Answer) -> float | None:

@@ -80,6 +80,7 @@ FlowstoneError
 ├── CredentialsError                       a login that can't be made, or was refused
 ├── NotificationFailed (OSError)           a notifier did not deliver, or may not have
 │   ├── NotificationUnsent (ConnectionError)    certainly not, and it may be sent again
+│   ├── NotificationDenied (PermissionError)    the login, or the secret URL, is no good
 │   └── NotificationInvalid (ValueError)
 └── JobError                               a job that runs elsewhere
     ├── JobFailed (RuntimeError)
@@ -174,6 +175,7 @@ from flowstone.errors.services import (
     JobFailed,
     JobLost,
     JobTimeout,
+    NotificationDenied,
     NotificationFailed,
     NotificationInvalid,
     NotificationUnsent,
@@ -241,6 +243,7 @@ __all__ = [
     "NotRepeatable",
     "NotSendable",
     "NotSerializable",
+    "NotificationDenied",
     "NotificationFailed",
     "NotificationInvalid",
     "NotificationUnsent",

@@ -28,6 +28,10 @@ class NotificationUnsent(NotificationFailed, ConnectionError):
         super().__init__(where, problem, remedy, status)
 
 
+class NotificationDenied(NotificationFailed, PermissionError):
+    """The service does not know this login, or this secret URL, any longer."""
+
+
 class NotificationInvalid(NotificationFailed, ValueError):
     """What was to be sent, or where to, is no such thing."""
 
