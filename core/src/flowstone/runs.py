@@ -133,6 +133,24 @@ class Run:
     def end_time(self) -> datetime | None:
         return _moment(self.ended)
 
+    def origin(self, lease: Lease | None = None) -> Origin:
+        """Return what this run was born with, for who holds it under another lease, or none."""
+        return Origin(
+            self.id,
+            self.kind,
+            self.name,
+            self.unit,
+            self.root_id,
+            self.parent_id,
+            self.created,
+            self.tags,
+            self.unit_version,
+            None if self.parameters is None else dict(self.parameters),
+            self.inputs,
+            lease,
+            self.recipe,
+        )
+
     def after(self, change: Change) -> Run:
         """Return this run as the change leaves it."""
         state = change.state

@@ -53,21 +53,7 @@ def standing(scope: Scope) -> Standing:
     if found is not None:
         return found
     run = scope.run
-    origin = Origin(
-        run.id,
-        run.kind,
-        run.name,
-        run.unit,
-        run.root_id,
-        run.parent_id,
-        run.created,
-        run.tags,
-        run.unit_version,
-        None,
-        run.inputs,
-        None,
-    )
-    return Carried(origin, run.attempt, run.state)
+    return Carried(run.origin(), run.attempt, run.state)
 
 
 def unit_of(scope: Scope) -> Any:

@@ -21,7 +21,7 @@ from flowstone.ids import new_id
 from flowstone.logging import disable_run_logger
 from flowstone.mapping import WHOLE, spread
 from flowstone.placeholders import Placeholder, SketchedFuture, Source, sources_of
-from flowstone.runs import Origin, Run
+from flowstone.runs import Run
 from flowstone.runtime import Carried
 from flowstone.states import COMPLETED, PENDING, RUNNING, State
 
@@ -192,20 +192,7 @@ class _Drawn(ambient.Scope):
         super().__init__(None)
         self.sketch = sketch
         self.above, self.asked, self.arguments = ambient.scope.get(), asked, arguments
-        origin = Origin(
-            run.id,
-            run.kind,
-            run.name,
-            run.unit,
-            run.root_id,
-            run.parent_id,
-            run.created,
-            (),
-            asked.unit.spec.version,
-            None,
-            run.inputs,
-            None,
-        )
+        origin = run.origin()._replace(unit_version=asked.unit.spec.version)
         self.standing = Carried(origin, 1, State(RUNNING))
 
 

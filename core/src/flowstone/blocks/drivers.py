@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from itertools import count
@@ -104,23 +105,15 @@ class Driver(ABC):
 
     def _execute(self, connection: Any, operation: str, values: Sequence[Any]) -> int:
         """Run one statement, and return how many rows it changed."""
-        cursor = connection.cursor()
-        try:
+        with closing(connection.cursor()) as cursor:
             cursor.execute(operation, values)
-            changed: int = cursor.rowcount
-            return max(0, changed)
-        finally:
-            cursor.close()
+            return max(0, int(cursor.rowcount))  # -1: there is no such number
 
     def _execute_many(self, connection: Any, operation: str, rows: Sequence[Sequence[Any]]) -> int:
         """Run one statement with each of these, and return how many rows were changed."""
-        cursor = connection.cursor()
-        try:
+        with closing(connection.cursor()) as cursor:
             cursor.executemany(operation, rows)
-            changed: int = cursor.rowcount
-            return max(0, changed)
-        finally:
-            cursor.close()
+            return max(0, int(cursor.rowcount))
 
     def _query(self, connection: Any, operation: str, values: Sequence[Any]) -> Cursor:
         """Run one statement, and return its rows; not all of them are in memory."""

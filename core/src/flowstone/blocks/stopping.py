@@ -7,10 +7,10 @@ import os
 import threading
 from contextlib import suppress
 from contextvars import ContextVar
-from functools import wraps
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from flowstone.blocks.twins import twin
 from flowstone.interrupts import interruptible
 
 if TYPE_CHECKING:
@@ -172,16 +172,7 @@ def stoppable(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Return the async twin of a method; when it is cancelled, its query is stopped."""
-    name = method.__name__
-
-    @wraps(method)
-    async def run(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await in_thread(lambda: getattr(self, name)(*args, **kwargs))
-        return result
-
-    run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")
-    run.__doc__ = f"Do as `{name}`, and let other coroutines run meanwhile."
-    return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
+    return twin(method, in_thread)
 
 
 async def walk(batches: Iterator[list[T]]) -> AsyncIterator[T]:

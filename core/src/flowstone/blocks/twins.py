@@ -7,7 +7,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -19,13 +19,19 @@ BATCH = 256
 
 def twin(
     method: Callable[Concatenate[S, P], T],
+    elsewhere: Callable[[Callable[[], T]], Awaitable[T]] = asyncio.to_thread,
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """Return the async twin of a method; it calls whatever a subclass made of the method."""
+    """Return the async twin of a method; it calls whatever a subclass made of the method.
+
+    Args:
+        method: the sync one.
+        elsewhere: does blocking work, and lets other coroutines run meanwhile.
+    """
     name = method.__name__
 
     @wraps(method)
     async def run(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
-        result: T = await asyncio.to_thread(getattr(self, name), *args, **kwargs)
+        result: T = await elsewhere(lambda: getattr(self, name)(*args, **kwargs))
         return result
 
     run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")

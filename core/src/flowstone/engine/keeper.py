@@ -33,23 +33,7 @@ class Taken(NamedTuple):
     @property
     def origin(self) -> Origin:
         """What it was born with, and the new lease."""
-        run, change = self.run, cast("Handover", self.event.payload)
-        parameters = None if run.parameters is None else dict(run.parameters)
-        return Origin(
-            run.id,
-            run.kind,
-            run.name,
-            run.unit,
-            run.root_id,
-            None,
-            run.created,
-            run.tags,
-            run.unit_version,
-            parameters,
-            run.inputs,
-            change.lease,
-            run.recipe,
-        )
+        return self.run.origin(cast("Handover", self.event.payload).lease)
 
 
 class Keeper:
