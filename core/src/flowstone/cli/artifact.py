@@ -10,7 +10,7 @@ import click
 from flowstone import gallery
 from flowstone.ambient import services
 from flowstone.cli.commands import Commands
-from flowstone.cli.output import emit, is_terminal, json_option, show, warn
+from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
 from flowstone.cli.views import Cell, Facts, Prose, Row, Table
 from flowstone.cli.wording import SHORT, ago, exact, iso
 
@@ -36,13 +36,7 @@ def artifact() -> None:
 @artifact.command("ls")
 @click.option("--run", "run", metavar="RUN", help="Only of this run, and all around it.")
 @click.option("--kind", type=click.Choice(KINDS), metavar="KIND", help=f"Only {', '.join(KINDS)}.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=20,
-    help="At most so many; 20 if you don't say.",
-)
+@limit_option
 @json_option
 def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool) -> None:
     """List the artifacts, the newest version of each key, the last saved first."""

@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 
     from flowstone.cli.views import View
 
-json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+json_option: Option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document."
+)
+limit_option: Option = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    default=20,
+    help="At most so many; 20 if you don't say.",
 )
 
 

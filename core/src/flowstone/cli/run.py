@@ -11,7 +11,7 @@ from flowstone.ambient import services
 from flowstone.cli import runlog
 from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
-from flowstone.cli.output import emit, is_terminal, json_option, show, warn
+from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
 from flowstone.cli.records import run_record, tally_record
 from flowstone.cli.runagain import resume_run, retry_run
 from flowstone.cli.runcontrol import cancel_run, start_run
@@ -74,13 +74,7 @@ run.add_command(start_run)
 @click.option("--state", "states", multiple=True, metavar="STATE", help="Only in this state.")
 @click.option("--flow", "unit", metavar="NAME", help="Only of this flow.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag.")
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    metavar="N",
-    default=20,
-    help="At most so many; 20 if you don't say.",
-)
+@limit_option
 @json_option
 def list_runs(
     states: tuple[str, ...], unit: str | None, tags: tuple[str, ...], limit: int, as_json: bool
