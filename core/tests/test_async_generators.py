@@ -137,7 +137,7 @@ async def test_submitted_it_is_collected(services: Services) -> None:
         return [await numbers.submit(2), *await asyncio.gather(*numbers.map([1, 2]))]
 
     assert await f() == [[0, 1], [0], [0, 1]]
-    state = await numbers(2, return_state=True)  # type: ignore[misc]
+    state = await numbers(2, return_state=True)
     assert state.result() == [0, 1]
 
 

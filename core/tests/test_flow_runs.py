@@ -253,7 +253,9 @@ def test_of_many_that_retry_on_a_loop_one_wins(services: Services) -> None:
 
     async def many() -> list[object]:
         attempts = [aretry_flow_run(run.id) for _ in range(3)]
-        return await asyncio.gather(*attempts, return_exceptions=True)
+        ended: list[object] = []
+        ended += await asyncio.gather(*attempts, return_exceptions=True)
+        return ended
 
     ends = asyncio.run(many())
     assert [type(end).__name__ for end in ends].count("State") == 1

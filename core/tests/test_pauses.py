@@ -167,7 +167,7 @@ def test_a_pause_without_input_is_resumed_without(services: Services) -> None:
     ],
 )
 def test_any_type_can_be_asked_for(
-    services: Services, wanted: object, given: object, value: object
+    services: Services, wanted: type[object], given: object, value: object
 ) -> None:
     @flow
     def waits() -> Any:

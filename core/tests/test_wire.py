@@ -21,7 +21,7 @@ from flowstone.states import COMPLETED, Completed, State, StateType
 
 text = st.text()
 moments = st.floats(allow_nan=False, allow_infinity=False)
-states = st.builds(
+states: st.SearchStrategy[State] = st.builds(
     State, st.sampled_from(StateType), st.text(min_size=1), st.none() | text, moments
 )
 values = st.recursive(

@@ -77,16 +77,18 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name == "runtime":
-        return import_module("flowstone.runtime")
-    home = _HOMES.get(name)
-    if home is None:
-        message = f"module 'flowstone' has no attribute {name!r}"
-        raise AttributeError(message)
-    value = getattr(import_module(home), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        if name == "runtime":
+            return import_module("flowstone.runtime")
+        home = _HOMES.get(name)
+        if home is None:
+            message = f"module 'flowstone' has no attribute {name!r}"
+            raise AttributeError(message)
+        value = getattr(import_module(home), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, overload
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
 from flowstone.ambient import scope
 
@@ -13,6 +13,28 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Awaits(Protocol[T_co]):
+    """A flow or task whose function is async."""
+
+    @property
+    def fn(self) -> Callable[..., Coroutine[Any, Any, T_co]]: ...
+
+
+class Yields(Protocol[T_co]):
+    """One whose function yields: submitted, or asked for its state, its values are collected."""
+
+    @property
+    def fn(self) -> Callable[..., Iterator[T_co]]: ...
+
+
+class AsyncYields(Protocol[T_co]):
+    """The same of an async function."""
+
+    @property
+    def fn(self) -> Callable[..., AsyncIterator[T_co]]: ...
 
 
 class Calling(Generic[P, R]):
@@ -25,12 +47,28 @@ class Calling(Generic[P, R]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(
-        self: Calling[..., Coroutine[Any, Any, T]],
+        self: Awaits[T],
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
-    ) -> Coroutine[Any, Any, State]: ...
+    ) -> Coroutine[Any, Any, State[T]]: ...
+    @overload
+    def __call__(
+        self: Yields[T],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> State[list[T]]: ...
+    @overload
+    def __call__(
+        self: AsyncYields[T],
+        *args: Any,
+        return_state: Literal[True],
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> Coroutine[Any, Any, State[list[T]]]: ...
     @overload
     def __call__(
         self,
@@ -38,7 +76,7 @@ class Calling(Generic[P, R]):
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
-    ) -> State: ...
+    ) -> State[R]: ...
     @overload
     def __call__(self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

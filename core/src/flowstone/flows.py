@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone import ambient
 from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Flow", "flow"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 T = TypeVar("T")
 
@@ -48,6 +49,16 @@ class Flow(Unit[P, R]):
         super().__init__(fn, spec, binding, around)
         self.version = spec.version
         self.task_runner = task_runner
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self: Flow[Concatenate[Any, Q], T], instance: object, owner: type | None = ...
+    ) -> Flow[Q, T]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Bind to an instance or class, as a function would be."""
+        return self._bound(instance, owner)
 
     def _like(self, fn: Callable[P, R], spec: Spec) -> Flow[P, R]:
         return Flow(fn, spec, self.task_runner, None, self._around)

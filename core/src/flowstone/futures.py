@@ -69,7 +69,7 @@ class Future(PromiseBase, Generic[R]):
         self.name, self.run_id = origin.name, origin.id
         self.observed = False
         self._driver: Driver | None = driver
-        self._end: State | None = None
+        self._end: State[R] | None = None
         self._callbacks: list[Callable[[Future[R]], Any]] | None = None
         self._where: int | LoopTask[Any] | None = None
         # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
@@ -87,7 +87,7 @@ class Future(PromiseBase, Generic[R]):
         return self.run_id
 
     @property
-    def state(self) -> State:
+    def state(self) -> State[R]:
         """The run's state now; looking at an end counts as asking for it."""
         if self._end is not None:
             self.observed = True
@@ -316,14 +316,14 @@ class FutureList(list[Future[R]]):
         _wait(self, timeout)
 
 
-class DoneAndNotDoneFutures(NamedTuple):
+class DoneAndNotDoneFutures(NamedTuple, Generic[R]):
     """What `wait` returns: the futures whose runs have ended, and the others."""
 
-    done: set[Future[Any]]
-    not_done: set[Future[Any]]
+    done: set[Future[R]]
+    not_done: set[Future[R]]
 
 
-def wait(futures: Iterable[Future[Any]], timeout: float | None = None) -> DoneAndNotDoneFutures:
+def wait(futures: Iterable[Future[R]], timeout: float | None = None) -> DoneAndNotDoneFutures[R]:
     """Block until all have ended, or the time is over.
 
     Args:

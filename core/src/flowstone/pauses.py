@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flowstone import questions
 from flowstone.ambient import services, sketch
@@ -22,9 +22,22 @@ if TYPE_CHECKING:
     from flowstone.engine.life import Life
     from flowstone.runs import Origin, Run
 
+T = TypeVar("T")
+
 __all__ = ["apause_flow_run", "asuspend_flow_run", "pause_flow_run", "suspend_flow_run"]
 
 
+@overload
+def pause_flow_run(
+    wait_for_input: None = ...,
+    timeout: float = ...,
+    poll_interval: float = ...,
+    key: str | None = ...,
+) -> None: ...
+@overload
+def pause_flow_run(
+    wait_for_input: type[T], timeout: float = ..., poll_interval: float = ..., key: str | None = ...
+) -> T: ...
 def pause_flow_run(
     wait_for_input: Any = None,
     timeout: float = 3600,
@@ -57,6 +70,20 @@ def pause_flow_run(
     return asking.answer
 
 
+@overload
+async def apause_flow_run(
+    wait_for_input: None = ...,
+    timeout: float = ...,  # noqa: ASYNC109 - the name that people know
+    poll_interval: float = ...,
+    key: str | None = ...,
+) -> None: ...
+@overload
+async def apause_flow_run(
+    wait_for_input: type[T],
+    timeout: float = ...,  # noqa: ASYNC109 - the name that people know
+    poll_interval: float = ...,
+    key: str | None = ...,
+) -> T: ...
 async def apause_flow_run(
     wait_for_input: Any = None,
     timeout: float = 3600,  # noqa: ASYNC109 - the name that people know
@@ -72,6 +99,20 @@ async def apause_flow_run(
     return asking.answer
 
 
+@overload
+def suspend_flow_run(
+    wait_for_input: None = ...,
+    flow_run_id: str | None = ...,
+    timeout: float | None = ...,
+    key: str | None = ...,
+) -> None: ...
+@overload
+def suspend_flow_run(
+    wait_for_input: type[T],
+    flow_run_id: str | None = ...,
+    timeout: float | None = ...,
+    key: str | None = ...,
+) -> T: ...
 def suspend_flow_run(
     wait_for_input: Any = None,
     flow_run_id: str | None = None,
@@ -112,6 +153,20 @@ def suspend_flow_run(
     return asking.answer
 
 
+@overload
+async def asuspend_flow_run(
+    wait_for_input: None = ...,
+    flow_run_id: str | None = ...,
+    timeout: float | None = ...,  # noqa: ASYNC109 - the name that people know
+    key: str | None = ...,
+) -> None: ...
+@overload
+async def asuspend_flow_run(
+    wait_for_input: type[T],
+    flow_run_id: str | None = ...,
+    timeout: float | None = ...,  # noqa: ASYNC109 - the name that people know
+    key: str | None = ...,
+) -> T: ...
 async def asuspend_flow_run(
     wait_for_input: Any = None,
     flow_run_id: str | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from flowstone.errors import (
     CancelledRun,
@@ -19,6 +19,15 @@ from flowstone.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
+
+    # A bare `State` is one of any value.
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
 
 __all__ = [
     "BIRTH",
@@ -86,8 +95,8 @@ BIRTH = frozenset({SCHEDULED, PENDING, RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
-class State:
-    """One state of one run.
+class State(Generic[R]):
+    """One state of one run, whose value is an `R`.
 
     Attributes:
         type: the kind of state.
@@ -149,7 +158,11 @@ class State:
     def is_final(self) -> bool:
         return self.type in TERMINAL
 
-    def result(self, raise_on_failure: bool = True) -> Any:
+    @overload
+    def result(self, raise_on_failure: Literal[True] = ...) -> R: ...
+    @overload
+    def result(self, raise_on_failure: bool) -> R | BaseException: ...
+    def result(self, raise_on_failure: bool = True) -> R | BaseException:
         """Return the run's value, or raise what it ended with.
 
         Args:
@@ -164,7 +177,8 @@ class State:
         if self.type is COMPLETED:
             if isinstance(self.data, _Missing):
                 raise MissingResult(self.name)
-            return self.data.read() if isinstance(self.data, Kept) else self.data
+            value: R = self.data.read() if isinstance(self.data, Kept) else self.data
+            return value
         error = self._error()
         if raise_on_failure:
             raise error

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncIterator,
-    Callable,
-    Coroutine,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone import ambient
 from flowstone.callees import collecting
+from flowstone.calling import AsyncYields, Awaits, Yields
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import batched, drawn, in_batches, spread
@@ -31,23 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
 P = ParamSpec("P")
+Q = ParamSpec("Q")
 R = TypeVar("R")
 T = TypeVar("T")
-Y_co = TypeVar("Y_co", covariant=True)
-
-
-class Yields(Protocol[Y_co]):
-    """A task whose function yields: submitted, its values are collected."""
-
-    @property
-    def fn(self) -> Callable[..., Iterator[Y_co]]: ...
-
-
-class AsyncYields(Protocol[Y_co]):
-    """The same of an async function."""
-
-    @property
-    def fn(self) -> Callable[..., AsyncIterator[Y_co]]: ...
 
 
 class Task(Unit[P, R]):
@@ -58,12 +38,22 @@ class Task(Unit[P, R]):
         name: the task's name.
     """
 
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self: Task[Concatenate[Any, Q], T], instance: object, owner: type | None = ...
+    ) -> Task[Q, T]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Bind to an instance or class, as a function would be."""
+        return self._bound(instance, owner)
+
     def _like(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
         return Task(fn, spec, None, self._around)
 
     @overload
     def submit(
-        self: Task[..., Coroutine[Any, Any, T]],
+        self: Awaits[T],
         *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
@@ -96,7 +86,7 @@ class Task(Unit[P, R]):
 
     @overload
     def map(
-        self: Task[..., Coroutine[Any, Any, T]],
+        self: Awaits[T],
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -104,7 +94,7 @@ class Task(Unit[P, R]):
     ) -> FutureStream[T]: ...
     @overload
     def map(
-        self: Task[..., Coroutine[Any, Any, T]],
+        self: Awaits[T],
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -112,7 +102,7 @@ class Task(Unit[P, R]):
     ) -> FutureStream[T]: ...
     @overload
     def map(
-        self: Task[..., Coroutine[Any, Any, T]],
+        self: Awaits[T],
         *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,

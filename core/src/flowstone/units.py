@@ -67,7 +67,7 @@ class Unit(Hooked, Calling[P, R]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
-    def __get__(self, instance: object, owner: type | None = None) -> Self:
+    def _bound(self, instance: object, owner: type | None = None) -> Any:
         """Bind to an instance or class, as a function would be."""
         if self._binding is staticmethod:
             return self

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 __all__ = ["flowstone_test_harness", "memory_services"]
 
 
-def __getattr__(name: str) -> object:
-    # The pytest plugin is in this package, and must load nothing else.
-    if name in __all__:
-        return getattr(import_module("flowstone.testing.memory"), name)
-    message = f"module 'flowstone.testing' has no attribute {name!r}"
-    raise AttributeError(message)
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        # The pytest plugin is in this package, and must load nothing else.
+        if name in __all__:
+            return getattr(import_module("flowstone.testing.memory"), name)
+        message = f"module 'flowstone.testing' has no attribute {name!r}"
+        raise AttributeError(message)

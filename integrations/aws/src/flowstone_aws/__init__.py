@@ -111,12 +111,14 @@ _HOMES = {
 _TASKS = {True: "secrets_tasks", False: "s3_tasks"}
 
 
-def __getattr__(name: str) -> object:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Lazy: who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
-    home = _HOMES.get(name) or _TASKS["secret" in name]
-    return getattr(import_module(f"{__name__}.{home}"), name)
+if not TYPE_CHECKING:  # which would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Lazy: who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
+        home = _HOMES.get(name) or _TASKS["secret" in name]
+        return getattr(import_module(f"{__name__}.{home}"), name)
 
 
 def __dir__() -> list[str]:

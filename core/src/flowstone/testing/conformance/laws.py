@@ -29,7 +29,7 @@ law = settings(
 
 _text = st.text(st.characters(codec="utf-8"), max_size=20)
 _moments = st.floats(0, 4e9)
-_states = st.builds(
+_states: st.SearchStrategy[State] = st.builds(
     State,
     st.sampled_from([SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED]),
     _text,
