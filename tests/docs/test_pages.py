@@ -51,6 +51,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.timeout(450)
 @pytest.mark.parametrize("page", pages(), ids=title)
 def test_a_page_does_what_it_says(
     page: Path, site: str, environment: dict[str, str], tmp_path: Path
@@ -67,7 +68,7 @@ def test_a_page_does_what_it_says(
             text=True,
             cwd=folder,
             env={**environment, **more},
-            timeout=100,
+            timeout=400,
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
