@@ -44,10 +44,11 @@ class Calling(Generic[P, R]):
         raise NotImplementedError
 
     @overload
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
     def __call__(
         self: Awaits[T],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = ...,
@@ -56,6 +57,7 @@ class Calling(Generic[P, R]):
     @overload
     def __call__(
         self: Yields[T],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = ...,
@@ -64,6 +66,7 @@ class Calling(Generic[P, R]):
     @overload
     def __call__(
         self: AsyncYields[T],
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = ...,
@@ -72,14 +75,15 @@ class Calling(Generic[P, R]):
     @overload
     def __call__(
         self,
+        /,
         *args: Any,
         return_state: Literal[True],
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
     ) -> State[R]: ...
     @overload
-    def __call__(self, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run it here, and return its value; inside a flow, a task, or neither.
 
         Args:

@@ -10,6 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypedDict
 from zlib import crc32
 
+from flowstone.engine.parameters import RESERVED
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.specs import Delay, Hook, Spec
 from flowstone.states import StateType
@@ -155,7 +156,7 @@ def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., Any]) -> None:
     if code is None:
         return
     own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    for reserved in ("return_state", "wait_for"):
+    for reserved in sorted(RESERVED):
         if reserved in own:
             problem = f"its parameter {reserved!r} has a name that each call has a use for"
             raise ConfigurationError(f"{kind} {name!r}", problem, "Rename it.")

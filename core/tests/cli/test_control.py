@@ -12,8 +12,8 @@ import pytest
 
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 PROGRAM = """
-import asyncio, time
-from dataclasses import dataclass
+import asyncio, sys, time
+from decimal import Decimal
 from flowstone import flow
 
 @flow
@@ -39,6 +39,30 @@ def long():
     print("up", flush=True)
     time.sleep(60)
 
+@flow
+async def nap():
+    print("up", flush=True)
+    await asyncio.sleep(60)
+
+@flow
+def pay(amount: Decimal, currency: Decimal | None = None):
+    print(repr(amount), currency)
+
+@flow
+def loose(a, /, *rest, self=0, **more):
+    print(a, rest, self, more)
+
+@flow
+def leave(code: int):
+    sys.exit(code)
+
+class Odd(BaseException):
+    pass
+
+@flow
+def odd():
+    raise Odd("odd")
+
 not_a_flow = 3
 """
 
@@ -49,9 +73,10 @@ class Shop:
         (home / "shop.py").write_text(PROGRAM)
         self.env = {**os.environ, "FLOWSTONE_HOME": str(home / "home")}
 
-    def run(self, *args: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [COMMAND, "run", *args],
+            input=stdin,
             cwd=self.home,
             env=self.env,
             capture_output=True,
@@ -89,6 +114,41 @@ def test_a_parameter_is_read_as_its_type_wants(shop: Shop, written: list[str], t
     assert (done.returncode, done.stdout) == (0, f"{told}\n"), done.stderr
 
 
+def test_a_decimal_has_all_the_digits_that_were_written(shop: Shop) -> None:
+    done = shop.run("start", "shop.py:pay", "-p", "amount=12345678901234567.890")
+    assert done.stdout == "Decimal('12345678901234567.890') None\n", done.stderr
+
+
+def test_a_flow_is_started_whatever_kinds_of_parameters_it_has(shop: Shop) -> None:
+    done = shop.run(
+        "start", "shop.py:loose", "-p", "a=1", "-p", "rest=[2]", "-p", "x=3", "-p", "self=4"
+    )
+    assert done.stdout == "1 (2,) 4 {'x': 3}\n", done.stderr
+
+
+def test_a_file_of_parameters_is_json_in_utf8_or_comes_on_standard_input(shop: Shop) -> None:
+    (shop.home / "p.json").write_bytes(b"\xef\xbb\xbf" + '{"zip": "\u00fc", "n": 1}'.encode())
+    shop.env |= {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    shop.env |= {"PYTHONIOENCODING": "utf-8"}
+    done = shop.run("start", "shop.py:send", "--params", "p.json")
+    assert done.stdout == "('\u00fc', 1, None)\n", done.stderr
+    done = shop.run("start", "shop.py:add", "--params", "-", stdin='{"a": 1}')
+    assert done.stdout == "sum 3\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flow", "told"),
+    [("leave -pcode=0", "sys.exit(0)"), ("leave -pcode=7", "sys.exit(7)"), ("odd", "Odd: odd")],
+)
+def test_what_its_own_code_crashes_is_told_as_a_crash(shop: Shop, flow: str, told: str) -> None:
+    name, *args = flow.split()
+    done = shop.run("start", f"shop.py:{name}", *args)
+    assert done.returncode == 3, "sys.exit(0) in a flow is no success"
+    assert told in done.stderr.splitlines()[-2]
+    assert "`flowstone run retry" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
 def test_the_exit_code_tells_the_outcome(shop: Shop) -> None:
     done = shop.run("start", "shop.py:bad", "--json")
     assert done.returncode == 1
@@ -122,6 +182,10 @@ def test_who_reads_that_a_run_failed_is_told_what_to_do_next(shop: Shop) -> None
         (["shop.py:add", "-p", "a"], 2, "'a' is not NAME=VALUE"),
         (["shop.py:add", "-p", "a=many"], 1, "a: input should be a valid integer"),
         (["shop.py:add"], 1, "missing a required argument: 'a'"),
+        (["shop.py:add", "-p", "a=1", "-p", "self=1"], 1, "unexpected keyword argument 'self'"),
+        (["shop.py:loose", "-p", "a=1", "-p", "wait_for=1"], 1, "keyword argument 'wait_for'"),
+        (["shop.py:loose", "-p", "a=1", "-p", "rest=5"], 1, "'rest' takes a list of values"),
+        (["shop.py:loose", "-p", "a=1", "-p", "more=5"], 1, "'more' takes an object of values"),
         (["shop.py:add", "--params", "shop.py"], 2, "is not JSON"),
     ],
 )
@@ -156,9 +220,10 @@ def test_a_file_that_fails_is_told_by_its_own_lines(
     assert "importlib" not in done.stderr
 
 
-def test_a_run_is_cancelled_from_another_terminal(shop: Shop) -> None:
+@pytest.mark.parametrize("flow", ["long", "nap"])
+def test_a_run_is_cancelled_from_another_terminal(shop: Shop, flow: str) -> None:
     child = subprocess.Popen(
-        [COMMAND, "run", "start", "shop.py:long"],
+        [COMMAND, "run", "start", f"shop.py:{flow}"],
         cwd=shop.home,
         env=shop.env,
         stdout=subprocess.PIPE,
@@ -174,6 +239,7 @@ def test_a_run_is_cancelled_from_another_terminal(shop: Shop) -> None:
         _, err = child.communicate(timeout=20)
         assert child.returncode == 130
         assert f"{run['name']} was cancelled." in err
+        assert "Traceback" not in err
         again = shop.run("cancel", run["id"], "--json")
         assert json.loads(again.stdout)["state"]["name"] == "Cancelled"
     finally:

@@ -40,9 +40,9 @@ param_option = click.option(
 params_option = click.option(
     "--params",
     "file",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="A JSON file of parameters by name.",
+    help="A JSON file of parameters by name; - is standard input.",
 )
 tree_option = click.option(
     "--tree/--no-tree",
@@ -82,19 +82,34 @@ def execute(
 
     from flowstone.observers import observing  # noqa: PLC0415
 
-    begun, state = Begun(again), None
+    begun = Begun(again)
+    state: State | None = None
     try:
         with observing(begun), _shown(again, is_wanted=tree and not as_json):
-            state = call()
-            if asyncio.iscoroutine(state):
-                state = asyncio.run(state)
+            ended = call()
+            state = asyncio.run(ended) if asyncio.iscoroutine(ended) else ended
     except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
         if begun.run is None:
             raise click.Abort from None
+    except BaseException as error:
+        state = _crash(begun.run, error)
+        if state is None:
+            raise
     run = begun.run
     assert run is not None
     _tell(services().runs.run(run.id), state, as_json=as_json)
     sys.exit(EXITS[CANCELLED if state is None else state.type])
+
+
+def _crash(run: Run | None, error: BaseException) -> State | None:
+    """Return the state of a run that its own code crashed, as by `sys.exit`; None for no crash.
+
+    The exit code tells of the run: `sys.exit(0)` in a flow is no success.
+    """
+    if run is None or isinstance(error, Exception):
+        return None
+    state = services().runs.run(run.id).state
+    return state if state.type is CRASHED else None
 
 
 def _tell(run: Run, state: State | None, *, as_json: bool) -> None:
@@ -133,7 +148,8 @@ def _from_file(file: Path | None) -> Mapping[str, Any]:
     if file is None:
         return {}
     try:
-        found = json.loads(file.read_text())
+        # As bytes: JSON is UTF-8, whatever the locale, and may begin with a byte order mark.
+        found = json.loads(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
     except ValueError as error:
         raise click.BadParameter(f"{file} is not JSON: {error}", param_hint="--params") from None
     if not isinstance(found, dict):

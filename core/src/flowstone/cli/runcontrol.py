@@ -100,9 +100,9 @@ def start_run(
     from flowstone.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
 
     flow = load_flow_from_entrypoint(entrypoint)
-    parameters = flow.parameters.read(given(file, pairs))
+    args, kwargs = flow.parameters.rebind(flow.parameters.read(given(file, pairs)))
 
     def call() -> Any:
-        return flow(**parameters, return_state=True)
+        return flow(*args, **kwargs, return_state=True)
 
     execute(call, tree=tree, as_json=as_json)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from flowstone.engine.arguments import resolved
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
@@ -16,6 +16,17 @@ RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
 
 #: A hint of one of these and a value of exactly that type need no validation.
 EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
+
+
+#: Names that each call has a use for; no function's parameter has one.
+RESERVED = frozenset({"return_state", "wait_for"})
+
+#: What a record has for parameters that take the rest of a call's arguments.
+_REST: dict[Any, tuple[type, ...]] = {
+    inspect.Parameter.VAR_POSITIONAL: (list, tuple),
+    inspect.Parameter.VAR_KEYWORD: (dict,),
+}
+_TOLD: dict[type, str] = {list: "a list", dict: "an object"}
 
 
 class Written(str):
@@ -47,7 +58,7 @@ class Parameters:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise ParameterBindError(self.name, str(self.signature), str(error)) from None
+            raise self._misfit(str(error)) from None
         bound.apply_defaults()
         return bound
 
@@ -122,6 +133,8 @@ class Parameters:
             value = json.loads(text)
         except ValueError:
             return text
+        if isinstance(value, float) and _is_exact(self._hint(name)):
+            return text  # a float may have lost digits of it
         is_text_only = not self._fits(name, value) and self._fits(name, text)
         return text if is_text_only else value
 
@@ -139,19 +152,28 @@ class Parameters:
         """Return arguments by name, as a run's record has them, as a call needs them.
 
         Raises:
-            ParameterBindError: there are names that are not the function's.
+            ParameterBindError: there are names that are not the function's, or that each call has
+                a use for; or what stands for its `*` or `**` parameter is no list or no object.
         """
         known = self.signature.parameters
         given = {name: value for name, value in arguments.items() if name in known}
         more = {name: value for name, value in arguments.items() if name not in known}
+        for name, value in given.items():
+            wanted = _REST.get(known[name].kind)
+            if wanted is not None and not isinstance(value, wanted):
+                problem = f"its parameter {name!r} takes {_TOLD[wanted[0]]} of values"
+                raise self._misfit(problem)
         if more:
             rest = [n for n, p in known.items() if p.kind is inspect.Parameter.VAR_KEYWORD]
-            if not rest:
-                problem = f"got an unexpected keyword argument {next(iter(more))!r}"
-                raise ParameterBindError(self.name, str(self.signature), problem)
+            if not rest or not RESERVED.isdisjoint(more):
+                name = min(RESERVED & more.keys(), default=next(iter(more)))
+                raise self._misfit(f"got an unexpected keyword argument {name!r}")
             given[rest[0]] = {**given.get(rest[0], {}), **more}
         bound = inspect.BoundArguments(self.signature, {n: given[n] for n in known if n in given})
         return bound.args, bound.kwargs
+
+    def _misfit(self, problem: str) -> ParameterBindError:
+        return ParameterBindError(self.name, str(self.signature), problem)
 
     def _hint(self, name: str) -> Any:
         if self._hints is None:
@@ -177,6 +199,14 @@ class Parameters:
 
 def _so_far(promise: Any, _may_fail: bool) -> Any:
     return promise.final_state().result(raise_on_failure=False) if promise.done() else promise
+
+
+def _is_exact(hint: Any) -> bool:
+    """Tell whether a type hint wants a number with all the digits that were written."""
+    from decimal import Decimal  # noqa: PLC0415 - 2 ms, which only the command line pays
+
+    kinds = (hint, *get_args(hint))
+    return Decimal in kinds and float not in kinds and str not in kinds
 
 
 class _Misfit(Exception):
