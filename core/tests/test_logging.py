@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -153,6 +154,41 @@ def test_what_is_said_beside_the_text_is_kept(services: Services) -> None:
     where = {"table": "t", "key": MASK}
     assert first.fields == {"odd": f"<odd {MASK}>", "rows": 3, "where": where}
     assert second.fields is None
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """Take away the test runner's handlers, in which a broken line is a failed test."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = []
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+
+
+def test_a_line_that_can_not_be_put_together_is_kept_and_ends_no_run(
+    services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Mute:
+        def __repr__(self) -> str:
+            raise ValueError("mute")
+
+    @flow(flow_run_name="around")
+    def around() -> str:
+        get_run_logger().info("%d rows", "three")
+        get_run_logger().info(Mute())
+        return "went on"
+
+    with unheard(), LogEavesdropper("flowstone") as heard:
+        assert around() == "went on"
+    assert [line.message for _, line in lines(services)] == [
+        "%d rows % ['three'] (can't be put together: TypeError)",
+        "<Mute, whose repr raised ValueError> % [] (can't be put together: ValueError)",
+    ]
+    assert "%d rows % ['three']" in heard.text()
+    assert "test_logging.py" in capsys.readouterr().err, "standard logging says where that is"
 
 
 def test_inside_disable_run_logger_runs_say_nothing(services: Services) -> None:

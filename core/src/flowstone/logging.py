@@ -116,7 +116,7 @@ class LogEavesdropper(logging.Handler):
         self._logger.setLevel(self._before)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(redact(self.format(record)))
+        self._lines.append(redact(_text(record, self)))
 
     def text(self) -> str:
         """Return the lines, one below the other."""
@@ -175,7 +175,7 @@ class RunLogHandler(Unlocked):
         if run is None:
             return
         record.flowstone_kept = True
-        text = _traced.format(record)
+        text = _text(record, _traced)
         try:
             services = ambient.services()
             line = Line(record.levelno, record.name, redact(text), _fields(record))
@@ -184,6 +184,20 @@ class RunLogHandler(Unlocked):
             raise
         except StoreError:
             self.handleError(record)
+
+
+def _text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) -> str:
+    """Return a record's text; where its parts don't fit, they stand beside each other.
+
+    A line of a log must not end the run that says it.
+    """
+    try:
+        return form.format(record)
+    except Exception as error:  # noqa: BLE001 - whatever a foreign __str__ raises
+        from flowstone.wire import jsonable  # noqa: PLC0415 - see `_fields`
+
+        said, args = jsonable(record.msg), jsonable(record.args)
+        return f"{said} % {args} (can't be put together: {type(error).__name__})"
 
 
 #: What every record has, and what we add to it: not what somebody said beside the text.

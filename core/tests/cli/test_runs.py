@@ -261,6 +261,15 @@ def test_logs_are_in_order_with_who_said_them(cli: InProcess) -> None:
     assert [line["at"] for line in found] == sorted(line["at"] for line in found)
 
 
+def test_every_level_stands_apart_from_the_name_of_the_run(cli: InProcess) -> None:
+    @flow(flow_run_name="alarm")
+    def alarm() -> None:
+        get_run_logger().critical("fire")
+
+    alarm()
+    assert " CRITICAL alarm  fire" in cli("run", "logs", "alarm").out
+
+
 def test_logs_of_a_part_are_its_own(cli: InProcess) -> None:
     numbers(2)
     nested = cli("run", "show", "numbers-of-2", "--json").json["children"][0]

@@ -111,7 +111,7 @@ def _cells(logged: Logged) -> list[Cell]:
     style = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
     return [
         Cell(when, "dim"),
-        Cell(f" {logging.getLevelName(level):<8}", style),
+        Cell(f" {logging.getLevelName(level):<7} ", style),
         Cell(f"{logged.run_name}  ", "bold"),
         Cell(logged.line.message),
         Cell("".join(f"  {name}={value}" for name, value in fields.items()), "dim"),
