@@ -55,6 +55,37 @@ async def awaits():
     print("up", flush=True)
     await asyncio.sleep(60)
 
+@task(retries=1, retry_delay_seconds=60)
+def fails():
+    print("up", flush=True)
+    raise ValueError("again")
+
+@flow
+def delays():
+    fails.submit().result()
+
+@task
+def blocks():
+    print("up", flush=True)
+    time.sleep(60)
+
+@flow
+def holds():
+    blocks.submit().result()
+
+@flow
+async def holds_up():
+    blocks.submit().result()
+
+@flow
+async def holds_up_a_part():
+    await asyncio.gather(part(), asyncio.sleep(60))
+
+@task
+async def part():
+    print("up", flush=True)
+    time.sleep(60)
+
 @flow
 def stubborn():
     print("up", flush=True)
@@ -65,7 +96,7 @@ def stubborn():
             pass
 
 chosen = globals()[sys.argv[1]]
-if sys.argv[1] == "awaits":
+if asyncio.iscoroutinefunction(chosen.fn):
     asyncio.run(chosen())
 else:
     chosen()
@@ -99,7 +130,10 @@ def ask_to_cancel(store: RunStore) -> None:
             return
 
 
-@pytest.mark.parametrize("name", ["sleeps", "waits", "retries", "awaits", "stubborn"])
+HELD = ["holds", "holds_up", "holds_up_a_part", "delays"]
+
+
+@pytest.mark.parametrize("name", ["sleeps", "waits", "retries", "awaits", "stubborn", *HELD])
 def test_a_run_of_another_process_is_cancelled(tmp_path: Path, name: str) -> None:
     with running(tmp_path, name) as child:
         store = open_sqlite(tmp_path / "flowstone.db")
@@ -107,11 +141,33 @@ def test_a_run_of_another_process_is_cancelled(tmp_path: Path, name: str) -> Non
         _, errors = child.communicate(timeout=30)
         assert child.returncode != 0
         ends = {found.unit: found.state.name for found in store.runs(RunQuery())}
-        assert ends.pop(name) == "Cancelled", errors
+        assert ends.pop(name.replace("_", "-")) == "Cancelled", errors
         assert set(ends.values()) <= {"Cancelled"}
         [again] = store.runs(RunQuery(listed=True))
         assert again.state.message == (
             "its coroutine was cancelled" if name == "awaits" else "its flow run was cancelled"
+        )
+        store.close()
+
+
+def test_what_waits_for_its_next_attempt_on_a_thread_is_woken(tmp_path: Path) -> None:
+    with running(tmp_path, "delays") as child:
+        store = open_sqlite(tmp_path / "flowstone.db")
+        ask_to_cancel(store)
+        child.communicate(timeout=30)
+        reasons = {found.unit: found.state.message for found in store.runs(RunQuery())}
+        assert reasons["fails"] == "its flow run was cancelled"
+        store.close()
+
+
+def test_what_could_not_be_stopped_is_said(tmp_path: Path) -> None:
+    with running(tmp_path, "holds") as child:
+        store = open_sqlite(tmp_path / "flowstone.db")
+        ask_to_cancel(store)
+        _, errors = child.communicate(timeout=30)
+        assert (
+            "a submitted task could not be stopped, and will be heard of no more: blocks-0"
+            in errors
         )
         store.close()
 

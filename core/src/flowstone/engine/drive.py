@@ -208,8 +208,8 @@ class Driver:
                 with progress.shown(promises):
                     for promise in promises:
                         promise.wait()
-            case Settle(error):
-                return settled(self.keeper, self.scope, self.clock, error)
+            case Settle():
+                return settled(self.keeper, self.scope, self.clock, step)
             case Queue(turn):
                 turn.wait()
             case Sleep(seconds):
@@ -233,8 +233,8 @@ class Driver:
                 with progress.shown(promises):
                     for promise in promises:
                         await promise.await_end()
-            case Settle(error):
-                return await asettled(self.keeper, self.scope, error)
+            case Settle():
+                return await asettled(self.keeper, self.scope, step)
             case Queue(turn):
                 await turn.await_slots()
             case Sleep(seconds):
@@ -259,14 +259,24 @@ class Driver:
         """
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-        limit = asyncio.timeout(seconds)
+        loop, limit, name = (
+            asyncio.get_running_loop(),
+            asyncio.timeout(seconds),
+            self.keeper.origin.name,
+        )
+        began = loop.time()
         try:
             async with limit:
-                return await awaitable
+                value = await awaitable
         except TimeoutError as error:
             if limit.expired():
-                raise RunTimeout(self.keeper.origin.name, seconds or 0.0) from error
+                raise RunTimeout(name, seconds or 0.0) from error
             raise
+        # Code that holds up the loop holds up its timeout, too.
+        if seconds is not None and (took := loop.time() - began) > seconds:
+            told = f"It held up its event loop; it ended after {took:.1f} s."
+            raise RunTimeout(name, seconds, told)
+        return value
 
 
 def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:

@@ -33,7 +33,7 @@ FULL = 2000
 #: Of so many roots that have ended, late log lines are still taken.
 RECENT = 1000
 #: So often, in seconds, it is looked whether somebody asks something of a run.
-LOOK = 1.0
+LOOK = 0.5
 #: So many facts go into one batch at the most.
 BATCH = 2000
 

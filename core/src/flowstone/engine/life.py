@@ -243,13 +243,15 @@ def _suspended(plan: Plan, error: BaseException) -> Generator[Step, Any, State |
     return error
 
 
-def _let_go(error: BaseException) -> Generator[Step, Any, BaseException]:
+def _let_go(error: BaseException, *, is_late: bool = False) -> Generator[Step, Any, BaseException]:
     """Bring to an end what was submitted; return what ends the run.
 
     An interrupt ends a wait for tasks that may finish; a second one means: do not wait at all.
     """
     try:
-        yield Settle(error)
+        left = yield Settle(error, is_late)
+        if left:
+            yield Say(logging.WARNING, policy.left_behind(left))
     except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
         if isinstance(error, Exception) and not isinstance(again, Exception):
             return (yield from _let_go(again))
@@ -300,7 +302,8 @@ def _attempt(
     except FencedRun:
         raise
     except Exception as error:
-        cause = (yield from _let_go(error)) if plan.settles else error
+        is_late = policy.is_late(error, plan.run_name)
+        cause = (yield from _let_go(error, is_late=is_late)) if plan.settles else error
         if not isinstance(cause, Exception):
             raise cause from error
         if plan.handed is not None and cause is plan.handed.closed:

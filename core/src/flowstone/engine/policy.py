@@ -30,6 +30,7 @@ from flowstone.states import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from flowstone.engine.steps import Settle
     from flowstone.ports import Promise
     from flowstone.settings import Settings
     from flowstone.specs import Delay, Spec
@@ -152,9 +153,35 @@ def request(state: State) -> type[StopSignal] | None:
     return SuspendSignal if state.name == "Suspending" else None
 
 
-def stop_signal(error: BaseException) -> type[BaseException] | None:
-    """Return what to raise in submitted tasks that still run when their flow ends with `error`."""
-    if isinstance(error, Exception):
+class LateSignal(CancelSignal):
+    """The flow run that this run belongs to has exceeded its timeout."""
+
+    def __init__(self) -> None:
+        super().__init__("its flow run exceeded its timeout")
+
+
+def is_late(error: BaseException, run_name: str) -> bool:
+    """Tell whether it was its own timeout that ended a run, and not one of what it waited for."""
+    return isinstance(error, RunTimeout) and error.name == run_name
+
+
+def left_behind(promises: Sequence[Promise]) -> str:
+    """Say what could not be stopped, and what can be done about it."""
+    names = ", ".join(promise.name for promise in promises[:5])
+    more = " …" if len(promises) > 5 else ""
+    count = "a submitted task" if len(promises) == 1 else f"{len(promises)} submitted tasks"
+    return (
+        f"{count} could not be stopped, and will be heard of no more: {names}{more}. A call that "
+        "blocks can't be interrupted in a thread; a ProcessPoolTaskRunner kills its process."
+    )
+
+
+def stop_signal(step: Settle) -> type[BaseException] | None:
+    """Return what to raise in submitted tasks that still run when their flow ends so."""
+    error = step.error
+    if step.is_late:
+        return LateSignal
+    if error is None or isinstance(error, Exception):
         return None  # they may finish
     if isinstance(error, (KeyboardInterrupt, CancelSignal)) or is_cancellation(error):
         return CancelSignal

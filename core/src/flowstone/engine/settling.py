@@ -5,64 +5,66 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone import progress
-from flowstone.engine.policy import stop_signal
-from flowstone.errors import StoreError
+from flowstone.engine.policy import is_cancellation, stop_signal
+from flowstone.errors import CancelSignal, StoreError
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope
     from flowstone.engine.keeper import Keeper
+    from flowstone.engine.steps import Settle
     from flowstone.ports import Clock, Promise
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
 GRACE = 5.0
+#: So long where somebody waits for it to stop: who cancels a run, or limits its time.
+SHORT_GRACE = 1.0
 
 
-def settled(
-    keeper: Keeper, scope: Scope, clock: Clock, error: BaseException | None
-) -> list[Promise]:
-    """Bring to an end what was submitted; return what ended badly, and nobody asked for.
+def settled(keeper: Keeper, scope: Scope, clock: Clock, step: Settle) -> list[Promise]:
+    """Bring to an end what was submitted; return what the step says.
 
     Args:
         keeper: of the run that owns it.
         scope: of that run.
         clock: tells how long it takes.
-        error: what ends the run; None where it simply returned.
+        step: why that is.
     """
-    end = None if _is_patient(error) else clock.time() + GRACE
-    while waiting := _told_to_end(keeper, scope, error):
+    grace = _grace(step)
+    end = None if grace is None else clock.time() + grace
+    while waiting := _told_to_end(keeper, scope, step):
         with progress.shown(waiting):
             for promise in waiting:
                 promise.wait(None if end is None else max(0.0, end - clock.time()))
         if end is not None and clock.time() >= end:
             break
-    return _unseen(scope)
+    return _closed(scope, step)
 
 
-async def asettled(keeper: Keeper, scope: Scope, error: BaseException | None) -> list[Promise]:
+async def asettled(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     """Do as `settled`, and let other coroutines run meanwhile."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-    limit = asyncio.timeout(None if _is_patient(error) else GRACE)
+    limit = asyncio.timeout(_grace(step))
     try:
         async with limit:
-            while waiting := _told_to_end(keeper, scope, error):
+            while waiting := _told_to_end(keeper, scope, step):
                 with progress.shown(waiting):
                     for promise in waiting:
                         await promise.await_end()
     except TimeoutError:
         if not limit.expired():
             raise
-    return _unseen(scope)
+    return _closed(scope, step)
 
 
-def _told_to_end(keeper: Keeper, scope: Scope, error: BaseException | None) -> list[Promise]:
-    """Cancel what has not started, tell what runs to stop, as the error asks for."""
+def _told_to_end(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
+    """Cancel what has not started, tell what runs to stop, as the step asks for."""
     if keeper.is_copy:  # their threads are the parent's
         scope.promises.clear()
         scope.runner = None
     promises = list(scope.promises.values())
-    if error is not None:
-        signal = stop_signal(error)
+    if step.error is not None:
+        signal = stop_signal(step)
         for promise in promises:
             if not _withdrawn(promise) and signal is not None:
                 promise.stop(signal)
@@ -77,20 +79,26 @@ def _withdrawn(promise: Promise) -> bool:
         return True
 
 
-def _unseen(scope: Scope) -> list[Promise]:
-    """Close the runner, and return what ended badly without anybody asking for it."""
+def _closed(scope: Scope, step: Settle) -> list[Promise]:
+    """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
     if scope.runner is not None:
         scope.runner.close()
         scope.runner = None
-    promises = [promise for promise in scope.promises.values() if promise.done()]
+    promises = list(scope.promises.values())
     scope.promises.clear()
+    if step.error is not None:
+        return [promise for promise in promises if not promise.done()]
     return [
         promise
         for promise in promises
-        if not promise.observed and not promise.final_state().is_completed()
+        if promise.done() and not promise.observed and not promise.final_state().is_completed()
     ]
 
 
-def _is_patient(error: BaseException | None) -> bool:
-    """Tell whether what was submitted may finish in its own time."""
-    return error is None or isinstance(error, Exception)
+def _grace(step: Settle) -> float | None:
+    """Return how long to wait for what was submitted; None where it may take its own time."""
+    error = step.error
+    if error is None or (isinstance(error, Exception) and not step.is_late):
+        return None
+    is_cancelled = isinstance(error, CancelSignal) or is_cancellation(error)
+    return SHORT_GRACE if step.is_late or is_cancelled else GRACE

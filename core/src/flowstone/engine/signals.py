@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 #: Stops a run, from any thread.
 Stop = Callable[[type[StopSignal]], None]
 
+#: A loop that has not heard of a cancel for so many seconds is blocked.
+HEARING = 0.25
+
 #: Seconds between two looks for a signal on an event loop that has nothing to do.
 TICK = 0.25
 
@@ -68,10 +71,12 @@ def honest_end_on_loop() -> Iterator[Stop]:
     task = asyncio.current_task()
     assert task is not None
 
+    breach = Breach(task)
+
     def stop(error: type[StopSignal]) -> None:
         if error is SuspendSignal:
             _suspended.add(task)
-        task.get_loop().call_soon_threadsafe(task.cancel)
+        breach.cancel(error)
 
     if not (_tasks or _is_ours()):
         try:
@@ -83,15 +88,68 @@ def honest_end_on_loop() -> Iterator[Stop]:
         signal.signal(signal.SIGTERM, _cancel)
         _tick(task.get_loop())
     _tasks.add(task)
+    breach.is_possible = True
     try:
         yield stop
     finally:
+        breach.close()
         _tasks.discard(task)
         _suspended.discard(task)
         if not _tasks:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if _received:
                 _end_process()
+
+
+class Breach:
+    """Cancels a run's task on the main thread's loop; where code blocks that, breaks into it.
+
+    A coroutine that waits by a blocking call, as for a future's `result()`, keeps its loop from
+    hearing of anything.
+    """
+
+    def __init__(self, task: Task[object]) -> None:
+        self._task = task
+        self._is_heard = self._is_over = False
+        self._lock = threading.Lock()
+        #: Whether SIGTERM is ours.
+        self.is_possible = False
+
+    def cancel(self, error: type[StopSignal]) -> None:
+        """Cancel the task, from any thread; raise the error where the loop does not hear of it."""
+        self._task.get_loop().call_soon_threadsafe(self._hear)
+        if self.is_possible and error is not SuspendSignal and hasattr(signal, "pthread_kill"):
+            timer = threading.Timer(HEARING, self._break_in, (error,))
+            timer.daemon = True
+            timer.start()
+
+    def close(self) -> None:
+        """Break into nothing from here on."""
+        self._is_over = True
+        with self._lock:  # who is about to does so now, and it is not heeded
+            pass
+
+    def _hear(self) -> None:
+        if not self._is_heard:
+            self._is_heard = True
+            self._task.cancel()
+
+    def _break_in(self, error: type[StopSignal]) -> None:
+        with self._lock:
+            if not (self._is_heard or self._is_over):
+                _requests.append((error, self._is_blocked))
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+
+    def _is_blocked(self) -> bool:
+        """Tell, on the main thread, whether there is code to break into."""
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        running = asyncio.current_task(self._task.get_loop())
+        if self._is_heard or self._is_over or running is None:
+            return False
+        # In another task's code the error ends that one, and this one is cancelled when it can be.
+        self._is_heard = running is self._task
+        return True
 
 
 def _tick(loop: AbstractEventLoop) -> None:
@@ -189,6 +247,12 @@ def _terminate(number: int, _: object) -> None:
 def _cancel(number: int, _: object) -> None:
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
+    if _requests:
+        error, is_blocked = _requests.pop()
+        _requests.clear()
+        if is_blocked():
+            raise error
+        return
     _received.append(TerminationSignal(signal.Signals(number).name))
     for task in _tasks:
         loop = task.get_loop()

@@ -119,14 +119,18 @@ class Await(NamedTuple):
 
 
 class Settle(NamedTuple):
-    """Bring to an end all that was submitted in this run. Answer: what ended badly, unobserved.
+    """Bring to an end all that was submitted in this run.
+
+    Answer: what ended badly, unobserved; with an error, what could not be stopped.
 
     Attributes:
         error: why the run ends; None where it simply returned. With an error, what has not
             started is cancelled; with a stop signal or an interrupt, what runs is told to stop.
+        is_late: whether the run has exceeded its own timeout; then, too, what runs is told to stop.
     """
 
     error: BaseException | None
+    is_late: bool = False
 
 
 class Sleep(NamedTuple):
