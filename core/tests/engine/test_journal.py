@@ -120,6 +120,24 @@ def test_a_run_that_was_ended_from_outside_writes_nothing_more(
     assert all(found.state.is_crashed() for found in store.runs(RunQuery()))
 
 
+def test_of_a_run_that_was_left_behind_nothing_more_is_taken(
+    journal: WriteBehind, store: Watched
+) -> None:
+    """Its thread may speak again when the flow is executed once more, with the same root."""
+    run = driven(journal)
+    left, other = child(run, 0), child(run, 1)
+    journal.append(born(left))
+    journal.append(born(other))
+    journal.leave([left.id])
+    end = State(StateType.COMPLETED, at=3.0)
+    journal.append(changed(other, end, 1))
+    with pytest.raises(FencedRun, match="left behind"):
+        journal.append(changed(left, end, 1))
+    journal.flush()
+    assert store.run(left.id).state.type is StateType.RUNNING, "what it said before is kept"
+    assert store.run(other.id).state.type is StateType.COMPLETED
+
+
 def test_a_store_that_fails_for_a_while_loses_nothing(journal: WriteBehind, store: Watched) -> None:
     run = driven(journal)
     store.fault = StoreBusy("x.db", 1)

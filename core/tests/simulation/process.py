@@ -205,7 +205,11 @@ def audited(kind: type[WriteBehind]) -> Any:
 
         def append(self, event: Event) -> None:
             self._said.append(event)
-            super().append(event)
+            try:
+                super().append(event)
+            except FencedRun:  # it is not taken
+                self._said.remove(event)
+                raise
             if len(self._queue) >= self._process.full:
                 self.flush()
 

@@ -19,7 +19,7 @@ from flowstone.runs import Change, Fence, Handover, Run
 from flowstone.states import PAUSED, TERMINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from flowstone.events import Event
     from flowstone.ports import Clock, RunStore
@@ -33,7 +33,7 @@ FULL = 2000
 #: Of so many roots that have ended, late log lines are still taken.
 RECENT = 1000
 #: So often, in seconds, it is looked whether somebody asks something of a run.
-LOOK = 0.5
+LOOK = 1.0
 #: So many facts go into one batch at the most.
 BATCH = 2000
 
@@ -69,6 +69,7 @@ class WriteBehind:
         self._stopped: dict[str, type[StopSignal]] = {}
         self._abandoned: set[str] = set()
         self._lost: dict[str, Run] = {}
+        self._left: set[str] = set()
         self._error: StoreError | None = None
 
     def create(self, event: Event) -> None:
@@ -124,7 +125,7 @@ class WriteBehind:
             return actual
 
     def append(self, event: Event) -> None:
-        if self._lost:
+        if self._lost or self._left:
             self._check(event)
         self._queue.append(event)
         if self._idle:
@@ -182,7 +183,15 @@ class WriteBehind:
         if thread is not None and thread.is_alive():
             thread.join(timeout=5)
 
+    def leave(self, run_ids: Iterable[str]) -> None:
+        with self._lock:
+            with suppress(StoreError):  # what was said until now is tried again
+                self.flush()
+            self._left.update(run_ids)
+
     def _check(self, event: Event) -> None:
+        if event.run_id in self._left:
+            raise FencedRun(event.run_id, "left behind")
         actual = self._lost.get(event.root_id)
         if actual is not None:
             raise FencedRun(actual.name, actual.state.name)

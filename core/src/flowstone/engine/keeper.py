@@ -12,7 +12,7 @@ from flowstone.runs import Change, Handover, Lease, Origin, Run
 from flowstone.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from flowstone.ambient import Services
     from flowstone.errors import StopSignal
@@ -213,6 +213,10 @@ class Keeper:
         """Let go of a root whose end could not be kept: when its lease runs out, it is Crashed."""
         if self.origin.parent_id is None and not self.is_copy:
             self._journal.abandon(self.origin.id)
+
+    def leave(self, run_ids: Iterable[str]) -> None:
+        """Hear nothing more of runs that were submitted in this one, and could not be stopped."""
+        self._journal.leave(run_ids)
 
     def on_request(self, stop: Callable[[type[StopSignal]], None]) -> None:
         """Call `stop`, from another thread, with what somebody asks the run to stop with."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: So long a run that was told to stop waits for its threads, which can't be killed.
 GRACE = 5.0
 #: So long where somebody waits for it to stop: who cancels a run, or limits its time.
-SHORT_GRACE = 1.0
+SHORT_GRACE = 0.7
 
 
 def settled(keeper: Keeper, scope: Scope, clock: Clock, step: Settle) -> list[Promise]:
@@ -37,7 +37,7 @@ def settled(keeper: Keeper, scope: Scope, clock: Clock, step: Settle) -> list[Pr
                 promise.wait(None if end is None else max(0.0, end - clock.time()))
         if end is not None and clock.time() >= end:
             break
-    return _closed(scope, step)
+    return _closed(keeper, scope, step)
 
 
 async def asettled(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
@@ -54,7 +54,7 @@ async def asettled(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     except TimeoutError:
         if not limit.expired():
             raise
-    return _closed(scope, step)
+    return _closed(keeper, scope, step)
 
 
 def _told_to_end(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
@@ -79,18 +79,21 @@ def _withdrawn(promise: Promise) -> bool:
         return True
 
 
-def _closed(scope: Scope, step: Settle) -> list[Promise]:
+def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
     if scope.runner is not None:
         scope.runner.close()
         scope.runner = None
-    promises = list(scope.promises.values())
+    promises = dict(scope.promises)
     scope.promises.clear()
     if step.error is not None:
-        return [promise for promise in promises if not promise.done()]
+        left = {run_id: promise for run_id, promise in promises.items() if not promise.done()}
+        if left:
+            keeper.leave(left)
+        return list(left.values())
     return [
         promise
-        for promise in promises
+        for promise in promises.values()
         if promise.done() and not promise.observed and not promise.final_state().is_completed()
     ]
 

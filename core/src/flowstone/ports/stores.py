@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowstone.documents import Document
     from flowstone.errors import StopSignal
@@ -177,6 +177,13 @@ class Journal(Protocol):
 
     def abandon(self, root_id: str) -> None:
         """Stop renewing the lease of a root whose end can't be kept: it will be found Crashed."""
+
+    def leave(self, run_ids: Iterable[str]) -> None:
+        """Take nothing more of task runs that could not be stopped.
+
+        Their threads may speak again when the root has ended, or is executed once more: from here
+        on they are told that by a `FencedRun`.
+        """
 
     def close(self) -> None:
         """Flush, and end the thread."""

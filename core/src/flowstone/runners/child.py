@@ -24,7 +24,7 @@ from flowstone.runners.threads import ThreadPool
 from flowstone.wire import encode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowstone.errors import StopSignal
     from flowstone.events import Event
@@ -107,6 +107,9 @@ class Home:
 
     def abandon(self, root_id: str) -> None:
         """It has no leases."""
+
+    def leave(self, run_ids: Iterable[str]) -> None:
+        """What is submitted here is the parent's to stop."""
 
     def release(self, root_id: str) -> None:
         """A root is not driven here."""
