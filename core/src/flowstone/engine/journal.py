@@ -184,10 +184,7 @@ class WriteBehind:
             thread.join(timeout=5)
 
     def leave(self, run_ids: Iterable[str]) -> None:
-        with self._lock:
-            with suppress(StoreError):  # what was said until now is tried again
-                self.flush()
-            self._left.update(run_ids)
+        self._left.update(run_ids)
 
     def _check(self, event: Event) -> None:
         if event.run_id in self._left:
@@ -243,15 +240,13 @@ class WriteBehind:
             self._wake.notify()
 
     def _start(self) -> None:
-        if self._thread is None:
-            with self._wake:
-                self._begin()
-
-    def _begin(self) -> None:
-        if self._thread is None and not self._closed:
-            name = "flowstone-journal"
-            self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
-            self._thread.start()
+        if self._thread is not None:
+            return
+        with self._wake:
+            if self._thread is None and not self._closed:
+                name = "flowstone-journal"
+                self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
+                self._thread.start()
 
     def _loop(self) -> None:
         renewal = self._lease_seconds / 3

@@ -22,7 +22,7 @@ EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
 RESERVED = frozenset({"return_state", "wait_for"})
 
 #: What a record has for parameters that take the rest of a call's arguments.
-_REST: dict[Any, tuple[type, ...]] = {
+_REST: dict[object, tuple[type, ...]] = {
     inspect.Parameter.VAR_POSITIONAL: (list, tuple),
     inspect.Parameter.VAR_KEYWORD: (dict,),
 }
@@ -201,7 +201,7 @@ def _so_far(promise: Any, _may_fail: bool) -> Any:
     return promise.final_state().result(raise_on_failure=False) if promise.done() else promise
 
 
-def _is_exact(hint: Any) -> bool:
+def _is_exact(hint: object) -> bool:
     """Tell whether a type hint wants a number with all the digits that were written."""
     from decimal import Decimal  # noqa: PLC0415 - 2 ms, which only the command line pays
 
