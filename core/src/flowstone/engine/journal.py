@@ -77,10 +77,10 @@ class WriteBehind:
         assert isinstance(run, Run)
         with self._lock:
             self.flush()
-            self._check(event)
+            _check(self, event)
             if run.root_id in self._fences:  # so that whoever lost the root begins nothing in it
                 self._send(run.root_id, [event])
-                self._check(event)
+                _check(self, event)
             else:
                 self._store.create(event)
             if run.is_root and run.lease is not None:
@@ -99,7 +99,7 @@ class WriteBehind:
             self.flush()
             if isinstance(event.payload, Handover) and event.payload.lease is not None:
                 return self._take_over(event, event.payload.lease)
-            self._check(event)
+            _check(self, event)
             try:
                 run = self._store.record(event)
             except Conflict as conflict:
@@ -126,7 +126,7 @@ class WriteBehind:
 
     def append(self, event: Event) -> None:
         if self._lost or self._left:
-            self._check(event)
+            _check(self, event)
         self._queue.append(event)
         if self._idle:
             self._rouse()
@@ -186,13 +186,6 @@ class WriteBehind:
     def leave(self, run_ids: Iterable[str]) -> None:
         self._left.update(run_ids)
 
-    def _check(self, event: Event) -> None:
-        if event.run_id in self._left:
-            raise FencedRun(event.run_id, "left behind")
-        actual = self._lost.get(event.root_id)
-        if actual is not None:
-            raise FencedRun(actual.name, actual.state.name)
-
     def _write(self) -> None:
         """Write all that is queued, in order; called under the lock.
 
@@ -240,13 +233,15 @@ class WriteBehind:
             self._wake.notify()
 
     def _start(self) -> None:
-        if self._thread is not None:
-            return
-        with self._wake:
-            if self._thread is None and not self._closed:
-                name = "flowstone-journal"
-                self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
-                self._thread.start()
+        if self._thread is None:
+            with self._wake:
+                self._begin()
+
+    def _begin(self) -> None:
+        if self._thread is None and not self._closed:
+            name = "flowstone-journal"
+            self._thread = self._threads.Thread(target=self._loop, name=name, daemon=True)
+            self._thread.start()
 
     def _loop(self) -> None:
         renewal = self._lease_seconds / 3
@@ -318,6 +313,15 @@ def _later(event: Event, conflict: Conflict) -> Event:
 def _fenced(conflict: Conflict) -> FencedRun:
     actual = cast("Run", conflict.actual)
     return FencedRun(actual.name, actual.state.name)
+
+
+def _check(journal: WriteBehind, event: Event) -> None:
+    """Refuse a fact of a run that was lost, or left behind."""
+    if event.run_id in journal._left:  # noqa: SLF001
+        raise FencedRun(event.run_id, "left behind")
+    actual = journal._lost.get(event.root_id)  # noqa: SLF001
+    if actual is not None:
+        raise FencedRun(actual.name, actual.state.name)
 
 
 def _forget(journal: WriteBehind, root_id: str) -> None:
