@@ -13,7 +13,7 @@ import flowstone
 from flowstone import ambient, flow, tags, task
 from flowstone.ambient import Services
 from flowstone.blocks import LocalDirectory
-from flowstone.context import FlowRunContext, TaskRunContext, get_run_context
+from flowstone.context import FlowRunContext, TagsContext, TaskRunContext, get_run_context
 from flowstone.errors import ConfigurationError, MissingContextError
 from flowstone.runs import RunQuery
 from flowstone.runtime import deployment, flow_run, task_run
@@ -312,3 +312,9 @@ def test_what_was_sent_to_another_process_tells_what_was_sent(services: Services
         assert (context.task, context.task_run.name) == (None, "one-0")
     finally:
         ambient.scope.reset(token)
+
+
+def test_the_tags_around_code_are_known() -> None:
+    assert TagsContext.get().current_tags == frozenset()
+    with tags("a"), tags("b", "a"):
+        assert TagsContext.get().current_tags == {"a", "b"}

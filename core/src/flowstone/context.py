@@ -10,7 +10,7 @@ from flowstone.errors import MissingContextError
 from flowstone.runtime import FlowRun, TaskRun, current_flow, current_task, unit_of
 from flowstone.tagging import tags
 
-__all__ = ["FlowRunContext", "TaskRunContext", "get_run_context", "tags"]
+__all__ = ["FlowRunContext", "TagsContext", "TaskRunContext", "get_run_context", "tags"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,22 @@ class TaskRunContext:
             return None
         facts = TaskRun(lambda: scope)
         return cls(unit_of(scope), facts, facts.parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class TagsContext:
+    """The tags that each run gets which starts here.
+
+    Attributes:
+        current_tags: those of all `tags` blocks around this code.
+    """
+
+    current_tags: frozenset[str]
+
+    @classmethod
+    def get(cls) -> Self:
+        """Return the tags around this code; outside of `tags`, there are none."""
+        return cls(ambient.tags.get())
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:

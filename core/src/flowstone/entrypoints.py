@@ -59,7 +59,7 @@ def _told(entrypoint: str, place: str) -> Iterator[None]:
     except _Absent:
         raise
     except Exception as error:
-        problem = f"{place} can't be imported: {type(error).__name__}: {error}"
+        problem = f"{place} can't be imported: {type(error).__name__}: {error}".rstrip(".")
         remedy = "Mend it, and try again."
         failed = ConfigurationError(f"entrypoint {entrypoint!r}", problem, remedy)
         frame = error.__traceback__

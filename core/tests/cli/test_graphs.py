@@ -212,6 +212,16 @@ def test_a_file_s_name_says_which_form(cli: InProcess, tmp_path: Path) -> None:
     assert (tmp_path / "a").read_text().startswith("<svg ")
 
 
+def test_a_name_of_another_form_is_refused(cli: InProcess, tmp_path: Path) -> None:
+    small()
+    done = cli("run", "graph", "small", "-o", str(tmp_path / "a.png"))
+    assert (done.code, list(tmp_path.glob("a.*"))) == (1, [])
+    assert "no form of graphs is known by '.png'. Let it end with .svg" in done.err
+    for name in ("a.md", "b.png --format svg"):
+        path, *form = name.split()
+        assert cli("run", "graph", "small", "-o", str(tmp_path / path), *form).code == 0
+
+
 def test_no_other_file_is_written_over(cli: InProcess, tmp_path: Path) -> None:
     small()
     path = tmp_path / "notes.svg"

@@ -105,7 +105,7 @@ def list_runs(
         warn(f"\nThere are older ones: --limit {max(100, 5 * limit)}")
 
 
-@run.command("show")
+@run.command("show", short_help="Show a run, and all that it called.")
 @click.argument("run")
 @click.option("--all", "whole", is_flag=True, help="Show long maps in full.")
 @json_option

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 #: How what this command has written begins; nothing else is overwritten.
 _OURS = ("flowchart LR\n  n0", '<svg xmlns="http://www.w3.org/2000/svg" class="flowstone-graph"')
 _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+#: Ends of names of files that may hold any text.
+_TEXTS = ("", ".md", ".txt")
 
 
-@click.command("graph")
+@click.command("graph", short_help="Print the graph of a run, or draw it.")
 @click.argument("run")
 @click.option("--all", "whole", is_flag=True, help="Draw long maps in full.")
 @click.option(
@@ -60,6 +62,10 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
         return
     to_file = output is not None and str(output) != "-"
     suffix = output.suffix.lower() if output is not None and to_file else ""
+    if form is None and suffix not in {*_SUFFIXES, *_TEXTS}:
+        problem = f"no form of graphs is known by {suffix!r}"
+        remedy = "Let it end with .svg or .mmd, or say --format."
+        raise ConfigurationError(f"-o {output}", problem, remedy)
     form = form or _SUFFIXES.get(suffix, "mermaid")
     text = graph.svg() if form == "svg" else graph.mermaid()
     if output is not None and to_file:

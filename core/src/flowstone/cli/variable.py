@@ -71,7 +71,7 @@ def get_variable(name: str, as_json: bool) -> None:
         say(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-@variable.command("set")
+@variable.command("set", short_help="Keep a value under a name.")
 @click.argument("name")
 @click.argument("value")
 @click.option("--json-value", is_flag=True, help="Read VALUE as JSON: a number, a list, true.")

@@ -354,7 +354,8 @@ def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, floa
             if not (yield Consult(spec.retry_condition_fn, plan.unit, end)):
                 return None
         except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
-            yield Say(logging.ERROR, "retry_condition_fn raised; not retried", problem)
+            told = f"not retried: retry_condition_fn raised {policy.described(problem)}"
+            yield Say(logging.ERROR, told, problem)
             return None
     seconds = policy.delay(spec, plan.settings, attempt, plan.run_id)
     yield Say(logging.WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
@@ -368,4 +369,5 @@ def _hooks(plan: Plan, state: State) -> Generator[Step, Any, None]:
             yield Consult(hook, plan.unit, state)
         except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
             name = getattr(hook, "__name__", repr(hook))
-            yield Say(logging.ERROR, f"hook {name!r} raised", error)
+            told = f"hook {name!r} raised {policy.described(error)}"
+            yield Say(logging.ERROR, told, error)
