@@ -147,7 +147,8 @@ MEMBERS: dict[str, dict[str, int | None]] = {
     "artifacts:Artifact": dict.fromkeys(("create", "get", "get_or_create", "acreate", "aget")),
     "runtime": dict.fromkeys(("flow_run", "task_run", "deployment")),
     "context": {
-        **dict.fromkeys(("FlowRunContext", "TagsContext", "TaskRunContext", "get_run_context", "tags")),
+        **dict.fromkeys(("FlowRunContext", "TagsContext", "TaskRunContext")),
+        **dict.fromkeys(("get_run_context", "tags")),
         **dict.fromkeys(("SettingsContext", "use_profile"), LATER),
     },
     "logging": dict.fromkeys(
