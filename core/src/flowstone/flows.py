@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone import ambient
-from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
+from flowstone.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
@@ -37,6 +37,8 @@ class Flow(Unit[P, R]):
         version: the flow's version.
         task_runner: where submitted tasks run.
     """
+
+    flow_run_name: Option[str | Callable[..., str] | None] = Option()
 
     def __init__(
         self,

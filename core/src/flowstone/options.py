@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, cast, overload
 from zlib import crc32
 
 from flowstone.errors import ConfigurationError, nearest
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from flowstone.ports import Serializer
     from flowstone.runs import Kind
     from flowstone.task_runners import TaskRunner
+
+T = TypeVar("T")
 
 #: Characters that a name may not have: they mean something in URLs and paths.
 BANNED = "/%&<>"
@@ -266,6 +268,35 @@ def _policy(spec: Spec, option: str, value: Any) -> Any:
         problem = f"{value!r} is not a cache policy"
         raise _refuse(spec, option, problem, "Use one of flowstone.cache_policies, as INPUTS.")
     return value
+
+
+class Option(Generic[T]):
+    """An option as an attribute of a flow or task, `my_task.retries`: what its spec says."""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._field = _FIELDS.get(name, name)
+
+    @overload
+    def __get__(self, unit: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, unit: Optioned, owner: type) -> T: ...
+    def __get__(self, unit: Optioned | None, owner: type) -> Self | T:
+        return self if unit is None else cast("T", getattr(unit.spec, self._field))
+
+
+class Optioned:
+    """Something with a spec, whose options can be asked for; None where one was not given."""
+
+    spec: Spec
+
+    retries: Option[int | None] = Option()
+    retry_delay_seconds: Option[Delay | None] = Option()
+    timeout_seconds: Option[float | None] = Option()
+    log_prints: Option[bool | None] = Option()
+    persist_result: Option[bool | None] = Option()
+    result_storage: Option[ObjectStore | Path | str | None] = Option()
+    result_serializer: Option[Serializer | str | None] = Option()
+    cache_result_in_memory: Option[bool] = Option()
 
 
 _CHECKS: dict[str, Callable[[Spec, str, Any], Any]] = {

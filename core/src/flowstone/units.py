@@ -25,6 +25,7 @@ from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger
 from flowstone.names import made_up
+from flowstone.options import Optioned
 from flowstone.outcomes import given, raise_stop
 from flowstone.provenance import PLAIN, made
 from flowstone.states import COMPLETED, PENDING
@@ -41,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, Calling[P, R]):
+class Unit(Hooked, Optioned, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(

@@ -168,6 +168,17 @@ class NotHashable(RunError, TypeError):
         )
 
 
+class KeyNotMade(NotHashable):
+    """A function or policy of somebody's own raised when it was asked for a key."""
+
+    def __init__(self, maker: str, cause: Exception) -> None:
+        self.maker, self.cause = maker, cause
+        told = f"{type(cause).__name__}: {cause}"
+        RunError.__init__(
+            self, f"{maker!r} raised {told}. Mend it, or let it return None to cache nothing."
+        )
+
+
 class NotSerializable(RunError, TypeError):
     """A result can't be written by its serializer."""
 
