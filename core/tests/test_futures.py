@@ -176,6 +176,37 @@ def test_maps_in_maps_on_one_worker(depth: int) -> None:
     assert f() == 2**depth
 
 
+def test_a_chain_is_as_long_as_one_likes() -> None:
+    """Whoever waits for its end runs what has not started, which waits for more, and so on."""
+    gate = threading.Event()
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def f() -> int:
+        passes.submit(gate, 0)  # so that none of the others is run by a worker
+        future = double.submit(0)
+        for _ in range(1500):
+            future = double.submit(future)
+        try:
+            return future.result()
+        finally:
+            gate.set()
+
+    assert f() == 0
+
+
+@pytest.mark.parametrize("workers", [1, None])
+def test_tasks_that_wait_for_their_own_are_as_deep_as_one_likes(workers: int | None) -> None:
+    @task
+    def down(x: int) -> int:
+        return 1 + down.submit(x - 1).result() if x else 0
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=workers))
+    def f() -> int:
+        return down.submit(500).result()
+
+    assert f() == 500
+
+
 @pytest.mark.parametrize(
     ("error", "told"), [(KeyboardInterrupt, KeyboardInterrupt), (SuspendSignal, SuspendedRun)]
 )

@@ -18,7 +18,7 @@ from flowstone.engine.arguments import (
 )
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
 from flowstone.provenance import made
-from flowstone.runners.threads import is_worker
+from flowstone.runners.threads import is_worker, nested
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
 
 if TYPE_CHECKING:
@@ -148,9 +148,9 @@ class Future(PromiseBase, Generic[R]):
     def help(self) -> None:
         """Run it here, if it has not started and needs no loop; raise what stops this thread."""
         if not self._on_loop and (ticket := self._taken()):
-            error = self._lived(*ticket).data
-            if isinstance(error, (StopSignal, KeyboardInterrupt)):
-                raise error
+            nested(lambda: self._lived(*ticket), services().threads)
+            if self._end and isinstance(self._end.data, (StopSignal, KeyboardInterrupt)):
+                raise self._end.data
 
     def done(self) -> bool:
         """Tell whether the run has ended."""
