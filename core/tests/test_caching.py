@@ -155,6 +155,13 @@ def test_flow_parameters_and_source(place: Path) -> None:
     assert task(**options)(two)() == 2
 
 
+def test_tables_of_lists_and_other_objects_are_inputs(place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+    for tags in ([["a"], ["b"]], [["a"], ["b"]], [["a"], ["c"]], [{"a": 1}, 2]):
+        counter.task(pd.DataFrame({"tags": tags}))
+    assert counter.calls == 3
+
+
 def test_the_source_is_that_of_the_code_that_runs(tmp_path: Path) -> None:
     path = tmp_path / "written.py"
     path.write_text("def work():\n    return 1\n")
@@ -274,6 +281,15 @@ def test_a_key_that_could_not_be_made_is_warned_of(
         "nothing."
     )
     assert "argument 'x' is a generator" in warned[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("cache_key_fn", "x"), ("retry_condition_fn", 1), ("result_storage_key", len)],
+)
+def test_options_are_looked_at_when_they_are_given(option: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"option {option} of task 'count'.* is not a"):
+        Counter(**{option: value})
 
 
 def test_policies_of_ones_own_are_classes_of_any_kind(place: Path) -> None:

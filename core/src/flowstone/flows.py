@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone import ambient
+from flowstone.errors import ConfigurationError
 from flowstone.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
@@ -169,4 +170,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
 def _runner(choice: Choice, default: TaskRunner) -> TaskRunner:
     if choice is None:
         return default
-    return choice() if isinstance(choice, type) else choice
+    runner = choice() if isinstance(choice, type) else choice
+    if not hasattr(runner, "open"):
+        remedy = "Use one, as ThreadPoolTaskRunner(max_workers=4)."
+        raise ConfigurationError("option task_runner", f"{runner!r} is no task runner", remedy)
+    return runner

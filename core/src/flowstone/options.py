@@ -182,7 +182,7 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             # Imported where it is used: hashing takes 5 ms that most programs save.
             from flowstone.cache_policies import CacheKeyFnPolicy  # noqa: PLC0415
 
-            fields["cache_policy"] = CacheKeyFnPolicy(value)
+            fields["cache_policy"] = CacheKeyFnPolicy(_function(spec, option, value))
         elif option in {"on_commit", "on_rollback"}:
             fields[option] = _hooks(spec, option, value)
         elif option in _HOOKS:
@@ -263,6 +263,33 @@ def _hooks(spec: Spec, option: str, value: Any) -> tuple[Hook, ...]:
     return hooks
 
 
+def _function(spec: Spec, option: str, value: Any) -> Callable[..., Any]:
+    if not callable(value):
+        raise _refuse(spec, option, f"{value!r} is not a function", "Use a function.")
+    function: Callable[..., Any] = value
+    return function
+
+
+def _template(spec: Spec, option: str, value: Any) -> object:
+    if isinstance(value, str) or (callable(value) and option != "result_storage_key"):
+        chosen: object = value
+        return chosen
+    raise _refuse(spec, option, f"{value!r} is not a text", "Use a template, as 'load-{day}'.")
+
+
+def _flag(spec: Spec, option: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise _refuse(spec, option, f"{value!r} is neither True nor False", "Use one of them.")
+    return value
+
+
+def _serializer(spec: Spec, option: str, value: Any) -> Any:
+    if not (isinstance(value, str) or (hasattr(value, "dumps") and hasattr(value, "loads"))):
+        problem = f"{value!r} is no serializer"
+        raise _refuse(spec, option, problem, "Use one, or a name such as 'json'.")
+    return value
+
+
 def _policy(spec: Spec, option: str, value: Any) -> Any:
     if not hasattr(value, "parts"):
         problem = f"{value!r} is not a cache policy"
@@ -300,10 +327,23 @@ class Optioned:
 
 
 _CHECKS: dict[str, Callable[[Spec, str, Any], Any]] = {
+    **dict.fromkeys(
+        (
+            "cache_result_in_memory",
+            "log_prints",
+            "persist_result",
+            "refresh_cache",
+            "validate_parameters",
+        ),
+        _flag,
+    ),
+    **dict.fromkeys(("flow_run_name", "result_storage_key", "task_run_name"), _template),
     "cache_expiration": _seconds,
     "cache_policy": _policy,
     "name": _name,
+    "result_serializer": _serializer,
     "retries": _retries,
+    "retry_condition_fn": _function,
     "retry_delay_seconds": _delay,
     "retry_jitter_factor": _factor,
     "tags": _tags,
