@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowstone import Future, flow, task
-from flowstone.errors import RunTimeout, SuspendedRun, SuspendSignal
+from flowstone.errors import CancelledRun, RunTimeout, SuspendedRun, SuspendSignal
 from flowstone.futures import (
     as_completed,
     resolve_futures_to_results,
@@ -271,3 +271,82 @@ def test_a_nest_of_futures_is_resolved() -> None:
 
     assert f() == ({"a": [2, 5], "b": (4, {"c": {6}})}, "Failed", 2)
     assert resolve_futures_to_results("nothing to do") == "nothing to do"
+
+
+def test_a_callback_that_raises_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+    seen: list[Any] = []
+
+    def broken(future: Future[int]) -> None:
+        raise OSError(future.name)
+
+    @flow
+    def f() -> int:
+        future = passes.submit(gate, 1)
+        future.add_done_callback(broken)
+        future.add_done_callback(seen.append)
+        gate.set()
+        future.wait(20)
+        future.add_done_callback(broken)
+        return future.result(timeout=0)
+
+    assert f() == 1
+    assert len(seen) == 1
+    assert [line.name for line in caplog.records].count("flowstone.futures") == 2
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_loop_that_was_closed_meanwhile_keeps_nobody_waiting(at_once: bool) -> None:
+    gate = threading.Event()
+
+    async def impatient(future: Future[int]) -> None:
+        with pytest.raises(TimeoutError):
+            if at_once:
+                async for _ in as_completed([future], timeout=0.001):
+                    pass
+            else:
+                await asyncio.wait_for(future.aresult(), 0.001)
+
+    @flow
+    def f() -> int:
+        future = passes.submit(gate, 1)
+        while future.state.name != "Running":
+            future.wait(0.001)
+        asyncio.run(impatient(future))
+        gate.set()
+        return future.result(timeout=20)
+
+    assert f() == 1
+
+
+def test_an_async_task_is_cancelled_while_it_runs() -> None:
+    gate = threading.Event()
+
+    @task
+    async def endless() -> None:
+        gate.set()
+        await asyncio.Event().wait()
+
+    @flow
+    def f() -> str:
+        future = endless.submit()
+        assert gate.wait(20)
+        assert future.cancel()
+        future.wait(20)
+        assert not future.cancel()
+        with pytest.raises(CancelledRun, match="its coroutine was cancelled"):
+            future.result()
+        return future.state.name
+
+    @flow
+    async def g() -> str:
+        future = endless.submit()
+        await asyncio.to_thread(gate.wait, 20)
+        assert future.cancel()
+        with pytest.raises(CancelledRun):  # and not asyncio's, as if the flow were cancelled
+            await future
+        return future.state.name
+
+    assert f() == "Cancelled"
+    gate.clear()
+    assert asyncio.run(g()) == "Cancelled"
