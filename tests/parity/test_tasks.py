@@ -544,3 +544,35 @@ def test_options_are_attributes(program: Program) -> None:
     assert (task.cache_policy, task.persist_result, task.version) == (made.INPUTS, None, None)
     assert (once.retries, once.persist_result, once.log_prints) == (0, True, None)
     assert (flow.timeout_seconds, flow.log_prints, flow.flow_run_name) == (5.0, True, "f")
+
+
+def test_states_are_waited_for_too(program: Program) -> None:
+    made = program("""
+        from prefect import allow_failure, flow, task, unmapped
+
+        ran = []
+
+        @task
+        def end(well):
+            if not well:
+                raise ValueError("no")
+
+        @task
+        def after(name): ran.append(name)
+
+        @flow
+        def f():
+            good, bad = end(True, return_state=True), end(False, return_state=True)
+            after("good", wait_for=[good])
+            after.submit("allowed", wait_for=[allow_failure(bad)]).wait()
+            names = []
+            for states in ([bad], [good, (bad,)]):
+                names.append(after("bad", wait_for=states, return_state=True).name)
+            futures = after.map(["bad"], wait_for=[bad])
+            futures.wait()
+            return names + [future.state.name for future in futures]
+
+        names = f()
+    """)
+    assert made.ran == ["good", "allowed"]
+    assert made.names == ["UpstreamFailed"] * 3

@@ -13,7 +13,7 @@ from flowstone import ambient
 from flowstone.callees import around, callee, yields
 from flowstone.calling import Calling
 from flowstone.drafts import Asked, drafted, origin, tagged
-from flowstone.engine.arguments import found, needs
+from flowstone.engine.arguments import awaited, needs
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Taken
 from flowstone.engine.life import Life, Plan, life
@@ -117,7 +117,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         spec = self.spec
         upstream = needs(args, kwargs)
         if wait_for is not None:
-            upstream = [*(upstream or ()), *found(list(wait_for))]
+            upstream = [*(upstream or ()), *awaited(list(wait_for))]
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
