@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone import ambient, runtime
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
-from flowstone.cache_policies import CachePolicy, Key, TaskCall, key_of
+from flowstone.cache_policies import CachePolicy, Key, TaskCall, file_name, key_of
 from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.serializers import AutomaticSerializer, serializer_named
@@ -49,6 +49,17 @@ class KeptResults:
     storage: BlobStore
     serializer: Serializer
     services: Services
+
+    @staticmethod
+    def file_name(key: object) -> str:
+        """Return what a key of somebody's own is kept as; see `cache_policies.file_name`.
+
+        Raises:
+            ConfigurationError: it is no text.
+        """
+        if not isinstance(key, str):
+            raise ConfigurationError("a key", f"{key!r} is no text", "Use one, as f'load-{day}'.")
+        return file_name(key)
 
     def read(self, key: str, at: float | None = None) -> Found:
         """Return what is kept by a key; whatever can't be used is not found, and why is told.

@@ -88,6 +88,7 @@ class Transaction:
         )
         self._id = new_id()
         self._file = key or ""
+        self._holds: str | None = None
         self._store = store
         self._overwrite = overwrite
         self._write = write_on_commit
@@ -355,13 +356,12 @@ def _begun(
     logger: Any,
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, LockManager | None]:
-    # Blocks and serializers: 60 ms, for those transactions that keep a value.
-    from flowstone.cache_policies import file_name  # noqa: PLC0415 - with the other
-    from flowstone.results import opened_store  # noqa: PLC0415
-
     kept, sketched = None, ambient.sketch() is not None  # a drawn flow keeps and locks nothing
     services = ambient.services()
     if key is not None and not sketched:
+        # Blocks and serializers: 60 ms, for those transactions that keep a value.
+        from flowstone.results import opened_store  # noqa: PLC0415
+
         kept, locks = opened_store(store, services)
         lock_manager = lock_manager or locks
     made = Transaction(
@@ -373,13 +373,20 @@ def _begun(
         write_on_commit=write_on_commit,
         logger=logger,
     )
-    if key is not None:
-        made._file = file_name(key)  # noqa: SLF001 - this module's own
+    if key is not None and kept is not None:
+        made._file = kept.file_name(key)  # noqa: SLF001 - this module's own
     lock = None
     if isolation_level is not None and IsolationLevel(isolation_level) == "SERIALIZABLE":
         if key is None:
             remedy = "Give it a key, or leave isolation_level out."
             raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)
+        around = made.parent
+        while around is not None and around._holds != key:  # noqa: SLF001 - its own kind
+            around = around.parent
+        if around is not None:  # it would wait for itself
+            problem = f"a transaction around it holds the key {key!r} already"
+            raise ConfigurationError("transaction(...)", problem, "Give it another key.")
+        made._holds = key  # noqa: SLF001 - its own kind
         if not sketched:
             lock = lock_manager or FileSystemLockManager(services.settings.home / "locks")
     return made, lock
