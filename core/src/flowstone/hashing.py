@@ -209,9 +209,7 @@ def _numpy(feed: Feed, value: Any, name: str, path: str) -> bool:
     if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
         return False
     if hasattr(value, "mask"):
-        from numpy.ma import getmaskarray  # noqa: PLC0415 - only met by whoever has imported it
-
-        _tag(feed, "mask", getmaskarray(value).tobytes())
+        _tag(feed, "mask", value.mask.tobytes())
     if value.dtype.hasobject:
         _ordered(feed, f"{name} {value.shape}", value.ravel().tolist(), path, ())
     else:

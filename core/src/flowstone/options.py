@@ -263,27 +263,25 @@ def _hooks(spec: Spec, option: str, value: Any) -> tuple[Hook, ...]:
     return hooks
 
 
-def _function(spec: Spec, option: str, value: Any) -> Callable[..., Any]:
+def _function(spec: Spec, option: str, value: object) -> Hook:
     if not callable(value):
         raise _refuse(spec, option, f"{value!r} is not a function", "Use a function.")
-    function: Callable[..., Any] = value
-    return function
+    return value
 
 
-def _template(spec: Spec, option: str, value: Any) -> object:
+def _template(spec: Spec, option: str, value: object) -> object:
     if isinstance(value, str) or (callable(value) and option != "result_storage_key"):
-        chosen: object = value
-        return chosen
+        return value
     raise _refuse(spec, option, f"{value!r} is not a text", "Use a template, as 'load-{day}'.")
 
 
-def _flag(spec: Spec, option: str, value: Any) -> bool:
+def _flag(spec: Spec, option: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise _refuse(spec, option, f"{value!r} is neither True nor False", "Use one of them.")
     return value
 
 
-def _serializer(spec: Spec, option: str, value: Any) -> Any:
+def _serializer(spec: Spec, option: str, value: object) -> object:
     if not (isinstance(value, str) or (hasattr(value, "dumps") and hasattr(value, "loads"))):
         problem = f"{value!r} is no serializer"
         raise _refuse(spec, option, problem, "Use one, or a name such as 'json'.")

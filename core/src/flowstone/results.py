@@ -248,6 +248,10 @@ class ResultStore:
     lock_manager: LockManager | None = None
 
 
+#: What `transaction` takes as its store.
+StoreOption = ResultStore | ObjectStore | Path | str | None
+
+
 def get_result_store() -> ResultStore:
     """Return where and how the flow around this code keeps results; outside one, the defaults."""
     scope = ambient.scope.get()
@@ -255,7 +259,7 @@ def get_result_store() -> ResultStore:
     return ResultStore() if keeps is None else ResultStore(keeps.storage, keeps.serializer)
 
 
-def opened_store(store: Any, services: Services) -> tuple[KeptResults, LockManager | None]:
+def opened_store(store: StoreOption, services: Services) -> tuple[KeptResults, LockManager | None]:
     """Return what a transaction keeps its value with, and what it locks with, if that is said.
 
     Args:

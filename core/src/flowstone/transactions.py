@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from flowstone.engine.drive import Story
     from flowstone.locking import LockManager
-    from flowstone.results import KeptResults
+    from flowstone.results import KeptResults, StoreOption
     from flowstone.specs import Hook
 
 __all__ = [
@@ -262,7 +262,7 @@ def get_transaction() -> Transaction | None:
 @contextmanager
 def transaction(
     key: str | None = None,
-    store: Any = None,
+    store: StoreOption = None,
     commit_mode: CommitMode | str | None = None,
     isolation_level: IsolationLevel | str | None = None,
     overwrite: bool = False,
@@ -320,7 +320,7 @@ def _inside(made: Transaction, lock: LockManager | None) -> Iterator[None]:
 @asynccontextmanager
 async def atransaction(
     key: str | None = None,
-    store: Any = None,
+    store: StoreOption = None,
     commit_mode: CommitMode | str | None = None,
     isolation_level: IsolationLevel | str | None = None,
     overwrite: bool = False,
@@ -348,7 +348,7 @@ async def atransaction(
 
 def _begun(
     key: str | None,
-    store: Any,
+    store: StoreOption,
     commit_mode: CommitMode | str | None,
     isolation_level: IsolationLevel | str | None,
     overwrite: bool,
