@@ -32,7 +32,7 @@ from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
 from flowstone.events import Event
 from flowstone.locking import FileSystemLockManager, MemoryLockManager
 from flowstone.runs import RunQuery
-from flowstone.serializers import serializer_named
+from flowstone.serializers import AutomaticSerializer, serializer_named
 from flowstone.tasks import task_input_hash
 
 
@@ -454,6 +454,31 @@ def test_tables_come_back_as_they_were(name: str) -> None:
         again = serializer.loads(content)
         assert type(again) is type(value)
         assert again.equals(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame({"a": [{"k": 1}, [2]]}),
+        pd.DataFrame({"a": [{"k": 1}, {"j": 2}]}),
+        pd.DataFrame({"a": [[1], [2, 3]]}),
+        pd.DataFrame({"a": pd.Series([1, 2], dtype=object)}),
+        pd.DataFrame({"a": [1, 2]}, index=pd.Index([(1,), "x"], tupleize_cols=False)),
+        pd.DataFrame({"a": pd.Series(["x", None], dtype=object)}),
+        pd.DataFrame({"a": pd.Series(["x", "y"], dtype=object)}),
+        {"text": "\ud800"},
+    ],
+)
+def test_by_default_any_value_comes_back_as_it_was(value: Any) -> None:
+    serializer = AutomaticSerializer()
+    found = serializer.loads(serializer.dumps(value))
+    assert repr(found) == repr(value)
+    if isinstance(value, pd.DataFrame):
+        assert list(found.dtypes) == list(value.dtypes)
+        assert [type(cell) for cell in found.iloc[:, 0]] == [
+            type(cell) for cell in value.iloc[:, 0]
+        ]
 
 
 def test_what_can_not_be_written_fails_the_run_and_says_how(place: Path) -> None:
