@@ -4,6 +4,7 @@ import asyncio
 import linecache
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -31,7 +32,7 @@ from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
 from flowstone.events import Event
 from flowstone.locking import FileSystemLockManager, MemoryLockManager
 from flowstone.runs import RunQuery
-from flowstone.serializers import serializer_named
+from flowstone.serializers import AutomaticSerializer, serializer_named
 from flowstone.tasks import task_input_hash
 
 
@@ -154,6 +155,13 @@ def test_flow_parameters_and_source(place: Path) -> None:
     assert task(**options)(two)() == 2
 
 
+def test_tables_of_lists_and_other_objects_are_inputs(place: Path) -> None:
+    counter = Counter(cache_policy=INPUTS, result_storage=place)
+    for tags in ([["a"], ["b"]], [["a"], ["b"]], [["a"], ["c"]], [{"a": 1}, 2]):
+        counter.task(pd.DataFrame({"tags": tags}))
+    assert counter.calls == 3
+
+
 def test_the_source_is_that_of_the_code_that_runs(tmp_path: Path) -> None:
     path = tmp_path / "written.py"
     path.write_text("def work():\n    return 1\n")
@@ -237,7 +245,76 @@ def test_a_part_that_fails_caches_nothing_and_is_named(services: Services, place
 
     other = Counter(cache_key_fn=broken, result_storage=place)
     other.task(1)
-    assert "'broken'" in told(services)[-2][1]
+    assert "'broken' raised KeyError: 'day'. Mend it," in told(services)[-2][1]
+
+
+@pytest.mark.parametrize("other", [NO_CACHE, INPUTS])
+def test_a_policy_of_ones_own_that_raises_caches_nothing(
+    services: Services, place: Path, other: CachePolicy
+) -> None:
+    class Broken(CachePolicy):
+        def compute_key(self, *_: Any, **__: Any) -> str:
+            raise KeyError("day")
+
+    counter = Counter(cache_policy=Broken() + other, result_storage=place)
+    assert counter.task(1) == counter.task(1)
+    assert counter.calls == 2
+    assert "'Broken' raised KeyError: 'day'. Mend it," in told(services)[0][1]
+
+
+def test_a_key_that_could_not_be_made_is_warned_of(
+    services: Services, caplog: pytest.LogCaptureFixture
+) -> None:
+    Counter(cache_key_fn=lambda _, parameters: parameters["z"]).task(1)
+    Counter(cache_key_fn=lambda *_: None).task(1)
+    Counter(cache_policy=INPUTS).task(x for x in [1])
+
+    @flow(persist_result=True)
+    def f() -> None:
+        Counter().task(x for x in [1])  # nobody asked for a cache
+
+    f()
+    warned = [line.message for line in caplog.records if line.levelname == "WARNING"]
+    assert len(warned) == 2
+    assert warned[0] == (
+        "not cached: '<lambda>' raised KeyError: 'z'. Mend it, or let it return None to cache "
+        "nothing."
+    )
+    assert "argument 'x' is a generator" in warned[1]
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("cache_key_fn", "x"), ("retry_condition_fn", 1), ("result_storage_key", len)],
+)
+def test_options_are_looked_at_when_they_are_given(option: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"option {option} of task 'count'.* is not a"):
+        Counter(**{option: value})
+
+
+def test_policies_of_ones_own_are_classes_of_any_kind(place: Path) -> None:
+    class Plain(CachePolicy):
+        def __init__(self, prefix: str) -> None:
+            self.prefix = prefix
+
+        def compute_key(self, *_: Any, **parts: Any) -> str:
+            return f"{self.prefix}-{parts['inputs']['x']}"
+
+    @dataclass
+    class Data(CachePolicy):
+        prefix: str = "data"
+
+        def compute_key(
+            self, task_ctx: Any, inputs: Any, flow_parameters: Any, **kwargs: Any
+        ) -> str:
+            return f"{self.prefix}-{inputs['x']}"
+
+    for policy in (Plain("plain"), Data()):
+        kept = policy.configure(key_storage=place, isolation_level="SERIALIZABLE")
+        counter = Counter(cache_policy=kept)
+        assert counter.task(1) == counter.task(1, 2)
+        assert (counter.calls, policy.key_storage) == (1, None)
+    assert {path.name for path in place.iterdir()} == {"plain-1", "data-1"}
 
 
 def test_a_result_expires(place: Path) -> None:
@@ -290,9 +367,41 @@ def test_a_block_and_its_saved_name_are_storages(place: Path) -> None:
     assert counter.calls == 1
     with pytest.raises(ConfigurationError, match="no place for results"):
         counter.task.with_options(result_storage=3)(1)  # type: ignore[arg-type]
-    for path in ("results", "./results/raw", "/results", "~/results", ""):
-        with pytest.raises(ConfigurationError, match=r"no place.*Use a Path, as Path\('results'\)"):
+    for path in ("results", ""):
+        with pytest.raises(ConfigurationError, match=r"no place.*Use a path, as '\./results' or"):
             counter.task.with_options(result_storage=path)(1)
+
+
+def test_a_text_that_looks_like_a_path_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = tmp_path / "results"
+    counter = Counter(result_storage=str(place), cache_policy=INPUTS)
+    counter.task(1)
+    for path in ("./results", "~/results", place):
+        counter.task.with_options(result_storage=path)(1)
+    counter.task.with_options(cache_policy=INPUTS.configure(key_storage="./results"))(1)
+    assert counter.calls == 1
+    assert len(list(place.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    "key", ["../out", "..", "/etc/x", "a//b", "x" * 3000, "a\nb", "é" * 150, "c:\\x", "a\0b", ""]
+)
+def test_any_key_of_a_function_can_be_kept(place: Path, key: str) -> None:
+    root = place / "root"
+    counter = Counter(cache_key_fn=lambda *_: key, result_storage=root)
+    assert counter.task(1) == counter.task(1)
+    assert counter.calls == 1
+    assert [path.parent for path in place.rglob("*") if path.is_file()] == [root]
+
+
+def test_keys_that_can_be_file_names_are(place: Path) -> None:
+    for key in ("monday", "sales/2026 05 — é.json", "https:/x.org", ".hidden"):
+        Counter(cache_key_fn=lambda *_, key=key: key, result_storage=place).task(1)
+        assert (place / key).is_file()
 
 
 def test_a_key_template_names_the_file(place: Path) -> None:
@@ -345,6 +454,31 @@ def test_tables_come_back_as_they_were(name: str) -> None:
         again = serializer.loads(content)
         assert type(again) is type(value)
         assert again.equals(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pd.DataFrame([[1, 2]], columns=["a", "a"]),
+        pd.DataFrame({"a": [{"k": 1}, [2]]}),
+        pd.DataFrame({"a": [{"k": 1}, {"j": 2}]}),
+        pd.DataFrame({"a": [[1], [2, 3]]}),
+        pd.DataFrame({"a": pd.Series([1, 2], dtype=object)}),
+        pd.DataFrame({"a": [1, 2]}, index=pd.Index([(1,), "x"], tupleize_cols=False)),
+        pd.DataFrame({"a": pd.Series(["x", None], dtype=object)}),
+        pd.DataFrame({"a": pd.Series(["x", "y"], dtype=object)}),
+        {"text": "\ud800"},
+    ],
+)
+def test_by_default_any_value_comes_back_as_it_was(value: Any) -> None:
+    serializer = AutomaticSerializer()
+    found = serializer.loads(serializer.dumps(value))
+    assert repr(found) == repr(value)
+    if isinstance(value, pd.DataFrame):
+        assert list(found.dtypes) == list(value.dtypes)
+        assert [type(cell) for cell in found.iloc[:, 0]] == [
+            type(cell) for cell in value.iloc[:, 0]
+        ]
 
 
 def test_what_can_not_be_written_fails_the_run_and_says_how(place: Path) -> None:

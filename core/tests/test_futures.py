@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flowstone import Future, flow, task
-from flowstone.errors import RunTimeout, SuspendedRun, SuspendSignal
+from flowstone.errors import CancelledRun, RunTimeout, SuspendedRun, SuspendSignal
 from flowstone.futures import (
     as_completed,
     resolve_futures_to_results,
@@ -176,6 +176,37 @@ def test_maps_in_maps_on_one_worker(depth: int) -> None:
     assert f() == 2**depth
 
 
+def test_a_chain_is_as_long_as_one_likes() -> None:
+    """Whoever waits for its end runs what has not started, which waits for more, and so on."""
+    gate = threading.Event()
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
+    def f() -> int:
+        passes.submit(gate, 0)  # so that none of the others is run by a worker
+        future = double.submit(0)
+        for _ in range(1500):
+            future = double.submit(future)
+        try:
+            return future.result()
+        finally:
+            gate.set()
+
+    assert f() == 0
+
+
+@pytest.mark.parametrize("workers", [1, None])
+def test_tasks_that_wait_for_their_own_are_as_deep_as_one_likes(workers: int | None) -> None:
+    @task
+    def down(x: int) -> int:
+        return 1 + down.submit(x - 1).result() if x else 0
+
+    @flow(task_runner=ThreadPoolTaskRunner(max_workers=workers))
+    def f() -> int:
+        return down.submit(500).result()
+
+    assert f() == 500
+
+
 @pytest.mark.parametrize(
     ("error", "told"), [(KeyboardInterrupt, KeyboardInterrupt), (SuspendSignal, SuspendedRun)]
 )
@@ -240,3 +271,82 @@ def test_a_nest_of_futures_is_resolved() -> None:
 
     assert f() == ({"a": [2, 5], "b": (4, {"c": {6}})}, "Failed", 2)
     assert resolve_futures_to_results("nothing to do") == "nothing to do"
+
+
+def test_a_callback_that_raises_keeps_nobody_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    gate = threading.Event()
+    seen: list[Any] = []
+
+    def broken(future: Future[int]) -> None:
+        raise OSError(future.name)
+
+    @flow
+    def f() -> int:
+        future = passes.submit(gate, 1)
+        future.add_done_callback(broken)
+        future.add_done_callback(seen.append)
+        gate.set()
+        future.wait(20)
+        future.add_done_callback(broken)
+        return future.result(timeout=0)
+
+    assert f() == 1
+    assert len(seen) == 1
+    assert [line.name for line in caplog.records].count("flowstone.futures") == 2
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_loop_that_was_closed_meanwhile_keeps_nobody_waiting(at_once: bool) -> None:
+    gate = threading.Event()
+
+    async def impatient(future: Future[int]) -> None:
+        with pytest.raises(TimeoutError):
+            if at_once:
+                async for _ in as_completed([future], timeout=0.001):
+                    pass
+            else:
+                await asyncio.wait_for(future.aresult(), 0.001)
+
+    @flow
+    def f() -> int:
+        future = passes.submit(gate, 1)
+        while future.state.name != "Running":
+            future.wait(0.001)
+        asyncio.run(impatient(future))
+        gate.set()
+        return future.result(timeout=20)
+
+    assert f() == 1
+
+
+def test_an_async_task_is_cancelled_while_it_runs() -> None:
+    gate = threading.Event()
+
+    @task
+    async def endless() -> None:
+        gate.set()
+        await asyncio.Event().wait()
+
+    @flow
+    def f() -> str:
+        future = endless.submit()
+        assert gate.wait(20)
+        assert future.cancel()
+        future.wait(20)
+        assert not future.cancel()
+        with pytest.raises(CancelledRun, match="its coroutine was cancelled"):
+            future.result()
+        return future.state.name
+
+    @flow
+    async def g() -> str:
+        future = endless.submit()
+        await asyncio.to_thread(gate.wait, 20)
+        assert future.cancel()
+        with pytest.raises(CancelledRun):  # and not asyncio's, as if the flow were cancelled
+            await future
+        return future.state.name
+
+    assert f() == "Cancelled"
+    gate.clear()
+    assert asyncio.run(g()) == "Cancelled"

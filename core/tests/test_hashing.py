@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import math
+import re
 import subprocess
 import sys
 from collections import OrderedDict, namedtuple
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -97,6 +100,18 @@ DIFFERENT: list[Any] = [
     pd.Series([1, 2]), pd.Series([1, 2], name="a"), pd.Index([1, 2]),
     pl.DataFrame({"a": [1, 2]}), pl.DataFrame({"a": [1, 3]}), pl.Series("a", [1, 2]),
     pa.table({"a": [1, 2]}), pa.table({"a": [1, None]}), pa.array([1, 2]),
+    10**5000, 10**5000 + 1, re.compile("a"), re.compile("b"), re.compile("a", re.IGNORECASE),
+    np.ma.array([1, 2]), np.ma.array([1, 2], mask=[False, True]), np.ma.array([1, 999999]),
+    *(pd.DataFrame({"a": pd.Series(cells, dtype=object)}) for cells in (
+        [1, "2"], ["1", "2"], [1, 2], [[1], 2], [[2], 2], [{"a": 1}, None], ["x", None],
+        ["x", math.nan], ["x", pd.NA], ["x", "None"], [None, None], [date(2026, 1, 1), 1],
+    )),
+    pd.DataFrame({"a": [1, 2]}, index=pd.Index([0, 1], name="id")),
+    pd.DataFrame([[1], [2]], columns=pd.Index(["a"], name="columns")),
+    pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(0, 0), (0, 1)])),
+    pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(0, 0), (0, "1")])),
+    *(pd.Series(pd.Categorical(["a"], categories, ordered=ordered))
+      for categories in (["a", "b"], ["b", "a"], ["a"]) for ordered in (True, False)),
 ]  # fmt: skip
 
 
@@ -104,6 +119,37 @@ def test_values_of_all_kinds_differ() -> None:
     prints = [fingerprint(value) for value in DIFFERENT]
     assert len(set(prints)) == len(prints)
     assert prints == [fingerprint(value) for value in DIFFERENT]
+
+
+def _odd_values() -> Iterator[Any]:
+    nest: list[Any] = []
+    for _ in range(5000):
+        nest = [nest]
+    yield nest
+
+    def early() -> object:
+        return late
+
+    yield early  # before the name that it holds has a value
+    late = 1
+
+    class Broken:
+        def __reduce_ex__(self, protocol: object) -> Any:
+            raise OSError(late)
+
+    yield Broken()
+    unset = Order.__new__(Order)
+    yield unset
+    yield pd.DataFrame({"a": [1, Lock()]})
+    yield np.array([Lock()], dtype=object)
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_whatever_is_odd_is_not_hashed_and_named(number: int) -> None:
+    for each, value in enumerate(_odd_values()):
+        if each == number:
+            with pytest.raises(NotHashable, match=r"argument 'x'.* cache_policy=INPUTS - 'x', or"):
+                fingerprint(value, "argument 'x'")
 
 
 def test_a_slice_of_a_table_is_what_it_shows() -> None:

@@ -253,3 +253,20 @@ def test_nothing_is_remembered_under_that_name() -> None:
         assert txn.get("x", 3) == 3
         with pytest.raises(ConfigurationError, match="nothing was set under 'x'"):
             txn.get("x")
+
+
+def test_a_transaction_does_not_wait_for_itself() -> None:
+    with (
+        transaction(key="k", isolation_level="SERIALIZABLE"),
+        transaction(),
+        transaction(key="other", isolation_level="SERIALIZABLE"),
+        pytest.raises(ConfigurationError, match="around it holds the key 'k' already"),
+    ):
+        transaction(key="k", isolation_level="SERIALIZABLE").__enter__()
+    with transaction(key="k", isolation_level="SERIALIZABLE") as again:
+        assert again.is_committed()
+
+
+def test_a_key_is_a_text() -> None:
+    with pytest.raises(ConfigurationError, match="5 is no text"):
+        transaction(key=5).__enter__()  # type: ignore[arg-type]

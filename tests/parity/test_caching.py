@@ -360,6 +360,25 @@ def test_storage_and_isolation(program: Program) -> None:
     assert made.kept == 2
 
 
+def test_storage_of_keys_is_a_text(program: Program) -> None:
+    made = program("""
+        from pathlib import Path
+        from prefect import task
+        from prefect.cache_policies import INPUTS, TASK_SOURCE
+
+        place = str(Path.cwd() / "keys")
+        calls = []
+
+        @task(cache_policy=(TASK_SOURCE + INPUTS).configure(key_storage=place))
+        def add(x: int): calls.append(x); return x + 42
+
+        values = add(1), add(1)
+        kept = len(list(Path("keys").iterdir()))
+    """)
+    assert made.values == (43, 43)
+    assert (made.calls, made.kept) == ([1], 1)
+
+
 def test_serializable_async_tasks_do_not_lock_up(program: Program) -> None:
     made = program("""
         import asyncio

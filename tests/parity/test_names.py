@@ -59,6 +59,9 @@ TASK_OPTIONS: dict[str, Any] = {
     "cache_result_in_memory": True, "viz_return_value": None, "asset_deps": LATER,
 }  # fmt: skip
 
+#: Options that are no attributes of the flow or task.
+OPTIONS_ALONE = {"cache_key_fn", "cache_expiration", "validate_parameters", "viz_return_value"}
+
 MEMBERS: dict[str, dict[str, int | None]] = {
     "flows:Flow": {
         **dict.fromkeys(
@@ -113,7 +116,7 @@ MEMBERS: dict[str, dict[str, int | None]] = {
     "locking.memory": {"MemoryLockManager": None},
     "locking.filesystem": {"FileSystemLockManager": None},
     "locking.protocol": {"LockManager": None},
-    "results": {"ResultStore": None, "get_result_store": LATER},
+    "results": {"ResultStore": None, "get_result_store": None},
     "serializers": dict.fromkeys(
         ("PickleSerializer", "JSONSerializer", "CompressedSerializer",
          "CompressedPickleSerializer", "CompressedJSONSerializer")
@@ -253,6 +256,8 @@ def test_options_and_their_defaults(
     for name, default in options.items():
         if not _is_issue(default) and default is not ...:
             assert _option(unit.spec, name) == default, name
+            if not name.startswith("on_") and name not in OPTIONS_ALONE:
+                assert getattr(unit, name) == default, name
 
 
 def _is_issue(default: Any) -> bool:

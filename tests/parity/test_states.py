@@ -53,15 +53,15 @@ def test_results_of_states() -> None:
     assert states.Completed(data=7).result() == 7
     error = ValueError("no")
     assert states.Failed(data=error).result(raise_on_failure=False) is error
-    for state, kind in (
-        (states.Failed(data=error), ValueError),
-        (states.Failed("why"), FailedRun),
-        (states.Crashed("why"), CrashedRun),
-        (states.Cancelled("why"), CancelledRun),
-        (states.Running(), UnfinishedRun),
-        (states.Completed(data=states.MISSING), MissingResult),
+    for state, kind, told in (
+        (states.Failed(data=error), ValueError, "no"),
+        (states.Failed("why"), FailedRun, "^the run failed: why$"),
+        (states.Crashed("why"), CrashedRun, "^the run crashed: why$"),
+        (states.Cancelled("why"), CancelledRun, "^the run was cancelled: why$"),
+        (states.Running(), UnfinishedRun, "^the run is running: wait"),
+        (states.Completed(data=states.MISSING), MissingResult, "^the value of the run is not kept"),
     ):
-        with pytest.raises(kind):
+        with pytest.raises(kind, match=told):
             state.result()
 
 

@@ -464,3 +464,115 @@ def test_prints_and_loggers(program: Program) -> None:
         f()
     """)
     assert lines() == ["careful", "hello ann", "looked at ann"]
+
+
+def test_async_hooks_of_sync_tasks_on_a_loop(program: Program) -> None:
+    made = program("""
+        import asyncio
+        from prefect import flow, task
+
+        seen = []
+
+        async def told(task, run, state):
+            await asyncio.sleep(0)
+            seen.append(state.name)
+
+        async def again(task, run, state):
+            await asyncio.sleep(0)
+            return True
+
+        @task(retries=1, retry_condition_fn=again, on_running=[told], on_completion=[told])
+        def flaky():
+            if seen == ["Running"]:
+                raise ConnectionError("once")
+            return 1
+
+        @flow(on_completion=[told])
+        def inner(): return flaky()
+
+        @flow
+        async def f(): return inner()
+
+        value = asyncio.run(f())
+    """)
+    assert made.value == 1
+    assert made.seen == ["Running", "Retrying", "Completed", "Completed"]
+
+
+def test_a_failure_is_allowed_in_what_is_waited_for(program: Program) -> None:
+    made = program("""
+        from prefect import allow_failure, flow, task
+
+        @task
+        def break_down(): raise ValueError("no")
+
+        @task
+        def clean_up(): return "clean"
+
+        @flow
+        def f():
+            return clean_up.submit(wait_for=[allow_failure(break_down.submit())])
+
+        @flow
+        def mapped(n):
+            bad = break_down.submit()
+            return [f.result() for f in clean_again.map(range(n), wait_for=[allow_failure(bad)])]
+
+        @task
+        def clean_again(x): return x
+
+        values = f(), mapped(2)
+    """)
+    assert made.values == ("clean", [0, 1])
+
+
+def test_options_are_attributes(program: Program) -> None:
+    made = program("""
+        from prefect import flow, task
+        from prefect.cache_policies import INPUTS
+
+        @task(retries=2, retry_delay_seconds=[1, 2], cache_policy=INPUTS, task_run_name="t-{x}")
+        def t(x): ...
+
+        @flow(timeout_seconds=5, log_prints=True, flow_run_name="f")
+        def f(): ...
+
+        once = t.with_options(retries=0, persist_result=True)
+    """)
+    task, once, flow = made.t, made.once, made.f
+    assert (task.retries, task.retry_delay_seconds, task.task_run_name) == (2, [1.0, 2.0], "t-{x}")
+    assert (task.cache_policy, task.persist_result, task.version) == (made.INPUTS, None, None)
+    assert (once.retries, once.persist_result, once.log_prints) == (0, True, None)
+    assert (flow.timeout_seconds, flow.log_prints, flow.flow_run_name) == (5.0, True, "f")
+
+
+def test_states_are_waited_for_too(program: Program) -> None:
+    made = program("""
+        from prefect import allow_failure, flow, task, unmapped
+
+        ran = []
+
+        @task
+        def end(well):
+            if not well:
+                raise ValueError("no")
+
+        @task
+        def after(name): ran.append(name)
+
+        @flow
+        def f():
+            good, bad = end(True, return_state=True), end(False, return_state=True)
+            after("good", wait_for=[good])
+            after.submit("allowed", wait_for=[allow_failure(bad)]).wait()
+            names = []
+            for states in ([bad], [good, (bad,)]):
+                names.append(after("bad", wait_for=states, return_state=True).name)
+            futures = after.map(["bad"], wait_for=[bad])
+            futures.wait()
+            return names + [future.state.name for future in futures]
+
+        names = f()
+    """)
+    assert made.ran == ["good", "allowed"]
+    assert made.names == ["UpstreamFailed"] * 3

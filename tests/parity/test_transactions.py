@@ -257,6 +257,147 @@ def test_async_blocks(program: Program) -> None:
     assert made.seen == ["undone"]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("block", ["with transaction()", "async with atransaction()"])
+def test_async_hooks_on_a_loop(program: Program, block: str, fails: bool) -> None:
+    """An async block awaits them on its own loop, so that they can use what lives there."""
+    made = program(f"""
+        import asyncio
+        from prefect import flow, task
+        from prefect.transactions import atransaction, transaction
+
+        seen, loops = [], set()
+
+        @task
+        async def work():
+            loops.add(asyncio.get_running_loop())
+
+        @work.on_commit
+        async def keep(txn):
+            await asyncio.sleep(0)
+            loops.add(asyncio.get_running_loop())
+            seen.append("kept")
+
+        @work.on_rollback
+        async def undo(txn):
+            await asyncio.sleep(0)
+            loops.add(asyncio.get_running_loop())
+            seen.append("undone")
+
+        @flow
+        async def f():
+            {block}:
+                await work()
+                if {fails}:
+                    raise ValueError("no")
+    """)
+    assert asyncio.run(made.f(return_state=True)).is_failed() is fails
+    assert made.seen == ["undone" if fails else "kept"]
+    assert len(made.loops) == (1 if block.startswith("async") else 2)
+
+
+def test_an_async_hook_of_a_task_alone(program: Program) -> None:
+    made = program("""
+        from prefect import task
+
+        seen = []
+
+        @task
+        async def work(): return 1
+
+        @work.on_commit
+        async def keep(txn): seen.append("kept")
+    """)
+    assert asyncio.run(made.work()) == 1
+    assert made.seen == ["kept"]
+
+
+def test_a_result_store_says_where_and_what_locks(program: Program) -> None:
+    made = program("""
+        import threading
+        from pathlib import Path
+        from prefect import flow, task
+        from prefect.locking.memory import MemoryLockManager
+        from prefect.results import ResultStore
+        from prefect.transactions import IsolationLevel, transaction
+
+        winners = []
+
+        @task
+        def download():
+            return threading.current_thread().name
+
+        @flow
+        def pipeline(store):
+            with transaction(
+                key="race", isolation_level=IsolationLevel.SERIALIZABLE, store=store
+            ) as txn:
+                if txn.is_committed():
+                    return txn.read()
+                winners.append(download())
+                txn.stage(winners[0])
+
+        store = ResultStore(
+            result_storage=Path("kept"), serializer="json", lock_manager=MemoryLockManager()
+        )
+        threads = [threading.Thread(target=pipeline, args=(store,), name=n) for n in "ab"]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        value = pipeline(store)
+        files = [path.name for path in Path("kept").iterdir()]
+        content = Path("kept/race").read_text().splitlines()[-1]
+    """)
+    assert made.winners == [made.value]
+    assert made.files == ["race"]
+    assert made.content == f'"{made.value}"'
+
+
+def test_a_transaction_keeps_its_value_where_its_flow_does(program: Program) -> None:
+    made = program("""
+        from pathlib import Path
+        from prefect import flow
+        from prefect.results import get_result_store
+        from prefect.transactions import transaction
+
+        @flow(result_storage=Path("results").absolute(), result_serializer="json")
+        def f():
+            with transaction(key="mine") as txn:
+                txn.stage([1])
+            stores.append(get_result_store())
+
+        stores = []
+        f()
+        names = {path.name for path in Path("results").iterdir()}
+        outside = get_result_store()
+    """)
+    assert "mine" in made.names
+    (store,) = made.stores
+    assert store.result_storage.name == "results"
+    assert (store.serializer, made.outside.result_storage) == ("json", None)
+
+
+@pytest.mark.parametrize("key", ["../out", "day\n1", "x" * 3000])
+def test_any_text_is_a_key(program: Program, key: str) -> None:
+    made = program(
+        """
+        from pathlib import Path
+        from prefect.transactions import transaction
+
+        def once():
+            with transaction(key=key, store=Path("a/kept")) as txn:
+                if txn.is_committed():
+                    return txn.read()
+                txn.stage(1)
+
+        values = once(), once()
+        files = [path.parent.name for path in Path("a").rglob("*") if path.is_file()]
+        """,
+        key=key,
+    )
+    assert made.values == (None, 1)
+    assert made.files == ["kept"]
+
+
 def test_a_failing_commit_hook_undoes_all(program: Program) -> None:
     """Better on purpose: elsewhere it is logged, and what was half committed stays."""
     made = program("""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from flowstone.errors import ConfigurationError, NotHashable
+from flowstone.errors import ConfigurationError, KeyNotMade, NotHashable
 from flowstone.hashing import fingerprint
 from flowstone.runtime import TaskRun, task_run
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from typing import Self
 
     from flowstone.locking import IsolationLevel, LockManager
+
+#: So many bytes of a key may be in a file's name; most systems allow 255, and a suffix is added.
+LONGEST = 200
 
 __all__ = [
     "DEFAULT",
@@ -53,7 +57,7 @@ class TaskCall(NamedTuple):
     lineage: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class CachePolicy:
     """Says what a call's key is made of; policies add up with `+`, and `-` leaves an input out.
 
@@ -73,7 +77,16 @@ class CachePolicy:
         Raises:
             NotHashable: some part can't be made; nothing is cached then.
         """
-        key = self.compute_key(call, dict(call.parameters), dict(call.flow_parameters))
+        try:
+            key = self.compute_key(
+                task_ctx=call,
+                inputs=dict(call.parameters),
+                flow_parameters=dict(call.flow_parameters),
+            )
+        except (NotHashable, NotImplementedError):
+            raise
+        except Exception as error:
+            raise KeyNotMade(type(self).__name__, error) from error
         return None if key is None else {"key": str(key)}
 
     def compute_key(
@@ -102,13 +115,14 @@ class CachePolicy:
         """Return this policy with another storage, lock manager or isolation level."""
         from flowstone.locking import IsolationLevel  # noqa: PLC0415 - a circle otherwise
 
-        level = None if isolation_level is None else IsolationLevel(isolation_level)
-        return replace(
-            self,
-            key_storage=self.key_storage if key_storage is None else key_storage,
-            lock_manager=self.lock_manager if lock_manager is None else lock_manager,
-            isolation_level=self.isolation_level if level is None else level,
-        )
+        new = copy(self)  # a policy of somebody's own may be made in any way
+        if key_storage is not None:
+            new.key_storage = key_storage
+        if lock_manager is not None:
+            new.lock_manager = lock_manager
+        if isolation_level is not None:
+            new.isolation_level = IsolationLevel(isolation_level)
+        return new
 
     @staticmethod
     def from_cache_key_fn(cache_key_fn: Callable[..., str | None]) -> CacheKeyFnPolicy:
@@ -144,7 +158,7 @@ def _one(option: str, one: CachePolicy, other: CachePolicy) -> Any:
     return theirs if mine is None else mine
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class CompoundCachePolicy(CachePolicy):
     """The sum of policies: the key has every part of each."""
 
@@ -170,14 +184,14 @@ class CompoundCachePolicy(CachePolicy):
         return replace(self, policies=tuple(policies))
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class Inputs(CachePolicy):
     """The arguments of the call, but for those that are excluded."""
 
-    exclude: Collection[str] = frozenset()
+    exclude: Collection[str] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "exclude", frozenset(self.exclude))
+        self.exclude = frozenset(self.exclude)
 
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         return {
@@ -194,7 +208,7 @@ class Inputs(CachePolicy):
         return replace(self, exclude={*self.exclude, name})
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class _TaskSource(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         function = inspect.unwrap(call.task.fn)
@@ -211,13 +225,13 @@ class _TaskSource(CachePolicy):
         return {"source": found}
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class _RunId(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         return {"run": call.lineage or call.run_id}
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class _FlowParameters(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         return {
@@ -226,7 +240,7 @@ class _FlowParameters(CachePolicy):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class CacheKeyFnPolicy(CachePolicy):
     """A function's word: ``(call, parameters) -> key``; None caches nothing."""
 
@@ -239,12 +253,11 @@ class CacheKeyFnPolicy(CachePolicy):
             raise
         except Exception as error:
             name = getattr(self.cache_key_fn, "__name__", "cache_key_fn")
-            problem = f"it raised {type(error).__name__}: {error}"
-            raise NotHashable(f"the key by {name!r}", "function's word", problem) from error
+            raise KeyNotMade(name, error) from error
         return None if key is None else {"key": str(key)}
 
 
-@dataclass(frozen=True)
+@dataclass(unsafe_hash=True)
 class _None(CachePolicy):
     def __bool__(self) -> bool:
         return False
@@ -265,15 +278,33 @@ NO_CACHE = NONE = _None()
 DEFAULT = INPUTS + TASK_SOURCE + RUN_ID
 
 
-def key_of(policy: CachePolicy, call: TaskCall) -> tuple[str | None, str]:
+class Key(NamedTuple):
+    """What a call is kept by; None where it will not be, and whether that was not meant."""
+
+    name: str | None
+    told: str
+    is_trouble: bool = False
+
+
+def key_of(policy: CachePolicy, call: TaskCall) -> Key:
     """Return a call's key and what it was made of, or None and why there is none."""
     try:
         parts = policy.parts(call)
     except NotHashable as error:
-        return None, f"not cached: {error}"
+        return Key(None, f"not cached: {error}", is_trouble=True)
     if parts is None:
-        return None, "not cached: its policy says so"
+        return Key(None, "not cached: its policy says so")
     told = ", ".join(f"{name} {value[:8]}" for name, value in sorted(parts.items()))
     if set(parts) == {"key"}:
-        return parts["key"], f"key {parts['key']}"
-    return fingerprint(parts), told or "nothing"
+        return Key(file_name(parts["key"]), f"key {parts['key']}")
+    return Key(fingerprint(parts), told or "nothing")
+
+
+def file_name(key: str) -> str:
+    """Return what a key of somebody's own is kept as: itself, or a fingerprint of it.
+
+    It is itself where each part between slashes can be the name of a file, on disk and in buckets.
+    """
+    parts = key.split("/")
+    plain = key.isprintable() and "\\" not in key and len(key.encode(errors="replace")) <= LONGEST
+    return key if plain and not {"", ".", ".."}.intersection(parts) else fingerprint(key)

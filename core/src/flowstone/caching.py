@@ -10,7 +10,7 @@ from flowstone.results import (
     Caching,
     CallCaching,
     Found,
-    ResultStore,
+    KeptResults,
     locks_of,
     opened_serializer,
     opened_storage,
@@ -51,7 +51,7 @@ def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:
     storage = keeps.storage if policy.key_storage is None else policy.key_storage
     refresh = spec.refresh_cache
     serializer = opened_serializer(keeps.serializer)
-    store = ResultStore(opened_storage(storage, services), serializer, services)
+    store = KeptResults(opened_storage(storage, services), serializer, services)
     caching = Caching(
         policy,
         store,
@@ -73,7 +73,7 @@ def _policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
 class FlowKeeping:
     """Keeps the value of a flow run by the run's id; never looks for one."""
 
-    def __init__(self, store: ResultStore, run_id: str, name: str) -> None:
+    def __init__(self, store: KeptResults, run_id: str, name: str) -> None:
         self._store, self._run_id, self._name = store, run_id, name
 
     def look(

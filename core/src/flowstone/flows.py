@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone import ambient
-from flowstone.options import FlowOptions, changed, names_around, new_spec, unwrapped
+from flowstone.errors import ConfigurationError
+from flowstone.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
@@ -37,6 +38,8 @@ class Flow(Unit[P, R]):
         version: the flow's version.
         task_runner: where submitted tasks run.
     """
+
+    flow_run_name: Option[str | Callable[..., str] | None] = Option()
 
     def __init__(
         self,
@@ -167,4 +170,8 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
 def _runner(choice: Choice, default: TaskRunner) -> TaskRunner:
     if choice is None:
         return default
-    return choice() if isinstance(choice, type) else choice
+    runner = choice() if isinstance(choice, type) else choice
+    if not hasattr(runner, "open"):
+        remedy = "Use one, as ThreadPoolTaskRunner(max_workers=4)."
+        raise ConfigurationError("option task_runner", f"{runner!r} is no task runner", remedy)
+    return runner

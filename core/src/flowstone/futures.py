@@ -16,14 +16,16 @@ from flowstone.engine.arguments import (
     resolve_futures_to_results,
     resolve_futures_to_states,  # fmt: skip
 )
+from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
 from flowstone.provenance import made
-from flowstone.runners.threads import is_worker
+from flowstone.runners.threads import is_worker, nested
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
+from flowstone.waiting import ring, told
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
-    from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
     from contextvars import Context
 
     from flowstone.ambient import Scope
@@ -142,15 +144,15 @@ class Future(PromiseBase, Generic[R]):
             return
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
-        self.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+        self.add_done_callback(lambda _: ring(loop, ended.set))
         await ended.wait()
 
     def help(self) -> None:
         """Run it here, if it has not started and needs no loop; raise what stops this thread."""
         if not self._on_loop and (ticket := self._taken()):
-            error = self._lived(*ticket).data
-            if isinstance(error, (StopSignal, KeyboardInterrupt)):
-                raise error
+            nested(lambda: self._lived(*ticket), services().threads)
+            if self._end and isinstance(self._end.data, (StopSignal, KeyboardInterrupt)):
+                raise self._end.data
 
     def done(self) -> bool:
         """Tell whether the run has ended."""
@@ -161,21 +163,21 @@ class Future(PromiseBase, Generic[R]):
         return self._end or State(CRASHED, "Crashed", "its flow run ended before it did")
 
     def add_done_callback(self, callback: Callable[[Future[R]], Any]) -> None:
-        """Call a function with this future when it ends; at once where it has."""
+        """Call a function with this future when it ends, or has; an error of it is logged."""
         with _lock:
             if self._end is None:
                 self._callbacks = [*(self._callbacks or ()), callback]
                 return
-        callback(self)
+        told(callback, self)
 
     def cancel(self) -> bool:
         """End the run as Cancelled; tell whether that could be done.
 
-        One that has started can only be ended in a process, which is killed; not in a thread.
+        One that has started in a thread can't be ended; on a loop, and in a process, it can.
         """
         if self.withdraw():
             return True
-        if self._caller is None or self._end is not None:
+        if (self._caller is None and not self._on_loop) or self._end is not None:
             return False
         self.stop(_Cancelled)
         return True
@@ -225,7 +227,7 @@ class Future(PromiseBase, Generic[R]):
         if ticket := self._taken():
             self._lived(*ticket)
 
-    def _lived(self, context: Context, life: Life) -> State:
+    def _lived(self, context: Context, life: Life) -> None:
         driver = self._driver
         assert driver is not None
         self._where = threading.get_ident()
@@ -233,16 +235,10 @@ class Future(PromiseBase, Generic[R]):
             state = context.run(_lived, driver, life)
         except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
             state = driver.left_by(error)
-        if isinstance(state.data, _Cancelled):
-            state = replace(state, data=None)  # whoever asks for the result is not cancelled too
         self._finish(state)
-        return state
 
-    def arun(self) -> Coroutine[Any, Any, None]:
-        """Return the coroutine that lives the run's life."""
-        return self._alive()
-
-    async def _alive(self) -> None:
+    async def arun(self) -> None:
+        """Live the run's life on the loop, unless it was withdrawn."""
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
         ticket = self._taken()
@@ -266,6 +262,8 @@ class Future(PromiseBase, Generic[R]):
             return None
 
     def _finish(self, state: State) -> None:
+        if isinstance(state.data, _Cancelled) or is_cancellation(state.data):
+            state = replace(state, data=None)  # whoever asks for the result is not cancelled too
         with _lock:
             self._end, self._driver, self._where = state, None, None
             callbacks, self._callbacks = self._callbacks, None
@@ -273,7 +271,7 @@ class Future(PromiseBase, Generic[R]):
             # Only what may still matter at the flow's end is remembered until then.
             self._scope.promises.pop(self.run_id, None)
         for callback in callbacks or ():
-            callback(self)
+            told(callback, self)
 
 
 class _Cancelled(CancelSignal):
@@ -375,7 +373,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         loop = asyncio.get_running_loop()
         end = None if self._timeout is None else loop.time() + self._timeout
         for future in self._futures:
-            future.add_done_callback(lambda end: loop.call_soon_threadsafe(ended.put_nowait, end))
+            future.add_done_callback(lambda end: ring(loop, ended.put_nowait, end))
         for given in range(len(self._futures)):
             try:
                 async with asyncio.timeout_at(end):
@@ -396,5 +394,6 @@ def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
 
 
 def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:
-    what = f"waiting for {missing} of {asked} futures"
-    return RunTimeout(what, timeout or 0.0, "The runs go on.")
+    return RunTimeout(
+        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
+    )

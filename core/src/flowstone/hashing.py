@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
+from copyreg import dispatch_table
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from hashlib import blake2b
@@ -34,7 +35,13 @@ def fingerprint(value: object, what: str = "value") -> str:
     Raises:
         NotHashable: some part of it has no stable form; the error says which.
     """
-    return _digest(value, what, ()).hex()
+    try:
+        return _digest(value, what, ()).hex()
+    except NotHashable:
+        raise
+    except Exception as error:  # whatever is odd about a value, its run only is not cached
+        problem = f"{type(error).__name__}: {error}".rstrip(".")
+        raise NotHashable(what, type(value).__qualname__, problem) from error
 
 
 def _digest(value: object, path: str, around: tuple[int, ...]) -> bytes:
@@ -84,7 +91,8 @@ def _feed(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
 _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     type(None): lambda _: b"",
     bool: lambda value: b"1" if value else b"0",
-    int: lambda value: str(value).encode(),
+    # Python refuses to write huge numbers with decimal digits.
+    int: lambda value: (str(value) if value.bit_length() < 10_000 else hex(value)).encode(),
     float: lambda value: struct.pack("<d", value or 0.0),
     complex: lambda value: struct.pack("<dd", value.real, value.imag),
     str: lambda value: value.encode("utf-8", "surrogatepass"),
@@ -123,7 +131,7 @@ def _object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
     kind = type(value)
     name = _name(kind)
     special = _SPECIAL.get(name.partition(".")[0])
-    if special is not None and special(feed, value, name):
+    if special is not None and special(feed, value, name, path):
         return
     if isinstance(value, type):
         _tag(feed, "type", _name(value).encode())
@@ -182,7 +190,8 @@ def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None
     """Follow what pickling would write: how the object is made, and of what."""
     kind = type(value)
     try:
-        reduced = value.__reduce_ex__(4)
+        reducer = dispatch_table.get(kind)
+        reduced: Any = value.__reduce_ex__(4) if reducer is None else reducer(value)
     except Exception as error:
         raise NotHashable(path, kind.__qualname__, str(error) or "it can't be pickled") from error
     if isinstance(reduced, str):
@@ -196,35 +205,70 @@ def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None
 # ---------------------------------------------------------------- data frames and arrays
 
 
-def _numpy(feed: Feed, value: Any, _name: str) -> bool:
+def _numpy(feed: Feed, value: Any, name: str, path: str) -> bool:
     if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
         return False
+    if hasattr(value, "mask"):
+        _tag(feed, "mask", value.mask.tobytes())
     if value.dtype.hasobject:
-        _ordered(feed, f"numpy {value.shape}", value.ravel().tolist(), "array", ())
+        _ordered(feed, f"{name} {value.shape}", value.ravel().tolist(), path, ())
     else:
         kind = f"{value.dtype.str}{value.dtype.descr if value.dtype.names else ''}"
-        _tag(feed, "numpy", kind.encode(), repr(value.shape).encode(), value.tobytes())
+        _tag(feed, name, kind.encode(), repr(value.shape).encode(), value.tobytes())
     return True
 
 
-def _pandas(feed: Feed, value: Any, name: str) -> bool:
-    from pandas import Series  # noqa: PLC0415 - only met by whoever has imported it
-    from pandas.util import hash_pandas_object  # noqa: PLC0415 - likewise
-
+def _pandas(feed: Feed, value: Any, name: str, path: str) -> bool:
     if name.endswith(".DataFrame"):
+        _tag(feed, name, repr(list(value.columns.names)).encode())
         for position, column in enumerate(value.columns):
-            _tag(feed, "column", repr(column).encode(), str(value.dtypes.iloc[position]).encode())
-            feed(hash_pandas_object(value.iloc[:, position], index=False).to_numpy().tobytes())
-        feed(hash_pandas_object(value.index, index=False).to_numpy().tobytes())
-        return True
-    if hasattr(value, "dtype") and hasattr(value, "to_numpy"):
-        _tag(feed, name, repr(getattr(value, "name", None)).encode(), str(value.dtype).encode())
-        feed(hash_pandas_object(value, index=isinstance(value, Series)).to_numpy().tobytes())
-        return True
-    return False
+            _tag(feed, "column", repr(column).encode())
+            _column(feed, value.iloc[:, position], f"{path}[{column!r}]")
+        _index(feed, value.index, f"{path}.index")
+    elif hasattr(value, "nlevels"):
+        _index(feed, value, path)
+    elif name.endswith(".Series"):
+        _tag(feed, name, repr(value.name).encode())
+        _column(feed, value, path)
+        _index(feed, value.index, f"{path}.index")
+    elif hasattr(value, "dtype") and hasattr(value, "to_numpy"):
+        _tag(feed, name)
+        _column(feed, value, path)
+    else:
+        return False
+    return True
 
 
-def _polars(feed: Feed, value: Any, name: str) -> bool:
+def _index(feed: Feed, index: Any, path: str) -> None:
+    _tag(feed, "index", repr(list(index.names)).encode())
+    for level in range(index.nlevels):
+        _column(feed, index.get_level_values(level), path)
+
+
+def _column(feed: Feed, values: Any, path: str) -> None:
+    """Feed what has one dtype; texts in the fast way of pandas, other objects by their structure.
+
+    To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
+    """
+    from pandas.api.types import infer_dtype  # noqa: PLC0415 - only met by whoever has imported it
+    from pandas.util import hash_array, hash_pandas_object  # noqa: PLC0415 - likewise
+
+    _tag(feed, "dtype", str(values.dtype).encode())
+    if values.dtype == object:
+        if infer_dtype(values, skipna=True) not in {"string", "empty"}:
+            _ordered(feed, "objects", values.tolist(), path, ())
+            return
+        _ordered(feed, "missing", values[values.isna()].tolist(), path, ())
+    elif hasattr(values.dtype, "categories"):
+        _tag(feed, "ordered", repr(values.dtype.ordered).encode())
+        _index(feed, values.dtype.categories, path)
+    if hasattr(values, "array"):  # a Series or an Index
+        feed(hash_pandas_object(values, index=False).to_numpy().tobytes())
+    else:
+        feed(hash_array(values).tobytes())
+
+
+def _polars(feed: Feed, value: Any, name: str, _path: str) -> bool:
     if name.endswith(".Series"):
         value = value.to_frame()
     elif not name.endswith(".DataFrame"):
@@ -235,7 +279,7 @@ def _polars(feed: Feed, value: Any, name: str) -> bool:
     return True
 
 
-def _arrow(feed: Feed, value: Any, _name: str) -> bool:
+def _arrow(feed: Feed, value: Any, _name: str, _path: str) -> bool:
     import pyarrow as pa  # noqa: PLC0415 - only met by whoever has imported it
 
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
@@ -253,7 +297,7 @@ def _arrow(feed: Feed, value: Any, _name: str) -> bool:
     return True
 
 
-_SPECIAL: dict[str, Callable[[Feed, Any, str], bool]] = {
+_SPECIAL: dict[str, Callable[[Feed, Any, str, str], bool]] = {
     "numpy": _numpy,
     "pandas": _pandas,
     "polars": _polars,

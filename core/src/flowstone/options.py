@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, cast, overload
 from zlib import crc32
 
 from flowstone.engine.parameters import RESERVED
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flowstone.ports import Serializer
     from flowstone.runs import Kind
     from flowstone.task_runners import TaskRunner
+
+T = TypeVar("T")
 
 #: Characters that a name may not have: they mean something in URLs and paths.
 BANNED = "/%&<>"
@@ -181,7 +183,7 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             # Imported where it is used: hashing takes 5 ms that most programs save.
             from flowstone.cache_policies import CacheKeyFnPolicy  # noqa: PLC0415
 
-            fields["cache_policy"] = CacheKeyFnPolicy(value)
+            fields["cache_policy"] = CacheKeyFnPolicy(_function(spec, option, value))
         elif option in {"on_commit", "on_rollback"}:
             fields[option] = _hooks(spec, option, value)
         elif option in _HOOKS:
@@ -262,6 +264,31 @@ def _hooks(spec: Spec, option: str, value: Any) -> tuple[Hook, ...]:
     return hooks
 
 
+def _function(spec: Spec, option: str, value: object) -> Hook:
+    if not callable(value):
+        raise _refuse(spec, option, f"{value!r} is not a function", "Use a function.")
+    return value
+
+
+def _template(spec: Spec, option: str, value: object) -> object:
+    if isinstance(value, str) or (callable(value) and option != "result_storage_key"):
+        return value
+    raise _refuse(spec, option, f"{value!r} is not a text", "Use a template, as 'load-{day}'.")
+
+
+def _flag(spec: Spec, option: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _refuse(spec, option, f"{value!r} is neither True nor False", "Use one of them.")
+    return value
+
+
+def _serializer(spec: Spec, option: str, value: object) -> object:
+    if not (isinstance(value, str) or (hasattr(value, "dumps") and hasattr(value, "loads"))):
+        problem = f"{value!r} is no serializer"
+        raise _refuse(spec, option, problem, "Use one, or a name such as 'json'.")
+    return value
+
+
 def _policy(spec: Spec, option: str, value: Any) -> Any:
     if not hasattr(value, "parts"):
         problem = f"{value!r} is not a cache policy"
@@ -269,11 +296,53 @@ def _policy(spec: Spec, option: str, value: Any) -> Any:
     return value
 
 
+class Option(Generic[T]):
+    """An option as an attribute of a flow or task, `my_task.retries`: what its spec says."""
+
+    def __set_name__(self, _owner: type, name: str) -> None:
+        self._field = _FIELDS.get(name, name)
+
+    @overload
+    def __get__(self, unit: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, unit: Optioned, owner: type) -> T: ...
+    def __get__(self, unit: Optioned | None, owner: type) -> Self | T:
+        return self if unit is None else cast("T", getattr(unit.spec, self._field))
+
+
+class Optioned:
+    """Something with a spec, whose options can be asked for; None where one was not given."""
+
+    spec: Spec
+
+    retries: Option[int | None] = Option()
+    retry_delay_seconds: Option[Delay | None] = Option()
+    timeout_seconds: Option[float | None] = Option()
+    log_prints: Option[bool | None] = Option()
+    persist_result: Option[bool | None] = Option()
+    result_storage: Option[ObjectStore | Path | str | None] = Option()
+    result_serializer: Option[Serializer | str | None] = Option()
+    cache_result_in_memory: Option[bool] = Option()
+
+
 _CHECKS: dict[str, Callable[[Spec, str, Any], Any]] = {
+    **dict.fromkeys(
+        (
+            "cache_result_in_memory",
+            "log_prints",
+            "persist_result",
+            "refresh_cache",
+            "validate_parameters",
+        ),
+        _flag,
+    ),
+    **dict.fromkeys(("flow_run_name", "result_storage_key", "task_run_name"), _template),
     "cache_expiration": _seconds,
     "cache_policy": _policy,
     "name": _name,
+    "result_serializer": _serializer,
     "retries": _retries,
+    "retry_condition_fn": _function,
     "retry_delay_seconds": _delay,
     "retry_jitter_factor": _factor,
     "tags": _tags,

@@ -60,7 +60,7 @@ def _name_in(around: Mapping[str, object], unit: Any) -> str:
     for name in (getattr(unit.fn, "__name__", ""), *around):
         if around.get(name) is unit:
             return name
-    name = str(unit.fn.__name__)
+    name = str(getattr(unit.fn, "__name__", ""))
     if getattr(around.get(name), "fn", None) is not unit.fn:
         raise _Nowhere("no name in its module stands for it")
     return name

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone import runtime
+from flowstone import ambient, runtime
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
-from flowstone.cache_policies import CachePolicy, TaskCall, key_of
+from flowstone.cache_policies import CachePolicy, Key, TaskCall, file_name, key_of
 from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.serializers import AutomaticSerializer, serializer_named
@@ -33,10 +33,11 @@ class Found(NamedTuple):
     told: str
     found: bool = False
     value: Any = None
+    is_trouble: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ResultStore:
+class KeptResults:
     """Results as files of a blob store: a line of marks, a line of facts, the value.
 
     Attributes:
@@ -48,6 +49,17 @@ class ResultStore:
     storage: BlobStore
     serializer: Serializer
     services: Services
+
+    @staticmethod
+    def file_name(key: object) -> str:
+        """Return what a key of somebody's own is kept as; see `cache_policies.file_name`.
+
+        Raises:
+            ConfigurationError: it is no text.
+        """
+        if not isinstance(key, str):
+            raise ConfigurationError("a key", f"{key!r} is no text", "Use one, as f'load-{day}'.")
+        return file_name(key)
 
     def read(self, key: str, at: float | None = None) -> Found:
         """Return what is kept by a key; whatever can't be used is not found, and why is told.
@@ -137,7 +149,7 @@ class Caching:
     """
 
     policy: CachePolicy
-    store: ResultStore
+    store: KeptResults
     expiration: float | None
     refresh: bool
     template: str | None
@@ -158,16 +170,16 @@ class CallCaching:
     ) -> None:
         self._caching, self._call, self._names, self._run_id = caching, call, names, run_id
         self._locked: str | None = None
-        self._waiting: tuple[str | None, str] | None = None
+        self._waiting: Key | None = None
 
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
     ) -> Found | None:
         caching = self._caching
         # Hashing may take long, and whoever waits for a lock on an event loop asks again and again.
-        key, told = self._waiting = self._waiting or self._key(args, kwargs)
+        key, told, is_trouble = self._waiting = self._waiting or self._key(args, kwargs)
         if key is None:
-            return Found(None, told)
+            return Found(None, told, is_trouble=is_trouble)
         locks = caching.locks
         if locks is not None:
             self._locked = key  # before it is, so that an interrupt leaves no lock behind
@@ -179,12 +191,12 @@ class CallCaching:
         word = "hit" if found.found else "miss"
         return found._replace(told=f"{word}: {found.told} ({told})")
 
-    def _key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str | None, str]:
+    def _key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Key:
         call = self._call._replace(parameters=self._names(args, kwargs))
         if self._caching.template is None:
             return key_of(self._caching.policy, call)
         key = _filled(self._caching.template, call)
-        return key, f"key {key}"
+        return Key(key, f"key {key}")
 
     def keep(self, look: Any, value: Any) -> None:
         caching = self._caching
@@ -221,6 +233,47 @@ def _filled(template: str, call: TaskCall) -> str:
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class ResultStore:
+    """Where and how results are kept, in one argument: ``transaction(store=ResultStore(…))``.
+
+    Attributes:
+        result_storage: where, as the option of flows and tasks.
+        serializer: how, as their option `result_serializer`.
+        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+    """
+
+    result_storage: ObjectStore | Path | str | None = None
+    serializer: Serializer | str | None = None
+    lock_manager: LockManager | None = None
+
+
+#: What `transaction` takes as its store.
+StoreOption = ResultStore | ObjectStore | Path | str | None
+
+
+def get_result_store() -> ResultStore:
+    """Return where and how the flow around this code keeps results; outside one, the defaults."""
+    scope = ambient.scope.get()
+    keeps = None if scope is None else scope.owner.keeps
+    return ResultStore() if keeps is None else ResultStore(keeps.storage, keeps.serializer)
+
+
+def opened_store(store: StoreOption, services: Services) -> tuple[KeptResults, LockManager | None]:
+    """Return what a transaction keeps its value with, and what it locks with, if that is said.
+
+    Args:
+        store: a `ResultStore`, or a storage alone; None for that of the flow around this code.
+        services: for the time and the home.
+    """
+    if store is None:
+        store = get_result_store()
+    elif not isinstance(store, ResultStore):
+        store = ResultStore(store)
+    storage = opened_storage(store.result_storage, services)
+    return KeptResults(storage, opened_serializer(store.serializer), services), store.lock_manager
+
+
 def opened_storage(option: Any, services: Services) -> BlobStore:
     """Return the blob store that an option names: a block, its saved name, a path, or nothing.
 
@@ -230,7 +283,9 @@ def opened_storage(option: Any, services: Services) -> BlobStore:
     """
     if option is None:
         return LocalDirectory(basepath=str(services.settings.home / "storage"))
-    if isinstance(option, str) and "/" in option and option[0] not in "./~":
+    if isinstance(option, str) and option[:1] in {".", "/", "~"}:
+        option = Path(option)
+    elif isinstance(option, str) and "/" in option:
         option = Block.load(option)
     if isinstance(option, Path):
         return LocalDirectory(basepath=str(option.expanduser().absolute()))
@@ -238,8 +293,8 @@ def opened_storage(option: Any, services: Services) -> BlobStore:
         raise ConfigurationError(
             "result_storage",
             f"{option!r} is no place for results",
-            "Use a Path, as Path('results'), an object store block, or the name of a saved one: "
-            "'s3-bucket/raw'.",
+            "Use a path, as './results' or Path('results'), an object store block, or the name of "
+            "a saved one: 's3-bucket/raw'.",
         )
     return option
 

@@ -176,7 +176,7 @@ class State(Generic[R]):
         """
         if self.type is COMPLETED:
             if isinstance(self.data, _Missing):
-                raise MissingResult(self.name)
+                raise MissingResult("")
             value: R = self.data.read() if isinstance(self.data, Kept) else self.data
             return value
         error = self._error()
@@ -188,9 +188,9 @@ class State(Generic[R]):
         if isinstance(self.data, BaseException):
             return self.data
         if self.type not in TERMINAL:
-            return UnfinishedRun(self.name, self.type.value.lower())
+            return UnfinishedRun("", self.type.value.lower())
         ends = {FAILED: FailedRun, CRASHED: CrashedRun, CANCELLED: CancelledRun}
-        return ends[self.type](self.name, self.message)
+        return ends[self.type]("", self.message)
 
 
 class Kept:

@@ -93,6 +93,6 @@ class ProcessPoolTaskRunner:
 def _check_counts(runner: Any) -> None:
     for option in ("max_workers", "max_in_flight"):
         value = getattr(runner, option)
-        if value is not None and value < 1:
-            problem = f"{option}={value!r} runs nothing"
+        if value is not None and (type(value) is not int or value < 1):
+            problem = f"{option}={value!r} is no number of them"
             raise ConfigurationError(type(runner).__name__, problem, "Use 1 or more, or None.")

@@ -12,13 +12,13 @@ from flowstone.calling import AsyncYields, Awaits, Yields
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import batched, drawn, in_batches, spread
-from flowstone.options import TaskOptions, changed, names_around, new_spec, unwrapped
+from flowstone.options import Option, TaskOptions, changed, names_around, new_spec, unwrapped
 from flowstone.states import State
 from flowstone.streams import FutureStream, Supply
 from flowstone.units import Unit, owner_here
 
 if TYPE_CHECKING:
-    from flowstone.cache_policies import TaskCall
+    from flowstone.cache_policies import CachePolicy, TaskCall
     from flowstone.ports import Staging
     from flowstone.specs import Hook, Spec
 
@@ -37,6 +37,14 @@ class Task(Unit[P, R]):
         fn: the bare function, for a call without a run.
         name: the task's name.
     """
+
+    version: Option[str | None] = Option()
+    task_run_name: Option[str | Callable[..., str] | None] = Option()
+    retry_jitter_factor: Option[float | None] = Option()
+    retry_condition_fn: Option[Hook | None] = Option()
+    cache_policy: Option[CachePolicy | None] = Option()
+    refresh_cache: Option[bool | None] = Option()
+    result_storage_key: Option[str | None] = Option()
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...

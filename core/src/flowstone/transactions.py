@@ -13,7 +13,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
-from flowstone.engine.drive import NAP, finished
+from flowstone.engine.drive import NAP, adone, done
 from flowstone.errors import ConfigurationError
 from flowstone.ids import new_id
 from flowstone.locking import FileSystemLockManager, IsolationLevel
@@ -22,8 +22,10 @@ from flowstone.logging import RUNS, RunLogger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from flowstone.engine.drive import Story
     from flowstone.locking import LockManager
-    from flowstone.results import ResultStore
+    from flowstone.results import KeptResults, StoreOption
+    from flowstone.specs import Hook
 
 __all__ = [
     "CommitMode",
@@ -72,7 +74,7 @@ class Transaction:
         key: str | None = None,
         *,
         parent: Transaction | None = None,
-        store: ResultStore | None = None,
+        store: KeptResults | None = None,
         commit_mode: CommitMode | None = None,
         overwrite: bool = False,
         write_on_commit: bool = True,
@@ -85,6 +87,8 @@ class Transaction:
             parent.commit_mode if parent else CommitMode.LAZY
         )
         self._id = new_id()
+        self._file = key or ""
+        self._holds: str | None = None
         self._store = store
         self._overwrite = overwrite
         self._write = write_on_commit
@@ -101,7 +105,7 @@ class Transaction:
     def _open(self) -> None:
         """Begin, once its lock is there; an earlier one of the same key may have ended it."""
         self.state = TransactionState.ACTIVE
-        kept = None if self._overwrite or self._store is None else self._store.read(self.key or "")
+        kept = None if self._overwrite or self._store is None else self._store.read(self._file)
         if kept is not None and kept.found:
             self.state = TransactionState.COMMITTED
 
@@ -138,7 +142,7 @@ class Transaction:
         """Return the value that an earlier transaction of this key has kept; None for none."""
         if self.key is None or self._store is None:
             return None
-        found = self._store.read(self.key)
+        found = self._store.read(self._file)
         return found.value if found.found else None
 
     def is_committed(self) -> bool:
@@ -163,7 +167,7 @@ class Transaction:
 
     def stage_run(
         self, name: str, save: Callable[[], None] | None, on_commit: Any, on_rollback: Any
-    ) -> None:
+    ) -> Story[None]:
         """Take a task run that has completed: what to do at the commit, or at a rollback."""
         child = Transaction(parent=self)
         child._logger = self._logger
@@ -171,9 +175,9 @@ class Transaction:
         child.set("task_run_name", name)
         child.stage(None, list(on_rollback), list(on_commit))
         if self.is_committed():  # it was submitted, and has ended only now
-            child.commit()
+            yield from child.committing()
         elif self.is_rolled_back():
-            child.rollback()
+            yield from child.rolling_back()
 
     def commit(self) -> bool:
         """Keep what is staged, the inner transactions first; undo all where that fails.
@@ -181,18 +185,23 @@ class Transaction:
         Returns:
             Whether it is committed now; False where it was already ended.
         """
+        return done(self.committing())
+
+    def committing(self) -> Story[bool]:
+        """Do as `commit` does, with what async hooks return coming out to be awaited."""
         if self.state in {TransactionState.COMMITTED, TransactionState.ROLLED_BACK}:
             return False
         try:
             for child in self._children:
-                child.commit()
+                yield from child.committing()
             if self._save is not None:
                 self._save()
             if self.key is not None and self._store is not None and self._write:
-                self._store.write(self.key, self._staged, self._id, None)
-            self._call(self._on_commit, "on_commit")
-        except Exception:
-            self.rollback()
+                self._store.write(self._file, self._staged, self._id, None)
+            for hook in self._on_commit:
+                yield from self._called(hook, "on_commit")
+        except BaseException:
+            yield from self.rolling_back()
             raise
         self.state = TransactionState.COMMITTED
         return True
@@ -203,25 +212,28 @@ class Transaction:
         Returns:
             Whether it is rolled back now; False where it was already.
         """
+        return done(self.rolling_back())
+
+    def rolling_back(self) -> Story[bool]:
+        """Do as `rollback` does, with what async hooks return coming out to be awaited."""
         if self.state is TransactionState.ROLLED_BACK:
             return False
         self.state = TransactionState.ROLLED_BACK
         for child in reversed(self._children):
-            child.rollback()
+            yield from child.rolling_back()
         for hook in reversed(self._on_rollback):
             try:
-                self._call([hook], "on_rollback")
+                yield from self._called(hook, "on_rollback")
             except Exception as error:  # noqa: BLE001 - the others must be called all the same
                 self._say("a rollback hook raised; what it should have undone may remain", error)
         return True
 
-    def _call(self, hooks: list[Any], what: str) -> None:
-        for hook in hooks:
-            name = getattr(hook, "__name__", repr(hook))
-            logging.getLogger("flowstone.transactions").debug("%s: %s", what, name)
-            value = hook(self)
-            if isawaitable(value):
-                finished(value)
+    def _called(self, hook: Hook, what: str) -> Story[None]:
+        name = getattr(hook, "__name__", repr(hook))
+        logging.getLogger("flowstone.transactions").debug("%s: %s", what, name)
+        value = hook(self)
+        if isawaitable(value):
+            yield value
 
     def _say(self, text: str, error: Exception) -> None:
         logger = self._logger
@@ -236,9 +248,9 @@ class OwnTransaction(Transaction):
 
     def stage_run(
         self, name: str, save: Callable[[], None] | None, on_commit: Any, on_rollback: Any
-    ) -> None:
-        super().stage_run(name, save, on_commit, on_rollback)
-        self.commit()
+    ) -> Story[None]:
+        yield from super().stage_run(name, save, on_commit, on_rollback)
+        yield from self.committing()
 
 
 def get_transaction() -> Transaction | None:
@@ -250,7 +262,7 @@ def get_transaction() -> Transaction | None:
 @contextmanager
 def transaction(
     key: str | None = None,
-    store: Any = None,
+    store: StoreOption = None,
     commit_mode: CommitMode | str | None = None,
     isolation_level: IsolationLevel | str | None = None,
     overwrite: bool = False,
@@ -266,7 +278,8 @@ def transaction(
     Args:
         key: what the value that is staged by `txn.stage` is kept by. If an earlier transaction
             of the same key was committed, `txn.is_committed()` says so at once.
-        store: where: a path, an object store block or its saved name; files in the home by default.
+        store: where: a path, an object store block or its saved name, or a `ResultStore`; by
+            default as the flow around it keeps its results, or else files in the home.
         commit_mode: `CommitMode`; LAZY by default, which for the outermost is its block's end.
         isolation_level: with SERIALIZABLE, one block with this key runs at a time.
         overwrite: run, although an earlier one was committed.
@@ -282,22 +295,22 @@ def transaction(
     )
     if lock is not None:
         lock.acquire_lock(key or "", made._id)  # noqa: SLF001 - this module's own
-    with _block(made, lock):
-        yield made
-
-
-@contextmanager
-def _block(made: Transaction, lock: LockManager | None) -> Iterator[None]:
-    """Be in the transaction, whose lock is taken; end it, and let the lock go."""
-    token = ambient.transaction.set(made)
-    try:
-        made._open()  # noqa: SLF001 - this module's own
+    with _inside(made, lock):
         try:
-            yield
+            yield made
         except BaseException:
             made.rollback()
             raise
-        _ended(made)
+        done(_ending(made))
+
+
+@contextmanager
+def _inside(made: Transaction, lock: LockManager | None) -> Iterator[None]:
+    """Be in the transaction, whose lock is taken; let the lock go."""
+    token = ambient.transaction.set(made)
+    try:
+        made._open()  # noqa: SLF001 - this module's own
+        yield
     finally:
         ambient.transaction.reset(token)
         if lock is not None:
@@ -307,7 +320,7 @@ def _block(made: Transaction, lock: LockManager | None) -> Iterator[None]:
 @asynccontextmanager
 async def atransaction(
     key: str | None = None,
-    store: Any = None,
+    store: StoreOption = None,
     commit_mode: CommitMode | str | None = None,
     isolation_level: IsolationLevel | str | None = None,
     overwrite: bool = False,
@@ -324,13 +337,18 @@ async def atransaction(
     # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
     while lock is not None and not lock.acquire_lock(key or "", made._id, 0.0):  # noqa: ASYNC110, SLF001 - this module's own id, and a file's lock
         await asyncio.sleep(NAP)
-    with _block(made, lock):
-        yield made
+    with _inside(made, lock):
+        try:
+            yield made
+        except BaseException:
+            await adone(made.rolling_back())
+            raise
+        await adone(_ending(made))
 
 
 def _begun(
     key: str | None,
-    store: Any,
+    store: StoreOption,
     commit_mode: CommitMode | str | None,
     isolation_level: IsolationLevel | str | None,
     overwrite: bool,
@@ -338,13 +356,14 @@ def _begun(
     logger: Any,
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, LockManager | None]:
-    # Blocks and serializers: 60 ms, for those transactions that keep a value.
-    from flowstone.results import ResultStore, opened_serializer, opened_storage  # noqa: PLC0415
-
     kept, sketched = None, ambient.sketch() is not None  # a drawn flow keeps and locks nothing
+    services = ambient.services()
     if key is not None and not sketched:
-        services = ambient.services()
-        kept = ResultStore(opened_storage(store, services), opened_serializer(None), services)
+        # Blocks and serializers: 60 ms, for those transactions that keep a value.
+        from flowstone.results import opened_store  # noqa: PLC0415
+
+        kept, locks = opened_store(store, services)
+        lock_manager = lock_manager or locks
     made = Transaction(
         key,
         parent=get_transaction(),
@@ -354,20 +373,28 @@ def _begun(
         write_on_commit=write_on_commit,
         logger=logger,
     )
+    if key is not None and kept is not None:
+        made._file = kept.file_name(key)  # noqa: SLF001 - this module's own
     lock = None
     if isolation_level is not None and IsolationLevel(isolation_level) == "SERIALIZABLE":
         if key is None:
             remedy = "Give it a key, or leave isolation_level out."
             raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)
+        around = made.parent
+        while around is not None and around._holds != key:  # noqa: SLF001 - its own kind
+            around = around.parent
+        if around is not None:  # it would wait for itself
+            problem = f"a transaction around it holds the key {key!r} already"
+            raise ConfigurationError("transaction(...)", problem, "Give it another key.")
+        made._holds = key  # noqa: SLF001 - its own kind
         if not sketched:
-            home = ambient.services().settings.home
-            lock = lock_manager or FileSystemLockManager(home / "locks")
+            lock = lock_manager or FileSystemLockManager(services.settings.home / "locks")
     return made, lock
 
 
-def _ended(made: Transaction) -> None:
+def _ending(made: Transaction) -> Story[None]:
     if made.commit_mode is CommitMode.OFF:
         if not made.is_committed():
-            made.rollback()
+            yield from made.rolling_back()
     elif made.parent is None or made.commit_mode is CommitMode.EAGER:
-        made.commit()
+        yield from made.committing()

@@ -13,7 +13,7 @@ from flowstone import ambient
 from flowstone.callees import around, callee, yields
 from flowstone.calling import Calling
 from flowstone.drafts import Asked, drafted, origin, tagged
-from flowstone.engine.arguments import found, needs
+from flowstone.engine.arguments import awaited, needs
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper, Taken
 from flowstone.engine.life import Life, Plan, life
@@ -25,6 +25,7 @@ from flowstone.hooks import Hooked
 from flowstone.ids import new_id
 from flowstone.logging import RunLogger
 from flowstone.names import made_up
+from flowstone.options import Optioned
 from flowstone.outcomes import given, raise_stop
 from flowstone.provenance import PLAIN, made
 from flowstone.states import COMPLETED, PENDING
@@ -41,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, Calling[P, R]):
+class Unit(Hooked, Optioned, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -116,7 +117,7 @@ class Unit(Hooked, Calling[P, R]):
         spec = self.spec
         upstream = needs(args, kwargs)
         if wait_for is not None:
-            upstream = [*(upstream or ()), *found(list(wait_for))]
+            upstream = [*(upstream or ()), *awaited(list(wait_for))]
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+import logging
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
     from collections.abc import Callable
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+def told(callback: Callable[[T], object], what: T) -> None:
+    """Call back; an error of it is logged, and keeps nobody else from being called."""
+    try:
+        callback(what)
+    except Exception:
+        logging.getLogger("flowstone.futures").exception("a callback of %r raised", what)
+
+
+def ring(loop: AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> None:
+    """Make a call on a loop from any thread; on one that is closed nobody waits any more."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *args)
 
 
 class Signal(Protocol):

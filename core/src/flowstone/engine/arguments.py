@@ -50,6 +50,34 @@ class PromiseBase:
     made = 0
 
 
+class EndedRun(PromiseBase):
+    """A state that a call waits for, as a future that has ended in it."""
+
+    __slots__ = ("_end", "name", "observed", "run_id")
+
+    def __init__(self, end: State) -> None:
+        self._end, self.name, self.run_id, self.observed = end, str(end), "", True
+
+    def done(self) -> bool:
+        return True
+
+    def final_state(self) -> State:
+        return self._end
+
+
+def awaited(value: object) -> Iterator[tuple[Any, bool]]:
+    """Yield each future and each state in `wait_for`, and whether it may have failed."""
+    if isinstance(value, State):
+        yield EndedRun(value), False
+    elif isinstance(value, allow_failure):
+        yield from ((each, True) for each, _ in awaited(value.value))
+    elif isinstance(value, ITEMS):
+        for item in value:
+            yield from awaited(item)
+    else:
+        yield from found(value)
+
+
 def found(value: object) -> Iterator[tuple[Any, bool]]:
     """Yield each future inside a value, and whether it may have failed."""
     kind = type(value)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Generator
+from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flowstone import progress
 from flowstone.engine.policy import described
@@ -36,7 +38,7 @@ from flowstone.errors import RunTimeout, StopSignal
 from flowstone.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Mapping
     from logging import Logger, LoggerAdapter
 
     from flowstone.ambient import Scope
@@ -45,6 +47,10 @@ if TYPE_CHECKING:
     from flowstone.ports import Clock, Keeping, Look
     from flowstone.runs import Run
     from flowstone.states import StateType
+
+T = TypeVar("T")
+#: What happens, with all that has to be awaited on the way.
+Story = Generator[Awaitable[object], None, T]
 
 #: Between two tries for a lock, on an event loop; in seconds.
 NAP = 0.01
@@ -110,9 +116,6 @@ class Driver:
                 return self.keeping.look(args, kwargs)
             case Save(look, value):
                 return self.keeping.keep(look, value)
-            case Stage(around, look, value, on_commit, on_rollback):
-                keep = None if look is None else partial(self.keeping.keep, look, value)
-                return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
             case Unlock(look):
                 return self.keeping.end(look)
             case Say() | Consult() if self.keeper.is_copy:
@@ -204,6 +207,8 @@ class Driver:
             case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return finished(value) if isawaitable(value) else value
+            case Stage():
+                return done(self._staged(step))
             case Await(promises):
                 with progress.shown(promises):
                     for promise in promises:
@@ -229,6 +234,8 @@ class Driver:
             case Consult(fn, unit, state) if not self.keeper.is_copy:
                 value = fn(unit, self.keeper.run, state)
                 return await value if isawaitable(value) else value
+            case Stage():
+                return await adone(self._staged(step))
             case Await(promises):
                 with progress.shown(promises):
                     for promise in promises:
@@ -242,6 +249,11 @@ class Driver:
             case _:
                 return self.perform(step)
         return None
+
+    def _staged(self, step: Stage) -> Story[None]:
+        around, look, value, on_commit, on_rollback = step
+        keep = None if look is None else partial(self.keeping.keep, look, value)
+        return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
 
     async def _looked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Look:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
@@ -293,10 +305,49 @@ def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:
 
 
 def finished(awaitable: Awaitable[Any]) -> Any:
-    """Return the value of an awaitable, from sync code: of an async hook of a sync run."""
+    """Return the value of an awaitable, from sync code: of an async hook of a sync run.
+
+    Where a loop runs in this thread already, the awaitable gets a thread and a loop of its own.
+    """
     import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - asyncio has it anyway
 
     async def wait() -> Any:
         return await awaitable
 
-    return asyncio.run(wait())
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    with ThreadPoolExecutor(1, "flowstone-hook") as aside:
+        return aside.submit(copy_context().run, asyncio.run, wait()).result()
+
+
+def done(story: Story[T]) -> T:
+    """Go through what awaits things on its way, from sync code; return what it comes to."""
+    try:
+        awaitable = next(story)
+        while True:
+            try:
+                finished(awaitable)
+            except BaseException as error:  # noqa: BLE001 - the story decides what it means
+                awaitable = story.throw(error)
+            else:
+                awaitable = next(story)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def adone(story: Story[T]) -> T:
+    """Do as `done` does, on the loop that is running."""
+    try:
+        awaitable = next(story)
+        while True:
+            try:
+                await awaitable
+            except BaseException as error:  # noqa: BLE001 - the story decides what it means
+                awaitable = story.throw(error)
+            else:
+                awaitable = next(story)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]

@@ -186,6 +186,8 @@ def _attempts(
         state = yield Record(RUNNING, name, None if look is None else look.told or None)
         if attempt == 1 and spec.kind == "flow":
             yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
+        if attempt == 1 and look is not None and look.is_trouble and spec.cache_policy is not None:
+            yield Say(logging.WARNING, look.told)  # somebody asked for a cache
         if spec.hooks:
             yield from _hooks(plan, state)
         end = yield from _attempt(plan, args, kwargs, look)
@@ -274,8 +276,10 @@ def _upstream(
         yield Await(waiting)
     for promise, may_fail in upstream:
         state = promise.final_state()
-        if state.type is not COMPLETED and not may_fail:
-            promise.observed = True  # its failure is this run's failure now
+        if state.type is COMPLETED:
+            continue
+        promise.observed = True  # its failure is this run's failure now, or is allowed
+        if not may_fail:
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
     args, kwargs = resolved(plan.args, _value), resolved(plan.kwargs, _value)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)

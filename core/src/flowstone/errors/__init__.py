@@ -21,6 +21,7 @@ FlowstoneError
 │   ├── RemoteTraceback                    the cause of an error that came from another process
 │   ├── MissingResult (LookupError)
 │   ├── NotHashable (TypeError)
+│   │   └── KeyNotMade                     by a function or a policy of somebody's own
 │   ├── NotSerializable (TypeError)
 │   ├── ArtifactInvalid (ValueError)
 │   ├── NotRepeatable                      it can't be executed again
@@ -143,6 +144,7 @@ from flowstone.errors.runs import (
     FailedRun,
     FencedRun,
     InputInvalid,
+    KeyNotMade,
     MappingLengthMismatch,
     MappingMissingIterable,
     MissingContextError,
@@ -230,6 +232,7 @@ __all__ = [
     "JobFailed",
     "JobLost",
     "JobTimeout",
+    "KeyNotMade",
     "LimitError",
     "ManifestInvalid",
     "MappingLengthMismatch",

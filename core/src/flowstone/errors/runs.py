@@ -63,12 +63,17 @@ class RunError(FlowstoneError):
     """A run has no result to give."""
 
 
+def _run(name: str) -> str:
+    """Return what to call a run: a state alone does not know whose it is."""
+    return f"run {name!r}" if name else "the run"
+
+
 class _EndedRun(RunError):
     verb = "ended"
 
     def __init__(self, name: str, message: str | None = None) -> None:
         self.name, self.message = name, message
-        super().__init__(f"run {name!r} {self.verb}{f': {message}' if message else '.'}")
+        super().__init__(f"{_run(name)} {self.verb}{f': {message}' if message else '.'}")
 
 
 class FailedRun(_EndedRun):
@@ -104,7 +109,7 @@ class UnfinishedRun(RunError):
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
-        super().__init__(f"run {name!r} is {state}: wait for it before you ask for its result.")
+        super().__init__(f"{_run(name)} is {state}: wait for it before you ask for its result.")
 
 
 class UpstreamTaskError(RunError):
@@ -168,6 +173,17 @@ class NotHashable(RunError, TypeError):
         )
 
 
+class KeyNotMade(NotHashable):
+    """A function or policy of somebody's own raised when it was asked for a key."""
+
+    def __init__(self, maker: str, cause: Exception) -> None:
+        self.maker, self.cause = maker, cause
+        told = f"{type(cause).__name__}: {cause}"
+        RunError.__init__(
+            self, f"{maker!r} raised {told}. Mend it, or let it return None to cache nothing."
+        )
+
+
 class NotSerializable(RunError, TypeError):
     """A result can't be written by its serializer."""
 
@@ -200,7 +216,7 @@ class MissingResult(RunError, LookupError):
         if problem:
             told = f"can't be read again: {problem}"
             remedy = "Leave its file where it is, or call with cache_result_in_memory=True."
-        super().__init__(f"the value of run {name!r} {told}. {remedy}")
+        super().__init__(f"the value of {_run(name)} {told}. {remedy}")
 
 
 class ArtifactInvalid(RunError, ValueError):

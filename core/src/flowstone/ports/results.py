@@ -38,6 +38,7 @@ class Look(Protocol):
     Attributes:
         key: what the result is kept by; None where it will not be kept.
         told: how the key was made and why it hit or missed, for the run's state.
+        is_trouble: whether there is no key because what should have made one could not.
         found: whether there is a result.
         value: the result.
     """
@@ -46,6 +47,8 @@ class Look(Protocol):
     def key(self) -> str | None: ...
     @property
     def told(self) -> str: ...
+    @property
+    def is_trouble(self) -> bool: ...
     @property
     def found(self) -> bool: ...
     @property

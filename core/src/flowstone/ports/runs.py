@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 
     from flowstone.runs import Origin
     from flowstone.states import State
@@ -79,5 +79,8 @@ class Staging(Protocol):
         save: Callable[[], None] | None,
         on_commit: Sequence[Callable[..., Any]],
         on_rollback: Sequence[Callable[..., Any]],
-    ) -> None:
-        """Take a run that has completed: what to do at the commit, or at a rollback."""
+    ) -> Generator[Awaitable[object], None, None]:
+        """Take a run that has completed: what to do at the commit, or at a rollback.
+
+        What comes out is to be awaited; a transaction that has ended calls the hooks at once.
+        """

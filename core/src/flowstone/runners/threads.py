@@ -12,7 +12,11 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from flowstone.ports import Caller
+    from flowstone.waiting import Threads
 
+
+#: So many calls that wait for each other are made inside each other on one thread.
+DEEPEST = 8
 
 _here = threading.local()
 
@@ -20,6 +24,29 @@ _here = threading.local()
 def is_worker() -> bool:
     """Tell whether this thread is a pool's: one that waits here may keep others from running."""
     return getattr(_here, "works", False)
+
+
+def nested(call: Callable[[], object], threads: Threads) -> None:
+    """Make a call that this thread waits for: here, or on its own thread where many are nested.
+
+    A thousand calls that wait for each other must not become a stack of a thousand.
+    """
+    depth, works = getattr(_here, "depth", 0), is_worker()
+    if depth < DEEPEST:
+        _here.depth = depth + 1
+        try:
+            call()
+        finally:
+            _here.depth = depth
+        return
+
+    def elsewhere() -> None:
+        _here.works = works
+        call()
+
+    thread = threads.Thread(target=elsewhere, name="flowstone-nested", daemon=True)
+    thread.start()
+    thread.join()
 
 
 class ThreadPool:

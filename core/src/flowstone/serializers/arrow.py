@@ -20,6 +20,27 @@ def is_table(value: Any) -> bool:
     }
 
 
+def is_exact_table(value: Any) -> bool:
+    """Tell whether a value is a table that comes back from Arrow just as it was.
+
+    In columns of objects, Arrow makes arrays of lists, and gives each dict the keys of all.
+    """
+    if not is_table(value) or type(value).__module__.partition(".")[0] != "pandas":
+        return is_table(value)
+    from pandas import Series  # noqa: PLC0415 - only met by whoever has imported it
+    from pandas.api.types import infer_dtype  # noqa: PLC0415 - likewise
+
+    exact = (
+        {"string"} if Series(["text"]).dtype == object else set()
+    )  # since pandas 3, texts differ
+    levels = [value.index.get_level_values(level) for level in range(value.index.nlevels)]
+    columns = [value.iloc[:, position] for position in range(value.shape[1])]
+    return all(
+        each.dtype != object or infer_dtype(each, skipna=False) in exact
+        for each in (*levels, *columns)
+    )
+
+
 class ArrowSerializer:
     """An Arrow IPC file that says what kind of table it was."""
 
