@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from flowstone.cli.check.stages import Found, Reading
+
+from .conftest import COMMAND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,7 +256,7 @@ def test_tests_that_can_not_run_are_told(home: Home) -> None:
     hanging = TESTS.replace('lambda: {"holes": 2}', "__import__('threading').Event().wait()")
     path = stranger.tests(hanging.replace("class TestBlock", "class Block"))
     report = stranger.check("--tests", str(path), "--timeout-seconds", "12", code=1)
-    assert "joined: stopped after 12 s, at " in str(report["problems"])
+    assert "its own tests: stopped after 12 s, at " in str(report["problems"])
     assert "TestTasks::test_" in str(report["problems"])
     assert levels(report)["CredentialsSuite"] == "full"
 
@@ -264,6 +269,41 @@ def test_secrets_of_the_samples_are_nowhere(home: Home) -> None:
     report = Stranger(home, things=loud).check(code=1)
     assert "test_secrets_are_masked_where_a_block_is_shown fails" in missing(report, "BlockSuite")
     assert "sample-" not in str(report)
+
+
+def test_what_it_is_at_is_seen_on_a_terminal(home: Home) -> None:
+    stranger = Stranger(home, things=THINGS)
+    words = ("plugin", "check", "garden", "--tests", str(stranger.tests()))
+    terminal = home.terminal(COMMAND, *words, columns=120, PYTHONPATH=str(stranger.site))
+    done = terminal.finish()
+    assert done.code == 1  # there is no golden document
+    for seen in (
+        r"\d+ s  what it offers  ",
+        r"\d+ s  from outside  \d+ of \d+  block garden-login::test_",
+        r"\d+ s  its own tests  \d+ of \d+  Test\w+::test_",
+    ):
+        assert re.search(seen, done.out), done.out
+    left = terminal.screen[0].split()
+    assert left[:3] == ["package", "garden-tools", "1.2"]  # the line is gone
+
+
+def test_in_a_pipe_nothing_is_seen_of_that(home: Home) -> None:
+    site = str(Stranger(home, things=THINGS).site)
+    done = home.run("plugin", "check", "garden", PYTHONPATH=site)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_line_that_was_not_written_to_its_end_is_left(tmp_path: Path) -> None:
+    reading = Reading(tmp_path / "facts", Found())
+    assert not reading.go_on()  # it is not there yet
+    reading.path.write_text('{"collected": 3}\n{"doing": "a te')
+    assert reading.go_on()
+    assert (reading.tests, reading.doing, reading.done) == (3, "starting", False)
+    assert not reading.go_on()
+    with reading.path.open("a") as file:
+        file.write('st"}\n{"done": true}\n{"prob')
+    assert reading.go_on()
+    assert (reading.doing, reading.done, reading.found.problems) == ("a test", True, [])
 
 
 def test_who_is_not_there_is_named(cli: InProcess) -> None:

@@ -12,6 +12,7 @@ from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import counted
 from flowstone.errors import UnknownName
+from flowstone.plugins import worded
 
 if TYPE_CHECKING:
     from flowstone.catalog import Plugin
@@ -65,7 +66,7 @@ def _cells(plugin: Plugin) -> tuple[Cell, ...]:
         offers = Cell(f"broken: {type(plugin.error).__name__}", "red")
     else:
         tables = plugin.collection.tables()
-        counts = [counted(len(table), kind) for kind, table in tables.items() if table]
+        counts = [counted(len(table), worded(kind)) for kind, table in tables.items() if table]
         offers = Cell(", ".join(counts) or "nothing")
     return Cell(plugin.distribution, "bold"), Cell(plugin.version), Cell(plugin.name), offers
 
@@ -99,7 +100,7 @@ def show_plugin(name: str, as_json: bool) -> None:
         return
     tables = found.collection.tables()
     rows = [
-        Row((Cell(kind), Cell(offer, "bold"), Cell(target)))
+        Row((Cell(worded(kind)), Cell(offer, "bold"), Cell(target)))
         for kind, table in tables.items()
         for offer, target in table.items()
     ]

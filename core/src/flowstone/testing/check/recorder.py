@@ -35,6 +35,7 @@ class Recorder:
 
     def __init__(self, facts: Facts, stage: str) -> None:
         self._facts, self._stage = facts, stage
+        self._labels: dict[str, str] = {}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
@@ -45,6 +46,8 @@ class Recorder:
         kept = [item for item in items if _is_standard(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+        self._facts.collected(len(kept))
+        self._labels = {item.nodeid: f"{self._name(item)}::{item.name}" for item in kept}
         for name, cls in {self._name(item): item.cls for item in kept}.items():
             suite = suite_of(cls)
             if suite is not None:
@@ -57,7 +60,7 @@ class Recorder:
             self._facts.done()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._facts.doing(nodeid)
+        self._facts.doing(self._labels.get(nodeid, nodeid))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
