@@ -219,7 +219,7 @@ def test_a_gap_is_not_full(home: Home) -> None:
         report, "CredentialsSuite"
     )
     # A check writes no golden document, either.
-    assert "has no golden document: see --write-golden" in missing(report, "BlockSuite")
+    assert "`pytest --write-golden` writes one" in missing(report, "BlockSuite")
 
 
 DANGERS = {

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from flowstone.blocks import Block
-from flowstone.plugins import Plugin, installed
+from flowstone.plugins import Plugin, installed, worded
 from flowstone.testing.conformance.suite import Suite
 
 MOST_LINES = 40
@@ -57,8 +57,8 @@ class PluginSuite(Suite):
 
     def test_names_are_sorted(self) -> None:
         """Sort the tables: people look for names in them."""
-        for table in self._found().collection.tables().values():
-            assert list(table) == sorted(table)
+        for kind, table in self._found().collection.tables().items():
+            assert list(table) == sorted(table), f"the {worded(kind)}s are not sorted"
 
     def test_everything_it_lists_is_there(self) -> None:
         """Look at the target that can't be loaded: a module or an attribute was renamed."""
