@@ -222,6 +222,32 @@ def test_a_gap_is_not_full(home: Home) -> None:
     assert "`pytest --write-golden` writes one" in missing(report, "BlockSuite")
 
 
+ABSTRACT = """
+from abc import abstractmethod
+
+class Well(GardenLogin):
+    @abstractmethod
+    def _wet(self): ...
+"""
+
+
+def test_an_abstract_block_is_told_once_with_what_it_lacks(home: Home) -> None:
+    plugin = PLUGIN.replace("blocks={", 'blocks={"well": "garden.things:Well",')
+    report = Stranger(home, plugin=plugin, things=THINGS + ABSTRACT).check(code=1)
+    assert "block 'well' does not write _wet" in missing(report, "PluginSuite")
+    told = missing(report, "BlockSuite")
+    assert told.count("Can't instantiate abstract class") == 1
+    assert "block well skips " in told
+
+
+def test_all_that_is_wrong_is_named(home: Home) -> None:
+    names = [f"deep_{number}" for number in range(9)]
+    fields = "".join(f"    {name}: int = 1\n" for name in names)
+    things = THINGS.replace("    def client(self):", f"{fields}\n    def client(self):")
+    told = missing(Stranger(home, things=things).check(code=1), "BlockSuite")
+    assert [name for name in names if name not in told] == []
+
+
 DANGERS = {
     "a plugin that can't be imported": ({"plugin": "import nothing_of_that_name"}, "nothing_of"),
     "a plugin that exits": ({"plugin": "raise SystemExit(7)"}, "SystemExit: 7"),
@@ -252,7 +278,12 @@ def test_a_dangerous_package_is_a_report(home: Home, danger: str) -> None:
 def test_tests_that_can_not_run_are_told(home: Home) -> None:
     stranger = Stranger(home, things=THINGS)
     report = stranger.check("--tests", str(stranger.tests("import nothing_of_that_name")), code=1)
-    assert "nothing_of_that_name" in str(report["problems"])
+    assert len(report["problems"]) == 1
+    assert "No module named 'nothing_of_that_name'" in report["problems"][0]
+    broken = stranger.tests("def test_it(:\n    pass\n")
+    report = stranger.check("--tests", str(broken), code=1)
+    (problem,) = report["problems"]
+    assert 'test_conformance.py", line 1 def test_it(:' in problem
     hanging = TESTS.replace('lambda: {"holes": 2}', "__import__('threading').Event().wait()")
     path = stranger.tests(hanging.replace("class TestBlock", "class Block"))
     report = stranger.check("--tests", str(path), "--timeout-seconds", "12", code=1)

@@ -71,6 +71,7 @@ class Reading:
     Attributes:
         doing: what the stage does now.
         tests: how many it will run; `results` is how many have ended.
+        problems: how many it has told itself.
         done: whether it came to its end.
     """
 
@@ -79,6 +80,7 @@ class Reading:
     doing: str = "starting"
     tests: int = 0
     results: int = 0
+    problems: int = 0
     done: bool = False
     _offset: int = 0
 
@@ -104,6 +106,7 @@ class Reading:
                     self.done = True
                 case _:
                     self.results += kind == "result"
+                    self.problems += kind == "problem"
                     self.found.take(kind, record)
         return bool(newline)
 
@@ -147,7 +150,9 @@ class Stage:
         facts = (f"--kit-facts={self._folder / name}", f"--kit-stage={name}")
         paths = [path.resolve() for path in tests]
         where = paths[0] if paths[0].is_dir() else paths[0].parent
-        self.run(name, "pytest", "-q", *recorder, *facts, *map(str, paths), cwd=where)
+        # A message that leaves names out tells nobody what to mend.
+        whole = ("-o", "verbosity_assertions=2")
+        self.run(name, "pytest", "-q", *whole, *recorder, *facts, *map(str, paths), cwd=where)
 
     def run(self, name: str, module: str, *words: str, cwd: Path | None = None) -> None:
         """Run a module in a process of its own, and take up what it writes down."""
@@ -170,7 +175,7 @@ class Stage:
         if code is None:
             ending = f"stopped after {self._seconds:g} s, at {reading.doing}"
             self._found.problems.append(f"{STAGES[name]}: {ending}")
-        elif not reading.done:
+        elif not reading.done and not reading.problems:
             ending = f"{STAGES[name]}: its process ended with {code}, at {reading.doing}"
             # Once tests have run, what was printed may have values of theirs in it.
             last = said.read_text("utf-8", "replace").strip().splitlines()[-TAIL:]

@@ -39,8 +39,9 @@ class Recorder:
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            last = str(report.longrepr).strip().splitlines()[-1:]
-            self._facts.problem(f"{report.nodeid or 'tests'}: {_short(' '.join(last))}")
+            lines = str(report.longrepr).strip().splitlines()
+            said = [line[1:] for line in lines if line.startswith("E ")] or lines[-1:]
+            self._facts.problem(f"{report.nodeid or 'tests'}: {_short(' '.join(said))}")
 
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
         kept = [item for item in items if _is_standard(item)]
@@ -81,7 +82,8 @@ class Recorder:
         if hasattr(report, "wasxfail"):
             outcome, message = "gap", str(report.wasxfail)
         elif call.excinfo is not None:
-            message = call.excinfo.exconly(tryshort=True)
+            skipped = report.outcome == "skipped"
+            message = str(call.excinfo.value) if skipped else call.excinfo.exconly(tryshort=True)
         elif report.failed:
             message = str(report.longrepr)
         name = getattr(item, "originalname", None) or item.name

@@ -61,10 +61,16 @@ class PluginSuite(Suite):
             assert list(table) == sorted(table), f"the {worded(kind)}s are not sorted"
 
     def test_everything_it_lists_is_there(self) -> None:
-        """Look at the target that can't be loaded: a module or an attribute was renamed."""
+        """Look at the target that is named: it was renamed, or is abstract.
+
+        Write all methods that an interface leaves to its providers.
+        """
         for kind, table in self._found().collection.tables().items():
             for name in table:
-                assert callable(installed().load(kind, name))
+                found = installed().load(kind, name)
+                assert callable(found)
+                left = sorted(getattr(found, "__abstractmethods__", ()))
+                assert not left, f"{worded(kind)} {name!r} does not write {', '.join(left)}"
 
     def test_blocks_are_listed_under_their_slugs(self) -> None:
         """Look at the type's name, or give it a `_block_type_slug`."""
