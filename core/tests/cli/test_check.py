@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -316,6 +318,19 @@ def test_what_it_is_at_is_seen_on_a_terminal(home: Home) -> None:
         assert re.search(seen, done.out), done.out
     left = terminal.screen[0].split()
     assert left[:3] == ["package", "garden-tools", "1.2"]  # the line is gone
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_check_that_is_stopped_leaves_no_process(home: Home, number: signal.Signals) -> None:
+    pipe = home.directory / "pipe"
+    os.mkfifo(pipe)
+    hangs = f"from threading import Event\npipe = open({str(pipe)!r}, 'w')\nEvent().wait()"
+    site = str(Stranger(home, things=hangs).site)
+    terminal = home.terminal(COMMAND, "plugin", "check", "garden", PYTHONPATH=site)
+    with pipe.open() as until_gone:  # waits for who has the other end
+        terminal.interrupt(number)
+        assert terminal.finish().code == (1 if number is signal.SIGINT else 128 + number)
+        assert until_gone.read() == ""
 
 
 def test_in_a_pipe_nothing_is_seen_of_that(home: Home) -> None:

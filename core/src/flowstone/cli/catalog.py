@@ -32,7 +32,7 @@ def catalog() -> None:
 @click.option("--kind", help="Only what is of this kind, such as block or task.")
 @json_option
 def list_offers(text: str, kind: str | None, as_json: bool) -> None:
-    """List what is offered; with TEXT, what has it in its name or its package's.
+    """List what is offered; TEXT is looked for in names and packages.
 
     Nothing of it is imported. Packages that are known and not installed are listed, too.
     """
@@ -109,7 +109,7 @@ def _record(offer: Offer) -> dict[str, Any]:
 @click.option("--kind", help="What it is, where a block and a task have one name.")
 @json_option
 def show_offer(name: str, kind: str | None, as_json: bool) -> None:
-    """Show one thing that a package offers: what it takes, and what it is for.
+    """Show one thing that is offered: what it is for, and what it takes.
 
     Only that one is imported.
     """

@@ -37,9 +37,10 @@ def plugin() -> None:
 @json_option
 @click.pass_context
 def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
-    """List the installed plugins, and what they offer; nothing that they offer is imported.
+    """List the installed plugins, and what they offer.
 
-    A broken one is listed with its traceback, and breaks no other.
+    Nothing that they offer is imported. A broken one is listed with its traceback, and breaks no
+    other.
     """
     found = catalog.plugins()
     broken = [each for each in found if each.error]

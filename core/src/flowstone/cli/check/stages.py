@@ -7,16 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.grading import Grade, Joined, Result, Wanted, graded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     #: Is told the stage, and its facts so far.
     Watch = Callable[[str, "Reading"], object]
@@ -47,21 +49,6 @@ class Found:
 
     def grades(self) -> list[Grade]:
         return graded(self.wanted, self.joined, self.results)
-
-    def take(self, kind: str, record: Any) -> None:
-        """Take up a fact."""
-        match kind:
-            case "package":
-                self.package = record
-            case "wanted":
-                self.wanted.append(Wanted(**record))
-            case "joined":
-                # Each process of a run in several says the same.
-                self.joined += [each for each in [Joined(**record)] if each not in self.joined]
-            case "result":
-                self.results.append(Result(**record))
-            case "problem":
-                self.problems.append(record)
 
 
 @dataclass(slots=True)
@@ -96,19 +83,32 @@ class Reading:
             written, newline, _ = file.read().rpartition(b"\n")
         self._offset += len(written) + len(newline)
         for line in written.splitlines():
-            ((kind, record),) = json.loads(line).items()
-            match kind:
-                case "doing":
-                    self.doing = record
-                case "collected":
-                    self.tests = record
-                case "done":
-                    self.done = True
-                case _:
-                    self.results += kind == "result"
-                    self.problems += kind == "problem"
-                    self.found.take(kind, record)
+            self._take(line)
         return bool(newline)
+
+    def _take(self, line: bytes) -> None:
+        found = self.found
+        ((kind, record),) = json.loads(line).items()
+        match kind:
+            case "doing":
+                self.doing = record
+            case "collected":
+                self.tests = record
+            case "package":
+                found.package = record
+            case "wanted":
+                found.wanted.append(Wanted(**record))
+            case "joined":
+                # Each process of a run in several says the same.
+                found.joined += [each for each in [Joined(**record)] if each not in found.joined]
+            case "result":
+                self.results += 1
+                found.results.append(Result(**record))
+            case "problem":
+                self.problems += 1
+                found.problems.append(record)
+            case _:
+                self.done = True
 
 
 def checked(package: str, tests: Path | None, *, own: bool, seconds: float, watch: Watch) -> Found:
@@ -122,7 +122,7 @@ def checked(package: str, tests: Path | None, *, own: bool, seconds: float, watc
         watch: is told what each stage is at, many times a second.
     """
     found = Found()
-    with TemporaryDirectory(prefix="flowstone-check-") as name:
+    with _leaving_nothing(), TemporaryDirectory(prefix="flowstone-check-") as name:
         folder = Path(name)
         stage = Stage(folder, found, seconds, watch)
         stage.run("stock", "flowstone.testing.check", package, str(folder))
@@ -192,6 +192,26 @@ class Stage:
                 if monotonic() >= end:
                     return None
             reading.go_on()
+
+
+@contextmanager
+def _leaving_nothing() -> Iterator[None]:
+    """Exit where this process is asked to end, so that what it has started ends, too."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    asked = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    heard = [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    before = [(number, signal.signal(number, _leave)) for number in heard]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
