@@ -36,7 +36,7 @@ def test_full_is_every_standard_test_on_everything() -> None:
     [
         (("passed", "failed"), "TestShed.test_two fails: it failed\nLook here."),
         (("passed", "gap"), "TestShed.test_two is a gap: it gap"),
-        (("passed", "skipped"), "TestShed.test_two is skipped: it skipped"),
+        (("passed", "skipped"), "TestShed skips test_two: it skipped"),
         (("passed",), "TestShed does not run test_two"),
     ],
 )
@@ -66,6 +66,21 @@ def test_a_failure_seen_from_outside_counts() -> None:
     found = grade(*results("passed", "passed"), *failed, classes=both)
     assert found.subjects == {"a": Level.PARTIAL, "b": Level.FULL}
     assert found.missing == ["shed a.test_one fails: it failed\nLook here."]
+
+
+def test_what_both_tell_is_told_once() -> None:
+    both = [joined("shed a", "outside"), joined()]
+    failed = [*results("failed", name="shed a"), *results("failed", "passed")]
+    assert grade(*failed, classes=both).missing == [
+        "TestShed.test_one fails: it failed\nLook here."
+    ]
+
+
+def test_skips_for_one_reason_are_told_together() -> None:
+    same = [
+        Result("TestShed", test, "skipped", ["a"], "no sea") for test in ("test_one", "test_two")
+    ]
+    assert grade(*same).missing[0] == "TestShed skips 2 tests: no sea"
 
 
 def test_nothing_is_none() -> None:

@@ -25,7 +25,10 @@ SUITES = {
     "flowstone": {
         "PluginSuite",
         "BlockSuite",
+        "CredentialsSuite",
         "DatabaseSuite",
+        "JobSuite",
+        "NotifierSuite",
         "ObjectStoreSuite",
         "ObserverSuite",
         "SecretsSuite",

@@ -45,6 +45,14 @@ FLAWS = {
         "    def client(",
         '    region: str = Field(default="", description="Where.")\n\n    def client(',
     ),
+    "a login keeps its token in clear": Flaw(
+        "flowstone-acme",
+        "TestAcmeCredentialsBlock",
+        "test_what_is_called_a_secret_is_one",
+        "credentials.py",
+        "    token: SecretStr | None = ",
+        "    token: str | None = ",
+    ),
     "a login is checked without asking": Flaw(
         "flowstone-acme",
         "TestAcmeLogin",

@@ -59,6 +59,12 @@ def test_what_it_says_to_do_next_works(
     assert {path.suffix for path in (workshop.folder / name / "dist").iterdir()} >= {".whl", ".gz"}
 
 
+def test_the_name_of_a_known_package_is_left_to_it(workshop: Workshop) -> None:
+    done = workshop.attempt("flowstone", "plugin", "new", "flowstone-aws", "--defaults")
+    assert (done.returncode, "Try `pip install flowstone-aws`." in done.stderr) == (1, True)
+    assert not (workshop.folder / "flowstone-aws").exists()
+
+
 @every_package
 def test_its_wheel_works_alone(name: str, tried: dict[str, str], workshop: Workshop) -> None:
     """Beside the core, in a place of its own, it is found and imported."""

@@ -8,11 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import pytest
+from packaging.version import Version
 
 from ..architecture.house import ROOT, Member, members
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -48,6 +53,45 @@ assert hello(["ann"]) == ["hello ann"]
 """
 
 
+#: What each extra of the core is for, used once.
+USES = {
+    "arrow": """
+import pyarrow
+from flowstone import flow, task
+from flowstone.blocks import SqliteDatabase
+
+@task(persist_result=True, result_serializer="parquet")
+def table():
+    return pyarrow.table({"i": [1, 2, 3]})
+
+@flow
+def rows() -> int:
+    return table().num_rows
+
+assert rows() == 3
+assert SqliteDatabase().fetch_arrow("SELECT 1 AS i").to_pydict() == {"i": [1]}
+""",
+    "duckdb": """
+from datetime import UTC, datetime
+from flowstone.blocks import DuckDBDatabase
+
+with DuckDBDatabase() as database:
+    database.execute("CREATE TABLE t (i INTEGER, seen TIMESTAMPTZ)")
+    database.insert("t", [{"i": 1, "seen": datetime.now(UTC)}])
+    assert database.fetch_one("SELECT i, seen FROM t")[1].tzinfo
+""",
+    "new": """
+import subprocess, sys
+from pathlib import Path
+command = Path(sys.executable).with_name("flowstone")
+subprocess.run([command, "plugin", "new", "flowstone-acme", "--defaults"], check=True)
+assert Path("flowstone-acme/src/flowstone_acme/plugin.py").exists()
+""",
+}
+#: What says how a stranger's package is tested asks for these, beside extras of the core.
+FRAMES = ("pandas>=2.2", "polars>=1.20")
+
+
 def uv(*words: str | Path) -> None:
     program = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
     done = subprocess.run(
@@ -71,6 +115,39 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def wheel(folder: Path, member: Member) -> Path:
     (found,) = folder.glob(f"{member.module}-*.whl")
     return found
+
+
+def direct(*members: Member, extras: Iterable[str] = ()) -> list[str]:
+    """Return what packages ask for, as a list of its own.
+
+    The lowest of a resolution is taken of what is asked for directly only, and what is written in
+    a wheel is not: beside a wheel alone, all of this would be at its highest.
+    """
+    found: set[str] = set()
+    for member in members:
+        optional = member.project.get("optional-dependencies", {})
+        chosen = [each for extra in extras for each in optional.get(extra, ())]
+        found |= {*member.project["dependencies"], *chosen}
+    return sorted(each for each in found if not each.startswith("flowstone"))
+
+
+def is_lowest(venv: Path, wanted: Iterable[str]) -> None:
+    """Check that what is installed is what the ranges begin with."""
+    program = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
+    code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
+    names, lows = zip(*(each.split(">=") for each in wanted), strict=True)
+    versions = ran(program.parent, venv, program, "-c", code, *names).split()
+    assert [
+        (name, version, low)
+        for name, version, low in zip(names, versions, lows, strict=True)
+        if Version(version) != Version(low)
+    ] == []
+
+
+def with_extras(folder: Path, *extras: str) -> str:
+    """Return what pip is told for the core's wheel with extras."""
+    core = next(other for other in members() if other.name == "flowstone")
+    return f"flowstone[{','.join(extras)}] @ {wheel(folder, core).as_uri()}"
 
 
 def ran(programs: Path, folder: Path, *words: str | Path) -> str:
@@ -130,7 +207,10 @@ def test_a_wheel_works_alone_with_the_core(
     venv = tmp_path / "venv"
     uv("venv", "--python", sys.executable, venv)
     wanted = {wheel(wheels, core), wheel(wheels, member)}
-    uv("pip", "install", "--python", venv, "--resolution", resolution, *wanted)
+    asked = direct(core, member)
+    uv("pip", "install", "--python", venv, "--resolution", resolution, *wanted, *asked)
+    if resolution != "highest":
+        is_lowest(venv, asked)
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
 
     def run(*words: str | Path) -> str:
@@ -150,7 +230,32 @@ def test_a_wheel_works_alone_with_the_core(
     assert absent == set(known) - {member.name}
 
 
-def test_the_extra_testing_is_all_that_a_stranger_needs(wheels: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("extra", USES)
+def test_an_extra_works_at_its_lowest(extra: str, wheels: Path, tmp_path: Path) -> None:
+    core = next(other for other in members() if other.name == "flowstone")
+    venv = tmp_path / "venv"
+    uv("venv", "--python", sys.executable, venv)
+    asked = direct(core, extras=[extra])
+    lowest = ("--resolution", "lowest-direct")
+    uv("pip", "install", "--python", venv, *lowest, with_extras(wheels, extra), *asked)
+    is_lowest(venv, asked)
+    (tmp_path / "use.py").write_text(USES[extra])
+    programs = venv / ("Scripts" if os.name == "nt" else "bin")
+    ran(programs, tmp_path, programs / "python", "use.py")
+
+
+def test_every_extra_is_tried() -> None:
+    """With its lowest: here, or where strangers' tests are run."""
+    extras = {
+        extra for each in members() for extra in each.project.get("optional-dependencies", ())
+    }
+    assert extras == {*USES, "testing"}
+
+
+@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
+def test_the_extra_testing_is_all_that_a_stranger_needs(
+    resolution: str, wheels: Path, tmp_path: Path
+) -> None:
     """A package outside this repository, with its own tests, and the suites from the wheel."""
     core, stranger = (
         next(other for other in members() if other.name == name)
@@ -158,9 +263,11 @@ def test_the_extra_testing_is_all_that_a_stranger_needs(wheels: Path, tmp_path: 
     )
     venv, project = tmp_path / "venv", tmp_path / "project"
     uv("venv", "--python", sys.executable, venv)
-    testing = f"flowstone[arrow,testing] @ {wheel(wheels, core).as_uri()}"
-    frames = ("pandas>=2.2", "polars>=1.20")  # of which a database gives and takes tables
-    uv("pip", "install", "--python", venv, testing, wheel(wheels, stranger), *frames)
+    asked = [*direct(core, stranger, extras=["arrow", "testing"]), *FRAMES]
+    both = (with_extras(wheels, "arrow", "testing"), wheel(wheels, stranger))
+    uv("pip", "install", "--python", venv, "--resolution", resolution, *both, *asked)
+    if resolution != "highest":
+        is_lowest(venv, asked)
     shutil.copytree(stranger.folder / "tests", project / "tests")
     (project / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
     programs = venv / ("Scripts" if os.name == "nt" else "bin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -106,6 +106,10 @@ class _Case:
         return {name for result in self.results for name in result.subjects}
 
     @property
+    def is_outside(self) -> bool:
+        return self.joined.stage == "outside"
+
+    @property
     def bad(self) -> list[Result]:
         return [result for result in self.results if result.outcome == "failed"]
 
@@ -141,7 +145,7 @@ def _grade(wanted: Wanted, cases: list[_Case]) -> Grade:
     levels = set(subjects.values())
     results = [result for case in cases for result in case.results]
     level = levels.pop() if len(levels) == 1 else Level.PARTIAL
-    own = [case for case in cases if case.joined.stage != "outside"]
+    own = [case for case in cases if not case.is_outside]
     return Grade(
         wanted.suite,
         level,
@@ -162,9 +166,12 @@ def _level(subject: str, cases: list[_Case]) -> Level:
 
 
 def _missing(wanted: Wanted, cases: list[_Case], levels: dict[str, Level]) -> Iterator[str]:
+    known = {
+        (each.test, each.message) for case in cases if not case.is_outside for each in case.bad
+    }
     for case in cases:
-        yield from _of(case)
-    own = [case for case in cases if case.joined.stage != "outside"]
+        yield from _of(case, known if case.is_outside else set())
+    own = [case for case in cases if not case.is_outside]
     bare = [
         name
         for name, level in levels.items()
@@ -175,9 +182,13 @@ def _missing(wanted: Wanted, cases: list[_Case], levels: dict[str, Level]) -> It
         yield f"join {where} in the package's tests, for {', '.join(bare)}"
 
 
-def _of(case: _Case) -> Iterator[str]:
+def _of(case: _Case, known: Collection[tuple[str, str]]) -> Iterator[str]:
+    """Yield what is missing in a class; of what the package's own tests tell as well, nothing."""
     told: set[str] = set()
+    skips: dict[str, set[str]] = {}
     for result in case.results:
+        if (result.test, result.message) in known:
+            continue
         reason = f": {result.message}" if result.message else ""
         name = f"{case.joined.name}.{result.test}"
         if result.outcome == "failed":
@@ -186,9 +197,12 @@ def _of(case: _Case) -> Iterator[str]:
         elif result.outcome == "gap":
             told.add(f"{name} is a gap{reason}")
         elif result.outcome == "skipped":
-            told.add(f"{name} is skipped{reason}")
+            skips.setdefault(reason, set()).add(result.test)
     yield from sorted(told)
+    for reason, tests in skips.items():
+        what = min(tests) if len(tests) == 1 else f"{len(tests)} tests"
+        yield f"{case.joined.name} skips {what}{reason}"
     ran = {result.test for result in case.results}
     idle = [test for test in case.joined.tests if test not in ran]
-    if idle and case.joined.stage != "outside":
+    if idle and not case.is_outside:
         yield f"{case.joined.name} does not run {', '.join(idle)}"

@@ -66,7 +66,8 @@ def files(pytester: pytest.Pytester) -> list[str]:
 def test_a_version_is_written_once(pytester: pytest.Pytester) -> None:
     failed, told = outcome(pytester, FIRST)
     assert failed == {FIELDS, OLD}
-    assert "parcel 1 has no golden document: see --write-golden" in told
+    assert "there is no golden document of 'parcel', schema version 1: `pytest --write" in told
+    assert "json is gone" not in told
     assert outcome(pytester, FIRST, "--write-golden")[0] == set()
     assert files(pytester) == ["parcel.1.json"]
     assert TOKEN not in Path(pytester.path / "golden/parcel.1.json").read_text()

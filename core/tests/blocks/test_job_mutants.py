@@ -122,6 +122,10 @@ FAULTS = {
         """,
         "test_its_lines_are_in_the_log_of_the_run",
     ),
+    "all lines, each time": (
+        "def _lines(self, handle, seen): return super()._lines(handle, 0)",
+        "test_its_lines_can_be_asked_for",
+    ),
     "no lines": ("def _lines(self, handle, seen): return []", "test_its_lines_can_be_asked_for"),
     "no result": (
         "def _result(self, handle): return None",

@@ -342,6 +342,10 @@ BLOCKS = {
         """,
         "test_secrets_are_sealed_in_documents test_secrets_are_masked_where_a_block_is_shown",
     ),
+    "a key in clear": (
+        'api_key: str = Field(default="", description="Of the account.")',
+        "test_what_is_called_a_secret_is_one",
+    ),
     "a pickle in clear": (
         """
         def __reduce__(self): return Mutant._made, (self.text, self.token.get_secret_value())

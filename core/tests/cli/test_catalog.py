@@ -99,6 +99,11 @@ def test_a_kind_is_shown_as_words_and_found_by_them(cli: InProcess) -> None:
     for kind in ("secret_provider", "secret provider"):
         assert "env   secret provider  flowstone" in cli("catalog", "ls", "env", "--kind", kind).out
         assert "secret provider  env" in cli("catalog", "show", "env", "--kind", kind).out
+    told = cli("plugin", "ls").out + cli("plugin", "show", "flowstone").out
+    told += cli("catalog", "show", "x", "--kind", "secret_provider").err
+    told += cli("catalog", "ls", "--kind", "x").err
+    assert told.count("secret provider") >= 5
+    assert "secret_provider" not in told
 
 
 def test_a_broken_plugin_is_named_beside_the_list(home: Home) -> None:

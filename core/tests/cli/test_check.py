@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from flowstone.cli.check.stages import Found, Reading
+
+from .conftest import COMMAND
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -214,7 +221,33 @@ def test_a_gap_is_not_full(home: Home) -> None:
         report, "CredentialsSuite"
     )
     # A check writes no golden document, either.
-    assert "has no golden document: see --write-golden" in missing(report, "BlockSuite")
+    assert "`pytest --write-golden` writes one" in missing(report, "BlockSuite")
+
+
+ABSTRACT = """
+from abc import abstractmethod
+
+class Well(GardenLogin):
+    @abstractmethod
+    def _wet(self): ...
+"""
+
+
+def test_an_abstract_block_is_told_once_with_what_it_lacks(home: Home) -> None:
+    plugin = PLUGIN.replace("blocks={", 'blocks={"well": "garden.things:Well",')
+    report = Stranger(home, plugin=plugin, things=THINGS + ABSTRACT).check(code=1)
+    assert "block 'well' does not write _wet" in missing(report, "PluginSuite")
+    told = missing(report, "BlockSuite")
+    assert told.count("Can't instantiate abstract class") == 1
+    assert "block well skips " in told
+
+
+def test_all_that_is_wrong_is_named(home: Home) -> None:
+    names = [f"deep_{number}" for number in range(9)]
+    fields = "".join(f"    {name}: int = 1\n" for name in names)
+    things = THINGS.replace("    def client(self):", f"{fields}\n    def client(self):")
+    told = missing(Stranger(home, things=things).check(code=1), "BlockSuite")
+    assert [name for name in names if name not in told] == []
 
 
 DANGERS = {
@@ -247,11 +280,16 @@ def test_a_dangerous_package_is_a_report(home: Home, danger: str) -> None:
 def test_tests_that_can_not_run_are_told(home: Home) -> None:
     stranger = Stranger(home, things=THINGS)
     report = stranger.check("--tests", str(stranger.tests("import nothing_of_that_name")), code=1)
-    assert "nothing_of_that_name" in str(report["problems"])
+    assert len(report["problems"]) == 1
+    assert "No module named 'nothing_of_that_name'" in report["problems"][0]
+    broken = stranger.tests("def test_it(:\n    pass\n")
+    report = stranger.check("--tests", str(broken), code=1)
+    (problem,) = report["problems"]
+    assert 'test_conformance.py", line 1 def test_it(:' in problem
     hanging = TESTS.replace('lambda: {"holes": 2}', "__import__('threading').Event().wait()")
     path = stranger.tests(hanging.replace("class TestBlock", "class Block"))
     report = stranger.check("--tests", str(path), "--timeout-seconds", "12", code=1)
-    assert "joined: stopped after 12 s, at " in str(report["problems"])
+    assert "its own tests: stopped after 12 s, at " in str(report["problems"])
     assert "TestTasks::test_" in str(report["problems"])
     assert levels(report)["CredentialsSuite"] == "full"
 
@@ -264,6 +302,54 @@ def test_secrets_of_the_samples_are_nowhere(home: Home) -> None:
     report = Stranger(home, things=loud).check(code=1)
     assert "test_secrets_are_masked_where_a_block_is_shown fails" in missing(report, "BlockSuite")
     assert "sample-" not in str(report)
+
+
+def test_what_it_is_at_is_seen_on_a_terminal(home: Home) -> None:
+    stranger = Stranger(home, things=THINGS)
+    words = ("plugin", "check", "garden", "--tests", str(stranger.tests()))
+    terminal = home.terminal(COMMAND, *words, columns=120, PYTHONPATH=str(stranger.site))
+    done = terminal.finish()
+    assert done.code == 1  # there is no golden document
+    for seen in (
+        r"\d+ s  what it offers  ",
+        r"\d+ s  from outside  \d+ of \d+  block garden-login::test_",
+        r"\d+ s  its own tests  \d+ of \d+  Test\w+::test_",
+    ):
+        assert re.search(seen, done.out), done.out
+    left = terminal.screen[0].split()
+    assert left[:3] == ["package", "garden-tools", "1.2"]  # the line is gone
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_check_that_is_stopped_leaves_no_process(home: Home, number: signal.Signals) -> None:
+    pipe = home.directory / "pipe"
+    os.mkfifo(pipe)
+    hangs = f"from threading import Event\npipe = open({str(pipe)!r}, 'w')\nEvent().wait()"
+    site = str(Stranger(home, things=hangs).site)
+    terminal = home.terminal(COMMAND, "plugin", "check", "garden", PYTHONPATH=site)
+    with pipe.open() as until_gone:  # waits for who has the other end
+        terminal.interrupt(number)
+        assert terminal.finish().code == (1 if number is signal.SIGINT else 128 + number)
+        assert until_gone.read() == ""
+
+
+def test_in_a_pipe_nothing_is_seen_of_that(home: Home) -> None:
+    site = str(Stranger(home, things=THINGS).site)
+    done = home.run("plugin", "check", "garden", PYTHONPATH=site)
+    assert (done.code, done.err) == (0, "")
+
+
+def test_a_line_that_was_not_written_to_its_end_is_left(tmp_path: Path) -> None:
+    reading = Reading(tmp_path / "facts", Found())
+    assert not reading.go_on()  # it is not there yet
+    reading.path.write_text('{"collected": 3}\n{"doing": "a te')
+    assert reading.go_on()
+    assert (reading.tests, reading.doing, reading.done) == (3, "starting", False)
+    assert not reading.go_on()
+    with reading.path.open("a") as file:
+        file.write('st"}\n{"done": true}\n{"prob')
+    assert reading.go_on()
+    assert (reading.doing, reading.done, reading.found.problems) == ("a test", True, [])
 
 
 def test_who_is_not_there_is_named(cli: InProcess) -> None:

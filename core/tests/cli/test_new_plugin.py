@@ -71,6 +71,7 @@ def test_an_answer_that_would_break_a_file_is_refused(
         ("flowstone-3com", "flowstone-com"),
         ("flowstone--x", "flowstone-x"),
         ("../flowstone-x", "flowstone-flowstone-x"),
+        ("flowstone-Café Ärger", "flowstone-cafe-arger"),
     ],
 )
 def test_a_name_that_no_package_has_is_refused(

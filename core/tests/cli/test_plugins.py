@@ -43,6 +43,12 @@ def test_core_comes_in_by_the_same_door(cli: InProcess) -> None:
     assert cli("plugin", "ls", "--strict").code == 0
 
 
+def test_what_each_command_does_is_said_to_its_end(cli: InProcess) -> None:
+    for noun in ("plugin", "catalog"):
+        _, listed = cli(noun, "--help").out.split("Commands:")
+        assert "..." not in listed
+
+
 def test_a_plugin_is_listed_without_importing_what_it_offers(home: Home) -> None:
     environ = install(home, "garden", GOOD)
     listed = home.run("plugin", "ls", "--json", **environ).json

@@ -12,6 +12,7 @@ from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.errors import UnknownName
+from flowstone.plugins import worded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +32,7 @@ def catalog() -> None:
 @click.option("--kind", help="Only what is of this kind, such as block or task.")
 @json_option
 def list_offers(text: str, kind: str | None, as_json: bool) -> None:
-    """List what is offered; with TEXT, what has it in its name or its package's.
+    """List what is offered; TEXT is looked for in names and packages.
 
     Nothing of it is imported. Packages that are known and not installed are listed, too.
     """
@@ -63,11 +64,11 @@ def _kinds(kind: str | None) -> Sequence[str]:
     known = offered.kinds()
     if kind is None:
         return known
-    named = kind.replace(" ", "_")  # as it is shown
-    if named not in known:
-        problem = f"{kind!r} is none of {', '.join(known)}"
+    found = [each for each in known if kind in {each, worded(each)}]
+    if not found:
+        problem = f"{kind!r} is none of {', '.join(map(worded, known))}"
         raise click.BadParameter(problem, param_hint="--kind")
-    return [named]
+    return found
 
 
 def _table(found: list[Offer], text: str) -> Table:
@@ -75,7 +76,7 @@ def _table(found: list[Offer], text: str) -> Table:
         Row(
             (
                 Cell(offer.name, "bold"),
-                Cell(offer.kind.replace("_", " ")),
+                Cell(worded(offer.kind)),
                 Cell(f"{offer.plugin.distribution} {offer.plugin.version}"),
             )
         )
@@ -108,7 +109,7 @@ def _record(offer: Offer) -> dict[str, Any]:
 @click.option("--kind", help="What it is, where a block and a task have one name.")
 @json_option
 def show_offer(name: str, kind: str | None, as_json: bool) -> None:
-    """Show one thing that a package offers: what it takes, and what it is for.
+    """Show one thing that is offered: what it is for, and what it takes.
 
     Only that one is imported.
     """
@@ -135,7 +136,7 @@ def _of(name: str, kind: str | None) -> list[Offer]:
         except UnknownName as error:
             unknown = unknown or error
     everything = [offer.name for each in kinds for offer in offered.offers(each)]
-    near = UnknownName(kind or "block, task or other thing", name, everything)
+    near = UnknownName(worded(kind) if kind else "block, task or other thing", name, everything)
     for note in getattr(unknown, "__notes__", ()):
         near.add_note(note)
     raise near
@@ -143,7 +144,7 @@ def _of(name: str, kind: str | None) -> list[Offer]:
 
 def _views(told: Sheet) -> list[View]:
     facts = [
-        (told.kind.replace("_", " "), Cell(told.name, "bold")),
+        (worded(told.kind), Cell(told.name, "bold")),
         ("what", Cell(told.summary)),
         ("where", Cell(told.target.replace(":", "."))),
         ("package", Cell(f"{told.package} {told.version}")),

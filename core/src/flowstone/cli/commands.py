@@ -49,7 +49,9 @@ class Commands(click.Group):
         if not self._lazy:
             super().format_commands(ctx, formatter)
             return
-        here = {name: found.get_short_help_str() for name, found in self.commands.items()}
+        # The frame of the list takes six columns.
+        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
+        here = {name: found.get_short_help_str(width) for name, found in self.commands.items()}
         lazy = {name: text for name, (_, text) in self._lazy.items()}
         with formatter.section("Commands"):
             formatter.write_dl(sorted({**here, **lazy}.items()))

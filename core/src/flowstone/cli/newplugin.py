@@ -61,6 +61,9 @@ def _refuse_taken(names: Names) -> None:
         if names.name == each.distribution or names.snake == each.name:
             problem = f"the installed {each.distribution} has that name"
             raise ConfigurationError(repr(names.name), problem, "Choose another.")
+    if names.name in catalog.absent():
+        problem = "Flowstone has a package of that name, which is not installed"
+        raise ConfigurationError(repr(names.name), problem, f"Try `pip install {names.name}`.")
     ends = ("Credentials", *INTERFACES.values())
     ours = {f"{names.camel}{end}" for end in ends} & set(blocks.__all__)
     if ours:

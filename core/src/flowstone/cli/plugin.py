@@ -12,6 +12,7 @@ from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import counted
 from flowstone.errors import UnknownName
+from flowstone.plugins import worded
 
 if TYPE_CHECKING:
     from flowstone.catalog import Plugin
@@ -36,9 +37,10 @@ def plugin() -> None:
 @json_option
 @click.pass_context
 def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
-    """List the installed plugins, and what they offer; nothing that they offer is imported.
+    """List the installed plugins, and what they offer.
 
-    A broken one is listed with its traceback, and breaks no other.
+    Nothing that they offer is imported. A broken one is listed with its traceback, and breaks no
+    other.
     """
     found = catalog.plugins()
     broken = [each for each in found if each.error]
@@ -65,7 +67,7 @@ def _cells(plugin: Plugin) -> tuple[Cell, ...]:
         offers = Cell(f"broken: {type(plugin.error).__name__}", "red")
     else:
         tables = plugin.collection.tables()
-        counts = [counted(len(table), kind) for kind, table in tables.items() if table]
+        counts = [counted(len(table), worded(kind)) for kind, table in tables.items() if table]
         offers = Cell(", ".join(counts) or "nothing")
     return Cell(plugin.distribution, "bold"), Cell(plugin.version), Cell(plugin.name), offers
 
@@ -99,7 +101,7 @@ def show_plugin(name: str, as_json: bool) -> None:
         return
     tables = found.collection.tables()
     rows = [
-        Row((Cell(kind), Cell(offer, "bold"), Cell(target)))
+        Row((Cell(worded(kind)), Cell(offer, "bold"), Cell(target)))
         for kind, table in tables.items()
         for offer, target in table.items()
     ]

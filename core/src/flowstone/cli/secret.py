@@ -75,7 +75,7 @@ def _unknown(reference: str) -> ReferenceUnresolved:
         return ReferenceUnresolved(reference, "it is no reference", remedy)
     name = provider.partition("/")[0]
     near = nearest(name, providers()).strip()
-    remedy = f"{near} `flowstone catalog ls --kind secret_provider` lists what is installed."
+    remedy = f"{near} `flowstone catalog ls --kind 'secret provider'` lists what is installed."
     return ReferenceUnresolved(reference, f"there is no secret provider {name!r}", remedy)
 
 

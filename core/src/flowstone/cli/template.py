@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 from flowstone.cli.golden import reseal
 from flowstone.errors import ConfigurationError, MissingExtra
@@ -84,7 +85,8 @@ class Names:
         """
         if not _NAME.fullmatch(name):
             problem = "a package is called 'flowstone-…', in small letters, digits and hyphens"
-            near = re.sub(r"[^a-z0-9]+", "-", name.lower().removeprefix("flowstone")).strip("-")
+            plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
+            near = re.sub(r"[^a-z0-9]+", "-", plain.lower().removeprefix("flowstone")).strip("-")
             near = near.lstrip("0123456789-") or "acme"
             raise ConfigurationError(repr(name), problem, f"Try 'flowstone-{near}'.")
         kebab = name.removeprefix("flowstone-")

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
+def worded(kind: str) -> str:
+    """Return a kind of offers as people read it: ``secret provider``."""
+    return kind.replace("_", " ")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
     """What a package offers; each table goes from a name to ``"module:attribute"``.
@@ -42,7 +47,7 @@ class Collection:
             for name, target in table.items():
                 if not _TARGET.fullmatch(str(target)):
                     raise ConfigurationError(
-                        f"{kind} {name!r} of a Collection",
+                        f"{worded(kind)} {name!r} of a Collection",
                         f"{target!r} is not 'module:attribute'",
                         "Name the module and what to take of it, as a string.",
                     )

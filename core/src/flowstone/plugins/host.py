@@ -17,7 +17,7 @@ import pluggy
 
 from flowstone.errors import MissingExtra, PluginBroken, PluginError, UnknownName
 from flowstone.plugins import hookspecs
-from flowstone.plugins.collection import Collection
+from flowstone.plugins.collection import Collection, worded
 from flowstone.plugins.watchdog import Watchdog
 from flowstone.settings import read_settings
 
@@ -121,7 +121,7 @@ class Host:
         for plugin in broken:
             if name in plugin.collection.tables()[kind] or _mentions(plugin, name):
                 raise plugin.broken() from plugin.error
-        unknown = UnknownName(kind, name, [offer.name for offer in self.offers(kind)])
+        unknown = UnknownName(worded(kind), name, [offer.name for offer in self.offers(kind)])
         for plugin in broken:
             unknown.add_note(f"It may be one of a broken plugin's: {plugin.broken()}")
         raise unknown
@@ -145,8 +145,8 @@ class Host:
             extra = offer.plugin.collection.extras.get(name)
             foreign = isinstance(error, ModuleNotFoundError) and error.name
             if extra and foreign and foreign.partition(".")[0] != package:
-                raise MissingExtra(f"{kind} {name!r}", extra) from error
-            problem = f"{kind} {name!r} can't be loaded: {type(error).__name__}: {error}"
+                raise MissingExtra(f"{worded(kind)} {name!r}", extra) from error
+            problem = f"{worded(kind)} {name!r} can't be loaded: {type(error).__name__}: {error}"
             raise offer.plugin.broken(problem) from error
 
     def _load(self, watchdog: Watchdog) -> Iterable[Plugin]:
@@ -208,7 +208,7 @@ def _refuse_twin(names: dict[str, str], name: str, distribution: str) -> None:
 
 def _clash(kind: str, name: str, claimant: str, owner: str) -> str:
     return (
-        f"{kind} {name!r} of {claimant} is offered by {owner} already, which keeps it. "
+        f"{worded(kind)} {name!r} of {claimant} is offered by {owner} already, which keeps it. "
         "Uninstall one of the two."
     )
 

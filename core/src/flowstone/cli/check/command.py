@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.cli.check.stages import Found, checked
+from flowstone.cli.check.watching import watching
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
 from flowstone.errors import MissingExtra, UnknownName
@@ -61,8 +62,9 @@ def check_package(
     """
     for module in ("pytest", "hypothesis"):
         if find_spec(module) is None:
-            raise MissingExtra("flowstone plugin check", "flowstone[testing]")
-    found = checked(package, tests, own=not no_tests, seconds=timeout_seconds)
+            raise MissingExtra("`flowstone plugin check`", "flowstone[testing]")
+    with watching() as watch:
+        found = checked(package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch)
     known = found.package.get("known")
     if known is not None:
         raise UnknownName("plugin", package, known)

@@ -25,6 +25,10 @@ class Facts:
     def package(self, **found: object) -> None:
         self._write("package", found)
 
+    def collected(self, number: int) -> None:
+        """Say how many tests will run."""
+        self._write("collected", number)
+
     def wanted(self, found: Wanted) -> None:
         self._write("wanted", asdict(found))
 

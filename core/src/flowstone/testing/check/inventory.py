@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from flowstone.errors import PluginError
 from flowstone.grading import Wanted
-from flowstone.plugins import Plugin, installed
+from flowstone.plugins import Plugin, installed, worded
 from flowstone.testing import conformance
 from flowstone.testing.conformance.plugins import PluginSuite
 from flowstone.testing.conformance.suite import Suite
@@ -88,7 +88,7 @@ def _subjects(suite: type[Suite], plugin: Plugin, facts: Facts) -> Iterator[str]
         if suite.interface is None:
             yield name
             continue
-        facts.doing(f"importing {suite.kind} {name!r}")
+        facts.doing(f"importing {worded(suite.kind)} {name!r}")
         try:
             found = installed().load(suite.kind, name)
         except PluginError:

@@ -35,16 +35,20 @@ class Recorder:
 
     def __init__(self, facts: Facts, stage: str) -> None:
         self._facts, self._stage = facts, stage
+        self._labels: dict[str, str] = {}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            last = str(report.longrepr).strip().splitlines()[-1:]
-            self._facts.problem(f"{report.nodeid or 'tests'}: {_short(' '.join(last))}")
+            lines = str(report.longrepr).strip().splitlines()
+            said = [line[1:] for line in lines if line.startswith("E ")] or lines[-1:]
+            self._facts.problem(f"{report.nodeid or 'tests'}: {_short(' '.join(said))}")
 
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
         kept = [item for item in items if _is_standard(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+        self._facts.collected(len(kept))
+        self._labels = {item.nodeid: f"{self._name(item)}::{item.name}" for item in kept}
         for name, cls in {self._name(item): item.cls for item in kept}.items():
             suite = suite_of(cls)
             if suite is not None:
@@ -57,7 +61,7 @@ class Recorder:
             self._facts.done()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._facts.doing(nodeid)
+        self._facts.doing(self._labels.get(nodeid, nodeid))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -78,7 +82,8 @@ class Recorder:
         if hasattr(report, "wasxfail"):
             outcome, message = "gap", str(report.wasxfail)
         elif call.excinfo is not None:
-            message = call.excinfo.exconly(tryshort=True)
+            skipped = report.outcome == "skipped"
+            message = str(call.excinfo.value) if skipped else call.excinfo.exconly(tryshort=True)
         elif report.failed:
             message = str(report.longrepr)
         name = getattr(item, "originalname", None) or item.name

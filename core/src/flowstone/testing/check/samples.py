@@ -28,10 +28,7 @@ DEEPEST = 4
 
 
 class NoSample(Exception):
-    """A value can't be made up for a field."""
-
-    def __init__(self, name: str, hint: object) -> None:
-        super().__init__(f"no value can be made up for {name!r}, a {hint}")
+    """A value can't be made up for a field, or a block of a type."""
 
 
 def samples(kind: type[Block]) -> list[Block]:
@@ -53,7 +50,8 @@ def samples(kind: type[Block]) -> list[Block]:
             reasons.append(str(error))
     made += _from_example(kind) if not made else []
     if not made:
-        raise NoSample(kind.__name__, "; ".join(reasons))
+        why = "; ".join(dict.fromkeys(reasons))
+        raise NoSample(f"no {kind.__name__} can be made up: {why}")
     return made
 
 
@@ -101,7 +99,7 @@ def _value(name: str, hint: Any, *, secrets: bool, depth: int) -> Any:
         return {"key": _secret()}
     if "Url" in str(hint) or "Dsn" in str(hint):
         return "https://example.org"
-    raise NoSample(name, hint)
+    raise NoSample(f"there is no value for {name!r}, a {hint}")
 
 
 def _first(name: str, hint: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int) -> Any:
@@ -111,7 +109,7 @@ def _first(name: str, hint: Any, parts: tuple[Any, ...], *, secrets: bool, depth
             return _value(name, part, secrets=secrets, depth=depth)
         except (NoSample, BlockInvalid, ValueError):
             continue
-    raise NoSample(name, hint)
+    raise NoSample(f"there is no value for {name!r}, a {hint}")
 
 
 def _several(name: str, kind: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int) -> Any:

@@ -1,11 +1,12 @@
-"""The part of BlockSuite that is about references in the place of secrets."""
+"""The part of BlockSuite that is about which fields are secret, and references in their place."""
 
 # ruff: noqa: S301 - it unpickles what it pickled
 
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
@@ -22,8 +23,34 @@ if TYPE_CHECKING:
     from flowstone.blocks import Block
 
 
+#: How fields are called that hold a secret.
+SECRET = re.compile(
+    r"(^|_)(password|passwd|passphrase|secret|token|api_?key|(access|private|secret)_key)s?$",
+    re.IGNORECASE,
+)
+
+
 class BlockReferences(Suite):
-    """Secret fields take references, and nothing follows them before a secret is read."""
+    """Secret fields take references, and nothing follows them before a secret is read.
+
+    Attributes:
+        no_secrets: fields that are called like a secret, and hold none.
+    """
+
+    no_secrets: ClassVar[frozenset[str]] = frozenset()
+
+    def test_what_is_called_a_secret_is_one(self, examples: Sequence[Block]) -> None:
+        """Make the fields that are named a ``SecretStr``: a ``str`` is saved and shown as it is.
+
+        One that holds no secret, such as the token of a page, stands in `no_secrets`.
+        """
+        plain = {
+            f"{type(block).__name__}.{name}"
+            for block in examples
+            for name, field in type(block).model_fields.items()
+            if SECRET.search(name) and _is_text(field.annotation) and name not in self.no_secrets
+        }
+        assert sorted(plain) == []
 
     def test_a_secret_field_takes_a_reference(
         self, examples: Sequence[Block], services: Services
@@ -46,6 +73,13 @@ class BlockReferences(Suite):
                 assert pickle.loads(pickle.dumps(referring)) == referring
                 with pytest.raises(ReferenceUnresolved, match="FLOWSTONE_NO_SUCH_VARIABLE"):
                     getattr(referring, name).get_secret_value()
+
+
+def _is_text(hint: object) -> bool:
+    """Whether a field takes a text that is kept as it is."""
+    if hint in {str, bytes}:
+        return True
+    return any(_is_text(part) for part in getattr(hint, "__args__", ()))
 
 
 def _body(block: Block, services: Services) -> dict[str, object]:

@@ -222,8 +222,8 @@ class BlockSuite(BlockReferences):
     ) -> None:
         """Fields have changed: count `schema_version` up, write the migration, and keep a document.
 
-        ``pytest --write-golden`` keeps that of the new version. The old file stays as it is: people
-        have such documents.
+        ``pytest --write-golden`` keeps that of a new version, and of a new type. The old file stays
+        as it is: people have such documents.
         """
         if not self.in_catalog:
             return
@@ -236,7 +236,7 @@ class BlockSuite(BlockReferences):
                     same = [block for block in examples if type(block) is model]
                     bodies = [_body(block, sealed) for block in same]
                     Golden(shape(model), bodies).write(file)
-            assert file.exists(), f"{slug} {version} has no golden document: see --write-golden"
+            assert file.exists(), _no_golden(slug, version)
             assert shape(model) == read(file).shape
 
     def test_documents_of_every_released_version_load(
@@ -249,7 +249,9 @@ class BlockSuite(BlockReferences):
             slug = model.block_type_slug()
             for version in range(1, model.schema_version + 1):
                 file = place(golden, slug, version)
-                assert file.exists(), f"{file.name} is gone: people have such documents"
+                released = version < model.schema_version
+                gone = f"{file.name} is gone: people have such documents"
+                assert file.exists(), gone if released else _no_golden(slug, version)
                 opening = memory_services(key=KEY)
                 with using(opening), closing(opening):
                     for number, body in enumerate(read(file).documents):
@@ -334,6 +336,11 @@ def _refusal(model: type[Block], given: dict[str, Any]) -> list[str]:
     told = ["".join(format_exception(error)) for error in errors]
     contexts = [repr(error.__context__) + repr(error.__dict__) for error in errors]
     return [*told, *map(repr, errors), *contexts, repr(pydantic.value.errors())]  # type: ignore[attr-defined]
+
+
+def _no_golden(slug: str, version: int) -> str:
+    written = "`pytest --write-golden` writes one"
+    return f"there is no golden document of {slug!r}, schema version {version}: {written}"
 
 
 def _body(block: Block, services: Services) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """JobSuite: what every job that runs elsewhere does."""
 
+# ruff: noqa: SLF001 - it asks the primitives that a provider writes
+
 from __future__ import annotations
 
 import asyncio
@@ -227,10 +229,13 @@ class JobSuite(Suite):
         assert _logged(self.lines) == list(self.lines)
 
     def test_its_lines_can_be_asked_for(self, good: Job) -> None:
-        """Look at `_lines`, from the first on."""
+        """Look at `_lines`: it gives those after so many, and all of them after none."""
         run = good.trigger()
         run.wait()
-        assert [line for line in run.logs() if line in self.lines] == list(self.lines)
+        lines = run.logs()
+        assert [line for line in lines if line in self.lines] == list(self.lines)
+        for seen in range(len(lines) + 1):
+            assert good._lines(run.handle, seen) == lines[seen:]
 
     # ------------------------------------------------------------ how it is used
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from flowstone.blocks import Block
-from flowstone.plugins import Plugin, installed
+from flowstone.plugins import Plugin, installed, worded
 from flowstone.testing.conformance.suite import Suite
 
 MOST_LINES = 40
@@ -57,14 +57,20 @@ class PluginSuite(Suite):
 
     def test_names_are_sorted(self) -> None:
         """Sort the tables: people look for names in them."""
-        for table in self._found().collection.tables().values():
-            assert list(table) == sorted(table)
+        for kind, table in self._found().collection.tables().items():
+            assert list(table) == sorted(table), f"the {worded(kind)}s are not sorted"
 
     def test_everything_it_lists_is_there(self) -> None:
-        """Look at the target that can't be loaded: a module or an attribute was renamed."""
+        """Look at the target that is named: it was renamed, or is abstract.
+
+        Write all methods that an interface leaves to its providers.
+        """
         for kind, table in self._found().collection.tables().items():
             for name in table:
-                assert callable(installed().load(kind, name))
+                found = installed().load(kind, name)
+                assert callable(found)
+                left = sorted(getattr(found, "__abstractmethods__", ()))
+                assert not left, f"{worded(kind)} {name!r} does not write {', '.join(left)}"
 
     def test_blocks_are_listed_under_their_slugs(self) -> None:
         """Look at the type's name, or give it a `_block_type_slug`."""
