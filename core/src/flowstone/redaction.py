@@ -35,9 +35,9 @@ def register(value: str) -> None:
     if len(value) < SHORTEST or value in _values or value in COMMON:
         return
     forms = _forms(value)
-    lines = value.splitlines()
-    if len(lines) > 1:  # a PEM key is often printed line by line
-        forms.update(line for line in lines if len(line) >= 4 * SHORTEST)
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:  # a key or a file of logins is often printed line by line
+        forms.update(line for line in lines if len(line) >= 2 * SHORTEST)
     with _lock:
         _values.update(forms)
         _stale = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -57,7 +58,8 @@ class WebNotifier(Notifier):
     def _where(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         try:
-            host = urlsplit(self.url.get_secret_value()).hostname
+            url = urlsplit(self.url.get_secret_value().strip())
+            host = url.hostname if url.scheme in {"http", "https"} else None
         except (ValueError, SecretError):  # an error of its own, when it is used
             host = None
         return f"{self.block_type_name()}{name}{f' at {host}' if host else ''}"
@@ -73,9 +75,12 @@ class WebNotifier(Notifier):
         raise NotImplementedError
 
     def _notify(self, note: Note) -> None:
-        answer = self._send("POST", self._payload(note), {})
+        self._took(self._send("POST", self._payload(note), {}))
+
+    def _took(self, answer: Answer) -> None:
         if not answer.ok:
-            raise refusal(self._where(), answer)
+            # Before it is cut: the half of a secret is not known as one.
+            raise refusal(self._where(), replace(answer, text=self._hide(answer.text)))
 
     def _send(self, method: str, payload: object, headers: Mapping[str, object]) -> Answer:
         body = None if payload is None else dumps(payload).encode()
@@ -127,9 +132,8 @@ class Webhook(WebNotifier):
         return _filled(self.template, {"body": note.body, "subject": note.subject or ""})
 
     def _notify(self, note: Note) -> None:
-        answer = self._send(self.method, self._payload(note), self.headers.get_secret_value())
-        if not answer.ok:
-            raise refusal(self._where(), answer)
+        headers = self.headers.get_secret_value()
+        self._took(self._send(self.method, self._payload(note), headers))
 
     def call(self, payload: object = None) -> Answer:
         """Send a payload once, and return the answer, whatever its status.
