@@ -33,7 +33,7 @@ def secret() -> None:
 @json_option
 @click.pass_context
 def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
-    """Tell whether REFERENCE leads to a secret from here; the secret is never shown."""
+    """Try a reference from here; the secret is not shown."""
     began, problem = perf_counter(), None
     try:
         if not _is_known(reference):
