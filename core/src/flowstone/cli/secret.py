@@ -95,8 +95,9 @@ def _unknown(reference: str) -> ReferenceUnresolved:
 def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json: bool) -> None:
     """Change the key that seals what is saved.
 
-    All that is saved is sealed with the new one. The old key goes on opening what it has sealed. Flows may run meanwhile, and blocks be saved. It
-    may be stopped at any point; run it again then. Exits with 1 where no key opens a secret.
+    All that is saved is sealed with the new one. The old key goes on opening what it has sealed.
+    Flows may run meanwhile, and blocks be saved. It may be stopped at any point; run it again then.
+    Exits with 1 where no key opens a secret.
 
     A key from FLOWSTONE_SECRET_KEY is changed by you: set that to the new key, and
     FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run; then run this.
