@@ -61,6 +61,16 @@ class TestDuckDBFile(DuckDB):
             yield database
 
 
+@pytest.mark.parametrize("kind", [SqliteDatabase, DuckDBDatabase])
+@pytest.mark.parametrize("size", [0, -1])
+def test_no_row_is_lost_for_a_wrong_size(kind: type[Database], size: int) -> None:
+    with kind() as database:
+        with pytest.raises(QueryInvalid, match="Ask for one at least"):
+            database.fetch_many("SELECT 1", size=size)
+        with pytest.raises(QueryInvalid, match="Ask for one at least"):
+            list(database.stream("SELECT 1", batch=size))
+
+
 def test_a_secret_written_in_a_statement_is_not_told() -> None:
     secret = Secret(value="of-a-statement-4711").get()
     statement = f"SELECT '{secret}' {'x' * 200} FROM WHERE"
