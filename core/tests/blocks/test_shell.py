@@ -79,6 +79,12 @@ def test_lines_end_where_the_shell_ends_them(services: Services) -> None:
     assert shell("true").run() == []
 
 
+def test_a_command_may_name_a_file_that_is_no_text(services: Services, tmp_path: Path) -> None:
+    name = os.fsdecode(b"odd-\xff")
+    (tmp_path / name).write_text("found")
+    assert shell(f"cat {name}", working_dir=tmp_path).run() == ["found"]
+
+
 def test_an_unusual_signal_is_told(services: Services) -> None:
     with pytest.raises(JobFailed, match=r"killed by signal 40\b"):
         shell("kill -40 $$").run()

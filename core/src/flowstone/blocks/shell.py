@@ -135,9 +135,11 @@ class ShellOperation(Job):
             return self.commands, None
         shell = self.shell or shutil.which("bash") or "sh"
         name = Path(shell.split()[0]).stem
+        # As the names of files are written, whatever bytes these are of.
+        content = "".join(f"{line}\n" for line in self.commands).encode("utf-8", "surrogateescape")
         number, path = mkstemp(self.extension or SUFFIXES.get(name, ".sh"), "flowstone-")
-        os.close(number)
-        Path(path).write_text("\n".join(self.commands) + "\n", "utf-8")
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
         stop = ["-e"] if name in STOPPING else []
         return [*shell.split(), *stop, path], Path(path)
 
