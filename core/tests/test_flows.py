@@ -289,6 +289,22 @@ def test_no_secret_becomes_the_name_of_a_run(services: Services) -> None:
     assert [run.name for run in services.runs.runs(RunQuery())] == ["load-********", "x********"]
 
 
+def test_no_secret_becomes_a_tag(services: Services) -> None:
+    secret = Secret(value="t4g-of-a-secret").get()
+
+    @task(tags=[f"own-{secret}", "plain"])
+    def tagged() -> None: ...
+
+    @flow
+    def outer() -> None:
+        tagged()
+
+    with tags(f"for-{secret}"):
+        outer()
+    found = [run.tags for run in services.runs.runs(RunQuery())]
+    assert found == [("for-********",), ("for-********", "own-********", "plain")]
+
+
 def test_tags_are_those_around_the_call(services: Services) -> None:
     @task(tags=["own"])
     def tagged() -> None: ...
