@@ -83,7 +83,7 @@ class WebNotifier(Notifier):
             raise refusal(self._where(), replace(answer, text=self._hide(answer.text)))
 
     def _send(self, method: str, payload: object, headers: Mapping[str, object]) -> Answer:
-        body = None if payload is None else dumps(payload).encode()
+        body = None if payload is None else self._json(payload)
         given = _checked(self._where(), headers)
         if body is not None and "content-type" not in {name.lower() for name in given}:
             given["Content-Type"] = "application/json"
@@ -100,11 +100,23 @@ class WebNotifier(Notifier):
             remedy = "Look there whether it has arrived before you send it again."
             raise NotificationFailed(self._where(), f"no answer: {error}", remedy) from None
 
+    def _json(self, payload: object) -> bytes:
+        try:
+            return dumps(payload, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"the payload is no JSON ({type(error).__name__}: {error})"
+        remedy = "Send texts, finite numbers, true, false, null, and lists and dicts of these."
+        raise NotificationInvalid(self._where(), problem, remedy)
+
     def _address(self) -> str:
         url = self.url.get_secret_value().strip()
         if not _URL.fullmatch(url) or not urlsplit(url).hostname:
             problem = "its URL is not one of http:// or https://, in ASCII"
             raise NotificationInvalid(self._where(), problem, "Set `url` to the service's own.")
+        if "@" in urlsplit(url).netloc:
+            problem = "there is a login in its URL, which is not sent from there"
+            remedy = "Set `headers`: {'Authorization': 'Basic …'}, where it takes some."
+            raise NotificationInvalid(self._where(), problem, remedy)
         return url.partition("#")[0]
 
 
