@@ -206,6 +206,7 @@ def test_the_programs_own_handlers_see_no_secret_either(services: Services) -> N
         extra = {"key": secret, "deep": {"list": [secret]}, "number": 1}
         get_run_logger().warning("with %s", secret, extra=extra)
         get_run_logger().warning("with %s", "nothing")
+        get_run_logger().info("%d rows", secret)
         try:
             raise ValueError(secret)
         except ValueError:
