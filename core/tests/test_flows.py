@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from flowstone import Flow, State, flow, get_run_logger, tags, task
 from flowstone.ambient import Services
+from flowstone.blocks import Secret
 from flowstone.errors import (
     ConfigurationError,
     MissingContextError,
@@ -272,6 +273,36 @@ def test_run_names_come_from_templates_and_functions(services: Services) -> None
     assert [run.name for run in services.runs.runs(RunQuery())] == ["load-monday-of-3", "x5"]
     with pytest.raises(ConfigurationError, match="The parameters are: day, n"):
         load.with_options(flow_run_name="{month}")("monday")
+
+
+def test_no_secret_becomes_the_name_of_a_run(services: Services) -> None:
+    secret = Secret(value="n4me-of-a-secret").get()
+
+    @flow(flow_run_name="load-{key}")
+    def load(key: str) -> None: ...
+
+    @flow(flow_run_name=lambda parameters: f"x{parameters['key']}")
+    def other(key: str) -> None: ...
+
+    load(secret)
+    other(secret)
+    assert [run.name for run in services.runs.runs(RunQuery())] == ["load-********", "x********"]
+
+
+def test_no_secret_becomes_a_tag(services: Services) -> None:
+    secret = Secret(value="t4g-of-a-secret").get()
+
+    @task(tags=[f"own-{secret}", "plain"])
+    def tagged() -> None: ...
+
+    @flow
+    def outer() -> None:
+        tagged()
+
+    with tags(f"for-{secret}"):
+        outer()
+    found = [run.tags for run in services.runs.runs(RunQuery())]
+    assert found == [("for-********",), ("for-********", "own-********", "plain")]
 
 
 def test_tags_are_those_around_the_call(services: Services) -> None:

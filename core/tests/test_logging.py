@@ -191,6 +191,48 @@ def test_a_line_that_can_not_be_put_together_is_kept_and_ends_no_run(
     assert "test_logging.py" in capsys.readouterr().err, "standard logging says where that is"
 
 
+def test_the_programs_own_handlers_see_no_secret_either(services: Services) -> None:
+    """They come after ours: a file, a service that collects errors."""
+    secret = "h4ndled-by-others"
+    register(secret)
+    records: list[logging.LogRecord] = []
+
+    class Own(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record)
+
+    @task
+    def tell() -> None:
+        extra = {"key": secret, "deep": {"list": [secret]}, "number": 1}
+        get_run_logger().warning("with %s", secret, extra=extra)
+        get_run_logger().warning("with %s", "nothing")
+        get_run_logger().info("%d rows", secret)
+        try:
+            raise ValueError(secret)
+        except ValueError:
+            get_run_logger().exception("failed")
+
+    @flow
+    def careless() -> None:
+        tell.submit().wait()
+        raise RuntimeError(secret)
+
+    root, own = logging.getLogger(), Own()
+    root.addHandler(own)
+    try:
+        assert careless(return_state=True).is_failed()
+    finally:
+        root.removeHandler(own)
+    shown = [f"{logging.Formatter().format(each)} {vars(each)} {each.exc_info}" for each in records]
+    assert not [text for text in shown if secret in text]
+    told = [each for each in records if each.levelno == logging.WARNING]
+    assert [each.getMessage() for each in told] == [f"with {MASK}", "with nothing"]
+    assert vars(told[0])["deep"] == {"list": [MASK]}
+    assert vars(told[0])["number"] == 1
+    assert any(f"ValueError: {MASK}" in text for text in shown)
+    assert any(f"RuntimeError: {MASK}" in text for text in shown)
+
+
 def test_inside_disable_run_logger_runs_say_nothing(services: Services) -> None:
     @task
     def say() -> str:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import html
 import json
 import re
-from urllib.parse import quote
+import shlex
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 
 from flowstone.redaction import BRANCHING, MASK, SHORTEST, _any_of, redact, register
 
-SECRET = 'pa"ss/wörd\\with\tall'
+SECRET = "pa\"ss/wörd\\with\tall it's +<b>"
 
 
 def test_text_without_secrets_stays() -> None:
@@ -19,11 +21,42 @@ def test_text_without_secrets_stays() -> None:
 
 @pytest.mark.parametrize(
     "form",
-    [SECRET, json.dumps(SECRET)[1:-1], quote(SECRET, safe=""), repr(SECRET)[1:-1]],
+    [
+        SECRET,
+        json.dumps(SECRET)[1:-1],
+        json.dumps(SECRET, ensure_ascii=False)[1:-1],
+        json.dumps(json.dumps(SECRET))[3:-3],
+        quote(SECRET, safe=""),
+        quote(SECRET),
+        quote_plus(SECRET),
+        repr(SECRET)[1:-1],
+        repr(repr(SECRET))[3:-3],
+        repr(f"it is '{SECRET}'")[9:-3],
+        ascii(SECRET)[1:-1],
+        repr(SECRET.encode())[2:-1],
+        html.escape(SECRET),
+        shlex.quote(SECRET)[1:-1],
+    ],
 )
 def test_a_secret_is_masked_in_every_form(form: str) -> None:
     register(SECRET)
     assert redact(f"see {form}, again {form}") == f"see {MASK}, again {MASK}"
+
+
+def test_a_key_of_a_cloud_is_masked_in_an_address() -> None:
+    register("wJalr/XUtn+FEMI")  # a library writes either, both or none of these in another way
+    for form in ("wJalr/XUtn%2BFEMI", "wJalr%2FXUtn%2BFEMI", "wJalr/XUtn+FEMI"):
+        assert redact(f"https://host/?key={form}&more") == f"https://host/?key={MASK}&more"
+
+
+def test_a_secret_with_a_line_break_behind_it_is_masked_without_it() -> None:
+    register("of-a-file-0815\n")
+    assert redact("log in with of-a-file-0815 here") == f"log in with {MASK} here"
+
+
+def test_a_text_that_is_no_unicode_is_registered() -> None:
+    register("half-\udcff-half")
+    assert redact("half-\udcff-half") == MASK
 
 
 def test_lines_of_a_long_secret_are_masked_one_by_one() -> None:

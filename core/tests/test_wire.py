@@ -103,6 +103,14 @@ class Settings(BaseModel):
     token: SecretStr
 
 
+class Told:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 class Broken:
     def __repr__(self) -> str:
         raise RuntimeError("no")
@@ -132,6 +140,15 @@ def test_size_and_depth_are_bounded() -> None:
     assert len(json.dumps(wire.jsonable(deep))) < 2 * wire.LONGEST_REPR
     assert len(wire.jsonable(list(range(10 * wire.MOST_ITEMS)))) == wire.MOST_ITEMS
     assert len(wire.jsonable(b"x" * 10_000)) == wire.LONGEST_REPR + 1
+
+
+def test_no_half_of_a_secret_is_left_where_a_value_is_cut() -> None:
+    secret = "half-a-s3cret-value"
+    redaction.register(secret)
+    for before in range(wire.LONGEST_REPR - len(secret) - 3, wire.LONGEST_REPR):
+        text = wire.jsonable([Told("y" * before + secret)])[0]
+        assert len(text) <= wire.LONGEST_REPR + 1
+        assert text.rstrip("…").rstrip("*").rstrip("y") == ""
 
 
 def test_secrets_do_not_travel() -> None:

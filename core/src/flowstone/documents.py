@@ -1,12 +1,10 @@
-"""A document: something saved by kind and name, with a version."""
+"""A document: something saved by kind and name, with a version; and what it refers to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +25,17 @@ class Document:
     version: int
     created: float
     updated: float
+
+
+def referred(body: object) -> Iterator[str]:
+    """Yield the blocks that a block's body refers to, as ``type/name``."""
+    if isinstance(body, Mapping):
+        if isinstance(body.get("$block"), str):
+            yield body["$block"]
+        # Somebody's own keys, whatever they are called, stand under "$dict".
+        own = body.get("$dict")
+        for item in (own if isinstance(own, Mapping) else body).values():
+            yield from referred(item)
+    elif isinstance(body, list):
+        for item in body:
+            yield from referred(item)

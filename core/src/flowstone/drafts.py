@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowstone import ambient
 from flowstone.engine.keeper import Keeper, leased
 from flowstone.recipes import recipe
+from flowstone.redaction import redact
 from flowstone.runs import Origin
 
 if TYPE_CHECKING:
@@ -54,9 +55,9 @@ def origin(
 
 
 def tagged(own: frozenset[str]) -> tuple[str, ...]:
-    """Return the tags of a run: its unit's own, and those around it."""
+    """Return the tags of a run: its unit's own, and those around it; secrets in them masked."""
     around = ambient.tags.get()
-    return tuple(sorted(own | around)) if own or around else ()
+    return tuple(sorted(set(map(redact, own | around)))) if own or around else ()
 
 
 @contextmanager

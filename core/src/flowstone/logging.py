@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone import ambient, redaction
 from flowstone.errors import FencedRun, MissingContextError, StoreError
 from flowstone.events import Line, written
 from flowstone.redaction import redact
@@ -166,6 +166,7 @@ class RunLogHandler(Unlocked):
     """Adds each record to the log of the run that it belongs to, or that is current."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        _mask(record)
         # Loggers may be nested, and a handler at each of them: the first to come keeps the line.
         if getattr(record, "flowstone_kept", False):
             return
@@ -198,6 +199,38 @@ def _text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) 
 
         said, args = jsonable(record.msg), jsonable(record.args)
         return f"{said} % {args} (can't be put together: {type(error).__name__})"
+
+
+def _mask(record: logging.LogRecord) -> None:
+    """Hide the secrets in a record from the program's own handlers, which come after ours."""
+    if not redaction.size():
+        return
+    try:
+        text = record.getMessage()
+        shown = redact(text)
+        is_hidden = shown != text
+    except Exception:  # noqa: BLE001 - as in `_text`; standard logging would print the parts
+        shown = redact(_text(record, _traced))
+        is_hidden = redaction.MASK in shown
+    if is_hidden:
+        record.msg, record.args = shown, None
+    if record.exc_info and not record.exc_text:
+        text = _traced.formatException(record.exc_info)
+        record.exc_text = redact(text)
+        if record.exc_text != text:
+            record.exc_info = None  # the error itself has them; formatters show the text
+    for name in record.__dict__.keys() - _OWN:
+        value = record.__dict__[name]
+        if isinstance(value, (str, dict, list)):
+            record.__dict__[name] = _masked(value)
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict):
+        return {_masked(key): _masked(item) for key, item in value.items()}
+    return [_masked(item) for item in value] if isinstance(value, list) else value
 
 
 #: What every record has, and what we add to it: not what somebody said beside the text.
@@ -239,8 +272,10 @@ class _Shown(logging.Formatter):
         who = getattr(record, "run_name", record.name)
         text = record.getMessage()
         # The engine's own errors reach the caller with their traceback; once is enough.
-        if record.exc_info and record.name != RUNS.name:
-            text = f"{text}\n{self.formatException(record.exc_info)}"
+        if record.name != RUNS.name:
+            if record.exc_info and not record.exc_text:
+                record.exc_text = self.formatException(record.exc_info)
+            text = f"{text}\n{record.exc_text}" if record.exc_text else text
         return f"{when}.{int(record.msecs):03d} | {record.levelname:<7} | {who} | {text}"
 
 

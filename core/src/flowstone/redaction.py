@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 MASK = "********"
 
@@ -20,6 +20,9 @@ BRANCHING = 3
 #: What an unfinished URL comes down to: hiding it would hide a part of every address.
 COMMON = {"http://", "https://"}
 
+#: Nobody writes these characters in another way.
+PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
+
 _lock = Lock()
 _values: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -27,21 +30,55 @@ _stale = False
 
 
 def register(value: str) -> None:
-    """Make `redact` hide this value, as it is and as JSON, URL and `repr` write it."""
-    # Imported with the first secret: 5 ms that a program without one need not pay.
-    import json  # noqa: PLC0415
-    from urllib.parse import quote  # noqa: PLC0415
-
+    """Make `redact` hide this value, as it is and as others write it."""
     global _stale
     if len(value) < SHORTEST or value in _values or value in COMMON:
         return
-    forms = {value, json.dumps(value)[1:-1], quote(value, safe=""), repr(value)[1:-1]}
-    lines = value.splitlines()
-    if len(lines) > 1:  # a PEM key is often printed line by line
-        forms.update(line for line in lines if len(line) >= 4 * SHORTEST)
+    forms = _forms(value)
+    lines = [line.strip() for line in value.splitlines()]
+    if len(lines) > 1:  # a key or a file of logins is often printed line by line
+        forms.update(line for line in lines if len(line) >= 2 * SHORTEST)
     with _lock:
         _values.update(forms)
         _stale = True
+
+
+def adopt(forms: Iterable[str]) -> None:
+    """Hide these too, and only as they are: another process has registered them."""
+    global _stale
+    with _lock:
+        _values.update(forms)
+        _stale = True
+
+
+def _forms(value: str) -> set[str]:
+    """Return a value as it is written in JSON, URLs, HTML, a shell, and the `repr` of what has it.
+
+    For most secrets that is one form: only quotes, slashes, spaces and the like are written anew.
+    """
+    bare = value.strip()  # what is read from a file often ends in a line break that is not used
+    if PLAIN.fullmatch(bare):
+        return {value, bare} if len(bare) >= SHORTEST else {value}
+    # Imported with the first secret that is more than a word: 5 ms that others need not pay.
+    import html  # noqa: PLC0415
+    from urllib.parse import quote, quote_plus  # noqa: PLC0415
+
+    raw = value.encode("utf-8", "surrogatepass")
+    once = set(_escaped(value)) | {repr(raw)[2:-1], repr(raw + b"'\"")[2:-4]}
+    twice = {form for one in once for form in _escaped(one)}
+    addresses = {quote(raw), quote(raw, safe=""), quote_plus(raw), quote_plus(raw, safe="/")}
+    others = {bare, html.escape(value), value.replace("'", "'\"'\"'")}
+    return {form for form in {value, *once, *twice, *addresses, *others} if len(form) >= SHORTEST}
+
+
+def _escaped(text: str) -> Iterator[str]:
+    import json  # noqa: PLC0415 - as above
+
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    yield repr(text)[1:-1]
+    yield ascii(text)[1:-1]
+    yield repr(f"{text}'\"")[1:-4]  # as inside of a text that has quotes of both kinds
 
 
 def size() -> int:

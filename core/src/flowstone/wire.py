@@ -99,7 +99,8 @@ def _short(value: object) -> str:
         text = str(value) if hasattr(value, "__fspath__") else repr(value)
     except Exception as error:  # noqa: BLE001 - a broken __repr__ must not break the run
         text = f"<{type(value).__name__}, whose repr raised {type(error).__name__}>"
-    return redact(text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}…")
+    text = redact(text)  # before it is cut: the half of a secret is not known as one
+    return text if len(text) <= LONGEST_REPR else f"{text[:LONGEST_REPR]}…"
 
 
 def encode_state(state: State) -> Json:

@@ -223,6 +223,47 @@ def test_a_migration_that_fails_is_told(services: Services) -> None:
         Moved.load("old")
 
 
+@pytest.mark.parametrize(
+    ("migration", "problem"),
+    [
+        (lambda _: 1 / 0, r"failed \(ZeroDivisionError\)"),
+        (lambda _: None, "returned NoneType, and no fields"),
+        (lambda _: "text", "returned str, and no fields"),
+    ],
+)
+def test_whatever_a_migration_does_is_told(
+    services: Services, migration: Any, problem: str
+) -> None:
+    class Worse(Block):
+        schema_version = 2
+        migrations: ClassVar[Any] = {1: migration}
+
+    old(services, "worse", 1)
+    with pytest.raises(DocumentInvalid, match=f"its migration from version 1 {problem}"):
+        Worse.load("old")
+
+
+def test_a_migration_changes_no_document(services: Services) -> None:
+    class Grown(Block):
+        schema_version = 2
+        migrations: ClassVar[Any] = {1: lambda f: (f["many"].append(len(f["many"])), f)[1]}
+        many: list[int]
+
+    old(services, "grown", 1, many=[])
+    assert Grown.load("old") == Grown.load("old") == Grown(many=[0])
+
+
+@pytest.mark.parametrize("version", [0, "2", True, None])
+def test_a_version_is_a_number_from_one(version: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"Wrong\.schema_version"):
+        type("Wrong", (Block,), {"schema_version": version, "__module__": __name__})
+
+
+def test_who_has_no_name_yet_is_asked_for_one(services: Services) -> None:
+    with pytest.raises(InvalidName, match="was not saved before, so it has none yet"):
+        Login().save()
+
+
 def test_a_copy_with_changes_is_validated() -> None:
     copied = Login(user="a").model_copy(update={"token": "a copied token"})
     assert copied == Login(user="a", token="a copied token")

@@ -316,3 +316,28 @@ class TestLocalDirectory:
         store = LocalDirectory(basepath=tmp_path)
         store.write_path("a", b"1")
         assert [type(info) for info in store.list_objects()] == [ObjectInfo]
+
+    def test_a_file_of_two_directories_is_not_lost_by_a_move(self, tmp_path: Path) -> None:
+        outer, inner = LocalDirectory(basepath=tmp_path), LocalDirectory(basepath=tmp_path / "raw")
+        (tmp_path / "link").symlink_to(tmp_path / "raw")
+        linked = LocalDirectory(basepath=tmp_path / "link")
+        inner.write_path("a", b"1")
+        assert inner.move_object("a", "raw/a", outer) == "raw/a"
+        assert outer.move_object("raw/a", "a", inner) == "a"
+        assert linked.move_object("a", "a", inner) == "a"
+        assert outer.copy_object("raw/a", "a", inner) == "a"
+        assert inner.read_path("a") == b"1"
+
+    @pytest.mark.parametrize("chunk_bytes", [0, -1])
+    def test_no_byte_is_lost_for_a_wrong_size(self, tmp_path: Path, chunk_bytes: int) -> None:
+        store = LocalDirectory(basepath=tmp_path)
+        store.write_path("a", b"1")
+        with pytest.raises(StorageError, match=f"chunks of {chunk_bytes} bytes"):
+            list(store.stream("a", chunk_bytes))
+
+    @pytest.mark.parametrize("content", [None, "text", 1])
+    def test_what_is_no_bytes_is_not_written(self, tmp_path: Path, content: bytes) -> None:
+        store = LocalDirectory(basepath=tmp_path)
+        with pytest.raises(TypeError):
+            store.write_path("a", content)
+        assert not store.exists("a")

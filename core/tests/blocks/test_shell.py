@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import tracemalloc
@@ -19,7 +20,7 @@ import pytest
 from flowstone import flow
 from flowstone.ambient import Services
 from flowstone.blocks import JobStatus, ShellOperation
-from flowstone.errors import JobError, JobFailed, JobLost
+from flowstone.errors import JobError, JobFailed, JobLost, ReferenceUnresolved
 from flowstone.events import Line, changed
 from flowstone.runs import RunQuery
 from flowstone.states import Cancelling
@@ -53,6 +54,47 @@ def test_both_pipes_may_be_full(services: Services) -> None:
     tracemalloc.stop()
     assert peak < 12_000_000
     assert len(run.result()) == size
+
+
+@pytest.mark.parametrize("before", [16_380, 16_384, 3 * 16_384 - 7])
+def test_a_secret_in_two_pieces_of_a_long_line_is_masked(services: Services, before: int) -> None:
+    canary = f"canary-{secrets.token_hex(8)}"
+    commands = f"printf '%0{before}d%s' 0 $CANARY; printf '%020000d' 0"
+    operation = shell(commands, secret_env={"CANARY": canary})
+
+    @flow
+    def tell() -> list[str]:
+        found: list[str] = operation.run()
+        return found
+
+    assert tell() == ["0" * before + "********" + "0" * 20_000]
+    lines = [e.payload.message for _, e in services.runs.events() if isinstance(e.payload, Line)]
+    assert "".join(lines).count("0") >= before + 20_000
+    assert not [line for line in lines if canary[-8:] in line or canary[:6] in line]
+
+
+def test_lines_end_where_the_shell_ends_them(services: Services) -> None:
+    text = '{"a": "\u2028\x0c\x1c"}'
+    assert shell(f"printf '%s\\n\\r\\n\\nend' '{text}'").run() == [text, "", "", "end"]
+    assert shell("true").run() == []
+
+
+def test_a_command_may_name_a_file_that_is_no_text(services: Services, tmp_path: Path) -> None:
+    name = os.fsdecode(b"odd-\xff")
+    (tmp_path / name).write_text("found")
+    assert shell(f"cat {name}", working_dir=tmp_path).run() == ["found"]
+
+
+def test_an_unusual_signal_is_told(services: Services) -> None:
+    with pytest.raises(JobFailed, match=r"killed by signal 40\b"):
+        shell("kill -40 $$").run()
+
+
+def test_a_secret_that_cannot_be_read_leaves_no_script(services: Services) -> None:
+    own = f".{secrets.token_hex(8)}"
+    with pytest.raises(ReferenceUnresolved, match="NO_SUCH_VARIABLE"):
+        shell("true", secret_env={"A": "env:NO_SUCH_VARIABLE"}, extension=own).trigger()
+    assert not list(Path(tempfile.gettempdir()).glob(f"flowstone-*{own}"))
 
 
 def test_a_line_without_end_is_taken_in_pieces(services: Services) -> None:

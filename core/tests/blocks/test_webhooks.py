@@ -130,6 +130,21 @@ def test_a_header_can_not_be_smuggled_in(desk: WebDesk, value: object) -> None:
     assert not desk.requests
 
 
+@pytest.mark.parametrize("payload", [object(), float("nan"), {"deep": [{1, 2}]}])
+def test_what_is_no_json_is_refused(desk: WebDesk, payload: object) -> None:
+    with pytest.raises(NotificationInvalid, match="the payload is no JSON"):
+        Webhook(url=f"{desk.url}/x").call(payload)
+    assert not desk.requests
+
+
+def test_a_login_in_the_url_is_refused_and_not_shown(desk: WebDesk) -> None:
+    url = desk.url.replace("http://", "http://somebody:s3cr3t-of-hers@")
+    with pytest.raises(NotificationInvalid, match="there is a login in its URL") as caught:
+        Webhook(url=url).notify("a note")
+    assert "s3cr3t-of-hers" not in str(caught.value)
+    assert not desk.requests
+
+
 def test_a_redirect_is_not_followed(desk: WebDesk) -> None:
     moved = f"HTTP/1.1 302 Found\r\nLocation: {desk.url}/there\r\nContent-Length: 0\r\n\r\n"
     with (

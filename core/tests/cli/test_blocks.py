@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
-from flowstone.blocks import Block, Credentials, Secret, SecretDict
+from flowstone.blocks import (
+    Block,
+    Credentials,
+    EmailNotifier,
+    EmailServerCredentials,
+    Secret,
+    SecretDict,
+)
 from flowstone.errors import CredentialsError
 
 if TYPE_CHECKING:
@@ -166,6 +173,7 @@ def test_secrets_come_from_elsewhere(
     [
         ("password=@env:NOT_THERE", "there is no variable 'NOT_THERE'"),
         ("password=@file:/not/there", "can't be read"),
+        (f"password=@{__file__}", f"is a file: write password=@file:{__file__}"),
         ("=value", "it has no field name"),
         ("hunter2", "it has no field name"),
         ("user:={hunter2", "that is not JSON (line 1, column 2)"),
@@ -247,6 +255,13 @@ def test_blocks_are_listed_with_their_condition(cli: InProcess) -> None:
     assert found["secret/x"]["condition"] == "ok"
     assert found["secret/x"]["updated"].endswith("+00:00")
     assert found["door-credentials/front"]["condition"] == "its type is not installed"
+    EmailServerCredentials().save("mail")
+    EmailNotifier(server=EmailServerCredentials.load("mail"), email_to=["a@b.org"]).save("us")
+    assert {each["condition"] for each in cli("block", "ls", "--json").json[1:]} == {"ok"}
+    cli("block", "delete", "email-server-credentials/mail")
+    found = {each["block"]: each for each in cli("block", "ls", "--json").json}
+    gone = "it refers to email-server-credentials/mail, which is not saved"
+    assert found["email-notifier/us"]["condition"] == gone
 
 
 def test_secrets_are_shown_as_set_or_not(cli: InProcess) -> None:

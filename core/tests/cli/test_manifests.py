@@ -179,6 +179,12 @@ WRONG = {
     "flowstone: 1\nblocks: {wagon/a: {fields: {cuont: 1}}}": "wagon/a.fields.cuont: ",
     "flowstone: 1\nblocks: {wagon/a: {fields: {count: x}}}": "wagon/a.fields.count: ",
     "flowstone: 1\nblocks: {wagon/a: {schema: 9}}": "upgrade the package that brings it",
+    "flowstone: 1\nblocks: {wagon/a: {schema: a}}": "wagon/a.schema: 'a' is no version of wagon",
+    "flowstone: 1\nblocks: {wagon/a: {schema: 0}}": "wagon/a.schema: 0 is no version of wagon",
+    "flowstone: true": "1 flowstone: format True is not known; write 1",
+    "flowstone: 1\nvariables: {a: " + "9" * 5000 + "}": "variables.a: a number has 4000 digits",
+    'flowstone: 1\nblocks: {wagon/a: {fields: {label: "{{ env.X }"}}}': "opened, and not closed",
+    'flowstone: 1\nblocks: {wagon/a: {fields: {label: "{{{{ {{"}}}': "opened, and not closed",
     "flowstone: 1\nblocks:\n wagon/a:\n  fields:\n   next: {block: wagon/b}": ":5 blocks.wagon/a.f",
     "flowstone: 1\nblocks: {wagon/a: {fields: {next: {block: wagon/a}}}}": "it is in itself",
     'flowstone: 1\nblocks: {wagon/a: {fields: {label: "a {{ blocks.x.y }}"}}}': "whole value",
@@ -237,6 +243,20 @@ def test_prune_deletes_what_no_file_names(cli: InProcess) -> None:
     assert "1 deleted" in cli("prune", "-", "--yes", stdin=FILE).out
     assert "Everything that is saved stands" in cli("prune", "-", "--yes", stdin=FILE).out
     assert cli("diff", "-", stdin=FILE).code == 0
+
+
+def test_prune_leaves_what_the_files_refer_to(cli: InProcess) -> None:
+    """Or what they say could not be loaded any more."""
+    Secret(value="a word of three").save("deep")
+    Wagon(next=Secret.load("deep")).save("inner")
+    Wagon(next=Wagon.load("inner")).save("outer")
+    Wagon(label="alone").save("other")
+    text = "flowstone: 1\nblocks: {wagon/outer: {fields: {next: {block: wagon/inner}}}}"
+    done = cli("prune", "-", "--yes", stdin=text)
+    assert "deleted  blocks.wagon/other" in done.out
+    assert "Kept: wagon/inner, which no file names, as wagon/outer refers to it." in done.err
+    assert Wagon.load("outer").next == Wagon(next=Secret(value="a word of three"))
+    assert "There is nothing else." in cli("prune", "-", "--yes", stdin=text).out
 
 
 def test_what_somebody_else_changed_meanwhile_is_left(cli: InProcess) -> None:

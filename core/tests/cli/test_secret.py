@@ -99,6 +99,22 @@ def test_the_key_of_a_file_is_changed(tmp_path: Path) -> None:
     home.close()
 
 
+def test_secrets_that_no_key_opens_are_told_of(tmp_path: Path) -> None:
+    """Also to a program: a rotation that has left some behind is no success."""
+    cli, home = InProcess(), memory_services(tmp_path)
+    with using(home):
+        for number in range(12):
+            Secret(value="s3cr3t-s3cr3t").save(f"s{number:02}")
+        (tmp_path / "secret.key").unlink()
+        done = cli("secret", "rotate")
+        told = cli("secret", "rotate", "--json")
+    home.close()
+    assert (done.code, told.code) == (1, 1)
+    assert "No key opens secrets of secret/s00, " in done.err
+    assert "secret/s09 and 2 more: they are as they were." in done.err
+    assert len(told.json["unreadable"]) == 12
+
+
 def test_a_key_of_the_environment_is_changed_by_its_owner(cli: InProcess) -> None:
     Secret(value="s3cr3t-s3cr3t").save("one")
     refused = cli("secret", "rotate")

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import pytest
 
-from flowstone.blocks import Block, Database, DuckDBDatabase, SqliteDatabase
+from flowstone.blocks import Block, Database, DuckDBDatabase, Secret, SqliteDatabase
+from flowstone.errors import QueryInvalid
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.database import DatabaseSuite
 
@@ -58,6 +59,25 @@ class TestDuckDBFile(DuckDB):
     def database(self, tmp_path: Path) -> Iterator[Database]:
         with DuckDBDatabase(path=str(tmp_path / "odd ?#%20name.db")) as database:
             yield database
+
+
+@pytest.mark.parametrize("kind", [SqliteDatabase, DuckDBDatabase])
+@pytest.mark.parametrize("size", [0, -1])
+def test_no_row_is_lost_for_a_wrong_size(kind: type[Database], size: int) -> None:
+    with kind() as database:
+        with pytest.raises(QueryInvalid, match="Ask for one at least"):
+            database.fetch_many("SELECT 1", size=size)
+        with pytest.raises(QueryInvalid, match="Ask for one at least"):
+            list(database.stream("SELECT 1", batch=size))
+
+
+def test_a_secret_written_in_a_statement_is_not_told() -> None:
+    secret = Secret(value="of-a-statement-4711").get()
+    statement = f"SELECT '{secret}' {'x' * 200} FROM WHERE"
+    with SqliteDatabase() as database, pytest.raises(QueryInvalid) as caught:
+        database.execute(statement)
+    assert secret not in f"{caught.value} {vars(caught.value)}"
+    assert "SELECT '********'" in str(caught.value)
 
 
 class TestDuckDBMemory(DuckDB):

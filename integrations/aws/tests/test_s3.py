@@ -324,3 +324,19 @@ def test_a_wrong_key_is_told_by_its_last_characters(refusing: str) -> None:
     bucket = S3Bucket(bucket_name="raw", credentials=login)
     with pytest.raises(CredentialsError, match=r"user 'somebody': the login was refused for .*raw"):
         bucket.read_path("a")
+
+
+def test_an_object_is_not_lost_by_a_move_to_another_name_of_its_bucket(bucket: S3Bucket) -> None:
+    login = bucket.credentials
+    parameters = login.aws_client_parameters
+    endpoint = parameters.endpoint_url
+    if endpoint is None:  # live
+        endpoint = "https://s3.amazonaws.com"
+    other = parameters.model_copy(update={"endpoint_url": f"{endpoint.upper()[:4]}{endpoint[4:]}/"})
+    alias = bucket.model_copy(
+        update={"credentials": login.model_copy(update={"aws_client_parameters": other})}
+    )
+    bucket.write_path("a", b"1")
+    assert bucket.move_object("a", "a", alias) == "a"
+    assert alias.move_object("a", "a", bucket) == "a"
+    assert bucket.read_path("a") == b"1"

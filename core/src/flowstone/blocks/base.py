@@ -87,11 +87,12 @@ class Block(BaseModel):
             return
         except ValidationError as error:
             found = problems(error)
-        # Outside the `except`, so that pydantic's error, with the inputs, is not its context.
+        # Outside the `except`, and rid of the inputs: reports show contexts, and frames' variables.
+        del fields
         raise BlockInvalid(type(self).__name__, found)
 
-    # Pydantic's mark for an `__init__` that takes what its own takes; without it, a block as a
-    # field of another model would be made by calling this, and its errors would lose their place.
+    # Pydantic's mark for an `__init__` like its own: without it, errors of a block in another
+    # model would lose their place.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     @classmethod
@@ -149,6 +150,7 @@ class Block(BaseModel):
         else:
             self._changed = True
             return
+        del value, before
         raise BlockInvalid(type(self).__name__, found)
 
     @model_serializer(mode="wrap")
@@ -161,8 +163,9 @@ class Block(BaseModel):
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy; unlike in pydantic, what is updated is validated: secrets stay masked."""
         copied = super().model_copy(deep=deep)
-        for field, value in (update or {}).items():
-            setattr(copied, field, value)
+        left, update = [*(update or {}).items()][::-1], None
+        while left:  # so that no frame of a traceback has what is wrong
+            setattr(copied, *left.pop())
         return copied
 
     def __eq__(self, other: object) -> bool:

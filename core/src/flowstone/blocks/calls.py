@@ -15,7 +15,7 @@ from flowstone.blocks.stopping import Stopped
 from flowstone.errors import QueryCancelled, QueryInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from flowstone.blocks.statements import Parameters
     from flowstone.errors import DatabaseError
@@ -74,7 +74,7 @@ class Calls(Driver):
         else:
             return text, [self._adapted(value) for value in values]
         remedy = "Give a sequence for '?', a mapping for ':name', and '??' for a question mark."
-        raise QueryInvalid(self._where(), problem, remedy, operation, position)
+        raise QueryInvalid(self._where(), problem, remedy, *_shown(operation, position))
 
     def _call(
         self,
@@ -112,7 +112,10 @@ class Calls(Driver):
             session.broken = session.broken or call.stopped
         if call.stopped or told is None:
             told = QueryCancelled(
-                self._where(), "the query was stopped", "Run it again if it is wanted.", operation
+                self._where(),
+                "the query was stopped",
+                "Run it again if it is wanted.",
+                _shown(operation, None)[0],
             )
         # Outside the `except`: the driver's error, with values in it, is not its context.
         raise told
@@ -128,4 +131,13 @@ class Calls(Driver):
         shown = {text for text in leaves(list(values)) if len(text) >= SHORTEST}
         given = sorted(shown, key=len, reverse=True)
         problem = hide(told.problem, [*secret, *given])
-        return type(told)(told.where, problem, told.remedy, told.statement, told.position)
+        statement, position = _shown(told.statement, told.position, secret)
+        return type(told)(told.where, problem, told.remedy, statement, position)
+
+
+def _shown(
+    statement: str | None, position: int | None, secret: Iterable[str] = ()
+) -> tuple[str | None, int | None]:
+    """Return a statement without the secrets written in it, and the place that is told of it."""
+    found = statement and hide(statement, secret)
+    return found, position if found == statement else None

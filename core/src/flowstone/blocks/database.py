@@ -17,7 +17,7 @@ from flowstone.blocks.drivers import Cursor, Row
 from flowstone.blocks.sessions import Session, Sessions
 from flowstone.blocks.stopping import in_thread, stoppable, walk
 from flowstone.blocks.transacting import Transaction, current
-from flowstone.errors import RowsInvalid
+from flowstone.errors import QueryInvalid, RowsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -126,6 +126,9 @@ class Queries(Calls):
             yield transaction.session
 
     def _batches(self, operation: str, parameters: Parameters, size: int) -> Iterator[list[Row]]:
+        if size < 1:  # one driver gives all for that, another none
+            problem, remedy = f"{size} rows at a time were asked for", "Ask for one at least."
+            raise QueryInvalid(self._where(), problem, remedy, operation)
         with self._session() as session:
             cursor = self._prepared(session, operation, parameters, self._query)
             try:

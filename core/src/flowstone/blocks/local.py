@@ -41,6 +41,10 @@ class LocalDirectory(ObjectStore):
     def _where(self) -> str:
         return str(self._root())
 
+    def _identity(self, key: str) -> tuple[str, str]:
+        # One file may be in several of them, as of `data` and `data/raw`.
+        return "", str(self._file(key).resolve())
+
     def _root(self) -> Path:
         return self.basepath.expanduser().resolve()
 

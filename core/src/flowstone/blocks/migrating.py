@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import DocumentInvalid
@@ -41,9 +42,15 @@ def migrated(
         raise DocumentInvalid(kind, name, {"schema_version": problem})
     for old in range(version, installed):
         if old in migrations:
+            problem = f"its migration from version {old}"
             try:
-                fields = migrations[old](dict(fields))
-            except (LookupError, TypeError, ValueError, AttributeError) as error:
-                problem = f"its migration from version {old} failed ({type(error).__name__})"
-                raise DocumentInvalid(kind, name, {WHOLE: problem}) from error
+                # A copy to its bottom: the document itself may be what a store has in memory.
+                found: object = migrations[old](deepcopy(fields))
+            except Exception as error:
+                told = f"{problem} failed ({type(error).__name__})"
+                raise DocumentInvalid(kind, name, {WHOLE: told}) from error
+            if not isinstance(found, dict):
+                told = f"{problem} returned {type(found).__name__}, and no fields"
+                raise DocumentInvalid(kind, name, {WHOLE: told})
+            fields = found
     return dict(fields)

@@ -17,7 +17,7 @@ from flowstone.blocks.paths import local_path as inside
 from flowstone.blocks.paths import parts
 from flowstone.blocks.primitives import CHUNK_BYTES, ObjectInfo, Primitives
 from flowstone.blocks.twins import iterate, twin
-from flowstone.errors import ObjectMissing, Unreachable
+from flowstone.errors import ObjectMissing, StorageError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -41,6 +41,7 @@ class Operations(Primitives):
 
     def write_path(self, path: ObjectPath, content: bytes) -> str:
         """Write an object, over what is there; return its path."""
+        memoryview(content).release()  # or `BytesIO(None)` would write an empty object
         return self.upload_from_file_object(BytesIO(content), path)
 
     def open_read(self, path: ObjectPath) -> BufferedReader:
@@ -49,6 +50,9 @@ class Operations(Primitives):
 
     def stream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
         """Yield an object's content in chunks of so many bytes."""
+        if chunk_bytes < 1:
+            problem, remedy = f"chunks of {chunk_bytes} bytes were asked for", "Ask for more."
+            raise StorageError(f"{self._where()}/{self._key(path)}", problem, remedy)
         with self.open_read(path) as reader:
             while chunk := reader.read(chunk_bytes):
                 yield chunk
@@ -95,8 +99,9 @@ class Operations(Primitives):
         """Copy an object, then delete the first; return its new path."""
         target = self if to_bucket is None else to_bucket
         key, new_key = self._key(from_path), target._key(to_path)
+        is_same = self._identity(key) == target._identity(new_key)
         moved = self.copy_object(from_path, to_path, to_bucket)
-        if (self._where(), key) != (target._where(), new_key):
+        if not is_same:
             self._delete([key])
         return moved
 
@@ -106,7 +111,7 @@ class Operations(Primitives):
         """Copy an object from another store to this one; return its path here."""
         source = bucket._key(from_path)
         key = self._key(parts(source)[-1] if to_path is None else to_path)
-        if (bucket._where(), source) == (self._where(), key):
+        if bucket._identity(source) == self._identity(key):
             bucket._head(source)  # a copy onto itself changes nothing, but must find something
         else:
             self._copy_from(bucket, source, key)

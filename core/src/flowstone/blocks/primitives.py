@@ -58,6 +58,13 @@ class Primitives(ABC):
     def _where(self) -> str:
         """Return the place, without the folder, for messages and comparison: ``s3://bucket``."""
 
+    def _identity(self, key: str) -> tuple[str, str]:
+        """Return what is equal for one object, whichever block it is asked of.
+
+        Override it where one place has several names: a move onto itself would delete the object.
+        """
+        return self._where(), key
+
     @abstractmethod
     def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
         """Open an object to read, from an offset in bytes; never the whole of it in memory.

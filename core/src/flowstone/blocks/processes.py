@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: A longer line is taken in pieces of so many bytes.
 LONGEST_LINE = 16 * 1024
+#: So many characters of such a piece wait for the next: a secret may be in both.
+LONGEST_SECRET = 4 * 1024
 #: So many of the last lines are kept in memory.
 KEPT = 200
 #: So much of the output stays in memory; what is more goes to a file.
@@ -120,8 +122,15 @@ class Process:
     def _read(self, pipe: IO[bytes], is_output: bool) -> None:
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         with pipe:
+            rest = ""
             while chunk := pipe.readline(LONGEST_LINE):
-                self._take(redact(decode(chunk)), is_output)
+                text = redact(rest + decode(chunk))
+                # Half of a secret would not be known: it waits for its other half.
+                is_whole = chunk.endswith(b"\n") or len(chunk) < LONGEST_LINE
+                rest = "" if is_whole else text[-LONGEST_SECRET:]
+                self._take(text[: len(text) - len(rest)], is_output)
+            if rest:
+                self._take(rest, is_output)
         if not is_output:
             self._popen.wait()
             self._clean_up()

@@ -6,7 +6,7 @@ import re
 from typing import Any
 from weakref import WeakValueDictionary
 
-from flowstone.errors import InvalidName
+from flowstone.errors import ConfigurationError, InvalidName
 from flowstone.plugins import installed
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
@@ -20,7 +20,15 @@ def define(slug: str, kind: type[Any]) -> None:
 
     A class whose name begins with an underscore is a base of others: nobody saves one, and its
     slug may be somebody else's.
+
+    Raises:
+        ConfigurationError: its `schema_version` is no version.
     """
+    version = kind.schema_version
+    if type(version) is not int or version < 1:
+        problem = f"{version!r} is no version"
+        remedy = "Count from 1, by one whenever the fields change."
+        raise ConfigurationError(f"{kind.__name__}.schema_version", problem, remedy)
     if not kind.__name__.startswith("_"):
         _defined[slug] = kind
 
@@ -59,5 +67,7 @@ def check_name(what: str, name: object) -> str:
     """
     if isinstance(name, str) and _NAME.fullmatch(name) and name.strip("."):
         return name
+    if name is None:
+        raise InvalidName(what, "", "it was not saved before, so it has none yet")
     rule = "use 1 to 200 letters, digits, '-', '_' and '.', and not only dots"
     raise InvalidName(what, str(name), rule)

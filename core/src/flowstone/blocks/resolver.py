@@ -72,11 +72,12 @@ class Resolver:
         """
         try:
             key, kind, path = _understood(reference)
-            raw = self._value(key, kind)
-            value = _picked(raw, path) if path else raw
+            value = _picked(self._value(key, kind), path)
         except _Unfit as error:
             problem, remedy = error.problem, error.remedy
-            raise ReferenceUnresolved(reference, problem, remedy, place) from error
+            # What shows tracebacks with the variables of each frame would find the secret in there.
+            cause = error.with_traceback(None)
+            raise ReferenceUnresolved(reference, problem, remedy, place) from cause
         except ReferenceUnresolved:
             raise  # of what is above: the provider's own login
         except FlowstoneError as error:
@@ -181,11 +182,15 @@ def _fetched(key: Key, kind: Any) -> bytes:
 
 def _picked(raw: bytes, path: list[str]) -> bytes:
     """Return what is at a path in JSON: a text as it is, other values as JSON."""
+    if not path:
+        return raw
     try:
-        found = json.loads(raw)
+        found, is_json = json.loads(raw), True
     except ValueError:
+        found = is_json = False
+    if not is_json:  # outside the `except`: the error of `json` has the secret in it
         problem = "it has a path, and the secret is no JSON"
-        raise _Unfit(problem, "Leave out what is behind the #, or save JSON there.") from None
+        raise _Unfit(problem, "Leave out what is behind the #, or save JSON there.")
     for number, step in enumerate(path, 1):
         there = ".".join(path[:number])
         if isinstance(found, dict) and step in found:

@@ -81,13 +81,14 @@ class FileSecrets(SecretProvider):
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
-                content = file.read()
+                is_safe = os.name != "posix" or not mode & stat.S_IWOTH
+                content = file.read() if is_safe else b""
         except (FileNotFoundError, NotADirectoryError):
             remedy = "Write it there, or refer to another; a relative path begins where the run is."
             raise SecretMissing(str(path), "there is no such file", remedy) from None
         except OSError as error:
             raise _unreadable(path, error) from error
-        if os.name == "posix" and mode & stat.S_IWOTH:
+        if not is_safe:
             problem = f"anybody may write it (mode {stat.S_IMODE(mode):04o})"
             raise SecretStoreError(str(path), problem, f"Run `chmod o-w {path}`.")
         return content[:-2] if content.endswith(b"\r\n") else content.removesuffix(b"\n")

@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from flowstone.blocks.job import Job, JobRun, JobStatus, Report
 from flowstone.blocks.processes import Process, born, end_group
-from flowstone.errors import JobError, JobLost
+from flowstone.errors import JobError, JobLost, SecretError
 from flowstone.settings import environment
 
 if TYPE_CHECKING:
@@ -111,14 +111,16 @@ class ShellOperation(Job):
             problem = f"{args[0]!r} can't be started: {getattr(error, 'strerror', None) or error}"
             remedy = f"Is it installed, and is {str(cwd or '.')!r} a directory? Look at the block."
             failed = JobError(self._where(), self._hide(problem), remedy)
+        except SecretError:
+            _remove(script)
+            raise
         else:
             handle = Handle(f"{gethostname()}/{process.pid}/{born(process.pid)}")
             handle.process = _processes[handle] = process
             # Those that have ended are forgotten, or a block in a loop would remember them all.
             self._started = [old for old in self._started if self._is_running(old)] + [handle]
             return handle
-        if script is not None:
-            script.unlink()
+        _remove(script)
         raise failed
 
     def _environment(self) -> dict[str, str] | None:
@@ -133,9 +135,11 @@ class ShellOperation(Job):
             return self.commands, None
         shell = self.shell or shutil.which("bash") or "sh"
         name = Path(shell.split()[0]).stem
+        # As the names of files are written, whatever bytes these are of.
+        content = "".join(f"{line}\n" for line in self.commands).encode("utf-8", "surrogateescape")
         number, path = mkstemp(self.extension or SUFFIXES.get(name, ".sh"), "flowstone-")
-        os.close(number)
-        Path(path).write_text("\n".join(self.commands) + "\n", "utf-8")
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
         stop = ["-e"] if name in STOPPING else []
         return [*shell.split(), *stop, path], Path(path)
 
@@ -183,10 +187,19 @@ class ShellOperation(Job):
     def _result(self, handle: str) -> Any:
         process = _process(handle)
         text = "" if process is None else process.output()
-        return text if self.output == "text" else text.splitlines()
+        if self.output == "text":
+            return text
+        # Not by `splitlines`: that ends a line at a form feed, too, and at what JSON has in texts.
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        return lines if lines[-1] else lines[:-1]
 
 
 _DONE = Report(JobStatus.COMPLETED)
+
+
+def _remove(script: Path | None) -> None:
+    if script is not None:
+        script.unlink()
 
 
 def _process(handle: str) -> Process | None:
@@ -202,6 +215,7 @@ def _read(handle: str) -> tuple[str, int, str]:
 def _problem(code: int, process: Process) -> str:
     how = f"exit code {code}"
     if code < 0:
-        how = f"killed by {signal.Signals(-code).name}"
+        known = {each.value: each.name for each in signal.Signals}  # not all that there are
+        how = f"killed by {known.get(-code, f'signal {-code}')}"
     words = process.last_words(LAST_WORDS)
     return f"{how}; its last words: {chr(10).join(words)}" if words else how

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from contextlib import suppress
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -57,7 +58,8 @@ class WebNotifier(Notifier):
     def _where(self) -> str:
         name = f" {self.name!r}" if self.name else ""
         try:
-            host = urlsplit(self.url.get_secret_value()).hostname
+            url = urlsplit(self.url.get_secret_value().strip())
+            host = url.hostname if url.scheme in {"http", "https"} else None
         except (ValueError, SecretError):  # an error of its own, when it is used
             host = None
         return f"{self.block_type_name()}{name}{f' at {host}' if host else ''}"
@@ -73,12 +75,15 @@ class WebNotifier(Notifier):
         raise NotImplementedError
 
     def _notify(self, note: Note) -> None:
-        answer = self._send("POST", self._payload(note), {})
+        self._took(self._send("POST", self._payload(note), {}))
+
+    def _took(self, answer: Answer) -> None:
         if not answer.ok:
-            raise refusal(self._where(), answer)
+            # Before it is cut: the half of a secret is not known as one.
+            raise refusal(self._where(), replace(answer, text=self._hide(answer.text)))
 
     def _send(self, method: str, payload: object, headers: Mapping[str, object]) -> Answer:
-        body = None if payload is None else dumps(payload).encode()
+        body = None if payload is None else self._json(payload)
         given = _checked(self._where(), headers)
         if body is not None and "content-type" not in {name.lower() for name in given}:
             given["Content-Type"] = "application/json"
@@ -95,11 +100,23 @@ class WebNotifier(Notifier):
             remedy = "Look there whether it has arrived before you send it again."
             raise NotificationFailed(self._where(), f"no answer: {error}", remedy) from None
 
+    def _json(self, payload: object) -> bytes:
+        try:
+            return dumps(payload, allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"the payload is no JSON ({type(error).__name__}: {error})"
+        remedy = "Send texts, finite numbers, true, false, null, and lists and dicts of these."
+        raise NotificationInvalid(self._where(), problem, remedy)
+
     def _address(self) -> str:
         url = self.url.get_secret_value().strip()
         if not _URL.fullmatch(url) or not urlsplit(url).hostname:
             problem = "its URL is not one of http:// or https://, in ASCII"
             raise NotificationInvalid(self._where(), problem, "Set `url` to the service's own.")
+        if "@" in urlsplit(url).netloc:
+            problem = "there is a login in its URL, which is not sent from there"
+            remedy = "Set `headers`: {'Authorization': 'Basic …'}, where it takes some."
+            raise NotificationInvalid(self._where(), problem, remedy)
         return url.partition("#")[0]
 
 
@@ -127,9 +144,8 @@ class Webhook(WebNotifier):
         return _filled(self.template, {"body": note.body, "subject": note.subject or ""})
 
     def _notify(self, note: Note) -> None:
-        answer = self._send(self.method, self._payload(note), self.headers.get_secret_value())
-        if not answer.ok:
-            raise refusal(self._where(), answer)
+        headers = self.headers.get_secret_value()
+        self._took(self._send(self.method, self._payload(note), headers))
 
     def call(self, payload: object = None) -> Answer:
         """Send a payload once, and return the answer, whatever its status.

@@ -96,10 +96,20 @@ def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 def prune(
     ctx: click.Context, files: tuple[str, ...], only: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
-    """Delete what is saved and no file names; asks before it does."""
+    """Delete what is saved and no file names; asks before it does.
+
+    A block that one which stays refers to stays, too.
+    """
     plan = manifests.surplus(_sources(files), manifests.sections(only))
+    for key, users in plan.held.items():
+        warn(f"Kept: {key}, which no file names, as {', '.join(users)} refers to it.")
     if not plan.steps:
-        emit([]) if as_json else say("Everything that is saved stands in the files.")
+        told = (
+            "There is nothing else."
+            if plan.held
+            else "Everything that is saved stands in the files."
+        )
+        emit([]) if as_json else say(told)
         return
     if not yes:
         _show(plan.steps, {"delete": "delete"}, err=True)

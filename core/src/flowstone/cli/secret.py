@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from flowstone.blocks.rotation import Rotation
 
 
+#: So many blocks are named.
+MOST = 10
+
+
 @click.group(cls=Commands)
 def secret() -> None:
     """Try references to secrets, and change the key that seals saved ones.
@@ -33,7 +37,7 @@ def secret() -> None:
 @json_option
 @click.pass_context
 def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
-    """Tell whether REFERENCE leads to a secret from here; the secret is never shown."""
+    """Try a reference from here; the secret is not shown."""
     began, problem = perf_counter(), None
     try:
         if not _is_known(reference):
@@ -87,11 +91,13 @@ def _unknown(reference: str) -> ReferenceUnresolved:
 )
 @click.option("--drop-old", is_flag=True, help="Forget the old keys of the key file.")
 @json_option
-def rotate_key(new_key: str | None, drop_old: bool, as_json: bool) -> None:
-    """Change the key that seals secrets, and seal everything that is saved with the new one.
+@click.pass_context
+def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json: bool) -> None:
+    """Change the key that seals what is saved.
 
-    The old key goes on opening what it has sealed. Flows may run meanwhile, and blocks be saved. It
-    may be stopped at any point; run it again then.
+    All that is saved is sealed with the new one. The old key goes on opening what it has sealed.
+    Flows may run meanwhile, and blocks be saved. It may be stopped at any point; run it again then.
+    Exits with 1 where no key opens a secret.
 
     A key from FLOWSTONE_SECRET_KEY is changed by you: set that to the new key, and
     FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run; then run this.
@@ -123,6 +129,8 @@ def rotate_key(new_key: str | None, drop_old: bool, as_json: bool) -> None:
             "Now set FLOWSTONE_SECRET_KEY to the new key wherever flows run, and "
             "FLOWSTONE_SECRET_KEY_OLD to the old one till all of them have it."
         )
+    if found.unreadable:
+        ctx.exit(1)
 
 
 def _tell(found: Rotation) -> None:
@@ -133,7 +141,9 @@ def _tell(found: Rotation) -> None:
     if found.dropped:
         say(f"Forgot {found.dropped} older key{'' if found.dropped == 1 else 's'}.")
     if found.unreadable:
+        names = sorted(found.unreadable)
+        more = f" and {len(names) - MOST} more" if len(names) > MOST else ""
         warn(
-            f"No key opens secrets of {', '.join(sorted(found.unreadable))}: they are as they "
-            "were. Save them again."
+            f"No key opens secrets of {', '.join(names[:MOST])}{more}: they are as they were. "
+            "Put the key that they were saved with into the file, or save them again."
         )

@@ -9,6 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from flowstone.engine.arguments import resolved
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
+from flowstone.redaction import redact
 from flowstone.runtime import deployment, flow_run, task_run
 
 #: What a template of a name may use beside the parameters.
@@ -258,7 +259,7 @@ def _told(error: Any, value: object) -> str:
 
 
 def titled(unit: str, template: str | Callable[..., str], parameters: Mapping[str, Any]) -> str:
-    """Return a run's name from its template or function.
+    """Return a run's name from its template or function, secrets masked: names are kept and shown.
 
     Raises:
         ConfigurationError: the template names something that is not a parameter, or the function
@@ -267,7 +268,7 @@ def titled(unit: str, template: str | Callable[..., str], parameters: Mapping[st
     option = f"the run name of {unit!r}"
     if isinstance(template, str):
         try:
-            return template.format(**{**RUNTIME, **parameters})
+            return redact(template.format(**{**RUNTIME, **parameters}))
         except (KeyError, IndexError, AttributeError, ValueError) as error:
             known = ", ".join(parameters) or "none"
             problem = f"the template {template!r} can't be filled: {error}"
@@ -276,4 +277,4 @@ def titled(unit: str, template: str | Callable[..., str], parameters: Mapping[st
     name: object = template(parameters=dict(parameters)) if takes else template()
     if not isinstance(name, str) or not name:
         raise ConfigurationError(option, f"the function returned {name!r}", "Return a text.")
-    return name
+    return redact(name)

@@ -22,7 +22,8 @@ class SecretKeyInvalid(SecretError, ValueError):
         lost = f" It seals: {', '.join(self.affected)}." if self.affected else ""
         super().__init__(
             f"the secret key from {source} can't be used: {problem}.{lost} "
-            "Put the right key back, or remove it and save those blocks again."
+            "Put the right key back; where it is lost for good, remove what is there, and save "
+            "those blocks again."
         )
 
 

@@ -140,7 +140,8 @@ class InvalidName(DocumentError, ValueError):
 
     def __init__(self, what: str, name: str, rule: str) -> None:
         self.what, self.name, self.rule = what, name, rule
-        super().__init__(f"{name!r} can't be the name of a {what}: {rule}. Choose another.")
+        article = "an" if what[:1] in "aeiou" else "a"
+        super().__init__(f"{name!r} can't be the name of {article} {what}: {rule}. Choose another.")
 
 
 class DocumentInvalid(DocumentError, ValueError):

@@ -7,14 +7,15 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
+from flowstone.documents import referred
 from flowstone.errors import DocumentError, FlowstoneError
 from flowstone.manifests.overlay import Overlay
 from flowstone.manifests.references import Resolver
-from flowstone.manifests.sections import SECTIONS
+from flowstone.manifests.sections import SECTIONS, sections
 from flowstone.manifests.source import Problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from flowstone.documents import Document
     from flowstone.manifests.sections import Section
@@ -62,6 +63,8 @@ class Plan:
     """The steps, in the order in which they can be done."""
 
     steps: list[Step] = field(default_factory=list)
+    #: What stays, though no file names it: blocks that others refer to, with these.
+    held: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def differs(self) -> bool:
@@ -108,17 +111,40 @@ def drawn_up(sources: Sequence[Source]) -> Plan:
 
 
 def surplus(sources: Sequence[Source], wanted: Iterable[Section]) -> Plan:
-    """Return what deletes all that these files don't name, of some sections."""
+    """Return what deletes all that these files don't name, of some sections.
+
+    A block that one which stays refers to stays, too: that could not be loaded without it.
+    """
     problems = Problems()
     named = set(_entries(sources, problems))
     problems.check()
+    some = list(wanted)
+    held = _held(named) if any(section.name == "blocks" for section in some) else {}
     steps = [
         Step(section.name, section.key(document), "delete", before=document)
-        for section in reversed(list(wanted))
+        for section in reversed(some)
         for document in ambient.services().documents.find(section.kind)
         if (section.name, section.key(document)) not in named
+        and not (section.name == "blocks" and section.key(document) in held)
     ]
-    return Plan(steps)
+    return Plan(steps, held)
+
+
+def _held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the saved blocks that are not named, and that those which stay refer to."""
+    blocks = sections(("blocks",))[0]
+    saved = {blocks.key(each): each for each in ambient.services().documents.find(blocks.kind)}
+    held: dict[str, list[str]] = {}
+    left = [key for key in saved if (blocks.name, key) in named]
+    while left:
+        user = left.pop()
+        for key in set(referred(saved[user].body)) & saved.keys():
+            if (blocks.name, key) in named:
+                continue
+            if key not in held:
+                left.append(key)
+            held.setdefault(key, []).append(user)
+    return held
 
 
 def _entries(sources: Sequence[Source], problems: Problems) -> dict[tuple[str, str], _Entry]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 #: Four braces stand for two that mean nothing here.
 _OPENING, _ESCAPED = "{{", "{{{{"
-_REFERENCE = re.compile(r"\{\{\{\{|\{\{(?!\{)\s*(?P<inside>.*?)\s*\}\}", re.DOTALL)
+_REFERENCE = re.compile(
+    r"\{\{\{\{|\{\{(?!\{)\s*(?P<inside>.*?)\s*\}\}|(?P<open>\{\{(?!\{))", re.DOTALL
+)
 FORMS = "write {{ variables.NAME }}, {{ env.NAME }}, {{ blocks.TYPE.NAME }}, or {{{{ for two braces"
 
 
@@ -56,6 +58,8 @@ class Resolver:
             return value
 
     def _inside(self, found: re.Match[str]) -> str:
+        if found["open"]:
+            raise _Unresolved(f"two braces are opened, and not closed: {FORMS}")
         if found["inside"] is None:
             return _OPENING
         meant = self._meant(found["inside"])

@@ -162,7 +162,15 @@ class Blocks:
             return
         kind = registry.block_type(slug)
         given: dict[str, Any] = entry
-        body = {"schema": kind.schema_version, **given, "fields": given.get("fields") or {}}
+        newest = kind.schema_version
+        schema = given.get("schema", newest)
+        if type(schema) is not int or not 1 <= schema <= newest:
+            told = f"{schema!r} is no version of {slug}: the installed one is {newest}"
+            is_newer = type(schema) is int and schema > newest
+            hint = ", so upgrade the package that brings it" if is_newer else ""
+            refuse(("schema",), f"{told}{hint}")
+            return
+        body = {"schema": schema, "fields": given.get("fields") or {}}
         fields = migrated(body, (slug, name), kind.schema_version, kind.migrations)
         self._save(kind, registry.check_name("block", name), fields, refuse)
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: The version of the format; the first line of each file says it.
 FORMAT = 1
+#: Python refuses longer ones, as reading them would take long.
+MOST_DIGITS = 4000
 _TAG = "tag:yaml.org,2002:"
 
 
@@ -96,7 +98,7 @@ def _check_head(source: Source, data: Any, known: list[str], problems: Problems)
     if not isinstance(data, dict) or "flowstone" not in data:
         problems.add(source, (), f"the file has to begin with `flowstone: {FORMAT}`")
         return
-    if data["flowstone"] != FORMAT:
+    if type(data["flowstone"]) is not int or data["flowstone"] != FORMAT:
         found = data["flowstone"]
         problems.add(source, ("flowstone",), f"format {found!r} is not known; write {FORMAT}")
     for key in data:
@@ -144,6 +146,8 @@ class _Builder:
                 return text.lower() == "true"
             case "int":
                 plain = text.replace("_", "")
+                if len(plain) > MOST_DIGITS:
+                    return self._refuse(path, f"a number has {MOST_DIGITS} digits at most")
                 return int(plain, 10 if plain.lstrip("+-").isdecimal() else 0)
             case "float" if not text.lower().endswith((".nan", ".inf")):
                 return float(text.replace("_", ""))

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 import sys
 from operator import attrgetter
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cloudpickle
 
-if TYPE_CHECKING:
-    from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one
-else:
-    from cloudpickle import Pickler
+from flowstone import sealing
 
 
-class _Pickler(Pickler):
-    """cloudpickle, but what a module's flow or task wraps goes by the name of that.
+class _Pickler(sealing.SealingPickler):
+    """cloudpickle, secrets sealed, but what a module's flow or task wraps goes by the name of that.
 
     By value it would drag all that the function mentions along, locks and connections too.
     """
@@ -33,9 +29,7 @@ class _Pickler(Pickler):
 
 def packed(value: object) -> bytes:
     """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
-    file = io.BytesIO()
-    _Pickler(file).dump(value)
-    return file.getvalue()
+    return sealing.packed(value, _Pickler)
 
 
 unpacked = pickle.loads
@@ -56,7 +50,7 @@ def send_by_value(name: str) -> bool:
     return bool(modules)
 
 
-def _named(obj: Any) -> object | None:
+def _named(obj: object) -> object | None:
     """Return what stands in the object's module under its name, if that is or wraps the object."""
     module = getattr(obj, "__module__", None)
     name = getattr(obj, "__qualname__", "<locals>")

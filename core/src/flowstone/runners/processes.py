@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
-from flowstone.redaction import register
+from flowstone.redaction import adopt
 from flowstone.runners.child import Around, Errand, Setup, revived
 from flowstone.runners.parcels import packed, send_by_value, unpacked
 from flowstone.runners.threads import ThreadPool
@@ -239,8 +239,7 @@ class Child:
                 record = logging.makeLogRecord(content)
                 logging.getLogger(record.name).handle(record)
             case "secrets":
-                for value in content:
-                    register(value)
+                adopt(content)
             case _:
                 return False
         return True

@@ -5,19 +5,21 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import cloudpickle
-
 from flowstone.errors import NotSerializable
+from flowstone.sealing import packed
 
 
 class PickleSerializer:
-    """What functions, classes and objects come down to. Never read one from a stranger."""
+    """What functions, classes and objects come down to. Never read one from a stranger.
+
+    Secrets of pydantic's types are sealed in it.
+    """
 
     type = "pickle"
 
     def dumps(self, value: Any) -> bytes:
         try:
-            return bytes(cloudpickle.dumps(value))
+            return packed(value)
         except Exception as error:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
 

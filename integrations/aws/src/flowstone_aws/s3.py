@@ -5,6 +5,7 @@ from __future__ import annotations
 import mimetypes
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -107,6 +108,13 @@ class S3Bucket(ObjectStore):
     def _where(self) -> str:
         endpoint = self.credentials.aws_client_parameters.endpoint_url
         return f"{endpoint}/{self.bucket_name}" if endpoint else f"s3://{self.bucket_name}"
+
+    def _identity(self, key: str) -> tuple[str, str]:
+        # The endpoints of AWS, with a region or without, lead to the same bucket.
+        endpoint = (self.credentials.aws_client_parameters.endpoint_url or "").rstrip("/").lower()
+        host = urlsplit(endpoint).hostname or ""
+        is_aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return f"{'' if is_aws else endpoint}/{self.bucket_name}", key
 
     def _client(self) -> S3Client:
         return self.credentials.client("s3")

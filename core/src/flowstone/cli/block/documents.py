@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.ambient import services
 from flowstone.cli.wording import iso
+from flowstone.documents import referred
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
 
 if TYPE_CHECKING:
@@ -45,28 +46,20 @@ def referrers(ref: str) -> list[str]:
     return [
         reference(each)
         for each in services().documents.find(PREFIX)
-        if ref in set(_references(each.body))
+        if ref in set(referred(each.body))
     ]
 
 
-def _references(value: object) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("$block"), str):
-            yield value["$block"]
-        for item in value.values():
-            yield from _references(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _references(item)
-
-
-def condition(document: Document, known: set[str]) -> str:
+def condition(document: Document, known: set[str], saved: set[str]) -> str:
     """Return ``ok``, or why the block can't be loaded here.
 
     Args:
         document: the saved block.
         known: the slugs of the types that are installed.
+        saved: all blocks that there are.
     """
+    if gone := sorted(set(referred(document.body)) - saved):
+        return f"it refers to {', '.join(gone)}, which is not saved"
     if document.body.get("type") not in known:
         return "its type is not installed"
     for purpose, token in _sealed(document.body):

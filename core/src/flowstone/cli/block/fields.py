@@ -136,6 +136,9 @@ class FieldReader:
             return value, False
         if text.startswith("@file:"):
             return _chomped(_from_file(text.removeprefix("@file:"), name)), False
+        if text.startswith("@") and Path(text[1:]).expanduser().is_file():
+            problem = f"{text[1:]!r} is a file: write {name}=@file:{text[1:]} for what is in it"
+            raise click.BadParameter(problem, param_hint=name)
         return text, True
 
     def _from_stdin(self, name: str) -> str:

@@ -58,9 +58,9 @@ def list_types(slug: str | None, as_json: bool) -> None:
 def list_blocks(as_json: bool) -> None:
     """List the saved blocks."""
     known = {offer.name for offer in catalog.offers("block")}
-    found = [
-        (each, documents.condition(each, known)) for each in services().documents.find("block:")
-    ]
+    every = services().documents.find("block:")
+    saved = set(map(documents.reference, every))
+    found = [(each, documents.condition(each, known, saved)) for each in every]
     if as_json:
         emit([{**documents.head(each), "condition": condition} for each, condition in found])
         return

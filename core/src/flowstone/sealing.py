@@ -1,0 +1,52 @@
+"""Pickles of any value in which secrets are sealed, wherever in it they are."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from typing import TYPE_CHECKING, Any
+
+import cloudpickle
+
+from flowstone.ambient import services
+
+if TYPE_CHECKING:
+    from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one
+else:
+    from cloudpickle import Pickler
+
+_PURPOSE = "pickle"
+
+
+class SealingPickler(Pickler):
+    """cloudpickle, but a secret of pydantic's types, as in a field of a block, is not in clear.
+
+    A block sees to its own fields; this is for what code takes out of them, or makes itself.
+    """
+
+    def reducer_override(self, obj: object) -> Any:
+        if _is_secret(obj):
+            clear = cloudpickle.dumps(obj)
+            return _opened, (services().secrets.seal(clear, _PURPOSE),)
+        return super().reducer_override(obj)
+
+
+def packed(value: object, pickler: type[SealingPickler] = SealingPickler) -> bytes:
+    """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
+    file = io.BytesIO()
+    pickler(file).dump(value)
+    return file.getvalue()
+
+
+def _is_secret(obj: object) -> bool:
+    # Who has no pydantic has none of its secrets, and loading it takes 100 ms.
+    types = sys.modules.get("pydantic.types")
+    if types is None or not isinstance(obj, (types.SecretStr, types.SecretBytes, types.Secret)):
+        return False
+    return not hasattr(obj, "reference")  # where a secret is, is no secret
+
+
+def _opened(token: str) -> object:
+    found: object = pickle.loads(services().secrets.open(token, _PURPOSE))  # noqa: S301 - sealed by our key
+    return found
