@@ -335,7 +335,8 @@ def done(story: Story[T]) -> T:
             else:
                 awaitable = next(story)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        value: T = stop.value
+        return value
 
 
 async def adone(story: Story[T]) -> T:
@@ -350,4 +351,5 @@ async def adone(story: Story[T]) -> T:
             else:
                 awaitable = next(story)
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
+        value: T = stop.value
+        return value
