@@ -12,9 +12,14 @@ from flowstone import redaction
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A job in a shell's background ignores Ctrl-C, and so would the programs that tests start.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A job in a shell's background ignores Ctrl-C, one of `nohup` a closed terminal; and so would the
+# programs that tests start.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (getattr(signal, "SIGHUP", None), signal.SIG_DFL),
+):
+    if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
