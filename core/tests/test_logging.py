@@ -349,8 +349,8 @@ def test_a_line_is_added_without_the_handlers_lock(
     others: list[bool] = []
 
     class Writing(WriteBehind):
-        def append(self, event: Event) -> None:
-            super().append(event)
+        def append(self, event: Event, token: str | None = None) -> None:
+            super().append(event, token)
             if event.kind == "LogWritten":
                 other = threading.Thread(target=_log, args=(others,))
                 other.start()

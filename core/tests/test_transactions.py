@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from flowstone.ambient import Services
 from flowstone.cache_policies import INPUTS
 from flowstone.errors import ConfigurationError
 from flowstone.locking import MemoryLockManager
+from flowstone.testing.objects import MemoryObjects
 from flowstone.transactions import (
     CommitMode,
     Transaction,
@@ -253,6 +254,78 @@ def test_nothing_is_remembered_under_that_name() -> None:
         assert txn.get("x", 3) == 3
         with pytest.raises(ConfigurationError, match="nothing was set under 'x'"):
             txn.get("x")
+
+
+def test_what_is_rolled_back_is_not_found_as_committed(place: Path) -> None:
+    ledger = Ledger(cache_policy=INPUTS, result_storage=place)
+
+    def fails(txn: Transaction) -> None:
+        raise KeyError("no")
+
+    with pytest.raises(KeyError), transaction(key="load", store=place) as txn:
+        ledger.write("a")
+        txn.stage(1, on_commit_hooks=[fails])
+    assert txn.is_rolled_back()
+    assert not list(place.iterdir())
+    with transaction(key="load", store=place) as txn:
+        assert not txn.is_committed()
+        ledger.write("a")
+    assert ledger.lines.count("did a") == 2
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, ValueError])
+def test_a_commit_that_is_broken_into_is_undone(place: Path, stop: type[BaseException]) -> None:
+    ledger = Ledger()
+
+    def breaks(txn: Transaction) -> None:
+        raise stop
+
+    with pytest.raises(stop), transaction(key="load", store=place) as txn:
+        ledger.write("a")
+        txn.stage(1, on_commit_hooks=[breaks])
+    assert txn.is_rolled_back()
+    assert ledger.lines == ["did a", "kept " + ledger.lines[1][5:], "undid " + ledger.lines[2][6:]]
+    assert not list(place.iterdir())
+
+
+class Lying(MemoryObjects):
+    """Says that it could not be written, though it was."""
+
+    def write_path(self, path: str | PurePath, content: bytes) -> str:
+        super().write_path(path, content)
+        raise ValueError("who knows")
+
+
+class Cut(MemoryObjects):
+    """Is interrupted when it has written."""
+
+    def write_path(self, path: str | PurePath, content: bytes) -> str:
+        super().write_path(path, content)
+        raise KeyboardInterrupt
+
+
+def test_what_is_kept_is_committed_whatever_the_storage_says() -> None:
+    undone: list[Transaction] = []
+    with transaction(key="load", store=Lying(place="lying")) as txn:
+        txn.stage(1, [undone.append])
+    assert txn.is_committed()
+    with (
+        pytest.raises(KeyboardInterrupt),
+        transaction(key="load", store=Cut(place="cut")) as txn,
+    ):
+        txn.stage(1, [undone.append])
+    assert txn.is_committed()
+    assert not undone
+
+
+def test_what_was_committed_by_hand_is_not_undone_by_its_block() -> None:
+    ledger = Ledger()
+    with pytest.raises(ValueError, match="stop"), transaction() as txn:
+        ledger.write("a")
+        txn.commit()
+        raise ValueError("stop")
+    assert txn.is_committed()
+    assert [line.split()[0] for line in ledger.lines] == ["did", "kept"]
 
 
 def test_a_transaction_does_not_wait_for_itself() -> None:

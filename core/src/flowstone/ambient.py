@@ -179,6 +179,12 @@ class Scope:
                 self.runner = self.make_runner()
             return self.runner
 
+    @property
+    def token(self) -> str | None:
+        """The token of the lease that the facts of this run are kept under, where it is known."""
+        standing: Standing | None = getattr(self, "standing", None)
+        return None if standing is None else standing.token
+
     def ordinal(self, name: str) -> int:
         """Return how often a child of that name was called before."""
         number = self.counters.get(name, 0)

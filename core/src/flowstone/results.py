@@ -88,6 +88,15 @@ class KeptResults:
             return Found(key, f"the result can't be read: {type(error).__name__}: {error}")
         return Found(key, f"result of run {header['run_id'][-8:]}", True, value)
 
+    def maker(self, key: str) -> str | None:
+        """Return by whom the value of a key was kept; None where that can't be read."""
+        try:
+            header, _ = _parted(self.storage.read_path(key))
+        except Exception:  # noqa: BLE001 - as with any result that can't be read
+            return None
+        maker: str = header["run_id"]
+        return maker
+
     def value(self, key: str, name: str) -> Any:
         """Return the value that is kept by a key, also where it has expired.
 

@@ -45,6 +45,7 @@ class Carried(NamedTuple):
     origin: Origin
     attempt: int
     state: State
+    token: str | None = None
 
 
 def standing(scope: Scope) -> Standing:

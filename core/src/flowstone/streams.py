@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from contextvars import copy_context
-from queue import Empty, SimpleQueue
 from threading import RLock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
+from flowstone.ambient import services
 from flowstone.engine.arguments import PromiseBase
 from flowstone.engine.policy import unseen
 from flowstone.errors import RunTimeout
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Scope
     from flowstone.futures import Future
+    from flowstone.waiting import Signal
 
 __all__ = ["FutureStream"]
 
@@ -207,16 +208,14 @@ class Supply:
     def drain(self, timeout: float | None, *, keep: bool) -> None:
         """Draw and run the rest; without `keep`, only failures are remembered."""
         end = None if timeout is None else monotonic() + timeout
-        ended: SimpleQueue[Future[Any]] = SimpleQueue()
+        ended: Arrivals[Any] = Arrivals(services().threads.Event())
         draining = self._draining(keep, ended.put)
         for live in draining:
             while True:
                 if end is None and is_worker():
                     _help(live, ended)
-                left = None if end is None else max(0.0, end - monotonic())
-                try:
-                    future = ended.get(timeout=left)
-                except Empty:
+                future = ended.get(None if end is None else max(0.0, end - monotonic()))
+                if future is None:
                     return
                 live.pop(future)
                 if not keep:
@@ -295,7 +294,30 @@ class Supply:
         return State(end.type, end.name, f"{self._bad_count} in all: {end.message}", data=end.data)
 
 
-def _help(live: dict[Future[Any], None], ended: SimpleQueue[Future[Any]]) -> None:
+class Arrivals(Generic[R]):
+    """Futures that have ended, in that order; one thread takes them out."""
+
+    def __init__(self, bell: Signal) -> None:
+        self._ended: deque[Future[R]] = deque()
+        self._bell = bell
+
+    def put(self, future: Future[R]) -> None:
+        self._ended.append(future)
+        self._bell.set()
+
+    def empty(self) -> bool:
+        return not self._ended
+
+    def get(self, timeout: float | None) -> Future[R] | None:
+        """Wait for the next one; None where the time is over."""
+        while not self._ended:
+            self._bell.clear()
+            if not self._ended and not self._bell.wait(timeout):
+                return None
+        return self._ended.popleft()
+
+
+def _help(live: dict[Future[Any], None], ended: Arrivals[Any]) -> None:
     for future in list(live):
         if not ended.empty():
             return

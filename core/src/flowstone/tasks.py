@@ -254,7 +254,7 @@ class Task(Unit[P, R]):
         if not self.spec.on_commit:
             return None
         # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
-        from flowstone.transactions import OwnTransaction  # noqa: PLC0415
+        from flowstone.commits import OwnTransaction  # noqa: PLC0415
 
         return OwnTransaction()
 

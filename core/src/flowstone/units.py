@@ -146,7 +146,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
             handed,
             parent is None,
         )
-        keeper = Keeper(services, born)
+        keeper = Keeper(services, born, None if parent is None else parent.token)
         scope.standing, scope.asked = keeper, plan
         driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
         if taken is not None:

@@ -136,8 +136,8 @@ def test_an_interrupt_behind_an_append_does_not_give_a_version_twice(store: Unsu
     class Interrupted(Unthreaded):
         interrupts = False
 
-        def append(self, event: Event) -> None:
-            super().append(event)
+        def append(self, event: Event, token: str | None = None) -> None:
+            super().append(event, token)
             if self.interrupts:
                 self.interrupts = False
                 raise CancelSignal

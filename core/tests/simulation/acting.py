@@ -10,14 +10,16 @@ from flowstone import allow_failure, ambient, flow, task
 from flowstone.cache_policies import CachePolicy
 from flowstone.concurrency import concurrency, rate_limit
 from flowstone.engine.gate import held_here
-from flowstone.errors import PauseTimeout
+from flowstone.errors import FlowstoneError, PauseTimeout
 from flowstone.limits import TAG
 from flowstone.locking import IsolationLevel
 from flowstone.pauses import pause_flow_run, suspend_flow_run
 
 from .blobs import SimBlobs, SimLocks
+from .flights import fly
 from .here import here
 from .ledger import RATE, TAGGED
+from .together import transact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,6 +55,12 @@ def work(number: int, upstream: Any = ()) -> int:
     if attempt <= node.fails:
         raise Planned(f"node {number}, attempt {attempt}")
     return number
+
+
+def pass_on(number: int, item: int) -> tuple[int, int]:
+    """Act out one run of a stream."""
+    work(number)
+    return number, item
 
 
 @contextmanager
@@ -108,8 +116,12 @@ def act(number: int) -> Any:
     process = here()
     node = process.nodes[number]
     futures: dict[int, list[Future[Any]]] = {}
-    for child in node.nodes:
-        _do(child, futures)
+    try:
+        for child in node.nodes:
+            _do(child, futures)
+    except Exception as error:
+        process.check(isinstance(error, (Planned, FlowstoneError)), f"a flow raised {error!r}")
+        raise
     attempt = process.begin(node)
     if attempt <= node.fails:
         raise Planned(f"flow {number}, attempt {attempt}")
@@ -131,6 +143,12 @@ def _do(node: Node, futures: dict[int, list[Future[Any]]]) -> None:
         with holding(node):
             for child in node.nodes:
                 _do(child, futures)
+        return
+    if node.kind == "transaction":
+        transact(node, work, Planned)
+        return
+    if node.kind == "stream":
+        fly(node, pass_on)
         return
     if node.kind == "flow":
         state = flow_of(node)(node.number, return_state=True)

@@ -74,8 +74,12 @@ class Auditor:
         return self.is_final(root) and self.histories[root].state is not COMPLETED
 
     def is_asked_to_stop(self, run_id: str) -> bool:
+        return self.requests(run_id) > 0
+
+    def requests(self, run_id: str) -> int:
+        """Return in how many ways a run was asked to stop."""
         history = self.histories.get(run_id)
-        return history is not None and not REQUESTS.isdisjoint(history.names)
+        return 0 if history is None else len(REQUESTS & history.names)
 
     # ------------------------------------------------------------ after every write
 
@@ -87,10 +91,11 @@ class Auditor:
             return
         self._cursor = found[-1][0]
         over = {root for event in found if self.is_final(root := event[1].root_id)}
+        ends = {event.root_id for _, event in found if _ends_root(event)}
         touched: dict[str, None] = {}
         for _, event in found:
             self._take(event, process)
-            self._check_writer(event, process, over)
+            self._check_writer(event, process, over, ends)
             if not isinstance(event.payload, NOTES):
                 touched[event.run_id] = None
         for run_id in touched:
@@ -122,7 +127,7 @@ class Auditor:
             history.states[payload.version] = payload.state.type
             history.names.add(payload.state.name)
 
-    def _check_writer(self, event: Event, process: Process, over: set[str]) -> None:
+    def _check_writer(self, event: Event, process: Process, over: set[str], ends: set[str]) -> None:
         """Nothing comes from who was fenced, nor changes a tree whose root has ended."""
         root, name = event.root_id, self.name(event.run_id)
         payload = event.payload
@@ -135,8 +140,8 @@ class Auditor:
         is_request = name_of_state in {*REQUESTS, "Resuming"}
         driver = self.drivers.get(root)
         why = self.fenced.get((root, process.name))
-        if root in self.suspended and event.run_id == root and name_of_state:
-            why = None  # nobody holds it: whoever is first may end it
+        if root in self.suspended and name_of_state and (event.run_id == root or root in ends):
+            why = None  # nobody holds it: whoever is first may end it, and its tree with it
         if why is not None and not is_request and not self._is_reaping:
             self._fail(f"{process.name} wrote {event.kind} of {name}, although {why}")
         if isinstance(payload, NOTES):
@@ -257,6 +262,8 @@ class Auditor:
             root = event.root_id
             if (root, process.name) in self.fenced or (not strict and self.is_final(root)):
                 continue
+            if root in process.abandoned:  # it has taken it up maybe, but knows of no answer
+                continue
             self._fail(
                 f"{process.name} was told that {event.kind} of {self.name(event.run_id)} is kept, "
                 "but it is not"
@@ -274,8 +281,11 @@ class Auditor:
         """What a caller was told is what is kept."""
         if run_id not in self.histories:
             self._fail(f"a caller was told {end.name} of a run that is not kept")
-        kept = self.histories[run_id].state
-        ok = kept is end.type or (self.roots[run_id], process.name) in self.fenced
+        root, history = self.roots[run_id], self.histories[run_id]
+        kept = history.state
+        ok = kept is end.type or (root, process.name) in self.fenced
+        if self.drivers[root] is not process:  # it looked on, and its writer may have gone on
+            ok = ok or end.type in history.states.values()
         self.expect(ok, f"{self.name(run_id)}: its caller was told {end.name}, but kept is {kept}")
 
     # ------------------------------------------------------------ the end
@@ -287,6 +297,11 @@ class Auditor:
             self._check_row(run.id)
             if run.root_id not in taken_up and run.root_id not in self.suspended:
                 self.expect(run.state.is_final(), f"{run.name} is still {run.state.name}")
+
+
+def _ends_root(event: Event) -> bool:
+    is_root = event.run_id == event.root_id and not isinstance(event.payload, NOTES)
+    return is_root and event.payload.state.is_final()  # type: ignore[union-attr]
 
 
 def _facts(run: Run) -> tuple[object, ...]:

@@ -17,6 +17,7 @@ from flowstone.settings import Settings
 from . import acting, here
 from .acting import flow_of
 from .elsewhere import Elsewhere
+from .flights import Flight
 from .programs import Generator, Node
 from .scheduler import Host
 from .slots import FaultyDocuments, FaultySlots
@@ -50,7 +51,9 @@ class Process(Host):
         self.roots: list[str] = []
         self.abandoned: set[str] = set()
         self._attempts: dict[int, int] = {}
+        self.flights: dict[int, Flight] = {}  # of each stream, in its last attempt
         self.slot_faults = 0
+        self._is_confused = False
         self.flows: list[Node] = []
         self.nodes: dict[int, Node] = {}
         self.full = rng.choice((3, 1000))  # so many facts make a journal write itself
@@ -121,14 +124,19 @@ class Process(Host):
         if root is not None and not isinstance(state.data, (FencedRun, StoreError)):
             if state.is_final():
                 self.world.auditor.answered(self, root, state)
-            self._check_futures()
+            # A flow in one that is asked to suspend itself may leave what could not be stopped.
+            # So may one that was interrupted twice.
+            asked = self.world.auditor.is_asked_to_stop(root)
+            if self.stops <= 1 and (state.is_final() or not asked):
+                self._check_futures()
         self._check_idle()
 
     def _check_idle(self) -> None:
         """When all that was called is over, no slots are held for it."""
         fibers = self.world.scheduler.fibers
         busy = any(fiber.host is self and ".worker-" in fiber.name for fiber in fibers)
-        if not busy and self.stops <= 1:
+        self._is_confused = self._is_confused or self.stops > 1  # it may hold on to what it had
+        if not busy and not self._is_confused:
             self.world.ledger.idle(self, self.gate.leases._left)
 
     def _check_stopped(self) -> None:
@@ -197,25 +205,25 @@ def audited(kind: type[WriteBehind]) -> Any:
             self._process = process
             self._said: list[Event] = []
 
-        def create(self, event: Event) -> None:
+        def create(self, event: Event, token: str | None = None) -> None:
             if event.run_id == event.root_id:
                 self._process.roots.append(event.run_id)
                 self._process.world.programs[event.run_id] = self._process
-            super().create(event)
+            super().create(event, token)
 
-        def append(self, event: Event) -> None:
+        def append(self, event: Event, token: str | None = None) -> None:
             self._said.append(event)
             try:
-                super().append(event)
-            except FencedRun:  # it is not taken
+                super().append(event, token)
+            except FencedRun:  # that is an answer, too
                 self._said.remove(event)
                 raise
             if len(self._queue) >= self._process.full:
                 self.flush()
 
-        def abandon(self, root_id: str) -> None:
+        def abandon(self, root_id: str, token: str | None = None) -> None:
             self._process.abandoned.add(root_id)
-            super().abandon(root_id)
+            super().abandon(root_id, token)
 
         def flush(self) -> None:
             said = list(self._said)
@@ -223,10 +231,10 @@ def audited(kind: type[WriteBehind]) -> Any:
             self._process.world.auditor.barrier(self._process, said, strict=False)
             self._said = self._said[len(said) :]
 
-        def record(self, event: Event) -> Run:
+        def record(self, event: Event, token: str | None = None) -> Run:
             said = [each for each in self._said if each.root_id == event.root_id]
             try:
-                run: Run = super().record(event)
+                run: Run = super().record(event, token)
             except BaseException:
                 if isinstance(event.payload, Handover):  # whose it is then is not known here
                     self._process.abandoned.add(event.root_id)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from .ledger import INNER, OUTER, RATE
 
 KEYS = ("k1", "k2")
+TRANSACTIONS = ("t1", "t2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Extras(NamedTuple):
     rng: Random
     slots: bool
     pauses: bool
+    wide: Random | None
 
 
 @dataclass(slots=True)
@@ -36,8 +38,8 @@ class Node:
 
     Attributes:
         number: its argument, by which its function finds it again; also its value.
-        kind: how it is called: ``call``, ``submit``, ``map``, ``flow``, ``cached``, ``pause``; or
-            ``hold``, ``ask``, ``suspend``, which are no runs.
+        kind: how it is called: ``call``, ``submit``, ``map``, ``flow``, ``cached``, ``pause``,
+            ``stream``; or ``hold``, ``ask``, ``suspend``, ``transaction``, which are no runs.
         fails: so many attempts raise first.
         naps: seconds that an attempt takes, in parts.
         retries, delay: of the task or flow.
@@ -51,6 +53,8 @@ class Node:
         holds: the slots that it holds while it is at work.
         again: of an outermost flow: whether its caller retries it when it has not completed.
         patience: so many seconds a pause waits for somebody.
+        window: so many runs of a stream may be in flight.
+        walks: how many of a stream are walked over; the rest is left to the end of its flow.
     """
 
     number: int
@@ -72,6 +76,8 @@ class Node:
     holds: Holds | None = None
     patience: float = 0.0
     again: bool = False
+    window: int = 0
+    walks: int = 0
     nodes: list[Node] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -98,6 +104,8 @@ class Node:
             parts.append("retried")
         if self.patience:
             parts.append(f"waits for {self.patience:g} s")
+        if self.window:
+            parts.append(f"window {self.window}, walks {self.walks}")
         if self.kind == "flow":
             parts.append(f"{self.workers} workers, returns {self.returns}")
         return ", ".join(parts)
@@ -136,6 +144,37 @@ class Generator:
         if self._extras.pauses:
             self._wait_in(node, depth)
             node.again = depth == 0 and self._extras.rng.random() < 0.3
+        if self._extras.wide is not None:
+            self._widen(node, depth, self._extras.wide)
+        return node
+
+    def _widen(self, flow: Node, depth: int, rng: Random) -> None:
+        """Add streams and transactions, and tasks that outlast the patience of a flow that ends."""
+        flow.again = flow.again or (depth == 0 and rng.random() < 0.7)
+        for node in flow.nodes:
+            if node.kind in {"submit", "map"} and rng.random() < 0.4:
+                node.naps = (rng.choice((9.0, 14.0)), *node.naps)
+        for _ in range(rng.choice((0, 1, 1))):
+            make = rng.choice((self._stream, self._transaction))
+            flow.nodes.insert(rng.randint(0, len(flow.nodes)), make(rng))
+
+    def _stream(self, rng: Random) -> Node:
+        node = self._node("stream")
+        node.count, node.window = rng.randint(2, 6), rng.randint(1, 3)
+        node.walks = rng.choice((node.count, node.count, 0, 1))
+        node.naps = (rng.choice((0.0, 0.02, 0.3, 2.0)),)
+        node.fails, node.retries = rng.choice((0, 0, 0, 1)), rng.choice((0, 0, 1))
+        node.asks = rng.random() < 0.5
+        return node
+
+    def _transaction(self, rng: Random) -> Node:
+        node = self._node("transaction")
+        node.key, node.fails = rng.choice(TRANSACTIONS), rng.choice((0, 0, 0, 1))
+        for _ in range(rng.randint(1, 3)):
+            step = self._node("step")
+            step.naps = (rng.choice((0.0, 0.02, 0.3)),)
+            step.fails, step.retries = rng.choice((0, 0, 0, 0, 1)), rng.choice((0, 1))
+            node.nodes.append(step)
         return node
 
     def _hold_around(self, flow: Node) -> None:

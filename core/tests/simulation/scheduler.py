@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import Context
 from random import Random
-from typing import Any
 
 from flowstone.engine.timeouts import put_error
 
@@ -30,19 +30,55 @@ class Host:
         """Make what is current in this interpreter this process's."""
 
 
+class Gate:
+    """Where a real thread waits for the baton."""
+
+    def __init__(self) -> None:
+        self._is_given = False
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def give(self) -> None:
+        """Let the thread go on, which may not have come here yet, or have been called away."""
+        self._is_given = True
+        with suppress(RuntimeError):  # it was given before, and an error kept the thread from that
+            self._lock.release()
+
+    def wait(self, give: Callable[[], None] = lambda: None) -> None:
+        """Give the baton to somebody else, and wait until it is given back.
+
+        From the first on others run, and may put an error into this thread at any point. It comes
+        up here when the baton is back: before, two would run.
+        """
+        late: BaseException | None = None
+        was_given = False
+        while True:
+            try:
+                if not was_given:
+                    was_given = True
+                    give()
+                while not self._is_given:
+                    self._lock.acquire()
+                self._is_given = False
+                break
+            except BaseException as error:
+                late = error
+        if late is not None:
+            raise late
+
+
 class Worker:
     """A real thread, for one fiber after the other."""
 
     def __init__(self) -> None:
-        self.gate = threading.Lock()
-        self.gate.acquire()
+        self.gate = Gate()
         self.work: Callable[[], None] | None = None
         self._thread = threading.Thread(target=self._live, daemon=True)
         self._thread.start()
 
     def _live(self) -> None:
         while True:
-            self.gate.acquire()
+            self.gate.wait()
             if self.work is None:
                 return
             self.work()
@@ -57,7 +93,7 @@ class Worker:
         assert self._thread.ident is not None
         put_error(self._thread.ident, None)
         self.work = None
-        self.gate.release()
+        self.gate.give()
         self._thread.join()
 
 
@@ -112,8 +148,7 @@ class Scheduler:
         self.fibers: list[Fiber] = []
         self.current: Fiber | None = None
         self.failure: str | None = None
-        self._gate = threading.Lock()
-        self._gate.acquire()
+        self._gate = Gate()
         #: How often whoever runs goes on, and how long a step takes.
         self.stickiness = rng.choice((0.0, 0.4, 0.8))
         self.pace = rng.choice((0.0005, 0.002, 0.02))
@@ -151,8 +186,7 @@ class Scheduler:
         """Run until all fibers have ended, or something is broken."""
         first = self._next(None)
         if first is not None:
-            self._hand_over(first)
-            self._gate.acquire()
+            self._gate.wait(lambda: self._hand_over(first))
         for fiber in list(self.fibers):  # only where something is broken
             self._unwind(fiber, None)
 
@@ -161,17 +195,18 @@ class Scheduler:
         fiber.heir = heir or _Main(self._gate)
         self.current = fiber
         fiber.host.arrive()
-        fiber.gate.release()
-        fiber.heir.gate.acquire()
-        self.current = heir
+        try:
+            fiber.heir.gate.wait(fiber.gate.give)
+        finally:
+            self.current = heir
 
     def _hand_over(self, to: Fiber | None) -> None:
         if to is None:
-            self._gate.release()
+            self._gate.give()
         else:
             self.current = to
             to.host.arrive()
-            to.gate.release()
+            to.gate.give()
 
     # ------------------------------------------------------------ steps
 
@@ -212,8 +247,7 @@ class Scheduler:
     def _switch(self, me: Fiber) -> None:
         to = self._next(me)
         if to is not me:
-            self._hand_over(to)
-            me.gate.acquire()  # an error that was put into this thread comes up here
+            me.gate.wait(lambda: self._hand_over(to))
             if self._is_doomed(me):
                 raise Killed
 
@@ -255,7 +289,7 @@ class Scheduler:
 class _Main(Fiber):
     """The main thread, as somebody to give the baton back to."""
 
-    def __init__(self, gate: Any) -> None:
+    def __init__(self, gate: Gate) -> None:
         self.gate = gate
         self.host = Host("main")
 

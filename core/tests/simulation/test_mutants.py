@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from flowstone.engine.drive import Story
 from flowstone.engine.gate import Gate, Turn
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.leases import Leases
@@ -18,7 +20,9 @@ from flowstone.limits import Claim, Limit, Slot, Wanted
 from flowstone.runs import Change, Fence, Handover, Run
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
+from flowstone.streams import Supply
 from flowstone.tasks import Task
+from flowstone.transactions import Transaction, TransactionState
 
 from .process import LEASE
 from .runs import first_failure
@@ -217,6 +221,66 @@ class KeepsOldWriters(MemoryStore):
             super()._admit(events, fence)
 
 
+class AnyAttempt(WriteBehind):
+    """Takes what is said for an attempt that another has followed, also by whom it left behind."""
+
+    def leave(self, run_ids: Iterable[str]) -> None:
+        pass
+
+    def _is_stale(self, root_id: str, token: str | None) -> bool:
+        return False
+
+
+class Roomy(Supply):
+    """Has room for one more than its window."""
+
+    def _room(self, used: int) -> bool:
+        return used <= (self._window or 0)
+
+
+class KeepsAtOnce(Transaction):
+    """Keeps its value when it is staged."""
+
+    def stage(self, value: object, *hooks: Any) -> None:
+        super().stage(value, *hooks)
+        assert self._store is not None
+        self._store.write(self.key or "", value, self._id, None)
+
+
+class KeepsFirst(Transaction):
+    """Keeps its value, and calls the commit hooks then."""
+
+    def _agreeing(self) -> Story[None]:
+        super()._keep()
+        yield from super()._agreeing()
+
+
+class UndoesTwice(Transaction):
+    """Calls the rollback hooks at each rollback."""
+
+    def rolling_back(self) -> Story[bool]:
+        yield from super().rolling_back()
+        self.state = TransactionState.ACTIVE
+        return (yield from super().rolling_back())
+
+
+class UndoesWhatIsKept(Transaction):
+    """Is rolled back after its commit."""
+
+    def committing(self) -> Story[bool]:
+        yield from super().committing()
+        return (yield from super().rolling_back())
+
+
+class UndoesFailuresOnly(Transaction):
+    """Leaves as it is what an interrupt came into."""
+
+    def rolling_back(self) -> Story[bool]:
+        if not isinstance(sys.exc_info()[1], Exception):
+            return False
+        return (yield from super().rolling_back())
+
+
 #: What is broken, and within how many seeds that is seen.
 MUTANTS = {
     "no fence": (Parts(store=NoFence), 50),
@@ -238,8 +302,15 @@ MUTANTS = {
     "a store that gives a slot too many": (Parts(store=GivesTooMany), 50),
     "a takeover by two": (Parts(store=HandsOverTwice), 400),
     "a takeover that lets the old writer in": (Parts(store=KeepsOldWriters), 400),
-    "a resumption by two": (Parts(store=ResumesTwice), 400),
+    "a resumption by two": (Parts(store=ResumesTwice, is_wide=False), 400),
     "a resumption that two pauses hear": (Parts(pause_key="all"), 50),
+    "a thread of an attempt that is over": (Parts(journal=AnyAttempt), 400),
+    "a window with room for one more": (Parts(supply=Roomy), 50),
+    "a transaction that keeps what is not committed": (Parts(transaction=KeepsAtOnce), 50),
+    "a transaction that keeps before its hooks": (Parts(transaction=KeepsFirst), 400),
+    "a transaction that is undone twice": (Parts(transaction=UndoesTwice), 50),
+    "a rollback after the commit": (Parts(transaction=UndoesWhatIsKept), 50),
+    "an interrupted transaction that is left": (Parts(transaction=UndoesFailuresOnly), 400),
 }
 
 

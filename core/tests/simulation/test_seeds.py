@@ -43,6 +43,8 @@ FOUND = {
     1016: "a run that was cancelled by a request to suspend, as it suspended itself",
     1846: "the same, as the request came into a task that the flow's thread helped with",
 }
+#: Seeds that once found something with streams, transactions and tasks that go on for long.
+FOUND_WIDE = {5134: "slots that were lost before the block that should hold them began"}
 
 
 @pytest.mark.parametrize("seed", FOUND_PLAIN)
@@ -52,10 +54,17 @@ def test_what_was_found_is_mended(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", FOUND)
 def test_what_was_found_with_slots_and_people_is_mended(seed: int) -> None:
+    assert first_failure(range(seed, seed + 1), Parts(is_wide=False)) is None
+
+
+@pytest.mark.parametrize("seed", FOUND_WIDE)
+def test_what_was_found_in_wider_programs_is_mended(seed: int) -> None:
     assert first_failure(range(seed, seed + 1)) is None
 
 
 PROGRAM = """
+import sys
+sys.setswitchinterval({turn})
 from simulation.runs import quiet, simulate
 with quiet():
     for seed in {seeds}:
@@ -63,17 +72,20 @@ with quiet():
 """
 
 
-def traces(seeds: list[int], hash_seed: str) -> str:
+def traces(seeds: list[int], hash_seed: str, turn: float) -> str:
     environ = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(TESTS)}
-    command = [sys.executable, "-c", PROGRAM.format(seeds=seeds)]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", PROGRAM.format(seeds=seeds, turn=turn)]
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout
 
 
-def test_a_seed_has_one_trace_whatever_the_hash_seed() -> None:
+def test_a_seed_has_one_trace_whatever_the_hash_seed_and_the_turns_of_threads() -> None:
     seeds = [*range(100, 125), SQLITE - 1]
-    one = traces(seeds, "1")
+    one = traces(seeds, "1", turn=5e-3)
     assert one.count("\n") > 20 * len(seeds)
-    assert traces(seeds, "2") == one
+    assert traces(seeds, "2", turn=1e-6) == one
 
 
 def test_what_fails_is_told_with_the_faults_that_it_needs() -> None:

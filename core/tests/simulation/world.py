@@ -13,6 +13,8 @@ from flowstone.engine.journal import WriteBehind
 from flowstone.errors import TerminationSignal
 from flowstone.runs import Change, Run
 from flowstone.stores.memory import MemoryStore
+from flowstone.streams import Supply
+from flowstone.transactions import Transaction
 
 from . import here
 from .auditor import Auditor
@@ -24,6 +26,7 @@ from .people import Person
 from .process import LEASE, Process
 from .programs import Extras, Generator
 from .scheduler import START, Fiber, Killed, Scheduler
+from .together import Transactions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +46,9 @@ class Parts:
     gate: type[Gate] = Gate
     pause_key: str | None = None
     is_plain: bool = False  # without slots, pauses and people
+    is_wide: bool = True  # with streams, transactions and tasks that go on for long
+    transaction: type[Transaction] = Transaction
+    supply: type[Supply] = Supply
     task: Callable[[Any], Any] | None = None
 
 
@@ -72,6 +78,10 @@ class World:
         self.has_slots = not self.parts.is_plain and more.random() < 0.5
         self.has_people = not self.parts.is_plain and more.random() < 0.5
         self.cache = Cache(self)
+        self.promised = Transactions(self)
+        wide = Random(f"wide of {seed}")
+        is_wide = self.parts.is_wide and not self.parts.is_plain and wide.random() < 0.5
+        self.wide = wide if is_wide else None
         self.copies: list[tuple[Process, list[Event], Any]] = []
         self.taken_up: set[str] = set()
         self.drivers = [
@@ -87,7 +97,7 @@ class World:
         ]
 
     def _extras(self, more: Random) -> Extras:
-        return Extras(more, self.has_slots, self.has_people)
+        return Extras(more, self.has_slots, self.has_people, self.wide)
 
     def own_store(self) -> Store:
         """Return the store as one process has it open."""

@@ -75,9 +75,8 @@ class concurrency:  # noqa: N801 - the name that users know
         try:
             turn.wait(*self._patience)
             tell_missing(turn)
-        except BaseException:
-            interruption.end(None)
-            give_back(turn)
+        except BaseException as error:
+            _given_up(turn, interruption, error)
             raise
         self._held.append((turn, interruption))
         return self
@@ -91,9 +90,8 @@ class concurrency:  # noqa: N801 - the name that users know
         try:
             await turn.await_slots(*self._patience)
             tell_missing(turn)
-        except BaseException:
-            interruption.end(None)
-            give_back(turn)
+        except BaseException as error:
+            _given_up(turn, interruption, error)
             raise
         self._held.append((turn, interruption))
         return self
@@ -128,6 +126,16 @@ def give_back(turn: Place) -> None:
     except BaseException:
         turn.give_back()
         raise
+
+
+def _given_up(turn: Place, interruption: Interruption, error: BaseException) -> None:
+    """Give back what a block was not let in for; its lease may have been lost before it began."""
+    try:
+        stopped = interruption.end(type(error))
+    finally:
+        give_back(turn)
+    if stopped:
+        raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
 
 
 class Interruption:

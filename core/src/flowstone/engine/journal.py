@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from flowstone.runs import Lease
     from flowstone.waiting import Thread, Threads
 
+    #: A fact, and the token of the lease that its writer had.
+    Told = tuple[Event, str | None]
+
 #: A fact waits so long at the most before it is written.
 INTERVAL = 0.05
 #: With so many waiting, whoever appends the next one writes them.
@@ -56,8 +59,8 @@ class WriteBehind:
         _all.add(self)
 
     def _reset(self) -> None:
-        self._queue: deque[Event] = deque()
-        self._batch: list[Event] = []  # taken from the queue, not yet known to be kept
+        self._queue: deque[Told] = deque()
+        self._batch: list[Told] = []  # taken from the queue, not yet known to be kept
         self._lock = self._threads.RLock()
         self._wake = self._threads.Condition()
         self._idle = True
@@ -65,6 +68,7 @@ class WriteBehind:
         self._thread: Thread | None = None
         self._fences: dict[str, Fence] = {}
         self._ended: dict[str, Fence] = {}
+        self._retaken: dict[str, Run] = {}  # driven here, by an attempt that is not the first
         self._stops: dict[str, Callable[[type[StopSignal]], None]] = {}
         self._stopped: dict[str, type[StopSignal]] = {}
         self._abandoned: set[str] = set()
@@ -72,62 +76,52 @@ class WriteBehind:
         self._left: set[str] = set()
         self._error: StoreError | None = None
 
-    def create(self, event: Event) -> None:
+    def create(self, event: Event, token: str | None = None) -> None:
         run = event.payload
         assert isinstance(run, Run)
         with self._lock:
             self.flush()
-            _check(self, event)
+            _check(self, event, token)
             if run.root_id in self._fences:  # so that whoever lost the root begins nothing in it
                 self._send(run.root_id, [event])
-                _check(self, event)
+                _check(self, event, token)
+            elif token is not None and not run.is_root:  # it has ended here; others may drive it
+                raise _over(self._store.run(run.root_id))
             else:
                 self._store.create(event)
             if run.is_root and run.lease is not None:
                 self._fences[run.id] = Fence(run.id, run.version, run.lease.token)
         self._start()
 
-    def _take_over(self, event: Event, lease: Lease) -> Run:
-        run = self._store.record(event)
-        _forget(self, run.id)
-        self._fences[run.id] = Fence(run.id, run.version, lease.token)
-        self._start()
-        return run
-
-    def record(self, event: Event) -> Run:
+    def record(self, event: Event, token: str | None = None) -> Run:
         with self._lock:
             self.flush()
             if isinstance(event.payload, Handover) and event.payload.lease is not None:
-                return self._take_over(event, event.payload.lease)
-            _check(self, event)
+                return _take_over(self, event, event.payload.lease)
+            _check(self, event, token)
             try:
                 run = self._store.record(event)
             except Conflict as conflict:
-                if not self._is_ours(cast("Run", conflict.actual)):
+                if not _is_ours(self, cast("Run", conflict.actual)):
                     raise _fenced(conflict) from conflict
                 run = self._store.record(_later(event, conflict))
             if run.id in self._fences:
                 self._obey(run)  # where it was kept before, a request may have come on top
             return run
 
-    def _is_ours(self, actual: Run) -> bool:
-        """Tell whether a run has moved only by us, or because somebody asks something of it."""
-        fence = self._fences.get(actual.root_id)
-        return fence is not None and _holds(fence, actual)
-
-    def heed(self, run_id: str) -> Run:
+    def heed(self, run_id: str, token: str | None = None) -> Run:
         with self._lock:
             actual = self._store.run(run_id)
-            if not self._is_ours(actual):
-                raise FencedRun(actual.name, actual.state.name)
+            if not _is_ours(self, actual) or self._is_stale(actual.root_id, token):
+                raise _over(actual)
             if actual.is_root and actual.version != self._fences[run_id].version:
                 self._obey(actual)
             return actual
 
-    def append(self, event: Event) -> None:
-        if self._lost or self._left:
-            _check(self, event)
-        self._queue.append(event)
+    def append(self, event: Event, token: str | None = None) -> None:
+        if self._lost or self._left or self._retaken:
+            _check(self, event, token)
+        self._queue.append((event, token))
         if self._idle:
             self._rouse()
         if len(self._queue) >= FULL:
@@ -161,13 +155,16 @@ class WriteBehind:
                 self._stopped.pop(root_id, None)
                 self._abandoned.discard(root_id)
                 fence = self._fences.pop(root_id, None)
+                self._retaken.pop(root_id, None)
                 self._lost.pop(root_id, None)
                 if fence is not None:
                     self._ended[root_id] = fence
                     if len(self._ended) > RECENT:
                         del self._ended[next(iter(self._ended))]
 
-    def abandon(self, root_id: str) -> None:
+    def abandon(self, root_id: str, token: str | None = None) -> None:
+        if self._is_stale(root_id, token):
+            return
         self._stops.pop(root_id, None)
         if root_id in self._fences:  # it stays there: what was appended can still be kept
             self._abandoned.add(root_id)
@@ -186,6 +183,11 @@ class WriteBehind:
     def leave(self, run_ids: Iterable[str]) -> None:
         self._left.update(run_ids)
 
+    def _is_stale(self, root_id: str, token: str | None) -> bool:
+        """Tell whether somebody writes for an attempt that another has followed, here."""
+        fence = self._fences.get(root_id) if root_id in self._retaken else None
+        return fence is not None and token is not None and token != fence.token
+
     def _write(self) -> None:
         """Write all that is queued, in order; called under the lock.
 
@@ -198,8 +200,9 @@ class WriteBehind:
                 batch.append(queue[0])
                 queue.popleft()
             roots: dict[str, list[Event]] = {}
-            for event in batch:
-                roots.setdefault(event.root_id, []).append(event)
+            for event, token in batch:
+                if not (self._retaken and self._is_stale(event.root_id, token)):
+                    roots.setdefault(event.root_id, []).append(event)
             try:
                 for root_id, events in roots.items():
                     self._send(root_id, events)
@@ -217,12 +220,11 @@ class WriteBehind:
             self._store.append(events, fence)
         except Conflict as conflict:
             actual = cast("Run", conflict.actual)
-            if self._is_ours(actual) and actual.version != fence.version:
+            if _is_ours(self, actual) and actual.version != fence.version:
                 self._obey(actual)
                 self._send(root_id, events)
                 return
-            self._lost[root_id] = actual
-            del self._fences[root_id]
+            _lose(self, actual)
 
     # ------------------------------------------------------------ the thread
 
@@ -275,7 +277,7 @@ class WriteBehind:
                     actual = self._store.run(fence.root_id)
                 except StoreError:
                     continue
-                if actual.version != fence.version and self._is_ours(actual):
+                if actual.version != fence.version and _is_ours(self, actual):
                     self._obey(actual)
 
     def _renew(self) -> None:
@@ -289,9 +291,29 @@ class WriteBehind:
                 logger.warning("the lease could not be renewed: %s", error)
                 return
             for run in lost:
-                if not self._is_ours(run):
-                    self._lost[run.id] = run
-                    self._fences.pop(run.id, None)
+                if not _is_ours(self, run):
+                    _lose(self, run)
+
+
+def _take_over(journal: WriteBehind, event: Event, lease: Lease) -> Run:
+    run = journal._store.record(event)  # noqa: SLF001
+    _forget(journal, run.id)
+    journal._retaken[run.id] = run  # noqa: SLF001
+    journal._fences[run.id] = Fence(run.id, run.version, lease.token)  # noqa: SLF001
+    journal._start()  # noqa: SLF001
+    return run
+
+
+def _lose(journal: WriteBehind, actual: Run) -> None:
+    journal._lost[actual.id] = actual  # noqa: SLF001
+    journal._fences.pop(actual.id, None)  # noqa: SLF001
+    journal._retaken.pop(actual.id, None)  # noqa: SLF001
+
+
+def _is_ours(journal: WriteBehind, actual: Run) -> bool:
+    """Tell whether a run has moved only by us, or because somebody asks something of it."""
+    fence = journal._fences.get(actual.root_id)  # noqa: SLF001
+    return fence is not None and _holds(fence, actual)
 
 
 def _later(event: Event, conflict: Conflict) -> Event:
@@ -311,17 +333,23 @@ def _later(event: Event, conflict: Conflict) -> Event:
 
 
 def _fenced(conflict: Conflict) -> FencedRun:
-    actual = cast("Run", conflict.actual)
+    return _over(cast("Run", conflict.actual))
+
+
+def _over(actual: Run) -> FencedRun:
     return FencedRun(actual.name, actual.state.name)
 
 
-def _check(journal: WriteBehind, event: Event) -> None:
-    """Refuse a fact of a run that was lost, or left behind."""
+def _check(journal: WriteBehind, event: Event, token: str | None) -> None:
+    """Refuse a fact of a run that was lost or left behind, or of an attempt that is over."""
     if event.run_id in journal._left:  # noqa: SLF001
         raise FencedRun(event.run_id, "left behind")
-    actual = journal._lost.get(event.root_id)  # noqa: SLF001
+    root_id = event.root_id
+    actual = journal._lost.get(root_id)  # noqa: SLF001
+    if actual is None and journal._is_stale(root_id, token):  # noqa: SLF001
+        actual = journal._retaken.get(root_id)  # noqa: SLF001
     if actual is not None:
-        raise FencedRun(actual.name, actual.state.name)
+        raise _over(actual)
 
 
 def _forget(journal: WriteBehind, root_id: str) -> None:

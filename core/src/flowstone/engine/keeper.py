@@ -52,9 +52,11 @@ class Keeper:
         "_through",
         "_time",
         "origin",
+        "token",
     )
 
-    def __init__(self, services: Services, origin: Origin) -> None:
+    def __init__(self, services: Services, origin: Origin, token: str | None = None) -> None:
+        """Keep a run that is to be born; of a part of another, the token is that one's."""
         self._journal = services.journal
         self._time = services.clock.time
         self._through = origin.kind == "flow" or origin.parent_id is None
@@ -64,6 +66,7 @@ class Keeper:
         self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
+        self.token = token if origin.lease is None else origin.lease.token
 
     @property
     def is_copy(self) -> bool:
@@ -119,7 +122,7 @@ class Keeper:
         Raises:
             Conflict: somebody else was first.
         """
-        self._born = self._journal.record(taken.event)
+        self._born = self._journal.record(taken.event, self.token)
         self._attempt = self._born.attempt
 
     def _birth(self, state: State) -> Event:
@@ -153,9 +156,9 @@ class Keeper:
         payload = event.payload
         if type(payload) is Run:
             if self._through:
-                self._journal.create(event)
+                self._journal.create(event, self.token)
             else:
-                self._journal.append(event)
+                self._journal.append(event, self.token)
             self._born = payload
         else:
             self._move(event, state)
@@ -178,7 +181,7 @@ class Keeper:
         Raises:
             FencedRun: it was ended or taken over from outside.
         """
-        actual = self._journal.heed(self.origin.id)
+        actual = self._journal.heed(self.origin.id, self.token)
         if actual.version > self.run.version:
             self._born, self._last = actual, None
         return actual
@@ -193,17 +196,17 @@ class Keeper:
     def suspend(self, message: str, data: BaseException) -> State:
         """Give up the right to write the run, and return the state that it is left in."""
         state = State(PAUSED, "Suspended", message, self._time(), data)
-        self._born = self._journal.record(handed_over(self.run, state, None))
+        self._born = self._journal.record(handed_over(self.run, state, None), self.token)
         self._last = None
         self._journal.release(self.origin.id)
         return state
 
     def _keep(self, event: Event) -> Run | None:
         if not self._through:
-            self._journal.append(event)
+            self._journal.append(event, self.token)
             return None
         try:
-            return self._journal.record(event)
+            return self._journal.record(event, self.token)
         except (CancelSignal, SuspendSignal) as signal:
             if isinstance(signal.__cause__, Conflict):
                 self._pending = None  # refused, since somebody asks it to stop: it is not kept
@@ -212,7 +215,7 @@ class Keeper:
     def abandon(self) -> None:
         """Let go of a root whose end could not be kept: when its lease runs out, it is Crashed."""
         if self.origin.parent_id is None and not self.is_copy:
-            self._journal.abandon(self.origin.id)
+            self._journal.abandon(self.origin.id, self.token)
 
     def leave(self, run_ids: Iterable[str]) -> None:
         """Hear nothing more of runs that were submitted in this one, and could not be stopped."""

@@ -341,7 +341,7 @@ class FencedRun(StopSignal):
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
-        super().__init__(f"run {name!r} is {state} in the store: it was ended from outside")
+        super().__init__(f"run {name!r} is {state} in the store: it was ended or taken over")
 
 
 class RemoteTraceback(RunError):

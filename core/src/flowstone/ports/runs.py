@@ -60,10 +60,13 @@ class Standing(Protocol):
         origin: what it was, or will be, born with.
         attempt: how often it has been started.
         state: the state that it is in.
+        token: of the lease that its root had when it was made; None where that is not known.
     """
 
     @property
     def origin(self) -> Origin: ...
+    @property
+    def token(self) -> str | None: ...
     @property
     def attempt(self) -> int: ...
     @property

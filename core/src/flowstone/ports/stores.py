@@ -151,19 +151,21 @@ class DocumentStore(Protocol):
 class Journal(Protocol):
     """The one way to write facts: at once where they must not be lost, behind where they may lag.
 
-    It holds the fence of each root that this process drives, and renews their leases.
+    It holds the fence of each root that this process drives, and renews their leases. Who writes a
+    run says the token of the lease under which it does: what is left of an attempt that is over
+    writes nothing into the next one.
     """
 
-    def create(self, event: Event) -> None:
+    def create(self, event: Event, token: str | None = None, /) -> None:
         """Keep the birth of a root or a flow run at once; a root is driven from here on."""
 
-    def record(self, event: Event) -> Run:
+    def record(self, event: Event, token: str | None = None, /) -> Run:
         """Keep a change of a root or a flow run at once, after all appended. Raises `FencedRun`."""
 
-    def heed(self, run_id: str) -> Run:
+    def heed(self, run_id: str, token: str | None = None, /) -> Run:
         """Return a flow run as others may have moved it. Raises `FencedRun`."""
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event, token: str | None = None, /) -> None:
         """Keep a fact soon: in 50 ms, at a barrier, or when there are many. Raises `FencedRun`."""
 
     def flush(self) -> None:
@@ -175,7 +177,7 @@ class Journal(Protocol):
     def release(self, root_id: str) -> None:
         """Flush, and stop renewing the root's lease: its process has no more to say of it."""
 
-    def abandon(self, root_id: str) -> None:
+    def abandon(self, root_id: str, token: str | None = None, /) -> None:
         """Stop renewing the lease of a root whose end can't be kept: it will be found Crashed."""
 
     def leave(self, run_ids: Iterable[str]) -> None:

@@ -64,7 +64,7 @@ class Unsent:
 
 
 class Home:
-    """The way home; also a `Journal`, whose facts the parent's journal keeps."""
+    """The way home; also a `Journal`, whose facts the parent's keeps, under the parent's token."""
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection = connection
@@ -79,16 +79,16 @@ class Home:
                 self._connection.send_bytes(packed(("secrets", values)))
             self._connection.send_bytes(packed((kind, content)))
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event, _token: str | None = None) -> None:
         self.send("append", encode_event(event))
 
-    def create(self, event: Event) -> None:
+    def create(self, event: Event, _token: str | None = None) -> None:
         self._ask("create", encode_event(event))
 
-    def record(self, event: Event) -> Any:
+    def record(self, event: Event, _token: str | None = None) -> Any:
         return self._ask("record", encode_event(event))
 
-    def heed(self, run_id: str) -> Any:
+    def heed(self, run_id: str, _token: str | None = None) -> Any:
         return self._ask("heed", run_id)
 
     def _ask(self, kind: str, content: object) -> Any:
@@ -105,7 +105,7 @@ class Home:
     def on_request(self, root_id: str, stop: Callable[[type[StopSignal]], None]) -> None:
         """Who asks something of a root is answered by its own process."""
 
-    def abandon(self, root_id: str) -> None:
+    def abandon(self, root_id: str, token: str | None = None) -> None:
         """It has no leases."""
 
     def leave(self, run_ids: Iterable[str]) -> None:

@@ -229,12 +229,12 @@ class Child:
         """Keep a fact, a log line or a secret; tell whether it was one of these."""
         match kind:
             case "append":
-                services.journal.append(decode_event(content))
+                services.journal.append(decode_event(content), _token())
             case "create" | "record":
                 keep = getattr(services.journal, kind)
-                self._answer(lambda: keep(decode_event(content)))
+                self._answer(lambda: keep(decode_event(content), _token()))
             case "heed":
-                self._answer(lambda: services.journal.heed(content))
+                self._answer(lambda: services.journal.heed(content, _token()))
             case "line":
                 record = logging.makeLogRecord(content)
                 logging.getLogger(record.name).handle(record)
@@ -273,6 +273,12 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+
+def _token() -> str | None:
+    """Return the token that a child's facts are kept under: its parent's, who waits for it."""
+    here = ambient.scope.get()
+    return None if here is None else here.token
 
 
 def _packed_errand(
