@@ -115,11 +115,11 @@ class TestMemoryObjects(ObjectStoreSuite):
         return MemoryObjects(place=outside.place, folder="/some//folder/")
 
 
-class DoorCredentials(Credentials):
+class GateCredentials(Credentials):
     """A login to the door below."""
 
     _description: ClassVar[str | None] = "A login to a door."
-    _code_example: ClassVar[str | None] = "DoorCredentials()"
+    _code_example: ClassVar[str | None] = "GateCredentials()"
 
     url: str = Field(default="http://127.0.0.1:9", description="Where the door is.")
     password: SecretStr | None = Field(default=None, description="What the door asks for.")
@@ -162,18 +162,18 @@ class TestDoor(CredentialsSuite):
             thread.join()
 
     @pytest.fixture
-    def good(self, url: str) -> DoorCredentials:
-        return DoorCredentials(url=url, password=Door.password)
+    def good(self, url: str) -> GateCredentials:
+        return GateCredentials(url=url, password=Door.password)
 
     @pytest.fixture
-    def refused(self, url: str) -> DoorCredentials:
-        return DoorCredentials(url=url, password=canary())
+    def refused(self, url: str) -> GateCredentials:
+        return GateCredentials(url=url, password=canary())
 
     @pytest.fixture
-    def unreachable(self) -> DoorCredentials:
+    def unreachable(self) -> GateCredentials:
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
-            return DoorCredentials(url=f"http://127.0.0.1:{taken.getsockname()[1]}", password="x")
+            return GateCredentials(url=f"http://127.0.0.1:{taken.getsockname()[1]}", password="x")
 
 
 class TestEnvSecretsBlock(BlockSuite):

@@ -49,12 +49,12 @@ class Many(Block):
     named: dict[str, SecretStr] = Field(default_factory=dict)
 
 
-class Picky(Block):
-    _code_example: ClassVar[str | None] = 'Picky(name_of_it="seven").save("x")'
+class Choosy(Block):
+    _code_example: ClassVar[str | None] = 'Choosy(name_of_it="seven").save("x")'
     name_of_it: str
 
     @model_validator(mode="after")
-    def _is_seven(self) -> Picky:
+    def _is_seven(self) -> Choosy:
         if self.name_of_it != "seven":
             raise ValueError("not seven")
         return self
@@ -87,7 +87,7 @@ def test_every_installed_type_has_samples(slug: str) -> None:
 
 
 def test_a_type_that_is_picky_gives_its_own_example() -> None:
-    assert samples(Picky) == [Picky(name_of_it="seven")]
+    assert samples(Choosy) == [Choosy(name_of_it="seven")]
 
 
 def test_where_none_can_be_made_the_reasons_are_told() -> None:
