@@ -343,3 +343,14 @@ def test_a_transaction_does_not_wait_for_itself() -> None:
 def test_a_key_is_a_text() -> None:
     with pytest.raises(ConfigurationError, match="5 is no text"):
         transaction(key=5).__enter__()  # type: ignore[arg-type]
+
+
+def test_what_was_rolled_back_inside_stays_so(place: Path) -> None:
+    ledger = Ledger(cache_policy=INPUTS, result_storage=place)
+    with transaction() as outer:
+        with transaction(commit_mode="OFF") as inner:
+            ledger.write("a")
+        ledger.write("b")
+    assert (outer.is_committed(), inner.is_rolled_back()) == (True, True)
+    assert [line.split()[0] for line in ledger.lines] == ["did", "undid", "did", "kept"]
+    assert len([path for path in place.rglob("*") if path.is_file()]) == 1

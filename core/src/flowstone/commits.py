@@ -43,6 +43,9 @@ class TransactionState(StrEnum):
     ROLLED_BACK = "ROLLED_BACK"
 
 
+ENDED = frozenset({TransactionState.COMMITTED, TransactionState.ROLLED_BACK})
+
+
 class Transaction:
     """A group of changes; made by `transaction(...)`, and one inside it for each task run.
 
@@ -174,7 +177,7 @@ class Transaction:
 
     def committing(self) -> Story[bool]:
         """Do as `commit` does, with what async hooks return coming out to be awaited."""
-        if self.state in {TransactionState.COMMITTED, TransactionState.ROLLED_BACK}:
+        if self.state in ENDED:
             return False
         try:
             yield from self._agreeing()
@@ -212,7 +215,7 @@ class Transaction:
                 raise
 
     def _open_children(self) -> list[Transaction]:
-        return [child for child in self._children if not child.is_committed()]
+        return [child for child in self._children if child.state not in ENDED]
 
     def rollback(self) -> bool:
         """Call the rollback hooks, the last run's first; one that fails does not stop the others.
