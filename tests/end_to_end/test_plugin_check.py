@@ -31,6 +31,7 @@ SUITES = {
         "NotifierSuite",
         "ObjectStoreSuite",
         "ObserverSuite",
+        "RunnerSuite",
         "SecretsSuite",
         "TaskSuite",
     },

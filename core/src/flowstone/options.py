@@ -77,13 +77,14 @@ class FlowOptions(UnitOptions, total=False):
         flow_run_name: each run's name: a template over the parameters, such as
             ``"load-{day}"``, or a function that returns one; by default made up.
         retry_delay_seconds: between retries: a number, one for each retry, or a function.
-        task_runner: where submitted tasks run; by default `ThreadPoolTaskRunner()`.
+        task_runner: where submitted tasks run; by default `ThreadPoolTaskRunner()`. A text names
+            one that an installed package offers: ``"threads"``, ``"processes"``.
         validate_parameters: check and coerce the arguments by the type hints; by default True.
     """
 
     flow_run_name: str | Callable[..., str] | None
     retry_delay_seconds: Delay | None
-    task_runner: TaskRunner | type[TaskRunner] | None
+    task_runner: TaskRunner | type[TaskRunner] | str | None
     validate_parameters: bool
 
 

@@ -20,6 +20,10 @@ def collection() -> Collection:
             "webhook": "flowstone.blocks.webhook:Webhook",
         },
         observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
+        runners={
+            "processes": "flowstone.task_runners:ProcessPoolTaskRunner",
+            "threads": "flowstone.task_runners:ThreadPoolTaskRunner",
+        },
         secret_providers={
             "env": "flowstone.blocks.secretplaces:EnvSecrets",
             "file": "flowstone.blocks.secretplaces:FileSecrets",

@@ -128,7 +128,7 @@ def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
 
 
 #: Suites of ports that no package offers by its `Collection` today.
-ENGINE = {"DocumentStoreSuite", "RunStoreSuite", "RunnerSuite", "SlotStoreSuite"}
+ENGINE = {"DocumentStoreSuite", "RunStoreSuite", "SlotStoreSuite"}
 
 
 def kit_suites() -> list[type[Suite]]:

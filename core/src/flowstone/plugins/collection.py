@@ -29,6 +29,8 @@ class Collection:
             ``s3_upload``.
         observers: what is told of every run, where ``FLOWSTONE_OBSERVERS`` names it: callables that
             take the `Settings` and return an `Observer`.
+        runners: task runners by the name that ``@flow(task_runner=...)`` takes, too: classes
+            that need no arguments.
         secret_providers: where references to secrets lead, by what stands before their colon:
             ``aws-secrets`` for ``aws-secrets:db/password``. Each is a `SecretProvider`, which is in
             `blocks` as well.
@@ -39,6 +41,7 @@ class Collection:
     blocks: Mapping[str, str] = field(default_factory=dict)
     tasks: Mapping[str, str] = field(default_factory=dict)
     observers: Mapping[str, str] = field(default_factory=dict)
+    runners: Mapping[str, str] = field(default_factory=dict)
     secret_providers: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
@@ -58,5 +61,6 @@ class Collection:
             "block": self.blocks,
             "task": self.tasks,
             "observer": self.observers,
+            "runner": self.runners,
             "secret_provider": self.secret_providers,
         }

@@ -63,6 +63,8 @@ class RunnerSuite(Suite):
     variables.
     """
 
+    kind = "runner"
+
     def test_values_come_back_in_order(self, task_runner: TaskRunner) -> None:
         """A value was lost, or took another's place."""
         factor = 3
