@@ -69,7 +69,7 @@ def _code(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Return a text that Markdown leaves as it is, code in it apart."""
-    parts = re.split(r"(`[^`]*`)", " ".join(text.split()))
+    parts = re.split(r"(``.+?``|`[^`]*`)", " ".join(text.split()))
     parts[::2] = [re.sub(r"([*_<>\[\]])", r"\\\1", part) for part in parts[::2]]
     return "".join(parts).replace("|", "\\|")
 

@@ -116,7 +116,8 @@ def _callable(plain: Sheet, what: Any) -> Sheet:
         for name, each in signature.parameters.items()
     ]
     returns = signature.return_annotation
-    given = "" if returns is signature.empty else hint(returns)
+    # What a class gives is itself, whatever its signature says.
+    given = "" if returns is signature.empty or isinstance(what, type) else hint(returns)
     return replace(known, inputs=inputs, returns=given)
 
 
