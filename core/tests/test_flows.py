@@ -364,7 +364,7 @@ def test_with_options_makes_another_flow() -> None:
         ({"log_prints": "no"}, "option log_prints of flow 'f': 'no' is neither True nor False"),
         ({"flow_run_name": 5}, "option flow_run_name of flow 'f': 5 is not a text"),
         ({"result_serializer": 5}, "option result_serializer of flow 'f': 5 is no serializer"),
-        ({"task_runner": "threads"}, "option task_runner: 'threads' is no task runner"),
+        ({"task_runner": 5}, "option task_runner: 5 is no task runner"),
         ({"timeout_seconds": 0}, "0 leaves no time"),
         ({"retry_delay_seconds": "soon"}, "'soon' is not a duration"),
         ({"name": "a/b"}, "'a/b' is not a name"),
