@@ -21,7 +21,7 @@ from flowstone.errors import CancelSignal, RunTimeout, StopSignal
 from flowstone.provenance import made
 from flowstone.runners.threads import is_worker, nested
 from flowstone.states import CANCELLED, COMPLETED, CRASHED, State
-from flowstone.waiting import ring, told
+from flowstone.waiting import heeding, ring, told
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
@@ -134,7 +134,7 @@ class Future(PromiseBase, Generic[R]):
             self.help()
         ended = services().threads.Event()  # set at once where it has ended by now
         self.add_done_callback(lambda _: ended.set())
-        ended.wait(timeout)
+        heeding(ended, timeout)
 
     async def await_end(self) -> None:
         """Let other coroutines run until the run has ended."""

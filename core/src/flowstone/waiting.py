@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import AbstractContextManager, suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+#: Seconds between two looks for a signal, on the main thread.
+TICK = 0.25
 Ts = TypeVarTuple("Ts")
 
 
@@ -26,6 +30,20 @@ def ring(loop: AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> 
     """Make a call on a loop from any thread; on one that is closed nobody waits any more."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *args)
+
+
+def heeding(flag: Signal, timeout: float | None) -> None:
+    """Wait for a flag; on the main thread, hear a signal that comes just before the wait begins.
+
+    Python tells of such a one only when the wait is over: a Ctrl-C would be lost in a long one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        flag.wait(timeout)
+        return
+    end = None if timeout is None else monotonic() + timeout
+    while not flag.wait(TICK if end is None else max(0.0, min(TICK, end - monotonic()))):
+        if end is not None and monotonic() >= end:
+            return
 
 
 class Signal(Protocol):
