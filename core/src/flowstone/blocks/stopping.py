@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from flowstone.blocks.twins import twin
 from flowstone.interrupts import interruptible
+from flowstone.waiting import heeding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -22,8 +23,6 @@ T = TypeVar("T")
 
 #: Seconds between two requests to stop: the first may come before the query has begun.
 AGAIN = 0.05
-#: Seconds between two looks for a signal, on the main thread.
-TICK = 0.25
 #: So long a cancelled coroutine waits for its query to have ended in the database.
 GRACE = 5.0
 
@@ -89,9 +88,7 @@ class Call:
 
         _helper().put(make)
         try:
-            # A signal that comes just before the wait begins is only heard when it is over.
-            while not ended.wait(TICK):
-                pass
+            heeding(ended, None)
         except BaseException:
             self.stop()
             if not ended.wait(GRACE):
