@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flowstone.limits import Gate, SlotStore
     from flowstone.ports import (
         Asked,
         Audience,
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
         Staging,
         Standing,
     )
+    from flowstone.ports.slots import Gate, SlotStore
     from flowstone.provenance import Makers
     from flowstone.runs import Run
     from flowstone.settings import Settings

@@ -17,8 +17,8 @@ from flowstone.observers.store import ObservedRuns
 from flowstone.settings import Settings, read_settings
 
 if TYPE_CHECKING:
-    from flowstone.limits import SlotStore
     from flowstone.ports import DocumentStore, RunStore
+    from flowstone.ports.slots import SlotStore
 
     class Store(RunStore, DocumentStore, SlotStore, Protocol):
         """Keeps all there is to keep, in one place."""

@@ -11,8 +11,8 @@ from .faults import BATCH, CALL
 
 if TYPE_CHECKING:
     from flowstone.events import Event
-    from flowstone.limits import SlotStore
     from flowstone.ports import DocumentStore, RunStore
+    from flowstone.ports.slots import SlotStore
     from flowstone.runs import Fence, Run, RunQuery
 
     from .process import Process

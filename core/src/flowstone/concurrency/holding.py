@@ -17,7 +17,7 @@ from flowstone.logging import current_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowstone.limits import Place
+    from flowstone.ports.slots import Place
 
 
 class concurrency:  # noqa: N801 - the name that users know

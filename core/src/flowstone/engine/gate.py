@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from flowstone.limits import Limit, SlotStore
+    from flowstone.limits import Limit
     from flowstone.ports import Clock, DocumentStore
+    from flowstone.ports.slots import SlotStore
     from flowstone.waiting import Threads
 
 #: So often, in seconds, the first in the queue looks whether another process has given slots back.

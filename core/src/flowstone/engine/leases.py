@@ -13,8 +13,9 @@ from flowstone.logging import RunLogger, current_run
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.limits import Claim, SlotStore
+    from flowstone.limits import Claim
     from flowstone.ports import Clock
+    from flowstone.ports.slots import SlotStore
     from flowstone.waiting import Thread, Threads
 
 #: Of a lease, this part passes between two renewals.

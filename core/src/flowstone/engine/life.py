@@ -46,8 +46,8 @@ from flowstone.errors import (
 from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, Kept, State
 
 if TYPE_CHECKING:
-    from flowstone.limits import Turn
     from flowstone.ports import Keeping, Look, Promise, Staging
+    from flowstone.ports.slots import Turn
     from flowstone.settings import Settings
     from flowstone.specs import Spec
 

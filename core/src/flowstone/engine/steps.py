@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from flowstone.errors import ClosedEarly
-    from flowstone.limits import Turn
     from flowstone.ports import Look, Promise, Staging
+    from flowstone.ports.slots import Turn
     from flowstone.states import State, StateType
 
 

@@ -9,18 +9,9 @@ import pytest
 
 from flowstone.errors import ConfigurationError
 from flowstone.ids import new_id
-from flowstone.limits import (
-    GIVES_WAY,
-    KIND,
-    REMEMBERED,
-    Claim,
-    Limit,
-    Refusal,
-    SlotStore,
-    in_use,
-    limit_body,
-)
+from flowstone.limits import GIVES_WAY, KIND, REMEMBERED, Claim, Limit, Refusal, in_use, limit_body
 from flowstone.ports import DocumentStore
+from flowstone.ports.slots import SlotStore
 from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:

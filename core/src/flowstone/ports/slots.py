@@ -1,0 +1,98 @@
+"""The ports of slots: what keeps who holds them, and what hands them out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flowstone.limits import Claim, Limit, Refusal, Slot, Wanted
+
+
+class SlotStore(Protocol):
+    """Keeps who holds slots under limits, which are the documents of kind `KIND` beside it.
+
+    Slots in use are the leases alive; nothing is counted anywhere else. A lease is dead when it
+    has run out, but for a holder that the store can see to be alive; it is dead at once for one
+    that the store can see to be dead. Every method may raise `StoreError`, and may be called from
+    several threads and processes.
+    """
+
+    def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
+        """Take slots under all the limits of a claim that are there and active, or under none.
+
+        Leases that are dead don't count. A process that has asked in vain for longer than
+        `GIVES_WAY`, and does so still, comes before one that has waited less.
+
+        Returns:
+            The names of the limits under which slots were taken; or who is in the way.
+
+        Raises:
+            ConfigurationError: it can never be had: a limit has fewer slots than are asked for in
+                all, or no decay where a rate is asked for.
+        """
+
+    def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
+        """Make leases, by their tokens, last until then; return the tokens that hold nothing."""
+
+    def give_back_slots(self, tokens: Sequence[str]) -> None:
+        """Free what these tokens hold; one that holds nothing is fine."""
+
+    def held_slots(self, now: float) -> list[Slot]:
+        """Return the leases alive, ordered by limit and by when they were taken."""
+
+    def reap_slots(self, now: float) -> list[Slot]:
+        """Forget the leases that are dead, and return them."""
+
+
+class Turn(Protocol):
+    """Somebody's place in the queue for slots, and then the slots."""
+
+    def take(self) -> str | None:
+        """Take the slots if it is one's turn and they are free; else say what is in the way."""
+
+    def wait(self) -> None:
+        """Block until the slots are taken."""
+
+    async def await_slots(self) -> None:
+        """Let other coroutines run until the slots are taken."""
+
+    def give_back(self) -> None:
+        """Leave the queue, or free the slots; the second time nothing happens."""
+
+
+class Place(Turn, Protocol):
+    """A turn that can be waited for only so long."""
+
+    @property
+    def wanted(self) -> Wanted:
+        """What it is a turn for."""
+
+    @property
+    def taken(self) -> tuple[str, ...] | None:
+        """The names of the limits under which it has taken slots; None before it has."""
+
+    def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
+        """Block until the slots are taken. Raises `SlotTimeout`."""
+
+    async def await_slots(
+        self, seconds: float | None = None, max_retries: int | None = None
+    ) -> None:
+        """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
+
+
+class Gate(Protocol):
+    """Lets in only so many at a time: one queue for the process, over a `SlotStore`."""
+
+    def admission(self, tags: Sequence[str], name: str, run_id: str) -> Turn:
+        """Return the turn of a task run under the limits of its tags."""
+
+    def turn(self, wanted: Wanted) -> Place:
+        """Return a turn that is not in the queue yet."""
+
+    def limits(self) -> Mapping[str, Limit]:
+        """Return the limits by name, as they were a second ago at most."""
+
+    def close(self) -> None:
+        """Give back all that this process holds, and end the thread that renews it."""
