@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone import redaction
+from flowstone.records import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Generator

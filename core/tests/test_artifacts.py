@@ -29,9 +29,9 @@ from flowstone.artifacts import (
     update_progress_artifact,
 )
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
-from flowstone.events import Event
-from flowstone.redaction import MASK, register
-from flowstone.runs import RunQuery
+from flowstone.records.events import Event
+from flowstone.records.redaction import MASK, register
+from flowstone.records.runs import RunQuery
 
 pytestmark = pytest.mark.usefixtures("services")
 

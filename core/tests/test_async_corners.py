@@ -9,7 +9,7 @@ import pytest
 
 from flowstone import flow, task
 from flowstone.ambient import Services
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 
 
 def ends(services: Services) -> dict[str, str]:

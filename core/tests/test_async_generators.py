@@ -18,8 +18,8 @@ import pytest
 from flowstone import flow, tags, task
 from flowstone.ambient import Services, scope
 from flowstone.errors import ClosedEarly, RunTimeout
-from flowstone.events import changed
-from flowstone.runs import Run, RunQuery
+from flowstone.records.events import changed
+from flowstone.records.runs import Run, RunQuery
 from flowstone.runtime import task_run
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite

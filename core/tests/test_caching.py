@@ -29,9 +29,9 @@ from flowstone.cache_policies import (
     key_of,
 )
 from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
-from flowstone.events import Event
 from flowstone.locking import FileSystemLockManager, MemoryLockManager
-from flowstone.runs import RunQuery
+from flowstone.records.events import Event
+from flowstone.records.runs import RunQuery
 from flowstone.serializers import AutomaticSerializer, serializer_named
 from flowstone.tasks import task_input_hash
 

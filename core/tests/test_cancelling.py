@@ -17,9 +17,9 @@ import pytest
 from flowstone import flow, suspend_flow_run, task
 from flowstone.ambient import Services, using
 from flowstone.errors import CancelSignal, Conflict, NotPausable, RunNotFound
-from flowstone.events import changed
 from flowstone.ports import RunStore
-from flowstone.runs import Run, RunQuery
+from flowstone.records.events import changed
+from flowstone.records.runs import Run, RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.testing import flowstone_test_harness

@@ -14,8 +14,8 @@ import pytest
 
 from flowstone import ambient, flow, task
 from flowstone.ambient import Services
-from flowstone.events import Line
-from flowstone.redaction import MASK, register
+from flowstone.records.events import Line
+from flowstone.records.redaction import MASK, register
 from flowstone.task_runners import ProcessPoolTaskRunner
 
 

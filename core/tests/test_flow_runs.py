@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from flowstone import flow, redaction, task
+from flowstone import flow, task
 from flowstone.ambient import Services
 from flowstone.errors import NotRepeatable, ParameterBindError
 from flowstone.flow_runs import aretry_flow_run, retry_flow_run
 from flowstone.recipes import recipe
-from flowstone.runs import Run, RunQuery
+from flowstone.records import redaction
+from flowstone.records.runs import Run, RunQuery
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 calls: list[int] = []

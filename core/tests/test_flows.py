@@ -17,7 +17,7 @@ from flowstone.errors import (
     ParameterTypeError,
     RunTimeout,
 )
-from flowstone.runs import Run, RunQuery
+from flowstone.records.runs import Run, RunQuery
 from flowstone.states import Completed, Failed
 
 pytestmark = pytest.mark.usefixtures("services")

@@ -9,7 +9,7 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from flowstone.ids import new_id
+from flowstone.records.ids import new_id
 
 
 def test_an_id_is_a_uuid_of_version_7() -> None:
@@ -38,7 +38,7 @@ def test_ids_of_threads_differ() -> None:
 def test_a_forked_child_has_ids_of_its_own() -> None:
     script = """
 import os
-from flowstone.ids import new_id
+from flowstone.records.ids import new_id
 new_id()
 os.fork()
 os.write(1, (new_id()[19:31] + "\\n").encode())  # in one piece, unlike print

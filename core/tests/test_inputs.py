@@ -14,7 +14,7 @@ from flowstone.ambient import Services
 from flowstone.errors import ConfigurationError, MissingContextError, RunNotFound, RunTimeout
 from flowstone.flow_runs import retry_flow_run
 from flowstone.input import RunInput, asend_input, receive_input, send_input
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 from flowstone.runtime import flow_run
 
 CANARY = "canary-on-its-way"

@@ -15,7 +15,7 @@ import pytest
 from flowstone import flow, tags, task
 from flowstone.concurrency import arate_limit, concurrency, holding, rate_limit
 from flowstone.errors import ConfigurationError, ObjectNotFound, SlotsLost, SlotTimeout
-from flowstone.limits import KIND, Limit, limit_body
+from flowstone.records.limits import KIND, Limit, limit_body
 from flowstone.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:

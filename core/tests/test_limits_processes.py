@@ -15,7 +15,7 @@ import pytest
 
 from flowstone import ambient
 from flowstone.concurrency import concurrency
-from flowstone.limits import KIND, Limit, limit_body
+from flowstone.records.limits import KIND, Limit, limit_body
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
 

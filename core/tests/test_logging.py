@@ -12,7 +12,6 @@ import pytest
 from flowstone import ambient, flow, get_run_logger, task
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import MissingContextError
-from flowstone.events import Event, Line
 from flowstone.logging import (
     LogEavesdropper,
     disable_run_logger,
@@ -20,8 +19,9 @@ from flowstone.logging import (
     get_logger,
     task_run_logger,
 )
-from flowstone.redaction import MASK, register
-from flowstone.runs import RunQuery
+from flowstone.records.events import Event, Line
+from flowstone.records.redaction import MASK, register
+from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import flowstone_test_harness
 from flowstone.wiring import open_services
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowstone.ambient import Services
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 
 def lines(services: Services) -> list[tuple[str, Line]]:

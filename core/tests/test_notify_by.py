@@ -12,7 +12,7 @@ import pytest
 from flowstone import flow, notify_by, task
 from flowstone.ambient import Services
 from flowstone.blocks import Secret, Webhook
-from flowstone.events import Line
+from flowstone.records.events import Line
 from flowstone.states import State
 from flowstone.testing.desks import WebDesk, web_desk
 

@@ -36,10 +36,10 @@ from flowstone.errors import (
     PauseTimeout,
     SuspendedRun,
 )
-from flowstone.events import changed
 from flowstone.flow_runs import retry_flow_run
 from flowstone.input import RunInput
-from flowstone.runs import Run, RunQuery
+from flowstone.records.events import changed
+from flowstone.records.runs import Run, RunQuery
 from flowstone.states import Cancelling, Resuming, State
 
 got: list[object] = []

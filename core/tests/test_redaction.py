@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.redaction import BRANCHING, MASK, SHORTEST, _any_of, redact, register
+from flowstone.records.redaction import BRANCHING, MASK, SHORTEST, _any_of, redact, register
 
 SECRET = "pa\"ss/wörd\\with\tall it's +<b>"
 

@@ -15,7 +15,7 @@ from flowstone.ambient import Services
 from flowstone.blocks import LocalDirectory
 from flowstone.context import FlowRunContext, TagsContext, TaskRunContext, get_run_context
 from flowstone.errors import ConfigurationError, MissingContextError
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 from flowstone.runtime import deployment, flow_run, task_run
 from flowstone.tasks import task_input_hash
 

@@ -10,8 +10,8 @@ import pytest
 from flowstone import catalog, flow
 from flowstone.ambient import Services
 from flowstone.errors import JobFailed
-from flowstone.events import Line
 from flowstone.prebuilt.shell import ashell_run_command, shell_run_command
+from flowstone.records.events import Line
 
 
 def test_it_gives_the_last_line_or_all(services: Services, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from flowstone import (
 from flowstone.artifacts import create_progress_artifact, update_progress_artifact
 from flowstone.errors import ParameterBindError, ParameterTypeError, ValueNotComputed
 from flowstone.futures import as_completed, wait
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 from flowstone.transactions import transaction
 
 if TYPE_CHECKING:

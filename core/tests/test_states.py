@@ -10,7 +10,7 @@ from flowstone.errors import (
     MissingResult,
     UnfinishedRun,
 )
-from flowstone.states import (
+from flowstone.records.states import (
     BIRTH,
     MISSING,
     NEXT,

@@ -18,7 +18,7 @@ from flowstone.errors import (
     MappingMissingIterable,
     RunTimeout,
 )
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 from flowstone.streams import FutureStream
 from flowstone.task_runners import ThreadPoolTaskRunner
 

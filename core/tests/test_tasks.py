@@ -16,7 +16,7 @@ from flowstone.errors import (
     RunTimeout,
     UpstreamTaskError,
 )
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 from flowstone.states import Completed
 from flowstone.task_runners import ThreadPoolTaskRunner
 

@@ -13,7 +13,7 @@ import pytest
 from flowstone import Flow, Task, flow, task
 from flowstone.ambient import Services
 from flowstone.errors import RunTimeout
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 
 pytestmark = pytest.mark.usefixtures("services")
 

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
-from flowstone import redaction, wire
 from flowstone.errors import MissingResult
-from flowstone.events import ArtifactVersion, Event, Line
-from flowstone.runs import Change, Handover, Lease, Recipe, Run
-from flowstone.states import COMPLETED, Completed, State, StateType
+from flowstone.records import encoding, redaction
+from flowstone.records.events import ArtifactVersion, Event, Line
+from flowstone.records.runs import Change, Handover, Lease, Recipe, Run
+from flowstone.records.states import COMPLETED, Completed, State, StateType
 
 text = st.text()
 moments = st.floats(allow_nan=False, allow_infinity=False)
@@ -64,12 +64,14 @@ events = st.builds(Event, text, text, text, text, moments, payloads)
 
 @given(events)
 def test_an_event_comes_back_from_json(event: Event) -> None:
-    assert wire.decode_event(wire.loads(wire.dumps(wire.encode_event(event)))) == event
+    assert (
+        encoding.decode_event(encoding.loads(encoding.dumps(encoding.encode_event(event)))) == event
+    )
 
 
 @given(values)
 def test_json_values_stay_as_they_are(value: object) -> None:
-    assert wire.jsonable(value) == value
+    assert encoding.jsonable(value) == value
 
 
 @given(st.recursive(
@@ -78,14 +80,14 @@ def test_json_values_stay_as_they_are(value: object) -> None:
     | st.dictionaries(st.integers(), inner),
 ))  # fmt: skip
 def test_anything_has_a_json_form(value: object) -> None:
-    json.dumps(wire.jsonable(value), allow_nan=False)
+    json.dumps(encoding.jsonable(value), allow_nan=False)
 
 
 def test_what_a_run_completed_with_is_not_sent() -> None:
-    body = wire.encode_state(Completed(data=object()))
-    assert wire.decode_state(body).type is COMPLETED
+    body = encoding.encode_state(Completed(data=object()))
+    assert encoding.decode_state(body).type is COMPLETED
     with pytest.raises(MissingResult):
-        wire.decode_state(body).result()
+        encoding.decode_state(body).result()
 
 
 class Colour(Enum):
@@ -130,24 +132,24 @@ class Broken:
     ],
 )
 def test_a_value_is_told_to_a_person(value: object, form: object) -> None:
-    assert wire.jsonable(value) == form
+    assert encoding.jsonable(value) == form
 
 
 def test_size_and_depth_are_bounded() -> None:
     deep: list[Any] = []
     for _ in range(100):
         deep = [deep]
-    assert len(json.dumps(wire.jsonable(deep))) < 2 * wire.LONGEST_REPR
-    assert len(wire.jsonable(list(range(10 * wire.MOST_ITEMS)))) == wire.MOST_ITEMS
-    assert len(wire.jsonable(b"x" * 10_000)) == wire.LONGEST_REPR + 1
+    assert len(json.dumps(encoding.jsonable(deep))) < 2 * encoding.LONGEST_REPR
+    assert len(encoding.jsonable(list(range(10 * encoding.MOST_ITEMS)))) == encoding.MOST_ITEMS
+    assert len(encoding.jsonable(b"x" * 10_000)) == encoding.LONGEST_REPR + 1
 
 
 def test_no_half_of_a_secret_is_left_where_a_value_is_cut() -> None:
     secret = "half-a-s3cret-value"
     redaction.register(secret)
-    for before in range(wire.LONGEST_REPR - len(secret) - 3, wire.LONGEST_REPR):
-        text = wire.jsonable([Told("y" * before + secret)])[0]
-        assert len(text) <= wire.LONGEST_REPR + 1
+    for before in range(encoding.LONGEST_REPR - len(secret) - 3, encoding.LONGEST_REPR):
+        text = encoding.jsonable([Told("y" * before + secret)])[0]
+        assert len(text) <= encoding.LONGEST_REPR + 1
         assert text.rstrip("…").rstrip("*").rstrip("y") == ""
 
 
@@ -158,4 +160,4 @@ def test_secrets_do_not_travel() -> None:
     run = replace(run, parameters={"p": {"deep": [f"it is {secret}"]}, secret: 1})
     for payload in (run, Change(2, run.state, 1), Line(20, "x", f"log {secret}")):
         event = Event("e", "k", "r", "r", 0.0, payload)
-        assert secret not in wire.dumps(wire.encode_event(event))
+        assert secret not in encoding.dumps(encoding.encode_event(event))

@@ -52,7 +52,7 @@ VIOLATIONS = {
     "an import up, for types only": (
         "flowstone/runs.py",
         "if TYPE_CHECKING:\n    from flowstone.ambient import Services\n",
-        "flowstone.runs -> flowstone.ambient",
+        "flowstone.records.runs -> flowstone.ambient",
     ),
     "an import up, inside a function": (
         "flowstone/ports/world.py",

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.events import Line
-from flowstone.runs import RunQuery
+from flowstone.records.events import Line
+from flowstone.records.runs import RunQuery
 from flowstone.stores.sqlite import open_sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
     from flowstone.stores.sqlite import SqliteStore
 
 SCRIPTS = Path(__file__).parent / "scripts"

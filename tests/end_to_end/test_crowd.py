@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Facts, Place

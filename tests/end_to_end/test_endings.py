@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.events import Line
-from flowstone.runs import RunQuery
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED
+from flowstone.records.events import Line
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Facts, Place

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.states import COMPLETED, CRASHED
+from flowstone.records.states import COMPLETED, CRASHED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.end_to_end.conftest import Facts, Place
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 KILLS, SOAK_KILLS = 100, 2000
 #: What may be missing after a kill: what was done in so many seconds before it.

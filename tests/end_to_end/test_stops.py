@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.runs import RunQuery
-from flowstone.states import CANCELLED, COMPLETED, CRASHED
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
 
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Ended, Facts, Place

@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone import ambient
-from flowstone.events import Line
-from flowstone.runs import RunQuery
+from flowstone.records.events import Line
+from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import memory_services
 
 if TYPE_CHECKING:
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 SAMPLES = Path(__file__).parent / "samples"
 Sample = Callable[..., dict[str, Any]]

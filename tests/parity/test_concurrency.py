@@ -9,7 +9,7 @@ from tests.parity.conftest import lines, runs, states
 
 from flowstone import ambient
 from flowstone.errors import ObjectNotFound, SlotTimeout
-from flowstone.limits import KIND, Limit, limit_body
+from flowstone.records.limits import KIND, Limit, limit_body
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Program

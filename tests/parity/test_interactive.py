@@ -10,7 +10,7 @@ import pytest
 
 from flowstone import ambient, resume_flow_run
 from flowstone.errors import NotPaused
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Program

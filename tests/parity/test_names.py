@@ -14,8 +14,8 @@ from flowstone.concurrency import arate_limit, concurrency, rate_limit
 from flowstone.flows import Flow
 from flowstone.futures import Future, FutureList
 from flowstone.options import FlowOptions, TaskOptions
+from flowstone.records.specs import Spec
 from flowstone.settings import Settings
-from flowstone.specs import Spec
 from flowstone.states import State, StateType
 from flowstone.tasks import Task
 

@@ -17,14 +17,14 @@ import pytest
 from tests.parity.conftest import SAMPLES
 
 from flowstone import ambient, gallery
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.parity.conftest import HastyClock, Sample, Script
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 
 class _Flaky(ThreadingHTTPServer):

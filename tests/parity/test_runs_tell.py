@@ -21,7 +21,7 @@ from flowstone.artifacts import (
 )
 from flowstone.context import get_run_context
 from flowstone.logging import disable_run_logger
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 from flowstone.testing import flowstone_test_harness
 from flowstone.variables import Variable
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone import ambient, task
-from flowstone.events import Line
-from flowstone.runs import RunQuery
+from flowstone.records.events import Line
+from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
     from tests.parity.conftest import HastyClock, Sample
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 
 def _runs(unit: str) -> list[Run]:

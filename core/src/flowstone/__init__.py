@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         pause_flow_run,
         suspend_flow_run,
     )
-    from flowstone.states import State
+    from flowstone.records.states import State
     from flowstone.streams import FutureStream
     from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
@@ -30,7 +30,7 @@ _HOMES = {
     "Future": "flowstone.futures",
     "FutureList": "flowstone.futures",
     "FutureStream": "flowstone.streams",
-    "State": "flowstone.states",
+    "State": "flowstone.records.states",
     "Task": "flowstone.tasks",
     "Transaction": "flowstone.transactions",
     "allow_failure": "flowstone.engine.arguments",

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from flowstone.ports.slots import Gate, SlotStore
     from flowstone.provenance import Makers
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
     from flowstone.settings import Settings
     from flowstone.waiting import Threads
 

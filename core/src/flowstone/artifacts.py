@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from flowstone import ambient, gallery
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
-from flowstone.events import ArtifactVersion, saved
-from flowstone.ids import new_id
 from flowstone.logging import current_run, get_run_logger
-from flowstone.wire import dumps, jsonable
+from flowstone.records.encoding import dumps, jsonable
+from flowstone.records.events import ArtifactVersion, saved
+from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:
     from flowstone.gallery import SavedArtifact

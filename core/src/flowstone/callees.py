@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Scope
     from flowstone.ports import Caller
+    from flowstone.records.specs import Spec
     from flowstone.settings import Settings
-    from flowstone.specs import Spec
 
     #: Turns output into lines of the run's log; False lets it be.
     Output = Callable[[bool], AbstractContextManager[None]]

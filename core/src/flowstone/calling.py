@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, Ty
 from flowstone.ambient import scope
 
 if TYPE_CHECKING:
-    from flowstone.states import State
+    from flowstone.records.states import State
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flowstone.logging import RunLogger, current_run
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

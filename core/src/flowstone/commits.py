@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from flowstone import ambient
 from flowstone.engine.drive import done
 from flowstone.errors import ConfigurationError
-from flowstone.ids import new_id
 from flowstone.logging import RUNS, RunLogger
+from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.engine.drive import Story
+    from flowstone.records.specs import Hook
     from flowstone.results import KeptResults
-    from flowstone.specs import Hook
 
 
 class CommitMode(StrEnum):

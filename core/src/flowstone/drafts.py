@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowstone import ambient
 from flowstone.engine.keeper import Keeper, leased
 from flowstone.recipes import recipe
-from flowstone.redaction import redact
-from flowstone.runs import Origin
+from flowstone.records.redaction import redact
+from flowstone.records.runs import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,14 +19,14 @@ from flowstone.errors import (
     NotRepeatable,
     PauseTimeout,
 )
-from flowstone.events import changed, handed_over
 from flowstone.pauses import (
     apause_flow_run,
     asuspend_flow_run,
     pause_flow_run,
     suspend_flow_run,
 )
-from flowstone.states import (
+from flowstone.records.events import changed, handed_over
+from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
     CRASHED,
@@ -40,11 +40,11 @@ from flowstone.states import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from flowstone.events import Event
     from flowstone.flows import Flow
     from flowstone.questions import Question
-    from flowstone.runs import Recipe, Run
-    from flowstone.states import State
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Recipe, Run
+    from flowstone.records.states import State
 
 Arguments = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flowstone.engine.keeper import Taken
     from flowstone.graphs import Graph
     from flowstone.ports import Runner
-    from flowstone.specs import Spec
+    from flowstone.records.specs import Spec
 
 __all__ = ["Flow", "flow"]
 
@@ -82,7 +82,7 @@ class Flow(Unit[P, R]):
     def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as JSON values, as a run's record has them; secrets masked."""
         # JSON takes 3 ms to import; a program that only runs flows in memory does without.
-        from flowstone.wire import jsonable  # noqa: PLC0415
+        from flowstone.records.encoding import jsonable  # noqa: PLC0415
 
         return {name: jsonable(value) for name, value in parameters.items()}
 

@@ -18,7 +18,7 @@ from flowstone.blocks.problems import masked, problems
 from flowstone.blocks.referring import MASKED
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.questions import Schema, is_secret, referred
-from flowstone.redaction import register
+from flowstone.records.redaction import register
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

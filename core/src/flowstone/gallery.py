@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.ambient import services
 from flowstone.errors import ObjectNotFound
-from flowstone.events import ARTIFACT_SAVED, ArtifactVersion
+from flowstone.records.events import ARTIFACT_SAVED, ArtifactVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone.events import Event
+    from flowstone.records.events import Event
 
 #: So many facts are read at a time.
 PAGE = 200

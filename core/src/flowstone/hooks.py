@@ -6,16 +6,16 @@ from dataclasses import replace
 from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import TYPE_CHECKING
 
-from flowstone.states import StateType
+from flowstone.records.states import StateType
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
     from flowstone.blocks import Notifier
-    from flowstone.runs import Run
-    from flowstone.specs import Hook, Spec
-    from flowstone.states import State
+    from flowstone.records.runs import Run
+    from flowstone.records.specs import Hook, Spec
+    from flowstone.records.states import State
 
 
 class Hooked:

@@ -12,12 +12,12 @@ from pydantic import BaseModel, PrivateAttr, create_model
 from flowstone.ambient import services
 from flowstone.errors import ConfigurationError, MissingContextError, RunTimeout, nearest
 from flowstone.forms import filled_in, modelled, plain
-from flowstone.ids import new_id
+from flowstone.records.encoding import dumps, loads
+from flowstone.records.ids import new_id
 from flowstone.runtime import current_flow
-from flowstone.wire import dumps, loads
 
 if TYPE_CHECKING:
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
 __all__ = ["Received", "RunInput", "RunInputMetadata", "asend_input", "receive_input", "send_input"]
 

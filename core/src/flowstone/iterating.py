@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
     from flowstone.engine.yielding import Begun, Yielding
-    from flowstone.specs import Spec
+    from flowstone.records.specs import Spec
 
 
 def iterator(spec: Spec, begin: Callable[[], Begun], *, isasync: bool) -> Any:

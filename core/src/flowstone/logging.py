@@ -15,16 +15,17 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient, redaction
+from flowstone import ambient
 from flowstone.errors import FencedRun, MissingContextError, StoreError
-from flowstone.events import Line, written
-from flowstone.redaction import redact
+from flowstone.records import redaction
+from flowstone.records.events import Line, written
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, MutableMapping
     from typing import Self
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 __all__ = [
     "LogEavesdropper",
@@ -195,7 +196,7 @@ def _text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) 
     try:
         return form.format(record)
     except Exception as error:  # noqa: BLE001 - whatever a foreign __str__ raises
-        from flowstone.wire import jsonable  # noqa: PLC0415 - see `_fields`
+        from flowstone.records.encoding import jsonable  # noqa: PLC0415 - see `_fields`
 
         said, args = jsonable(record.msg), jsonable(record.args)
         return f"{said} % {args} (can't be put together: {type(error).__name__})"
@@ -244,7 +245,7 @@ def _fields(record: logging.LogRecord) -> dict[str, object] | None:
     if not said:
         return None
     # 5 ms of start-up, for JSON, that most programs save.
-    from flowstone.wire import jsonable  # noqa: PLC0415
+    from flowstone.records.encoding import jsonable  # noqa: PLC0415
 
     return {name: jsonable(record.__dict__[name]) for name in sorted(said)}
 

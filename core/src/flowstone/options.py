@@ -12,8 +12,8 @@ from zlib import crc32
 
 from flowstone.engine.parameters import RESERVED
 from flowstone.errors import ConfigurationError, nearest
-from flowstone.specs import Delay, Hook, Spec
-from flowstone.states import StateType
+from flowstone.records.specs import Delay, Hook, Spec
+from flowstone.records.states import StateType
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowstone.blocks import ObjectStore
     from flowstone.cache_policies import CachePolicy
     from flowstone.ports import Serializer
-    from flowstone.runs import Kind
+    from flowstone.records.runs import Kind
     from flowstone.task_runners import TaskRunner
 
 T = TypeVar("T")

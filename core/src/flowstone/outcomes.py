@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
 from flowstone.errors import StoreError
-from flowstone.states import COMPLETED
+from flowstone.records.states import COMPLETED
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from flowstone.states import State
+    from flowstone.records.states import State
 
 
 def raise_stop(state: State) -> None:

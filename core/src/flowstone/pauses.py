@@ -11,16 +11,16 @@ from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper
 from flowstone.engine.pausing import pause
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
-from flowstone.events import changed
 from flowstone.logging import RunLogger
 from flowstone.questions import Question
+from flowstone.records.events import changed
+from flowstone.records.states import CANCELLING, Suspending
 from flowstone.runtime import current_flow, current_task, unit_of
-from flowstone.states import CANCELLING, Suspending
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope
     from flowstone.engine.life import Life
-    from flowstone.runs import Origin, Run
+    from flowstone.records.runs import Origin, Run
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from flowstone.engine.arguments import PromiseBase
 from flowstone.errors import ValueNotComputed
-from flowstone.states import COMPLETED, State
+from flowstone.records.states import COMPLETED, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.ambient import services
 from flowstone.errors import ObjectNotFound, StaleDocument
-from flowstone.events import KINDS
-from flowstone.states import SCHEDULED
+from flowstone.records.events import KINDS
+from flowstone.records.states import SCHEDULED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.documents import Document
-    from flowstone.events import Event
+    from flowstone.records.documents import Document
+    from flowstone.records.events import Event
 
 Json = dict[str, Any]
 #: A JSON schema, or a part of one.
@@ -74,7 +74,7 @@ class Question:
             SecretUnreadable: it was sealed with another key.
         """
         # JSON takes 3 ms to import; a program that never pauses does without.
-        from flowstone.wire import loads  # noqa: PLC0415
+        from flowstone.records.encoding import loads  # noqa: PLC0415
 
         token = self.answers[event_id]
         if token is None:
@@ -153,7 +153,7 @@ def ask(question: Question) -> Question:
 
 def answer(question: Question, event_id: str, given: Mapping[str, object] | None) -> None:
     """Keep what an event that is about to be recorded brings; sealed, as it may be secret."""
-    from flowstone.wire import dumps  # noqa: PLC0415 - see above
+    from flowstone.records.encoding import dumps  # noqa: PLC0415 - see above
 
     token = None
     if given is not None:

@@ -6,7 +6,7 @@ import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
-from flowstone.runs import Recipe
+from flowstone.records.runs import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ def _name_in(around: Mapping[str, object], unit: Any) -> str:
 def _is_kept(unit: Any, name: str, value: object) -> bool:
     """Tell whether a parameter can be given again from its kept form, exactly as it was."""
     # JSON takes 3 ms to import; a program with flows that fail at their call does without.
-    from flowstone.wire import is_exact, jsonable  # noqa: PLC0415
+    from flowstone.records.encoding import is_exact, jsonable  # noqa: PLC0415
 
     parameters = unit.parameters
     if parameters.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:

@@ -14,8 +14,8 @@ from flowstone.blocks import Block, LocalDirectory, ObjectStore
 from flowstone.cache_policies import CachePolicy, Key, TaskCall, file_name, key_of
 from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
+from flowstone.records.encoding import dumps, loads
 from flowstone.serializers import AutomaticSerializer, serializer_named
-from flowstone.wire import dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

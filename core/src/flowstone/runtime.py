@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone import ambient
-from flowstone.runs import Origin
+from flowstone.records.runs import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Scope
     from flowstone.ports import Asked, Standing
-    from flowstone.states import State
+    from flowstone.records.states import State
 
 __all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_run"]
 

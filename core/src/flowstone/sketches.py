@@ -17,13 +17,13 @@ from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
 from flowstone.futures import FutureList
 from flowstone.graphs import Graph, graph_of
-from flowstone.ids import new_id
 from flowstone.logging import disable_run_logger
 from flowstone.mapping import WHOLE, spread
 from flowstone.placeholders import Placeholder, SketchedFuture, Source, sources_of
-from flowstone.runs import Run
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Run
+from flowstone.records.states import COMPLETED, PENDING, RUNNING, State
 from flowstone.runtime import Carried
-from flowstone.states import COMPLETED, PENDING, RUNNING, State
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine

@@ -13,9 +13,9 @@ from flowstone.ambient import services
 from flowstone.engine.arguments import PromiseBase
 from flowstone.engine.policy import unseen
 from flowstone.errors import RunTimeout
-from flowstone.ids import new_id
+from flowstone.records.ids import new_id
+from flowstone.records.states import COMPLETED, State
 from flowstone.runners.threads import is_worker
-from flowstone.states import COMPLETED, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

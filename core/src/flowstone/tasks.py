@@ -13,14 +13,14 @@ from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import batched, drawn, in_batches, spread
 from flowstone.options import Option, TaskOptions, changed, names_around, new_spec, unwrapped
-from flowstone.states import State
+from flowstone.records.states import State
 from flowstone.streams import FutureStream, Supply
 from flowstone.units import Unit, owner_here
 
 if TYPE_CHECKING:
     from flowstone.cache_policies import CachePolicy, TaskCall
     from flowstone.ports import Staging
-    from flowstone.specs import Hook, Spec
+    from flowstone.records.specs import Hook, Spec
 
 __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 

@@ -22,21 +22,21 @@ from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.engine.steps import Tally
 from flowstone.futures import Future
 from flowstone.hooks import Hooked
-from flowstone.ids import new_id
 from flowstone.logging import RunLogger
 from flowstone.names import made_up
 from flowstone.options import Optioned
 from flowstone.outcomes import given, raise_stop
 from flowstone.provenance import PLAIN, made
-from flowstone.states import COMPLETED, PENDING
+from flowstone.records.ids import new_id
+from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.ambient import Scope, Services
     from flowstone.engine.yielding import Begun
     from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
-    from flowstone.runs import Origin
-    from flowstone.specs import Spec
+    from flowstone.records.runs import Origin
+    from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")

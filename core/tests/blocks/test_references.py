@@ -37,11 +37,11 @@ from flowstone.errors import (
 from flowstone.hashing import fingerprint
 from flowstone.logging import get_run_logger
 from flowstone.ports import Clock
-from flowstone.redaction import redact
+from flowstone.records.encoding import dumps, jsonable
+from flowstone.records.redaction import redact
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
 from flowstone.testing.objects import MemoryObjects
-from flowstone.wire import dumps, jsonable
 from flowstone.wiring import open_services
 
 

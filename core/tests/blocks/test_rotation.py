@@ -22,9 +22,9 @@ from flowstone.blocks import Block, Secret, SecretDict
 from flowstone.blocks.codec import tokens
 from flowstone.blocks.rotation import rotate_file, rotate_setting
 from flowstone.blocks.vault import Vault, sealed_with
-from flowstone.documents import Document
 from flowstone.errors import ConfigurationError, SecretUnreadable
 from flowstone.ports import DocumentStore
+from flowstone.records.documents import Document
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
 

@@ -21,8 +21,8 @@ from flowstone import flow
 from flowstone.ambient import Services
 from flowstone.blocks import JobStatus, ShellOperation
 from flowstone.errors import JobError, JobFailed, JobLost, ReferenceUnresolved
-from flowstone.events import Line, changed
-from flowstone.runs import RunQuery
+from flowstone.records.events import Line, changed
+from flowstone.records.runs import RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
 

@@ -8,11 +8,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flowstone.cli.livetree import DEEPEST, LiveTree
-from flowstone.events import Event, born, changed
 from flowstone.graphs.tree import FOLD
-from flowstone.ids import new_id
-from flowstone.runs import Run
-from flowstone.states import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, State, StateType
+from flowstone.records.events import Event, born, changed
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Run
+from flowstone.records.states import (
+    CANCELLED,
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    State,
+    StateType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,9 +7,9 @@ import pytest
 from flowstone.cli.pipe import lines
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
 from flowstone.cli.wording import ago, counted, exact, iso
-from flowstone.durations import duration, lasted
-from flowstone.runs import Lease, Run
-from flowstone.states import COMPLETED, CRASHED, RUNNING, State
+from flowstone.records.durations import duration, lasted
+from flowstone.records.runs import Lease, Run
+from flowstone.records.states import COMPLETED, CRASHED, RUNNING, State
 
 NOW = 1_800_000_000.0
 

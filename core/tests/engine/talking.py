@@ -7,8 +7,8 @@ from typing import Any
 
 from flowstone.engine.life import Plan, life
 from flowstone.engine.steps import Admit, Call, Dismiss, Iterate, Queue, Record, Settle, Step
+from flowstone.records.specs import Spec
 from flowstone.settings import Settings
-from flowstone.specs import Spec
 from flowstone.states import State
 
 NOTHING = object()

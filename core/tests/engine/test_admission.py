@@ -8,7 +8,7 @@ import pytest
 
 from flowstone.engine.steps import Admit, Call, Dismiss, Queue, Record, Sleep, Step
 from flowstone.errors import CancelSignal, FencedRun, StoreBusy
-from flowstone.specs import Spec
+from flowstone.records.specs import Spec
 from flowstone.states import StateType
 
 from .talking import Turnstile, World, plan

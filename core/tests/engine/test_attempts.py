@@ -16,11 +16,11 @@ from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.keeper import Keeper, Taken
 from flowstone.errors import FencedRun
-from flowstone.events import handed_over
 from flowstone.flow_runs import retry_flow_run
-from flowstone.ids import new_id
-from flowstone.runs import Change, Kind, Lease, Origin, Run, RunQuery
-from flowstone.states import (
+from flowstone.records.events import handed_over
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Change, Kind, Lease, Origin, Run, RunQuery
+from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
     FAILED,

@@ -15,9 +15,9 @@ from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import FULL, RECENT, WriteBehind
 from flowstone.engine.keeper import Keeper
 from flowstone.errors import FencedRun, StoreBusy
-from flowstone.events import Event, Line, born, changed, written
-from flowstone.ids import new_id
-from flowstone.runs import Fence, Lease, Origin, Run, RunQuery
+from flowstone.records.events import Event, Line, born, changed, written
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Fence, Lease, Origin, Run, RunQuery
 from flowstone.states import State, StateType
 from flowstone.stores.memory import MemoryRuns
 

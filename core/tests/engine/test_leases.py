@@ -12,14 +12,14 @@ import pytest
 from flowstone.engine.gate import Gate
 from flowstone.engine.leases import Leases
 from flowstone.errors import StoreBusy
-from flowstone.limits import KIND, Limit, Wanted, limit_body
+from flowstone.records.limits import KIND, Limit, Wanted, limit_body
 from flowstone.stores.memory import MemoryStore
 from flowstone.testing.conformance.slots import claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from flowstone.limits import Claim, Refusal
+    from flowstone.records.limits import Claim, Refusal
 
 
 class Hands:

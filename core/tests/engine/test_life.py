@@ -16,8 +16,8 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
+from flowstone.records.specs import Spec
 from flowstone.settings import Settings
-from flowstone.specs import Spec
 from flowstone.states import Completed, Failed, State, StateType
 
 from .talking import World, plan

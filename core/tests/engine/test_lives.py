@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from flowstone.engine.steps import Call, Dismiss, Record, Sleep
 from flowstone.errors import FencedRun, RunTimeout, StoreBusy, StoreError, TerminationSignal
-from flowstone.specs import Spec
+from flowstone.records.specs import Spec
 from flowstone.states import BIRTH, NEXT, TERMINAL
 
 from .talking import Turnstile, World, plan

@@ -10,7 +10,7 @@ import pytest
 from flowstone.engine.pausing import LOOK, pause
 from flowstone.engine.steps import Heed, Record, Regain, Say, Settle, Sleep, Step, Suspend
 from flowstone.errors import CancelSignal, PauseTimeout, StoreBusy, SuspendedRun, SuspendSignal
-from flowstone.specs import Spec
+from flowstone.records.specs import Spec
 from flowstone.states import Cancelling, Paused, Resuming, State, StateType
 
 from .talking import World, plan, talked

@@ -11,10 +11,10 @@ from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.keeper import Keeper, Taken
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StopSignal, SuspendSignal
-from flowstone.events import Line, changed, handed_over, written
-from flowstone.ids import new_id
-from flowstone.runs import Lease, Origin, Run
-from flowstone.states import (
+from flowstone.records.events import Line, changed, handed_over, written
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Lease, Origin, Run
+from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
     FAILED,

@@ -11,10 +11,10 @@ from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.keeper import Keeper
 from flowstone.errors import CancelSignal, StoreBusy
-from flowstone.events import Event, changed
-from flowstone.ids import new_id
-from flowstone.runs import Lease, Origin, Run, RunQuery
-from flowstone.states import (
+from flowstone.records.events import Event, changed
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Lease, Origin, Run, RunQuery
+from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
     FAILED,

@@ -13,14 +13,14 @@ from flowstone.graphs.cards import FACTS, TITLE, wide
 from flowstone.graphs.parts import Tally
 from flowstone.graphs.scene import scene_of
 from flowstone.graphs.style import COLOURS, MARKS, look
-from flowstone.runs import Run
-from flowstone.states import COMPLETED, FAILED, State, StateType
+from flowstone.records.runs import Run
+from flowstone.records.states import COMPLETED, FAILED, State, StateType
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from flowstone.graphs.scene import Placed
-    from flowstone.runs import Kind
+    from flowstone.records.runs import Kind
 
 SVG = "{http://www.w3.org/2000/svg}"
 #: Advance widths of bold DejaVu Sans, the widest font that people commonly have, in ems.

@@ -16,16 +16,16 @@ from flowstone import flow, get_run_logger, task
 from flowstone.ambient import using
 from flowstone.blocks import Secret
 from flowstone.errors import UnknownName
-from flowstone.events import born
 from flowstone.observers.eventsfile import EventsFile
 from flowstone.plugins import installed
+from flowstone.records.encoding import decode_event
+from flowstone.records.events import born
 from flowstone.settings import Settings, read_settings
 from flowstone.testing.conformance.samples import child_run, line, root_run
-from flowstone.wire import decode_event
 from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
-    from flowstone.events import Event
+    from flowstone.records.events import Event
 
 
 def settings(home: Path, *observers: str, **more: Any) -> Settings:

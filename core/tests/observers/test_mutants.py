@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.events import ArtifactVersion, Line
-from flowstone.redaction import registered
-from flowstone.runs import Change, Run
+from flowstone.records.events import ArtifactVersion, Line
+from flowstone.records.redaction import registered
+from flowstone.records.runs import Change, Run
 from flowstone.testing.conformance import ObserverSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowstone.events import Event
+    from flowstone.records.events import Event
 
 
 class Good:

@@ -11,12 +11,12 @@ import pytest
 from flowstone import flow, get_run_logger, task
 from flowstone.ambient import services
 from flowstone.artifacts import create_markdown_artifact
-from flowstone.events import Event, born
 from flowstone.observers import observing
 from flowstone.observers.audience import Audience
 from flowstone.observers.feed import Feed
 from flowstone.observers.store import ObservedRuns
-from flowstone.states import COMPLETED, FAILED, MISSING
+from flowstone.records.events import Event, born
+from flowstone.records.states import COMPLETED, FAILED, MISSING
 from flowstone.stores.memory import MemoryRuns
 from flowstone.testing.conformance.samples import begin, child_run, fence, life, line, step
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
     from flowstone.settings import Settings
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient, flow, get_run_logger, redaction, tags, task
+from flowstone import ambient, flow, get_run_logger, tags, task
 from flowstone.cache_policies import FLOW_PARAMETERS
 from flowstone.errors import (
     CancelledRun,
@@ -22,15 +22,16 @@ from flowstone.errors import (
     RemoteTraceback,
     RunTimeout,
 )
-from flowstone.events import LOG_WRITTEN
-from flowstone.runs import RunQuery
+from flowstone.records import redaction
+from flowstone.records.events import LOG_WRITTEN
+from flowstone.records.runs import RunQuery
 from flowstone.task_runners import ProcessPoolTaskRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.ambient import Services
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 pytestmark = pytest.mark.usefixtures("services")
 

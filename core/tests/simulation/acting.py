@@ -11,9 +11,9 @@ from flowstone.cache_policies import CachePolicy
 from flowstone.concurrency import concurrency, rate_limit
 from flowstone.engine.gate import held_here
 from flowstone.errors import FlowstoneError, PauseTimeout
-from flowstone.limits import TAG
 from flowstone.locking import IsolationLevel
 from flowstone.pauses import pause_flow_run, suspend_flow_run
+from flowstone.records.limits import TAG
 
 from .blobs import SimBlobs, SimLocks
 from .flights import fly

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from flowstone.events import NOTES
-from flowstone.runs import Change, Handover, Run, RunQuery
-from flowstone.states import BIRTH, COMPLETED, NEXT, PAUSED, TERMINAL, StateType
+from flowstone.records.events import NOTES
+from flowstone.records.runs import Change, Handover, Run, RunQuery
+from flowstone.records.states import BIRTH, COMPLETED, NEXT, PAUSED, TERMINAL, StateType
 from flowstone.stores.transitions import refold
 
 if TYPE_CHECKING:
-    from flowstone.events import Event
     from flowstone.ports import RunStore
-    from flowstone.runs import Fence
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence
     from flowstone.states import State
 
     from .process import Process

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.errors import ProcessDied, RunTimeout
 
 if TYPE_CHECKING:
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
     from .process import Process
 

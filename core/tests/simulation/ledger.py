@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from flowstone.limits import (
+from flowstone.records.limits import (
     KIND,
     REMEMBERED,
     TAG,

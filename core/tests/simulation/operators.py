@@ -6,9 +6,9 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from flowstone.errors import Conflict, IllegalTransition, StoreError
-from flowstone.events import changed
-from flowstone.runs import Run, RunQuery
-from flowstone.states import (
+from flowstone.records.events import changed
+from flowstone.records.runs import Run, RunQuery
+from flowstone.records.states import (
     CANCELLED,
     CANCELLING,
     COMPLETED,

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from flowstone.errors import Conflict, FlowstoneError, StoreError
 from flowstone.flow_runs import resume_flow_run, retry_flow_run
 from flowstone.pauses import suspend_flow_run
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED, PAUSED
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED, PAUSED
 
 from . import acting
 from .ledger import INNER, OUTER, TAGGED
 from .process import Process
 
 if TYPE_CHECKING:
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
     from .world import World
 

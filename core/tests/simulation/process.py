@@ -11,7 +11,7 @@ from flowstone import ambient
 from flowstone.ambient import Services
 from flowstone.errors import CancelSignal, FencedRun, FlowstoneError, StoreError, TerminationSignal
 from flowstone.flow_runs import retry_flow_run
-from flowstone.runs import Handover, Run
+from flowstone.records.runs import Handover, Run
 from flowstone.settings import Settings
 
 from . import acting, here
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from random import Random
 
     from flowstone.engine.journal import WriteBehind
-    from flowstone.events import Event
     from flowstone.futures import Future
+    from flowstone.records.events import Event
     from flowstone.states import State
 
     from .world import World

@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from flowstone.errors import ConfigurationError
-from flowstone.limits import Refusal
+from flowstone.records.limits import Refusal
 
 from .faults import CALL
 from .wire import Way
 
 if TYPE_CHECKING:
-    from flowstone.documents import Document
-    from flowstone.limits import Claim, Slot
+    from flowstone.records.documents import Document
+    from flowstone.records.limits import Claim, Slot
 
     from .process import Process
     from .wire import Store

@@ -14,10 +14,10 @@ from flowstone.engine.gate import Gate, Turn
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.leases import Leases
 from flowstone.errors import Conflict, StoreError
-from flowstone.events import Event
 from flowstone.futures import Future
-from flowstone.limits import Claim, Limit, Slot, Wanted
-from flowstone.runs import Change, Fence, Handover, Run
+from flowstone.records.events import Event
+from flowstone.records.limits import Claim, Limit, Slot, Wanted
+from flowstone.records.runs import Change, Fence, Handover, Run
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
 from flowstone.streams import Supply

@@ -10,10 +10,10 @@ from flowstone.errors import Conflict, StoreBusy
 from .faults import BATCH, CALL
 
 if TYPE_CHECKING:
-    from flowstone.events import Event
     from flowstone.ports import DocumentStore, RunStore
     from flowstone.ports.slots import SlotStore
-    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence, Run, RunQuery
 
     from .process import Process
     from .world import World

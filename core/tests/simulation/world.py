@@ -11,7 +11,7 @@ from flowstone import ambient
 from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import TerminationSignal
-from flowstone.runs import Change, Run
+from flowstone.records.runs import Change, Run
 from flowstone.stores.memory import MemoryStore
 from flowstone.streams import Supply
 from flowstone.transactions import Transaction
@@ -31,7 +31,7 @@ from .together import Transactions
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from flowstone.events import Event
+    from flowstone.records.events import Event
 
     from .wire import Store
 

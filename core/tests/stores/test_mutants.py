@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import is_hypothesis_test
 
-from flowstone.documents import Document
 from flowstone.errors import Conflict
-from flowstone.events import ArtifactVersion, Line
-from flowstone.runs import Change, Handover
+from flowstone.records.documents import Document
+from flowstone.records.encoding import jsonable
+from flowstone.records.events import ArtifactVersion, Line
+from flowstone.records.runs import Change, Handover
 from flowstone.stores.memory import MemoryStore
 from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
-from flowstone.wire import jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from flowstone.events import Event
-    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.states import StateType
     from flowstone.testing.conformance import Suite
 

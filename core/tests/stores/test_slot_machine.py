@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from flowstone.errors import ConfigurationError, ObjectNotFound
-from flowstone.limits import KIND, Limit, Refusal, in_use, limit_body
+from flowstone.records.limits import KIND, Limit, Refusal, in_use, limit_body
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.testing.conformance.slots import claim
@@ -30,7 +30,7 @@ from flowstone.testing.conformance.slots import claim
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.limits import Claim
+    from flowstone.records.limits import Claim
     from flowstone.testing.conformance.slots import LimitStore
 
 NAMES = ("a", "b")

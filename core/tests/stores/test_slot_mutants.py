@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.limits import Limit, Refusal, Slot
+from flowstone.records.limits import Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.slots import Wish
 from flowstone.testing.conformance import SlotStoreSuite
@@ -16,7 +16,7 @@ from flowstone.testing.conformance import SlotStoreSuite
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.limits import Claim
+    from flowstone.records.limits import Claim
 
 
 class LeaksOnCrash(MemoryStore):

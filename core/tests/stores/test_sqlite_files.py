@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.errors import StoreBusy, StoreError, StoreForeign, StoreTooNew, StoreUnusable
-from flowstone.events import born
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED
+from flowstone.records.events import born
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.stores.sqlite.statements import select_events
 from flowstone.testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
@@ -200,7 +200,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from flowstone.errors import StoreUnusable
-from flowstone.events import born
+from flowstone.records.events import born
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.testing.conformance.samples import root_run
 if os.getuid() == 0:  # permissions do not bind root
@@ -232,7 +232,7 @@ FULL_DISK = """
 import resource, sys
 from pathlib import Path
 from flowstone.errors import StoreUnusable
-from flowstone.states import COMPLETED
+from flowstone.records.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.testing.conformance.samples import begin, child_run, fence, life
 store = open_sqlite(Path(sys.argv[1]))

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.errors import Conflict
-from flowstone.runs import RunQuery
-from flowstone.states import CRASHED, RUNNING
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import CRASHED, RUNNING
 from flowstone.stores.sqlite import open_sqlite, presence
 from flowstone.testing.conformance.samples import fence, line
 
@@ -26,9 +26,9 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 from time import time
-from flowstone.events import born
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED
+from flowstone.records.events import born
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.testing.conformance.samples import begin, child_run, fence, life, root_run
 path = Path(sys.argv[1])

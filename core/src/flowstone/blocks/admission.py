@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowstone import redaction
 from flowstone.blocks.masked import masks, texts
 from flowstone.blocks.problems import misread, refused
 from flowstone.blocks.referring import adopted
+from flowstone.records import redaction
 
 
 def admitted(value: Any, title: str, field: str = "") -> Any:

@@ -12,8 +12,8 @@ from flowstone.blocks.base import Block
 from flowstone.blocks.jobruns import JobRun, JobStatus, Report
 from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import hide
-from flowstone.events import LOG_WRITTEN, Line, written
 from flowstone.logging import RunLogger, current_run, get_logger
+from flowstone.records.events import LOG_WRITTEN, Line, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -24,7 +24,7 @@ from flowstone.errors import (
     NotificationUnsent,
 )
 from flowstone.logging import get_logger
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

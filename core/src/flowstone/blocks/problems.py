@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from flowstone.blocks.masked import hides, leaves
-from flowstone.redaction import MASK, redact
+from flowstone.records.redaction import MASK, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -15,7 +15,7 @@ from time import monotonic, sleep
 from typing import IO, TYPE_CHECKING
 from weakref import finalize
 
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
-from flowstone import redaction
 from flowstone.errors import FlowstoneError, ReferenceUnresolved
+from flowstone.records import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

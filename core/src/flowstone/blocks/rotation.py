@@ -10,8 +10,8 @@ from flowstone.blocks.vault import Vault, sealed_with
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretUnreadable, StaleDocument
 
 if TYPE_CHECKING:
-    from flowstone.documents import Document
     from flowstone.ports import DocumentStore
+    from flowstone.records.documents import Document
     from flowstone.settings import Settings
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from flowstone import redaction
 from flowstone.blocks.base import Block
 from flowstone.blocks.twins import twin
 from flowstone.errors import SecretReadOnly, SecretStoreError
+from flowstone.records import redaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

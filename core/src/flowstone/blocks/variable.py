@@ -15,7 +15,7 @@ from flowstone.errors import BlockInvalid, ObjectAlreadyExists, ObjectNotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
 KIND = "variable"
 

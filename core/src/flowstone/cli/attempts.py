@@ -6,9 +6,9 @@ from bisect import bisect_right
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from flowstone.events import KINDS
-from flowstone.runs import Change, Run
-from flowstone.states import RUNNING
+from flowstone.records.events import KINDS
+from flowstone.records.runs import Change, Run
+from flowstone.records.states import RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

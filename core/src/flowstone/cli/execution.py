@@ -15,16 +15,16 @@ from flowstone.cli.output import emit, say, warn
 from flowstone.cli.records import run_record
 from flowstone.cli.wording import short_id
 from flowstone.errors import CancelSignal
-from flowstone.runs import Run
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED
+from flowstone.records.runs import Run
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from flowstone.engine.parameters import Written
-    from flowstone.events import Event
-    from flowstone.states import State
+    from flowstone.records.events import Event
+    from flowstone.records.states import State
 
 #: The exit code of `run start`, by how the run ended; as shells have it for an interrupt.
 EXITS = {COMPLETED: 0, PAUSED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}

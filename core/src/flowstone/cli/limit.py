@@ -12,10 +12,10 @@ from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import ago, counted, exact, iso
 from flowstone.errors import ObjectNotFound
-from flowstone.limits import KIND, Limit, check_limit, limit_body, read_limit, slots_in_use
+from flowstone.records.limits import KIND, Limit, check_limit, limit_body, read_limit, slots_in_use
 
 if TYPE_CHECKING:
-    from flowstone.limits import Slot
+    from flowstone.records.limits import Slot
 
 
 @click.group(cls=Commands)

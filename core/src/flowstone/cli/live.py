@@ -21,8 +21,8 @@ from flowstone.observers import observing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowstone import events
-    from flowstone.runs import Run
+    from flowstone.records import events
+    from flowstone.records.runs import Run
 
 #: Between two drawings are so many seconds at the least,
 PAUSE = 0.1

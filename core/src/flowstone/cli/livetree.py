@@ -11,14 +11,14 @@ from flowstone.cli.runtree import cells
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import STYLES
 from flowstone.graphs.tree import FOLD
-from flowstone.runs import Change, Run
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, RUNNING, TERMINAL
+from flowstone.records.runs import Change, Run
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, RUNNING, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flowstone.events import Event
-    from flowstone.states import StateType
+    from flowstone.records.events import Event
+    from flowstone.records.states import StateType
 
 #: Of a folded flow or task, so many that ended badly are shown.
 SHOWN_BAD = 3

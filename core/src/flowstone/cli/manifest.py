@@ -14,7 +14,7 @@ from flowstone.cli.output import emit, json_option, say, show, warn
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import counted
 from flowstone.errors import ConfigurationError, FlowstoneError
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.cli.wording import iso
-from flowstone.durations import duration
+from flowstone.records.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowstone.runs import Run
-    from flowstone.states import StateType
+    from flowstone.records.runs import Run
+    from flowstone.records.states import StateType
 
 Json = dict[str, Any]
 

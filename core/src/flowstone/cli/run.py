@@ -26,12 +26,12 @@ from flowstone.cli.wording import (
     short_id,
     state_cell,
 )
-from flowstone.durations import duration, lasted
 from flowstone.errors import nearest
 from flowstone.graphs.tree import Children
-from flowstone.runs import Change, Run, RunQuery
+from flowstone.records.durations import duration, lasted
+from flowstone.records.runs import Change, Run, RunQuery
+from flowstone.records.states import COMPLETED, FAILED, StateType
 from flowstone.settings import LEVELS
-from flowstone.states import COMPLETED, FAILED, StateType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

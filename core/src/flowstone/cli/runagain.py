@@ -15,7 +15,7 @@ from flowstone.cli.records import run_record
 
 if TYPE_CHECKING:
     from flowstone.questions import Question
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 entrypoint_option = click.option(
     "--entrypoint", metavar="MODULE:FLOW", help="Where its flow stands now, if it has moved."
@@ -116,7 +116,7 @@ def _input(
     from flowstone.cli.block.fields import FieldReader  # noqa: PLC0415
     from flowstone.errors import BlockInvalid, InputInvalid  # noqa: PLC0415
     from flowstone.forms import form_of  # noqa: PLC0415
-    from flowstone.redaction import register  # noqa: PLC0415
+    from flowstone.records.redaction import register  # noqa: PLC0415
 
     reader = FieldReader(form_of(question.schema))
     try:

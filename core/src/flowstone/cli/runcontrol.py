@@ -12,13 +12,13 @@ from flowstone.cli.execution import execute, given, param_option, params_option,
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.records import run_record
 from flowstone.errors import Conflict
-from flowstone.events import changed
-from flowstone.states import CANCELLING, Cancelled, Cancelling
+from flowstone.records.events import changed
+from flowstone.records.states import CANCELLING, Cancelled, Cancelling
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 #: How often, in seconds, it is looked whether the run has ended.
 _LOOK = 0.1

@@ -12,7 +12,7 @@ from flowstone.cli.attempts import Attempts
 from flowstone.cli.output import emit, json_option, say
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import graph_of
-from flowstone.runs import RunQuery
+from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
     from flowstone.graphs import Graph

@@ -13,15 +13,15 @@ from flowstone.ambient import services
 from flowstone.cli.output import is_terminal
 from flowstone.cli.views import Cell, printable
 from flowstone.cli.wording import iso
-from flowstone.events import LOG_WRITTEN, Line
 from flowstone.graphs.tree import Children
-from flowstone.runs import RunQuery
+from flowstone.records.events import LOG_WRITTEN, Line
+from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flowstone.events import Event
-    from flowstone.runs import Run
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
 
 #: So many facts are read at a time.
 _PAGE = 1000

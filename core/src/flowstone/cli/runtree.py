@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import STYLES, reason_cell, state_cell
-from flowstone.durations import duration, lasted
 from flowstone.graphs.tree import FOLD
-from flowstone.states import COMPLETED
+from flowstone.records.durations import duration, lasted
+from flowstone.records.states import COMPLETED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowstone.cli.attempts import Attempts
     from flowstone.graphs.tree import Children
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 #: Of a folded one, so many that completed are shown, and so many of each other state.
 SHOWN, SHOWN_BAD = 3, 20

@@ -16,7 +16,7 @@ from flowstone.cli.wording import ago, exact, iso
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
 
 if TYPE_CHECKING:
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
 #: Of a value, so many characters are shown in a list on a terminal.
 _LONGEST = 60

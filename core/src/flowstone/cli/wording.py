@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flowstone.cli.views import Cell
-from flowstone.states import (
+from flowstone.records.states import (
     CANCELLED,
     CANCELLING,
     COMPLETED,
@@ -19,8 +19,8 @@ from flowstone.states import (
 )
 
 if TYPE_CHECKING:
-    from flowstone.runs import Run
-    from flowstone.states import State, StateType
+    from flowstone.records.runs import Run
+    from flowstone.records.states import State, StateType
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _LONG_AGO = 14 * _DAY

@@ -11,8 +11,8 @@ from flowstone import ambient
 from flowstone.engine.leases import warn
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import ConfigurationError, SlotsLost
-from flowstone.limits import KIND, Wanted
 from flowstone.logging import current_run
+from flowstone.records.limits import KIND, Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

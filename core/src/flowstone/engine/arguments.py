@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from flowstone.states import State
+from flowstone.records.states import State
 
 T = TypeVar("T")
 

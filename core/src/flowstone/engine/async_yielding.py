@@ -12,7 +12,7 @@ from flowstone.engine.drive import finished
 from flowstone.engine.signals import honest_end_on_loop, told_by_close
 from flowstone.engine.yielding import FLOW, PROCESS, Yielding
 from flowstone.errors import RunTimeout, StopSignal
-from flowstone.states import State
+from flowstone.records.states import State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator

@@ -35,7 +35,7 @@ from flowstone.engine.steps import (
     Unlock,
 )
 from flowstone.errors import RunTimeout, StopSignal
-from flowstone.states import CRASHED, PENDING, State
+from flowstone.records.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from flowstone.engine.keeper import Keeper
     from flowstone.engine.life import Life
     from flowstone.ports import Clock, Keeping, Look
-    from flowstone.runs import Run
-    from flowstone.states import StateType
+    from flowstone.records.runs import Run
+    from flowstone.records.states import StateType
 
 T = TypeVar("T")
 #: What happens, with all that has to be awaited on the way.

@@ -14,17 +14,17 @@ from weakref import WeakSet
 
 from flowstone.engine.leases import Leases, warn
 from flowstone.errors import SlotTimeout
-from flowstone.ids import new_id
-from flowstone.limits import KIND, TAG, Claim, Refusal, Wanted, read_limit
-from flowstone.redaction import redact
+from flowstone.records.ids import new_id
+from flowstone.records.limits import KIND, TAG, Claim, Refusal, Wanted, read_limit
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from flowstone.limits import Limit
     from flowstone.ports import Clock, DocumentStore
     from flowstone.ports.slots import SlotStore
+    from flowstone.records.limits import Limit
     from flowstone.waiting import Threads
 
 #: So often, in seconds, the first in the queue looks whether another process has given slots back.

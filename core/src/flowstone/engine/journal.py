@@ -13,17 +13,17 @@ from weakref import WeakSet
 
 from flowstone.engine.policy import request
 from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
-from flowstone.events import NOTES
-from flowstone.ids import new_id
-from flowstone.runs import Change, Fence, Handover, Run
-from flowstone.states import PAUSED, TERMINAL
+from flowstone.records.events import NOTES
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Change, Fence, Handover, Run
+from flowstone.records.states import PAUSED, TERMINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flowstone.events import Event
     from flowstone.ports import Clock, RunStore
-    from flowstone.runs import Lease
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Lease
     from flowstone.waiting import Thread, Threads
 
     #: A fact, and the token of the lease that its writer had.

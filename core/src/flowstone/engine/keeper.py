@@ -6,17 +6,17 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.errors import CancelSignal, Conflict, SuspendSignal
-from flowstone.events import KINDS, Event, handed_over, written
-from flowstone.ids import new_id
-from flowstone.runs import Change, Handover, Lease, Origin, Run
-from flowstone.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
+from flowstone.records.events import KINDS, Event, handed_over, written
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Change, Handover, Lease, Origin, Run
+from flowstone.records.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from flowstone.ambient import Services
     from flowstone.errors import StopSignal
-    from flowstone.events import Line
+    from flowstone.records.events import Line
 
 
 class Taken(NamedTuple):

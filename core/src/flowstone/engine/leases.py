@@ -7,15 +7,15 @@ import threading
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError, StoreError
-from flowstone.limits import Refusal
 from flowstone.logging import RunLogger, current_run
+from flowstone.records.limits import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.limits import Claim
     from flowstone.ports import Clock
     from flowstone.ports.slots import SlotStore
+    from flowstone.records.limits import Claim
     from flowstone.waiting import Thread, Threads
 
 #: Of a lease, this part passes between two renewals.

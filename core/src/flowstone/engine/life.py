@@ -43,13 +43,13 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.states import COMPLETED, PENDING, RUNNING, SCHEDULED, Kept, State
+from flowstone.records.states import COMPLETED, PENDING, RUNNING, SCHEDULED, Kept, State
 
 if TYPE_CHECKING:
     from flowstone.ports import Keeping, Look, Promise, Staging
     from flowstone.ports.slots import Turn
+    from flowstone.records.specs import Spec
     from flowstone.settings import Settings
-    from flowstone.specs import Spec
 
 Life = Generator[Step, Any, State]
 

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_type_hints
 
 from flowstone.engine.arguments import resolved
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 from flowstone.runtime import deployment, flow_run, task_run
 
 #: What a template of a name may use beside the parameters.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flowstone.engine.policy import request
 from flowstone.engine.steps import Heed, Record, Regain, Say, Sleep
 from flowstone.errors import PauseTimeout, StoreError
-from flowstone.states import PAUSED, Running
+from flowstone.records.states import PAUSED, Running
 
 if TYPE_CHECKING:
     from flowstone.engine.life import Life

@@ -16,7 +16,7 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.states import (
+from flowstone.records.states import (
     CANCELLED,
     CANCELLING,
     COMPLETED,
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from flowstone.engine.steps import Settle
     from flowstone.ports import Promise
+    from flowstone.records.specs import Delay, Spec
     from flowstone.settings import Settings
-    from flowstone.specs import Delay, Spec
 
 #: A function from the number of retries to delays may name so many at the most.
 MOST_DELAYS = 50

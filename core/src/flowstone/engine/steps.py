@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowstone.errors import ClosedEarly
     from flowstone.ports import Look, Promise, Staging
     from flowstone.ports.slots import Turn
-    from flowstone.states import State, StateType
+    from flowstone.records.states import State, StateType
 
 
 class Record(NamedTuple):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.ambient import scope
 from flowstone.engine.signals import Stop, honest_end, told_by_close
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
-from flowstone.states import CRASHED, TERMINAL, State
+from flowstone.records.states import CRASHED, TERMINAL, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from flowstone.durations import lasted
 from flowstone.graphs.layout import Size
 from flowstone.graphs.parts import one_line
+from flowstone.records.durations import lasted
 
 if TYPE_CHECKING:
     from flowstone.graphs.parts import Node, Tally

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowstone.durations import duration
 from flowstone.errors import ConfigurationError
 from flowstone.graphs.mermaid import flowchart
 from flowstone.graphs.parts import Edge, Node, Tally
 from flowstone.graphs.svg import picture
 from flowstone.graphs.tree import FOLD, Children
+from flowstone.records.durations import duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 #: Browsers of a terminal: opened from a program, they would take it over.
 _OF_TERMINALS = {"elinks", "links", "lynx", "w3m", "www-browser"}

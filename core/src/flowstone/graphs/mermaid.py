@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.durations import lasted
 from flowstone.graphs.parts import one_line
+from flowstone.records.durations import lasted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

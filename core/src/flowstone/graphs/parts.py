@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from flowstone.states import CANCELLED, CANCELLING, COMPLETED, CRASHED, FAILED
+from flowstone.records.states import CANCELLED, CANCELLING, COMPLETED, CRASHED, FAILED
 
 if TYPE_CHECKING:
-    from flowstone.runs import Kind
-    from flowstone.states import StateType
+    from flowstone.records.runs import Kind
+    from flowstone.records.states import StateType
 
 
 @dataclass(frozen=True, slots=True)

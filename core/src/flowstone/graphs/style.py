@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.states import COMPLETED
+from flowstone.records.states import COMPLETED
 
 if TYPE_CHECKING:
     from flowstone.graphs.parts import Tally

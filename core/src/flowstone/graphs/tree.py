@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 #: A flow or task that one run called more often than this is folded.
 FOLD = 12

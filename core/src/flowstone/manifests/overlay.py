@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.documents import Document
 from flowstone.errors import ObjectNotFound
+from flowstone.records.documents import Document
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

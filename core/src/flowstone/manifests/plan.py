@@ -7,19 +7,19 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
-from flowstone.documents import referred
 from flowstone.errors import DocumentError, FlowstoneError
 from flowstone.manifests.overlay import Overlay
 from flowstone.manifests.references import Resolver
 from flowstone.manifests.sections import SECTIONS, sections
 from flowstone.manifests.source import Problems
+from flowstone.records.documents import referred
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
-    from flowstone.documents import Document
     from flowstone.manifests.sections import Section
     from flowstone.manifests.source import Source
+    from flowstone.records.documents import Document
 
 Change = tuple[str, Any, Any]
 """A field by its path, what it was, and what it is to be, as they may be shown."""

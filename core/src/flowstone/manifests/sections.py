@@ -11,14 +11,14 @@ from flowstone.blocks.migrating import migrated
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
 from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, nearest
-from flowstone.limits import KIND as LIMIT
-from flowstone.limits import Limit, check_limit, limit_body, read_limit
 from flowstone.manifests.references import escaped
+from flowstone.records.limits import KIND as LIMIT
+from flowstone.records.limits import Limit, check_limit, limit_body, read_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
     #: Told where in the entry, by keys, and what is wrong there.
     Refuse = Callable[[tuple[str, ...], str], None]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 from flowstone import ambient
 from flowstone.errors import PluginBroken, StoreError
 from flowstone.observers.feed import LIMIT, Feed
-from flowstone.wire import kept
+from flowstone.records.encoding import kept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flowstone.events import Event
     from flowstone.plugins import Offer
     from flowstone.ports import Observer
+    from flowstone.records.events import Event
     from flowstone.settings import Settings
 
 #: So long, in seconds, all observers together may take to finish.

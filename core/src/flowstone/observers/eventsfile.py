@@ -7,8 +7,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, get_args
 
-from flowstone.events import Payload
-from flowstone.wire import dumps, encode_event, masked
+from flowstone.records.encoding import dumps, encode_event, masked
+from flowstone.records.events import Payload
 
 if sys.platform != "win32":
     import fcntl
@@ -16,7 +16,7 @@ if sys.platform != "win32":
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowstone.events import Event
+    from flowstone.records.events import Event
     from flowstone.settings import Settings
 
 #: A file of so many bytes is put aside, under its name with ``.1`` behind, in place of the last.

@@ -13,8 +13,8 @@ from weakref import WeakSet
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowstone.events import Event
     from flowstone.ports import Observer
+    from flowstone.records.events import Event
 
 #: So many facts wait for an observer at the most; what comes then is counted, and told as missed.
 LIMIT = 50_000

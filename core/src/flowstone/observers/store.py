@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.events import KINDS
-from flowstone.states import CANCELLED, COMPLETED, CRASHED
+from flowstone.records.events import KINDS
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.events import Event
     from flowstone.observers.audience import Audience
     from flowstone.ports import RunStore
-    from flowstone.runs import Fence, Run, RunQuery
-    from flowstone.states import StateType
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.states import StateType
 
 #: What a store itself records of a tree whose root ends.
 _CLOSINGS = [KINDS[kind][state] for kind in KINDS for state in (CANCELLED, CRASHED)]

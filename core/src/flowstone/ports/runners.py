@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 
 class Caller(Protocol):

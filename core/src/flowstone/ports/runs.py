@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 
-    from flowstone.runs import Origin
-    from flowstone.states import State
+    from flowstone.records.runs import Origin
+    from flowstone.records.states import State
 
 
 class Promise(Protocol):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.limits import Claim, Limit, Refusal, Slot, Wanted
+    from flowstone.records.limits import Claim, Limit, Refusal, Slot, Wanted
 
 
 class SlotStore(Protocol):

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from flowstone.documents import Document
     from flowstone.errors import StopSignal
-    from flowstone.events import Event
-    from flowstone.runs import Fence, Run, RunQuery
-    from flowstone.states import StateType
+    from flowstone.records.documents import Document
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence, Run, RunQuery
+    from flowstone.records.states import StateType
 
 
 class RunStore(Protocol):

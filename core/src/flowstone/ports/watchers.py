@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.events import Event
+    from flowstone.records.events import Event
 
 
 class Observer(Protocol):

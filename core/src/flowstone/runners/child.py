@@ -16,19 +16,20 @@ from multiprocessing.connection import Connection
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone import ambient, redaction
+from flowstone import ambient
 from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging import ROOT
+from flowstone.records import redaction
+from flowstone.records.encoding import encode_event
 from flowstone.runners.parcels import packed, unpacked
 from flowstone.runners.threads import ThreadPool
-from flowstone.wire import encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from flowstone.errors import StopSignal
-    from flowstone.events import Event
-    from flowstone.runs import Run
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
     from flowstone.settings import Settings
 
 

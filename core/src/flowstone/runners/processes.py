@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone import ambient
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
-from flowstone.redaction import adopt
+from flowstone.records.encoding import decode_event
+from flowstone.records.redaction import adopt
 from flowstone.runners.child import Around, Errand, Setup, revived
 from flowstone.runners.parcels import packed, send_by_value, unpacked
 from flowstone.runners.threads import ThreadPool
-from flowstone.wire import decode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowstone.ambient import Services
     from flowstone.ports import Caller
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 PROGRAM = "import sys; from flowstone.runners.child import main; main(*map(int, sys.argv[1:]))"
 

@@ -7,22 +7,22 @@ from threading import RLock
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from flowstone.documents import Document
 from flowstone.errors import (
     ObjectNotFound,
     RunNotFound,
 )
-from flowstone.events import NOTES, Event
-from flowstone.runs import Change, Run, RunQuery
+from flowstone.records.documents import Document
+from flowstone.records.encoding import dumps, kept, loads
+from flowstone.records.events import NOTES, Event
+from flowstone.records.runs import Change, Run, RunQuery
 from flowstone.stores import transitions
 from flowstone.stores.memory_slots import MemorySlots, holder
-from flowstone.wire import dumps, kept, loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.runs import Fence
-    from flowstone.states import StateType
+    from flowstone.records.runs import Fence
+    from flowstone.records.states import StateType
 
 
 class MemoryRuns:

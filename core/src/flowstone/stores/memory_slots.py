@@ -6,14 +6,14 @@ import os
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from flowstone.limits import KIND, REMEMBERED, Refusal, Slot, read_limit
+from flowstone.records.limits import KIND, REMEMBERED, Refusal, Slot, read_limit
 from flowstone.stores import slots
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.limits import Claim, Limit
     from flowstone.ports import DocumentStore
+    from flowstone.records.limits import Claim, Limit
     from flowstone.stores.slots import Wish
 
 

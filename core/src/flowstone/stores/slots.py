@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import ConfigurationError
-from flowstone.limits import GIVES_WAY, Refusal, Slot, in_use, slot_count
+from flowstone.records.limits import GIVES_WAY, Refusal, Slot, in_use, slot_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.limits import Claim, Limit
+    from flowstone.records.limits import Claim, Limit
 
 #: The clock's own grain, at the size of today's time, in seconds.
 _GRAIN = 1e-6

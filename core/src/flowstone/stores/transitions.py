@@ -13,15 +13,15 @@ from flowstone.errors import (
     RunNotFound,
     StaleDocument,
 )
-from flowstone.events import NOTES, changed, fold
-from flowstone.runs import Handover, Run
-from flowstone.states import CANCELLED, CRASHED, NEXT, State
+from flowstone.records.events import NOTES, changed, fold
+from flowstone.records.runs import Handover, Run
+from flowstone.records.states import CANCELLED, CRASHED, NEXT, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flowstone.events import Event
-    from flowstone.runs import Change, Fence, Lease
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Change, Fence, Lease
 
 #: The shortest part of an id that finds a run.
 SHORTEST_PART = 8

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import CredentialsError, FlowstoneError, StorageError
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 from flowstone_aws.rules import (
     ARCHIVED,
     BAD_LOGIN,

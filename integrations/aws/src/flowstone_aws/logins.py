@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.errors import CredentialsError, nearest
-from flowstone.redaction import register
+from flowstone.records.redaction import register
 from flowstone_aws.errors import translated
 from flowstone_aws.logs import keep_secrets
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 
-from flowstone.redaction import MASK, redact
+from flowstone.records.redaction import MASK, redact
 
 #: Tokens and keys that this process may never have seen before, where the SDK writes them.
 _FIELDS = re.compile(

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flowstone.blocks import Block, SecretProvider
 from flowstone.errors import SecretMissing, SecretStoreError
-from flowstone.redaction import register
+from flowstone.records.redaction import register
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.errors import code_of, translated
 from flowstone_aws.logs import keep_secrets

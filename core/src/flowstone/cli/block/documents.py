@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.ambient import services
 from flowstone.cli.wording import iso
-from flowstone.documents import referred
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
+from flowstone.records.documents import referred
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
 PREFIX = "block:"
 

@@ -14,7 +14,7 @@ from flowstone.cli.output import emit, json_option, say
 from flowstone.errors import StaleDocument
 
 if TYPE_CHECKING:
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
 
 @click.command("edit")

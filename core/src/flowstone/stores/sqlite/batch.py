@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from flowstone.runs import Change, Run
-from flowstone.states import RUNNING, TERMINAL
+from flowstone.records.encoding import encode_state
+from flowstone.records.runs import Change, Run
+from flowstone.records.states import RUNNING, TERMINAL
 from flowstone.stores.sqlite.rows import event_row, grown_row
-from flowstone.wire import encode_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.events import Event
-    from flowstone.states import State
+    from flowstone.records.events import Event
+    from flowstone.records.states import State
     from flowstone.stores.sqlite.rows import Row
 
 

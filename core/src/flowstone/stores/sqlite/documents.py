@@ -6,10 +6,10 @@ import json
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from flowstone.documents import Document
 from flowstone.errors import ObjectNotFound
+from flowstone.records.documents import Document
+from flowstone.records.encoding import loads
 from flowstone.stores import transitions
-from flowstone.wire import loads
 
 if TYPE_CHECKING:
     import sqlite3

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from flowstone.ids import new_id
+from flowstone.records.ids import new_id
 from flowstone.stores.sqlite.faults import unusable
 
 if TYPE_CHECKING:

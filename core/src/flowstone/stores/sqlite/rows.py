@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone.events import KINDS, ArtifactVersion, Event, Line
-from flowstone.redaction import redact
-from flowstone.runs import Change, Handover, Lease, Run
-from flowstone.states import COMPLETED, MISSING, RUNNING, State, StateType
-from flowstone.wire import (
+from flowstone.records.encoding import (
     decode_lease,
     decode_recipe,
     decode_state,
@@ -22,12 +18,16 @@ from flowstone.wire import (
     loads,
     masked,
 )
+from flowstone.records.events import KINDS, ArtifactVersion, Event, Line
+from flowstone.records.redaction import redact
+from flowstone.records.runs import Change, Handover, Lease, Run
+from flowstone.records.states import COMPLETED, MISSING, RUNNING, State, StateType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flowstone.events import Payload
-    from flowstone.runs import Kind
+    from flowstone.records.events import Payload
+    from flowstone.records.runs import Kind
 
 Row = tuple[Any, ...]
 

@@ -7,20 +7,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunNotFound
-from flowstone.runs import Change
-from flowstone.states import StateType
+from flowstone.records.encoding import dumps
+from flowstone.records.runs import Change
+from flowstone.records.states import StateType
 from flowstone.stores import transitions
 from flowstone.stores.sqlite import presence, statements
 from flowstone.stores.sqlite.batch import batch
 from flowstone.stores.sqlite.rows import event_row, read_event, read_run, run_row, storable
-from flowstone.wire import dumps
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from flowstone.events import Event
-    from flowstone.runs import Fence, Run, RunQuery
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.stores.sqlite.batch import Batch
     from flowstone.stores.sqlite.database import Database
     from flowstone.stores.sqlite.rows import Row

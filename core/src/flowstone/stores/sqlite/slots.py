@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.limits import KIND, REMEMBERED, Limit, Refusal, Slot
+from flowstone.records.encoding import dumps, loads
+from flowstone.records.limits import KIND, REMEMBERED, Limit, Refusal, Slot
 from flowstone.stores import slots
 from flowstone.stores.sqlite import presence
 from flowstone.stores.sqlite.rows import storable
-from flowstone.wire import dumps, loads
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from flowstone.limits import Claim
+    from flowstone.records.limits import Claim
     from flowstone.stores.sqlite.database import Database
     from flowstone.stores.sqlite.rows import Row
 

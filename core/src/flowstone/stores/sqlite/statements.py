@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.events import ARTIFACT_SAVED
+from flowstone.records.events import ARTIFACT_SAVED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.runs import RunQuery
+    from flowstone.records.runs import RunQuery
 
 _EVENT_COLUMNS = ("id", "root_id", "run_id", "kind", "at", "form", "version", "attempt", "payload")
 _STATE_COLUMNS = (

@@ -10,7 +10,7 @@ import pytest
 
 from flowstone.blocks import Block
 from flowstone.grading import Joined, Result
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 from flowstone.testing.check.facts import Facts
 from flowstone.testing.conformance.plugins import PluginSuite
 from flowstone.testing.conformance.secretprovider import SecretsSuite

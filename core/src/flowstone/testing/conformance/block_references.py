@@ -13,8 +13,8 @@ import pytest
 from flowstone.blocks.masked import hides
 from flowstone.blocks.referring import MASKED
 from flowstone.errors import ReferenceUnresolved
+from flowstone.records.encoding import dumps
 from flowstone.testing.conformance.suite import Suite
-from flowstone.wire import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,11 +23,11 @@ from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.masked import hides, texts
 from flowstone.errors import BlockInvalid, DocumentInvalid
 from flowstone.plugins import installed
-from flowstone.redaction import redact
+from flowstone.records.encoding import dumps, jsonable
+from flowstone.records.redaction import redact
 from flowstone.testing.conformance.block_references import BlockReferences
 from flowstone.testing.conformance.golden import KEY, Golden, place, read, shape
 from flowstone.testing.memory import memory_services
-from flowstone.wire import dumps, jsonable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

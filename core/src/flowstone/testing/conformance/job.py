@@ -17,8 +17,8 @@ from flowstone.blocks import Job, JobStatus
 from flowstone.blocks.jobruns import JobRun
 from flowstone.blocks.masked import texts
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
-from flowstone.events import Line
 from flowstone.flows import flow
+from flowstone.records.events import Line
 from flowstone.tasks import task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from flowstone.events import ArtifactVersion, Line, born, changed, saved, written
-from flowstone.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
+from flowstone.records.events import ArtifactVersion, Line, born, changed, saved, written
+from flowstone.records.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
 from flowstone.testing.conformance.samples import child_run, root_run
 
 if TYPE_CHECKING:
-    from flowstone.events import Event
-    from flowstone.runs import Run
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
 
 #: For tests of laws: one store serves all examples, in each class that joins the suite.
 law = settings(

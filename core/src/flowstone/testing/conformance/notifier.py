@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from flowstone import redaction
 from flowstone.ambient import using
 from flowstone.blocks import Notifier
 from flowstone.blocks.masked import texts
 from flowstone.blocks.notifier import fragments
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone.records import redaction
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 

@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from flowstone.artifacts import create_markdown_artifact
-from flowstone.events import born
 from flowstone.flows import flow
 from flowstone.logging import get_run_logger
 from flowstone.observers import observing
-from flowstone.redaction import register
-from flowstone.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED, SCHEDULED, StateType
+from flowstone.records.events import born
+from flowstone.records.redaction import register
+from flowstone.records.states import (
+    CANCELLED,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    SCHEDULED,
+    StateType,
+)
 from flowstone.tasks import task
 from flowstone.testing.conformance.samples import artifact, child_run, life, line, root_run, step
 from flowstone.testing.conformance.suite import Suite
@@ -30,8 +38,8 @@ from flowstone.testing.memory import flowstone_test_harness
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.events import Event
     from flowstone.ports import Observer
+    from flowstone.records.events import Event
 
 #: So long, in seconds, a forked child may take.
 PATIENCE = 20.0

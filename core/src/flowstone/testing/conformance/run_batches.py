@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import Conflict, RunNotFound
-from flowstone.events import fold
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED, FAILED, PAUSED, RUNNING, SCHEDULED, State
+from flowstone.records.events import fold
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED, FAILED, PAUSED, RUNNING, SCHEDULED, State
 from flowstone.testing.conformance.laws import histories, law
 from flowstone.testing.conformance.samples import (
     artifact,
@@ -30,9 +30,9 @@ from flowstone.testing.conformance.suite import Suite
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flowstone.events import Event
     from flowstone.ports import RunStore
-    from flowstone.runs import Fence, Run
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Fence, Run
 
 
 class Batches(Suite):

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.errors import Conflict, IllegalTransition
-from flowstone.events import born, handed_over
-from flowstone.ids import new_id
-from flowstone.runs import Lease
-from flowstone.states import (
+from flowstone.records.events import born, handed_over
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Lease
+from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
     CRASHED,
@@ -39,7 +39,7 @@ from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 
 class Handovers(Suite):

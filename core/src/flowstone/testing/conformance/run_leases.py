@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.errors import Conflict
-from flowstone.events import born
-from flowstone.runs import Fence, RunQuery
-from flowstone.states import CANCELLING, COMPLETED, CRASHED, SCHEDULED, State
+from flowstone.records.events import born
+from flowstone.records.runs import Fence, RunQuery
+from flowstone.records.states import CANCELLING, COMPLETED, CRASHED, SCHEDULED, State
 from flowstone.testing.conformance.samples import (
     at_most,
     child_run,
@@ -24,7 +24,7 @@ from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 
 class Leases(Suite):

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 
 from flowstone.errors import RunNotFound
-from flowstone.events import ArtifactVersion, Line, born, written
-from flowstone.ids import new_id
-from flowstone.redaction import MASK, register
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED, FAILED, RUNNING, State
+from flowstone.records.events import ArtifactVersion, Line, born, written
+from flowstone.records.ids import new_id
+from flowstone.records.redaction import MASK, register
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED, FAILED, RUNNING, State
 from flowstone.testing.conformance.laws import histories, law
 from flowstone.testing.conformance.samples import (
     artifact,
@@ -28,9 +28,9 @@ from flowstone.testing.conformance.samples import (
 from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from flowstone.events import Event
     from flowstone.ports import RunStore
-    from flowstone.runs import Run
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
 
 
 class Reads(Suite):

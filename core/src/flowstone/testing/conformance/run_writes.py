@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone import redaction
 from flowstone.errors import Conflict, IllegalTransition, MissingResult, RunNotFound
-from flowstone.events import born, changed
-from flowstone.runs import RunQuery
-from flowstone.states import (
+from flowstone.records import redaction
+from flowstone.records.events import born, changed
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
     CRASHED,

@@ -12,17 +12,17 @@ import pytest
 
 from flowstone.engine.arguments import unmapped
 from flowstone.errors import UpstreamTaskError
-from flowstone.events import LOG_WRITTEN, Line
 from flowstone.flows import flow
 from flowstone.logging import get_run_logger
-from flowstone.runs import RunQuery
+from flowstone.records.events import LOG_WRITTEN, Line
+from flowstone.records.runs import RunQuery
 from flowstone.tasks import task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import flowstone_test_harness
 
 if TYPE_CHECKING:
     from flowstone.ambient import Services
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
     from flowstone.task_runners import TaskRunner
 
 #: So long, in seconds, a run waits for another that should be running beside it.

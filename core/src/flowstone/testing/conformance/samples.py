@@ -6,14 +6,14 @@ from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from flowstone.events import ArtifactVersion, Event, Line, born, changed, saved, written
-from flowstone.ids import new_id
-from flowstone.runs import Fence, Lease, Run
-from flowstone.states import RUNNING, State
+from flowstone.records.events import ArtifactVersion, Event, Line, born, changed, saved, written
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Fence, Lease, Run
+from flowstone.records.states import RUNNING, State
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore
-    from flowstone.states import StateType
+    from flowstone.records.states import StateType
 
 #: On another host, so that no store can see whether this holder lives.
 ELSEWHERE = "elsewhere/4711/mark"

@@ -21,7 +21,7 @@ from flowstone.errors import (
     SecretStoreError,
 )
 from flowstone.plugins import installed
-from flowstone.redaction import redact
+from flowstone.records.redaction import redact
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 

@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from flowstone.errors import ConfigurationError
-from flowstone.ids import new_id
-from flowstone.limits import GIVES_WAY, KIND, REMEMBERED, Claim, Limit, Refusal, in_use, limit_body
 from flowstone.ports import DocumentStore
 from flowstone.ports.slots import SlotStore
+from flowstone.records.ids import new_id
+from flowstone.records.limits import (
+    GIVES_WAY,
+    KIND,
+    REMEMBERED,
+    Claim,
+    Limit,
+    Refusal,
+    in_use,
+    limit_body,
+)
 from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from flowstone.limits import Slot
+    from flowstone.records.limits import Slot
 
 #: The holder of the samples: on another host, so that only its lease counts.
 ELSEWHERE = "elsewhere/4711/mark"

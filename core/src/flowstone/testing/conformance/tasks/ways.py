@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import flowstone
 from flowstone.docstrings import parsed
 from flowstone.flows import flow
-from flowstone.runs import RunQuery
-from flowstone.states import COMPLETED
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED
 from flowstone.testing.conformance.tasks.examples import TaskBase, assert_fits, told_of
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowstone.runs import Kind
-    from flowstone.states import StateType
+    from flowstone.records.runs import Kind
+    from flowstone.records.states import StateType
 
 #: A number of seconds, one for each retry, or a function from the number of retries to those.
 Delay = float | Sequence[float] | Callable[[int], Sequence[float]]

@@ -9,13 +9,13 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from flowstone.events import ArtifactVersion, Event, Line
-from flowstone.redaction import redact
-from flowstone.runs import Change, Handover, Lease, Recipe, Run
-from flowstone.states import COMPLETED, MISSING, State, StateType
+from flowstone.records.events import ArtifactVersion, Event, Line
+from flowstone.records.redaction import redact
+from flowstone.records.runs import Change, Handover, Lease, Recipe, Run
+from flowstone.records.states import COMPLETED, MISSING, State, StateType
 
 if TYPE_CHECKING:
-    from flowstone.events import Payload
+    from flowstone.records.events import Payload
 
 Json = dict[str, Any]
 

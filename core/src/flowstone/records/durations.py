@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.states import CRASHED
+from flowstone.records.states import CRASHED
 
 if TYPE_CHECKING:
-    from flowstone.runs import Run
+    from flowstone.records.runs import Run
 
 _MINUTE = 60
 

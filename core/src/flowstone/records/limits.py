@@ -9,7 +9,7 @@ from flowstone.errors import ConfigurationError, InvalidName
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from flowstone.documents import Document
+    from flowstone.records.documents import Document
 
 #: The kind of the documents that limits are.
 KIND = "limit"

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowstone.ids import new_id
-from flowstone.runs import Change, Handover, Run
-from flowstone.states import StateType
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Change, Handover, Run
+from flowstone.records.states import StateType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowstone.runs import Lease
-    from flowstone.states import State
+    from flowstone.records.runs import Lease
+    from flowstone.records.states import State
 
 
 @dataclass(frozen=True, slots=True)

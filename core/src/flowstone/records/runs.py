@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from flowstone.states import RUNNING, State
+from flowstone.records.states import RUNNING, State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from flowstone.states import StateType
+    from flowstone.records.states import StateType
 
 Kind = Literal["flow", "task"]
 

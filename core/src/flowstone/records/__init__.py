@@ -1,0 +1,1 @@
+"""Frozen records of what is kept and sent, and their one encoding."""

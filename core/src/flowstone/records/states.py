@@ -1,0 +1,326 @@
+"""What a state is, and `NEXT`: the table of what may follow what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from time import time
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+
+from flowstone.errors import (
+    CancelledRun,
+    ConfigurationError,
+    CrashedRun,
+    FailedRun,
+    MissingResult,
+    UnfinishedRun,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    # A bare `State` is one of any value.
+    from typing_extensions import TypeVar
+
+    R = TypeVar("R", default=Any)
+else:
+    from typing import TypeVar
+
+    R = TypeVar("R")
+
+__all__ = [
+    "BIRTH",
+    "NEXT",
+    "TERMINAL",
+    "AwaitingConcurrencySlot",
+    "AwaitingRetry",
+    "Cancelled",
+    "Cancelling",
+    "Completed",
+    "Crashed",
+    "Failed",
+    "InfrastructurePending",
+    "Late",
+    "Paused",
+    "Pending",
+    "Resuming",
+    "Retrying",
+    "Running",
+    "Scheduled",
+    "State",
+    "StateType",
+    "Submitting",
+    "Suspended",
+    "Suspending",
+    "get_state_exception",
+    "raise_state_exception",
+]
+
+
+class StateType(StrEnum):
+    """The nine kinds of state; a state's name may say more, as ``Late`` or ``TimedOut`` do."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    CRASHED = "CRASHED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+
+
+SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED, CANCELLED, CRASHED, PAUSED, CANCELLING = StateType
+
+TERMINAL = frozenset({COMPLETED, FAILED, CANCELLED, CRASHED})
+
+_ENDS = frozenset({FAILED, CANCELLED, CRASHED, CANCELLING})
+
+#: What may follow each state. A run is born in SCHEDULED, PENDING or RUNNING (`BIRTH`).
+#: COMPLETED may follow a state that never ran: a cached result needs no run.
+NEXT: dict[StateType, frozenset[StateType]] = {
+    SCHEDULED: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
+    PENDING: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
+    RUNNING: frozenset({SCHEDULED, PENDING, RUNNING, COMPLETED, PAUSED}) | _ENDS,
+    PAUSED: frozenset({SCHEDULED, PENDING, RUNNING}) | _ENDS,
+    CANCELLING: frozenset({CANCELLED, CRASHED, FAILED, COMPLETED}),
+    COMPLETED: frozenset(),
+    FAILED: frozenset({SCHEDULED}),
+    CANCELLED: frozenset({SCHEDULED}),
+    CRASHED: frozenset({SCHEDULED}),
+}
+BIRTH = frozenset({SCHEDULED, PENDING, RUNNING})
+
+
+@dataclass(frozen=True, slots=True)
+class State(Generic[R]):
+    """One state of one run, whose value is an `R`.
+
+    Attributes:
+        type: the kind of state.
+        name: the type's name, or a finer one such as ``Retrying`` or ``TimedOut``.
+        message: why, in words for a person; None where there is nothing to add.
+        at: when it began, in seconds since the epoch.
+        data: the value, or the exception, that the run ended with. It stays in the process
+            that made it and is never part of what is stored. With `cache_result_in_memory=False`
+            it is not the value; `result()` reads that.
+    """
+
+    type: StateType
+    name: str = ""
+    message: str | None = None
+    at: float = field(default_factory=time)
+    data: Any = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.type.value.capitalize())
+
+    @property
+    def timestamp(self) -> datetime:
+        # 3 ms to import, which no run of a flow needs.
+        from datetime import UTC, datetime  # noqa: PLC0415
+
+        return datetime.fromtimestamp(self.at, UTC)
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.message!r})" if self.message else f"{self.name}()"
+
+    def is_scheduled(self) -> bool:
+        return self.type is SCHEDULED
+
+    def is_pending(self) -> bool:
+        return self.type is PENDING
+
+    def is_running(self) -> bool:
+        return self.type is RUNNING
+
+    def is_completed(self) -> bool:
+        return self.type is COMPLETED
+
+    def is_failed(self) -> bool:
+        return self.type is FAILED
+
+    def is_crashed(self) -> bool:
+        return self.type is CRASHED
+
+    def is_cancelled(self) -> bool:
+        return self.type is CANCELLED
+
+    def is_cancelling(self) -> bool:
+        return self.type is CANCELLING
+
+    def is_paused(self) -> bool:
+        return self.type is PAUSED
+
+    def is_final(self) -> bool:
+        return self.type in TERMINAL
+
+    @overload
+    def result(self, raise_on_failure: Literal[True] = ...) -> R: ...
+    @overload
+    def result(self, raise_on_failure: bool) -> R | BaseException: ...
+    def result(self, raise_on_failure: bool = True) -> R | BaseException:
+        """Return the run's value, or raise what it ended with.
+
+        Args:
+            raise_on_failure: with False, the exception is returned instead of raised.
+
+        Raises:
+            UnfinishedRun: the state is not an end.
+            MissingResult: the run completed in another process, and its value was not kept; or
+                it was not kept in memory, and its file is gone.
+            Exception: whatever the run failed with.
+        """
+        if self.type is COMPLETED:
+            if isinstance(self.data, _Missing):
+                raise MissingResult("")
+            value: R = self.data.read() if isinstance(self.data, Kept) else self.data
+            return value
+        error = self._error()
+        if raise_on_failure:
+            raise error
+        return error
+
+    def _error(self) -> BaseException:
+        if isinstance(self.data, BaseException):
+            return self.data
+        if self.type not in TERMINAL:
+            return UnfinishedRun("", self.type.value.lower())
+        ends = {FAILED: FailedRun, CRASHED: CrashedRun, CANCELLED: CancelledRun}
+        return ends[self.type]("", self.message)
+
+
+class Kept:
+    """Stands for a value that is not in memory: it is read anew each time it is asked for."""
+
+    __slots__ = ("read",)
+
+    def __init__(self, read: Callable[[], Any]) -> None:
+        self.read = read
+
+    def __repr__(self) -> str:
+        return "KEPT"
+
+
+class _Missing:
+    """Stands where a value was not kept."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING = _Missing()
+
+
+def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:  # noqa: N802
+    """A run that waits for its time."""
+    return State(SCHEDULED, name, message)
+
+
+def Late(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that should have started by now."""
+    return State(SCHEDULED, "Late", message)
+
+
+def AwaitingConcurrencySlot(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that waits for a slot under a limit."""
+    return State(SCHEDULED, "AwaitingConcurrencySlot", message)
+
+
+def AwaitingRetry(message: str | None = None) -> State:  # noqa: N802
+    """A run that failed, and waits to start again."""
+    return State(SCHEDULED, "AwaitingRetry", message)
+
+
+def Pending(message: str | None = None, *, name: str = "Pending") -> State:  # noqa: N802
+    """A run that is about to start."""
+    return State(PENDING, name, message)
+
+
+def Submitting(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that is being handed to where it will run."""
+    return State(PENDING, "Submitting", message)
+
+
+def InfrastructurePending(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run whose machine or container is being made."""
+    return State(PENDING, "InfrastructurePending", message)
+
+
+def Running(message: str | None = None, *, name: str = "Running") -> State:  # noqa: N802
+    """A run that is at work."""
+    return State(RUNNING, name, message)
+
+
+def Retrying(message: str | None = None) -> State:  # noqa: N802
+    """A run that is at work again, after a failure."""
+    return State(RUNNING, "Retrying", message)
+
+
+def Completed(  # noqa: N802
+    message: str | None = None, *, name: str = "Completed", data: Any = None
+) -> State:
+    """A run that came to its end; `data` is its value."""
+    return State(COMPLETED, name, message, data=data)
+
+
+def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None) -> State:  # noqa: N802
+    """A run that raised; `data` is the exception."""
+    return State(FAILED, name, message, data=data)
+
+
+def Crashed(message: str | None = None, *, name: str = "Crashed", data: Any = None) -> State:  # noqa: N802
+    """A run whose process or machine ended before it did."""
+    return State(CRASHED, name, message, data=data)
+
+
+def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: Any = None) -> State:  # noqa: N802
+    """A run that was told to stop, and has."""
+    return State(CANCELLED, name, message, data=data)
+
+
+def Cancelling(message: str | None = None) -> State:  # noqa: N802
+    """A run that was told to stop, and has not yet."""
+    return State(CANCELLING, "Cancelling", message)
+
+
+def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
+    """A run that waits for somebody."""
+    return State(PAUSED, name, message)
+
+
+def Suspending(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that somebody has told to suspend itself, and that has not yet."""
+    return State(RUNNING, "Suspending", message)
+
+
+def Resuming(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a paused run that somebody has told to go on, and that has not yet."""
+    return State(SCHEDULED, "Resuming", message)
+
+
+def Suspended(message: str | None = None) -> State:  # noqa: N802
+    """Return the state of a run that waits outside its process to be resumed."""
+    return State(PAUSED, "Suspended", message)
+
+
+def get_state_exception(state: State) -> BaseException:
+    """Return what a run failed with; where that was in another process, an error that says so.
+
+    Raises:
+        ConfigurationError: the state is no failure.
+    """
+    if state.type not in {FAILED, CRASHED, CANCELLED}:
+        problem = f"a run that is {state.name} has not failed"
+        raise ConfigurationError("get_state_exception", problem, "Ask state.is_failed() first.")
+    error: BaseException = state.result(raise_on_failure=False)
+    return error
+
+
+def raise_state_exception(state: State) -> None:
+    """Raise what a run failed with; nothing happens where it has not failed."""
+    if state.type in {FAILED, CRASHED, CANCELLED}:
+        raise get_state_exception(state)
