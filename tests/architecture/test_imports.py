@@ -57,7 +57,7 @@ VIOLATIONS = {
     "an import up, inside a function": (
         "flowstone/ports/world.py",
         "def late() -> None:\n    import flowstone.engine.life\n",
-        "flowstone.ports.world -> flowstone.engine.life",
+        "flowstone.ports.services -> flowstone.engine.life",
     ),
     "an import of a neighbour that may not be seen": (
         "flowstone/runners/threads.py",

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
         Standing,
     )
     from flowstone.ports.slots import Gate, SlotStore
+    from flowstone.ports.threads import Threads
     from flowstone.provenance import Makers
     from flowstone.records.runs import Run
     from flowstone.settings import Settings
-    from flowstone.waiting import Threads
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,10 @@ from flowstone.engine.arguments import (
 )
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
+from flowstone.ports.threads import heeding, ring, told
 from flowstone.provenance import made
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
 from flowstone.runners.threads import is_worker, nested
-from flowstone.waiting import heeding, ring, told
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask

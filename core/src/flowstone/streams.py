@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flowstone.ambient import Scope
     from flowstone.futures import Future
-    from flowstone.waiting import Signal
+    from flowstone.ports.threads import Signal
 
 __all__ = ["FutureStream"]
 

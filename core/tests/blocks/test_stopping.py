@@ -25,7 +25,7 @@ from flowstone.errors import (
     QueryInvalid,
     RunTimeout,
 )
-from flowstone.interrupts import interrupt, interruptible
+from flowstone.ports.interrupts import interrupt, interruptible
 from flowstone.prebuilt import databases as tasks
 from flowstone.testing.conformance.database.base import ENDLESS, Aside, until
 

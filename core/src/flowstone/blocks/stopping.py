@@ -11,8 +11,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from flowstone.blocks.twins import twin
-from flowstone.interrupts import interruptible
-from flowstone.waiting import heeding
+from flowstone.ports.interrupts import interruptible
+from flowstone.ports.threads import heeding
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator

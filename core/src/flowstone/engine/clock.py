@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from time import sleep, time
 
-from flowstone.interrupts import interruptible
+from flowstone.ports.interrupts import interruptible
 
 
 class SystemClock:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from flowstone.ports import Clock, DocumentStore
     from flowstone.ports.slots import SlotStore
+    from flowstone.ports.threads import Threads
     from flowstone.records.limits import Limit
-    from flowstone.waiting import Threads
 
 #: So often, in seconds, the first in the queue looks whether another process has given slots back.
 LOOK = 0.25

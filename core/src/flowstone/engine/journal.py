@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from flowstone.ports import Clock, RunStore
+    from flowstone.ports.threads import Thread, Threads
     from flowstone.records.events import Event
     from flowstone.records.runs import Lease
-    from flowstone.waiting import Thread, Threads
 
     #: A fact, and the token of the lease that its writer had.
     Told = tuple[Event, str | None]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from flowstone.ports import Clock
     from flowstone.ports.slots import SlotStore
+    from flowstone.ports.threads import Thread, Threads
     from flowstone.records.limits import Claim
-    from flowstone.waiting import Thread, Threads
 
 #: Of a lease, this part passes between two renewals.
 PART = 3

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunTimeout
-from flowstone.interrupts import interrupt
+from flowstone.ports.interrupts import interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
     from flowstone.ports import Caller
-    from flowstone.waiting import Threads
+    from flowstone.ports.threads import Threads
 
 
 #: So many calls that wait for each other are made inside each other on one thread.
