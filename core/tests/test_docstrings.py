@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.docstrings import Docstring, parsed
+from flowstone.plugins.docstrings import Docstring, parsed
 
 WHOLE = """Do a thing, and
     return it.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.catalog import KNOWN
+from flowstone.plugins.catalog import KNOWN
 
 from ..architecture.house import ROOT, members
 from .packages import FOLDER, packages, page, path

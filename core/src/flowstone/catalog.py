@@ -1,59 +1,15 @@
 """The catalog: what the installed packages offer, by name; there is nothing to register."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-from flowstone.plugins import Collection, Offer, Plugin, installed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from flowstone.plugins.catalog import (
+    Collection,
+    Offer,
+    Plugin,
+    absent,
+    kinds,
+    load,
+    offer,
+    offers,
+    plugins,
+)
 
 __all__ = ["Collection", "Offer", "Plugin", "absent", "kinds", "load", "offer", "offers", "plugins"]
-
-#: The packages that are made beside the core, with what each brings.
-KNOWN = {
-    "flowstone-aws": "S3 as a file store and as tasks; secrets of AWS; logins to AWS and S3",
-}
-
-
-def plugins() -> Sequence[Plugin]:
-    """Return every installed plugin, the broken ones too."""
-    return installed().plugins()
-
-
-def kinds() -> Sequence[str]:
-    """Return what packages can offer: ``block``, ``task`` and the rest."""
-    return list(Collection().tables())
-
-
-def absent() -> dict[str, str]:
-    """Return the known packages that are not installed, with what each would bring."""
-    here = {plugin.distribution for plugin in plugins()}
-    return {name: what for name, what in KNOWN.items() if name not in here}
-
-
-def offers(kind: str) -> Sequence[Offer]:
-    """Return the names of a kind (``block``, ``task``, ``observer``) with where they come from."""
-    return installed().offers(kind)
-
-
-def offer(kind: str, name: str) -> Offer:
-    """Return where something comes from, without importing it.
-
-    Raises:
-        PluginBroken: the plugin that brings it could not be loaded.
-        UnknownName: no installed package brings it.
-    """
-    return installed().offer(kind, name)
-
-
-def load(kind: str, name: str) -> Any:
-    """Import and return what is offered under a name.
-
-    Raises:
-        PluginBroken: the plugin that brings it, or its module, could not be loaded.
-        MissingExtra: it needs an optional dependency that is not installed.
-        UnknownName: no installed package brings it.
-    """
-    return installed().load(kind, name)

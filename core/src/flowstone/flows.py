@@ -173,7 +173,7 @@ def _runner(choice: Choice, default: TaskRunner) -> TaskRunner:
         return default
     if isinstance(choice, str):
         # What packages offer takes 25 ms to look up, for the few flows that name one.
-        from flowstone import catalog  # noqa: PLC0415
+        from flowstone.plugins import catalog  # noqa: PLC0415
 
         choice = catalog.load("runner", choice)
     runner = choice() if isinstance(choice, type) else choice

@@ -13,7 +13,6 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
 
 from flowstone.ambient import Services
 from flowstone.blocks import Block, Credentials, ObjectStore, Secret, SecretDict, Variable
-from flowstone.blocks.registry import kebab
 from flowstone.errors import (
     BlockInvalid,
     ConfigurationError,
@@ -24,6 +23,7 @@ from flowstone.errors import (
     ObjectNotFound,
     UnknownName,
 )
+from flowstone.plugins.registry import kebab
 
 pytestmark = pytest.mark.usefixtures("services")
 

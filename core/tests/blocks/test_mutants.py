@@ -7,7 +7,8 @@ from textwrap import dedent, indent
 
 import pytest
 
-from flowstone.blocks import Secret, registry
+from flowstone.blocks import Secret
+from flowstone.plugins import registry
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone.testing.conformance.blocks import BlockSuite

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flowstone import catalog
-from flowstone.blocks import Block, registry
+from flowstone.blocks import Block
 from flowstone.blocks.masked import hides
+from flowstone.plugins import registry
 
 from .test_blocks import DoorCredentials
 

@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import PydanticSerializationError, core_schema
 
 from flowstone.ambient import services
-from flowstone.blocks import codec, registry
+from flowstone.blocks import codec
 from flowstone.blocks.admission import admitted
 from flowstone.blocks.migrating import migrated
 from flowstone.blocks.problems import masked, problems
@@ -36,6 +36,7 @@ from flowstone.errors import (
     SecretKeyInvalid,
     SecretUnreadable,
 )
+from flowstone.plugins import registry
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from flowstone.blocks import codec, registry
+from flowstone.blocks import codec
 from flowstone.blocks.base import Block
 from flowstone.blocks.masked import hides, leaves, secrets_placed, texts
 from flowstone.blocks.reference import escaped
 from flowstone.blocks.referring import Partly
 from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
+from flowstone.plugins import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,8 +10,7 @@ from urllib.parse import unquote
 
 from pydantic_core import PydanticCustomError
 
-from flowstone.blocks import registry
-from flowstone.plugins import installed
+from flowstone.plugins import installed, registry
 
 #: The kind of the catalog that providers are listed under.
 KIND = "secret_provider"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from flowstone.ambient import services
-from flowstone.blocks.registry import check_name
 from flowstone.errors import BlockInvalid, ObjectAlreadyExists, ObjectNotFound
+from flowstone.plugins.registry import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone import catalog as offered
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.errors import UnknownName
+from flowstone.plugins import catalog as offered
 from flowstone.plugins import worded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.catalog import Offer
     from flowstone.cli.sheets import Input, Sheet
     from flowstone.cli.views import View
+    from flowstone.plugins.catalog import Offer
 
 
 @click.group(cls=Commands)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from flowstone import blocks, catalog
+from flowstone import blocks
 from flowstone.cli.output import say
 from flowstone.cli.template import Names, copy
 from flowstone.errors import ConfigurationError
+from flowstone.plugins import catalog
 
 #: Each interface that a package can bring → the end of its class's name.
 INTERFACES = {"store": "Store", "database": "Database", "notifier": "Notifier", "none": ""}

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone import catalog
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import counted
 from flowstone.errors import UnknownName
-from flowstone.plugins import worded
+from flowstone.plugins import catalog, worded
 
 if TYPE_CHECKING:
-    from flowstone.catalog import Plugin
+    from flowstone.plugins.catalog import Plugin
 
 
 @click.group(

@@ -9,13 +9,13 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from flowstone import catalog, docstrings
 from flowstone.blocks import Block
 from flowstone.blocks.masked import hides
+from flowstone.plugins import catalog, docstrings
 from flowstone.tasks import Task
 
 if TYPE_CHECKING:
-    from flowstone.catalog import Offer
+    from flowstone.plugins.catalog import Offer
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone import ambient
-from flowstone.blocks import Block, registry
+from flowstone.blocks import Block
 from flowstone.blocks.disclosure import clear_secrets, rebuilt, shown_fields
 from flowstone.blocks.migrating import migrated
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
 from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, nearest
 from flowstone.manifests.references import escaped
+from flowstone.plugins import registry
 from flowstone.records.limits import KIND as LIMIT
 from flowstone.records.limits import Limit, check_limit, limit_body, read_limit
 

@@ -7,11 +7,11 @@ import sys
 import click
 
 from flowstone.ambient import services
-from flowstone.blocks import registry
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.output import emit, json_option, say
 from flowstone.errors import ObjectAlreadyExists
+from flowstone.plugins import registry
 
 
 @click.command("create")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.ambient import services
-from flowstone.blocks import Block, Check, Credentials, registry
+from flowstone.blocks import Block, Check, Credentials
 from flowstone.blocks.disclosure import shown_fields
 from flowstone.blocks.masked import hides
 from flowstone.blocks.referring import referred
@@ -20,6 +20,7 @@ from flowstone.cli.sheets import hint
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import exact
 from flowstone.errors import ConfigurationError, ReferenceUnresolved
+from flowstone.plugins import registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

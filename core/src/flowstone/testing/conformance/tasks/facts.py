@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from flowstone import errors
-from flowstone.docstrings import parsed
+from flowstone.plugins.docstrings import parsed
 from flowstone.runners.parcels import packed, unpacked
 from flowstone.tasks import Task
 from flowstone.testing.conformance.tasks.examples import TaskBase, hints

@@ -6,8 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import flowstone
-from flowstone.docstrings import parsed
 from flowstone.flows import flow
+from flowstone.plugins.docstrings import parsed
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.testing.conformance.tasks.examples import TaskBase, assert_fits, told_of
