@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.graphs.layout import Layout, Point, Size, arranged
+from flowstone.graphs.drawing.layout import Layout, Point, Size, arranged
 
 sizes = st.lists(st.builds(Size, st.floats(20, 300), st.floats(20, 200)), min_size=1, max_size=30)
 

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import Graph, graph_of
-from flowstone.graphs.cards import FACTS, TITLE, wide
+from flowstone.graphs.drawing.cards import FACTS, TITLE, wide
+from flowstone.graphs.drawing.scene import scene_of
+from flowstone.graphs.drawing.style import COLOURS, MARKS, look
 from flowstone.graphs.parts import Tally
-from flowstone.graphs.scene import scene_of
-from flowstone.graphs.style import COLOURS, MARKS, look
 from flowstone.records.runs import Run
 from flowstone.records.states import COMPLETED, FAILED, State, StateType
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowstone.graphs.scene import Placed
+    from flowstone.graphs.drawing.scene import Placed
     from flowstone.records.runs import Kind
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
+from flowstone.graphs.drawing.svg import picture
 from flowstone.graphs.mermaid import flowchart
 from flowstone.graphs.parts import Edge, Node, Tally
-from flowstone.graphs.svg import picture
 from flowstone.graphs.tree import FOLD, Children
 from flowstone.records.durations import duration
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
-from flowstone.graphs.layout import Size
+from flowstone.graphs.drawing.layout import Size
 from flowstone.graphs.parts import one_line
 from flowstone.records.durations import lasted
 

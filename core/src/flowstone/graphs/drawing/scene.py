@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowstone.graphs.cards import LINE, Card, card_of, header_of
-from flowstone.graphs.layout import Layout, Point, Size, arranged
+from flowstone.graphs.drawing.cards import LINE, Card, card_of, header_of
+from flowstone.graphs.drawing.layout import Layout, Point, Size, arranged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from flowstone.graphs.cards import (
+from flowstone.graphs.drawing.cards import (
     BETWEEN,
     FACTS,
     MARK,
@@ -17,17 +17,17 @@ from flowstone.graphs.cards import (
     tally_width,
     wide,
 )
-from flowstone.graphs.layout import Size
+from flowstone.graphs.drawing.layout import Size
+from flowstone.graphs.drawing.scene import HEADER, scene_of
+from flowstone.graphs.drawing.style import MARKS, STYLE, look
 from flowstone.graphs.parts import one_line
-from flowstone.graphs.scene import HEADER, scene_of
-from flowstone.graphs.style import MARKS, STYLE, look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowstone.graphs.layout import Point
+    from flowstone.graphs.drawing.layout import Point
+    from flowstone.graphs.drawing.scene import Placed
     from flowstone.graphs.parts import Edge, Node, Tally
-    from flowstone.graphs.scene import Placed
 
 _MARGIN = 12.0
 _TIP = (
