@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from flowstone.ambient import using
 from flowstone.blocks.resolver import Resolver
+from flowstone.context.current import using
 from flowstone.testing import flowstone_test_harness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.ports import Clock
 
 

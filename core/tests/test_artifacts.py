@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from flowstone import flow, gallery, task
-from flowstone.ambient import Services
 from flowstone.artifacts import (
     LIMIT,
     Artifact,
@@ -28,6 +27,7 @@ from flowstone.artifacts import (
     create_table_artifact,
     update_progress_artifact,
 )
+from flowstone.context.current import Services
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
 from flowstone.records.events import Event
 from flowstone.records.redaction import MASK, register

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from flowstone import flow, task
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.records.runs import RunQuery
 
 

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pytest
 
 from flowstone import flow, task
-from flowstone.ambient import Services
 from flowstone.blocks import LocalDirectory
 from flowstone.cache_policies import (
     DEFAULT,
@@ -28,6 +27,7 @@ from flowstone.cache_policies import (
     TaskCall,
     key_of,
 )
+from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
 from flowstone.locking import FileSystemLockManager, MemoryLockManager
 from flowstone.records.events import Event
@@ -569,7 +569,7 @@ def test_locks_of_both_kinds(tmp_path: Path) -> None:
 def test_persisting_by_setting(place: Path, services: Services) -> None:
     from dataclasses import replace
 
-    from flowstone.ambient import using
+    from flowstone.context.current import using
 
     settings = replace(services.settings, persist_results=True, home=place)
     counter = Counter()

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flowstone import flow, suspend_flow_run, task
-from flowstone.ambient import Services, using
+from flowstone.context.current import Services, using
 from flowstone.errors import CancelSignal, Conflict, NotPausable, RunNotFound
 from flowstone.ports import RunStore
 from flowstone.records.events import changed

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from flowstone import ambient, flow, task
-from flowstone.ambient import Services
+from flowstone import flow, task
+from flowstone.context import current
+from flowstone.context.current import Services
 from flowstone.records.events import Line
 from flowstone.records.redaction import MASK, register
 from flowstone.task_runners import ProcessPoolTaskRunner
@@ -21,9 +22,9 @@ from flowstone.task_runners import ProcessPoolTaskRunner
 
 @pytest.fixture
 def capturing(services: Services) -> Iterator[Services]:
-    current = replace(services, settings=replace(services.settings, capture_stdout=True))
-    with ambient.using(current):
-        yield current
+    capturing = replace(services, settings=replace(services.settings, capture_stdout=True))
+    with current.using(capturing):
+        yield capturing
 
 
 def lines(services: Services) -> list[tuple[str, str]]:

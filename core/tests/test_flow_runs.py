@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone import flow, task
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.errors import NotRepeatable, ParameterBindError
 from flowstone.flow_runs import aretry_flow_run, retry_flow_run
 from flowstone.recipes import recipe

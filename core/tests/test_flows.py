@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel
 
 from flowstone import Flow, State, flow, get_run_logger, tags, task
-from flowstone.ambient import Services
 from flowstone.blocks import Secret
+from flowstone.context.current import Services
 from flowstone.errors import (
     ConfigurationError,
     MissingContextError,

@@ -7,15 +7,15 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from flowstone.runtime import flow_run
 from pydantic import BaseModel, SecretStr
 
 from flowstone import flow
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError, MissingContextError, RunNotFound, RunTimeout
 from flowstone.flow_runs import retry_flow_run
 from flowstone.input import RunInput, asend_input, receive_input, send_input
 from flowstone.records.runs import RunQuery
-from flowstone.runtime import flow_run
 
 CANARY = "canary-on-its-way"
 got: list[object] = []

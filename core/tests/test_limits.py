@@ -21,7 +21,7 @@ from flowstone.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 
 def limit(services: Services, name: str, slots: int, decay: float = 0.0) -> None:

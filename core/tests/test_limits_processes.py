@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone import ambient
 from flowstone.concurrency import concurrency
+from flowstone.context import current
 from flowstone.records.limits import KIND, Limit, limit_body
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Services]:
     services = open_services(Settings(home=tmp_path / "home"))
-    with ambient.using(services):
+    with current.using(services):
         yield services
     services.close()
 
@@ -161,7 +161,8 @@ def test_slots_that_another_process_frees_are_seen(home: Services) -> None:
 
 FORKED_TASK = """
 import os, sys
-from flowstone import ambient, flow, task
+from flowstone.context import current
+from flowstone import flow, task
 from time import time
 
 @task(tags=["fork"])
@@ -169,7 +170,7 @@ def forks():
     child = os.fork()
     if child:
         assert os.waitpid(child, 0)[1] == 0
-        assert len(ambient.services().slots.held_slots(time())) == 1, "the child gave it back"
+        assert len(current.services().slots.held_slots(time())) == 1, "the child gave it back"
     return child
 
 @flow
@@ -178,13 +179,13 @@ def f():
 
 if f() == 0:
     os._exit(0)
-assert ambient.services().slots.held_slots(time()) == []
+assert current.services().slots.held_slots(time()) == []
 print("done", flush=True)
 """
 FORKS = """
 import os, sys
 from flowstone.concurrency.sync import concurrency
-from flowstone import ambient
+from flowstone.context import current
 from time import time
 with concurrency("db"):
     child = os.fork()
@@ -192,11 +193,11 @@ with concurrency("db"):
         pass
     else:
         assert os.waitpid(child, 0)[1] == 0
-        assert len(ambient.services().slots.held_slots(time())) == 1, "the child gave it back"
+        assert len(current.services().slots.held_slots(time())) == 1, "the child gave it back"
 if child == 0:
     sys.stdout.flush()
     os._exit(0)
-assert ambient.services().slots.held_slots(time()) == []
+assert current.services().slots.held_slots(time()) == []
 print("done", flush=True)
 """
 
@@ -256,7 +257,7 @@ def test_a_killed_run_frees_the_slots_of_its_tasks(home: Services) -> None:
 
 DOOMED = """
 import os, signal, sys
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.concurrency.sync import concurrency
 from flowstone.stores.sqlite import SqliteStore
 
@@ -282,7 +283,7 @@ class Doomed(SqliteStore):
         super().give_back_slots(tokens)
         at("after it is given back")
 
-services = ambient.services()
+services = current.services()
 services.slots.__class__ = Doomed
 with concurrency("db", lease_duration=0.001):
     at("while it is held")

@@ -9,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from flowstone import ambient, flow, get_run_logger, task
+from flowstone import flow, get_run_logger, task
+from flowstone.context import current
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import MissingContextError
 from flowstone.logging import (
@@ -28,7 +29,7 @@ from flowstone.wiring import open_services
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.records.runs import Run
 
 
@@ -59,7 +60,7 @@ def extra(library: str) -> Iterator[Services]:
     with flowstone_test_harness() as outer:
         settings = replace(outer.settings, extra_loggers=(library, f"{library}.part"))
         services = open_services(settings)
-        with ambient.using(services):
+        with current.using(services):
             yield services
         services.close()
 
@@ -110,7 +111,7 @@ def test_all_loggers_may_be_named(services: Services) -> None:
         get_run_logger().info("from the run")
 
     try:
-        with ambient.using(other):
+        with current.using(other):
             around()
             told = [line.message for _, line in lines(other)]
         assert told == ["hello", "from the run"]
@@ -361,7 +362,7 @@ def test_a_line_is_added_without_the_handlers_lock(
         done.append(True)
 
     journal = Writing(extra.runs, extra.clock, 30)
-    with ambient.using(replace(extra, journal=journal)):
+    with current.using(replace(extra, journal=journal)):
 
         @flow
         def f() -> None:

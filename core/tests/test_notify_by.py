@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flowstone import flow, notify_by, task
-from flowstone.ambient import Services
 from flowstone.blocks import Secret, Webhook
+from flowstone.context.current import Services
 from flowstone.records.events import Line
 from flowstone.states import State
 from flowstone.testing.desks import WebDesk, web_desk

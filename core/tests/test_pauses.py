@@ -24,7 +24,7 @@ from flowstone import (
     suspend_flow_run,
     task,
 )
-from flowstone.ambient import Services, using
+from flowstone.context.current import Services, using
 from flowstone.errors import (
     CancelSignal,
     ConfigurationError,

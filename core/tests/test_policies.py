@@ -9,18 +9,19 @@ from typing import Any
 
 import pytest
 
-from flowstone import ambient, flow, task
-from flowstone.ambient import Services
+from flowstone import flow, task
 from flowstone.cache_policies import INPUTS, CacheKeyFnPolicy, CachePolicy, Inputs, TaskCall
+from flowstone.context import current
+from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError
 from flowstone.settings import Settings
 from flowstone.testing.memory import memory_services
 
 
 @pytest.fixture(autouse=True)
-def current(tmp_path: Path) -> Iterator[Services]:
+def own_services(tmp_path: Path) -> Iterator[Services]:
     services = memory_services(tmp_path)
-    with ambient.using(services):
+    with current.using(services):
         yield services
     services.close()
 
@@ -45,16 +46,16 @@ def counted(**options: Any) -> tuple[Any, list[Any]]:
     ],
 )
 def test_a_policy_of_the_task_stands_but_for_one_setting(
-    current: Services, settings: Settings, computed: int, tmp_path: Path
+    own_services: Services, settings: Settings, computed: int, tmp_path: Path
 ) -> None:
     count, calls = counted(cache_policy=INPUTS)
     settings = replace(settings, home=tmp_path)
-    with ambient.using(replace(current, settings=settings)):
+    with current.using(replace(own_services, settings=settings)):
         count(1), count(1)
     assert len(calls) == computed
 
 
-def test_the_default_policy_can_be_turned_off(current: Services) -> None:
+def test_the_default_policy_can_be_turned_off(own_services: Services) -> None:
     count, calls = counted(persist_result=True)
 
     @flow
@@ -63,8 +64,8 @@ def test_the_default_policy_can_be_turned_off(current: Services) -> None:
 
     f()
     assert len(calls) == 1
-    settings = replace(current.settings, default_no_cache=True)
-    with ambient.using(replace(current, settings=settings)):
+    settings = replace(own_services.settings, default_no_cache=True)
+    with current.using(replace(own_services, settings=settings)):
         f()
     assert len(calls) == 3
 

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flowstone.runtime import deployment, flow_run, task_run
 
 import flowstone
-from flowstone import ambient, flow, tags, task
-from flowstone.ambient import Services
+from flowstone import flow, tags, task
 from flowstone.blocks import LocalDirectory
-from flowstone.context import FlowRunContext, TagsContext, TaskRunContext, get_run_context
+from flowstone.context import FlowRunContext, TagsContext, TaskRunContext, current, get_run_context
+from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError, MissingContextError
 from flowstone.records.runs import RunQuery
-from flowstone.runtime import deployment, flow_run, task_run
 from flowstone.tasks import task_input_hash
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -295,11 +295,11 @@ def test_what_was_sent_to_another_process_tells_what_was_sent(services: Services
 
     outer()
     root, middle, last = services.runs.runs(RunQuery())
-    owner = ambient.Scope(None)
+    owner = current.Scope(None)
     owner.run, owner.arguments = middle, {"x": 1}
-    scope = ambient.Scope(owner)
+    scope = current.Scope(owner)
     scope.run = last
-    token = ambient.scope.set(scope)
+    token = current.scope.set(scope)
     try:
         told = task_run.id, task_run.name, task_run.flow_run_id, task_run.run_count
         assert told == (last.id, "one-0", middle.id, 1)
@@ -311,7 +311,7 @@ def test_what_was_sent_to_another_process_tells_what_was_sent(services: Services
         assert isinstance(context, TaskRunContext)
         assert (context.task, context.task_run.name) == (None, "one-0")
     finally:
-        ambient.scope.reset(token)
+        current.scope.reset(token)
 
 
 def test_the_tags_around_code_are_known() -> None:

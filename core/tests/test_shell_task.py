@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flowstone import catalog, flow
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.errors import JobFailed
 from flowstone.prebuilt.shell import ashell_run_command, shell_run_command
 from flowstone.records.events import Line

@@ -6,18 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import (
-    FutureList,
-    ambient,
-    flow,
-    get_run_logger,
-    quote,
-    runtime,
-    tags,
-    task,
-    unmapped,
-)
+from flowstone import FutureList, flow, get_run_logger, quote, runtime, tags, task, unmapped
 from flowstone.artifacts import create_progress_artifact, update_progress_artifact
+from flowstone.context import current
 from flowstone.errors import ParameterBindError, ParameterTypeError, ValueNotComputed
 from flowstone.futures import as_completed, wait
 from flowstone.records.runs import RunQuery
@@ -26,7 +17,7 @@ from flowstone.transactions import transaction
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.graphs import Graph
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -288,7 +279,7 @@ def test_nothing_is_kept_and_nothing_stays_behind(services: Services) -> None:
 
     assert around() == "around"
     assert seen == ["careless", {"fail": False}, "careless", {"fail": True}]
-    assert ambient.scope.get() is None
+    assert current.scope.get() is None
     services.journal.flush()
     assert [run.unit for run in services.runs.runs(RunQuery())] == ["around"]
     assert not (services.settings.home / "locks").exists()
@@ -325,7 +316,7 @@ def test_a_run_beside_it_runs() -> None:
         assert copy_context().run(outside) == 1
 
     def outside() -> int:
-        ambient.scope.set(None)
+        current.scope.set(None)
         return real()
 
     assert len(drawn.visualize().nodes) == 1

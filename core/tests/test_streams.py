@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 pytestmark = pytest.mark.usefixtures("services")
 

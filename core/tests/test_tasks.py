@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from flowstone import State, allow_failure, exponential_backoff, flow, quote, task, unmapped
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.errors import (
     ConfigurationError,
     MappingLengthMismatch,

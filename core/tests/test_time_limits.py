@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowstone import Flow, Task, flow, task
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.errors import RunTimeout
 from flowstone.records.runs import RunQuery
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from flowstone import flow, task
-from flowstone.ambient import Services
 from flowstone.cache_policies import INPUTS
+from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError
 from flowstone.locking import MemoryLockManager
 from flowstone.testing.objects import MemoryObjects

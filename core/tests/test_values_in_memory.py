@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from flowstone import FutureList, flow, task
-from flowstone.ambient import Services
 from flowstone.cache_policies import INPUTS
+from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError, MissingResult
 
 MEGABYTE = 1_000_000

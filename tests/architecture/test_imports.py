@@ -51,8 +51,8 @@ VIOLATIONS = {
     ),
     "an import up, for types only": (
         "flowstone/runs.py",
-        "if TYPE_CHECKING:\n    from flowstone.ambient import Services\n",
-        "flowstone.records.runs -> flowstone.ambient",
+        "if TYPE_CHECKING:\n    from flowstone.context.current import Services\n",
+        "flowstone.records.runs -> flowstone.context.current",
     ),
     "an import up, inside a function": (
         "flowstone/ports/world.py",

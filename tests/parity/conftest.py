@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.records.events import Line
 from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import memory_services
@@ -66,7 +66,7 @@ def moved(text: str) -> str:
 def clock(tmp_path: Path) -> Iterator[HastyClock]:
     clock = HastyClock()
     services = memory_services(tmp_path / "home")
-    with ambient.using(replace(services, clock=clock)):
+    with current.using(replace(services, clock=clock)):
         yield clock
     services.close()
 
@@ -148,7 +148,7 @@ class _Repository(BaseHTTPRequestHandler):
 
 def runs(unit: str) -> list[Run]:
     """Return the runs of a flow or task, in the order of their beginning."""
-    services = ambient.services()
+    services = current.services()
     services.journal.flush()
     return services.runs.runs(RunQuery(unit=unit))
 
@@ -160,7 +160,7 @@ def states(unit: str) -> list[str]:
 
 def lines() -> list[str]:
     """Return what runs have logged, but for what the engine says itself."""
-    services = ambient.services()
+    services = current.services()
     services.journal.flush()
     events = services.runs.events(kinds=["LogWritten"])
     said = [event.payload.message for _, event in events if isinstance(event.payload, Line)]

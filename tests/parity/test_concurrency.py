@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tests.parity.conftest import lines, runs, states
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import ObjectNotFound, SlotTimeout
 from flowstone.records.limits import KIND, Limit, limit_body
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def set_limit(name: str, slots: int, decay_per_second: float = 0.0) -> None:
     """Do as `flowstone limit set` does."""
     body = limit_body(Limit(name, slots, slot_decay_per_second=decay_per_second))
-    ambient.services().documents.put(KIND, name, body)
+    current.services().documents.put(KIND, name, body)
 
 
 #: Counts who is inside at once.

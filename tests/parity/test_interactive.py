@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient, resume_flow_run
+from flowstone import resume_flow_run
+from flowstone.context import current
 from flowstone.errors import NotPaused
 from flowstone.records.runs import RunQuery
 
@@ -22,7 +23,7 @@ def resumed(call: Any, run_input: Any = None) -> Any:
     thread = Thread(target=lambda: ends.append(call()))
     thread.start()
     while not ends:
-        for run in ambient.services().runs.runs(RunQuery(states=("Paused",))):
+        for run in current.services().runs.runs(RunQuery(states=("Paused",))):
             try:
                 resume_flow_run(run.id, run_input)
             except NotPaused:

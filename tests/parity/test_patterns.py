@@ -16,7 +16,8 @@ import httpx
 import pytest
 from tests.parity.conftest import SAMPLES
 
-from flowstone import ambient, gallery
+from flowstone import gallery
+from flowstone.context import current
 from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def source() -> Iterator[_Flaky]:
 
 
 def _runs(unit: str) -> list[Run]:
-    return ambient.services().runs.runs(RunQuery(unit=unit))
+    return current.services().runs.runs(RunQuery(unit=unit))
 
 
 class _Warehouse:
@@ -190,9 +191,9 @@ def test_a_cached_load_expires(sample: Sample, clock: HastyClock, tmp_path: Path
 
     made = sample("ml_pipeline", load_large_dataset=load_large_dataset, train_ml_model=str)
     assert (made["ml_pipeline"](), made["ml_pipeline"]()) == ("1", "1")
-    services = ambient.services()
+    services = current.services()
     for seconds, expected in ((3590, "1"), (3610, "2")):
-        with ambient.using(replace(services, clock=_LaterClock(clock, seconds))):
+        with current.using(replace(services, clock=_LaterClock(clock, seconds))):
             assert made["ml_pipeline"]() == expected
     states = [run.state.name for run in _runs("load_training_data")]
     assert states == ["Completed", "Cached", "Cached", "Completed"]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.parity.conftest import runs
 
-from flowstone import ambient, resume_flow_run
+from flowstone import resume_flow_run
+from flowstone.context import current
 from flowstone.engine.clock import SystemClock
 from flowstone.errors import InputInvalid, NotPaused
 
@@ -26,7 +27,7 @@ Apart = Callable[..., "Future[Any]"]
 def apart(clock: HastyClock) -> Iterator[Apart]:
     """Calls a flow on another thread, where time passes as it does."""
     with (
-        ambient.using(replace(ambient.services(), clock=SystemClock())),
+        current.using(replace(current.services(), clock=SystemClock())),
         ThreadPoolExecutor() as pool,
     ):
         yield lambda call, *args: pool.submit(copy_context().run, call, *args)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from flowstone import artifacts, flow, gallery, get_run_logger, runtime, task
-from flowstone.ambient import Services
 from flowstone.artifacts import (
     create_image_artifact,
     create_link_artifact,
@@ -20,6 +19,7 @@ from flowstone.artifacts import (
     update_progress_artifact,
 )
 from flowstone.context import get_run_context
+from flowstone.context.current import Services
 from flowstone.logging import disable_run_logger
 from flowstone.records.runs import RunQuery
 from flowstone.testing import flowstone_test_harness

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient, task
+from flowstone import task
+from flowstone.context import current
 from flowstone.records.events import Line
 from flowstone.records.runs import RunQuery
 
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def _runs(unit: str) -> list[Run]:
-    return ambient.services().runs.runs(RunQuery(unit=unit))
+    return current.services().runs.runs(RunQuery(unit=unit))
 
 
 def _lines() -> list[str]:
-    events = ambient.services().runs.events()
+    events = current.services().runs.events()
     return [event.payload.message for _, event in events if isinstance(event.payload, Line)]
 
 
@@ -104,7 +105,7 @@ def test_a_pipeline_with_retries(sample: Sample, clock: HastyClock) -> None:
 
 
 def test_limits(sample: Sample) -> None:
-    documents = ambient.services().documents
+    documents = current.services().documents
     documents.put("limit", "database", {"slots": 1})
     documents.put("limit", "rate-limited-api", {"slots": 2, "slot_decay_per_second": 100.0})
     documents.put("limit", "tag:small-table", {"slots": 1})

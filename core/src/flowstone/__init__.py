@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowstone import runtime
+    from flowstone.context import runtime
+    from flowstone.context.tags import tags
     from flowstone.engine.arguments import allow_failure, quote, unmapped
     from flowstone.flow_runs import aresume_flow_run, resume_flow_run
     from flowstone.flows import Flow, flow
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     )
     from flowstone.records.states import State
     from flowstone.streams import FutureStream
-    from flowstone.tagging import tags
     from flowstone.tasks import Task, exponential_backoff, task
     from flowstone.transactions import Transaction
 
@@ -45,7 +45,7 @@ _HOMES = {
     "quote": "flowstone.engine.arguments",
     "resume_flow_run": "flowstone.flow_runs",
     "suspend_flow_run": "flowstone.pauses",
-    "tags": "flowstone.tagging",
+    "tags": "flowstone.context.tags",
     "task": "flowstone.tasks",
     "unmapped": "flowstone.engine.arguments",
 }
@@ -81,7 +81,7 @@ if not TYPE_CHECKING:  # which would take any name for one that is there
 
     def __getattr__(name: str) -> object:
         if name == "runtime":
-            return import_module("flowstone.runtime")
+            return import_module("flowstone.context.runtime")
         home = _HOMES.get(name)
         if home is None:
             message = f"module 'flowstone' has no attribute {name!r}"

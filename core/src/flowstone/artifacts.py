@@ -14,7 +14,8 @@ from functools import wraps
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from flowstone import ambient, gallery
+from flowstone import gallery
+from flowstone.context import current
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
 from flowstone.logging import current_run, get_run_logger
 from flowstone.records.encoding import dumps, jsonable
@@ -98,7 +99,7 @@ class Artifact:
     @classmethod
     def get(cls, key: str) -> SavedArtifact | None:
         """Return the newest version that is kept under a key; None where there is none."""
-        ambient.services().journal.flush()
+        current.services().journal.flush()
         try:
             found = gallery.find(key)
         except ObjectNotFound:
@@ -283,7 +284,7 @@ _progress: OrderedDict[str, ArtifactVersion] = OrderedDict()
 
 def _save(version: ArtifactVersion) -> None:
     run = current_run()
-    if run is None and not ambient.sketch():
+    if run is None and not current.sketch():
         raise MissingContextError(f"saving a {version.kind} artifact")
     size = len(dumps([version.description, version.data]).encode("utf-8", "replace"))
     if size > LIMIT:
@@ -291,7 +292,7 @@ def _save(version: ArtifactVersion) -> None:
         remedy = "Write it to an object store, and save a link to it as the artifact."
         raise ArtifactInvalid(f"a {version.kind} artifact", problem, remedy)
     if run is not None:
-        services = ambient.services()
+        services = current.services()
         services.journal.append(saved(run, services.clock.time(), version))
     if version.kind == "progress":
         with _lock:
@@ -304,7 +305,7 @@ def _remembered(artifact_id: str) -> ArtifactVersion:
     with _lock:
         found = _progress.get(artifact_id)
     if found is None:
-        ambient.services().journal.flush()
+        current.services().journal.flush()
         found = gallery.find(artifact_id).artifact
     return found
 
@@ -322,7 +323,7 @@ def _percent(progress: float) -> float:
         remedy = "Use a number from 0 to 100."
         raise ArtifactInvalid("a progress artifact", "its progress is no number", remedy)
     held = min(100.0, max(0.0, value))
-    if held != value and ambient.scope.get() is not None:
+    if held != value and current.scope.get() is not None:
         get_run_logger().warning("a progress of %s %% was taken as %s %%", value, held)
     return held
 

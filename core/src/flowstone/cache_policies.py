@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from flowstone.context.runtime import TaskRun, task_run
 from flowstone.errors import ConfigurationError, KeyNotMade, NotHashable
 from flowstone.hashing import fingerprint
-from flowstone.runtime import TaskRun, task_run
 
 if TYPE_CHECKING:
     from typing import Self

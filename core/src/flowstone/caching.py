@@ -19,7 +19,7 @@ from flowstone.results import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowstone.ambient import Keeps, Scope, Services
+    from flowstone.context.current import Keeps, Scope, Services
     from flowstone.ports import Keeping
     from flowstone.settings import Settings
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.ports import Caller
     from flowstone.records.specs import Spec
     from flowstone.settings import Settings

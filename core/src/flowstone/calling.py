@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 
-from flowstone.ambient import scope
+from flowstone.context.current import scope
 
 if TYPE_CHECKING:
     from flowstone.records.states import State

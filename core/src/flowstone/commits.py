@@ -7,7 +7,7 @@ from enum import StrEnum
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.engine.drive import done
 from flowstone.errors import ConfigurationError
 from flowstone.logging import RUNS, RunLogger
@@ -249,7 +249,7 @@ class Transaction:
     def _say(self, text: str, error: Exception) -> None:
         logger = self._logger
         if logger is None:
-            scope = ambient.scope.get()
+            scope = current.scope.get()
             logger = RUNS if scope is None else RunLogger(scope.run)
         logger.error(text, exc_info=error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.engine.keeper import Keeper, leased
 from flowstone.recipes import recipe
 from flowstone.records.redaction import redact
@@ -14,7 +14,7 @@ from flowstone.records.runs import Origin
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flowstone.ambient import Scope, Services
+    from flowstone.context.current import Scope, Services
 
 
 class Asked(NamedTuple):
@@ -56,7 +56,7 @@ def origin(
 
 def tagged(own: frozenset[str]) -> tuple[str, ...]:
     """Return the tags of a run: its unit's own, and those around it; secrets in them masked."""
-    around = ambient.tags.get()
+    around = current.tags.get()
     return tuple(sorted(set(map(redact, own | around)))) if own or around else ()
 
 
@@ -73,8 +73,8 @@ def drafted(
         parent: the run around it.
         tags: what the run will be tagged with.
     """
-    services, spec = ambient.services(), asked.unit.spec
-    scope = ambient.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
+    services, spec = current.services(), asked.unit.spec
+    scope = current.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
     scope.above, scope.arguments, scope.asked = parent, known, asked
     origin = Origin(
         run_id,
@@ -91,8 +91,8 @@ def drafted(
         None,
     )
     scope.standing = Keeper(services, origin)
-    token = ambient.scope.set(scope)
+    token = current.scope.set(scope)
     try:
         yield
     finally:
-        ambient.scope.reset(token)
+        current.scope.reset(token)

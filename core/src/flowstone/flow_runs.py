@@ -8,7 +8,7 @@ from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import questions
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.engine.keeper import Taken, leased
 from flowstone.entrypoints import load_flow_from_entrypoint
 from flowstone.errors import (

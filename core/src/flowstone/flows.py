@@ -6,14 +6,14 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import ConfigurationError
 from flowstone.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
 from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
 if TYPE_CHECKING:
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.engine.keeper import Taken
     from flowstone.graphs import Graph
     from flowstone.ports import Runner
@@ -128,11 +128,11 @@ class Flow(Unit[P, R]):
             ParameterBindError, ParameterTypeError: they do not fit; nothing was done.
         """
         args, kwargs = self.parameters.rebind(arguments)
-        token = ambient.scope.set(None)  # a run that somebody's code takes up is no part of that
+        token = current.scope.set(None)  # a run that somebody's code takes up is no part of that
         try:
             return self._call(args, {**kwargs, "return_state": True}, taken)
         finally:
-            ambient.scope.reset(token)
+            current.scope.reset(token)
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""

@@ -10,7 +10,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from flowstone import progress
-from flowstone.ambient import scope, services
+from flowstone.context.current import scope, services
+from flowstone.context.lineage import made
 from flowstone.engine.arguments import (
     PromiseBase,
     resolve_futures_to_results,
@@ -19,7 +20,6 @@ from flowstone.engine.arguments import (
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
 from flowstone.ports.threads import heeding, ring, told
-from flowstone.provenance import made
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
 from flowstone.runners.threads import is_worker, nested
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
     from contextvars import Context
 
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.engine.drive import Driver
     from flowstone.engine.life import Life
     from flowstone.ports import Caller, Runner

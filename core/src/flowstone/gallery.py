@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound
 from flowstone.records.events import ARTIFACT_SAVED, ArtifactVersion
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, Type
 
 from pydantic import BaseModel, PrivateAttr, create_model
 
-from flowstone.ambient import services
+from flowstone.context.current import services
+from flowstone.context.runtime import current_flow
 from flowstone.errors import ConfigurationError, MissingContextError, RunTimeout, nearest
 from flowstone.forms import filled_in, modelled, plain
 from flowstone.records.encoding import dumps, loads
 from flowstone.records.ids import new_id
-from flowstone.runtime import current_flow
 
 if TYPE_CHECKING:
     from flowstone.records.documents import Document

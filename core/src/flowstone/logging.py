@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import FencedRun, MissingContextError, StoreError
 from flowstone.records import redaction
 from flowstone.records.events import Line, written
@@ -143,7 +143,7 @@ _silent: ContextVar[bool] = ContextVar("flowstone.silent", default=False)
 
 def current_run() -> Run | None:
     """Return the run that the code is in; None before its first state, when no store has it."""
-    scope = ambient.scope.get()
+    scope = current.scope.get()
     return None if scope is None else getattr(scope, "run", None)
 
 
@@ -179,7 +179,7 @@ class RunLogHandler(Unlocked):
         record.flowstone_kept = True
         text = _text(record, _traced)
         try:
-            services = ambient.services()
+            services = current.services()
             line = Line(record.levelno, record.name, redact(text), _fields(record))
             services.journal.append(written(run, record.created, line))
         except FencedRun:

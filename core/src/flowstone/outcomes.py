@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import StoreError
 from flowstone.records.states import COMPLETED
 
@@ -19,7 +19,7 @@ def raise_stop(state: State) -> None:
     """Let what ended the run from outside go on to end the program."""
     if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
         with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
-            ambient.services().journal.flush()
+            current.services().journal.flush()
         raise state.data
 
 

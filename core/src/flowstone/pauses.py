@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flowstone import questions
-from flowstone.ambient import services, sketch
+from flowstone.context.current import services, sketch
+from flowstone.context.runtime import current_flow, current_task, unit_of
 from flowstone.engine.drive import Driver
 from flowstone.engine.keeper import Keeper
 from flowstone.engine.pausing import pause
@@ -15,10 +16,9 @@ from flowstone.logging import RunLogger
 from flowstone.questions import Question
 from flowstone.records.events import changed
 from flowstone.records.states import CANCELLING, Suspending
-from flowstone.runtime import current_flow, current_task, unit_of
 
 if TYPE_CHECKING:
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.engine.life import Life
     from flowstone.records.runs import Origin, Run
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound, StaleDocument
 from flowstone.records.events import KINDS
 from flowstone.records.states import SCHEDULED

@@ -9,9 +9,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone import ambient, runtime
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
 from flowstone.cache_policies import CachePolicy, Key, TaskCall, file_name, key_of
+from flowstone.context import current, runtime
 from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.records.encoding import dumps, loads
@@ -20,7 +20,7 @@ from flowstone.serializers import AutomaticSerializer, serializer_named
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.ports import BlobStore, Serializer
 
 MAGIC = b"flowstone-result 1\n"
@@ -263,7 +263,7 @@ StoreOption = ResultStore | ObjectStore | Path | str | None
 
 def get_result_store() -> ResultStore:
     """Return where and how the flow around this code keeps results; outside one, the defaults."""
-    scope = ambient.scope.get()
+    scope = current.scope.get()
     keeps = None if scope is None else scope.owner.keeps
     return ResultStore() if keeps is None else ResultStore(keeps.storage, keeps.serializer)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
-from flowstone.ambient import services
+from flowstone.context.current import services
 
 if TYPE_CHECKING:
     from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one

@@ -10,8 +10,9 @@ from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone import ambient
 from flowstone.callees import collecting
+from flowstone.context import current
+from flowstone.context.runtime import Carried
 from flowstone.drafts import Asked
 from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
@@ -23,7 +24,6 @@ from flowstone.placeholders import Placeholder, SketchedFuture, Source, sources_
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Run
 from flowstone.records.states import COMPLETED, PENDING, RUNNING, State
-from flowstone.runtime import Carried
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
@@ -61,8 +61,8 @@ class Sketch:
 
     def draw(self, flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
         """Call the flow's own code."""
-        ambient.scope.set(None)
-        ambient.transaction.set(None)
+        current.scope.set(None)
+        current.transaction.set(None)
         try:
             with disable_run_logger():
                 called = self._flow(flow, args, kwargs, None)
@@ -147,7 +147,7 @@ class Sketch:
             return fn(*bound.args, **bound.kwargs)
 
     def _add(self, unit: Any, given: object) -> Run:
-        parent = ambient.scope.get()
+        parent = current.scope.get()
         run_id = new_id()
         ordinal = "" if parent is None else f"-{parent.ordinal(unit.name)}"
         name = unit.name if unit.spec.kind == "flow" else f"{unit.name}{ordinal}"
@@ -181,7 +181,7 @@ class Sketch:
                 yield from self._sources(item)
 
 
-class _Drawn(ambient.Scope):
+class _Drawn(current.Scope):
     """A flow that is drawn, as the scope that its code is in."""
 
     __slots__ = ("sketch",)
@@ -191,18 +191,18 @@ class _Drawn(ambient.Scope):
     ) -> None:
         super().__init__(None)
         self.sketch = sketch
-        self.above, self.asked, self.arguments = ambient.scope.get(), asked, arguments
+        self.above, self.asked, self.arguments = current.scope.get(), asked, arguments
         origin = run.origin()._replace(unit_version=asked.unit.spec.version)
         self.standing = Carried(origin, 1, State(RUNNING))
 
 
 @contextmanager
 def _inside(scope: _Drawn) -> Iterator[None]:
-    token = ambient.scope.set(scope)
+    token = current.scope.set(scope)
     try:
         yield
     finally:
-        ambient.scope.reset(token)
+        current.scope.reset(token)
 
 
 async def _awaited(scope: _Drawn, coroutine: Coroutine[object, object, object]) -> object:

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.engine.arguments import PromiseBase
 from flowstone.engine.policy import unseen
 from flowstone.errors import RunTimeout
@@ -20,7 +20,7 @@ from flowstone.runners.threads import is_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.futures import Future
     from flowstone.ports.threads import Signal
 

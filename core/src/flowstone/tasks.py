@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
-from flowstone import ambient
 from flowstone.callees import collecting
 from flowstone.calling import AsyncYields, Awaits, Yields
+from flowstone.context import current
 from flowstone.errors import ConfigurationError
 from flowstone.futures import Future, FutureList
 from flowstone.mapping import batched, drawn, in_batches, spread
@@ -86,7 +86,7 @@ class Task(Unit[P, R]):
             wait_for: futures that must have completed before the task starts.
             **kwargs: the function's own, and `return_state=True` to wait for the final `State`.
         """
-        if sketch := ambient.sketch():
+        if sketch := current.sketch():
             return sketch.submit(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         future = self._submit(args, kwargs, wait_for)
@@ -188,7 +188,7 @@ class Task(Unit[P, R]):
             MappingLengthMismatch: the iterables differ in length.
             MappingMissingIterable: none of the arguments is an iterable.
         """
-        if sketch := ambient.sketch():
+        if sketch := current.sketch():
             return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         # What is mapped over is an input of each, though each gets but an element of its value.

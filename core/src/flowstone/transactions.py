@@ -9,8 +9,8 @@ from __future__ import annotations
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
 from flowstone.commits import CommitMode, Transaction, TransactionState
+from flowstone.context import current
 from flowstone.engine.drive import NAP, adone, done
 from flowstone.errors import ConfigurationError
 from flowstone.locking import FileSystemLockManager, IsolationLevel
@@ -35,8 +35,8 @@ __all__ = [
 
 def get_transaction() -> Transaction | None:
     """Return the transaction around this code, if there is one."""
-    current: Any = ambient.transaction.get()
-    return current  # type: ignore[no-any-return]
+    found: Any = current.transaction.get()
+    return found  # type: ignore[no-any-return]
 
 
 @contextmanager
@@ -88,12 +88,12 @@ def transaction(
 @contextmanager
 def _inside(made: Transaction, lock: LockManager | None) -> Iterator[None]:
     """Be in the transaction, whose lock is taken; let the lock go."""
-    token = ambient.transaction.set(made)
+    token = current.transaction.set(made)
     try:
         made._open()  # noqa: SLF001 - this module's own
         yield
     finally:
-        ambient.transaction.reset(token)
+        current.transaction.reset(token)
         if lock is not None:
             lock.release_lock(made.key or "", made._id)  # noqa: SLF001 - this module's own
 
@@ -138,8 +138,8 @@ def _begun(
     logger: Any,
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, LockManager | None]:
-    kept, sketched = None, ambient.sketch() is not None  # a drawn flow keeps and locks nothing
-    services = ambient.services()
+    kept, sketched = None, current.sketch() is not None  # a drawn flow keeps and locks nothing
+    services = current.services()
     if key is not None and not sketched:
         # Blocks and serializers: 60 ms, for those transactions that keep a value.
         from flowstone.results import opened_store  # noqa: PLC0415

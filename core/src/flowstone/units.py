@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
-from flowstone import ambient
 from flowstone.callees import around, callee, yields
 from flowstone.calling import Calling
+from flowstone.context import current
+from flowstone.context.lineage import PLAIN, made
 from flowstone.drafts import Asked, drafted, origin, tagged
 from flowstone.engine.arguments import awaited, needs
 from flowstone.engine.drive import Driver
@@ -26,13 +27,12 @@ from flowstone.logging import RunLogger
 from flowstone.names import made_up
 from flowstone.options import Optioned
 from flowstone.outcomes import given, raise_stop
-from flowstone.provenance import PLAIN, made
 from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
-    from flowstone.ambient import Scope, Services
+    from flowstone.context.current import Scope, Services
     from flowstone.engine.yielding import Begun
     from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
     from flowstone.records.runs import Origin
@@ -113,7 +113,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
 
         With `taken`, it is a run that there is; it is taken up at the end of this.
         """
-        services = ambient.services()
+        services = current.services()
         spec = self.spec
         upstream = needs(args, kwargs)
         if wait_for is not None:
@@ -140,7 +140,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
             upstream,
             flow or parent is None,
             self._keeping(services, run_id, parent) if handed is None or flow else None,
-            None if flow else ambient.transaction.get() or self._alone(),
+            None if flow else current.transaction.get() or self._alone(),
             self._rechecked if flow and upstream is not None else None,
             None if flow or not born.tags else services.gate.admission(born.tags, name, run_id),
             handed,
@@ -176,8 +176,8 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         self, services: Services, parent: Scope | None, known: dict[str, Any] | None
     ) -> Scope:
         if parent is not None and self.spec.kind == "task":
-            return ambient.Scope(parent.owner)
-        scope = ambient.Scope(None, partial(self._open_runner, services))
+            return current.Scope(parent.owner)
+        scope = current.Scope(None, partial(self._open_runner, services))
         scope.arguments = known or {}
         scope.keeps = keeps_of(self.spec, parent)
         scope.above = parent
@@ -221,9 +221,9 @@ class Unit(Hooked, Optioned, Calling[P, R]):
                 )
             if self.isasync:
                 return self._acall(args, kwargs, wait_for, return_state, taken)
-        parent = ambient.scope.get()
+        parent = current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
-        token = ambient.scope.set(driver.scope)
+        token = current.scope.set(driver.scope)
         try:
             if parent is None:
                 with honest_end() as stop:
@@ -233,7 +233,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
             else:
                 state = driver.drive(story)
         finally:
-            ambient.scope.reset(token)
+            current.scope.reset(token)
         if return_state or state.type is not COMPLETED or self._rereads:
             return given(state, return_state)
         if parent is not None and type(state.data) not in PLAIN:
@@ -248,9 +248,9 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         return_state: bool,
         taken: Taken | None,
     ) -> Any:
-        parent = None if taken is not None else ambient.scope.get()
+        parent = None if taken is not None else current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
-        token = ambient.scope.set(driver.scope)
+        token = current.scope.set(driver.scope)
         try:
             if parent is None:
                 with honest_end_on_loop() as stop:
@@ -260,7 +260,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
             else:
                 state = await driver.adrive(story)
         finally:
-            ambient.scope.reset(token)
+            current.scope.reset(token)
         if parent is not None and state.type is COMPLETED:
             made(parent.owner, state.data, driver.keeper.origin.id)
         return given(state, return_state)
@@ -269,17 +269,17 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Begun:
         """Make a run that is iterated over, and what is entered around it."""
-        tally, parent = Tally(), ambient.scope.get()
+        tally, parent = Tally(), current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, None, tally)
         owner = None if parent is None else parent.owner
-        return driver, story, tally, owner, around(self.spec, ambient.services().settings)
+        return driver, story, tally, owner, around(self.spec, current.services().settings)
 
     def _submit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
         runner = owner_here().open_runner()
-        driver, story = self._start(args, kwargs, wait_for, ambient.scope.get(), runner.caller)
+        driver, story = self._start(args, kwargs, wait_for, current.scope.get(), runner.caller)
         driver.record(PENDING, "Pending")
         future: Future[Any] = Future(driver, story, owner_here())
         future.start(runner, on_loop=self.isasync)
@@ -327,7 +327,7 @@ def _run_name(
 
 def owner_here() -> Scope:
     """Return what owns the runs that are submitted here."""
-    parent = ambient.scope.get()
+    parent = current.scope.get()
     return _alone if parent is None else parent.owner
 
 
@@ -344,13 +344,13 @@ def _portable(state: dict[str, Any]) -> dict[str, Any]:
     return {**{key: state[key] for key in state if key != "parameters"}, "_around": None}
 
 
-def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:
+def keeps_of(spec: Spec, parent: Scope | None) -> current.Keeps:
     """Return what a unit says of keeping its results, and for the rest the flow around it."""
     around = parent.owner.keeps if parent is not None else None
     own = spec.asks_to_keep if spec.persist_result is None else spec.persist_result
     if around is None:
-        return ambient.Keeps(own, spec.result_storage, spec.result_serializer)
-    return ambient.Keeps(
+        return current.Keeps(own, spec.result_storage, spec.result_serializer)
+    return current.Keeps(
         around.persist if own is None else own,
         around.storage if spec.result_storage is None else spec.result_storage,
         around.serializer if spec.result_serializer is None else spec.result_serializer,
@@ -358,7 +358,7 @@ def keeps_of(spec: Spec, parent: Scope | None) -> ambient.Keeps:
 
 
 def _default_pool() -> Runner:
-    return _default_runner(ambient.services())
+    return _default_runner(current.services())
 
 
 def _default_runner(services: Services) -> Runner:
@@ -371,7 +371,7 @@ def _finish_alone() -> None:
 
 
 #: Owns what is submitted outside any run; the process waits for it at its end.
-_alone = ambient.Scope(None, _default_pool)
+_alone = current.Scope(None, _default_pool)
 atexit.register(_finish_alone)
 if hasattr(os, "register_at_fork"):
     # A child has none of the threads that would end them.

@@ -6,9 +6,9 @@ import atexit
 from typing import TYPE_CHECKING, Protocol
 
 from flowstone import logging
-from flowstone.ambient import Services
 from flowstone.blocks.resolver import Resolver
 from flowstone.blocks.vault import Vault
+from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind

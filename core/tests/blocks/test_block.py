@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
 
-from flowstone.ambient import Services
 from flowstone.blocks import Block, Credentials, ObjectStore, Secret, SecretDict, Variable
+from flowstone.context.current import Services
 from flowstone.errors import (
     BlockInvalid,
     ConfigurationError,

@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone import flow, notify_by, task
-from flowstone.ambient import using
 from flowstone.blocks import Block, Secret, SecretDict, ShellOperation, Webhook
 from flowstone.cli.app import flowstone
 from flowstone.concurrency import concurrency
+from flowstone.context.current import using
 from flowstone.errors import JobFailed, SlotTimeout
 from flowstone.logging import get_run_logger
 from flowstone.settings import Settings

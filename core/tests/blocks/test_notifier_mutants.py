@@ -16,7 +16,7 @@ __all__ = ["MemoryDesk", "MemoryNotifier"]
 SOURCE = """
 import asyncio, secrets, threading, time, pytest
 from dataclasses import replace
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.errors import *
 from flowstone.testing.conformance.notifier import NotifierSuite
 from flowstone.testing.desks import PATIENCE

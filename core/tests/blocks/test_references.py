@@ -19,13 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, model_validator
 
-from flowstone import ambient, flow, task
-from flowstone.ambient import Services, using
+from flowstone import flow, task
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
 from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.reference import escaped, split
 from flowstone.blocks.referring import MASKED
 from flowstone.blocks.resolver import MOMENT, Resolver
+from flowstone.context import current
+from flowstone.context.current import Services, using
 from flowstone.errors import (
     AccessDenied,
     BlockInvalid,
@@ -487,8 +488,8 @@ def test_two_providers_that_need_each_other_are_told_by_two_threads(
             resolver.resolve(reference)
         told.append(reference)
 
-    current = replace(ambient.services(), references=resolver)
-    with using(current):
+    changed = replace(current.services(), references=resolver)
+    with using(changed):
         names = ["strongbox/one:key", "strongbox/two:key"]
         threads = [Thread(target=ask, args=(name,), daemon=True) for name in names]
         for thread in threads:
@@ -611,8 +612,8 @@ def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(
     vault: type[Strongbox], services: Services
 ) -> None:
     clock = Ticks()
-    current = replace(services, clock=cast("Clock", clock), references=resolver_of(clock))
-    with using(current):
+    changed = replace(services, clock=cast("Clock", clock), references=resolver_of(clock))
+    with using(changed):
         shelf = BazaarShelf(place="shop", login=Bazaar(code="strongbox:code"))
 
         def change(password: str) -> None:

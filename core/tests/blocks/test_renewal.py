@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from flowstone.ambient import Services
 from flowstone.blocks import Job, JobStatus, Report, SlackWebhook, SqliteDatabase, Webhook
 from flowstone.blocks.resolver import MOMENT
+from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
 
 from ..conftest import Later  # noqa: TID252 - what the tests share

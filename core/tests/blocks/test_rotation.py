@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 
-from flowstone.ambient import Services, using
 from flowstone.blocks import Block, Secret, SecretDict
 from flowstone.blocks.codec import tokens
 from flowstone.blocks.rotation import rotate_file, rotate_setting
 from flowstone.blocks.vault import Vault, sealed_with
+from flowstone.context.current import Services, using
 from flowstone.errors import ConfigurationError, SecretUnreadable
 from flowstone.ports import DocumentStore
 from flowstone.records.documents import Document

@@ -13,8 +13,8 @@ import pytest
 from pydantic import SecretBytes, SecretStr
 
 from flowstone import flow, task
-from flowstone.ambient import Services, using
 from flowstone.blocks import Block, SecretDict
+from flowstone.context.current import Services, using
 from flowstone.ports import Serializer
 from flowstone.runners import parcels
 from flowstone.serializers import AutomaticSerializer, CompressedPickleSerializer, PickleSerializer

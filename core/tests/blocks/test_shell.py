@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from flowstone import flow
-from flowstone.ambient import Services
 from flowstone.blocks import JobStatus, ShellOperation
+from flowstone.context.current import Services
 from flowstone.errors import JobError, JobFailed, JobLost, ReferenceUnresolved
 from flowstone.records.events import Line, changed
 from flowstone.records.runs import RunQuery

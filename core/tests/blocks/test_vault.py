@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.ambient import Services, using
 from flowstone.blocks import Secret
 from flowstone.blocks.vault import Vault, sealed_with
+from flowstone.context.current import Services, using
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable, StoreUnusable
 from flowstone.settings import Settings
 from flowstone.testing.memory import memory_services

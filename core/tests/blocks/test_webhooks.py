@@ -15,9 +15,9 @@ from threading import Event, Thread
 
 import pytest
 
-from flowstone.ambient import Services, using
 from flowstone.blocks import SlackWebhook, Webhook
 from flowstone.blocks.web import is_global
+from flowstone.context.current import Services, using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.testing.conformance.notifier import HastyClock
 from flowstone.testing.desks import WebDesk, web_desk

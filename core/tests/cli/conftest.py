@@ -22,7 +22,7 @@ from flowstone.cli.app import flowstone
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 #: The command as it is installed.
 COMMAND = str(Path(sys.executable).with_name("flowstone"))

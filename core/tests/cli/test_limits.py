@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient, flow, task
+from flowstone import flow, task
 from flowstone.concurrency import concurrency, rate_limit
+from flowstone.context import current
 
 if TYPE_CHECKING:
     from .conftest import Home, InProcess
@@ -74,7 +75,7 @@ def test_reset_frees_the_slots(cli: InProcess) -> None:
     with concurrency("db"):
         told = cli("limit", "reset", "db").out
         assert told == "The slots of 'db' are free; 1 holder had some.\n"
-        assert ambient.services().slots.held_slots(time()) == []
+        assert current.services().slots.held_slots(time()) == []
     assert cli("limit", "reset", "db", "--json").json == {"name": "db", "freed": 0}
 
 

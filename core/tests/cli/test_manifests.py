@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, SecretStr
 
-from flowstone import ambient, manifests
+from flowstone import manifests
 from flowstone.blocks import Block, LocalDirectory, Secret, SecretDict, Variable
+from flowstone.context import current
 from flowstone.errors import FlowstoneError
 from flowstone.testing import flowstone_test_harness
 
@@ -62,10 +63,10 @@ def apply(cli: InProcess, text: str, *options: str) -> Any:
 
 
 def refused(cli: InProcess, text: str) -> str:
-    before = ambient.services().documents.find()
+    before = current.services().documents.find()
     done = cli("apply", "-", stdin=text)
     assert done.code == 1
-    assert ambient.services().documents.find() == before
+    assert current.services().documents.find() == before
     again = cli("diff", "-", stdin=text)
     assert (again.code, again.err) == (2, done.err)
     return done.err
@@ -75,9 +76,9 @@ def test_a_file_is_applied_once(cli: InProcess) -> None:
     assert cli("diff", "-", stdin=FILE).code == 1
     assert set(apply(cli, FILE).values()) == {"create"}
     assert cli("diff", "-", stdin=FILE).code == 0
-    documents = ambient.services().documents.find()
+    documents = current.services().documents.find()
     assert set(apply(cli, FILE).values()) == {"keep"}
-    assert ambient.services().documents.find() == documents
+    assert current.services().documents.find() == documents
     first = Wagon.load("first")
     assert first.anything == {"block": 1, "deep": [{"soft": 1}, None]}
     assert isinstance(first.next, Wagon)

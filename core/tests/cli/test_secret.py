@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from flowstone.ambient import services, using
 from flowstone.blocks import Block, Secret
 from flowstone.blocks.keyfile import UNFINISHED
+from flowstone.context.current import services, using
 from flowstone.testing.memory import memory_services
 
 from .conftest import Home, InProcess

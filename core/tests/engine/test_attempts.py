@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from flowstone import flow, task
-from flowstone.ambient import Services
+from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.keeper import Keeper, Taken

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from flowstone.ambient import Services, using
 from flowstone.blocks import Block, EmailNotifier, EmailServerCredentials, Notifier
 from flowstone.blocks.resolver import MOMENT
+from flowstone.context.current import Services, using
 from flowstone.errors import (
     NotificationDenied,
     NotificationFailed,

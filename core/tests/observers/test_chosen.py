@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone import flow, get_run_logger, task
-from flowstone.ambient import using
 from flowstone.blocks import Secret
+from flowstone.context.current import using
 from flowstone.errors import UnknownName
 from flowstone.observers.eventsfile import EventsFile
 from flowstone.plugins import installed

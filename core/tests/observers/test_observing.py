@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone import flow, get_run_logger, task
-from flowstone.ambient import services
 from flowstone.artifacts import create_markdown_artifact
+from flowstone.context.current import services
 from flowstone.observers import observing
 from flowstone.observers.audience import Audience
 from flowstone.observers.feed import Feed

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.runners.threads import ThreadPool
 from flowstone.testing.conformance import RunnerSuite
 
@@ -82,11 +82,11 @@ class LosesThePrints(Here):
 
 class GivesOthersNoParent(Here):
     def call(self, *call: Any) -> Any:
-        token = ambient.scope.set(None)
+        token = current.scope.set(None)
         try:
             return super().call(*call)
         finally:
-            ambient.scope.reset(token)
+            current.scope.reset(token)
 
 
 class LeavesCoroutinesAlone(Here):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient, flow, get_run_logger, tags, task
+from flowstone import flow, get_run_logger, tags, task
 from flowstone.cache_policies import FLOW_PARAMETERS
+from flowstone.context import current
 from flowstone.errors import (
     CancelledRun,
     ConfigurationError,
@@ -30,7 +31,7 @@ from flowstone.task_runners import ProcessPoolTaskRunner
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.records.runs import Run
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -365,8 +366,8 @@ def test_an_initializer_that_fails_fails_the_tasks() -> None:
 def test_each_call_has_a_context_of_its_own() -> None:
     @task
     def sets() -> set[str]:
-        before = set(ambient.tags.get())
-        ambient.tags.set(frozenset({"left"}))
+        before = set(current.tags.get())
+        current.tags.set(frozenset({"left"}))
         return before
 
     @flow(task_runner=ONE)

@@ -6,9 +6,10 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from flowstone import allow_failure, ambient, flow, task
+from flowstone import allow_failure, flow, task
 from flowstone.cache_policies import CachePolicy
 from flowstone.concurrency import concurrency, rate_limit
+from flowstone.context import current
 from flowstone.engine.gate import held_here
 from flowstone.errors import FlowstoneError, PauseTimeout
 from flowstone.locking import IsolationLevel
@@ -89,7 +90,7 @@ def holding(node: Node, names: tuple[str, ...] = ()) -> Iterator[None]:
 
 def wait_for_somebody(node: Node) -> None:
     """Wait until somebody resumes the run, in vain maybe."""
-    run_id = ambient.scope.get().run.id  # type: ignore[union-attr]
+    run_id = current.scope.get().run.id  # type: ignore[union-attr]
     try:
         if node.kind == "ask":
             pause_flow_run(timeout=node.patience, key=here().world.parts.pause_key)
@@ -104,7 +105,7 @@ def compute(number: int) -> str:
     """Act out a cached computation: nobody else does it at the same time, or again."""
     process = here()
     node = process.nodes[number]
-    run_id = ambient.scope.get().run.id  # type: ignore[union-attr]
+    run_id = current.scope.get().run.id  # type: ignore[union-attr]
     with process.world.cache.computing(node.key, process, run_id):
         work(number)
     return f"value of {node.key}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import ObjectMissing, Unreachable
 from flowstone.testing.objects import MemoryObjects
 
@@ -91,7 +91,7 @@ class Cache:
 
 
 def _run_id() -> str:
-    scope = ambient.scope.get()
+    scope = current.scope.get()
     assert scope is not None
     return scope.standing.origin.id
 

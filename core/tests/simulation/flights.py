@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient, task
+from flowstone import task
+from flowstone.context import current
 from flowstone.engine.arguments import unmapped
 from flowstone.tasks import Task
 
@@ -25,7 +26,7 @@ class Flight:
 
     def __init__(self, process: Process, node: Node) -> None:
         self._process, self._node = process, node
-        scope = ambient.scope.get()
+        scope = current.scope.get()
         assert scope is not None
         self._root = scope.run.root_id
         self._drawn = self._alive = self.handed = 0

@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
-from flowstone.ambient import Services
+from flowstone.context import current
+from flowstone.context.current import Services
 from flowstone.errors import CancelSignal, FencedRun, FlowstoneError, StoreError, TerminationSignal
 from flowstone.flow_runs import retry_flow_run
 from flowstone.records.runs import Handover, Run
@@ -80,7 +80,7 @@ class Process(Host):
         return f"simulated/{self.name}/0"
 
     def arrive(self) -> None:
-        ambient._stack[:] = [self.services]
+        current._stack[:] = [self.services]
         here.enter(self)
 
     def live(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import TerminationSignal
@@ -107,7 +107,7 @@ class World:
 
     def run(self) -> str | None:
         """Let it all happen, and look at the end."""
-        before = list(ambient._stack)
+        before = list(current._stack)
         try:
             for process in (*self.drivers, *self.people):
                 self.scheduler.spawn(process, f"{process.name}.main", process.live)
@@ -118,7 +118,7 @@ class World:
                 with suppress(Killed):
                     self._end()
         finally:
-            ambient._stack[:] = before
+            current._stack[:] = before
             here.leave()
         return self.scheduler.failure
 

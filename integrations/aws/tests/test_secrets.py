@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from flowstone import ambient, flow, task, unmapped
+from flowstone import flow, task, unmapped
 from flowstone.blocks import Secret
+from flowstone.context import current
 from flowstone.errors import (
     ReferenceUnresolved,
     SecretMissing,
@@ -38,7 +39,7 @@ from flowstone_aws import (
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with a store on disk."""
     services = open_services(Settings(home=tmp_path / "home"))
-    with ambient.using(services):
+    with current.using(services):
         yield tmp_path / "home"
     services.close()
 
@@ -176,7 +177,7 @@ def test_canaries_are_nowhere(
         with pytest.raises(ReferenceUnresolved) as caught:
             Secret(value=f"aws-secrets/here:{name}/1#no.path").get()
         shown.append(repr(caught.value))
-    ambient.services().close()
+    current.services().close()
     assert "GetSecretValue" in caplog.text
     assert "GetParameter" in caplog.text
     # A handler of somebody's own gets what a flow prints as it is; the SDK's lines are cleaned.

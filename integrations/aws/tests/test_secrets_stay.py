@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from flowstone import ambient, flow
+from flowstone import flow
+from flowstone.context import current
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
 from flowstone_aws import (
@@ -42,7 +43,7 @@ def canaries() -> dict[str, str]:
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with a store on disk."""
     services = open_services(Settings(home=tmp_path / "home"))
-    with ambient.using(services):
+    with current.using(services):
         yield tmp_path / "home"
     services.close()
 
@@ -112,7 +113,7 @@ def test_canaries_are_nowhere(
             shown += use(bucket)
             shown.append(pickle.dumps(bucket).decode("latin-1"))
             shown.append(repr(bucket.credentials._login()))
-    ambient.services().close()
+    current.services().close()
     shown.append(caplog.text)
     shown += [path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()]
     assert "botocore" in caplog.text

@@ -18,7 +18,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticSerializationError, core_schema
 
-from flowstone.ambient import services
 from flowstone.blocks import codec
 from flowstone.blocks.admission import admitted
 from flowstone.blocks.migrating import migrated
@@ -26,6 +25,7 @@ from flowstone.blocks.problems import masked, problems
 from flowstone.blocks.referring import opened, unresolved
 from flowstone.blocks.renewal import renew_in
 from flowstone.blocks.vault import sealed_with
+from flowstone.context.current import services
 from flowstone.errors import (
     BlockInvalid,
     ConfigurationError,

@@ -11,7 +11,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import Any, ClassVar, Protocol, Self
 
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
 
 #: No wait is longer, in seconds: a run in a thread is cancelled when its code next runs.

@@ -11,10 +11,10 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
-from flowstone.ambient import services
 from flowstone.blocks.base import Block
 from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import SHORTEST, hide
+from flowstone.context.current import services
 from flowstone.errors import (
     CredentialsError,
     FlowstoneError,

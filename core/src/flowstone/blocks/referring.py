@@ -13,8 +13,8 @@ import pydantic
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
-from flowstone.ambient import services
 from flowstone.blocks.reference import LITERAL, escaped, is_literal, is_reference
+from flowstone.context.current import services
 from flowstone.errors import ReferenceUnresolved
 
 if TYPE_CHECKING:

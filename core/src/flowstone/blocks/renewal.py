@@ -6,8 +6,8 @@ from functools import wraps
 from inspect import isgeneratorfunction
 from typing import TYPE_CHECKING, Any
 
-from flowstone.ambient import services
 from flowstone.blocks.referring import referred
+from flowstone.context.current import services
 from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied
 
 if TYPE_CHECKING:

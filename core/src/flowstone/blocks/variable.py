@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
-from flowstone.ambient import services
+from flowstone.context.current import services
 from flowstone.errors import BlockInvalid, ObjectAlreadyExists, ObjectNotFound
 from flowstone.plugins.registry import check_name
 

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from flowstone.ambient import services
 from flowstone.blocks.masked import SecretDict
 from flowstone.blocks.notifier import Note, Notifier, cut
 from flowstone.blocks.web import Answer, Forbidden, Manner, NoAnswer, NotSent, send
+from flowstone.context.current import services
 from flowstone.errors import (
     NotificationDenied,
     NotificationFailed,

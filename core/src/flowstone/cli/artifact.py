@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone import gallery
-from flowstone.ambient import services
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
 from flowstone.cli.views import Cell, Facts, Prose, Row, Table
 from flowstone.cli.wording import SHORT, ago, exact, iso
+from flowstone.context.current import services
 
 if TYPE_CHECKING:
     from flowstone.cli.views import View

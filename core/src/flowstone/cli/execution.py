@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.output import emit, say, warn
 from flowstone.cli.records import run_record
 from flowstone.cli.wording import short_id
+from flowstone.context.current import services
 from flowstone.errors import CancelSignal
 from flowstone.records.runs import Run
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED

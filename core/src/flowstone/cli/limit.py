@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import ago, counted, exact, iso
+from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound
 from flowstone.records.limits import KIND, Limit, check_limit, limit_body, read_limit, slots_in_use
 

@@ -13,9 +13,9 @@ from rich.live import Live
 from rich.text import Text
 
 from flowstone import progress
-from flowstone.ambient import services
 from flowstone.cli.livetree import LiveTree
 from flowstone.cli.terminal import tree
+from flowstone.context.current import services
 from flowstone.observers import observing
 
 if TYPE_CHECKING:

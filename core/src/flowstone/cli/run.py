@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone import questions
-from flowstone.ambient import services
 from flowstone.cli import runlog
 from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
@@ -26,6 +25,7 @@ from flowstone.cli.wording import (
     short_id,
     state_cell,
 )
+from flowstone.context.current import services
 from flowstone.errors import nearest
 from flowstone.graphs.tree import Children
 from flowstone.records.durations import duration, lasted

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.execution import execute, given, param_option, params_option, tree_option
 from flowstone.cli.output import emit, json_option, say, warn
 from flowstone.cli.records import run_record
+from flowstone.context.current import services
 from flowstone.errors import Conflict
 from flowstone.records.events import changed
 from flowstone.records.states import CANCELLING, Cancelled, Cancelling

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.attempts import Attempts
 from flowstone.cli.output import emit, json_option, say
+from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import graph_of
 from flowstone.records.runs import RunQuery

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.output import is_terminal
 from flowstone.cli.views import Cell, printable
 from flowstone.cli.wording import iso
+from flowstone.context.current import services
 from flowstone.graphs.tree import Children
 from flowstone.records.events import LOG_WRITTEN, Line
 from flowstone.records.runs import RunQuery

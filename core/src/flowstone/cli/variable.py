@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.ambient import services
 from flowstone.blocks.variable import KIND, Variable
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import ago, exact, iso
+from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
 
 if TYPE_CHECKING:

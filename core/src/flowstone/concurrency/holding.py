@@ -7,7 +7,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Self
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.engine.leases import warn
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import ConfigurationError, SlotsLost
@@ -221,10 +221,10 @@ def turn_for(
     if type(occupy) is not int or occupy < 1:
         problem = f"occupy={occupy!r} is no count of slots"
         raise ConfigurationError("slots under a limit", problem, "Use a whole number from 1 up.")
-    services, run = ambient.services(), current_run()
+    services, run = current.services(), current_run()
     gate = services.gate
     several = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
-    if ambient.sketch() is not None:
+    if current.sketch() is not None:
         several = ()  # a drawn flow waits for nothing
     for name in several if strict else ():
         if name not in gate.limits():
@@ -244,7 +244,7 @@ def tell_missing(turn: Place) -> None:
     """Warn of limits that are not there, once for each."""
     missing = set(turn.wanted.names) - set(turn.taken or ()) - _told
     if missing:
-        for name in sorted(missing - ambient.services().gate.limits().keys()):
+        for name in sorted(missing - current.services().gate.limits().keys()):
             _told.add(name)
             warn(
                 f"there is no limit {name!r}, so it limits nothing. Make it by "

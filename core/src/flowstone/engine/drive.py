@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from logging import Logger, LoggerAdapter
 
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.engine.keeper import Keeper
     from flowstone.engine.life import Life
     from flowstone.ports import Clock, Keeping, Look

@@ -14,7 +14,7 @@ from flowstone.records.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.errors import StopSignal
     from flowstone.records.events import Line
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
+from flowstone.context.runtime import deployment, flow_run, task_run
 from flowstone.engine.arguments import resolved
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
 from flowstone.records.redaction import redact
-from flowstone.runtime import deployment, flow_run, task_run
 
 #: What a template of a name may use beside the parameters.
 RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.ports import Caller
 
 

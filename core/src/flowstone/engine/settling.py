@@ -9,7 +9,7 @@ from flowstone.engine.policy import is_cancellation, stop_signal
 from flowstone.errors import CancelSignal, StoreError
 
 if TYPE_CHECKING:
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.engine.keeper import Keeper
     from flowstone.engine.steps import Settle
     from flowstone.ports import Clock, Promise

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import StopSignal, SuspendSignal, TerminationSignal
 
@@ -210,7 +210,7 @@ def _leave(handler: Callable[..., None]) -> None:
 
 def _end_process() -> None:
     with suppress(Exception):  # nothing else is called at such an end, `atexit` neither
-        ambient.services().audience.close()
+        current.services().audience.close()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone.ambient import scope
+from flowstone.context.current import scope
 from flowstone.engine.signals import Stop, honest_end, told_by_close
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
 from flowstone.records.states import CRASHED, TERMINAL, State
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from flowstone.ambient import Scope
+    from flowstone.context.current import Scope
     from flowstone.engine.drive import Driver
     from flowstone.engine.life import Life
     from flowstone.engine.steps import Iterate, Tally

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.manifests.source import FORMAT
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def exported(wanted: Iterable[Section]) -> str:
 
     content: dict[str, Any] = {"flowstone": FORMAT}
     for section in wanted:
-        found = ambient.services().documents.find(section.kind)
+        found = current.services().documents.find(section.kind)
         if found:
             content[section.name] = {section.key(each): section.entry(each) for each in found}
     yaml: Any = YAML(typ="safe", pure=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import DocumentError, FlowstoneError
 from flowstone.manifests.overlay import Overlay
 from flowstone.manifests.references import Resolver
@@ -50,7 +50,7 @@ class Step:
             DocumentError: somebody else has changed it since.
             StoreError: it can't be written.
         """
-        documents = ambient.services().documents
+        documents = current.services().documents
         if self.action == "delete" and self.before is not None:
             documents.delete(self.before.kind, self.before.name)
         elif self.action != "keep" and self.after is not None:
@@ -101,10 +101,10 @@ def drawn_up(sources: Sequence[Source]) -> Plan:
         StoreError: the store can't be read.
     """
     problems = Problems()
-    real = ambient.services().documents
+    real = current.services().documents
     overlay = Overlay(real)
     entries = _entries(sources, problems)
-    with ambient.using(replace(ambient.services(), documents=overlay)):
+    with current.using(replace(current.services(), documents=overlay)):
         order = _applied(entries, problems)
     problems.check()
     return Plan([_step(entry.section, entry.key, real, overlay) for entry in order])
@@ -123,7 +123,7 @@ def surplus(sources: Sequence[Source], wanted: Iterable[Section]) -> Plan:
     steps = [
         Step(section.name, section.key(document), "delete", before=document)
         for section in reversed(some)
-        for document in ambient.services().documents.find(section.kind)
+        for document in current.services().documents.find(section.kind)
         if (section.name, section.key(document)) not in named
         and not (section.name == "blocks" and section.key(document) in held)
     ]
@@ -133,7 +133,7 @@ def surplus(sources: Sequence[Source], wanted: Iterable[Section]) -> Plan:
 def _held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the saved blocks that are not named, and that those which stay refer to."""
     blocks = sections(("blocks",))[0]
-    saved = {blocks.key(each): each for each in ambient.services().documents.find(blocks.kind)}
+    saved = {blocks.key(each): each for each in current.services().documents.find(blocks.kind)}
     held: dict[str, list[str]] = {}
     left = [key for key in saved if (blocks.name, key) in named]
     while left:

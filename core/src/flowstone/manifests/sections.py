@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowstone import ambient
 from flowstone.blocks import Block
 from flowstone.blocks.disclosure import clear_secrets, rebuilt, shown_fields
 from flowstone.blocks.migrating import migrated
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
+from flowstone.context import current
 from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, nearest
 from flowstone.manifests.references import escaped
 from flowstone.plugins import registry
@@ -113,7 +113,7 @@ class Limits:
             refuse((), "write `slots: NUMBER`")
         elif not any(wrong.values()):
             limit = check_limit(Limit(key, **given))
-            ambient.services().documents.put(LIMIT, key, limit_body(limit))
+            current.services().documents.put(LIMIT, key, limit_body(limit))
 
     def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
         return set()
@@ -201,7 +201,7 @@ class Blocks:
 def _saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, Any] | None]:
     """Return what is saved under a name; what can't be loaded any more is as if it were not."""
     try:
-        document = ambient.services().documents.get(f"block:{kind.block_type_slug()}", name)
+        document = current.services().documents.get(f"block:{kind.block_type_slug()}", name)
     except ObjectNotFound:
         return None, None
     try:

@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import PluginBroken, StoreError
 from flowstone.observers.feed import LIMIT, Feed
 from flowstone.records.encoding import kept
@@ -35,7 +35,7 @@ def observing(observer: Watcher) -> Iterator[Watcher]:
 
     At its end the observer is told what is left, and is closed: that takes a few seconds at most.
     """
-    services = ambient.services()
+    services = current.services()
     services.audience.join(observer)
     try:
         yield observer

@@ -1,7 +1,33 @@
 """The one door for packages: a hook marker, the table that a plugin hands in, and the host."""
 
-from flowstone.plugins.collection import Collection, worded
-from flowstone.plugins.hookspecs import hookimpl
-from flowstone.plugins.host import Host, Offer, Plugin, installed
+from __future__ import annotations
 
-__all__ = ["Collection", "Host", "Offer", "Plugin", "hookimpl", "installed", "worded"]
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.plugins.collection import Collection, worded
+    from flowstone.plugins.hookspecs import hookimpl
+    from flowstone.plugins.host import Host, Offer, Plugin, installed
+
+__all__ = [
+    "Collection",
+    "Host",
+    "Offer",
+    "Plugin",
+    "hookimpl",
+    "installed",
+    "lazy_exports",
+    "worded",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".collection": ("Collection", "worded"),
+            ".hookspecs": ("hookimpl",),
+            ".host": ("Host", "Offer", "Plugin", "installed"),
+        },
+    )

@@ -16,7 +16,7 @@ from multiprocessing.connection import Connection
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging import ROOT
 from flowstone.records import redaction
@@ -167,15 +167,15 @@ def main(link: int, life: int) -> None:
     except BaseException as error:  # noqa: BLE001 - whoever needs this child is told
         home.send("broken", _told(error, "initializer"))
         return
-    with ambient.using(services):
+    with current.using(services):
         home.send("ready", None)
         _serve(connection, home, setup.settings)
 
 
-def _services(setup: Setup, home: Home) -> ambient.Services:
+def _services(setup: Setup, home: Home) -> current.Services:
     sys.path[:] = setup.path
-    # The composition root is above this floor, so it is named, as in `ambient`.
-    services: ambient.Services = pkgutil.resolve_name("flowstone.wiring:open_services")(
+    # The composition root is above this floor, so it is named, as in `context.current`.
+    services: current.Services = pkgutil.resolve_name("flowstone.wiring:open_services")(
         setup.settings
     )
     ROOT.handlers[:] = [HomeHandler(home)]
@@ -206,8 +206,8 @@ def _serve(connection: Connection[Any, Any], home: Home, settings: Settings) -> 
         del errand, call, content
 
 
-def _scope(around: Around) -> ambient.Scope:
-    scope = ambient.Scope(None)
+def _scope(around: Around) -> current.Scope:
+    scope = current.Scope(None)
     scope.run = around.run
     scope.arguments = {name: _argument(value) for name, value in around.arguments.items()}
     return scope
@@ -221,16 +221,16 @@ def _argument(value: bytes | None) -> Any:
 
 
 def _done(
-    errand: Errand, call: tuple[Any, ...], around: ambient.Scope, settings: Settings
+    errand: Errand, call: tuple[Any, ...], around: current.Scope, settings: Settings
 ) -> tuple[str, bytes]:
     """Make the call; return its value, or its error, packed."""
     fn, args, kwargs = call
-    owner = ambient.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
+    owner = current.Scope(None, lambda: ThreadPool(settings.max_workers, settings.max_in_flight))
     owner.run, owner.arguments = around.run, around.arguments
-    scope = ambient.Scope(owner)
+    scope = current.Scope(owner)
     scope.run = errand.run
-    ambient.scope.set(scope)
-    ambient.tags.set(errand.tags)
+    current.scope.set(scope)
+    current.tags.set(errand.tags)
     try:
         value = fn(*args, **kwargs)
         if inspect.iscoroutine(value):
@@ -247,7 +247,7 @@ def _done(
             owner.runner.close()
 
 
-def _settle(owner: ambient.Scope) -> None:
+def _settle(owner: current.Scope) -> None:
     """Wait for what the call has submitted: it can't outlive the call."""
     while waiting := [promise for promise in owner.promises.values() if not promise.done()]:
         for promise in waiting:

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
 from flowstone.records.encoding import decode_event
 from flowstone.records.redaction import adopt
@@ -25,7 +25,7 @@ from flowstone.runners.threads import ThreadPool
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.ports import Caller
     from flowstone.records.runs import Run
 
@@ -73,7 +73,7 @@ class ProcessPool(ThreadPool):
             ProcessDied: the child ended before the call did.
             RunTimeout: the call took longer than `seconds`; its child was killed.
         """
-        services = ambient.services()
+        services = current.services()
         while True:
             errand = _packed_errand(fn, args, kwargs, runs[0])
             if self._around_id != runs[1].id:
@@ -277,7 +277,7 @@ class Child:
 
 def _token() -> str | None:
     """Return the token that a child's facts are kept under: its parent's, who waits for it."""
-    here = ambient.scope.get()
+    here = current.scope.get()
     return None if here is None else here.token
 
 
@@ -286,7 +286,7 @@ def _packed_errand(
 ) -> bytes:
     what = f"the function of {run.name!r}, or one of its arguments,"
     body = _sendable((fn, args, kwargs), what)
-    return packed(Errand(replace(run, parameters=None), ambient.tags.get(), body))
+    return packed(Errand(replace(run, parameters=None), current.tags.get(), body))
 
 
 def _packed_around(run: Run) -> bytes:

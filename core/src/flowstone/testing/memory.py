@@ -10,14 +10,14 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from flowstone import ambient
+from flowstone.context import current
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 
 def memory_services(home: Path | None = None, *, key: str | None = None) -> Services:
@@ -42,7 +42,7 @@ def flowstone_test_harness() -> Iterator[Services]:
     It takes a few milliseconds, starts no server, reads no settings and leaves nothing behind.
     """
     services = memory_services()
-    with ambient.using(services):
+    with current.using(services):
         try:
             yield services
         finally:

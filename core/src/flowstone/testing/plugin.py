@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone import ambient
+from flowstone.context import current
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,7 +39,7 @@ def pytest_configure(config: pytest.Config) -> None:
         message = f"flowstone_store = {store!r}: use 'memory' or 'settings'"
         raise pytest.UsageError(message)
     if store == "memory":
-        ambient.default_from("flowstone.testing.memory:memory_services")
+        current.default_from("flowstone.testing.memory:memory_services")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.output import emit, json_option, say
+from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists
 from flowstone.plugins import registry
 

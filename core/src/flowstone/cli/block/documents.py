@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.ambient import services
 from flowstone.cli.wording import iso
+from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
 from flowstone.records.documents import referred
 

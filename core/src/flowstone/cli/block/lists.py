@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from flowstone.ambient import services
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, is_terminal, json_option, say, show, warn
 from flowstone.cli.views import Cell, Row, Table
 from flowstone.cli.wording import ago, exact
+from flowstone.context.current import services
 from flowstone.plugins import catalog
 
 

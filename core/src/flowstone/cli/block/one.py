@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.ambient import services
 from flowstone.blocks import Block, Check, Credentials
 from flowstone.blocks.disclosure import shown_fields
 from flowstone.blocks.masked import hides
@@ -19,6 +18,7 @@ from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import hint
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import exact
+from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ReferenceUnresolved
 from flowstone.plugins import registry
 

@@ -19,8 +19,8 @@ from flowstone.testing.conformance.suite import Suite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.ambient import Services
     from flowstone.blocks import Block
+    from flowstone.context.current import Services
 
 
 #: How fields are called that hold a secret.

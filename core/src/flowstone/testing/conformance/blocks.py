@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 from pydantic import Field
 
-from flowstone.ambient import services as current_services
-from flowstone.ambient import using
 from flowstone.blocks import Block
 from flowstone.blocks.disclosure import put_back, shown_fields
 from flowstone.blocks.masked import hides, texts
+from flowstone.context.current import services as current_services
+from flowstone.context.current import using
 from flowstone.errors import BlockInvalid, DocumentInvalid
 from flowstone.plugins import installed
 from flowstone.records.encoding import dumps, jsonable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 #: Secrets in examples that are shorter could be anywhere by chance.
 SHORTEST = 12

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.ambient import using
 from flowstone.blocks import Check, Credentials
 from flowstone.blocks.masked import texts
+from flowstone.context.current import using
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 
 class CredentialsSuite(Suite):

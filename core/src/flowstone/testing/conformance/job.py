@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from flowstone.ambient import services as current_services
-from flowstone.ambient import using
 from flowstone.blocks import Job, JobStatus
 from flowstone.blocks.jobruns import JobRun
 from flowstone.blocks.masked import texts
+from flowstone.context.current import services as current_services
+from flowstone.context.current import using
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
 from flowstone.flows import flow
 from flowstone.records.events import Line
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 #: The public methods that come from the interface.
 COMMON = ("trigger", "atrigger", "run", "arun", "attach", "triggered_in")

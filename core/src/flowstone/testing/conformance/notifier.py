@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from flowstone.ambient import using
 from flowstone.blocks import Notifier
 from flowstone.blocks.masked import texts
 from flowstone.blocks.notifier import fragments
+from flowstone.context.current import using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.records import redaction
 from flowstone.testing.conformance.suite import Suite
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.testing.desks import Conduct, Desk
 
 #: So long a test waits for what must end by itself much sooner, in seconds.

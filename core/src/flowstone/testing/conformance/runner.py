@@ -21,7 +21,7 @@ from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import flowstone_test_harness
 
 if TYPE_CHECKING:
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.records.runs import Run
     from flowstone.task_runners import TaskRunner
 

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from flowstone.ambient import using
 from flowstone.blocks import Secret, SecretProvider
+from flowstone.context.current import using
 from flowstone.errors import (
     AccessDenied,
     CredentialsError,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 #: Values that must come back as they are.
 VALUES = (

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from flowstone.ambient import using
 from flowstone.blocks import Database
 from flowstone.blocks.drivers import Aware
+from flowstone.context.current import using
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 #: A statement that runs for hours, in databases that know recursion.
 ENDLESS = (

@@ -20,7 +20,7 @@ from flowstone.testing.memory import flowstone_test_harness
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
 
 #: The arguments of one call, by parameter.
 Arguments = Mapping[str, Any]

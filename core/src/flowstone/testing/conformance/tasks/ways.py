@@ -15,7 +15,7 @@ from flowstone.testing.conformance.tasks.examples import TaskBase, assert_fits, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowstone.ambient import Services
+    from flowstone.context.current import Services
     from flowstone.tasks import Task
     from flowstone.testing.conformance.tasks.examples import Example
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flowstone.context.lineage import Makers
     from flowstone.ports import (
         Asked,
         Audience,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     )
     from flowstone.ports.slots import Gate, SlotStore
     from flowstone.ports.threads import Threads
-    from flowstone.provenance import Makers
     from flowstone.records.runs import Run
     from flowstone.settings import Settings
 

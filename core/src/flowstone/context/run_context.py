@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from flowstone import ambient
+from flowstone.context import current
+from flowstone.context.runtime import FlowRun, TaskRun, current_flow, current_task, unit_of
+from flowstone.context.tags import tags
 from flowstone.errors import MissingContextError
-from flowstone.runtime import FlowRun, TaskRun, current_flow, current_task, unit_of
-from flowstone.tagging import tags
 
 __all__ = ["FlowRunContext", "TagsContext", "TaskRunContext", "get_run_context", "tags"]
 
@@ -74,7 +74,7 @@ class TagsContext:
     @classmethod
     def get(cls) -> Self:
         """Return the tags around this code; outside of `tags`, there are none."""
-        return cls(ambient.tags.get())
+        return cls(current.tags.get())
 
 
 def get_run_context() -> FlowRunContext | TaskRunContext:
@@ -83,7 +83,7 @@ def get_run_context() -> FlowRunContext | TaskRunContext:
     Raises:
         MissingContextError: there is no current run.
     """
-    if ambient.scope.get() is not None:
+    if current.scope.get() is not None:
         context = TaskRunContext.get() or FlowRunContext.get()
         if context is not None:
             return context

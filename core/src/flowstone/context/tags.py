@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flowstone import ambient
+from flowstone.context import current
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +16,9 @@ __all__ = ["tags"]
 @contextmanager
 def tags(*new_tags: str) -> Iterator[frozenset[str]]:
     """Give these tags to each run that starts inside; they add to those around, and to its own."""
-    around = ambient.tags.get()
-    token = ambient.tags.set(around | frozenset(new_tags))
+    around = current.tags.get()
+    token = current.tags.set(around | frozenset(new_tags))
     try:
         yield around | frozenset(new_tags)
     finally:
-        ambient.tags.reset(token)
+        current.tags.reset(token)

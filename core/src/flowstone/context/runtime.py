@@ -1,0 +1,219 @@
+"""Facts of the current run: `flow_run`, `task_run` and `deployment`, looked up when they are read.
+
+Outside a run every fact is None, but for `tags`, `parameters` and `run_count`, which are empty.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowstone.context import current
+from flowstone.records.runs import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from flowstone.context.current import Scope
+    from flowstone.ports import Asked, Standing
+    from flowstone.records.states import State
+
+__all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_run"]
+
+
+def current_flow() -> Scope | None:
+    """Return the flow run around this code."""
+    return flow_around(current.scope.get())
+
+
+def current_task() -> Scope | None:
+    """Return the task run that this code is in; None in a flow's own code."""
+    scope = current.scope.get()
+    return scope if scope is not None and standing(scope).origin.kind == "task" else None
+
+
+def flow_around(scope: Scope | None) -> Scope | None:
+    """Return the nearest flow run at or above a run."""
+    while scope is not None and standing(scope.owner).origin.kind != "flow":
+        scope = scope.owner.above
+    return None if scope is None else scope.owner
+
+
+class Carried(NamedTuple):
+    """A run as it stood when it was sent to another process; fills the port `Standing`."""
+
+    origin: Origin
+    attempt: int
+    state: State
+    token: str | None = None
+
+
+def standing(scope: Scope) -> Standing:
+    """Return the run as it stands now; in a process that it was sent to, as it stood then."""
+    found: Standing | None = getattr(scope, "standing", None)
+    if found is not None:
+        return found
+    run = scope.run
+    return Carried(run.origin(), run.attempt, run.state)
+
+
+def unit_of(scope: Scope) -> Any:
+    """Return the flow or task itself; None in a process that its call was sent to."""
+    asked: Asked | None = getattr(scope, "asked", None)
+    return None if asked is None else asked.unit
+
+
+class _Facts:
+    """What is told of the run that `find` finds, at the time of asking."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[], Scope | None]) -> None:
+        self._find = find
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}>"
+
+    @property
+    def _origin(self) -> Origin | None:
+        scope = self._find()
+        return None if scope is None else standing(scope).origin
+
+    @property
+    def id(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.id
+
+    @property
+    def name(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.name
+
+    @property
+    def tags(self) -> list[str]:
+        origin = self._origin
+        return [] if origin is None else list(origin.tags)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The arguments by name, defaults included, as the values that they are."""
+        scope = self._find()
+        if scope is None:
+            return {}
+        asked: Asked | None = getattr(scope, "asked", None)
+        if scope.arguments or asked is None:
+            return dict(scope.arguments)
+        found: dict[str, Any] = asked.unit.parameters.given(asked.args, asked.kwargs)
+        return found
+
+    @property
+    def run_count(self) -> int:
+        """How often the run has been started: 1 in its first attempt."""
+        scope = self._find()
+        return 0 if scope is None else standing(scope).attempt
+
+    @property
+    def state(self) -> State | None:
+        """The state that the run is in."""
+        scope = self._find()
+        return None if scope is None else standing(scope).state
+
+    @property
+    def api_url(self) -> str | None:
+        return None
+
+    @property
+    def ui_url(self) -> str | None:
+        return None
+
+
+class FlowRun(_Facts):
+    """The facts of a flow run."""
+
+    __slots__ = ()
+
+    @property
+    def flow_name(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.unit
+
+    @property
+    def flow_version(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.unit_version
+
+    @property
+    def scheduled_start_time(self) -> datetime | None:
+        """When it was to start: for a run that was called, when it was called."""
+        # 2 ms of start-up that most programs save.
+        from datetime import UTC, datetime  # noqa: PLC0415
+
+        origin = self._origin
+        return None if origin is None else datetime.fromtimestamp(origin.created, UTC)
+
+    @property
+    def parent_flow_run_id(self) -> str | None:
+        """The id of the flow run that called it, itself or through a task."""
+        scope = self._find()
+        if scope is None:
+            return None
+        if scope.above is None:  # the outermost, or sent to another process
+            return standing(scope).origin.parent_id
+        above = flow_around(scope.above)
+        return None if above is None else standing(above).origin.id
+
+    @property
+    def root_flow_run_id(self) -> str | None:
+        """The id of the outermost flow run; its own where no other called it."""
+        scope = self._find()
+        while scope is not None and (above := flow_around(scope.above)) is not None:
+            scope = above
+        if scope is None:
+            return None
+        origin = standing(scope).origin
+        return origin.root_id if scope.above is None else origin.id
+
+    @property
+    def parent_deployment_id(self) -> str | None:
+        return None
+
+    @property
+    def job_variables(self) -> dict[str, object] | None:
+        return None
+
+
+class TaskRun(_Facts):
+    """The facts of a task run."""
+
+    __slots__ = ()
+
+    @property
+    def task_name(self) -> str | None:
+        origin = self._origin
+        return None if origin is None else origin.unit
+
+    @property
+    def flow_run_id(self) -> str | None:
+        """The id of the flow run around it."""
+        flow = flow_around(self._find())
+        return None if flow is None else standing(flow).origin.id
+
+
+class Deployment:
+    """The facts of the deployment that the run comes from."""
+
+    __slots__ = ()
+
+    id: str | None = None
+    name: str | None = None
+    version: str | None = None
+    flow_run_id: str | None = None
+
+    @property
+    def parameters(self) -> dict[str, object]:
+        return {}
+
+
+flow_run = FlowRun(current_flow)
+task_run = TaskRun(current_task)
+deployment = Deployment()
