@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flowstone.records.events import NOTES
 from flowstone.records.runs import Change, Handover, Run, RunQuery
 from flowstone.records.states import BIRTH, COMPLETED, NEXT, PAUSED, TERMINAL, StateType
-from flowstone.stores.transitions import refold
+from flowstone.stores.rules import refold
 
 if TYPE_CHECKING:
     from flowstone.ports import RunStore

@@ -10,7 +10,7 @@ import pytest
 
 from flowstone.records.limits import Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
-from flowstone.stores.slots import Wish
+from flowstone.stores.slot_rules import Wish
 from flowstone.testing.conformance import SlotStoreSuite
 
 if TYPE_CHECKING:

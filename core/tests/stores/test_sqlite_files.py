@@ -16,8 +16,8 @@ from flowstone.errors import StoreBusy, StoreError, StoreForeign, StoreTooNew, S
 from flowstone.records.events import born
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
+from flowstone.stores.sql.statements import select_events
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.stores.sqlite.statements import select_events
 from flowstone.testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
 
 if TYPE_CHECKING:
@@ -303,7 +303,7 @@ def test_an_error_in_a_transaction_undoes_it(path: Path) -> None:
 
 
 def test_what_lists_show_is_read_by_index(path: Path) -> None:
-    from flowstone.stores.sqlite import statements
+    from flowstone.stores.sql import statements
 
     store = open_sqlite(path)
     statement, values = statements.select_runs(RunQuery(listed=True, newest_first=True, limit=20))

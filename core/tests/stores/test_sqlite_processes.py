@@ -14,7 +14,8 @@ import pytest
 from flowstone.errors import Conflict
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import CRASHED, RUNNING
-from flowstone.stores.sqlite import open_sqlite, presence
+from flowstone.stores.sqlite import open_sqlite
+from flowstone.stores.sqlite.liveness import PresenceFiles
 from flowstone.testing.conformance.samples import fence, line
 
 if TYPE_CHECKING:
@@ -218,13 +219,15 @@ def test_a_process_that_ends_well_leaves_no_mark(path: Path) -> None:
 
 
 def test_a_process_sees_itself_alive(tmp_path: Path) -> None:
-    holder = presence.holder(tmp_path)
-    assert presence.holder(tmp_path) == holder
-    assert presence.is_alive(tmp_path, holder) is True
-    presence.sweep(tmp_path)
-    assert presence.is_alive(tmp_path, holder) is True
+    presence = PresenceFiles(tmp_path)
+    holder = presence.holder()
+    assert presence.holder() == holder
+    assert presence.is_alive(holder) is True
+    presence.sweep()
+    assert presence.is_alive(holder) is True
     script = (
-        "from flowstone.stores.sqlite import presence\nprint(presence.is_alive(path, sys.argv[2]))"
+        "from flowstone.stores.sqlite.liveness import PresenceFiles\n"
+        "print(PresenceFiles(path).is_alive(sys.argv[2]))"
     )
     with process(script, tmp_path, holder) as other:
         assert other.communicate() == ("True\n", "")
@@ -232,11 +235,11 @@ def test_a_process_sees_itself_alive(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("holder", ["", "elsewhere/1/mark"])
 def test_who_can_not_be_seen_is_unknown(tmp_path: Path, holder: str) -> None:
-    assert presence.is_alive(tmp_path, holder) is None
+    assert PresenceFiles(tmp_path).is_alive(holder) is None
 
 
 def test_whose_mark_is_gone_is_dead(tmp_path: Path) -> None:
-    assert presence.is_alive(tmp_path, f"{os.uname().nodename}/1/gone") is False
+    assert PresenceFiles(tmp_path).is_alive(f"{os.uname().nodename}/1/gone") is False
 
 
 def test_two_that_look_at_once_do_not_take_each_other_for_the_owner(path: Path) -> None:
@@ -247,10 +250,10 @@ def test_two_that_look_at_once_do_not_take_each_other_for_the_owner(path: Path) 
         dead.wait()
     directory = path.parent / "presence"
     look = (
-        "from flowstone.stores.sqlite import presence\n"
-        "presence._try(os.open(path, os.O_RDWR))\nprint('looking', flush=True)\nsys.stdin.read()"
+        "from flowstone.stores.sqlite import liveness\n"
+        "liveness._try(os.open(path, os.O_RDWR))\nprint('looking', flush=True)\nsys.stdin.read()"
     )
     with process(look, directory / holder.rpartition("/")[2]) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "looking\n"
-        assert presence.is_alive(directory, holder) is False
+        assert PresenceFiles(directory).is_alive(holder) is False

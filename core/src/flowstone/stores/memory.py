@@ -15,7 +15,7 @@ from flowstone.records.documents import Document
 from flowstone.records.encoding import dumps, kept, loads
 from flowstone.records.events import NOTES, Event
 from flowstone.records.runs import Change, Run, RunQuery
-from flowstone.stores import transitions
+from flowstone.stores import rules
 from flowstone.stores.memory_slots import MemorySlots, holder
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class MemoryRuns:
             root = self._runs.get(event.root_id)
             if self._is_kept(event):
                 return
-            transitions.admit_life(root)
+            rules.admit_life(root)
             self._keep([event])
 
     def record(self, event: Event) -> Run:
@@ -53,7 +53,7 @@ class MemoryRuns:
             assert isinstance(event.payload, Change)
             after = self._advance(run, event.payload)
             if not run.is_root and not after.state.is_final():
-                transitions.admit_life(self._runs.get(run.root_id))
+                rules.admit_life(self._runs.get(run.root_id))
             self._keep([event])
             self._runs[run.id] = replace(self._runs[run.id], lease=after.lease)
             if after.is_root and after.state.is_final():
@@ -88,7 +88,7 @@ class MemoryRuns:
             if not named:
                 listed = RunQuery(listed=True)
                 names = [run.name for run in self._runs.values() if _fits(run, listed)]
-                raise transitions.not_found(ref, parts, names)
+                raise rules.not_found(ref, parts, names)
             return max(named, key=_id)
 
     def runs(self, query: RunQuery) -> list[Run]:
@@ -132,10 +132,10 @@ class MemoryRuns:
         return (event.root_id, event.id) in self._kept
 
     def _advance(self, run: Run, change: Change) -> Run:
-        return transitions.advance(run, change)
+        return rules.advance(run, change)
 
     def _admit(self, events: Sequence[Event], fence: Fence) -> None:
-        transitions.admit(self._runs.get(fence.root_id), fence, events)
+        rules.admit(self._runs.get(fence.root_id), fence, events)
 
     def _is_lapsed(self, root: Run, now: float) -> bool:
         return root.lease is not None and root.lease.until < now
@@ -157,7 +157,7 @@ class MemoryRuns:
         if run is not None and event.payload.version == run.version + 1:
             assert isinstance(event.payload, Change)
             self._runs[run.id] = run.after(event.payload)
-        elif (again := transitions.refold(history)) is not None:
+        elif (again := rules.refold(history)) is not None:
             self._runs[again.id] = again if run is None else replace(again, lease=run.lease)
 
     def _close_tree(self, root: Run) -> None:
@@ -166,7 +166,7 @@ class MemoryRuns:
             for run in sorted(self._runs.values(), key=_id)
             if run.root_id == root.id and not run.state.is_final()
         ]
-        self._keep(transitions.closings(root, unfinished))
+        self._keep(rules.closings(root, unfinished))
 
     def _renew(self, fence: Fence, until: float) -> Run | None:
         root = self._runs.get(fence.root_id)
@@ -181,7 +181,7 @@ class MemoryRuns:
 
     def _bury(self, root: Run, now: float) -> Run:
         last = max(event.at for event in self._events if event.root_id == root.id)
-        event = transitions.crash(root, now, known_dead=False, last_fact=last)
+        event = rules.crash(root, now, known_dead=False, last_fact=last)
         return self._end_without_lease(event)
 
     def _end_without_lease(self, event: Event) -> Run:
@@ -234,7 +234,7 @@ class MemoryDocuments:
         pass
 
     def _check(self, kind: str, name: str, old: Document | None, expected: int | None) -> None:
-        transitions.check_expected(kind, name, old.version if old else 0, expected)
+        rules.check_expected(kind, name, old.version if old else 0, expected)
 
     def _missing(self, kind: str, name: str) -> ObjectNotFound:
         return ObjectNotFound(
@@ -264,7 +264,7 @@ def _copy(document: Document) -> Document:
 
 
 def _is_part(ref: str, key: str) -> bool:
-    return len(ref) >= transitions.SHORTEST_PART and (key.startswith(ref) or key.endswith(ref))
+    return len(ref) >= rules.SHORTEST_PART and (key.startswith(ref) or key.endswith(ref))
 
 
 def _fits(run: Run, query: RunQuery) -> bool:

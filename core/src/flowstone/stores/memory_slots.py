@@ -7,14 +7,14 @@ from threading import RLock
 from typing import TYPE_CHECKING
 
 from flowstone.records.limits import KIND, REMEMBERED, Refusal, Slot, read_limit
-from flowstone.stores import slots
+from flowstone.stores import slot_rules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowstone.ports import DocumentStore
     from flowstone.records.limits import Claim, Limit
-    from flowstone.stores.slots import Wish
+    from flowstone.stores.slot_rules import Wish
 
 
 class MemorySlots:
@@ -37,10 +37,10 @@ class MemorySlots:
                 key = limit.name, claim.holder
                 self._wishes.pop(key, None)
                 if refused is not None:
-                    self._wishes[key] = slots.Wish(*key, claim.since, now + REMEMBERED)
+                    self._wishes[key] = slot_rules.Wish(*key, claim.since, now + REMEMBERED)
             if refused is not None:
                 return refused
-            self._held += [slots.granted(limit, self._held, claim, now) for limit in limits]
+            self._held += [slot_rules.granted(limit, self._held, claim, now) for limit in limits]
             return tuple(limit.name for limit in limits)
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
@@ -68,7 +68,7 @@ class MemorySlots:
         return [limit for limit in found if limit.active]
 
     def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
-        return slots.refusal(limits, self._held, list(self._wishes.values()), claim, now)
+        return slot_rules.refusal(limits, self._held, list(self._wishes.values()), claim, now)
 
     def _renew_slot(self, token: str, until: float) -> bool:
         held = [slot for slot in self._held if slot.token == token]
@@ -79,7 +79,7 @@ class MemorySlots:
 
     def _is_dead(self, slot: Slot, now: float) -> bool:
         # Who is here to ask is alive, however long it was suspended.
-        return slots.is_dead(slot, now, True if slot.holder == holder() else None)
+        return slot_rules.is_dead(slot, now, True if slot.holder == holder() else None)
 
 
 def holder() -> str:

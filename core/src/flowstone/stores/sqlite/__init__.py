@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.stores.sqlite.database import PATIENCE, Database
-from flowstone.stores.sqlite.documents import SqliteDocuments
-from flowstone.stores.sqlite.presence import holder
-from flowstone.stores.sqlite.runs import SqliteRuns
-from flowstone.stores.sqlite.slots import SqliteSlots
+from flowstone.stores.sql.documents import SqlDocuments
+from flowstone.stores.sql.runs import SqlRuns
+from flowstone.stores.sql.slots import SqlSlots
+from flowstone.stores.sqlite.connection import PATIENCE, Database
+from flowstone.stores.sqlite.liveness import PresenceFiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,17 +16,15 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE", "SqliteStore", "open_sqlite"]
 
 
-class SqliteStore(SqliteRuns, SqliteDocuments, SqliteSlots):
+class SqliteStore(SqlRuns, SqlDocuments, SqlSlots):
     """A `RunStore`, a `DocumentStore` and a `SlotStore` over one file."""
 
-    def __init__(self, database: Database) -> None:
-        SqliteRuns.__init__(self, database)
-        SqliteDocuments.__init__(self, database)
-        SqliteSlots.__init__(self, database)
-
-    def holder(self) -> str:
-        """Return who this process is, for `Lease.holder`; the first call leaves its mark."""
-        return holder(self._presence)
+    def __init__(self, database: Database, presence: PresenceFiles) -> None:
+        SqlRuns.__init__(self, database, presence)
+        SqlDocuments.__init__(self, database)
+        SqlSlots.__init__(self, database, presence)
+        #: Returns who this process is, for `Lease.holder`; the first call leaves its mark.
+        self.holder = presence.holder
 
 
 def open_sqlite(path: Path, *, patience: float = PATIENCE) -> SqliteStore:
@@ -43,4 +41,4 @@ def open_sqlite(path: Path, *, patience: float = PATIENCE) -> SqliteStore:
         StoreUnusable: it can't be read or written.
         StoreBusy: it was held by others for longer than `patience`.
     """
-    return SqliteStore(Database(path, patience=patience))
+    return SqliteStore(Database(path, patience=patience), PresenceFiles(path.parent / "presence"))

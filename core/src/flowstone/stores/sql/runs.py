@@ -10,10 +10,10 @@ from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
 from flowstone.records.runs import Change
 from flowstone.records.states import StateType
-from flowstone.stores import transitions
-from flowstone.stores.sqlite import presence, statements
-from flowstone.stores.sqlite.batch import batch
-from flowstone.stores.sqlite.rows import event_row, read_event, read_run, run_row, storable
+from flowstone.stores import rules
+from flowstone.stores.sql import statements
+from flowstone.stores.sql.batch import batch
+from flowstone.stores.sql.rows import event_row, read_event, read_run, run_row, storable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
-    from flowstone.stores.sqlite.batch import Batch
-    from flowstone.stores.sqlite.database import Database
-    from flowstone.stores.sqlite.rows import Row
+    from flowstone.stores.sql.batch import Batch
+    from flowstone.stores.sql.database import Database, Liveness
+    from flowstone.stores.sql.rows import Row
 
 
-class SqliteRuns:
-    """A `RunStore` in an SQLite file."""
+class SqlRuns:
+    """A `RunStore` in a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, liveness: Liveness) -> None:
         self._database = database
-        self._presence = database.path.parent / "presence"
+        self._liveness = liveness
 
     def create(self, event: Event) -> None:
         made = batch([event])
@@ -39,7 +39,7 @@ class SqliteRuns:
         def work(connection: sqlite3.Connection) -> None:
             if not _is_kept(connection, event):
                 if event.run_id != event.root_id:
-                    transitions.admit_life(_find(connection, event.root_id))
+                    rules.admit_life(_find(connection, event.root_id))
                 _keep(connection, event.root_id, made)
 
         self._database.write(work)
@@ -51,7 +51,7 @@ class SqliteRuns:
         made = batch(events)
 
         def work(connection: sqlite3.Connection) -> None:
-            transitions.admit(_find(connection, fence.root_id), fence, events)
+            rules.admit(_find(connection, fence.root_id), fence, events)
             _keep(connection, fence.root_id, made)
 
         self._database.write(work)
@@ -72,7 +72,7 @@ class SqliteRuns:
             for root, known in seen
             if known is False or (known is None and _is_lapsed(root, now))
         ]
-        presence.sweep(self._presence)
+        self._liveness.sweep()
         return sorted((root for root in buried if root is not None), key=lambda root: root.id)
 
     def run(self, ref: str) -> Run:
@@ -115,7 +115,7 @@ class SqliteRuns:
         self._database.close()
 
     def _is_alive(self, root: Run) -> bool | None:
-        return presence.is_alive(self._presence, root.lease.holder) if root.lease else None
+        return self._liveness.is_alive(root.lease.holder) if root.lease else None
 
 
 def _is_lapsed(root: Run, now: float) -> bool:
@@ -138,7 +138,7 @@ def _find(connection: sqlite3.Connection, run_id: str) -> Run | None:
 
 def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
     found = _runs(connection, statements.RUN, (ref,))
-    if not found and len(ref) >= transitions.SHORTEST_PART:
+    if not found and len(ref) >= rules.SHORTEST_PART:
         begin = _runs(connection, statements.BEGINS_WITH, (ref, f"{ref}\U0010ffff"))
         end = _runs(connection, statements.ENDS_WITH, (len(ref), ref))
         found = list({run.id: run for run in begin + end}.values())
@@ -147,7 +147,7 @@ def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
         found = _runs(connection, statements.NAMED, (ref,))
         if not found:
             names = [] if parts else [row[0] for row in connection.execute(statements.NAMES)]
-            raise transitions.not_found(ref, parts, names)
+            raise rules.not_found(ref, parts, names)
     return found[0]
 
 
@@ -200,7 +200,7 @@ def _disentangle(connection: sqlite3.Connection, root_id: str, run_ids: Iterable
         event = read_event(row[1:])
         histories[event.run_id].append(event)
     for run_id, history in histories.items():
-        run = transitions.refold(history)
+        run = rules.refold(history)
         if run is None:
             connection.execute(statements.INSERT_STRAY, (run_id,))
         else:
@@ -215,16 +215,16 @@ def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = 
     if _is_kept(connection, event):
         return run
     assert isinstance(event.payload, Change)
-    after = transitions.advance(run, event.payload)
+    after = rules.advance(run, event.payload)
     if not keep_lease:
         after = replace(after, lease=None)
     if not run.is_root and not after.state.is_final():
-        transitions.admit_life(_find(connection, run.root_id))
+        rules.admit_life(_find(connection, run.root_id))
     _write(connection, statements.INSERT_EVENT, [event_row(event)])
     _write(connection, statements.WRITE_RUN, [run_row(after)])
     if after.is_root and after.state.is_final():
         unfinished = _runs(connection, statements.UNFINISHED, (after.id,))
-        _keep(connection, after.id, batch(transitions.closings(after, unfinished)))
+        _keep(connection, after.id, batch(rules.closings(after, unfinished)))
     return after
 
 
@@ -243,5 +243,5 @@ def _bury(connection: sqlite3.Connection, seen: Run, now: float, *, known_dead: 
     if root is None or root.version != seen.version or root.lease != seen.lease:
         return None
     last = connection.execute(statements.LAST_FACT, (root.id,)).fetchone()[0]
-    event = transitions.crash(root, now, known_dead=known_dead, last_fact=last)
+    event = rules.crash(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

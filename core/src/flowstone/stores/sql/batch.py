@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from flowstone.records.encoding import encode_state
 from flowstone.records.runs import Change, Run
 from flowstone.records.states import RUNNING, TERMINAL
-from flowstone.stores.sqlite.rows import event_row, grown_row
+from flowstone.stores.sql.rows import event_row, grown_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.states import State
-    from flowstone.stores.sqlite.rows import Row
+    from flowstone.stores.sql.rows import Row
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from flowstone.records.ids import new_id
-from flowstone.stores.sqlite.faults import unusable
+from flowstone.stores.sqlite.errors import unusable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,41 +52,47 @@ _guard = Lock()
 _marks: dict[Path, _Mark] = {}
 
 
-def holder(directory: Path) -> str:
-    """Return who this process is, as ``host/pid/mark``, and show from now on that it lives.
+class PresenceFiles:
+    """The marks of the processes that use what is beside a directory."""
 
-    Raises:
-        StoreUnusable: the directory can't be written.
-    """
-    with _guard:
-        mark = _marks.get(directory)
-        if mark is None:
-            try:
-                mark = _marks[directory] = _leave_mark(directory)
-            except OSError as error:
-                raise unusable(directory, error) from error
-        return f"{_HOST}/{os.getpid()}/{mark.path.name}"
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
 
+    def holder(self) -> str:
+        """Return who this process is, as ``host/pid/mark``, and show from now on that it lives.
 
-def is_alive(directory: Path, holder: str) -> bool | None:
-    """Say whether a holder lives; None where that can't be seen from here.
+        Raises:
+            StoreUnusable: the directory can't be written.
+        """
+        directory = self._directory
+        with _guard:
+            mark = _marks.get(directory)
+            if mark is None:
+                try:
+                    mark = _marks[directory] = _leave_mark(directory)
+                except OSError as error:
+                    raise unusable(directory, error) from error
+            return f"{_HOST}/{os.getpid()}/{mark.path.name}"
 
-    A living holder of this host has its mark: one whose mark is gone has left, or was swept away.
-    """
-    host, _, rest = holder.partition("/")
-    name = rest.partition("/")[2]
-    if host != _HOST or not name:
-        return None
-    with _guard:
-        return True if _is_own(name) else _is_locked(directory / name)
+    def is_alive(self, holder: str) -> bool | None:
+        """Say whether a holder lives; None where that can't be seen from here.
 
+        A living holder of this host has its mark: one whose mark is gone has left, or was swept
+        away.
+        """
+        host, _, rest = holder.partition("/")
+        name = rest.partition("/")[2]
+        if host != _HOST or not name:
+            return None
+        with _guard:
+            return True if _is_own(name) else _is_locked(self._directory / name)
 
-def sweep(directory: Path) -> None:
-    """Remove the marks of this host's dead processes."""
-    with _guard:
-        for path in directory.glob(f"{_HOST}.*"):
-            if not _is_own(path.name):
-                _is_locked(path, remove=True)
+    def sweep(self) -> None:
+        """Remove the marks of this host's dead processes."""
+        with _guard:
+            for path in self._directory.glob(f"{_HOST}.*"):
+                if not _is_own(path.name):
+                    _is_locked(path, remove=True)
 
 
 def _leave_mark(directory: Path) -> _Mark:

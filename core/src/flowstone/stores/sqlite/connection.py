@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from flowstone.errors import StoreBusy, StoreForeign, StoreTooNew, StoreUnusable
-from flowstone.stores.sqlite.faults import BUSY, code, translate, unusable
-from flowstone.stores.sqlite.schema import APPLICATION_ID, CURRENT, migrate
+from flowstone.stores.sql.schema import APPLICATION_ID, CURRENT, migrate
+from flowstone.stores.sqlite.errors import BUSY, code, translate, unusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from flowstone.errors import ObjectNotFound
 from flowstone.records.documents import Document
 from flowstone.records.encoding import loads
-from flowstone.stores import transitions
+from flowstone.stores import rules
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from flowstone.stores.sqlite.database import Database
+    from flowstone.stores.sql.database import Database
 
 _COLUMNS = "kind, name, body, version, created, updated"
 _GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"  # noqa: S608 - constants
@@ -31,8 +31,8 @@ _PUT = (
 _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
 
 
-class SqliteDocuments:
-    """A `DocumentStore` in an SQLite file."""
+class SqlDocuments:
+    """A `DocumentStore` in a database."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -46,7 +46,7 @@ class SqliteDocuments:
 
         def work(connection: sqlite3.Connection) -> Document:
             old = _find_one(connection, kind, name)
-            transitions.check_expected(kind, name, old.version if old else 0, expected)
+            rules.check_expected(kind, name, old.version if old else 0, expected)
             version = old.version + 1 if old else 1
             created = old.created if old else now
             connection.execute(_PUT, (kind, name, kept, version, created, now))

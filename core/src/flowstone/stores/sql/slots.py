@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING
 
 from flowstone.records.encoding import dumps, loads
 from flowstone.records.limits import KIND, REMEMBERED, Limit, Refusal, Slot
-from flowstone.stores import slots
-from flowstone.stores.sqlite import presence
-from flowstone.stores.sqlite.rows import storable
+from flowstone.stores import slot_rules
+from flowstone.stores.sql.rows import storable
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
     from flowstone.records.limits import Claim
-    from flowstone.stores.sqlite.database import Database
-    from flowstone.stores.sqlite.rows import Row
+    from flowstone.stores.sql.database import Database, Liveness
+    from flowstone.stores.sql.rows import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
 _NAMED = "IN (SELECT value FROM json_each(?))"
@@ -37,12 +36,12 @@ _WISH = "INSERT OR REPLACE INTO wishes (limit_name, holder, since, until) VALUES
 _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)"
 
 
-class SqliteSlots:
-    """A `SlotStore` in an SQLite file."""
+class SqlSlots:
+    """A `SlotStore` in a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, liveness: Liveness) -> None:
         self._database = database
-        self._presence = database.path.parent / "presence"
+        self._liveness = liveness
 
     def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
         def work(connection: sqlite3.Connection) -> tuple[str, ...] | Refusal:
@@ -90,10 +89,9 @@ class SqliteSlots:
         rows = self._database.read(lambda connection: connection.execute(_ALL).fetchall())
         found = [_slot(row) for row in rows]
         alive = {
-            holder: presence.is_alive(self._presence, holder)
-            for holder in {slot.holder for slot in found}
+            holder: self._liveness.is_alive(holder) for holder in {slot.holder for slot in found}
         }
-        return [(slot, slots.is_dead(slot, now, alive[slot.holder])) for slot in found]
+        return [(slot, slot_rules.is_dead(slot, now, alive[slot.holder])) for slot in found]
 
 
 def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
@@ -106,14 +104,14 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
     names = (dumps([limit.name for limit in limits]),)
     connection.execute(_DECAY, (now, *names))
     held = [_slot(row) for row in connection.execute(_UNDER, names)]
-    wishes = [slots.Wish(*row) for row in connection.execute(_WISHES, names)]
-    refused = slots.refusal(limits, held, wishes, claim, now)
+    wishes = [slot_rules.Wish(*row) for row in connection.execute(_WISHES, names)]
+    refused = slot_rules.refusal(limits, held, wishes, claim, now)
     if refused is not None:
         rows = [(limit.name, claim.holder, claim.since, now + REMEMBERED) for limit in limits]
         connection.executemany(_WISH, rows)
         return refused
     for limit in limits:
-        slot = slots.granted(limit, held, claim, now)
+        slot = slot_rules.granted(limit, held, claim, now)
         connection.execute(_TAKE, _row(slot))
     if wishes:
         connection.executemany(_FULFIL, [(limit.name, claim.holder, now) for limit in limits])

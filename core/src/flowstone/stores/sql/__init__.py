@@ -1,0 +1,1 @@
+"""What every store over SQL does: tables, statements, rows."""

@@ -1,0 +1,37 @@
+"""What the stores over SQL need of a database, and of what sees whether processes live."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """A database whose work is given as functions of a connection.
+
+    They may be called more than once, so they change nothing but the database.
+    """
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work`; each of its statements sees the database as it is then."""
+
+    def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Call `work` in a transaction of its own: all of it happens, or nothing."""
+
+    def close(self) -> None:
+        """Close the connection for good."""
+
+
+class Liveness(Protocol):
+    """Sees which processes are alive, where that can be seen from here."""
+
+    def is_alive(self, holder: str) -> bool | None:
+        """Say whether the holder of a lease lives; None where that can't be seen from here."""
+
+    def sweep(self) -> None:
+        """Remove the marks of dead processes."""
