@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from flowstone.blocks.resolver import Resolver
 from flowstone.context.current import using
+from flowstone.secrets.resolver import Resolver
 from flowstone.testing import flowstone_test_harness
 
 if TYPE_CHECKING:

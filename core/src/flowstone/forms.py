@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, create_m
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import to_jsonable_python
 
-from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import masked, problems
-from flowstone.blocks.referring import MASKED
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.questions import Schema, is_secret, referred
 from flowstone.records.redaction import register
+from flowstone.secrets.fields import MASKED
+from flowstone.secrets.values import texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,14 +6,14 @@ import atexit
 from typing import TYPE_CHECKING, Protocol
 
 from flowstone import logging
-from flowstone.blocks.resolver import Resolver
-from flowstone.blocks.vault import Vault
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
 from flowstone.observers.audience import Audience, chosen
 from flowstone.observers.store import ObservedRuns
+from flowstone.secrets.resolver import Resolver
+from flowstone.secrets.vault import Vault
 from flowstone.settings import Settings, read_settings
 
 if TYPE_CHECKING:

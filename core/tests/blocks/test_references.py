@@ -22,9 +22,6 @@ from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, 
 from flowstone import flow, task
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
 from flowstone.blocks.disclosure import put_back, shown_fields
-from flowstone.blocks.reference import escaped, split
-from flowstone.blocks.referring import MASKED
-from flowstone.blocks.resolver import MOMENT, Resolver
 from flowstone.context import current
 from flowstone.context.current import Services, using
 from flowstone.errors import (
@@ -40,6 +37,9 @@ from flowstone.logging import get_run_logger
 from flowstone.ports import Clock
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.redaction import redact
+from flowstone.secrets.fields import MASKED
+from flowstone.secrets.reference import escaped, split
+from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
 from flowstone.testing.objects import MemoryObjects

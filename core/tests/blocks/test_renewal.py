@@ -15,9 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone.blocks import Job, JobStatus, Report, SlackWebhook, SqliteDatabase, Webhook
-from flowstone.blocks.resolver import MOMENT
 from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
+from flowstone.secrets.resolver import MOMENT
 
 from ..conftest import Later  # noqa: TID252 - what the tests share
 

@@ -20,11 +20,11 @@ import pytest
 from flowstone.blocks import Block, Secret, SecretDict
 from flowstone.blocks.codec import tokens
 from flowstone.blocks.rotation import rotate_file, rotate_setting
-from flowstone.blocks.vault import Vault, sealed_with
 from flowstone.context.current import Services, using
 from flowstone.errors import ConfigurationError, SecretUnreadable
 from flowstone.ports import DocumentStore
 from flowstone.records.documents import Document
+from flowstone.secrets.vault import Vault, sealed_with
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
 
@@ -182,7 +182,7 @@ def test_savers_in_threads_lose_nothing(home: Services) -> None:
 #: has begun, and goes on.
 PROGRAM = """
 import os, signal, sys
-from flowstone.blocks.keyfile import KeyFile
+from flowstone.secrets.key_file import KeyFile
 from flowstone.blocks.rotation import rotate_file
 from flowstone.settings import read_settings
 from flowstone.wiring import open_services

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.blocks import Secret
-from flowstone.blocks.vault import Vault, sealed_with
 from flowstone.context.current import Services, using
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable, StoreUnusable
+from flowstone.secrets.vault import Vault, sealed_with
 from flowstone.settings import Settings
 from flowstone.testing.memory import memory_services
 
@@ -118,7 +118,7 @@ def test_a_home_that_is_a_file_is_told(tmp_path: Path) -> None:
 
 def test_of_several_processes_one_makes_the_key(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from flowstone.blocks.vault import Vault\n"
+        "import sys; from pathlib import Path; from flowstone.secrets.vault import Vault\n"
         "from flowstone.settings import Settings\n"
         "sys.stdin.readline()\n"
         f"print(Vault(Settings(home=Path({str(tmp_path)!r}))).seal(b'value', 'p'))"
@@ -140,7 +140,7 @@ def test_of_several_processes_one_makes_the_key(tmp_path: Path) -> None:
 
 def test_making_a_vault_loads_no_cryptography() -> None:
     code = (
-        "import sys; from flowstone.blocks.vault import Vault\n"
+        "import sys; from flowstone.secrets.vault import Vault\n"
         "from flowstone.settings import Settings; Vault(Settings())\n"
         "print(*(name for name in ('cryptography', 'pydantic') if name in sys.modules))"
     )

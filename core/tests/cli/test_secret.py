@@ -8,8 +8,8 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone.blocks import Block, Secret
-from flowstone.blocks.keyfile import UNFINISHED
 from flowstone.context.current import services, using
+from flowstone.secrets.key_file import UNFINISHED
 from flowstone.testing.memory import memory_services
 
 from .conftest import Home, InProcess

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from flowstone import catalog
 from flowstone.blocks import Block
-from flowstone.blocks.masked import hides
 from flowstone.plugins import registry
+from flowstone.secrets.values import hides
 
 from .test_blocks import DoorCredentials
 

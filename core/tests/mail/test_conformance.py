@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from flowstone.blocks import Block, EmailNotifier, EmailServerCredentials, Notifier
-from flowstone.blocks.resolver import MOMENT
 from flowstone.context.current import Services, using
 from flowstone.errors import (
     NotificationDenied,
@@ -18,6 +17,7 @@ from flowstone.errors import (
     NotificationInvalid,
     NotificationUnsent,
 )
+from flowstone.secrets.resolver import MOMENT
 from flowstone.testing.conformance.blocks import BlockSuite
 from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.notifier import HastyClock, NotifierSuite

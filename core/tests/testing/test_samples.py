@@ -10,8 +10,8 @@ import pytest
 from pydantic import AnyUrl, BaseModel, Field, SecretBytes, SecretStr, model_validator
 
 from flowstone.blocks import Block, SecretDict
-from flowstone.blocks.masked import hides, texts
 from flowstone.plugins import installed
+from flowstone.secrets.values import hides, texts
 from flowstone.testing.check.outside import heavy
 from flowstone.testing.check.samples import NoSample, samples
 

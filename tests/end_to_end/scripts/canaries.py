@@ -91,7 +91,7 @@ def keep(block: Block) -> Block:
 
 
 def clear(block: Block) -> list[str]:
-    from flowstone.blocks.masked import texts
+    from flowstone.secrets.values import texts
 
     return list(texts(block))
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from flowstone.blocks.job import Job
     from flowstone.blocks.jobruns import JobRun, JobStatus, Report
     from flowstone.blocks.local import LocalDirectory
-    from flowstone.blocks.masked import SecretDict
     from flowstone.blocks.notifier import Note, Notifier
     from flowstone.blocks.objectstore import ObjectInfo, ObjectStore
     from flowstone.blocks.secret import Secret
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.sqlite import SqliteDatabase
     from flowstone.blocks.variable import Variable
     from flowstone.blocks.webhook import Webhook
+    from flowstone.secrets.values import SecretDict
 
 __all__ = [
     "Block",

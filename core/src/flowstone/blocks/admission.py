@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowstone.blocks.masked import masks, texts
 from flowstone.blocks.problems import misread, refused
-from flowstone.blocks.referring import adopted
 from flowstone.records import redaction
+from flowstone.secrets.fields import adopted
+from flowstone.secrets.values import masks, texts
 
 
 def admitted(value: Any, title: str, field: str = "") -> Any:

@@ -22,9 +22,6 @@ from flowstone.blocks import codec
 from flowstone.blocks.admission import admitted
 from flowstone.blocks.migrating import migrated
 from flowstone.blocks.problems import masked, problems
-from flowstone.blocks.referring import opened, unresolved
-from flowstone.blocks.renewal import renew_in
-from flowstone.blocks.vault import sealed_with
 from flowstone.context.current import services
 from flowstone.errors import (
     BlockInvalid,
@@ -37,6 +34,9 @@ from flowstone.errors import (
     SecretUnreadable,
 )
 from flowstone.plugins import registry
+from flowstone.secrets.fields import opened, unresolved
+from flowstone.secrets.renewal import renew_in
+from flowstone.secrets.vault import sealed_with
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler

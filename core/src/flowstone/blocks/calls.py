@@ -7,12 +7,12 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.drivers import Driver
-from flowstone.blocks.masked import leaves, texts
 from flowstone.blocks.problems import SHORTEST, hide
 from flowstone.blocks.sessions import Session, Sessions
 from flowstone.blocks.statements import Unfit, bound
 from flowstone.blocks.stopping import Stopped
 from flowstone.errors import QueryCancelled, QueryInvalid
+from flowstone.secrets.values import leaves, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

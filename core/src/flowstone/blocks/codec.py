@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import from_json, to_json, to_jsonable_python
 
-from flowstone.blocks.reference import escaped
-from flowstone.blocks.referring import MASKED, Partly, Reference, literal, partly, refer
+from flowstone.secrets.fields import MASKED, Partly, Reference, literal, partly, refer
+from flowstone.secrets.reference import escaped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,8 +9,8 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import hide
+from flowstone.secrets.values import texts
 
 
 @dataclass(frozen=True, slots=True)

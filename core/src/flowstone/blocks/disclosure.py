@@ -13,11 +13,11 @@ from pydantic import BaseModel
 
 from flowstone.blocks import codec
 from flowstone.blocks.base import Block
-from flowstone.blocks.masked import hides, leaves, secrets_placed, texts
-from flowstone.blocks.reference import escaped
-from flowstone.blocks.referring import Partly
 from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
 from flowstone.plugins import registry
+from flowstone.secrets.fields import Partly
+from flowstone.secrets.reference import escaped
+from flowstone.secrets.values import hides, leaves, secrets_placed, texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowstone.blocks.base import Block
 from flowstone.blocks.jobruns import JobRun, JobStatus, Report
-from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import hide
 from flowstone.context.current import services
 from flowstone.logging import RunLogger, current_run, get_logger
 from flowstone.records.events import LOG_WRITTEN, Line, written
+from flowstone.secrets.values import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,7 +12,6 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.masked import texts
 from flowstone.blocks.problems import SHORTEST, hide
 from flowstone.context.current import services
 from flowstone.errors import (
@@ -25,6 +24,7 @@ from flowstone.errors import (
 )
 from flowstone.logging import get_logger
 from flowstone.records.redaction import redact
+from flowstone.secrets.values import texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

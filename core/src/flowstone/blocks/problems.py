@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from flowstone.blocks.masked import hides, leaves
 from flowstone.records.redaction import MASK, redact
+from flowstone.secrets.values import hides, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

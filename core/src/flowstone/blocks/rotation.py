@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flowstone.blocks import codec
-from flowstone.blocks.vault import Vault, sealed_with
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretUnreadable, StaleDocument
+from flowstone.secrets.vault import Vault, sealed_with
 
 if TYPE_CHECKING:
     from flowstone.ports import DocumentStore

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from flowstone.blocks.masked import SecretDict
 from flowstone.blocks.notifier import Note, Notifier, cut
 from flowstone.blocks.web import Answer, Forbidden, Manner, NoAnswer, NotSent, send
 from flowstone.context.current import services
@@ -24,6 +23,7 @@ from flowstone.errors import (
     NotificationUnsent,
     SecretError,
 )
+from flowstone.secrets.values import SecretDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowstone.blocks.vault import GOLDEN_KEY, Vault
+from flowstone.secrets.vault import GOLDEN_KEY, Vault
 from flowstone.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.blocks.reference import is_reference, providers
 from flowstone.blocks.rotation import rotate_file, rotate_setting
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, say, show, warn
 from flowstone.cli.views import Cell, Facts
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ReferenceUnresolved, nearest
+from flowstone.secrets.reference import is_reference, providers
 
 if TYPE_CHECKING:
     from flowstone.blocks.rotation import Rotation

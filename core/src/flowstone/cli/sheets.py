@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks import Block
-from flowstone.blocks.masked import hides
 from flowstone.plugins import catalog, docstrings
+from flowstone.secrets.values import hides
 from flowstone.tasks import Task
 
 if TYPE_CHECKING:

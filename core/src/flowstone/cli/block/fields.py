@@ -12,11 +12,11 @@ import click
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
-from flowstone.blocks.masked import hides
-from flowstone.blocks.reference import refers
-from flowstone.blocks.referring import MASKED
 from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
+from flowstone.secrets.fields import MASKED
+from flowstone.secrets.reference import refers
+from flowstone.secrets.values import hides
 from flowstone.settings import named_by_user
 
 if TYPE_CHECKING:

@@ -11,8 +11,6 @@ import click
 
 from flowstone.blocks import Block, Check, Credentials
 from flowstone.blocks.disclosure import shown_fields
-from flowstone.blocks.masked import hides
-from flowstone.blocks.referring import referred
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import hint
@@ -21,6 +19,8 @@ from flowstone.cli.wording import exact
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ReferenceUnresolved
 from flowstone.plugins import registry
+from flowstone.secrets.fields import referred
+from flowstone.secrets.values import hides
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
-from flowstone.blocks.masked import hides
 from flowstone.errors import BlockInvalid
 from flowstone.plugins import installed
+from flowstone.secrets.values import hides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

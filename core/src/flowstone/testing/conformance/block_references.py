@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from flowstone.blocks.masked import hides
-from flowstone.blocks.referring import MASKED
 from flowstone.errors import ReferenceUnresolved
 from flowstone.records.encoding import dumps
+from flowstone.secrets.fields import MASKED
+from flowstone.secrets.values import hides
 from flowstone.testing.conformance.suite import Suite
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from pydantic import Field
 
 from flowstone.blocks import Block
 from flowstone.blocks.disclosure import put_back, shown_fields
-from flowstone.blocks.masked import hides, texts
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import BlockInvalid, DocumentInvalid
 from flowstone.plugins import installed
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.redaction import redact
+from flowstone.secrets.values import hides, texts
 from flowstone.testing.conformance.block_references import BlockReferences
 from flowstone.testing.conformance.golden import KEY, Golden, place, read, shape
 from flowstone.testing.memory import memory_services

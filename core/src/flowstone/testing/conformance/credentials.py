@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.blocks import Check, Credentials
-from flowstone.blocks.masked import texts
 from flowstone.context.current import using
+from flowstone.secrets.values import texts
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 from pydantic import BaseModel
 
 from flowstone.blocks import Block
-from flowstone.blocks.vault import GOLDEN_KEY as KEY
+from flowstone.secrets.vault import GOLDEN_KEY as KEY
 
 __all__ = ["KEY", "Golden", "place", "read", "shape"]
 

@@ -13,12 +13,12 @@ import pytest
 
 from flowstone.blocks import Job, JobStatus
 from flowstone.blocks.jobruns import JobRun
-from flowstone.blocks.masked import texts
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
 from flowstone.flows import flow
 from flowstone.records.events import Line
+from flowstone.secrets.values import texts
 from flowstone.tasks import task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services

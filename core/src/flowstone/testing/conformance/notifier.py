@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.blocks import Notifier
-from flowstone.blocks.masked import texts
 from flowstone.blocks.notifier import fragments
 from flowstone.context.current import using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.records import redaction
+from flowstone.secrets.values import texts
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 

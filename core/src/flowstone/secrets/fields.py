@@ -13,9 +13,9 @@ import pydantic
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
 from pydantic_core import core_schema
 
-from flowstone.blocks.reference import LITERAL, escaped, is_literal, is_reference
 from flowstone.context.current import services
 from flowstone.errors import ReferenceUnresolved
+from flowstone.secrets.reference import LITERAL, escaped, is_literal, is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

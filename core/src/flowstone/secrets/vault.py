@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from flowstone.blocks.keyfile import KEY_BYTES, KeyFile, decoded
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable
+from flowstone.secrets.key_file import KEY_BYTES, KeyFile, decoded
 
 if TYPE_CHECKING:
     from pathlib import Path

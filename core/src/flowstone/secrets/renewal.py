@@ -6,9 +6,9 @@ from functools import wraps
 from inspect import isgeneratorfunction
 from typing import TYPE_CHECKING, Any
 
-from flowstone.blocks.referring import referred
 from flowstone.context.current import services
 from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied
+from flowstone.secrets.fields import referred
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

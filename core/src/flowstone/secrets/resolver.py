@@ -14,8 +14,8 @@ from flowstone.records import redaction
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.blocks.reference import Wanted
     from flowstone.ports import Clock
+    from flowstone.secrets.reference import Wanted
 
 #: What was read this many seconds ago, or less, is not read again because a login failed with it:
 #: many that fail with one wrong secret ask for it once.
@@ -154,7 +154,7 @@ class _Unfit(Exception):
 def _understood(reference: str) -> tuple[Key, Any, list[str]]:
     """Return what a reference asks of which provider, and the path in the JSON of that."""
     # Of this floor, and loaded with the first reference only: a process without blocks has none.
-    from flowstone.blocks.reference import provider_type, split  # noqa: PLC0415
+    from flowstone.secrets.reference import provider_type, split  # noqa: PLC0415
 
     wanted: Wanted | None = split(reference)
     if wanted is None:

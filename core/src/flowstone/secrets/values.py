@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pydantic
 from pydantic import BaseModel
 
-from flowstone.blocks.referring import MASKED, Partly, Reference, placed
+from flowstone.secrets.fields import MASKED, Partly, Reference, placed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
