@@ -87,5 +87,5 @@ def test_a_kept_result_holds_none_in_clear(tmp_path: Path) -> None:
     with using(services), closing(services):
         assert keeping() == (secret, {"a": secret})
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
-    assert b"flowstone.sealing" in kept
+    assert b"flowstone.serializers.sealed_pickle" in kept
     assert WORD.encode() not in kept

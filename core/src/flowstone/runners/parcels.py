@@ -10,10 +10,10 @@ from typing import Any
 
 import cloudpickle
 
-from flowstone import sealing
+from flowstone.serializers import sealed_pickle
 
 
-class _Pickler(sealing.SealingPickler):
+class _Pickler(sealed_pickle.SealingPickler):
     """cloudpickle, secrets sealed, but what a module's flow or task wraps goes by the name of that.
 
     By value it would drag all that the function mentions along, locks and connections too.
@@ -29,7 +29,7 @@ class _Pickler(sealing.SealingPickler):
 
 def packed(value: object) -> bytes:
     """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
-    return sealing.packed(value, _Pickler)
+    return sealed_pickle.packed(value, _Pickler)
 
 
 unpacked = pickle.loads

@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 from flowstone.errors import NotSerializable
-from flowstone.sealing import packed
+from flowstone.serializers.sealed_pickle import packed
 
 
 class PickleSerializer:
