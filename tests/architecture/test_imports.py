@@ -56,8 +56,8 @@ VIOLATIONS = {
     ),
     "an import up, inside a function": (
         "flowstone/ports/world.py",
-        "def late() -> None:\n    import flowstone.engine.life\n",
-        "flowstone.ports.services -> flowstone.engine.life",
+        "def late() -> None:\n    import flowstone.engine.lifecycle\n",
+        "flowstone.ports.services -> flowstone.engine.lifecycle",
     ),
     "an import of a neighbour that may not be seen": (
         "flowstone/runners/threads.py",
@@ -66,13 +66,13 @@ VIOLATIONS = {
     ),
     "a circle of siblings": (
         "flowstone/engine/steps.py",
-        "import flowstone.engine.drive\n",
+        "import flowstone.engine.driver\n",
         "- .steps -> .drive",
     ),
     "an integration that imports the engine": (
         "flowstone_template/errors.py",
-        "import flowstone.engine.life\n",
-        "flowstone_template.errors -> flowstone.engine.life",
+        "import flowstone.engine.lifecycle\n",
+        "flowstone_template.errors -> flowstone.engine.lifecycle",
     ),
     "an integration that imports a store": (
         "flowstone_template/errors.py",

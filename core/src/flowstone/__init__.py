@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flowstone.context import runtime
     from flowstone.context.tags import tags
-    from flowstone.engine.arguments import allow_failure, quote, unmapped
+    from flowstone.engine.annotations import allow_failure, quote, unmapped
     from flowstone.flow_runs import aresume_flow_run, resume_flow_run
     from flowstone.flows import Flow, flow
     from flowstone.futures import Future, FutureList
@@ -33,7 +33,7 @@ _HOMES = {
     "State": "flowstone.records.states",
     "Task": "flowstone.tasks",
     "Transaction": "flowstone.transactions",
-    "allow_failure": "flowstone.engine.arguments",
+    "allow_failure": "flowstone.engine.annotations",
     "apause_flow_run": "flowstone.pauses",
     "aresume_flow_run": "flowstone.flow_runs",
     "asuspend_flow_run": "flowstone.pauses",
@@ -42,12 +42,12 @@ _HOMES = {
     "get_run_logger": "flowstone.logging",
     "notify_by": "flowstone.hooks",
     "pause_flow_run": "flowstone.pauses",
-    "quote": "flowstone.engine.arguments",
+    "quote": "flowstone.engine.annotations",
     "resume_flow_run": "flowstone.flow_runs",
     "suspend_flow_run": "flowstone.pauses",
     "tags": "flowstone.context.tags",
     "task": "flowstone.tasks",
-    "unmapped": "flowstone.engine.arguments",
+    "unmapped": "flowstone.engine.annotations",
 }
 
 __all__ = [

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.capturing import captured_stdout
-from flowstone.engine.remote import Remote
+from flowstone.engine.remote_call import Remote
 from flowstone.logging import logged_prints, prints_are_logged
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.engine.drive import done
+from flowstone.engine.driver import done
 from flowstone.errors import ConfigurationError
 from flowstone.logging import RUNS, RunLogger
 from flowstone.records.ids import new_id
@@ -16,7 +16,7 @@ from flowstone.records.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowstone.engine.drive import Story
+    from flowstone.engine.driver import Story
     from flowstone.records.specs import Hook
     from flowstone.results import KeptResults
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.context import current
-from flowstone.engine.keeper import Keeper, leased
+from flowstone.engine.recorder import Keeper, leased
 from flowstone.recipes import recipe
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Origin

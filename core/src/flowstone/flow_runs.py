@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import questions
 from flowstone.context.current import services
-from flowstone.engine.keeper import Taken, leased
+from flowstone.engine.recorder import Taken, leased
 from flowstone.entrypoints import load_flow_from_entrypoint
 from flowstone.errors import (
     ConfigurationError,

@@ -14,7 +14,7 @@ from flowstone.units import Unit
 
 if TYPE_CHECKING:
     from flowstone.context.current import Services
-    from flowstone.engine.keeper import Taken
+    from flowstone.engine.recorder import Taken
     from flowstone.graphs import Graph
     from flowstone.ports import Runner
     from flowstone.records.specs import Spec

@@ -9,9 +9,9 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
-from flowstone import progress
 from flowstone.context.current import scope, services
 from flowstone.context.lineage import made
+from flowstone.engine import progress
 from flowstone.engine.arguments import (
     PromiseBase,
     resolve_futures_to_results,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from flowstone.context.current import Scope
-    from flowstone.engine.drive import Driver
-    from flowstone.engine.life import Life
+    from flowstone.engine.driver import Driver
+    from flowstone.engine.lifecycle import Life
     from flowstone.ports import Caller, Runner
 
 __all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed",

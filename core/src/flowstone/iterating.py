@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstone.engine.generators import CONSUMER, Values
 from flowstone.engine.policy import is_cancellation
-from flowstone.engine.yielding import CONSUMER, Values
 from flowstone.errors import ConfigurationError, StopSignal
 from flowstone.outcomes import given
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from flowstone.engine.yielding import Begun, Yielding
+    from flowstone.engine.generators import Begun, Yielding
     from flowstone.records.specs import Spec
 
 
@@ -50,7 +50,7 @@ def values(begin: Callable[[], Begun]) -> Generator[Any, Any, Any]:
 async def async_values(begin: Callable[[], Begun]) -> AsyncGenerator[Any, Any]:
     """Do the same for an async generator."""
     # asyncio: 40 ms of start-up; here it is running already.
-    from flowstone.engine.async_yielding import AsyncValues  # noqa: PLC0415
+    from flowstone.engine.async_generators import AsyncValues  # noqa: PLC0415
 
     run = AsyncValues(begin())
     sent: Any = None

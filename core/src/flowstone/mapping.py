@@ -8,7 +8,8 @@ from functools import update_wrapper
 from itertools import count, cycle, islice
 from typing import Any
 
-from flowstone.engine.arguments import Mark, PromiseBase, allow_failure, quote, unmapped
+from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
+from flowstone.engine.arguments import PromiseBase
 from flowstone.errors import (
     ConfigurationError,
     ElementFailed,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 from flowstone import questions
 from flowstone.context.current import services, sketch
 from flowstone.context.runtime import current_flow, current_task, unit_of
-from flowstone.engine.drive import Driver
-from flowstone.engine.keeper import Keeper
-from flowstone.engine.pausing import pause
+from flowstone.engine.driver import Driver
+from flowstone.engine.pause import pause
+from flowstone.engine.recorder import Keeper
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
 from flowstone.logging import RunLogger
 from flowstone.questions import Question
@@ -19,7 +19,7 @@ from flowstone.records.states import CANCELLING, Suspending
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
-    from flowstone.engine.life import Life
+    from flowstone.engine.lifecycle import Life
     from flowstone.records.runs import Origin, Run
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from flowstone.callees import collecting
 from flowstone.context import current
 from flowstone.context.runtime import Carried
 from flowstone.drafts import Asked
-from flowstone.engine.arguments import ITEMS, Mark, PromiseBase, found, resolved
+from flowstone.engine.annotations import Mark
+from flowstone.engine.arguments import ITEMS, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
 from flowstone.futures import FutureList
 from flowstone.graphs import Graph, graph_of

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.commits import CommitMode, Transaction, TransactionState
 from flowstone.context import current
-from flowstone.engine.drive import NAP, adone, done
+from flowstone.engine.driver import NAP, adone, done
 from flowstone.errors import ConfigurationError
 from flowstone.locking import FileSystemLockManager, IsolationLevel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from flowstone.engine.drive import Story
+    from flowstone.engine.driver import Story
     from flowstone.locking import LockManager
     from flowstone.results import StoreOption
 

@@ -15,10 +15,10 @@ from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
 from flowstone.drafts import Asked, drafted, origin, tagged
 from flowstone.engine.arguments import awaited, needs
-from flowstone.engine.drive import Driver
-from flowstone.engine.keeper import Keeper, Taken
-from flowstone.engine.life import Life, Plan, life
+from flowstone.engine.driver import Driver
+from flowstone.engine.lifecycle import Life, Plan, life
 from flowstone.engine.parameters import Parameters, titled
+from flowstone.engine.recorder import Keeper, Taken
 from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.engine.steps import Tally
 from flowstone.futures import Future
@@ -33,7 +33,7 @@ from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
-    from flowstone.engine.yielding import Begun
+    from flowstone.engine.generators import Begun
     from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
     from flowstone.records.runs import Origin
     from flowstone.records.specs import Spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from flowstone.engine.life import Plan, life
+from flowstone.engine.lifecycle import Plan, life
 from flowstone.engine.steps import Admit, Call, Dismiss, Iterate, Queue, Record, Settle, Step
 from flowstone.records.specs import Spec
 from flowstone.settings import Settings

@@ -14,7 +14,7 @@ from flowstone import flow, task
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.keeper import Keeper, Taken
+from flowstone.engine.recorder import Keeper, Taken
 from flowstone.errors import FencedRun
 from flowstone.flow_runs import retry_flow_run
 from flowstone.records.events import handed_over

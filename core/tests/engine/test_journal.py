@@ -13,7 +13,7 @@ import pytest
 
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import FULL, RECENT, WriteBehind
-from flowstone.engine.keeper import Keeper
+from flowstone.engine.recorder import Keeper
 from flowstone.errors import FencedRun, StoreBusy
 from flowstone.records.events import Event, Line, born, changed, written
 from flowstone.records.ids import new_id

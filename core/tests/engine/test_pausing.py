@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flowstone.engine.pausing import LOOK, pause
+from flowstone.engine.pause import LOOK, pause
 from flowstone.engine.steps import Heed, Record, Regain, Say, Settle, Sleep, Step, Suspend
 from flowstone.errors import CancelSignal, PauseTimeout, StoreBusy, SuspendedRun, SuspendSignal
 from flowstone.records.specs import Spec

@@ -9,7 +9,7 @@ import pytest
 
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.keeper import Keeper, Taken
+from flowstone.engine.recorder import Keeper, Taken
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StopSignal, SuspendSignal
 from flowstone.records.events import Line, changed, handed_over, written
 from flowstone.records.ids import new_id

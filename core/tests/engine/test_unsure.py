@@ -9,7 +9,7 @@ import pytest
 
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.keeper import Keeper
+from flowstone.engine.recorder import Keeper
 from flowstone.errors import CancelSignal, StoreBusy
 from flowstone.records.events import Event, changed
 from flowstone.records.ids import new_id

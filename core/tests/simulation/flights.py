@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone import task
 from flowstone.context import current
-from flowstone.engine.arguments import unmapped
+from flowstone.engine.annotations import unmapped
 from flowstone.tasks import Task
 
 from .here import here

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flowstone.engine.drive import Story
+from flowstone.engine.driver import Story
 from flowstone.engine.gate import Gate, Turn
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.leases import Leases

@@ -12,10 +12,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from flowstone import progress
 from flowstone.cli.livetree import LiveTree
 from flowstone.cli.terminal import tree
 from flowstone.context.current import services
+from flowstone.engine import progress
 from flowstone.observers import observing
 
 if TYPE_CHECKING:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
+from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
 from flowstone.records.states import State
 
 T = TypeVar("T")
@@ -14,31 +15,6 @@ PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray,
 
 
 ITEMS = (list, tuple, set, frozenset)
-
-
-class Mark(Generic[T]):
-    """Something said about an argument; the function itself gets the bare value."""
-
-    __slots__ = ("value",)
-
-    #: How many were ever made in this process: with none made, no argument needs a look.
-    made = 0
-
-    def __init__(self, value: T) -> None:
-        Mark.made += 1
-        self.value = value
-
-
-class unmapped(Mark[T]):  # noqa: N801 - the name that users know
-    """Give the same value to each call of a `.map`."""
-
-
-class allow_failure(Mark[T]):  # noqa: N801 - the name that users know
-    """Run although the future failed; the function gets the exception as its value."""
-
-
-class quote(Mark[T]):  # noqa: N801 - the name that users know
-    """Do not look for futures inside the value."""
 
 
 class PromiseBase:

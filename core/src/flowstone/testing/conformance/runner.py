@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.engine.arguments import unmapped
+from flowstone.engine.annotations import unmapped
 from flowstone.errors import UpstreamTaskError
 from flowstone.flows import flow
 from flowstone.logging import get_run_logger

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone import progress
+from flowstone.engine import progress
 from flowstone.engine.policy import is_cancellation, stop_signal
 from flowstone.errors import CancelSignal, StoreError
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
-    from flowstone.engine.keeper import Keeper
+    from flowstone.engine.recorder import Keeper
     from flowstone.engine.steps import Settle
     from flowstone.ports import Clock, Promise
 

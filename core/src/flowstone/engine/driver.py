@@ -8,10 +8,10 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from flowstone import progress
+from flowstone.engine import progress
+from flowstone.engine.children import asettled, settled
 from flowstone.engine.policy import described
-from flowstone.engine.remote import Remote
-from flowstone.engine.settling import asettled, settled
+from flowstone.engine.remote_call import Remote
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
     Admit,
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
 
     from flowstone.context.current import Scope
-    from flowstone.engine.keeper import Keeper
-    from flowstone.engine.life import Life
+    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.recorder import Keeper
     from flowstone.ports import Clock, Keeping, Look
     from flowstone.records.runs import Run
     from flowstone.records.states import StateType

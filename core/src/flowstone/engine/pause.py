@@ -11,7 +11,7 @@ from flowstone.errors import PauseTimeout, StoreError
 from flowstone.records.states import PAUSED, Running
 
 if TYPE_CHECKING:
-    from flowstone.engine.life import Life
+    from flowstone.engine.lifecycle import Life
 
 #: So many seconds lie between two looks at the most.
 LOOK = 1.0

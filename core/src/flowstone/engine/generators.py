@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flowstone.context.current import Scope
-    from flowstone.engine.drive import Driver
-    from flowstone.engine.life import Life
+    from flowstone.engine.driver import Driver
+    from flowstone.engine.lifecycle import Life
     from flowstone.engine.steps import Iterate, Tally
 
 #: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where

@@ -8,9 +8,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone.engine.drive import finished
+from flowstone.engine.driver import finished
+from flowstone.engine.generators import FLOW, PROCESS, Yielding
 from flowstone.engine.signals import honest_end_on_loop, told_by_close
-from flowstone.engine.yielding import FLOW, PROCESS, Yielding
 from flowstone.errors import RunTimeout, StopSignal
 from flowstone.records.states import State
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
-    from flowstone.engine.yielding import Begun
+    from flowstone.engine.generators import Begun
 
 
 class AsyncValues(Yielding):
