@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowstone.flows import Flow, flow
     from flowstone.futures import Future, FutureList
     from flowstone.hooks import notify_by
-    from flowstone.logging import get_run_logger
+    from flowstone.logging.run_logger import get_run_logger
     from flowstone.pauses import (
         apause_flow_run,
         asuspend_flow_run,
@@ -39,7 +39,7 @@ _HOMES = {
     "asuspend_flow_run": "flowstone.pauses",
     "exponential_backoff": "flowstone.tasks",
     "flow": "flowstone.flows",
-    "get_run_logger": "flowstone.logging",
+    "get_run_logger": "flowstone.logging.run_logger",
     "notify_by": "flowstone.hooks",
     "pause_flow_run": "flowstone.pauses",
     "quote": "flowstone.engine.annotations",

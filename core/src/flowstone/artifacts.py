@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 from flowstone import gallery
 from flowstone.context import current
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
-from flowstone.logging import current_run, get_run_logger
+from flowstone.logging.run_logger import current_run, get_run_logger
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.events import ArtifactVersion, saved
 from flowstone.records.ids import new_id

@@ -8,9 +8,9 @@ from functools import partial, update_wrapper
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flowstone.capturing import captured_stdout
 from flowstone.engine.remote_call import Remote
-from flowstone.logging import logged_prints, prints_are_logged
+from flowstone.logging.prints import captured_stdout
+from flowstone.logging.run_logger import logged_prints, prints_are_logged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.context import current
 from flowstone.engine.driver import done
 from flowstone.errors import ConfigurationError
-from flowstone.logging import RUNS, RunLogger
+from flowstone.logging.run_logger import RUNS, RunLogger
 from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from flowstone.engine.driver import Driver
 from flowstone.engine.pause import pause
 from flowstone.engine.recorder import Keeper
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
-from flowstone.logging import RunLogger
+from flowstone.logging.run_logger import RunLogger
 from flowstone.questions import Question
 from flowstone.records.events import changed
 from flowstone.records.states import CANCELLING, Suspending

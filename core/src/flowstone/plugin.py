@@ -19,7 +19,7 @@ def collection() -> Collection:
             "sqlite-database": "flowstone.blocks.sqlite:SqliteDatabase",
             "webhook": "flowstone.blocks.webhook:Webhook",
         },
-        observers={"events-file": "flowstone.observers.eventsfile:EventsFile"},
+        observers={"events-file": "flowstone.observers.events_file:EventsFile"},
         runners={
             "processes": "flowstone.task_runners:ProcessPoolTaskRunner",
             "threads": "flowstone.task_runners:ThreadPoolTaskRunner",

@@ -19,7 +19,7 @@ from flowstone.engine.arguments import ITEMS, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
 from flowstone.futures import FutureList
 from flowstone.graphs import Graph, graph_of
-from flowstone.logging import disable_run_logger
+from flowstone.logging.run_logger import disable_run_logger
 from flowstone.mapping import WHOLE, spread
 from flowstone.placeholders import Placeholder, SketchedFuture, Source, sources_of
 from flowstone.records.ids import new_id

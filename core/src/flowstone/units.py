@@ -23,7 +23,7 @@ from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.engine.steps import Tally
 from flowstone.futures import Future
 from flowstone.hooks import Hooked
-from flowstone.logging import RunLogger
+from flowstone.logging.run_logger import RunLogger
 from flowstone.names import made_up
 from flowstone.options import Optioned
 from flowstone.outcomes import given, raise_stop

@@ -5,13 +5,13 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Protocol
 
-from flowstone import logging
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
+from flowstone.logging import run_logger
 from flowstone.observers.audience import Audience, chosen
-from flowstone.observers.store import ObservedRuns
+from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.secrets.resolver import Resolver
 from flowstone.secrets.vault import Vault
 from flowstone.settings import Settings, read_settings
@@ -36,7 +36,7 @@ def open_services(settings: Settings | None = None) -> Services:
         StoreError: the store can't be opened.
     """
     settings = settings or read_settings()
-    logging.configure(settings.logging_level, settings.extra_loggers)
+    run_logger.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
     audience = Audience(chosen(settings))
     store = _store(settings)

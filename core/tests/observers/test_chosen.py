@@ -16,7 +16,7 @@ from flowstone import flow, get_run_logger, task
 from flowstone.blocks import Secret
 from flowstone.context.current import using
 from flowstone.errors import UnknownName
-from flowstone.observers.eventsfile import EventsFile
+from flowstone.observers.events_file import EventsFile
 from flowstone.plugins import installed
 from flowstone.records.encoding import decode_event
 from flowstone.records.events import born
@@ -98,7 +98,7 @@ def test_an_unknown_name_is_told_with_near_ones(tmp_path: Path) -> None:
 WRITES = """
 import sys
 from pathlib import Path
-from flowstone.observers.eventsfile import EventsFile
+from flowstone.observers.events_file import EventsFile
 from flowstone.settings import Settings
 from flowstone.testing.conformance.samples import line, root_run
 

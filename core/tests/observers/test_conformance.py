@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.cli.livetree import LiveTree
-from flowstone.observers.eventsfile import EventsFile
+from flowstone.observers.events_file import EventsFile
 from flowstone.settings import Settings
 from flowstone.testing.conformance import ObserverSuite
 

@@ -14,7 +14,7 @@ from flowstone.context.current import services
 from flowstone.observers import observing
 from flowstone.observers.audience import Audience
 from flowstone.observers.feed import Feed
-from flowstone.observers.store import ObservedRuns
+from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.records.events import Event, born
 from flowstone.records.states import COMPLETED, FAILED, MISSING
 from flowstone.stores.memory import MemoryRuns

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from flowstone.logging import ROOT, configure
+from flowstone.logging.run_logger import ROOT, configure
 from flowstone.stores.sqlite import open_sqlite
 
 from .scheduler import end_threads

@@ -11,7 +11,7 @@ from flowstone.blocks.base import Block
 from flowstone.blocks.jobruns import JobRun, JobStatus, Report
 from flowstone.blocks.problems import hide
 from flowstone.context.current import services
-from flowstone.logging import RunLogger, current_run, get_logger
+from flowstone.logging.run_logger import RunLogger, current_run, get_logger
 from flowstone.records.events import LOG_WRITTEN, Line, written
 from flowstone.secrets.values import texts
 

@@ -22,7 +22,7 @@ from flowstone.errors import (
     NotificationInvalid,
     NotificationUnsent,
 )
-from flowstone.logging import get_logger
+from flowstone.logging.run_logger import get_logger
 from flowstone.records.redaction import redact
 from flowstone.secrets.values import texts
 

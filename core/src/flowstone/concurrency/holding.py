@@ -11,7 +11,7 @@ from flowstone.context import current
 from flowstone.engine.leases import warn
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import ConfigurationError, SlotsLost
-from flowstone.logging import current_run
+from flowstone.logging.run_logger import current_run
 from flowstone.records.limits import KIND, Wanted
 
 if TYPE_CHECKING:

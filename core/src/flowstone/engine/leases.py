@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError, StoreError
-from flowstone.logging import RunLogger, current_run
+from flowstone.logging.run_logger import RunLogger, current_run
 from flowstone.records.limits import Refusal
 
 if TYPE_CHECKING:

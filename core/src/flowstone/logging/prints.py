@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flowstone.logging import RunLogger, current_run
+from flowstone.logging.run_logger import RunLogger, current_run
 from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:

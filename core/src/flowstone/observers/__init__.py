@@ -1,5 +1,25 @@
 """Observers: who is told of what a process has written, after it is kept."""
 
-from flowstone.observers.audience import observing
+from __future__ import annotations
 
-__all__ = ["observing"]
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.observers.audience import observing
+    from flowstone.observers.events_file import EventsFile
+
+__all__ = [
+    "EventsFile",
+    "observing",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".audience": ("observing",),
+            ".events_file": ("EventsFile",),
+        },
+    )

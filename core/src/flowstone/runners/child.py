@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.context import current
 from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
-from flowstone.logging import ROOT
+from flowstone.logging.run_logger import ROOT
 from flowstone.records import redaction
 from flowstone.records.encoding import encode_event
 from flowstone.runners.parcels import packed, unpacked

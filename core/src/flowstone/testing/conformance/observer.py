@@ -17,7 +17,7 @@ import pytest
 
 from flowstone.artifacts import create_markdown_artifact
 from flowstone.flows import flow
-from flowstone.logging import get_run_logger
+from flowstone.logging.run_logger import get_run_logger
 from flowstone.observers import observing
 from flowstone.records.events import born
 from flowstone.records.redaction import register

@@ -13,7 +13,7 @@ import pytest
 from flowstone.engine.annotations import unmapped
 from flowstone.errors import UpstreamTaskError
 from flowstone.flows import flow
-from flowstone.logging import get_run_logger
+from flowstone.logging.run_logger import get_run_logger
 from flowstone.records.events import LOG_WRITTEN, Line
 from flowstone.records.runs import RunQuery
 from flowstone.tasks import task
