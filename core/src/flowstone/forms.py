@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, create_m
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import to_jsonable_python
 
-from flowstone.blocks.problems import masked, problems
+from flowstone.blocks.validation import masked, problems
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.questions import Schema, is_secret, referred
 from flowstone.records.redaction import register

@@ -15,7 +15,7 @@ SOURCE = """
 import datetime, sqlite3
 import pytest
 from flowstone.blocks import SqliteDatabase
-from flowstone.blocks.drivers import Driver
+from flowstone.blocks.databases.driver import Driver
 from flowstone.errors import *
 from flowstone.testing.conformance.database import DatabaseSuite
 
@@ -128,7 +128,7 @@ FAULTS = {
     "all rows at once": (
         """
         def _query(self, c, o, v):
-            from flowstone.blocks.sqlite import _Read
+            from flowstone.blocks.databases.sqlite import _Read
             return _Read(super()._query(c, o, v))
         """,
         "test_many_rows_stream_in_little_memory",

@@ -20,7 +20,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from flowstone.blocks import Job, JobRun, JobStatus, Report, ShellOperation
-from flowstone.blocks.shell import Handle
+from flowstone.blocks.jobs.shell import Handle
 from flowstone.errors import *
 from flowstone.testing.conformance.job import JobSuite
 

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.blocks import LocalDirectory, ObjectInfo
-from flowstone.blocks.fanout import batches, each
-from flowstone.blocks.ignore import ignored, read_rules
-from flowstone.blocks.paths import folder_key, local_path, object_key, parts
-from flowstone.blocks.resume import resuming
+from flowstone.blocks.ignore_files import ignored, read_rules
+from flowstone.blocks.object_stores.parallel import batches, each
+from flowstone.blocks.object_stores.paths import folder_key, local_path, object_key, parts
+from flowstone.blocks.object_stores.resuming import resuming
 from flowstone.errors import (
     BucketMissing,
     InvalidName,

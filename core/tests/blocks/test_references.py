@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, 
 
 from flowstone import flow, task
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
-from flowstone.blocks.disclosure import put_back, shown_fields
+from flowstone.blocks.display import put_back, shown_fields
 from flowstone.context import current
 from flowstone.context.current import Services, using
 from flowstone.errors import (

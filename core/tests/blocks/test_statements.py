@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.blocks.statements import Style, Unfit, bound
+from flowstone.blocks.databases.placeholders import Style, Unfit, bound
 
 TEXT = st.text(alphabet="ab:?%$ \n\\[(\u00e4'\"-/*", max_size=8)
 

@@ -15,7 +15,7 @@ import pytest
 from flowstone import flow, task
 from flowstone.blocks import Database, DuckDBDatabase, SqliteDatabase
 from flowstone.blocks.abstract import DatabaseBlock
-from flowstone.blocks.stopping import Call, Stopped, in_thread
+from flowstone.blocks.databases.cancellation import Call, Stopped, in_thread
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import (
     DatabaseBusy,

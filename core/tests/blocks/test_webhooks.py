@@ -16,7 +16,7 @@ from threading import Event, Thread
 import pytest
 
 from flowstone.blocks import SlackWebhook, Webhook
-from flowstone.blocks.web import is_global
+from flowstone.blocks.notifiers.http import is_global
 from flowstone.context.current import Services, using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.testing.conformance.notifier import HastyClock

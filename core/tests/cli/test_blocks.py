@@ -64,7 +64,7 @@ def saved(cli: InProcess, ref: str) -> Any:
 def test_types_are_listed_with_where_they_come_from(cli: InProcess) -> None:
     found = {each["type"]: each for each in cli("block", "types", "--json").json}
     assert found["secret"]["package"] == "flowstone"
-    assert found["secret"]["target"] == "flowstone.blocks.secret:Secret"
+    assert found["secret"]["target"] == "flowstone.blocks.secret_providers.secret:Secret"
     told = [line.split() for line in cli("block", "types").out.splitlines()]
     assert ["local-directory", "LocalDirectory", "flowstone"] in [words[:3] for words in told]
 

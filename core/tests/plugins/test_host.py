@@ -167,7 +167,7 @@ def test_nobody_takes_a_name_of_core(install: Install) -> None:
     install("acme-aaa", good({"secret": "acme_aaa.things:x"}), entry="aaa")
     host = Host()
     assert host.plugins()[0].name == "flowstone"
-    assert host.load("block", "secret").__module__ == "flowstone.blocks.secret"
+    assert host.load("block", "secret").__module__ == "flowstone.blocks.secret_providers.secret"
     assert "flowstone already, which keeps it" in str(of(host, "aaa").error)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowstone.blocks.problems import misread, refused
+from flowstone.blocks.validation import misread, refused
 from flowstone.records import redaction
 from flowstone.secrets.fields import adopted
 from flowstone.secrets.values import masks, texts

@@ -20,8 +20,8 @@ from pydantic_core import PydanticSerializationError, core_schema
 
 from flowstone.blocks import codec
 from flowstone.blocks.admission import admitted
-from flowstone.blocks.migrating import migrated
-from flowstone.blocks.problems import masked, problems
+from flowstone.blocks.migrations import migrated
+from flowstone.blocks.validation import masked, problems
 from flowstone.context.current import services
 from flowstone.errors import (
     BlockInvalid,

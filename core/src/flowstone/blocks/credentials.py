@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.problems import hide
+from flowstone.blocks.validation import hide
 from flowstone.secrets.values import texts
 
 

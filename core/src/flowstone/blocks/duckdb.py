@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks.database import Database
-from flowstone.blocks.drivers import Aware
+from flowstone.blocks.databases.database import Database
+from flowstone.blocks.databases.driver import Aware
 from flowstone.errors import (
     DatabaseBusy,
     DatabaseDenied,
@@ -27,7 +27,7 @@ from flowstone.errors import (
 )
 
 if TYPE_CHECKING:
-    from flowstone.blocks.drivers import Row
+    from flowstone.blocks.databases.driver import Row
 
 MEMORY = ":memory:"
 _MEND = "Mend the statement or its parameters."

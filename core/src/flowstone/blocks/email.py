@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, SecretStr
 
 from flowstone.blocks.credentials import Credentials
-from flowstone.blocks.deadlines import deadline, hang_up, trust
-from flowstone.blocks.notifier import Note, Notifier, clean, cut
+from flowstone.blocks.notifiers.deadlines import deadline, hang_up, trust
+from flowstone.blocks.notifiers.notifier import Note, Notifier, clean, cut
 from flowstone.errors import (
     CredentialsError,
     NotificationDenied,

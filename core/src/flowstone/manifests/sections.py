@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.blocks import Block
-from flowstone.blocks.disclosure import clear_secrets, rebuilt, shown_fields
-from flowstone.blocks.migrating import migrated
+from flowstone.blocks.display import clear_secrets, rebuilt, shown_fields
+from flowstone.blocks.migrations import migrated
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
 from flowstone.context import current

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.database import Database
-from flowstone.blocks.drivers import Row
-from flowstone.blocks.statements import Parameters
+from flowstone.blocks.databases.database import Database
+from flowstone.blocks.databases.driver import Row
+from flowstone.blocks.databases.placeholders import Parameters
 from flowstone.errors import ConfigurationError
 from flowstone.tasks import task
 

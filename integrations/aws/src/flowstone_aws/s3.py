@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, PrivateAttr, field_validator
 
 from flowstone.blocks import ObjectInfo, ObjectStore
-from flowstone.blocks.objectstore import CHUNK_BYTES
-from flowstone.blocks.paths import folder_key
-from flowstone.blocks.resume import resuming
+from flowstone.blocks.object_stores.object_store import CHUNK_BYTES
+from flowstone.blocks.object_stores.paths import folder_key
+from flowstone.blocks.object_stores.resuming import resuming
 from flowstone.errors import BucketMissing, FlowstoneError, ObjectMissing, StorageError
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
 
-    from flowstone.blocks.primitives import Primitives
+    from flowstone.blocks.object_stores.provider import Primitives
 
 WEEK = 7 * 24 * 3600
 READ_BYTES = 128 * 1024

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from flowstone import task
-from flowstone.blocks.paths import folder_key
+from flowstone.blocks.object_stores.paths import folder_key
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.parameters import AwsClientParameters
 from flowstone_aws.s3 import S3Bucket

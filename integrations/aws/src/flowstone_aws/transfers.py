@@ -8,7 +8,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from flowstone.blocks.fanout import each
+from flowstone.blocks.object_stores.parallel import each
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:

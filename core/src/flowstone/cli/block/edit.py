@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.blocks import Block
-from flowstone.blocks.disclosure import put_back
+from flowstone.blocks.display import put_back
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.output import emit, json_option, say

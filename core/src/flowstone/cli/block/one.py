@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.blocks import Block, Check, Credentials
-from flowstone.blocks.disclosure import shown_fields
+from flowstone.blocks.display import shown_fields
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import hint

@@ -17,7 +17,7 @@ import pytest
 from pydantic import Field
 
 from flowstone.blocks import Block
-from flowstone.blocks.disclosure import put_back, shown_fields
+from flowstone.blocks.display import put_back, shown_fields
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import BlockInvalid, DocumentInvalid

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from flowstone.blocks import Job, JobStatus
-from flowstone.blocks.jobruns import JobRun
+from flowstone.blocks.jobs.job_run import JobRun
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout

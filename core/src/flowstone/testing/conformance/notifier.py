@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.blocks import Notifier
-from flowstone.blocks.notifier import fragments
+from flowstone.blocks.notifiers.notifier import fragments
 from flowstone.context.current import using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.records import redaction

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.blocks import Database
-from flowstone.blocks.database import Queries, Tables
-from flowstone.blocks.drivers import Aware
+from flowstone.blocks.databases.database import Queries, Tables
+from flowstone.blocks.databases.driver import Aware
 from flowstone.errors import QueryInvalid
 from flowstone.testing.conformance.database.base import DatabaseBase, names
 

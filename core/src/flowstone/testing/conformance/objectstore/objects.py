@@ -15,7 +15,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from flowstone.blocks import ObjectStore
-from flowstone.blocks.objectstore import Folders, Operations
+from flowstone.blocks.object_stores.object_store import Folders, Operations
 from flowstone.errors import ObjectMissing, StorageError
 from flowstone.testing.conformance.objectstore.base import ObjectStoreBase, assert_same, names
 from flowstone.testing.conformance.suite import capability

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.blocks.paths import folder_key
+from flowstone.blocks.object_stores.paths import folder_key
 from flowstone.errors import InvalidName, PathEscapes
 from flowstone.testing.conformance.objectstore.base import ObjectStoreBase, names
 

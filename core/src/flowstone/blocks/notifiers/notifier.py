@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import Field
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.problems import SHORTEST, hide
+from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.context.current import services
 from flowstone.errors import (
     CredentialsError,

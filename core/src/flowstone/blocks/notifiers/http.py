@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
-from flowstone.blocks.deadlines import deadline, hang_up, trust
+from flowstone.blocks.notifiers.deadlines import deadline, hang_up, trust
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from flowstone.blocks.stopping import Call
+from flowstone.blocks.databases.cancellation import Call
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,16 +7,16 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
-from flowstone.blocks.drivers import savepoint_name
-from flowstone.blocks.stopping import in_thread
+from flowstone.blocks.databases.cancellation import in_thread
+from flowstone.blocks.databases.driver import savepoint_name
 from flowstone.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from flowstone.blocks.calls import Calls
-    from flowstone.blocks.sessions import Session
+    from flowstone.blocks.databases.calls import Calls
+    from flowstone.blocks.databases.pool import Session
 
 _open: ContextVar[tuple[Transaction, ...]] = ContextVar(
     "flowstone_database_transactions", default=()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.blocks.statements import Style
+    from flowstone.blocks.databases.placeholders import Style
     from flowstone.errors import DatabaseError
 
 Row = tuple[Any, ...]

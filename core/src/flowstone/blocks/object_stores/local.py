@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks.localfiles import is_draft, unreadable, unwritable, whole_file
-from flowstone.blocks.objectstore import CHUNK_BYTES, ObjectInfo, ObjectStore
-from flowstone.blocks.paths import local_path
+from flowstone.blocks.local_files import is_draft, unreadable, unwritable, whole_file
+from flowstone.blocks.object_stores.object_store import CHUNK_BYTES, ObjectInfo, ObjectStore
+from flowstone.blocks.object_stores.paths import local_path
 from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
-from flowstone.blocks.notifier import Note, Notifier, cut
-from flowstone.blocks.web import Answer, Forbidden, Manner, NoAnswer, NotSent, send
+from flowstone.blocks.notifiers.http import Answer, Forbidden, Manner, NoAnswer, NotSent, send
+from flowstone.blocks.notifiers.notifier import Note, Notifier, cut
 from flowstone.context.current import services
 from flowstone.errors import (
     NotificationDenied,

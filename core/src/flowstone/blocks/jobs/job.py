@@ -8,8 +8,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.jobruns import JobRun, JobStatus, Report
-from flowstone.blocks.problems import hide
+from flowstone.blocks.jobs.job_run import JobRun, JobStatus, Report
+from flowstone.blocks.validation import hide
 from flowstone.context.current import services
 from flowstone.logging.run_logger import RunLogger, current_run, get_logger
 from flowstone.records.events import LOG_WRITTEN, Line, written

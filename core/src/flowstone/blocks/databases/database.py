@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import PrivateAttr
 
-from flowstone.blocks import tabular
 from flowstone.blocks.base import Block
-from flowstone.blocks.calls import Calls
-from flowstone.blocks.drivers import Cursor, Row
-from flowstone.blocks.sessions import Session, Sessions
-from flowstone.blocks.stopping import in_thread, stoppable, walk
-from flowstone.blocks.transacting import Transaction, current
+from flowstone.blocks.databases import tables
+from flowstone.blocks.databases.calls import Calls
+from flowstone.blocks.databases.cancellation import in_thread, stoppable, walk
+from flowstone.blocks.databases.driver import Cursor, Row
+from flowstone.blocks.databases.pool import Session, Sessions
+from flowstone.blocks.databases.transaction import Transaction, current
 from flowstone.errors import QueryInvalid, RowsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from types import TracebackType
 
-    from flowstone.blocks.statements import Parameters
+    from flowstone.blocks.databases.placeholders import Parameters
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class Queries(Calls):
         """Run one statement with each of many parameters, all or none; return rows changed."""
         changed = 0
         with self._whole() as session:
-            for batch in tabular.batches(seq_of_parameters, BATCH):
+            for batch in tables.batches(seq_of_parameters, BATCH):
                 made = [self._bound(operation, each or ()) for each in batch]
                 rows = [values for _, values in made]
                 run = partial(self._execute_many, session.connection, made[0][0], rows)
@@ -165,7 +165,7 @@ class Tables(Queries):
         Raises:
             MissingExtra: pyarrow is not installed.
         """
-        return tabular.arrow_table(*self._columns(operation, parameters))
+        return tables.arrow_table(*self._columns(operation, parameters))
 
     def fetch_pandas(self, operation: str, parameters: Parameters = None) -> Any:
         """Return all rows of a query as a DataFrame of pandas.
@@ -173,7 +173,7 @@ class Tables(Queries):
         Raises:
             MissingExtra: pandas is not installed.
         """
-        return tabular.pandas_frame(*self._columns(operation, parameters))
+        return tables.pandas_frame(*self._columns(operation, parameters))
 
     def fetch_polars(self, operation: str, parameters: Parameters = None) -> Any:
         """Return all rows of a query as a DataFrame of polars.
@@ -181,7 +181,7 @@ class Tables(Queries):
         Raises:
             MissingExtra: polars is not installed.
         """
-        return tabular.polars_frame(*self._columns(operation, parameters))
+        return tables.polars_frame(*self._columns(operation, parameters))
 
     def insert(self, table: str, rows: Any, *, create: bool = False) -> int:
         """Add rows to a table, all or none, and return how many.
@@ -202,7 +202,7 @@ class Tables(Queries):
         with self._whole() as session:
             for columns, batch in self._given(table, rows):
                 if create and not count:
-                    kinds = tabular.kinds(columns, batch)
+                    kinds = tables.kinds(columns, batch)
                     self._call(session, partial(self._create, session.connection, name, kinds))
                 adapted = [tuple(map(self._adapted, row)) for row in batch]
                 run = partial(self._insert, session.connection, name, columns, adapted)
@@ -212,8 +212,8 @@ class Tables(Queries):
 
     def _given(self, table: str, rows: Any) -> Iterator[tuple[list[str], list[Row]]]:
         try:
-            yield from tabular.batched(rows, BATCH)
-        except tabular.NoRows as error:
+            yield from tables.batched(rows, BATCH)
+        except tables.NoRows as error:
             problem = str(error)
         else:
             return

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
+from flowstone.blocks.async_twins import twin
 from flowstone.blocks.base import Block
-from flowstone.blocks.twins import twin
 from flowstone.errors import SecretReadOnly, SecretStoreError
 from flowstone.records import redaction
 

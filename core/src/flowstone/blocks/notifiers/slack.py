@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from flowstone.blocks.webhook import WebNotifier
+from flowstone.blocks.notifiers.webhook import WebNotifier
 
 if TYPE_CHECKING:
-    from flowstone.blocks.notifier import Note
+    from flowstone.blocks.notifiers.notifier import Note
 
 #: Slack's own: these begin links and mentions, so that a text could call a whole channel.
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})

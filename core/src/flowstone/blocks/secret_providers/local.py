@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks.localfiles import whole_file
-from flowstone.blocks.secretprovider import SecretProvider
+from flowstone.blocks.local_files import whole_file
+from flowstone.blocks.secret_providers.provider import SecretProvider
 from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, nearest
 from flowstone.settings import environment
 

@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from flowstone.blocks.twins import twin
+from flowstone.blocks.async_twins import twin
 from flowstone.ports.interrupts import interruptible
 from flowstone.ports.threads import heeding
 

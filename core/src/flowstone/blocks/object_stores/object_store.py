@@ -10,20 +10,20 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Literal
 
+from flowstone.blocks.async_twins import iterate, twin
 from flowstone.blocks.base import Block
-from flowstone.blocks.fanout import batches, each
-from flowstone.blocks.localfiles import unreadable, walk, whole_file
-from flowstone.blocks.paths import local_path as inside
-from flowstone.blocks.paths import parts
-from flowstone.blocks.primitives import CHUNK_BYTES, ObjectInfo, Primitives
-from flowstone.blocks.twins import iterate, twin
+from flowstone.blocks.local_files import unreadable, walk, whole_file
+from flowstone.blocks.object_stores.parallel import batches, each
+from flowstone.blocks.object_stores.paths import local_path as inside
+from flowstone.blocks.object_stores.paths import parts
+from flowstone.blocks.object_stores.provider import CHUNK_BYTES, ObjectInfo, Primitives
 from flowstone.errors import ObjectMissing, StorageError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from io import BufferedReader
 
-    from flowstone.blocks.paths import ObjectPath
+    from flowstone.blocks.object_stores.paths import ObjectPath
 
 __all__ = ["CHUNK_BYTES", "ObjectInfo", "ObjectStore"]
 

@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
-from flowstone.blocks.paths import folder_key, object_key
-from flowstone.blocks.resume import resuming
+from flowstone.blocks.object_stores.paths import folder_key, object_key
+from flowstone.blocks.object_stores.resuming import resuming
 from flowstone.errors import StorageError
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from io import BufferedIOBase, BufferedReader
 
-    from flowstone.blocks.paths import ObjectPath
+    from flowstone.blocks.object_stores.paths import ObjectPath
 
 CHUNK_BYTES = 1024 * 1024
 

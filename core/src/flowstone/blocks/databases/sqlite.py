@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from pydantic import Field, PrivateAttr
 
-from flowstone.blocks.database import Database
+from flowstone.blocks.databases.database import Database
 from flowstone.errors import (
     DatabaseBusy,
     DatabaseDenied,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from flowstone.blocks.ignore import ignored, read_rules
+from flowstone.blocks.ignore_files import ignored, read_rules
 from flowstone.errors import StorageError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowstone.blocks.drivers import Aware
+from flowstone.blocks.databases.driver import Aware
 from flowstone.errors import MissingExtra
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from weakref import WeakValueDictionary
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from flowstone.blocks.job import Job, JobRun, JobStatus, Report
-from flowstone.blocks.processes import Process, born, end_group
+from flowstone.blocks.jobs.job import Job, JobRun, JobStatus, Report
+from flowstone.blocks.jobs.processes import Process, born, end_group
 from flowstone.errors import JobError, JobLost, SecretError
 from flowstone.settings import environment
 

@@ -6,18 +6,18 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowstone.blocks.drivers import Driver
-from flowstone.blocks.problems import SHORTEST, hide
-from flowstone.blocks.sessions import Session, Sessions
-from flowstone.blocks.statements import Unfit, bound
-from flowstone.blocks.stopping import Stopped
+from flowstone.blocks.databases.cancellation import Stopped
+from flowstone.blocks.databases.driver import Driver
+from flowstone.blocks.databases.placeholders import Unfit, bound
+from flowstone.blocks.databases.pool import Session, Sessions
+from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.errors import QueryCancelled, QueryInvalid
 from flowstone.secrets.values import leaves, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from flowstone.blocks.statements import Parameters
+    from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.errors import DatabaseError
 
 T = TypeVar("T")

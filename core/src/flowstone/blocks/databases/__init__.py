@@ -1,0 +1,1 @@
+"""Databases: the interface that flows use, and SQLite."""

@@ -1,0 +1,1 @@
+"""Jobs: the interface to work done elsewhere, and commands in a shell."""

@@ -1,0 +1,1 @@
+"""Notifiers: the interface to people, and webhooks."""

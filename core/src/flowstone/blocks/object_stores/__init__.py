@@ -1,0 +1,1 @@
+"""Object stores: the interface to files elsewhere, and local directories."""
