@@ -62,7 +62,7 @@ VIOLATIONS = {
     "an import of a neighbour that may not be seen": (
         "flowstone/runners/threads.py",
         "import flowstone.stores.memory\n",
-        "flowstone.runners.threads -> flowstone.stores.memory",
+        "flowstone.task_runners.threads -> flowstone.stores.memory",
     ),
     "a circle of siblings": (
         "flowstone/engine/steps.py",

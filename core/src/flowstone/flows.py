@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Un
 from flowstone.context import current
 from flowstone.errors import ConfigurationError
 from flowstone.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
-from flowstone.task_runners import TaskRunner, ThreadPoolTaskRunner
+from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
 from flowstone.units import Unit
 
 if TYPE_CHECKING:

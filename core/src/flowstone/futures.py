@@ -21,7 +21,7 @@ from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
 from flowstone.ports.threads import heeding, ring, told
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
-from flowstone.runners.threads import is_worker, nested
+from flowstone.task_runners.threads import is_worker, nested
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.cache_policies import CachePolicy
     from flowstone.ports import Serializer
     from flowstone.records.runs import Kind
-    from flowstone.task_runners import TaskRunner
+    from flowstone.task_runners.base import TaskRunner
 
 T = TypeVar("T")
 

@@ -21,8 +21,8 @@ def collection() -> Collection:
         },
         observers={"events-file": "flowstone.observers.events_file:EventsFile"},
         runners={
-            "processes": "flowstone.task_runners:ProcessPoolTaskRunner",
-            "threads": "flowstone.task_runners:ThreadPoolTaskRunner",
+            "processes": "flowstone.task_runners.base:ProcessPoolTaskRunner",
+            "threads": "flowstone.task_runners.base:ThreadPoolTaskRunner",
         },
         secret_providers={
             "env": "flowstone.blocks.secret_providers.local:EnvSecrets",

@@ -15,7 +15,7 @@ from flowstone.engine.policy import unseen
 from flowstone.errors import RunTimeout
 from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, State
-from flowstone.runners.threads import is_worker
+from flowstone.task_runners.threads import is_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator

@@ -29,7 +29,7 @@ from flowstone.options import Optioned
 from flowstone.outcomes import given, raise_stop
 from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, PENDING
-from flowstone.task_runners import ThreadPoolTaskRunner
+from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services

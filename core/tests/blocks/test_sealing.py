@@ -16,10 +16,9 @@ from flowstone import flow, task
 from flowstone.blocks import Block, SecretDict
 from flowstone.context.current import Services, using
 from flowstone.ports import Serializer
-from flowstone.runners import parcels
 from flowstone.serializers import AutomaticSerializer, CompressedPickleSerializer, PickleSerializer
 from flowstone.settings import Settings
-from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone.task_runners import ProcessPoolTaskRunner, messages
 from flowstone.wiring import open_services
 
 WORD = f"canary{secrets.token_hex(8)}"
@@ -60,9 +59,9 @@ def test_a_closure_may_hold_one(services: Services) -> None:
     def ask() -> tuple[str, Held]:
         return secret.get_secret_value(), block
 
-    content = parcels.packed(ask)
+    content = messages.packed(ask)
     assert WORD.encode() not in content
-    again: Callable[[], tuple[str, Held]] = parcels.unpacked(content)
+    again: Callable[[], tuple[str, Held]] = messages.unpacked(content)
     assert again() == (f"env:{WORD}", block)
 
 

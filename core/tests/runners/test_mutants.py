@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.context import current
-from flowstone.runners.threads import ThreadPool
+from flowstone.task_runners.threads import ThreadPool
 from flowstone.testing.conformance import RunnerSuite
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from flowstone import catalog, flow, task
 from flowstone.blocks import Block, Credentials, SecretDict
 from flowstone.logging import get_run_logger
-from flowstone.runners.parcels import packed
 from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone.task_runners.messages import packed
 
 WORD = sys.stdin.readline().strip() if __name__ == "__main__" else ""
 

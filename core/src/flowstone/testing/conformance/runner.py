@@ -23,7 +23,7 @@ from flowstone.testing.memory import flowstone_test_harness
 if TYPE_CHECKING:
     from flowstone.context.current import Services
     from flowstone.records.runs import Run
-    from flowstone.task_runners import TaskRunner
+    from flowstone.task_runners.base import TaskRunner
 
 #: So long, in seconds, a run waits for another that should be running beside it.
 PATIENCE = 20.0

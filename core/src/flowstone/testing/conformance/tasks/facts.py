@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from flowstone import errors
 from flowstone.plugins.docstrings import parsed
-from flowstone.runners.parcels import packed, unpacked
+from flowstone.task_runners.messages import packed, unpacked
 from flowstone.tasks import Task
 from flowstone.testing.conformance.tasks.examples import TaskBase, hints
 

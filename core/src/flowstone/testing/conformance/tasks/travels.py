@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.flows import flow
-from flowstone.runners.parcels import packed, unpacked
-from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone.task_runners.base import ProcessPoolTaskRunner
+from flowstone.task_runners.messages import packed, unpacked
 from flowstone.testing.conformance.tasks.examples import TaskBase, assert_fits, told_of
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging.run_logger import ROOT
 from flowstone.records import redaction
 from flowstone.records.encoding import encode_event
-from flowstone.runners.parcels import packed, unpacked
-from flowstone.runners.threads import ThreadPool
+from flowstone.task_runners.messages import packed, unpacked
+from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.errors import ConfigurationError
-from flowstone.runners.threads import ThreadPool
+from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,8 +82,8 @@ class ProcessPoolTaskRunner:
             remedy = "Use a ThreadPoolTaskRunner."
             raise ConfigurationError("ProcessPoolTaskRunner", "it needs a POSIX system", remedy)
         # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
-        from flowstone.runners.child import Setup  # noqa: PLC0415
-        from flowstone.runners.processes import ProcessPool  # noqa: PLC0415
+        from flowstone.task_runners.processes import ProcessPool  # noqa: PLC0415
+        from flowstone.task_runners.worker_process import Setup  # noqa: PLC0415
 
         setup = Setup(sys.path, settings, self.initializer, self.initargs)
         window = self.max_in_flight or settings.max_in_flight

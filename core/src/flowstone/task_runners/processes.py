@@ -18,9 +18,9 @@ from flowstone.context import current
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
 from flowstone.records.encoding import decode_event
 from flowstone.records.redaction import adopt
-from flowstone.runners.child import Around, Errand, Setup, revived
-from flowstone.runners.parcels import packed, send_by_value, unpacked
-from flowstone.runners.threads import ThreadPool
+from flowstone.task_runners.messages import packed, send_by_value, unpacked
+from flowstone.task_runners.threads import ThreadPool
+from flowstone.task_runners.worker_process import Around, Errand, Setup, revived
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from flowstone.ports import Caller
     from flowstone.records.runs import Run
 
-PROGRAM = "import sys; from flowstone.runners.child import main; main(*map(int, sys.argv[1:]))"
+PROGRAM = "import sys; from flowstone.task_runners.worker_process import main; main(*map(int, sys.argv[1:]))"
 
 #: So long a child that was told to end may take for it before it is killed.
 GRACE = 2.0

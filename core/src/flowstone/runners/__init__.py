@@ -1,1 +1,0 @@
-"""Where submitted calls run."""

@@ -1,0 +1,35 @@
+"""Task runners: the choice of where a flow's submitted tasks run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.task_runners.base import (
+        ConcurrentTaskRunner,
+        ProcessPoolTaskRunner,
+        TaskRunner,
+        ThreadPoolTaskRunner,
+    )
+
+__all__ = [
+    "ConcurrentTaskRunner",
+    "ProcessPoolTaskRunner",
+    "TaskRunner",
+    "ThreadPoolTaskRunner",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".base": (
+                "ConcurrentTaskRunner",
+                "ProcessPoolTaskRunner",
+                "TaskRunner",
+                "ThreadPoolTaskRunner",
+            ),
+        },
+    )
