@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone import flow, tags, task
-from flowstone.concurrency import arate_limit, concurrency, holding, rate_limit
+from flowstone.concurrency import arate_limit, concurrency, rate_limit, slots
 from flowstone.errors import ConfigurationError, ObjectNotFound, SlotsLost, SlotTimeout
 from flowstone.records.limits import KIND, Limit, limit_body
 from flowstone.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
@@ -139,7 +139,7 @@ def test_first_come_first_served(services: Services) -> None:
     order: list[str] = []
     turns = []
     for name, occupy in (("large", 2), ("small", 1), ("small too", 1)):
-        turn = holding.turn_for("db", occupy, False, owner=name)
+        turn = slots.turn_for("db", occupy, False, owner=name)
         turns.append((name, turn))
     with concurrency("db"):
         for _, turn in turns:

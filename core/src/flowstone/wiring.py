@@ -5,9 +5,9 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Protocol
 
+from flowstone.concurrency.queue import Gate
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
-from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
 from flowstone.logging import run_logger
 from flowstone.observers.audience import Audience, chosen

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.engine.gate import Gate
-from flowstone.engine.leases import Leases
+from flowstone.concurrency.leases import Leases
+from flowstone.concurrency.queue import Gate
 from flowstone.errors import StoreBusy
 from flowstone.records.limits import KIND, Limit, Wanted, limit_body
 from flowstone.stores.memory import MemoryStore

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from flowstone import allow_failure, flow, task
 from flowstone.cache_policies import CachePolicy
 from flowstone.concurrency import concurrency, rate_limit
+from flowstone.concurrency.queue import held_here
 from flowstone.context import current
-from flowstone.engine.gate import held_here
 from flowstone.errors import FlowstoneError, PauseTimeout
 from flowstone.locking import IsolationLevel
 from flowstone.pauses import pause_flow_run, suspend_flow_run

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from flowstone.concurrency.leases import Leases
+from flowstone.concurrency.queue import Gate, Turn
 from flowstone.engine.driver import Story
-from flowstone.engine.gate import Gate, Turn
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.leases import Leases
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event

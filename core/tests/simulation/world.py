@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from flowstone.concurrency.queue import Gate
 from flowstone.context import current
-from flowstone.engine.gate import Gate
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import TerminationSignal
 from flowstone.records.runs import Change, Run

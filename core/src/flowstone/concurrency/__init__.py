@@ -5,7 +5,7 @@ whichever process they are.
 """
 
 from flowstone.concurrency.asyncio import rate_limit as arate_limit
-from flowstone.concurrency.holding import concurrency
+from flowstone.concurrency.slots import concurrency
 from flowstone.concurrency.sync import rate_limit
 
 __all__ = ["arate_limit", "concurrency", "rate_limit"]

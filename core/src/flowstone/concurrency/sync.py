@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.concurrency.holding import concurrency, give_back, tell_missing, turn_for
+from flowstone.concurrency.slots import concurrency, give_back, tell_missing, turn_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,8 +7,8 @@ import os
 import threading
 from typing import TYPE_CHECKING, Self
 
+from flowstone.concurrency.leases import warn
 from flowstone.context import current
-from flowstone.engine.leases import warn
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.logging.run_logger import current_run

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from flowstone.engine.leases import Leases, warn
+from flowstone.concurrency.leases import Leases, warn
 from flowstone.errors import SlotTimeout
 from flowstone.records.ids import new_id
 from flowstone.records.limits import KIND, TAG, Claim, Refusal, Wanted, read_limit
