@@ -10,8 +10,9 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from flowstone import flow, gallery, task
-from flowstone.artifacts import (
+from flowstone import flow, task
+from flowstone.artifacts import read
+from flowstone.artifacts.create import (
     LIMIT,
     Artifact,
     LinkArtifact,
@@ -82,7 +83,7 @@ def test_a_table_may_hold_what_people_put_in_tables() -> None:
     row = [date(2026, 1, 2), Decimal("1.5"), math.nan, math.inf, np.int64(3), np.float64(0.5)]
     row += [UUID(int=7), {1, 2}, b"x", np.nan]
     in_a_flow(create_table_artifact, [row], key="odd")
-    [kept] = gallery.find("odd").artifact.data
+    [kept] = read.find("odd").artifact.data
     assert kept[:6] == ["2026-01-02", "1.5", None, None, 3, 0.5]
     assert kept[6:] == [str(UUID(int=7)), [1, 2], "x", None]
 
@@ -133,35 +134,35 @@ def test_the_newest_version_of_a_key_is_read() -> None:
         return create_markdown_artifact(f"version {number}", key="report")
 
     ids = [report(number) for number in range(3)]
-    found = gallery.find("report")
+    found = read.find("report")
     assert (found.id, found.artifact.data, found.versions) == (ids[-1], "version 2", 3)
-    assert [each.id for each in gallery.versions("report")] == ids
-    assert gallery.find(ids[0]).artifact.data == "version 0"
-    assert gallery.find(ids[1][-12:]).id == ids[1]
-    listed = gallery.newest(abstracts=True)
+    assert [each.id for each in read.versions("report")] == ids
+    assert read.find(ids[0]).artifact.data == "version 0"
+    assert read.find(ids[1][-12:]).id == ids[1]
+    listed = read.newest(abstracts=True)
     assert [(each.key, each.artifact.data) for each in listed] == [
         (None, "free 0"),
         (None, "free 1"),
         (None, "free 2"),
         ("report", "version 2"),
     ]
-    assert len(gallery.newest(root_id=found.root_id)) == 2
+    assert len(read.newest(root_id=found.root_id)) == 2
 
 
 def test_more_artifacts_than_a_page_are_read() -> None:
     @flow
     def many() -> None:
-        for number in range(gallery.PAGE + 5):
+        for number in range(read.PAGE + 5):
             create_markdown_artifact("x", key=f"n-{number}")
 
     many()
-    assert len(gallery.newest()) == gallery.PAGE + 5
+    assert len(read.newest()) == read.PAGE + 5
 
 
 def test_an_unknown_artifact_is_told_with_near_keys() -> None:
     in_a_flow(create_markdown_artifact, "x", key="weather-report")
     with pytest.raises(ObjectNotFound, match="Did you mean 'weather-report'"):
-        gallery.find("wether-report")
+        read.find("wether-report")
 
 
 def test_progress_is_live(services: Services) -> None:
@@ -173,7 +174,7 @@ def test_progress_is_live(services: Services) -> None:
         for percent in (25, 75.5):
             assert update_progress_artifact(made, percent) == made
             services.journal.flush()  # what another process sees a moment later
-            now = gallery.find("load")
+            now = read.find("load")
             seen.append((now.artifact.data, now.artifact.description, now.versions))
 
     in_a_flow(work)
@@ -194,14 +195,14 @@ def test_progress_made_elsewhere_is_updated_too() -> None:
             update_progress_artifact("no-such-artifact", 2)
 
     around()
-    found = gallery.find("far").artifact
+    found = read.find("far").artifact
     assert (found.data, found.description) == (2.0, "new")
 
 
 @pytest.mark.parametrize(("given", "kept"), [(-1, 0.0), (101, 100.0), (math.inf, 100.0)])
 def test_progress_is_held_between_0_and_100(services: Services, given: float, kept: float) -> None:
     in_a_flow(create_progress_artifact, given, key="p")
-    assert gallery.find("p").artifact.data == kept
+    assert read.find("p").artifact.data == kept
     lines = [event.payload for _, event in services.runs.events(kinds=["LogWritten"])]
     assert any("was taken as" in line.message for line in lines)  # type: ignore[union-attr]
 
@@ -219,8 +220,8 @@ def test_async_twins_do_the_same() -> None:
         return await aupdate_progress_artifact(made, progress=2)
 
     made = asyncio.run(around())
-    assert gallery.find("twin").artifact.data == "# Async"
-    assert gallery.find(made).artifact.data == 2.0
+    assert read.find("twin").artifact.data == "# Async"
+    assert read.find(made).artifact.data == 2.0
 
 
 def test_classes_save_and_read() -> None:
@@ -238,7 +239,7 @@ def test_classes_save_and_read() -> None:
         return made, again
 
     assert around() == (True, False)
-    assert gallery.find("table").artifact.data == [[1]]
+    assert read.find("table").artifact.data == [[1]]
     assert asyncio.run(Artifact.aget("table")) == Artifact.get("table")
 
 
@@ -251,7 +252,7 @@ def test_a_hook_may_save_one_after_the_end(services: Services) -> None:
 
     around()
     services.journal.flush()
-    assert gallery.find("summary").artifact.data == "it is Completed"
+    assert read.find("summary").artifact.data == "it is Completed"
 
 
 @pytest.mark.parametrize(
@@ -268,5 +269,5 @@ def test_a_hook_may_save_one_after_the_end(services: Services) -> None:
 )
 def test_an_abstract_is_one_line(create: Any, given: Any, line: str) -> None:
     in_a_flow(create, given, key="a")
-    [found] = gallery.newest(abstracts=True)
+    [found] = read.newest(abstracts=True)
     assert found.artifact.data == line

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone import gallery
 from flowstone.artifacts import (
     Artifact,
     ImageArtifact,
@@ -15,6 +14,7 @@ from flowstone.artifacts import (
     MarkdownArtifact,
     ProgressArtifact,
     TableArtifact,
+    read,
 )
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectAlreadyExists
 from flowstone.variables import Variable
@@ -54,7 +54,7 @@ def test_functions(program: Program) -> None:
 
         ids = f()
     """)
-    newest = gallery.newest()
+    newest = read.newest()
     assert [saved.artifact.id for saved in newest] == made.ids
     assert [saved.artifact.kind for saved in newest] == [
         "table", "table", "markdown", "link", "image", "progress",
@@ -73,7 +73,7 @@ def test_async_twins(program: Program) -> None:
             await acreate_table_artifact(table=[{"a": 1}], key="rows")
     """)
     asyncio.run(made.f())
-    assert [saved.key for saved in gallery.newest()] == ["note", "rows"]
+    assert [saved.key for saved in read.newest()] == ["note", "rows"]
 
 
 def test_classes(program: Program) -> None:

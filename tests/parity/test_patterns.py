@@ -16,7 +16,7 @@ import httpx
 import pytest
 from tests.parity.conftest import SAMPLES
 
-from flowstone import gallery
+from flowstone.artifacts import read
 from flowstone.context import current
 from flowstone.records.runs import RunQuery
 
@@ -137,7 +137,7 @@ def test_pages_into_a_frame_and_a_file(
     assert source.asked == 4 + source.failures
     assert set(clock.slept) <= {2.0, 5.0}
     assert [run.name for run in _runs("fetch_page")] == [f"page-{n}" for n in range(1, 5)]
-    (saved,) = gallery.newest()
+    (saved,) = read.newest()
     assert saved.key == "articles"
 
 

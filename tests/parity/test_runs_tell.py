@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
-from flowstone import artifacts, flow, gallery, get_run_logger, runtime, task
+from flowstone import artifacts, flow, get_run_logger, runtime, task
 from flowstone.artifacts import (
     create_image_artifact,
     create_link_artifact,
     create_markdown_artifact,
     create_progress_artifact,
     create_table_artifact,
+    read,
     update_progress_artifact,
 )
 from flowstone.context import get_run_context
@@ -103,7 +104,7 @@ def test_a_report_is_made_of_artifacts() -> None:
         report()
 
     my_flow()
-    assert [each.artifact.kind for each in gallery.newest()] == [
+    assert [each.artifact.kind for each in read.newest()] == [
         "link", "markdown", "table", "image", "progress",
     ]  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone import gallery
+from flowstone.artifacts import read
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
 from flowstone.cli.views import Cell, Facts, Prose, Row, Table
@@ -15,8 +15,8 @@ from flowstone.cli.wording import SHORT, ago, exact, iso
 from flowstone.context.current import services
 
 if TYPE_CHECKING:
+    from flowstone.artifacts.read import SavedArtifact
     from flowstone.cli.views import View
-    from flowstone.gallery import SavedArtifact
 
 KINDS = ("image", "link", "markdown", "progress", "table")
 #: Of a table, so many rows are shown on a terminal; of a line that tells of an artifact, so many
@@ -43,7 +43,7 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
     root_id = None if run is None else services().runs.run(run).root_id
     found = [
         each
-        for each in reversed(gallery.newest(root_id=root_id, abstracts=True))
+        for each in reversed(read.newest(root_id=root_id, abstracts=True))
         if kind in {None, each.artifact.kind}
     ]
     more, found = len(found) > limit, found[:limit]
@@ -66,7 +66,7 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
 @json_option
 def show_artifact(artifact: str, versions: bool, whole: bool, as_json: bool) -> None:
     """Show an artifact: what it is, which run saved it, and its content."""
-    found = gallery.find(artifact)
+    found = read.find(artifact)
     if versions:
         _show_versions(found, as_json=as_json)
     elif as_json:
@@ -76,7 +76,7 @@ def show_artifact(artifact: str, versions: bool, whole: bool, as_json: bool) -> 
 
 
 def _show_versions(found: SavedArtifact, *, as_json: bool) -> None:
-    all_versions = [found] if found.key is None else gallery.versions(found.key)
+    all_versions = [found] if found.key is None else read.versions(found.key)
     if as_json:
         emit([{**_head(each), "data": each.artifact.data} for each in all_versions])
         return
@@ -85,7 +85,7 @@ def _show_versions(found: SavedArtifact, *, as_json: bool) -> None:
             (
                 Cell(str(each.versions)),
                 Cell(each.id, "dim"),
-                Cell(_short(gallery.abstract(each.artifact))),
+                Cell(_short(read.abstract(each.artifact))),
                 Cell(exact(each.updated)),
                 Cell(each.run_id[-SHORT:], "dim"),
             )

@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from flowstone.ports import Caller
     from flowstone.records.runs import Run
 
-PROGRAM = "import sys; from flowstone.task_runners.worker_process import main; main(*map(int, sys.argv[1:]))"
+PROGRAM = (
+    "import sys; from flowstone.task_runners.worker_process import main; "
+    "main(*map(int, sys.argv[1:]))"
+)
 
 #: So long a child that was told to end may take for it before it is killed.
 GRACE = 2.0

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from flowstone.artifacts import create_markdown_artifact
+from flowstone.artifacts.create import create_markdown_artifact
 from flowstone.flows import flow
 from flowstone.logging.run_logger import get_run_logger
 from flowstone.observers import observing

@@ -14,7 +14,7 @@ from functools import wraps
 from threading import Lock
 from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
-from flowstone import gallery
+from flowstone.artifacts import read
 from flowstone.context import current
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
 from flowstone.logging.run_logger import current_run, get_run_logger
@@ -23,7 +23,7 @@ from flowstone.records.events import ArtifactVersion, saved
 from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:
-    from flowstone.gallery import SavedArtifact
+    from flowstone.artifacts.read import SavedArtifact
 
 __all__ = [
     "Artifact",
@@ -101,7 +101,7 @@ class Artifact:
         """Return the newest version that is kept under a key; None where there is none."""
         current.services().journal.flush()
         try:
-            found = gallery.find(key)
+            found = read.find(key)
         except ObjectNotFound:
             return None
         return found if found.key == key else None
@@ -306,7 +306,7 @@ def _remembered(artifact_id: str) -> ArtifactVersion:
         found = _progress.get(artifact_id)
     if found is None:
         current.services().journal.flush()
-        found = gallery.find(artifact_id).artifact
+        found = read.find(artifact_id).artifact
     return found
 
 
