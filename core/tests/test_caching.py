@@ -16,7 +16,12 @@ import pytest
 
 from flowstone import flow, task
 from flowstone.blocks import LocalDirectory
-from flowstone.cache_policies import (
+from flowstone.context.current import Services
+from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
+from flowstone.locking import FileSystemLockManager, MemoryLockManager
+from flowstone.records.events import Event
+from flowstone.records.runs import RunQuery
+from flowstone.results.policies import (
     DEFAULT,
     FLOW_PARAMETERS,
     INPUTS,
@@ -27,11 +32,6 @@ from flowstone.cache_policies import (
     TaskCall,
     key_of,
 )
-from flowstone.context.current import Services
-from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
-from flowstone.locking import FileSystemLockManager, MemoryLockManager
-from flowstone.records.events import Event
-from flowstone.records.runs import RunQuery
 from flowstone.serializers import AutomaticSerializer, serializer_named
 from flowstone.tasks import task_input_hash
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr
 
 from flowstone.errors import NotHashable
-from flowstone.hashing import fingerprint
+from flowstone.results.fingerprints import fingerprint
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024
 
@@ -202,7 +202,7 @@ def test_a_value_that_contains_itself_is_refused() -> None:
 
 def test_processes_with_other_hash_seeds_agree() -> None:
     code = (
-        "from flowstone.hashing import fingerprint as f; from pathlib import Path\n"
+        "from flowstone.results.fingerprints import fingerprint as f; from pathlib import Path\n"
         "import numpy as np, pandas as pd, polars as pl, pyarrow as pa\n"
         "print(f([{'b', 'a', 'c'}, frozenset('xyz'), {'k': {1.5, 2}}, Path('x'), len,\n"
         " np.arange(4), pd.DataFrame({'a': ['x', 'y']}), pl.DataFrame({'a': [1]}),\n"

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
         suspend_flow_run,
     )
     from flowstone.records.states import State
+    from flowstone.results.transaction_scope import Transaction
     from flowstone.streams import FutureStream
     from flowstone.tasks import Task, exponential_backoff, task
-    from flowstone.transactions import Transaction
 
 _HOMES = {
     "Flow": "flowstone.flows",
@@ -32,7 +32,7 @@ _HOMES = {
     "FutureStream": "flowstone.streams",
     "State": "flowstone.records.states",
     "Task": "flowstone.tasks",
-    "Transaction": "flowstone.transactions",
+    "Transaction": "flowstone.results.transaction_scope",
     "allow_failure": "flowstone.engine.annotations",
     "apause_flow_run": "flowstone.pauses",
     "aresume_flow_run": "flowstone.flow_runs",

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowstone.blocks import ObjectStore
-    from flowstone.cache_policies import CachePolicy
     from flowstone.ports import Serializer
     from flowstone.records.runs import Kind
+    from flowstone.results.policies import CachePolicy
     from flowstone.task_runners.base import TaskRunner
 
 T = TypeVar("T")
@@ -182,7 +182,7 @@ def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
             continue  # the function wins, whichever comes first
         if option == "cache_key_fn":
             # Imported where it is used: hashing takes 5 ms that most programs save.
-            from flowstone.cache_policies import CacheKeyFnPolicy  # noqa: PLC0415
+            from flowstone.results.policies import CacheKeyFnPolicy  # noqa: PLC0415
 
             fields["cache_policy"] = CacheKeyFnPolicy(_function(spec, option, value))
         elif option in {"on_commit", "on_rollback"}:

@@ -18,9 +18,9 @@ from flowstone.streams import FutureStream, Supply
 from flowstone.units import Unit, owner_here
 
 if TYPE_CHECKING:
-    from flowstone.cache_policies import CachePolicy, TaskCall
     from flowstone.ports import Staging
     from flowstone.records.specs import Hook, Spec
+    from flowstone.results.policies import CachePolicy, TaskCall
 
 __all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
 
@@ -254,7 +254,7 @@ class Task(Unit[P, R]):
         if not self.spec.on_commit:
             return None
         # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
-        from flowstone.commits import OwnTransaction  # noqa: PLC0415
+        from flowstone.results.transaction import OwnTransaction  # noqa: PLC0415
 
         return OwnTransaction()
 
@@ -308,6 +308,6 @@ def task_input_hash(call: TaskCall, parameters: Mapping[str, Any]) -> str:
         NotHashable: an argument has no stable fingerprint.
     """
     # Hashing takes 5 ms to import, and few programs cache.
-    from flowstone.hashing import fingerprint  # noqa: PLC0415
+    from flowstone.results.fingerprints import fingerprint  # noqa: PLC0415
 
     return fingerprint([call.task.name, call.task.fn, dict(parameters)], "arguments")

@@ -168,7 +168,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         if not persist:
             return None
         # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
-        from flowstone.caching import keeping  # noqa: PLC0415
+        from flowstone.results.caching import keeping  # noqa: PLC0415
 
         return keeping(self, services, keeps, run_id, parent)
 

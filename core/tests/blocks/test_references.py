@@ -32,11 +32,11 @@ from flowstone.errors import (
     SecretMissing,
     Unreachable,
 )
-from flowstone.hashing import fingerprint
 from flowstone.logging import get_run_logger
 from flowstone.ports import Clock
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.redaction import redact
+from flowstone.results.fingerprints import fingerprint
 from flowstone.secrets.fields import MASKED
 from flowstone.secrets.reference import escaped, split
 from flowstone.secrets.resolver import MOMENT, Resolver

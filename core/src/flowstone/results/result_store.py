@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
-from flowstone.cache_policies import CachePolicy, Key, TaskCall, file_name, key_of
 from flowstone.context import current, runtime
 from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.records.encoding import dumps, loads
+from flowstone.results.policies import CachePolicy, Key, TaskCall, file_name, key_of
 from flowstone.serializers import AutomaticSerializer, serializer_named
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flowstone.engine.driver import Story
     from flowstone.records.specs import Hook
-    from flowstone.results import KeptResults
+    from flowstone.results.result_store import KeptResults
 
 
 class CommitMode(StrEnum):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from flowstone.cache_policies import DEFAULT, NO_CACHE, CachePolicy, TaskCall
-from flowstone.results import (
+from flowstone.results.policies import DEFAULT, NO_CACHE, CachePolicy, TaskCall
+from flowstone.results.result_store import (
     Caching,
     CallCaching,
     Found,

@@ -1,0 +1,310 @@
+"""Cache policies: what makes two calls of a task the same call."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from flowstone.context.runtime import TaskRun, task_run
+from flowstone.errors import ConfigurationError, KeyNotMade, NotHashable
+from flowstone.results.fingerprints import fingerprint
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from flowstone.locking import IsolationLevel, LockManager
+
+#: So many bytes of a key may be in a file's name; most systems allow 255, and a suffix is added.
+LONGEST = 200
+
+__all__ = [
+    "DEFAULT",
+    "FLOW_PARAMETERS",
+    "INPUTS",
+    "NONE",
+    "NO_CACHE",
+    "RUN_ID",
+    "TASK_SOURCE",
+    "CacheKeyFnPolicy",
+    "CachePolicy",
+    "CompoundCachePolicy",
+    "Inputs",
+    "TaskCall",
+]
+
+
+class TaskCall(NamedTuple):
+    """One call of a task, as policies and `cache_key_fn` see it.
+
+    Attributes:
+        task: the `Task`.
+        parameters: its arguments by name, defaults included.
+        run_id: of the flow run around it, or its own where there is none.
+        flow_parameters: the flow run's; empty where there is none.
+        task_run: the facts of the task run: its `id`, `name`, `flow_run_id` and others.
+        lineage: in a flow that another calls, what is the same in each attempt of that one.
+    """
+
+    task: Any
+    parameters: Mapping[str, Any]
+    run_id: str
+    flow_parameters: Mapping[str, Any]
+    task_run: TaskRun = task_run
+    lineage: str = ""
+
+
+@dataclass(unsafe_hash=True)
+class CachePolicy:
+    """Says what a call's key is made of; policies add up with `+`, and `-` leaves an input out.
+
+    Attributes:
+        key_storage: where results of this policy are kept: a path, or an object store block.
+        isolation_level: with SERIALIZABLE, of several calls with one key only one computes.
+        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+    """
+
+    key_storage: Any = field(default=None, kw_only=True)
+    isolation_level: IsolationLevel | None = field(default=None, kw_only=True)
+    lock_manager: LockManager | None = field(default=None, kw_only=True)
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        """Return the key's parts by name; None for no caching.
+
+        Raises:
+            NotHashable: some part can't be made; nothing is cached then.
+        """
+        try:
+            key = self.compute_key(
+                task_ctx=call,
+                inputs=dict(call.parameters),
+                flow_parameters=dict(call.flow_parameters),
+            )
+        except (NotHashable, NotImplementedError):
+            raise
+        except Exception as error:
+            raise KeyNotMade(type(self).__name__, error) from error
+        return None if key is None else {"key": str(key)}
+
+    def compute_key(
+        self,
+        task_ctx: TaskCall,
+        inputs: dict[str, Any],
+        flow_parameters: dict[str, Any],
+        **kwargs: Any,
+    ) -> str | None:
+        """Return a call's key, in a policy of your own; None for no caching.
+
+        Args:
+            task_ctx: the call.
+            inputs: its arguments by name.
+            flow_parameters: those of the flow run around it.
+            **kwargs: nothing for now.
+        """
+        raise NotImplementedError
+
+    def configure(
+        self,
+        key_storage: Any = None,
+        lock_manager: LockManager | None = None,
+        isolation_level: IsolationLevel | str | None = None,
+    ) -> Self:
+        """Return this policy with another storage, lock manager or isolation level."""
+        from flowstone.locking import IsolationLevel  # noqa: PLC0415 - a circle otherwise
+
+        new = copy(self)  # a policy of somebody's own may be made in any way
+        if key_storage is not None:
+            new.key_storage = key_storage
+        if lock_manager is not None:
+            new.lock_manager = lock_manager
+        if isolation_level is not None:
+            new.isolation_level = IsolationLevel(isolation_level)
+        return new
+
+    @staticmethod
+    def from_cache_key_fn(cache_key_fn: Callable[..., str | None]) -> CacheKeyFnPolicy:
+        """Return the policy of a function ``(call, parameters) -> key``; None caches nothing."""
+        return CacheKeyFnPolicy(cache_key_fn)
+
+    def __add__(self, other: CachePolicy) -> CachePolicy:
+        if isinstance(other, _None):
+            return self
+        if isinstance(self, _None):
+            return other
+        return CompoundCachePolicy(
+            (*_flat(self), *_flat(other)),
+            key_storage=_one("key_storage", self, other),
+            lock_manager=_one("lock_manager", self, other),
+            isolation_level=_one("isolation_level", self, other),
+        )
+
+    def __sub__(self, name: str) -> CachePolicy:
+        problem = f"{type(self).__name__} has no inputs to leave {name!r} out of"
+        raise ConfigurationError("a cache policy", problem, "Subtract from INPUTS or DEFAULT.")
+
+
+def _flat(policy: CachePolicy) -> tuple[CachePolicy, ...]:
+    return policy.policies if isinstance(policy, CompoundCachePolicy) else (policy,)
+
+
+def _one(option: str, one: CachePolicy, other: CachePolicy) -> Any:
+    mine, theirs = getattr(one, option), getattr(other, option)
+    if mine is not None and theirs is not None and mine != theirs:
+        problem = f"the policies that are added have different values of {option}"
+        raise ConfigurationError("a cache policy", problem, "Configure the sum instead.")
+    return theirs if mine is None else mine
+
+
+@dataclass(unsafe_hash=True)
+class CompoundCachePolicy(CachePolicy):
+    """The sum of policies: the key has every part of each."""
+
+    policies: tuple[CachePolicy, ...] = ()
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        found: dict[str, str] = {}
+        for policy in self.policies:
+            own = policy.parts(call)
+            if own is None:  # a part that says no must not leave a key that says less
+                return None
+            for part, value in own.items():
+                name = part
+                while found.get(name, value) != value:  # two functions, each with a key
+                    name += "'"
+                found[name] = value
+        return found
+
+    def __sub__(self, name: str) -> CachePolicy:
+        if not any(isinstance(policy, Inputs) for policy in self.policies):
+            return super().__sub__(name)
+        policies = (p - name if isinstance(p, Inputs) else p for p in self.policies)
+        return replace(self, policies=tuple(policies))
+
+
+@dataclass(unsafe_hash=True)
+class Inputs(CachePolicy):
+    """The arguments of the call, but for those that are excluded."""
+
+    exclude: Collection[str] = ()
+
+    def __post_init__(self) -> None:
+        self.exclude = frozenset(self.exclude)
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return {
+            f"input {name}": fingerprint(value, f"argument {name!r}")
+            for name, value in call.parameters.items()
+            if name not in self.exclude
+        }
+
+    def __sub__(self, name: str) -> CachePolicy:
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                "a cache policy", f"{name!r} is not an input's name", "Subtract a text."
+            )
+        return replace(self, exclude={*self.exclude, name})
+
+
+@dataclass(unsafe_hash=True)
+class _TaskSource(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        function = inspect.unwrap(call.task.fn)
+        plain = getattr(function, "__func__", function)  # of a method, which is made at each look
+        known = _sources.get(plain)
+        if known is not None:
+            return {"source": known}
+        try:
+            source: Any = inspect.getsource(function)
+        except (OSError, TypeError):  # typed at a prompt, or generated
+            source = getattr(function, "__code__", None) and function
+            return {"source": fingerprint(source, "the task's source")}
+        _sources[plain] = found = fingerprint(source, "the task's source")
+        return {"source": found}
+
+
+@dataclass(unsafe_hash=True)
+class _RunId(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return {"run": call.lineage or call.run_id}
+
+
+@dataclass(unsafe_hash=True)
+class _FlowParameters(CachePolicy):
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        return {
+            f"flow parameter {name}": fingerprint(value, f"flow parameter {name!r}")
+            for name, value in call.flow_parameters.items()
+        }
+
+
+@dataclass(unsafe_hash=True)
+class CacheKeyFnPolicy(CachePolicy):
+    """A function's word: ``(call, parameters) -> key``; None caches nothing."""
+
+    cache_key_fn: Callable[..., str | None]
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:
+        try:
+            key = self.cache_key_fn(call, dict(call.parameters))
+        except NotHashable:
+            raise
+        except Exception as error:
+            name = getattr(self.cache_key_fn, "__name__", "cache_key_fn")
+            raise KeyNotMade(name, error) from error
+        return None if key is None else {"key": str(key)}
+
+
+@dataclass(unsafe_hash=True)
+class _None(CachePolicy):
+    def __bool__(self) -> bool:
+        return False
+
+    def parts(self, call: TaskCall) -> dict[str, str] | None:  # noqa: ARG002 - the interface's
+        return None
+
+
+#: The fingerprint of each function's source as it was first seen; the file may change later, but
+#: not the code that runs.
+_sources: WeakKeyDictionary[object, str] = WeakKeyDictionary()
+
+INPUTS = Inputs()
+TASK_SOURCE = _TaskSource()
+RUN_ID = _RunId()
+FLOW_PARAMETERS = _FlowParameters()
+NO_CACHE = NONE = _None()
+DEFAULT = INPUTS + TASK_SOURCE + RUN_ID
+
+
+class Key(NamedTuple):
+    """What a call is kept by; None where it will not be, and whether that was not meant."""
+
+    name: str | None
+    told: str
+    is_trouble: bool = False
+
+
+def key_of(policy: CachePolicy, call: TaskCall) -> Key:
+    """Return a call's key and what it was made of, or None and why there is none."""
+    try:
+        parts = policy.parts(call)
+    except NotHashable as error:
+        return Key(None, f"not cached: {error}", is_trouble=True)
+    if parts is None:
+        return Key(None, "not cached: its policy says so")
+    told = ", ".join(f"{name} {value[:8]}" for name, value in sorted(parts.items()))
+    if set(parts) == {"key"}:
+        return Key(file_name(parts["key"]), f"key {parts['key']}")
+    return Key(fingerprint(parts), told or "nothing")
+
+
+def file_name(key: str) -> str:
+    """Return what a key of somebody's own is kept as: itself, or a fingerprint of it.
+
+    It is itself where each part between slashes can be the name of a file, on disk and in buckets.
+    """
+    parts = key.split("/")
+    plain = key.isprintable() and "\\" not in key and len(key.encode(errors="replace")) <= LONGEST
+    return key if plain and not {"", ".", ".."}.intersection(parts) else fingerprint(key)
