@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowstone.bootstrap import open_services
 from flowstone.concurrency import concurrency
 from flowstone.context import current
 from flowstone.records.limits import KIND, Limit, limit_body
 from flowstone.settings import Settings
-from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from uuid import uuid4
 import pytest
 
 from flowstone import flow, get_run_logger, task
+from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import MissingContextError
@@ -24,7 +25,6 @@ from flowstone.records.events import Event, Line
 from flowstone.records.redaction import MASK, register
 from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import flowstone_test_harness
-from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,6 +14,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone import flow, notify_by, task
 from flowstone.blocks import Block, Secret, SecretDict, ShellOperation, Webhook
+from flowstone.bootstrap import open_services
 from flowstone.cli.app import flowstone
 from flowstone.concurrency import concurrency
 from flowstone.context.current import using
@@ -21,7 +22,6 @@ from flowstone.errors import JobFailed, SlotTimeout
 from flowstone.logging import get_run_logger
 from flowstone.settings import Settings
 from flowstone.testing.desks import web_desk
-from flowstone.wiring import open_services
 
 
 class Inner(BaseModel):

@@ -22,6 +22,7 @@ from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, 
 from flowstone import flow, task
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
 from flowstone.blocks.display import put_back, shown_fields
+from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.context.current import Services, using
 from flowstone.errors import (
@@ -43,7 +44,6 @@ from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
 from flowstone.testing.objects import MemoryObjects
-from flowstone.wiring import open_services
 
 
 class Strongbox(SecretProvider):

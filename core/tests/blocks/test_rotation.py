@@ -20,13 +20,13 @@ import pytest
 from flowstone.blocks import Block, Secret, SecretDict
 from flowstone.blocks.codec import tokens
 from flowstone.blocks.rotation import rotate_file, rotate_setting
+from flowstone.bootstrap import open_services
 from flowstone.context.current import Services, using
 from flowstone.errors import ConfigurationError, SecretUnreadable
 from flowstone.ports import DocumentStore
 from flowstone.records.documents import Document
 from flowstone.secrets.vault import Vault, sealed_with
 from flowstone.settings import Settings
-from flowstone.wiring import open_services
 
 OLD, NEW = "the first passphrase", "another passphrase, newer"
 
@@ -185,7 +185,7 @@ import os, signal, sys
 from flowstone.secrets.key_file import KeyFile
 from flowstone.blocks.rotation import rotate_file
 from flowstone.settings import read_settings
-from flowstone.wiring import open_services
+from flowstone.bootstrap import open_services
 
 class Deadly:
     def __init__(self, documents, at, before):

@@ -14,12 +14,12 @@ from pydantic import SecretBytes, SecretStr
 
 from flowstone import flow, task
 from flowstone.blocks import Block, SecretDict
+from flowstone.bootstrap import open_services
 from flowstone.context.current import Services, using
 from flowstone.ports import Serializer
 from flowstone.serializers import AutomaticSerializer, CompressedPickleSerializer, PickleSerializer
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner, messages
-from flowstone.wiring import open_services
 
 WORD = f"canary{secrets.token_hex(8)}"
 

@@ -14,6 +14,7 @@ import pytest
 
 from flowstone import flow, get_run_logger, task
 from flowstone.blocks import Secret
+from flowstone.bootstrap import open_services
 from flowstone.context.current import using
 from flowstone.errors import UnknownName
 from flowstone.observers.events_file import EventsFile
@@ -22,7 +23,6 @@ from flowstone.records.encoding import decode_event
 from flowstone.records.events import born
 from flowstone.settings import Settings, read_settings
 from flowstone.testing.conformance.samples import child_run, line, root_run
-from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
     from flowstone.records.events import Event

@@ -13,6 +13,7 @@ import pytest
 
 from flowstone import flow, task, unmapped
 from flowstone.blocks import Secret
+from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.errors import (
     ReferenceUnresolved,
@@ -20,7 +21,6 @@ from flowstone.errors import (
     SecretStoreError,
 )
 from flowstone.settings import Settings
-from flowstone.wiring import open_services
 from flowstone_aws import (
     AwsCredentials,
     AwsParameters,

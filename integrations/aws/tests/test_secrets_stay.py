@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 
 from flowstone import flow
+from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.settings import Settings
-from flowstone.wiring import open_services
 from flowstone_aws import (
     AssumeRoleParameters,
     AwsClientParameters,

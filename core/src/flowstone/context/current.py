@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports of this process, each filled; made by `flowstone.wiring`, or by a test.
+    """The ports of this process, each filled; made by `flowstone.bootstrap`, or by a test.
 
     Attributes:
         holder: says where this process is, for its leases: ``host/pid/presence``.
@@ -70,7 +70,7 @@ _lock = threading.RLock()
 _stack: list[Services] = []
 #: Where the default services come from. The composition root is above this floor; so it is named,
 #: as plugins are, not imported. Tests name another.
-_origin = "flowstone.wiring:default_services"
+_origin = "flowstone.bootstrap:default_services"
 
 
 def services() -> Services:

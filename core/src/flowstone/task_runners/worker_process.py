@@ -175,7 +175,7 @@ def main(link: int, life: int) -> None:
 def _services(setup: Setup, home: Home) -> current.Services:
     sys.path[:] = setup.path
     # The composition root is above this floor, so it is named, as in `context.current`.
-    services: current.Services = pkgutil.resolve_name("flowstone.wiring:open_services")(
+    services: current.Services = pkgutil.resolve_name("flowstone.bootstrap:open_services")(
         setup.settings
     )
     ROOT.handlers[:] = [HomeHandler(home)]

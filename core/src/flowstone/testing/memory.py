@@ -10,9 +10,9 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.settings import Settings
-from flowstone.wiring import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
