@@ -182,12 +182,12 @@ def test_progress_is_live(services: Services) -> None:
 
 
 def test_progress_made_elsewhere_is_updated_too() -> None:
-    from flowstone import artifacts
+    from flowstone.artifacts import create
 
     @flow
     def around() -> None:
         made = create_progress_artifact(1, key="far")
-        artifacts._progress.clear()  # as in another process
+        create._progress.clear()  # as in another process
         update_progress_artifact(made, 2, description="new")
         with pytest.raises(ArtifactInvalid, match="is a markdown"):
             update_progress_artifact(create_markdown_artifact("x"), 2)

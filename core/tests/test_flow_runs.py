@@ -13,10 +13,10 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone import flow, task
+from flowstone.calls.recipe import recipe
 from flowstone.context.current import Services
 from flowstone.errors import NotRepeatable, ParameterBindError
 from flowstone.flow_runs import aretry_flow_run, retry_flow_run
-from flowstone.recipes import recipe
 from flowstone.records import redaction
 from flowstone.records.runs import Run, RunQuery
 from flowstone.task_runners import ThreadPoolTaskRunner

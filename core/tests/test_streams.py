@@ -11,6 +11,7 @@ import pytest
 
 from flowstone import State, flow, task, unmapped
 from flowstone.cache_policies import INPUTS
+from flowstone.calls.map_stream import FutureStream
 from flowstone.errors import (
     ConfigurationError,
     ElementFailed,
@@ -19,7 +20,6 @@ from flowstone.errors import (
     RunTimeout,
 )
 from flowstone.records.runs import RunQuery
-from flowstone.streams import FutureStream
 from flowstone.task_runners import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:

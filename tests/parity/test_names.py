@@ -10,10 +10,10 @@ import pytest
 
 import flowstone
 from flowstone import transactions
+from flowstone.calls.options import FlowOptions, TaskOptions
 from flowstone.concurrency import arate_limit, concurrency, rate_limit
 from flowstone.flows import Flow
 from flowstone.futures import Future, FutureList
-from flowstone.options import FlowOptions, TaskOptions
 from flowstone.records.specs import Spec
 from flowstone.settings import Settings
 from flowstone.states import State, StateType

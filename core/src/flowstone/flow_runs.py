@@ -8,9 +8,9 @@ from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from flowstone import questions
+from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
 from flowstone.engine.recorder import Taken, leased
-from flowstone.entrypoints import load_flow_from_entrypoint
 from flowstone.errors import (
     ConfigurationError,
     Conflict,
@@ -40,7 +40,7 @@ from flowstone.records.states import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from flowstone.flows import Flow
+    from flowstone.calls.flow import Flow
     from flowstone.questions import Question
     from flowstone.records.events import Event
     from flowstone.records.runs import Recipe, Run

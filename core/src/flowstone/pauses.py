@@ -180,7 +180,7 @@ async def asuspend_flow_run(
 def _stand_in(wanted: Any) -> Any:
     """Return what a pause gives where the flow is drawn, and not run."""
     # Only a flow that is drawn needs them.
-    from flowstone.placeholders import Placeholder, Source  # noqa: PLC0415
+    from flowstone.calls.placeholders import Placeholder, Source  # noqa: PLC0415
 
     return None if wanted is None else Placeholder(Source("", "pause_flow_run"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from flowstone.calls.map_stream import Supply
 from flowstone.concurrency.leases import Leases
 from flowstone.concurrency.queue import Gate, Turn
 from flowstone.engine.driver import Story
@@ -20,7 +21,6 @@ from flowstone.records.limits import Claim, Limit, Slot, Wanted
 from flowstone.records.runs import Change, Fence, Handover, Run
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
-from flowstone.streams import Supply
 from flowstone.tasks import Task
 from flowstone.transactions import Transaction, TransactionState
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from flowstone.calls.map_stream import Supply
 from flowstone.concurrency.queue import Gate
 from flowstone.context import current
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import TerminationSignal
 from flowstone.records.runs import Change, Run
 from flowstone.stores.memory import MemoryStore
-from flowstone.streams import Supply
 from flowstone.transactions import Transaction
 
 from . import here

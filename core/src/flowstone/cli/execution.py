@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from flowstone.engine.parameters import Written
+    from flowstone.calls.parameters import Written
     from flowstone.records.events import Event
     from flowstone.records.states import State
 
@@ -160,7 +160,7 @@ def _from_file(file: Path | None) -> Mapping[str, Any]:
 
 def _pair(pair: str) -> tuple[str, Written]:
     # 5 ms of start-up, which only the commands that execute runs need.
-    from flowstone.engine.parameters import Written  # noqa: PLC0415
+    from flowstone.calls.parameters import Written  # noqa: PLC0415
 
     name, equals, text = pair.partition("=")
     if not equals or not name:

@@ -97,7 +97,7 @@ def start_run(
     cancelled.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
+    from flowstone.calls.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
 
     flow = load_flow_from_entrypoint(entrypoint)
     args, kwargs = flow.parameters.rebind(flow.parameters.read(given(file, pairs)))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks import Block
+from flowstone.calls.task import Task
 from flowstone.plugins import catalog, docstrings
 from flowstone.secrets.values import hides
-from flowstone.tasks import Task
 
 if TYPE_CHECKING:
     from flowstone.plugins.catalog import Offer

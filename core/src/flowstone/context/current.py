@@ -109,7 +109,7 @@ class Keeps(NamedTuple):
 
 
 class Sketching(Protocol):
-    """Stands in for the runs of a flow that is drawn, and not run; see `flowstone.sketches`."""
+    """Stands in for the runs of a flow that is drawn, and not run; see `flowstone.calls.sketch`."""
 
     def call(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Any: ...
     def submit(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Any: ...

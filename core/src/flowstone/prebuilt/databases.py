@@ -6,8 +6,8 @@ from flowstone.blocks.base import Block
 from flowstone.blocks.databases.database import Database
 from flowstone.blocks.databases.driver import Row
 from flowstone.blocks.databases.placeholders import Parameters
+from flowstone.calls.task import task
 from flowstone.errors import ConfigurationError
-from flowstone.tasks import task
 
 
 @task

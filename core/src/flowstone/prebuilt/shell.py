@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flowstone.blocks import ShellOperation
-from flowstone.tasks import task
+from flowstone.calls.task import task
 
 __all__ = ["ashell_run_command", "shell_run_command"]
 

@@ -13,13 +13,13 @@ import pytest
 
 from flowstone.blocks import Job, JobStatus
 from flowstone.blocks.jobs.job_run import JobRun
+from flowstone.calls.flow import flow
+from flowstone.calls.task import task
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
-from flowstone.flows import flow
 from flowstone.records.events import Line
 from flowstone.secrets.values import texts
-from flowstone.tasks import task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import memory_services
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from flowstone.artifacts.create import create_markdown_artifact
-from flowstone.flows import flow
+from flowstone.calls.flow import flow
+from flowstone.calls.task import task
 from flowstone.logging.run_logger import get_run_logger
 from flowstone.observers import observing
 from flowstone.records.events import born
@@ -30,7 +31,6 @@ from flowstone.records.states import (
     SCHEDULED,
     StateType,
 )
-from flowstone.tasks import task
 from flowstone.testing.conformance.samples import artifact, child_run, life, line, root_run, step
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import flowstone_test_harness

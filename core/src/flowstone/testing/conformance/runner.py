@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flowstone.calls.flow import flow
+from flowstone.calls.task import task
 from flowstone.engine.annotations import unmapped
 from flowstone.errors import UpstreamTaskError
-from flowstone.flows import flow
 from flowstone.logging.run_logger import get_run_logger
 from flowstone.records.events import LOG_WRITTEN, Line
 from flowstone.records.runs import RunQuery
-from flowstone.tasks import task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.memory import flowstone_test_harness
 

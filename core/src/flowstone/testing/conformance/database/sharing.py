@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowstone.calls.flow import flow
+from flowstone.calls.task import task
 from flowstone.errors import TableMissing
-from flowstone.flows import flow
-from flowstone.tasks import task
 from flowstone.testing.conformance.database.base import DatabaseBase, names
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowstone.calls.flow import flow
+from flowstone.calls.task import task
 from flowstone.errors import QueryCancelled, RunTimeout
-from flowstone.flows import flow
-from flowstone.tasks import task
 from flowstone.testing.conformance.database.base import Aside, DatabaseBase, until
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from flowstone.calls.task import Task
 from flowstone.plugins import installed
-from flowstone.tasks import Task
 from flowstone.testing.conformance.suite import Suite
 from flowstone.testing.conformance.tasks.fitting import fits
 from flowstone.testing.memory import flowstone_test_harness

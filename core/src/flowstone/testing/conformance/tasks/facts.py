@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from flowstone import errors
+from flowstone.calls.task import Task
 from flowstone.plugins.docstrings import parsed
 from flowstone.task_runners.messages import packed, unpacked
-from flowstone.tasks import Task
 from flowstone.testing.conformance.tasks.examples import TaskBase, hints
 
 if TYPE_CHECKING:

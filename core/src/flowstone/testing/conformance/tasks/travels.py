@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.flows import flow
+from flowstone.calls.flow import flow
 from flowstone.task_runners.base import ProcessPoolTaskRunner
 from flowstone.task_runners.messages import packed, unpacked
 from flowstone.testing.conformance.tasks.examples import TaskBase, assert_fits, told_of

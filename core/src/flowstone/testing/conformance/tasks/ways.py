@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 import flowstone
-from flowstone.flows import flow
+from flowstone.calls.flow import flow
 from flowstone.plugins.docstrings import parsed
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
@@ -15,8 +15,8 @@ from flowstone.testing.conformance.tasks.examples import TaskBase, assert_fits, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flowstone.calls.task import Task
     from flowstone.context.current import Services
-    from flowstone.tasks import Task
     from flowstone.testing.conformance.tasks.examples import Example
 
 #: So many calls in the test of `.map`.

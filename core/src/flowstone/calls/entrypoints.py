@@ -10,8 +10,8 @@ from pathlib import Path
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
+from flowstone.calls.flow import Flow
 from flowstone.errors import ConfigurationError, nearest
-from flowstone.flows import Flow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

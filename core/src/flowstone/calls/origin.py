@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowstone.calls.recipe import recipe
 from flowstone.context import current
 from flowstone.engine.recorder import Keeper, leased
-from flowstone.recipes import recipe
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Origin
 

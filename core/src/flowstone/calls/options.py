@@ -10,7 +10,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, cast, overload
 from zlib import crc32
 
-from flowstone.engine.parameters import RESERVED
+from flowstone.calls.parameters import RESERVED
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.records.specs import Delay, Hook, Spec
 from flowstone.records.states import StateType

@@ -10,18 +10,18 @@ from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone.callees import collecting
+from flowstone.calls.body import collecting
+from flowstone.calls.futures import FutureList
+from flowstone.calls.mapping import WHOLE, spread
+from flowstone.calls.origin import Asked
+from flowstone.calls.placeholders import Placeholder, SketchedFuture, Source, sources_of
 from flowstone.context import current
 from flowstone.context.runtime import Carried
-from flowstone.drafts import Asked
 from flowstone.engine.annotations import Mark
 from flowstone.engine.arguments import ITEMS, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
-from flowstone.futures import FutureList
 from flowstone.graphs import Graph, graph_of
 from flowstone.logging.run_logger import disable_run_logger
-from flowstone.mapping import WHOLE, spread
-from flowstone.placeholders import Placeholder, SketchedFuture, Source, sources_of
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Run
 from flowstone.records.states import COMPLETED, PENDING, RUNNING, State

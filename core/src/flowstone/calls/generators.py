@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowstone.calls.outcome import given
 from flowstone.engine.generators import CONSUMER, Values
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import ConfigurationError, StopSignal
-from flowstone.outcomes import given
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator

@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
-from flowstone.callees import around, callee, yields
-from flowstone.calling import Calling
+from flowstone.calls.body import around, callee, yields
+from flowstone.calls.futures import Future
+from flowstone.calls.hooks import Hooked
+from flowstone.calls.options import Optioned
+from flowstone.calls.origin import Asked, drafted, origin, tagged
+from flowstone.calls.outcome import given, raise_stop
+from flowstone.calls.parameters import Parameters, titled
+from flowstone.calls.run_names import made_up
+from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
-from flowstone.drafts import Asked, drafted, origin, tagged
 from flowstone.engine.arguments import awaited, needs
 from flowstone.engine.driver import Driver
 from flowstone.engine.lifecycle import Life, Plan, life
-from flowstone.engine.parameters import Parameters, titled
 from flowstone.engine.recorder import Keeper, Taken
 from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.engine.steps import Tally
-from flowstone.futures import Future
-from flowstone.hooks import Hooked
 from flowstone.logging.run_logger import RunLogger
-from flowstone.names import made_up
-from flowstone.options import Optioned
-from flowstone.outcomes import given, raise_stop
 from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
@@ -214,7 +214,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         if not self._is_direct:
             if self.yields and not return_state:
                 # Few programs have functions that yield.
-                from flowstone.iterating import iterator  # noqa: PLC0415
+                from flowstone.calls.generators import iterator  # noqa: PLC0415
 
                 return iterator(
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync

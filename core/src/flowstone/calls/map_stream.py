@@ -20,8 +20,8 @@ from flowstone.task_runners.threads import is_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from flowstone.calls.futures import Future
     from flowstone.context.current import Scope
-    from flowstone.futures import Future
     from flowstone.ports.threads import Signal
 
 __all__ = ["FutureStream"]

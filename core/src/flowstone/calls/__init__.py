@@ -1,0 +1,1 @@
+"""How a call becomes a run: flows and tasks, their options, parameters and futures."""

@@ -1,0 +1,183 @@
+"""Flows: functions whose calls are flow runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
+
+from flowstone.calls.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
+from flowstone.calls.runnable import Unit
+from flowstone.context import current
+from flowstone.errors import ConfigurationError
+from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
+
+if TYPE_CHECKING:
+    from flowstone.context.current import Services
+    from flowstone.engine.recorder import Taken
+    from flowstone.graphs import Graph
+    from flowstone.ports import Runner
+    from flowstone.records.specs import Spec
+
+__all__ = ["Flow", "flow"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+T = TypeVar("T")
+
+Choice = TaskRunner | type[TaskRunner] | str | None
+
+
+class Flow(Unit[P, R]):
+    """A function whose calls are flow runs; made by `@flow`.
+
+    Attributes:
+        fn: the bare function, for a call without a run.
+        name: the flow's name.
+        version: the flow's version.
+        task_runner: where submitted tasks run.
+    """
+
+    flow_run_name: Option[str | Callable[..., str] | None] = Option()
+
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        spec: Spec,
+        task_runner: TaskRunner,
+        binding: type | None = None,
+        around: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(fn, spec, binding, around)
+        self.version = spec.version
+        self.task_runner = task_runner
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self: Flow[Concatenate[Any, Q], T], instance: object, owner: type | None = ...
+    ) -> Flow[Q, T]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Bind to an instance or class, as a function would be."""
+        return self._bound(instance, owner)
+
+    def _like(self, fn: Callable[P, R], spec: Spec) -> Flow[P, R]:
+        return Flow(fn, spec, self.task_runner, None, self._around)
+
+    def _open_runner(self, services: Services) -> Runner:
+        return self.task_runner.open(services.settings)
+
+    def validate_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters as a run would get them: coerced, with defaults.
+
+        Raises:
+            ParameterBindError, ParameterTypeError: they do not fit.
+        """
+        bound = self.parameters.bind((), parameters)
+        self.parameters.validate(bound)
+        return dict(bound.arguments)
+
+    def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters as JSON values, as a run's record has them; secrets masked."""
+        # JSON takes 3 ms to import; a program that only runs flows in memory does without.
+        from flowstone.records.encoding import jsonable  # noqa: PLC0415
+
+        return {name: jsonable(value) for name, value in parameters.items()}
+
+    def visualize(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
+        """Return the graph of what a call would run, without running any task; see `Graph`.
+
+        The flow's own code runs, with stand-ins for the values of tasks. Nothing is kept. On a
+        terminal, the picture is opened in the browser.
+
+        Args:
+            *args: the flow's own arguments.
+            **kwargs: likewise.
+
+        Raises:
+            ValueNotComputed: the flow's code needs a task's value for more than to pass it on.
+            ParameterBindError, ParameterTypeError: the arguments do not fit.
+            Exception: what the flow's own code failed with.
+        """
+        graph = self._sketched(args, kwargs)
+        if sys.stdout is not None and sys.stdout.isatty():
+            graph.show()
+        return graph
+
+    def generate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """Return the graph of what a call would run as text for Mermaid; see `visualize`."""
+        return self._sketched(args, kwargs).mermaid()
+
+    def _sketched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+        # Layout and drawing: 10 ms that a flow that is run never needs.
+        from flowstone.calls.sketch import sketched  # noqa: PLC0415
+
+        return sketched(self, args, kwargs)
+
+    def again(self, taken: Taken, arguments: Mapping[str, Any]) -> Any:
+        """Execute a run that there is once more; its state, or a coroutine of that.
+
+        Args:
+            taken: the run, and the fact of its takeover, which is recorded first.
+            arguments: by name.
+
+        Raises:
+            Conflict: somebody else was first; nothing was done.
+            ParameterBindError, ParameterTypeError: they do not fit; nothing was done.
+        """
+        args, kwargs = self.parameters.rebind(arguments)
+        token = current.scope.set(None)  # a run that somebody's code takes up is no part of that
+        try:
+            return self._call(args, {**kwargs, "return_state": True}, taken)
+        finally:
+            current.scope.reset(token)
+
+    def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
+        """Return a flow with some options changed; what is not given stays as it is."""
+        runner = _runner(options.get("task_runner"), self.task_runner)
+        spec = changed(self.spec, options)
+        return Flow(self.fn, spec, runner, self._binding, self._around)
+
+
+@overload
+def flow(fn: Callable[P, R], /) -> Flow[P, R]: ...
+@overload
+def flow(
+    fn: None = None, /, **options: Unpack[FlowOptions]
+) -> Callable[[Callable[P, R]], Flow[P, R]]: ...
+def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]) -> Any:
+    """Make a function's calls flow runs: recorded, retried, and the home of task runs.
+
+    Args:
+        fn: a sync or async function, or a method.
+        **options: see `FlowOptions`.
+
+    Raises:
+        ConfigurationError: an option is not known, or its value can't be used.
+        UnknownName: no installed package has a task runner of that name.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Flow[..., Any]:
+        function, binding = unwrapped(fn)
+        runner = _runner(options.get("task_runner"), ThreadPoolTaskRunner())
+        spec = new_spec("flow", function, options)
+        return Flow(function, spec, runner, binding, names_around())
+
+    return decorate if fn is None else decorate(fn)
+
+
+def _runner(choice: Choice, default: TaskRunner) -> TaskRunner:
+    if choice is None:
+        return default
+    if isinstance(choice, str):
+        # What packages offer takes 25 ms to look up, for the few flows that name one.
+        from flowstone.plugins import catalog  # noqa: PLC0415
+
+        choice = catalog.load("runner", choice)
+    runner = choice() if isinstance(choice, type) else choice
+    if not hasattr(runner, "open"):
+        remedy = "Use one, as ThreadPoolTaskRunner(max_workers=4), or a name, as 'processes'."
+        raise ConfigurationError("option task_runner", f"{runner!r} is no task runner", remedy)
+    return runner

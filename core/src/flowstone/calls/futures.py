@@ -1,0 +1,399 @@
+"""A value that is on its way: what `.submit` and `.map` return, and how to wait for many."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import copy_context
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+
+from flowstone.context.current import scope, services
+from flowstone.context.lineage import made
+from flowstone.engine import progress
+from flowstone.engine.arguments import (
+    PromiseBase,
+    resolve_futures_to_results,
+    resolve_futures_to_states,  # fmt: skip
+)
+from flowstone.engine.policy import is_cancellation
+from flowstone.errors import CancelSignal, RunTimeout, StopSignal
+from flowstone.ports.threads import heeding, ring, told
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
+from flowstone.task_runners.threads import is_worker, nested
+
+if TYPE_CHECKING:
+    from asyncio import Task as LoopTask
+    from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+    from contextvars import Context
+
+    from flowstone.context.current import Scope
+    from flowstone.engine.driver import Driver
+    from flowstone.engine.lifecycle import Life
+    from flowstone.ports import Caller, Runner
+
+__all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed",
+           "resolve_futures_to_results", "resolve_futures_to_states", "wait"]  # fmt: skip
+
+R = TypeVar("R")
+
+_lock = threading.Lock()
+
+
+class Future(PromiseBase, Generic[R]):
+    """A submitted task run.
+
+    Attributes:
+        name: the run's name.
+        run_id: the run's id; also `task_run_id`.
+        observed: whether somebody asked how it ended. At its flow's end, a failure that nobody
+            asked for fails the flow.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_caller",
+        "_driver",
+        "_end",
+        "_on_loop",
+        "_scope",
+        "_ticket",
+        "_where",
+        "name",
+        "observed",
+        "run_id",
+    )
+
+    def __init__(self, driver: Driver, life: Life, owner: Scope) -> None:
+        PromiseBase.made += 1
+        origin = driver.keeper.origin
+        self.name, self.run_id = origin.name, origin.id
+        self.observed = False
+        self._driver: Driver | None = driver
+        self._end: State[R] | None = None
+        self._callbacks: list[Callable[[Future[R]], Any]] | None = None
+        self._where: int | LoopTask[Any] | None = None
+        # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
+        self._ticket = [(copy_context(), life)]
+        self._on_loop = False
+        self._caller: Caller | None = None
+        self._scope = owner
+        owner.promises[origin.id] = self
+
+    def __repr__(self) -> str:
+        return f"<Future {self.name!r} {self._end.name if self._end else 'on its way'}>"
+
+    @property
+    def task_run_id(self) -> str:
+        return self.run_id
+
+    @property
+    def state(self) -> State[R]:
+        """The run's state now; looking at an end counts as asking for it."""
+        if self._end is not None:
+            self.observed = True
+            return self._end
+        driver = self._driver
+        return driver.keeper.state if driver is not None else self.final_state()
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
+        """Wait for the run, and return its value.
+
+        Args:
+            timeout: seconds to wait at the most; None waits as long as it takes.
+            raise_on_failure: with False, the exception is returned instead of raised.
+
+        Raises:
+            RunTimeout: it has not ended in time; it goes on.
+            Exception: whatever the run failed with.
+        """
+        self.wait(timeout)
+        if self._end is None:
+            raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run itself goes on.")
+        self.observed = True
+        return cast("R", made(self._scope, self._end.result(raise_on_failure), self.run_id))
+
+    async def aresult(self, raise_on_failure: bool = True) -> R:
+        """Wait for the run without blocking the event loop, and return its value."""
+        await self.await_end()
+        return self.result(raise_on_failure=raise_on_failure)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        return self.aresult().__await__()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until the run has ended, or the time is over.
+
+        Without a timeout, a run that has not started is run here and now: a thread that waits
+        may as well work, and a full pool whose tasks wait for each other can't lock up.
+        """
+        if self._end is not None:
+            return
+        if timeout is None:
+            self.help()
+        ended = services().threads.Event()  # set at once where it has ended by now
+        self.add_done_callback(lambda _: ended.set())
+        heeding(ended, timeout)
+
+    async def await_end(self) -> None:
+        """Let other coroutines run until the run has ended."""
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        if self._end is not None:
+            return
+        loop = asyncio.get_running_loop()
+        ended = asyncio.Event()
+        self.add_done_callback(lambda _: ring(loop, ended.set))
+        await ended.wait()
+
+    def help(self) -> None:
+        """Run it here, if it has not started and needs no loop; raise what stops this thread."""
+        if not self._on_loop and (ticket := self._taken()):
+            nested(lambda: self._lived(*ticket), services().threads)
+            if self._end and isinstance(self._end.data, (StopSignal, KeyboardInterrupt)):
+                raise self._end.data
+
+    def done(self) -> bool:
+        """Tell whether the run has ended."""
+        return self._end is not None
+
+    def final_state(self) -> State:
+        """Return how the run ended, without counting as somebody asking for it."""
+        return self._end or State(CRASHED, "Crashed", "its flow run ended before it did")
+
+    def add_done_callback(self, callback: Callable[[Future[R]], Any]) -> None:
+        """Call a function with this future when it ends, or has; an error of it is logged."""
+        with _lock:
+            if self._end is None:
+                self._callbacks = [*(self._callbacks or ()), callback]
+                return
+        told(callback, self)
+
+    def cancel(self) -> bool:
+        """End the run as Cancelled; tell whether that could be done.
+
+        One that has started in a thread can't be ended; on a loop, and in a process, it can.
+        """
+        if self.withdraw():
+            return True
+        if (self._caller is None and not self._on_loop) or self._end is not None:
+            return False
+        self.stop(_Cancelled)
+        return True
+
+    def withdraw(self) -> bool:
+        """End the run as Cancelled if it has not started; tell whether it will not run."""
+        if not self._taken():
+            return False
+        driver = self._driver
+        assert driver is not None
+        try:
+            end = driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
+            self._finish(end)
+        except BaseException as error:
+            self._finish(State(CANCELLED, "Cancelled", str(error), data=error))
+            raise
+        return True
+
+    def stop(self, error: type[BaseException]) -> None:
+        """Raise an error where it runs, as soon as Python code runs there."""
+        # ctypes: 5 ms of start-up that only an interrupted flow pays.
+        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+
+        where = self._where
+        if self._end is not None or where is None:
+            return
+        if isinstance(where, int):
+            put_error(where, error)
+            if self._caller is not None:
+                self._caller.interrupt(where)
+        else:
+            where.get_loop().call_soon_threadsafe(where.cancel)
+
+    # ------------------------------------------------------------ where it runs
+
+    def start(self, runner: Runner, *, on_loop: bool) -> None:
+        """Hand the run to a runner."""
+        self._caller = runner.caller
+        self._on_loop = on_loop = on_loop and runner.caller is None
+        if on_loop:
+            runner.submit_async(self.arun)
+        else:
+            runner.submit(self.run)
+
+    def run(self) -> None:
+        """Live the run's life here, unless somebody else does."""
+        if ticket := self._taken():
+            self._lived(*ticket)
+
+    def _lived(self, context: Context, life: Life) -> None:
+        driver = self._driver
+        assert driver is not None
+        self._where = threading.get_ident()
+        try:
+            state = context.run(_lived, driver, life)
+        except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
+            state = driver.left_by(error)
+        self._finish(state)
+
+    async def arun(self) -> None:
+        """Live the run's life on the loop, unless it was withdrawn."""
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        ticket = self._taken()
+        if not ticket:
+            return
+        context, life = ticket
+        driver = self._driver
+        assert driver is not None
+        task = asyncio.get_running_loop().create_task(_alived(driver, life), context=context)
+        self._where = task
+        try:
+            state = await task
+        except BaseException as error:  # noqa: BLE001 - the loop has nobody to raise it to
+            state = driver.left_by(error)
+        self._finish(state)
+
+    def _taken(self) -> Any:
+        try:
+            return self._ticket.pop()
+        except IndexError:
+            return None
+
+    def _finish(self, state: State) -> None:
+        if isinstance(state.data, _Cancelled) or is_cancellation(state.data):
+            state = replace(state, data=None)  # whoever asks for the result is not cancelled too
+        with _lock:
+            self._end, self._driver, self._where = state, None, None
+            callbacks, self._callbacks = self._callbacks, None
+        if state.type is COMPLETED:
+            # Only what may still matter at the flow's end is remembered until then.
+            self._scope.promises.pop(self.run_id, None)
+        for callback in callbacks or ():
+            told(callback, self)
+
+
+class _Cancelled(CancelSignal):
+    def __init__(self) -> None:
+        super().__init__("cancelled while it ran")
+
+
+def _lived(driver: Driver, life: Life) -> State:
+    scope.set(driver.scope)
+    return driver.drive(life)
+
+
+async def _alived(driver: Driver, life: Life) -> State:
+    scope.set(driver.scope)
+    return await driver.adrive(life)
+
+
+class FutureList(list[Future[R]]):
+    """The futures of a `.map`, in the order of its arguments."""
+
+    def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> list[R]:
+        """Wait for all, and return their values in order.
+
+        Args:
+            timeout: seconds for all of them together.
+            raise_on_failure: with False, exceptions stand where values failed to come.
+
+        Raises:
+            RunTimeout: they have not all ended in time.
+            Exception: what the first of them, in order, failed with.
+        """
+        self.wait(timeout)
+        late = sum(not future.done() for future in self)
+        if late:
+            raise _late(late, len(self), timeout)
+        return [future.result(raise_on_failure=raise_on_failure) for future in self]
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until all have ended, or the time is over."""
+        _wait(self, timeout)
+
+
+class DoneAndNotDoneFutures(NamedTuple, Generic[R]):
+    """What `wait` returns: the futures whose runs have ended, and the others."""
+
+    done: set[Future[R]]
+    not_done: set[Future[R]]
+
+
+def wait(futures: Iterable[Future[R]], timeout: float | None = None) -> DoneAndNotDoneFutures[R]:
+    """Block until all have ended, or the time is over.
+
+    Args:
+        futures: futures of submitted tasks.
+        timeout: seconds for all of them together; None waits as long as it takes.
+    """
+    asked = list(futures)
+    _wait(asked, timeout)
+    done = {future for future in asked if future.done()}
+    return DoneAndNotDoneFutures(done, set(asked) - done)
+
+
+class as_completed(Generic[R]):  # noqa: N801 - the name that users know
+    """Give each future once its run has ended, the first one first; in `for` or `async for`.
+
+    In a `for` loop of a task that itself runs on a pool's thread, what has not started is run
+    here and now while nothing else has ended, so that a full pool can't lock up.
+
+    Args:
+        futures: futures of submitted tasks; one that is there twice is given once.
+        timeout: seconds for all of them together, from the start of the loop.
+
+    Raises:
+        RunTimeout: the time is over; says how many are missing.
+    """
+
+    def __init__(self, futures: Iterable[Future[R]], timeout: float | None = None) -> None:
+        self._futures = list(dict.fromkeys(futures))
+        self._timeout = timeout
+
+    def __iter__(self) -> Iterator[Future[R]]:
+        ended: SimpleQueue[Future[R]] = SimpleQueue()
+        end = None if self._timeout is None else monotonic() + self._timeout
+        waiting = iter(self._futures if end is None and is_worker() else ())
+        for future in self._futures:
+            future.add_done_callback(ended.put)
+        for given in range(len(self._futures)):
+            while ended.empty() and (unstarted := next(waiting, None)):
+                unstarted.help()
+            try:
+                yield ended.get(timeout=None if end is None else max(0.0, end - monotonic()))
+            except Empty:
+                raise self._late(given) from None
+
+    async def __aiter__(self) -> AsyncIterator[Future[R]]:
+        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+        ended: asyncio.Queue[Future[R]] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+        end = None if self._timeout is None else loop.time() + self._timeout
+        for future in self._futures:
+            future.add_done_callback(lambda end: ring(loop, ended.put_nowait, end))
+        for given in range(len(self._futures)):
+            try:
+                async with asyncio.timeout_at(end):
+                    future = await ended.get()
+            except TimeoutError:
+                raise self._late(given) from None
+            yield future
+
+    def _late(self, given: int) -> RunTimeout:
+        return _late(len(self._futures) - given, len(self._futures), self._timeout)
+
+
+def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
+    end = None if timeout is None else monotonic() + timeout
+    with progress.shown(futures):
+        for future in futures:
+            future.wait(None if end is None else max(0.0, end - monotonic()))
+
+
+def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:
+    return RunTimeout(
+        f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
+    )

@@ -1,0 +1,313 @@
+"""Tasks: functions whose calls are task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
+
+from flowstone.calls.body import collecting
+from flowstone.calls.futures import Future, FutureList
+from flowstone.calls.map_stream import FutureStream, Supply
+from flowstone.calls.mapping import batched, drawn, in_batches, spread
+from flowstone.calls.options import Option, TaskOptions, changed, names_around, new_spec, unwrapped
+from flowstone.calls.runnable import Unit, owner_here
+from flowstone.calls.signatures import AsyncYields, Awaits, Yields
+from flowstone.context import current
+from flowstone.errors import ConfigurationError
+from flowstone.records.states import State
+
+if TYPE_CHECKING:
+    from flowstone.ports import Staging
+    from flowstone.records.specs import Hook, Spec
+    from flowstone.results.policies import CachePolicy, TaskCall
+
+__all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
+
+P = ParamSpec("P")
+Q = ParamSpec("Q")
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Task(Unit[P, R]):
+    """A function whose calls are task runs; made by `@task`.
+
+    Attributes:
+        fn: the bare function, for a call without a run.
+        name: the task's name.
+    """
+
+    version: Option[str | None] = Option()
+    task_run_name: Option[str | Callable[..., str] | None] = Option()
+    retry_jitter_factor: Option[float | None] = Option()
+    retry_condition_fn: Option[Hook | None] = Option()
+    cache_policy: Option[CachePolicy | None] = Option()
+    refresh_cache: Option[bool | None] = Option()
+    result_storage_key: Option[str | None] = Option()
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+    @overload
+    def __get__(
+        self: Task[Concatenate[Any, Q], T], instance: object, owner: type | None = ...
+    ) -> Task[Q, T]: ...
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Bind to an instance or class, as a function would be."""
+        return self._bound(instance, owner)
+
+    def _like(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
+        return Task(fn, spec, None, self._around)
+
+    @overload
+    def submit(
+        self: Awaits[T],
+        *args: Any,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> Future[T]: ...
+    @overload
+    def submit(
+        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> Future[list[T]]: ...
+    @overload
+    def submit(
+        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> Future[list[T]]: ...
+    @overload
+    def submit(
+        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> Future[R]: ...
+    def submit(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+        """Run the task elsewhere, by the flow's task runner, and return its future at once.
+
+        Args:
+            *args: the function's own arguments; futures among them are waited for there.
+            wait_for: futures that must have completed before the task starts.
+            **kwargs: the function's own, and `return_state=True` to wait for the final `State`.
+        """
+        if sketch := current.sketch():
+            return sketch.submit(self, args, {**kwargs, "wait_for": wait_for})
+        return_state = kwargs.pop("return_state", False)
+        future = self._submit(args, kwargs, wait_for)
+        return _ended(future) if return_state else future
+
+    @overload
+    def map(
+        self: Awaits[T],
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[T]: ...
+    @overload
+    def map(
+        self: Awaits[T],
+        *args: Any,
+        batch_size: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[T]: ...
+    @overload
+    def map(
+        self: Awaits[T],
+        *args: Any,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureList[T]: ...
+    @overload
+    def map(
+        self: Yields[T],
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: Yields[T],
+        *args: Any,
+        batch_size: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureList[list[T]]: ...
+    @overload
+    def map(
+        self: AsyncYields[T],
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: AsyncYields[T],
+        *args: Any,
+        batch_size: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[list[T]]: ...
+    @overload
+    def map(
+        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureList[list[T]]: ...
+    @overload
+    def map(
+        self,
+        *args: Any,
+        max_in_flight: int,
+        wait_for: Iterable[Any] | None = ...,
+        **kwargs: Any,
+    ) -> FutureStream[R]: ...
+    @overload
+    def map(
+        self, *args: Any, batch_size: int, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureStream[R]: ...
+    @overload
+    def map(
+        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+    ) -> FutureList[R]: ...
+    def map(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+        """Submit the task once for each element of its iterable arguments, in step.
+
+        Args:
+            *args: iterables of equal length; texts, bytes, dicts and whatever is not iterable,
+                and anything in `unmapped(...)`, are given to each call as they are.
+            wait_for: futures that must have completed before any of them starts.
+            **kwargs: likewise, `return_state=True` to wait for the final states, and these two,
+                unless the function itself has parameters of their names: `max_in_flight` is a
+                window: elements are drawn from iterables of any length only as earlier ones
+                are done; `batch_size` makes one run of so many elements, one after the other.
+                With either, what is returned is a `FutureStream`.
+
+        Raises:
+            MappingLengthMismatch: the iterables differ in length.
+            MappingMissingIterable: none of the arguments is an iterable.
+        """
+        if sketch := current.sketch():
+            return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
+        return_state = kwargs.pop("return_state", False)
+        # What is mapped over is an input of each, though each gets but an element of its value.
+        whole = [each for each in (*args, *kwargs.values()) if isinstance(each, Future)]
+        upstream = [*(wait_for or ()), *whole] or None
+        window = self._count("max_in_flight", kwargs) or owner_here().open_runner().max_in_flight
+        size = self._count("batch_size", kwargs)
+        futures: Iterable[Future[Any]]
+        if window is not None or size is not None:
+            futures = self._streamed(args, kwargs, upstream, window, size)
+        else:
+            calls = spread(self.name, args, kwargs)
+            futures = FutureList(self._submit(one, named, upstream) for one, named in calls)
+        if not return_state:
+            return futures
+        if isinstance(futures, FutureList):
+            futures.wait()
+        return [_ended(future) for future in futures]
+
+    def _count(self, option: str, kwargs: dict[str, Any]) -> int | None:
+        """Take an option of `.map` out of the arguments, unless it is the function's own."""
+        if option not in kwargs or option in self.parameters.signature.parameters:
+            return None
+        value = kwargs.pop(option)
+        if value is None or (type(value) is int and value > 0):
+            return value
+        what = f"{option} of {self.name!r}.map"
+        raise ConfigurationError(what, f"{value!r} is not a count", "Use 1 or more, or None.")
+
+    def _streamed(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        upstream: list[Any] | None,
+        window: int | None,
+        size: int | None,
+    ) -> FutureStream[Any]:
+        calls = (spread if window is None else drawn)(self.name, args, kwargs)
+        unit: Task[..., Any] = self
+        if size is not None:
+            calls = batched(calls, size)
+            batch = in_batches(collecting(self.fn), self.name, isasync=self.isasync)
+            # The template of a run's name is over the parameters of a single call.
+            unit = Task(batch, replace(self.spec, run_name=None), None, self._around)
+
+        def submit(one: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
+            return unit._submit(one, named, upstream)
+
+        supply = Supply(f"{self.name}.map", calls, submit, owner_here(), window)
+        return FutureStream(supply, flat=size is not None)
+
+    def on_commit(self, hook: Hook) -> Hook:
+        """Call ``hook(transaction)`` at the commit; use it as a decorator."""
+        self.spec = replace(self.spec, on_commit=(*self.spec.on_commit, hook))
+        return hook
+
+    def on_rollback(self, hook: Hook) -> Hook:
+        """Call ``hook(transaction)`` at a rollback; use it as a decorator."""
+        self.spec = replace(self.spec, on_rollback=(*self.spec.on_rollback, hook))
+        return hook
+
+    def _alone(self) -> Staging | None:
+        if not self.spec.on_commit:
+            return None
+        # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
+        from flowstone.results.transaction import OwnTransaction  # noqa: PLC0415
+
+        return OwnTransaction()
+
+    def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
+        """Return a task with some options changed; what is not given stays as it is."""
+        return Task(self.fn, changed(self.spec, options), self._binding, self._around)
+
+
+def _ended(future: Future[Any]) -> State:
+    future.wait()
+    return future.state
+
+
+@overload
+def task(fn: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    fn: None = None, /, **options: Unpack[TaskOptions]
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
+    """Make a function's calls task runs: recorded, retried, and able to run elsewhere.
+
+    Args:
+        fn: a sync or async function, or a method.
+        **options: see `TaskOptions`.
+
+    Raises:
+        ConfigurationError: an option is not known, or its value can't be used.
+    """
+
+    def decorate(fn: Callable[..., Any]) -> Task[..., Any]:
+        function, binding = unwrapped(fn)
+        return Task(function, new_spec("task", function, options), binding, names_around())
+
+    return decorate if fn is None else decorate(fn)
+
+
+def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
+    """Return a function for `retry_delay_seconds`: the factor times 1, 2, 4, 8 … seconds."""
+
+    def delays(retries: int) -> list[float]:
+        return [backoff_factor * 2.0**number for number in range(min(retries, 50))]
+
+    return delays
+
+
+def task_input_hash(call: TaskCall, parameters: Mapping[str, Any]) -> str:
+    """Return a key of the task, its code and its arguments, for `cache_key_fn`.
+
+    Raises:
+        NotHashable: an argument has no stable fingerprint.
+    """
+    # Hashing takes 5 ms to import, and few programs cache.
+    from flowstone.results.fingerprints import fingerprint  # noqa: PLC0415
+
+    return fingerprint([call.task.name, call.task.fn, dict(parameters)], "arguments")
