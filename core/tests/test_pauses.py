@@ -19,7 +19,6 @@ from flowstone import (
     asuspend_flow_run,
     flow,
     pause_flow_run,
-    questions,
     resume_flow_run,
     suspend_flow_run,
     task,
@@ -36,7 +35,7 @@ from flowstone.errors import (
     PauseTimeout,
     SuspendedRun,
 )
-from flowstone.flow_runs import retry_flow_run
+from flowstone.flow_runs import requests, retry_flow_run
 from flowstone.input import RunInput
 from flowstone.records.events import changed
 from flowstone.records.runs import Run, RunQuery
@@ -204,7 +203,7 @@ def test_initial_data_and_words_reach_the_person(services: Services) -> None:
 
     apart = Apart(services, waits)
     run = apart.until("Paused")
-    question = questions.waiting(run.id)
+    question = requests.waiting(run.id)
     assert question is not None
     assert question.description == "Is it **good**?"
     fields = {field.name: field for field in question.fields}
@@ -281,8 +280,8 @@ def test_of_two_that_resume_one_wins(services: Services) -> None:
     assert len(winners) == 1, ends
     assert apart.end() == winners[0]
     assert all("can't be resumed" in end for end in ends if isinstance(end, str))
-    assert questions.waiting(run.id) is None
-    question = questions.asked(run.id, "0")
+    assert requests.waiting(run.id) is None
+    question = requests.asked(run.id, "0")
     assert question is not None
     assert len(question.answers) == 1
 
@@ -291,9 +290,9 @@ def test_an_answer_whose_event_was_not_kept_does_not_count(services: Services) -
     """The resumer died between its two writes: the run still waits, and the next one is heard."""
     apart = Apart(services, asks)
     run = apart.until("Paused")
-    question = questions.waiting(run.id)
+    question = requests.waiting(run.id)
     assert question is not None
-    questions.answer(question, changed(run, Resuming(), 1).id, {"by": "a ghost", "rows": 1})
+    requests.answer(question, changed(run, Resuming(), 1).id, {"by": "a ghost", "rows": 1})
     resume_flow_run(run.id, {"by": "Ann", "rows": 1})
     assert apart.end().by == "Ann"
 
@@ -502,7 +501,7 @@ def test_what_was_answered_before_is_not_asked_when_others_suspend_it(services: 
         apart.end()
     going.clear()
     leave.set()
-    assert questions.waiting(run.id) is None
+    assert requests.waiting(run.id) is None
     assert resume_flow_run(run.id).result() == 5
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from flowstone import catalog, flow
+from flowstone.builtin.shell_tasks import ashell_run_command, shell_run_command
 from flowstone.context.current import Services
 from flowstone.errors import JobFailed
-from flowstone.prebuilt.shell import ashell_run_command, shell_run_command
 from flowstone.records.events import Line
 
 

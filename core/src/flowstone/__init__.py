@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowstone.calls.task import Task, exponential_backoff, task
     from flowstone.context.tags import tags
     from flowstone.engine.annotations import allow_failure, quote, unmapped
-    from flowstone.flow_runs import (
+    from flowstone.flow_runs.restarts import (
         apause_flow_run,
         aresume_flow_run,
         asuspend_flow_run,
@@ -64,7 +64,7 @@ if not TYPE_CHECKING:
             "flowstone.calls.task": ("Task", "exponential_backoff", "task"),
             "flowstone.context.tags": ("tags",),
             "flowstone.engine.annotations": ("allow_failure", "quote", "unmapped"),
-            "flowstone.flow_runs": (
+            "flowstone.flow_runs.restarts": (
                 "apause_flow_run",
                 "aresume_flow_run",
                 "asuspend_flow_run",

@@ -16,6 +16,7 @@ from flowstone import flow, task
 from flowstone.blocks import Database, DuckDBDatabase, SqliteDatabase
 from flowstone.blocks.abstract import DatabaseBlock
 from flowstone.blocks.databases.cancellation import Call, Stopped, in_thread
+from flowstone.builtin import database_tasks as tasks
 from flowstone.engine.timeouts import put_error
 from flowstone.errors import (
     DatabaseBusy,
@@ -26,7 +27,6 @@ from flowstone.errors import (
     RunTimeout,
 )
 from flowstone.ports.interrupts import interrupt, interruptible
-from flowstone.prebuilt import databases as tasks
 from flowstone.testing.conformance.database.base import ENDLESS, Aside, until
 
 PATIENCE = 20.0

@@ -12,8 +12,8 @@ from flowstone.concurrency import concurrency, rate_limit
 from flowstone.concurrency.queue import held_here
 from flowstone.context import current
 from flowstone.errors import FlowstoneError, PauseTimeout
+from flowstone.flow_runs.pauses import pause_flow_run, suspend_flow_run
 from flowstone.locking import IsolationLevel
-from flowstone.pauses import pause_flow_run, suspend_flow_run
 from flowstone.records.limits import TAG
 
 from .blobs import SimBlobs, SimLocks

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.errors import Conflict, FlowstoneError, StoreError
 from flowstone.flow_runs import resume_flow_run, retry_flow_run
-from flowstone.pauses import suspend_flow_run
+from flowstone.flow_runs.pauses import suspend_flow_run
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED, PAUSED
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone import questions
 from flowstone.cli import runlog
 from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
@@ -27,6 +26,7 @@ from flowstone.cli.wording import (
 )
 from flowstone.context.current import services
 from flowstone.errors import nearest
+from flowstone.flow_runs import requests
 from flowstone.graphs.tree import Children
 from flowstone.records.durations import duration, lasted
 from flowstone.records.runs import Change, Run, RunQuery
@@ -212,7 +212,7 @@ def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attemp
     found = records[run.id]
     if run.kind == "task":
         found["cache"] = _looked(run)
-    if run.state.is_paused() and (question := questions.waiting(run.id)):
+    if run.state.is_paused() and (question := requests.waiting(run.id)):
         found["asks"] = {"description": question.description, "schema": question.schema}
     return found
 
@@ -226,7 +226,7 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     ]
     if reason := reason_cell(run.state):
         facts.append(("reason", reason))
-    if run.state.is_paused() and (question := questions.waiting(run.id)):
+    if run.state.is_paused() and (question := requests.waiting(run.id)):
         facts += _asked(question)
     if looked := _looked(run):
         facts.append(("cache", Cell(looked)))
@@ -260,7 +260,7 @@ def _looked(run: Run) -> str | None:
     return told
 
 
-def _asked(question: questions.Question) -> Iterator[tuple[str, Cell]]:
+def _asked(question: requests.Question) -> Iterator[tuple[str, Cell]]:
     """Yield what a run waits for."""
     if question.description:
         yield "asks", Cell(question.description)

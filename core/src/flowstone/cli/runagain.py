@@ -14,7 +14,7 @@ from flowstone.cli.records import run_record
 from flowstone.context.current import services
 
 if TYPE_CHECKING:
-    from flowstone.questions import Question
+    from flowstone.flow_runs.requests import Question
     from flowstone.records.runs import Run
 
 entrypoint_option = click.option(
@@ -43,7 +43,7 @@ def retry_run(
     had; --param gives others. The exit code is as of `run start`.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs import retry_flow_run  # noqa: PLC0415
+    from flowstone.flow_runs.restarts import retry_flow_run  # noqa: PLC0415
 
     parameters = given(file, pairs)
     found = services().runs.run(run)
@@ -87,7 +87,7 @@ def resume_run(
     input that you don't give.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs import resume_flow_run, waiting  # noqa: PLC0415
+    from flowstone.flow_runs.restarts import resume_flow_run, waiting  # noqa: PLC0415
 
     found, question = waiting(run)
     answer = _input(found, question, inputs, input_file)
@@ -115,7 +115,7 @@ def _input(
     # pydantic: 40 ms of start-up, which only a run that asks for input pays.
     from flowstone.cli.block.fields import FieldReader  # noqa: PLC0415
     from flowstone.errors import BlockInvalid, InputInvalid  # noqa: PLC0415
-    from flowstone.forms import form_of  # noqa: PLC0415
+    from flowstone.flow_runs.schemas import form_of  # noqa: PLC0415
     from flowstone.records.redaction import register  # noqa: PLC0415
 
     reader = FieldReader(form_of(question.schema))
@@ -141,7 +141,7 @@ def _input(
 
 def _ask(question: Question, reader: Any) -> None:
     """Ask a person for each field, until it fits."""
-    from flowstone.forms import misfits  # noqa: PLC0415 - see above
+    from flowstone.flow_runs.schemas import misfits  # noqa: PLC0415 - see above
 
     assert question.schema is not None
     if question.description:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
-from flowstone import questions
 from flowstone.context.current import services, sketch
 from flowstone.context.runtime import current_flow, current_task, unit_of
 from flowstone.engine.driver import Driver
 from flowstone.engine.pause import pause
 from flowstone.engine.recorder import Keeper
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
+from flowstone.flow_runs import requests
+from flowstone.flow_runs.requests import Question
 from flowstone.logging.run_logger import RunLogger
-from flowstone.questions import Question
 from flowstone.records.events import changed
 from flowstone.records.states import CANCELLING, Suspending
 
@@ -240,7 +240,7 @@ class _Asking:
         self._schema: dict[str, Any] | None = None
         if wanted is not None:
             # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-            from flowstone.forms import modelled, schema_of  # noqa: PLC0415
+            from flowstone.flow_runs.schemas import modelled, schema_of  # noqa: PLC0415
 
             self._model = modelled(wanted)
             self._is_value = self._model is not wanted
@@ -251,13 +251,13 @@ class _Asking:
 
     def is_answered(self) -> bool:
         """Tell whether the run was resumed from this pause, with an input that fits."""
-        question = questions.asked(self.keeper.origin.id, self._key)
+        question = requests.asked(self.keeper.origin.id, self._key)
         winner = None if question is None else question.winner()
         if question is None or winner is None:
             return False
         if self._model is None:
             return True
-        from flowstone.forms import filled_in  # noqa: PLC0415 - see above
+        from flowstone.flow_runs.schemas import filled_in  # noqa: PLC0415 - see above
 
         found = filled_in(self._model, question.opened(winner.id))
         if isinstance(found, dict):
@@ -284,8 +284,8 @@ class _Asking:
             {},
             {},
         )
-        questions.ask(question)
-        questions.refuse(question, self._problems)
+        requests.ask(question)
+        requests.refuse(question, self._problems)
 
     @property
     def message(self) -> str:
@@ -293,7 +293,7 @@ class _Asking:
         short = self.keeper.origin.id[-12:]
         asked = ""
         if self._schema is not None:
-            names = ", ".join(field.name for field in questions.fields(self._schema))
+            names = ", ".join(field.name for field in requests.fields(self._schema))
             asked = f"waits for input ({names}); "
         wrong = "".join(f"{field}: {problem}; " for field, problem in self._problems.items())
         return f"{wrong}{asked}resume it with `flowstone run resume {short}`"

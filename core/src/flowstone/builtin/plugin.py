@@ -29,10 +29,10 @@ def collection() -> Collection:
             "file": "flowstone.blocks.secret_providers.local:FileSecrets",
         },
         tasks={
-            "database_execute": "flowstone.prebuilt.databases:database_execute",
-            "database_fetch": "flowstone.prebuilt.databases:database_fetch",
-            "database_insert": "flowstone.prebuilt.databases:database_insert",
-            "shell_run_command": "flowstone.prebuilt.shell:shell_run_command",
+            "database_execute": "flowstone.builtin.database_tasks:database_execute",
+            "database_fetch": "flowstone.builtin.database_tasks:database_fetch",
+            "database_insert": "flowstone.builtin.database_tasks:database_insert",
+            "shell_run_command": "flowstone.builtin.shell_tasks:shell_run_command",
         },
         extras={"duckdb-database": "flowstone[duckdb]"},
     )

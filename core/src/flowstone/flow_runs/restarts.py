@@ -7,7 +7,6 @@ from functools import partial
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone import questions
 from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
 from flowstone.engine.recorder import Taken, leased
@@ -19,7 +18,8 @@ from flowstone.errors import (
     NotRepeatable,
     PauseTimeout,
 )
-from flowstone.pauses import (
+from flowstone.flow_runs import requests
+from flowstone.flow_runs.pauses import (
     apause_flow_run,
     asuspend_flow_run,
     pause_flow_run,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from flowstone.calls.flow import Flow
-    from flowstone.questions import Question
+    from flowstone.flow_runs.requests import Question
     from flowstone.records.events import Event
     from flowstone.records.runs import Recipe, Run
     from flowstone.records.states import State
@@ -161,7 +161,7 @@ def waiting(ref: str) -> tuple[Run, Question | None]:
         if run.state.is_final() and run.state.type is not COMPLETED:
             remedy = f"Execute it again: `flowstone run retry {run.id[-12:]}`."
         raise NotPaused(run.name, run.state.name, remedy)
-    question = questions.waiting(run.id)
+    question = requests.waiting(run.id)
     is_suspended = run.is_root and run.lease is None
     if is_suspended and question and question.until is not None and question.until < now:
         allowed = question.until - question.asked
@@ -196,7 +196,7 @@ def _fitting(run: Run, question: Question | None, run_input: object) -> Argument
     if run_input is None and schema is None:
         return None
     # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-    from flowstone.forms import misfits, plain  # noqa: PLC0415
+    from flowstone.flow_runs.schemas import misfits, plain  # noqa: PLC0415
 
     given = plain({} if run_input is None else run_input)
     if schema is None:
@@ -210,12 +210,12 @@ def _fitting(run: Run, question: Question | None, run_input: object) -> Argument
 
 def _answer(question: Question | None, event: Event, given: Arguments | None) -> None:
     if question is not None:
-        questions.answer(question, event.id, given)
+        requests.answer(question, event.id, given)
 
 
 def _too_late(run: Run, question: Question | None, event: Event, conflict: Conflict) -> NotPaused:
     if question is not None:
-        questions.withdraw(question, event.id)
+        requests.withdraw(question, event.id)
     return NotPaused(run.name, _now(conflict), f"Somebody else was first. {_LOOK}")
 
 
@@ -262,7 +262,7 @@ def _gone_on(run: Run, question: Question | None) -> State:
             break
         current.clock.sleep(_LOOK_EVERY)
     if found.state.type is PAUSED and question is not None:
-        again = questions.asked(run.id, question.key)
+        again = requests.asked(run.id, question.key)
         if again is not None and again.problems:
             raise InputInvalid(run.name, again.problems)
     return found.state

@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 
 from flowstone.blocks.validation import masked, problems
 from flowstone.errors import ConfigurationError, nearest
-from flowstone.questions import Schema, is_secret, referred
+from flowstone.flow_runs.requests import Schema, is_secret, referred
 from flowstone.records.redaction import register
 from flowstone.secrets.fields import MASKED
 from flowstone.secrets.values import texts

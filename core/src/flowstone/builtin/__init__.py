@@ -1,0 +1,27 @@
+"""The core's own package of tasks: shaped like any integration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.builtin.database_tasks import database_execute, database_fetch, database_insert
+    from flowstone.builtin.shell_tasks import shell_run_command
+
+__all__ = [
+    "database_execute",
+    "database_fetch",
+    "database_insert",
+    "shell_run_command",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".database_tasks": ("database_execute", "database_fetch", "database_insert"),
+            ".shell_tasks": ("shell_run_command",),
+        },
+    )

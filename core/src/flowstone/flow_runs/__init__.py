@@ -1,0 +1,51 @@
+"""Flow runs from outside and inside: pause, suspend, resume, retry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.flow_runs.pauses import (
+        apause_flow_run,
+        asuspend_flow_run,
+        pause_flow_run,
+        suspend_flow_run,
+    )
+    from flowstone.flow_runs.restarts import (
+        aresume_flow_run,
+        aretry_flow_run,
+        resume_flow_run,
+        retry_flow_run,
+    )
+
+__all__ = [
+    "apause_flow_run",
+    "aresume_flow_run",
+    "aretry_flow_run",
+    "asuspend_flow_run",
+    "pause_flow_run",
+    "resume_flow_run",
+    "retry_flow_run",
+    "suspend_flow_run",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".pauses": (
+                "apause_flow_run",
+                "asuspend_flow_run",
+                "pause_flow_run",
+                "suspend_flow_run",
+            ),
+            ".restarts": (
+                "aresume_flow_run",
+                "aretry_flow_run",
+                "resume_flow_run",
+                "retry_flow_run",
+            ),
+        },
+    )

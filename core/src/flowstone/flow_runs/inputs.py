@@ -1,0 +1,254 @@
+"""What runs are asked, and sent: models whose fields a person or another run fills in."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from copy import copy
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Self, TypeVar, get_origin
+
+from pydantic import BaseModel, PrivateAttr, create_model
+
+from flowstone.context.current import services
+from flowstone.context.runtime import current_flow
+from flowstone.errors import ConfigurationError, MissingContextError, RunTimeout, nearest
+from flowstone.flow_runs.schemas import filled_in, modelled, plain
+from flowstone.records.encoding import dumps, loads
+from flowstone.records.ids import new_id
+
+if TYPE_CHECKING:
+    from flowstone.records.documents import Document
+
+__all__ = ["Received", "RunInput", "RunInputMetadata", "asend_input", "receive_input", "send_input"]
+
+T = TypeVar("T")
+
+logger = logging.getLogger("flowstone.input")
+
+#: So many seconds lie between two looks at the most.
+_LOOK = 1.0
+
+
+class RunInputMetadata(NamedTuple):
+    """Where an input comes from.
+
+    Attributes:
+        key: unique for each input.
+        sender: the id of the run that sent it; None where that was no run.
+        receiver: the id of the run that it was sent to.
+    """
+
+    key: str
+    sender: str | None
+    receiver: str
+
+
+class RunInput(BaseModel):
+    """Input of a run: a pydantic model that can bring its first values, and words for a person."""
+
+    description_for_people: ClassVar[str | None] = None
+    _metadata: RunInputMetadata | None = PrivateAttr(default=None)
+
+    @property
+    def metadata(self) -> RunInputMetadata | None:
+        """Where it comes from, where it was sent; None for what a paused run was resumed with."""
+        return self._metadata
+
+    @classmethod
+    def with_initial_data(cls, description: str | None = None, **initial: Any) -> type[Self]:
+        """Return this model with other defaults.
+
+        Args:
+            description: what a person should know before they answer, as Markdown.
+            **initial: values of fields; whoever resumes the run may change them.
+
+        Raises:
+            ConfigurationError: there is no field of that name.
+        """
+        fields: dict[str, Any] = {}
+        for name, value in initial.items():
+            if name not in cls.model_fields:
+                known = nearest(name, cls.model_fields).strip() or "It has no fields."
+                raise ConfigurationError(
+                    f"{cls.__name__}.with_initial_data", f"there is no field {name!r}", known
+                )
+            field = copy(cls.model_fields[name])
+            field.default, field.default_factory = value, None
+            fields[name] = (field.annotation, field)
+        model = create_model(cls.__name__, __base__=cls, __module__=cls.__module__, **fields)
+        model.description_for_people = description
+        return model
+
+    @classmethod
+    def receive(
+        cls,
+        timeout: float | None = 3600,
+        poll_interval: float = 10,
+        *,
+        raise_timeout_error: bool = False,
+        flow_run_id: str | None = None,
+    ) -> Received[Self]:
+        """Return the inputs of this type that are sent to a run; see `receive_input`."""
+        return Received(cls, timeout, poll_interval, raise_timeout_error, flow_run_id)
+
+    def send_to(self, flow_run_id: str, sender: str | None = None) -> None:
+        """Send it to a run; see `send_input`."""
+        send_input(self, flow_run_id, sender)
+
+    def respond(self, run_input: Any, sender: str | None = None) -> None:
+        """Send something to the run that sent this.
+
+        Raises:
+            ConfigurationError: no run did.
+        """
+        to = None if self._metadata is None else self._metadata.sender
+        if to is None:
+            problem = "it was not sent by a run"
+            raise ConfigurationError("RunInput.respond", problem, "Use send_input with a run's id.")
+        send_input(run_input, to, sender)
+
+
+def send_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> None:
+    """Send something to a run, which gets it by `receive_input`; it is kept until then, sealed.
+
+    Args:
+        run_input: a model, as a `RunInput`, or anything that has a JSON form.
+        flow_run_id: the run's id, a part of it, or its name.
+        sender: the id of the run that it comes from; the current one by default.
+
+    Raises:
+        RunNotFound: there is no such run.
+    """
+    current = services()
+    run_id = current.runs.run(flow_run_id).id
+    here = current_flow()
+    if sender is None and here is not None:
+        sender = here.standing.origin.id
+    given = plain(run_input if isinstance(run_input, BaseModel) else {"value": run_input})
+    body = {
+        "type": _type(type(run_input)),
+        "sender": sender,
+        "sealed": current.secrets.seal(dumps(given).encode(), _kind(run_id)),
+    }
+    current.documents.put(_kind(run_id), new_id(), body)
+
+
+async def asend_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> None:
+    """Do as `send_input` does."""
+    send_input(run_input, flow_run_id, sender)
+
+
+def receive_input(
+    input_type: type[T],
+    timeout: float | None = 3600,
+    poll_interval: float = 10,
+    *,
+    raise_timeout_error: bool = False,
+    flow_run_id: str | None = None,
+) -> Received[T]:
+    """Return what is sent to a run, to be iterated over by `for` or `async for`.
+
+    In another attempt of the run it all comes again, in the same order.
+
+    Args:
+        input_type: a model, or a type such as `str`; what is of another type is left for others.
+        timeout: so many seconds without anything end the iteration; None for never.
+        poll_interval: look so often, in seconds, or more often.
+        raise_timeout_error: end it with a `RunTimeout` instead.
+        flow_run_id: the id of the run; the current one by default.
+
+    Raises:
+        MissingContextError: there is no current run, and none was given.
+    """
+    return Received(input_type, timeout, poll_interval, raise_timeout_error, flow_run_id)
+
+
+class Received(Iterator[T], AsyncIterator[T], Generic[T]):
+    """Inputs as they come; see `receive_input`."""
+
+    def __init__(
+        self,
+        wanted: Any,
+        timeout: float | None,
+        interval: float,
+        raises: bool,
+        run_id: str | None,
+    ) -> None:
+        self._scope = current_flow()
+        if run_id is None:
+            if self._scope is None:
+                raise MissingContextError("receive_input()")
+            run_id = self._scope.standing.origin.id
+        self._run_id, self._wanted, self._model = run_id, _type(wanted), modelled(wanted)
+        self._is_value = self._model is not wanted
+        self._timeout, self._interval, self._raises = timeout, min(interval, _LOOK), raises
+        self._seen: set[str] = set()
+
+    def __next__(self) -> T:
+        clock = services().clock
+        until = None if self._timeout is None else clock.time() + self._timeout
+        while not (found := self._look()):
+            if until is not None and clock.time() >= until:
+                self._give_up()
+                raise StopIteration
+            clock.sleep(self._interval)
+        return found[0]
+
+    async def __anext__(self) -> T:
+        clock = services().clock
+        until = None if self._timeout is None else clock.time() + self._timeout
+        while not (found := self._look()):
+            if until is not None and clock.time() >= until:
+                self._give_up()
+                raise StopAsyncIteration
+            await clock.asleep(self._interval)
+        return found[0]
+
+    def _give_up(self) -> None:
+        if self._raises:
+            name = f"receive_input({self._wanted})"
+            raise RunTimeout(name, self._timeout or 0.0, "Send it something by send_input.")
+
+    def _look(self) -> list[T]:
+        """Return the next input, if there is one."""
+        for document in services().documents.find(_kind(self._run_id)):
+            if document.body["type"] == self._wanted and self._is_new(document.name):
+                found = self._opened(document)
+                if found is not None:
+                    return [found]
+        return []
+
+    def _is_new(self, key: str) -> bool:
+        """Tell whether it was not received in this attempt, by this or another iteration."""
+        if key in self._seen:
+            return False
+        self._seen.add(key)
+        if self._scope is None:
+            return True
+        attempt = self._scope.standing.attempt
+        return self._scope.ordinal(f"input {key} of attempt {attempt}") == 0
+
+    def _opened(self, document: Document) -> Any:
+        given = loads(services().secrets.open(document.body["sealed"], document.kind))
+        found = filled_in(self._model, given)
+        if isinstance(found, dict):
+            told = "; ".join(f"{field}: {problem}" for field, problem in found.items())
+            logger.warning("an input that is no %s is left out: %s", self._wanted, told)
+            return None
+        if self._is_value:
+            return found.value  # type: ignore[attr-defined]
+        if isinstance(found, RunInput):
+            found._metadata = RunInputMetadata(  # noqa: SLF001 - of this module
+                document.name, document.body["sender"], self._run_id
+            )
+        return found
+
+
+def _type(kind: Any) -> str:
+    """Return the name by which inputs of one type are told from others."""
+    kind = get_origin(kind) or kind
+    return str(getattr(kind, "__name__", kind))
+
+
+def _kind(run_id: str) -> str:
+    return f"input:{run_id}"
