@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flowstone.runtime import task_run
 
 from flowstone import flow, tags, task
 from flowstone.context.current import Services, scope
 from flowstone.errors import ClosedEarly, RunTimeout
 from flowstone.records.events import changed
 from flowstone.records.runs import Run, RunQuery
+from flowstone.runtime import task_run
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
 

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flowstone.runtime import task_run
 
 from flowstone import FutureList, allow_failure, flow, get_run_logger, tags, task
 from flowstone.context.current import Services, scope
 from flowstone.errors import CancelSignal, ClosedEarly, ConfigurationError, RunTimeout
 from flowstone.records.events import Line, changed
 from flowstone.records.runs import Run, RunQuery
+from flowstone.runtime import task_run
 from flowstone.states import Cancelling, State
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.task_runners import ProcessPoolTaskRunner

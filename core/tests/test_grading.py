@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.grading import Grade, Joined, Level, Result, Wanted, graded, lowest
+from flowstone_testing.levels import Grade, Joined, Level, Result, Wanted, graded, lowest
 
 WANTED = Wanted("ShedSuite", "kit.shed", ["a", "b"])
 

@@ -7,7 +7,6 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
-from flowstone.runtime import flow_run
 from pydantic import BaseModel, SecretStr
 
 from flowstone import flow
@@ -16,6 +15,7 @@ from flowstone.errors import ConfigurationError, MissingContextError, RunNotFoun
 from flowstone.flow_runs import retry_flow_run
 from flowstone.input import RunInput, asend_input, receive_input, send_input
 from flowstone.records.runs import RunQuery
+from flowstone.runtime import flow_run
 
 CANARY = "canary-on-its-way"
 got: list[object] = []

@@ -14,7 +14,7 @@ from flowstone.blocks import Secret, Webhook
 from flowstone.context.current import Services
 from flowstone.records.events import Line
 from flowstone.states import State
-from flowstone.testing.desks import WebDesk, web_desk
+from flowstone_testing.desks import WebDesk, web_desk
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flowstone.runtime import deployment, flow_run, task_run
 
 import flowstone
 from flowstone import flow, tags, task
@@ -17,6 +16,7 @@ from flowstone.context import FlowRunContext, TagsContext, TaskRunContext, curre
 from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError, MissingContextError
 from flowstone.records.runs import RunQuery
+from flowstone.runtime import deployment, flow_run, task_run
 from flowstone.tasks import task_input_hash
 
 pytestmark = pytest.mark.usefixtures("services")

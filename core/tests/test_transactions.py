@@ -12,7 +12,6 @@ from flowstone.cache_policies import INPUTS
 from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError
 from flowstone.locking import MemoryLockManager
-from flowstone.testing.objects import MemoryObjects
 from flowstone.transactions import (
     CommitMode,
     Transaction,
@@ -20,6 +19,7 @@ from flowstone.transactions import (
     get_transaction,
     transaction,
 )
+from flowstone_testing.objects import MemoryObjects
 
 
 @pytest.fixture(autouse=True)

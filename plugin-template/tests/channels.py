@@ -6,7 +6,7 @@ import json
 from threading import Event
 from typing import Any
 
-from flowstone.testing.desks import Script
+from flowstone_testing.desks import Script
 
 #: Seconds that a busy channel asks for.
 PATIENCE = 7.0

@@ -13,23 +13,6 @@ from secrets import token_hex
 import pytest
 
 from flowstone.blocks import Block, Credentials
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.credentials import CredentialsSuite
-
-# % if interface == "database"
-from flowstone.testing.conformance.database import DatabaseSuite
-
-# % endif
-# % if interface == "notifier"
-from flowstone.testing.conformance.notifier import NotifierSuite
-
-# % endif
-# % if interface == "store"
-from flowstone.testing.conformance.objectstore import ObjectStoreSuite
-
-# % endif
-from flowstone.testing.conformance.plugins import PluginSuite
-from flowstone.testing.conformance.tasks import Example, TaskSuite
 from flowstone_template import TemplateCredentials
 
 # % if interface == "database"
@@ -42,6 +25,23 @@ from flowstone_template.notifier import TemplateNotifier
 # % endif
 # % if interface == "store"
 from flowstone_template.store import TemplateStore
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
+
+# % if interface == "database"
+from flowstone_testing.conformance.database import DatabaseSuite
+
+# % endif
+# % if interface == "notifier"
+from flowstone_testing.conformance.notifier import NotifierSuite
+
+# % endif
+# % if interface == "store"
+from flowstone_testing.conformance.objectstore import ObjectStoreSuite
+
+# % endif
+from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.tasks import Example, TaskSuite
 
 # % endif
 # % if interface == "notifier"

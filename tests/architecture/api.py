@@ -15,9 +15,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.architecture.house import HERE, Member, members, sources
+from tests.architecture.house import HERE, ROOT, Member, integrations, members, sources
 
 SNAPSHOT = HERE / "public_api.txt"
+KNOWN = ROOT / "core/src/flowstone/plugins/known_packages.json"
 RATCHET = HERE / "ratchet.json"
 
 
@@ -142,6 +143,21 @@ def snapshot() -> str:
     return "\n".join(lines) + "\n"
 
 
+def known_packages() -> str:
+    """Return what the core knows of the packages beside it, as JSON."""
+    known = {}
+    for member in integrations():
+        if member.folder.parent.name == "integrations":
+            plugin = importlib.import_module(f"{member.module}.plugin")
+            tables = plugin.collection().tables()
+            known[member.name] = {
+                "summary": member.project["description"],
+                "exports": list(importlib.import_module(member.module).__all__),
+                "offers": {kind: sorted(table) for kind, table in tables.items() if table},
+            }
+    return json.dumps(known, indent=2) + "\n"
+
+
 def weak_types() -> dict[str, dict[str, int]]:
     """Return how often each package says what weakens the type checker."""
     return {member.name: _weak(member) for member in members()}
@@ -157,7 +173,8 @@ def _weak(member: Member) -> dict[str, int]:
 
 
 def main() -> None:
-    """Write the snapshot, and lower the ratchet; what would rise in it is left to a hand."""
+    """Write the snapshot and what the core knows of packages; lower the ratchet, never raise it."""
+    KNOWN.write_text(known_packages(), "utf-8")
     SNAPSHOT.write_text(snapshot(), "utf-8")
     old = json.loads(RATCHET.read_text("utf-8")) if RATCHET.exists() else {}
     new = {

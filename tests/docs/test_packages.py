@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.plugins.catalog import KNOWN
-
-from ..architecture.house import ROOT, members
+from ..architecture.api import KNOWN, known_packages
+from ..architecture.house import ROOT
 from .packages import FOLDER, packages, page, path
 
 
@@ -21,6 +20,5 @@ def test_there_is_no_page_of_what_is_gone() -> None:
     assert [name for name in packages() if f"packages/{name}.md" not in index] == []
 
 
-def test_the_catalog_knows_every_integration() -> None:
-    made = {each.name for each in members() if each.folder.parent.name == "integrations"}
-    assert set(KNOWN) == made
+def test_the_core_knows_every_integration_and_what_it_brings() -> None:
+    assert KNOWN.read_text("utf-8") == known_packages(), "run `make api`"

@@ -21,7 +21,7 @@ from flowstone.context.current import using
 from flowstone.errors import JobFailed, SlotTimeout
 from flowstone.logging import get_run_logger
 from flowstone.settings import Settings
-from flowstone.testing.desks import web_desk
+from flowstone_testing.desks import web_desk
 
 
 class Inner(BaseModel):

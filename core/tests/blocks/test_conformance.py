@@ -23,12 +23,12 @@ from flowstone.blocks import (
     Secret,
     SecretDict,
 )
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.credentials import CredentialsSuite
-from flowstone.testing.conformance.objectstore import ObjectStoreSuite
-from flowstone.testing.conformance.plugins import PluginSuite
-from flowstone.testing.conformance.secretprovider import SecretsSuite
-from flowstone.testing.objects import MemoryObjects
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.objectstore import ObjectStoreSuite
+from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.secretprovider import SecretsSuite
+from flowstone_testing.objects import MemoryObjects
 
 
 def canary() -> str:

@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 import pytest
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
-from flowstone.testing.conformance.database import DatabaseSuite
+from flowstone_testing.conformance.database import DatabaseSuite
 
 pytest_plugins = ["pytester"]
 
@@ -17,7 +17,7 @@ import pytest
 from flowstone.blocks import SqliteDatabase
 from flowstone.blocks.databases.driver import Driver
 from flowstone.errors import *
-from flowstone.testing.conformance.database import DatabaseSuite
+from flowstone_testing.conformance.database import DatabaseSuite
 
 stuck = []
 

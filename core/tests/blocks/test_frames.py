@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone.blocks import Block, SecretProvider, ShellOperation, SlackWebhook, Webhook
-from flowstone.testing.desks import web_desk
+from flowstone_testing.desks import web_desk
 
 WORD = f"canary{secrets.token_hex(8)}"
 

@@ -9,8 +9,8 @@ import pytest
 from pydantic import Field
 
 from flowstone.blocks import Block
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.golden import hint, shape
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.golden import hint, shape
 
 pytest_plugins = ["pytester"]
 
@@ -22,7 +22,7 @@ import pytest
 from typing import Any
 from pydantic import Field, SecretStr
 from flowstone.blocks import Block
-from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.blocks import BlockSuite
 
 class Parcel(Block):
 {body}

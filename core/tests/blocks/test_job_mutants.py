@@ -6,7 +6,7 @@ import pytest
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone.blocks import ShellOperation
-from flowstone.testing.conformance.job import JobSuite
+from flowstone_testing.conformance.job import JobSuite
 
 from .test_mutants import body, named, run
 
@@ -22,7 +22,7 @@ from pathlib import Path
 from flowstone.blocks import Job, JobRun, JobStatus, Report, ShellOperation
 from flowstone.blocks.jobs.shell import Handle
 from flowstone.errors import *
-from flowstone.testing.conformance.job import JobSuite
+from flowstone_testing.conformance.job import JobSuite
 
 def group_alive(handle):
     return members(handle.split("/")[1]) > 0

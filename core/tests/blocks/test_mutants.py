@@ -11,10 +11,10 @@ from flowstone.blocks import Secret
 from flowstone.plugins import registry
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.credentials import CredentialsSuite
-from flowstone.testing.conformance.objectstore import ObjectStoreSuite
-from flowstone.testing.conformance.suite import Suite
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.objectstore import ObjectStoreSuite
+from flowstone_testing.conformance.suite import Suite
 
 pytest_plugins = ["pytester"]
 
@@ -24,8 +24,8 @@ from itertools import islice
 from dataclasses import replace
 from flowstone.blocks import LocalDirectory
 from flowstone.errors import *
-from flowstone.testing.conformance.objectstore import ObjectStoreSuite
-from flowstone.testing.objects import MemoryObjects, _places
+from flowstone_testing.conformance.objectstore import ObjectStoreSuite
+from flowstone_testing.objects import MemoryObjects, _places
 
 class Mutant({base}):
 {body}
@@ -309,7 +309,7 @@ import pytest, secrets
 from typing import Any, ClassVar
 from pydantic import Field, SecretStr, field_serializer, field_validator
 from flowstone.blocks import Block
-from flowstone.testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.blocks import BlockSuite
 
 class Mutant(Block):
     _description = "A mutant."
@@ -442,7 +442,7 @@ import pytest
 from pydantic import Field, SecretStr
 from flowstone.blocks import Check, Credentials
 from flowstone.errors import CredentialsError, Unreachable
-from flowstone.testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
 
 class Mutant(Credentials):
     url: str = Field(default="up", description="Up or down.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
-from flowstone.testing.conformance.notifier import NotifierSuite
-from flowstone.testing.notes import MemoryDesk, MemoryNotifier
+from flowstone_testing.conformance.notifier import NotifierSuite
+from flowstone_testing.notes import MemoryDesk, MemoryNotifier
 
 from .test_mutants import body, named, run
 
@@ -18,9 +18,9 @@ import asyncio, secrets, threading, time, pytest
 from dataclasses import replace
 from flowstone.context.current import services
 from flowstone.errors import *
-from flowstone.testing.conformance.notifier import NotifierSuite
-from flowstone.testing.desks import PATIENCE
-from flowstone.testing.notes import MemoryDesk, MemoryNotifier, _desks
+from flowstone_testing.conformance.notifier import NotifierSuite
+from flowstone_testing.desks import PATIENCE
+from flowstone_testing.notes import MemoryDesk, MemoryNotifier, _desks
 
 class Mutant(MemoryNotifier):
 {body}

@@ -24,7 +24,7 @@ from flowstone.errors import (
     StorageError,
     Unreachable,
 )
-from flowstone.testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects
 
 segment = st.text(st.characters(blacklist_characters="/\0"), min_size=1).filter(
     lambda text: text not in {".", ".."}

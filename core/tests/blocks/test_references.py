@@ -43,7 +43,7 @@ from flowstone.secrets.reference import escaped, split
 from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
-from flowstone.testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects
 
 
 class Strongbox(SecretProvider):

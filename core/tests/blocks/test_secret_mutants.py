@@ -7,7 +7,7 @@ from textwrap import dedent, indent
 import pytest
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
-from flowstone.testing.conformance.secretprovider import SecretsSuite
+from flowstone_testing.conformance.secretprovider import SecretsSuite
 
 pytest_plugins = ["pytester"]
 
@@ -16,7 +16,7 @@ import logging, pytest
 from typing import Any
 from flowstone.blocks import FileSecrets, EnvSecrets, SecretProvider
 from flowstone.errors import *
-from flowstone.testing.conformance.secretprovider import SecretsSuite
+from flowstone_testing.conformance.secretprovider import SecretsSuite
 
 KEPT = {{}}
 

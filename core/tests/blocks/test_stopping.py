@@ -27,7 +27,7 @@ from flowstone.errors import (
     RunTimeout,
 )
 from flowstone.ports.interrupts import interrupt, interruptible
-from flowstone.testing.conformance.database.base import ENDLESS, Aside, until
+from flowstone_testing.conformance.database.base import ENDLESS, Aside, until
 
 PATIENCE = 20.0
 

@@ -19,8 +19,8 @@ from flowstone.blocks import SlackWebhook, Webhook
 from flowstone.blocks.notifiers.http import is_global
 from flowstone.context.current import Services, using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
-from flowstone.testing.conformance.notifier import HastyClock
-from flowstone.testing.desks import WebDesk, web_desk
+from flowstone_testing.conformance.notifier import HastyClock
+from flowstone_testing.desks import WebDesk, web_desk
 
 from ..mail.maildesk import certificate  # noqa: TID252 - what the tests of mail share
 

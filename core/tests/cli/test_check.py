@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.cli.check.stages import Found, Reading
+from flowstone_testing.cli.stages import Found, Reading
 
 from .conftest import COMMAND
 
@@ -72,11 +72,11 @@ def garden_dig(holes: int) -> int:
 TESTS = """
 import pytest
 from garden.things import GardenLogin
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.credentials import CredentialsSuite
-from flowstone.testing.conformance.plugins import PluginSuite
-from flowstone.testing.conformance.suite import Gap
-from flowstone.testing.conformance.tasks import TaskSuite
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.suite import Gap
+from flowstone_testing.conformance.tasks import TaskSuite
 
 class TestPlugin(PluginSuite):
     plugin = "garden"
@@ -148,7 +148,7 @@ def test_from_outside_a_good_package_is_partial(home: Home) -> None:
         "CredentialsSuite": "partial",
         "TaskSuite": "partial",
     }
-    assert "join flowstone.testing.conformance.tasks.TaskSuite" in missing(report, "TaskSuite")
+    assert "join flowstone_testing.conformance.tasks.TaskSuite" in missing(report, "TaskSuite")
     assert (report["problems"], report["tests"]) == ([], [])
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from flowstone.blocks import Block, Database, DuckDBDatabase, Secret, SqliteDatabase
 from flowstone.errors import QueryInvalid
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.database import DatabaseSuite
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.database import DatabaseSuite
 
 
 class TestSqliteDatabase(BlockSuite):

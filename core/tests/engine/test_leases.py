@@ -14,7 +14,7 @@ from flowstone.concurrency.queue import Gate
 from flowstone.errors import StoreBusy
 from flowstone.records.limits import KIND, Limit, Wanted, limit_body
 from flowstone.stores.memory import MemoryStore
-from flowstone.testing.conformance.slots import claim
+from flowstone_testing.conformance.slots import claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import ClassVar
 import pytest
 
 from flowstone.blocks import Block, Job, ShellOperation
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.job import JobSuite
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.job import JobSuite
 
 
 def canary() -> str:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from flowstone.testing.desks import Script
+from flowstone_testing.desks import Script
 
 Way = Literal["SSL", "STARTTLS", "INSECURE"]
 

@@ -18,10 +18,10 @@ from flowstone.errors import (
     NotificationUnsent,
 )
 from flowstone.secrets.resolver import MOMENT
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.credentials import CredentialsSuite
-from flowstone.testing.conformance.notifier import HastyClock, NotifierSuite
-from flowstone.testing.desks import Desk
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.notifier import HastyClock, NotifierSuite
+from flowstone_testing.desks import Desk
 
 from ..conftest import Later  # noqa: TID252 - what the tests share
 from .maildesk import MailDesk, Way, mail_desk

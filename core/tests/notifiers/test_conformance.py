@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from flowstone.blocks import Block, Notifier, SlackWebhook, Webhook
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.notifier import NotifierSuite
-from flowstone.testing.desks import PATIENCE, Desk, WebDesk, web_desk
-from flowstone.testing.notes import MemoryDesk, MemoryNotifier
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.notifier import NotifierSuite
+from flowstone_testing.desks import PATIENCE, Desk, WebDesk, web_desk
+from flowstone_testing.notes import MemoryDesk, MemoryNotifier
 
 
 def canary() -> str:

@@ -22,7 +22,7 @@ from flowstone.plugins import installed
 from flowstone.records.encoding import decode_event
 from flowstone.records.events import born
 from flowstone.settings import Settings, read_settings
-from flowstone.testing.conformance.samples import child_run, line, root_run
+from flowstone_testing.conformance.samples import child_run, line, root_run
 
 if TYPE_CHECKING:
     from flowstone.records.events import Event
@@ -100,7 +100,7 @@ import sys
 from pathlib import Path
 from flowstone.observers.events_file import EventsFile
 from flowstone.settings import Settings
-from flowstone.testing.conformance.samples import line, root_run
+from flowstone_testing.conformance.samples import line, root_run
 
 file, root = EventsFile(Settings(home=Path(sys.argv[1])), largest=500_000), root_run()
 for _ in range(20):

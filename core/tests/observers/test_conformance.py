@@ -9,7 +9,7 @@ import pytest
 from flowstone.cli.livetree import LiveTree
 from flowstone.observers.events_file import EventsFile
 from flowstone.settings import Settings
-from flowstone.testing.conformance import ObserverSuite
+from flowstone_testing.conformance import ObserverSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable

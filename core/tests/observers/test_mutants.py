@@ -12,7 +12,7 @@ import pytest
 from flowstone.records.events import ArtifactVersion, Line
 from flowstone.records.redaction import registered
 from flowstone.records.runs import Change, Run
-from flowstone.testing.conformance import ObserverSuite
+from flowstone_testing.conformance import ObserverSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

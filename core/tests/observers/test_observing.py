@@ -18,7 +18,7 @@ from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.records.events import Event, born
 from flowstone.records.states import COMPLETED, FAILED, MISSING
 from flowstone.stores.memory import MemoryRuns
-from flowstone.testing.conformance.samples import begin, child_run, fence, life, line, step
+from flowstone_testing.conformance.samples import begin, child_run, fence, life, line, step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

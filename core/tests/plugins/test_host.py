@@ -268,7 +268,7 @@ def test_mutants_of_plugins_are_found(install: Install, tmp_path: Path) -> None:
     package("hidden", listed, init="__all__.append('Hidden')\n")
     site = package("broken", listed, plugin="import no_such_module_of_anybody\n")
     names = ["fine", "long", "heavy", "unsorted", "gone", "slug", "hidden", "broken", "absent"]
-    tests = "from flowstone.testing.conformance.plugins import PluginSuite\n"
+    tests = "from flowstone_testing.conformance.plugins import PluginSuite\n"
     for name in names:
         tests += f"class Test_{name}(PluginSuite):\n    plugin = {name!r}\n"
         tests += f"    package = 'acme_{name}'\n    sdks = ('xml',)\n"

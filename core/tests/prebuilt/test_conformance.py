@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from flowstone.blocks import SqliteDatabase
-from flowstone.testing.conformance.tasks import Arguments, Example, TaskSuite
+from flowstone_testing.conformance.tasks import Arguments, Example, TaskSuite
 
 
 class TestTasks(TaskSuite):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from flowstone.task_runners import ProcessPoolTaskRunner, TaskRunner, ThreadPoolTaskRunner
-from flowstone.testing.conformance import RunnerSuite
+from flowstone_testing.conformance import RunnerSuite
 
 
 class TestThreads(RunnerSuite):

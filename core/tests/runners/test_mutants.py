@@ -12,7 +12,7 @@ import pytest
 
 from flowstone.context import current
 from flowstone.task_runners.threads import ThreadPool
-from flowstone.testing.conformance import RunnerSuite
+from flowstone_testing.conformance import RunnerSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

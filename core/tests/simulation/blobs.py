@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
 from flowstone.errors import ObjectMissing, Unreachable
-from flowstone.testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects
 
 from .faults import CALL
 from .here import here

@@ -6,7 +6,7 @@ import pytest
 
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.sqlite import SqliteStore, open_sqlite
-from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite, SlotStoreSuite
+from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite, SlotStoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

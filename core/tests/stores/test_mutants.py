@@ -15,7 +15,7 @@ from flowstone.records.encoding import jsonable
 from flowstone.records.events import ArtifactVersion, Line
 from flowstone.records.runs import Change, Handover
 from flowstone.stores.memory import MemoryStore
-from flowstone.testing.conformance import DocumentStoreSuite, RunStoreSuite
+from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.states import StateType
-    from flowstone.testing.conformance import Suite
+    from flowstone_testing.conformance import Suite
 
 
 class ForgetsIdempotency(MemoryStore):

@@ -25,13 +25,13 @@ from flowstone.errors import ConfigurationError, ObjectNotFound
 from flowstone.records.limits import KIND, Limit, Refusal, in_use, limit_body
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.testing.conformance.slots import claim
+from flowstone_testing.conformance.slots import claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.records.limits import Claim
-    from flowstone.testing.conformance.slots import LimitStore
+    from flowstone_testing.conformance.slots import LimitStore
 
 NAMES = ("a", "b")
 names = st.lists(st.sampled_from(NAMES), min_size=1, max_size=2, unique=True).map(tuple)

@@ -11,7 +11,7 @@ import pytest
 from flowstone.records.limits import Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.slot_rules import Wish
-from flowstone.testing.conformance import SlotStoreSuite
+from flowstone_testing.conformance import SlotStoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sql.statements import select_events
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
+from flowstone_testing.conformance.samples import artifact, begin, child_run, fence, life, root_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,7 +202,7 @@ from pathlib import Path
 from flowstone.errors import StoreUnusable
 from flowstone.records.events import born
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.testing.conformance.samples import root_run
+from flowstone_testing.conformance.samples import root_run
 if os.getuid() == 0:  # permissions do not bind root
     os.setuid(65534)
 try:
@@ -234,7 +234,7 @@ from pathlib import Path
 from flowstone.errors import StoreUnusable
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.testing.conformance.samples import begin, child_run, fence, life
+from flowstone_testing.conformance.samples import begin, child_run, fence, life
 store = open_sqlite(Path(sys.argv[1]))
 root = begin(store)
 limit = resource.getrlimit(resource.RLIMIT_FSIZE)

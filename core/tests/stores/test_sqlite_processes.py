@@ -16,7 +16,7 @@ from flowstone.records.runs import RunQuery
 from flowstone.records.states import CRASHED, RUNNING
 from flowstone.stores.sqlite import open_sqlite
 from flowstone.stores.sqlite.liveness import PresenceFiles
-from flowstone.testing.conformance.samples import fence, line
+from flowstone_testing.conformance.samples import fence, line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ from flowstone.records.events import born
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.testing.conformance.samples import begin, child_run, fence, life, root_run
+from flowstone_testing.conformance.samples import begin, child_run, fence, life, root_run
 path = Path(sys.argv[1])
 """
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NewType, Protocol, TypedDict, TypeVa
 
 import pytest
 
-from flowstone.testing.conformance.tasks.fitting import fits
+from flowstone_testing.conformance.tasks.fitting import fits
 
 T = TypeVar("T")
 

@@ -12,8 +12,8 @@ from pydantic import AnyUrl, BaseModel, Field, SecretBytes, SecretStr, model_val
 from flowstone.blocks import Block, SecretDict
 from flowstone.plugins import installed
 from flowstone.secrets.values import hides, texts
-from flowstone.testing.check.outside import heavy
-from flowstone.testing.check.samples import NoSample, samples
+from flowstone_testing.check.outside import heavy
+from flowstone_testing.check.samples import NoSample, samples
 
 
 class Colour(Enum):

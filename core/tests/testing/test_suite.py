@@ -7,9 +7,9 @@ from typing import ClassVar
 import pytest
 
 from flowstone.catalog import Collection
-from flowstone.testing import conformance
-from flowstone.testing.conformance.credentials import CredentialsSuite
-from flowstone.testing.conformance.suite import Gap, Suite
+from flowstone_testing import conformance
+from flowstone_testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.suite import Gap, Suite
 
 pytest_plugins = ["pytester"]
 
@@ -51,7 +51,7 @@ def test_a_subclass_may_add_tests() -> None:
 
 def test_a_gap_runs_and_must_fail_as_it_says(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
-        from flowstone.testing.conformance.suite import Gap, Suite
+        from flowstone_testing.conformance.suite import Gap, Suite
 
         class Standard(Suite):
             def test_fails(self): raise KeyError("as known")
@@ -71,7 +71,7 @@ def test_a_gap_runs_and_must_fail_as_it_says(pytester: pytest.Pytester) -> None:
 
 ABLE = """
     import pytest
-    from flowstone.testing.conformance.suite import Suite, capability
+    from flowstone_testing.conformance.suite import Suite, capability
 
     class Standard(Suite):
         signs = False
@@ -109,8 +109,8 @@ def test_a_capability_is_declared_or_refused(
 def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest
-        from flowstone.testing.conformance.suite import Gap
-        from flowstone.testing.conformance.credentials import CredentialsSuite
+        from flowstone_testing.conformance.suite import Gap
+        from flowstone_testing.conformance.credentials import CredentialsSuite
 
         class TestMine(CredentialsSuite):
             gaps = {"test_a_check_looks_again_each_time": Gap("known", KeyError)}

@@ -10,7 +10,7 @@ import pytest
 from flowstone.plugins import installed
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
-from flowstone.testing.conformance.tasks import TaskSuite
+from flowstone_testing.conformance.tasks import TaskSuite
 
 pytest_plugins = ["pytester"]
 
@@ -58,7 +58,7 @@ async def aacme_put(path: str, text: str, timeout_seconds: float = 1.0, **option
 TESTS = """
 import itertools, pytest, threading
 import acme_tasks
-from flowstone.testing.conformance.tasks import TaskSuite
+from flowstone_testing.conformance.tasks import TaskSuite
 
 class TestAcme(TaskSuite):
     plugin = "acme"

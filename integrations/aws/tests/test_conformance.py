@@ -14,13 +14,6 @@ from pydantic import SecretStr
 
 from flowstone.blocks import Credentials
 from flowstone.errors import SecretMissing
-from flowstone.testing.check.outside import heavy
-from flowstone.testing.conformance.blocks import BlockSuite
-from flowstone.testing.conformance.credentials import CredentialsSuite
-from flowstone.testing.conformance.objectstore import ObjectStoreSuite
-from flowstone.testing.conformance.plugins import PluginSuite
-from flowstone.testing.conformance.secretprovider import SecretsSuite
-from flowstone.testing.conformance.tasks import Arguments, Example, TaskSuite
 from flowstone_aws import (
     AssumeRoleParameters,
     AwsClientParameters,
@@ -33,6 +26,13 @@ from flowstone_aws import (
     aws_secret_create,
     aws_secret_delete,
 )
+from flowstone_testing.check.outside import heavy
+from flowstone_testing.conformance.blocks import BlockSuite
+from flowstone_testing.conformance.credentials import CredentialsSuite
+from flowstone_testing.conformance.objectstore import ObjectStoreSuite
+from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.secretprovider import SecretsSuite
+from flowstone_testing.conformance.tasks import Arguments, Example, TaskSuite
 
 IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
 

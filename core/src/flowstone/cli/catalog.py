@@ -136,7 +136,8 @@ def _of(name: str, kind: str | None) -> list[Offer]:
         except UnknownName as error:
             unknown = unknown or error
     everything = [offer.name for each in kinds for offer in offered.offers(each)]
-    near = UnknownName(worded(kind) if kind else "block, task or other thing", name, everything)
+    kind = worded(kind) if kind else "block, task or other thing"
+    near = UnknownName(kind, name, everything, unknown and unknown.package)
     for note in getattr(unknown, "__notes__", ()):
         near.add_note(note)
     raise near

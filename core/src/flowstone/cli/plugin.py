@@ -17,18 +17,9 @@ if TYPE_CHECKING:
     from flowstone.plugins.catalog import Plugin
 
 
-@click.group(
-    cls=Commands,
-    lazy={
-        "check": (
-            "flowstone.cli.check.command:check_package",
-            "Tell what suites a package passes.",
-        ),
-        "new": ("flowstone.cli.newplugin:new", "Make a package that brings a service."),
-    },
-)
+@click.group(cls=Commands)
 def plugin() -> None:
-    """Show the installed plugins, check them, and make new ones."""
+    """Show the installed plugins; with flowstone-testing, check them and make new ones."""
 
 
 @plugin.command("ls")

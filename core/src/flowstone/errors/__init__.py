@@ -62,7 +62,8 @@ FlowstoneError
 │   ├── PluginBroken (ImportError)
 │   ├── PluginHangs (TimeoutError)
 │   ├── UnknownName (LookupError)
-│   └── MissingExtra (ImportError)
+│   ├── MissingExtra (ImportError)
+│   └── MissingPackage (ImportError)
 ├── StorageError (OSError)                 an object store
 │   ├── ObjectMissing (FileNotFoundError)
 │   ├── BucketMissing (FileNotFoundError)
@@ -106,6 +107,7 @@ from flowstone.errors.blocks import (
     BucketMissing,
     CredentialsError,
     MissingExtra,
+    MissingPackage,
     ObjectMissing,
     PathEscapes,
     PluginBroken,
@@ -239,6 +241,7 @@ __all__ = [
     "MappingMissingIterable",
     "MissingContextError",
     "MissingExtra",
+    "MissingPackage",
     "MissingResult",
     "NotHashable",
     "NotPausable",

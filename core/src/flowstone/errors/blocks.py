@@ -97,13 +97,18 @@ class PluginHangs(PluginError, TimeoutError):
 class UnknownName(PluginError, LookupError):
     """No installed package offers something of that kind and name."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str] = ()) -> None:
-        self.kind, self.name = kind, name
+    def __init__(
+        self, kind: str, name: str, known: Iterable[str] = (), package: str | None = None
+    ) -> None:
+        self.kind, self.name, self.package = kind, name, package
         article = "an" if kind[:1] in "aeiou" else "a"
-        super().__init__(
-            f"no installed package offers {article} {kind} named {name!r}.{nearest(name, known)} "
-            "Is the package that brings it installed? `flowstone plugin ls` lists them."
+        remedy = (
+            f" `pip install {package}` brings it."
+            if package
+            else f"{nearest(name, known)} Is the package that brings it installed? "
+            "`flowstone plugin ls` lists them."
         )
+        super().__init__(f"no installed package offers {article} {kind} named {name!r}.{remedy}")
 
 
 class MissingExtra(PluginError, ImportError):
@@ -113,6 +118,18 @@ class MissingExtra(PluginError, ImportError):
         self.what, self.install = what, install
         super().__init__(
             f"{what} needs a package that is not installed: `pip install {install!r}`."
+        )
+
+
+class MissingPackage(PluginError, ImportError):
+    """A public name is in a package of its own."""
+
+    def __init__(self, what: str, package: str) -> None:
+        self.what, self.package = what, package
+        module = package.replace("-", "_")
+        super().__init__(
+            f"{what} is in a package of its own: `pip install {package}`, "
+            f"then `from {module} import {what}`."
         )
 
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.plugins import Collection, Offer, Plugin, installed
+from flowstone.plugins.collection import Collection
+from flowstone.plugins.host import Offer, Plugin, installed
+from flowstone.plugins.known import known_packages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["Collection", "Offer", "Plugin", "absent", "kinds", "load", "offer", "offers", "plugins"]
-
-#: The packages that are made beside the core, with what each brings.
-KNOWN = {
-    "flowstone-aws": "S3 as a file store and as tasks; secrets of AWS; logins to AWS and S3",
-}
 
 
 def plugins() -> Sequence[Plugin]:
@@ -30,7 +27,7 @@ def kinds() -> Sequence[str]:
 def absent() -> dict[str, str]:
     """Return the known packages that are not installed, with what each would bring."""
     here = {plugin.distribution for plugin in plugins()}
-    return {name: what for name, what in KNOWN.items() if name not in here}
+    return {name: known["summary"] for name, known in known_packages().items() if name not in here}
 
 
 def offers(kind: str) -> Sequence[Offer]:

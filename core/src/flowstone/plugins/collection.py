@@ -34,6 +34,8 @@ class Collection:
         secret_providers: where references to secrets lead, by what stands before their colon:
             ``aws-secrets`` for ``aws-secrets:db/password``. Each is a `SecretProvider`, which is in
             `blocks` as well.
+        commands: commands of `flowstone` by their words: ``"plugin check"`` is one of the group
+            `plugin`, ``"server"`` one of its own. Each is a `click.Command`.
         extras: for names whose module needs an optional dependency, what pip has to install:
             ``{"redshift": "flowstone-aws[redshift]"}``.
     """
@@ -43,6 +45,7 @@ class Collection:
     observers: Mapping[str, str] = field(default_factory=dict)
     runners: Mapping[str, str] = field(default_factory=dict)
     secret_providers: Mapping[str, str] = field(default_factory=dict)
+    commands: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,4 +66,5 @@ class Collection:
             "observer": self.observers,
             "runner": self.runners,
             "secret_provider": self.secret_providers,
+            "command": self.commands,
         }

@@ -6,6 +6,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from flowstone.errors import MissingPackage
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -29,8 +31,7 @@ def lazy_exports(
     def find_name(name: str) -> object:
         module = found.get(name)
         if module is None:
-            message = f"module {package!r} has no attribute {name!r}"
-            raise AttributeError(message)
+            raise _unknown(package, name)
         home = import_module(module, package)
         value = getattr(home, name) if homes[module] else home
         setattr(sys.modules[package], name, value)
@@ -40,3 +41,14 @@ def lazy_exports(
         return list(sys.modules[package].__all__)
 
     return find_name, list_names
+
+
+def _unknown(package: str, name: str) -> Exception:
+    """Return what to raise for a name that a package has not."""
+    if package.startswith("flowstone.") and not name.startswith("_"):
+        # Read only where a name is not there: some were in the core before they had packages.
+        from flowstone.plugins.known import find_package_exporting  # noqa: PLC0415
+
+        if elsewhere := find_package_exporting(name):
+            return MissingPackage(name, elsewhere)
+    return AttributeError(f"module {package!r} has no attribute {name!r}")

@@ -18,6 +18,7 @@ import pluggy
 from flowstone.errors import MissingExtra, PluginBroken, PluginError, UnknownName
 from flowstone.plugins import hookspecs
 from flowstone.plugins.collection import Collection, worded
+from flowstone.plugins.known import find_package_offering
 from flowstone.plugins.watchdog import Watchdog
 from flowstone.settings import read_settings
 
@@ -121,7 +122,8 @@ class Host:
         for plugin in broken:
             if name in plugin.collection.tables()[kind] or _mentions(plugin, name):
                 raise plugin.broken() from plugin.error
-        unknown = UnknownName(worded(kind), name, [offer.name for offer in self.offers(kind)])
+        names = [offer.name for offer in self.offers(kind)]
+        unknown = UnknownName(worded(kind), name, names, find_package_offering(kind, name))
         for plugin in broken:
             unknown.add_note(f"It may be one of a broken plugin's: {plugin.broken()}")
         raise unknown
@@ -191,10 +193,10 @@ def _collection(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
     module = entry.load()
     manager.register(module, entry.name)
     manager.check_pending()
-    impls = [i for i in manager.hook.collection.get_hookimpls() if i.plugin is module]
-    if not impls:
+    if not manager.get_hookcallers(module):
         raise PluginError(f"{entry.value} implements no hook: put @hookimpl on `collection`.")
-    offered = impls[0].function()
+    others = manager.get_plugins() - {module}
+    offered = next(iter(manager.subset_hook_caller("collection", others)()), None)
     if not isinstance(offered, Collection):
         found = type(offered).__name__
         raise PluginError(f"{entry.value}.collection() returned {found}: return a Collection.")

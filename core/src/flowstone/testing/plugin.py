@@ -6,16 +6,14 @@ until a test runs a flow.
 
 from __future__ import annotations
 
-import sys
-from inspect import getdoc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from flowstone.context import current
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
 
     from flowstone.context.current import Services
 
@@ -26,11 +24,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "where flows run in tests: 'memory' (nothing is kept), or 'settings' (as FLOWSTONE_… say)",
         default="memory",
     )
-    parser.addoption(
-        "--write-golden",
-        action="store_true",
-        help="write the golden documents of block types whose version has none yet",
-    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -40,20 +33,6 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(message)
     if store == "memory":
         current.default_from("flowstone.testing.memory:memory_services")
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Say in the report of a standard test that failed what to look at: its docstring."""
-    report = yield
-    # Where a standard test ran, this is loaded; a run without one must not pay for it.
-    suites = sys.modules.get("flowstone.testing.conformance.suite")
-    suite = suites and suites.suite_of(getattr(item, "cls", None))
-    if suite and report.failed:
-        name = getattr(item, "originalname", None) or item.name
-        hint = getdoc(getattr(suite, name, None)) if hasattr(suite, name) else suite.__doc__
-        report.sections.append((f"{suite.__name__}: what to look at", f"{hint}\n"))
-    return report
 
 
 @pytest.fixture

@@ -1,1 +1,0 @@
-"""`flowstone plugin check`: how far a package has come with the suites."""

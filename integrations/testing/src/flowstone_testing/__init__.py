@@ -1,0 +1,69 @@
+"""The conformance kit: one suite for each interface, joined by a subclass and a fixture."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone_testing.conformance.blocks import BlockSuite
+    from flowstone_testing.conformance.credentials import CredentialsSuite
+    from flowstone_testing.conformance.database import DatabaseSuite
+    from flowstone_testing.conformance.documents import DocumentStoreSuite
+    from flowstone_testing.conformance.job import JobSuite
+    from flowstone_testing.conformance.notifier import NotifierSuite
+    from flowstone_testing.conformance.objectstore import ObjectStoreSuite
+    from flowstone_testing.conformance.observer import ObserverSuite
+    from flowstone_testing.conformance.plugins import PluginSuite
+    from flowstone_testing.conformance.runner import RunnerSuite
+    from flowstone_testing.conformance.runs import RunStoreSuite
+    from flowstone_testing.conformance.secretprovider import SecretsSuite
+    from flowstone_testing.conformance.slots import SlotStoreSuite
+    from flowstone_testing.conformance.suite import Gap, Suite, capability
+    from flowstone_testing.conformance.tasks import TaskSuite
+    from flowstone_testing.desks import web_desk
+
+__all__ = [
+    "BlockSuite",
+    "CredentialsSuite",
+    "DatabaseSuite",
+    "DocumentStoreSuite",
+    "Gap",
+    "JobSuite",
+    "NotifierSuite",
+    "ObjectStoreSuite",
+    "ObserverSuite",
+    "PluginSuite",
+    "RunStoreSuite",
+    "RunnerSuite",
+    "SecretsSuite",
+    "SlotStoreSuite",
+    "Suite",
+    "TaskSuite",
+    "capability",
+    "web_desk",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".conformance.blocks": ("BlockSuite",),
+            ".conformance.credentials": ("CredentialsSuite",),
+            ".conformance.database": ("DatabaseSuite",),
+            ".conformance.documents": ("DocumentStoreSuite",),
+            ".conformance.job": ("JobSuite",),
+            ".conformance.notifier": ("NotifierSuite",),
+            ".conformance.objectstore": ("ObjectStoreSuite",),
+            ".conformance.observer": ("ObserverSuite",),
+            ".conformance.plugins": ("PluginSuite",),
+            ".conformance.runner": ("RunnerSuite",),
+            ".conformance.runs": ("RunStoreSuite",),
+            ".conformance.secretprovider": ("SecretsSuite",),
+            ".conformance.slots": ("SlotStoreSuite",),
+            ".conformance.suite": ("Gap", "Suite", "capability"),
+            ".conformance.tasks": ("TaskSuite",),
+            ".desks": ("web_desk",),
+        },
+    )

@@ -1,0 +1,30 @@
+"""The first stage of a check: ``python -m flowstone_testing.check PACKAGE FOLDER``.
+
+It writes what there is to check into the folder, as facts, and a test module for pytest.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from flowstone_testing.check.facts import Facts
+from flowstone_testing.check.inventory import take_stock
+
+MODULE = """
+from flowstone_testing.check.outside import classes
+
+globals().update(classes({package!r}))
+"""
+
+
+def main() -> None:
+    package, folder = sys.argv[1], Path(sys.argv[2])
+    (folder / "test_outside.py").write_text(MODULE.format(package=package), "utf-8")
+    # Settings of its own, so that those of whatever is above the folder don't count.
+    (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
+    take_stock(package, Facts(folder / "stock"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+"""Facts: what a check has found, written line by line, so that a process that dies has told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flowstone_testing.levels import Joined, Result, Wanted
+
+
+class Facts:
+    """A file of JSON lines, each ``{kind: record}``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def doing(self, what: str) -> None:
+        """Say what comes now: where the process ends or hangs, it was this."""
+        self._write("doing", what)
+
+    def package(self, **found: object) -> None:
+        self._write("package", found)
+
+    def collected(self, number: int) -> None:
+        """Say how many tests will run."""
+        self._write("collected", number)
+
+    def wanted(self, found: Wanted) -> None:
+        self._write("wanted", asdict(found))
+
+    def joined(self, found: Joined) -> None:
+        self._write("joined", asdict(found))
+
+    def result(self, found: Result) -> None:
+        self._write("result", asdict(found))
+
+    def problem(self, what: str) -> None:
+        """Tell what could not be checked, and why."""
+        self._write("problem", what)
+
+    def done(self) -> None:
+        self._write("done", True)
+
+    def _write(self, kind: str, record: object) -> None:
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({kind: record}) + "\n")

@@ -1,0 +1,119 @@
+"""The inventory: which package is meant, what it offers, and which suites that asks for."""
+
+from __future__ import annotations
+
+import json
+import pkgutil
+import re
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from flowstone.errors import PluginError
+from flowstone.plugins import Plugin, installed, worded
+from flowstone_testing import conformance
+from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.suite import Suite
+from flowstone_testing.levels import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone_testing.check.facts import Facts
+
+
+def plugin_of(package: str) -> Plugin | None:
+    """Return the plugin of a distribution, a module, or a plugin's name; None if there is none."""
+    wanted = _plain(package)
+    found = installed().plugins()
+    for names in (_distribution, _module, _name):
+        for plugin in found:
+            if _plain(names(plugin)) == wanted:
+                return plugin
+    return None
+
+
+def take_stock(package: str, facts: Facts) -> None:
+    """Write down what a package is, and which suites it should join."""
+    facts.doing("loading the installed plugins")
+    plugin = plugin_of(package)
+    if plugin is None:
+        known = sorted({plugin.distribution for plugin in installed().plugins()})
+        facts.package(name=package, known=known)
+        facts.done()
+        return
+    facts.package(
+        name=plugin.distribution,
+        version=plugin.version,
+        plugin=plugin.name,
+        tests=[str(path) for path in tests_of(plugin)],
+        error=plugin.traceback,
+    )
+    if not plugin.error:
+        for suite in suites():
+            subjects = list(_subjects(suite, plugin, facts))
+            if subjects:
+                facts.wanted(Wanted(suite.__name__, suite.__module__, subjects))
+    facts.done()
+
+
+def suites() -> list[type[Suite]]:
+    """Return the suites of the kit that are for what packages offer, PluginSuite first."""
+    for found in pkgutil.walk_packages(conformance.__path__, f"{conformance.__name__}."):
+        import_module(found.name)
+    every = {found for found in _below(Suite) if found.kind and found.__name__.endswith("Suite")}
+    kit = [found for found in every if found.__module__.startswith(conformance.__name__)]
+    return [PluginSuite, *sorted(kit, key=lambda found: (found.kind, found.__name__))]
+
+
+def tests_of(plugin: Plugin) -> list[Path]:
+    """Return the tests of a package that is installed from its source tree, editable."""
+    try:
+        text = distribution(plugin.distribution).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return []
+    url = urlsplit(json.loads(text)["url"]) if text else None
+    if url is None or url.scheme != "file":
+        return []
+    return sorted((Path(unquote(url.path)) / "tests").rglob("test_conformance.py"))
+
+
+def _subjects(suite: type[Suite], plugin: Plugin, facts: Facts) -> Iterator[str]:
+    if suite is PluginSuite:
+        yield plugin.name
+        return
+    for name in plugin.collection.tables().get(suite.kind, ()):
+        if suite.interface is None:
+            yield name
+            continue
+        facts.doing(f"importing {worded(suite.kind)} {name!r}")
+        try:
+            found = installed().load(suite.kind, name)
+        except PluginError:
+            continue  # PluginSuite says so
+        if isinstance(found, type) and issubclass(found, suite.interface):
+            yield name
+
+
+def _below(suite: type[Suite]) -> Iterator[type[Suite]]:
+    for found in suite.__subclasses__():
+        yield found
+        yield from _below(found)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _distribution(plugin: Plugin) -> str:
+    return plugin.distribution
+
+
+def _module(plugin: Plugin) -> str:
+    return plugin.module.partition(".")[0]
+
+
+def _name(plugin: Plugin) -> str:
+    return plugin.name

@@ -1,0 +1,127 @@
+"""The recorder: a pytest plugin that writes down how the standard tests ended, and on what."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowstone.blocks import Block
+from flowstone.records.redaction import redact
+from flowstone_testing.check.facts import Facts
+from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.secretprovider import SecretsSuite
+from flowstone_testing.conformance.suite import Suite, capabilities, suite_of
+from flowstone_testing.levels import Joined, Result
+
+#: More of a message than this is for the package's own test run.
+MOST_CHARACTERS = 300
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kit-facts", help="the file that results of standard tests go to")
+    parser.addoption("--kit-stage", help="whose the tests are: joined, or outside")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    facts = Facts(Path(config.getoption("--kit-facts")))
+    config.pluginmanager.register(Recorder(facts, config.getoption("--kit-stage")))
+
+
+class Recorder:
+    """Writes down the standard tests of one run of pytest, and leaves out all others."""
+
+    def __init__(self, facts: Facts, stage: str) -> None:
+        self._facts, self._stage = facts, stage
+        self._labels: dict[str, str] = {}
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            lines = str(report.longrepr).strip().splitlines()
+            said = [line[1:] for line in lines if line.startswith("E ")] or lines[-1:]
+            self._facts.problem(f"{report.nodeid or 'tests'}: {_short(' '.join(said))}")
+
+    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
+        kept = [item for item in items if _is_standard(item)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+        self._facts.collected(len(kept))
+        self._labels = {item.nodeid: f"{self._name(item)}::{item.name}" for item in kept}
+        for name, cls in {self._name(item): item.cls for item in kept}.items():
+            suite = suite_of(cls)
+            if suite is not None:
+                tests = [test for test in dir(suite) if test.startswith("test")]
+                found = capabilities(cls)
+                self._facts.joined(Joined(name, suite.__name__, self._stage, tests, found))
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+            self._facts.done()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._facts.doing(self._labels.get(nodeid, nodeid))
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: Any, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, Any]:
+        report = yield
+        if report.when == "call" or report.outcome != "passed":
+            self._facts.result(self._result(item, report, call))
+        return report
+
+    def _name(self, item: Any) -> str:
+        """Return the name of a test's class; the check's own are named for what they are of."""
+        made = getattr(item.cls, "made_for", None)
+        return made or str(item.nodeid).rpartition("::")[0]
+
+    def _result(self, item: Any, report: Any, call: pytest.CallInfo[None]) -> Result:
+        outcome, message = str(report.outcome), ""
+        if hasattr(report, "wasxfail"):
+            outcome, message = "gap", str(report.wasxfail)
+        elif call.excinfo is not None:
+            skipped = report.outcome == "skipped"
+            message = str(call.excinfo.value) if skipped else call.excinfo.exconly(tryshort=True)
+        elif report.failed:
+            message = str(report.longrepr)
+        name = getattr(item, "originalname", None) or item.name
+        hint = " ".join((item.function.__doc__ or "").split())
+        about = subjects(item.cls, getattr(item, "funcargs", {}))
+        return Result(self._name(item), name, outcome, about, _short(message), hint)
+
+
+def subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
+    """Return what of a package a test ran on, as its fixtures tell."""
+    made_on = getattr(cls, "made_on", None)
+    if made_on is not None:
+        return list(made_on)
+    if issubclass(cls, PluginSuite):
+        return [cls.plugin]
+    if issubclass(cls, SecretsSuite):
+        return [cls.name]
+    if cls.kind == "task":
+        return sorted(arguments.get("examples", {}))
+    if cls.kind != "block":
+        return ["*"]
+    several = [
+        each if isinstance(each, Sequence) and not isinstance(each, str) else [each]
+        for each in arguments.values()
+    ]
+    blocks = [each for found in several for each in found if isinstance(each, Block)]
+    of = cls.interface or Block
+    return sorted({block.block_type_slug() for block in blocks if isinstance(block, of)})
+
+
+def _is_standard(item: Any) -> bool:
+    cls = getattr(item, "cls", None)
+    suite = suite_of(cls)
+    only = getattr(cls, "only", None)
+    name = getattr(item, "originalname", None) or item.name
+    return suite is not None and hasattr(suite, name) and (only is None or name in only)
+
+
+def _short(message: str) -> str:
+    text = " ".join(redact(message).split())
+    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"

@@ -1,0 +1,1 @@
+"""The commands `flowstone plugin check` and `flowstone plugin new`."""

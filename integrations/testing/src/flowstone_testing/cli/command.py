@@ -1,0 +1,137 @@
+"""`flowstone plugin check`: a level for each suite, and what is missing to the next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone.cli.output import emit, json_option, show, warn
+from flowstone.cli.views import Branch, Cell, Facts, Row, Table
+from flowstone.errors import MissingExtra, UnknownName
+from flowstone_testing.cli.stages import Found, checked
+from flowstone_testing.cli.watching import watching
+from flowstone_testing.levels import Grade, Level, lowest
+
+if TYPE_CHECKING:
+    from flowstone.cli.views import View
+
+STYLES = {Level.FULL: "green", Level.PARTIAL: "yellow", Level.NONE: "red"}
+
+
+@click.command("check")
+@click.argument("package")
+@click.option(
+    "--tests",
+    type=click.Path(exists=True, path_type=Path),
+    help="The package's tests that join the suites; by default, tests/test_conformance.py of the "
+    "source tree that it is installed from.",
+)
+@click.option("--no-tests", is_flag=True, help="Check only what is seen from outside.")
+@click.option(
+    "--level",
+    type=click.Choice(["partial", "full"]),
+    default="partial",
+    show_default=True,
+    help="Exit with 1 where a suite is below this level.",
+)
+@click.option(
+    "--timeout-seconds", type=click.FloatRange(min=0.1), default=600.0, show_default=True,
+    help="For each of the three stages: what it offers, from outside, its own tests.",
+)  # fmt: skip
+@json_option
+@click.pass_context
+def check_package(
+    ctx: click.Context,
+    package: str,
+    tests: Path | None,
+    no_tests: bool,
+    level: str,
+    timeout_seconds: float,
+    as_json: bool,
+) -> None:
+    """Run the conformance suites on an installed PACKAGE, and tell a level for each.
+
+    PACKAGE is a distribution, a module, or the name of a plugin. What can be seen from outside is
+    checked on any package. Full is reached by the package's own tests, which join the suites and
+    bring the real service, or an emulator. All runs in processes of its own. It exits with 1 where
+    a test fails or a suite is below the level.
+    """
+    for module in ("pytest", "hypothesis"):
+        if find_spec(module) is None:
+            raise MissingExtra("`flowstone plugin check`", "flowstone[testing]")
+    with watching() as watch:
+        found = checked(package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch)
+    known = found.package.get("known")
+    if known is not None:
+        raise UnknownName("plugin", package, known)
+    grades = found.grades()
+    reached = Level.NONE if found.package.get("error") else lowest(grades)
+    if as_json:
+        emit(_record(found, grades, reached))
+    else:
+        _show(found, grades, reached)
+    levels = list(Level)
+    short = levels.index(reached) < levels.index(Level(level))
+    if short or found.problems or any(grade.failed for grade in grades):
+        ctx.exit(1)
+
+
+def _record(found: Found, grades: list[Grade], reached: Level) -> dict[str, Any]:
+    about = {key: found.package.get(key) for key in ("name", "version", "plugin")}
+    return {
+        **about,
+        "tests": found.package.get("tests", []),
+        "level": reached,
+        "error": found.package.get("error") or None,
+        "problems": found.problems,
+        "suites": [asdict(grade) for grade in grades],
+    }
+
+
+def _show(found: Found, grades: list[Grade], reached: Level) -> None:
+    about = found.package
+    facts = [
+        ("package", Cell(f"{about.get('name', '?')} {about.get('version', '')}".strip(), "bold")),
+        ("level", Cell(reached, STYLES[reached])),
+        ("tests", Cell("\n".join(about.get("tests", ())) or "none ran: --tests names them")),
+    ]
+    views: list[View] = [Facts(facts)]
+    if grades:
+        columns = ("suite", "level", "passed", "failed", "on")
+        numbers = frozenset({"passed", "failed"})
+        views.append(Table(columns, [_row(grade) for grade in grades], right=numbers))
+    views += [_missing(grade) for grade in grades if grade.missing]
+    show(*views)
+    if about.get("error"):
+        warn(f"\nIts plugin is broken:\n{about['error'].rstrip()}")
+    for problem in found.problems:
+        warn(f"\nNot checked: {problem}")
+
+
+def _row(grade: Grade) -> Row:
+    on = ", ".join(
+        name if level is grade.level else f"{name} ({level})"
+        for name, level in grade.subjects.items()
+    )
+    has = ", ".join(name for name, has in grade.capabilities.items() if has)
+    cells = (
+        Cell(grade.suite, "bold"),
+        Cell(grade.level, STYLES[grade.level]),
+        Cell(str(grade.passed)),
+        Cell(str(grade.failed)),
+        Cell(f"{on}; {has}" if has else on),
+    )
+    return Row(cells)
+
+
+def _missing(grade: Grade) -> Branch:
+    head = Branch((Cell(grade.suite, "bold"), Cell("is missing")))
+    for each in grade.missing:
+        first, *rest = each.split("\n")
+        children = [Branch((Cell(line, "dim"),)) for line in rest]
+        head.children.append(Branch((Cell(first),), children))
+    return head

@@ -1,0 +1,72 @@
+"""`flowstone plugin new`: a package of one's own, made of the template."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+
+from flowstone import blocks
+from flowstone.cli.output import say
+from flowstone.errors import ConfigurationError
+from flowstone.plugins import catalog
+from flowstone_testing.cli.template import Names, copy
+
+#: Each interface that a package can bring → the end of its class's name.
+INTERFACES = {"store": "Store", "database": "Database", "notifier": "Notifier", "none": ""}
+LICENCES = (
+    "Apache-2.0",
+    "MIT",
+    "BSD-3-Clause",
+    "MPL-2.0",
+    "GPL-3.0-or-later",
+    "LicenseRef-Proprietary",
+)
+#: What to do with a new package, inside its folder.
+NEXT = ("uv run pytest", "uv run flowstone plugin ls", "uv build")
+
+
+@click.command("new")
+@click.argument("name")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    metavar="DIR",
+    help="Where to make its folder; here, if you don't say.",
+)
+@click.option("--interface", type=click.Choice(list(INTERFACES)), help="What it brings.")
+@click.option("--title", help="What the service is called.")
+@click.option("--author", help="Who writes it.")
+@click.option("--licence", type=click.Choice(LICENCES), help="Its licence.")
+@click.option("--defaults", is_flag=True, help="Ask nothing.")
+def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
+    """Make a package: NAME is flowstone-SERVICE.
+
+    It brings blocks and tasks of a service, its tests pass, and it can be published. What you
+    don't say is asked on a terminal.
+    """
+    names = Names.of(name)
+    _refuse_taken(names)
+    answers = {each: answer.strip() for each, answer in given.items() if answer is not None}
+    copy(names, into / name, answers, ask=not defaults and sys.stdin.isatty())
+    say(f"The package {name} is in {into / name}. Next:\n")
+    for command in (shlex.join(["cd", str(into / name)]), *NEXT):
+        say(f"  {command}")
+
+
+def _refuse_taken(names: Names) -> None:
+    for each in catalog.plugins():
+        if names.name == each.distribution or names.snake == each.name:
+            problem = f"the installed {each.distribution} has that name"
+            raise ConfigurationError(repr(names.name), problem, "Choose another.")
+    if names.name in catalog.absent():
+        problem = "Flowstone has a package of that name, which is not installed"
+        raise ConfigurationError(repr(names.name), problem, f"Try `pip install {names.name}`.")
+    ends = ("Credentials", *INTERFACES.values())
+    ours = {f"{names.camel}{end}" for end in ends} & set(blocks.__all__)
+    if ours:
+        problem = f"Flowstone itself has a {min(ours)!r}"
+        raise ConfigurationError(repr(names.name), problem, "Choose another.")

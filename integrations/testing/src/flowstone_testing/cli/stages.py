@@ -1,0 +1,223 @@
+"""The stages of a check, each a process of its own: what it does to itself hurts nobody here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import current_thread, main_thread
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from flowstone_testing.levels import Grade, Joined, Result, Wanted, graded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    #: Is told the stage, and its facts so far.
+    Watch = Callable[[str, "Reading"], object]
+
+#: The stages, as people read them.
+STAGES = {"stock": "what it offers", "outside": "from outside", "joined": "its own tests"}
+#: So often is looked at what a stage writes down, in seconds.
+PAUSE = 0.1
+#: So many lines of what a stage printed are shown, where it did not come to its end.
+TAIL = 5
+
+
+@dataclass(slots=True)
+class Found:
+    """What the stages have written down.
+
+    Attributes:
+        package: what `name`, `version`, `plugin`, `tests`, `error` are; with `known` only, there
+            is no such package.
+        problems: what could not be checked.
+    """
+
+    package: dict[str, Any] = field(default_factory=dict)
+    wanted: list[Wanted] = field(default_factory=list)
+    joined: list[Joined] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def grades(self) -> list[Grade]:
+        return graded(self.wanted, self.joined, self.results)
+
+
+@dataclass(slots=True)
+class Reading:
+    """The facts of one stage, taken up while they are written.
+
+    Attributes:
+        doing: what the stage does now.
+        tests: how many it will run; `results` is how many have ended.
+        problems: how many it has told itself.
+        done: whether it came to its end.
+    """
+
+    path: Path
+    found: Found
+    doing: str = "starting"
+    tests: int = 0
+    results: int = 0
+    problems: int = 0
+    done: bool = False
+    _offset: int = 0
+
+    def go_on(self) -> bool:
+        """Take up what has been written since; tell whether there was something.
+
+        Where a process is killed while it writes, its last line is not whole, and is left.
+        """
+        if not self.path.exists():
+            return False
+        with self.path.open("rb") as file:
+            file.seek(self._offset)
+            written, newline, _ = file.read().rpartition(b"\n")
+        self._offset += len(written) + len(newline)
+        for line in written.splitlines():
+            self._take(line)
+        return bool(newline)
+
+    def _take(self, line: bytes) -> None:
+        found = self.found
+        ((kind, record),) = json.loads(line).items()
+        match kind:
+            case "doing":
+                self.doing = record
+            case "collected":
+                self.tests = record
+            case "package":
+                found.package = record
+            case "wanted":
+                found.wanted.append(Wanted(**record))
+            case "joined":
+                # Each process of a run in several says the same.
+                found.joined += [each for each in [Joined(**record)] if each not in found.joined]
+            case "result":
+                self.results += 1
+                found.results.append(Result(**record))
+            case "problem":
+                self.problems += 1
+                found.problems.append(record)
+            case _:
+                self.done = True
+
+
+def checked(package: str, tests: Path | None, *, own: bool, seconds: float, watch: Watch) -> Found:
+    """Check a package, in three stages: what it offers, what is seen from outside, its own tests.
+
+    Args:
+        package: a distribution, a module, or the name of a plugin.
+        tests: the package's tests that join the kit; None takes those of its source tree.
+        own: whether to run them.
+        seconds: for each stage.
+        watch: is told what each stage is at, many times a second.
+    """
+    found = Found()
+    with _leaving_nothing(), TemporaryDirectory(prefix="flowstone-check-") as name:
+        folder = Path(name)
+        stage = Stage(folder, found, seconds, watch)
+        stage.run("stock", "flowstone_testing.check", package, str(folder))
+        if found.package.get("known") is not None or found.package.get("error"):
+            return found
+        if found.package:
+            stage.test("outside", folder / "test_outside.py")
+            known = found.package.pop("tests", [])
+            places = (tests,) if tests else tuple(Path(path) for path in known)
+            if own and places:
+                found.package["tests"] = [str(path) for path in places]
+                stage.test("joined", *places)
+    return found
+
+
+class Stage:
+    """Runs stages one after the other; their facts, and what they print, go to a folder."""
+
+    def __init__(self, folder: Path, found: Found, seconds: float, watch: Watch) -> None:
+        self._folder, self._found, self._seconds, self._watch = folder, found, seconds, watch
+
+    def test(self, name: str, *tests: Path) -> None:
+        """Run tests, in the directory where they are: it decides about pytest's settings."""
+        recorder = ("-p", "flowstone_testing.check.recorder", "-p", "no:cacheprovider")
+        facts = (f"--kit-facts={self._folder / name}", f"--kit-stage={name}")
+        paths = [path.resolve() for path in tests]
+        where = paths[0] if paths[0].is_dir() else paths[0].parent
+        # A message that leaves names out tells nobody what to mend.
+        whole = ("-o", "verbosity_assertions=2")
+        self.run(name, "pytest", "-q", *whole, *recorder, *facts, *map(str, paths), cwd=where)
+
+    def run(self, name: str, module: str, *words: str, cwd: Path | None = None) -> None:
+        """Run a module in a process of its own, and take up what it writes down."""
+        said = self._folder / f"{name}.out"
+        with said.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - a module of ours, or pytest
+                [sys.executable, "-P", "-m", module, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd or self._folder,
+                start_new_session=True,
+            )
+        reading = Reading(self._folder / name, self._found)
+        try:
+            code = self._wait(process, STAGES[name], reading)
+        finally:
+            _end(process)
+        reading.go_on()
+        if code is None:
+            ending = f"stopped after {self._seconds:g} s, at {reading.doing}"
+            self._found.problems.append(f"{STAGES[name]}: {ending}")
+        elif not reading.done and not reading.problems:
+            ending = f"{STAGES[name]}: its process ended with {code}, at {reading.doing}"
+            # Once tests have run, what was printed may have values of theirs in it.
+            last = said.read_text("utf-8", "replace").strip().splitlines()[-TAIL:]
+            self._found.problems.append("\n".join([ending, *([] if reading.results else last)]))
+
+    def _wait(self, process: subprocess.Popen[bytes], stage: str, reading: Reading) -> int | None:
+        """Return the exit code; None where the time is over."""
+        end = monotonic() + self._seconds
+        while True:
+            self._watch(stage, reading)
+            try:
+                return process.wait(min(PAUSE, max(0.0, end - monotonic())))
+            except subprocess.TimeoutExpired:
+                if monotonic() >= end:
+                    return None
+            reading.go_on()
+
+
+@contextmanager
+def _leaving_nothing() -> Iterator[None]:
+    """Exit where this process is asked to end, so that what it has started ends, too."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    asked = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    heard = [number for number in asked if signal.getsignal(number) is not signal.SIG_IGN]  # nohup
+    before = [(number, signal.signal(number, _leave)) for number in heard]
+    try:
+        yield
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def _leave(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, and what it has started."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        process.kill()
+    process.wait()

@@ -1,0 +1,154 @@
+"""The template of new packages: a whole package, copied with other names by copier."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from unicodedata import normalize
+
+from flowstone.errors import ConfigurationError, MissingExtra
+from flowstone_testing.cli.golden import reseal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Where the template is: in the wheel, and in a checkout.
+_PLACES = (
+    Path(__file__).parent / "plugin-template",
+    Path(__file__).parents[5] / "plugin-template",
+)
+#: What working in the template leaves behind.
+_LEFTOVERS = ("__pycache__", "*.py[cod]", ".*_cache", ".hypothesis", ".venv", "build", "dist")
+_NAME = re.compile(r"flowstone-[a-z][a-z0-9]*(-[a-z0-9]+)*")
+#: What stands in the template → what stands for it, the first that fits. copier fills in «…».
+_SPELLINGS = {
+    "The authors of flowstone-template": "«author»",
+    "Apache-2.0": "«licence»",
+    r"Template(?=[A-Z])": "«camel»",
+    r"\bTemplate\b": "«title»",
+    "TEMPLATE": "«upper»",
+    r"template(?=-)|(?<=-)template": "«kebab»",
+    "template": "«snake»",
+}
+#: A mark in a file whose comments begin with #; those of Markdown are copier's already.
+_MARK = re.compile(r"^ *# % (.*)$", re.MULTILINE)
+#: Blank lines that are too many, or too few, where lines around them were left out.
+_BLANKS = (
+    (
+        re.compile(
+            r"^( *from flowstone\S* import .*|\s*\))\n\n+(?= *from flowstone)", re.MULTILINE
+        ),
+        r"\1\n",
+    ),
+    (re.compile(r"\n{3,}(?=from )"), "\n\n"),
+    (re.compile(r"\n{2,}(?=class |def |@)"), "\n\n\n"),
+    (re.compile(r"\n{4,}"), "\n\n\n"),
+)
+_EVERY_SPELLING = re.compile("|".join(f"({found})" for found in _SPELLINGS))
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names of a new package, all made of one.
+
+    Attributes:
+        name: the distribution, ``flowstone-big-blue``.
+        kebab: in slugs, ``big-blue``.
+        snake: in modules and tasks, ``big_blue``.
+        camel: in classes, ``BigBlue``.
+        upper: in variables of the environment, ``BIG_BLUE``.
+        suggested: the service's, where nobody says another: ``Big Blue``.
+    """
+
+    name: str
+    kebab: str
+    snake: str
+    camel: str
+    upper: str
+    suggested: str
+
+    @property
+    def module(self) -> str:
+        """What is imported: ``flowstone_big_blue``."""
+        return f"flowstone_{self.snake}"
+
+    @classmethod
+    def of(cls, name: str) -> Names:
+        """Make them of the distribution's name.
+
+        Raises:
+            ConfigurationError: it is no such name.
+        """
+        if not _NAME.fullmatch(name):
+            problem = "a package is called 'flowstone-…', in small letters, digits and hyphens"
+            plain = normalize("NFKD", name).encode("ascii", "ignore").decode()
+            near = re.sub(r"[^a-z0-9]+", "-", plain.lower().removeprefix("flowstone")).strip("-")
+            near = near.lstrip("0123456789-") or "acme"
+            raise ConfigurationError(repr(name), problem, f"Try 'flowstone-{near}'.")
+        kebab = name.removeprefix("flowstone-")
+        snake, words = kebab.replace("-", "_"), [word.capitalize() for word in kebab.split("-")]
+        return cls(name, kebab, snake, "".join(words), snake.upper(), " ".join(words))
+
+
+def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -> None:
+    """Make a package of the template in a directory that is not there, or empty.
+
+    Args:
+        names: what it is called.
+        target: where it goes.
+        answers: to the questions in the template's `copier.yml`, as far as they are given.
+        ask: whether to ask the others on the terminal; else their defaults are taken.
+
+    Raises:
+        ConfigurationError: the directory is not empty, or an answer can't be used.
+        MissingExtra: copier is not installed.
+    """
+    try:
+        # An extra: who runs flows makes no packages. It takes 300 ms, too.
+        from copier import run_copy  # noqa: PLC0415
+    except ImportError as error:
+        raise MissingExtra("`flowstone plugin new`", "flowstone[new]") from error
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        remedy = "Choose another --into, or take away what is there."
+        raise ConfigurationError(str(target), "something is there already", remedy)
+    with TemporaryDirectory() as folder:
+        source = Path(folder) / "template"
+        _prepare(source)
+        data = {**asdict(names), **answers}
+        try:
+            run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
+        except ValueError as error:  # so it refuses answers
+            problem, remedy = str(error).rstrip("."), "Give another answer."
+            raise ConfigurationError("the new package", problem, remedy) from error
+    for file in target.rglob("*.py"):
+        file.write_text(tidied(file.read_text("utf-8")), "utf-8")
+    reseal(target / "tests/golden", lambda slug: f"template{slug.removeprefix(names.kebab)}")
+
+
+def spelled(text: str) -> str:
+    """Return a text of the template with each word that a package replaces as copier's variable."""
+    means = list(_SPELLINGS.values())
+    marked = _MARK.sub(r"<!-- % \1 -->", text)
+    return _EVERY_SPELLING.sub(lambda found: means[(found.lastindex or 0) - 1], marked)
+
+
+def tidied(code: str) -> str:
+    """Return a program with its blank lines as a formatter leaves them."""
+    for found, wanted in _BLANKS:
+        code = found.sub(wanted, code)
+    return code
+
+
+def _prepare(target: Path) -> None:
+    """Copy the template, names and texts spelled for copier."""
+    source = next(place for place in _PLACES if place.is_dir())
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns(*_LEFTOVERS))
+    files = sorted(target.rglob("*"), reverse=True)  # what is in a folder comes before it
+    for path in files:
+        if path.is_file() and path.name != "copier.yml":
+            path.write_text(spelled(path.read_text("utf-8")), "utf-8")
+        path.rename(path.with_name(spelled(path.name)))

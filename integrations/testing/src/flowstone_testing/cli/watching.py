@@ -1,0 +1,53 @@
+"""What a check is at, on a terminal: one line that is gone when the check is done."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from flowstone.cli.views import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flowstone_testing.cli.stages import Reading
+
+
+@contextmanager
+def watching() -> Iterator[Callable[[str, Reading], object]]:
+    """Yield what draws the line on standard error; where no person reads that, it draws nothing."""
+    if not sys.stderr.isatty():
+        yield _nothing
+        return
+    # Cost 60 ms; a pipe must not pay it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False)
+    if console.is_dumb_terminal:
+        yield _nothing
+        return
+    began = monotonic()
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+
+        def draw(stage: str, reading: Reading) -> None:
+            line = Text(no_wrap=True, overflow="ellipsis")
+            line.append(f"{monotonic() - began:.0f} s  ", "dim").append(f"{stage}  ", "bold")
+            if reading.tests:
+                line.append(f"{min(reading.results, reading.tests)} of {reading.tests}  ", "cyan")
+            live.update(line.append(printable(_last(reading.doing)), "dim"), refresh=True)
+
+        yield draw
+
+
+def _last(doing: str) -> str:
+    """Return a test without its file, which all of them share."""
+    file, _, test = doing.partition("::")
+    return test if file.endswith(".py") else doing
+
+
+def _nothing(stage: str, reading: Reading) -> None:
+    """Draw nothing."""

@@ -1,0 +1,19 @@
+"""One suite for each port and interface; join by one subclass and one fixture."""
+
+from flowstone_testing.conformance.documents import DocumentStoreSuite
+from flowstone_testing.conformance.observer import ObserverSuite
+from flowstone_testing.conformance.runner import RunnerSuite
+from flowstone_testing.conformance.runs import RunStoreSuite
+from flowstone_testing.conformance.slots import SlotStoreSuite
+from flowstone_testing.conformance.suite import Gap, Suite, capability
+
+__all__ = [
+    "DocumentStoreSuite",
+    "Gap",
+    "ObserverSuite",
+    "RunStoreSuite",
+    "RunnerSuite",
+    "SlotStoreSuite",
+    "Suite",
+    "capability",
+]

@@ -1,0 +1,354 @@
+"""BlockSuite: what every block type does, whatever it is for."""
+
+# ruff: noqa: S301, SLF001, PT011 - it looks at what is private, and unpickles what it pickled
+
+from __future__ import annotations
+
+import ast
+import copy
+import json
+import logging
+import pickle
+from contextlib import closing
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+from pydantic import Field
+
+from flowstone.blocks import Block
+from flowstone.blocks.display import put_back, shown_fields
+from flowstone.context.current import services as current_services
+from flowstone.context.current import using
+from flowstone.errors import BlockInvalid, DocumentInvalid
+from flowstone.plugins import installed
+from flowstone.records.encoding import dumps, jsonable
+from flowstone.records.redaction import redact
+from flowstone.secrets.values import hides, texts
+from flowstone.testing.memory import memory_services
+from flowstone_testing.conformance.block_references import BlockReferences
+from flowstone_testing.conformance.golden import KEY, Golden, place, read, shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from flowstone.context.current import Services
+
+#: Secrets in examples that are shorter could be anywhere by chance.
+SHORTEST = 12
+
+
+class Holder(Block):
+    """A block that holds another one, for tests of nesting."""
+
+    _block_type_slug: ClassVar[str | None] = "conformance-holder"
+
+    inner: Block
+    several: dict[str, list[Block]] = Field(default_factory=dict)
+
+
+class Odd:
+    """Something of no field's type, whose `repr` tells what is in it."""
+
+    def __init__(self, inside: str) -> None:
+        self.inside = inside
+
+    def __repr__(self) -> str:
+        return f"Odd({self.inside})"
+
+
+class BlockSuite(BlockReferences):
+    """Join with a fixture `examples`: blocks of one type, each made as a user would.
+
+    Every secret field is set in at least one of them, to a random text of 12 or more characters:
+    the suite looks for it everywhere. A type that no package offers sets ``in_catalog = False``.
+
+    Of each version of a type a golden document is kept, in the folder `golden` beside the tests:
+    ``pytest --write-golden`` writes those of new versions.
+    """
+
+    kind = "block"
+    interface = Block
+    in_catalog: ClassVar[bool] = True
+
+    @pytest.fixture
+    def golden(self, request: pytest.FixtureRequest) -> Path:
+        """The folder of the golden documents."""
+        return request.path.parent / "golden"
+
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        raise NotImplementedError("give the suite a fixture `examples`")
+
+    @pytest.fixture(autouse=True)
+    def services(self, tmp_path: Path) -> Iterator[Services]:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
+            yield current
+
+    def test_it_comes_back_as_it_was_saved(self, examples: Sequence[Block]) -> None:
+        """Look at the fields that differ: JSON, or a validator, changes them."""
+        for block in examples:
+            assert block.name is None or "name" in type(block).model_fields
+            assert block.save("kept") == 1
+            loaded = type(block).load("kept")
+            assert type(loaded) is type(block)
+            assert loaded == block
+            by_slug = Block.load(f"{block.block_type_slug()}/kept")
+            assert type(by_slug) is type(block)
+            assert by_slug == block
+            type(block).delete("kept")
+
+    def test_it_comes_back_from_inside_another_block(self, examples: Sequence[Block]) -> None:
+        """Look at the slug: is it the type's own, and does it lead back to the type?"""
+        for block in examples:
+            holder = Holder(inner=block, several={"a": [block]})
+            holder.save("inline", overwrite=True)
+            block.save("kept", overwrite=True)
+            holder.save("by-reference", overwrite=True)
+            for name in ("inline", "by-reference"):
+                loaded = Holder.load(name)
+                assert type(loaded.inner) is type(block), name
+                assert loaded == holder, name
+
+    def test_it_travels_by_pickle(self, examples: Sequence[Block]) -> None:
+        """Look at private attributes and `__reduce__`: a pickle is made of the fields only."""
+        for block in examples:
+            for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+                arrived = pickle.loads(pickle.dumps(block, protocol))
+                assert type(arrived) is type(block)
+                assert arrived == block
+
+    def test_a_copy_is_equal(self, examples: Sequence[Block]) -> None:
+        """Look at what the block keeps besides its fields: can it be copied?"""
+        for block in examples:
+            assert copy.copy(block) == block
+            assert copy.deepcopy(block) == block
+            assert block.model_copy() == block
+
+    def test_every_secret_field_is_set_in_an_example(self, examples: Sequence[Block]) -> None:
+        """Set the fields that are named to a random text, or the tests below see nothing."""
+        for model in {type(block) for block in examples}:
+            secret = [name for name, field in model.model_fields.items() if hides(field.annotation)]
+            same = [block for block in examples if type(block) is model]
+            unset = [n for n in secret if not any(_long(getattr(b, n)) for b in same)]
+            assert not unset
+
+    def test_secrets_are_masked_where_a_block_is_shown(self, examples: Sequence[Block]) -> None:
+        """Look for a `__repr__`, a serializer or a computed field that shows the clear value."""
+        for block in examples:
+            shown = [repr(block), str(block), f"{block}", repr(block.model_dump())]
+            shown += [dumps(block.model_dump(mode="json")), block.model_dump_json()]
+            shown += [repr(list(block)), repr(vars(block)), dumps(jsonable({"x": [block]}))]
+            _absent(block, *shown)
+
+    def test_secrets_are_sealed_in_documents(
+        self, examples: Sequence[Block], services: Services
+    ) -> None:
+        """Look for a field that should be a SecretStr, SecretBytes or SecretDict, and is not."""
+        for block in examples:
+            block.save("kept", overwrite=True)
+            Holder(inner=block).save("holder", overwrite=True)
+            bodies = [dumps(dict(found.body)) for found in services.documents.find()]
+            _absent(block, *bodies)
+
+    def test_secrets_are_sealed_in_pickles(self, examples: Sequence[Block]) -> None:
+        """Look for a `__reduce__` or `__getstate__` of the block's own."""
+        for block in examples:
+            for thing in (block, Holder(inner=block), [block]):
+                for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+                    _absent(block, pickle.dumps(thing, protocol).decode("latin-1"))
+
+    def test_secrets_are_not_in_errors(self, examples: Sequence[Block]) -> None:
+        """Look at the messages of the type's own validators: do they quote what they got?"""
+        for block in examples:
+            fields = {name: getattr(block, name) for name in type(block).model_fields}
+            for secret in _long(block):
+                wrong = [{**fields, "no_such_field": secret}]
+                wrong += [
+                    {**fields, name: [Odd(secret), {"": secret}]}
+                    for name, field in type(block).model_fields.items()
+                    if hides(field.annotation)
+                ]
+                for given in wrong:
+                    if not _takes(type(block), given):
+                        _absent(block, *_refusal(type(block), given))
+
+    def test_secrets_are_known_to_redaction(
+        self, examples: Sequence[Block], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Look for a block that is made past `__init__`: its secrets were never registered."""
+        for block in examples:
+            for secret in _long(block):
+                assert secret not in redact(f"connecting with {secret} failed")
+            with caplog.at_level(logging.DEBUG):
+                logging.getLogger("conformance").warning("%s %r %s", block, block, [block])
+            _absent(block, caplog.text)
+
+    def test_an_unknown_field_is_refused_by_name(self, examples: Sequence[Block]) -> None:
+        """Look at `model_config`: `extra` must stay "forbid"."""
+        for block in examples:
+            fields = {name: getattr(block, name) for name in type(block).model_fields}
+            with pytest.raises(BlockInvalid, match="no_such_field"):
+                type(block)(**fields, no_such_field=1)
+
+    def test_a_leftover_in_a_document_is_refused_by_name(
+        self, examples: Sequence[Block], services: Services
+    ) -> None:
+        """Look for a validator or a migration that drops what it does not know."""
+        for block in examples:
+            _change(block, services, {"no_such_field": 1}, block.schema_version)
+            with pytest.raises(DocumentInvalid, match="no_such_field"):
+                type(block).load("kept")
+
+    def test_a_document_of_a_newer_package_is_refused(
+        self, examples: Sequence[Block], services: Services
+    ) -> None:
+        """Look for a `load` of the type's own."""
+        for block in examples:
+            _change(block, services, {}, block.schema_version + 1)
+            with pytest.raises(DocumentInvalid, match="upgrade"):
+                type(block).load("kept")
+
+    def test_migrations_lead_to_the_schema_version(self, examples: Sequence[Block]) -> None:
+        """Look at `migrations`: each key is a version that was released before this one."""
+        for model in {type(block) for block in examples}:
+            assert model.schema_version >= 1
+            assert set(model.migrations) <= set(range(1, model.schema_version))
+
+    def test_the_fields_are_those_of_the_version(
+        self, examples: Sequence[Block], golden: Path, request: pytest.FixtureRequest
+    ) -> None:
+        """Fields have changed: count `schema_version` up, write the migration, and keep a document.
+
+        ``pytest --write-golden`` keeps that of a new version, and of a new type. The old file stays
+        as it is: people have such documents.
+        """
+        if not self.in_catalog:
+            return
+        for model in {type(block) for block in examples}:
+            slug, version = model.block_type_slug(), model.schema_version
+            file = place(golden, slug, version)
+            if not file.exists() and request.config.getoption("--write-golden"):
+                sealed = memory_services(key=KEY)
+                with using(sealed), closing(sealed):
+                    same = [block for block in examples if type(block) is model]
+                    bodies = [_body(block, sealed) for block in same]
+                    Golden(shape(model), bodies).write(file)
+            assert file.exists(), _no_golden(slug, version)
+            assert shape(model) == read(file).shape
+
+    def test_documents_of_every_released_version_load(
+        self, examples: Sequence[Block], golden: Path
+    ) -> None:
+        """Look at the `migrations`: the one from the version that the file is named after."""
+        if not self.in_catalog:
+            return
+        for model in {type(block) for block in examples}:
+            slug = model.block_type_slug()
+            for version in range(1, model.schema_version + 1):
+                file = place(golden, slug, version)
+                released = version < model.schema_version
+                gone = f"{file.name} is gone: people have such documents"
+                assert file.exists(), gone if released else _no_golden(slug, version)
+                opening = memory_services(key=KEY)
+                with using(opening), closing(opening):
+                    for number, body in enumerate(read(file).documents):
+                        opening.documents.put(f"block:{slug}", f"golden-{number}", body)
+                        assert type(model.load(f"golden-{number}")) is model
+
+    def test_what_is_shown_and_put_back_changes_nothing(
+        self, examples: Sequence[Block], services: Services
+    ) -> None:
+        """Look at fields whose JSON form is not taken back, or whose secret is not told by type."""
+        for block in examples:
+            for kept in (block, Holder(inner=block, several={"a": [block]})):
+                kept.save("kept", overwrite=True)
+                body = _body(kept, services)
+                loaded = type(kept).load("kept")
+                shown = json.loads(json.dumps(shown_fields(body)))
+                _absent(block, dumps(shown))
+                assert put_back(loaded, body, shown) is loaded
+                for name, value in shown.items():  # each put back alone, as after an edit
+                    assert put_back(loaded, body, {name: value}) is loaded
+
+    def test_a_mask_is_not_taken_for_a_secret(self, examples: Sequence[Block]) -> None:
+        """Look for a field that should be a SecretStr, SecretBytes or SecretDict, and is not."""
+        for block in examples:
+            for name, field in type(block).model_fields.items():
+                if hides(field.annotation) and _long(getattr(block, name)):
+                    shown = json.loads(block.model_dump_json())[field.alias or name]
+                    with pytest.raises(BlockInvalid):
+                        block.model_copy(update={name: shown})
+
+    def test_its_fields_are_described(self, examples: Sequence[Block]) -> None:
+        """Give each field that is named a ``Field(description=...)``; forms and docs show it."""
+        for model in {type(block) for block in examples}:
+            bare = [name for name, field in model.model_fields.items() if not field.description]
+            assert not bare
+
+    def test_it_says_what_it_is(self, examples: Sequence[Block]) -> None:
+        """Give the type a `_description` that ends in a full stop, and a `_code_example`."""
+        for model in {type(block) for block in examples}:
+            description, example = model._description, model._code_example
+            assert description
+            assert description.endswith(".")
+            assert example
+            assert ast.parse(example).body
+
+    def test_it_is_in_the_catalog(self, examples: Sequence[Block]) -> None:
+        """List the type under its slug in the `blocks` of the package's `Collection`."""
+        if not self.in_catalog:
+            return
+        for model in {type(block) for block in examples}:
+            assert installed().load("block", model.block_type_slug()) is model
+
+
+def _long(value: object) -> list[str]:
+    return [text for text in texts(value) if len(text) >= SHORTEST]
+
+
+def _absent(block: Block, *shown: str) -> None:
+    for secret in _long(block):
+        for form in {secret, repr(secret)[1:-1], dumps(secret)[1:-1]}:
+            found = [text.replace(form, "<<here>>") for text in shown if form in text]
+            assert not found
+
+
+def _takes(model: type[Block], given: dict[str, Any]) -> bool:
+    """Tell whether a type takes these fields: one that is a `Secret[Any]` takes all there is."""
+    try:
+        model(**given)
+    except BlockInvalid:
+        return False
+    return True
+
+
+def _refusal(model: type[Block], given: dict[str, Any]) -> list[str]:
+    with pytest.raises(BlockInvalid) as caught:
+        model(**given)
+    with pytest.raises(BlockInvalid) as nested:
+        Holder(inner=given, several={"a": [given]})
+    with pytest.raises(ValueError) as pydantic:
+        model.model_validate(given)
+    errors = [caught.value, nested.value, pydantic.value]
+    told = ["".join(format_exception(error)) for error in errors]
+    contexts = [repr(error.__context__) + repr(error.__dict__) for error in errors]
+    return [*told, *map(repr, errors), *contexts, repr(pydantic.value.errors())]  # type: ignore[attr-defined]
+
+
+def _no_golden(slug: str, version: int) -> str:
+    written = "`pytest --write-golden` writes one"
+    return f"there is no golden document of {slug!r}, schema version {version}: {written}"
+
+
+def _body(block: Block, services: Services) -> dict[str, Any]:
+    block.save("kept", overwrite=True)
+    return dict(services.documents.get(f"block:{block.block_type_slug()}", "kept").body)
+
+
+def _change(block: Block, services: Services, fields: dict[str, object], version: int) -> None:
+    body, kind = _body(block, services), f"block:{block.block_type_slug()}"
+    changed = {**body, "schema": version, "fields": {**body["fields"], **fields}}
+    current_services().documents.put(kind, "kept", changed)

@@ -1,0 +1,80 @@
+"""Tests of stopping: no query outlives the run that waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+from threading import Event
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone import flow, task
+from flowstone.errors import QueryCancelled, RunTimeout
+from flowstone_testing.conformance.database.base import Aside, DatabaseBase, until
+
+if TYPE_CHECKING:
+    from flowstone.blocks import Database
+
+
+class StoppingTests(DatabaseBase):
+    """Cancel, time out, and go on after it."""
+
+    @pytest.fixture(autouse=True)
+    def _cancels(self, request: pytest.FixtureRequest) -> None:
+        if "stop" in request.node.name and not self.cancels:
+            pytest.skip("`cancels` is False")
+
+    def test_cancel_stops_what_runs(self, database: Database) -> None:
+        """Look at `_interrupt`: it is called from another thread, and stops the query."""
+        query = Aside(lambda: database.fetch_all(self.endless))
+        until(database.cancel, "a query runs, and `cancel` counts it", self.patience)
+        assert isinstance(query.ended(self.patience).error, QueryCancelled)
+        assert database.cancel() == 0
+        assert database.fetch_one("SELECT 1") == (1,)
+
+    def test_a_cancelled_coroutine_stops_its_query(self, database: Database) -> None:
+        """Look at `_interrupt`; the coroutine ends when the query has."""
+
+        async def ask() -> None:
+            asking = asyncio.ensure_future(database.afetch_all(self.endless))
+            while not database._sessions()._calls:  # noqa: SLF001, ASYNC110 - there is no event
+                await asyncio.sleep(0)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert database.cancel() == 0
+
+        Aside(lambda: asyncio.run(ask())).ended(self.patience).done()
+        assert database.fetch_one("SELECT 1") == (1,)
+
+    def test_a_task_s_timeout_stops_its_query(self, database: Database) -> None:
+        """Look at `_interrupt`: a task that ran out of time has its query stopped."""
+
+        @task(timeout_seconds=0.2)
+        def slow() -> None:
+            database.fetch_all(self.endless)
+
+        @flow
+        def timed() -> None:
+            for future in [slow.submit(), slow.submit()]:
+                with pytest.raises(RunTimeout):
+                    future.result()
+
+        Aside(timed).ended(self.patience).done()
+        assert database.cancel() == 0
+        assert database.fetch_one("SELECT 1") == (1,)
+
+    def test_a_transaction_that_is_stopped_is_rolled_back(self, items: Database) -> None:
+        """Look at `_disconnect`: closing a connection ends its transaction."""
+        written = Event()
+
+        def work() -> None:
+            with items.transaction():
+                items.execute("INSERT INTO items VALUES (1, 'a')")
+                written.set()
+                items.fetch_all(self.endless)
+
+        query = Aside(work)
+        until(lambda: written.is_set() and items.cancel(), "a query runs", self.patience)
+        assert isinstance(query.ended(self.patience).error, QueryCancelled)
+        assert items.fetch_all("SELECT * FROM items") == []

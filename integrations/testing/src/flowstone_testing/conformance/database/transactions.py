@@ -1,0 +1,108 @@
+"""Tests of transactions: all of it, or nothing."""
+
+# ruff: noqa: PT012 - an error has to come out of a transaction
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone.errors import DatabaseError
+from flowstone_testing.conformance.database.base import Aside, DatabaseBase, names
+
+if TYPE_CHECKING:
+    from flowstone.blocks import Database
+
+ADD = "INSERT INTO items VALUES (?, ?)"
+
+
+class TransactionTests(DatabaseBase):
+    """Commit, roll back, one inside another."""
+
+    def test_a_transaction_is_committed(self, items: Database) -> None:
+        """Look at `_begin` and `_commit`; and that statements go through its connection."""
+        with items.transaction():
+            items.execute(ADD, (1, "a"))
+            items.insert("items", [{"id": 2, "name": "b"}])
+            assert names(items) == ["a", "b"], "it sees what it wrote"
+        assert names(items) == ["a", "b"]
+
+    def test_an_error_rolls_back(self, items: Database) -> None:
+        """Look at `_rollback`; and that `_begin` ends the driver's own autocommit."""
+        items.execute(ADD, (1, "a"))
+        with pytest.raises(ZeroDivisionError), items.transaction():
+            items.execute(ADD, (2, "b"))
+            items.execute_many(ADD, [(3, "c"), (4, "d")])
+            raise ZeroDivisionError
+        assert names(items) == ["a"]
+        items.execute(ADD, (2, "e"))
+        assert names(items) == ["a", "e"]
+
+    def test_others_do_not_see_it_before_its_end(self, items: Database) -> None:
+        """Look at `_connect`: each connection is one of its own."""
+        if not self.persists:
+            return  # only this block sees the database
+        with items.transaction():
+            items.execute(ADD, (1, "a"))
+            seen = Aside(lambda: names(items)).ended(self.patience)
+            assert (seen.value, seen.error) == ([], None)
+        assert names(items) == ["a"]
+
+    def test_one_inside_another_is_taken_back_alone(self, items: Database) -> None:
+        """Look at the savepoints of `_begin` and `_rollback`; or set `savepoints` to False."""
+        with items.transaction():
+            items.execute(ADD, (1, "a"))
+            if not self.savepoints:
+                with pytest.raises(DatabaseError), items.transaction():
+                    pytest.fail("a transaction inside another has to be refused")
+                return
+            with pytest.raises(ZeroDivisionError), items.transaction():
+                items.execute(ADD, (2, "b"))
+                raise ZeroDivisionError
+            with items.transaction():
+                items.execute(ADD, (3, "c"))
+        assert names(items) == ["a", "c"]
+        with pytest.raises(ZeroDivisionError), items.transaction():
+            with items.transaction():
+                items.execute(ADD, (4, "d"))
+            raise ZeroDivisionError
+        assert names(items) == ["a", "c"]
+
+    def test_an_error_of_a_statement_can_be_met_inside(self, items: Database) -> None:
+        """Look at what the database does with a transaction after an error in it."""
+        if not (self.savepoints and self.constraints):
+            return  # another test sees that it has none
+        with items.transaction():
+            items.execute(ADD, (1, "a"))
+            with pytest.raises(DatabaseError), items.transaction():
+                items.execute(ADD, (1, "again"))
+            items.execute(ADD, (2, "b"))
+        assert names(items) == ["a", "b"]
+
+    def test_a_transaction_works_in_async_code(self, items: Database) -> None:
+        """Look for what binds a connection to the thread that opened it."""
+
+        async def work() -> None:
+            async with items.transaction():
+                await items.aexecute(ADD, (1, "a"))
+                await asyncio.gather(*(items.aexecute(ADD, (n, "b")) for n in (2, 3)))
+            with pytest.raises(ZeroDivisionError):
+                async with items.transaction():
+                    await items.aexecute(ADD, (4, "c"))
+                    raise ZeroDivisionError
+
+        asyncio.run(work())
+        assert names(items) == ["a", "b", "b"]
+
+    def test_an_insert_is_all_or_none(self, items: Database) -> None:
+        """Look at `_insert`: it must not commit by itself."""
+        rows = ({"id": n if n < 1500 else 1, "name": "x"} for n in range(1501))
+        if not self.constraints:
+            rows = (
+                {"id": n, "name": "x", **({"odd": 1} if n == 1500 else {})} for n in range(1501)
+            )
+        with pytest.raises(DatabaseError):
+            items.insert("items", rows)
+        assert names(items) == []

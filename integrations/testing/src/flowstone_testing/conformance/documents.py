@@ -1,0 +1,152 @@
+"""What every `DocumentStore` does."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flowstone.errors import ObjectAlreadyExists, ObjectNotFound, StaleDocument
+from flowstone_testing.conformance.laws import json_objects, law
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from flowstone.ports import DocumentStore
+
+KIND = "block:sample"
+
+
+class DocumentStoreSuite(Suite):
+    """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after."""
+
+    def test_a_document_reads_back_as_it_was(self, store: DocumentStore) -> None:
+        """What was put must come back, and `put` must return what `get` returns."""
+        body = {"text": "naïve 🪨 \x00", "list": [1, 1.5, None, True], "nested": {"": {}}}
+        put = store.put(KIND, "nämé", body)
+        assert (put.kind, put.name, put.body, put.version) == (KIND, "nämé", body, 1)
+        assert put.created == put.updated
+        assert store.get(KIND, "nämé") == put
+
+    @law
+    @given(body=json_objects, name=st.text(st.characters(codec="utf-8"), min_size=1))
+    def test_any_json_comes_back(
+        self, store: DocumentStore, body: dict[str, Any], name: str
+    ) -> None:
+        """A value changed on its way: bodies are JSON, names are any text."""
+        store.put(KIND, name, body)
+        assert store.get(KIND, name).body == body
+
+    def test_saving_again_makes_a_new_version(self, store: DocumentStore) -> None:
+        """Without `expected` the last one wins; the time of making stays."""
+        first = store.put(KIND, "a", {"n": 1})
+        second = store.put(KIND, "a", {"n": 2})
+        assert (second.version, second.body) == (2, {"n": 2})
+        assert second.created == first.created
+        assert second.updated >= first.updated
+        assert store.get(KIND, "a") == second
+
+    def test_kinds_are_apart(self, store: DocumentStore) -> None:
+        """The same name under two kinds is two documents."""
+        store.put(KIND, "a", {"n": 1})
+        store.put("variable", "a", {"n": 2})
+        store.delete(KIND, "a")
+        assert store.get("variable", "a").body == {"n": 2}
+
+    def test_only_new_where_none_is(self, store: DocumentStore) -> None:
+        """`expected=0` must refuse a name that is taken, and leave what is there."""
+        kept = store.put(KIND, "a", {"n": 1}, expected=0)
+        with pytest.raises(ObjectAlreadyExists):
+            store.put(KIND, "a", {"n": 2}, expected=0)
+        assert store.get(KIND, "a") == kept
+
+    @pytest.mark.parametrize("expected", [1, 3])
+    def test_only_over_the_expected_version(self, store: DocumentStore, expected: int) -> None:
+        """The compare-and-set let a save pass that was made for another version."""
+        store.put(KIND, "a", {"n": 1})
+        kept = store.put(KIND, "a", {"n": 2}, expected=1)
+        with pytest.raises(StaleDocument) as caught:
+            store.put(KIND, "a", {"n": 3}, expected=expected)
+        assert (caught.value.expected, caught.value.version) == (expected, 2)
+        assert store.get(KIND, "a") == kept
+
+    def test_a_version_is_expected_of_what_is_gone(self, store: DocumentStore) -> None:
+        """Who changes a document that somebody deleted must learn it."""
+        store.put(KIND, "a", {})
+        store.delete(KIND, "a")
+        with pytest.raises(StaleDocument):
+            store.put(KIND, "a", {}, expected=1)
+        with pytest.raises(ObjectNotFound):
+            store.get(KIND, "a")
+
+    def test_a_name_can_be_used_again(self, store: DocumentStore) -> None:
+        """After a delete the name is free, and the new document is a first version."""
+        store.put(KIND, "a", {"n": 1})
+        store.put(KIND, "a", {"n": 2})
+        store.delete(KIND, "a")
+        assert store.put(KIND, "a", {"n": 3}, expected=0).version == 1
+
+    def test_what_is_not_there_is_not_found(self, store: DocumentStore) -> None:
+        """`get` and `delete` of an unknown name must raise, and suggest names near it."""
+        store.put(KIND, "my-bucket", {})
+        store.put("variable", "my-bukket", {})
+        for attempt in (store.get, store.delete):
+            with pytest.raises(ObjectNotFound, match="Did you mean 'my-bucket'"):
+                attempt(KIND, "my-bukket")
+
+    def test_names_differ_by_case(self, store: DocumentStore) -> None:
+        """`A` and `a` are two names."""
+        store.put(KIND, "a", {"n": 1})
+        store.put(KIND, "A", {"n": 2})
+        assert [store.get(KIND, name).body["n"] for name in "aA"] == [1, 2]
+
+    @pytest.mark.parametrize(
+        ("kind", "found"),
+        [
+            ("", [("block:a", "x"), ("block:a", "y"), ("block:b", "x"), ("variable", "x")]),
+            ("block:", [("block:a", "x"), ("block:a", "y"), ("block:b", "x")]),
+            ("block:b", [("block:b", "x")]),
+            ("BLOCK", []),
+            ("%", []),
+            ("block_", []),
+        ],
+    )
+    def test_documents_are_found_by_how_their_kind_begins(
+        self, store: DocumentStore, kind: str, found: list[tuple[str, str]]
+    ) -> None:
+        """Found by prefix, exactly, and in the order of kind and name."""
+        for saved in (("variable", "x"), ("block:b", "x"), ("block:a", "y"), ("block:a", "x")):
+            store.put(*saved, {})
+        assert [(document.kind, document.name) for document in store.find(kind)] == found
+
+    def test_what_is_kept_is_a_copy(self, store: DocumentStore) -> None:
+        """Changing a body after `put` or `get` changed what is kept."""
+        body = {"list": [1]}
+        put = store.put(KIND, "a", body)
+        body["list"].append(2)
+        put.body["list"].append(5)
+        store.get(KIND, "a").body["list"].append(3)
+        store.find(KIND)[0].body["list"].append(4)
+        assert store.get(KIND, "a").body == {"list": [1]}
+
+    def test_of_many_writers_one_wins(self, store: DocumentStore) -> None:
+        """Two threads saved over the same version: the compare and the set are not one."""
+        store.put(KIND, "a", {})
+
+        def attempt(number: int) -> bool:
+            try:
+                store.put(KIND, "a", {"by": number}, expected=1)
+            except StaleDocument:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(attempt, range(8))) == 1
+        assert store.get(KIND, "a").version == 2
+
+    def test_closing_twice_is_fine(self, store: DocumentStore) -> None:
+        """`close` may be called by whoever is in doubt."""
+        store.close()
+        store.close()

@@ -1,0 +1,301 @@
+"""JobSuite: what every job that runs elsewhere does."""
+
+# ruff: noqa: SLF001 - it asks the primitives that a provider writes
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing, suppress
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from flowstone import flow, task
+from flowstone.blocks import Job, JobStatus
+from flowstone.blocks.jobs.job_run import JobRun
+from flowstone.context.current import services as current_services
+from flowstone.context.current import using
+from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
+from flowstone.records.events import Line
+from flowstone.secrets.values import texts
+from flowstone.testing.memory import memory_services
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from flowstone.context.current import Services
+
+#: The public methods that come from the interface.
+COMMON = ("trigger", "atrigger", "run", "arun", "attach", "triggered_in")
+
+
+class JobSuite(Suite):
+    """Join with four fixtures: `good`, `bad` and `long` are jobs, and `alive` looks at the service.
+
+    `good` writes the `lines` and gives `wanted`; `bad` fails; `long` goes on until it is cancelled.
+    `alive` takes a handle, and tells by another way than the block's whether that job runs: by the
+    service's own client, the system's table of processes.
+    """
+
+    kind = "block"
+    interface = Job
+
+    #: What `good` gives, and the lines that it writes, in their order.
+    wanted: ClassVar[Any] = None
+    lines: ClassVar[Sequence[str]] = ()
+
+    @pytest.fixture
+    def good(self) -> Job:
+        raise NotImplementedError("give the suite a fixture `good`")
+
+    @pytest.fixture
+    def bad(self) -> Job:
+        raise NotImplementedError("give the suite a fixture `bad`")
+
+    @pytest.fixture
+    def long(self) -> Job:
+        raise NotImplementedError("give the suite a fixture `long`")
+
+    @pytest.fixture
+    def alive(self) -> Callable[[str], bool]:
+        raise NotImplementedError("give the suite a fixture `alive`")
+
+    @pytest.fixture(autouse=True)
+    def services(self, tmp_path: Path) -> Iterator[Services]:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
+            yield current
+
+    # ------------------------------------------------------------ how it ends
+
+    def test_a_good_job_gives_its_result(self, good: Job) -> None:
+        """Look at `_look`, which says COMPLETED, and at `_result`."""
+        run = good.trigger()
+        assert run.wait() is None  # type: ignore[func-returns-value]
+        assert run.status() is JobStatus.COMPLETED
+        assert run.result() == self.wanted
+        assert run.fetch_result() == self.wanted
+        assert good.run() == self.wanted
+
+    def test_a_bad_job_is_an_error(self, bad: Job) -> None:
+        """Look at `_look`: a job that failed is FAILED, with the reason."""
+        run = bad.trigger()
+        for ask in (run.wait, run.wait_for_completion, run.result):
+            with pytest.raises(JobFailed) as caught:
+                ask()
+            assert caught.value.handle == run.handle
+        assert run.status() is JobStatus.FAILED
+
+    def test_an_error_shows_no_secret(self, bad: Job) -> None:
+        """Look at `_where`, and at the problem that `_look` reports."""
+        with pytest.raises(JobFailed) as caught:
+            bad.run()
+        told = "".join(format_exception(caught.value)) + repr(caught.value.__dict__)
+        assert not [text for text in texts(bad) if text and text in told]
+
+    def test_waiting_has_an_end(self, long: Job, alive: Callable[[str], bool]) -> None:
+        """Look at `_trigger` and `_look`: both ask once, and don't wait."""
+        with long.trigger() as run:
+            with pytest.raises(JobTimeout):
+                run.wait(0.3)
+            with pytest.raises(JobTimeout):
+                run.result(timeout_seconds=0)
+            assert not run.status().ended
+            assert alive(run.handle)
+
+    # ------------------------------------------------------------ cancelling
+
+    def test_a_cancelled_job_is_gone(self, long: Job, alive: Callable[[str], bool]) -> None:
+        """Look at `_cancel`: does it reach all that the job has started?"""
+        run = long.trigger()
+        assert alive(run.handle)
+        run.cancel()
+        assert not alive(run.handle)
+        assert run.status() is JobStatus.CANCELLED
+        with pytest.raises(JobCancelled):
+            run.result()
+        run.cancel()  # again is no error
+
+    def test_what_has_ended_can_not_be_cancelled(self, good: Job) -> None:
+        """Look at `_cancel` and `_look`: a job that has completed stays so."""
+        run = good.trigger()
+        run.wait()
+        run.cancel()
+        assert run.status() is JobStatus.COMPLETED
+        assert run.result() == self.wanted
+
+    def test_leaving_its_block_cancels(self, long: Job, alive: Callable[[str], bool]) -> None:
+        """Look for a `JobRun` of the provider's own: it comes from the interface."""
+        with suppress(KeyError), long.trigger() as run:
+            raise KeyError
+        assert not alive(run.handle)
+
+    @pytest.mark.parametrize("where", ["flow", "async flow", "thread"])
+    def test_a_stopped_run_takes_its_job_along(
+        self, long: Job, alive: Callable[[str], bool], where: str
+    ) -> None:
+        """Look at `_look`: it may not block for long, nor swallow what is no `Exception`."""
+        handles: list[str] = []
+
+        def follow() -> None:
+            run = long.trigger()
+            handles.append(run.handle)
+            run.wait()
+
+        async def afollow() -> None:
+            run = await long.atrigger()
+            handles.append(run.handle)
+            await run.await_for_completion()
+
+        def submit() -> None:
+            task(timeout_seconds=0.7)(follow).submit().result()
+
+        limited = flow(timeout_seconds=0.7)
+        calls: dict[str, Callable[[], object]] = {
+            "flow": limited(follow),
+            "thread": flow(submit),
+            "async flow": lambda: asyncio.run(limited(afollow)()),
+        }
+        with pytest.raises(RunTimeout):
+            calls[where]()
+        assert len(handles) == 1
+        assert not alive(handles[0])
+
+    # ------------------------------------------------------------ what is kept
+
+    def test_the_handle_is_kept_before_anybody_waits(self, long: Job, services: Services) -> None:
+        """Look for a `trigger` of the provider's own: it comes from the interface."""
+
+        @flow
+        def start() -> tuple[str, list[object]]:
+            with long.trigger() as run:
+                kept = [event.payload for _, event in services.runs.events()]
+            fields = [line.fields for line in kept if isinstance(line, Line) and line.fields]
+            return run.handle, [each.get("handle") for each in fields]
+
+        handle, kept = start()
+        assert kept == [handle]
+
+    def test_a_run_tells_the_jobs_that_it_has_triggered(
+        self, good: Job, services: Services
+    ) -> None:
+        """Look at the block's slug and name: they tell whose job it was."""
+
+        @task
+        def one() -> str:
+            run = good.trigger()
+            run.wait()
+            return str(run.handle)
+
+        @flow
+        def several() -> list[str]:
+            return [one(), one.submit().result()]
+
+        handles = several()
+        (run,) = (event.run_id for _, event in services.runs.events() if event.kind == _ENDED)
+        assert good.triggered_in(run) == handles
+
+    def test_another_process_may_attach(self, long: Job, alive: Callable[[str], bool]) -> None:
+        """Look at the handle: all that is needed to find the job again must be in it."""
+        run = long.trigger()
+        try:
+            long.save("long")
+            found = type(long).load("long").attach(str(run.handle))
+            assert found.status() is run.status()
+            found.cancel()
+            assert not alive(run.handle)
+        finally:
+            run.cancel()
+
+    def test_an_unknown_job_is_lost(self, good: Job) -> None:
+        """Look at `_look`: what the service does not know is a `JobLost`."""
+        with pytest.raises(JobLost):
+            good.attach("flowstone-has-no-such-job")
+
+    # ------------------------------------------------------------ what it writes
+
+    def test_its_lines_are_in_the_log_of_the_run(self, good: Job) -> None:
+        """Look at `_lines`: the last ones come after the job's end, and none comes twice."""
+
+        @flow
+        def follow() -> None:
+            good.run()
+
+        follow()
+        assert _logged(self.lines) == list(self.lines)
+
+    def test_its_lines_can_be_asked_for(self, good: Job) -> None:
+        """Look at `_lines`: it gives those after so many, and all of them after none."""
+        run = good.trigger()
+        run.wait()
+        lines = run.logs()
+        assert [line for line in lines if line in self.lines] == list(self.lines)
+        for seen in range(len(lines) + 1):
+            assert good._lines(run.handle, seen) == lines[seen:]
+
+    # ------------------------------------------------------------ how it is used
+
+    def test_the_async_twins_do_the_same(
+        self, good: Job, bad: Job, long: Job, alive: Callable[[str], bool]
+    ) -> None:
+        """Look for a twin of the provider's own: they come from the interface."""
+
+        async def use() -> None:
+            assert await good.arun() == self.wanted
+            run = await good.atrigger()
+            await run.await_for_completion()
+            assert await run.afetch_result() == self.wanted
+            with pytest.raises(JobFailed):
+                await bad.arun()
+            async with await long.atrigger() as run:
+                with pytest.raises(JobTimeout):
+                    await run.aresult(timeout_seconds=0.2)
+            assert not alive(run.handle)
+
+        asyncio.run(use())
+
+    def test_a_cancelled_coroutine_takes_its_job_along(
+        self, long: Job, alive: Callable[[str], bool]
+    ) -> None:
+        """Look at `_look` and `_cancel`: they are called in a thread, and must not block it."""
+
+        async def use() -> str:
+            run = await long.atrigger()
+            waiting = asyncio.create_task(run.await_for_completion())
+            turns = 0
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                turns += 1
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert turns == 20
+            return run.handle
+
+        assert not alive(asyncio.run(use()))
+
+    def test_several_run_beside_each_other(self, good: Job) -> None:
+        """Look for a job that is kept in the block: there may be many at a time."""
+        runs = [good.trigger() for _ in range(4)]
+        assert len({run.handle for run in runs}) == 4
+        assert [run.result() for run in runs] == [self.wanted] * 4
+
+    def test_what_is_common_comes_from_the_interface(self, good: Job, long: Job) -> None:
+        """Write the primitives, and leave the public methods as they are."""
+        assert all(getattr(type(good), name) == getattr(Job, name) for name in COMMON)
+        with long.trigger() as run:
+            assert type(run) is JobRun
+
+
+_ENDED = "FlowRunCompleted"
+
+
+def _logged(wanted: Sequence[str]) -> list[str]:
+    """Return those of some lines that the store has kept."""
+    services = current_services()
+    services.journal.flush()
+    kept = (event.payload for _, event in services.runs.events())
+    return [line.message for line in kept if isinstance(line, Line) and line.message in wanted]

@@ -1,0 +1,74 @@
+"""What the suites draw examples from, for tests of laws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from flowstone.records.events import ArtifactVersion, Line, born, changed, saved, written
+from flowstone.records.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
+from flowstone_testing.conformance.samples import child_run, root_run
+
+if TYPE_CHECKING:
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
+
+#: For tests of laws: one store serves all examples, in each class that joins the suite.
+law = settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+    ],
+)
+
+_text = st.text(st.characters(codec="utf-8"), max_size=20)
+_moments = st.floats(0, 4e9)
+_states: st.SearchStrategy[State] = st.builds(
+    State,
+    st.sampled_from([SCHEDULED, PENDING, RUNNING, COMPLETED, FAILED]),
+    _text,
+    st.none() | _text,
+    _moments,
+)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+    | _text,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_text, inner, max_size=3),
+    max_leaves=8,
+)  # fmt: skip
+json_objects = st.dictionaries(_text, _values, max_size=4)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[Event]:
+    """Draw the facts of one tree in their order: a root, its tasks, lines, artifacts."""
+    root = root_run(draw(_text), tags=tuple(sorted(draw(st.sets(_text, max_size=3)))))
+    runs: list[Run] = [replace(root, parameters=draw(st.none() | json_objects))]
+    events = [born(runs[0])]
+    for _ in range(draw(st.integers(1, 12))):
+        choice = draw(st.integers(0, 3 if len(runs) > 1 else 0))
+        if choice == 0:
+            run = child_run(root, draw(_text), state=draw(_states), unit_version=draw(_text))
+            started = draw(st.sampled_from([run.started, None, 1.5]))
+            runs.append(replace(run, started=started, inputs=(root.id,)))
+            events.append(born(runs[-1]))
+        elif choice == 1:
+            place = draw(st.integers(1, len(runs) - 1))
+            event = changed(runs[place], draw(_states), draw(st.integers(0, 3)))
+            runs[place] = runs[place].after(event.payload)  # type: ignore[arg-type]
+            events.append(event)
+        elif choice == 2:
+            texts = draw(st.tuples(_text, st.just("table"), st.none() | _text, st.none() | _text))
+            shown = ArtifactVersion(*texts, draw(_values))
+            events.append(saved(draw(st.sampled_from(runs)), draw(_moments), shown))
+        else:
+            fields = draw(st.none() | json_objects)
+            message = Line(draw(st.integers(0, 50)), draw(_text), draw(_text), fields)
+            events.append(written(draw(st.sampled_from(runs)), draw(_moments), message))
+    return events

@@ -1,0 +1,293 @@
+"""NotifierSuite: what everything that tells people something does."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from threading import Thread
+from time import time
+from traceback import format_exception
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from flowstone.blocks import Notifier
+from flowstone.blocks.notifiers.notifier import fragments
+from flowstone.context.current import using
+from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone.records import redaction
+from flowstone.secrets.values import texts
+from flowstone.testing.memory import memory_services
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flowstone.context.current import Services
+    from flowstone_testing.desks import Conduct, Desk
+
+#: So long a test waits for what must end by itself much sooner, in seconds.
+LONG = 20.0
+BODY = (
+    "Zwölf Zeilen fehlen — 東京 🚨\n\tin “orders” & <b>stock</b> {{body}} {{subject}} {0} %s $x\\n"
+)
+
+
+class HastyClock:
+    """A clock that notes what it is asked to wait for, and does not wait."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    def time(self) -> float:
+        return time()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+class NotifierSuite(Suite):
+    """Join with three fixtures, of which `desk` is where notes arrive.
+
+    `notifier` sends there; `absent`, of the same type, has an address where nobody listens.
+    `flowstone_testing.desks` says what a desk is, and has one for notifiers that speak HTTP.
+    """
+
+    kind = "block"
+    interface = Notifier
+
+    #: Whether the service takes a subject, or shows one before the body.
+    subjects: ClassVar[bool] = True
+    #: Seconds that the desk asks for when it is busy; None where the service names none.
+    patience: ClassVar[float | None] = None
+    #: Whether the service can ask for patience at all.
+    may_be_busy: ClassVar[bool] = True
+
+    @pytest.fixture
+    def desk(self) -> Desk:
+        raise NotImplementedError("give the suite a fixture `desk`")
+
+    @pytest.fixture
+    def notifier(self) -> Notifier:
+        raise NotImplementedError("give the suite a fixture `notifier`")
+
+    @pytest.fixture
+    def absent(self) -> Notifier:
+        raise NotImplementedError("give the suite a fixture `absent`")
+
+    @pytest.fixture
+    def clock(self) -> HastyClock:
+        return HastyClock()
+
+    @pytest.fixture(autouse=True)
+    def services(self, tmp_path: Path, clock: HastyClock) -> Iterator[Services]:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(replace(current, clock=clock)), closing(current):
+            yield current
+
+    # ------------------------------------------------------------ what arrives
+
+    def test_a_text_arrives_as_it_is(self, notifier: Notifier, desk: Desk) -> None:
+        """Look at the encoding, and at what is special to the service: escape it."""
+        notifier.notify(BODY)
+        (received,) = desk.received()
+        assert BODY.strip() in received
+
+    def test_the_subject_comes_with_it(self, notifier: Notifier, desk: Desk) -> None:
+        """Look at `_notify`: it gets a subject in the note, or None."""
+        if not self.subjects:
+            pytest.skip("the service has no subjects")
+        notifier.notify("twelve lines are missing", subject="Ünfug <in> orders & stock")
+        (received,) = desk.received()
+        assert "Ünfug <in> orders & stock" in received
+        assert "twelve lines are missing" in received
+
+    def test_the_longest_text_arrives_whole(self, notifier: Notifier, desk: Desk) -> None:
+        """Look at `_longest_body`: the service takes less, or counts escaped characters."""
+        longest = notifier._longest_body or 300_000  # noqa: SLF001 - the provider's own limit
+        body = "<&>ü" * (longest // 4)
+        notifier.notify(body)
+        assert [body in text for text in desk.received()] == [True]
+
+    def test_a_longer_text_is_cut_with_a_mark(self, notifier: Notifier, desk: Desk) -> None:
+        """Look for a cut of the provider's own: it tells nobody that something is missing."""
+        longest = notifier._longest_body  # noqa: SLF001 - the provider's own limit
+        if longest is None:
+            return  # the service takes texts of any length
+        notifier.notify("x" * longest + "y" * longest)
+        (received,) = desk.received()
+        assert received.count("x") > longest - 100
+        assert "cut" in received
+        assert f"{2 * longest:,}" in received
+
+    def test_what_is_no_text_is_refused(self, notifier: Notifier, desk: Desk) -> None:
+        """Look for a `notify` of the type's own: it comes from the interface."""
+        wrong: list[tuple[object, object]] = [({"a": 1}, None), (b"a", None), ("a", 1)]
+        for body, subject in [*wrong, ("a", "two\nlines"), ("a", "two\r\nBcc: x@example.org")]:
+            with pytest.raises(NotificationInvalid):
+                notifier.notify(body, subject)  # type: ignore[arg-type]
+        assert not desk.tries()
+
+    def test_known_secrets_are_masked(self, notifier: Notifier, desk: Desk) -> None:
+        """Look for a `notify` of the type's own: it comes from the interface."""
+        secret = f"canary-{secrets.token_hex(12)}"
+        redaction.register(secret)
+        notifier.notify(f"cannot log in with {secret}")
+        (received,) = desk.received()
+        assert "cannot log in with" in received
+        assert secret not in received
+
+    # ------------------------------------------------------------ what goes wrong
+
+    def test_a_refusal_is_told_once(
+        self, notifier: Notifier, desk: Desk, clock: HastyClock
+    ) -> None:
+        """Look at `_notify`: an error is swallowed, or a refusal raised as `NotificationUnsent`."""
+        desk.behave("refuses")
+        with pytest.raises(NotificationFailed) as caught:
+            notifier.notify("nobody wants this")
+        assert not isinstance(caught.value, NotificationUnsent)
+        assert desk.tries() == 1
+        assert not clock.slept
+        assert not desk.received()
+
+    def test_a_busy_service_is_asked_again(
+        self, notifier: Notifier, desk: Desk, clock: HastyClock
+    ) -> None:
+        """Look at `_notify`: raise `NotificationUnsent`, with the seconds that are asked for."""
+        if not self.may_be_busy:
+            pytest.skip("the service never asks for patience")
+        desk.behave("busy", "takes")
+        notifier.notify("at last")
+        assert ["at last" in text for text in desk.received()] == [True]
+        assert len(clock.slept) == 1
+        if self.patience is not None:
+            assert clock.slept == [self.patience]
+
+    def test_patience_has_an_end(self, notifier: Notifier, desk: Desk, clock: HastyClock) -> None:
+        """Look for tries of the provider's own: they come from the interface."""
+        if not self.may_be_busy:
+            pytest.skip("the service never asks for patience")
+        desk.behave("busy")
+        with pytest.raises(NotificationUnsent):
+            notifier.notify("never")
+        assert desk.tries() == len(clock.slept) + 1 <= 5
+        assert not desk.received()
+
+    def test_a_place_that_is_not_there_is_told(self, absent: Notifier) -> None:
+        """Look at `_notify`: what never reached the service is a `NotificationUnsent`."""
+        with pytest.raises(NotificationUnsent):
+            absent.notify("is anybody there?")
+
+    def test_a_silent_service_is_given_up(self, notifier: Notifier, desk: Desk) -> None:
+        """Look at `_notify`: does it keep to `timeout_seconds`? It may not send again, either."""
+        desk.behave("silent")
+        notifier.timeout_seconds = 0.3
+        found = _raised(notifier)
+        assert found, f"it has not ended after {LONG:g} s"
+        assert isinstance(found[0], NotificationFailed)
+        assert desk.tries() == 1
+
+    @pytest.mark.parametrize("conduct", ["refuses", "busy", "silent"])
+    def test_errors_show_no_secret(
+        self,
+        notifier: Notifier,
+        desk: Desk,
+        conduct: Conduct,
+        caplog: pytest.LogCaptureFixture,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        """Look at `_where`: a webhook's URL is a secret, and so is its path alone."""
+        desk.behave(conduct if self.may_be_busy or conduct != "busy" else "refuses")
+        notifier.timeout_seconds = 0.3
+        (error,) = _raised(notifier)
+        _absent(notifier, error)
+        logged = caplog.text + "".join(capsys.readouterr())
+        assert not [part for part in _private(notifier) if part in logged]
+
+    def test_an_error_of_an_absent_service_shows_no_secret(self, absent: Notifier) -> None:
+        """Look at `_where`, and at what the client's own errors say."""
+        (error,) = _raised(absent)
+        _absent(absent, error)
+
+    def test_errors_travel_between_processes(self, absent: Notifier) -> None:
+        """Look for an error of the provider's own: raise `NotificationFailed` or its kin."""
+        (error,) = _raised(absent)
+        assert isinstance(error, NotificationFailed)
+        arrived = pickle.loads(pickle.dumps(error))  # noqa: S301 - it was pickled here
+        assert type(arrived) is type(error)
+        assert str(arrived) == str(error)
+
+    # ------------------------------------------------------------ how it is used
+
+    def test_the_async_twin_blocks_nobody(self, notifier: Notifier, desk: Desk) -> None:
+        """Look for an `anotify` of the type's own: it comes from the interface."""
+        notifier.timeout_seconds = 1.0
+        desk.behave("silent", "takes")
+
+        async def turns() -> int:
+            sending = asyncio.create_task(notifier.anotify("slowly"))
+            count = 0
+            while not sending.done():
+                count += 1
+                await asyncio.sleep(0.01)
+            assert isinstance(sending.exception(), NotificationFailed)
+            await notifier.anotify("by the twin")
+            return count
+
+        assert asyncio.run(turns()) > 5
+        assert ["by the twin" in text for text in desk.received()] == [True]
+
+    def test_a_loaded_notifier_is_as_good(self, notifier: Notifier, desk: Desk) -> None:
+        """Look for a field that is lost or changed when the block is saved."""
+        notifier.save("alerts")
+        type(notifier).load("alerts").notify("from the saved one")
+        assert ["from the saved one" in text for text in desk.received()] == [True]
+
+    def test_it_may_be_used_from_several_threads(self, notifier: Notifier, desk: Desk) -> None:
+        """Look for one connection, or one buffer, that all threads share."""
+        bodies = [f"note number {number};" for number in range(24)]
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(notifier.notify, bodies))
+        received = desk.received()
+        assert len(received) == len(bodies)
+        assert all(sum(body in text for text in received) == 1 for body in bodies)
+
+    def test_what_is_common_comes_from_the_interface(self, notifier: Notifier) -> None:
+        """Write `_where` and `_notify`, and leave `notify` and `anotify` as they are."""
+        kind = type(notifier)
+        assert (kind.notify, kind.anotify) == (Notifier.notify, Notifier.anotify)
+
+
+def _raised(notifier: Notifier) -> list[Exception]:
+    """Return what `notify` raises; nothing where it does not end."""
+    found: list[Exception] = []
+
+    def send() -> None:
+        try:
+            notifier.notify("a note")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is looked at
+            found.append(error)
+
+    thread = Thread(target=send, daemon=True)
+    thread.start()
+    thread.join(LONG)
+    return found
+
+
+def _private(notifier: Notifier) -> set[str]:
+    return {part for secret in texts(notifier) for part in fragments(secret)}
+
+
+def _absent(notifier: Notifier, error: Exception) -> None:
+    told = "".join(format_exception(error)) + repr(error) + repr(error.__dict__)
+    told += repr(error.__context__) + repr(error.__cause__)
+    assert not [part for part in _private(notifier) if part in told]

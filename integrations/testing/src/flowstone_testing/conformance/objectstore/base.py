@@ -1,0 +1,76 @@
+"""What the tests of object stores share: fixtures, and what an implementation may switch."""
+
+# ruff: noqa: SLF001 - it is the provider's part that is tested
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from flowstone.blocks import ObjectStore
+from flowstone.context.current import using
+from flowstone.testing.memory import memory_services
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flowstone.context.current import Services
+
+MIB = 1024 * 1024
+
+
+class ObjectStoreBase(Suite):
+    """Fixtures and switches.
+
+    Attributes:
+        count: objects in the test of many; more than a page of the service's listing.
+        big_bytes: the size of a big object.
+        most_bytes: what may be in memory while a big object goes up or down.
+        presigns: whether the store has presigned URLs, which urllib can read and write.
+    """
+
+    kind = "block"
+    interface = ObjectStore
+    count: ClassVar[int] = 10_000
+    big_bytes: ClassVar[int] = 96 * MIB
+    most_bytes: ClassVar[int] = 48 * MIB
+    presigns: ClassVar[bool] = False
+
+    @pytest.fixture
+    def store(self) -> ObjectStore:
+        """A store that is empty and fresh, best with a folder; closed after the test."""
+        raise NotImplementedError("give the suite a fixture `store`")
+
+    @pytest.fixture
+    def outside(self, store: ObjectStore) -> ObjectStore | None:
+        """The same place without the folder; None for a block that has no folder."""
+        assert not store._folder(), "give the suite a fixture `outside`: this store has a folder"
+        return None
+
+    @pytest.fixture(autouse=True)
+    def services(self, tmp_path: Path) -> Iterator[Services]:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
+            yield current
+
+
+def names(store: ObjectStore, folder: str = "") -> list[str]:
+    """Return the paths in a folder, as they are listed."""
+    return [info.path for info in store.list_objects(folder)]
+
+
+def assert_same(found: bytes, content: bytes) -> None:
+    """Fail with where two contents part: pytest would compare them for minutes, and show all."""
+    if found == content:
+        return
+    pairs = enumerate(zip(found, content, strict=False))
+    place = next((at for at, (one, other) in pairs if one != other), min(len(found), len(content)))
+    near = slice(max(0, place - 10), place + 10)
+    pytest.fail(
+        f"{len(found)} bytes came back of {len(content)}; from byte {place} on they differ: "
+        f"{found[near]!r} is not {content[near]!r}"
+    )

@@ -1,0 +1,129 @@
+"""Tests of paths: one normalisation, and the block's folder exactly once."""
+
+# ruff: noqa: SLF001 - it is the provider's part that is tested
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone.blocks.object_stores.paths import folder_key
+from flowstone.errors import InvalidName, PathEscapes
+from flowstone_testing.conformance.objectstore.base import ObjectStoreBase, names
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flowstone.blocks import ObjectStore
+
+SPELLINGS = ["/a/b.txt", "a//b.txt", "./a/./b.txt", "a/b.txt/", "//a///b.txt", "a/x/../b.txt"]
+LEADING_OUT = ["..", "../b", "a/../../b", "/../b", "a/./../../b"]
+ODD = [
+    "with space.txt", "plus+.txt", "per%20cent.txt", "hash#.txt", "question?.txt", "amp&=.txt",
+    "quote'.txt", 'double".txt', "tilde~.txt", "semi;.txt", "comma,.txt", "brackets[1].txt",
+    "umlaut-\u00e4.txt", "umlaut-a\u0308.txt", "\u65e5\u672c.txt", "\U0001f680.txt",
+    ".hidden", "dots...txt",
+]  # fmt: skip
+
+
+class PathTests(ObjectStoreBase):
+    """USERS know these: a prefix that is doubled, or dropped."""
+
+    @pytest.mark.parametrize("spelling", SPELLINGS)
+    def test_spellings_of_a_path_are_one_object(self, store: ObjectStore, spelling: str) -> None:
+        """Look for a primitive that gets another key than the interface made."""
+        store.write_path(spelling, b"1")
+        assert names(store) == ["a/b.txt"]
+        assert store.read_path("a/b.txt") == b"1"
+        store.write_path("a/b.txt", b"2")
+        assert store.read_path(spelling) == b"2"
+        assert store.read_path(PurePosixPath(spelling)) == b"2"
+        store.delete_object(spelling)
+        assert names(store) == []
+
+    @pytest.mark.parametrize("path", LEADING_OUT)
+    def test_a_path_may_not_lead_out(self, store: ObjectStore, path: str, tmp_path: Path) -> None:
+        """Look for a public method that the provider overrides, and that takes paths raw."""
+        store.write_path("b", b"inside")
+        for refused in (
+            lambda: store.read_path(path),
+            lambda: store.write_path(path, b""),
+            lambda: store.exists(path),
+            lambda: store.delete_object(path),
+            lambda: store.copy_object("b", path),
+            lambda: store.move_object("b", path),
+            lambda: list(store.list_objects(path)),
+            lambda: store.delete_folder(path),
+            lambda: store.get_directory(path, tmp_path),
+            lambda: store.put_directory(tmp_path, path),
+        ):
+            with pytest.raises(PathEscapes):
+                refused()
+        assert names(store) == ["b"]
+
+    @pytest.mark.parametrize("path", ["", "/", ".", "a/.."])
+    def test_a_folder_is_no_object(self, store: ObjectStore, path: str) -> None:
+        """Look for a public method that the provider overrides."""
+        with pytest.raises(InvalidName):
+            store.write_path(path, b"")
+        with pytest.raises(InvalidName):
+            store.read_path(path)
+
+    def test_names_are_kept_as_they_are(self, store: ObjectStore) -> None:
+        """Look at how keys are quoted for URLs, and whether unicode is normalised on the way."""
+        for number, name in enumerate(ODD):
+            store.write_path(f"odd/{name}", str(number).encode())
+        assert sorted(names(store)) == sorted(f"odd/{name}" for name in ODD)
+        for number, name in enumerate(ODD):
+            assert store.read_path(f"odd/{name}") == str(number).encode()
+            assert store.object_info(f"odd/{name}").size == len(str(number))
+        store.copy_object(f"odd/{ODD[0]}", f"copies/{ODD[-3]}")
+        assert names(store, "copies") == [f"copies/{ODD[-3]}"]
+        assert store.delete_folder("odd") == len(ODD)
+
+    def test_the_folder_is_applied_once(
+        self, store: ObjectStore, outside: ObjectStore | None, tmp_path: Path
+    ) -> None:
+        """Look at `_folder`, and for a primitive that adds it again."""
+        if outside is None:
+            return
+        (tmp_path / "up").mkdir()
+        (tmp_path / "up/c.txt").write_bytes(b"c")
+        folder = folder_key(store._folder()).strip("/")
+        store.write_path("a.txt", b"a")
+        store.copy_object("a.txt", "b.txt")
+        store.put_directory(tmp_path / "up", "in")
+        here = ["a.txt", "b.txt", "in/c.txt"]
+        assert names(outside) == [f"{folder}/{name}" for name in here]
+        assert names(store) == here
+        assert [path.name for path in store.get_directory("in", tmp_path / "down")] == ["c.txt"]
+        assert (tmp_path / "down/c.txt").read_bytes() == b"c"
+
+    def test_a_folder_of_that_name_inside_is_another_one(
+        self, store: ObjectStore, outside: ObjectStore | None
+    ) -> None:
+        """Look for code that strips or skips the folder where a path begins with its name."""
+        if outside is None:
+            return
+        folder = folder_key(store._folder()).strip("/")
+        store.write_path(f"{folder}/a.txt", b"inner")
+        store.write_path("a.txt", b"outer")
+        assert names(outside) == [f"{folder}/a.txt", f"{folder}/{folder}/a.txt"]
+        assert names(store) == sorted(["a.txt", f"{folder}/a.txt"])
+        assert store.read_path(f"{folder}/a.txt") == b"inner"
+        assert store.read_path("a.txt") == b"outer"
+
+    def test_what_is_beside_the_folder_is_not_seen(
+        self, store: ObjectStore, outside: ObjectStore | None
+    ) -> None:
+        """Look at `_list`: the prefix ends in a slash, and must be used as it is."""
+        if outside is None:
+            return
+        folder = folder_key(store._folder()).strip("/")
+        for beside in (f"{folder}x/a.txt", f"{folder}.txt", "other/a.txt"):
+            outside.write_path(beside, b"beside")
+        assert names(store) == []
+        assert store.delete_folder("") == 0
+        assert len(names(outside)) == 3

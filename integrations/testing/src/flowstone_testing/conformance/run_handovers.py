@@ -1,0 +1,166 @@
+"""What a run store does where a root goes from one process to another, or to nobody."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from time import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flowstone.errors import Conflict, IllegalTransition
+from flowstone.records.events import born, handed_over
+from flowstone.records.ids import new_id
+from flowstone.records.runs import Lease
+from flowstone.records.states import (
+    CANCELLED,
+    COMPLETED,
+    CRASHED,
+    FAILED,
+    PAUSED,
+    RUNNING,
+    AwaitingRetry,
+    StateType,
+    Suspended,
+)
+from flowstone_testing.conformance.samples import (
+    LONG,
+    at_most,
+    begin,
+    child_run,
+    fence,
+    life,
+    line,
+    root_run,
+    step,
+)
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from flowstone.ports import RunStore
+    from flowstone.records.runs import Run
+
+
+class Handovers(Suite):
+    """`record` of a `Handover`: a root goes from one process to another."""
+
+    @pytest.mark.parametrize("end", [FAILED, CANCELLED, CRASHED])
+    def test_a_root_that_has_ended_is_taken_up(self, store: RunStore, end: StateType) -> None:
+        """The new writer must hold the run: its lease, its version, and no end any more."""
+        root = store.record(step(begin(store), end)[0])
+        lease = _lease()
+        taken = store.record(handed_over(root, AwaitingRetry(), lease))
+        assert taken == store.run(root.id)
+        assert taken.lease == lease
+        assert (taken.version, taken.ended, taken.attempt) == (root.version + 1, None, root.attempt)
+        assert taken.state.name == "AwaitingRetry"
+        store.append([line(taken)], fence(taken))
+        running = store.record(step(taken, RUNNING)[0])
+        assert running.lease == taken.lease
+        task, task_run = life(child_run(taken), COMPLETED)
+        store.append(task, fence(running))
+        assert store.run(task_run.id) == task_run
+        assert store.renew([fence(running)], 5e9) == []
+        assert store.record(step(running, COMPLETED)[0]).state.type is COMPLETED
+
+    def test_its_former_writer_can_write_nothing(self, store: RunStore) -> None:
+        """Two processes wrote one run: the lease must change hands with the takeover."""
+        root = begin(store)
+        end = store.record(step(root, FAILED)[0])
+        taken = _taken(store, end)
+        for version in (root.version, end.version, taken.version):
+            with pytest.raises(Conflict):
+                store.append([line(root)], replace(fence(root), version=version))
+        assert store.renew([replace(fence(root), version=taken.version)], 5e9) == [taken]
+        with pytest.raises(Conflict):
+            store.record(step(root, COMPLETED)[0])
+        assert store.run(root.id) == taken
+
+    def test_what_the_former_writer_left_stays_ended(self, store: RunStore) -> None:
+        """Runs of the earlier attempt were opened again, or lost."""
+        root = begin(store)
+        task = child_run(root)
+        store.append([born(task)], fence(root))
+        end = store.record(step(root, CRASHED)[0])
+        taken = _taken(store, end)
+        store.record(step(taken, COMPLETED)[0])
+        assert store.run(task.id).state.type is CRASHED
+
+    def test_of_many_that_take_a_run_one_wins(self, store: RunStore) -> None:
+        """Two processes took up one run: the compare and the set are not one."""
+        root = store.record(step(begin(store), FAILED)[0])
+
+        def attempt(_: int) -> bool:
+            try:
+                _taken(store, root)
+            except Conflict:
+                return False
+            return True
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(attempt, range(8))) == 1
+
+    def test_nobody_takes_what_is_held(self, store: RunStore) -> None:
+        """A run that somebody drives was taken out of its hands."""
+        root = begin(store)
+        with pytest.raises(Conflict) as caught:
+            _taken(store, root)
+        assert caught.value.actual == root
+        assert store.run(root.id) == root
+
+    def test_what_has_completed_is_not_taken_up(self, store: RunStore) -> None:
+        """`NEXT` has no way back from COMPLETED, for a new writer neither."""
+        root = store.record(step(begin(store), COMPLETED)[0])
+        with pytest.raises(IllegalTransition):
+            _taken(store, root)
+
+    def test_a_suspended_root_is_nobodys(self, store: RunStore) -> None:
+        """Giving the lease up must end the writer's right, and is no sign of a crash."""
+        root = at_most(root_run(), 100.0)
+        store.create(born(root))
+        given = store.record(handed_over(root, Suspended("for Ann"), None))
+        assert given == store.run(root.id)
+        assert (given.state.type, given.lease) == (PAUSED, None)
+        with pytest.raises(Conflict):
+            store.append([line(root)], replace(fence(root), version=given.version))
+        assert store.reap(200.0) == []
+        taken = _taken(store, given)
+        assert store.run(root.id).lease == taken.lease
+        with pytest.raises(Conflict):
+            _taken(store, given)
+
+    def test_a_suspended_root_can_be_ended(self, store: RunStore) -> None:
+        """Nobody holds it, so whoever cancels it ends it, and its tree."""
+        root = begin(store)
+        nested = child_run(root, kind="flow")
+        store.create(born(nested))
+        given = store.record(handed_over(root, Suspended(), None))
+        assert store.record(step(given, CANCELLED)[0]).lease is None
+        assert store.run(nested.id).state.type is CANCELLED
+
+    def test_a_handover_reads_back(self, store: RunStore) -> None:
+        """The fact of a handover lost the lease: who watches can't see that it was one."""
+        root = begin(store)
+        given = handed_over(root, Suspended(), None)
+        suspended = store.record(given)
+        taken = handed_over(suspended, AwaitingRetry(), _lease())
+        store.record(taken)
+        assert [event for _, event in store.events(root_id=root.id)][1:] == [given, taken]
+        version = store.run(root.id).version
+        assert store.record(taken).version == version  # a replayed one changes nothing
+
+    def test_a_taken_run_is_reaped_by_its_new_lease(self, store: RunStore) -> None:
+        """The second process died as well: its lease is the one that counts."""
+        root = store.record(step(begin(store), FAILED)[0])
+        taken = _taken(store, root, until=100.0)
+        assert store.reap(50.0) == []
+        assert [run.id for run in store.reap(101.0)] == [taken.id]
+
+
+def _lease(until: float | None = None) -> Lease:
+    return Lease(new_id(), "nowhere/4712/mark", time() + LONG if until is None else until)
+
+
+def _taken(store: RunStore, root: Run, until: float | None = None) -> Run:
+    return store.record(handed_over(root, AwaitingRetry(), _lease(until)))

@@ -1,0 +1,238 @@
+"""How a run store is asked: by reference, by query, by cursor."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+
+from flowstone.errors import RunNotFound
+from flowstone.records.events import ArtifactVersion, Line, born, written
+from flowstone.records.ids import new_id
+from flowstone.records.redaction import MASK, register
+from flowstone.records.runs import RunQuery
+from flowstone.records.states import COMPLETED, FAILED, RUNNING, State
+from flowstone_testing.conformance.laws import histories, law
+from flowstone_testing.conformance.samples import (
+    artifact,
+    begin,
+    child_run,
+    fence,
+    life,
+    line,
+    root_run,
+    step,
+)
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from flowstone.ports import RunStore
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
+
+
+class Reads(Suite):
+    """`run`, `runs`, `events` and `close`."""
+
+    @pytest.mark.parametrize(
+        "ref",
+        ["aaaaaaaa-1111-7000-8000-00000000beef", "aaaaaaaa", "aaaaaaaa-1111", "0000beef", "first"],
+    )
+    def test_a_run_is_found_by_id_part_and_name(self, store: RunStore, ref: str) -> None:
+        """Eight characters that only one id begins or ends with find it; so does its name."""
+        run = _named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
+        _named(store, "second", "aaaaaaab-1111-7000-8000-00000000bee0")
+        assert store.run(ref) == run
+
+    def test_task_runs_are_found_too(self, store: RunStore) -> None:
+        """A reference may mean a task run in a flow."""
+        root = begin(store)
+        task = child_run(root, "load-0")
+        store.append([born(task)], fence(root))
+        assert store.run("load-0") == store.run(task.id) == task
+
+    def test_of_one_name_the_newest_is_found(self, store: RunStore) -> None:
+        """Names repeat; the newest run is meant."""
+        runs = [begin(store, "nightly") for _ in range(3)]
+        assert store.run("nightly") == runs[-1]
+
+    def test_a_part_of_several_finds_none_and_names_them(self, store: RunStore) -> None:
+        """A part that fits two runs must not pick one; the error shows both."""
+        keys = [f"aaaaaaaa-1111-7000-8000-00000000000{number}" for number in range(2)]
+        for key in keys:
+            _named(store, "run", key)
+        with pytest.raises(RunNotFound) as caught:
+            store.run("aaaaaaaa")
+        assert all(key in str(caught.value) for key in keys)
+
+    @pytest.mark.parametrize("ref", ["aaaaaaa", "", "%", "aaaa%aaa", "_" * 36, "'", "ü", "\ud83e"])
+    def test_what_fits_none_is_not_found(self, store: RunStore, ref: str) -> None:
+        """Seven characters are too few, and no character is a wildcard."""
+        _named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
+        with pytest.raises(RunNotFound):
+            store.run(ref)
+
+    def test_a_near_name_is_suggested(self, store: RunStore) -> None:
+        """A slip of the pen deserves a suggestion: give `RunNotFound` the names that there are."""
+        begin(store, "load-weather")
+        with pytest.raises(RunNotFound, match="Did you mean 'load-weather'"):
+            store.run("load-wether")
+
+    @pytest.mark.parametrize(
+        ("query", "names"),
+        [
+            (RunQuery(), ["etl", "t1", "sub", "t2", "lone"]),
+            (RunQuery(newest_first=True), ["lone", "t2", "sub", "t1", "etl"]),
+            (RunQuery(limit=2), ["etl", "t1"]),
+            (RunQuery(newest_first=True, limit=1), ["lone"]),
+            (RunQuery(limit=0), []),
+            (RunQuery(listed=True), ["etl", "sub", "lone"]),
+            (RunQuery(unit="step"), ["t1", "t2"]),
+            (RunQuery(states=("FAILED",)), ["t2"]),
+            (RunQuery(states=("TimedOut", "COMPLETED")), ["t1", "t2"]),
+            (RunQuery(states=("Running",), listed=True), ["etl", "sub", "lone"]),
+            (RunQuery(tags=("a",)), ["etl", "lone"]),
+            (RunQuery(tags=("a", ",")), ["lone"]),
+            (RunQuery(tags=('"',)), ["lone"]),
+            (RunQuery(tags=("a,b",)), []),
+            (RunQuery(unit="nothing"), []),
+            (RunQuery(root_id="nothing"), []),
+            (RunQuery(states=("RUNNING",), unit="unit", newest_first=True, limit=1), ["lone"]),
+        ],
+    )
+    def test_a_query_finds_what_fits(
+        self, store: RunStore, query: RunQuery, names: list[str]
+    ) -> None:
+        """Each field that is set must match; the order is that of the ids."""
+        root = begin(store, "etl", tags=("a", "b"))
+        one, _ = life(child_run(root, "t1"), COMPLETED)
+        sub = child_run(root, "sub", kind="flow", unit="inner")
+        two = child_run(root, "t2")
+        late, _ = step(two, FAILED, name="TimedOut")
+        store.append(one, fence(root))
+        store.create(born(sub))
+        store.append([born(two), late], fence(root))
+        lone = replace(root_run("lone", tags=('"', ",", "a")), kind="task")
+        store.create(born(lone))
+        assert [run.name for run in store.runs(query)] == names
+
+    def test_a_tree_is_read_by_its_root(self, store: RunStore) -> None:
+        """Runs of another tree came along, or some of this one did not."""
+        root, other = begin(store), begin(store)
+        tasks = [child_run(root), child_run(root)]
+        store.append([born(task) for task in tasks], fence(root))
+        store.append([born(child_run(other))], fence(other))
+        assert store.runs(RunQuery(root_id=root.id)) == [root, *tasks]
+
+    def test_cursors_lead_through_all_facts(self, store: RunStore) -> None:
+        """Reading on from the last cursor must give each fact once, in the order of keeping."""
+        root = begin(store)
+        store.append([line(root, str(number)) for number in range(10)], fence(root))
+        everything = store.events()
+        found: list[tuple[int, Event]] = []
+        for _ in range(3):
+            page = store.events(found[-1][0] if found else 0, limit=4)
+            assert len(page) <= 4
+            found += page
+        assert found == everything
+        assert store.events(found[-1][0], limit=4) == []
+        cursors = [cursor for cursor, _ in found]
+        assert cursors == sorted(set(cursors))
+        assert cursors[0] > 0
+
+    def test_facts_are_chosen_by_tree_run_and_kind(self, store: RunStore) -> None:
+        """A filter of `events` let others pass, or they do not combine."""
+        root, other = begin(store), begin(store)
+        facts, task = life(child_run(root), COMPLETED)
+        store.append([*facts, line(task), line(root)], fence(root))
+        store.append([line(other)], fence(other))
+        everything = [event for _, event in store.events()]
+
+        def kept(**choice: object) -> list[Event]:
+            return [event for _, event in store.events(**choice)]  # type: ignore[arg-type]
+
+        assert kept(root_id=root.id) == [e for e in everything if e.root_id == root.id]
+        assert kept(run_id=task.id) == [e for e in everything if e.run_id == task.id]
+        assert kept(kinds=("LogWritten",)) == [e for e in everything if e.kind == "LogWritten"]
+        both = ("LogWritten", "TaskRunCompleted")
+        assert [e.kind for e in kept(root_id=root.id, run_id=task.id, kinds=both)] == [*both[::-1]]
+        assert [e.kind for e in kept(kinds=both, limit=1)] == ["TaskRunCompleted"]
+        assert kept(root_id=other.id, run_id=task.id) == []
+        assert kept(run_id="nothing") == kept(root_id="nothing") == []
+
+    def test_artifacts_are_found_among_other_facts(self, store: RunStore) -> None:
+        """An artifact is lost, changed, or others come along: each is kept whole, in order."""
+        root, other = begin(store), begin(store)
+        facts, task = life(child_run(root), COMPLETED)
+        table = [[None, True, 1, 1.5, "ünï 🪨", {"a": [2]}], *([n] * 3 for n in range(2000))]
+        first, again, foreign = artifact(task, table), artifact(root, 7.5), artifact(other)
+        store.append([line(root), facts[0], first, facts[1], again], fence(root))
+        store.append([foreign, line(other)], fence(other))
+        kinds = ("ArtifactSaved",)
+        found = store.events(kinds=kinds)
+        assert [event for _, event in found] == [first, again, foreign]
+        assert store.events(found[0][0], kinds=kinds, limit=1) == [found[1]]
+        assert store.events(kinds=kinds, root_id=root.id) == found[:2]
+        assert store.events(kinds=kinds, run_id=task.id) == found[:1]
+        mixed = store.events(kinds=("ArtifactSaved", "LogWritten"), root_id=other.id)
+        assert [event.kind for _, event in mixed] == ["ArtifactSaved", "LogWritten"]
+        assert store.run(task.id).version == 2
+
+    def test_notes_are_kept_without_secrets(self, store: RunStore) -> None:
+        """A registered secret stood in an artifact, or in what was said beside a log line."""
+        secret = f"correct horse {new_id()}"
+        register(secret)
+        root = begin(store)
+        said = written(root, 1.0, Line(20, "x", f"it is {secret}", {"a": [{secret: secret}]}))
+        shown = artifact(root, {"columns": [f"<{secret}>"], secret: 1})
+        store.append([said, shown], fence(root))
+        assert secret not in repr(store.events())
+        kept = store.events(kinds=("ArtifactSaved",))[0][1].payload
+        assert isinstance(kept, ArtifactVersion)
+        assert kept.data == {"columns": [f"<{MASK}>"], MASK: 1}
+
+    def test_task_runs_are_counted_by_caller_and_state(self, store: RunStore) -> None:
+        """`tally` counts another tree's runs, flow runs, or a run under another than its caller."""
+        root, other = begin(store), begin(store)
+        nested = replace(child_run(root, "nested"), kind="flow")
+        inner = replace(child_run(root), parent_id=nested.id)
+        ends = [*[COMPLETED] * 2, FAILED]
+        facts = [fact for end in ends for fact in life(child_run(root), end)[0]]
+        store.append([*facts, born(nested), born(inner), born(child_run(root))], fence(root))
+        store.append(life(child_run(other), COMPLETED)[0], fence(other))
+        mine = {root.id: {COMPLETED: 2, FAILED: 1, RUNNING: 1}, nested.id: {RUNNING: 1}}
+        assert store.tally([root.id]) == mine
+        assert store.tally([root.id, other.id]) == {**mine, other.id: {COMPLETED: 1}}
+        assert store.tally([]) == {}
+
+    @law
+    @given(history=histories())
+    def test_facts_read_back_as_they_were(self, store: RunStore, history: list[Event]) -> None:
+        """A field of an event is lost or changed on its way in or out: look at its encoding."""
+        root: Run = history[0].payload  # type: ignore[assignment]
+        store.create(history[0])
+        store.append(history[1:], fence(root))
+        assert [event for _, event in store.events(root_id=root.id)] == history
+
+    def test_names_of_states_are_kept(self, store: RunStore) -> None:
+        """`AwaitingRetry` is SCHEDULED by type: the name must come back too."""
+        root = begin(store)
+        change, root = step(root, State(COMPLETED).type, "from cache", name="Cached")
+        store.record(change)
+        assert (store.run(root.id).state.name, store.run(root.id).state.message) == (
+            "Cached",
+            "from cache",
+        )
+
+    def test_closing_twice_is_fine(self, store: RunStore) -> None:
+        """`close` may be called by whoever is in doubt."""
+        store.close()
+        store.close()
+
+
+def _named(store: RunStore, name: str, key: str) -> Run:
+    run = replace(root_run(name), id=key, root_id=key)
+    store.create(born(run))
+    return run

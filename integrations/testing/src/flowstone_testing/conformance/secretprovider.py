@@ -1,0 +1,270 @@
+"""SecretsSuite: what every place that keeps secrets does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import closing
+from traceback import format_exception
+from typing import TYPE_CHECKING, ClassVar
+from uuid import uuid4
+
+import pytest
+
+from flowstone.blocks import Secret, SecretProvider
+from flowstone.context.current import using
+from flowstone.errors import (
+    AccessDenied,
+    CredentialsError,
+    SecretMissing,
+    SecretReadOnly,
+    SecretStoreError,
+)
+from flowstone.plugins import installed
+from flowstone.records.redaction import redact
+from flowstone.testing.memory import memory_services
+from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from flowstone.context.current import Services
+
+#: Values that must come back as they are.
+VALUES = (
+    b"x",
+    "pässwörd — ✓".encode(),
+    b'{"user": "me", "password": "a\\"b\\\\c"}',
+    b"-----BEGIN KEY-----\nabc\n-----END KEY-----\n",
+    b" spaces and\ttabs ",
+    b"k" * 4000,
+)
+
+
+class SecretsSuite(Suite):
+    """Join with a fixture `provider`: a place, or a part of one, with no secret in it.
+
+    A place that is only read needs a fixture `seed` too, which puts a secret there as its owner
+    would.
+
+    Attributes:
+        name: what the catalog lists the provider under.
+        in_catalog: whether it is listed there; False for the suite's own tests.
+        binary: whether bytes that are no UTF-8 text can be kept.
+        prefix: what the names of the tests begin with.
+        count: secrets in the test of many; more than a page of the service's listing.
+        values: what must come back as it was written.
+    """
+
+    kind = "secret_provider"
+    interface = SecretProvider
+    name: ClassVar[str] = ""
+    in_catalog: ClassVar[bool] = True
+    binary: ClassVar[bool] = True
+    prefix: ClassVar[str] = ""
+    count: ClassVar[int] = 120
+    values: ClassVar[tuple[bytes, ...]] = VALUES
+
+    @pytest.fixture
+    def provider(self) -> SecretProvider:
+        raise NotImplementedError("give the suite a fixture `provider`")
+
+    @pytest.fixture
+    def refused(self) -> SecretProvider | None:
+        """The same place with a login that is refused; None where there are no logins."""
+        return None
+
+    @pytest.fixture
+    def seed(self, provider: SecretProvider) -> Callable[[str, bytes], None]:
+        """Put a secret there; by default, the provider itself does."""
+        assert provider.writes, "give the suite a fixture `seed`: this provider only reads"
+
+        def put(name: str, value: bytes) -> None:
+            provider.write_secret(name, value)
+
+        return put
+
+    @pytest.fixture(autouse=True)
+    def services(self, tmp_path: Path) -> Iterator[Services]:
+        current = memory_services(tmp_path / "flowstone-home")
+        with using(current), closing(current):
+            yield current
+
+    def test_what_is_kept_is_read(
+        self, provider: SecretProvider, seed: Callable[[str, bytes], None]
+    ) -> None:
+        """Look for text that is trimmed, quoted, decoded or cut on its way."""
+        for number, value in enumerate(self.values):
+            name = f"{self.prefix}kept{number}"
+            seed(name, value)
+            assert provider.read_secret(name) == value
+            assert provider.read(name) == value.decode()
+
+    def test_bytes_are_kept_or_refused(self, provider: SecretProvider) -> None:
+        """Set `binary` to what the place can; where it can't, `_write` raises SecretStoreError."""
+        if not provider.writes:
+            return
+        name, value = f"{self.prefix}binary", b"\x00\xff\xfe\x80"
+        if not self.binary:
+            with pytest.raises(SecretStoreError):
+                provider.write_secret(name, value)
+            return
+        provider.write_secret(name, value)
+        assert provider.read_secret(name) == value
+        with pytest.raises(SecretStoreError, match="UTF-8"):
+            provider.read(name)
+
+    def test_what_is_not_there_is_missing(self, provider: SecretProvider) -> None:
+        """Raise SecretMissing in `_read` and `_delete`, with the name in it."""
+        name = f"{self.prefix}nothing_here"
+        with pytest.raises(SecretMissing, match="nothing_here"):
+            provider.read_secret(name)
+        if provider.writes:
+            with pytest.raises(SecretMissing, match="nothing_here"):
+                provider.delete_secret(name)
+        assert name not in provider.ls(self.prefix)
+
+    def test_writing_again_replaces(self, provider: SecretProvider) -> None:
+        """Look at `_write`: does it make a second secret, or refuse one that is there?"""
+        if not provider.writes:
+            return
+        name = f"{self.prefix}again"
+        versions = [provider.write(name, value) for value in ("first value", "second value")]
+        assert provider.read(name) == "second value"
+        assert provider.ls(name) == [name]
+        if not provider.versions:
+            assert versions == ["", ""]
+            return
+        assert len(set(versions)) == 2
+        found = [provider.read(name, version) for version in versions]
+        assert found == ["first value", "second value"]
+
+    def test_a_version_that_is_not_there_is_missing(
+        self, provider: SecretProvider, seed: Callable[[str, bytes], None]
+    ) -> None:
+        """Pass the version on in `_read`; where there are none, leave `versions` False."""
+        name = f"{self.prefix}versioned"
+        seed(name, b"a value of it")
+        error = SecretMissing if provider.versions else SecretStoreError
+        with pytest.raises(error, match="versioned"):
+            provider.read_secret(name, "999")
+
+    def test_what_is_deleted_is_missing_and_can_be_written_anew(
+        self, provider: SecretProvider
+    ) -> None:
+        """Look at `_delete`, and at a place that keeps what was deleted for a while."""
+        if not provider.writes:
+            return
+        name = f"{self.prefix}deleted"
+        provider.write(name, "first value")
+        provider.delete_secret(name)
+        with pytest.raises(SecretMissing, match="deleted"):
+            provider.read(name)
+        assert name not in provider.ls(self.prefix)
+        provider.write(name, "second value")
+        assert provider.read(name) == "second value"
+
+    def test_a_place_that_is_only_read_says_so(self, provider: SecretProvider) -> None:
+        """Leave `_write` and `_delete` out, and set `writes` to False."""
+        if provider.writes:
+            return
+        with pytest.raises(SecretReadOnly):
+            provider.write(f"{self.prefix}x", "a value")
+        with pytest.raises(SecretReadOnly):
+            provider.delete_secret(f"{self.prefix}x")
+
+    def test_names_are_listed_by_their_beginning(
+        self, provider: SecretProvider, seed: Callable[[str, bytes], None]
+    ) -> None:
+        """Look at `_list`: whole names, of all pages, and nothing but names."""
+        names = [f"{self.prefix}list_{number:03}" for number in range(self.count)]
+        for name in (*names, f"{self.prefix}other"):
+            seed(name, b"value-of-a-listed-one")
+        assert provider.ls(f"{self.prefix}list_") == names
+        assert set(names) < set(provider.ls(self.prefix))
+        assert provider.ls(f"{self.prefix}list_00") == names[:10]
+        assert provider.ls(f"{self.prefix}ist_") == []
+        assert all(provider.read(name) for name in names[:2])
+
+    def test_a_reference_leads_to_it(
+        self,
+        provider: SecretProvider,
+        seed: Callable[[str, bytes], None],
+        services: Services,
+    ) -> None:
+        """Look at the slug: a reference names the saved provider by it."""
+        name, value = f"{self.prefix}referred", {"user": "me", "password": "s3cr3t-of-me"}
+        seed(name, json.dumps(value).encode())
+        provider.save("here")
+        known = self.name or provider.block_type_slug()
+        whole = Secret(value=f"{known}/here:{name}")
+        part = Secret(value=f"{known}/here:{name}#password")
+        assert json.loads(whole.get()) == value
+        assert part.get() == "s3cr3t-of-me"
+        part.save("part")
+        assert Secret.load("part").get() == "s3cr3t-of-me"
+        bodies = [json.dumps(dict(found.body)) for found in services.documents.find()]
+        assert not [body for body in bodies if "s3cr3t-of-me" in body]
+
+    def test_secrets_are_known_to_redaction(
+        self, provider: SecretProvider, seed: Callable[[str, bytes], None]
+    ) -> None:
+        """Look for a `read_secret` of the provider's own: it comes from the interface."""
+        value = f"canary-{uuid4().hex}"
+        seed(f"{self.prefix}canary", value.encode())
+        provider.read(f"{self.prefix}canary")
+        assert value not in redact(f"found {value}")
+        assert value not in repr(provider)
+
+    def test_secrets_are_not_in_errors(
+        self, provider: SecretProvider, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Look at what `_write` raises, and at what the SDK logs: is the value in it?"""
+        value = f"canary-{uuid4().hex}"
+        with caplog.at_level("DEBUG"), pytest.raises((SecretStoreError, AccessDenied)) as caught:
+            provider.write("", value)
+        told = "".join(format_exception(caught.value))
+        assert value not in told
+        if provider.writes:
+            with caplog.at_level("DEBUG"):
+                provider.write(f"{self.prefix}logged", value)
+                provider.read(f"{self.prefix}logged")
+        assert value not in caplog.text
+
+    def test_a_refused_login_is_told(self, refused: SecretProvider | None) -> None:
+        """Turn the service's words into CredentialsError or AccessDenied in `_read`."""
+        if refused is None:
+            return
+        with pytest.raises((CredentialsError, AccessDenied)):
+            refused.read_secret(f"{self.prefix}any")
+        with pytest.raises((CredentialsError, AccessDenied)):
+            refused.ls(self.prefix)
+
+    def test_all_fields_are_optional(self, provider: SecretProvider) -> None:
+        """Give required fields a default: a reference may name no saved block."""
+        required = [n for n, field in type(provider).model_fields.items() if field.is_required()]
+        assert not required
+
+    def test_the_async_twins_do_the_same(
+        self, provider: SecretProvider, seed: Callable[[str, bytes], None]
+    ) -> None:
+        """Look for twins of the provider's own: they come from the interface."""
+        name = f"{self.prefix}twin"
+        seed(name, b"value of twins")
+        assert asyncio.run(provider.aread(name)) == "value of twins"
+        assert asyncio.run(provider.aread_secret(name)) == b"value of twins"
+        assert name in asyncio.run(provider.als(self.prefix))
+        if provider.writes:
+            asyncio.run(provider.awrite(name, "newer value"))
+            assert provider.read(name) == "newer value"
+            asyncio.run(provider.adelete_secret(name))
+            with pytest.raises(SecretMissing):
+                provider.read(name)
+
+    def test_it_is_in_the_catalog(self, provider: SecretProvider) -> None:
+        """List it in `secret_providers` of the package's `Collection`, and in its `blocks`."""
+        if not self.in_catalog:
+            return
+        assert installed().load("secret_provider", self.name) is type(provider)
+        assert installed().load("block", provider.block_type_slug()) is type(provider)

@@ -1,0 +1,109 @@
+"""What the tests of tasks share: the tasks of a package, their twins, and arguments for a call."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from flowstone import Task
+from flowstone.plugins import installed
+from flowstone.testing.memory import flowstone_test_harness
+from flowstone_testing.conformance.suite import Suite
+from flowstone_testing.conformance.tasks.fitting import fits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.context.current import Services
+
+#: The arguments of one call, by parameter.
+Arguments = Mapping[str, Any]
+#: Makes the arguments of one call, fresh each time.
+Example = Callable[[], Arguments]
+
+
+class TaskBase(Suite):
+    """Fixtures, and which tasks there are.
+
+    Attributes:
+        plugin: the name of the entry point in group ``flowstone``.
+    """
+
+    kind = "task"
+    plugin: ClassVar[str]
+
+    @pytest.fixture
+    def examples(self) -> Mapping[str, Example]:
+        """By the name of each listed task, a function that makes the arguments of a call."""
+        raise NotImplementedError("give the suite a fixture `examples`")
+
+    @pytest.fixture(autouse=True)
+    def services(self) -> Iterator[Services]:
+        with flowstone_test_harness() as current:
+            yield current
+
+    def listed(self) -> dict[str, Any]:
+        """Return what the package lists as tasks; each should be one."""
+        found = [plugin for plugin in installed().plugins() if plugin.name == self.plugin]
+        assert found, f"no installed package has an entry point {self.plugin!r}: install it"
+        return {name: installed().load("task", name) for name in found[0].collection.tasks}
+
+    def package(self) -> Any:
+        """Return the package's module, whose `__all__` is public."""
+        found = [plugin for plugin in installed().plugins() if plugin.name == self.plugin]
+        return import_module(found[0].module.partition(".")[0])
+
+    def public(self) -> dict[str, Any]:
+        """Return what is public in the package, by name."""
+        package = self.package()
+        return {name: getattr(package, name) for name in getattr(package, "__all__", ())}
+
+    def tasks(self) -> dict[str, Task[..., Any]]:
+        """Return the listed tasks by name; a test of its own tells what is none."""
+        return {name: task for name, task in self.listed().items() if isinstance(task, Task)}
+
+    def twins(self) -> dict[str, Task[..., Any]]:
+        """Return the async twins of listed tasks, by the name of the sync one."""
+        public = self.public()
+        named = {name: public.get(f"a{name}", _beside(task)) for name, task in self.tasks().items()}
+        return {name: twin for name, twin in named.items() if isinstance(twin, Task)}
+
+
+def _beside(task: Task[..., Any]) -> object:
+    """Return what has the name of a task's twin in the task's own module."""
+    return getattr(import_module(task.fn.__module__), f"a{task.name}", None)
+
+
+@contextmanager
+def told_of(name: str) -> Iterator[None]:
+    """Say in an error which task it is about."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"That was task {name!r}.")
+        raise
+
+
+def hints(task: Task[..., Any]) -> dict[str, Any]:
+    """Return the type hints of a task's parameters, and of ``return``.
+
+    Raises:
+        NameError: a hint names what is there for type checkers only.
+    """
+    return typing.get_type_hints(inspect.unwrap(task.fn), include_extras=True)
+
+
+def assert_fits(task: Task[..., Any], value: object) -> None:
+    """Fail where a value is not what the task says that it returns."""
+    try:
+        hint = hints(task)["return"]
+    except (NameError, KeyError):
+        return  # a test of its own tells
+    if not fits(value, hint):
+        pytest.fail(f"{task.name} says `-> {hint}`, and returned a {type(value).__name__}")

@@ -1,0 +1,41 @@
+"""How prebuilt tasks travel: pickled, and run in another process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone import flow
+from flowstone.task_runners import ProcessPoolTaskRunner
+from flowstone.task_runners.messages import packed, unpacked
+from flowstone_testing.conformance.tasks.examples import TaskBase, assert_fits, told_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone_testing.conformance.tasks.examples import Example
+
+
+class TaskTravels(TaskBase):
+    """A task and its arguments go to another process, and the value comes back."""
+
+    def test_arguments_can_be_sent(self, examples: Mapping[str, Example]) -> None:
+        """Give a task blocks and plain values, and let it open its client: those don't travel."""
+        for name, example in examples.items():
+            arguments = dict(example())
+            with told_of(name):
+                assert set(unpacked(packed(arguments))) == set(arguments)
+
+    def test_it_runs_in_another_process(self, examples: Mapping[str, Example]) -> None:
+        """Look for what the task keeps in its module: a process of its own does not have it."""
+        here = {name: task for name, task in self.tasks().items() if name in examples}
+
+        @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
+        def f() -> dict[str, Any]:
+            found = {name: task.submit(**examples[name]()) for name, task in here.items()}
+            return {name: future.result(raise_on_failure=False) for name, future in found.items()}
+
+        for name, value in f().items():
+            with told_of(name):
+                if isinstance(value, BaseException):
+                    raise value
+                assert_fits(here[name], value)

@@ -1,0 +1,52 @@
+"""A notifier in memory: a fake for tests, and the smallest example of a provider."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import ClassVar
+from weakref import WeakValueDictionary
+
+from pydantic import Field, SecretStr
+
+from flowstone.blocks import Note, Notifier
+from flowstone.errors import NotificationFailed, NotificationUnsent
+from flowstone_testing.desks import PATIENCE, Script
+
+_desks: WeakValueDictionary[str, MemoryDesk] = WeakValueDictionary()
+
+
+class MemoryDesk(Script):
+    """A desk in this process's memory; notifiers find it by its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.over = Event()
+        _desks[name] = self
+
+
+class MemoryNotifier(Notifier):
+    """Puts notes on a `MemoryDesk`."""
+
+    _description: ClassVar[str | None] = "A desk in memory, for tests."
+    _code_example: ClassVar[str | None] = 'MemoryNotifier(desk="test").notify("a note")'
+    _longest_body: ClassVar[int | None] = 5_000
+
+    desk: str = Field(description="The name of the desk.")
+    token: SecretStr | None = Field(default=None, description="What lets notes in.")
+
+    def _where(self) -> str:
+        return f"desk {self.desk!r}"
+
+    def _notify(self, note: Note) -> None:
+        desk = _desks.get(self.desk)
+        if desk is None:
+            raise NotificationUnsent(self._where(), "there is no such desk", "Make it first.")
+        conduct = desk.next()
+        if conduct == "silent":
+            desk.over.wait(self.timeout_seconds)
+            raise NotificationFailed(self._where(), "it says nothing", "Look at the desk.")
+        if conduct == "busy":
+            raise NotificationUnsent(self._where(), "it is busy", "Wait.", after=PATIENCE)
+        if conduct == "refuses":
+            raise NotificationFailed(self._where(), "it refuses", "Look at the desk.")
+        desk.keep(f"{note.subject or ''}\n{note.body}")

@@ -1,0 +1,13 @@
+"""What this package offers: commands for who writes packages."""
+
+from flowstone.plugins import Collection, hookimpl
+
+
+@hookimpl
+def collection() -> Collection:
+    return Collection(
+        commands={
+            "plugin check": "flowstone_testing.cli.command:check_package",
+            "plugin new": "flowstone_testing.cli.newplugin:new",
+        },
+    )
