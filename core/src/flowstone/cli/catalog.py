@@ -137,7 +137,7 @@ def _of(name: str, kind: str | None) -> list[Offer]:
             unknown = unknown or error
     everything = [offer.name for each in kinds for offer in offered.offers(each)]
     kind = worded(kind) if kind else "block, task or other thing"
-    near = UnknownName(kind, name, everything, unknown and unknown.package)
+    near = UnknownName(kind, name, everything, unknown.package if unknown else None)
     for note in getattr(unknown, "__notes__", ()):
         near.add_note(note)
     raise near
