@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,9 @@ for number, usual in (
 ):
     if number is not None and signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+# The programs that tests start are compiled once, not each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # No test fails because the machine is busy.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
