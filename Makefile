@@ -2,8 +2,7 @@
 
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --no-sync
-# Each test goes to the process that is free first, but for groups that share what is dear to make.
-PYTEST := $(RUN) pytest -q -n 2 --dist loadgroup
+PYTEST := $(RUN) pytest -q -n 2
 # What each package tests of itself, and the rules of the house.
 UNITS := core/tests integrations plugin-template/tests tests/architecture
 

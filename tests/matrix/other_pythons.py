@@ -96,8 +96,7 @@ def _test(version: str, python: str, uv: str, *, all_of_them: bool) -> str | Non
     chosen = [core] if all_of_them else [each for name in BETWEEN for each in core.glob(name)]
     tests = [
         *(str(place / "bin" / "python"), "-m", "pytest", "-q", *map(str, chosen)),
-        *("-n", "2", "--dist", "loadgroup"),
-        *("-p", "no:cacheprovider", "-r", "fE"),
+        *("-n", "2", "-p", "no:cacheprovider", "-r", "fE"),
         *(f"--ignore-glob={glob}" for glob in LEFT_OUT),
     ]
     for what, command in (

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from .flaws import FLAWS
 from .workshop import Workshop
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("workshop")]
+pytestmark = pytest.mark.slow
 
 #: A package for each interface, one with a name of two words, and what each has.
 PACKAGES = {

@@ -29,7 +29,7 @@ from flowstone.interrupts import interrupt, interruptible
 from flowstone.prebuilt import databases as tasks
 from flowstone.testing.conformance.database.base import ENDLESS, Aside, until
 
-PATIENCE = 20.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(params=["sqlite", "sqlite memory", "duckdb"])
