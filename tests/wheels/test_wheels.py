@@ -19,7 +19,9 @@ from ..architecture.house import ROOT, Member, members
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
+#: To each package at the newest of what it needs, which `make test` tries, one at the oldest.
+RESOLUTIONS = ["highest", pytest.param("lowest-direct", marks=pytest.mark.check)]
 
 #: The suites import pytest and hypothesis, which come with the extra `testing` only.
 ALL_BUT_SUITES = """
@@ -97,19 +99,12 @@ def uv(*words: str | Path) -> None:
     done = subprocess.run(
         [program, "--quiet", *words],
         cwd=ROOT,
-        env={**os.environ, "UV_COMPILE_BYTECODE": "0", "UV_LINK_MODE": "copy"},
+        env={**os.environ, "UV_COMPILE_BYTECODE": "0", "UV_LINK_MODE": "hardlink"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    uv("build", "--all-packages", "--wheel", "--out-dir", folder)
-    return folder
 
 
 def wheel(folder: Path, member: Member) -> Path:
@@ -198,7 +193,7 @@ def test_the_core_brings_the_template(kind: str, wheels: Path, tmp_path: Path) -
     assert brought == wanted
 
 
-@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
 def test_a_wheel_works_alone_with_the_core(
     member: Member, resolution: str, wheels: Path, tmp_path: Path
@@ -230,6 +225,7 @@ def test_a_wheel_works_alone_with_the_core(
     assert absent == set(known) - {member.name}
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("extra", USES)
 def test_an_extra_works_at_its_lowest(extra: str, wheels: Path, tmp_path: Path) -> None:
     core = next(other for other in members() if other.name == "flowstone")
@@ -252,7 +248,7 @@ def test_every_extra_is_tried() -> None:
     assert extras == {*USES, "testing"}
 
 
-@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
 def test_the_extra_testing_is_all_that_a_stranger_needs(
     resolution: str, wheels: Path, tmp_path: Path
 ) -> None:
