@@ -148,7 +148,7 @@ def test_from_outside_a_good_package_is_partial(home: Home) -> None:
         "CredentialsSuite": "partial",
         "TaskSuite": "partial",
     }
-    assert "join flowstone_testing.conformance.tasks.TaskSuite" in missing(report, "TaskSuite")
+    assert "join flowstone_testing.TaskSuite" in missing(report, "TaskSuite")
     assert (report["problems"], report["tests"]) == ([], [])
 
 
