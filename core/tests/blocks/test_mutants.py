@@ -15,6 +15,8 @@ from flowstone.testing.conformance.credentials import CredentialsSuite
 from flowstone.testing.conformance.objectstore import ObjectStoreSuite
 from flowstone.testing.conformance.suite import Suite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 STORE = """

@@ -28,6 +28,8 @@ from flowstone.ports import DocumentStore
 from flowstone.settings import Settings
 from flowstone.wiring import open_services
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = "the first passphrase", "another passphrase, newer"
 
 
