@@ -12,6 +12,7 @@ import pytest
 from flowstone.calls.map_stream import Supply
 from flowstone.concurrency.leases import Leases
 from flowstone.concurrency.queue import Gate, Turn
+from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.driver import Story
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import Conflict, StoreError
@@ -221,14 +222,19 @@ class KeepsOldWriters(MemoryStore):
             super()._admit(events, fence)
 
 
+class NothingIsStale(DrivenRoots):
+    def is_stale(self, root_id: str, token: str | None) -> bool:
+        return False
+
+
 class AnyAttempt(WriteBehind):
     """Takes what is said for an attempt that another has followed, also by whom it left behind."""
 
-    def leave(self, run_ids: Iterable[str]) -> None:
-        pass
+    def _reset(self, roots: DrivenRoots) -> None:
+        super()._reset(NothingIsStale())
 
-    def _is_stale(self, root_id: str, token: str | None) -> bool:
-        return False
+    def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
+        pass
 
 
 class Roomy(Supply):
