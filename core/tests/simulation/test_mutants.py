@@ -256,35 +256,35 @@ class KeepsAtOnce(Transaction):
 class KeepsFirst(Transaction):
     """Keeps its value, and calls the commit hooks then."""
 
-    def _agreeing(self) -> Story[None]:
-        super()._keep()
-        yield from super()._agreeing()
+    def _call_commit_hooks(self) -> Story[None]:
+        super()._write_values()
+        yield from super()._call_commit_hooks()
 
 
 class UndoesTwice(Transaction):
     """Calls the rollback hooks at each rollback."""
 
-    def rolling_back(self) -> Story[bool]:
-        yield from super().rolling_back()
+    def perform_rollback(self) -> Story[bool]:
+        yield from super().perform_rollback()
         self.state = TransactionState.ACTIVE
-        return (yield from super().rolling_back())
+        return (yield from super().perform_rollback())
 
 
 class UndoesWhatIsKept(Transaction):
     """Is rolled back after its commit."""
 
-    def committing(self) -> Story[bool]:
-        yield from super().committing()
-        return (yield from super().rolling_back())
+    def perform_commit(self) -> Story[bool]:
+        yield from super().perform_commit()
+        return (yield from super().perform_rollback())
 
 
 class UndoesFailuresOnly(Transaction):
     """Leaves as it is what an interrupt came into."""
 
-    def rolling_back(self) -> Story[bool]:
+    def perform_rollback(self) -> Story[bool]:
         if not isinstance(sys.exc_info()[1], Exception):
             return False
-        return (yield from super().rolling_back())
+        return (yield from super().perform_rollback())
 
 
 #: What is broken, and within how many seeds that is seen.
