@@ -13,8 +13,8 @@ from flowstone.calls.map_stream import Supply
 from flowstone.concurrency.leases import Leases
 from flowstone.concurrency.queue import Gate, Turn
 from flowstone.engine.driven_roots import DrivenRoots
-from flowstone.engine.driver import Story
 from flowstone.engine.journal import WriteBehind
+from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event

@@ -14,7 +14,8 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.engine.driver import NAP, adone, done
+from flowstone.engine.driver import NAP
+from flowstone.engine.story import arun_story, run_story
 from flowstone.errors import ConfigurationError
 from flowstone.locking import FileSystemLockManager, IsolationLevel
 from flowstone.logging.run_logger import RUNS, RunLogger
@@ -23,7 +24,7 @@ from flowstone.records.ids import new_id
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from flowstone.engine.driver import Story
+    from flowstone.engine.story import Story
     from flowstone.locking import LockManager
     from flowstone.records.specs import Hook
     from flowstone.results.result_store import KeptResults, StoreOption
@@ -187,7 +188,7 @@ class Transaction:
         Returns:
             Whether it is committed now; False where it was already ended.
         """
-        return done(self.perform_commit())
+        return run_story(self.perform_commit())
 
     def perform_commit(self) -> Story[bool]:
         """Do as `commit` does, with what async hooks return coming out to be awaited."""
@@ -239,7 +240,7 @@ class Transaction:
         Returns:
             Whether it is rolled back now; False where it was already.
         """
-        return done(self.perform_rollback())
+        return run_story(self.perform_rollback())
 
     def perform_rollback(self) -> Story[bool]:
         """Do as `rollback` does, with what async hooks return coming out to be awaited."""
@@ -332,7 +333,7 @@ def transaction(
     with _enter(made, lock):
         try:
             yield made
-            done(_finish(made))
+            run_story(_finish(made))
         except BaseException:
             if not made.is_committed():  # that is final, for its own block
                 made.rollback()
@@ -369,10 +370,10 @@ async def atransaction(
     with _enter(made, lock):
         try:
             yield made
-            await adone(_finish(made))
+            await arun_story(_finish(made))
         except BaseException:
             if not made.is_committed():
-                await adone(made.perform_rollback())
+                await arun_story(made.perform_rollback())
             raise
 
 
