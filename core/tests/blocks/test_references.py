@@ -43,7 +43,7 @@ from flowstone.secrets.reference import escaped, split
 from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
-from flowstone_testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
 
 class Strongbox(SecretProvider):
@@ -588,24 +588,35 @@ class Bazaar(Credentials):
         return self.client()
 
 
+class BazaarProvider(MemoryProvider):
+    """Objects of a shop, by their keys."""
+
+    def __init__(self, place: str, folder: str, login: Bazaar) -> None:
+        super().__init__(place, folder)
+        self.login = login
+
+    def get(self, key: str, offset: int = 0) -> BufferedIOBase:
+        self.login.client()
+        return super().get(key, offset)
+
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        content = source.read()
+        if reveal(self.login.code) != Bazaar.password:
+            raise AccessDenied("the shop", "wrong code", "Ask for the new one.")
+        super().put(key, BytesIO(content), size)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        self.login.client()
+        yield from super().list(prefix)
+
+
 class BazaarShelf(MemoryObjects):
     """Objects of a shop."""
 
     login: Bazaar
 
-    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
-        self.login.client()
-        return super()._get(key, offset)
-
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        content = source.read()
-        if reveal(self.login.code) != Bazaar.password:
-            raise AccessDenied("the shop", "wrong code", "Ask for the new one.")
-        super()._put(key, BytesIO(content), size)
-
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        self.login.client()
-        yield from super()._list(prefix)
+    def make_provider(self) -> BazaarProvider:
+        return BazaarProvider(self.place, self.folder, self.login)
 
 
 def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(

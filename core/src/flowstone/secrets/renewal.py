@@ -17,12 +17,12 @@ REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
 
 
 def renew_in(kind: type, names: Iterable[str]) -> None:
-    """Make methods of a block type try again where a secret may have been changed meanwhile."""
+    """Make methods of a block type, or of a provider, try again where a secret may have changed."""
     for name in names:
         method = getattr(kind, name)
         if not hasattr(method, "tries_again") and not hasattr(method, "__isabstractmethod__"):
             # A listing may fail as it is walked, however it is made.
-            lazy = isgeneratorfunction(method) or name == "_list"
+            lazy = isgeneratorfunction(method) or name in {"_list", "list"}
             tries = _each(method) if lazy else _once_more(method)
             tries.tries_again = True  # type: ignore[attr-defined]
             setattr(kind, name, tries)
@@ -59,14 +59,19 @@ def _each(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _renewed(blocks: tuple[object, ...], began: float) -> bool:
-    references = {found.reference for block in blocks for found in referred(block)}
+def _renewed(holders: tuple[object, ...], began: float) -> bool:
+    # A provider is no block: what it was given by its block is in its attributes.
+    held = [getattr(each, "__dict__", each) for each in holders]
+    references = {found.reference for found in referred(held)}
     return bool(references) and services().references.renew(sorted(references), began)
 
 
 def _marks(args: Iterable[object]) -> list[tuple[Any, int | None]]:
     """Return where the streams among the arguments stand; None for one that can't go back."""
-    streams: list[Any] = [each for each in args if hasattr(each, "seekable")]
+    # Most arguments are keys, which `hasattr` would take longest for.
+    streams: list[Any] = [
+        each for each in args if type(each) is not str and hasattr(each, "seekable")
+    ]
     return [(each, each.tell() if each.seekable() else None) for each in streams]
 
 
