@@ -200,6 +200,6 @@ def test_a_suspended_run_is_resumed(golden: Services, monkeypatch: pytest.Monkey
 def test_every_move_leads_somewhere() -> None:
     for place in set(MODULES.values()) - ELSEWHERE:
         assert import_module(place)
-    for old, name in NAMES.items():
-        place, _, _ = old.partition(":")
+    for now in NAMES.values():
+        place, _, name = now.partition(":")
         assert attrgetter(name)(import_module(place))

@@ -21,7 +21,7 @@ from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, 
 
 from flowstone import flow, task
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
-from flowstone.blocks.display import put_back, shown_fields
+from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.context.current import Services, using
@@ -38,9 +38,9 @@ from flowstone.ports import Clock
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.redaction import redact
 from flowstone.results.fingerprints import fingerprint
-from flowstone.secrets.fields import MASKED
-from flowstone.secrets.reference import escaped, split
+from flowstone.secrets.reference import escape, split
 from flowstone.secrets.resolver import MOMENT, Resolver
+from flowstone.secrets.values import MASKED
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
 from flowstone_testing.objects import MemoryObjects
@@ -198,7 +198,11 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     body = services.documents.get("block:referring", "x").body
     assert body["fields"]["text"] == {"$ref": REF}
     shown = [repr(block), str(block), block.model_dump_json(), dumps(jsonable({"x": [block]}))]
-    shown += [dumps(dict(body)), pickle.dumps(block).decode("latin-1"), dumps(shown_fields(body))]
+    shown += [
+        dumps(dict(body)),
+        pickle.dumps(block).decode("latin-1"),
+        dumps(redacted_fields(body)),
+    ]
     shown += [pickle.dumps(block.text).decode("latin-1"), repr(block.model_dump())]
     for text in shown:
         assert CLEAR not in text
@@ -223,7 +227,7 @@ def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
     loaded = Referring.load("x")
     loaded.text = SecretStr("strongbox:other")
     again = [repr(loaded), loaded.model_dump(mode="json"), block == loaded, fingerprint(block)]
-    put_back(
+    apply_redacted(
         Referring.load("x"), services.documents.get("block:referring", "x").body, {"text": ref}
     )
     pickle.loads(pickle.dumps(again))
@@ -233,14 +237,14 @@ def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
 def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
     full().save("x")
     body = services.documents.get("block:referring", "x").body
-    shown = json.loads(json.dumps(shown_fields(body)))
+    shown = json.loads(json.dumps(redacted_fields(body)))
     loaded = Referring.load("x")
-    assert put_back(loaded, body, shown) is loaded
+    assert apply_redacted(loaded, body, shown) is loaded
     assert shown["table"] == {"a": REF, "b": {"c": [{"set": True}, REF]}}
     shown["table"]["a"] = "strongbox:db"
     shown["text"] = "by value"
     shown["data"] = "strongbox:db"
-    changed = put_back(loaded, body, shown)
+    changed = apply_redacted(loaded, body, shown)
     assert isinstance(changed, Referring)
     assert changed.text == SecretStr("by value")
     assert repr(changed.data) == "SecretBytes('strongbox:db')"
@@ -253,7 +257,7 @@ def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
 @given(text=st.text(min_size=1).map("env:{}".format) | st.text(min_size=1))
 def test_a_literal_stays_one(text: str) -> None:
     block = Referring(
-        text=escaped(text), anything=escaped(text), many=[escaped(text)], table={"a": escaped(text)}
+        text=escape(text), anything=escape(text), many=[escape(text)], table={"a": escape(text)}
     )
     for each in (
         block,
@@ -686,4 +690,4 @@ def test_a_process_is_given_the_reference_and_tells_nothing(
 def test_any_text_has_the_form_of_a_reference_or_not(text: str) -> None:
     wanted = split(text)
     assert wanted is None or (wanted.provider and wanted.rest and text.isprintable())
-    assert wanted is None or split(escaped(text))
+    assert wanted is None or split(escape(text))

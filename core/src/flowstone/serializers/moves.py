@@ -9,6 +9,7 @@ from typing import Any
 #: A module by the name that pickles have for it → the one that has its classes and functions now.
 #: Only what a user's value may hold is here; a name that still resolves is not looked up.
 MODULES = {
+    "flowstone.blocks.admission": "flowstone.blocks.validation",
     "flowstone.blocks.database": "flowstone.blocks.databases.database",
     "flowstone.blocks.duckdb": "flowstone_duckdb.database",
     "flowstone.blocks.email": "flowstone_email.notifier",
@@ -19,7 +20,9 @@ MODULES = {
     "flowstone.blocks.notifier": "flowstone.blocks.notifiers.notifier",
     "flowstone.blocks.objectstore": "flowstone.blocks.object_stores.object_store",
     "flowstone.blocks.primitives": "flowstone.blocks.object_stores.provider",
-    "flowstone.blocks.referring": "flowstone.secrets.fields",
+    "flowstone.blocks.problems": "flowstone.blocks.validation",
+    "flowstone.blocks.reference": "flowstone.secrets.reference",
+    "flowstone.blocks.referring": "flowstone.secrets.values",
     "flowstone.blocks.secret": "flowstone.blocks.secret_providers.secret",
     "flowstone.blocks.secretplaces": "flowstone.blocks.secret_providers.local",
     "flowstone.blocks.secretprovider": "flowstone.blocks.secret_providers.provider",
@@ -49,8 +52,20 @@ MODULES = {
     "flowstone.tagging": "flowstone.context.tags",
     "flowstone.tasks": "flowstone.calls.task",
 }
-#: A name that pickles have → the one that stands in the same module now.
-NAMES: dict[str, str] = {}
+#: A name that pickles have, in the module that has it or would have it now → where it is now.
+NAMES = {
+    "flowstone.blocks.base:Block._dumped": "flowstone.blocks.base:Block._dump",
+    "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
+    "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
+    "flowstone.secrets.values:Literal": "flowstone.secrets.values:LiteralSecret",
+    "flowstone.secrets.values:Partly": "flowstone.secrets.values:PartialSecret",
+    "flowstone.secrets.values:_dumped": "flowstone.secrets.fields:_show",
+    "flowstone.secrets.values:_text": "flowstone.secrets.values:read_text",
+    "flowstone.secrets.values:literal": "flowstone.secrets.values:make_literal",
+    "flowstone.secrets.values:partly": "flowstone.secrets.values:make_partial",
+    "flowstone.secrets.values:refer": "flowstone.secrets.values:make_reference",
+    "flowstone.secrets.values:unresolved": "flowstone.secrets.values:leave_unresolved",
+}
 
 
 class Unpickler(pickle.Unpickler):
@@ -60,8 +75,8 @@ class Unpickler(pickle.Unpickler):
         try:
             return super().find_class(module, name)
         except (ImportError, AttributeError):
-            place = MODULES.get(module, module)
-            now = NAMES.get(f"{place}:{name}", name)
+            before = f"{MODULES.get(module, module)}:{name}"
+            place, _, now = NAMES.get(before, before).partition(":")
             if (place, now) == (module, name):
                 raise
         return super().find_class(place, now)
