@@ -38,7 +38,7 @@ from flowstone.bootstrap import open_services
 from flowstone.cli.app import flowstone
 from flowstone.context.current import Services, using
 from flowstone.errors import MissingResult, ObjectNotFound
-from flowstone.records.events import Event
+from flowstone.records.events import Event, Line
 from flowstone.records.limits import Limit
 from flowstone.records.runs import Run, RunQuery
 from flowstone.results.policies import INPUTS, TASK_SOURCE
@@ -181,7 +181,7 @@ def test_a_pickle_finds_what_has_moved(golden: Services) -> None:
     assert isinstance(things["run"], Run)
     assert things["run"].unit == "fails"
     assert isinstance(things["event"], Event)
-    assert things["event"].payload.message == "a line"
+    assert things["event"].payload == Line(20, "old", "a line")
     assert type(things["policies"][0]) is type(INPUTS + TASK_SOURCE)
     missing, gone = things["errors"]
     assert isinstance(missing, ObjectNotFound)
@@ -199,7 +199,7 @@ def test_a_suspended_run_is_resumed(golden: Services, monkeypatch: pytest.Monkey
 
 def test_every_move_leads_somewhere() -> None:
     for place in set(MODULES.values()) - ELSEWHERE:
-        assert import_module(place)
+        assert import_module(place).__name__ == place
     for now in NAMES.values():
         place, _, name = now.partition(":")
         assert attrgetter(name)(import_module(place))

@@ -11,13 +11,21 @@ from dataclasses import replace
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from threading import Barrier, Event, Lock, Thread
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Annotated, Any, BinaryIO, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretBytes,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from flowstone import flow, task
 from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
@@ -212,7 +220,7 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     assert json.loads(block.model_dump_json())["text"] == REF
 
 
-def fields(block: Referring) -> dict[str, Any]:
+def fields(block: Block) -> dict[str, Any]:
     return {name: getattr(block, name) for name in type(block).model_fields}
 
 
@@ -691,3 +699,137 @@ def test_any_text_has_the_form_of_a_reference_or_not(text: str) -> None:
     wanted = split(text)
     assert wanted is None or (wanted.provider and wanted.rest and text.isprintable())
     assert wanted is None or split(escape(text))
+
+
+def refuse(value: SecretStr | None) -> SecretStr | None:
+    raise ValueError("it is judged")
+
+
+Code = SecretStr | None
+
+
+class Mixed(BaseModel):
+    """A model that is no block, mixed into one."""
+
+    mixed: SecretStr | None = None
+
+    @field_validator("mixed", mode="before")
+    @classmethod
+    def _judge_mixed(cls, value: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+class Strict(Mixed, Block):
+    """Validators of all kinds that let no value pass."""
+
+    annotated: Annotated[SecretStr, AfterValidator(refuse)] | None = None
+    limited: SecretStr | None = Field(default=None, min_length=100, alias="short")
+    named: Code = None
+    qualified: pydantic.SecretStr | None = None
+    wrapped: SecretStr
+
+    @field_validator("wrapped", "named", "qualified", mode="wrap")
+    @classmethod
+    def _judge(cls, value: object, handler: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+class Stricter(Strict):
+    """A subclass judges what it inherits."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _judge_again(cls, value: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+@pytest.mark.parametrize("kind", [Strict, Stricter])
+def test_no_validator_of_a_field_judges_a_reference(kind: type[Strict]) -> None:
+    given_fields = dict.fromkeys(
+        ("annotated", "short", "named", "qualified", "wrapped", "mixed"), REF
+    )
+    block = kind(**given_fields)
+    block.wrapped = SecretStr(REF)
+    for each in fields(block).values():
+        assert repr(each) == f"SecretStr({REF!r})"
+        assert reveal(each) == CLEAR
+    assert kind.model_validate(block.model_dump(by_alias=True)) == block
+    assert set(json.loads(block.model_dump_json()).values()) == {REF}
+    with pytest.raises(ReferenceUnresolved, match=rf"of {kind.__name__}\.wrapped can't be read"):
+        reveal(kind(wrapped="strongbox:none").wrapped)
+    for name in given_fields:
+        with pytest.raises(BlockInvalid, match=name):
+            kind(**{**given_fields, name: "by value"})
+
+
+def test_a_secret_type_that_is_known_in_a_function_only_takes_references() -> None:
+    class Password(SecretStr):
+        """A type of its own."""
+
+    class Local(Block):
+        code: Password
+
+        @field_validator("code")
+        @classmethod
+        def _judge(cls, value: object) -> object:
+            raise ValueError(f"{value!r} is judged")
+
+    assert reveal(Local(code=REF).code) == CLEAR
+
+
+T = TypeVar("T")
+
+
+class Boxed(Block, Generic[T]):
+    """A block of any type."""
+
+    value: T
+
+    @field_validator("value")
+    @classmethod
+    def _judge(cls, value: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+def test_a_generic_block_of_a_secret_takes_references() -> None:
+    assert reveal(Boxed[SecretStr](value=REF).value) == CLEAR
+    with pytest.raises(BlockInvalid):
+        Boxed[str](value=REF)
+
+
+class Pair(NamedTuple):
+    one: SecretStr
+    other: SecretStr
+
+
+class Containers(Block):
+    """Secrets in containers, which are no secrets themselves."""
+
+    many: list[SecretStr] = Field(default_factory=list)
+    few: frozenset[SecretStr] = frozenset()
+    pair: Pair | None = None
+    ends: tuple[SecretStr, int] | None = None
+
+
+def test_a_reference_in_a_container_is_no_container() -> None:
+    given_fields: dict[str, Any] = {
+        "many": [REF, "by-value"],
+        "few": {REF},
+        "pair": (REF, "by-value"),
+        "ends": (REF, 5),
+    }
+    block = Containers(**given_fields)
+    assert isinstance(block.pair, Pair)
+    assert block.ends is not None
+    found = [block.many[0], *block.few, block.pair.one, block.ends[0]]
+    assert [reveal(each) for each in found] == [CLEAR] * 4
+    for name in given_fields:
+        with pytest.raises(BlockInvalid, match=name):
+            Containers(**{name: REF})
+
+
+def test_a_mark_is_no_part_of_a_schema() -> None:
+    schema = Referring.model_json_schema()
+    assert schema["properties"]["text"]["anyOf"][0]["format"] == "password"
+    assert schema["properties"]["url"]["default"] is None
+    assert Referring.model_fields["url"].annotation == SecretStr | None

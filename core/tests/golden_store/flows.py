@@ -55,14 +55,20 @@ def pack(things: dict[str, Any]) -> Parcel:
     return Parcel(things)
 
 
+@task(persist_result=True)
+def keep(value: Any) -> Any:
+    return value
+
+
 @flow
 def keeps() -> int:
     """Keep a value by each serializer; with an artifact, tags and a log line."""
     with tags("golden"):
         for name, value in VALUES.items():
             key = name.replace("/", "-")
-            make = task(lambda value=value: value, name=f"keep-{key}")
-            make.with_options(persist_result=True, result_serializer=name, result_storage_key=key)()
+            keep.with_options(name=f"keep-{key}", result_serializer=name, result_storage_key=key)(
+                value
+            )
     get_run_logger().info("all are kept")
     create_markdown_artifact("# Kept", key="report", description="What was kept.")
     create_table_artifact([{"serializer": name} for name in VALUES], key="serializers")

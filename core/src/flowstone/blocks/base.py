@@ -102,6 +102,8 @@ class Block(BaseModel):
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
+        if cls.__pydantic_complete__ and "__pydantic_core_schema__" in cls.__dict__:
+            return handler(source)  # as a field of another model: all this is around it already
         mark_secret_fields(cls)
         # Around everything, a subclass's own validators too.
         return core_schema.no_info_wrap_validator_function(cls._validate, handler(source))

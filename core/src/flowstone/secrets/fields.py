@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import re
 import sys
 from dataclasses import dataclass
 from inspect import get_annotations
-from types import NoneType, SimpleNamespace, UnionType
+from types import ModuleType, NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
     Annotated,
@@ -15,7 +17,6 @@ from typing import (
     Union,
     get_args,
     get_origin,
-    get_type_hints,
 )
 
 import pydantic
@@ -37,6 +38,10 @@ from flowstone.secrets.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Stands for what is not known yet.
+_UNKNOWN = ForwardRef("unknown")
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
+
 
 @dataclass(frozen=True, slots=True)
 class SecretField:
@@ -52,10 +57,8 @@ class SecretField:
     base: type
     hint: Any = None
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
-        schema = handler(source)
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
+        schema: Any = handler(source)
         schema["serialization"] = _SHOW
         return schema
 
@@ -108,9 +111,11 @@ def accept_references(kind: type[BaseModel]) -> None:
     a class around all others, be they from ``Annotated``, from `Field` or from base classes: so
     each class gets one of its own that lets a reference past them.
     """
-    names = [name for name, hint in _hints(kind).items() if _may_be_secret(hint)]
+    names = [name for name, hint in _hints(kind).items() if _may_be_secret(hint, kind)]
     if names:
-        validator = field_validator(*names, mode="wrap", check_fields=False)(_read_field)
+        validator = field_validator(*names, mode="wrap", check_fields=False)(
+            classmethod(_read_field)
+        )
         setattr(kind, f"_accept_references_of_{kind.__name__}", validator)
 
 
@@ -123,35 +128,37 @@ def _read_field(
 
 
 def _hints(kind: type[BaseModel]) -> dict[str, Any]:
-    """Return the type hints of the fields of a class that is being made, as far as they go."""
+    """Return the type hints of the fields of a class that is being made; some may be texts."""
     hints: dict[str, Any] = {}
-    for base in reversed(kind.__mro__[1:]):
-        fields = getattr(base, "model_fields", {})
-        hints |= {name: info.annotation for name, info in fields.items()}
-    return hints | {
-        name: _evaluate(hint, kind)
-        for name, hint in get_annotations(kind).items()
-        if not name.startswith("_")
-    }
+    for base in reversed(kind.__bases__):
+        for name, info in getattr(base, "model_fields", {}).items():
+            hints[name] = info.annotation
+    own = get_annotations(kind)
+    return hints | {name: own[name] for name in own if not name.startswith("_")}
 
 
-def _evaluate(hint: Any, kind: type) -> Any:
-    """Return a hint that is a text as what it stands for; or the text, if that is not known yet."""
-    if not isinstance(hint, str):
-        return hint
-    around = vars(sys.modules[kind.__module__])
-    alone = SimpleNamespace(__annotations__={"hint": hint})
-    try:
-        return get_type_hints(alone, around, dict(vars(kind)))["hint"]
-    except (NameError, AttributeError, TypeError, SyntaxError):
-        return hint
+def _may_be_secret(hint: Any, kind: type) -> bool:
+    """Whether a hint is a secret type, or beside None, as far as can be told before pydantic has.
 
-
-def _may_be_secret(hint: Any) -> bool:
-    """Whether a hint is a secret type, or beside None, as far as can be told."""
-    return all(
-        isinstance(each, (str, ForwardRef, TypeVar)) or _is_masked(each) for each in _choices(hint)
+    To evaluate texts takes longer than all else here: one may be secret where a name in it may be.
+    """
+    if isinstance(hint, str):
+        return any(_may_be_secret(_find(name, kind), kind) for name in _NAME.findall(hint))
+    if isinstance(hint, type):
+        return issubclass(hint, MASKED)
+    choices = _choices(hint)
+    return bool(choices) and all(
+        isinstance(each, (str, ForwardRef, TypeVar, ModuleType)) or _is_masked(each)
+        for each in choices
     )
+
+
+def _find(name: str, kind: type) -> Any:
+    """Return what a name stands for around a class that is being made, if anything."""
+    for names in (kind, sys.modules.get(kind.__module__, builtins), builtins):
+        if name in vars(names):
+            return vars(names)[name]
+    return _UNKNOWN
 
 
 def _secret_type(hint: Any) -> Any:
