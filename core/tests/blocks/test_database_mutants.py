@@ -9,6 +9,8 @@ import pytest
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.database import DatabaseSuite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 SOURCE = """
@@ -316,7 +318,7 @@ FAULTS = {
 def test_databases(pytester: pytest.Pytester, fault: str) -> None:
     body, tests = FAULTS[fault]
     pytester.makepyfile(SOURCE.format(body=indent(dedent(body), "    ") if body else "    pass"))
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
         assert pytester.runpytest_inprocess(*quiet).parseoutcomes().keys() == {"passed"}
     for test in tests.split():

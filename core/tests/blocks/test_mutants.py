@@ -16,6 +16,8 @@ from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.objectstore import ObjectStoreSuite
 from flowstone_testing.conformance.suite import Suite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 STORE = """
@@ -520,7 +522,7 @@ def gone() -> Iterator[None]:
 
 def run(pytester: pytest.Pytester, source: str, tests: str) -> None:
     pytester.makepyfile(source)
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
         outcome = pytester.runpytest_inprocess(*quiet).parseoutcomes()
         assert outcome.keys() == {"passed"}

@@ -9,6 +9,8 @@ import pytest
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.secretprovider import SecretsSuite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 SOURCE = """
@@ -183,7 +185,7 @@ def test_secret_providers(pytester: pytest.Pytester, fault: str) -> None:
         refused="provider" if fault == "lets everybody in" else "None",
     )
     pytester.makepyfile(source)
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
         assert pytester.runpytest_inprocess(*quiet).parseoutcomes().keys() == {"passed"}
     for test in tests.split():

@@ -12,6 +12,8 @@ from flowstone.plugins import installed
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.tasks import TaskSuite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = """
@@ -212,7 +214,7 @@ def run(pytester: pytest.Pytester, site: Path, tasks: str, tests: str, bites: st
     (package / "__init__.py").write_text(tasks)
     (package / "plugin.py").write_text(PLUGIN)
     pytester.makepyfile(tests)
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not bites:
         outcome = pytester.runpytest_inprocess(*quiet).parseoutcomes()
         assert outcome.keys() == {"passed"}
