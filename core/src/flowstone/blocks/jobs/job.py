@@ -13,7 +13,7 @@ from flowstone.blocks.validation import hide
 from flowstone.context.current import services
 from flowstone.logging.run_logger import RunLogger, current_run, get_logger
 from flowstone.records.events import LOG_WRITTEN, Line, written
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +159,7 @@ class Job(Block):
         return get_logger("jobs") if run is None else RunLogger(run)
 
     def _hide(self, text: str) -> str:
-        return hide(text, sorted(filter(None, texts(self)), key=len, reverse=True))
+        return hide(text, sorted(filter(None, secret_texts(self)), key=len, reverse=True))
 
 
 def _told(root_id: str) -> Iterator[tuple[str, Mapping[str, object]]]:
