@@ -12,7 +12,7 @@ import pydantic
 import pytest
 from pydantic import SecretStr
 
-from flowstone.blocks import Block, SecretProvider, ShellOperation, SlackWebhook, Webhook
+from flowstone.blocks import Block, SecretProvider, ShellOperation, Webhook
 from flowstone_testing.desks import web_desk
 
 WORD = f"canary{secrets.token_hex(8)}"
@@ -101,5 +101,5 @@ def test_no_half_of_a_secret_is_in_the_words_of_a_service(before: int) -> None:
     with web_desk() as desk:
         desk.behave("refuses")  # and quotes the path
         with pytest.raises(Exception, match="it answered 400") as caught:
-            SlackWebhook(url=f"{desk.url}/{path}").notify("a note")
+            Webhook(url=f"{desk.url}/{path}").notify("a note")
     assert WORD[:8] not in str(caught.value)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from flowstone.blocks import Job, JobStatus, Report, SlackWebhook, SqliteDatabase, Webhook
+from flowstone.blocks import Job, JobStatus, Report, SqliteDatabase, Webhook
 from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
 from flowstone.secrets.resolver import MOMENT
@@ -128,7 +128,7 @@ def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatc
     old, new = f"/{token_hex()}", f"/{token_hex()}"
     with gate(old) as (seen, place):
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + old)
-        hook = SlackWebhook(url="env:FLOWSTONE_TEST_HOOK")
+        hook = Webhook(url="env:FLOWSTONE_TEST_HOOK")
         hook.notify("one")
         later.now += MOMENT + 1
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + new)

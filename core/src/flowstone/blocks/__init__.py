@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.database import Database
     from flowstone.blocks.databases.sqlite import SqliteDatabase
     from flowstone.blocks.duckdb import DuckDBDatabase
-    from flowstone.blocks.email import EmailNotifier, EmailServerCredentials
     from flowstone.blocks.jobs.job import Job
     from flowstone.blocks.jobs.job_run import JobRun, JobStatus, Report
     from flowstone.blocks.jobs.shell import ShellOperation
-    from flowstone.blocks.notifiers.notifier import Note, Notifier
-    from flowstone.blocks.notifiers.slack import SlackWebhook
+    from flowstone.blocks.notifiers.note import Note
+    from flowstone.blocks.notifiers.notifier import Notifier
+    from flowstone.blocks.notifiers.provider import NotifierProvider
     from flowstone.blocks.notifiers.webhook import Webhook
     from flowstone.blocks.object_stores.local import LocalDirectory
     from flowstone.blocks.object_stores.object_store import ObjectInfo, ObjectStore
@@ -33,8 +33,6 @@ __all__ = [
     "Credentials",
     "Database",
     "DuckDBDatabase",
-    "EmailNotifier",
-    "EmailServerCredentials",
     "EnvSecrets",
     "FileSecrets",
     "Job",
@@ -43,6 +41,7 @@ __all__ = [
     "LocalDirectory",
     "Note",
     "Notifier",
+    "NotifierProvider",
     "ObjectInfo",
     "ObjectStore",
     "Report",
@@ -50,7 +49,6 @@ __all__ = [
     "SecretDict",
     "SecretProvider",
     "ShellOperation",
-    "SlackWebhook",
     "SqliteDatabase",
     "Variable",
     "Webhook",
@@ -65,12 +63,12 @@ if not TYPE_CHECKING:
             ".databases.database": ("Database",),
             ".databases.sqlite": ("SqliteDatabase",),
             ".duckdb": ("DuckDBDatabase",),
-            ".email": ("EmailNotifier", "EmailServerCredentials"),
             ".jobs.job": ("Job",),
             ".jobs.job_run": ("JobRun", "JobStatus", "Report"),
             ".jobs.shell": ("ShellOperation",),
-            ".notifiers.notifier": ("Note", "Notifier"),
-            ".notifiers.slack": ("SlackWebhook",),
+            ".notifiers.note": ("Note",),
+            ".notifiers.notifier": ("Notifier",),
+            ".notifiers.provider": ("NotifierProvider",),
             ".notifiers.webhook": ("Webhook",),
             ".object_stores.local": ("LocalDirectory",),
             ".object_stores.object_store": ("ObjectInfo", "ObjectStore"),
