@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.sqlite import SqliteDatabase
     from flowstone.blocks.duckdb import DuckDBDatabase
     from flowstone.blocks.jobs.job import Job
-    from flowstone.blocks.jobs.job_run import JobRun, JobStatus, Report
+    from flowstone.blocks.jobs.job_run import JobRun
+    from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
     from flowstone.blocks.jobs.shell import ShellOperation
     from flowstone.blocks.notifiers.note import Note
     from flowstone.blocks.notifiers.notifier import Notifier
@@ -36,6 +37,7 @@ __all__ = [
     "EnvSecrets",
     "FileSecrets",
     "Job",
+    "JobProvider",
     "JobRun",
     "JobStatus",
     "LocalDirectory",
@@ -64,7 +66,8 @@ if not TYPE_CHECKING:
             ".databases.sqlite": ("SqliteDatabase",),
             ".duckdb": ("DuckDBDatabase",),
             ".jobs.job": ("Job",),
-            ".jobs.job_run": ("JobRun", "JobStatus", "Report"),
+            ".jobs.job_run": ("JobRun",),
+            ".jobs.provider": ("JobProvider", "JobStatus", "Report"),
             ".jobs.shell": ("ShellOperation",),
             ".notifiers.note": ("Note",),
             ".notifiers.notifier": ("Notifier",),
