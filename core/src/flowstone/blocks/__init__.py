@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.local import LocalDirectory
     from flowstone.blocks.object_stores.object_store import ObjectInfo, ObjectStore
     from flowstone.blocks.secret_providers.local import EnvSecrets, FileSecrets
-    from flowstone.blocks.secret_providers.provider import SecretProvider
+    from flowstone.blocks.secret_providers.provider import SecretStoreProvider
     from flowstone.blocks.secret_providers.secret import Secret
+    from flowstone.blocks.secret_providers.secret_provider import SecretProvider
     from flowstone.blocks.variable import Variable
     from flowstone.secrets.values import SecretDict
 
@@ -50,6 +51,7 @@ __all__ = [
     "Secret",
     "SecretDict",
     "SecretProvider",
+    "SecretStoreProvider",
     "ShellOperation",
     "SqliteDatabase",
     "Variable",
@@ -76,8 +78,9 @@ if not TYPE_CHECKING:
             ".object_stores.local": ("LocalDirectory",),
             ".object_stores.object_store": ("ObjectInfo", "ObjectStore"),
             ".secret_providers.local": ("EnvSecrets", "FileSecrets"),
-            ".secret_providers.provider": ("SecretProvider",),
+            ".secret_providers.provider": ("SecretStoreProvider",),
             ".secret_providers.secret": ("Secret",),
+            ".secret_providers.secret_provider": ("SecretProvider",),
             "flowstone.secrets.values": ("SecretDict",),
             ".variable": ("Variable",),
         },
