@@ -31,7 +31,7 @@ def with_wheels(wheels: Path) -> dict[str, str]:
 
 
 class Workshop:
-    """A folder with a venv that has `flowstone[new]` from a wheel, and what is made there.
+    """A folder with a venv that has `flowstone-testing[new]` from a wheel, and what is made there.
 
     Attributes:
         folder: where packages are made.
@@ -58,7 +58,7 @@ class Workshop:
             "UV_PROJECT_ENVIRONMENT": str(venv),
         }
         self.run(f"uv venv --quiet {venv}")
-        self.run(f"uv pip install --quiet --python {self.python} 'flowstone[new]'")
+        self.run(f"uv pip install --quiet --python {self.python} 'flowstone-testing[new]'")
 
     def run(self, script: str, cwd: Path | None = None) -> str:
         """Run a script of the shell to its end, and return what it wrote; it must succeed."""
