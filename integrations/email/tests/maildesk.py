@@ -81,7 +81,7 @@ def mail_desk(folder: Path, way: Way, password: str, login: bool = True) -> Iter
             loop=loop,
             authenticator=desk.login if login else None,
             auth_required=login,
-            auth_require_tls=False,
+            auth_require_tls=way == "STARTTLS",
             tls_context=tls if way == "STARTTLS" else None,
             require_starttls=way == "STARTTLS",
         )

@@ -63,3 +63,9 @@ def test_nobody_can_be_made_to_call_everybody() -> None:
     with web_desk() as desk:
         SlackWebhook(url=desk.url).notify("<!channel> a & b", subject="<@U1>")
     assert json.loads(desk.requests[0][3]) == {"text": "*&lt;@U1&gt;*\n&lt;!channel&gt; a &amp; b"}
+
+
+def test_slack_itself_takes_a_note(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--live"):
+        pytest.skip("only with --live: it posts to the channel of FLOWSTONE_SLACK_URL")
+    SlackWebhook(url="env:FLOWSTONE_SLACK_URL").notify("a note of the tests", subject="flowstone")
