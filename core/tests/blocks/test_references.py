@@ -28,7 +28,15 @@ from pydantic import (
 )
 
 from flowstone import flow, task
-from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
+from flowstone.blocks import (
+    Block,
+    Credentials,
+    ObjectInfo,
+    Secret,
+    SecretDict,
+    SecretProvider,
+    SecretStoreProvider,
+)
 from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.bootstrap import open_services
 from flowstone.context import current
@@ -68,24 +76,33 @@ class Strongbox(SecretProvider):
     shelf: str = ""
     key: SecretStr | None = None
 
-    def _where(self) -> str:
+    def provider(self) -> Shelf:
+        return Shelf(self)
+
+
+class Shelf(SecretStoreProvider):
+    def __init__(self, box: Strongbox) -> None:
+        self.box = box
+
+    def where(self) -> str:
         return "the vault"
 
-    def _read(self, name: str, version: str | None) -> bytes:
-        with self.lock:
-            self.reads.append((self.shelf + name, version))
-        assert self.gate.wait(300)
+    def read(self, name: str, version: str | None) -> bytes:
+        box = self.box
+        with box.lock:
+            box.reads.append((box.shelf + name, version))
+        assert box.gate.wait(300)
         if name == "down":
             raise Unreachable("the vault", "nobody answers", "Try again.")
-        if self.key is not None:
-            self.key.get_secret_value()
-        found = self.kept.get(f"{self.shelf}{name}" + (f"@{version}" if version else ""))
+        if box.key is not None:
+            box.key.get_secret_value()
+        found = box.kept.get(f"{box.shelf}{name}" + (f"@{version}" if version else ""))
         if found is None:
             raise SecretMissing("the vault", f"there is no {name!r}", "Put it there.")
         return found
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        return (name for name in self.kept if name.startswith(prefix))
+    def list_names(self, prefix: str) -> Iterator[str]:
+        return (name for name in self.box.kept if name.startswith(prefix))
 
 
 class Inner(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from inspect import isgeneratorfunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.context.current import services
 from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied
@@ -13,7 +13,25 @@ from flowstone.secrets.walk import find_references
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+T = TypeVar("T")
+
 REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
+
+
+def retry_refused(block: object, call: Callable[[], T]) -> T:
+    """Call, and call once more where a secret that `block` refers to may have changed meanwhile.
+
+    Args:
+        block: what has the references; the call must read its secrets anew.
+        call: the operation; it is repeated only if it ends with one of `REFUSED`.
+    """
+    began = services().clock.time()
+    try:
+        return call()
+    except REFUSED:
+        if not _renewed((block,), began):
+            raise
+    return call()
 
 
 def renew_in(kind: type, names: Iterable[str]) -> None:
