@@ -29,7 +29,7 @@ def retry_refused(block: object, call: Callable[[], T]) -> T:
     try:
         return call()
     except REFUSED:
-        if not _renewed((block,), began):
+        if not _renew((block,), began):
             raise
     return call()
 
