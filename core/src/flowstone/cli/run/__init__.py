@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.cli import runlog
-from flowstone.cli.attempts import Attempts
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
-from flowstone.cli.records import run_record, tally_record
-from flowstone.cli.runagain import resume_run, retry_run
-from flowstone.cli.runcontrol import cancel_run, start_run
-from flowstone.cli.rungraph import show_graph
-from flowstone.cli.runtree import TreeView
+from flowstone.cli.run import log
+from flowstone.cli.run.attempts import Attempts
+from flowstone.cli.run.control import cancel_run, start_run
+from flowstone.cli.run.graph import show_graph
+from flowstone.cli.run.records import run_record, tally_record
+from flowstone.cli.run.retry import resume_run, retry_run
+from flowstone.cli.run.tree import TreeView
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import (
     ago,
@@ -36,7 +36,7 @@ from flowstone.settings import LEVELS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flowstone.cli.records import Json
+    from flowstone.cli.run.records import Json
 
 #: Of a parameter's value, so many characters are shown on a terminal.
 _LONGEST = 300
@@ -139,10 +139,10 @@ def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
     if follow and as_json:
         raise click.UsageError("--follow has no end to close a JSON document at: leave one out.")
     found = services().runs.run(run)
-    lines = runlog.lines(found, level, follow=follow)
+    lines = log.lines(found, level, follow=follow)
     if as_json:
-        emit([runlog.line_record(line) for line in lines])
-    elif not runlog.print_lines(lines):
+        emit([log.line_record(line) for line in lines])
+    elif not log.print_lines(lines):
         least = "" if level == "DEBUG" else f" of {level} or above"
         warn(f"{found.name!r} has logged nothing{least}.")
 

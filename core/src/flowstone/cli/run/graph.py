@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.cli.attempts import Attempts
 from flowstone.cli.output import emit, json_option, say
+from flowstone.cli.run.attempts import Attempts
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import graph_of
