@@ -59,12 +59,11 @@ def template_service(folder: Path) -> Iterator[dict[str, str]]:
         yield {"TEMPLATE_URL": service.url, "TEMPLATE_TOKEN": service.token}
 
 
-@contextmanager
-def wheels(folder: Path) -> Iterator[dict[str, str]]:
-    """Build the core's wheel, as if it were on the index; yield the environment that finds it."""
-    found = with_wheels(folder)
+def index(wheels: Path) -> dict[str, str]:
+    """Return the environment that finds our wheels as if they were on the index."""
+    found = with_wheels(wheels)
     programs = str(Path(sys.executable).parent)
-    yield {**found, "PATH": os.pathsep.join([programs, found["PATH"]])}
+    return {**found, "PATH": os.pathsep.join([programs, found["PATH"]])}
 
 
 @contextmanager

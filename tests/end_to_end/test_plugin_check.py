@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# The template's level is found on each change, too: of its wheel, in tests/wheels.
+pytestmark = [pytest.mark.slow, pytest.mark.check]
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 
 #: The suites that each package's offers ask for.

@@ -316,7 +316,7 @@ FAULTS = {
 def test_databases(pytester: pytest.Pytester, fault: str) -> None:
     body, tests = FAULTS[fault]
     pytester.makepyfile(SOURCE.format(body=indent(dedent(body), "    ") if body else "    pass"))
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
         assert pytester.runpytest_inprocess(*quiet).parseoutcomes().keys() == {"passed"}
     for test in tests.split():

@@ -520,7 +520,7 @@ def gone() -> Iterator[None]:
 
 def run(pytester: pytest.Pytester, source: str, tests: str) -> None:
     pytester.makepyfile(source)
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
         outcome = pytester.runpytest_inprocess(*quiet).parseoutcomes()
         assert outcome.keys() == {"passed"}

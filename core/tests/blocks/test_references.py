@@ -66,7 +66,7 @@ class Strongbox(SecretProvider):
     def _read(self, name: str, version: str | None) -> bytes:
         with self.lock:
             self.reads.append((self.shelf + name, version))
-        assert self.gate.wait(30)
+        assert self.gate.wait(300)
         if name == "down":
             raise Unreachable("the vault", "nobody answers", "Try again.")
         if self.key is not None:
@@ -427,13 +427,13 @@ def test_who_asks_while_it_is_read_waits_for_that(vault: type[Strongbox]) -> Non
     resolver, found, all_here = resolver_of(Ticks()), [], Barrier(21)
 
     def ask() -> None:
-        all_here.wait(30)
+        all_here.wait(300)
         found.append(resolver.resolve("strongbox:db"))
 
     threads = [Thread(target=ask) for _ in range(20)]
     for thread in threads:
         thread.start()
-    all_here.wait(30)
+    all_here.wait(300)
     for thread in threads:
         thread.join(0.005)  # nobody gets on; time to be waiting, which no test depends on
     vault.gate.set()
@@ -498,7 +498,7 @@ def test_two_providers_that_need_each_other_are_told_by_two_threads(
             threads[0].join(0.001)
         vault.gate.set()
         for thread in threads:
-            thread.join(30)
+            thread.join(300)
     assert sorted(told) == names
 
 

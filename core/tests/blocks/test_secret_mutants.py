@@ -183,7 +183,7 @@ def test_secret_providers(pytester: pytest.Pytester, fault: str) -> None:
         refused="provider" if fault == "lets everybody in" else "None",
     )
     pytester.makepyfile(source)
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
         assert pytester.runpytest_inprocess(*quiet).parseoutcomes().keys() == {"passed"}
     for test in tests.split():

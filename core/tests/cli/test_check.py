@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .conftest import Home, InProcess
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = pytest.mark.slow
 
 PLUGIN = """
 from flowstone.plugins import Collection, hookimpl

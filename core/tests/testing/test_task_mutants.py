@@ -212,7 +212,7 @@ def run(pytester: pytest.Pytester, site: Path, tasks: str, tests: str, bites: st
     (package / "__init__.py").write_text(tasks)
     (package / "plugin.py").write_text(PLUGIN)
     pytester.makepyfile(tests)
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not bites:
         outcome = pytester.runpytest_inprocess(*quiet).parseoutcomes()
         assert outcome.keys() == {"passed"}

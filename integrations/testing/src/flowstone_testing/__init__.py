@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowstone_testing.conformance.secretprovider import SecretsSuite
     from flowstone_testing.conformance.slots import SlotStoreSuite
     from flowstone_testing.conformance.suite import Gap, Suite, capability
-    from flowstone_testing.conformance.tasks import TaskSuite
+    from flowstone_testing.conformance.tasks import Example, TaskSuite
     from flowstone_testing.desks import web_desk
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "CredentialsSuite",
     "DatabaseSuite",
     "DocumentStoreSuite",
+    "Example",
     "Gap",
     "JobSuite",
     "NotifierSuite",
@@ -63,7 +64,7 @@ if not TYPE_CHECKING:
             ".conformance.secretprovider": ("SecretsSuite",),
             ".conformance.slots": ("SlotStoreSuite",),
             ".conformance.suite": ("Gap", "Suite", "capability"),
-            ".conformance.tasks": ("TaskSuite",),
+            ".conformance.tasks": ("Example", "TaskSuite"),
             ".desks": ("web_desk",),
         },
     )
