@@ -24,7 +24,7 @@ _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
 _TEXTS = ("", ".md", ".txt")
 
 
-@click.command("graph", short_help="Print the graph of a run, or draw it.")
+@click.command("graph")
 @click.argument("run")
 @click.option("--all", "whole", is_flag=True, help="Draw long maps in full.")
 @click.option(

@@ -22,7 +22,7 @@ entrypoint_option = click.option(
 )
 
 
-@click.command("retry", short_help="Execute a run again, under the same id.")
+@click.command("retry")
 @click.argument("run")
 @param_option
 @params_option
