@@ -19,7 +19,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 from flowstone.blocks.jobs.job import Job, JobRun, JobStatus, Report
 from flowstone.blocks.jobs.processes import Process, born, end_group
 from flowstone.errors import JobError, JobLost, SecretError
-from flowstone.settings import environment
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +125,7 @@ class ShellOperation(Job):
 
     def _environment(self) -> dict[str, str] | None:
         secret = {name: value.get_secret_value() for name, value in self.secret_env.items()}
-        return {**environment(), **self.env, **secret} if self.env or secret else None
+        return {**read_environment(), **self.env, **secret} if self.env or secret else None
 
     def _args(self) -> tuple[list[str], Path | None]:
         """Return what is run, and the file that the script is in."""

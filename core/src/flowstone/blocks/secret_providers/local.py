@@ -12,7 +12,7 @@ from pydantic import Field
 from flowstone.blocks.local_files import whole_file
 from flowstone.blocks.secret_providers.provider import SecretProvider
 from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, nearest
-from flowstone.settings import environment
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,9 +33,9 @@ class EnvSecrets(SecretProvider):
 
     def _read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
         variable = self.prefix + name
-        text = environment().get(variable)
+        text = read_environment().get(variable)
         if text is None:
-            known = [each for each in environment() if each.startswith(self.prefix)]
+            known = [each for each in read_environment() if each.startswith(self.prefix)]
             close = nearest(variable, known) if variable.upper() in known else ""
             problem = f"the variable {variable!r} is not set in this process{close.rstrip('?')}"
             remedy = "Set it where the flow runs, or refer to another."
@@ -43,7 +43,7 @@ class EnvSecrets(SecretProvider):
         return os.fsencode(text)
 
     def _list(self, prefix: str) -> Iterator[str]:
-        for name in environment():
+        for name in read_environment():
             if name.startswith(self.prefix + prefix):
                 yield name.removeprefix(self.prefix)
 
