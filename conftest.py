@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Modules whose tests share what takes long to make; of others, each test stands alone.
 TOGETHER = {"tests/template/test_new.py"}
+#: Fixtures that start programs: what uses one is no unit test, and counts as slow.
+PROGRAMS = {"emulator", "home", "place"}
 
 # A job in a shell's background ignores Ctrl-C, one of `nohup` a closed terminal; and so would the
 # programs that tests start.
@@ -62,6 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the tests that take long, or the last process is left alone with one of them."""
+    for item in items:
+        if not PROGRAMS.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

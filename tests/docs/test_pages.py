@@ -21,6 +21,7 @@ NO_RUN = {
     "README.md": 1,
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
+    "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,
 }
 

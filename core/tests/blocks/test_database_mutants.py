@@ -9,6 +9,8 @@ import pytest
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.database import DatabaseSuite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 SOURCE = """

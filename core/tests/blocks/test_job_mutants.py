@@ -10,6 +10,8 @@ from flowstone_testing.conformance.job import JobSuite
 
 from .test_mutants import body, named, run
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 __all__ = ["ShellOperation"]
 

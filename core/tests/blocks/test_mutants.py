@@ -16,6 +16,8 @@ from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.objectstore import ObjectStoreSuite
 from flowstone_testing.conformance.suite import Suite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 STORE = """

@@ -10,6 +10,8 @@ from flowstone_testing.notes import MemoryDesk, MemoryNotifier
 
 from .test_mutants import body, named, run
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 __all__ = ["MemoryDesk", "MemoryNotifier"]
 

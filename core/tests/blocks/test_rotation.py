@@ -28,6 +28,8 @@ from flowstone.records.documents import Document
 from flowstone.secrets.vault import Vault, sealed_with
 from flowstone.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 OLD, NEW = "the first passphrase", "another passphrase, newer"
 
 

@@ -115,7 +115,7 @@ def test_without_copier_it_says_what_to_install(home: Home) -> None:
     (site / "copier.py").write_text("raise ImportError('not here')\n")
     done = home.run("plugin", "new", "flowstone-acme", "--defaults", PYTHONPATH=str(site))
     assert done.code == 1
-    assert "pip install 'flowstone[new]'" in done.err
+    assert "pip install 'flowstone-testing[new]'" in done.err
     assert not list(home.directory.glob("flowstone-*"))
 
 

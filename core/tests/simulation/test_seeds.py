@@ -13,6 +13,8 @@ from .runs import SQLITE, first_failure, quiet, report, shrunk, simulate
 from .test_mutants import NoBarrier
 from .world import Parts
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 
 

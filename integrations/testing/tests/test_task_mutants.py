@@ -12,6 +12,8 @@ from flowstone.plugins import installed
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.tasks import TaskSuite
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 PLUGIN = """
