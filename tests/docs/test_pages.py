@@ -68,7 +68,7 @@ def test_a_page_does_what_it_says(
     folder = tmp_path / "desk"
     folder.mkdir()
     sites = dict.fromkeys(("https://example.org", "https://hooks.slack.com"), site)
-    with services(text, tmp_path, request) as more, mailing(text, tmp_path) as server:
+    with services(text, tmp_path, request) as more, mail_server(text, tmp_path) as server:
         done = subprocess.run(
             [sys.executable, Path(__file__).parent / "run_page.py", page],
             input=json.dumps({**sites, **server, "/your/desk": str(folder)}),
@@ -81,8 +81,8 @@ def test_a_page_does_what_it_says(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def mailing(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
-    """Start the mail server that the page sends by; return what stands for its address."""
+def mail_server(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
+    """Start a mail server for a page that sends; return the addresses that lead there."""
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from flowstone.blocks.notifiers.provider import NotifierProvider
     from flowstone.blocks.notifiers.webhook import Webhook
     from flowstone.blocks.object_stores.local import LocalDirectory
-    from flowstone.blocks.object_stores.object_store import ObjectInfo, ObjectStore
+    from flowstone.blocks.object_stores.object_store import ObjectStore
+    from flowstone.blocks.object_stores.provider import ObjectInfo
     from flowstone.blocks.secret_providers.local import EnvSecrets, FileSecrets
     from flowstone.blocks.secret_providers.provider import SecretStoreProvider
     from flowstone.blocks.secret_providers.secret import Secret
@@ -76,7 +77,8 @@ if not TYPE_CHECKING:
             ".notifiers.provider": ("NotifierProvider",),
             ".notifiers.webhook": ("Webhook",),
             ".object_stores.local": ("LocalDirectory",),
-            ".object_stores.object_store": ("ObjectInfo", "ObjectStore"),
+            ".object_stores.object_store": ("ObjectStore",),
+            ".object_stores.provider": ("ObjectInfo",),
             ".secret_providers.local": ("EnvSecrets", "FileSecrets"),
             ".secret_providers.provider": ("SecretStoreProvider",),
             ".secret_providers.secret": ("Secret",),

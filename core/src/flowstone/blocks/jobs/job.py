@@ -17,7 +17,7 @@ from flowstone.errors import JobError
 from flowstone.logging.run_logger import current_run, get_logger
 from flowstone.records.events import LOG_WRITTEN, Line, written
 from flowstone.secrets.renewal import retry_refused
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -163,7 +163,7 @@ class _Service(JobProvider):
         raise masking  # outside the `except`: what it came from shows the secret
 
     def _mask(self, text: str) -> str:
-        return hide(text, sorted(filter(None, texts(self._job)), key=len, reverse=True))
+        return hide(text, sorted(filter(None, secret_texts(self._job)), key=len, reverse=True))
 
 
 def _read_jobs(root_id: str) -> Iterator[tuple[str, Mapping[str, object]]]:

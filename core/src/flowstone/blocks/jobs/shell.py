@@ -21,7 +21,7 @@ from flowstone.blocks.jobs.job_run import get_job_logger
 from flowstone.blocks.jobs.processes import Process, born, end_group
 from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
 from flowstone.errors import JobError, JobLost, SecretError
-from flowstone.settings import environment
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +183,7 @@ class ShellProvider(JobProvider):
     def _environment(self) -> dict[str, str] | None:
         job = self._job
         secret = {name: value.get_secret_value() for name, value in job.secret_env.items()}
-        return {**environment(), **job.env, **secret} if job.env or secret else None
+        return {**read_environment(), **job.env, **secret} if job.env or secret else None
 
     def _write_script(self) -> tuple[list[str], Path | None]:
         """Return what is run, and the file that the script is in."""

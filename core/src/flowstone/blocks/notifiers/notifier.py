@@ -25,7 +25,7 @@ from flowstone.errors import (
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.redaction import redact
 from flowstone.secrets.renewal import retry_refused
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,7 +151,7 @@ class Notifier(Block):
 
     def _private(self) -> Iterator[str]:
         """Yield the secrets whose parts no error may show."""
-        yield from texts(self)
+        yield from secret_texts(self)
 
     def _mask(self, text: str) -> str:
         private = {part for secret in self._private() for part in fragments(secret)}

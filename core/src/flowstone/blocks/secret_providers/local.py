@@ -13,7 +13,7 @@ from flowstone.blocks.local_files import whole_file
 from flowstone.blocks.secret_providers.provider import SecretStoreProvider
 from flowstone.blocks.secret_providers.secret_provider import SecretProvider
 from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, nearest
-from flowstone.settings import environment
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,9 +45,9 @@ class EnvironmentProvider(SecretStoreProvider):
 
     def read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
         variable = self._prefix + name
-        text = environment().get(variable)
+        text = read_environment().get(variable)
         if text is None:
-            known = [each for each in environment() if each.startswith(self._prefix)]
+            known = [each for each in read_environment() if each.startswith(self._prefix)]
             close = nearest(variable, known) if variable.upper() in known else ""
             problem = f"the variable {variable!r} is not set in this process{close.rstrip('?')}"
             remedy = "Set it where the flow runs, or refer to another."
@@ -55,7 +55,7 @@ class EnvironmentProvider(SecretStoreProvider):
         return os.fsencode(text)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        for name in environment():
+        for name in read_environment():
             if name.startswith(self._prefix + prefix):
                 yield name.removeprefix(self._prefix)
 

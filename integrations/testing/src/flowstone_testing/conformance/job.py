@@ -15,7 +15,7 @@ from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
 from flowstone.records.events import Line
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -91,7 +91,7 @@ class JobSuite(Suite):
         with pytest.raises(JobFailed) as caught:
             bad.run()
         told = "".join(format_exception(caught.value)) + repr(caught.value.__dict__)
-        assert not [text for text in texts(bad) if text and text in told]
+        assert not [text for text in secret_texts(bad) if text and text in told]
 
     def test_waiting_has_an_end(self, long: Job, alive: Callable[[str], bool]) -> None:
         """Look at `start` and `report`: both ask once, and don't wait."""

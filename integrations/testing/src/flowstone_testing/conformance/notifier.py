@@ -20,7 +20,7 @@ from flowstone.blocks.notifiers.notifier import fragments
 from flowstone.context.current import using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.records import redaction
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -285,7 +285,7 @@ def _raised(notifier: Notifier) -> list[Exception]:
 
 
 def _private(notifier: Notifier) -> set[str]:
-    return {part for secret in texts(notifier) for part in fragments(secret)}
+    return {part for secret in secret_texts(notifier) for part in fragments(secret)}
 
 
 def _absent(notifier: Notifier, error: Exception) -> None:
