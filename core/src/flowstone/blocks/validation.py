@@ -27,7 +27,7 @@ SHORTEST_MASK = 8
 _WRAPPED = "function-wrap["
 
 
-def validate_fields(value: Any, title: str, field: str = "") -> Any:
+def validate_fields(value: object, title: str, field: str = "") -> object:
     """Return a block, or the value of one field of it, with the references in it made such.
 
     What is secret in it is hidden from now on from whatever leaves the process.
