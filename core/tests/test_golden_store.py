@@ -33,7 +33,7 @@ from flowstone.blocks import (
     SecretDict,
     Variable,
 )
-from flowstone.blocks.jobs.job_run import JobStatus
+from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.bootstrap import open_services
 from flowstone.cli.app import flowstone
 from flowstone.context.current import Services, using

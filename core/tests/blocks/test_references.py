@@ -28,7 +28,15 @@ from pydantic import (
 )
 
 from flowstone import flow, task
-from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
+from flowstone.blocks import (
+    Block,
+    Credentials,
+    ObjectInfo,
+    Secret,
+    SecretDict,
+    SecretProvider,
+    SecretStoreProvider,
+)
 from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.bootstrap import open_services
 from flowstone.context import current
@@ -51,7 +59,7 @@ from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.secrets.values import MASKED
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
-from flowstone_testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
 
 class Strongbox(SecretProvider):
@@ -68,24 +76,33 @@ class Strongbox(SecretProvider):
     shelf: str = ""
     key: SecretStr | None = None
 
-    def _where(self) -> str:
+    def provider(self) -> Shelf:
+        return Shelf(self)
+
+
+class Shelf(SecretStoreProvider):
+    def __init__(self, box: Strongbox) -> None:
+        self.box = box
+
+    def where(self) -> str:
         return "the vault"
 
-    def _read(self, name: str, version: str | None) -> bytes:
-        with self.lock:
-            self.reads.append((self.shelf + name, version))
-        assert self.gate.wait(300)
+    def read(self, name: str, version: str | None) -> bytes:
+        box = self.box
+        with box.lock:
+            box.reads.append((box.shelf + name, version))
+        assert box.gate.wait(300)
         if name == "down":
             raise Unreachable("the vault", "nobody answers", "Try again.")
-        if self.key is not None:
-            self.key.get_secret_value()
-        found = self.kept.get(f"{self.shelf}{name}" + (f"@{version}" if version else ""))
+        if box.key is not None:
+            box.key.get_secret_value()
+        found = box.kept.get(f"{box.shelf}{name}" + (f"@{version}" if version else ""))
         if found is None:
             raise SecretMissing("the vault", f"there is no {name!r}", "Put it there.")
         return found
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        return (name for name in self.kept if name.startswith(prefix))
+    def list_names(self, prefix: str) -> Iterator[str]:
+        return (name for name in self.box.kept if name.startswith(prefix))
 
 
 class Inner(BaseModel):
@@ -600,24 +617,35 @@ class Bazaar(Credentials):
         return self.client()
 
 
+class BazaarProvider(MemoryProvider):
+    """Objects of a shop, by their keys."""
+
+    def __init__(self, place: str, folder: str, login: Bazaar) -> None:
+        super().__init__(place, folder)
+        self.login = login
+
+    def get(self, key: str, offset: int = 0) -> BufferedIOBase:
+        self.login.client()
+        return super().get(key, offset)
+
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        content = source.read()
+        if reveal(self.login.code) != Bazaar.password:
+            raise AccessDenied("the shop", "wrong code", "Ask for the new one.")
+        super().put(key, BytesIO(content), size)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        self.login.client()
+        yield from super().list(prefix)
+
+
 class BazaarShelf(MemoryObjects):
     """Objects of a shop."""
 
     login: Bazaar
 
-    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
-        self.login.client()
-        return super()._get(key, offset)
-
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        content = source.read()
-        if reveal(self.login.code) != Bazaar.password:
-            raise AccessDenied("the shop", "wrong code", "Ask for the new one.")
-        super()._put(key, BytesIO(content), size)
-
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        self.login.client()
-        yield from super()._list(prefix)
+    def make_provider(self) -> BazaarProvider:
+        return BazaarProvider(self.place, self.folder, self.login)
 
 
 def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(

@@ -188,7 +188,7 @@ class Block(BaseModel):
 
     @classmethod
     def block_type_slug(cls) -> str:
-        """Return what documents know the type by: ``s3-bucket``."""
+        """Return what documents know the type by: ``local-directory``."""
         own = cls.__dict__
         title = own.get("_block_type_name")
         named = registry.slugify(title) if title else registry.kebab(cls.__name__)
@@ -278,5 +278,5 @@ def _split_name(cls: type[Block], name: str) -> tuple[str, str]:
     if slash:
         return slug, registry.check_name("block", rest)
     if cls is Block:
-        raise InvalidName("block", name, "Block.load wants 'type-slug/name', as 's3-bucket/raw'")
+        raise InvalidName("block", name, "Block.load wants 'type-slug/name', as 'secret/token'")
     return cls.block_type_slug(), registry.check_name("block", name)

@@ -153,7 +153,7 @@ class Blocks:
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
         slug, slash, name = key.partition("/")
         if not slash:
-            refuse((), "its key has to be TYPE/NAME, as s3-bucket/raw")
+            refuse((), "its key has to be TYPE/NAME, as local-directory/raw")
             return
         if not isinstance(entry, dict) or not set(entry) <= {"schema", "fields"}:
             refuse((), "write `fields:`, and `schema:` with the version that they are of")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from inspect import isgeneratorfunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.context.current import services
 from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied
@@ -13,16 +13,34 @@ from flowstone.secrets.walk import find_references
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+T = TypeVar("T")
+
 REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
 
 
+def retry_refused(block: object, call: Callable[[], T]) -> T:
+    """Call, and call once more where a secret that `block` refers to may have changed meanwhile.
+
+    Args:
+        block: what has the references; the call must read its secrets anew.
+        call: the operation; it is repeated only if it ends with one of `REFUSED`.
+    """
+    began = services().clock.time()
+    try:
+        return call()
+    except REFUSED:
+        if not _renew((block,), began):
+            raise
+    return call()
+
+
 def renew_in(kind: type, names: Iterable[str]) -> None:
-    """Make methods of a block type try again where a secret may have been changed meanwhile."""
+    """Make methods of a block type, or of a provider, try again where a secret may have changed."""
     for name in names:
         method = getattr(kind, name)
         if not hasattr(method, "tries_again") and not hasattr(method, "__isabstractmethod__"):
             # A listing may fail as it is walked, however it is made.
-            lazy = isgeneratorfunction(method) or name == "_list"
+            lazy = isgeneratorfunction(method) or name in {"_list", "list"}
             tries = _retry_walk(method) if lazy else _retry_call(method)
             tries.tries_again = True  # type: ignore[attr-defined]
             setattr(kind, name, tries)
@@ -59,14 +77,19 @@ def _retry_walk(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _renew(blocks: tuple[object, ...], began: float) -> bool:
-    references = {found.reference for block in blocks for found in find_references(block)}
+def _renew(holders: tuple[object, ...], began: float) -> bool:
+    # A provider is no block: what it was given by its block is in its attributes.
+    held = [getattr(each, "__dict__", each) for each in holders]
+    references = {found.reference for found in find_references(held)}
     return bool(references) and services().references.renew(sorted(references), began)
 
 
 def _positions(args: Iterable[object]) -> list[tuple[Any, int | None]]:
     """Return where the streams among the arguments stand; None for one that can't go back."""
-    streams: list[Any] = [each for each in args if hasattr(each, "seekable")]
+    # Most arguments are keys, which `hasattr` would take longest for.
+    streams: list[Any] = [
+        each for each in args if type(each) is not str and hasattr(each, "seekable")
+    ]
     return [(each, each.tell() if each.seekable() else None) for each in streams]
 
 

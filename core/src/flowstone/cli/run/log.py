@@ -1,4 +1,4 @@
-"""The log of a run: read from the store, printed line by line."""
+"""`flowstone run logs`: what a run has logged, read from the store and printed line by line."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from flowstone.cli.output import is_terminal
+from flowstone.cli.output import emit, is_terminal, json_option, warn
 from flowstone.cli.views import Cell, printable
 from flowstone.cli.wording import iso
 from flowstone.context.current import services
 from flowstone.graphs.tree import Children
 from flowstone.records.events import LOG_WRITTEN, Line
 from flowstone.records.runs import RunQuery
+from flowstone.settings import LEVELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +40,31 @@ class Logged:
     line: Line
 
 
-def lines(run: Run, level: str, *, follow: bool = False) -> Iterator[Logged]:
+@click.command("logs")
+@click.argument("run")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    metavar="LEVEL",
+    default="DEBUG",
+    help=f"Only lines of this level and above: {', '.join(LEVELS)}.",
+)
+@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@json_option
+def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
+    """Show what a run, and all that it called, has logged."""
+    if follow and as_json:
+        raise click.UsageError("--follow has no end to close a JSON document at: leave one out.")
+    found = services().runs.run(run)
+    lines = read_lines(found, level, follow=follow)
+    if as_json:
+        emit([_record(line) for line in lines])
+    elif not _print_lines(lines):
+        least = "" if level == "DEBUG" else f" of {level} or above"
+        warn(f"{found.name!r} has logged nothing{least}.")
+
+
+def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[Logged]:
     """Yield what a run and all that it called have logged, in the order it was kept.
 
     Args:
@@ -82,7 +107,7 @@ class _Names:
         return self._names.setdefault(event.run_id, None)
 
 
-def line_record(logged: Logged) -> dict[str, Any]:
+def _record(logged: Logged) -> dict[str, Any]:
     """Return a line as `--json` prints it."""
     return {
         "at": iso(logged.at),
@@ -95,7 +120,7 @@ def line_record(logged: Logged) -> dict[str, Any]:
     }
 
 
-def print_lines(lines: Iterable[Logged]) -> bool:
+def _print_lines(lines: Iterable[Logged]) -> bool:
     """Print lines as they come; tell whether there was any."""
     write = _colourful() if is_terminal() else _plain
     any_came = False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from flowstone.cli.runtree import cells
+from flowstone.cli.run.tree import cells
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import STYLES
 from flowstone.graphs.tree import FOLD

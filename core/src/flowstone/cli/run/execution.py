@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.cli.output import emit, say, warn
-from flowstone.cli.records import run_record
+from flowstone.cli.run.records import run_record
 from flowstone.cli.wording import short_id
 from flowstone.context.current import services
 from flowstone.errors import CancelSignal
@@ -134,9 +134,9 @@ def _shown(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:
     if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
         return nullcontext()
     # Costs 60 ms; a pipe must not pay it.
-    from flowstone.cli import live  # noqa: PLC0415
+    from flowstone.cli.run import screen  # noqa: PLC0415
 
-    return live.shown(run)
+    return screen.shown(run)
 
 
 def given(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:

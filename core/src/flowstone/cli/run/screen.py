@@ -12,7 +12,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from flowstone.cli.livetree import LiveTree
+from flowstone.cli.run.tree_live import LiveTree
 from flowstone.cli.terminal import tree
 from flowstone.context.current import services
 from flowstone.engine import progress

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowstone.cli.livetree import DEEPEST, LiveTree
+from flowstone.cli.run.tree_live import DEEPEST, LiveTree
 from flowstone.graphs.tree import FOLD
 from flowstone.records.events import Event, born, changed
 from flowstone.records.ids import new_id

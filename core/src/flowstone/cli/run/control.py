@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.cli.execution import execute, given, param_option, params_option, tree_option
 from flowstone.cli.output import emit, json_option, say, warn
-from flowstone.cli.records import run_record
+from flowstone.cli.run.execution import execute, given, param_option, params_option, tree_option
+from flowstone.cli.run.records import run_record
 from flowstone.context.current import services
 from flowstone.errors import Conflict
 from flowstone.records.events import changed

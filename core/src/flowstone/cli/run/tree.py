@@ -15,7 +15,7 @@ from flowstone.records.states import COMPLETED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flowstone.cli.attempts import Attempts
+    from flowstone.cli.run.attempts import Attempts
     from flowstone.graphs.tree import Children
     from flowstone.records.runs import Run
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from flowstone.cli.attempts import Attempts
 from flowstone.cli.output import emit, json_option, say
+from flowstone.cli.run.attempts import Attempts
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
 from flowstone.graphs import graph_of
@@ -24,7 +24,7 @@ _SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
 _TEXTS = ("", ".md", ".txt")
 
 
-@click.command("graph", short_help="Print the graph of a run, or draw it.")
+@click.command("graph")
 @click.argument("run")
 @click.option("--all", "whole", is_flag=True, help="Draw long maps in full.")
 @click.option(

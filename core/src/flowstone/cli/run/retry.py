@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from flowstone.cli.execution import execute, given, param_option, params_option, tree_option
 from flowstone.cli.output import emit, json_option, say, warn
-from flowstone.cli.records import run_record
+from flowstone.cli.run.execution import execute, given, param_option, params_option, tree_option
+from flowstone.cli.run.records import run_record
 from flowstone.context.current import services
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ entrypoint_option = click.option(
 )
 
 
-@click.command("retry", short_help="Execute a run again, under the same id.")
+@click.command("retry")
 @click.argument("run")
 @param_option
 @params_option
