@@ -21,8 +21,9 @@ from flowstone.secrets.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flowstone.secrets.values import Masked
+
     Json = dict[str, Any]
-    Masked = SecretStr | SecretBytes | Secret[Any]
 
 
 _KINDS: dict[str, Any] = {"str": SecretStr, "bytes": SecretBytes, "json": Secret}

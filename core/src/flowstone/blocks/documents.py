@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, TypeVar
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
@@ -27,11 +27,25 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
+    class Documented(Protocol):
+        """What a block is to its document."""
+
+        schema_version: ClassVar[int]
+        migrations: ClassVar[Mapping[int, Callable[[Json], Json]]]
+        _name: str | None
+        _changed: bool
+
+        def __init__(self, **fields: object) -> None: ...
+        @classmethod
+        def block_type_slug(cls) -> str: ...
+
+    B = TypeVar("B", bound=Documented)
+
 #: What the kinds of blocks' documents begin with.
 PREFIX = "block:"
 
 
-def encode_block(block: Any, types: dict[str, type] | None = None) -> Json:
+def encode_block(block: Documented, types: dict[str, type] | None = None) -> Json:
     """Return a block's body.
 
     Args:
@@ -43,11 +57,12 @@ def encode_block(block: Any, types: dict[str, type] | None = None) -> Json:
         BlockInvalid: a field has no JSON form.
         SecretKeyInvalid: the key that seals secrets can't be used.
     """
-    slug, secrets = block.block_type_slug(), services().secrets
+    kind: Any = type(block)
+    slug, secrets = kind.block_type_slug(), services().secrets
     if types is not None:
-        types[slug] = type(block)
+        types[slug] = kind
 
-    def nested(value: Any) -> Json | None:
+    def nested(value: object) -> Json | None:
         if not _is_block(value):
             return None
         if types is None and (reference := _saved_reference(value)):
@@ -58,23 +73,23 @@ def encode_block(block: Any, types: dict[str, type] | None = None) -> Json:
         return secrets.seal(clear, f"{PREFIX}{slug}")
 
     fields = {}
-    for field in type(block).model_fields:
+    for field in kind.model_fields:
         try:
             fields[field] = codec.encode(block.__dict__[field], seal, nested)
         except PydanticSerializationError:
             problem = f"a {type(block.__dict__[field]).__name__} has no JSON form"
         else:
             continue
-        raise BlockInvalid(type(block).__name__, {field: problem})
+        raise BlockInvalid(kind.__name__, {field: problem})
     return {"type": slug, "schema": block.schema_version, "fields": fields}
 
 
-def _is_block(value: object) -> bool:
+def _is_block(value: object) -> TypeGuard[Documented]:
     # By its mark: the class stands above this module.
     return isinstance(value, BaseModel) and hasattr(value, "block_type_slug")
 
 
-def _saved_reference(block: Any) -> str | None:
+def _saved_reference(block: Documented) -> str | None:
     """Return the reference of a block that is in the store as it is here."""
     name, slug = block._name, block.block_type_slug()
     if name is None or block._changed:
@@ -86,7 +101,7 @@ def _saved_reference(block: Any) -> str | None:
     return f"{slug}/{name}"
 
 
-def load_block(kind: type[Any], slug: str, name: str, path: tuple[str, ...] = ()) -> Any:
+def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) -> B:
     """Return the block that is saved under a name.
 
     Args:
@@ -144,12 +159,12 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
 
 
 def _decode(
-    kind: type[Any],
+    kind: type[B],
     body: Mapping[str, Any],
     name: str,
     path: tuple[str, ...] = (),
-    types: Mapping[str, type[Any]] | None = None,
-) -> Any:
+    types: Mapping[str, type[Documented]] | None = None,
+) -> B:
     """Return the block of a body; `types` are the classes that came with it in a pickle."""
     slug = kind.block_type_slug()
     fields = migrate_fields(body, (slug, name), kind.schema_version, kind.migrations)
@@ -157,10 +172,11 @@ def _decode(
     def unseal(token: str) -> bytes:
         return services().secrets.open(token, f"{PREFIX}{slug}")
 
-    def nested(value: str | Json) -> Any:
+    def nested(value: str | Json) -> object:
         if isinstance(value, str):
             inner, _, inner_name = value.rpartition("/")
-            return load_block(registry.block_type(inner), inner, inner_name, path)
+            saved: object = load_block(registry.block_type(inner), inner, inner_name, path)
+            return saved
         inner = value["type"]
         found = (types or {}).get(inner) or registry.block_type(inner)
         return _decode(found, value, name, path, types)
@@ -174,8 +190,8 @@ def _decode(
 
 
 def unpickle_block(
-    types: Mapping[str, type[Any]], body: Mapping[str, Any], name: str | None
-) -> Any:
+    types: Mapping[str, type[Documented]], body: Mapping[str, Any], name: str | None
+) -> Documented:
     """Return the block of a pickle: of `encode_block`'s body and types, and the block's name."""
     block = _decode(types[body["type"]], body, name or "(pickled)", types=types)
     block._name = name

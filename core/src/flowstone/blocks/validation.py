@@ -25,9 +25,10 @@ SHORTEST = 3
 SHORTEST_MASK = 8
 #: Pydantic puts this in a place for each block of a union; it says nothing to a person.
 _WRAPPED = "function-wrap["
+_MASK_GIVEN = "it is the mask that a secret is shown as: give the secret, or leave the field out"
 
 
-def validate_fields(value: Any, title: str, field: str = "") -> Any:
+def validate_fields(value: object, title: str, field: str = "") -> object:
     """Return a block, or the value of one field of it, with the references in it made such.
 
     What is secret in it is hidden from now on from whatever leaves the process.
@@ -62,17 +63,13 @@ def validate_fields(value: Any, title: str, field: str = "") -> Any:
     raise _make_error(title, [(_place(field), hide(problem, ()))])
 
 
-_MASK_GIVEN = "it is the mask that a secret is shown as: give the secret, or leave the field out"
-
-
 def _is_mask(text: str) -> bool:
     return len(text) >= SHORTEST_MASK and not text.strip("*")
 
 
 def _is_shown(secret: object) -> bool:
     """Whether it is what `block show --json` has in the place of a secret."""
-    is_alone = isinstance(secret, dict) and len(secret) == 1
-    return is_alone and isinstance(secret.get("set"), bool)  # type: ignore[attr-defined]
+    return isinstance(secret, dict) and len(secret) == 1 and isinstance(secret.get("set"), bool)
 
 
 def _place(field: str) -> Place:

@@ -55,14 +55,14 @@ class SecretField:
 
     place: str
     base: type
-    hint: Any = None
+    hint: object = None
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
         schema: Any = handler(source)
         schema["serialization"] = _SHOW
         return schema
 
-    def read(self, value: Any, handler: Callable[[Any], Any]) -> Any:
+    def read(self, value: object, handler: Callable[[object], object]) -> object:
         """Return a reference for the text of one; any other value as the field's validators do."""
         if isinstance(value, Reference):
             return make_reference(self.base, value.reference, self.place, self.hint)
@@ -70,7 +70,7 @@ class SecretField:
             return make_partial(self.base, value.tree())
         if isinstance(value, LiteralSecret):
             return value
-        given = value.get_secret_value() if isinstance(value, MASKED) else value
+        given: Any = value.get_secret_value() if isinstance(value, MASKED) else value
         text = read_text(given)
         if text is None:
             return handler(value)
@@ -84,7 +84,7 @@ class SecretField:
         return found
 
 
-def _show(value: Any, info: core_schema.SerializationInfo) -> Any:
+def _show(value: object, info: core_schema.SerializationInfo) -> object:
     """Return the text of a reference for JSON, where pydantic would mask it; others as they are."""
     return value.reference if isinstance(value, Reference) and info.mode == "json" else value
 
@@ -120,16 +120,16 @@ def accept_references(kind: type[BaseModel]) -> None:
 
 
 def _read_field(
-    cls: type[BaseModel], value: Any, handler: Callable[[Any], Any], info: ValidationInfo
-) -> Any:
+    cls: type[BaseModel], value: object, handler: Callable[[object], object], info: ValidationInfo
+) -> object:
     metadata = cls.model_fields[info.field_name or ""].metadata
     mark = metadata[-1] if metadata else None
     return mark.read(value, handler) if isinstance(mark, SecretField) else handler(value)
 
 
-def _hints(kind: type[BaseModel]) -> dict[str, Any]:
+def _hints(kind: type[BaseModel]) -> dict[str, object]:
     """Return the type hints of the fields of a class that is being made; some may be texts."""
-    hints: dict[str, Any] = {}
+    hints: dict[str, object] = {}
     for base in reversed(kind.__bases__):
         for name, info in getattr(base, "model_fields", {}).items():
             hints[name] = info.annotation
@@ -137,7 +137,7 @@ def _hints(kind: type[BaseModel]) -> dict[str, Any]:
     return hints | {name: own[name] for name in own if not name.startswith("_")}
 
 
-def _may_be_secret(hint: Any, kind: type) -> bool:
+def _may_be_secret(hint: object, kind: type) -> bool:
     """Whether a hint is a secret type, or beside None, as far as can be told before pydantic has.
 
     To evaluate texts takes longer than all else here: one may be secret where a name in it may be.
@@ -153,7 +153,7 @@ def _may_be_secret(hint: Any, kind: type) -> bool:
     )
 
 
-def _find(name: str, kind: type) -> Any:
+def _find(name: str, kind: type) -> object:
     """Return what a name stands for around a class that is being made, if anything."""
     for names in (kind, sys.modules.get(kind.__module__, builtins), builtins):
         if name in vars(names):
@@ -167,21 +167,21 @@ def _secret_type(hint: Any) -> Any:
     return choices[0] if choices and all(map(_is_masked, choices)) else None
 
 
-def _choices(hint: Any) -> list[Any]:
+def _choices(hint: object) -> list[object]:
     """Return what a value of a hint may be, but for None."""
     if get_origin(hint) is Annotated:
-        return _choices(hint.__origin__)
+        return _choices(get_args(hint)[0])
     if get_origin(hint) in {Union, UnionType}:
         return [choice for part in get_args(hint) for choice in _choices(part)]
     return [] if hint in {None, NoneType} else [hint]
 
 
-def _is_masked(hint: Any) -> bool:
+def _is_masked(hint: object) -> bool:
     kind = get_origin(hint) or hint
     return isinstance(kind, type) and issubclass(kind, MASKED)
 
 
-def _inside(secret: Any) -> Any:
+def _inside(secret: object) -> object:
     """Return the ``T`` of a ``Secret[T]``, or of a subclass of one."""
     own = get_args(secret)
     if own:

@@ -15,7 +15,7 @@ from flowstone.errors import ReferenceUnresolved
 from flowstone.secrets.reference import LITERAL, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MASKED = (SecretStr, SecretBytes, pydantic.Secret)
 
@@ -51,7 +51,7 @@ class Reference:
     _secret_value: Any
     reference: str
     place: str
-    hint: Any
+    hint: object
 
     def get_secret_value(self) -> Any:
         """Return the secret.
@@ -88,7 +88,7 @@ class Reference:
             return "str"
         return "bytes" if issubclass(base, SecretBytes) else "json"
 
-    def _fit(self, text: str) -> tuple[Any, ...]:
+    def _fit(self, text: str) -> tuple[object, ...]:
         """Return what ``Secret[...]`` has inside, alone: JSON, where it takes no text; or ()."""
         if self.hint in {None, Any, str}:
             return (text,)
@@ -112,7 +112,7 @@ class Reference:
     def _display(self) -> str:
         return self.reference
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return make_reference, (_masked_type(type(self)), self.reference, self.place, self.hint)
 
 
@@ -129,7 +129,7 @@ class PartialSecret:
         """
         return _resolve(self._secret_value)
 
-    def tree(self) -> Any:
+    def tree(self) -> object:
         """Return the container with the references in it."""
         return self._secret_value
 
@@ -141,7 +141,7 @@ class PartialSecret:
     def _display(self) -> str:
         return "**********"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return make_partial, (_masked_type(type(self)), self._secret_value)
 
 
@@ -157,16 +157,19 @@ class LiteralSecret:
             return value
         return LITERAL.encode() + value if isinstance(value, bytes) else LITERAL + value
 
-    def literal(self) -> Any:
+    def literal(self) -> object:
         """Return the text, to anybody."""
         return self._secret_value
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[object, ...]:
         return make_literal, (_masked_type(type(self)), self._secret_value)
 
 
+Masked = SecretStr | SecretBytes | pydantic.Secret[Any] | Reference | PartialSecret | LiteralSecret
+
+
 @lru_cache(maxsize=256)
-def _adapter(hint: Any) -> TypeAdapter[Any]:
+def _adapter(hint: Any) -> TypeAdapter[object]:
     return TypeAdapter(hint)
 
 
@@ -181,7 +184,7 @@ def _masked_type(kind: type) -> type:
     return kind.__bases__[1]
 
 
-def make_reference(base: type, reference: str, place: str = "", hint: Any = None) -> Any:
+def make_reference(base: type, reference: str, place: str = "", hint: object = None) -> Masked:
     """Return a reference in the place of a secret of that type.
 
     Args:
@@ -191,17 +194,18 @@ def make_reference(base: type, reference: str, place: str = "", hint: Any = None
         hint: the type of what is inside of ``Secret[...]``; None for any.
     """
     value = reference.encode() if issubclass(base, SecretBytes) else reference
-    made = _mix(Reference, base)(value)
+    made: Reference = _mix(Reference, base)(value)
     made.reference, made.place, made.hint = reference, place, hint
     return made
 
 
-def make_partial(base: type, tree: Any) -> Any:
+def make_partial(base: type, tree: object) -> Masked:
     """Return a secret container with references in it."""
-    return _mix(PartialSecret, base)(tree)
+    made: PartialSecret = _mix(PartialSecret, base)(tree)
+    return made
 
 
-def make_literal(base: Any, value: object) -> Any:
+def make_literal(base: Callable[[Any], Masked], value: object) -> Masked:
     """Return a secret that is no reference, whatever it looks like."""
     text = read_text(value)
     looks = text is not None and escape(text) != text
@@ -215,7 +219,7 @@ def read_text(value: object) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _resolve(tree: Any) -> Any:
+def _resolve(tree: object) -> object:
     if isinstance(tree, Reference):
         return tree.get_secret_value()
     if isinstance(tree, dict):

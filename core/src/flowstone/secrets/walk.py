@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import is_
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, SecretStr
 
@@ -20,12 +20,14 @@ from flowstone.secrets.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from flowstone.secrets.values import Masked
 
     Path = tuple[str, ...]
 
 
-def map_secrets(value: Any, change: Callable[[Path, Any], Any], path: Path = ()) -> Any:
+def map_secrets(value: object, change: Callable[[Path, Masked], object], path: Path = ()) -> object:
     """Return a value with ``change(path, secret)`` in the place of each secret and reference.
 
     Models are changed as they are; a container is made anew, and only where something in it has
@@ -46,29 +48,37 @@ def map_secrets(value: Any, change: Callable[[Path, Any], Any], path: Path = ())
                 if new is not fields[name]:
                     fields[name] = new
         return value
-    is_dict = isinstance(value, dict)
-    if not is_dict and not isinstance(value, (list, tuple, set, frozenset)):
+    if isinstance(value, dict):
+        changed = _map_items(value.items(), change, path)
+        return {**value, **changed} if changed else value
+    if not isinstance(value, (list, tuple, set, frozenset)):
         return value
-    changed = {}
-    for key, item in value.items() if is_dict else enumerate(value):
-        new = map_secrets(item, change, (*path, str(key)))
-        if new is not item:
-            changed[key] = new
+    changed = _map_items(enumerate(value), change, path)
     if not changed:
         return value
-    if is_dict:
-        return {**value, **changed}
     items = [changed.get(at, item) for at, item in enumerate(value)]
     if isinstance(value, list):
         return items
     return getattr(value, "_make", type(value))(items)  # a named tuple takes them one by one
 
 
-def walk_secrets(value: object) -> list[tuple[Path, Any]]:
-    """Return every secret and every reference inside a value, with the keys that lead there."""
-    found: list[tuple[Path, Any]] = []
+def _map_items(
+    items: Iterable[tuple[object, object]], change: Callable[[Path, Masked], object], path: Path
+) -> dict[object, object]:
+    """Return those items of a container in which something has changed, as they are now."""
+    changed = {}
+    for key, item in items:
+        new = map_secrets(item, change, (*path, str(key)))
+        if new is not item:
+            changed[key] = new
+    return changed
 
-    def note(path: Path, secret: Any) -> Any:
+
+def walk_secrets(value: object) -> list[tuple[Path, Masked]]:
+    """Return every secret and every reference inside a value, with the keys that lead there."""
+    found: list[tuple[Path, Masked]] = []
+
+    def note(path: Path, secret: Masked) -> object:
         found.append((path, secret))
         return secret
 
@@ -86,7 +96,7 @@ def walk_clear(value: object) -> Iterator[tuple[Path, object]]:
             yield path, clear_value(secret)
 
 
-def clear_value(secret: Any) -> Any:
+def clear_value(secret: Masked) -> object:
     """Return what a secret holds, with the references in it as they are; None for a reference."""
     if isinstance(secret, Reference):
         return None
@@ -132,30 +142,28 @@ def find_references(value: object) -> Iterator[Reference]:
             yield from find_references(secret.tree())
 
 
-def parse_references(
-    value: Any, place: str, visit: Callable[[Path, object], None] | None = None
-) -> Any:
+def parse_references(value: object, place: str, visit: Callable[[Path, object], None]) -> object:
     """Return a validated value with the texts of references in it made references.
 
     Args:
         value: a block, or the value of one field.
         place: what it is, for errors.
-        visit: is given every secret that is none, in clear, with the keys that lead to it.
+        visit: is given every secret that is no reference, in clear, with the keys that lead to it.
 
     Raises:
         ValueError: a reference is misspelt.
     """
 
-    def parse(path: Path, secret: Any) -> Any:
+    def parse(path: Path, secret: Masked) -> object:
         parsed = _parse(secret, ".".join((place, *path)))
-        if visit is not None and not isinstance(parsed, Reference):
+        if not isinstance(parsed, Reference):
             visit(path, clear_value(parsed))
         return parsed
 
     return map_secrets(value, parse)
 
 
-def _parse(secret: Any, place: str) -> Any:
+def _parse(secret: Masked, place: str) -> Masked:
     if isinstance(secret, (Reference, PartialSecret, LiteralSecret)):
         return secret
     inside = secret.get_secret_value()
@@ -168,7 +176,7 @@ def _parse(secret: Any, place: str) -> Any:
     return secret if tree is inside else make_partial(type(secret), tree)
 
 
-def _parse_tree(value: Any, place: str) -> Any:
+def _parse_tree(value: object, place: str) -> object:
     """Return the inside of a secret container with its references made such."""
     if isinstance(value, str):
         if is_reference(value):
