@@ -26,19 +26,19 @@ class Collection:
     Attributes:
         blocks: block types by their slug.
         tasks: prebuilt tasks. Names are unique over all packages, so begin them with the service:
-            ``s3_upload``.
+            ``shell_run_command``.
         observers: what is told of every run, where ``FLOWSTONE_OBSERVERS`` names it: callables that
             take the `Settings` and return an `Observer`.
         runners: task runners by the name that ``@flow(task_runner=...)`` takes, too: classes
             that need no arguments.
         secret_providers: where references to secrets lead, by what stands before their colon:
-            ``aws-secrets`` for ``aws-secrets:db/password``. Each is a `SecretProvider`, which is in
+            ``env`` for ``env:DB_PASSWORD``. Each is a `SecretProvider`, which is in
             `blocks` as well.
         commands: commands of `flowstone` by their words: ``"plugin check"`` is one of the group
             `plugin`, ``"server"`` one of its own. Each is a `click.Command`, or a group of them.
         command_help: what ``flowstone --help`` says of each command: one sentence, by its words.
         extras: for names whose module needs an optional dependency, what pip has to install:
-            ``{"redshift": "flowstone-aws[redshift]"}``.
+            ``{"acme-warehouse": "flowstone-acme[warehouse]"}``.
     """
 
     blocks: Mapping[str, str] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from flowstone.blocks.databases.placeholders import Unfit, bound
 from flowstone.blocks.databases.pool import Session, Sessions
 from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.errors import QueryCancelled, QueryInvalid
-from flowstone.secrets.values import leaves, texts
+from flowstone.secrets.walk import leaf_texts, secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -127,8 +127,8 @@ class Calls(Driver):
         told = self._refused(error, operation)
         if told is None:
             return None
-        secret = [text for text in texts(self) if text]
-        shown = {text for text in leaves(list(values)) if len(text) >= SHORTEST}
+        secret = [text for text in secret_texts(self) if text]
+        shown = {text for text in leaf_texts(list(values)) if len(text) >= SHORTEST}
         given = sorted(shown, key=len, reverse=True)
         problem = hide(told.problem, [*secret, *given])
         statement, position = _shown(told.statement, told.position, secret)

@@ -14,9 +14,9 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from flowstone.blocks import Block
 from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
-from flowstone.secrets.fields import MASKED
+from flowstone.secrets.fields import hides
 from flowstone.secrets.reference import refers
-from flowstone.secrets.values import hides
+from flowstone.secrets.values import MASKED
 from flowstone.settings import read_environment
 
 if TYPE_CHECKING:

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from ipaddress import ip_address
 from pathlib import Path
 from threading import Thread
 from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from flowstone_email import EmailServerCredentials
+from flowstone_testing.certificates import make_certificate
 from flowstone_testing.desks import Script
 
 Way = Literal["SSL", "STARTTLS", "INSECURE"]
+
+PASSWORD = f"canary-{secrets.token_hex(12)}"
+
+
+def login(port: int, way: Way = "SSL", password: str = PASSWORD) -> EmailServerCredentials:
+    """Return a login to a desk of this machine."""
+    return EmailServerCredentials(
+        smtp_server="127.0.0.1",
+        smtp_port=port,
+        smtp_type=way,
+        username="me@example.org",
+        password=password,
+        verify=False,
+    )
 
 
 class MailDesk(Script):
@@ -62,7 +72,7 @@ class MailDesk(Script):
 @contextmanager
 def mail_desk(folder: Path, way: Way, password: str, login: bool = True) -> Iterator[MailDesk]:
     desk = MailDesk(password)
-    tls, loop = certificate(folder), asyncio.new_event_loop()
+    tls, loop = make_certificate(folder), asyncio.new_event_loop()
 
     def serve() -> SMTP:
         return SMTP(
@@ -71,7 +81,7 @@ def mail_desk(folder: Path, way: Way, password: str, login: bool = True) -> Iter
             loop=loop,
             authenticator=desk.login if login else None,
             auth_required=login,
-            auth_require_tls=False,
+            auth_require_tls=way == "STARTTLS",
             tls_context=tls if way == "STARTTLS" else None,
             require_starttls=way == "STARTTLS",
         )
@@ -96,36 +106,3 @@ def mail_desk(folder: Path, way: Way, password: str, login: bool = True) -> Iter
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
-
-
-def certificate(folder: Path) -> ssl.SSLContext:
-    """Return a server's context with a certificate of its own, which nobody has reason to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.test")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "server.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + made.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+from click.testing import CliRunner
 
-from flowstone.blocks import Block, EmailNotifier, EmailServerCredentials, Notifier
+from flowstone.cli.app import flowstone
 from flowstone.context.current import Services, using
 from flowstone.errors import (
     NotificationDenied,
@@ -17,92 +20,39 @@ from flowstone.errors import (
     NotificationInvalid,
     NotificationUnsent,
 )
-from flowstone.secrets.resolver import MOMENT
-from flowstone_testing.conformance.blocks import BlockSuite
-from flowstone_testing.conformance.credentials import CredentialsSuite
-from flowstone_testing.conformance.notifier import HastyClock, NotifierSuite
-from flowstone_testing.desks import Desk
+from flowstone.ports import Clock
+from flowstone.secrets.resolver import MOMENT, Resolver
+from flowstone_email import EmailNotifier, EmailServerCredentials
+from flowstone_testing.conformance.notifier import HastyClock
 
-from ..conftest import Later  # noqa: TID252 - what the tests share
-from .maildesk import MailDesk, Way, mail_desk
+from .maildesk import PASSWORD, MailDesk, login, mail_desk
 
 # The server warns that it takes logins without TLS; it has it from the first byte on.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while")
 
-PASSWORD = f"canary-{secrets.token_hex(12)}"
 
+class Later:
+    """A clock that goes by hand."""
 
-def login(port: int, way: Way = "SSL", password: str = PASSWORD) -> EmailServerCredentials:
-    return EmailServerCredentials(
-        smtp_server="127.0.0.1",
-        smtp_port=port,
-        smtp_type=way,
-        username="me@example.org",
-        password=password,
-        verify=False,
-    )
+    def __init__(self) -> None:
+        self.now = 1000.0
 
-
-class TestLoginBlock(BlockSuite):
-    @pytest.fixture
-    def examples(self) -> Sequence[Block]:
-        return [EmailServerCredentials(), login(25)]
-
-
-class TestEmailBlock(BlockSuite):
-    @pytest.fixture
-    def examples(self) -> Sequence[Block]:
-        return [EmailNotifier(server=login(25), email_from="a@b.org", email_to=["c@d.org"])]
+    def time(self) -> float:
+        return self.now
 
 
 @pytest.fixture
-def free_port() -> int:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+def services(flowstone_services: Services) -> Services:
+    return flowstone_services
 
 
-class TestLogin(CredentialsSuite):
-    @pytest.fixture
-    def port(self, tmp_path: Path) -> Iterator[int]:
-        with mail_desk(tmp_path, "SSL", PASSWORD) as desk:
-            yield desk.port
-
-    @pytest.fixture
-    def good(self, port: int) -> EmailServerCredentials:
-        return login(port)
-
-    @pytest.fixture
-    def refused(self, port: int) -> EmailServerCredentials:
-        return login(port, password=f"wrong-{secrets.token_hex(12)}")
-
-    @pytest.fixture
-    def unreachable(self, free_port: int) -> EmailServerCredentials:
-        return login(free_port)
-
-
-class TestEmail(NotifierSuite):
-    way: Way = "STARTTLS"
-
-    @pytest.fixture
-    def desk(self, tmp_path: Path) -> Iterator[Desk]:
-        with mail_desk(tmp_path, self.way, PASSWORD) as desk:
-            yield desk
-
-    @pytest.fixture
-    def notifier(self, desk: MailDesk) -> Notifier:
-        return EmailNotifier(server=login(desk.port, self.way), email_to=["us@example.org"])
-
-    @pytest.fixture
-    def absent(self, free_port: int) -> Notifier:
-        return EmailNotifier(server=login(free_port, self.way), email_to=["us@example.org"])
-
-
-class TestEmailOverTls(TestEmail):
-    way = "SSL"
+@pytest.fixture
+def later(services: Services) -> Iterator[Later]:
+    """Give the clock by which secrets that were read grow old."""
+    clock = Later()
+    ticking = cast("Clock", clock)
+    with using(replace(services, clock=ticking, references=Resolver(ticking, 3600))):
+        yield clock
 
 
 @pytest.fixture
@@ -205,3 +155,17 @@ def test_mail_goes_out_with_the_new_password(
     monkeypatch.setenv("FLOWSTONE_TEST_MAIL", PASSWORD)
     notifier.notify("two")
     assert len(desk.received()) == 1
+
+
+def test_the_command_line_knows_a_notifier_and_its_server(services: Services) -> None:
+    EmailServerCredentials().save("mail")
+    EmailNotifier(server=EmailServerCredentials.load("mail"), email_to=["a@b.org"]).save("us")
+
+    def conditions() -> dict[str, str]:
+        listed = CliRunner().invoke(flowstone, ["block", "ls", "--json"], catch_exceptions=False)
+        return {each["block"]: each["condition"] for each in json.loads(listed.stdout)}
+
+    assert conditions() == {"email-notifier/us": "ok", "email-server-credentials/mail": "ok"}
+    EmailServerCredentials.delete("mail")
+    gone = "it refers to email-server-credentials/mail, which is not saved"
+    assert conditions() == {"email-notifier/us": gone}
