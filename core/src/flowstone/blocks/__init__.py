@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from flowstone.blocks.credentials import Check, Credentials
     from flowstone.blocks.databases.database import Database
     from flowstone.blocks.databases.sqlite import SqliteDatabase
-    from flowstone.blocks.duckdb import DuckDBDatabase
     from flowstone.blocks.email import EmailNotifier, EmailServerCredentials
     from flowstone.blocks.jobs.job import Job
     from flowstone.blocks.jobs.job_run import JobRun, JobStatus, Report
@@ -32,7 +31,6 @@ __all__ = [
     "Check",
     "Credentials",
     "Database",
-    "DuckDBDatabase",
     "EmailNotifier",
     "EmailServerCredentials",
     "EnvSecrets",
@@ -64,7 +62,6 @@ if not TYPE_CHECKING:
             ".credentials": ("Check", "Credentials"),
             ".databases.database": ("Database",),
             ".databases.sqlite": ("SqliteDatabase",),
-            ".duckdb": ("DuckDBDatabase",),
             ".email": ("EmailNotifier", "EmailServerCredentials"),
             ".jobs.job": ("Job",),
             ".jobs.job_run": ("JobRun", "JobStatus", "Report"),
