@@ -14,6 +14,8 @@ from flowstone_testing.conformance.database import DatabaseSuite
 for name in ("flowstone.blocks.databases.sqlite", "pandas", "polars", "pyarrow"):
     import_module(name)
 
+pytestmark = pytest.mark.slow
+
 pytest_plugins = ["pytester"]
 
 SOURCE = """
@@ -50,7 +52,7 @@ class Driver({base}):
 {driver}
 
 class Mutant(SqliteDatabase):
-    def create_driver(self):
+    def make_driver(self):
         return Driver(self.path, read_only=self.read_only, busy_seconds=self.busy_seconds)
 {block}
 
@@ -304,7 +306,7 @@ FAULTS = {
     "one error for all": (
         """
         def translate_error(self, error, statement):
-            return QueryInvalid(self.location, str(error), "Mend it.", statement)
+            return QueryInvalid(self.where, str(error), "Mend it.", statement)
         """,
         "test_a_missing_table_is_told test_a_broken_constraint_is_told",
     ),
@@ -327,7 +329,7 @@ FAULTS = {
     "a connection for its thread": (
         """
         def connect(self):
-            path = self.location.removeprefix("SQLite ")
+            path = self.where.removeprefix("SQLite ")
             return sqlite3.connect(path, isolation_level=None)
         """,
         "test_fifty_mapped_tasks_share_it",
@@ -394,7 +396,7 @@ def test_databases(pytester: pytest.Pytester, fault: str) -> None:
             patience=2 if tests else 30,
         )
     )
-    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=60")
+    quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:  # tables alone, where nothing but tables is another's
         chosen = ("-k", "table or frames or values") if "Arrow" in fault else ()
         outcome = pytester.runpytest_inprocess(*quiet, *chosen).parseoutcomes()

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from flowstone.blocks import Job, JobStatus, Report, SlackWebhook, SqliteDatabase, Webhook
+from flowstone.blocks import Job, JobProvider, JobStatus, Report, SqliteDatabase, Webhook
 from flowstone.blocks.databases.sqlite import SqliteConnection, SqliteDriver
 from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
@@ -41,7 +41,7 @@ class CellarDriver(SqliteDriver):
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         if isinstance(error, Wrong):
-            return DatabaseDenied(self.location, "wrong password", "Ask for it.", statement)
+            return DatabaseDenied(self.where, "wrong password", "Ask for it.", statement)
         return super().translate_error(error, statement)
 
 
@@ -53,7 +53,7 @@ class Cellar(SqliteDatabase):
 
     password: SecretStr
 
-    def create_driver(self) -> CellarDriver:
+    def make_driver(self) -> CellarDriver:
         return CellarDriver(self.path, self.password)
 
 
@@ -139,7 +139,7 @@ def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatc
     old, new = f"/{token_hex()}", f"/{token_hex()}"
     with gate(old) as (seen, place):
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + old)
-        hook = SlackWebhook(url="env:FLOWSTONE_TEST_HOOK")
+        hook = Webhook(url="env:FLOWSTONE_TEST_HOOK")
         hook.notify("one")
         later.now += MOMENT + 1
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + new)
@@ -181,24 +181,33 @@ class Errand(Job):
 
     token: SecretStr
 
-    def _where(self) -> str:
+    def provider(self) -> JobProvider:
+        return Service(self)
+
+
+class Service(JobProvider):
+    def __init__(self, errand: Errand) -> None:
+        self._errand = errand
+
+    def where(self) -> str:
         return "an errand"
 
-    def _enter(self) -> None:
-        self.given.append(self.token.get_secret_value())
-        if self.given[-1] != self.wanted:
-            raise AccessDenied(self._where(), "wrong token", "Ask for it.")
-
-    def _trigger(self) -> str:
+    def start(self) -> str:
         self._enter()
         return "1"
 
-    def _look(self, handle: str) -> Report:
+    def report(self, handle: str) -> Report:
         self._enter()
         return Report(JobStatus.COMPLETED)
 
-    def _cancel(self, handle: str) -> None:
+    def cancel(self, handle: str) -> None:
         self._enter()
+
+    def _enter(self) -> None:
+        given = self._errand.given
+        given.append(self._errand.token.get_secret_value())
+        if given[-1] != self._errand.wanted:
+            raise AccessDenied(self.where(), "wrong token", "Ask for it.")
 
 
 def test_a_job_is_followed_with_the_new_token(

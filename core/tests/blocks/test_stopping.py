@@ -31,7 +31,7 @@ from flowstone.errors import (
 from flowstone.ports.interrupts import interrupt, interruptible
 from flowstone_testing.conformance.database.base import ENDLESS, Aside, until
 
-PATIENCE = 20.0
+PATIENCE = 300.0
 
 
 @pytest.fixture(params=["sqlite", "sqlite memory"])

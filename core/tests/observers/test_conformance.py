@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.cli.livetree import LiveTree
+from flowstone.cli.run.tree_live import LiveTree
 from flowstone.observers.events_file import EventsFile
 from flowstone.settings import Settings
 from flowstone_testing.conformance import ObserverSuite

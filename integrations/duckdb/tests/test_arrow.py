@@ -54,7 +54,7 @@ class CountingDriver(DuckDBDriver):
 class CountingDatabase(DuckDBDatabase):
     """A DuckDB that counts."""
 
-    def create_driver(self) -> CountingDriver:
+    def make_driver(self) -> CountingDriver:
         return CountingDriver(self.path)
 
 

@@ -45,7 +45,7 @@ class TemplateDatabase(Database):
         default_factory=TemplateCredentials, description="The login; by default the environment's."
     )
 
-    def create_driver(self) -> TemplateDriver:
+    def make_driver(self) -> TemplateDriver:
         """Return a driver for the database."""
         return TemplateDriver(self.credentials, self.database)
 
@@ -90,7 +90,7 @@ class TemplateDriver(DatabaseDriver[TemplateConnection]):
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         """Return Flowstone's error for one of the service's; None for what is none of its."""
-        return refused(self.location, error, statement)
+        return refused(self.where, error, statement)
 
     def adapt(self, value: object) -> object:
         """Return a value as the service takes it."""

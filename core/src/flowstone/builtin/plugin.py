@@ -7,14 +7,11 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
-            "email-notifier": "flowstone.blocks.email:EmailNotifier",
-            "email-server-credentials": "flowstone.blocks.email:EmailServerCredentials",
             "env-secrets": "flowstone.blocks.secret_providers.local:EnvSecrets",
             "file-secrets": "flowstone.blocks.secret_providers.local:FileSecrets",
             "local-directory": "flowstone.blocks.object_stores.local:LocalDirectory",
             "secret": "flowstone.blocks.secret_providers.secret:Secret",
             "shell-operation": "flowstone.blocks.jobs.shell:ShellOperation",
-            "slack-webhook": "flowstone.blocks.notifiers.slack:SlackWebhook",
             "sqlite-database": "flowstone.blocks.databases.sqlite:SqliteDatabase",
             "webhook": "flowstone.blocks.notifiers.webhook:Webhook",
         },

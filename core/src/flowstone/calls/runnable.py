@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from flowstone.calls.body import around, callee, yields
 from flowstone.calls.futures import Future
 from flowstone.calls.hooks import Hooked
-from flowstone.calls.options import Optioned
+from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import Asked, drafted, origin, tagged
 from flowstone.calls.outcome import given, raise_stop
 from flowstone.calls.parameters import Parameters, titled
@@ -42,7 +42,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, Optioned, Calling[P, R]):
+class Unit(Hooked, OptionAttributes, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -105,6 +105,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
         parent: Scope | None,
+        *,
         caller: Caller | None = None,
         handed: Tally | None = None,
         taken: Taken | None = None,
@@ -126,25 +127,26 @@ class Unit(Hooked, Optioned, Calling[P, R]):
             born = taken.origin
         else:
             born = _born(self, services, args, kwargs, known, parent, upstream)
-        run_id, name = born.id, born.name
+        run_id, name, tags = born.id, born.name, born.tags
         scope = self._scope(services, parent, known)
         plan = Plan(
-            self,
-            spec,
-            services.settings,
-            run_id,
-            name,
-            callee(self, services.settings, caller, scope, iterated=handed is not None),
-            args,
-            kwargs,
-            upstream,
-            flow or parent is None,
-            self._keeping(services, run_id, parent) if handed is None or flow else None,
-            None if flow else current.transaction.get() or self._alone(),
-            self._rechecked if flow and upstream is not None else None,
-            None if flow or not born.tags else services.gate.admission(born.tags, name, run_id),
-            handed,
-            parent is None,
+            unit=self,
+            spec=spec,
+            settings=services.settings,
+            run_id=run_id,
+            run_name=name,
+            fn=callee(self, services.settings, caller, scope, iterated=handed is not None),
+            args=args,
+            kwargs=kwargs,
+            upstream=upstream,
+            settles=flow or parent is None,
+            keeping=self._keeping(services, run_id, parent) if handed is None or flow else None,
+            staging=None if flow else current.transaction.get() or self._alone(),
+            check=self._rechecked if flow and upstream is not None else None,
+            turn=services.gate.admission(tags, name, run_id) if tags and not flow else None,
+            handed=handed,
+            is_root=parent is None,
+            timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
         keeper = Keeper(services, born, None if parent is None else parent.token)
         scope.standing, scope.asked = keeper, plan
@@ -222,7 +224,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
             if self.isasync:
                 return self._acall(args, kwargs, wait_for, return_state, taken)
         parent = current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
+        driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -249,7 +251,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         taken: Taken | None,
     ) -> Any:
         parent = None if taken is not None else current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
+        driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -270,7 +272,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
     ) -> Begun:
         """Make a run that is iterated over, and what is entered around it."""
         tally, parent = Tally(), current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, None, tally)
+        driver, story = self._start(args, kwargs, wait_for, parent, handed=tally)
         owner = None if parent is None else parent.owner
         return driver, story, tally, owner, around(self.spec, current.services().settings)
 
@@ -279,7 +281,8 @@ class Unit(Hooked, Optioned, Calling[P, R]):
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
         runner = owner_here().open_runner()
-        driver, story = self._start(args, kwargs, wait_for, current.scope.get(), runner.caller)
+        parent = current.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, caller=runner.caller)
         driver.record(PENDING, "Pending")
         future: Future[Any] = Future(driver, story, owner_here())
         future.start(runner, on_loop=self.isasync)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.blocks import Block
 from flowstone.calls.task import Task
 from flowstone.plugins import catalog, docstrings
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
 
 if TYPE_CHECKING:
     from flowstone.plugins.catalog import Offer

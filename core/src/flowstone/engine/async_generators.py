@@ -8,9 +8,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone.engine.driver import finished
 from flowstone.engine.generators import FLOW, PROCESS, Yielding
 from flowstone.engine.signals import honest_end_on_loop, told_by_close
+from flowstone.engine.story import run_awaitable
 from flowstone.errors import RunTimeout, StopSignal
 from flowstone.records.states import State
 
@@ -62,7 +62,7 @@ class AsyncValues(Yielding):
                 await self._step(None, error)
 
     def wait(self, timeout: float | None = None) -> None:  # noqa: ARG002 - the port's
-        finished(self.await_end())
+        run_awaitable(self.await_end())
 
     async def await_end(self) -> None:
         self._closer = PROCESS if self._owner is None else FLOW

@@ -69,6 +69,8 @@ class Plan:
         turn: under the limits of its tags; None where it has none.
         handed: counts what is handed out, where the function yields and is iterated over.
         is_root: whether it can be suspended, and go on in another process.
+        timeout: seconds after which the driver ends a call of the function; None where there is
+            no limit, or the function keeps to it by itself.
     """
 
     unit: Any
@@ -87,6 +89,7 @@ class Plan:
     turn: Turn | None = None
     handed: Tally | None = None
     is_root: bool = False
+    timeout: float | None = None
 
 
 def life(plan: Plan) -> Life:
@@ -320,7 +323,7 @@ def _called(
 ) -> Generator[Step, Any, State]:
     """Call the function, and judge what it returned."""
     step = Call if plan.handed is None else Iterate
-    value = yield step(plan.fn, args, kwargs, plan.spec.timeout_seconds)
+    value = yield step(plan.fn, args, kwargs, plan.timeout)
     if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
         states = states_in(value)
         return policy.judge(states, value) if states else _completed(value)

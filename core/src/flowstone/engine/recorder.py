@@ -219,7 +219,7 @@ class Keeper:
 
     def leave(self, run_ids: Iterable[str]) -> None:
         """Hear nothing more of runs that were submitted in this one, and could not be stopped."""
-        self._journal.leave(run_ids)
+        self._journal.leave(self.origin.root_id, run_ids)
 
     def on_request(self, stop: Callable[[type[StopSignal]], None]) -> None:
         """Call `stop`, from another thread, with what somebody asks the run to stop with."""

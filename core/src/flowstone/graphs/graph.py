@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
-from flowstone.graphs.drawing.svg import picture
 from flowstone.graphs.mermaid import flowchart
 from flowstone.graphs.parts import Edge, Node, Tally
 from flowstone.graphs.tree import FOLD, Children
@@ -46,6 +45,9 @@ class Graph:
 
     def svg(self) -> str:
         """Return the graph as a picture that needs no other file, for light and dark pages."""
+        # Takes 5 ms to import, which only a program that draws pays.
+        from flowstone.graphs.drawing.svg import picture  # noqa: PLC0415
+
         return picture(self.nodes, self.edges)
 
     def _repr_svg_(self) -> str:

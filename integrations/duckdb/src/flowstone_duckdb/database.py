@@ -59,7 +59,7 @@ class DuckDBDatabase(Database):
         "as they are shown.",
     )
 
-    def create_driver(self) -> DuckDBDriver:
+    def make_driver(self) -> DuckDBDriver:
         """Return a driver for the file, or for a new database in memory."""
         return DuckDBDriver(self.path, read_only=self.read_only, config=self.config)
 
@@ -116,7 +116,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         """Return our error for one of DuckDB's; None for anybody else's."""
-        return translate(self.location, error, statement)
+        return translate(self.where, error, statement)
 
     def adapt(self, value: object) -> object:
         """Return a value as DuckDB takes it: a dict as JSON."""

@@ -55,16 +55,16 @@ class SeveralStatements(Exception):
         super().__init__(f"it has {count} statements, and one at a time is run")
 
 
-def translate(location: str, error: Exception, statement: str | None) -> DatabaseError | None:
+def translate(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
     """Return Flowstone's error for one of DuckDB's; None for anybody else's.
 
     Args:
-        location: which database; it begins the message.
+        where: which database; it begins the message.
         error: what DuckDB has raised.
         statement: what was to be run; None where it is about the connection.
     """
     if isinstance(error, SeveralStatements):
-        return QueryInvalid(location, str(error), _MEND, statement)
+        return QueryInvalid(where, str(error), _MEND, statement)
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_duckdb(kind)]
     if not names:
         return None
@@ -77,7 +77,7 @@ def translate(location: str, error: Exception, statement: str | None) -> Databas
     if QUOTING.intersection(names):
         words = _leave_values_out(words)
     words = words.strip().replace("\n", "; ").rstrip(".!")
-    return kind(location, words, remedy, statement, _find_position(rest, statement))
+    return kind(where, words, remedy, statement, _find_position(rest, statement))
 
 
 def _is_of_duckdb(kind: type) -> bool:

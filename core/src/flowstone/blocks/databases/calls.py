@@ -10,7 +10,8 @@ from flowstone.blocks.databases.placeholders import PlaceholderMismatch, bound
 from flowstone.blocks.databases.pool import ConnectionPool
 from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.errors import QueryCancelled, QueryInvalid
-from flowstone.secrets.values import leaves, texts
+from flowstone.secrets.renewal import retry_refused
+from flowstone.secrets.walk import leaf_texts, secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -31,27 +32,21 @@ class DriverCalls:
         pool: its connections.
     """
 
-    def __init__(
-        self,
-        driver: DatabaseDriver[Any],
-        block: object,
-        connect: Callable[[DriverCalls], Any],
-    ) -> None:
+    def __init__(self, driver: DatabaseDriver[Any], block: object) -> None:
         """Begin with no connection.
 
         Args:
             driver: what is called.
-            block: a copy of the block, whose secrets are kept out of messages.
-            connect: calls `connect`, and once more where a secret may have been changed meanwhile.
+            block: what the driver was made of; its secrets are kept out of messages, and read anew
+                where they may have been changed.
         """
         self.driver = driver
         self.pool = ConnectionPool(driver)
         self._block = block
-        self._connect = connect
 
     def borrow(self) -> PooledConnection:
         """Take a connection; give it back to the pool."""
-        return self.pool.take(lambda: self._connect(self))
+        return self.pool.take(lambda: retry_refused(self._block, self.connect))
 
     def connect(self) -> Any:
         """Open a connection.
@@ -73,7 +68,7 @@ class DriverCalls:
         Raises:
             QueryInvalid: it is empty, or the parameters do not fit.
         """
-        where = self.driver.location
+        where = self.driver.where
         if not operation.strip():
             raise QueryInvalid(where, "the statement is empty", "Give one.", operation)
         try:
@@ -142,7 +137,7 @@ class DriverCalls:
             connection.broken = connection.broken or call.stopped
         if call.stopped or translated is None:
             translated = QueryCancelled(
-                self.driver.location,
+                self.driver.where,
                 "the query was stopped",
                 "Run it again if it is wanted.",
                 _mask_statement(operation, None)[0],
@@ -160,8 +155,8 @@ class DriverCalls:
         found = self.driver.translate_error(error, operation)
         if found is None:
             return None
-        secret = [text for text in texts(self._block) if text]
-        shown = {text for text in leaves(list(values)) if len(text) >= SHORTEST}
+        secret = [text for text in secret_texts(self._block) if text]
+        shown = {text for text in leaf_texts(list(values)) if len(text) >= SHORTEST}
         problem = hide(found.problem, [*secret, *sorted(shown, key=len, reverse=True)])
         statement, position = _mask_statement(found.statement, found.position, secret)
         return type(found)(found.where, problem, found.remedy, statement, position)

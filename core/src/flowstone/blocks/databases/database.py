@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from copy import copy
 from functools import partial
 from threading import Lock
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import PrivateAttr
 
@@ -47,7 +47,7 @@ class Queries(ABC):
     _calls: DriverCalls | None
 
     @abstractmethod
-    def create_driver(self) -> DatabaseDriver[Any]:
+    def make_driver(self) -> DatabaseDriver[Any]:
         """Return a new driver, made of the fields; it connects when it is asked to.
 
         It is called on a copy of the block, and again after the block was closed or a field set.
@@ -194,12 +194,8 @@ class Queries(ABC):
                 calls = self._calls
                 if calls is None or not calls.pool.is_here():
                     made = copy(self)  # calls know no block that knows them: all go at once
-                    driver = made.create_driver()
-                    calls = self._calls = DriverCalls(driver, made, made._open_connection)
+                    calls = self._calls = DriverCalls(made.make_driver(), made)
         return calls
-
-    def _open_connection(self, calls: DriverCalls) -> Any:
-        return calls.connect()
 
     @contextmanager
     def _connection(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
@@ -227,7 +223,7 @@ class Queries(ABC):
 
     def _batches(self, operation: str, parameters: Parameters, size: int) -> Iterator[list[Row]]:
         if size < 1:  # one driver gives all for that, another none
-            where = self.driver_calls.driver.location
+            where = self.driver_calls.driver.where
             problem, remedy = f"{size} rows at a time were asked for", "Ask for one at least."
             raise QueryInvalid(where, problem, remedy, operation)
         with self._connection() as (calls, connection):
@@ -273,7 +269,7 @@ class Queries(ABC):
         else:
             return
         remedy = "Give dicts with the same keys, or a table; nothing was added."
-        raise RowsInvalid(calls.driver.location, f"into {table!r}: {problem}", remedy)
+        raise RowsInvalid(calls.driver.where, f"into {table!r}: {problem}", remedy)
 
     # -- async twins -----------------------------------------------------------------------------
 
@@ -306,11 +302,8 @@ class Database(Queries, Block):
     is cancelled or timed out stops its query in the database. Rows are tuples. Each method has an
     async twin: ``aexecute``, ``afetch_all``.
 
-    A package writes `create_driver`; everything else comes from here.
+    A package writes `make_driver`; everything else comes from here.
     """
-
-    # All of a login is there: a connection that is open keeps what it was opened with.
-    _tried_again: ClassVar[tuple[str, ...]] = ("_open_connection",)
 
     _calls: DriverCalls | None = PrivateAttr(default=None)
 

@@ -54,7 +54,7 @@ D = TypeVar("D", bound=DBAPIConnection)
 
 
 class DatabaseDriver(ABC, Generic[C]):
-    """The operations of one database; a package writes it, and `Database.create_driver` returns it.
+    """The operations of one database; a package writes it, and `Database.make_driver` returns it.
 
     A block has a driver of its own from its first call until it is closed. Connections are of
     whatever type ``C`` suits; each is used by one thread at a time, and not always by the same one.
@@ -64,7 +64,7 @@ class DatabaseDriver(ABC, Generic[C]):
     What the database can do is said by attributes, of the class or of the driver.
 
     Attributes:
-        location: which database it is, for messages; no secret is in it.
+        where: which database it is, for messages; no secret is in it.
         placeholder_style: how placeholders are written: ``?``, ``%s``, ``:1`` or ``$1``.
         savepoints: whether a transaction can be begun inside another, and taken back alone.
         max_idle_connections: how many connections are kept open for the next call.
@@ -87,8 +87,8 @@ class DatabaseDriver(ABC, Generic[C]):
         date: "DATE",
     }
 
-    def __init__(self, location: str) -> None:
-        self.location = location
+    def __init__(self, where: str) -> None:
+        self.where = where
 
     # -- connections -----------------------------------------------------------------------------
 

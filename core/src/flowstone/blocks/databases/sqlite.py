@@ -85,7 +85,7 @@ class SqliteDatabase(Database):
         default=30.0, ge=0, description="How long to wait for others who are writing."
     )
 
-    def create_driver(self) -> SqliteDriver:
+    def make_driver(self) -> SqliteDriver:
         """Return a driver for the file, or for a new database in memory."""
         return SqliteDriver(self.path, read_only=self.read_only, busy_seconds=self.busy_seconds)
 
@@ -205,7 +205,7 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
             words = "a text has half a surrogate pair, which UTF-8 can't tell"
         if kind is QueryInvalid and words.startswith("no such table"):
             kind, remedy = TableMissing, "Make the table first, or `insert(…, create=True)`."
-        return kind(self.location, words, remedy, statement, _place(words, statement))
+        return kind(self.where, words, remedy, statement, _place(words, statement))
 
 
 class FetchedRows:

@@ -50,7 +50,7 @@ class Transaction:
             connection, self._savepoint = self.calls.borrow(), None
         elif not outer.calls.driver.savepoints:
             raise DatabaseError(
-                outer.calls.driver.location,
+                outer.calls.driver.where,
                 "it has no transactions inside a transaction",
                 "End the outer one first, or let both be one.",
             )

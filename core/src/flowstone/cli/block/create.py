@@ -34,7 +34,7 @@ def create_block(
     """Save a block of type SLUG under NAME.
 
     \b
-    field=value        a text, a number, a saved block (login=aws-credentials/raw)
+    field=value        a text, a number, a saved block (store=local-directory/raw)
     field:=JSON        any JSON value
     field=@env:NAME    the value of an environment variable
     field=@file:PATH   what is in a file

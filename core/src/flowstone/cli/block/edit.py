@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import put_back
+from flowstone.blocks.display import apply_redacted
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.output import emit, json_option, say
@@ -38,7 +38,7 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     if json_file is not None:
         shown = reader.read_shown(json_file)
         _refuse_stale(found, shown.get("version"))
-        changed = put_back(loaded, found.body, shown.get("fields", shown))
+        changed = apply_redacted(loaded, found.body, shown.get("fields", shown))
     reader.read_arguments(fields)
     if reader.fields:
         changed = changed.model_copy(update=reader.fields)

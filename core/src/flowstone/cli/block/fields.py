@@ -14,10 +14,10 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from flowstone.blocks import Block
 from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
-from flowstone.secrets.fields import MASKED
+from flowstone.secrets.fields import hides
 from flowstone.secrets.reference import refers
-from flowstone.secrets.values import hides
-from flowstone.settings import named_by_user
+from flowstone.secrets.values import MASKED
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -130,7 +130,7 @@ class FieldReader:
             return _chomped(self._from_stdin(name)), False
         if text.startswith("@env:"):
             variable = text.removeprefix("@env:")
-            value = named_by_user(variable)
+            value = read_environment().get(variable)
             if value is None:
                 raise click.BadParameter(f"there is no variable {variable!r}", param_hint=name)
             return value, False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.blocks import Block, Check, Credentials
-from flowstone.blocks.display import shown_fields
+from flowstone.blocks.display import redacted_fields
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import hint
@@ -19,8 +19,8 @@ from flowstone.cli.wording import exact
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ReferenceUnresolved
 from flowstone.plugins import registry
-from flowstone.secrets.fields import referred
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
+from flowstone.secrets.walk import find_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def show_block(block: str, as_json: bool) -> None:
     """Show a saved block; of secrets, only whether they are set. None is opened."""
     found = documents.find(block)
-    fields = shown_fields(found.body)
+    fields = redacted_fields(found.body)
     if as_json:
         emit({**documents.head(found), "fields": fields})
         return
@@ -56,7 +56,7 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
     loaded = Block.load(ref)
     if isinstance(loaded, Credentials):
         what, answer = "login", loaded.check()
-    elif any(referred(loaded)):
+    elif any(find_references(loaded)):
         what, answer = "references", _followed(loaded)
     else:
         raise ConfigurationError(
@@ -91,7 +91,7 @@ def _followed(block: Block) -> Check:
     """Try the references to secrets that are in a block."""
     began, ok, reason = perf_counter(), True, "all of them lead to secrets"
     try:
-        for found in referred(block):
+        for found in find_references(block):
             services().references.resolve(found.reference, found.place)
     except ReferenceUnresolved as error:
         ok, reason = False, str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flowstone.records.states import COMPLETED
@@ -102,5 +103,8 @@ def _sheet(rules: dict[str, str]) -> str:
     return "".join(f".flowstone-graph {where}{{{rule}}}" for where, rule in rules.items())
 
 
-_DARK = f"@media (prefers-color-scheme:dark){{{_sheet(_painted(1))}}}"
-STYLE = f"{_sheet(_LAID_OUT)}{_sheet(_painted(0))}{_DARK}"
+@cache
+def write_style_sheet() -> str:
+    """Return the rules of a picture, in CSS: for light pages, and for dark ones."""
+    dark = f"@media (prefers-color-scheme:dark){{{_sheet(_painted(1))}}}"
+    return f"{_sheet(_LAID_OUT)}{_sheet(_painted(0))}{dark}"

@@ -19,7 +19,7 @@ from flowstone.graphs.drawing.cards import (
 )
 from flowstone.graphs.drawing.layout import Size
 from flowstone.graphs.drawing.scene import HEADER, scene_of
-from flowstone.graphs.drawing.style import MARKS, STYLE, look
+from flowstone.graphs.drawing.style import MARKS, look, write_style_sheet
 from flowstone.graphs.parts import one_line
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def picture(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     )
     lines = [head, f'<title id="{own}-title">{title}</title>']
     lines.append(f'<desc id="{own}-desc">{told}</desc>')
-    lines += [f"<style>{STYLE}</style>", f"<defs>{_TIP.format(own)}</defs>"]
+    lines += [f"<style>{write_style_sheet()}</style>", f"<defs>{_TIP.format(own)}</defs>"]
     lines.append(_rect(left, left, Size(width, height), "page", 0))
     lines += [line.replace("url(#tip)", f"url(#{own}-tip)") for line in inner]
     return "\n".join([*lines, "</svg>"])

@@ -234,5 +234,5 @@ class QueryTests(DatabaseBase):
         for home in (Database, Queries):
             for name, method in vars(home).items():
                 ours = isfunction(method) and method.__module__ == home.__module__
-                if ours and not name.startswith("_") and name != "create_driver":
+                if ours and not name.startswith("_") and name != "make_driver":
                     assert getattr(kind, name) is method, f"{kind.__name__} replaces {name}"
