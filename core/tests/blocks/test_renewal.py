@@ -181,7 +181,7 @@ class Errand(Job):
 
     token: SecretStr
 
-    def provider(self) -> JobProvider:
+    def make_provider(self) -> JobProvider:
         return Service(self)
 
 
@@ -189,8 +189,7 @@ class Service(JobProvider):
     def __init__(self, errand: Errand) -> None:
         self._errand = errand
 
-    def where(self) -> str:
-        return "an errand"
+    where = "an errand"
 
     def start(self) -> str:
         self._enter()
@@ -207,7 +206,7 @@ class Service(JobProvider):
         given = self._errand.given
         given.append(self._errand.token.get_secret_value())
         if given[-1] != self._errand.wanted:
-            raise AccessDenied(self.where(), "wrong token", "Ask for it.")
+            raise AccessDenied(self.where, "wrong token", "Ask for it.")
 
 
 def test_a_job_is_followed_with_the_new_token(
