@@ -14,7 +14,7 @@ from flowstone.errors import RowsInvalid, TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from flowstone.blocks import Database
 
@@ -102,7 +102,7 @@ class TableTests(DatabaseBase):
 
         schema = pa.schema({"id": pa.int64(), "name": pa.string()})
 
-        def read(last: object) -> Iterator[Any]:
+        def read(last: object) -> Iterator[pa.RecordBatch]:
             for start in range(0, 300_000, 150_000):
                 (count,) = items.fetch_one("SELECT count(*) FROM items") or (None,)
                 assert count == start, "what is in the same transaction is seen"
@@ -155,16 +155,16 @@ class TableTests(DatabaseBase):
         assert items.fetch_one("SELECT count(*), sum(id) FROM items") == (5001, 5000 * 5001 // 2)
 
 
-def _typed_rows(keeps: frozenset[type]) -> list[dict[str, Any]]:
+def _typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
     """Return rows with a column for each type that comes back as it went in."""
-    values: dict[str, tuple[Any, Any]] = {
+    values: dict[str, tuple[object, object]] = {
         "number": (1, -(2**62)),
         "real": (0.5, -1e300),
         "text": ("\u00e4'", ""),
         "data": (b"\0\xff", b""),
         "nothing": (None, None),
     }
-    more: dict[type, tuple[Any, Any]] = {
+    more: dict[type, tuple[object, object]] = {
         bool: (True, False),
         Decimal: (Decimal("12345.67"), Decimal("-0.01")),
         date: (date(2024, 2, 29), date(1969, 12, 31)),
@@ -175,7 +175,7 @@ def _typed_rows(keeps: frozenset[type]) -> list[dict[str, Any]]:
     return [{name: pair[place] for name, pair in values.items()} for place in (0, 1)]
 
 
-def _types(rows: list[tuple[Any, ...]]) -> list[list[type]]:
+def _types(rows: Iterable[Iterable[object]]) -> list[list[type]]:
     return [[type(value) for value in row] for row in rows]
 
 
