@@ -23,10 +23,11 @@ SUITES = {
         "SecretsSuite",
         "TaskSuite",
     },
+    "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
+    "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {
         "PluginSuite",
         "BlockSuite",
-        "CredentialsSuite",
         "DatabaseSuite",
         "JobSuite",
         "NotifierSuite",

@@ -253,6 +253,14 @@ class TestLocalDirectory:
         store.write_path("a", b"1")
         assert [info.path for info in store.list_objects()] == ["a"]
 
+    def test_a_field_that_is_set_counts_at_once(self, tmp_path: Path) -> None:
+        store = LocalDirectory(basepath=tmp_path / "first")
+        store.write_path("a", b"1")
+        copy = store.model_copy()
+        store.basepath = tmp_path / "second"
+        store.write_path("a", b"2")
+        assert (copy.read_path("a"), store.read_path("a")) == (b"1", b"2")
+
     def test_a_link_may_not_lead_out(self, tmp_path: Path) -> None:
         (tmp_path / "outside").mkdir()
         (tmp_path / "outside/secret").write_bytes(b"secret")

@@ -59,7 +59,7 @@ def test_runs_stand_under_what_called_them_in_their_order() -> None:
     load, inner = run(root, "load"), run(root, "clean", kind="flow")
     deep = run(inner, "load")
     tree = grown(*map(born, (root, load, inner, deep)), end(deep), end(load, FAILED, "no disk"))
-    assert text(tree.branches(NOW)) == [
+    assert text(tree.build_branches(NOW)) == [
         "etl  Running  10.0s",
         "  load  Failed  5.0s  no disk",
         "  clean  flow clean  Running  10.0s",
@@ -70,8 +70,8 @@ def test_runs_stand_under_what_called_them_in_their_order() -> None:
 def test_nothing_is_known_before_a_birth_and_nothing_comes_twice() -> None:
     root = run()
     tree = grown(end(run()), born(root), born(root), end(root), end(root, FAILED))
-    assert text(tree.branches(NOW)) == ["step  Completed  5.0s"]
-    assert text(grown().branches(NOW)) == []
+    assert text(tree.build_branches(NOW)) == ["step  Completed  5.0s"]
+    assert text(grown().build_branches(NOW)) == []
 
 
 def test_many_of_a_name_are_one_line_with_the_first_bad_ones() -> None:
@@ -81,7 +81,7 @@ def test_many_of_a_name_are_one_line_with_the_first_bad_ones() -> None:
     tree.observe([end(step) for step in steps[:900]])
     tree.observe([end(step, FAILED, f"bad {step.name}") for step in steps[900:910]])
     tree.observe([end(steps[910], CANCELLED)])
-    assert text(tree.branches(NOW)) == [
+    assert text(tree.build_branches(NOW)) == [
         "etl  Running  10.0s",
         "  step  x1,000  89 running  900 completed  10 failed  1 cancelled",
         "    step-900  Failed  5.0s  bad step-900",
@@ -98,7 +98,7 @@ def test_what_folded_runs_call_is_counted_together() -> None:
     tree = grown(born(root), *map(born, parents[:3]), *map(born, early), *map(end, early[:4]))
     tree.observe([*map(born, parents[3:]), *map(born, children[9:])])
     tree.observe([*map(end, children[4:]), *map(end, parents)])
-    assert text(tree.branches(NOW)) == [
+    assert text(tree.build_branches(NOW)) == [
         "etl  Running  10.0s",
         f"  parent  x{len(parents)}  {len(parents)} completed",
         f"    child  x{len(children)}  {len(children)} completed",
@@ -114,7 +114,7 @@ def test_what_is_folded_and_over_is_forgotten() -> None:
     assert len(tree._rows) <= FOLD + 1
     gone = run(root)
     tree.observe([born(gone), end(gone), born(run(gone, "late"))])
-    assert "  late  Running  10.0s" in text(tree.branches(NOW))
+    assert "  late  Running  10.0s" in text(tree.build_branches(NOW))
 
 
 def test_the_oldest_that_ended_make_room() -> None:
@@ -122,20 +122,20 @@ def test_the_oldest_that_ended_make_room() -> None:
     steps = [run(root, f"step-{number}") for number in range(50)]
     tree = grown(born(root), *map(born, steps), *map(end, steps[:45]))
     tree.observe([])
-    assert text(tree.branches(NOW, 12)) == [
+    assert text(tree.build_branches(NOW, 12)) == [
         "etl  Running  10.0s",
         "  … 40 more",
         *(f"  step-{number}  Completed  5.0s" for number in range(40, 45)),
         *(f"  step-{number}  Running  10.0s" for number in range(45, 50)),
     ]
-    assert len(text(tree.branches(NOW))) == 51
+    assert len(text(tree.build_branches(NOW))) == 51
 
 
 def test_what_failed_makes_room_last() -> None:
     root = run(unit="etl", kind="flow")
     steps = [run(root, f"step-{number}") for number in range(20)]
     tree = grown(born(root), *map(born, steps), end(steps[0], FAILED), *map(end, steps[1:]))
-    shown = text(tree.branches(NOW, 4))
+    shown = text(tree.build_branches(NOW, 4))
     assert shown == ["etl  Running  10.0s", "  … 18 more", "  step-0  Failed  5.0s",
                      "  step-19  Completed  5.0s"]  # fmt: skip
 
@@ -144,7 +144,7 @@ def test_what_lies_deep_is_counted() -> None:
     chain = [run(unit="dig", kind="flow")]
     for _ in range(500):
         chain.append(run(chain[-1], "dig"))
-    drawn = text(grown(*map(born, chain)).branches(NOW))
+    drawn = text(grown(*map(born, chain)).build_branches(NOW))
     assert len(drawn) == DEEPEST + 2
     assert drawn[-1].strip() == "… 1 more"
 
@@ -163,7 +163,7 @@ def test_every_run_is_counted_once_wherever_it_is_folded(data: st.DataObject) ->
     tree.observe(log)
     assert _counted(tree._top) == len(runs)
     height = data.draw(st.integers(1, 40))
-    whole, cut = text(tree.branches(NOW)), text(tree.branches(NOW, height))
+    whole, cut = text(tree.build_branches(NOW)), text(tree.build_branches(NOW, height))
     assert len(cut) <= len(whole)
 
 

@@ -42,4 +42,4 @@ class TestLiveTree(ObserverSuite):
 
     @pytest.fixture
     def kept(self, trees: list[LiveTree]) -> Callable[[], str]:
-        return lambda: repr([tree.branches(0.0) for tree in trees])
+        return lambda: repr([tree.build_branches(0.0) for tree in trees])

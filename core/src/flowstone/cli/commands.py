@@ -48,7 +48,7 @@ class Commands(click.Group):
         try:
             return super().main(*args, **options)
         except FlowstoneError as error:
-            for text in (f"Error: {error}", *_notes(error)):
+            for text in (f"Error: {error}", *_read_notes(error)):
                 click.echo(text, err=True)
             sys.exit(1)
 
@@ -87,7 +87,7 @@ class Commands(click.Group):
         except UnknownName as error:
             if error.package:
                 return f" `pip install {error.package}` brings it."
-            return "\n".join([nearest(name, self.list_commands(ctx)), *_notes(error)])
+            return "\n".join([nearest(name, self.list_commands(ctx)), *_read_notes(error)])
         return ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -137,5 +137,5 @@ def _find_group(ctx: click.Context) -> list[str]:
     return words[::-1]
 
 
-def _notes(error: BaseException) -> list[str]:
+def _read_notes(error: BaseException) -> list[str]:
     return getattr(error, "__notes__", [])

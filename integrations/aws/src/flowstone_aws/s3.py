@@ -31,7 +31,7 @@ from flowstone_aws.transfers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from botocore.response import StreamingBody
@@ -127,7 +127,7 @@ class S3Provider(ObjectStoreProvider):
         bucket: str,
         credentials: AwsCredentials | MinIOCredentials,
         folder: str,
-        options: Mapping[str, Any],
+        options: transfers.Options,
         seen: set[str],
     ) -> None:
         self.bucket, self.credentials, self.folder = bucket, credentials, folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, resuming
 from flowstone.errors import StorageError
@@ -59,8 +59,8 @@ class ObjectStoreProvider(ABC):
     parallel: int = 8
     attempts: int = 3
 
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         renew_in(cls, OPERATIONS)
 
     @property

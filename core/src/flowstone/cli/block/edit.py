@@ -31,7 +31,7 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     changes in it: {"set": true} leaves a secret as it is, {"set": false} forgets it.
     """
     found = documents.find(block)
-    ref = documents.reference(found)
+    ref = documents.format_reference(found)
     loaded = Block.load(ref)
     changed = loaded
     reader = FieldReader(type(loaded))
@@ -46,7 +46,7 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     if changed != loaded:
         version = changed._save_over(found.version)  # noqa: SLF001 - only over what was read
     if as_json:
-        emit({**documents.head(documents.find(ref)), "changed": version != found.version})
+        emit({**documents.describe(documents.find(ref)), "changed": version != found.version})
     elif version == found.version:
         say(f"Nothing is changed: {ref} stays at version {version}.")
     else:

@@ -25,13 +25,15 @@ class Attempts:
         self._starts: dict[str, list[float]] = {}
         for run in runs:
             if run.kind == "flow" and run.attempt > 1:
-                self._starts[run.id] = _starts(store, run)
+                self._starts[run.id] = _find_starts(store, run)
 
     def of(self, run: Run) -> int:
         """Return the attempt of its caller that called a run: 1 for most."""
         return max(1, bisect_right(self._starts.get(run.parent_id or "", ()), run.created))
 
-    def grouped(self, run: Run, called: Sequence[Run]) -> list[tuple[int | None, Sequence[Run]]]:
+    def group_calls(
+        self, run: Run, called: Sequence[Run]
+    ) -> list[tuple[int | None, Sequence[Run]]]:
         """Return what a run called, by its attempts; with None where there is one."""
         if run.id not in self._starts:
             return [(None, called)]
@@ -40,7 +42,7 @@ class Attempts:
             found[self.of(child)].append(child)
         return list(found.items())
 
-    def last(self, runs: Iterable[Run]) -> list[Run]:
+    def keep_last(self, runs: Iterable[Run]) -> list[Run]:
         """Return of a tree, callers first, what is not of an earlier attempt of some flow."""
         kept: dict[str, Run] = {}
         for run in runs:
@@ -51,7 +53,7 @@ class Attempts:
         return list(kept.values())
 
 
-def _starts(store: RunStore, run: Run) -> list[float]:
+def _find_starts(store: RunStore, run: Run) -> list[float]:
     """Return when each attempt began; one that was paused has several starts, the first counts."""
     begun: dict[int, float] = {}
     for _, event in store.events(run_id=run.id, kinds=_STARTS):

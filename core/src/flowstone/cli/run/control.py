@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.cli.output import emit, json_option, say, warn
-from flowstone.cli.run.execution import execute, given, param_option, params_option, tree_option
-from flowstone.cli.run.records import run_record
+from flowstone.cli.run.execution import (
+    execute,
+    param_option,
+    params_option,
+    read_parameters,
+    tree_option,
+)
+from flowstone.cli.run.records import describe_run
 from flowstone.context.current import services
 from flowstone.errors import Conflict
 from flowstone.records.events import changed
@@ -41,10 +47,10 @@ def cancel_run(run: str, seconds: float, as_json: bool) -> None:
     Its process stops what it does within about a second; what it was in the middle of ends as
     Cancelled. A run whose process is dead is Crashed, as every command finds out.
     """
-    found = _asked(run)
-    found = _awaited(found, services().clock.time() + seconds)
+    found = _request_cancel(run)
+    found = _await_end(found, services().clock.time() + seconds)
     if as_json:
-        emit(run_record(found, services().clock.time()))
+        emit(describe_run(found, services().clock.time()))
     elif found.state.is_final():
         say(f"{found.name} is {found.state.name}.")
     else:
@@ -54,7 +60,7 @@ def cancel_run(run: str, seconds: float, as_json: bool) -> None:
         sys.exit(1)
 
 
-def _asked(ref: str) -> Run:
+def _request_cancel(ref: str) -> Run:
     store = services().runs
     while True:
         found = store.run(ref)
@@ -72,7 +78,7 @@ def _asked(ref: str) -> Run:
             continue  # it has moved on meanwhile: look again
 
 
-def _awaited(run: Run, until: float) -> Run:
+def _await_end(run: Run, until: float) -> Run:
     store, clock = services().runs, services().clock
     while not run.state.is_final() and clock.time() < until:
         clock.sleep(_LOOK)
@@ -100,7 +106,7 @@ def start_run(
     from flowstone.calls.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
 
     flow = load_flow_from_entrypoint(entrypoint)
-    args, kwargs = flow.parameters.rebind(flow.parameters.read(given(file, pairs)))
+    args, kwargs = flow.parameters.rebind(flow.parameters.read(read_parameters(file, pairs)))
 
     def call() -> Any:
         return flow(*args, **kwargs, return_state=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.cli.output import emit, say, warn
-from flowstone.cli.run.records import run_record
-from flowstone.cli.wording import short_id
+from flowstone.cli.run.records import describe_run
+from flowstone.cli.wording import shorten_id
 from flowstone.context.current import services
 from flowstone.errors import CancelSignal
 from flowstone.records.runs import Run
@@ -51,7 +51,7 @@ tree_option = click.option(
 )
 
 
-class Begun:
+class FirstRun:
     """An `Observer` that takes note of which run began first: the one that was started."""
 
     def __init__(self, run: Run | None) -> None:
@@ -82,17 +82,17 @@ def execute(
 
     from flowstone.observers import observing  # noqa: PLC0415
 
-    begun = Begun(again)
+    begun = FirstRun(again)
     state: State | None = None
     try:
-        with observing(begun), _shown(again, is_wanted=tree and not as_json):
+        with observing(begun), _show_tree(again, is_wanted=tree and not as_json):
             ended = call()
             state = asyncio.run(ended) if asyncio.iscoroutine(ended) else ended
     except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
         if begun.run is None:
             raise click.Abort from None
     except BaseException as error:
-        state = _crash(begun.run, error)
+        state = _find_crash(begun.run, error)
         if state is None:
             raise
     run = begun.run
@@ -101,7 +101,7 @@ def execute(
     sys.exit(EXITS[CANCELLED if state is None else state.type])
 
 
-def _crash(run: Run | None, error: BaseException) -> State | None:
+def _find_crash(run: Run | None, error: BaseException) -> State | None:
     """Return the state of a run that its own code crashed, as by `sys.exit`; None for no crash.
 
     The exit code tells of the run: `sys.exit(0)` in a flow is no success.
@@ -115,7 +115,7 @@ def _crash(run: Run | None, error: BaseException) -> State | None:
 def _tell(run: Run, state: State | None, *, as_json: bool) -> None:
     """Tell how a run ended, and what can be done about it; without a state it was stopped."""
     if as_json:
-        emit(run_record(run, services().clock.time()))
+        emit(describe_run(run, services().clock.time()))
         return
     if state is None:
         warn(f"{run.name} was cancelled.")
@@ -126,25 +126,25 @@ def _tell(run: Run, state: State | None, *, as_json: bool) -> None:
         return
     else:
         warn(f"{run.name} ended {state.name}: {state.message}")
-    ref = short_id(run)
+    ref = shorten_id(run)
     warn(f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up.")
 
 
-def _shown(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:
+def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:
     if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
         return nullcontext()
     # Costs 60 ms; a pipe must not pay it.
     from flowstone.cli.run import screen  # noqa: PLC0415
 
-    return screen.shown(run)
+    return screen.show(run)
 
 
-def given(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:
+def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:
     """Return the parameters of a command line by name; those of `--param` come before a file's."""
-    return {**_from_file(file), **dict(_pair(pair) for pair in pairs)}
+    return {**_read_file(file), **dict(_parse_pair(pair) for pair in pairs)}
 
 
-def _from_file(file: Path | None) -> Mapping[str, Any]:
+def _read_file(file: Path | None) -> Mapping[str, Any]:
     if file is None:
         return {}
     try:
@@ -158,7 +158,7 @@ def _from_file(file: Path | None) -> Mapping[str, Any]:
     return found
 
 
-def _pair(pair: str) -> tuple[str, Written]:
+def _parse_pair(pair: str) -> tuple[str, Written]:
     # 5 ms of start-up, which only the commands that execute runs need.
     from flowstone.calls.parameters import Written  # noqa: PLC0415
 

@@ -11,7 +11,7 @@ from flowstone.cli.output import emit, json_option, say
 from flowstone.cli.run.attempts import Attempts
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError
-from flowstone.graphs import graph_of
+from flowstone.graphs import build_graph
 from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_
     store = services().runs
     found = store.run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))
-    last = Attempts(store, tree).last(tree)
+    last = Attempts(store, tree).keep_last(tree)
     tree = last if found in last else tree
-    graph = graph_of(found, tree, now=services().clock.time(), whole=whole)
+    graph = build_graph(found, tree, now=services().clock.time(), whole=whole)
     if as_json:
-        emit(_record(graph))
+        emit(_describe(graph))
         return
     to_file = output is not None and str(output) != "-"
     suffix = output.suffix.lower() if output is not None and to_file else ""
@@ -96,7 +96,7 @@ def _is_ours(path: Path) -> bool:
     return begin.startswith(tuple(mark.encode() for mark in _OURS))
 
 
-def _record(graph: Graph) -> dict[str, object]:
+def _describe(graph: Graph) -> dict[str, object]:
     return {
         "nodes": [
             {

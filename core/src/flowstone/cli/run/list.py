@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
-from flowstone.cli.run.records import run_record, tally_record
+from flowstone.cli.run.records import describe_run, describe_tally
 from flowstone.cli.views import Cell, Row, Table
-from flowstone.cli.wording import ago, exact, reason_cell, short_id, state_cell
+from flowstone.cli.wording import (
+    format_ago,
+    format_time,
+    make_reason_cell,
+    make_state_cell,
+    shorten_id,
+)
 from flowstone.context.current import services
 from flowstone.errors import nearest
 from flowstone.records.durations import duration, lasted
@@ -50,7 +56,7 @@ def list_runs(
     """
     query = RunQuery(
         listed=True,
-        states=tuple(_state(name) for name in states),
+        states=tuple(_parse_state(name) for name in states),
         unit=unit,
         tags=tags,
         newest_first=True,
@@ -61,15 +67,15 @@ def list_runs(
     more, found = len(found) > limit, found[:limit]
     tally = store.tally(sorted({each.root_id for each in found}))
     if as_json:
-        emit([_listed(each, now, tally.get(each.id, {})) for each in found])
+        emit([_describe(each, now, tally.get(each.id, {})) for each in found])
         return
     is_choice = bool(states or unit or tags)
-    show(_table(found, now, tally, is_choice=is_choice))
+    show(_make_table(found, now, tally, is_choice=is_choice))
     if more:
         warn(f"\nThere are older ones: --limit {max(100, 5 * limit)}")
 
 
-def _state(name: str) -> str:
+def _parse_state(name: str) -> str:
     known = _STATES.get(name.lower())
     if known is None:
         names = [*map(str.capitalize, _TYPES), *_FINER]
@@ -78,22 +84,22 @@ def _state(name: str) -> str:
     return known
 
 
-def _table(
+def _make_table(
     runs: list[Run], now: float, tally: Mapping[str, Mapping[StateType, int]], *, is_choice: bool
 ) -> Table:
     empty = "No run fits." if is_choice else "There is no run yet."
     rows = [
         Row(
             (
-                Cell(short_id(run), "dim"),
+                Cell(shorten_id(run), "dim"),
                 Cell(run.name, "bold"),
                 Cell(run.unit),
-                state_cell(run.state),
-                Cell(_when(run.started, now)),
+                make_state_cell(run.state),
+                Cell(_format_start(run.started, now)),
                 Cell(lasted(duration(run, now))),
-                _tally(tally.get(run.id, {})),
+                _make_tally_cell(tally.get(run.id, {})),
             ),
-            reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,
+            make_reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,
         )
         for run in runs
     ]
@@ -101,17 +107,17 @@ def _table(
     return Table(columns, rows, "reason", empty, frozenset({"took", "tasks"}))
 
 
-def _when(at: float | None, now: float) -> str:
+def _format_start(at: float | None, now: float) -> str:
     if at is None:
         return "-"
-    return ago(at, now) if is_terminal() else exact(at)
+    return format_ago(at, now) if is_terminal() else format_time(at)
 
 
-def _tally(counts: Mapping[StateType, int]) -> Cell:
+def _make_tally_cell(counts: Mapping[StateType, int]) -> Cell:
     total, done = sum(counts.values()), counts.get(COMPLETED, 0)
     style = "red" if counts.get(FAILED) else ""
     return Cell(f"{done:,}" if done == total else f"{done:,}/{total:,}", style)
 
 
-def _listed(run: Run, now: float, counts: Mapping[StateType, int]) -> Json:
-    return {**run_record(run, now), "tasks": tally_record(counts)}
+def _describe(run: Run, now: float, counts: Mapping[StateType, int]) -> Json:
+    return {**describe_run(run, now), "tasks": describe_tally(counts)}

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from flowstone.cli.output import emit, is_terminal, json_option, warn
-from flowstone.cli.views import Cell, printable
-from flowstone.cli.wording import iso
+from flowstone.cli.views import Cell, make_printable
+from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
 from flowstone.graphs.tree import Children
 from flowstone.records.events import LOG_WRITTEN, Line
@@ -31,7 +31,7 @@ _PAUSE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Logged:
+class LogEntry:
     """A line with who said it, and when."""
 
     at: float
@@ -58,13 +58,13 @@ def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
     found = services().runs.run(run)
     lines = read_lines(found, level, follow=follow)
     if as_json:
-        emit([_record(line) for line in lines])
+        emit([_describe(line) for line in lines])
     elif not _print_lines(lines):
         least = "" if level == "DEBUG" else f" of {level} or above"
         warn(f"{found.name!r} has logged nothing{least}.")
 
 
-def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[Logged]:
+def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[LogEntry]:
     """Yield what a run and all that it called have logged, in the order it was kept.
 
     Args:
@@ -84,7 +84,7 @@ def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[Logged
                 line = cast("Line", event.payload)
                 name = names.of(event)
                 if name is not None and line.level >= lowest:
-                    yield Logged(event.at, event.run_id, name, line)
+                    yield LogEntry(event.at, event.run_id, name, line)
         if is_over:
             return
         clock.sleep(_PAUSE)
@@ -107,10 +107,10 @@ class _Names:
         return self._names.setdefault(event.run_id, None)
 
 
-def _record(logged: Logged) -> dict[str, Any]:
+def _describe(logged: LogEntry) -> dict[str, Any]:
     """Return a line as `--json` prints it."""
     return {
-        "at": iso(logged.at),
+        "at": format_iso(logged.at),
         "level": logging.getLevelName(logged.line.level),
         "run_id": logged.run_id,
         "run": logged.run_name,
@@ -120,17 +120,17 @@ def _record(logged: Logged) -> dict[str, Any]:
     }
 
 
-def _print_lines(lines: Iterable[Logged]) -> bool:
+def _print_lines(lines: Iterable[LogEntry]) -> bool:
     """Print lines as they come; tell whether there was any."""
-    write = _colourful() if is_terminal() else _plain
+    write = _make_printer() if is_terminal() else _print_plain
     any_came = False
     for logged in lines:
         any_came = True
-        write(_cells(logged))
+        write(_make_cells(logged))
     return any_came
 
 
-def _cells(logged: Logged) -> list[Cell]:
+def _make_cells(logged: LogEntry) -> list[Cell]:
     level, fields = logged.line.level, logged.line.fields or {}
     when = datetime.fromtimestamp(logged.at).astimezone().isoformat(" ", "milliseconds")[:23]
     style = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
@@ -143,11 +143,11 @@ def _cells(logged: Logged) -> list[Cell]:
     ]
 
 
-def _plain(cells: list[Cell]) -> None:
-    click.echo(printable("".join(cell.text for cell in cells)))
+def _print_plain(cells: list[Cell]) -> None:
+    click.echo(make_printable("".join(cell.text for cell in cells)))
 
 
-def _colourful() -> Any:
+def _make_printer() -> Any:
     # Costs 60 ms; a pipe must not pay it.
     from rich.console import Console  # noqa: PLC0415
 

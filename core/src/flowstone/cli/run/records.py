@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.cli.wording import iso
+from flowstone.cli.wording import format_iso
 from flowstone.records.durations import duration
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 
-def run_record(run: Run, now: float, root: Run | None = None) -> Json:
+def describe_run(run: Run, now: float, root: Run | None = None) -> Json:
     """Return a run; times are ISO 8601 in UTC, durations seconds."""
     return {
         "id": run.id,
@@ -27,11 +27,11 @@ def run_record(run: Run, now: float, root: Run | None = None) -> Json:
             "type": run.state.type.value,
             "name": run.state.name,
             "message": run.state.message,
-            "at": iso(run.state.at),
+            "at": format_iso(run.state.at),
         },
-        "created": iso(run.created),
-        "started": iso(run.started),
-        "ended": iso(run.ended),
+        "created": format_iso(run.created),
+        "started": format_iso(run.started),
+        "ended": format_iso(run.ended),
         "duration_seconds": duration(run, now, root),
         "attempts": run.attempt,
         "tags": list(run.tags),
@@ -41,7 +41,7 @@ def run_record(run: Run, now: float, root: Run | None = None) -> Json:
     }
 
 
-def tally_record(counts: Mapping[StateType, int]) -> Json:
+def describe_tally(counts: Mapping[StateType, int]) -> Json:
     """Return how many task runs there are in each state, and in all."""
     states = {state.value.lower(): count for state, count in sorted(counts.items())}
     return {"total": sum(counts.values()), **states}

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.cli.output import emit, json_option, say, warn
-from flowstone.cli.run.execution import execute, given, param_option, params_option, tree_option
-from flowstone.cli.run.records import run_record
+from flowstone.cli.run.execution import (
+    execute,
+    param_option,
+    params_option,
+    read_parameters,
+    tree_option,
+)
+from flowstone.cli.run.records import describe_run
 from flowstone.context.current import services
 
 if TYPE_CHECKING:
@@ -45,7 +51,7 @@ def retry_run(
     # What a program of the user's imports is its own affair; the command itself starts fast.
     from flowstone.flow_runs.restarts import retry_flow_run  # noqa: PLC0415
 
-    parameters = given(file, pairs)
+    parameters = read_parameters(file, pairs)
     found = services().runs.run(run)
 
     def retry() -> Any:
@@ -90,8 +96,8 @@ def resume_run(
     from flowstone.flow_runs.restarts import resume_flow_run, waiting  # noqa: PLC0415
 
     found, question = waiting(run)
-    answer = _input(found, question, inputs, input_file)
-    parameters = given(file, pairs)
+    answer = _read_input(found, question, inputs, input_file)
+    parameters = read_parameters(file, pairs)
 
     def resume() -> Any:
         return resume_flow_run(found.id, answer, parameters=parameters, entrypoint=entrypoint)
@@ -100,12 +106,12 @@ def resume_run(
         execute(resume, found, tree=tree, as_json=as_json)
     resume()
     if as_json:
-        emit(run_record(services().runs.run(found.id), services().clock.time()))
+        emit(describe_run(services().runs.run(found.id), services().clock.time()))
     else:
         say(f"{found.name} goes on.")
 
 
-def _input(
+def _read_input(
     run: Run, question: Question | None, inputs: tuple[str, ...], file: str | None
 ) -> dict[str, Any] | None:
     if question is None or question.schema is None:
@@ -147,9 +153,9 @@ def _ask(question: Question, reader: Any) -> None:
     if question.description:
         warn(question.description)
     for field in question.fields:
-        only = {**question.schema, "properties": {field.name: _part(question, field.name)}}
+        only = {**question.schema, "properties": {field.name: _find_property(question, field.name)}}
         told = f", {field.description}" if field.description else ""
-        optional = "" if field.is_required else _default(field)
+        optional = "" if field.is_required else _describe_default(field)
         while True:
             text = click.prompt(
                 f"{field.name} ({field.kind}{told}{optional})",
@@ -168,12 +174,12 @@ def _ask(question: Question, reader: Any) -> None:
             warn("; ".join(wrong.values()))
 
 
-def _part(question: Question, name: str) -> Any:
+def _find_property(question: Question, name: str) -> Any:
     assert question.schema is not None
     return question.schema["properties"][name]
 
 
-def _default(field: Any) -> str:
+def _describe_default(field: Any) -> str:
     if field.is_secret:
         return "; Enter leaves it"
     return "; Enter for none" if field.default is None else f"; Enter for {field.default!r}"

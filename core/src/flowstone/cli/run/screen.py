@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from flowstone.cli.run.tree_live import LiveTree
-from flowstone.cli.terminal import tree
+from flowstone.cli.terminal import build_tree
 from flowstone.context.current import services
 from flowstone.engine import progress
 from flowstone.observers import observing
@@ -31,7 +31,7 @@ REST = 10
 
 
 @contextmanager
-def shown(run: Run | None = None) -> Iterator[None]:
+def show(run: Run | None = None) -> Iterator[None]:
     """Show what runs inside the block, and at its end how it ended; on a dumb terminal nothing.
 
     Args:
@@ -101,7 +101,7 @@ class Screen:
         self.draw()
         with suppress(Exception):  # see above
             self._live.stop()
-            self._console.print(self._drawn(None))
+            self._console.print(self._build(None))
 
     def print(self, text: str) -> None:
         """Print whole lines above the tree: now, or with the next drawing."""
@@ -115,7 +115,7 @@ class Screen:
         with suppress(Exception), self._lock:  # the terminal may go away; the run goes on
             began = monotonic()
             printed, self._printed = self._printed, ""
-            self._live.update(self._drawn(self._console.height - 1))
+            self._live.update(self._build(self._console.height - 1))
             if printed:
                 self._console.print(Text.from_ansi(printed.removesuffix("\n")), soft_wrap=True)
             else:
@@ -123,9 +123,9 @@ class Screen:
             now = monotonic()
             self._next = now + max(PAUSE, REST * (now - began))
 
-    def _drawn(self, height: int | None) -> Group:
-        branches = self._tree.branches(services().clock.time(), height)
-        return Group(*(tree(branch, one_line=True) for branch in branches))
+    def _build(self, height: int | None) -> Group:
+        branches = self._tree.build_branches(services().clock.time(), height)
+        return Group(*(build_tree(branch, one_line=True) for branch in branches))
 
     def _watch(self) -> None:
         while not self._over.wait(max(PAUSE / 2, self._next - monotonic())):

@@ -8,10 +8,16 @@ import click
 
 from flowstone.cli.output import emit, is_terminal, json_option, show
 from flowstone.cli.run.attempts import Attempts
-from flowstone.cli.run.records import run_record
+from flowstone.cli.run.records import describe_run
 from flowstone.cli.run.tree import TreeView
 from flowstone.cli.views import Cell, Facts
-from flowstone.cli.wording import ago, counted, exact, reason_cell, state_cell
+from flowstone.cli.wording import (
+    format_ago,
+    format_count,
+    format_time,
+    make_reason_cell,
+    make_state_cell,
+)
 from flowstone.context.current import services
 from flowstone.flow_runs import requests
 from flowstone.graphs.tree import Children
@@ -39,18 +45,18 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
     children, attempts = Children(tree), Attempts(store, tree)
     root = next((each for each in tree if each.is_root), found)
     if as_json:
-        emit(_whole(found, children, now, root, attempts))
+        emit(_describe(found, children, now, root, attempts))
         return
     tree_view = TreeView(children, root, now, whole, attempts)
-    show(_facts(found, now, root, whole=whole), tree_view.branch(found))
+    show(_make_facts(found, now, root, whole=whole), tree_view.build_branch(found))
 
 
-def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
+def _describe(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
     """Return a run with its parameters, and all that it called as `children`."""
     records: dict[str, Json] = {}
     for each in children.below(run):
         record = {
-            **run_record(each, now, root),
+            **describe_run(each, now, root),
             "parameters": each.parameters,
             "inputs": list(each.inputs),
             "attempt_of_parent": None if each.is_root else attempts.of(each),
@@ -61,29 +67,31 @@ def _whole(run: Run, children: Children, now: float, root: Run, attempts: Attemp
             records[each.parent_id]["children"].append(record)
     found = records[run.id]
     if run.kind == "task":
-        found["cache"] = _looked(run)
+        found["cache"] = _find_cache_lookup(run)
     if run.state.is_paused() and (question := requests.waiting(run.id)):
         found["asks"] = {"description": question.description, "schema": question.schema}
     return found
 
 
-def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
+def _make_facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     facts = [
         ("run", Cell(run.name, "bold")),
         (run.kind, Cell(run.unit + (f", version {run.unit_version}" if run.unit_version else ""))),
         ("id", Cell(run.id)),
-        ("state", state_cell(run.state)),
+        ("state", make_state_cell(run.state)),
     ]
-    if reason := reason_cell(run.state):
+    if reason := make_reason_cell(run.state):
         facts.append(("reason", reason))
     if run.state.is_paused() and (question := requests.waiting(run.id)):
-        facts += _asked(question)
-    if looked := _looked(run):
+        facts += _list_questions(question)
+    if looked := _find_cache_lookup(run):
         facts.append(("cache", Cell(looked)))
     if run.started is not None:
-        facts.append(("started", Cell(f"{exact(run.started)} ({ago(run.started, now)})")))
+        facts.append(
+            ("started", Cell(f"{format_time(run.started)} ({format_ago(run.started, now)})"))
+        )
         took = duration(run, now, root)
-        attempts = f", {counted(run.attempt, 'attempt')}" if run.attempt > 1 else ""
+        attempts = f", {format_count(run.attempt, 'attempt')}" if run.attempt > 1 else ""
         told = "unknown: nobody saw it end" if took is None else lasted(took)
         facts.append(("took", Cell(told + attempts)))
     if not run.is_root:
@@ -91,13 +99,13 @@ def _facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     if run.tags:
         facts.append(("tags", Cell(", ".join(run.tags))))
     facts += [
-        ("parameters" if not number else "", Cell(f"{name} = {_value(value, whole=whole)}"))
+        ("parameters" if not number else "", Cell(f"{name} = {_format_value(value, whole=whole)}"))
         for number, (name, value) in enumerate((run.parameters or {}).items())
     ]
     return Facts(facts)
 
 
-def _looked(run: Run) -> str | None:
+def _find_cache_lookup(run: Run) -> str | None:
     """Return what a task run told of its look for a kept result; None where it did not look."""
     if run.kind != "task":
         return None
@@ -110,7 +118,7 @@ def _looked(run: Run) -> str | None:
     return told
 
 
-def _asked(question: requests.Question) -> Iterator[tuple[str, Cell]]:
+def _list_questions(question: requests.Question) -> Iterator[tuple[str, Cell]]:
     """Yield what a run waits for."""
     if question.description:
         yield "asks", Cell(question.description)
@@ -121,7 +129,7 @@ def _asked(question: requests.Question) -> Iterator[tuple[str, Cell]]:
         yield "input" if not number else "", cell
 
 
-def _value(value: object, *, whole: bool) -> str:
+def _format_value(value: object, *, whole: bool) -> str:
     text = repr(value)
     if whole or len(text) <= _LONGEST or not is_terminal():
         return text

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.cli.views import Branch, Cell
-from flowstone.cli.wording import STYLES, reason_cell, state_cell
+from flowstone.cli.wording import STYLES, make_reason_cell, make_state_cell
 from flowstone.graphs.tree import FOLD
 from flowstone.records.durations import duration, lasted
 from flowstone.records.states import COMPLETED
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 SHOWN, SHOWN_BAD = 3, 20
 
 
-def cells(run: Run, now: float, root: Run | None = None) -> tuple[Cell, ...]:
+def make_cells(run: Run, now: float, root: Run | None = None) -> tuple[Cell, ...]:
     """Return the line of a run: its name, state and duration, and last of all why it ended so."""
     is_nested = run.kind == "flow" and not run.is_root
     what = Cell(f"flow {run.unit}", "dim") if is_nested else Cell("")
     attempts = Cell(f"{run.attempt} attempts" if run.attempt > 1 else "", "yellow")
     took = lasted(duration(run, now, root))
-    why = reason_cell(run.state) or Cell("")
-    return Cell(run.name, "bold"), what, state_cell(run.state), Cell(took), attempts, why
+    why = make_reason_cell(run.state) or Cell("")
+    return Cell(run.name, "bold"), what, make_state_cell(run.state), Cell(took), attempts, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +48,31 @@ class TreeView:
     whole: bool = False
     attempts: Attempts | None = None
 
-    def branch(self, run: Run) -> Branch:
+    def build_branch(self, run: Run) -> Branch:
         """Return the run with all that it called; why it ended so stands elsewhere."""
-        branch = Branch(cells(run, self.now, self.root)[:-1])
+        branch = Branch(make_cells(run, self.now, self.root)[:-1])
         waiting = [(run, branch)]
         while waiting:
             parent, above = waiting.pop()
-            for number, called in self._called(parent):
+            for number, called in self._group_calls(parent):
                 home = above
                 if number is not None:
                     home = Branch((Cell(f"attempt {number}", "yellow"),))
                     above.children.append(home)
-                for child in self._shown(called):
+                for child in self._select(called):
                     if isinstance(child, Branch):
                         home.children.append(child)
                     else:
-                        below = Branch(cells(child, self.now, self.root))
+                        below = Branch(make_cells(child, self.now, self.root))
                         home.children.append(below)
                         waiting.append((child, below))
         return branch
 
-    def _called(self, run: Run) -> Sequence[tuple[int | None, Sequence[Run]]]:
+    def _group_calls(self, run: Run) -> Sequence[tuple[int | None, Sequence[Run]]]:
         called = self.children.of(run)
-        return [(None, called)] if self.attempts is None else self.attempts.grouped(run, called)
+        return [(None, called)] if self.attempts is None else self.attempts.group_calls(run, called)
 
-    def _shown(self, runs: Sequence[Run]) -> Iterator[Run | Branch]:
+    def _select(self, runs: Sequence[Run]) -> Iterator[Run | Branch]:
         """Yield the runs to show, and for each folded unit, at its end, what is left out."""
         left = Counter(run.unit for run in runs)
         folded = {unit for unit, count in left.items() if count > FOLD and not self.whole}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from flowstone.cli.run.tree import cells
+from flowstone.cli.run.tree import make_cells
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import STYLES
 from flowstone.graphs.tree import FOLD
@@ -69,7 +69,7 @@ class Group:
 
 
 @dataclass(slots=True, eq=False)
-class Knot(Branch):
+class LiveBranch(Branch):
     """A line of the tree that may have to make room.
 
     Attributes:
@@ -83,19 +83,19 @@ class Knot(Branch):
     left_out: int = 0
 
     @property
-    def knots(self) -> list[Knot]:
-        return [child for child in self.children if isinstance(child, Knot)]
+    def live_children(self) -> list[LiveBranch]:
+        return [child for child in self.children if isinstance(child, LiveBranch)]
 
     @property
     def height(self) -> int:
-        below = sum(knot.height for knot in self.knots)
+        below = sum(knot.height for knot in self.live_children)
         return 1 + below + (self.left_out > 0)
 
     def shorten(self, lines: int, *, bad_too: bool) -> int:
         """Leave out what has ended, the oldest first, to save so many lines; return how many."""
         toll = int(self.left_out == 0)  # saying that some are left out takes a line
         saved, count, kept = 0, 0, list[Branch]()
-        for knot in self.knots:
+        for knot in self.live_children:
             may_go = not knot.is_open and (bad_too or not knot.is_bad)
             if may_go and saved < lines + toll:
                 saved, count = saved + knot.height, count + 1
@@ -107,7 +107,7 @@ class Knot(Branch):
         return saved - toll
 
     def tell_left_out(self) -> None:
-        for knot in self.knots:
+        for knot in self.live_children:
             knot.tell_left_out()
         if self.left_out:
             self.children.insert(0, Branch((Cell(f"… {self.left_out:,} more", "dim"),)))
@@ -135,10 +135,10 @@ class LiveTree:
     def close(self) -> None:
         """Do nothing: what is known can still be drawn."""
 
-    def branches(self, now: float, height: int | None = None) -> list[Branch]:
+    def build_branches(self, now: float, height: int | None = None) -> list[Branch]:
         """Return the trees to draw, at most so many lines high where what goes on allows it."""
         with self._lock:
-            knots = list(self._knots(self._top, now))
+            knots = list(self._build(self._top, now))
         if height is not None:
             _fit(knots, height)
         for knot in knots:
@@ -150,7 +150,7 @@ class LiveTree:
     def _add(self, run: Run) -> None:
         if run.id in self._rows:
             return
-        groups = self._called_by(run)
+        groups = self._find_groups(run)
         group = groups.setdefault(run.unit, Group(run.unit))
         row = Row(run, group)
         group.counts[run.state.type] += 1
@@ -160,7 +160,7 @@ class LiveTree:
             if len(group.rows) > FOLD:
                 self._fold(group)
 
-    def _called_by(self, run: Run) -> dict[str, Group]:
+    def _find_groups(self, run: Run) -> dict[str, Group]:
         """Return the groups below a run's caller; below the root where that is forgotten."""
         row = self._rows.get(run.parent_id or "") or self._rows.get(run.root_id)
         if row is None:
@@ -208,30 +208,32 @@ class LiveTree:
 
     # ------------------------------------------------------------ how it is shown
 
-    def _knots(self, groups: dict[str, Group], now: float, depth: int = 0) -> Iterator[Knot]:
+    def _build(self, groups: dict[str, Group], now: float, depth: int = 0) -> Iterator[LiveBranch]:
         for group in groups.values():
             if group.folded:
-                yield self._folded(group, now, depth)
+                yield self._build_folded(group, now, depth)
             for row in group.rows.values():
-                below, left_out = self._below(row.groups, now, depth)
+                below, left_out = self._build_below(row.groups, now, depth)
                 is_open = not row.run.state.is_final() or any(knot.is_open for knot in below)
                 is_bad = row.run.state.is_final() and row.run.state.type is not COMPLETED
-                yield Knot(cells(row.run, now), [*below], is_open, is_bad, left_out)
+                yield LiveBranch(make_cells(row.run, now), [*below], is_open, is_bad, left_out)
 
-    def _folded(self, group: Group, now: float, depth: int) -> Knot:
-        below, left_out = self._below(group.groups, now, depth)
+    def _build_folded(self, group: Group, now: float, depth: int) -> LiveBranch:
+        below, left_out = self._build_below(group.groups, now, depth)
         is_open = group.is_open or any(knot.is_open for knot in below)
-        bad = [Knot(cells(run, now), is_bad=True) for run in group.bad]
-        counts = tuple(self._counts(group))
-        return Knot(counts, [*bad, *below], is_open, bool(group.bad), left_out)
+        bad = [LiveBranch(make_cells(run, now), is_bad=True) for run in group.bad]
+        counts = tuple(self._format_counts(group))
+        return LiveBranch(counts, [*bad, *below], is_open, bool(group.bad), left_out)
 
-    def _below(self, groups: dict[str, Group], now: float, depth: int) -> tuple[list[Knot], int]:
+    def _build_below(
+        self, groups: dict[str, Group], now: float, depth: int
+    ) -> tuple[list[LiveBranch], int]:
         """Return what to draw below a line, and how much is left out as it lies too deep."""
         if depth < DEEPEST:
-            return list(self._knots(groups, now, depth + 1)), 0
+            return list(self._build(groups, now, depth + 1)), 0
         return [], sum(group.counts.total() for group in groups.values())
 
-    def _counts(self, group: Group) -> Iterable[Cell]:
+    def _format_counts(self, group: Group) -> Iterable[Cell]:
         yield Cell(group.unit, "bold")
         yield Cell(f"{TIMES if self._marks else 'x'}{sum(group.counts.values()):,}")
         for kind, style in STYLES.items():
@@ -242,11 +244,11 @@ class LiveTree:
                 yield Cell(f"{count:,} {kind.value.lower()}", style)
 
 
-def _fit(tops: list[Knot], height: int) -> None:
+def _fit(tops: list[LiveBranch], height: int) -> None:
     over = sum(top.height for top in tops) - height
     for bad_too in (False, True):
         waiting = deque(tops)
         while waiting and over > 0:
             knot = waiting.popleft()
             over -= knot.shorten(over, bad_too=bad_too)
-            waiting += knot.knots
+            waiting += knot.live_children
