@@ -1,20 +1,25 @@
-# `make test` and `make demo` do all the set-up themselves: Python 3.11 or newer, pip and make suffice.
+# Each target does all the set-up itself: Python 3.11 or newer, pip and make suffice.
 
 UV := $(shell command -v uv 2>/dev/null || echo $(CURDIR)/.tools/bin/uv)
 RUN := $(UV) run --no-sync
+PYTEST := $(RUN) pytest -q -n 2
+# What each package tests of itself, and the rules of the house.
+UNITS := core/tests integrations plugin-template/tests tests/architecture
 
 export UV_COMPILE_BYTECODE ?= 1
 export UV_PYTHON_DOWNLOADS ?= never
 export UV_LINK_MODE ?= copy
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup test lint types unit matrix demo bench docs api soak clean
+.PHONY: help setup quick test check lint types demo bench docs api soak clean
 
 help:
-	@echo "make test    lint, types and every test       make demo    a flow on real data, with S3"
+	@echo "make quick   lint, types, unit tests: for each commit (2 minutes on two cores)"
+	@echo "make test    lint, types, and all that is tested on one Python: for each change (8 minutes)"
+	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
+	@echo "make lint    ruff only                        make demo    a flow on real data, with S3"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
-	@echo "make lint    ruff only                        make soak    the long forms of the soaks; SEEDS=100000"
-	@echo "make api     write down the public API"
+	@echo "make api     write down the public API        make soak    the long forms of the soaks; SEEDS=100000"
 
 $(CURDIR)/.tools/bin/uv:
 	python3 -m pip install --quiet --disable-pip-version-check --target $(CURDIR)/.tools 'uv>=0.9'
@@ -29,13 +34,16 @@ lint: setup
 types: setup
 	$(RUN) python tests/architecture/typecheck.py
 
-unit: setup
-	$(RUN) pytest -q -n 2 --dist loadscope --no-loadscope-reorder --durations=10
+quick: lint types
+	$(PYTEST) -m "not slow and not check" $(UNITS)
 
-matrix: setup
+test: lint types
+	$(PYTEST) -m "not check" --durations=10
+
+check: setup
 	$(RUN) python tests/matrix/other_pythons.py
-
-test: lint types unit matrix
+	$(PYTEST) core/tests/simulation/test_seeds.py --seeds=10000
+	$(PYTEST) -m check
 
 demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
 demo: setup

@@ -65,7 +65,7 @@ def test_a_sync_task_does_not_block_the_loop_where_it_is_submitted(services: Ser
 
     @task
     def waits() -> bool:
-        return gate.wait(20)
+        return gate.wait(300)
 
     @task
     async def opens() -> None:

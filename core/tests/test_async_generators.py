@@ -261,7 +261,7 @@ def test_it_is_ended_from_outside(tmp_path: Path, kind: str, how: str) -> None:
             while not store.run(run.id).state.is_final():
                 threading.Event().wait(0.01)
             child.send_signal(signal.SIGINT)
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         found = {run.unit: told(run) for run in store.runs(RunQuery())}
         store.close()
     if how == "sigterm":

@@ -505,14 +505,14 @@ def test_serializable_isolation_computes_once(place: Path) -> None:
     results: list[Any] = []
 
     def call() -> None:
-        together.wait(10)
+        together.wait(300)
         results.append(counter.task(1))
 
     threads = [threading.Thread(target=call) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(300)
     assert counter.calls == 1
     assert results == [[1, 0]] * 8
 

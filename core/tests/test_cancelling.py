@@ -138,7 +138,7 @@ def test_a_run_of_another_process_is_cancelled(tmp_path: Path, name: str) -> Non
     with running(tmp_path, name) as child:
         store = open_sqlite(tmp_path / "flowstone.db")
         ask_to_cancel(store)
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         assert child.returncode != 0
         ends = {found.unit: found.state.name for found in store.runs(RunQuery())}
         assert ends.pop(name.replace("_", "-")) == "Cancelled", errors
@@ -154,7 +154,7 @@ def test_what_waits_for_its_next_attempt_on_a_thread_is_woken(tmp_path: Path) ->
     with running(tmp_path, "delays") as child:
         store = open_sqlite(tmp_path / "flowstone.db")
         ask_to_cancel(store)
-        child.communicate(timeout=30)
+        child.communicate(timeout=300)
         reasons = {found.unit: found.state.message for found in store.runs(RunQuery())}
         assert reasons["fails"] == "its flow run was cancelled"
         store.close()
@@ -164,7 +164,7 @@ def test_what_could_not_be_stopped_is_said(tmp_path: Path) -> None:
     with running(tmp_path, "holds") as child:
         store = open_sqlite(tmp_path / "flowstone.db")
         ask_to_cancel(store)
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         assert (
             "a submitted task could not be stopped, and will be heard of no more: blocks-0"
             in errors
@@ -198,7 +198,7 @@ def test_a_run_on_another_thread_is_cancelled(services: Services) -> None:
 
     thread = threading.Thread(target=drive)
     thread.start()
-    thread.join(30)
+    thread.join(300)
     assert [run.state.name for run in ends] == ["Cancelled", "Cancelled"]
 
 
@@ -257,7 +257,7 @@ def test_a_run_of_another_process_suspends_itself(tmp_path: Path, name: str) -> 
         [run] = store.runs(RunQuery(listed=True))
         suspend_flow_run(flow_run_id=run.id)
         suspend_flow_run(flow_run_id=run.id)  # once more does no harm
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         after = store.run(run.id)
         assert (after.state.name, after.lease) == ("Suspended", None), errors
         assert child.returncode == 0

@@ -101,7 +101,7 @@ def test_threads_and_coroutines_keep_their_lines_apart(
     def threaded(name: str) -> None:
         for number in range(20):
             sys.stdout.write(f"{name} ")
-            both.wait(20)
+            both.wait(300)
             sys.stdout.write(f"{number}\n")
 
     @task

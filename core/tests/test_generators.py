@@ -416,14 +416,14 @@ def test_one_that_another_thread_iterates_is_cancelled(services: Services, where
     thread = threading.Thread(target=go_on)
     if where == "inside":
         thread.start()
-        begun.wait(20)
+        begun.wait(300)
     [run] = services.runs.runs(RunQuery(listed=True))
     services.runs.record(changed(run, Cancelling(), run.attempt))
     while not services.runs.run(run.id).state.is_final():
         threading.Event().wait(0.01)
     if where == "suspended":
         thread.start()
-    assert ended.wait(20)
+    assert ended.wait(300)
     thread.join()
     assert [type(error) for error in raised] == [CancelSignal]
     assert ends(services) == {"spins": "Cancelled: its flow run was cancelled"}
@@ -519,7 +519,7 @@ def test_sigterm_ends_it_honestly(tmp_path: Path, kind: str) -> None:
         assert child.stdout is not None
         assert child.stdout.readline() == "up\n"
         child.send_signal(signal.SIGTERM)
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
     assert child.returncode == -signal.SIGTERM, errors
     flows = {unit: end for unit, end in kept(tmp_path).items() if unit != "numbers"}
     assert list(flows.values()) == ["Crashed: the process received SIGTERM"]
@@ -528,7 +528,7 @@ def test_sigterm_ends_it_honestly(tmp_path: Path, kind: str) -> None:
 
 def test_at_the_end_of_the_process_none_stays_open(tmp_path: Path) -> None:
     with started(tmp_path, "forgotten") as child:
-        out, errors = child.communicate(timeout=30)
+        out, errors = child.communicate(timeout=300)
     assert (child.returncode, out) == (0, "cleaned\n"), errors
     assert kept(tmp_path) == {
         "deep": "Completed: closed by the end of the process after 1 value",
@@ -550,7 +550,7 @@ def test_a_request_from_another_process_cancels_it(tmp_path: Path, kind: str) ->
                 threading.Event().wait(0.01)
             assert child.poll() is None
             child.kill()
-        _, errors = child.communicate(timeout=30)
+        _, errors = child.communicate(timeout=300)
         store.close()
     ends = kept(tmp_path)
     ends.pop("numbers", None)  # its consumer was the flow, which is over

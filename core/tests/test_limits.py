@@ -55,7 +55,7 @@ class Room:
         with self._lock:
             self.inside += 1
             self.most = max(self.most, self.inside)
-        self._full.wait(10)
+        self._full.wait(300)
         with self._lock:
             self.inside -= 1
 
@@ -200,7 +200,7 @@ def test_a_deleted_limit_lets_in_who_waits(services: Services) -> None:
         thread = threading.Thread(target=wait)
         thread.start()
         services.documents.delete(KIND, "db")
-        assert entered.wait(20)
+        assert entered.wait(300)
         thread.join()
 
 
@@ -408,8 +408,8 @@ def test_a_run_that_waits_says_for_what(services: Services) -> None:
 
     @task
     def first() -> None:
-        both.wait(10)
-        both.wait(10)
+        both.wait(300)
+        both.wait(300)
 
     @task
     def second() -> None:
@@ -419,12 +419,12 @@ def test_a_run_that_waits_says_for_what(services: Services) -> None:
     def f() -> None:
         with tags("db"):
             one = first.submit()
-            both.wait(10)
+            both.wait(300)
             other = second.submit()
             while other.state.name != "AwaitingConcurrencySlot":
                 gc.collect()  # takes a while, and lets the other thread go on
             assert other.state.message == "limit 'tag:db' has 1 slot, held by 'first-0'"
-            both.wait(10)
+            both.wait(300)
             one.result()
             other.result()
 

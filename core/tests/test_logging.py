@@ -355,7 +355,7 @@ def test_a_line_is_added_without_the_handlers_lock(
             if event.kind == "LogWritten":
                 other = threading.Thread(target=_log, args=(others,))
                 other.start()
-                other.join(timeout=20)
+                other.join(timeout=300)
 
     def _log(done: list[bool]) -> None:
         logging.getLogger("flowstone.journal").warning("the lease could not be renewed")

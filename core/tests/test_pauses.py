@@ -102,7 +102,7 @@ class Apart:
         raise AssertionError(f"it never was {name}: {self.error!r}")
 
     def end(self) -> Any:
-        self._thread.join(30)
+        self._thread.join(300)
         assert not self._thread.is_alive()
         if self.error is not None:
             raise self.error
@@ -321,7 +321,7 @@ def test_a_run_that_nobody_resumed_in_time_is_still_heard_and_held(services: Ser
 
     went_on = Event()
     apart = Apart(services, patient)
-    assert went_on.wait(30)
+    assert went_on.wait(300)
     run = apart.until("Paused")
     services.runs.record(changed(run, Cancelling(), run.attempt))
     with pytest.raises(CancelSignal):
@@ -495,7 +495,7 @@ def test_what_was_answered_before_is_not_asked_when_others_suspend_it(services: 
     apart = Apart(services, asks_and_waits)
     resume_flow_run(apart.until("Paused").id, 5)
     run = apart.until("Running")
-    going.wait(10)
+    going.wait(300)
     suspend_flow_run(flow_run_id=run.id)
     with pytest.raises(SuspendedRun):
         apart.end()

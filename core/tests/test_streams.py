@@ -90,7 +90,7 @@ def test_the_results_are_in_order(unit: Any, window: int) -> None:
     def f() -> tuple[Any, Any]:
         stream = unit.map(iter(range(20)), max_in_flight=window)
         assert isinstance(stream, FutureStream)
-        return stream.result(timeout=60), stream.result()
+        return stream.result(timeout=300), stream.result()
 
     wanted = [number * 2 for number in range(20)]
     assert f() == (wanted, wanted)
@@ -219,7 +219,7 @@ def test_a_wait_that_is_over_says_so() -> None:
 
     @task
     def waits(x: int) -> None:
-        gate.wait(20)
+        gate.wait(300)
 
     @flow
     def f() -> None:
@@ -257,7 +257,7 @@ def test_windows_in_tasks_on_one_worker() -> None:
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def f() -> int:
-        return nest.submit(3).result(timeout=60)
+        return nest.submit(3).result(timeout=300)
 
     assert f() == 27
 

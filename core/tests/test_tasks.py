@@ -71,7 +71,7 @@ def test_a_submitted_task_runs_elsewhere_and_gives_its_value(services: Services)
 
     @task
     def where(gate: threading.Barrier) -> int:
-        gate.wait(10)  # both are running at once, or this breaks
+        gate.wait(300)  # both are running at once, or this breaks
         threads.add(threading.get_ident())
         return 1
 
@@ -79,7 +79,7 @@ def test_a_submitted_task_runs_elsewhere_and_gives_its_value(services: Services)
     def two() -> int:
         gate = threading.Barrier(2)
         futures = [where.submit(gate), where.submit(gate)]
-        return sum(future.result(timeout=20) for future in futures)
+        return sum(future.result(timeout=300) for future in futures)
 
     assert two() == 2
     assert len(threads) == 2
@@ -90,7 +90,7 @@ def test_a_future_tells_its_state() -> None:
 
     @task
     def waits() -> int:
-        gate.wait(10)
+        gate.wait(300)
         return 5
 
     @flow
@@ -100,7 +100,7 @@ def test_a_future_tells_its_state() -> None:
         with pytest.raises(RunTimeout):
             future.result(timeout=0.01)
         gate.set()
-        future.wait(timeout=10)
+        future.wait(timeout=300)
         assert future.done()
         assert future.state.is_completed()
         assert future.result() == 5
@@ -269,7 +269,7 @@ def test_a_flow_that_fails_cancels_what_has_not_started(services: Services) -> N
 
     @task
     def waits() -> None:
-        gate.wait(10)
+        gate.wait(300)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def f() -> None:
@@ -291,7 +291,7 @@ def test_a_future_can_be_cancelled_before_it_starts(services: Services) -> None:
 
     @task
     def waits() -> None:
-        gate.wait(10)
+        gate.wait(300)
 
     @flow(task_runner=ThreadPoolTaskRunner(max_workers=1))
     def f() -> None:
@@ -379,14 +379,14 @@ def test_an_async_retry_condition() -> None:
 def test_a_task_times_out_in_a_thread() -> None:
     @task(timeout_seconds=0.05)
     def busy() -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 300
         while time.monotonic() < end:
             pass
 
     @flow
     def f() -> Any:
         future = busy.submit()
-        future.wait(20)
+        future.wait(300)
         return future.state.name
 
     assert f() == "TimedOut"
@@ -402,7 +402,7 @@ def test_a_blocking_call_in_a_thread_is_late_and_says_so() -> None:
     @flow
     def f() -> State:
         future = blocked.submit()
-        future.wait(20)
+        future.wait(300)
         return future.state
 
     state = f(return_state=True)
@@ -445,7 +445,7 @@ def test_an_interrupt_ends_all_as_cancelled(services: Services) -> None:
     @flow
     def f() -> None:
         spins.submit()
-        begun.wait(10)
+        begun.wait(300)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -208,7 +208,7 @@ def test_serializable_blocks_run_one_at_a_time(place: Path) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(300)
     assert len(inside) == 16
     with (
         pytest.raises(ConfigurationError, match="needs a key"),

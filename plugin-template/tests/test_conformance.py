@@ -13,37 +13,35 @@ from secrets import token_hex
 import pytest
 
 from flowstone.blocks import Block, Credentials
-from flowstone_template import TemplateCredentials
+from flowstone_template import (
+    TemplateCredentials,
+    # % if interface == "database"
+    TemplateDatabase,
+    # % endif
+    # % if interface == "notifier"
+    TemplateNotifier,
+    # % endif
+    # % if interface == "store"
+    TemplateStore,
+    # % endif
+)
+from flowstone_testing import (
+    BlockSuite,
+    CredentialsSuite,
+    # % if interface == "database"
+    DatabaseSuite,
+    # % endif
+    Example,
+    # % if interface == "notifier"
+    NotifierSuite,
+    # % endif
+    # % if interface == "store"
+    ObjectStoreSuite,
+    # % endif
+    PluginSuite,
+    TaskSuite,
+)
 
-# % if interface == "database"
-from flowstone_template.database import TemplateDatabase
-
-# % endif
-# % if interface == "notifier"
-from flowstone_template.notifier import TemplateNotifier
-
-# % endif
-# % if interface == "store"
-from flowstone_template.store import TemplateStore
-from flowstone_testing.conformance.blocks import BlockSuite
-from flowstone_testing.conformance.credentials import CredentialsSuite
-
-# % if interface == "database"
-from flowstone_testing.conformance.database import DatabaseSuite
-
-# % endif
-# % if interface == "notifier"
-from flowstone_testing.conformance.notifier import NotifierSuite
-
-# % endif
-# % if interface == "store"
-from flowstone_testing.conformance.objectstore import ObjectStoreSuite
-
-# % endif
-from flowstone_testing.conformance.plugins import PluginSuite
-from flowstone_testing.conformance.tasks import Example, TaskSuite
-
-# % endif
 # % if interface == "notifier"
 from .channels import PATIENCE, Channels
 

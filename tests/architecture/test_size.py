@@ -8,7 +8,7 @@ import pytest
 
 from .house import Source, functions, length, parsed, sources
 
-FILE, FUNCTION, CLASS, PARAMETERS = 400, 50, 250, 8
+FILE, FUNCTION, CLASS, PARAMETERS = 500, 50, 350, 8
 
 #: Functions that hand their parameters to a vendor's call, or spell out what a vendor's has:
 #: "module.function" → why it needs more than eight.
@@ -59,7 +59,7 @@ def test_the_measures_bite(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("size") / "long.py"
     body = "\n".join("    x = 1" for _ in range(60))
     many = ", ".join(f"p{n}" for n in range(9))
-    methods = "\n".join(f"    def m{n}(self): ...\n" for n in range(130))
+    methods = "\n".join(f"    def m{n}(self): ...\n" for n in range(180))
     path.write_text(f"def f({many}):\n{body}\nclass C:\n{methods}\n" + "\n" * 100)
     assert too_long(parsed(path)) == [
         f"the file has {len(parsed(path).lines)} lines",

@@ -21,7 +21,8 @@ sys.path[:1] = [str(Path.cwd()), str(Path(__file__).resolve().parents[2])]
 
 from tests.docs.pages import Block, blocks  # noqa: E402 - the path is set above
 
-SECONDS = 180
+#: A block that takes longer hangs.
+SECONDS = 600
 
 
 class Wrong(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -11,13 +12,16 @@ from typing import Any
 import pytest
 
 import flowstone
-from flowstone import blocks, concurrency, settings, task_runners, testing
+from flowstone import blocks, concurrency, task_runners, testing
 from flowstone.plugins import hookspecs
-from flowstone.settings import Settings
+from flowstone.settings import Settings, list_variables
 
 from ..architecture.house import Member, members, project
 from .pages import ROOT, pages
 
+ARCHITECTURE = (ROOT / "docs/architecture.md").read_text("utf-8")
+#: Where things are: ``module:name``.
+ANSWERS = re.findall(r"^\| .+\? \| `(flowstone[\w.]*:[\w.]+)` \|$", ARCHITECTURE, re.MULTILINE)
 WORDS = {word for page in pages() for word in re.findall(r"\w+", page.read_text("utf-8"))}
 
 
@@ -46,21 +50,38 @@ def test_every_option_is_named_in_words_of_the_docs() -> None:
 def test_every_setting_is_told_with_its_default() -> None:
     page = (ROOT / "docs/settings.md").read_text("utf-8")
     told = re.findall(r"^\| `(FLOWSTONE_\w+)` \| (.+?) \|", page, re.MULTILINE)
-    variables = settings._VARIABLES
-    assert [name for name, _ in told] == [variable for variable, _, _ in variables]
+    variables = list_variables()
+    assert [name for name, _ in told] == list(variables)
     defaults = Settings(home=Path("~/.flowstone"))
-    for (variable, shown), (_, name, _) in zip(told, variables, strict=True):
-        default = getattr(defaults, name)
+    for variable, shown in told:
+        default = getattr(defaults, variables[variable])
         if default is not None:
             assert shown == f"`{plain(default)}`", variable
 
 
-def test_every_floor_is_named() -> None:
+def test_every_layer_is_named() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
-    floors = next(c["layers"] for c in contracts["contracts"] if c["id"] == "floors")
-    modules = {module for floor in floors for module in re.findall(r"\w+", floor)}
-    named = re.findall(r"`(\w+)`", (ROOT / "docs/architecture.md").read_text("utf-8"))
-    assert modules <= set(named)
+    layers = next(c["layers"] for c in contracts["contracts"] if c["id"] == "layers")
+    table = ARCHITECTURE.partition("## The layers")[2].partition("## ")[0]
+    rows = re.findall(r"^\| (`.+`) \| .+ \|$", table, re.MULTILINE)
+    assert [re.findall(r"\w+", layer) for layer in layers] == [
+        re.findall(r"\w+", row) for row in rows
+    ]
+
+
+def test_every_entry_of_the_core_is_named() -> None:
+    table = ARCHITECTURE.partition("## What is where")[2].partition("## ")[0]
+    entries = {path.stem for path in (ROOT / "core/src/flowstone").iterdir()}
+    assert entries - {"__init__", "__pycache__", "py"} <= set(re.findall(r"`(\w+)`", table))
+
+
+def test_there_are_answers() -> None:
+    assert len(ANSWERS) >= 12
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_an_answer_is_there(answer: str) -> None:
+    assert pkgutil.resolve_name(answer) is not None
 
 
 def plain(value: object) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import s3, template_service, web, wheels
+from .services import index, mail, s3, template_service, web
 
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -21,6 +21,9 @@ NO_RUN = {
     "README.md": 1,
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
+    "integrations/email/README.md": 1,
+    "integrations/slack/README.md": 1,
+    "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,
 }
 
@@ -51,35 +54,46 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.timeout(450)
+@pytest.mark.slow
 @pytest.mark.parametrize("page", pages(), ids=title)
 def test_a_page_does_what_it_says(
-    page: Path, site: str, environment: dict[str, str], tmp_path: Path
+    page: Path,
+    site: str,
+    environment: dict[str, str],
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """Run each block, top to bottom, in one process and an empty directory."""
     text = page.read_text("utf-8")
     folder = tmp_path / "desk"
     folder.mkdir()
-    with services(page, text, tmp_path) as more:
+    sites = dict.fromkeys(("https://example.org", "https://hooks.slack.com"), site)
+    with services(text, tmp_path, request) as more, mail_server(text, tmp_path) as server:
         done = subprocess.run(
             [sys.executable, Path(__file__).parent / "run_page.py", page],
-            input=json.dumps({"https://example.org": site, "/your/desk": str(folder)}),
+            input=json.dumps({**sites, **server, "/your/desk": str(folder)}),
             capture_output=True,
             text=True,
             cwd=folder,
             env={**environment, **more},
-            timeout=400,
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def services(page: Path, text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
+def mail_server(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
+    """Start a mail server for a page that sends; return the addresses that lead there."""
+    return mail(folder) if "flowstone_email import" in text else nullcontext({})
+
+
+def services(
+    text: str, folder: Path, request: pytest.FixtureRequest
+) -> AbstractContextManager[dict[str, str]]:
     """Start what the page talks to; return what its environment says of it."""
     if any("flowstone_aws import" in block.text for block in blocks(text)):
         return s3()
     if "uv run" in "".join(block.text for block in blocks(text) if block.language == "console"):
-        return wheels(folder / "wheels")
+        return nullcontext(index(request.getfixturevalue("wheels")))
     if "TEMPLATE_URL" in text:
         (folder / "service").mkdir()
         return template_service(folder / "service")

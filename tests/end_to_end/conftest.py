@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flowstone.stores.sqlite import SqliteStore
 
 SCRIPTS = Path(__file__).parent / "scripts"
-PATIENCE = 20.0
+PATIENCE = 300.0
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ OF_ALL: tuple[tuple[str, ...], ...] = (
 )
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="looks into /proc")
 def test_no_canary_gets_out(tmp_path: Path) -> None:
     word = f"canary{secrets.token_hex(8)}"

@@ -78,7 +78,7 @@ def test_a_flow_leaves_nothing_but_its_home(user: Path, program: subprocess.Pope
         assert _children(program.pid) == [], moment
         assert _sockets(program.pid) == [], moment
         _go_on(program)
-    assert program.wait(20) == 0
+    assert program.wait(300) == 0
     outside = {name for name in _files(user) if not name.startswith("home/.flowstone/")}
     assert outside == {"work/flow.py"}
     assert "home/.flowstone/flowstone.db" in _files(user)
@@ -88,7 +88,7 @@ def test_it_is_readable_by_its_owner_only(user: Path, program: subprocess.Popen[
     for moment in ("inside", "after"):
         _wait_for(program, moment)
         _go_on(program)
-    program.wait(20)
+    program.wait(300)
     home = user / "home" / ".flowstone"
     others = [path.name for path in [home, *home.rglob("*")] if path.stat().st_mode & 0o077]
     assert others == []

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+# The template's level is found on each change, too: of its wheel, in tests/wheels.
+pytestmark = [pytest.mark.slow, pytest.mark.check]
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 
 #: The suites that each package's offers ask for.
@@ -22,10 +23,11 @@ SUITES = {
         "SecretsSuite",
         "TaskSuite",
     },
+    "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
+    "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {
         "PluginSuite",
         "BlockSuite",
-        "CredentialsSuite",
         "DatabaseSuite",
         "JobSuite",
         "NotifierSuite",

@@ -31,8 +31,6 @@ BETWEEN = (
     "test_hashing.py",
     "test_tasks.py",
 )
-#: So many seconds one Python may take.
-LIMIT = 600
 
 
 def main() -> int:
@@ -81,7 +79,7 @@ def _starts(python: str, version: str) -> bool:
     code = "import sys, sqlite3; print('%d.%d' % sys.version_info[:2])"
     try:
         said = subprocess.run(
-            [python, "-I", "-c", code], capture_output=True, text=True, timeout=20, check=False
+            [python, "-I", "-c", code], capture_output=True, text=True, timeout=300, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
@@ -98,19 +96,14 @@ def _test(version: str, python: str, uv: str, *, all_of_them: bool) -> str | Non
     chosen = [core] if all_of_them else [each for name in BETWEEN for each in core.glob(name)]
     tests = [
         *(str(place / "bin" / "python"), "-m", "pytest", "-q", *map(str, chosen)),
-        *("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder"),
-        *("-p", "no:cacheprovider", "-r", "fE"),
+        *("-n", "2", "-p", "no:cacheprovider", "-r", "fE"),
         *(f"--ignore-glob={glob}" for glob in LEFT_OUT),
     ]
     for what, command in (
         ("no environment", [*sync, "--all-extras", "--group", "dev"]),
         ("tests failed", tests),
     ):
-        try:
-            done = subprocess.run(command, cwd=ROOT, env=env, timeout=LIMIT, check=False)
-        except subprocess.TimeoutExpired:
-            return f"FAILED, {what}: stopped after {LIMIT} s"
-        if done.returncode:
+        if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:
             return f"FAILED, {what}"
     return None
 

@@ -118,7 +118,7 @@ def script(tmp_path: Path) -> Script:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
 
     return run

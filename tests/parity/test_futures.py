@@ -30,9 +30,9 @@ def test_members_of_a_future(program: Program) -> None:
         def f():
             future = double.submit(4)
             future.add_done_callback(lambda done: seen.append(done.task_run_id))
-            future.wait(timeout=10)
+            future.wait(timeout=300)
             assert future.state.is_completed()
-            assert future.result(timeout=10) == 8
+            assert future.result(timeout=300) == 8
             assert seen == [future.task_run_id]
             failed = bad.submit()
             error = failed.result(raise_on_failure=False)
@@ -57,7 +57,7 @@ def test_waiting_for_too_long(program: Program) -> None:
         gate = threading.Event()
 
         @task
-        def stuck(): gate.wait(30)
+        def stuck(): gate.wait(300)
 
         @flow
         def f():
@@ -90,8 +90,8 @@ def test_the_list_of_a_map(program: Program) -> None:
         @flow
         def f():
             futures = check.map([1, 2, 3])
-            futures.wait(timeout=10)
-            return [type(x).__name__ for x in futures.result(timeout=10, raise_on_failure=False)]
+            futures.wait(timeout=300)
+            return [type(x).__name__ for x in futures.result(timeout=300, raise_on_failure=False)]
 
         @flow
         def g(): return check.map([1, 2]).result()
@@ -115,13 +115,13 @@ def test_wait_and_as_completed(program: Program) -> None:
 
         @task
         def slow():
-            gate.wait(30)
+            gate.wait(300)
             return "slow"
 
         @flow
         def f():
             futures = [slow.submit(), quick.submit()]
-            quick_one = next(iter(as_completed(futures, timeout=30)))
+            quick_one = next(iter(as_completed(futures, timeout=300)))
             done, not_done = wait(futures, timeout=0.01)
             late = False
             try:
@@ -219,7 +219,7 @@ def test_threads_run_together(program: Program) -> None:
         from prefect import flow, task
         from prefect.task_runners import ThreadPoolTaskRunner
 
-        together = threading.Barrier(4, timeout=30)
+        together = threading.Barrier(4, timeout=300)
 
         @task
         def meet(n):

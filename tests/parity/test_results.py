@@ -258,7 +258,7 @@ def test_values_that_are_not_held_in_memory(program: Program) -> None:
             futures = [load.submit(1), load.submit(2), load.submit(1)]
             for future in futures:
                 future.wait()
-            end = time.monotonic() + 30  # a thread may be on its way out of the task
+            end = time.monotonic() + 300  # a thread may be on its way out of the task
             while (held := count()) and time.monotonic() < end:
                 pass
             return held, [future.result() for future in futures], size(futures[0]), size(load(1))

@@ -154,7 +154,7 @@ def test_one_at_a_time(program: Program) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(300)
     """)
     assert len(made.winners) == 1
 

@@ -64,7 +64,7 @@ FLAWS = {
     "a store reads from the beginning": Flaw(
         "flowstone-acme",
         "TestAcmeStore",
-        "test_primitives_read_from_an_offset",
+        "test_a_provider_reads_from_an_offset",
         "store.py",
         'f"bytes={offset}-"',
         '"bytes=0-"',

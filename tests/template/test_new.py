@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from .flaws import FLAWS
 from .workshop import Workshop
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 #: A package for each interface, one with a name of two words, and what each has.
 PACKAGES = {
@@ -26,8 +26,8 @@ every_package = pytest.mark.parametrize("name", PACKAGES)
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
+def workshop(tmp_path_factory: pytest.TempPathFactory, wheels: Path) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("workshop"), wheels)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,9 @@ from pathlib import Path
 from ..architecture.house import ROOT
 
 
-def with_wheels(folder: Path) -> dict[str, str]:
-    """Build the core's wheel into a folder; return an environment whose `uv` finds it there."""
+def with_wheels(wheels: Path) -> dict[str, str]:
+    """Return an environment whose `uv` finds a folder of wheels, as if they were on the index."""
     uv = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
-    words = ("build", "--quiet", "--wheel", "--package", "flowstone", "--out-dir", folder, ROOT)
-    subprocess.run([uv, *words], check=True)
     cache = subprocess.run([uv, "cache", "dir"], check=True, capture_output=True, text=True)
     # How this desk reaches the index, where it is not plainly there.
     reach = ("UV_", "SSL_", "HTTP_", "HTTPS_", "ALL_PROXY", "NO_PROXY")
@@ -26,25 +24,25 @@ def with_wheels(folder: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([os.environ["PATH"], str(Path(uv).parent)]),
         "UV_CACHE_DIR": cache.stdout.strip(),
         "UV_COMPILE_BYTECODE": "0",
-        "UV_FIND_LINKS": str(folder),
+        "UV_FIND_LINKS": str(wheels),
         "UV_LINK_MODE": "hardlink",
         "UV_PYTHON": sys.executable,
     }
 
 
 class Workshop:
-    """A folder with a venv that has `flowstone[new]` from a wheel, and what is made there.
+    """A folder with a venv that has `flowstone-testing[new]` from a wheel, and what is made there.
 
     Attributes:
         folder: where packages are made.
         python: of the venv.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, wheels: Path) -> None:
         self.folder = folder
         venv = folder / "venv"
         self.python = venv / "bin" / "python"
-        found = with_wheels(folder / "wheels")
+        found = with_wheels(wheels)
         kept = {
             name: value
             for name, value in os.environ.items()
@@ -60,7 +58,7 @@ class Workshop:
             "UV_PROJECT_ENVIRONMENT": str(venv),
         }
         self.run(f"uv venv --quiet {venv}")
-        self.run(f"uv pip install --quiet --python {self.python} 'flowstone[new]'")
+        self.run(f"uv pip install --quiet --python {self.python} 'flowstone-testing[new]'")
 
     def run(self, script: str, cwd: Path | None = None) -> str:
         """Run a script of the shell to its end, and return what it wrote; it must succeed."""

@@ -12,27 +12,30 @@ from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
 import pytest
+from packaging.requirements import Requirement
 from packaging.version import Version
 
-from ..architecture.house import ROOT, Member, members
+from ..architecture.house import ROOT, Member, integrations, members
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
+#: To each package at the newest of what it needs, which `make test` tries, one at the oldest.
+RESOLUTIONS = ["highest", pytest.param("lowest-direct", marks=pytest.mark.check)]
 
-#: The suites import pytest and hypothesis, which come with the extra `testing` only.
-ALL_BUT_SUITES = """
+#: pytest alone loads its plugins, and comes with the extra `testing`.
+ALL_BUT_PLUGINS_OF_PYTEST = """
 import importlib, pkgutil, sys, {module} as package
 for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    if not found.name.startswith("flowstone.testing") and not found.name.endswith("__main__"):
+    if found.name != "flowstone.testing.plugin" and not found.name.endswith("__main__"):
         importlib.import_module(found.name)
 for name in package.__all__:
     getattr(package, name)
 """
 
-#: Where the template of new packages is, in the core's wheel; what work on it leaves there.
-TEMPLATE = "flowstone/cli/plugin-template/"
+#: Where the template of new packages is, in the kit's wheel; what work on it leaves there.
+TEMPLATE = "flowstone_testing/cli/plugin-template/"
 LEFTOVERS = {"__pycache__", ".pytest_cache", ".hypothesis", ".venv", "build", "dist"}
 
 HELLO = """
@@ -88,8 +91,6 @@ subprocess.run([command, "plugin", "new", "flowstone-acme", "--defaults"], check
 assert Path("flowstone-acme/src/flowstone_acme/plugin.py").exists()
 """,
 }
-#: What says how a stranger's package is tested asks for these, beside extras of the core.
-FRAMES = ("pandas>=2.2", "polars>=1.20")
 
 
 def uv(*words: str | Path) -> None:
@@ -97,7 +98,7 @@ def uv(*words: str | Path) -> None:
     done = subprocess.run(
         [program, "--quiet", *words],
         cwd=ROOT,
-        env={**os.environ, "UV_COMPILE_BYTECODE": "0", "UV_LINK_MODE": "copy"},
+        env={**os.environ, "UV_COMPILE_BYTECODE": "0", "UV_LINK_MODE": "hardlink"},
         capture_output=True,
         text=True,
         check=False,
@@ -105,30 +106,45 @@ def uv(*words: str | Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheels")
-    uv("build", "--all-packages", "--wheel", "--out-dir", folder)
-    return folder
-
-
 def wheel(folder: Path, member: Member) -> Path:
     (found,) = folder.glob(f"{member.module}-*.whl")
     return found
 
 
-def direct(*members: Member, extras: Iterable[str] = ()) -> list[str]:
-    """Return what packages ask for, as a list of its own.
+def direct(*requirements: str) -> list[str]:
+    """Return what packages of ours ask for of others, as a list of its own.
 
     The lowest of a resolution is taken of what is asked for directly only, and what is written in
     a wheel is not: beside a wheel alone, all of this would be at its highest.
+
+    Args:
+        requirements: names of our packages, with extras: ``flowstone[arrow]``.
     """
+    ours = {member.name: member.project for member in members()}
     found: set[str] = set()
-    for member in members:
-        optional = member.project.get("optional-dependencies", {})
-        chosen = [each for extra in extras for each in optional.get(extra, ())]
-        found |= {*member.project["dependencies"], *chosen}
-    return sorted(each for each in found if not each.startswith("flowstone"))
+    waiting, seen = list(requirements), set(requirements)
+    while waiting:
+        each = Requirement(waiting.pop())
+        if each.name not in ours:
+            found.add(str(each))
+            continue
+        project = ours[each.name]
+        optional = project.get("optional-dependencies", {})
+        more = {*project["dependencies"], *(item for x in each.extras for item in optional[x])}
+        waiting += more - seen
+        seen |= more
+    return sorted(found)
+
+
+def make_venv(folder: Path, wheels: Path, resolution: str, *packages: str) -> Path:
+    """Make an environment with packages of ours, from their wheels, as the resolution says."""
+    venv, asked = folder / "venv", direct(*packages)
+    uv("venv", "--python", sys.executable, venv)
+    found = ("--find-links", wheels, "--resolution", resolution)
+    uv("pip", "install", "--python", venv, *found, *packages, *asked)
+    if resolution != "highest":
+        is_lowest(venv, asked)
+    return venv
 
 
 def is_lowest(venv: Path, wanted: Iterable[str]) -> None:
@@ -142,12 +158,6 @@ def is_lowest(venv: Path, wanted: Iterable[str]) -> None:
         for name, version, low in zip(names, versions, lows, strict=True)
         if Version(version) != Version(low)
     ] == []
-
-
-def with_extras(folder: Path, *extras: str) -> str:
-    """Return what pip is told for the core's wheel with extras."""
-    core = next(other for other in members() if other.name == "flowstone")
-    return f"flowstone[{','.join(extras)}] @ {wheel(folder, core).as_uri()}"
 
 
 def ran(programs: Path, folder: Path, *words: str | Path) -> str:
@@ -174,16 +184,18 @@ def test_a_wheel_has_what_it_needs_and_no_more(member: Member, wheels: Path) -> 
         f"{member.module}-{member.project['version']}.dist-info",
     }
     own = [name for name in names if TEMPLATE not in name]
-    assert not [name for name in own if "test_" in name or "__pycache__" in name]
+    assert not [name for name in own if "/test_" in name or "__pycache__" in name]
 
 
 @pytest.mark.parametrize("kind", ["wheel", "a wheel made of the source archive"])
-def test_the_core_brings_the_template(kind: str, wheels: Path, tmp_path: Path) -> None:
+def test_the_kit_brings_the_template(kind: str, wheels: Path, tmp_path: Path) -> None:
     """All of it and no more, so that `flowstone plugin new` needs no network."""
     if kind != "wheel":
-        uv("build", "--package", "flowstone", "--out-dir", tmp_path)  # first the archive, then this
-    [core] = (wheels if kind == "wheel" else tmp_path).glob("flowstone-*.whl")
-    with ZipFile(core) as archive:
+        uv(
+            "build", "--package", "flowstone-testing", "--out-dir", tmp_path
+        )  # the archive, then this
+    [kit] = (wheels if kind == "wheel" else tmp_path).glob("flowstone_testing-*.whl")
+    with ZipFile(kit) as archive:
         brought = {
             name.partition(TEMPLATE)[2]: archive.read(name)
             for name in archive.namelist()
@@ -198,25 +210,18 @@ def test_the_core_brings_the_template(kind: str, wheels: Path, tmp_path: Path) -
     assert brought == wanted
 
 
-@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("member", members(), ids=lambda member: member.name)
 def test_a_wheel_works_alone_with_the_core(
     member: Member, resolution: str, wheels: Path, tmp_path: Path
 ) -> None:
-    core = next(other for other in members() if other.name == "flowstone")
-    venv = tmp_path / "venv"
-    uv("venv", "--python", sys.executable, venv)
-    wanted = {wheel(wheels, core), wheel(wheels, member)}
-    asked = direct(core, member)
-    uv("pip", "install", "--python", venv, "--resolution", resolution, *wanted, *asked)
-    if resolution != "highest":
-        is_lowest(venv, asked)
+    venv = make_venv(tmp_path, wheels, resolution, "flowstone", member.name)
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
 
     def run(*words: str | Path) -> str:
         return ran(programs, tmp_path, *words)
 
-    run(programs / "python", "-c", ALL_BUT_SUITES.format(module=member.module))
+    run(programs / "python", "-c", ALL_BUT_PLUGINS_OF_PYTEST.format(module=member.module))
     (tmp_path / "hello.py").write_text(HELLO)
     run(programs / "python", "hello.py")
     assert "hello" in run(programs / "flowstone", "run", "ls")
@@ -224,21 +229,16 @@ def test_a_wheel_works_alone_with_the_core(
     listed = run(programs / "flowstone", "plugin", "ls")
     assert member.name in listed
     assert "broken" not in listed.lower()
-    known = [other.name for other in members() if other.folder.parent.name == "integrations"]
+    known = [other.name for other in integrations() if other.folder.parent.name == "integrations"]
     offered = run(programs / "flowstone", "catalog", "ls")
     absent = {name for name in known if f"pip install {name}" in offered}
     assert absent == set(known) - {member.name}
 
 
+@pytest.mark.check
 @pytest.mark.parametrize("extra", USES)
 def test_an_extra_works_at_its_lowest(extra: str, wheels: Path, tmp_path: Path) -> None:
-    core = next(other for other in members() if other.name == "flowstone")
-    venv = tmp_path / "venv"
-    uv("venv", "--python", sys.executable, venv)
-    asked = direct(core, extras=[extra])
-    lowest = ("--resolution", "lowest-direct")
-    uv("pip", "install", "--python", venv, *lowest, with_extras(wheels, extra), *asked)
-    is_lowest(venv, asked)
+    venv = make_venv(tmp_path, wheels, "lowest-direct", f"flowstone[{extra}]")
     (tmp_path / "use.py").write_text(USES[extra])
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
     ran(programs, tmp_path, programs / "python", "use.py")
@@ -249,25 +249,20 @@ def test_every_extra_is_tried() -> None:
     extras = {
         extra for each in members() for extra in each.project.get("optional-dependencies", ())
     }
-    assert extras == {*USES, "testing"}
+    assert extras == {*USES, "database", "testing"}
 
 
-@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
-def test_the_extra_testing_is_all_that_a_stranger_needs(
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+def test_the_kit_is_all_that_a_stranger_needs(
     resolution: str, wheels: Path, tmp_path: Path
 ) -> None:
     """A package outside this repository, with its own tests, and the suites from the wheel."""
-    core, stranger = (
-        next(other for other in members() if other.name == name)
-        for name in ("flowstone", "flowstone-template")
+    stranger = next(other for other in members() if other.name == "flowstone-template")
+    kit = "flowstone-testing[database]"
+    venv, project = (
+        make_venv(tmp_path, wheels, resolution, stranger.name, kit),
+        tmp_path / "project",
     )
-    venv, project = tmp_path / "venv", tmp_path / "project"
-    uv("venv", "--python", sys.executable, venv)
-    asked = [*direct(core, stranger, extras=["arrow", "testing"]), *FRAMES]
-    both = (with_extras(wheels, "arrow", "testing"), wheel(wheels, stranger))
-    uv("pip", "install", "--python", venv, "--resolution", resolution, *both, *asked)
-    if resolution != "highest":
-        is_lowest(venv, asked)
     shutil.copytree(stranger.folder / "tests", project / "tests")
     (project / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
     programs = venv / ("Scripts" if os.name == "nt" else "bin")

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from flowstone.blocks import LocalDirectory, ObjectInfo
 from flowstone.blocks.ignore_files import ignored, read_rules
-from flowstone.blocks.object_stores.parallel import batches, each
-from flowstone.blocks.object_stores.paths import folder_key, local_path, object_key, parts
+from flowstone.blocks.object_stores import folder_key, map_in_threads, object_key
+from flowstone.blocks.object_stores.parallel import batches
+from flowstone.blocks.object_stores.paths import local_path, parts
 from flowstone.blocks.object_stores.resuming import resuming
 from flowstone.errors import (
     BucketMissing,
@@ -24,7 +25,7 @@ from flowstone.errors import (
     StorageError,
     Unreachable,
 )
-from flowstone_testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
 segment = st.text(st.characters(blacklist_characters="/\0"), min_size=1).filter(
     lambda text: text not in {".", ".."}
@@ -68,7 +69,7 @@ def test_nothing_is_written_outside_a_local_folder(name: str) -> None:
 
 def test_hostile_keys_are_not_written(tmp_path: Path) -> None:
     store = MemoryObjects(place=str(tmp_path))
-    store._put("in/../../evil", BytesIO(b"evil"), None)
+    store.make_provider().put("in/../../evil", BytesIO(b"evil"), None)
     with pytest.raises(PathEscapes, match="evil"):
         store.get_directory("", tmp_path / "down")
     assert not (tmp_path / "evil").exists()
@@ -76,13 +77,13 @@ def test_hostile_keys_are_not_written(tmp_path: Path) -> None:
 
 def test_empty_folders_of_others_become_directories(tmp_path: Path) -> None:
     store = MemoryObjects(place=str(tmp_path))
-    store._put("x/empty/", BytesIO(b""), 0)
-    store._put("x/file", BytesIO(b"1"), 1)
+    store.make_provider().put("x/empty/", BytesIO(b""), 0)
+    store.make_provider().put("x/file", BytesIO(b"1"), 1)
     assert [info.path for info in store.list_objects()] == ["x/file"]
     assert store.get_directory("x", tmp_path / "down") == [tmp_path / "down/file"]
     assert (tmp_path / "down/empty").is_dir()
     assert store.delete_folder("x") == 1
-    assert list(store._list("")) == []
+    assert list(store.make_provider().list("")) == []
 
 
 GIT = {
@@ -179,27 +180,34 @@ def test_content_that_changed_in_between_is_told() -> None:
         reader.read()
 
 
-class Flaky(MemoryObjects):
-    """A store whose uploads break after half of the bytes, so many times."""
+class FlakyProvider(MemoryProvider):
+    """Uploads break after half of the bytes, so many times."""
 
     breaks: ClassVar[int] = 0
 
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        if type(self).breaks > 0:
-            type(self).breaks -= 1
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        if FlakyProvider.breaks > 0:
+            FlakyProvider.breaks -= 1
             source.read((size or 0) // 2)
-            raise Unreachable(self._where(), "it broke", "Try again.")
-        super()._put(key, source, size)
+            raise Unreachable(self.where, "it broke", "Try again.")
+        super().put(key, source, size)
+
+
+class Flaky(MemoryObjects):
+    """A store behind a connection that breaks."""
+
+    def make_provider(self) -> FlakyProvider:
+        return FlakyProvider(self.place, self.folder)
 
 
 def test_a_broken_upload_is_tried_again(tmp_path: Path) -> None:
     store = Flaky(place=str(tmp_path))
-    Flaky.breaks = 2
+    FlakyProvider.breaks = 2
     file = BytesIO(b"header|0123456789")
     file.seek(7)
     store.upload_from_file_object(file, "a")
     assert store.read_path("a") == b"0123456789"
-    Flaky.breaks = 3
+    FlakyProvider.breaks = 3
     with pytest.raises(Unreachable):
         store.write_path("a", b"new")
     assert store.read_path("a") == b"0123456789"
@@ -228,7 +236,7 @@ def test_work_is_bounded_ordered_and_stops_at_an_error() -> None:
 
     found = []
     with pytest.raises(KeyError):
-        for result in each(work, items(), 4):
+        for result in map_in_threads(work, items(), 4):
             found.append(result)
             assert taken <= len(found) + 8
     assert found == list(range(500))
@@ -244,6 +252,14 @@ class TestLocalDirectory:
             list(store.list_objects())
         store.write_path("a", b"1")
         assert [info.path for info in store.list_objects()] == ["a"]
+
+    def test_a_field_that_is_set_counts_at_once(self, tmp_path: Path) -> None:
+        store = LocalDirectory(basepath=tmp_path / "first")
+        store.write_path("a", b"1")
+        copy = store.model_copy()
+        store.basepath = tmp_path / "second"
+        store.write_path("a", b"2")
+        assert (copy.read_path("a"), store.read_path("a")) == (b"1", b"2")
 
     def test_a_link_may_not_lead_out(self, tmp_path: Path) -> None:
         (tmp_path / "outside").mkdir()

@@ -92,7 +92,7 @@ class Home:
             encoding=environ.get("PYTHONIOENCODING", "utf-8"),
             env={**self.environ, **environ},
             cwd=self.directory,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         return Result(done.returncode, done.stdout, done.stderr)
@@ -169,7 +169,7 @@ class Terminal:
         while self._read():
             pass
         os.close(self._fd)
-        return Result(self._process.wait(timeout=60), self.text)
+        return Result(self._process.wait(timeout=300), self.text)
 
     def _read(self) -> bool:
         try:

@@ -109,7 +109,7 @@ def test_following_a_run_ends_when_its_process_dies(home: Home) -> None:
     process.kill()
     process.wait()
     following.stdout.read()
-    assert following.wait(timeout=60) == 0
+    assert following.wait(timeout=300) == 0
     process.stdin.close()
     process.stdout.close()
     following.stdout.close()

@@ -64,7 +64,7 @@ def test_each_line_arrives_once_and_in_order(home: Home, end: str, code: int, st
         env=environ,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == code, done.stderr

@@ -115,7 +115,7 @@ def test_without_copier_it_says_what_to_install(home: Home) -> None:
     (site / "copier.py").write_text("raise ImportError('not here')\n")
     done = home.run("plugin", "new", "flowstone-acme", "--defaults", PYTHONPATH=str(site))
     assert done.code == 1
-    assert "pip install 'flowstone[new]'" in done.err
+    assert "pip install 'flowstone-testing[new]'" in done.err
     assert not list(home.directory.glob("flowstone-*"))
 
 
@@ -189,7 +189,8 @@ def test_a_bad_name_is_an_error_of_ours() -> None:
 
 def test_listing_plugins_loads_no_copier(home: Home) -> None:
     code = (
-        "import sys\nfrom flowstone.cli import plugin\nfrom flowstone_testing.cli import newplugin\n"
+        "import sys\nfrom flowstone.cli import plugin\n"
+        "from flowstone_testing.cli import newplugin\n"
         "assert not {'copier', 'jinja2', 'questionary'} & set(sys.modules)"
     )
     assert home.execute([sys.executable, "-c", code]).code == 0

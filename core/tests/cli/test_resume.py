@@ -100,7 +100,7 @@ def test_a_paused_run_is_shown_and_resumed(home: Home) -> None:
         assert "Did you mean 'token'" in typed.err
         done = resume(home, "-i", "good=true", "--input", "rows=2", "-i", "token=@env:TOKEN")
         assert (done.code, done.out) == (0, "paused goes on.\n"), done.err
-        out, errors = child.communicate(timeout=30)
+        out, errors = child.communicate(timeout=300)
         assert out == f"42 True ********** {len(CANARY)}\n"
         again = resume(home, "-i", "good=true")
         assert again.code == 1
@@ -120,7 +120,7 @@ def test_input_comes_from_a_file_and_from_a_pipe(home: Home) -> None:
         (home.directory / "in.json").write_text(content)
         done = resume(home, "--input-file", "in.json", "--json")
         assert done.json["state"]["name"] in {"Running", "Completed"}
-        assert child.communicate(timeout=30)[0].startswith("43 True")
+        assert child.communicate(timeout=300)[0].startswith("43 True")
 
 
 def test_on_a_terminal_each_field_is_asked_for(home: Home) -> None:
@@ -141,14 +141,14 @@ def test_on_a_terminal_each_field_is_asked_for(home: Home) -> None:
         assert done.code == 0
         assert "paused goes on." in done.out
         assert CANARY not in done.out
-        assert child.communicate(timeout=30)[0].startswith("43 True")
+        assert child.communicate(timeout=300)[0].startswith("43 True")
 
 
 def test_a_paused_run_is_cancelled(home: Home) -> None:
     with paused(home) as child:
         done = home.run("run", "cancel", "paused")
         assert (done.code, done.out) == (0, "paused is Cancelled.\n")
-        child.communicate(timeout=30)
+        child.communicate(timeout=300)
         assert child.returncode != 0
     assert "run retry" in resume(home, "-i", "good=true").err
 
@@ -173,7 +173,7 @@ def test_a_killed_pause_is_a_crash_that_can_be_retried(home: Home) -> None:
         while not home.run("run", "ls", "--state", "paused", "--json").json:
             assert again.poll() is None
         assert resume(home, "-i", "good=true", "-i", "token=@env:TOKEN").code == 0
-        out, _ = again.communicate(timeout=30)
+        out, _ = again.communicate(timeout=300)
         assert (again.returncode, out.partition(" ")[0]) == (0, "43")
 
 
@@ -208,7 +208,7 @@ if __name__ == "__main__":
         while not home.run("run", "ls", "--state", "paused", "--json").json:
             assert child.poll() is None
         assert home.run("run", "resume", "inner", "-i", "value=5").out == "inner goes on.\n"
-        assert child.communicate(timeout=30)[0] == "5\n"
+        assert child.communicate(timeout=300)[0] == "5\n"
     finally:
         child.kill()
         child.communicate()

@@ -77,7 +77,7 @@ def test_what_is_appended_is_written_soon_without_asking(
     run = driven(journal)
     for number in range(10):
         journal.append(born(child(run, number)))
-    assert store.written.wait(10)
+    assert store.written.wait(300)
     journal.flush()
     assert len(store.runs(RunQuery(root_id=run.id))) == 11
     assert len(store.batches) <= 3

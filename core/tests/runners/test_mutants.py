@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 class Here:
     """A caller that makes each call here and now; nothing is wrong with it but the time limit."""

@@ -29,6 +29,8 @@ from .process import LEASE
 from .runs import first_failure
 from .world import Parts
 
+pytestmark = pytest.mark.slow
+
 
 class NoFence(MemoryStore):
     """Takes batches of anybody."""

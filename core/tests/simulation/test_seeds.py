@@ -13,6 +13,8 @@ from .runs import SQLITE, first_failure, quiet, report, shrunk, simulate
 from .test_mutants import NoBarrier
 from .world import Parts
 
+pytestmark = pytest.mark.slow
+
 TESTS = Path(__file__).parents[1]
 
 
@@ -76,7 +78,7 @@ def traces(seeds: list[int], hash_seed: str, turn: float) -> str:
     environ = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(TESTS)}
     command = [sys.executable, "-c", PROGRAM.format(seeds=seeds, turn=turn)]
     done = subprocess.run(
-        command, env=environ, capture_output=True, text=True, check=True, timeout=120
+        command, env=environ, capture_output=True, text=True, check=True, timeout=300
     )
     return done.stdout
 

@@ -26,13 +26,17 @@ from flowstone_aws import (
     aws_secret_create,
     aws_secret_delete,
 )
+from flowstone_testing import (
+    Arguments,
+    BlockSuite,
+    CredentialsSuite,
+    Example,
+    ObjectStoreSuite,
+    PluginSuite,
+    SecretsSuite,
+    TaskSuite,
+)
 from flowstone_testing.check.outside import heavy
-from flowstone_testing.conformance.blocks import BlockSuite
-from flowstone_testing.conformance.credentials import CredentialsSuite
-from flowstone_testing.conformance.objectstore import ObjectStoreSuite
-from flowstone_testing.conformance.plugins import PluginSuite
-from flowstone_testing.conformance.secretprovider import SecretsSuite
-from flowstone_testing.conformance.tasks import Arguments, Example, TaskSuite
 
 IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
 

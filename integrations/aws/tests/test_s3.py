@@ -310,6 +310,13 @@ def test_a_bucket_that_is_not_there_is_named(bucket: S3Bucket) -> None:
             attempt()
 
 
+def test_a_copy_of_a_block_looks_for_its_own_bucket(bucket: S3Bucket) -> None:
+    bucket.write_path("a", b"1")
+    other = bucket.model_copy(update={"bucket_name": "no-such-bucket-of-ours"})
+    with pytest.raises(BucketMissing, match="no-such-bucket-of-ours"):
+        other.exists("a")
+
+
 def test_an_object_that_is_not_there_is_named(bucket: S3Bucket) -> None:
     with pytest.raises(ObjectMissing, match=f"{bucket.basepath}/deep/a.txt: there is no such"):
         bucket.read_path("deep/a.txt")

@@ -11,16 +11,19 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from flowstone.blocks import ObjectInfo, ObjectStore
+from flowstone.blocks.object_stores import (
+    CHUNK_BYTES,
+    ObjectInfo,
+    ObjectStore,
+    ObjectStoreProvider,
+)
 from flowstone_template.credentials import TemplateCredentials
 from flowstone_template.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import httpx
-
-CHUNK_BYTES = 1024 * 1024
 
 
 class TemplateStore(ObjectStore):
@@ -39,57 +42,67 @@ class TemplateStore(ObjectStore):
     )
     folder: str = Field(default="", description="The folder that all paths are in.")
 
-    def _folder(self) -> str:
-        return self.folder
+    def make_provider(self) -> TemplateProvider:
+        return TemplateProvider(self.space, self.credentials, self.folder)
 
-    def _where(self) -> str:
-        return f"{self.credentials.url or ''}/{self.space}"
 
-    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
-        where = f"{self._where()}/{key}"
-        client = self.credentials.client()
+class TemplateProvider(ObjectStoreProvider):
+    """The objects of one space by their whole keys."""
+
+    def __init__(self, space: str, credentials: TemplateCredentials, folder: str) -> None:
+        self._space, self._credentials, self.folder = space, credentials, folder
+
+    @property
+    def where(self) -> str:
+        return f"{self._credentials.url or ''}/{self._space}"
+
+    def get(self, key: str, offset: int = 0) -> BufferedIOBase:
+        place = f"{self.where}/{key}"
+        client = self._credentials.client()
         try:
             request = client.build_request(
                 "GET", self._url(key), headers={"range": f"bytes={offset}-"}
             )
-            with translated(where):
+            with translated(place):
                 response = client.send(request, stream=True)
                 response.raise_for_status()
         except BaseException:
             client.close()
             raise
-        return _Body(client, response, where)
+        return _Body(client, response, place)
 
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
         if size is None:  # the service wants the length first
             with TemporaryFile() as draft:
                 shutil.copyfileobj(source, draft, CHUNK_BYTES)
                 size = draft.tell()
                 draft.seek(0)
-                self._put(key, draft, size)
+                self.put(key, draft, size)
             return
         chunks = iter(lambda: source.read(CHUNK_BYTES), b"")
         headers = {"content-length": str(size)}
-        with self.credentials.client() as client, translated(f"{self._where()}/{key}"):
+        with self._credentials.client() as client, translated(f"{self.where}/{key}"):
             client.put(self._url(key), content=chunks, headers=headers).raise_for_status()
 
-    def _head(self, key: str) -> ObjectInfo:
-        with self.credentials.client() as client, translated(f"{self._where()}/{key}"):
+    def head(self, key: str) -> ObjectInfo:
+        with self._credentials.client() as client, translated(f"{self.where}/{key}"):
             found = client.head(self._url(key)).raise_for_status().headers
         modified = datetime.fromisoformat(found["x-modified"])
         return ObjectInfo(key, int(found["content-length"]), modified, found["etag"])
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        page = self._page(prefix, "")  # asked for here, so that a missing space is told at once
-        return self._pages(prefix, page)
-
-    def _pages(self, prefix: str, page: list[ObjectInfo]) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        page = self._page(prefix, "")
         while page:
             yield from page
             page = self._page(prefix, page[-1].path)
 
-    def _page(self, prefix: str, after: str) -> list[ObjectInfo]:
-        with self.credentials.client() as client, translated(f"{self._where()}/{prefix}"):
+    def delete(self, keys: Sequence[str]) -> None:
+        with self._credentials.client() as client, translated(self.where):
+            for key in keys:
+                client.delete(self._url(key)).raise_for_status()
+
+    def _page(self, prefix: str, after: str) -> Sequence[ObjectInfo]:
+        with self._credentials.client() as client, translated(f"{self.where}/{prefix}"):
             response = client.get(self._url(""), params={"prefix": prefix, "after": after})
             rows = response.raise_for_status().json()
         return [
@@ -97,13 +110,8 @@ class TemplateStore(ObjectStore):
             for key, size, modified, etag in rows
         ]
 
-    def _delete(self, keys: list[str]) -> None:
-        with self.credentials.client() as client, translated(self._where()):
-            for key in keys:
-                client.delete(self._url(key)).raise_for_status()
-
     def _url(self, key: str) -> str:
-        return f"/{quote(self.space, safe='')}/{quote(key, safe='')}"
+        return f"/{quote(self._space, safe='')}/{quote(key, safe='')}"
 
 
 class _Body(BufferedIOBase):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from flowstone.calls.body import around, callee, yields
 from flowstone.calls.futures import Future
 from flowstone.calls.hooks import Hooked
-from flowstone.calls.options import Optioned
+from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import make_origin
 from flowstone.calls.outcome import given, raise_stop
 from flowstone.calls.parameters import Parameters
@@ -39,7 +39,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, Optioned, Calling[P, R]):
+class Unit(Hooked, OptionAttributes, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(

@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from flowstone.blocks import ObjectInfo, ObjectStore
-from flowstone.blocks.object_stores.object_store import CHUNK_BYTES
-from flowstone.blocks.object_stores.paths import folder_key
-from flowstone.blocks.object_stores.resuming import resuming
+from flowstone.blocks.object_stores import (
+    CHUNK_BYTES,
+    ObjectInfo,
+    ObjectStore,
+    ObjectStoreProvider,
+    folder_key,
+)
 from flowstone.errors import BucketMissing, FlowstoneError, ObjectMissing, StorageError
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
@@ -28,14 +31,14 @@ from flowstone_aws.transfers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from botocore.response import StreamingBody
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
 
-    from flowstone.blocks.object_stores.provider import Primitives
+    from flowstone_aws.logins import Login
 
 WEEK = 7 * 24 * 3600
 READ_BYTES = 128 * 1024
@@ -78,8 +81,8 @@ class S3Bucket(ObjectStore):
         '{"StorageClass": "STANDARD_IA", "ServerSideEncryption": "aws:kms"}.',
     )
 
-    #: Whether the bucket was there once: a missing object need not be told from a missing bucket.
-    _seen: bool = PrivateAttr(default=False)
+    #: Buckets that were there once: an object missing there need not be told from the bucket.
+    _seen: set[str] = PrivateAttr(default_factory=set)
 
     @field_validator("bucket_name")
     @classmethod
@@ -102,155 +105,187 @@ class S3Bucket(ObjectStore):
         """The folder as S3 has it: empty, or without a slash at its ends."""
         return folder_key(self.bucket_folder).rstrip("/")
 
-    def _folder(self) -> str:
-        return self.bucket_folder
+    def make_provider(self) -> S3Provider:
+        return S3Provider(
+            self.bucket_name, self.credentials, self.bucket_folder, self.upload_options, self._seen
+        )
 
-    def _where(self) -> str:
+
+class S3Provider(ObjectStoreProvider):
+    """The objects of one bucket by their whole keys.
+
+    Args:
+        bucket: its name.
+        credentials: the login.
+        folder: that all paths are in.
+        options: what S3 is told of each new object.
+        seen: the `where` of buckets that were there once; it is added to.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        credentials: AwsCredentials | MinIOCredentials,
+        folder: str,
+        options: transfers.Options,
+        seen: set[str],
+    ) -> None:
+        self.bucket, self.credentials, self.folder = bucket, credentials, folder
+        self._options, self._seen = options, seen
+
+    @property
+    def where(self) -> str:
         endpoint = self.credentials.aws_client_parameters.endpoint_url
-        return f"{endpoint}/{self.bucket_name}" if endpoint else f"s3://{self.bucket_name}"
+        return f"{endpoint}/{self.bucket}" if endpoint else f"s3://{self.bucket}"
 
-    def _identity(self, key: str) -> tuple[str, str]:
+    def identify(self, key: str) -> tuple[str, str]:
         # The endpoints of AWS, with a region or without, lead to the same bucket.
         endpoint = (self.credentials.aws_client_parameters.endpoint_url or "").rstrip("/").lower()
         host = urlsplit(endpoint).hostname or ""
         is_aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-        return f"{'' if is_aws else endpoint}/{self.bucket_name}", key
+        return f"{'' if is_aws else endpoint}/{self.bucket}", key
 
-    def _client(self) -> S3Client:
+    def client(self) -> S3Client:
+        """Return boto3's client, the same one each time."""
         return self.credentials.client("s3")
 
-    def _manager(self) -> TransferManager:
-        login = self.credentials._login()  # noqa: SLF001 - one package
-        return login.kept("transfers", lambda: new_manager(login.client("s3")))
+    def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
+        """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
+        return translated(self.where, self._describe_login, key)
 
-    def _told(self, key: str | None = None) -> AbstractContextManager[None]:
-        return translated(self._where(), self.credentials._who, key)  # noqa: SLF001 - one package
+    def _login(self) -> Login:
+        return self.credentials._login()  # noqa: SLF001 - one package
+
+    def _describe_login(self) -> str:
+        return self._login().who()
+
+    def _manager(self) -> TransferManager:
+        login = self._login()
+        return login.kept("transfers", lambda: new_manager(login.client("s3")))
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def _get(self, key: str, offset: int = 0) -> _Body:
+    def get(self, key: str, offset: int = 0) -> _Body:
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         try:
-            with self._told(key):
-                answer = self._client().get_object(Bucket=self.bucket_name, Key=key, **wanted)  # type: ignore[arg-type]
+            with self.translate_errors(key):
+                answer = self.client().get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
         except StorageError as error:
             if offset and code_of(error.__cause__) in {"InvalidRange", "416"}:
-                return _Body(None, 0, self._head(key).etag, lambda: self._told(key))
+                etag = self.head(key).etag
+                return _Body(None, 0, etag, lambda: self.translate_errors(key))
             raise
-        self._seen = True
+        self._seen.add(self.where)
         return _Body(
-            answer["Body"], answer["ContentLength"], _etag(answer), lambda: self._told(key)
+            answer["Body"],
+            answer["ContentLength"],
+            _etag(answer),
+            lambda: self.translate_errors(key),
         )
 
-    def _download(self, key: str, target: BinaryIO) -> None:
-        body = self._get(key)
+    def download(self, key: str, target: BinaryIO) -> None:
+        body = self.get(key)
         if body.length > PART_BYTES and target.seekable():
             body.close()
-            with self._told(key):
-                finish(self._manager().download(self.bucket_name, key, target))
+            with self.translate_errors(key):
+                finish(self._manager().download(self.bucket, key, target))
             return
-        first = [body]
-        reader = resuming(
-            lambda offset: first.pop() if first else self._get(key, offset),
-            f"{self._where()}/{key}",
-            self._attempts,
-        )
-        with reader:
+        with self.open_reader(key, body) as reader:
             while chunk := reader.read(CHUNK_BYTES):
                 target.write(chunk)
 
-    def _head(self, key: str) -> ObjectInfo:
+    def head(self, key: str) -> ObjectInfo:
         try:
-            with self._told(key):
-                found = self._client().head_object(Bucket=self.bucket_name, Key=key)
+            with self.translate_errors(key):
+                found = self.client().head_object(Bucket=self.bucket, Key=key)
         except ObjectMissing:
             self._must_exist()
             raise
-        self._seen = True
+        self._seen.add(self.where)
         return ObjectInfo(key, found["ContentLength"], found["LastModified"], _etag(found))
 
     def _must_exist(self) -> None:
         """Raise where the bucket is missing: the answer to a HEAD has no body that says so."""
-        if self._seen:
+        if self.where in self._seen:
             return
         try:
-            with self._told():
-                self._client().head_bucket(Bucket=self.bucket_name)
+            with self.translate_errors():
+                self.client().head_bucket(Bucket=self.bucket)
         except BucketMissing:
             raise
         except FlowstoneError:
             return  # whether it is there, these credentials may not know
-        self._seen = True
+        self._seen.add(self.where)
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        with self._told():
-            pages = self._client().get_paginator("list_objects_v2")
-            found = iter(pages.paginate(Bucket=self.bucket_name, Prefix=prefix))
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        with self.translate_errors():
+            pages = self.client().get_paginator("list_objects_v2")
+            found = iter(pages.paginate(Bucket=self.bucket, Prefix=prefix))
         while True:
-            with self._told():
+            with self.translate_errors():
                 page = next(found, None)
             if page is None:
                 return
-            self._seen = True
+            self._seen.add(self.where)
             for item in page.get("Contents", ()):
                 yield ObjectInfo(item["Key"], item["Size"], item["LastModified"], _etag(item))
 
     # -- writing ---------------------------------------------------------------------------------
 
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        options = {**_content_type(key), **self.upload_options}
-        with self._told(key):
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        options = {**_content_type(key), **self._options}
+        with self.translate_errors(key):
             if size is not None and size <= PART_BYTES:
                 content = source.read()
-                self._client().put_object(Bucket=self.bucket_name, Key=key, Body=content, **options)
+                self.client().put_object(Bucket=self.bucket, Key=key, Body=content, **options)
             else:
                 upload = self._manager().upload(
-                    file_of(source) or unclosed(source), self.bucket_name, key, extra_args=options
+                    file_of(source) or unclosed(source), self.bucket, key, extra_args=options
                 )
                 finish(upload)
-        self._seen = True
+        self._seen.add(self.where)
 
-    def _delete(self, keys: list[str]) -> None:
-        with self._told(keys[0] if len(keys) == 1 else None):
+    def delete(self, keys: Sequence[str]) -> None:
+        with self.translate_errors(keys[0] if len(keys) == 1 else None):
             if len(keys) == 1:
-                self._client().delete_object(Bucket=self.bucket_name, Key=keys[0])
+                self.client().delete_object(Bucket=self.bucket, Key=keys[0])
                 return
             objects = [{"Key": key} for key in keys]
-            answer = self._client().delete_objects(
-                Bucket=self.bucket_name,
+            answer = self.client().delete_objects(
+                Bucket=self.bucket,
                 Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
             )
         for failed in answer.get("Errors", ())[:1]:
-            raise refusal_of(failed, self._where(), self.credentials._who)  # noqa: SLF001
+            raise refusal_of(failed, self.where, self._describe_login)
 
-    def _copy_from(self, source: Primitives, source_key: str, key: str) -> None:
+    def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
         # A server-side copy is one request by one login, which has to read there and write here.
-        if not isinstance(source, S3Bucket) or source.credentials != self.credentials:
-            super()._copy_from(source, source_key, key)
+        if not isinstance(source, S3Provider) or source.credentials != self.credentials:
+            super().copy(source, source_key, key)
             return
-        size, etag = (found := source._head(source_key)).size, found.etag  # noqa: SLF001
-        client = self._client()
-        origin = {"Bucket": source.bucket_name, "Key": source_key, "ETag": f'"{etag}"'}
-        target = {"Bucket": self.bucket_name, "Key": key}
-        kept = {name: value for name, value in self.upload_options.items() if name in _KEPT}
-        with self._told(key):
-            if size <= transfers.COPY_BYTES:
+        found = source.head(source_key)
+        client = self.client()
+        origin = {"Bucket": source.bucket, "Key": source_key, "ETag": f'"{found.etag}"'}
+        target = {"Bucket": self.bucket, "Key": key}
+        kept = {name: value for name, value in self._options.items() if name in _KEPT}
+        with self.translate_errors(key):
+            if found.size <= transfers.COPY_BYTES:
                 copy_whole(client, origin, target, kept)
             else:
-                copy_in_parts(client, origin, target, size, kept)
+                copy_in_parts(client, origin, target, found.size, kept)
 
-    def _presign(self, key: str, method: str, expires_seconds: int) -> str:
+    def presign(self, key: str, method: str, expires_seconds: int) -> str:
         if not 1 <= expires_seconds <= WEEK:
             raise StorageError(
-                f"{self._where()}/{key}",
+                f"{self.where}/{key}",
                 f"a presigned URL can't last {expires_seconds!r} seconds",
                 f"S3 allows 1 to {WEEK}, a week.",
             )
         operation = {"GET": "get_object", "PUT": "put_object"}[method]
-        with self._told(key):
-            return self._client().generate_presigned_url(
+        with self.translate_errors(key):
+            return self.client().generate_presigned_url(
                 operation,
-                Params={"Bucket": self.bucket_name, "Key": key},
+                Params={"Bucket": self.bucket, "Key": key},
                 ExpiresIn=expires_seconds,
             )
 
@@ -263,10 +298,11 @@ class _Body(BufferedIOBase):
         body: StreamingBody | None,
         length: int,
         etag: str | None,
-        told: Callable[[], AbstractContextManager[None]],
+        translate_errors: Callable[[], AbstractContextManager[None]],
     ) -> None:
         super().__init__()
-        self._body, self.length, self.etag, self._told = body, length, etag, told
+        self._body, self.length, self.etag = body, length, etag
+        self._translate_errors = translate_errors
 
     def readable(self) -> bool:
         return True
@@ -274,7 +310,7 @@ class _Body(BufferedIOBase):
     def read(self, size: int | None = -1) -> bytes:
         if self._body is None:
             return b""
-        with self._told():
+        with self._translate_errors():
             # What has come before a break is lost with the call, so calls are small.
             return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
 

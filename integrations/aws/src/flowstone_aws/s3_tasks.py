@@ -4,8 +4,6 @@ A bucket is a name, and then keys are whole and go to S3 as they are; or it is a
 brings its login, and then keys are paths in its folder.
 """
 
-# ruff: noqa: SLF001 - one package: the tasks use what the block does on whole keys
-
 from __future__ import annotations
 
 import asyncio
@@ -14,10 +12,10 @@ from typing import Any
 from uuid import uuid4
 
 from flowstone import task
-from flowstone.blocks.object_stores.paths import folder_key
+from flowstone.blocks.object_stores import folder_key, object_key
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.parameters import AwsClientParameters
-from flowstone_aws.s3 import S3Bucket
+from flowstone_aws.s3 import S3Bucket, S3Provider
 
 Login = AwsCredentials | MinIOCredentials
 Bucket = str | S3Bucket
@@ -47,10 +45,10 @@ def s3_upload(
     Example:
         key = s3_upload(b"name,country", bucket, key="cities.csv")
     """
-    store = _store(bucket, aws_credentials, aws_client_parameters)
+    provider = _reach(bucket, aws_credentials, aws_client_parameters)
     content = data.encode() if isinstance(data, str) else data
     key = uuid4().hex if key is None else key
-    store._put(_key(bucket, key), BytesIO(content), len(content))
+    provider.put(_key(bucket, key), BytesIO(content), len(content))
     return key
 
 
@@ -77,9 +75,8 @@ def s3_download(
     Example:
         content = s3_download(bucket, key)
     """
-    store = _store(bucket, aws_credentials, aws_client_parameters)
-    with store._reader(_key(bucket, key)) as reader:
-        return reader.read()
+    provider = _reach(bucket, aws_credentials, aws_client_parameters)
+    return provider.read(_key(bucket, key))
 
 
 @task
@@ -110,20 +107,20 @@ def s3_copy(
         s3_copy(source_path, "archive/2026.csv", source_bucket_name)
     """
     target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
-    source = _store(source_bucket_name, aws_credentials)
-    target = _store(target_bucket, aws_credentials or source.credentials)
+    source = _reach(source_bucket_name, aws_credentials)
+    target = _reach(target_bucket, aws_credentials or source.credentials)
     key, new_key = _key(source_bucket_name, source_path), _key(target_bucket, target_path)
     if copy_kwargs:
-        origin = {"Bucket": source.bucket_name, "Key": key}
-        with target._told(new_key):
-            target._client().copy_object(
-                Bucket=target.bucket_name,
+        origin = {"Bucket": source.bucket, "Key": key}
+        with target.translate_errors(new_key):
+            target.client().copy_object(
+                Bucket=target.bucket,
                 Key=new_key,
                 CopySource=origin,  # type: ignore[arg-type]
                 **copy_kwargs,
             )
     else:
-        target._copy_from(source, key, new_key)
+        target.copy(source, key, new_key)
     return target_path
 
 
@@ -155,14 +152,14 @@ def s3_move(
         s3_move(source_path, "archive/2026.csv", source_bucket_name)
     """
     target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
-    source = _store(source_bucket_name, aws_credentials)
-    target = _store(target_bucket, aws_credentials or source.credentials)
+    source = _reach(source_bucket_name, aws_credentials)
+    target = _reach(target_bucket, aws_credentials or source.credentials)
     key, new_key = _key(source_bucket_name, source_path), _key(target_bucket, target_path)
-    if (source._where(), key) == (target._where(), new_key):
-        source._head(key)
+    if source.identify(key) == target.identify(new_key):
+        source.head(key)
     else:
-        target._copy_from(source, key, new_key)
-        source._delete([key])
+        target.copy(source, key, new_key)
+        source.delete([key])
     return target_path
 
 
@@ -196,14 +193,14 @@ def s3_list_objects(
     Example:
         sizes = {item["Key"]: item["Size"] for item in s3_list_objects(bucket, prefix="raw/")}
     """
-    store = _store(bucket, aws_credentials, aws_client_parameters)
-    folder = "" if isinstance(bucket, str) else folder_key(store.bucket_folder)
-    with store._told():
+    provider = _reach(bucket, aws_credentials, aws_client_parameters)
+    folder = folder_key(provider.folder)
+    with provider.translate_errors():
         pages = (
-            store._client()
+            provider.client()
             .get_paginator("list_objects_v2")
             .paginate(
-                Bucket=store.bucket_name,
+                Bucket=provider.bucket,
                 Prefix=folder + prefix,
                 Delimiter=delimiter,
                 PaginationConfig={"PageSize": page_size, "MaxItems": max_items},  # type: ignore[typeddict-item]
@@ -313,23 +310,21 @@ move_objects, amove_objects = s3_move, as3_move
 list_objects, alist_objects = s3_list_objects, as3_list_objects
 
 
-def _store(
+def _reach(
     bucket: Bucket, login: Login | None = None, parameters: AwsClientParameters | None = None
-) -> S3Bucket:
-    if isinstance(bucket, S3Bucket):
-        if login is None and parameters is None:
-            return bucket
-        name, login = bucket.bucket_name, login or bucket.credentials
-        rest = {"bucket_folder": bucket.bucket_folder, "upload_options": bucket.upload_options}
-    else:
-        name, login, rest = bucket, login or AwsCredentials(), {}
-    if parameters is not None:
-        login = login.model_copy(update={"aws_client_parameters": parameters})
-    return S3Bucket(bucket_name=name, credentials=login, **rest)
+) -> S3Provider:
+    if isinstance(bucket, str):
+        bucket = S3Bucket(bucket_name=bucket)
+    if login is not None or parameters is not None:
+        login = login or bucket.credentials
+        if parameters is not None:
+            login = login.model_copy(update={"aws_client_parameters": parameters})
+        bucket = bucket.model_copy(update={"credentials": login})
+    return bucket.make_provider()
 
 
 def _key(bucket: Bucket, path: str) -> str:
-    return bucket._key(path) if isinstance(bucket, S3Bucket) else path
+    return object_key(bucket.bucket_folder, path) if isinstance(bucket, S3Bucket) else path
 
 
 def _inside(folder: str, item: Any) -> Any:

@@ -8,7 +8,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from flowstone.blocks.object_stores.parallel import each
+from flowstone.blocks.object_stores import map_in_threads
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def copy_in_parts(
         return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
 
     try:
-        parts = list(each(copy, range(1, -(-size // step) + 1), 8))
+        parts = list(map_in_threads(copy, range(1, -(-size // step) + 1), 8))
         client.complete_multipart_upload(
             Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
         )

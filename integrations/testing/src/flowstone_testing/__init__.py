@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from flowstone_testing.conformance.secretprovider import SecretsSuite
     from flowstone_testing.conformance.slots import SlotStoreSuite
     from flowstone_testing.conformance.suite import Gap, Suite, capability
-    from flowstone_testing.conformance.tasks import TaskSuite
+    from flowstone_testing.conformance.tasks import Arguments, Example, TaskSuite
     from flowstone_testing.desks import web_desk
 
 __all__ = [
+    "Arguments",
     "BlockSuite",
     "CredentialsSuite",
     "DatabaseSuite",
     "DocumentStoreSuite",
+    "Example",
     "Gap",
     "JobSuite",
     "NotifierSuite",
@@ -63,7 +65,7 @@ if not TYPE_CHECKING:
             ".conformance.secretprovider": ("SecretsSuite",),
             ".conformance.slots": ("SlotStoreSuite",),
             ".conformance.suite": ("Gap", "Suite", "capability"),
-            ".conformance.tasks": ("TaskSuite",),
+            ".conformance.tasks": ("Arguments", "Example", "TaskSuite"),
             ".desks": ("web_desk",),
         },
     )

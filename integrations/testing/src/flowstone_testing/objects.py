@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks import ObjectInfo, ObjectStore
+from flowstone.blocks.object_stores import ObjectInfo, ObjectStore, ObjectStoreProvider
 from flowstone.errors import ObjectMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from io import BufferedIOBase
 
 _places: dict[str, dict[str, tuple[bytes, datetime]]] = {}
@@ -30,40 +30,48 @@ class MemoryObjects(ObjectStore):
     place: str = Field(description="Blocks that name the same place share their objects.")
     folder: str = Field(default="", description="The folder that all paths are in.")
 
-    def _folder(self) -> str:
-        return self.folder
+    def make_provider(self) -> MemoryProvider:
+        return MemoryProvider(self.place, self.folder)
 
-    def _where(self) -> str:
-        return f"memory://{self.place}"
 
-    def _objects(self) -> dict[str, tuple[bytes, datetime]]:
-        return _places.setdefault(self.place, {})
+class MemoryProvider(ObjectStoreProvider):
+    """The objects of one place by their whole keys."""
 
-    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
-        return BytesIO(self._found(key)[0][offset:])
+    def __init__(self, place: str, folder: str) -> None:
+        self._place, self.folder = place, folder
 
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
+    @property
+    def where(self) -> str:
+        return f"memory://{self._place}"
+
+    def get(self, key: str, offset: int = 0) -> BufferedIOBase:
+        return BytesIO(self._find(key)[0][offset:])
+
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
         content = source.read()
         with _lock:
             self._objects()[key] = content, datetime.now(UTC)
 
-    def _head(self, key: str) -> ObjectInfo:
-        content, modified = self._found(key)
+    def head(self, key: str) -> ObjectInfo:
+        content, modified = self._find(key)
         return ObjectInfo(key, len(content), modified, sha256(content).hexdigest())
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with _lock:
             keys = sorted(key for key in self._objects() if key.startswith(prefix))
-        return map(self._head, keys)
+        return map(self.head, keys)
 
-    def _delete(self, keys: list[str]) -> None:
+    def delete(self, keys: Sequence[str]) -> None:
         with _lock:
             for key in keys:
                 self._objects().pop(key, None)
 
-    def _found(self, key: str) -> tuple[bytes, datetime]:
+    def _objects(self) -> dict[str, tuple[bytes, datetime]]:
+        return _places.setdefault(self._place, {})
+
+    def _find(self, key: str) -> tuple[bytes, datetime]:
         try:
             return self._objects()[key]
         except KeyError:
             problem, remedy = "there is no such object", "List the folder to see what is there."
-            raise ObjectMissing(f"{self._where()}/{key}", problem, remedy) from None
+            raise ObjectMissing(f"{self.where}/{key}", problem, remedy) from None

@@ -1,1 +1,41 @@
-"""Object stores: the interface to files elsewhere, and local directories."""
+"""Object stores: the interface for users, the provider behind it, and local directories."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
+    from flowstone.blocks.object_stores.object_store import ObjectStore
+    from flowstone.blocks.object_stores.parallel import map_in_threads
+    from flowstone.blocks.object_stores.paths import ObjectPath, folder_key, object_key
+    from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
+    from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
+
+__all__ = [
+    "CHUNK_BYTES",
+    "LocalDirectory",
+    "LocalProvider",
+    "ObjectInfo",
+    "ObjectPath",
+    "ObjectStore",
+    "ObjectStoreProvider",
+    "folder_key",
+    "map_in_threads",
+    "object_key",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".local": ("LocalDirectory", "LocalProvider"),
+            ".object_store": ("ObjectStore",),
+            ".parallel": ("map_in_threads",),
+            ".paths": ("ObjectPath", "folder_key", "object_key"),
+            ".provider": ("ObjectInfo", "ObjectStoreProvider"),
+            ".resuming": ("CHUNK_BYTES",),
+        },
+    )

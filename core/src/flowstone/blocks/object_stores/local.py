@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 from datetime import UTC, datetime
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from pydantic import Field
 
 from flowstone.blocks.local_files import is_draft, unreadable, unwritable, whole_file
-from flowstone.blocks.object_stores.object_store import CHUNK_BYTES, ObjectInfo, ObjectStore
+from flowstone.blocks.object_stores.object_store import ObjectStore
 from flowstone.blocks.object_stores.paths import local_path
+from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
+from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from io import BufferedIOBase
 
     from flowstone.errors import StorageError
@@ -35,86 +39,63 @@ class LocalDirectory(ObjectStore):
         description="The directory; ~ is your home, and a relative one starts where you are."
     )
 
-    def _folder(self) -> str:
-        return ""
+    def make_provider(self) -> LocalProvider:
+        return LocalProvider(self.basepath)
 
-    def _where(self) -> str:
+
+class LocalProvider(ObjectStoreProvider):
+    """The files of one directory as objects; a key is a path below it."""
+
+    def __init__(self, basepath: Path) -> None:
+        self._basepath = basepath
+
+    @property
+    def where(self) -> str:
         return str(self._root())
 
-    def _identity(self, key: str) -> tuple[str, str]:
+    def identify(self, key: str) -> tuple[str, str]:
         # One file may be in several of them, as of `data` and `data/raw`.
         return "", str(self._file(key).resolve())
 
-    def _root(self) -> Path:
-        return self.basepath.expanduser().resolve()
-
-    def _file(self, key: str) -> Path:
-        root = self.basepath.expanduser().absolute()
-        path = local_path(root, key)
-        if _has_link(root, key) and not path.resolve().is_relative_to(root := root.resolve()):
-            problem = f"a link leads it out of {root}"
-            raise PathEscapes(repr(key), problem, "Remove the link, or use its target's directory.")
-        return path
-
-    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
+    def get(self, key: str, offset: int = 0) -> BufferedIOBase:
         path = self._file(key)
         try:
             file = path.open("rb")
         except OSError as error:
-            raise self._refused(path, error) from error
+            raise _translate(path, error) from error
         file.seek(offset)
         return file
 
-    def _read_whole(self, key: str) -> bytes:
+    def read(self, key: str) -> bytes:
         path = self._file(key)
         try:
-            with path.open("rb", buffering=0) as file:
+            with FileIO(path) as file:
                 return file.readall()
         except OSError as error:
-            raise self._refused(path, error) from error
+            raise _translate(path, error) from error
 
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
         with whole_file(self._file(key)) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
-    def _head(self, key: str) -> ObjectInfo:
+    def head(self, key: str) -> ObjectInfo:
         path = self._file(key)
         try:
-            if path.is_dir():
-                raise _missing(path, "it is a directory")
-            return _info(key, path.stat())
+            found = path.stat()
         except OSError as error:
-            if isinstance(error, ObjectMissing):
-                raise
-            raise self._refused(path, error) from error
+            raise _translate(path, error) from error
+        if stat.S_ISDIR(found.st_mode):
+            raise _missing(path, "it is a directory")
+        return _describe(key, found)
 
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
         root = self._root()
         if not root.is_dir():
             remedy = "Make the directory, or write something first."
             raise BucketMissing(str(root), "there is no such directory", remedy)
-        return self._below(local_path(root, prefix), prefix)
+        return _walk(local_path(root, prefix), prefix)
 
-    def _below(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
-        try:
-            with os.scandir(folder) as entries:
-                # A folder sorts as its keys do, with the slash.
-                found = sorted(
-                    (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
-                    for entry in entries
-                    if not is_draft(entry.name)
-                )
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        except OSError as error:
-            raise unreadable(folder, error) from error
-        for name, entry in found:
-            if name.endswith("/"):
-                yield from self._below(folder / name, prefix + name)
-            elif entry.is_file():
-                yield _info(prefix + name, entry.stat())
-
-    def _delete(self, keys: list[str]) -> None:
+    def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             path = self._file(key)
             if path.is_dir():
@@ -126,10 +107,42 @@ class LocalDirectory(ObjectStore):
             except OSError as error:
                 raise unwritable(path, error) from error
 
-    def _refused(self, path: Path, error: OSError) -> StorageError:
-        if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
-            return _missing(path, error.strerror)
-        return unreadable(path, error)
+    def _root(self) -> Path:
+        return self._basepath.expanduser().resolve()
+
+    def _file(self, key: str) -> Path:
+        root = self._basepath.expanduser().absolute()
+        path = local_path(root, key)
+        if _has_link(root, key) and not path.resolve().is_relative_to(root := root.resolve()):
+            problem = f"a link leads it out of {root}"
+            raise PathEscapes(repr(key), problem, "Remove the link, or use its target's directory.")
+        return path
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+    try:
+        with os.scandir(folder) as entries:
+            # A folder sorts as its keys do, with the slash.
+            found = sorted(
+                (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
+                for entry in entries
+                if not is_draft(entry.name)
+            )
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    for name, entry in found:
+        if name.endswith("/"):
+            yield from _walk(folder / name, prefix + name)
+        elif entry.is_file():
+            yield _describe(prefix + name, entry.stat())
+
+
+def _translate(path: Path, error: OSError) -> StorageError:
+    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+        return _missing(path, error.strerror)
+    return unreadable(path, error)
 
 
 def _has_link(root: Path, key: str) -> bool:
@@ -152,6 +165,6 @@ def _missing(path: Path, problem: str | None) -> ObjectMissing:
     return ObjectMissing(str(path), f"there is no such object ({problem})", remedy)
 
 
-def _info(key: str, found: os.stat_result) -> ObjectInfo:
+def _describe(key: str, found: os.stat_result) -> ObjectInfo:
     modified = datetime.fromtimestamp(found.st_mtime, UTC)
     return ObjectInfo(key, found.st_size, modified, f"{found.st_mtime_ns:x}-{found.st_size:x}")

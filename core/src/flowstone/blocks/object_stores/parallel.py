@@ -16,7 +16,7 @@ A = TypeVar("A")
 B = TypeVar("B")
 
 
-def each(work: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
+def map_in_threads(work: Callable[[A], B], items: Iterable[A], workers: int) -> Iterator[B]:
     """Yield the results of `work` on items, in their order.
 
     Items are taken as they are needed: at most twice as many as workers are under way or waiting.

@@ -48,7 +48,7 @@ def object_key(folder: ObjectPath, path: ObjectPath) -> str:
     named = parts(path)
     if not named:
         raise InvalidName("object", str(path), "it names the folder itself; add a file name")
-    return "/".join([*parts(folder), *named])
+    return "/".join([*parts(folder), *named] if folder else named)
 
 
 def local_path(root: Path, relative: str) -> Path:

@@ -1,24 +1,23 @@
-"""What a provider of an object store writes: a few operations on whole keys."""
+"""ObjectStoreProvider: what a package writes for its service, a few operations on whole keys."""
 
 from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO
 
-from flowstone.blocks.object_stores.paths import folder_key, object_key
-from flowstone.blocks.object_stores.resuming import resuming
+from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, resuming
 from flowstone.errors import StorageError
+from flowstone.secrets.renewal import renew_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from io import BufferedIOBase, BufferedReader
 
-    from flowstone.blocks.object_stores.paths import ObjectPath
-
-CHUNK_BYTES = 1024 * 1024
+#: What a refused login ends, and is tried again with renewed secrets.
+OPERATIONS = ("get", "put", "head", "list", "delete", "copy", "read", "download", "presign")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +25,8 @@ class ObjectInfo:
     """What a store says of one object.
 
     Attributes:
-        path: relative to the block's folder, so that ``read_path(info.path)`` reads it. In the
-            primitives of a provider: the whole key.
+        path: relative to the block's folder, so that ``read_path(info.path)`` reads it. From a
+            provider: the whole key.
         size: bytes.
         modified: when it was last written; aware, UTC.
         etag: changes when the content does; None where the store has no such thing.
@@ -39,47 +38,71 @@ class ObjectInfo:
     etag: str | None = None
 
 
-class Primitives(ABC):
-    """The few operations on whole, normalised keys that a provider of an object store writes.
+class ObjectStoreProvider(ABC):
+    """The objects of one place by their whole keys, as one service has them.
 
-    Each turns the service's errors into `StorageError` and its kin.
+    A package writes `where`, `get`, `put`, `head`, `list` and `delete`, and overrides what its
+    service does better than the defaults. Keys are normalised: no empty part, no ``.`` or ``..``.
+    Every operation turns the service's errors into `StorageError`, `CredentialsError` and their
+    kin, may be called from several threads at once, and is called once more where the login was
+    refused and a secret that is given by reference has changed: so hold the credentials block, and
+    ask it for a client in each operation.
+
+    Attributes:
+        folder: the folder that the paths of the block are in, as the user gave it; keys begin
+            with it already.
+        parallel: objects that are on their way at a time, in operations on folders.
+        attempts: how often a transfer is begun or taken up, when its connection breaks.
     """
 
-    #: Objects that are on their way at a time, in folder operations.
-    _parallel: ClassVar[int] = 8
-    #: How often a transfer that a broken connection stopped is taken up again.
-    _attempts: ClassVar[int] = 3
+    folder: str = ""
+    parallel: int = 8
+    attempts: int = 3
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        renew_in(cls, OPERATIONS)
+
+    @property
     @abstractmethod
-    def _folder(self) -> str:
-        """Return the folder that all paths are in, as the user gave it; "" for none."""
+    def where(self) -> str:
+        """The place, without the folder, for messages and comparison: ``s3://bucket``."""
 
-    @abstractmethod
-    def _where(self) -> str:
-        """Return the place, without the folder, for messages and comparison: ``s3://bucket``."""
-
-    def _identity(self, key: str) -> tuple[str, str]:
+    def identify(self, key: str) -> tuple[str, str]:
         """Return what is equal for one object, whichever block it is asked of.
 
         Override it where one place has several names: a move onto itself would delete the object.
         """
-        return self._where(), key
+        return self.where, key
 
     @abstractmethod
-    def _get(self, key: str, offset: int = 0) -> BufferedIOBase:
+    def get(self, key: str, offset: int = 0) -> BufferedIOBase:
         """Open an object to read, from an offset in bytes; never the whole of it in memory.
+
+        A reader that has an attribute `etag` is opened again at an offset only while it is the
+        same: content that was changed in between is not mixed.
 
         Raises:
             ObjectMissing: there is no such object.
-            Unreachable: the connection failed; reading may raise it too.
+            Unreachable: the connection failed; reading may raise it too, and is then taken up.
         """
 
     @abstractmethod
-    def _put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        """Write an object from a stream, whole or not at all; `size` is None where unknown."""
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        """Write an object whole or not at all, over what is there.
+
+        Args:
+            key: the object.
+            source: the content, from where it stands to its end; it may be unable to seek, and
+                is left open.
+            size: bytes; None where that is unknown.
+
+        Raises:
+            Unreachable: the connection failed; it is called again where the source can seek.
+        """
 
     @abstractmethod
-    def _head(self, key: str) -> ObjectInfo:
+    def head(self, key: str) -> ObjectInfo:
         """Return what is known of an object, its `path` being the key.
 
         Raises:
@@ -87,7 +110,7 @@ class Primitives(ABC):
         """
 
     @abstractmethod
-    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Yield every object whose key begins with a prefix, a page at a time, ordered by key.
 
         The prefix is empty or ends in a slash. Keys that end in a slash are empty folders.
@@ -97,51 +120,66 @@ class Primitives(ABC):
         """
 
     @abstractmethod
-    def _delete(self, keys: list[str]) -> None:
+    def delete(self, keys: Sequence[str]) -> None:
         """Delete up to 1000 objects; one that is not there is no error."""
 
-    def _copy_from(self, source: Primitives, source_key: str, key: str) -> None:
-        """Copy an object from a store to this one; override to let the service do it."""
-        size = source._head(source_key).size
-        with source._reader(source_key) as reader:
-            self._put(key, reader, size)
+    def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
+        """Copy an object from a place to this one; override to let the service do it.
 
-    def _read_whole(self, key: str) -> bytes:
+        Args:
+            source: where it is; perhaps another service, or the same with another login.
+            source_key: the object there.
+            key: the new object here.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        size = source.head(source_key).size
+        with source.open_reader(source_key) as reader:
+            self.put(key, reader, size)
+
+    def read(self, key: str) -> bytes:
         """Return an object's content; override where a small one can be had more cheaply.
 
         Raises:
             ObjectMissing: there is no such object.
         """
-        with self._reader(key) as reader:
+        with self.open_reader(key) as reader:
             return reader.read()
 
-    def _download(self, key: str, target: BinaryIO) -> None:
-        """Read an object into a file; override where the service does it faster in parts."""
-        with self._reader(key) as reader:
+    def download(self, key: str, target: BinaryIO) -> None:
+        """Read an object into a file; override where the service does it faster in parts.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        with self.open_reader(key) as reader:
             shutil.copyfileobj(reader, target, CHUNK_BYTES)
 
-    def _presign(self, key: str, method: str, expires_seconds: int) -> str:  # noqa: ARG002
-        """Return a URL that needs no login; override where the service has such."""
-        raise StorageError(
-            self._where(),
-            f"a {type(self).__name__} has no presigned URLs",
-            f"Pass the bytes of {key!r} instead.",
-        )
+    def presign(self, key: str, method: str, expires_seconds: int) -> str:  # noqa: ARG002
+        """Return a URL that needs no login; override where the service has such.
 
-    def _reader(self, key: str) -> BufferedReader:
-        """Open an object to read; a connection that breaks is taken up where it broke."""
-        return resuming(
-            lambda offset: self._get(key, offset), f"{self._where()}/{key}", self._attempts
-        )
+        Args:
+            key: the object, which need not be there.
+            method: ``GET`` or ``PUT``.
+            expires_seconds: how long the URL is good.
 
-    def _key(self, path: ObjectPath) -> str:
-        return object_key(self._folder(), path)
+        Raises:
+            StorageError: the service has none, or none that last so long.
+        """
+        problem, remedy = "it has no presigned URLs", f"Pass the bytes of {key!r} instead."
+        raise StorageError(self.where, problem, remedy)
 
-    def _prefix(self, folder: ObjectPath) -> str:
-        return folder_key(self._folder(), folder)
+    def open_reader(self, key: str, first: BufferedIOBase | None = None) -> BufferedReader:
+        """Open an object to read; a connection that breaks is taken up where it broke.
 
-    def _path(self, key: str) -> str:
-        return key.removeprefix(folder_key(self._folder()))
+        Args:
+            key: the object.
+            first: what `get` returned for it, where that was called already.
+        """
+        opened: list[BufferedIOBase] = [] if first is None else [first]
 
-    def _relative(self, info: ObjectInfo) -> ObjectInfo:
-        return replace(info, path=self._path(info.path))
+        def open_at(offset: int) -> BufferedIOBase:
+            return opened.pop() if opened else self.get(key, offset)
+
+        return resuming(open_at, f"{self.where}/{key}", self.attempts)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import flowstone_testing
 from flowstone.errors import PluginError
 from flowstone.plugins import Plugin, installed, worded
 from flowstone_testing import conformance
@@ -55,7 +56,7 @@ def take_stock(package: str, facts: Facts) -> None:
         for suite in suites():
             subjects = list(_subjects(suite, plugin, facts))
             if subjects:
-                facts.wanted(Wanted(suite.__name__, suite.__module__, subjects))
+                facts.wanted(Wanted(suite.__name__, flowstone_testing.__name__, subjects))
     facts.done()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
-from flowstone.errors import MissingExtra, UnknownName
+from flowstone.errors import UnknownName
 from flowstone_testing.cli.stages import Found, checked
 from flowstone_testing.cli.watching import watching
 from flowstone_testing.levels import Grade, Level, lowest
@@ -60,9 +59,6 @@ def check_package(
     bring the real service, or an emulator. All runs in processes of its own. It exits with 1 where
     a test fails or a suite is below the level.
     """
-    for module in ("pytest", "hypothesis"):
-        if find_spec(module) is None:
-            raise MissingExtra("`flowstone plugin check`", "flowstone[testing]")
     with watching() as watch:
         found = checked(package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch)
     known = found.package.get("known")

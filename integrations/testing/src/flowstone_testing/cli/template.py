@@ -111,7 +111,7 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
         # An extra: who runs flows makes no packages. It takes 300 ms, too.
         from copier import run_copy  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtra("`flowstone plugin new`", "flowstone[new]") from error
+        raise MissingExtra("`flowstone plugin new`", "flowstone-testing[new]") from error
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         remedy = "Choose another --into, or take away what is there."
         raise ConfigurationError(str(target), "something is there already", remedy)

@@ -1,7 +1,5 @@
 """Tests of whole folders: up, down, in parallel, past an ignore file."""
 
-# ruff: noqa: SLF001 - it is the provider's part that is tested
-
 from __future__ import annotations
 
 import threading
@@ -112,7 +110,7 @@ class FolderTests(ObjectStoreBase):
         assert _tree(tmp_path / "down") == tree
         after = set(threading.enumerate()) - before
         assert not [thread for thread in after if thread.name.startswith("flowstone-transfer")]
-        assert len(after) <= store._parallel * 4
+        assert len(after) <= store.make_provider().parallel * 4
 
     def test_a_failure_in_a_folder_is_told(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look for errors that are swallowed in threads."""

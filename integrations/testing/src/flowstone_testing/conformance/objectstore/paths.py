@@ -1,7 +1,5 @@
 """Tests of paths: one normalisation, and the block's folder exactly once."""
 
-# ruff: noqa: SLF001 - it is the provider's part that is tested
-
 from __future__ import annotations
 
 from pathlib import PurePosixPath
@@ -9,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.blocks.object_stores.paths import folder_key
+from flowstone.blocks.object_stores import folder_key
 from flowstone.errors import InvalidName, PathEscapes
 from flowstone_testing.conformance.objectstore.base import ObjectStoreBase, names
 
@@ -33,7 +31,7 @@ class PathTests(ObjectStoreBase):
 
     @pytest.mark.parametrize("spelling", SPELLINGS)
     def test_spellings_of_a_path_are_one_object(self, store: ObjectStore, spelling: str) -> None:
-        """Look for a primitive that gets another key than the interface made."""
+        """Look for a provider that takes another key than the interface made."""
         store.write_path(spelling, b"1")
         assert names(store) == ["a/b.txt"]
         assert store.read_path("a/b.txt") == b"1"
@@ -86,12 +84,12 @@ class PathTests(ObjectStoreBase):
     def test_the_folder_is_applied_once(
         self, store: ObjectStore, outside: ObjectStore | None, tmp_path: Path
     ) -> None:
-        """Look at `_folder`, and for a primitive that adds it again."""
+        """Look at `make_provider`, and for a provider that adds the folder again."""
         if outside is None:
             return
         (tmp_path / "up").mkdir()
         (tmp_path / "up/c.txt").write_bytes(b"c")
-        folder = folder_key(store._folder()).strip("/")
+        folder = folder_key(store.make_provider().folder).strip("/")
         store.write_path("a.txt", b"a")
         store.copy_object("a.txt", "b.txt")
         store.put_directory(tmp_path / "up", "in")
@@ -107,7 +105,7 @@ class PathTests(ObjectStoreBase):
         """Look for code that strips or skips the folder where a path begins with its name."""
         if outside is None:
             return
-        folder = folder_key(store._folder()).strip("/")
+        folder = folder_key(store.make_provider().folder).strip("/")
         store.write_path(f"{folder}/a.txt", b"inner")
         store.write_path("a.txt", b"outer")
         assert names(outside) == [f"{folder}/a.txt", f"{folder}/{folder}/a.txt"]
@@ -118,10 +116,10 @@ class PathTests(ObjectStoreBase):
     def test_what_is_beside_the_folder_is_not_seen(
         self, store: ObjectStore, outside: ObjectStore | None
     ) -> None:
-        """Look at `_list`: the prefix ends in a slash, and must be used as it is."""
+        """Look at `list`: the prefix ends in a slash, and must be used as it is."""
         if outside is None:
             return
-        folder = folder_key(store._folder()).strip("/")
+        folder = folder_key(store.make_provider().folder).strip("/")
         for beside in (f"{folder}x/a.txt", f"{folder}.txt", "other/a.txt"):
             outside.write_path(beside, b"beside")
         assert names(store) == []
