@@ -19,7 +19,7 @@ from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
-from flowstone.engine.arguments import awaited, needs
+from flowstone.engine.arguments import needs
 from flowstone.engine.driver import Driver
 from flowstone.engine.lifecycle import Life, Plan, life
 from flowstone.engine.recorder import Keeper, Taken
@@ -111,11 +111,8 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
 
         With `taken`, it is a run that there is; it is taken up at the end of this.
         """
-        services = current.services()
-        spec = self.spec
-        upstream = needs(args, kwargs)
-        if wait_for is not None:
-            upstream = [*(upstream or ()), *awaited(list(wait_for))]
+        services, spec = current.services(), self.spec
+        upstream = needs(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
@@ -124,13 +121,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
             origin = taken.origin
         else:
             origin = make_origin(
-                self,
-                args,
-                kwargs,
-                services=services,
-                parent=parent,
-                known=known,
-                upstream=upstream,
+                self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
             )
         run_id, name, tags = origin.id, origin.name, origin.tags
         scope = self._scope(services, parent, known)
