@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flowstone.errors import ConfigurationError
-from flowstone.settings import Settings, read_settings
+from flowstone.settings import Settings, list_variables, read_settings
 
 
 def test_without_variables_there_are_defaults() -> None:
@@ -14,47 +14,59 @@ def test_without_variables_there_are_defaults() -> None:
 
 
 def test_every_variable_is_read() -> None:
-    settings = read_settings(
-        {
-            "FLOWSTONE_HOME": "~/elsewhere",
-            "FLOWSTONE_STORE": "memory",
-            "FLOWSTONE_SECRET_KEY": "key",
-            "FLOWSTONE_LOGGING_LEVEL": "debug",
-            "FLOWSTONE_LOGGING_LOG_PRINTS": "Yes",
-            "FLOWSTONE_LOGGING_EXTRA_LOGGERS": "urllib3, my.lib,",
-            "FLOWSTONE_FLOWS_DEFAULT_RETRIES": "1",
-            "FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "0.5",
-            "FLOWSTONE_TASKS_DEFAULT_RETRIES": "2",
-            "FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS": "1e1",
-            "FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "4",
-            "FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT": "on",
-            "FLOWSTONE_TASKS_REFRESH_CACHE": "1",
-            "FLOWSTONE_TASKS_DEFAULT_NO_CACHE": "1",
-            "FLOWSTONE_TASKS_DISABLE_CACHING": "1",
-            "FLOWSTONE_LEASE_SECONDS": "9",
-            "FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT": "7",
-        }
-    )
+    environ = {
+        "FLOWSTONE_HOME": "~/elsewhere",
+        "FLOWSTONE_STORE": "memory",
+        "FLOWSTONE_SECRET_KEY": "key",
+        "FLOWSTONE_SECRET_KEY_OLD": "old key",
+        "FLOWSTONE_SECRETS_TTL_SECONDS": "60",
+        "FLOWSTONE_LOGGING_CAPTURE_STDOUT": "true",
+        "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS": "3",
+        "FLOWSTONE_OBSERVERS": "events-file,mine",
+        "FLOWSTONE_OBSERVERS_EVENTS_FILE": "/var/log/events.jsonl",
+        "FLOWSTONE_LOGGING_LEVEL": "debug",
+        "FLOWSTONE_LOGGING_LOG_PRINTS": "Yes",
+        "FLOWSTONE_LOGGING_EXTRA_LOGGERS": "urllib3, my.lib,",
+        "FLOWSTONE_FLOWS_DEFAULT_RETRIES": "1",
+        "FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS": "0.5",
+        "FLOWSTONE_TASKS_DEFAULT_RETRIES": "2",
+        "FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS": "1e1",
+        "FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS": "4",
+        "FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT": "on",
+        "FLOWSTONE_TASKS_REFRESH_CACHE": "1",
+        "FLOWSTONE_TASKS_DEFAULT_NO_CACHE": "1",
+        "FLOWSTONE_TASKS_DISABLE_CACHING": "1",
+        "FLOWSTONE_LEASE_SECONDS": "9",
+        "FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT": "7",
+    }
+    settings = read_settings(environ)
     home = Path.home() / "elsewhere"
     assert settings == Settings(
-        home,
-        "memory",
-        "key",
-        "DEBUG",
-        True,
-        1,
-        0.5,
-        2,
-        10.0,
-        True,
-        True,
-        True,
-        True,
-        4,
-        9.0,
-        7,
-        ("urllib3", "my.lib"),
+        home=home,
+        store="memory",
+        secret_key="key",
+        secret_key_old="old key",
+        secrets_ttl_seconds=60.0,
+        logging_level="DEBUG",
+        log_prints=True,
+        capture_stdout=True,
+        extra_loggers=("urllib3", "my.lib"),
+        flow_retries=1,
+        flow_retry_delay_seconds=0.5,
+        task_retries=2,
+        task_retry_delay_seconds=10.0,
+        max_workers=4,
+        max_in_flight=7,
+        persist_results=True,
+        refresh_cache=True,
+        default_no_cache=True,
+        disable_caching=True,
+        lease_seconds=9.0,
+        plugins_timeout_seconds=3.0,
+        observers=("events-file", "mine"),
+        events_file=Path("/var/log/events.jsonl"),
     )
+    assert set(environ) == set(list_variables())
 
 
 @pytest.mark.parametrize(

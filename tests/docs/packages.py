@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstone import catalog
-from flowstone.cli.sheets import Sheet, sheet
+from flowstone.cli.sheets import Sheet, make_sheet
 from flowstone.plugins import worded
 
 from ..architecture.house import ROOT, members
@@ -42,7 +42,7 @@ def _lines(package: str) -> Iterator[str]:
         if offers:
             yield from ("", f"## {worded(kind).capitalize()}s")
         for offer in offers:
-            yield from _told(sheet(offer))
+            yield from _told(make_sheet(offer))
 
 
 def _told(told: Sheet) -> Iterator[str]:

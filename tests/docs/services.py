@@ -59,6 +59,17 @@ def template_service(folder: Path) -> Iterator[dict[str, str]]:
         yield {"TEMPLATE_URL": service.url, "TEMPLATE_TOKEN": service.token}
 
 
+@contextmanager
+def mail(folder: Path) -> Iterator[dict[str, str]]:
+    """Start the mail server of that package's own tests; yield what stands for its address."""
+    tests = sys.modules["email_tests"] = ModuleType("email_tests")
+    tests.__path__ = [str(ROOT / "integrations/email/tests")]
+    module: Any = importlib.import_module("email_tests.maildesk")
+    with module.mail_desk(folder, "STARTTLS", "an-app-password") as desk:
+        here = f'smtp_server="127.0.0.1", smtp_port={desk.port}, verify=False'
+        yield {'smtp_server="mail.example.org"': here}
+
+
 def index(wheels: Path) -> dict[str, str]:
     """Return the environment that finds our wheels as if they were on the index."""
     found = with_wheels(wheels)

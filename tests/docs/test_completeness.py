@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 import flowstone
-from flowstone import blocks, concurrency, settings, task_runners, testing
+from flowstone import blocks, concurrency, task_runners, testing
 from flowstone.plugins import hookspecs
-from flowstone.settings import Settings
+from flowstone.settings import Settings, list_variables
 
 from ..architecture.house import Member, members, project
 from .pages import ROOT, pages
@@ -50,11 +50,11 @@ def test_every_option_is_named_in_words_of_the_docs() -> None:
 def test_every_setting_is_told_with_its_default() -> None:
     page = (ROOT / "docs/settings.md").read_text("utf-8")
     told = re.findall(r"^\| `(FLOWSTONE_\w+)` \| (.+?) \|", page, re.MULTILINE)
-    variables = settings._VARIABLES
-    assert [name for name, _ in told] == [variable for variable, _, _ in variables]
+    variables = list_variables()
+    assert [name for name, _ in told] == list(variables)
     defaults = Settings(home=Path("~/.flowstone"))
-    for (variable, shown), (_, name, _) in zip(told, variables, strict=True):
-        default = getattr(defaults, name)
+    for variable, shown in told:
+        default = getattr(defaults, variables[variable])
         if default is not None:
             assert shown == f"`{plain(default)}`", variable
 

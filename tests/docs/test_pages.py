@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import index, s3, template_service, web
+from .services import index, mail, s3, template_service, web
 
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -21,6 +21,8 @@ NO_RUN = {
     "README.md": 1,
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
+    "integrations/email/README.md": 1,
+    "integrations/slack/README.md": 1,
     "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,
 }
@@ -65,10 +67,11 @@ def test_a_page_does_what_it_says(
     text = page.read_text("utf-8")
     folder = tmp_path / "desk"
     folder.mkdir()
-    with services(text, tmp_path, request) as more:
+    sites = dict.fromkeys(("https://example.org", "https://hooks.slack.com"), site)
+    with services(text, tmp_path, request) as more, mail_server(text, tmp_path) as server:
         done = subprocess.run(
             [sys.executable, Path(__file__).parent / "run_page.py", page],
-            input=json.dumps({"https://example.org": site, "/your/desk": str(folder)}),
+            input=json.dumps({**sites, **server, "/your/desk": str(folder)}),
             capture_output=True,
             text=True,
             cwd=folder,
@@ -76,6 +79,11 @@ def test_a_page_does_what_it_says(
             check=False,
         )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def mail_server(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
+    """Start a mail server for a page that sends; return the addresses that lead there."""
+    return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 
 def services(

@@ -23,10 +23,12 @@ SUITES = {
         "SecretsSuite",
         "TaskSuite",
     },
+    "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
+    "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
+    "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {
         "PluginSuite",
         "BlockSuite",
-        "CredentialsSuite",
         "DatabaseSuite",
         "JobSuite",
         "NotifierSuite",

@@ -217,7 +217,7 @@ def _has(place: str, name: str) -> bool:
         # An attribute that only instances have is named in the class's docstring or its fields.
         fields = getattr(owner, "model_fields", ())
         return hasattr(owner, name) or name in fields or f"{name}:" in (inspect.getdoc(owner) or "")
-    return name in vars(owner)
+    return hasattr(owner, name)
 
 
 @pytest.mark.parametrize("name", TOP_LEVEL)

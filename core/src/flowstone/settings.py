@@ -3,16 +3,84 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, TypeVar
 
 from flowstone.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+T = TypeVar("T")
+
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+def parse_path(text: str) -> Path:
+    # 6 ms to import, which a program pays at its first run, not at its imports.
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(text).expanduser().absolute()
+
+
+def parse_count(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError("a whole number from 0 up")
+    return int(text)
+
+
+def parse_positive(text: str) -> int:
+    number = parse_count(text)
+    if number < 1:
+        raise ValueError("a whole number from 1 up")
+    return number
+
+
+def parse_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise ValueError("a number of seconds from 0 up")
+    return seconds
+
+
+def parse_switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in words:
+        raise ValueError("true or false")
+    return words[text.lower()]
+
+
+def parse_level(text: str) -> str:
+    if text.upper() not in LEVELS:
+        raise ValueError(f"one of {', '.join(LEVELS)}")
+    return text.upper()
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def parse_store(text: str) -> str:
+    if text not in {"sqlite", "memory"}:
+        raise ValueError("'sqlite' or 'memory'")
+    return text
+
+
+def read_from(variable: str, parse: Callable[[str], T], default: T, *, show: bool = True) -> T:
+    """Make a field that an environment variable sets.
+
+    Args:
+        variable: Its name.
+        parse: Turns its text into a value; a ValueError says what the text should have been.
+        default: The value where the variable is not set, or empty.
+        show: Whether the value may stand in the ``repr``.
+    """
+    return field(default=default, repr=show, metadata={"variable": variable, "parse": parse})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,69 +88,80 @@ class Settings:
     """What the environment says; every field has a default that works.
 
     Attributes:
-        home: the one directory that Flowstone writes to (``FLOWSTONE_HOME``).
-        store: ``sqlite`` keeps facts in ``home``; ``memory`` forgets them at exit
-            (``FLOWSTONE_STORE``).
-        secret_key: seals secrets; None means a key file in ``home`` (``FLOWSTONE_SECRET_KEY``).
-        secret_key_old: the key before that, which still opens what it has sealed
-            (``FLOWSTONE_SECRET_KEY_OLD``).
-        secrets_ttl_seconds: how long a process remembers what a reference to a secret led to
-            (``FLOWSTONE_SECRETS_TTL_SECONDS``).
-        logging_level: what run loggers let through (``FLOWSTONE_LOGGING_LEVEL``).
-        log_prints: whether `print` in a run is logged, where a flow or task does not say
-            (``FLOWSTONE_LOGGING_LOG_PRINTS``).
-        capture_stdout: whether what code in a run writes to standard output is logged, but for
-            runs with ``log_prints=False`` (``FLOWSTONE_LOGGING_CAPTURE_STDOUT``).
-        extra_loggers: names of loggers whose lines belong to the run that they are written in, as a
-            library's; "root" for all (``FLOWSTONE_LOGGING_EXTRA_LOGGERS``, with commas between).
-        flow_retries, flow_retry_delay_seconds: defaults of `@flow`
-            (``FLOWSTONE_FLOWS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
-        task_retries, task_retry_delay_seconds: defaults of `@task`
-            (``FLOWSTONE_TASKS_DEFAULT_RETRIES``, ``…_RETRY_DELAY_SECONDS``).
-        persist_results: keep results where a flow or task does not say
-            (``FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT``).
-        refresh_cache: compute anew what is cached, where a task does not say
-            (``FLOWSTONE_TASKS_REFRESH_CACHE``).
-        default_no_cache: cache nothing where a task has no policy
-            (``FLOWSTONE_TASKS_DEFAULT_NO_CACHE``).
-        disable_caching: cache nothing at all (``FLOWSTONE_TASKS_DISABLE_CACHING``).
-        max_workers: threads of a thread pool that does not say
-            (``FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS``).
-        lease_seconds: how long a run whose process is out of sight counts as alive, and holds slots
-            (``FLOWSTONE_LEASE_SECONDS``).
-        max_in_flight: the window of each `.map` that does not say; None for no window
-            (``FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT``).
-        plugins_timeout_seconds: how long a plugin's module may take to import before it counts as
-            broken (``FLOWSTONE_PLUGINS_TIMEOUT_SECONDS``).
-        observers: names of what is told of every run (``FLOWSTONE_OBSERVERS``, with commas
-            between).
-        events_file: where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`
-            (``FLOWSTONE_OBSERVERS_EVENTS_FILE``).
+        home: The directory that Flowstone writes to: the store, results, the key file.
+        store: ``sqlite`` keeps runs and blocks in `home`; ``memory`` forgets them at exit.
+        secret_key: Seals secrets: base64 of 32 bytes, or a passphrase; None for a key file in
+            `home`.
+        secret_key_old: The key before it, which still opens what it has sealed.
+        secrets_ttl_seconds: Seconds for which a process remembers what a reference to a secret
+            resolved to.
+        logging_level: The lowest level that run loggers record.
+        log_prints: Whether to log what `print` prints in a run, unless the flow or task says.
+        capture_stdout: Whether to log what any code in a run writes to standard output, except in
+            runs with ``log_prints=False``.
+        extra_loggers: Names of loggers, such as a library's, whose lines belong to the run that
+            they are written in; ``root`` for all.
+        flow_retries: `retries` of a flow that does not say.
+        flow_retry_delay_seconds: `retry_delay_seconds` of a flow that does not say.
+        task_retries: `retries` of a task that does not say.
+        task_retry_delay_seconds: `retry_delay_seconds` of a task that does not say.
+        max_workers: Threads of a `ThreadPoolTaskRunner` that does not say.
+        max_in_flight: How many calls of a `.map` that does not say may be unfinished at a time;
+            None for any number.
+        persist_results: Whether to keep results, unless the flow or task says.
+        refresh_cache: Whether to compute cached results anew, unless the task says.
+        default_no_cache: Whether tasks without a `cache_policy` cache nothing.
+        disable_caching: Whether no task caches anything, whatever it says.
+        lease_seconds: Seconds for which a run whose process is out of sight, as on another machine,
+            counts as alive and holds its slots.
+        plugins_timeout_seconds: Seconds that a plugin may take to import before it counts as
+            broken.
+        observers: Names of the observers that are told of every run.
+        events_file: Where the observer ``events-file`` writes; None for ``events.jsonl`` in `home`.
     """
 
-    home: Path = field(default_factory=lambda: _path("~/.flowstone"))
-    store: str = "sqlite"
-    secret_key: str | None = field(default=None, repr=False)
-    logging_level: str = "INFO"
-    log_prints: bool = False
-    flow_retries: int = 0
-    flow_retry_delay_seconds: float = 0.0
-    task_retries: int = 0
-    task_retry_delay_seconds: float = 0.0
-    persist_results: bool = False
-    refresh_cache: bool = False
-    default_no_cache: bool = False
-    disable_caching: bool = False
-    max_workers: int = 128
-    lease_seconds: float = 30.0
-    max_in_flight: int | None = None
-    extra_loggers: tuple[str, ...] = ()
-    plugins_timeout_seconds: float = 5.0
-    observers: tuple[str, ...] = ()
-    events_file: Path | None = None
-    capture_stdout: bool = False
-    secret_key_old: str | None = field(default=None, repr=False)
-    secrets_ttl_seconds: float = 300.0
+    home: Path = field(
+        default_factory=lambda: parse_path("~/.flowstone"),
+        metadata={"variable": "FLOWSTONE_HOME", "parse": parse_path},
+    )
+    store: str = read_from("FLOWSTONE_STORE", parse_store, "sqlite")
+    secret_key: str | None = read_from("FLOWSTONE_SECRET_KEY", str, None, show=False)
+    secret_key_old: str | None = read_from("FLOWSTONE_SECRET_KEY_OLD", str, None, show=False)
+    secrets_ttl_seconds: float = read_from("FLOWSTONE_SECRETS_TTL_SECONDS", parse_seconds, 300.0)
+    logging_level: str = read_from("FLOWSTONE_LOGGING_LEVEL", parse_level, "INFO")
+    log_prints: bool = read_from("FLOWSTONE_LOGGING_LOG_PRINTS", parse_switch, False)
+    capture_stdout: bool = read_from("FLOWSTONE_LOGGING_CAPTURE_STDOUT", parse_switch, False)
+    extra_loggers: tuple[str, ...] = read_from("FLOWSTONE_LOGGING_EXTRA_LOGGERS", parse_names, ())
+    flow_retries: int = read_from("FLOWSTONE_FLOWS_DEFAULT_RETRIES", parse_count, 0)
+    flow_retry_delay_seconds: float = read_from(
+        "FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS", parse_seconds, 0.0
+    )
+    task_retries: int = read_from("FLOWSTONE_TASKS_DEFAULT_RETRIES", parse_count, 0)
+    task_retry_delay_seconds: float = read_from(
+        "FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS", parse_seconds, 0.0
+    )
+    max_workers: int = read_from(
+        "FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS", parse_positive, 128
+    )
+    max_in_flight: int | None = read_from("FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT", parse_positive, None)
+    persist_results: bool = read_from("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", parse_switch, False)
+    refresh_cache: bool = read_from("FLOWSTONE_TASKS_REFRESH_CACHE", parse_switch, False)
+    default_no_cache: bool = read_from("FLOWSTONE_TASKS_DEFAULT_NO_CACHE", parse_switch, False)
+    disable_caching: bool = read_from("FLOWSTONE_TASKS_DISABLE_CACHING", parse_switch, False)
+    lease_seconds: float = read_from("FLOWSTONE_LEASE_SECONDS", parse_seconds, 30.0)
+    plugins_timeout_seconds: float = read_from(
+        "FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", parse_seconds, 5.0
+    )
+    observers: tuple[str, ...] = read_from("FLOWSTONE_OBSERVERS", parse_names, ())
+    events_file: Path | None = field(
+        default=None,
+        metadata={"variable": "FLOWSTONE_OBSERVERS_EVENTS_FILE", "parse": parse_path},
+    )
+
+
+def list_variables() -> dict[str, str]:
+    """Return the environment variables that are read, each with the name of its field."""
+    return {each.metadata["variable"]: each.name for each in fields(Settings)}
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -93,11 +172,11 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """
     env = os.environ if environ is None else environ
     values: dict[str, object] = {}
-    for variable, name, parse in _VARIABLES:
-        text = env.get(variable, "")
-        if text:
+    for each in fields(Settings):
+        variable = each.metadata["variable"]
+        if text := env.get(variable, ""):
             try:
-                values[name] = parse(text)
+                values[each.name] = each.metadata["parse"](text)
             except ValueError as error:
                 raise ConfigurationError(
                     variable, f"{text!r} is not {error}", "Set it again, or unset it."
@@ -105,92 +184,6 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def named_by_user(variable: str) -> str | None:
-    """Return an environment variable that a person has named, in a file or on the command line."""
-    return os.environ.get(variable)
-
-
-def environment() -> Mapping[str, str]:
-    """Return the environment, for what a user names in it, and for a child that is given more."""
+def read_environment() -> Mapping[str, str]:
+    """Return the environment, for the variables that a user names, and for a child process."""
     return os.environ
-
-
-def _path(text: str) -> Path:
-    # 6 ms to import, which a program pays at its first run, not at its imports.
-    from pathlib import Path  # noqa: PLC0415
-
-    return Path(text).expanduser().absolute()
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise ValueError("a whole number from 0 up")
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise ValueError("a number of seconds from 0 up")
-    return seconds
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number < 1:
-        raise ValueError("a whole number from 1 up")
-    return number
-
-
-def _switch(text: str) -> bool:
-    words = {"1": True, "true": True, "yes": True, "on": True}
-    words |= {"0": False, "false": False, "no": False, "off": False}
-    if text.lower() not in words:
-        raise ValueError("true or false")
-    return words[text.lower()]
-
-
-def _level(text: str) -> str:
-    if text.upper() not in LEVELS:
-        raise ValueError(f"one of {', '.join(LEVELS)}")
-    return text.upper()
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-def _store(text: str) -> str:
-    if text not in {"sqlite", "memory"}:
-        raise ValueError("'sqlite' or 'memory'")
-    return text
-
-
-_VARIABLES = (
-    ("FLOWSTONE_HOME", "home", _path),
-    ("FLOWSTONE_STORE", "store", _store),
-    ("FLOWSTONE_SECRET_KEY", "secret_key", str),
-    ("FLOWSTONE_SECRET_KEY_OLD", "secret_key_old", str),
-    ("FLOWSTONE_SECRETS_TTL_SECONDS", "secrets_ttl_seconds", _seconds),
-    ("FLOWSTONE_LOGGING_LEVEL", "logging_level", _level),
-    ("FLOWSTONE_LOGGING_LOG_PRINTS", "log_prints", _switch),
-    ("FLOWSTONE_LOGGING_CAPTURE_STDOUT", "capture_stdout", _switch),
-    ("FLOWSTONE_LOGGING_EXTRA_LOGGERS", "extra_loggers", _names),
-    ("FLOWSTONE_FLOWS_DEFAULT_RETRIES", "flow_retries", _count),
-    ("FLOWSTONE_FLOWS_DEFAULT_RETRY_DELAY_SECONDS", "flow_retry_delay_seconds", _seconds),
-    ("FLOWSTONE_TASKS_DEFAULT_RETRIES", "task_retries", _count),
-    ("FLOWSTONE_TASKS_DEFAULT_RETRY_DELAY_SECONDS", "task_retry_delay_seconds", _seconds),
-    ("FLOWSTONE_TASKS_RUNNER_THREAD_POOL_MAX_WORKERS", "max_workers", _positive),
-    ("FLOWSTONE_TASKS_MAP_MAX_IN_FLIGHT", "max_in_flight", _positive),
-    ("FLOWSTONE_RESULTS_PERSIST_BY_DEFAULT", "persist_results", _switch),
-    ("FLOWSTONE_TASKS_REFRESH_CACHE", "refresh_cache", _switch),
-    ("FLOWSTONE_TASKS_DEFAULT_NO_CACHE", "default_no_cache", _switch),
-    ("FLOWSTONE_TASKS_DISABLE_CACHING", "disable_caching", _switch),
-    ("FLOWSTONE_LEASE_SECONDS", "lease_seconds", _seconds),
-    ("FLOWSTONE_PLUGINS_TIMEOUT_SECONDS", "plugins_timeout_seconds", _seconds),
-    ("FLOWSTONE_OBSERVERS", "observers", _names),
-    ("FLOWSTONE_OBSERVERS_EVENTS_FILE", "events_file", _path),
-)

@@ -366,6 +366,20 @@ def test_a_block_is_prepared_once() -> None:
     assert pickle.loads(pickle.dumps(block))._made == ["c"]
 
 
+class Holds(Block):
+    inner: Prepared
+
+
+class Deep(Block):
+    outer: Holds
+    others: list[Prepared]
+
+
+def test_a_block_inside_is_prepared_once() -> None:
+    deep = Deep(outer={"inner": {"text": "b"}}, others=[{"text": "c"}, Prepared(text="d")])
+    assert [each._made for each in (deep.outer.inner, *deep.others)] == [["b"], ["c"], ["d"]]
+
+
 def test_a_pickle_keeps_the_name() -> None:
     place = Place(login=SpecialLogin(token="a pickled token"))
     place.save("a")

@@ -12,7 +12,13 @@ import pydantic
 import pytest
 from pydantic import SecretStr
 
-from flowstone.blocks import Block, SecretProvider, ShellOperation, SlackWebhook, Webhook
+from flowstone.blocks import (
+    Block,
+    SecretProvider,
+    SecretStoreProvider,
+    ShellOperation,
+    Webhook,
+)
 from flowstone_testing.desks import web_desk
 
 WORD = f"canary{secrets.token_hex(8)}"
@@ -26,14 +32,18 @@ class Guarded(Block):
 class Framed(SecretProvider):
     """Secrets of many forms, by name."""
 
-    def _where(self) -> str:
-        return "a frame"
+    def make_provider(self) -> FramedProvider:
+        return FramedProvider()
 
-    def _read(self, name: str, version: str | None) -> bytes:
+
+class FramedProvider(SecretStoreProvider):
+    where = "a frame"
+
+    def read(self, name: str, version: str | None) -> bytes:
         known = {"json": json.dumps({"a": WORD}), "text": WORD}
         return known[name].encode() if name in known else WORD.encode() + b"\xff"
 
-    def _list(self, prefix: str) -> Iterator[str]:
+    def list_names(self, prefix: str) -> Iterator[str]:
         return iter(())
 
 
@@ -101,5 +111,5 @@ def test_no_half_of_a_secret_is_in_the_words_of_a_service(before: int) -> None:
     with web_desk() as desk:
         desk.behave("refuses")  # and quotes the path
         with pytest.raises(Exception, match="it answered 400") as caught:
-            SlackWebhook(url=f"{desk.url}/{path}").notify("a note")
+            Webhook(url=f"{desk.url}/{path}").notify("a note")
     assert WORD[:8] not in str(caught.value)

@@ -18,11 +18,9 @@ __all__ = ["ShellOperation"]
 SOURCE = """
 import os, secrets, signal, time, pytest
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from flowstone.blocks import Job, JobRun, JobStatus, Report, ShellOperation
-from flowstone.blocks.jobs.shell import Handle
+from flowstone.blocks import JobRun, JobStatus, Report, ShellOperation
+from flowstone.blocks.jobs.shell import Handle, ShellProvider
 from flowstone.errors import *
 from flowstone_testing.conformance.job import JobSuite
 
@@ -37,8 +35,13 @@ def members(group):
             count += facts[2] == group and facts[0] not in "ZX"
     return count
 
+class Provider(ShellProvider):
+    pass
+{provider}
+
 class Mutant(ShellOperation):
-{body}
+    def make_provider(self): return Provider(self, self._started)
+{job}
 
 class TestMutant(JobSuite):
     wanted = lines = ["one", "two", "three"]
@@ -65,17 +68,21 @@ FAULTS = {
     "a handle that is kept when somebody waits": (
         """
         def _record(self, handle): self._started.append("late " + handle)
-        def _look(self, handle):
-            if "late " + handle in self._started:
-                self._started.remove("late " + handle)
-                super()._record(handle)
-            return super()._look(handle)
+        def make_provider(self):
+            job = self
+            class Late(ShellProvider):
+                def report(self, handle):
+                    if "late " + handle in job._started:
+                        job._started.remove("late " + handle)
+                        ShellOperation._record(job, handle)
+                    return super().report(handle)
+            return Late(self, self._started)
         """,
         "test_the_handle_is_kept_before_anybody_waits",
     ),
     "a child that is left": (
         """
-        def _cancel(self, handle):
+        def cancel(self, handle):
             group = handle.split("/")[1]
             while members(group) == 1: time.sleep(0.01)  # until there is a child to leave
             os.kill(int(group), signal.SIGKILL)
@@ -86,16 +93,16 @@ FAULTS = {
     ),
     "a look that waits": (
         """
-        def _look(self, handle):
-            while not (report := super()._look(handle)).status.ended: time.sleep(0.01)
+        def report(self, handle):
+            while not (report := super().report(handle)).status.ended: time.sleep(0.01)
             return report
         """,
         "test_waiting_has_an_end",
     ),
     "a failure taken for success": (
         """
-        def _look(self, handle):
-            report = super()._look(handle)
+        def report(self, handle):
+            report = super().report(handle)
             failed = report.status is JobStatus.FAILED
             return Report(JobStatus.COMPLETED) if failed else report
         """,
@@ -103,34 +110,31 @@ FAULTS = {
     ),
     "a failure that shows all": (
         """
-        def _look(self, handle):
-            shown = [value.get_secret_value() for value in self.secret_env.values()]
-            return replace(super()._look(handle), problem=repr(shown))
-        def _hide(self, text): return text
+        @property
+        def where(self):
+            return repr([value.get_secret_value() for value in self._job.secret_env.values()])
         """,
         "test_an_error_shows_no_secret",
     ),
     "the last line is lost": (
         """
-        def _teller(self):
-            say = super()._teller()
+        def _logger(self):
+            say = super()._logger()
             return lambda line: line == "three" or say(line)
         """,
         "test_its_lines_are_in_the_log_of_the_run",
     ),
     "lines that come twice": (
-        """
-        def _say(self, lines): Job._say(self, lines)
-        """,
+        "streams = False",
         "test_its_lines_are_in_the_log_of_the_run",
     ),
     "all lines, each time": (
-        "def _lines(self, handle, seen): return super()._lines(handle, 0)",
+        "def read_logs(self, handle, seen): return super().read_logs(handle, 0)",
         "test_its_lines_can_be_asked_for",
     ),
-    "no lines": ("def _lines(self, handle, seen): return []", "test_its_lines_can_be_asked_for"),
+    "no lines": ("def read_logs(self, handle, seen): return []", "test_its_lines_can_be_asked_for"),
     "no result": (
-        "def _result(self, handle): return None",
+        "def read_result(self, handle): return None",
         """test_a_good_job_gives_its_result test_what_has_ended_can_not_be_cancelled
         test_the_async_twins_do_the_same""",
     ),
@@ -141,7 +145,8 @@ FAULTS = {
                 def cancel(self):
                     super().cancel()
                     self._last = Report(JobStatus.CANCELLED)
-            return Other(self, super().trigger().handle)
+            run = super().trigger()
+            return Other(run._provider, run.handle)
         """,
         """test_what_has_ended_can_not_be_cancelled
         test_what_is_common_comes_from_the_interface""",
@@ -156,31 +161,32 @@ FAULTS = {
                 async def await_for_completion(self, timeout_seconds=None):
                     import asyncio
                     while not self.status().ended: await asyncio.sleep(0.01)
-            return Other(self, super().trigger().handle)
+            run = super().trigger()
+            return Other(run._provider, run.handle)
         """,
         """test_a_stopped_run_takes_its_job_along test_leaving_its_block_cancels
         test_a_cancelled_coroutine_takes_its_job_along""",
     ),
     "a handle of this process only": (
         """
-        def _look(self, handle):
+        def report(self, handle):
             if not isinstance(handle, Handle): raise JobLost("here", "not mine", "Ask another.")
-            return super()._look(handle)
+            return super().report(handle)
         """,
         "test_another_process_may_attach",
     ),
     "what is not known is done": (
         """
-        def _look(self, handle):
-            try: return super()._look(handle)
+        def report(self, handle):
+            try: return super().report(handle)
             except JobLost: return Report(JobStatus.COMPLETED)
         """,
         "test_an_unknown_job_is_lost",
     ),
     "one job at a time": (
         """
-        def _trigger(self):
-            return self._started[0] if self._started else super()._trigger()
+        def start(self):
+            return self._started[0] if self._started else super().start()
         """,
         "test_several_run_beside_each_other",
     ),
@@ -190,7 +196,9 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found(pytester: pytest.Pytester, fault: str) -> None:
     text, tests = FAULTS[fault]
-    run(pytester, SOURCE.format(body=body(text)), tests)
+    is_job = any(name in text for name in ("trigger", "_record"))
+    provider, job = ("", text) if is_job else (text, "")
+    run(pytester, SOURCE.format(provider=body(provider), job=body(job)), tests)
 
 
 def test_each_standard_test_has_a_mutant() -> None:

@@ -6,26 +6,31 @@ import pytest
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.notifier import NotifierSuite
-from flowstone_testing.notes import MemoryDesk, MemoryNotifier
+from flowstone_testing.notes import DeskProvider, MemoryDesk, MemoryNotifier
 
 from .test_mutants import body, named, run
 
 pytestmark = pytest.mark.slow
 
 pytest_plugins = ["pytester"]
-__all__ = ["MemoryDesk", "MemoryNotifier"]
+__all__ = ["DeskProvider", "MemoryDesk", "MemoryNotifier"]
 
 SOURCE = """
 import asyncio, secrets, threading, time, pytest
 from dataclasses import replace
-from flowstone.context.current import services
+from flowstone.blocks import Note
 from flowstone.errors import *
 from flowstone_testing.conformance.notifier import NotifierSuite
 from flowstone_testing.desks import PATIENCE
-from flowstone_testing.notes import MemoryDesk, MemoryNotifier, _desks
+from flowstone_testing.notes import DeskProvider, MemoryDesk, MemoryNotifier
+
+class Provider(DeskProvider):
+    pass
+{provider}
 
 class Mutant(MemoryNotifier):
-{body}
+    def make_provider(self): return Provider(self)
+{notifier}
 
 class TestMutant(NotifierSuite):
     patience = PATIENCE
@@ -49,8 +54,8 @@ FAULTS = {
     "none": ("", ""),
     "swallows errors": (
         """
-        def _notify(self, note):
-            try: super()._notify(note)
+        def deliver(self, note):
+            try: super().deliver(note)
             except NotificationFailed: pass
         """,
         """test_a_refusal_is_told_once test_a_place_that_is_not_there_is_told
@@ -77,17 +82,16 @@ FAULTS = {
     ),
     "no timeout": (
         """
-        def _notify(self, note):
-            given, self.__dict__["timeout_seconds"] = self.timeout_seconds, 60
-            try: super()._notify(note)
-            finally: self.__dict__["timeout_seconds"] = given
+        def deliver(self, note):
+            self.notifier = self.notifier.model_copy(update={"timeout_seconds": 60})
+            super().deliver(note)
         """,
         "test_a_silent_service_is_given_up",
     ),
     "sends again what may have arrived": (
         """
-        def _notify(self, note):
-            try: super()._notify(note)
+        def deliver(self, note):
+            try: super().deliver(note)
             except NotificationUnsent: raise
             except NotificationFailed as error:
                 raise NotificationUnsent(error.where, error.problem, error.remedy, after=0)
@@ -96,8 +100,8 @@ FAULTS = {
     ),
     "no patience": (
         """
-        def _notify(self, note):
-            try: super()._notify(note)
+        def deliver(self, note):
+            try: super().deliver(note)
             except NotificationUnsent as error:
                 raise NotificationFailed(error.where, error.problem, error.remedy) from None
         """,
@@ -106,15 +110,21 @@ FAULTS = {
     ),
     "patience of its own": (
         """
-        def _notify(self, note):
-            try: super()._notify(note)
+        def deliver(self, note):
+            try: super().deliver(note)
             except NotificationUnsent as error:
                 raise NotificationUnsent(error.where, error.problem, error.remedy) from None
         """,
         "test_a_busy_service_is_asked_again",
     ),
     "patience without end": (
-        "_attempts = 40",
+        """
+        def deliver(self, note):
+            for left in reversed(range(40)):
+                try: return super().deliver(note)
+                except NotificationUnsent:
+                    if not left: raise
+        """,
         "test_patience_has_an_end",
     ),
     "blocks the loop": (
@@ -122,18 +132,18 @@ FAULTS = {
         "test_the_async_twin_blocks_nobody test_what_is_common_comes_from_the_interface",
     ),
     "cuts without a word": (
-        "def _notify(self, note): super()._notify(replace(note, body=note.body[:1000]))",
+        "def deliver(self, note): super().deliver(replace(note, body=note.body[:1000]))",
         "test_the_longest_text_arrives_whole test_a_longer_text_is_cut_with_a_mark",
     ),
     "ASCII only": (
         """
-        def _notify(self, note):
-            super()._notify(replace(note, body=note.body.encode("ascii", "replace").decode()))
+        def deliver(self, note):
+            super().deliver(replace(note, body=note.body.encode("ascii", "replace").decode()))
         """,
         "test_a_text_arrives_as_it_is",
     ),
     "subjects dropped": (
-        "def _notify(self, note): super()._notify(replace(note, subject=None))",
+        "def deliver(self, note): super().deliver(replace(note, subject=None))",
         "test_the_subject_comes_with_it",
     ),
     "anything is text": (
@@ -146,14 +156,14 @@ FAULTS = {
     "secrets sent": (
         """
         def notify(self, body, subject=None):
-            self._deliver(replace(self._note("", subject), body=body))
+            self.make_provider().deliver(Note(body, subject))
         """,
         "test_known_secrets_are_masked",
     ),
     "an error that can't travel": (
         """
-        def _shown(self, error):
-            error = super()._shown(error)
+        def _mask_error(self, error):
+            error = super()._mask_error(error)
             error.lock = threading.Lock()
             return error
         """,
@@ -169,10 +179,10 @@ FAULTS = {
     "one buffer for all": (
         """
         _buffer = {}
-        def _notify(self, note):
+        def deliver(self, note):
             self._buffer["note"] = note
             time.sleep(0.002)
-            super()._notify(self._buffer["note"])
+            super().deliver(self._buffer["note"])
         """,
         "test_it_may_be_used_from_several_threads",
     ),
@@ -182,7 +192,9 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found(pytester: pytest.Pytester, fault: str) -> None:
     text, tests = FAULTS[fault]
-    run(pytester, SOURCE.format(body=body(text)), tests)
+    is_provider = "def deliver" in text
+    provider, notifier = (text, "") if is_provider else ("", text)
+    run(pytester, SOURCE.format(provider=body(provider), notifier=body(notifier)), tests)
 
 
 def test_each_standard_test_has_a_mutant() -> None:

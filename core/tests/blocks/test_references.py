@@ -11,17 +11,33 @@ from dataclasses import replace
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 from threading import Barrier, Event, Lock, Thread
-from typing import Any, BinaryIO, ClassVar, cast
+from typing import Annotated, Any, BinaryIO, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 import pydantic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, SecretBytes, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    SecretBytes,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from flowstone import flow, task
-from flowstone.blocks import Block, Credentials, ObjectInfo, Secret, SecretDict, SecretProvider
-from flowstone.blocks.display import put_back, shown_fields
+from flowstone.blocks import (
+    Block,
+    Credentials,
+    ObjectInfo,
+    Secret,
+    SecretDict,
+    SecretProvider,
+    SecretStoreProvider,
+)
+from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.context.current import Services, using
@@ -38,9 +54,9 @@ from flowstone.ports import Clock
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.redaction import redact
 from flowstone.results.fingerprints import fingerprint
-from flowstone.secrets.fields import MASKED
-from flowstone.secrets.reference import escaped, split
+from flowstone.secrets.reference import escape, split
 from flowstone.secrets.resolver import MOMENT, Resolver
+from flowstone.secrets.values import MASKED
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
 from flowstone_testing.objects import MemoryObjects, MemoryProvider
@@ -60,24 +76,32 @@ class Strongbox(SecretProvider):
     shelf: str = ""
     key: SecretStr | None = None
 
-    def _where(self) -> str:
-        return "the vault"
+    def make_provider(self) -> Shelf:
+        return Shelf(self)
 
-    def _read(self, name: str, version: str | None) -> bytes:
-        with self.lock:
-            self.reads.append((self.shelf + name, version))
-        assert self.gate.wait(300)
+
+class Shelf(SecretStoreProvider):
+    def __init__(self, box: Strongbox) -> None:
+        self.box = box
+
+    where = "the vault"
+
+    def read(self, name: str, version: str | None) -> bytes:
+        box = self.box
+        with box.lock:
+            box.reads.append((box.shelf + name, version))
+        assert box.gate.wait(300)
         if name == "down":
             raise Unreachable("the vault", "nobody answers", "Try again.")
-        if self.key is not None:
-            self.key.get_secret_value()
-        found = self.kept.get(f"{self.shelf}{name}" + (f"@{version}" if version else ""))
+        if box.key is not None:
+            box.key.get_secret_value()
+        found = box.kept.get(f"{box.shelf}{name}" + (f"@{version}" if version else ""))
         if found is None:
             raise SecretMissing("the vault", f"there is no {name!r}", "Put it there.")
         return found
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        return (name for name in self.kept if name.startswith(prefix))
+    def list_names(self, prefix: str) -> Iterator[str]:
+        return (name for name in self.box.kept if name.startswith(prefix))
 
 
 class Inner(BaseModel):
@@ -198,7 +222,11 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     body = services.documents.get("block:referring", "x").body
     assert body["fields"]["text"] == {"$ref": REF}
     shown = [repr(block), str(block), block.model_dump_json(), dumps(jsonable({"x": [block]}))]
-    shown += [dumps(dict(body)), pickle.dumps(block).decode("latin-1"), dumps(shown_fields(body))]
+    shown += [
+        dumps(dict(body)),
+        pickle.dumps(block).decode("latin-1"),
+        dumps(redacted_fields(body)),
+    ]
     shown += [pickle.dumps(block.text).decode("latin-1"), repr(block.model_dump())]
     for text in shown:
         assert CLEAR not in text
@@ -208,7 +236,7 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     assert json.loads(block.model_dump_json())["text"] == REF
 
 
-def fields(block: Referring) -> dict[str, Any]:
+def fields(block: Block) -> dict[str, Any]:
     return {name: getattr(block, name) for name in type(block).model_fields}
 
 
@@ -223,7 +251,7 @@ def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
     loaded = Referring.load("x")
     loaded.text = SecretStr("strongbox:other")
     again = [repr(loaded), loaded.model_dump(mode="json"), block == loaded, fingerprint(block)]
-    put_back(
+    apply_redacted(
         Referring.load("x"), services.documents.get("block:referring", "x").body, {"text": ref}
     )
     pickle.loads(pickle.dumps(again))
@@ -233,14 +261,14 @@ def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
 def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
     full().save("x")
     body = services.documents.get("block:referring", "x").body
-    shown = json.loads(json.dumps(shown_fields(body)))
+    shown = json.loads(json.dumps(redacted_fields(body)))
     loaded = Referring.load("x")
-    assert put_back(loaded, body, shown) is loaded
+    assert apply_redacted(loaded, body, shown) is loaded
     assert shown["table"] == {"a": REF, "b": {"c": [{"set": True}, REF]}}
     shown["table"]["a"] = "strongbox:db"
     shown["text"] = "by value"
     shown["data"] = "strongbox:db"
-    changed = put_back(loaded, body, shown)
+    changed = apply_redacted(loaded, body, shown)
     assert isinstance(changed, Referring)
     assert changed.text == SecretStr("by value")
     assert repr(changed.data) == "SecretBytes('strongbox:db')"
@@ -253,7 +281,7 @@ def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
 @given(text=st.text(min_size=1).map("env:{}".format) | st.text(min_size=1))
 def test_a_literal_stays_one(text: str) -> None:
     block = Referring(
-        text=escaped(text), anything=escaped(text), many=[escaped(text)], table={"a": escaped(text)}
+        text=escape(text), anything=escape(text), many=[escape(text)], table={"a": escape(text)}
     )
     for each in (
         block,
@@ -697,4 +725,138 @@ def test_a_process_is_given_the_reference_and_tells_nothing(
 def test_any_text_has_the_form_of_a_reference_or_not(text: str) -> None:
     wanted = split(text)
     assert wanted is None or (wanted.provider and wanted.rest and text.isprintable())
-    assert wanted is None or split(escaped(text))
+    assert wanted is None or split(escape(text))
+
+
+def refuse(value: SecretStr | None) -> SecretStr | None:
+    raise ValueError("it is judged")
+
+
+Code = SecretStr | None
+
+
+class Mixed(BaseModel):
+    """A model that is no block, mixed into one."""
+
+    mixed: SecretStr | None = None
+
+    @field_validator("mixed", mode="before")
+    @classmethod
+    def _judge_mixed(cls, value: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+class Strict(Mixed, Block):
+    """Validators of all kinds that let no value pass."""
+
+    annotated: Annotated[SecretStr, AfterValidator(refuse)] | None = None
+    limited: SecretStr | None = Field(default=None, min_length=100, alias="short")
+    named: Code = None
+    qualified: pydantic.SecretStr | None = None
+    wrapped: SecretStr
+
+    @field_validator("wrapped", "named", "qualified", mode="wrap")
+    @classmethod
+    def _judge(cls, value: object, handler: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+class Stricter(Strict):
+    """A subclass judges what it inherits."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _judge_again(cls, value: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+@pytest.mark.parametrize("kind", [Strict, Stricter])
+def test_no_validator_of_a_field_judges_a_reference(kind: type[Strict]) -> None:
+    given_fields = dict.fromkeys(
+        ("annotated", "short", "named", "qualified", "wrapped", "mixed"), REF
+    )
+    block = kind(**given_fields)
+    block.wrapped = SecretStr(REF)
+    for each in fields(block).values():
+        assert repr(each) == f"SecretStr({REF!r})"
+        assert reveal(each) == CLEAR
+    assert kind.model_validate(block.model_dump(by_alias=True)) == block
+    assert set(json.loads(block.model_dump_json()).values()) == {REF}
+    with pytest.raises(ReferenceUnresolved, match=rf"of {kind.__name__}\.wrapped can't be read"):
+        reveal(kind(wrapped="strongbox:none").wrapped)
+    for name in given_fields:
+        with pytest.raises(BlockInvalid, match=name):
+            kind(**{**given_fields, name: "by value"})
+
+
+def test_a_secret_type_that_is_known_in_a_function_only_takes_references() -> None:
+    class Password(SecretStr):
+        """A type of its own."""
+
+    class Local(Block):
+        code: Password
+
+        @field_validator("code")
+        @classmethod
+        def _judge(cls, value: object) -> object:
+            raise ValueError(f"{value!r} is judged")
+
+    assert reveal(Local(code=REF).code) == CLEAR
+
+
+T = TypeVar("T")
+
+
+class Boxed(Block, Generic[T]):
+    """A block of any type."""
+
+    value: T
+
+    @field_validator("value")
+    @classmethod
+    def _judge(cls, value: object) -> object:
+        raise ValueError(f"{value!r} is judged")
+
+
+def test_a_generic_block_of_a_secret_takes_references() -> None:
+    assert reveal(Boxed[SecretStr](value=REF).value) == CLEAR
+    with pytest.raises(BlockInvalid):
+        Boxed[str](value=REF)
+
+
+class Pair(NamedTuple):
+    one: SecretStr
+    other: SecretStr
+
+
+class Containers(Block):
+    """Secrets in containers, which are no secrets themselves."""
+
+    many: list[SecretStr] = Field(default_factory=list)
+    few: frozenset[SecretStr] = frozenset()
+    pair: Pair | None = None
+    ends: tuple[SecretStr, int] | None = None
+
+
+def test_a_reference_in_a_container_is_no_container() -> None:
+    given_fields: dict[str, Any] = {
+        "many": [REF, "by-value"],
+        "few": {REF},
+        "pair": (REF, "by-value"),
+        "ends": (REF, 5),
+    }
+    block = Containers(**given_fields)
+    assert isinstance(block.pair, Pair)
+    assert block.ends is not None
+    found = [block.many[0], *block.few, block.pair.one, block.ends[0]]
+    assert [reveal(each) for each in found] == [CLEAR] * 4
+    for name in given_fields:
+        with pytest.raises(BlockInvalid, match=name):
+            Containers(**{name: REF})
+
+
+def test_a_mark_is_no_part_of_a_schema() -> None:
+    schema = Referring.model_json_schema()
+    assert schema["properties"]["text"]["anyOf"][0]["format"] == "password"
+    assert schema["properties"]["url"]["default"] is None
+    assert Referring.model_fields["url"].annotation == SecretStr | None

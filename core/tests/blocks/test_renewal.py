@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -14,7 +13,8 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import SecretStr
 
-from flowstone.blocks import Job, JobStatus, Report, SlackWebhook, SqliteDatabase, Webhook
+from flowstone.blocks import Job, JobProvider, JobStatus, Report, SqliteDatabase, Webhook
+from flowstone.blocks.databases.sqlite import SqliteConnection, SqliteDriver
 from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
 from flowstone.secrets.resolver import MOMENT
@@ -26,6 +26,25 @@ class Wrong(Exception):
     """What the driver of the cellar raises."""
 
 
+class CellarDriver(SqliteDriver):
+    """A driver that asks for a password."""
+
+    def __init__(self, path: str, password: SecretStr) -> None:
+        super().__init__(path)
+        self.password = password
+
+    def connect(self) -> SqliteConnection:
+        Cellar.given.append(self.password.get_secret_value())
+        if Cellar.given[-1] != Cellar.wanted:
+            raise Wrong
+        return super().connect()
+
+    def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
+        if isinstance(error, Wrong):
+            return DatabaseDenied(self.where, "wrong password", "Ask for it.", statement)
+        return super().translate_error(error, statement)
+
+
 class Cellar(SqliteDatabase):
     """A database that asks for a password, which is changed now and then."""
 
@@ -34,16 +53,8 @@ class Cellar(SqliteDatabase):
 
     password: SecretStr
 
-    def _connect(self, anchor: sqlite3.Connection | None) -> sqlite3.Connection:
-        self.given.append(self.password.get_secret_value())
-        if self.given[-1] != self.wanted:
-            raise Wrong
-        return super()._connect(anchor)
-
-    def _refused(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        if isinstance(error, Wrong):
-            return DatabaseDenied(self._where(), "wrong password", "Ask for it.", statement)
-        return super()._refused(error, statement)
+    def make_driver(self) -> CellarDriver:
+        return CellarDriver(self.path, self.password)
 
 
 @pytest.fixture
@@ -128,7 +139,7 @@ def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatc
     old, new = f"/{token_hex()}", f"/{token_hex()}"
     with gate(old) as (seen, place):
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + old)
-        hook = SlackWebhook(url="env:FLOWSTONE_TEST_HOOK")
+        hook = Webhook(url="env:FLOWSTONE_TEST_HOOK")
         hook.notify("one")
         later.now += MOMENT + 1
         monkeypatch.setenv("FLOWSTONE_TEST_HOOK", place + new)
@@ -170,24 +181,32 @@ class Errand(Job):
 
     token: SecretStr
 
-    def _where(self) -> str:
-        return "an errand"
+    def make_provider(self) -> JobProvider:
+        return Service(self)
 
-    def _enter(self) -> None:
-        self.given.append(self.token.get_secret_value())
-        if self.given[-1] != self.wanted:
-            raise AccessDenied(self._where(), "wrong token", "Ask for it.")
 
-    def _trigger(self) -> str:
+class Service(JobProvider):
+    def __init__(self, errand: Errand) -> None:
+        self._errand = errand
+
+    where = "an errand"
+
+    def start(self) -> str:
         self._enter()
         return "1"
 
-    def _look(self, handle: str) -> Report:
+    def report(self, handle: str) -> Report:
         self._enter()
         return Report(JobStatus.COMPLETED)
 
-    def _cancel(self, handle: str) -> None:
+    def cancel(self, handle: str) -> None:
         self._enter()
+
+    def _enter(self) -> None:
+        given = self._errand.given
+        given.append(self._errand.token.get_secret_value())
+        if given[-1] != self._errand.wanted:
+            raise AccessDenied(self.where, "wrong token", "Ask for it.")
 
 
 def test_a_job_is_followed_with_the_new_token(

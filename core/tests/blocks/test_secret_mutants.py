@@ -16,37 +16,47 @@ pytest_plugins = ["pytester"]
 SOURCE = """
 import logging, pytest
 from typing import Any
-from flowstone.blocks import FileSecrets, EnvSecrets, SecretProvider
+from flowstone.blocks import EnvSecrets, SecretProvider, SecretStoreProvider
+from flowstone.blocks.secret_providers.local import EnvironmentProvider
 from flowstone.errors import *
 from flowstone_testing.conformance.secretprovider import SecretsSuite
 
 KEPT = {{}}
 
-class Versioned(SecretProvider):
-    versions = True
-    shelf: str = ""
-    def _where(self): return "the shelf"
+class VersionedProvider(SecretStoreProvider):
+    def __init__(self, shelf): self.shelf = shelf
+    where = "the shelf"
     def _kept(self): return KEPT.setdefault(self.shelf, {{}})
     def _found(self, name):
         if name not in self._kept():
             raise SecretMissing("the shelf", f"there is no {{name!r}}", "Put it there.")
         return self._kept()[name]
-    def _read(self, name, version):
+    def read(self, name, version):
         found = self._found(name)
         number = int(version or len(found))
         if number > len(found):
             raise SecretMissing("the shelf", f"{{name!r}} has no {{number}}", "Name another.")
         return found[number - 1]
-    def _write(self, name, value):
+    def write(self, name, value):
         self._kept().setdefault(name, []).append(value)
         return str(len(self._kept()[name]))
-    def _delete(self, name):
+    def delete(self, name):
         self._found(name)
         del self._kept()[name]
-    def _list(self, prefix):
-        return iter([name for name in self._kept() if name.startswith(prefix)])
+    def list_names(self, prefix):
+        return [name for name in self._kept() if name.startswith(prefix)]
 
-class Mutant({base}):
+class Versioned(SecretProvider):
+    versions = True
+    shelf: str = ""
+    def make_provider(self): return Provider(self.shelf)
+
+class Provider({base}Provider):
+    pass
+{provider}
+
+class Mutant({block}):
+    def make_provider(self): return Provider(getattr(self, "shelf", ""))
 {body}
 
 class TestMutant(SecretsSuite):
@@ -75,12 +85,12 @@ FAULTS = {
     "none that reads only": ("EnvSecrets", "", ""),
     "trims": (
         "Versioned",
-        "def _write(self, name, value): return super()._write(name, value.strip())",
+        "def write(self, name, value): return super().write(name, value.strip())",
         "test_what_is_kept_is_read",
     ),
     "text only": (
         "Versioned",
-        "def _write(self, n, v): return super()._write(n, v.decode('utf-8', 'replace').encode())",
+        "def write(self, n, v): return super().write(n, v.decode('utf-8', 'replace').encode())",
         "test_bytes_are_kept_or_refused",
     ),
     "missing is empty": (
@@ -90,17 +100,17 @@ FAULTS = {
     ),
     "never replaces": (
         "Versioned",
-        "def _write(self, n, v): return super()._write(n, v) if n not in self._kept() else '1'",
+        "def write(self, n, v): return super().write(n, v) if n not in self._kept() else '1'",
         "test_writing_again_replaces test_the_async_twins_do_the_same",
     ),
     "versions are all the newest": (
         "Versioned",
-        "def _read(self, name, version): return super()._read(name, None)",
+        "def read(self, name, version): return super().read(name, None)",
         "test_a_version_that_is_not_there_is_missing test_writing_again_replaces",
     ),
     "deletes nothing": (
         "Versioned",
-        "def _delete(self, name): self._found(name)",
+        "def delete(self, name): self._found(name)",
         "test_what_is_deleted_is_missing_and_can_be_written_anew",
     ),
     "reads only, and does not say so": (
@@ -110,12 +120,12 @@ FAULTS = {
     ),
     "one page": (
         "Versioned",
-        "def _list(self, prefix): return iter(sorted(super()._list(prefix))[:100])",
+        "def list_names(self, prefix): return sorted(super().list_names(prefix))[:100]",
         "test_names_are_listed_by_their_beginning",
     ),
     "lists what has it anywhere": (
         "Versioned",
-        "def _list(self, prefix): return iter([n for n in self._kept() if prefix[15:] in n])",
+        "def list_names(self, prefix): return [n for n in self._kept() if prefix[15:] in n]",
         "test_names_are_listed_by_their_beginning",
     ),
     "forgets its fields": (
@@ -126,8 +136,8 @@ FAULTS = {
     "a read of its own": (
         "Versioned",
         """
-        def write_secret(self, name, secret_data): return self._write(name, secret_data)
-        def read_secret(self, name, version=None): return self._read(name, version)
+        def write_secret(self, name, value): return self.make_provider().write(name, value)
+        def read_secret(self, name, version=None): return self.make_provider().read(name, version)
         """,
         "test_secrets_are_known_to_redaction",
     ),
@@ -144,9 +154,9 @@ FAULTS = {
     "a log that quotes": (
         "Versioned",
         """
-        def _write(self, name, value):
+        def write(self, name, value):
             logging.getLogger("sdk").debug("put %s", value)
-            return super()._write(name, value)
+            return super().write(name, value)
         """,
         "test_secrets_are_not_in_errors",
     ),
@@ -176,10 +186,14 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_secret_providers(pytester: pytest.Pytester, fault: str) -> None:
     base, text, tests = FAULTS[fault]
-    body = indent(dedent(text), "    ") if text else "    pass"
+    written = indent(dedent(text), "    ")
+    methods = ("_found", "read", "write", "delete", "list_names")
+    is_provider = any(f"def {name}(" in text for name in methods)
     source = SOURCE.format(
-        base=base,
-        body=body,
+        block=base,
+        base="Environment" if base == "EnvSecrets" else base,
+        provider=written if is_provider else "",
+        body="" if is_provider else written,
         catalog=fault == "not in the catalog",
         name="no-such-one" if fault == "not in the catalog" else "",
         refused="provider" if fault == "lets everybody in" else "None",

@@ -19,6 +19,7 @@ import pytest
 
 from flowstone import flow
 from flowstone.blocks import JobStatus, ShellOperation
+from flowstone.blocks.jobs.shell import ShellProvider
 from flowstone.context.current import Services
 from flowstone.errors import JobError, JobFailed, JobLost, ReferenceUnresolved
 from flowstone.records.events import Line, changed
@@ -272,9 +273,8 @@ def test_a_job_whose_handle_can_not_be_kept_does_not_go_on(services: Services) -
     started: list[str] = []
 
     class Watched(ShellOperation):
-        def _trigger(self) -> str:
-            started.append(super()._trigger())
-            return started[0]
+        def make_provider(self) -> ShellProvider:
+            return ShellProvider(self, started)
 
         def _record(self, handle: str) -> None:
             raise KeyboardInterrupt

@@ -15,14 +15,13 @@ from threading import Event, Thread
 
 import pytest
 
-from flowstone.blocks import SlackWebhook, Webhook
+from flowstone.blocks import Webhook
 from flowstone.blocks.notifiers.http import is_global
 from flowstone.context.current import Services, using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
+from flowstone_testing.certificates import make_certificate
 from flowstone_testing.conformance.notifier import HastyClock
 from flowstone_testing.desks import WebDesk, web_desk
-
-from ..mail.maildesk import certificate  # noqa: TID252 - what the tests of mail share
 
 
 @pytest.fixture
@@ -214,7 +213,7 @@ def test_a_certificate_must_be_right_unless_said_otherwise(
     tmp_path: Path, clock: HastyClock
 ) -> None:
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-    context = certificate(tmp_path)
+    context = make_certificate(tmp_path)
     over = Event()
 
     def serve() -> None:
@@ -258,15 +257,10 @@ def test_too_much_patience_is_not_had(clock: HastyClock, after: str, slept: list
     assert clock.slept == slept
 
 
-def test_slack_can_not_be_made_to_call_everybody(desk: WebDesk) -> None:
-    SlackWebhook(url=desk.url).notify("<!channel> a & b", subject="<@U1>")
-    assert json.loads(desk.requests[0][3]) == {"text": "*&lt;@U1&gt;*\n&lt;!channel&gt; a &amp; b"}
-
-
 def test_a_name_helps_to_find_it(clock: HastyClock) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
-        hook = SlackWebhook(url=f"http://127.0.0.1:{taken.getsockname()[1]}/T0/B0")
+        hook = Webhook(url=f"http://127.0.0.1:{taken.getsockname()[1]}/T0/B0")
         hook.save("alerts")
         with pytest.raises(NotificationUnsent, match=r"'alerts' at 127\.0\.0\.1") as caught:
             hook.notify("a")

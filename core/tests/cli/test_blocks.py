@@ -11,8 +11,6 @@ from pydantic import BaseModel, Field, SecretStr
 from flowstone.blocks import (
     Block,
     Credentials,
-    EmailNotifier,
-    EmailServerCredentials,
     Secret,
     SecretDict,
 )
@@ -46,6 +44,10 @@ class DoorCredentials(Credentials):
         if given != "open sesame":
             raise CredentialsError("the door", f"it does not know {given!r}", "Say another.")
         return f"{self.user} at the door"
+
+
+class House(Block):
+    door: DoorCredentials
 
 
 class Shed(Block):
@@ -255,13 +257,11 @@ def test_blocks_are_listed_with_their_condition(cli: InProcess) -> None:
     assert found["secret/x"]["condition"] == "ok"
     assert found["secret/x"]["updated"].endswith("+00:00")
     assert found["door-credentials/front"]["condition"] == "its type is not installed"
-    EmailServerCredentials().save("mail")
-    EmailNotifier(server=EmailServerCredentials.load("mail"), email_to=["a@b.org"]).save("us")
-    assert {each["condition"] for each in cli("block", "ls", "--json").json[1:]} == {"ok"}
-    cli("block", "delete", "email-server-credentials/mail")
+    House(door=DoorCredentials.load("front")).save("ours")
+    cli("block", "delete", "door-credentials/front")
     found = {each["block"]: each for each in cli("block", "ls", "--json").json}
-    gone = "it refers to email-server-credentials/mail, which is not saved"
-    assert found["email-notifier/us"]["condition"] == gone
+    gone = "it refers to door-credentials/front, which is not saved"
+    assert found["house/ours"]["condition"] == gone
 
 
 def test_secrets_are_shown_as_set_or_not(cli: InProcess) -> None:

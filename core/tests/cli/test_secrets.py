@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from flowstone import catalog
 from flowstone.blocks import Block
 from flowstone.plugins import registry
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
 
 from .test_blocks import DoorCredentials
 

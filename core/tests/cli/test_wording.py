@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from flowstone.cli.pipe import lines
+from flowstone.cli.pipe import format_lines
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
-from flowstone.cli.wording import ago, counted, exact, iso
+from flowstone.cli.wording import format_ago, format_count, format_iso, format_time
 from flowstone.records.durations import duration, lasted
 from flowstone.records.runs import Lease, Run
 from flowstone.records.states import COMPLETED, CRASHED, RUNNING, State
@@ -42,20 +42,20 @@ def test_durations_are_short(seconds: float | None, expected: str) -> None:
         (60, "1m ago"),
         (7199, "1h ago"),
         (3 * 86400, "3d ago"),
-        (30 * 86400, exact(NOW - 30 * 86400)[:10]),
+        (30 * 86400, format_time(NOW - 30 * 86400)[:10]),
     ],
 )
 def test_times_are_told_from_now(before: float, expected: str) -> None:
-    assert ago(NOW - before, NOW) == expected
+    assert format_ago(NOW - before, NOW) == expected
 
 
 def test_exact_times_have_their_zone() -> None:
-    assert iso(0.5) == "1970-01-01T00:00:00.500000+00:00"
-    assert iso(None) is None
+    assert format_iso(0.5) == "1970-01-01T00:00:00.500000+00:00"
+    assert format_iso(None) is None
 
 
 def test_numbers_are_grouped() -> None:
-    assert [counted(n, "run") for n in (0, 1, 12345)] == ["0 runs", "1 run", "12,345 runs"]
+    assert [format_count(n, "run") for n in (0, 1, 12345)] == ["0 runs", "1 run", "12,345 runs"]
 
 
 def a_run(state: State, *, started: float | None = 0.0, ended: float | None = None) -> Run:
@@ -86,19 +86,19 @@ def test_a_table_is_aligned_and_not_cut() -> None:
         Row((Cell("b"), Cell("10")), Cell("why\nit is so")),
     ]
     table = Table(("name", "n"), rows, "reason", right=frozenset({"n"}))
-    assert list(lines(table)) == [
+    assert list(format_lines(table)) == [
         f"NAME{' ' * 86}   N  REASON",
         f"{'a' * 90}   1",
         f"b{' ' * 89}  10  why it is so",
     ]
-    assert list(lines(Table(("name",), [], empty="Nothing."))) == ["Nothing."]
+    assert list(format_lines(Table(("name",), [], empty="Nothing."))) == ["Nothing."]
 
 
 def test_facts_keep_their_lines_and_a_tree_its_depth() -> None:
-    assert list(lines(Facts([("a", Cell("1\n2")), ("long", Cell(""))]))) == [
+    assert list(format_lines(Facts([("a", Cell("1\n2")), ("long", Cell(""))]))) == [
         "a     1",
         "      2",
         "long",
     ]
     tree = Branch((Cell("root"), Cell(""), Cell("x")), [Branch((Cell("leaf\n\x1b"),))])
-    assert list(lines(tree)) == ["root  x", "  leaf \\x1b"]
+    assert list(format_lines(tree)) == ["root  x", "  leaf \\x1b"]

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from flowstone.engine.clock import SystemClock
-from flowstone.engine.journal import FULL, RECENT, WriteBehind
+from flowstone.engine.driven_roots import RECENT
+from flowstone.engine.journal import FULL, WriteBehind
 from flowstone.engine.recorder import Keeper
 from flowstone.errors import FencedRun, StoreBusy
 from flowstone.records.events import Event, Line, born, changed, written
@@ -128,7 +129,7 @@ def test_of_a_run_that_was_left_behind_nothing_more_is_taken(
     left, other = child(run, 0), child(run, 1)
     journal.append(born(left))
     journal.append(born(other))
-    journal.leave([left.id])
+    journal.leave(run.id, [left.id])
     end = State(StateType.COMPLETED, at=3.0)
     journal.append(changed(other, end, 1))
     with pytest.raises(FencedRun, match="left behind"):
@@ -185,6 +186,22 @@ def test_only_recent_ends_are_remembered(journal: WriteBehind, store: Watched) -
     journal.flush()
     [(_, event)] = store.events(kinds=["LogWritten"])
     assert event.run_id == runs[-1].id
+
+
+def test_what_was_left_behind_is_remembered_as_long_as_its_root(
+    journal: WriteBehind, store: Watched
+) -> None:
+    end = State(StateType.COMPLETED, at=3.0)
+    runs = [driven(journal) for _ in range(RECENT + 1)]
+    left = [child(run) for run in runs]
+    for run, part in zip(runs, left, strict=True):
+        journal.leave(run.id, [part.id])
+        journal.release(run.id)
+    with pytest.raises(FencedRun, match="left behind"):
+        journal.append(changed(left[-1], end, 1))
+    journal.append(changed(left[0], end, 1))
+    journal.flush()
+    assert not store.events(run_id=left[0].id)
 
 
 def test_a_released_root_is_not_renewed(store: Watched) -> None:

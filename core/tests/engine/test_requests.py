@@ -37,7 +37,7 @@ class Unthreaded(WriteBehind):
         pass
 
     def look(self) -> None:
-        self._look()
+        self._poll_requests()
 
     def renew(self) -> None:
         self._renew()

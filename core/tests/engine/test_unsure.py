@@ -170,7 +170,7 @@ def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: Write
     assert store.run(flow.origin.id).lease == before.lease
     assert store.run(task.origin.id).state.is_completed()
     store.record(changed(before, Cancelling("asked"), before.attempt))
-    journal._look()
+    journal._poll_requests()
     assert stops == []
     assert {run.state.name for run in store.reap(5e9)} == {"Crashed"}
     assert len(store.runs(RunQuery(root_id=flow.origin.id))) == 2

@@ -5,7 +5,7 @@ from itertools import combinations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.graphs.drawing.layout import Layout, Point, Size, arranged
+from flowstone.graphs.drawing.layout import Layout, Point, Size, arrange
 
 sizes = st.lists(st.builds(Size, st.floats(20, 300), st.floats(20, 200)), min_size=1, max_size=30)
 
@@ -20,7 +20,7 @@ def graphs(draw: st.DrawFn, *, forward: bool) -> tuple[list[Size], list[tuple[in
 
 
 def test_nothing_takes_no_room() -> None:
-    assert arranged([], []) == Layout((), (), Size(0, 0))
+    assert arrange([], []) == Layout((), (), Size(0, 0))
 
 
 @given(graphs(forward=False))
@@ -28,7 +28,7 @@ def test_no_two_boxes_overlap_and_all_are_inside(
     graph: tuple[list[Size], list[tuple[int, int]]],
 ) -> None:
     boxes, edges = graph
-    layout = arranged(boxes, edges)
+    layout = arrange(boxes, edges)
     places = list(zip(layout.corners, boxes, strict=True))
     for (one, size), (other, other_size) in combinations(places, 2):
         beside = one.x + size.width <= other.x or other.x + other_size.width <= one.x
@@ -46,7 +46,7 @@ def test_all_edges_go_to_the_right_from_box_to_box(
     graph: tuple[list[Size], list[tuple[int, int]]],
 ) -> None:
     boxes, edges = graph
-    layout = arranged(boxes, edges)
+    layout = arrange(boxes, edges)
     for (begin, end), path in zip(edges, layout.paths, strict=True):
         xs = [point.x for point in path]
         assert xs == sorted(xs)
@@ -62,7 +62,7 @@ def test_edges_keep_clear_of_the_boxes_between(
     graph: tuple[list[Size], list[tuple[int, int]]],
 ) -> None:
     boxes, edges = graph
-    layout = arranged(boxes, edges)
+    layout = arrange(boxes, edges)
     for path in layout.paths:
         for one, other in zip(path[1:-1:2], path[2:-1:2], strict=True):
             assert one.y == other.y
@@ -72,21 +72,21 @@ def test_edges_keep_clear_of_the_boxes_between(
 
 
 def test_a_circle_has_an_edge_to_the_left() -> None:
-    layout = arranged([Size(10, 10)] * 3, [(0, 1), (1, 2), (2, 0)])
+    layout = arrange([Size(10, 10)] * 3, [(0, 1), (1, 2), (2, 0)])
     ahead = [path[0].x < path[-1].x for path in layout.paths]
     assert ahead == [True, True, False]
 
 
 def test_neighbours_stand_side_by_side() -> None:
-    chain = arranged([Size(10, 10)] * 4, [(0, 1), (1, 2), (2, 3)])
+    chain = arrange([Size(10, 10)] * 4, [(0, 1), (1, 2), (2, 3)])
     assert len({corner.y for corner in chain.corners}) == 1
     # What goes only into the third stands next to that.
-    late = arranged([Size(10, 10)] * 4, [(0, 1), (1, 2), (3, 2)])
+    late = arrange([Size(10, 10)] * 4, [(0, 1), (1, 2), (3, 2)])
     assert late.corners[3].x == late.corners[1].x
 
 
 def test_lines_cross_only_where_they_must() -> None:
-    layout = arranged([Size(10, 10)] * 6, [(0, 5), (1, 4), (2, 3)])
+    layout = arrange([Size(10, 10)] * 6, [(0, 5), (1, 4), (2, 3)])
     heights = [layout.corners[place].y for place in range(6)]
     assert heights[0] == heights[5]
     assert heights[1] == heights[4]
@@ -94,12 +94,12 @@ def test_lines_cross_only_where_they_must() -> None:
 
 
 def test_what_has_no_edges_comes_in_rows_in_order() -> None:
-    layout = arranged([Size(10, 10)] * 12, [])
+    layout = arrange([Size(10, 10)] * 12, [])
     assert list(layout.corners) == sorted(layout.corners, key=lambda corner: (corner.y, corner.x))
     assert len({corner.y for corner in layout.corners}) == 3
 
 
 def test_a_chain_is_straight_whatever_else_goes_to_its_end() -> None:
     chain = [(place, place + 1) for place in range(11)]
-    layout = arranged([Size(10, 10)] * 12, [*chain, *((place, 11) for place in range(10))])
+    layout = arrange([Size(10, 10)] * 12, [*chain, *((place, 11) for place in range(10))])
     assert max(corner.y for corner in layout.corners) - min(c.y for c in layout.corners) < 1

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import ConfigurationError
-from flowstone.graphs import Graph, graph_of
-from flowstone.graphs.drawing.cards import FACTS, TITLE, wide
-from flowstone.graphs.drawing.scene import scene_of
-from flowstone.graphs.drawing.style import COLOURS, MARKS, look
+from flowstone.graphs import Graph, build_graph
+from flowstone.graphs.drawing.cards import FACTS, TITLE, measure_text
+from flowstone.graphs.drawing.scene import make_scene
+from flowstone.graphs.drawing.style import COLOURS, MARKS, find_mark
 from flowstone.graphs.parts import Tally
 from flowstone.records.runs import Run
 from flowstone.records.states import COMPLETED, FAILED, State, StateType
@@ -48,7 +48,7 @@ def run(
 
 def drawn(*runs: Run, whole: bool = False, ran: bool = True) -> Graph:
     top = run("top", "etl", kind="flow")
-    return graph_of(top, [top, *runs], now=20.0, whole=whole, ran=ran)
+    return build_graph(top, [top, *runs], now=20.0, whole=whole, ran=ran)
 
 
 def texts(graph: Graph) -> list[str]:
@@ -77,7 +77,7 @@ def trees(draw: st.DrawFn) -> Graph:
 
 @given(trees())
 def test_everything_stands_in_its_frame_and_clear_of_the_others(graph: Graph) -> None:
-    scene = scene_of(graph.nodes, graph.edges)
+    scene = make_scene(graph.nodes, graph.edges)
     placed = {each.node.number: each for each in (*scene.frames, *scene.boxes)}
     assert set(placed) == {node.number for node in graph.nodes}
     for each in placed.values():
@@ -120,8 +120,8 @@ def apart(one: Placed, other: Placed) -> bool:
 
 def test_words_are_no_wider_than_was_thought() -> None:
     for char, width in WIDTHS.items():
-        assert wide(char, 1) >= width
-    assert wide("abc", TITLE) > wide("abc", FACTS)
+        assert measure_text(char, 1) >= width
+    assert measure_text("abc", TITLE) > measure_text("abc", FACTS)
 
 
 def test_a_run_says_how_it_went() -> None:
@@ -175,7 +175,7 @@ def test_names_are_escaped_and_shortened() -> None:
 
 
 def test_each_kind_of_state_has_a_mark_of_its_own() -> None:
-    marks = {look(Tally(kind.value, kind, 1)): kind for kind in StateType}
+    marks = {find_mark(Tally(kind.value, kind, 1)): kind for kind in StateType}
     assert set(marks) <= set(MARKS)
     different = {"completed", "cached", "failed", "crashed", "cancelled", "paused", "running"}
     assert len({MARKS[kind] for kind in different}) == len(different)

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import html
-import json
 import secrets
 import socket
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from flowstone.blocks import Block, Notifier, SlackWebhook, Webhook
+from flowstone.blocks import Block, Notifier, Webhook
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.notifier import NotifierSuite
 from flowstone_testing.desks import PATIENCE, Desk, WebDesk, web_desk
@@ -47,12 +45,6 @@ class TestWebhookBlock(BlockSuite):
         ]
 
 
-class TestSlackWebhookBlock(BlockSuite):
-    @pytest.fixture
-    def examples(self) -> Sequence[Block]:
-        return [SlackWebhook(url=f"https://hooks.slack.com{secret_path()}", verify=False)]
-
-
 class TestWebhook(NotifierSuite):
     patience = PATIENCE
 
@@ -68,23 +60,6 @@ class TestWebhook(NotifierSuite):
     @pytest.fixture
     def absent(self) -> Notifier:
         return Webhook(url=nowhere() + secret_path())
-
-
-class TestSlackWebhook(NotifierSuite):
-    patience = PATIENCE
-
-    @pytest.fixture
-    def desk(self) -> Iterator[Desk]:
-        with web_desk(lambda body: html.unescape(json.loads(body)["text"])) as desk:
-            yield desk
-
-    @pytest.fixture
-    def notifier(self, desk: WebDesk) -> Notifier:
-        return SlackWebhook(url=desk.url + secret_path())
-
-    @pytest.fixture
-    def absent(self) -> Notifier:
-        return SlackWebhook(url=nowhere() + secret_path())
 
 
 class TestMemoryNotifierBlock(BlockSuite):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.cli.livetree import LiveTree
+from flowstone.cli.run.tree_live import LiveTree
 from flowstone.observers.events_file import EventsFile
 from flowstone.settings import Settings
 from flowstone_testing.conformance import ObserverSuite
@@ -42,4 +42,4 @@ class TestLiveTree(ObserverSuite):
 
     @pytest.fixture
     def kept(self, trees: list[LiveTree]) -> Callable[[], str]:
-        return lambda: repr([tree.branches(0.0) for tree in trees])
+        return lambda: repr([tree.build_branches(0.0) for tree in trees])

@@ -12,8 +12,9 @@ import pytest
 from flowstone.calls.map_stream import Supply
 from flowstone.concurrency.leases import Leases
 from flowstone.concurrency.queue import Gate, Turn
-from flowstone.engine.driver import Story
+from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.journal import WriteBehind
+from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
@@ -223,14 +224,19 @@ class KeepsOldWriters(MemoryStore):
             super()._admit(events, fence)
 
 
+class NothingIsStale(DrivenRoots):
+    def is_stale(self, root_id: str, token: str | None) -> bool:
+        return False
+
+
 class AnyAttempt(WriteBehind):
     """Takes what is said for an attempt that another has followed, also by whom it left behind."""
 
-    def leave(self, run_ids: Iterable[str]) -> None:
-        pass
+    def _reset(self, roots: DrivenRoots) -> None:
+        super()._reset(NothingIsStale())
 
-    def _is_stale(self, root_id: str, token: str | None) -> bool:
-        return False
+    def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
+        pass
 
 
 class Roomy(Supply):
@@ -252,35 +258,35 @@ class KeepsAtOnce(Transaction):
 class KeepsFirst(Transaction):
     """Keeps its value, and calls the commit hooks then."""
 
-    def _agreeing(self) -> Story[None]:
-        super()._keep()
-        yield from super()._agreeing()
+    def _call_commit_hooks(self) -> Story[None]:
+        super()._write_values()
+        yield from super()._call_commit_hooks()
 
 
 class UndoesTwice(Transaction):
     """Calls the rollback hooks at each rollback."""
 
-    def rolling_back(self) -> Story[bool]:
-        yield from super().rolling_back()
+    def perform_rollback(self) -> Story[bool]:
+        yield from super().perform_rollback()
         self.state = TransactionState.ACTIVE
-        return (yield from super().rolling_back())
+        return (yield from super().perform_rollback())
 
 
 class UndoesWhatIsKept(Transaction):
     """Is rolled back after its commit."""
 
-    def committing(self) -> Story[bool]:
-        yield from super().committing()
-        return (yield from super().rolling_back())
+    def perform_commit(self) -> Story[bool]:
+        yield from super().perform_commit()
+        return (yield from super().perform_rollback())
 
 
 class UndoesFailuresOnly(Transaction):
     """Leaves as it is what an interrupt came into."""
 
-    def rolling_back(self) -> Story[bool]:
+    def perform_rollback(self) -> Story[bool]:
         if not isinstance(sys.exc_info()[1], Exception):
             return False
-        return (yield from super().rolling_back())
+        return (yield from super().perform_rollback())
 
 
 #: What is broken, and within how many seeds that is seen.

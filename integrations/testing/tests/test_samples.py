@@ -11,7 +11,8 @@ from pydantic import AnyUrl, BaseModel, Field, SecretBytes, SecretStr, model_val
 
 from flowstone.blocks import Block, SecretDict
 from flowstone.plugins import installed
-from flowstone.secrets.values import hides, texts
+from flowstone.secrets.fields import hides
+from flowstone.secrets.walk import secret_texts
 from flowstone_testing.check.outside import heavy
 from flowstone_testing.check.samples import NoSample, samples
 
@@ -75,7 +76,7 @@ def test_every_kind_of_field_gets_a_value() -> None:
     assert (little.token, little.raw, little.options, little.named) == (None, None, None, {})
     for name, field in Many.model_fields.items():
         if hides(field.annotation):
-            assert len("".join(texts(getattr(secret, name)))) >= 12, name
+            assert len("".join(secret_texts(getattr(secret, name)))) >= 12, name
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from pydantic import Field
 
-from flowstone.blocks import Notifier
+from flowstone.blocks import Notifier, NotifierProvider
 from flowstone_template.credentials import TemplateCredentials
 from flowstone_template.errors import sent
 
@@ -24,19 +24,33 @@ class TemplateNotifier(Notifier):
     _code_example: ClassVar[str | None] = (
         'TemplateNotifier(channel="alerts").notify("3 rows are missing", subject="Orders")'
     )
-    #: What the service takes at most, in characters.
-    _longest_body: ClassVar[int | None] = 10_000
 
     channel: str = Field(description="The name of the channel.")
     credentials: TemplateCredentials = Field(
         default_factory=TemplateCredentials, description="The login; by default the environment's."
     )
 
-    def _where(self) -> str:
-        return f"{self.credentials.url or ''}/{self.channel}"
+    def make_provider(self) -> ChannelProvider:
+        """Return the channel."""
+        return ChannelProvider(self)
 
-    def _notify(self, note: Note) -> None:
-        client = self.credentials.client(timeout=self.timeout_seconds)
-        with client, sent(self._where()):
+
+class ChannelProvider(NotifierProvider):
+    """One channel of the service, and one try to send there."""
+
+    #: What the service takes at most, in characters.
+    longest_body = 10_000
+
+    def __init__(self, notifier: TemplateNotifier) -> None:
+        self._notifier = notifier
+
+    @property
+    def where(self) -> str:
+        return f"{self._notifier.credentials.url or ''}/{self._notifier.channel}"
+
+    def deliver(self, note: Note) -> None:
+        notifier = self._notifier
+        client = notifier.credentials.client(timeout=notifier.timeout_seconds)
+        with client, sent(self.where):
             content = {"subject": note.subject, "body": note.body}
-            client.post(f"/{quote(self.channel, safe='')}", json=content).raise_for_status()
+            client.post(f"/{quote(notifier.channel, safe='')}", json=content).raise_for_status()

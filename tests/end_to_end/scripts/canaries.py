@@ -91,9 +91,9 @@ def keep(block: Block) -> Block:
 
 
 def clear(block: Block) -> list[str]:
-    from flowstone.secrets.values import texts
+    from flowstone.secrets.walk import secret_texts
 
-    return list(texts(block))
+    return list(secret_texts(block))
 
 
 @flow(log_prints=True, task_runner=ProcessPoolTaskRunner(max_workers=1))

@@ -11,20 +11,21 @@ if TYPE_CHECKING:
     from flowstone.blocks.credentials import Check, Credentials
     from flowstone.blocks.databases.database import Database
     from flowstone.blocks.databases.sqlite import SqliteDatabase
-    from flowstone.blocks.duckdb import DuckDBDatabase
-    from flowstone.blocks.email import EmailNotifier, EmailServerCredentials
     from flowstone.blocks.jobs.job import Job
-    from flowstone.blocks.jobs.job_run import JobRun, JobStatus, Report
+    from flowstone.blocks.jobs.job_run import JobRun
+    from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
     from flowstone.blocks.jobs.shell import ShellOperation
-    from flowstone.blocks.notifiers.notifier import Note, Notifier
-    from flowstone.blocks.notifiers.slack import SlackWebhook
+    from flowstone.blocks.notifiers.note import Note
+    from flowstone.blocks.notifiers.notifier import Notifier
+    from flowstone.blocks.notifiers.provider import NotifierProvider
     from flowstone.blocks.notifiers.webhook import Webhook
     from flowstone.blocks.object_stores.local import LocalDirectory
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.blocks.object_stores.provider import ObjectInfo
     from flowstone.blocks.secret_providers.local import EnvSecrets, FileSecrets
-    from flowstone.blocks.secret_providers.provider import SecretProvider
+    from flowstone.blocks.secret_providers.provider import SecretStoreProvider
     from flowstone.blocks.secret_providers.secret import Secret
+    from flowstone.blocks.secret_providers.secret_provider import SecretProvider
     from flowstone.blocks.variable import Variable
     from flowstone.secrets.values import SecretDict
 
@@ -33,25 +34,24 @@ __all__ = [
     "Check",
     "Credentials",
     "Database",
-    "DuckDBDatabase",
-    "EmailNotifier",
-    "EmailServerCredentials",
     "EnvSecrets",
     "FileSecrets",
     "Job",
+    "JobProvider",
     "JobRun",
     "JobStatus",
     "LocalDirectory",
     "Note",
     "Notifier",
+    "NotifierProvider",
     "ObjectInfo",
     "ObjectStore",
     "Report",
     "Secret",
     "SecretDict",
     "SecretProvider",
+    "SecretStoreProvider",
     "ShellOperation",
-    "SlackWebhook",
     "SqliteDatabase",
     "Variable",
     "Webhook",
@@ -65,20 +65,21 @@ if not TYPE_CHECKING:
             ".credentials": ("Check", "Credentials"),
             ".databases.database": ("Database",),
             ".databases.sqlite": ("SqliteDatabase",),
-            ".duckdb": ("DuckDBDatabase",),
-            ".email": ("EmailNotifier", "EmailServerCredentials"),
             ".jobs.job": ("Job",),
-            ".jobs.job_run": ("JobRun", "JobStatus", "Report"),
+            ".jobs.job_run": ("JobRun",),
+            ".jobs.provider": ("JobProvider", "JobStatus", "Report"),
             ".jobs.shell": ("ShellOperation",),
-            ".notifiers.notifier": ("Note", "Notifier"),
-            ".notifiers.slack": ("SlackWebhook",),
+            ".notifiers.note": ("Note",),
+            ".notifiers.notifier": ("Notifier",),
+            ".notifiers.provider": ("NotifierProvider",),
             ".notifiers.webhook": ("Webhook",),
             ".object_stores.local": ("LocalDirectory",),
             ".object_stores.object_store": ("ObjectStore",),
             ".object_stores.provider": ("ObjectInfo",),
             ".secret_providers.local": ("EnvSecrets", "FileSecrets"),
-            ".secret_providers.provider": ("SecretProvider",),
+            ".secret_providers.provider": ("SecretStoreProvider",),
             ".secret_providers.secret": ("Secret",),
+            ".secret_providers.secret_provider": ("SecretProvider",),
             "flowstone.secrets.values": ("SecretDict",),
             ".variable": ("Variable",),
         },

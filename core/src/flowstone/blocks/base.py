@@ -1,7 +1,5 @@
 """Block: typed fields with a name, saved as a document and loaded as what they were."""
 
-# ruff: noqa: SLF001 - the names of this file's own classes
-
 from __future__ import annotations
 
 import asyncio
@@ -16,32 +14,26 @@ from pydantic import (
     ValidationError,
     model_serializer,
 )
-from pydantic_core import PydanticSerializationError, core_schema
+from pydantic_core import core_schema
 
-from flowstone.blocks import codec
-from flowstone.blocks.admission import admitted
-from flowstone.blocks.migrations import migrated
-from flowstone.blocks.validation import masked, problems
+from flowstone.blocks.documents import PREFIX, encode_block, load_block, missing_block
+from flowstone.blocks.documents import unpickle_block as _unpickle  # its name in older pickles
+from flowstone.blocks.validation import mask_inputs, problems, validate_fields
 from flowstone.context.current import services
 from flowstone.errors import (
     BlockInvalid,
     ConfigurationError,
-    DocumentInvalid,
     InvalidName,
     ObjectAlreadyExists,
     ObjectNotFound,
-    SecretKeyInvalid,
-    SecretUnreadable,
 )
 from flowstone.plugins import registry
-from flowstone.secrets.fields import opened, unresolved
+from flowstone.secrets.fields import accept_references, mark_secret_fields
 from flowstone.secrets.renewal import renew_in
-from flowstone.secrets.vault import sealed_with
+from flowstone.secrets.values import leave_unresolved
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
-
-    Json = dict[str, Any]
 
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -96,6 +88,10 @@ class Block(BaseModel):
     # model would lose their place.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        accept_references(cls)
+
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
@@ -106,23 +102,25 @@ class Block(BaseModel):
     def __get_pydantic_core_schema__(
         cls, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
+        if cls.__pydantic_complete__ and "__pydantic_core_schema__" in cls.__dict__:
+            return handler(source)  # as a field of another model: all this is around it already
+        mark_secret_fields(cls)
         # Around everything, a subclass's own validators too.
-        schema = opened(handler(source), cls)
-        return core_schema.no_info_wrap_validator_function(cls._validate, schema)
+        return core_schema.no_info_wrap_validator_function(cls._validate, handler(source))
 
     @classmethod
     def _validate(cls, data: Any, handler: Callable[[Any], Any]) -> Any:
         try:
-            with unresolved():
+            with leave_unresolved():
                 block = handler(data)
             if block is not data or not isinstance(block, Block):
-                block = admitted(block, cls.__name__)
+                block = validate_fields(block, cls.__name__)
                 if isinstance(block, Block) and not isinstance(data, Block):
-                    with unresolved(False):
+                    with leave_unresolved(False):
                         block.block_initialization()
             return block
         except (ValueError, AssertionError) as error:  # pydantic's own is a ValueError
-            told = masked(cls, data, error)
+            told = mask_inputs(cls, data, error)
         raise told
 
     def block_initialization(self) -> None:
@@ -145,9 +143,9 @@ class Block(BaseModel):
             if name not in type(self).model_fields:
                 return
             given, self.__dict__[name] = self.__dict__[name], before
-            self.__dict__[name] = admitted(given, type(self).__name__, name)
+            self.__dict__[name] = validate_fields(given, type(self).__name__, name)
         except ValidationError as error:
-            found = problems(masked(type(self), {name: value}, error))
+            found = problems(mask_inputs(type(self), {name: value}, error))
         else:
             self._changed = True
             return
@@ -155,9 +153,9 @@ class Block(BaseModel):
         raise BlockInvalid(type(self).__name__, found)
 
     @model_serializer(mode="wrap")
-    def _dumped(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Pydantic asks each secret for its value, be it only to mask it.
-        with unresolved():
+        with leave_unresolved():
             fields: dict[str, Any] = handler(self)
         return fields
 
@@ -179,8 +177,8 @@ class Block(BaseModel):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A pickle carries what a document would: secrets sealed with this process's key.
-        types: dict[str, type[Block]] = {}
-        body = _encode(self, inline=True, types=types)
+        types: dict[str, type] = {}
+        body = encode_block(self, types)
         return _unpickle, (types, body, self._name)
 
     @classmethod
@@ -190,7 +188,7 @@ class Block(BaseModel):
 
     @classmethod
     def block_type_slug(cls) -> str:
-        """Return what documents know the type by: ``s3-bucket``."""
+        """Return what documents know the type by: ``local-directory``."""
         own = cls.__dict__
         title = own.get("_block_type_name")
         named = registry.slugify(title) if title else registry.kebab(cls.__name__)
@@ -216,9 +214,9 @@ class Block(BaseModel):
         """Save over the version that is expected; None is any, 0 is none."""
         slug = self.block_type_slug()
         name = registry.check_name("block", self._name if name is None else name)
-        body = _encode(self)
+        body = encode_block(self)
         try:
-            document = services().documents.put(f"block:{slug}", name, body, expected=expected)
+            document = services().documents.put(f"{PREFIX}{slug}", name, body, expected=expected)
         except ObjectAlreadyExists:
             remedy = "Pass overwrite=True to replace it, or choose another name."
             raise ObjectAlreadyExists(f"{slug} block", name, remedy) from None
@@ -235,7 +233,7 @@ class Block(BaseModel):
             SecretUnreadable: it was sealed with another key; all blocks it sealed are named.
             UnknownName: no installed package has that type.
         """
-        slug, name = _reference(cls, name)
+        slug, name = _split_name(cls, name)
         kind = cls if slug == cls.block_type_slug() else registry.block_type(slug)
         if not issubclass(kind, cls):
             raise ConfigurationError(
@@ -243,7 +241,7 @@ class Block(BaseModel):
                 f"it is a {kind.__name__}, not a {cls.__name__}",
                 "Load it with Block.load, or name another.",
             )
-        loaded = _load(kind, slug, name, ())
+        loaded = load_block(kind, slug, name)
         assert isinstance(loaded, cls)
         return loaded
 
@@ -254,11 +252,11 @@ class Block(BaseModel):
         Raises:
             ObjectNotFound: nothing of this type is saved under the name.
         """
-        slug, name = _reference(cls, name)
+        slug, name = _split_name(cls, name)
         try:
-            services().documents.delete(f"block:{slug}", name)
+            services().documents.delete(f"{PREFIX}{slug}", name)
         except ObjectNotFound:
-            raise _missing(slug, name) from None
+            raise missing_block(slug, name) from None
 
     async def asave(self, name: str | None = None, overwrite: bool = False) -> int:
         """Do as `save`, and let other coroutines run meanwhile."""
@@ -275,127 +273,10 @@ class Block(BaseModel):
         await asyncio.to_thread(cls.delete, name)
 
 
-def _reference(cls: type[Block], name: str) -> tuple[str, str]:
+def _split_name(cls: type[Block], name: str) -> tuple[str, str]:
     slug, slash, rest = str(name).rpartition("/")
     if slash:
         return slug, registry.check_name("block", rest)
     if cls is Block:
-        raise InvalidName("block", name, "Block.load wants 'type-slug/name', as 's3-bucket/raw'")
+        raise InvalidName("block", name, "Block.load wants 'type-slug/name', as 'secret/token'")
     return cls.block_type_slug(), registry.check_name("block", name)
-
-
-def _missing(slug: str, name: str) -> ObjectNotFound:
-    known = [d.name for d in services().documents.find(f"block:{slug}") if d.kind[6:] == slug]
-    return ObjectNotFound(f"{slug} block", name, known)
-
-
-def _encode(
-    block: Block, *, inline: bool = False, types: dict[str, type[Block]] | None = None
-) -> Json:
-    """Return a block's body; `types` collects the classes that are in it."""
-    slug, secrets = block.block_type_slug(), services().secrets
-    if types is not None:
-        types[slug] = type(block)
-
-    def nested(value: Any) -> Json | None:
-        if not isinstance(value, Block):
-            return None
-        if not inline and (reference := _saved(value)):
-            return {"$block": reference}
-        return {"$block": _encode(value, inline=inline, types=types)}
-
-    def seal(clear: bytes) -> str:
-        return secrets.seal(clear, f"block:{slug}")
-
-    fields = {}
-    for field in type(block).model_fields:
-        try:
-            fields[field] = codec.encode(block.__dict__[field], seal, nested)
-        except PydanticSerializationError:
-            problem = f"a {type(block.__dict__[field]).__name__} has no JSON form"
-        else:
-            continue
-        raise BlockInvalid(type(block).__name__, {field: problem})
-    return {"type": slug, "schema": block.schema_version, "fields": fields}
-
-
-def _saved(block: Block) -> str | None:
-    """Return the reference of a block that is in the store as it is here."""
-    name, slug = block._name, block.block_type_slug()
-    if name is None or block._changed:
-        return None
-    try:
-        services().documents.get(f"block:{slug}", name)
-    except ObjectNotFound:
-        return None
-    return f"{slug}/{name}"
-
-
-def _load(kind: type[Block], slug: str, name: str, path: tuple[str, ...]) -> Block:
-    try:
-        document = services().documents.get(f"block:{slug}", name)
-    except ObjectNotFound:
-        raise _missing(slug, name) from None
-    reference = f"{slug}/{name}"
-    if reference in path:
-        ring = " → ".join((*path, reference))
-        raise DocumentInvalid(
-            f"{slug} block", name, {"the whole block": f"it is in itself: {ring}"}
-        )
-    try:
-        block = _decode(kind, document.body, name, (*path, reference))
-    except SecretKeyInvalid as error:
-        affected = _sealed(lambda _: True)
-        raise SecretKeyInvalid(error.source, error.problem, affected) from error
-    except SecretUnreadable as error:
-        if error.affected:
-            raise
-        problem, key = error.problem, error.key
-        same = _sealed(lambda token: sealed_with(token) == key)
-        affected = same if key else [reference]
-        raise SecretUnreadable(f"of block {reference!r}", problem, affected, key) from error
-    block._name = name
-    return block
-
-
-def _sealed(fits: Callable[[str], bool]) -> list[str]:
-    return [
-        f"{document.kind[6:]}/{document.name}"
-        for document in services().documents.find("block:")
-        if any(fits(token) for token in codec.tokens(document.body))
-    ]
-
-
-def _decode(
-    kind: type[Block],
-    body: Mapping[str, Any],
-    name: str,
-    path: tuple[str, ...] = (),
-    types: Mapping[str, type[Block]] | None = None,
-) -> Block:
-    slug = kind.block_type_slug()
-    fields = migrated(body, (slug, name), kind.schema_version, kind.migrations)
-
-    def unseal(token: str) -> bytes:
-        return services().secrets.open(token, f"block:{slug}")
-
-    def nested(value: str | Json) -> Block:
-        if isinstance(value, str):
-            inner, _, inner_name = value.rpartition("/")
-            return _load(registry.block_type(inner), inner, inner_name, path)
-        inner = value["type"]
-        found = (types or {}).get(inner) or registry.block_type(inner)
-        return _decode(found, value, name, path, types)
-
-    clear = {field: codec.decode(value, unseal, nested) for field, value in fields.items()}
-    try:
-        return kind(**clear)
-    except BlockInvalid as error:
-        found = error.problems
-    raise DocumentInvalid(f"{slug} block", name, found)
-
-
-def _unpickle(types: Mapping[str, type[Block]], body: Mapping[str, Any], name: str | None) -> Block:
-    block = _decode(types[body["type"]], body, name or "(pickled)", types=types)
-    block._name = name
-    return block

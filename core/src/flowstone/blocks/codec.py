@@ -8,14 +8,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, Secret, SecretBytes, SecretStr
 from pydantic_core import from_json, to_json, to_jsonable_python
 
-from flowstone.secrets.fields import MASKED, Partly, Reference, literal, partly, refer
-from flowstone.secrets.reference import escaped
+from flowstone.secrets.reference import escape
+from flowstone.secrets.values import (
+    MASKED,
+    PartialSecret,
+    Reference,
+    make_literal,
+    make_partial,
+    make_reference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flowstone.secrets.values import Masked
+
     Json = dict[str, Any]
-    Masked = SecretStr | SecretBytes | Secret[Any]
 
 
 _KINDS: dict[str, Any] = {"str": SecretStr, "bytes": SecretBytes, "json": Secret}
@@ -26,9 +34,9 @@ def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Js
     if (own := special(value)) is not None:
         return own
     if isinstance(value, Reference):
-        return _reference(value)
-    if isinstance(value, Partly):
-        return {"$secrets": _leaves(value.tree(), seal)}
+        return _encode_reference(value)
+    if isinstance(value, PartialSecret):
+        return {"$secrets": _encode_partial(value.tree(), seal)}
     if isinstance(value, MASKED):
         return _seal(value, seal)
     if isinstance(value, BaseModel):
@@ -53,20 +61,20 @@ def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:
     return {"$secret": seal(to_json(value.get_secret_value(), bytes_mode="base64")), "as": kind}
 
 
-def _reference(value: Reference) -> Json:
+def _encode_reference(value: Reference) -> Json:
     """Return a reference, in clear: it is no secret."""
     body = {"$ref": value.reference}
     return body if value.form == "str" else {**body, "as": value.form}
 
 
-def _leaves(tree: Any, seal: Callable[[bytes], str]) -> Any:
+def _encode_partial(tree: Any, seal: Callable[[bytes], str]) -> Any:
     """Return a container of secrets with each sealed by itself, and its references in clear."""
     if isinstance(tree, Reference):
-        return _reference(tree)
+        return _encode_reference(tree)
     if isinstance(tree, dict):
-        return {key: _leaves(item, seal) for key, item in tree.items()}
+        return {key: _encode_partial(item, seal) for key, item in tree.items()}
     if isinstance(tree, list):
-        return [_leaves(item, seal) for item in tree]
+        return [_encode_partial(item, seal) for item in tree]
     return {"$secret": seal(to_json(tree, bytes_mode="base64")), "as": "json"}
 
 
@@ -81,53 +89,53 @@ def decode(value: Any, unseal: Callable[[str], bytes], block: Callable[[Any], An
     if "$bytes" in value:
         return b64decode(value["$bytes"])
     if "$ref" in value:
-        return refer(_KINDS[value.get("as", "str")], value["$ref"])
+        return make_reference(_KINDS[value.get("as", "str")], value["$ref"])
     if "$secrets" in value:
-        return partly(Secret, _tree(value["$secrets"], unseal))
+        return make_partial(Secret, _decode_partial(value["$secrets"], unseal))
     if "$secret" in value:
         clear = unseal(value["$secret"])
         if value["as"] == "bytes":
-            return literal(SecretBytes, clear)
+            return make_literal(SecretBytes, clear)
         if value["as"] == "str":
-            return literal(SecretStr, from_json(clear))
-        return _escaped(from_json(clear))
+            return make_literal(SecretStr, from_json(clear))
+        return _escape_all(from_json(clear))
     body = value.get("$dict", value)
     return {key: decode(item, unseal, block) for key, item in body.items()}
 
 
-def _tree(value: Any, unseal: Callable[[str], bytes]) -> Any:
+def _decode_partial(value: Any, unseal: Callable[[str], bytes]) -> Any:
     if isinstance(value, list):
-        return [_tree(item, unseal) for item in value]
+        return [_decode_partial(item, unseal) for item in value]
     if "$ref" in value:
-        return refer(SecretStr, value["$ref"])
+        return make_reference(SecretStr, value["$ref"])
     if "$secret" in value:
         return from_json(unseal(value["$secret"]))
-    return {key: _tree(item, unseal) for key, item in value.items()}
+    return {key: _decode_partial(item, unseal) for key, item in value.items()}
 
 
-def _escaped(value: Any) -> Any:
+def _escape_all(value: Any) -> Any:
     """Return a clear value whose texts are not taken for references."""
     if isinstance(value, str):
-        return escaped(value)
+        return escape(value)
     if isinstance(value, dict):
-        return {key: _escaped(item) for key, item in value.items()}
-    return [_escaped(item) for item in value] if isinstance(value, list) else value
+        return {key: _escape_all(item) for key, item in value.items()}
+    return [_escape_all(item) for item in value] if isinstance(value, list) else value
 
 
-def resealed(value: Any, purpose: str, again: Callable[[str, str], str]) -> Any:
+def reseal(value: Any, purpose: str, again: Callable[[str, str], str]) -> Any:
     """Return a document's body with each token replaced by ``again(token, purpose)``."""
     if isinstance(value, list):
-        return [resealed(item, purpose, again) for item in value]
+        return [reseal(item, purpose, again) for item in value]
     if not isinstance(value, dict):
         return value
     if isinstance(value.get("$secret"), str):
         return {**value, "$secret": again(value["$secret"], purpose)}
     if isinstance(value.get("$dict"), dict):  # somebody's own keys, whatever they are called
-        inner = {key: resealed(item, purpose, again) for key, item in value["$dict"].items()}
+        inner = {key: reseal(item, purpose, again) for key, item in value["$dict"].items()}
         return {"$dict": inner}
     if "fields" in value and isinstance(value.get("type"), str):
         purpose = f"block:{value['type']}"
-    return {key: resealed(item, purpose, again) for key, item in value.items()}
+    return {key: reseal(item, purpose, again) for key, item in value.items()}
 
 
 def tokens(value: Any) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from flowstone.blocks.base import Block
 from flowstone.blocks.validation import hide
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Credentials(Block):
         except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
             ok, reason = False, str(error) or type(error).__name__
         latency = perf_counter() - began
-        return Check(ok, hide(reason, [text for text in texts(self) if text]), latency)
+        return Check(ok, hide(reason, [text for text in secret_texts(self) if text]), latency)
 
     async def acheck(self) -> Check:
         """Do as `check`, and let other coroutines run meanwhile."""

@@ -15,9 +15,10 @@ from flowstone.blocks import codec
 from flowstone.blocks.base import Block
 from flowstone.errors import BlockInvalid, FlowstoneError, PluginError
 from flowstone.plugins import registry
-from flowstone.secrets.fields import Partly
-from flowstone.secrets.reference import escaped
-from flowstone.secrets.values import hides, leaves, secrets_placed, texts
+from flowstone.secrets.fields import hides
+from flowstone.secrets.reference import escape
+from flowstone.secrets.values import PartialSecret
+from flowstone.secrets.walk import leaf_texts, secret_texts, walk_clear
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,10 +28,10 @@ if TYPE_CHECKING:
 _SPECIAL = ({"set"}, {"block"}, {"type", "fields"}, {"$bytes"}, {"$dict"})
 
 
-def shown_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+def redacted_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a block's body; secrets as ``{"set": …}``."""
     hints = _hints(str(body["type"]))
-    return {name: _shown(value, hints.get(name)) for name, value in body["fields"].items()}
+    return {name: _redact(value, hints.get(name)) for name, value in body["fields"].items()}
 
 
 def _hints(slug: str) -> dict[str, Any]:
@@ -42,9 +43,9 @@ def _hints(slug: str) -> dict[str, Any]:
     return {name: field.annotation for name, field in fields.items()}
 
 
-def _shown(value: Any, hint: Any) -> Any:
+def _redact(value: Any, hint: Any) -> Any:
     if isinstance(value, list):
-        return [_shown(item, None) for item in value]
+        return [_redact(item, None) for item in value]
     if not isinstance(value, dict):
         hidden = hint is not None and hides(hint) and _model(hint) is None
         return {"set": bool(value)} if hidden else value
@@ -53,28 +54,28 @@ def _shown(value: Any, hint: Any) -> Any:
     if "$ref" in value:
         return value["$ref"]
     if "$secrets" in value:
-        return _leaves(value["$secrets"])
+        return _redact_partial(value["$secrets"])
     if "$block" in value:
         inner = value["$block"]
         if isinstance(inner, str):
             return {"block": inner}
-        return {"type": inner["type"], "fields": shown_fields(inner)}
+        return {"type": inner["type"], "fields": redacted_fields(inner)}
     if "$bytes" in value:
         return value
     model = _model(hint)
     hints = {} if model is None else {n: f.annotation for n, f in model.model_fields.items()}
     plain = value.get("$dict", value)
-    shown = {name: _shown(item, hints.get(name)) for name, item in plain.items()}
+    shown = {name: _redact(item, hints.get(name)) for name, item in plain.items()}
     return {"$dict": shown} if set(shown) in _SPECIAL else shown
 
 
-def _leaves(tree: Any) -> Any:
+def _redact_partial(tree: Any) -> Any:
     """Return a container of secrets, its references as they are."""
     if isinstance(tree, list):
-        return [_leaves(item) for item in tree]
+        return [_redact_partial(item) for item in tree]
     if "$ref" in tree or "$secret" in tree:
         return tree.get("$ref", {"set": True})
-    return {key: _leaves(item) for key, item in tree.items()}
+    return {key: _redact_partial(item) for key, item in tree.items()}
 
 
 def _model(hint: Any) -> type[BaseModel] | None:
@@ -85,19 +86,19 @@ def _model(hint: Any) -> type[BaseModel] | None:
     return next((model for model in found if model is not None), None)
 
 
-def put_back(block: Block, body: Mapping[str, Any], fields: Mapping[str, Any]) -> Block:
+def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, Any]) -> Block:
     """Return a saved block with fields as they were shown, or changed since.
 
     Args:
         block: as it was loaded.
         body: its document's, which was shown.
-        fields: as `shown_fields` gives them; one that is left out stays.
+        fields: as `redacted_fields` gives them; one that is left out stays.
 
     Raises:
         BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
     """
     kind = type(block)
-    was = shown_fields(body)
+    was = redacted_fields(body)
     wrong: dict[str, str] = {}
     values = {name: block.__dict__[name] for name in kind.model_fields}
     for name, value in fields.items():
@@ -115,14 +116,14 @@ def put_back(block: Block, body: Mapping[str, Any], fields: Mapping[str, Any]) -
     return block if changed == block else changed
 
 
-def rebuilt(
+def from_redacted(
     kind: type[Block], fields: Mapping[str, Any], old: Block | None, body: Mapping[str, Any] | None
 ) -> Block:
     """Return a block of fields as they are shown, which are all that it is to have.
 
     Args:
         kind: its type.
-        fields: as `shown_fields` gives them; one that is left out takes its default.
+        fields: as `redacted_fields` gives them; one that is left out takes its default.
         old: what is saved under its name; None where nothing is.
         body: its document's.
 
@@ -130,7 +131,7 @@ def rebuilt(
         BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
     """
     same = old if type(old) is kind else None
-    was = shown_fields(body) if same is not None and body is not None else {}
+    was = redacted_fields(body) if same is not None and body is not None else {}
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for name, value in fields.items():
@@ -140,22 +141,24 @@ def rebuilt(
             wrong[".".join((name, *refused.path))] = refused.problem
     if wrong:
         raise BlockInvalid(kind.__name__, wrong)
-    return kind(**(_unsaid(fields, was, same) | values))
+    return kind(**(_keep_unmentioned(fields, was, same) | values))
 
 
-def _unsaid(shown: Mapping[str, Any], was: Any, old: Any) -> dict[str, Any]:
+def _keep_unmentioned(shown: Mapping[str, Any], was: Any, old: Any) -> dict[str, Any]:
     """Return the secrets that are kept and not mentioned: nobody could write them again."""
     kept = was.items() if isinstance(was, dict) else ()
-    return {key: _at(old, key) for key, each in kept if each == {"set": True} and key not in shown}
+    return {
+        key: _look_up(old, key) for key, each in kept if each == {"set": True} and key not in shown
+    }
 
 
-def clear_secrets(block: Block, old: Block | None) -> list[str]:
+def find_new_secrets(block: Block, old: Block | None) -> list[str]:
     """Return the places of the secrets that are not those of the old block, with dots between."""
-    kept = set(texts(old)) if old is not None else set()
+    kept = set(secret_texts(old)) if old is not None else set()
     return [
         ".".join(path)
-        for path, secret in secrets_placed(block)
-        if any(text and text not in kept for text in leaves(secret))
+        for path, secret in walk_clear(block)
+        if any(text and text not in kept for text in leaf_texts(secret))
     ]
 
 
@@ -172,7 +175,7 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
         return old
     if isinstance(shown, list):
         return [
-            _below(str(place), item, _at(was, place), _at(old, place))
+            _below(str(place), item, _look_up(was, place), _look_up(old, place))
             for place, item in enumerate(shown)
         ]
     if not isinstance(shown, dict):
@@ -181,15 +184,18 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
     if keys == {"set"}:
         return _unset(shown["set"])
     if keys == {"block"}:
-        return _loaded(shown["block"])
+        return _load(shown["block"])
     if keys == {"type", "fields"}:
-        return _inside(shown, was, old)
+        return _nested_block(shown, was, old)
     if keys == {"$bytes"}:
         return codec.decode(shown, lambda _: b"", lambda _: None)
     if keys == {"$dict"}:
-        shown, was = shown["$dict"], _at(was, "$dict")
-    values = {key: _below(key, item, _at(was, key), _at(old, key)) for key, item in shown.items()}
-    return _unsaid(shown, was, old) | values
+        shown, was = shown["$dict"], _look_up(was, "$dict")
+    values = {
+        key: _below(key, item, _look_up(was, key), _look_up(old, key))
+        for key, item in shown.items()
+    }
+    return _keep_unmentioned(shown, was, old) | values
 
 
 def _below(key: str, shown: Any, was: Any, old: Any) -> Any:
@@ -204,14 +210,14 @@ def _unset(is_set: object) -> None:
         raise _Refused("it says that a secret is set, and none is kept there: give its value")
 
 
-def _loaded(reference: object) -> Block:
+def _load(reference: object) -> Block:
     try:
         return Block.load(str(reference))
     except FlowstoneError as error:
         raise _Refused(str(error)) from error
 
 
-def _inside(shown: dict[str, Any], was: Any, old: Any) -> Block:
+def _nested_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
     """Return a block that is kept inside another one."""
     kind = registry.block_type(str(shown["type"]))
     same = type(old) is kind and isinstance(was, dict) and was.get("type") == shown["type"]
@@ -223,11 +229,11 @@ def _inside(shown: dict[str, Any], was: Any, old: Any) -> Block:
     return found
 
 
-def _at(container: Any, key: Any) -> Any:
+def _look_up(container: Any, key: Any) -> Any:
     """Return what is under a key of a dict, a place in a list, or a field of a model."""
-    if isinstance(container, Partly):
-        found = _at(container.tree(), key)
-        return escaped(found) if isinstance(found, str) else found
+    if isinstance(container, PartialSecret):
+        found = _look_up(container.tree(), key)
+        return escape(found) if isinstance(found, str) else found
     if isinstance(container, BaseModel):
         return container.__dict__.get(key)
     if isinstance(container, dict):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 WHOLE = "the whole block"
 
 
-def migrated(
+def migrate_fields(
     body: Mapping[str, Any],
     what: tuple[str, str],
     installed: int,

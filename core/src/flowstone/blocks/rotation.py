@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.blocks import codec
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretUnreadable, StaleDocument
-from flowstone.secrets.vault import Vault, sealed_with
+from flowstone.secrets.vault import Vault, sealing_key
 
 if TYPE_CHECKING:
     from flowstone.ports import DocumentStore
@@ -52,7 +52,7 @@ def rotate_file(documents: DocumentStore, settings: Settings, *, drop_old: bool)
     """
     vault = Vault(settings)
     vault.key()
-    with vault.file.locked():
+    with vault.file.lock():
         found = Rotation(resumed=vault.file.is_unfinished())
         if not found.resumed:
             vault.file.begin()
@@ -99,31 +99,31 @@ def _seal_anew(documents: DocumentStore, vault: Vault, found: Rotation) -> None:
 
 
 def _has_others(document: Document, found: Rotation) -> bool:
-    if _told(document) in found.unreadable:
+    if _describe(document) in found.unreadable:
         return False
-    return any(sealed_with(token) != found.key for token in codec.tokens(document.body))
+    return any(sealing_key(token) != found.key for token in codec.tokens(document.body))
 
 
 def _replace(documents: DocumentStore, vault: Vault, document: Document, found: Rotation) -> None:
     def again(token: str, purpose: str) -> str:
-        if sealed_with(token) == found.key:
+        if sealing_key(token) == found.key:
             return token
         try:
             return vault.seal(vault.open(token, purpose), purpose)
         except SecretUnreadable:
-            found.unreadable.add(_told(document))
+            found.unreadable.add(_describe(document))
             return token
 
-    body = codec.resealed(document.body, document.kind, again)
+    body = codec.reseal(document.body, document.kind, again)
     if body == document.body:
-        found.unreadable.add(_told(document))
+        found.unreadable.add(_describe(document))
         return
     try:
         documents.put(document.kind, document.name, body, expected=document.version)
     except (StaleDocument, ObjectNotFound):
         return  # somebody has saved or deleted it meanwhile; the next look sees what is there
-    found.resealed.add(_told(document))
+    found.resealed.add(_describe(document))
 
 
-def _told(document: Document) -> str:
+def _describe(document: Document) -> str:
     return f"{document.kind.removeprefix('block:')}/{document.name}"

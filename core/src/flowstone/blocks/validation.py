@@ -1,4 +1,7 @@
-"""What does not fit in the fields of a block, told without the values that were given."""
+"""What comes into the fields of a block: references are taken, masks refused, secrets known.
+
+What does not fit is told without the values that were given.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
-from flowstone.records.redaction import MASK, redact
-from flowstone.secrets.values import hides, leaves
+from flowstone.records.redaction import MASK, redact, register
+from flowstone.secrets.fields import hides
+from flowstone.secrets.walk import leaf_texts, parse_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,31 +21,72 @@ if TYPE_CHECKING:
 
 #: Shorter texts are not searched for in messages: hiding every "a" says nothing.
 SHORTEST = 3
+#: Pydantic's mask has ten asterisks, and that of log lines eight.
+SHORTEST_MASK = 8
 #: Pydantic puts this in a place for each block of a union; it says nothing to a person.
 _WRAPPED = "function-wrap["
+_MASK_GIVEN = "it is the mask that a secret is shown as: give the secret, or leave the field out"
 
 
-def masked(model: type[BaseModel], data: object, error: Exception) -> ValidationError:
+def validate_fields(value: object, title: str, field: str = "") -> object:
+    """Return a block, or the value of one field of it, with the references in it made such.
+
+    What is secret in it is hidden from now on from whatever leaves the process.
+
+    Args:
+        value: what pydantic has validated.
+        title: the block type's name.
+        field: whose value it is; empty for a whole block.
+
+    Raises:
+        ValidationError: a reference is misspelt, or a secret is only the mask of one.
+    """
+    texts: list[str] = []
+    masks: dict[str, None] = {}
+
+    def visit(path: tuple[str, ...], secret: object) -> None:
+        found = list(leaf_texts(secret))
+        if _is_shown(secret) or any(map(_is_mask, found)):
+            masks[field or (path[0] if path else "")] = None
+        texts.extend(found)
+
+    try:
+        value = parse_references(value, f"{title}.{field}" if field else title, visit)
+    except ValueError as error:
+        problem = str(error)
+    else:
+        if masks:
+            raise _make_error(title, [(_place(name), _MASK_GIVEN) for name in masks])
+        for text in texts:
+            register(text)
+        return value
+    raise _make_error(title, [(_place(field), hide(problem, ()))])
+
+
+def _is_mask(text: str) -> bool:
+    return len(text) >= SHORTEST_MASK and not text.strip("*")
+
+
+def _is_shown(secret: object) -> bool:
+    """Whether it is what `block show --json` has in the place of a secret."""
+    return isinstance(secret, dict) and len(secret) == 1 and isinstance(secret.get("set"), bool)
+
+
+def _place(field: str) -> Place:
+    return (field,) if field else ()
+
+
+def mask_inputs(model: type[BaseModel], data: object, error: Exception) -> ValidationError:
     """Return the same error with every input replaced by asterisks, whoever catches it."""
     clear = sorted(_secret_inputs(model, data), key=len, reverse=True)
     if not isinstance(error, ValidationError):
-        return _told(model.__name__, [((), hide(str(error), clear))])
+        return _make_error(model.__name__, [((), hide(str(error), clear))])
     found = error.errors(include_url=False, include_context=False, include_input=False)
-    return _told(error.title, [(_hide_in(e["loc"], clear), hide(e["msg"], clear)) for e in found])
+    told = [(_hide_in(each["loc"], clear), hide(each["msg"], clear)) for each in found]
+    return _make_error(error.title, told)
 
 
-def refused(title: str, places: Iterable[str]) -> ValidationError:
-    """Return the error of fields that were given the mask of a secret, by name."""
-    problem = "it is the mask that a secret is shown as: give the secret, or leave the field out"
-    return _told(title, [((place,) if place else (), problem) for place in places])
-
-
-def misread(title: str, place: str, problem: str) -> ValidationError:
-    """Return the error of a field that was given what can't be read, by name."""
-    return _told(title, [((place,) if place else (), hide(problem, ()))])
-
-
-def _told(title: str, found: list[tuple[Place, str]]) -> ValidationError:
+def _make_error(title: str, found: list[tuple[Place, str]]) -> ValidationError:
     details = [
         InitErrorDetails(
             type=PydanticCustomError("block_field", "{problem}", {"problem": problem}),
@@ -80,6 +125,6 @@ def _secret_inputs(model: type[BaseModel], data: Any) -> set[str]:
         for name, field in model.model_fields.items()
         if hides(field.annotation)
         for key in (name, field.alias)
-        for text in leaves(given.get(key))
+        for text in leaf_texts(given.get(key))
         if len(text) >= SHORTEST
     }

@@ -7,15 +7,11 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
-            "duckdb-database": "flowstone.blocks.duckdb:DuckDBDatabase",
-            "email-notifier": "flowstone.blocks.email:EmailNotifier",
-            "email-server-credentials": "flowstone.blocks.email:EmailServerCredentials",
             "env-secrets": "flowstone.blocks.secret_providers.local:EnvSecrets",
             "file-secrets": "flowstone.blocks.secret_providers.local:FileSecrets",
             "local-directory": "flowstone.blocks.object_stores.local:LocalDirectory",
             "secret": "flowstone.blocks.secret_providers.secret:Secret",
             "shell-operation": "flowstone.blocks.jobs.shell:ShellOperation",
-            "slack-webhook": "flowstone.blocks.notifiers.slack:SlackWebhook",
             "sqlite-database": "flowstone.blocks.databases.sqlite:SqliteDatabase",
             "webhook": "flowstone.blocks.notifiers.webhook:Webhook",
         },
@@ -34,5 +30,4 @@ def collection() -> Collection:
             "database_insert": "flowstone.builtin.database_tasks:database_insert",
             "shell_run_command": "flowstone.builtin.shell_tasks:shell_run_command",
         },
-        extras={"duckdb-database": "flowstone[duckdb]"},
     )

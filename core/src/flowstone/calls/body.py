@@ -55,7 +55,7 @@ def callee(
     if settings.capture_stdout:
         captures = unit.spec.log_prints is not False
         fn = partial(_acalled if unit.isasync else _called, fn, captured_stdout, captures)
-    return fn if caller is None else Remote(caller, fn, scope)
+    return fn if caller is None else Remote(caller, fn, scope, unit.spec.timeout_seconds)
 
 
 @contextmanager

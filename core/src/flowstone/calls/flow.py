@@ -6,7 +6,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
-from flowstone.calls.options import FlowOptions, Option, changed, names_around, new_spec, unwrapped
+from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
+from flowstone.calls.options import FlowOptions, Option, apply_options
 from flowstone.calls.runnable import Unit
 from flowstone.context import current
 from flowstone.errors import ConfigurationError
@@ -137,7 +138,7 @@ class Flow(Unit[P, R]):
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""
         runner = _runner(options.get("task_runner"), self.task_runner)
-        spec = changed(self.spec, options)
+        spec = apply_options(self.spec, options)
         return Flow(self.fn, spec, runner, self._binding, self._around)
 
 
@@ -160,10 +161,10 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
     """
 
     def decorate(fn: Callable[..., Any]) -> Flow[..., Any]:
-        function, binding = unwrapped(fn)
+        function, binding = unwrap_function(fn)
         runner = _runner(options.get("task_runner"), ThreadPoolTaskRunner())
-        spec = new_spec("flow", function, options)
-        return Flow(function, spec, runner, binding, names_around())
+        spec = make_spec("flow", function, options)
+        return Flow(function, spec, runner, binding, find_local_names())
 
     return decorate if fn is None else decorate(fn)
 

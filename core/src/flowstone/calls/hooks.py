@@ -56,7 +56,7 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
     with secrets masked. Where it can't be sent, that is in the run's log, and changes nothing else.
 
     Args:
-        notifier: a `Notifier`, or what one is saved as: ``"slack-webhook/alerts"``. That one is
+        notifier: a `Notifier`, or what one is saved as: ``"webhook/alerts"``. That one is
             loaded when the hook is called.
     """
 
@@ -68,7 +68,7 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
         found = Block.load(notifier) if isinstance(notifier, str) else notifier
         if not isinstance(found, Notifier):
             problem = f"a {type(found).__name__} is no notifier"
-            raise ConfigurationError("notify_by", problem, "Give it one, as a SlackWebhook.")
+            raise ConfigurationError("notify_by", problem, "Give it one, as a Webhook.")
         subject = f"{run.kind.capitalize()} run {run.name!r} of {run.unit!r}: {state.name}"
         body = f"{state.message or 'There is no message.'}\n\nRun {run.id}"
         found.notify(body, " ".join(subject.split()))

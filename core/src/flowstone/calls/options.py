@@ -1,16 +1,39 @@
-"""The options of `@flow` and `@task`: said once, checked once, turned into a `Spec`."""
+"""The options of `@flow` and `@task`: one table says what they are, and makes a `Spec` of them."""
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Generic, Self, TypedDict, TypeVar, cast, overload
-from zlib import crc32
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    NamedTuple,
+    Self,
+    TypedDict,
+    TypeVar,
+    cast,
+    overload,
+)
 
-from flowstone.calls.parameters import RESERVED
+from flowstone.calls.option_checks import (
+    accept,
+    check_count,
+    check_delay,
+    check_factor,
+    check_flag,
+    check_function,
+    check_hooks,
+    check_key_function,
+    check_name,
+    check_policy,
+    check_run_name,
+    check_seconds,
+    check_serializer,
+    check_tags,
+    check_template,
+    check_timeout,
+)
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.records.specs import Delay, Hook, Spec
 from flowstone.records.states import StateType
@@ -27,31 +50,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Characters that a name may not have: they mean something in URLs and paths.
-BANNED = "/%&<>"
 
-
-class UnitOptions(TypedDict, total=False):
-    """What flows and tasks have in common; an option that is not given takes its default.
-
-    Attributes:
-        name: of the flow or task; by default the function's, for a flow with hyphens.
-        version: what to record as its version; by default, for a flow, a hash of its file.
-        description: by default the docstring.
-        retries: how often a failed run is started again; by default the setting, 0.
-        timeout_seconds: of one attempt; by default none.
-        log_prints: log what `print` prints; by default as the run around it, or the setting.
-        persist_result: keep results beyond the run; by default where another option asks for it,
-            or as the flow around it, or the setting.
-        result_storage: where: a Path, an object store block, or the name of a saved one; by
-            default files in the home.
-        result_serializer: how: a serializer or its name, such as ``"json"``; by default JSON
-            where that is exact, Arrow for tables, and pickle for the rest.
-        cache_result_in_memory: False keeps each result in its file only, and reads it from there
-            when it is asked for; by default True.
-        on_running, on_completion, on_failure, on_cancellation, on_crashed: hooks, each called as
-            ``hook(unit, run, state)`` once the state is recorded. One that fails is logged.
-    """
+class RunnableOptions(TypedDict, total=False):
+    """The options that flows and tasks have in common; `OPTIONS` says what each is for."""
 
     name: str | None
     version: str | None
@@ -70,48 +71,14 @@ class UnitOptions(TypedDict, total=False):
     on_crashed: Sequence[Hook] | None
 
 
-class FlowOptions(UnitOptions, total=False):
-    """The options of `@flow`.
-
-    Attributes:
-        flow_run_name: each run's name: a template over the parameters, such as
-            ``"load-{day}"``, or a function that returns one; by default made up.
-        retry_delay_seconds: between retries: a number, one for each retry, or a function.
-        task_runner: where submitted tasks run; by default `ThreadPoolTaskRunner()`. A text names
-            one that an installed package offers: ``"threads"``, ``"processes"``.
-        validate_parameters: check and coerce the arguments by the type hints; by default True.
-    """
-
+class FlowOptions(RunnableOptions, total=False):
     flow_run_name: str | Callable[..., str] | None
     retry_delay_seconds: Delay | None
     task_runner: TaskRunner | type[TaskRunner] | str | None
     validate_parameters: bool
 
 
-class TaskOptions(UnitOptions, total=False):
-    """The options of `@task`.
-
-    Attributes:
-        on_commit, on_rollback: called as ``hook(transaction)`` when the transaction around a run
-            is committed or rolled back; `on_commit` also at the end of a run that is in none.
-        cache_policy: what makes two calls the same call, such as `INPUTS` or
-            `INPUTS + TASK_SOURCE`; by default `DEFAULT`, which holds within one flow run.
-        cache_key_fn: ``(call, parameters) -> key``, in place of a policy; None caches nothing.
-        cache_expiration: how long a kept result is used, as a timedelta or in seconds.
-        refresh_cache: compute anew, and keep that.
-        result_storage_key: a template of the result's file name, such as
-            ``"{parameters[day]}.json"``, in place of a made-up one.
-        task_run_name: each run's name: a template over the parameters, or a function that
-            returns one; by default the task's name and a number.
-        tags: of each run, beside those of `tags(...)` around the call.
-        retry_delay_seconds: a number of seconds, one for each retry, or a function such as
-            `exponential_backoff(2)`; by default the setting, 0.
-        retry_jitter_factor: up to so many times the delay is added to it, at random.
-        retry_condition_fn: ``(task, run, state) -> bool``, sync or async; False gives up.
-        viz_return_value: what `flow.visualize()` takes for a value of the task, which it does not
-            run; by default a stand-in that can be passed on.
-    """
-
+class TaskOptions(RunnableOptions, total=False):
     on_commit: Sequence[Hook] | None
     on_rollback: Sequence[Hook] | None
     cache_policy: CachePolicy | None
@@ -127,191 +94,249 @@ class TaskOptions(UnitOptions, total=False):
     viz_return_value: Any
 
 
-_HOOKS = {
-    "on_running": StateType.RUNNING,
-    "on_completion": StateType.COMPLETED,
-    "on_failure": StateType.FAILED,
-    "on_cancellation": StateType.CANCELLED,
-    "on_crashed": StateType.CRASHED,
+class OptionRow(NamedTuple):
+    """What there is to know of an option.
+
+    Attributes:
+        name: as the decorator takes it.
+        check: returns what to keep of a value, or raises ConfigurationError; None where that is
+            not the spec's affair.
+        help: what it is, and its default.
+        field: of the `Spec`; empty where it has the option's name.
+        state: of a hook, the state after which it is called.
+    """
+
+    name: str
+    check: Callable[[str, object], Any] | None
+    help: str
+    field: str = ""
+    state: StateType | None = None
+
+
+def _make_hook_row(name: str, state: StateType) -> OptionRow:
+    text = (
+        "Functions to call as ``hook(flow_or_task, run, state)`` once a run's state is recorded "
+        f"as {state.value}. One that fails is logged."
+    )
+    return OptionRow(name, check_hooks, text, "hooks", state)
+
+
+_OF_BOTH = (
+    OptionRow("name", check_name, "By default the function's name; that of a flow has hyphens."),
+    OptionRow("version", accept, "The version to record; of a flow by default a hash of its file."),
+    OptionRow("description", accept, "By default the docstring."),
+    OptionRow(
+        "retries",
+        check_count,
+        "How many times a failed run is started again; by default as the settings say: 0.",
+    ),
+    OptionRow("timeout_seconds", check_timeout, "Seconds for one attempt; by default no limit."),
+    OptionRow(
+        "log_prints",
+        check_flag,
+        "Whether to log what `print` prints; by default as the run around it, or the settings.",
+    ),
+    OptionRow(
+        "persist_result",
+        check_flag,
+        "Whether to keep results after the run; by default where another option needs that, or "
+        "else as the flow around it, or the settings.",
+    ),
+    OptionRow(
+        "result_storage",
+        accept,
+        "Where to keep results: a Path, an object store block, or the name of a saved one; by "
+        "default files in the home.",
+    ),
+    OptionRow(
+        "result_serializer",
+        check_serializer,
+        'How to write results: a serializer or its name, such as ``"json"``; by default JSON where '
+        "that is exact, Arrow for tables, and pickle for the rest.",
+    ),
+    OptionRow(
+        "cache_result_in_memory",
+        check_flag,
+        "False keeps results in their files only, and reads them there when they are asked for; "
+        "by default True.",
+    ),
+    _make_hook_row("on_running", StateType.RUNNING),
+    _make_hook_row("on_completion", StateType.COMPLETED),
+    _make_hook_row("on_failure", StateType.FAILED),
+    _make_hook_row("on_cancellation", StateType.CANCELLED),
+    _make_hook_row("on_crashed", StateType.CRASHED),
+)
+_OF_FLOWS = (
+    OptionRow(
+        "flow_run_name",
+        check_run_name,
+        'The name of each run: a template over the parameters, such as ``"load-{day}"``, or a '
+        "function that returns a name; by default a random one.",
+        "run_name",
+    ),
+    OptionRow(
+        "retry_delay_seconds",
+        check_delay,
+        "Seconds between retries: a number, one for each retry, or a function of the number of "
+        "retries; by default as the settings say: 0.",
+    ),
+    OptionRow(
+        "task_runner",
+        None,
+        "Where submitted tasks run; by default `ThreadPoolTaskRunner()`. A text names one that an "
+        'installed package offers: ``"threads"``, ``"processes"``.',
+    ),
+    OptionRow(
+        "validate_parameters",
+        check_flag,
+        "Whether to check and coerce arguments by their type hints; by default True.",
+    ),
+)
+_OF_TASKS = (
+    OptionRow(
+        "on_commit",
+        check_hooks,
+        "Functions to call as ``hook(transaction)`` when the transaction around a run is "
+        "committed; at the end of a run that is in none.",
+    ),
+    OptionRow(
+        "on_rollback",
+        check_hooks,
+        "Functions to call as ``hook(transaction)`` when the transaction around a run is rolled "
+        "back.",
+    ),
+    OptionRow(
+        "cache_policy",
+        check_policy,
+        "What makes two calls the same call, such as `INPUTS` or `INPUTS + TASK_SOURCE`; by "
+        "default `DEFAULT`, which holds within one flow run.",
+    ),
+    OptionRow(
+        "cache_key_fn",
+        check_key_function,
+        "``(call, parameters) -> key``, in place of a policy; a key of None caches nothing.",
+        "cache_policy",
+    ),
+    OptionRow(
+        "cache_expiration",
+        check_seconds,
+        "How long a cached result is used, as a timedelta or in seconds; by default for ever.",
+    ),
+    OptionRow(
+        "refresh_cache",
+        check_flag,
+        "Whether to compute anew what is cached, and cache that; by default as the settings say: "
+        "False.",
+    ),
+    OptionRow(
+        "result_storage_key",
+        check_template,
+        'A template for the name of the result\'s file, such as ``"{parameters[day]}.json"``; by '
+        "default a made-up one.",
+    ),
+    OptionRow(
+        "task_run_name",
+        check_run_name,
+        "The name of each run: a template over the parameters, or a function that returns a name; "
+        "by default the task's name and a number.",
+        "run_name",
+    ),
+    OptionRow("tags", check_tags, "Tags of each run, beside those of `tags(...)` around the call."),
+    OptionRow(
+        "retry_delay_seconds",
+        check_delay,
+        "Seconds between retries: a number, one for each retry, or a function such as "
+        "`exponential_backoff(2)`; by default as the settings say: 0.",
+    ),
+    OptionRow(
+        "retry_jitter_factor",
+        check_factor,
+        "Adds to each delay up to this many times the delay, at random; by default nothing.",
+    ),
+    OptionRow(
+        "retry_condition_fn",
+        check_function,
+        "``(task, run, state) -> bool``, sync or async: False gives up; by default all is retried.",
+    ),
+    OptionRow(
+        "viz_return_value",
+        accept,
+        "What `flow.visualize()` takes for a value of the task, which it does not run; by default "
+        "a stand-in that can be passed on.",
+    ),
+)
+#: The options of flows and of tasks, by name.
+OPTIONS: dict[Kind, dict[str, OptionRow]] = {
+    "flow": {row.name: row for row in (*_OF_BOTH, *_OF_FLOWS)},
+    "task": {row.name: row for row in (*_OF_BOTH, *_OF_TASKS)},
 }
-_FIELDS = {"flow_run_name": "run_name", "task_run_name": "run_name"}
-_KNOWN = {"flow": FlowOptions, "task": TaskOptions}
 
 
-def new_spec(kind: Kind, fn: Callable[..., Any], options: Mapping[str, Any]) -> Spec:
-    """Return the spec of a function with these options.
+def find_field(option: str) -> str:
+    """Return the field of the `Spec` that has an option."""
+    row = OPTIONS["flow"].get(option) or OPTIONS["task"][option]
+    return row.field or option
+
+
+def _write_help(kind: Kind) -> str:
+    lines = [f"The options of `@{kind}`; one that is not given, or None, takes its default.", ""]
+    lines += ["Attributes:", *(f"    {row.name}: {row.help}" for row in OPTIONS[kind].values())]
+    return "\n".join(lines)
+
+
+FlowOptions.__doc__, TaskOptions.__doc__ = _write_help("flow"), _write_help("task")
+
+
+def apply_options(spec: Spec, options: Mapping[str, Any]) -> Spec:
+    """Return a spec with some options changed; one that is None stays as it was.
 
     Raises:
         ConfigurationError: an option is not known, or its value can't be used.
     """
-    name = getattr(fn, "__name__", type(fn).__name__)
-    if kind == "flow":
-        name = name.replace("_", "-")
-    if name == "<lambda>" and not options.get("name"):
-        name = "lambda"
-    _refuse_reserved(kind, name, fn)
-    spec = Spec(kind, name, inspect.getdoc(fn), _file_hash(fn) if kind == "flow" else None)
-    return changed(spec, options)
-
-
-def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., Any]) -> None:
-    code = getattr(inspect.unwrap(fn), "__code__", None)
-    if code is None:
-        return
-    own = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    for reserved in sorted(RESERVED):
-        if reserved in own:
-            problem = f"its parameter {reserved!r} has a name that each call has a use for"
-            raise ConfigurationError(f"{kind} {name!r}", problem, "Rename it.")
-
-
-def changed(spec: Spec, options: Mapping[str, Any]) -> Spec:
-    """Return a spec with some options changed; one that is None stays as it was."""
-    fields: dict[str, Any] = {}
+    known = OPTIONS[spec.kind]
+    changes: dict[str, Any] = {}
     hooks = dict(spec.hooks)
-    for option, value in options.items():
-        if option not in _KNOWN[spec.kind].__annotations__:
-            raise ConfigurationError(
-                f"@{spec.kind} of {spec.name!r}",
-                f"there is no option {option!r}",
-                nearest(option, _KNOWN[spec.kind].__annotations__).strip(),
-            )
-        if value is None or option == "task_runner":
+    for name, value in options.items():
+        row = known.get(name)
+        if row is None:
+            what, problem = f"@{spec.kind} of {spec.name!r}", f"there is no option {name!r}"
+            raise ConfigurationError(what, problem, nearest(name, known).strip())
+        if value is None or row.check is None:
             continue
-        if option == "cache_policy" and options.get("cache_key_fn") is not None:
+        if name == "cache_policy" and options.get("cache_key_fn") is not None:
             continue  # the function wins, whichever comes first
-        if option == "cache_key_fn":
-            # Imported where it is used: hashing takes 5 ms that most programs save.
-            from flowstone.results.policies import CacheKeyFnPolicy  # noqa: PLC0415
-
-            fields["cache_policy"] = CacheKeyFnPolicy(_function(spec, option, value))
-        elif option in {"on_commit", "on_rollback"}:
-            fields[option] = _hooks(spec, option, value)
-        elif option in _HOOKS:
-            hooks[_HOOKS[option]] = _hooks(spec, option, value)
+        kept = row.check(_describe(spec, name), value)
+        if row.state is not None:
+            changes["hooks"] = hooks = {**hooks, row.state: kept}
         else:
-            fields[_FIELDS.get(option, option)] = _CHECKS.get(option, _any)(spec, option, value)
-    if hooks != dict(spec.hooks):
-        fields["hooks"] = hooks
-    new = replace(spec, **fields) if fields else spec
+            changes[row.field or name] = kept
+    new = replace(spec, **changes) if changes else spec
     if not new.cache_result_in_memory and new.persist_result is False:
+        what = _describe(new, "cache_result_in_memory")
         problem = "persist_result=False leaves no file to read the result from"
-        raise _refuse(new, "cache_result_in_memory", problem, "Leave one of the two out.")
+        raise ConfigurationError(what, problem, "Leave one of the two out.")
     return new
 
 
-def _refuse(spec: Spec, option: str, problem: str, remedy: str) -> ConfigurationError:
-    return ConfigurationError(f"option {option} of {spec.kind} {spec.name!r}", problem, remedy)
-
-
-def _any(_spec: Spec, _option: str, value: Any) -> Any:
-    return value
-
-
-def _name(spec: Spec, option: str, value: Any) -> str:
-    if not isinstance(value, str) or not value or any(char in BANNED for char in value):
-        problem = f"{value!r} is not a name"
-        raise _refuse(spec, option, problem, f"Use a text without the characters {BANNED}")
-    return value
-
-
-def _retries(spec: Spec, option: str, value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise _refuse(spec, option, f"{value!r} is not a count", "Use a whole number from 0 up.")
-    return value
-
-
-def _seconds(spec: Spec, option: str, value: Any) -> float:
-    if hasattr(value, "total_seconds"):
-        value = value.total_seconds()
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not value >= 0:
-        remedy = "Use a number of seconds from 0 up, or a timedelta."
-        raise _refuse(spec, option, f"{value!r} is not a duration", remedy)
-    return float(value)
-
-
-def _timeout(spec: Spec, option: str, value: Any) -> float:
-    seconds = _seconds(spec, option, value)
-    if seconds == 0:
-        raise _refuse(spec, option, "0 leaves no time to run", "Leave it out for no limit.")
-    return seconds
-
-
-def _delay(spec: Spec, option: str, value: Any) -> Delay:
-    if callable(value):
-        function: Delay = value
-        return function
-    if isinstance(value, (list, tuple)):
-        return [_seconds(spec, option, item) for item in value]
-    return _seconds(spec, option, value)
-
-
-def _factor(spec: Spec, option: str, value: Any) -> float:
-    if not isinstance(value, (int, float)) or not value >= 0:
-        raise _refuse(spec, option, f"{value!r} is not a factor", "Use a number from 0 up.")
-    return float(value)
-
-
-def _tags(spec: Spec, option: str, value: Any) -> frozenset[str]:
-    if isinstance(value, str) or not all(isinstance(tag, str) for tag in value):
-        raise _refuse(spec, option, f"{value!r} is not a list of texts", "Use tags=['a', 'b'].")
-    return frozenset(value)
-
-
-def _hooks(spec: Spec, option: str, value: Any) -> tuple[Hook, ...]:
-    hooks = tuple(value) if isinstance(value, (list, tuple)) else (value,)
-    if not all(callable(hook) for hook in hooks):
-        raise _refuse(spec, option, f"{value!r} holds no functions", f"Use {option}=[my_hook].")
-    return hooks
-
-
-def _function(spec: Spec, option: str, value: object) -> Hook:
-    if not callable(value):
-        raise _refuse(spec, option, f"{value!r} is not a function", "Use a function.")
-    return value
-
-
-def _template(spec: Spec, option: str, value: object) -> object:
-    if isinstance(value, str) or (callable(value) and option != "result_storage_key"):
-        return value
-    raise _refuse(spec, option, f"{value!r} is not a text", "Use a template, as 'load-{day}'.")
-
-
-def _flag(spec: Spec, option: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise _refuse(spec, option, f"{value!r} is neither True nor False", "Use one of them.")
-    return value
-
-
-def _serializer(spec: Spec, option: str, value: object) -> object:
-    if not (isinstance(value, str) or (hasattr(value, "dumps") and hasattr(value, "loads"))):
-        problem = f"{value!r} is no serializer"
-        raise _refuse(spec, option, problem, "Use one, or a name such as 'json'.")
-    return value
-
-
-def _policy(spec: Spec, option: str, value: Any) -> Any:
-    if not hasattr(value, "parts"):
-        problem = f"{value!r} is not a cache policy"
-        raise _refuse(spec, option, problem, "Use one of flowstone.cache_policies, as INPUTS.")
-    return value
+def _describe(spec: Spec, option: str) -> str:
+    return f"option {option} of {spec.kind} {spec.name!r}"
 
 
 class Option(Generic[T]):
     """An option as an attribute of a flow or task, `my_task.retries`: what its spec says."""
 
     def __set_name__(self, _owner: type, name: str) -> None:
-        self._field = _FIELDS.get(name, name)
+        self._field = find_field(name)
 
     @overload
     def __get__(self, unit: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, unit: Optioned, owner: type) -> T: ...
-    def __get__(self, unit: Optioned | None, owner: type) -> Self | T:
+    def __get__(self, unit: OptionAttributes, owner: type) -> T: ...
+    def __get__(self, unit: OptionAttributes | None, owner: type) -> Self | T:
         return self if unit is None else cast("T", getattr(unit.spec, self._field))
 
 
-class Optioned:
+class OptionAttributes:
     """Something with a spec, whose options can be asked for; None where one was not given."""
 
     spec: Spec
@@ -324,72 +349,3 @@ class Optioned:
     result_storage: Option[ObjectStore | Path | str | None] = Option()
     result_serializer: Option[Serializer | str | None] = Option()
     cache_result_in_memory: Option[bool] = Option()
-
-
-_CHECKS: dict[str, Callable[[Spec, str, Any], Any]] = {
-    **dict.fromkeys(
-        (
-            "cache_result_in_memory",
-            "log_prints",
-            "persist_result",
-            "refresh_cache",
-            "validate_parameters",
-        ),
-        _flag,
-    ),
-    **dict.fromkeys(("flow_run_name", "result_storage_key", "task_run_name"), _template),
-    "cache_expiration": _seconds,
-    "cache_policy": _policy,
-    "name": _name,
-    "result_serializer": _serializer,
-    "retries": _retries,
-    "retry_condition_fn": _function,
-    "retry_delay_seconds": _delay,
-    "retry_jitter_factor": _factor,
-    "tags": _tags,
-    "timeout_seconds": _timeout,
-}
-
-
-def unwrapped(fn: Any) -> tuple[Callable[..., Any], type | None]:
-    """Return the function inside a classmethod or staticmethod, and which of them it was.
-
-    Raises:
-        ConfigurationError: it is not a function.
-    """
-    binding = type(fn) if isinstance(fn, (classmethod, staticmethod)) else None
-    function = fn.__func__ if binding else fn
-    if not callable(function) or isinstance(function, type):
-        raise ConfigurationError(
-            "@flow and @task",
-            f"{fn!r} is not a function",
-            "Put them on a function: `@flow` or `@flow(name=...)`, then `def`.",
-        )
-    return function, binding
-
-
-def names_around() -> Mapping[str, Any] | None:
-    """Return the local names of the function in which a decorator stands; None in a module.
-
-    A type hint that is written as text may name them, and nothing else remembers them.
-    """
-    frame = sys._getframe(1)  # noqa: SLF001 - the documented way, as pydantic and dataclasses do
-    while frame.f_globals.get("__name__", "").startswith("flowstone.") and frame.f_back:
-        frame = frame.f_back
-    return None if frame.f_locals is frame.f_globals else dict(frame.f_locals)
-
-
-def _file_hash(fn: Callable[..., Any]) -> str | None:
-    while isinstance(fn, partial):
-        fn = fn.func
-    code = getattr(inspect.unwrap(fn), "__code__", None)
-    return _hash(code.co_filename) if code is not None else None
-
-
-@cache
-def _hash(path: str) -> str | None:
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - pathlib takes 6 ms to import, hashlib 5
-            return f"{crc32(file.read()):08x}"
-    except OSError:  # typed at a prompt, or generated
-        return None

@@ -12,37 +12,34 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 from flowstone.calls.body import around, callee, yields
 from flowstone.calls.futures import Future
 from flowstone.calls.hooks import Hooked
-from flowstone.calls.options import Optioned
-from flowstone.calls.origin import Asked, drafted, origin, tagged
+from flowstone.calls.options import OptionAttributes
+from flowstone.calls.origin import make_origin
 from flowstone.calls.outcome import given, raise_stop
-from flowstone.calls.parameters import Parameters, titled
-from flowstone.calls.run_names import made_up
+from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
-from flowstone.engine.arguments import awaited, needs
+from flowstone.engine.arguments import needs
 from flowstone.engine.driver import Driver
 from flowstone.engine.lifecycle import Life, Plan, life
 from flowstone.engine.recorder import Keeper, Taken
 from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.engine.steps import Tally
 from flowstone.logging.run_logger import RunLogger
-from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import Begun
-    from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
-    from flowstone.records.runs import Origin
+    from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, Optioned, Calling[P, R]):
+class Unit(Hooked, OptionAttributes, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -105,6 +102,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
         parent: Scope | None,
+        *,
         caller: Caller | None = None,
         handed: Tally | None = None,
         taken: Taken | None = None,
@@ -113,42 +111,42 @@ class Unit(Hooked, Optioned, Calling[P, R]):
 
         With `taken`, it is a run that there is; it is taken up at the end of this.
         """
-        services = current.services()
-        spec = self.spec
-        upstream = needs(args, kwargs)
-        if wait_for is not None:
-            upstream = [*(upstream or ()), *awaited(list(wait_for))]
+        services, spec = current.services(), self.spec
+        upstream = needs(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
         if taken is not None:
-            born = taken.origin
+            origin = taken.origin
         else:
-            born = _born(self, services, args, kwargs, known, parent, upstream)
-        run_id, name = born.id, born.name
+            origin = make_origin(
+                self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
+            )
+        run_id, name, tags = origin.id, origin.name, origin.tags
         scope = self._scope(services, parent, known)
         plan = Plan(
-            self,
-            spec,
-            services.settings,
-            run_id,
-            name,
-            callee(self, services.settings, caller, scope, iterated=handed is not None),
-            args,
-            kwargs,
-            upstream,
-            flow or parent is None,
-            self._keeping(services, run_id, parent) if handed is None or flow else None,
-            None if flow else current.transaction.get() or self._alone(),
-            self._rechecked if flow and upstream is not None else None,
-            None if flow or not born.tags else services.gate.admission(born.tags, name, run_id),
-            handed,
-            parent is None,
+            unit=self,
+            spec=spec,
+            settings=services.settings,
+            run_id=run_id,
+            run_name=name,
+            fn=callee(self, services.settings, caller, scope, iterated=handed is not None),
+            args=args,
+            kwargs=kwargs,
+            upstream=upstream,
+            settles=flow or parent is None,
+            keeping=self._keeping(services, run_id, parent) if handed is None or flow else None,
+            staging=None if flow else current.transaction.get() or self._alone(),
+            check=self._rechecked if flow and upstream is not None else None,
+            turn=services.gate.admission(tags, name, run_id) if tags and not flow else None,
+            handed=handed,
+            is_root=parent is None,
+            timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
-        keeper = Keeper(services, born, None if parent is None else parent.token)
+        keeper = Keeper(services, origin, None if parent is None else parent.token)
         scope.standing, scope.asked = keeper, plan
-        driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
+        driver = Driver(keeper, scope, services.clock, RunLogger, keeping=plan.keeping)
         if taken is not None:
             keeper.take_up(taken)
         return driver, life(plan)
@@ -220,9 +218,9 @@ class Unit(Hooked, Optioned, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                return self._acall(args, kwargs, wait_for, return_state, taken)
+                return self._acall(args, kwargs, wait_for, return_state=return_state, taken=taken)
         parent = current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
+        driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -245,11 +243,12 @@ class Unit(Hooked, Optioned, Calling[P, R]):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
+        *,
         return_state: bool,
         taken: Taken | None,
     ) -> Any:
         parent = None if taken is not None else current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, None, None, taken)
+        driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -270,7 +269,7 @@ class Unit(Hooked, Optioned, Calling[P, R]):
     ) -> Begun:
         """Make a run that is iterated over, and what is entered around it."""
         tally, parent = Tally(), current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, None, tally)
+        driver, story = self._start(args, kwargs, wait_for, parent, handed=tally)
         owner = None if parent is None else parent.owner
         return driver, story, tally, owner, around(self.spec, current.services().settings)
 
@@ -279,50 +278,12 @@ class Unit(Hooked, Optioned, Calling[P, R]):
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
         runner = owner_here().open_runner()
-        driver, story = self._start(args, kwargs, wait_for, current.scope.get(), runner.caller)
+        parent = current.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, caller=runner.caller)
         driver.record(PENDING, "Pending")
         future: Future[Any] = Future(driver, story, owner_here())
         future.start(runner, on_loop=self.isasync)
         return future
-
-
-def _born(
-    unit: Unit[..., Any],
-    services: Services,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    known: dict[str, Any] | None,
-    parent: Scope | None,
-    upstream: Iterable[tuple[Promise, bool]] | None,
-) -> Origin:
-    """Return what a run of this call is to be born with."""
-    run_id = new_id()
-    name = _run_name(unit, run_id, args, kwargs, known, parent)
-    inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
-    if parent is not None and parent.owner.makers is not None:
-        inputs += parent.owner.makers.of(args, kwargs)
-    return origin(unit, services, run_id, name, parent, known, inputs)
-
-
-def _run_name(
-    unit: Unit[..., Any],
-    run_id: str,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    known: dict[str, Any] | None,
-    parent: Scope | None,
-) -> str:
-    template = unit.spec.run_name
-    if template is not None:
-        if known is None:
-            known = dict(unit.parameters.bind(args, kwargs).arguments)
-        with drafted(Asked(unit, args, kwargs), run_id, known, parent, tagged(unit.spec.tags)):
-            return titled(unit.name, template, known)
-    if unit.spec.kind == "flow":
-        return made_up()
-    if parent is None:
-        return f"{unit.name}-{run_id[-5:]}"
-    return f"{unit.name}-{parent.ordinal(unit.name)}"
 
 
 def owner_here() -> Scope:

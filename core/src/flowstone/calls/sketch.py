@@ -20,7 +20,7 @@ from flowstone.context.runtime import Carried
 from flowstone.engine.annotations import Mark
 from flowstone.engine.arguments import ITEMS, PromiseBase, found, resolved
 from flowstone.errors import ValueNotComputed
-from flowstone.graphs import Graph, graph_of
+from flowstone.graphs import Graph, build_graph
 from flowstone.logging.run_logger import disable_run_logger
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Run
@@ -45,7 +45,7 @@ def sketched(flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> 
     """
     sketch = Sketch()
     copy_context().run(sketch.draw, flow, args, kwargs)
-    return graph_of(sketch.runs[0], sketch.runs, now=0.0, ran=False)
+    return build_graph(sketch.runs[0], sketch.runs, now=0.0, ran=False)
 
 
 class Sketch:

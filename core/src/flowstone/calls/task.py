@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
 from flowstone.calls.body import collecting
+from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
 from flowstone.calls.futures import Future, FutureList
 from flowstone.calls.map_stream import FutureStream, Supply
 from flowstone.calls.mapping import batched, drawn, in_batches, spread
-from flowstone.calls.options import Option, TaskOptions, changed, names_around, new_spec, unwrapped
+from flowstone.calls.options import Option, TaskOptions, apply_options
 from flowstone.calls.runnable import Unit, owner_here
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
 from flowstone.context import current
@@ -260,7 +261,7 @@ class Task(Unit[P, R]):
 
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""
-        return Task(self.fn, changed(self.spec, options), self._binding, self._around)
+        return Task(self.fn, apply_options(self.spec, options), self._binding, self._around)
 
 
 def _ended(future: Future[Any]) -> State:
@@ -286,8 +287,8 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]
     """
 
     def decorate(fn: Callable[..., Any]) -> Task[..., Any]:
-        function, binding = unwrapped(fn)
-        return Task(function, new_spec("task", function, options), binding, names_around())
+        function, binding = unwrap_function(fn)
+        return Task(function, make_spec("task", function, options), binding, find_local_names())
 
     return decorate if fn is None else decorate(fn)
 

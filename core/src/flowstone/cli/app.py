@@ -1,4 +1,4 @@
-"""The command `flowstone`: its nouns, each loaded when it is called, and how errors end it."""
+"""The command `flowstone`: its commands, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from flowstone.cli.commands import Commands
 from flowstone.cli.version import show_version
 
-NOUNS = {
+COMMANDS = {
     "apply": ("flowstone.cli.manifest:apply", "Save blocks, variables and limits from files."),
     "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
     "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
@@ -33,7 +33,7 @@ NOUNS = {
 
 @click.group(
     cls=Commands,
-    lazy=NOUNS,
+    lazy=COMMANDS,
     epilog="`flowstone COMMAND --help` says more.",
 )
 @click.option(

@@ -11,7 +11,7 @@ from flowstone.artifacts import read
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
 from flowstone.cli.views import Cell, Facts, Prose, Row, Table
-from flowstone.cli.wording import SHORT, ago, exact, iso
+from flowstone.cli.wording import SHORT, format_ago, format_iso, format_time
 from flowstone.context.current import services
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
     ]
     more, found = len(found) > limit, found[:limit]
     if as_json:
-        emit([_head(each) for each in found])
+        emit([_describe(each) for each in found])
         return
     now = services().clock.time()
-    rows = [Row(_cells(each, now)) for each in found]
+    rows = [Row(_make_cells(each, now)) for each in found]
     empty = "No artifact fits." if run or kind else "There is no artifact yet."
     columns = ("id", "key", "kind", "content", "saved", "versions")
     show(Table(columns, rows, empty=empty, right=frozenset({"versions"})))
@@ -70,23 +70,23 @@ def show_artifact(artifact: str, versions: bool, whole: bool, as_json: bool) -> 
     if versions:
         _show_versions(found, as_json=as_json)
     elif as_json:
-        emit({**_head(found), "data": found.artifact.data})
+        emit({**_describe(found), "data": found.artifact.data})
     else:
-        show(*_views(found, whole=whole))
+        show(*_make_views(found, whole=whole))
 
 
 def _show_versions(found: SavedArtifact, *, as_json: bool) -> None:
     all_versions = [found] if found.key is None else read.versions(found.key)
     if as_json:
-        emit([{**_head(each), "data": each.artifact.data} for each in all_versions])
+        emit([{**_describe(each), "data": each.artifact.data} for each in all_versions])
         return
     rows = [
         Row(
             (
                 Cell(str(each.versions)),
                 Cell(each.id, "dim"),
-                Cell(_short(read.abstract(each.artifact))),
-                Cell(exact(each.updated)),
+                Cell(_shorten(read.abstract(each.artifact))),
+                Cell(format_time(each.updated)),
                 Cell(each.run_id[-SHORT:], "dim"),
             )
         )
@@ -95,27 +95,27 @@ def _show_versions(found: SavedArtifact, *, as_json: bool) -> None:
     show(Table(("version", "id", "content", "saved", "run"), rows, right=frozenset({"version"})))
 
 
-def _cells(found: SavedArtifact, now: float) -> tuple[Cell, ...]:
+def _make_cells(found: SavedArtifact, now: float) -> tuple[Cell, ...]:
     artifact = found.artifact
     return (
         Cell(found.id[-SHORT:], "dim"),
         Cell(found.key or "-", "bold"),
         Cell(artifact.kind),
-        Cell(_short(artifact.data)),
-        Cell(ago(found.updated, now) if is_terminal() else exact(found.updated)),
+        Cell(_shorten(artifact.data)),
+        Cell(format_ago(found.updated, now) if is_terminal() else format_time(found.updated)),
         Cell(f"{found.versions:,}"),
     )
 
 
-def _views(found: SavedArtifact, *, whole: bool) -> list[View]:
+def _make_views(found: SavedArtifact, *, whole: bool) -> list[View]:
     artifact, data = found.artifact, found.artifact.data
     facts = [("artifact", Cell(found.key or found.id, "bold")), ("kind", Cell(artifact.kind))]
     if found.key is not None:
         facts += [("id", Cell(found.id)), ("versions", Cell(f"{found.versions:,}"))]
     run = services().runs.run(found.run_id)
-    facts += [("saved", Cell(exact(found.created))), ("by", Cell(f"{run.name} ({run.id})"))]
+    facts += [("saved", Cell(format_time(found.created))), ("by", Cell(f"{run.name} ({run.id})"))]
     if found.updated != found.created:
-        facts.append(("updated", Cell(exact(found.updated))))
+        facts.append(("updated", Cell(format_time(found.updated))))
     if artifact.description:
         facts.append(("description", Cell(artifact.description)))
     if artifact.kind == "link":
@@ -128,19 +128,19 @@ def _views(found: SavedArtifact, *, whole: bool) -> list[View]:
     if artifact.kind == "markdown":
         views.append(Prose(data))
     elif artifact.kind == "table":
-        views += _table(data, whole=whole)
+        views += _make_table(data, whole=whole)
     return views
 
 
-def _table(data: Any, *, whole: bool) -> list[View]:
-    columns, rows = _grid(data)
+def _make_table(data: Any, *, whole: bool) -> list[View]:
+    columns, rows = _read_grid(data)
     most = len(rows) if whole or not is_terminal() else _MOST_ROWS
     numeric = {
         name
         for place, name in enumerate(columns)
         if all(isinstance(row[place], (int, float, type(None))) for row in rows)
     }
-    shown = [Row(tuple(Cell(_told(value)) for value in row)) for row in rows[:most]]
+    shown = [Row(tuple(Cell(_format_value(value)) for value in row)) for row in rows[:most]]
     views: list[View] = [
         Table(tuple(columns), shown, "", "It has no rows.", frozenset(numeric), verbatim=True)
     ]
@@ -150,7 +150,7 @@ def _table(data: Any, *, whole: bool) -> list[View]:
     return views
 
 
-def _grid(data: Any) -> tuple[list[str], list[list[Any]]]:
+def _read_grid(data: Any) -> tuple[list[str], list[list[Any]]]:
     """Return the columns and rows of a table, in whichever of its forms it was saved."""
     if isinstance(data, dict):
         columns = [
@@ -166,15 +166,15 @@ def _grid(data: Any) -> tuple[list[str], list[list[Any]]]:
     return [str(number) for number in range(1, width + 1)], filled
 
 
-def _told(value: object) -> str:
+def _format_value(value: object) -> str:
     return "" if value is None else value if isinstance(value, str) else str(value)
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST or not is_terminal() else f"{text[:_LONGEST]}…"
 
 
-def _head(found: SavedArtifact) -> dict[str, object]:
+def _describe(found: SavedArtifact) -> dict[str, object]:
     return {
         "id": found.id,
         "key": found.key,
@@ -182,7 +182,7 @@ def _head(found: SavedArtifact) -> dict[str, object]:
         "description": found.artifact.description,
         "run_id": found.run_id,
         "root_id": found.root_id,
-        "created": iso(found.created),
-        "updated": iso(found.updated),
+        "created": format_iso(found.created),
+        "updated": format_iso(found.updated),
         "versions": found.versions,
     }

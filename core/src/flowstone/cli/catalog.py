@@ -38,7 +38,7 @@ def list_offers(text: str, kind: str | None, as_json: bool) -> None:
     """
     found = [
         offer
-        for each in _kinds(kind)
+        for each in _find_kinds(kind)
         for offer in offered.offers(each)
         if text.lower() in f"{offer.name} {offer.plugin.distribution}".lower()
     ]
@@ -49,18 +49,18 @@ def list_offers(text: str, kind: str | None, as_json: bool) -> None:
     }
     if as_json:
         known = [{"package": name, "what": what} for name, what in absent.items()]
-        emit({"offers": [_record(offer) for offer in found], "not_installed": known})
+        emit({"offers": [_describe(offer) for offer in found], "not_installed": known})
         return
-    views: list[View] = [_table(found, text)]
+    views: list[View] = [_make_table(found, text)]
     if absent:
-        views.append(_not_installed(absent))
+        views.append(_make_absent_table(absent))
     show(*views)
     broken = [plugin.distribution for plugin in offered.plugins() if plugin.error]
     if broken:
         warn(f"\nBroken, so what they offer is missing: {', '.join(broken)}. See `plugin ls`.")
 
 
-def _kinds(kind: str | None) -> Sequence[str]:
+def _find_kinds(kind: str | None) -> Sequence[str]:
     known = offered.kinds()
     if kind is None:
         return known
@@ -71,7 +71,7 @@ def _kinds(kind: str | None) -> Sequence[str]:
     return found
 
 
-def _table(found: list[Offer], text: str) -> Table:
+def _make_table(found: list[Offer], text: str) -> Table:
     rows = [
         Row(
             (
@@ -86,7 +86,7 @@ def _table(found: list[Offer], text: str) -> Table:
     return Table(("name", "kind", "package"), rows, empty=empty)
 
 
-def _not_installed(absent: dict[str, str]) -> Table:
+def _make_absent_table(absent: dict[str, str]) -> Table:
     rows = [
         Row((Cell(name, "dim"), Cell(what, "dim"), Cell(f"pip install {name}")))
         for name, what in absent.items()
@@ -94,7 +94,7 @@ def _not_installed(absent: dict[str, str]) -> Table:
     return Table(("not installed", "what it brings", "command"), rows)
 
 
-def _record(offer: Offer) -> dict[str, Any]:
+def _describe(offer: Offer) -> dict[str, Any]:
     return {
         "name": offer.name,
         "kind": offer.kind,
@@ -114,18 +114,18 @@ def show_offer(name: str, kind: str | None, as_json: bool) -> None:
     Only that one is imported.
     """
     # Cost 150 ms, for pydantic; a list needs none of it.
-    from flowstone.cli.sheets import sheet  # noqa: PLC0415
+    from flowstone.cli.sheets import make_sheet  # noqa: PLC0415
 
-    sheets = [sheet(offer) for offer in _of(name, kind)]
+    sheets = [make_sheet(offer) for offer in _find_offers(name, kind)]
     if as_json:
         emit([asdict(each) for each in sheets])
     else:
-        show(*[view for each in sheets for view in _views(each)])
+        show(*[view for each in sheets for view in _make_views(each)])
 
 
-def _of(name: str, kind: str | None) -> list[Offer]:
+def _find_offers(name: str, kind: str | None) -> list[Offer]:
     """Return the offers of a name; one of a broken plugin raises the plugin's own error."""
-    kinds = _kinds(kind)
+    kinds = _find_kinds(kind)
     found = [offer for each in kinds for offer in offered.offers(each) if offer.name == name]
     if found:
         return found
@@ -143,7 +143,7 @@ def _of(name: str, kind: str | None) -> list[Offer]:
     raise near
 
 
-def _views(told: Sheet) -> list[View]:
+def _make_views(told: Sheet) -> list[View]:
     facts = [
         (worded(told.kind), Cell(told.name, "bold")),
         ("what", Cell(told.summary)),
@@ -157,10 +157,10 @@ def _views(told: Sheet) -> list[View]:
     views: list[View] = [Facts([(name, cell) for name, cell in facts if cell.text])]
     if told.inputs:
         columns = ("field" if told.kind == "block" else "parameter", "type", "default", "what")
-        views.append(Table(columns, [_row(each) for each in told.inputs]))
+        views.append(Table(columns, [_make_row(each) for each in told.inputs]))
     return views
 
 
-def _row(each: Input) -> Row:
+def _make_row(each: Input) -> Row:
     default = Cell("required", "yellow") if each.default is None else Cell(each.default)
     return Row((Cell(each.name, "bold"), Cell(each.type), default, Cell(each.description)))

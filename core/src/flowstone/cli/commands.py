@@ -1,4 +1,4 @@
-"""A group of commands: loads what it names when that is called, says near names, ends cleanly."""
+"""A group of commands: core's own, each imported when it is called, and those of packages."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from flowstone.errors import FlowstoneError, PluginError, nearest
-from flowstone.plugins import catalog
+from flowstone import plugins
+from flowstone.errors import FlowstoneError, UnknownName, nearest
 from flowstone.plugins.known import find_package_offering
 
 if TYPE_CHECKING:
@@ -17,17 +17,29 @@ if TYPE_CHECKING:
 
     from flowstone.plugins import Offer
 
+#: Longer than any help: the formatter breaks lines, so that nothing need be cut.
+_WHOLE = 1000
+
 
 class Commands(click.Group):
-    """Commands that are here, lazy ones, and those that packages offer for this group.
+    """A group whose commands are imported when they are called.
 
-    Lazy ones are ``{name: ("module:attribute", short help)}``. What is here comes first: packages
-    are looked for only where a name is not known, and for the list.
+    A package adds commands to a group, or to the top, by the `commands` of its `Collection`. None
+    can replace one of core's: plugins are asked only for the list of commands, and for a name that
+    core does not have.
     """
 
     def __init__(
         self, *args: Any, lazy: Mapping[str, tuple[str, str]] | None = None, **options: Any
     ) -> None:
+        """Make a group.
+
+        Args:
+            *args: as of `click.Group`.
+            lazy: commands to import when they are called, by name: ``"module:attribute"``, and
+                what the list says of it.
+            **options: as of `click.Group`.
+        """
         super().__init__(*args, **options)
         self._lazy = lazy or {}
 
@@ -36,71 +48,94 @@ class Commands(click.Group):
         try:
             return super().main(*args, **options)
         except FlowstoneError as error:
-            for text in (f"Error: {error}", *getattr(error, "__notes__", ())):
+            for text in (f"Error: {error}", *_read_notes(error)):
                 click.echo(text, err=True)
             sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *self._lazy, *_offered(ctx)})
+        return sorted({*self.commands, *self._lazy, *_find_offers(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command; None where neither core nor a package has it.
+
+        Raises:
+            PluginBroken: the package that offers it can't be loaded.
+        """
         if cmd_name in self._lazy:
             module, _, attribute = self._lazy[cmd_name][0].partition(":")
             return cast("click.Command", getattr(import_module(module), attribute))
-        found = super().get_command(ctx, cmd_name)
-        if found is None and cmd_name in _offered(ctx):
-            return cast("click.Command", catalog.load("command", _words(ctx, cmd_name)))
-        if found is None and not cmd_name.startswith("-"):
-            ctx.fail(f"No such command {cmd_name!r}.{self._remedy(ctx, cmd_name)}")
-        return found
+        if cmd_name in self.commands:
+            return self.commands[cmd_name]
+        try:
+            return _load_offer(ctx, cmd_name)
+        except UnknownName:
+            return None
 
-    def _remedy(self, ctx: click.Context, name: str) -> str:
-        if package := find_package_offering("command", _words(ctx, name)):
-            return f" `pip install {package}` brings it."
-        return nearest(name, self.list_commands(ctx))
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command of a command line; where there is none, say what may help."""
+        name = args[0]
+        is_word = not ctx.resilient_parsing and not name.startswith("-")
+        if is_word and self.get_command(ctx, name) is None:
+            ctx.fail(f"No such command {name!r}.{self._suggest(ctx, name)}")
+        return super().resolve_command(ctx, args)
+
+    def _suggest(self, ctx: click.Context, name: str) -> str:
+        try:
+            plugins.installed().offer("command", _spell(ctx, name))
+        except UnknownName as error:
+            if error.package:
+                return f" `pip install {error.package}` brings it."
+            return "\n".join([nearest(name, self.list_commands(ctx)), *_read_notes(error)])
+        return ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the lazy ones by the help that is here, and load what packages offer for its own."""
-        offered = _offered(ctx)
-        if not self._lazy and not offered:
-            super().format_commands(ctx, formatter)
-            return
-        # The frame of the list takes six columns.
-        width = formatter.width - 6 - max(map(len, self.list_commands(ctx)))
-        here = {name: found.get_short_help_str(width) for name, found in self.commands.items()}
-        lazy = {name: text for name, (_, text) in self._lazy.items()}
-        brought = {name: _summary(offer, width) for name, offer in offered.items()}
+        """List the commands; none is imported for that."""
+        rows = {name: command.get_short_help_str(_WHOLE) for name, command in self.commands.items()}
+        rows |= {name: text for name, (_, text) in self._lazy.items()}
+        for name, offer in _find_offers(ctx).items():
+            plugin = offer.plugin
+            if name in rows:
+                which = f"`flowstone {offer.name}` of {plugin.distribution} can't be called"
+                click.echo(f"{which}: Flowstone itself has that command.\n", err=True)
+            else:
+                rows[name] = plugin.collection.command_help[offer.name]
         with formatter.section("Commands"):
-            formatter.write_dl(sorted({**brought, **here, **lazy}.items()))
+            formatter.write_dl(sorted(rows.items()))
 
 
-def _summary(offer: Offer, width: int) -> str:
-    try:
-        command = cast("click.Command", catalog.load("command", offer.name))
-    except PluginError:
-        return f"Broken; `flowstone plugin show {offer.plugin.name}` says more."
-    return command.get_short_help_str(width)
+def _load_offer(ctx: click.Context, name: str) -> click.Command:
+    words = _spell(ctx, name)
+    package = find_package_offering("command", words)
+    # A known command needs no other plugin: one that is slow, or ends the process, is not met.
+    host = plugins.installed_of(package) if package else plugins.installed()
+    return cast("click.Command", host.load("command", words))
 
 
-def _words(ctx: click.Context, name: str) -> str:
-    """Return a command's words, as a package offers it: ``plugin check``."""
-    return " ".join([*_group(ctx), name])
-
-
-def _group(ctx: click.Context) -> list[str]:
-    names = []
-    while ctx.parent is not None:
-        names.append(ctx.info_name or "")
-        ctx = ctx.parent
-    return names[::-1]
-
-
-def _offered(ctx: click.Context) -> dict[str, Offer]:
-    """Return the commands that packages offer for a group, by their last word."""
-    group = _group(ctx)
+def _find_offers(ctx: click.Context) -> dict[str, Offer]:
+    """Return what packages offer for a group, by the last word of its name."""
     found = {}
-    for offer in catalog.offers("command"):
+    for offer in plugins.installed().offers("command"):
         *words, name = offer.name.split()
-        if words == group:
+        if words == _find_group(ctx):
             found[name] = offer
     return found
+
+
+def _spell(ctx: click.Context, name: str) -> str:
+    """Return a command's words, as a package offers it: ``plugin check``."""
+    return " ".join([*_find_group(ctx), name])
+
+
+def _find_group(ctx: click.Context) -> list[str]:
+    """Return the words of a group; none for the top."""
+    words = []
+    while ctx.parent is not None:
+        words.append(ctx.info_name or "")
+        ctx = ctx.parent
+    return words[::-1]
+
+
+def _read_notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])

@@ -9,7 +9,7 @@ import click
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Facts, Row, Table
-from flowstone.cli.wording import ago, counted, exact, iso
+from flowstone.cli.wording import format_ago, format_count, format_iso, format_time
 from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound
 from flowstone.records.limits import KIND, Limit, check_limit, limit_body, read_limit, slots_in_use
@@ -31,18 +31,18 @@ def limit() -> None:
 @json_option
 def list_limits(as_json: bool) -> None:
     """List the limits, and how many of their slots are in use."""
-    limits, now = _limits(), services().clock.time()
+    limits, now = _load_limits(), services().clock.time()
     used = slots_in_use(limits, services().slots.held_slots(now), now)
     if as_json:
-        emit([_record(each, used[each.name]) for each in limits])
+        emit([_describe(each, used[each.name]) for each in limits])
         return
     rows = [
         Row(
             (
                 Cell(each.name, "bold"),
                 Cell(f"{each.slots:,}"),
-                Cell(_number(used[each.name]), _style(each, used[each.name])),
-                Cell(_decay(each)),
+                Cell(_format_number(used[each.name]), _choose_style(each, used[each.name])),
+                Cell(_format_decay(each)),
                 Cell("yes" if each.active else "no", "" if each.active else "yellow"),
             )
         )
@@ -57,22 +57,22 @@ def list_limits(as_json: bool) -> None:
 @json_option
 def show_limit(name: str, as_json: bool) -> None:
     """Show a limit, and who holds its slots."""
-    found, now = _limit(name), services().clock.time()
+    found, now = _load_limit(name), services().clock.time()
     held = [slot for slot in services().slots.held_slots(now) if slot.limit == name]
     used = slots_in_use([found], held, now)[name]
     if as_json:
-        emit({**_record(found, used), "holders": [_holder(slot) for slot in held]})
+        emit({**_describe(found, used), "holders": [_describe_slot(slot) for slot in held]})
         return
     facts = [
         ("limit", Cell(name, "bold")),
         ("slots", Cell(f"{found.slots:,}")),
-        ("in use", Cell(_number(used), _style(found, used))),
+        ("in use", Cell(_format_number(used), _choose_style(found, used))),
     ]
     if found.slot_decay_per_second:
-        facts.append(("decay", Cell(_decay(found))))
+        facts.append(("decay", Cell(_format_decay(found))))
     if not found.active:
         facts.append(("active", Cell("no: it limits nothing", "yellow")))
-    show(Facts(facts), _holders(held, now))
+    show(Facts(facts), _make_table(held, now))
 
 
 @limit.command("set")
@@ -96,11 +96,11 @@ def set_limit(
     now = services().clock.time()
     if as_json:
         held = services().slots.held_slots(now)
-        emit(_record(made, slots_in_use([made], held, now)[name]))
+        emit(_describe(made, slots_in_use([made], held, now)[name]))
         return
-    rate = f", {_decay(made)}" if decay_per_second else ""
+    rate = f", {_format_decay(made)}" if decay_per_second else ""
     off = ", and is not active" if inactive else ""
-    say(f"The limit {name!r} has {counted(slots, 'slot')}{rate}{off}.")
+    say(f"The limit {name!r} has {format_count(slots, 'slot')}{rate}{off}.")
 
 
 @limit.command("delete")
@@ -108,7 +108,7 @@ def set_limit(
 @json_option
 def delete_limit(name: str, as_json: bool) -> None:
     """Delete a limit: who waits for its slots waits no longer."""
-    _limit(name)
+    _load_limit(name)
     services().documents.delete(KIND, name)
     if as_json:
         emit({"name": name, "deleted": True})
@@ -125,53 +125,53 @@ def reset_limit(name: str, as_json: bool) -> None:
     That is seldom needed: the slots of a process that is dead are free by themselves. One that
     lives goes on, and takes its slots again when it next renews them and there is room.
     """
-    _limit(name)
+    _load_limit(name)
     held = services().slots.held_slots(services().clock.time())
     tokens = [slot.token for slot in held if slot.limit == name]
     services().slots.give_back_slots(tokens)
     if as_json:
         emit({"name": name, "freed": len(tokens)})
     else:
-        say(f"The slots of {name!r} are free; {counted(len(tokens), 'holder')} had some.")
+        say(f"The slots of {name!r} are free; {format_count(len(tokens), 'holder')} had some.")
 
 
-def _limits() -> list[Limit]:
+def _load_limits() -> list[Limit]:
     return [read_limit(each) for each in services().documents.find(KIND) if each.kind == KIND]
 
 
-def _limit(name: str) -> Limit:
-    limits = _limits()
+def _load_limit(name: str) -> Limit:
+    limits = _load_limits()
     found = next((each for each in limits if each.name == name), None)
     if found is None:
         raise ObjectNotFound(KIND, name, [each.name for each in limits])
     return found
 
 
-def _record(found: Limit, used: float) -> dict[str, object]:
+def _describe(found: Limit, used: float) -> dict[str, object]:
     return {"name": found.name, **limit_body(found), "in_use": round(used, 3)}
 
 
-def _holder(slot: Slot) -> dict[str, object]:
+def _describe_slot(slot: Slot) -> dict[str, object]:
     return {
         "owner": slot.owner,
         "run_id": slot.run_id,
         "slots": slot.occupy,
         "process": slot.holder,
-        "since": iso(slot.since),
-        "until": iso(slot.until),
+        "since": format_iso(slot.since),
+        "until": format_iso(slot.until),
         "rate": slot.is_rate,
     }
 
 
-def _holders(held: list[Slot], now: float) -> Table:
+def _make_table(held: list[Slot], now: float) -> Table:
     rows = [
         Row(
             (
                 Cell(slot.owner, "bold"),
                 Cell(f"{slot.occupy:,}"),
-                Cell(ago(slot.since, now) if is_terminal() else exact(slot.since)),
-                Cell(exact(slot.until)),
-                Cell(_process(slot.holder)),
+                Cell(format_ago(slot.since, now) if is_terminal() else format_time(slot.since)),
+                Cell(format_time(slot.until)),
+                Cell(_format_process(slot.holder)),
             )
         )
         for slot in held
@@ -180,20 +180,20 @@ def _holders(held: list[Slot], now: float) -> Table:
     return Table(columns, rows, empty="Nobody holds a slot.", right=frozenset({"slots"}))
 
 
-def _process(holder: str) -> str:
+def _format_process(holder: str) -> str:
     """Return ``pid 42 on host``, where the holder says so much."""
     host, _, rest = holder.partition("/")
     return f"pid {rest.partition('/')[0]} on {host}" if rest else holder
 
 
-def _number(used: float) -> str:
+def _format_number(used: float) -> str:
     return f"{round(used, 1):g}"
 
 
-def _decay(found: Limit) -> str:
+def _format_decay(found: Limit) -> str:
     decay = found.slot_decay_per_second
     return f"{decay:g} a second" if decay else ""
 
 
-def _style(found: Limit, used: float) -> str:
+def _choose_style(found: Limit, used: float) -> str:
     return "yellow" if found.active and used >= found.slots else ""

@@ -12,7 +12,7 @@ import click
 from flowstone import manifests
 from flowstone.cli.output import emit, json_option, say, show, warn
 from flowstone.cli.views import Branch, Cell
-from flowstone.cli.wording import counted
+from flowstone.cli.wording import format_count
 from flowstone.errors import ConfigurationError, FlowstoneError
 from flowstone.records.redaction import redact
 
@@ -62,16 +62,16 @@ def diff(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     told. FILE may be a directory, for all .yaml and .yml files in it, and - for standard input.
     """
     try:
-        plan = manifests.drawn_up(_sources(files))
+        plan = manifests.drawn_up(_read_sources(files))
     except FlowstoneError as error:
         warn(f"Error: {error}")
         ctx.exit(2)
     if as_json:
-        emit([_record(step, None) for step in plan.steps])
+        emit([_describe(step, None) for step in plan.steps])
     else:
         steps = [step for step in plan.steps if step.action != "keep"]
         _show(steps, {step.action: step.action for step in steps})
-        say(f"{_sum(plan)}.")
+        say(f"{_summarize(plan)}.")
     ctx.exit(1 if plan.differs else 0)
 
 
@@ -84,7 +84,7 @@ def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 
     All of it is checked before anything is written. Applying twice changes nothing.
     """
-    _carry_out(ctx, manifests.drawn_up(_sources(files)), as_json=as_json)
+    _carry_out(ctx, manifests.drawn_up(_read_sources(files)), as_json=as_json)
 
 
 @click.command("prune")
@@ -100,7 +100,7 @@ def prune(
 
     A block that one which stays refers to stays, too.
     """
-    plan = manifests.surplus(_sources(files), manifests.sections(only))
+    plan = manifests.surplus(_read_sources(files), manifests.sections(only))
     for key, users in plan.held.items():
         warn(f"Kept: {key}, which no file names, as {', '.join(users)} refers to it.")
     if not plan.steps:
@@ -113,16 +113,16 @@ def prune(
         return
     if not yes:
         _show(plan.steps, {"delete": "delete"}, err=True)
-        question = f"Delete {counted(len(plan.steps), 'entry').replace('entrys', 'entries')}?"
+        question = f"Delete {format_count(len(plan.steps), 'entry').replace('entrys', 'entries')}?"
         click.confirm(question, abort=True, err=True)
     _carry_out(ctx, plan, as_json=as_json)
 
 
-def _sources(files: tuple[str, ...]) -> list[Source]:
-    return [manifests.read(name, text, _NAMES) for name, text in _texts(files)]
+def _read_sources(files: tuple[str, ...]) -> list[Source]:
+    return [manifests.read(name, text, _NAMES) for name, text in _read_texts(files)]
 
 
-def _texts(files: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _read_texts(files: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     for file in files:
         path = Path(file)
         if file == "-":
@@ -131,12 +131,12 @@ def _texts(files: tuple[str, ...]) -> Iterator[tuple[str, str]]:
             found = sorted(each for each in path.rglob("*") if each.suffix in {".yaml", ".yml"})
             if not found:
                 raise ConfigurationError(file, "there is no .yaml file in it", "Name another.")
-            yield from ((str(each), _text(each)) for each in found)
+            yield from ((str(each), _read_text(each)) for each in found)
         else:
-            yield file, _text(path)
+            yield file, _read_text(path)
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except OSError as error:
@@ -156,10 +156,10 @@ def _carry_out(ctx: click.Context, plan: Plan, *, as_json: bool) -> None:
         error.add_note("What stands before is written; run the command again to go on.")
         raise
     if as_json:
-        emit([_record(step, error) for step, error in done])
+        emit([_describe(step, error) for step, error in done])
     else:
         _show([step for step, error in done if error is None and step.action != "keep"], _DONE)
-        say(f"{_sum(plan)}.")
+        say(f"{_summarize(plan)}.")
     failed = [error for _, error in done if error is not None]
     for problem in failed:
         warn(f"Error: {problem}")
@@ -173,33 +173,33 @@ def _show(steps: list[Step], words: dict[str, str], *, err: bool = False) -> Non
         style = _STYLES[step.action]
         branch = Branch((Cell(words[step.action], style), Cell(name, "bold")))
         if step.action == "change":
-            branch.children = [Branch((Cell(_told(*change)),)) for change in step.changes]
+            branch.children = [Branch((Cell(_format_change(*change)),)) for change in step.changes]
         if err:
             warn(f"{words[step.action]}  {name}")
         else:
             show(branch)
 
 
-def _told(path: str, was: Any, now: Any) -> str:
+def _format_change(path: str, was: Any, now: Any) -> str:
     if was == now:
         return f"{path} is another one"
-    return f"{path}: {_short(was)} → {_short(now)}"
+    return f"{path}: {_format_value(was)} → {_format_value(now)}"
 
 
-def _short(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if isinstance(value, dict) and set(value) == {"set"}:
         return "set" if value["set"] else "not set"
     return "nothing" if value is None else redact(json.dumps(value, ensure_ascii=False))
 
 
-def _sum(plan: Plan) -> str:
+def _summarize(plan: Plan) -> str:
     counts = {
         word: sum(step.action == action for step in plan.steps) for action, word in _DONE.items()
     }
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "0 entries"
 
 
-def _record(step: Step, error: FlowstoneError | None) -> dict[str, Any]:
+def _describe(step: Step, error: FlowstoneError | None) -> dict[str, Any]:
     changes = [{"path": path, "was": was, "now": now} for path, was, now in step.changes]
     return {
         "section": step.section,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.cli import pipe
-from flowstone.cli.views import printable
+from flowstone.cli.views import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def show(*views: View) -> None:
 
         terminal.show(views)
     else:
-        click.echo("\n\n".join("\n".join(pipe.lines(view)) for view in views))
+        click.echo("\n\n".join("\n".join(pipe.format_lines(view)) for view in views))
 
 
 def emit(document: object) -> None:
@@ -48,12 +48,12 @@ def emit(document: object) -> None:
 
 def say(text: str) -> None:
     """Print a line that is the command's result."""
-    click.echo(printable(text))
+    click.echo(make_printable(text))
 
 
 def warn(text: str) -> None:
     """Print a line beside the result, on standard error."""
-    click.echo(printable(text), err=True)
+    click.echo(make_printable(text), err=True)
 
 
 def is_terminal() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.cli.views import Branch, Facts, Prose, printable
+from flowstone.cli.views import Branch, Facts, Prose, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 _GAP = "  "
 
 
-def lines(view: View) -> Iterator[str]:
+def format_lines(view: View) -> Iterator[str]:
     """Yield the lines of a view."""
     if isinstance(view, Branch):
-        yield from _branch(view, 0)
+        yield from _format_branch(view, 0)
     elif isinstance(view, Facts):
-        yield from _facts(view)
+        yield from _format_facts(view)
     elif isinstance(view, Prose):
-        yield from printable(view.markdown).split("\n")
+        yield from make_printable(view.markdown).split("\n")
     elif view.rows:
-        yield from _table(view)
+        yield from _format_table(view)
     else:
         yield view.empty
 
 
-def _table(table: Table) -> Iterator[str]:
+def _format_table(table: Table) -> Iterator[str]:
     has_detail = any(row.detail for row in table.rows)
     head = [*table.headings, *([table.detail.upper()] * has_detail)]
     right = [column in table.right for column in table.columns] + [False] * has_detail
@@ -45,16 +45,16 @@ def _table(table: Table) -> Iterator[str]:
         yield _GAP.join(cells).rstrip()
 
 
-def _facts(view: Facts) -> Iterator[str]:
+def _format_facts(view: Facts) -> Iterator[str]:
     width = max((len(name) for name, _ in view.facts), default=0)
     for name, cell in view.facts:
-        first, *more = printable(cell.text).split("\n")
+        first, *more = make_printable(cell.text).split("\n")
         yield f"{name.ljust(width)}{_GAP}{first}".rstrip()
         for line in more:
             yield f"{' ' * width}{_GAP}{line}".rstrip()
 
 
-def _branch(branch: Branch, depth: int) -> Iterator[str]:
+def _format_branch(branch: Branch, depth: int) -> Iterator[str]:
     yield _GAP * depth + _GAP.join(cell.line for cell in branch.cells if cell.text)
     for child in branch.children:
-        yield from _branch(child, depth + 1)
+        yield from _format_branch(child, depth + 1)

@@ -9,7 +9,7 @@ import click
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
-from flowstone.cli.wording import counted
+from flowstone.cli.wording import format_count
 from flowstone.errors import UnknownName
 from flowstone.plugins import catalog, worded
 
@@ -35,9 +35,9 @@ def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
     found = catalog.plugins()
     broken = [each for each in found if each.error]
     if as_json:
-        emit([_record(each) for each in found])
+        emit([_describe(each) for each in found])
     else:
-        show(_table(found))
+        show(_make_table(found))
         for each in broken:
             warn(f"\n{each.distribution} {each.version} is broken:\n{each.traceback.rstrip()}")
         for each in found:
@@ -47,22 +47,24 @@ def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _table(plugins: Any) -> Table:
+def _make_table(plugins: Any) -> Table:
     columns = ("package", "version", "plugin", "offers")
-    return Table(columns, [Row(_cells(each)) for each in plugins], empty="No plugin is installed.")
+    return Table(
+        columns, [Row(_make_cells(each)) for each in plugins], empty="No plugin is installed."
+    )
 
 
-def _cells(plugin: Plugin) -> tuple[Cell, ...]:
+def _make_cells(plugin: Plugin) -> tuple[Cell, ...]:
     if plugin.error:
         offers = Cell(f"broken: {type(plugin.error).__name__}", "red")
     else:
         tables = plugin.collection.tables()
-        counts = [counted(len(table), worded(kind)) for kind, table in tables.items() if table]
+        counts = [format_count(len(table), worded(kind)) for kind, table in tables.items() if table]
         offers = Cell(", ".join(counts) or "nothing")
     return Cell(plugin.distribution, "bold"), Cell(plugin.version), Cell(plugin.name), offers
 
 
-def _record(plugin: Plugin) -> dict[str, Any]:
+def _describe(plugin: Plugin) -> dict[str, Any]:
     error = plugin.error
     return {
         "plugin": plugin.name,
@@ -85,9 +87,9 @@ def _record(plugin: Plugin) -> dict[str, Any]:
 @json_option
 def show_plugin(name: str, as_json: bool) -> None:
     """Show what one plugin offers: each kind and name, and where it is."""
-    found = _named(name)
+    found = _find_plugin(name)
     if as_json:
-        emit(_record(found))
+        emit(_describe(found))
         return
     tables = found.collection.tables()
     rows = [
@@ -101,7 +103,7 @@ def show_plugin(name: str, as_json: bool) -> None:
     show(Facts(facts), Table(("kind", "name", "where"), rows, empty="It offers nothing."))
 
 
-def _named(name: str) -> Plugin:
+def _find_plugin(name: str) -> Plugin:
     """Return a plugin by its own name, or by that of its package."""
     plugins = catalog.plugins()
     for each in plugins:

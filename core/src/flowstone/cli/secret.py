@@ -41,7 +41,7 @@ def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
     began, problem = perf_counter(), None
     try:
         if not _is_known(reference):
-            raise _unknown(reference)
+            raise _make_error(reference)
         services().references.resolve(reference)
     except ReferenceUnresolved as error:
         problem = f"{error.problem}. {error.remedy}"
@@ -72,7 +72,7 @@ def _is_known(reference: str) -> bool:
         return False
 
 
-def _unknown(reference: str) -> ReferenceUnresolved:
+def _make_error(reference: str) -> ReferenceUnresolved:
     provider, colon, _ = reference.partition(":")
     if not colon:
         remedy = "Write env:NAME, file:PATH or PROVIDER:NAME."

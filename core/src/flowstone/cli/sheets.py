@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.blocks import Block
 from flowstone.calls.task import Task
 from flowstone.plugins import catalog, docstrings
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
 
 if TYPE_CHECKING:
     from flowstone.plugins.catalog import Offer
@@ -60,7 +60,7 @@ class Sheet:
     example: str = ""
 
 
-def sheet(offer: Offer) -> Sheet:
+def make_sheet(offer: Offer) -> Sheet:
     """Import what is offered, and tell what it is.
 
     Raises:
@@ -69,25 +69,27 @@ def sheet(offer: Offer) -> Sheet:
     """
     what = catalog.load(offer.kind, offer.name)
     known = (offer.kind, offer.name, offer.plugin.distribution, offer.plugin.version)
-    plain = Sheet(*known, offer.target, install_line(offer))
+    plain = Sheet(*known, offer.target, format_install(offer))
     if isinstance(what, type) and issubclass(what, Block):
-        return _block(plain, what)
-    return _callable(plain, what.fn if isinstance(what, Task) else what)
+        return _describe_block(plain, what)
+    return _describe_callable(plain, what.fn if isinstance(what, Task) else what)
 
 
-def install_line(offer: Offer) -> str:
+def format_install(offer: Offer) -> str:
     """Return the command that installs what brings an offer."""
     wanted = offer.plugin.collection.extras.get(offer.name, offer.plugin.distribution)
     return f"pip install {wanted!r}" if "[" in wanted else f"pip install {wanted}"
 
 
-def _block(plain: Sheet, kind: type[Block]) -> Sheet:
+def _describe_block(plain: Sheet, kind: type[Block]) -> Sheet:
     told = docstrings.parsed(kind.__dict__.get("__doc__"))
     inputs = [
         Input(
             name,
-            hint(found.annotation),
-            None if found.is_required() else _default(found.get_default(), found.default_factory),
+            format_hint(found.annotation),
+            None
+            if found.is_required()
+            else _format_default(found.get_default(), found.default_factory),
             hides(found.annotation),
             found.description or "",
         )
@@ -98,7 +100,7 @@ def _block(plain: Sheet, kind: type[Block]) -> Sheet:
     return replace(plain, summary=what, notes=told.notes, inputs=inputs, example=example)
 
 
-def _callable(plain: Sheet, what: Any) -> Sheet:
+def _describe_callable(plain: Sheet, what: Any) -> Sheet:
     told = docstrings.parsed(inspect.getdoc(what))
     known = replace(plain, summary=told.summary, notes=told.notes, example=told.example)
     try:
@@ -108,8 +110,8 @@ def _callable(plain: Sheet, what: Any) -> Sheet:
     inputs = [
         Input(
             f"{_STARS.get(each.kind, '')}{name}",
-            hint(each.annotation) if each.annotation is not each.empty else "",
-            _default_of(each),
+            format_hint(each.annotation) if each.annotation is not each.empty else "",
+            _find_default(each),
             hides(each.annotation),
             told.arguments.get(name, ""),
         )
@@ -117,7 +119,7 @@ def _callable(plain: Sheet, what: Any) -> Sheet:
     ]
     returns = signature.return_annotation
     # What a class gives is itself, whatever its signature says.
-    given = "" if returns is signature.empty or isinstance(what, type) else hint(returns)
+    given = "" if returns is signature.empty or isinstance(what, type) else format_hint(returns)
     return replace(known, inputs=inputs, returns=given)
 
 
@@ -127,19 +129,21 @@ _STARS: dict[object, str] = {
 }
 
 
-def _default_of(parameter: inspect.Parameter) -> str | None:
+def _find_default(parameter: inspect.Parameter) -> str | None:
     if parameter.kind in _STARS:
         return ""
-    return None if parameter.default is parameter.empty else _default(parameter.default, None)
+    return (
+        None if parameter.default is parameter.empty else _format_default(parameter.default, None)
+    )
 
 
-def _default(value: Any, factory: Any) -> str:
+def _format_default(value: Any, factory: Any) -> str:
     if factory is not None:
         return f"{getattr(factory, '__name__', 'made anew')}()"
     return f"{type(value).__name__}(…)" if isinstance(value, Block) else repr(value)
 
 
-def hint(annotation: Any) -> str:
+def format_hint(annotation: Any) -> str:
     """Return a type hint without the modules of its names."""
     if isinstance(annotation, str):
         text = annotation

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 from rich.tree import Tree
 
-from flowstone.cli.views import Branch, Cell, Facts, Prose, printable
+from flowstone.cli.views import Branch, Cell, Facts, Prose, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,11 +27,11 @@ def show(views: Iterable[View]) -> None:
         if number:
             console.print()
         if isinstance(view, Branch):
-            console.print(tree(view))
+            console.print(build_tree(view))
         elif isinstance(view, Facts):
-            console.print(_facts(view))
+            console.print(_make_facts(view))
         elif isinstance(view, Prose):
-            console.print(Markdown(printable(view.markdown)))
+            console.print(Markdown(make_printable(view.markdown)))
         elif view.rows:
             _show_table(console, view)
         else:
@@ -40,7 +40,7 @@ def show(views: Iterable[View]) -> None:
 
 def print_line(console: Console, cells: Iterable[Cell]) -> None:
     """Print cells beside each other; long lines are left to the terminal to wrap."""
-    line = Text.assemble(*((printable(cell.text), cell.style) for cell in cells))
+    line = Text.assemble(*((make_printable(cell.text), cell.style) for cell in cells))
     console.print(line, soft_wrap=True)
 
 
@@ -63,21 +63,21 @@ def _show_table(console: Console, table: Table) -> None:
         console.print(listed)
 
 
-def _facts(view: Facts) -> Grid:
+def _make_facts(view: Facts) -> Grid:
     grid = Grid.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="dim")
     grid.add_column(overflow="fold")
     for name, cell in view.facts:
-        grid.add_row(name, Text(printable(cell.text), cell.style))
+        grid.add_row(name, Text(make_printable(cell.text), cell.style))
     return grid
 
 
-def tree(branch: Branch, *, one_line: bool = False, above: Tree | None = None) -> Tree:
+def build_tree(branch: Branch, *, one_line: bool = False, above: Tree | None = None) -> Tree:
     """Return a tree to print; with `one_line`, what is too long for a line is cut."""
     label = Text("  ").join(Text(cell.line, cell.style) for cell in branch.cells if cell.text)
     if one_line:
         label.no_wrap, label.overflow = True, "ellipsis"
     drawn = Tree(label, guide_style="dim") if above is None else above.add(label)
     for child in branch.children:
-        tree(child, one_line=one_line, above=drawn)
+        build_tree(child, one_line=one_line, above=drawn)
     return drawn

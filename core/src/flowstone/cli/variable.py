@@ -11,7 +11,7 @@ from flowstone.blocks.variable import KIND, Variable
 from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, is_terminal, json_option, say, show
 from flowstone.cli.views import Cell, Row, Table
-from flowstone.cli.wording import ago, exact, iso
+from flowstone.cli.wording import format_ago, format_iso, format_time
 from flowstone.context.current import services
 from flowstone.errors import ObjectAlreadyExists, ObjectNotFound
 
@@ -39,16 +39,16 @@ def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
     saved = [each for each in services().documents.find(KIND) if each.kind == KIND]
     found = [each for each in saved if set(tags) <= set(each.body["tags"])]
     if as_json:
-        emit([_record(each) for each in found])
+        emit([_describe(each) for each in found])
         return
     now = services().clock.time()
     rows = [
         Row(
             (
                 Cell(each.name, "bold"),
-                Cell(_short(json.dumps(each.body["value"], ensure_ascii=False))),
+                Cell(_shorten(json.dumps(each.body["value"], ensure_ascii=False))),
                 Cell(", ".join(each.body["tags"])),
-                Cell(ago(each.updated, now) if is_terminal() else exact(each.updated)),
+                Cell(format_ago(each.updated, now) if is_terminal() else format_time(each.updated)),
             )
         )
         for each in found
@@ -66,7 +66,7 @@ def get_variable(name: str, as_json: bool) -> None:
     found = services().documents.get(KIND, name)
     value = found.body["value"]
     if as_json:
-        emit(_record(found))
+        emit(_describe(found))
     else:
         say(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
@@ -83,12 +83,12 @@ def set_variable(
 ) -> None:
     """Keep a value under a name; as a text, if you don't say --json-value."""
     try:
-        Variable.set(name, _parsed(value) if json_value else value, tags, overwrite=overwrite)
+        Variable.set(name, _parse(value) if json_value else value, tags, overwrite=overwrite)
     except ObjectAlreadyExists:
         remedy = "Use --overwrite to replace it."
         raise ObjectAlreadyExists(KIND, name, remedy) from None
     if as_json:
-        emit(_record(services().documents.get(KIND, name)))
+        emit(_describe(services().documents.get(KIND, name)))
     else:
         say(f"The variable {name!r} is set.")
 
@@ -107,7 +107,7 @@ def unset_variable(name: str, as_json: bool) -> None:
         say(f"The variable {name!r} is gone.")
 
 
-def _parsed(value: str) -> object:
+def _parse(value: str) -> object:
     try:
         return json.loads(value)
     except ValueError as error:
@@ -115,16 +115,16 @@ def _parsed(value: str) -> object:
         raise click.BadParameter(problem, param_hint="VALUE") from None
 
 
-def _record(document: Document) -> dict[str, object]:
+def _describe(document: Document) -> dict[str, object]:
     return {
         "name": document.name,
         "value": document.body["value"],
         "tags": document.body["tags"],
         "version": document.version,
-        "created": iso(document.created),
-        "updated": iso(document.updated),
+        "created": format_iso(document.created),
+        "updated": format_iso(document.updated),
     }
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST or not is_terminal() else f"{text[:_LONGEST]}…"

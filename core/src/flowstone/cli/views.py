@@ -10,7 +10,7 @@ _CONTROLS = {
 }
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return the text with control characters written out."""
     return text.translate(_CONTROLS)
 
@@ -25,7 +25,7 @@ class Cell:
     @property
     def line(self) -> str:
         """The text on one line."""
-        return " ".join(printable(self.text).split("\n"))
+        return " ".join(make_printable(self.text).split("\n"))
 
 
 @dataclass(frozen=True, slots=True)

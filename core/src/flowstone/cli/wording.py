@@ -41,16 +41,16 @@ STYLES: dict[StateType, str] = {
 SHORT = 12
 
 
-def short_id(run: Run) -> str:
+def shorten_id(run: Run) -> str:
     """Return the end of the id: its beginning is the time, which runs share."""
     return run.id[-SHORT:]
 
 
-def state_cell(state: State) -> Cell:
+def make_state_cell(state: State) -> Cell:
     return Cell(state.name, STYLES[state.type])
 
 
-def reason_cell(state: State) -> Cell | None:
+def make_reason_cell(state: State) -> Cell | None:
     """Return why a run did not complete, or does not go on."""
     if state.message is None or state.type is COMPLETED:
         return None
@@ -59,28 +59,28 @@ def reason_cell(state: State) -> Cell | None:
     return Cell(state.message, STYLES[state.type])
 
 
-def iso(at: float | None) -> str | None:
+def format_iso(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat()
 
 
-def exact(at: float) -> str:
+def format_time(at: float) -> str:
     """Return the local time, to the second."""
     return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def ago(at: float, now: float) -> str:
+def format_ago(at: float, now: float) -> str:
     """Return how long ago that was; the day, where it was long ago."""
     seconds = max(0.0, now - at)
     if seconds < 1:
         return "just now"
     if seconds > _LONG_AGO:
-        return exact(at)[:10]
+        return format_time(at)[:10]
     for size, unit in ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "m")):
         if seconds >= size:
             return f"{seconds // size:.0f}{unit} ago"
     return f"{seconds:.0f}s ago"
 
 
-def counted(number: int, noun: str) -> str:
+def format_count(number: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``, ``10,000 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -4,8 +4,25 @@
 whichever process they are.
 """
 
-from flowstone.concurrency.asyncio import rate_limit as arate_limit
-from flowstone.concurrency.slots import concurrency
-from flowstone.concurrency.sync import rate_limit
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.concurrency.asyncio import arate_limit
+    from flowstone.concurrency.slots import concurrency
+    from flowstone.concurrency.sync import rate_limit
 
 __all__ = ["arate_limit", "concurrency", "rate_limit"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".asyncio": ("arate_limit",),
+            ".slots": ("concurrency",),
+            ".sync": ("rate_limit",),
+        },
+    )

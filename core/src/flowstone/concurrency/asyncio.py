@@ -25,3 +25,7 @@ async def rate_limit(
         tell_missing(turn)
     finally:
         give_back(turn)
+
+
+#: Its name in `flowstone.concurrency`, beside the sync one.
+arate_limit = rate_limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowstone.context.tags import tags  # at once: its module has the same name
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
         TaskRunContext,
         get_run_context,
     )
-    from flowstone.context.tags import tags
 
 __all__ = [
     "FlowRunContext",
@@ -28,6 +28,5 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".run_context": ("FlowRunContext", "TagsContext", "TaskRunContext", "get_run_context"),
-            ".tags": ("tags",),
         },
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Generator
-from contextvars import copy_context
 from functools import partial
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from flowstone.engine import progress
 from flowstone.engine.children import asettled, settled
 from flowstone.engine.policy import described
-from flowstone.engine.remote_call import Remote
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
     Admit,
@@ -30,29 +27,26 @@ from flowstone.engine.steps import (
     Settle,
     Sleep,
     Stage,
-    Step,
     Suspend,
     Unlock,
 )
+from flowstone.engine.story import arun_story, run_awaitable, run_story
 from flowstone.errors import RunTimeout, StopSignal
 from flowstone.records.states import CRASHED, PENDING, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from logging import Logger, LoggerAdapter
 
     from flowstone.context.current import Scope
     from flowstone.engine.lifecycle import Life
     from flowstone.engine.recorder import Keeper
-    from flowstone.ports import Clock, Keeping, Look
+    from flowstone.engine.story import Story
+    from flowstone.ports import Clock, Keeping, Look, Promise
     from flowstone.records.runs import Run
     from flowstone.records.states import StateType
 
-T = TypeVar("T")
-#: What happens, with all that has to be awaited on the way.
-Story = Generator[Awaitable[object], None, T]
-
-#: Between two tries for a lock, on an event loop; in seconds.
+#: Seconds between two tries for a lock, on an event loop.
 NAP = 0.01
 
 
@@ -103,30 +97,6 @@ class Driver:
         """Give the run up, as its end could not be kept."""
         self.keeper.abandon()
 
-    def perform(self, step: Step) -> Any:
-        """Do a step that is the same in both worlds: one that does not wait."""
-        match step:
-            case Record(kind, name, message, data):
-                return self.record(kind, name, message, data)
-            case Admit(turn):
-                return turn.take()
-            case Dismiss(turn):
-                return turn.give_back()
-            case Load(args, kwargs):
-                return self.keeping.look(args, kwargs)
-            case Save(look, value):
-                return self.keeping.keep(look, value)
-            case Unlock(look):
-                return self.keeping.end(look)
-            case Say() | Consult() if self.keeper.is_copy:
-                return None
-            case Say(level, message, error):
-                if not self._placed:  # a line belongs to a run, so there has to be one
-                    self.record(PENDING, "Pending")
-                return self.logger(self.keeper.run).log(level, message, exc_info=error)
-            case _:
-                return waited(self.keeper, self.clock, step)
-
     @overload
     def drive(self, life: Life) -> State: ...
     @overload
@@ -148,13 +118,13 @@ class Driver:
                 try:
                     kind = type(step)
                     if kind is Record:
-                        answer = self.record(step.type, step.name, step.message, step.data)
+                        answer = self.record(*step)
                     elif kind is Call and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     elif kind is Iterate:
                         return step  # type: ignore[no-any-return]
                     else:
-                        answer = self._wait(step)
+                        answer = self._IN_A_THREAD[kind](self, step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
                     step = life.throw(error)
                 else:
@@ -179,12 +149,12 @@ class Driver:
             step = life.send(answer) if error is None else life.throw(meant(error))
             while True:
                 try:
-                    if type(step) is Record:
-                        answer = self.perform(step)
-                    elif type(step) is Iterate:
+                    if type(step) is Iterate:
                         return step
+                    if (wait := self._ON_A_LOOP.get(type(step))) is not None:
+                        answer = await wait(self, step)
                     else:
-                        answer = await self._await(step)
+                        answer = self._COMMON[type(step)](self, step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
                     step = life.throw(meant(error))
                 else:
@@ -195,75 +165,153 @@ class Driver:
             self.let_go()
             raise
 
-    def _wait(self, step: Step) -> Any:
-        match step:
-            case Call(Remote() as fn, args, kwargs, timeout):
-                return fn.within(timeout, args, kwargs)
-            case Call(fn, args, kwargs, timeout):
-                # ctypes and signal: only runs with a timeout pay for their import.
-                from flowstone.engine.timeouts import limited  # noqa: PLC0415
+    # ------------------------------------------------------------ steps that do not wait
 
-                return limited(fn, args, kwargs, timeout or 0.0, self.keeper.origin.name)
-            case Consult(fn, unit, state) if not self.keeper.is_copy:
-                value = fn(unit, self.keeper.run, state)
-                return finished(value) if isawaitable(value) else value
-            case Stage():
-                return done(self._staged(step))
-            case Await(promises):
-                with progress.shown(promises):
-                    for promise in promises:
-                        promise.wait()
-            case Settle():
-                return settled(self.keeper, self.scope, self.clock, step)
-            case Queue(turn):
-                turn.wait()
-            case Sleep(seconds):
-                self.clock.sleep(seconds)
-            case _:
-                return self.perform(step)
-        return None
+    def _record(self, step: Record) -> State:
+        return self.record(*step)
 
-    async def _await(self, step: Step) -> Any:
-        match step:
-            case Call(fn, args, kwargs, None):
-                return await fn(*args, **kwargs)
-            case Call(fn, args, kwargs, timeout):
-                return await self.within(fn(*args, **kwargs), timeout)
-            case Load(args, kwargs):
-                return await self._looked(args, kwargs)
-            case Consult(fn, unit, state) if not self.keeper.is_copy:
-                value = fn(unit, self.keeper.run, state)
-                return await value if isawaitable(value) else value
-            case Stage():
-                return await adone(self._staged(step))
-            case Await(promises):
-                with progress.shown(promises):
-                    for promise in promises:
-                        await promise.await_end()
-            case Settle():
-                return await asettled(self.keeper, self.scope, step)
-            case Queue(turn):
-                await turn.await_slots()
-            case Sleep(seconds):
-                await self.clock.asleep(seconds)
-            case _:
-                return self.perform(step)
-        return None
+    def _take_slots(self, step: Admit) -> str | None:
+        return step.turn.take()
 
-    def _staged(self, step: Stage) -> Story[None]:
-        around, look, value, on_commit, on_rollback = step
-        keep = None if look is None else partial(self.keeping.keep, look, value)
-        return around.stage_run(self.keeper.origin.name, keep, on_commit, on_rollback)
+    def _give_back_slots(self, step: Dismiss) -> None:
+        step.turn.give_back()
 
-    async def _looked(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Look:
+    def _save(self, step: Save) -> None:
+        self.keeping.keep(step.look, step.value)
+
+    def _unlock(self, step: Unlock) -> None:
+        self.keeping.end(step.look)
+
+    def _refresh(self, _: Heed) -> tuple[float, State]:
+        return self.clock.time(), self.keeper.heed().state
+
+    def _resume(self, _: Regain) -> bool:
+        return self.keeper.regain()
+
+    def _suspend(self, step: Suspend) -> State:
+        return self.keeper.suspend(step.message, step.data)
+
+    def _log(self, step: Say) -> None:
+        if self.keeper.is_copy:
+            return
+        if not self._placed:  # a line belongs to a run, so there has to be one
+            self.record(PENDING, "Pending")
+        self.logger(self.keeper.run).log(step.level, step.message, exc_info=step.error)
+
+    # ------------------------------------------------------------ steps that wait, in a thread
+
+    def _call(self, step: Call) -> object:
+        # ctypes and signal: only runs with a timeout pay for their import.
+        from flowstone.engine.timeouts import limited  # noqa: PLC0415
+
+        seconds, name = step.timeout or 0.0, self.keeper.origin.name
+        return limited(step.fn, step.args, step.kwargs, seconds, name)
+
+    def _call_hook(self, step: Consult) -> object:
+        if self.keeper.is_copy:
+            return None
+        value = step.fn(step.unit, self.keeper.run, step.state)
+        return run_awaitable(value) if isawaitable(value) else value
+
+    def _load(self, step: Load) -> Look | None:
+        return self.keeping.look(step.args, step.kwargs)
+
+    def _stage(self, step: Stage) -> None:
+        run_story(self._stage_run(step))
+
+    def _await_ends(self, step: Await) -> None:
+        with progress.shown(step.promises):
+            for promise in step.promises:
+                promise.wait()
+
+    def _finish_children(self, step: Settle) -> list[Promise]:
+        return settled(self.keeper, self.scope, self.clock, step)
+
+    def _await_slots(self, step: Queue) -> None:
+        step.turn.wait()
+
+    def _sleep(self, step: Sleep) -> None:
+        self.clock.sleep(step.seconds)
+
+    # ------------------------------------------------------------ the same, on an event loop
+
+    async def _acall(self, step: Call) -> object:
+        awaitable = step.fn(*step.args, **step.kwargs)
+        return await (awaitable if step.timeout is None else self.within(awaitable, step.timeout))
+
+    async def _acall_hook(self, step: Consult) -> object:
+        if self.keeper.is_copy:
+            return None
+        value = step.fn(step.unit, self.keeper.run, step.state)
+        return await value if isawaitable(value) else value
+
+    async def _aload(self, step: Load) -> Look:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
+        look, args, kwargs = self.keeping.look, step.args, step.kwargs
         # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
-        while (look := self.keeping.look(args, kwargs, 0.0)) is None:  # noqa: ASYNC110 - a file's
+        while (found := look(args, kwargs, 0.0)) is None:  # noqa: ASYNC110 - a file's
             await asyncio.sleep(NAP)
-        return look
+        return found
 
-    async def within(self, awaitable: Awaitable[Any], seconds: float | None) -> Any:
+    async def _astage(self, step: Stage) -> None:
+        await arun_story(self._stage_run(step))
+
+    async def _aawait_ends(self, step: Await) -> None:
+        with progress.shown(step.promises):
+            for promise in step.promises:
+                await promise.await_end()
+
+    async def _afinish_children(self, step: Settle) -> list[Promise]:
+        return await asettled(self.keeper, self.scope, step)
+
+    async def _aawait_slots(self, step: Queue) -> None:
+        await step.turn.await_slots()
+
+    async def _asleep(self, step: Sleep) -> None:
+        await self.clock.asleep(step.seconds)
+
+    #: What does a step, by its type: the same in a thread and on a loop.
+    _COMMON: ClassVar[Mapping[type, Callable[..., object]]] = {
+        Record: _record,
+        Admit: _take_slots,
+        Dismiss: _give_back_slots,
+        Save: _save,
+        Unlock: _unlock,
+        Heed: _refresh,
+        Regain: _resume,
+        Suspend: _suspend,
+        Say: _log,
+    }
+    _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
+        **_COMMON,
+        Call: _call,
+        Consult: _call_hook,
+        Load: _load,
+        Stage: _stage,
+        Await: _await_ends,
+        Settle: _finish_children,
+        Queue: _await_slots,
+        Sleep: _sleep,
+    }
+    _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
+        Call: _acall,
+        Consult: _acall_hook,
+        Load: _aload,
+        Stage: _astage,
+        Await: _aawait_ends,
+        Settle: _afinish_children,
+        Queue: _aawait_slots,
+        Sleep: _asleep,
+    }
+
+    def _stage_run(self, step: Stage) -> Story[None]:
+        look = step.look
+        save = None if look is None else partial(self.keeping.keep, look, step.value)
+        name = self.keeper.origin.name
+        return step.around.stage_run(name, save, step.on_commit, step.on_rollback)
+
+    async def within(self, awaitable: Awaitable[Any], seconds: float) -> Any:
         """Await something for so many seconds.
 
         Raises:
@@ -271,85 +319,18 @@ class Driver:
         """
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-        loop, limit, name = (
-            asyncio.get_running_loop(),
-            asyncio.timeout(seconds),
-            self.keeper.origin.name,
-        )
+        loop, name = asyncio.get_running_loop(), self.keeper.origin.name
+        limit = asyncio.timeout(seconds)
         began = loop.time()
         try:
             async with limit:
                 value = await awaitable
         except TimeoutError as error:
             if limit.expired():
-                raise RunTimeout(name, seconds or 0.0) from error
+                raise RunTimeout(name, seconds) from error
             raise
         # Code that holds up the loop holds up its timeout, too.
-        if seconds is not None and (took := loop.time() - began) > seconds:
-            told = f"It held up its event loop; it ended after {took:.1f} s."
-            raise RunTimeout(name, seconds, told)
-        return value
-
-
-def waited(keeper: Keeper, clock: Clock, step: Step) -> Any:
-    """Do a step of a run that waits for somebody."""
-    match step:
-        case Heed():
-            return clock.time(), keeper.heed().state
-        case Regain():
-            return keeper.regain()
-        case Suspend(message, data):
-            return keeper.suspend(message, data)
-        case _:
-            raise AssertionError(step)
-
-
-def finished(awaitable: Awaitable[Any]) -> Any:
-    """Return the value of an awaitable, from sync code: of an async hook of a sync run.
-
-    Where a loop runs in this thread already, the awaitable gets a thread and a loop of its own.
-    """
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - asyncio has it anyway
-
-    async def wait() -> Any:
-        return await awaitable
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(wait())
-    with ThreadPoolExecutor(1, "flowstone-hook") as aside:
-        return aside.submit(copy_context().run, asyncio.run, wait()).result()
-
-
-def done(story: Story[T]) -> T:
-    """Go through what awaits things on its way, from sync code; return what it comes to."""
-    try:
-        awaitable = next(story)
-        while True:
-            try:
-                finished(awaitable)
-            except BaseException as error:  # noqa: BLE001 - the story decides what it means
-                awaitable = story.throw(error)
-            else:
-                awaitable = next(story)
-    except StopIteration as stop:
-        value: T = stop.value
-        return value
-
-
-async def adone(story: Story[T]) -> T:
-    """Do as `done` does, on the loop that is running."""
-    try:
-        awaitable = next(story)
-        while True:
-            try:
-                await awaitable
-            except BaseException as error:  # noqa: BLE001 - the story decides what it means
-                awaitable = story.throw(error)
-            else:
-                awaitable = next(story)
-    except StopIteration as stop:
-        value: T = stop.value
+        if (took := loop.time() - began) > seconds:
+            message = f"It held up its event loop; it ended after {took:.1f} s."
+            raise RunTimeout(name, seconds, message)
         return value

@@ -13,12 +13,12 @@ from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError, create_m
 from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import to_jsonable_python
 
-from flowstone.blocks.validation import masked, problems
+from flowstone.blocks.validation import mask_inputs, problems
 from flowstone.errors import ConfigurationError, nearest
 from flowstone.flow_runs.requests import Schema, is_secret, referred
 from flowstone.records.redaction import register
-from flowstone.secrets.fields import MASKED
-from flowstone.secrets.values import texts
+from flowstone.secrets.values import MASKED
+from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
     try:
         form.model_validate(given)
     except ValidationError as error:
-        return {**strange, **problems(masked(form, given, error))}
+        return {**strange, **problems(mask_inputs(form, given, error))}
     return strange
 
 
@@ -96,8 +96,8 @@ def filled_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel 
     try:
         found = model.model_validate(given)
     except ValidationError as error:
-        return problems(masked(model, given, error))
-    for text in texts(found):
+        return problems(mask_inputs(model, given, error))
+    for text in secret_texts(found):
         register(text)
     return found
 

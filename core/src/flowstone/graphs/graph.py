@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
-from flowstone.graphs.drawing.svg import picture
-from flowstone.graphs.mermaid import flowchart
+from flowstone.graphs.mermaid import write_flowchart
 from flowstone.graphs.parts import Edge, Node, Tally
 from flowstone.graphs.tree import FOLD, Children
 from flowstone.records.durations import duration
@@ -42,11 +41,14 @@ class Graph:
 
     def mermaid(self) -> str:
         """Return the graph as a flowchart in Mermaid's words."""
-        return flowchart(self.nodes, self.edges)
+        return write_flowchart(self.nodes, self.edges)
 
     def svg(self) -> str:
         """Return the graph as a picture that needs no other file, for light and dark pages."""
-        return picture(self.nodes, self.edges)
+        # Takes 5 ms to import, which only a program that draws pays.
+        from flowstone.graphs.drawing.svg import draw_svg  # noqa: PLC0415
+
+        return draw_svg(self.nodes, self.edges)
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -85,7 +87,7 @@ class Graph:
             browser.open(path.as_uri())
 
 
-def graph_of(
+def build_graph(
     top: Run, tree: Iterable[Run], *, now: float, whole: bool = False, ran: bool = True
 ) -> Graph:
     """Return the graph of a run.
@@ -101,8 +103,8 @@ def graph_of(
     """
     runs = list(Children(tree).below(top))
     folder = _Folder(runs, whole=whole)
-    nodes = tuple(_node(draft, now, ran=ran) for draft in folder.drafts)
-    return Graph(nodes, tuple(dict.fromkeys(folder.edges())))
+    nodes = tuple(_make_node(draft, now, ran=ran) for draft in folder.drafts)
+    return Graph(nodes, tuple(dict.fromkeys(folder.find_edges())))
 
 
 class _Draft:
@@ -125,7 +127,7 @@ class _Folder:
 
     def __init__(self, runs: list[Run], *, whole: bool) -> None:
         calls = Counter((run.parent_id, run.unit) for run in runs)
-        waves = _waves(runs)
+        waves = _count_waves(runs)
         self.drafts: list[_Draft] = []
         self._of: dict[str, _Draft] = {}
         folds: dict[tuple[int, str, int], _Draft] = {}
@@ -146,7 +148,7 @@ class _Folder:
         self.drafts.append(draft)
         return draft
 
-    def edges(self) -> Iterator[Edge]:
+    def find_edges(self) -> Iterator[Edge]:
         for draft in self.drafts:
             keys = dict.fromkeys(key for run in draft.runs for key in run.inputs)
             given = {self._of[key].number: self._of[key] for key in keys if key in self._of}
@@ -157,7 +159,7 @@ class _Folder:
                 yield Edge(draft.above.number, draft.number, "call")
 
 
-def _waves(runs: list[Run]) -> dict[str, int]:
+def _count_waves(runs: list[Run]) -> dict[str, int]:
     """Return how often the unit changes, at the most, on the ways to each run from its siblings.
 
     Runs of one unit and one wave can be one node, and no edges will go round in circles: with
@@ -179,7 +181,7 @@ def _waves(runs: list[Run]) -> dict[str, int]:
     return waves
 
 
-def _node(draft: _Draft, now: float, *, ran: bool) -> Node:
+def _make_node(draft: _Draft, now: float, *, ran: bool) -> Node:
     first = draft.runs[0]
     states = Counter((run.state.name, run.state.type) for run in draft.runs)
     return Node(

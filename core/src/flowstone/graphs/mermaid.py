@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.graphs.parts import one_line
+from flowstone.graphs.parts import join_lines
 from flowstone.records.durations import lasted
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ _COLOURS = {
 }
 
 
-def flowchart(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
+def write_flowchart(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     """Return the text, without a newline at its end."""
-    lines = ["flowchart LR", *(f"  {_drawn(node)}" for node in nodes)]
+    lines = ["flowchart LR", *(f"  {_write_node(node)}" for node in nodes)]
     for edge in edges:
         arrow = "-->" if edge.kind == "input" else "-.->"
         lines.append(f"  n{edge.begin} {arrow} n{edge.end}")
@@ -33,16 +33,16 @@ def flowchart(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     return "\n".join(lines)
 
 
-def _drawn(node: Node) -> str:
+def _write_node(node: Node) -> str:
     states = ", ".join(
         f"{tally.count:,} {tally.name}" if node.folded else tally.name for tally in node.states
     )
     took = "" if node.folded or not states else f" · {lasted(node.took)}"
-    text = _escaped(node.label) + (f"<br/>{_escaped(states + took)}" if states else "")
+    text = _escape(node.label) + (f"<br/>{_escape(states + took)}" if states else "")
     begin, end = ("[[", "]]") if node.kind == "flow" else ("(", ")")
     outcome = "" if node.outcome is None else f":::{node.outcome}"
     return f'n{node.number}{begin}"{text}"{end}{outcome}'
 
 
-def _escaped(text: str) -> str:
-    return "".join(_CODES.get(char, char) for char in one_line(text))
+def _escape(text: str) -> str:
+    return "".join(_CODES.get(char, char) for char in join_lines(text))

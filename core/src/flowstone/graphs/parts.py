@@ -76,7 +76,7 @@ class Edge:
     kind: Literal["input", "call"]
 
 
-def one_line(text: str) -> str:
+def join_lines(text: str) -> str:
     """Return a text on one line, with what can't be seen marked as that."""
     shown = "".join(char if char.isprintable() else "\ufffd" for char in " ".join(text.split()))
     return shown or "\ufffd"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks.variable import Variable
 from flowstone.errors import FlowstoneError
-from flowstone.settings import named_by_user
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from flowstone.manifests.source import Problems, Source
@@ -73,7 +73,7 @@ class Resolver:
         """Return what stands between the braces."""
         kind, _, name = inside.partition(".")
         if kind == "env" and name:
-            value = named_by_user(name)
+            value = read_environment().get(name)
             if value is None:
                 raise _Unresolved(f"there is no environment variable {name!r}")
             return value

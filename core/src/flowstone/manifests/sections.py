@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import clear_secrets, rebuilt, shown_fields
-from flowstone.blocks.migrations import migrated
+from flowstone.blocks.display import find_new_secrets, from_redacted, redacted_fields
+from flowstone.blocks.migrations import migrate_fields
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
 from flowstone.context import current
@@ -144,16 +144,16 @@ class Blocks:
         return f"{document.kind.removeprefix(self.kind)}/{document.name}"
 
     def entry(self, document: Document) -> Any:
-        fields = escaped(shown_fields(document.body))
+        fields = escaped(redacted_fields(document.body))
         return {"schema": document.body["schema"], "fields": fields}
 
     def shown(self, document: Document) -> dict[str, Any]:
-        return shown_fields(document.body)
+        return redacted_fields(document.body)
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
         slug, slash, name = key.partition("/")
         if not slash:
-            refuse((), "its key has to be TYPE/NAME, as s3-bucket/raw")
+            refuse((), "its key has to be TYPE/NAME, as local-directory/raw")
             return
         if not isinstance(entry, dict) or not set(entry) <= {"schema", "fields"}:
             refuse((), "write `fields:`, and `schema:` with the version that they are of")
@@ -172,7 +172,7 @@ class Blocks:
             refuse(("schema",), f"{told}{hint}")
             return
         body = {"schema": schema, "fields": given.get("fields") or {}}
-        fields = migrated(body, (slug, name), kind.schema_version, kind.migrations)
+        fields = migrate_fields(body, (slug, name), kind.schema_version, kind.migrations)
         self._save(kind, registry.check_name("block", name), fields, refuse)
 
     def _save(
@@ -180,12 +180,12 @@ class Blocks:
     ) -> None:
         old, body = _saved(kind, name)
         try:
-            block = rebuilt(kind, fields, old, body)
+            block = from_redacted(kind, fields, old, body)
         except BlockInvalid as error:
             for place, problem in error.problems.items():
                 refuse(("fields", *place.split(".")), problem)
             return
-        for place in clear_secrets(block, old):
+        for place in find_new_secrets(block, old):
             problem = "a secret does not stand in a file in clear: write a reference, as env:NAME"
             refuse(("fields", *place.split(".")), problem)
         if block != old:

@@ -9,7 +9,7 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.plugins.collection import Collection, worded
     from flowstone.plugins.hookspecs import hookimpl
-    from flowstone.plugins.host import Host, Offer, Plugin, installed
+    from flowstone.plugins.host import Host, Offer, Plugin, installed, installed_of
 
 __all__ = [
     "Collection",
@@ -18,6 +18,7 @@ __all__ = [
     "Plugin",
     "hookimpl",
     "installed",
+    "installed_of",
     "lazy_exports",
     "worded",
 ]
@@ -28,6 +29,6 @@ if not TYPE_CHECKING:
         {
             ".collection": ("Collection", "worded"),
             ".hookspecs": ("hookimpl",),
-            ".host": ("Host", "Offer", "Plugin", "installed"),
+            ".host": ("Host", "Offer", "Plugin", "installed", "installed_of"),
         },
     )

@@ -26,18 +26,19 @@ class Collection:
     Attributes:
         blocks: block types by their slug.
         tasks: prebuilt tasks. Names are unique over all packages, so begin them with the service:
-            ``s3_upload``.
+            ``shell_run_command``.
         observers: what is told of every run, where ``FLOWSTONE_OBSERVERS`` names it: callables that
             take the `Settings` and return an `Observer`.
         runners: task runners by the name that ``@flow(task_runner=...)`` takes, too: classes
             that need no arguments.
         secret_providers: where references to secrets lead, by what stands before their colon:
-            ``aws-secrets`` for ``aws-secrets:db/password``. Each is a `SecretProvider`, which is in
+            ``env`` for ``env:DB_PASSWORD``. Each is a `SecretProvider`, which is in
             `blocks` as well.
         commands: commands of `flowstone` by their words: ``"plugin check"`` is one of the group
-            `plugin`, ``"server"`` one of its own. Each is a `click.Command`.
+            `plugin`, ``"server"`` one of its own. Each is a `click.Command`, or a group of them.
+        command_help: what ``flowstone --help`` says of each command: one sentence, by its words.
         extras: for names whose module needs an optional dependency, what pip has to install:
-            ``{"redshift": "flowstone-aws[redshift]"}``.
+            ``{"acme-warehouse": "flowstone-acme[warehouse]"}``.
     """
 
     blocks: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Collection:
     runners: Mapping[str, str] = field(default_factory=dict)
     secret_providers: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
+    command_help: Mapping[str, str] = field(default_factory=dict)
     extras: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -57,6 +59,13 @@ class Collection:
                         f"{target!r} is not 'module:attribute'",
                         "Name the module and what to take of it, as a string.",
                     )
+        for name in self.commands:
+            if not self.command_help.get(name):
+                raise ConfigurationError(
+                    f"command {name!r} of a Collection",
+                    "command_help has nothing on it",
+                    "Say there in one sentence what it does: it is listed without being imported.",
+                )
 
     def tables(self) -> dict[str, Mapping[str, str]]:
         """Return the tables by what they hold: ``block``, ``task`` and the rest."""

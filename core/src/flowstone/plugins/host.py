@@ -238,3 +238,17 @@ def _mentions(plugin: Plugin, name: str) -> bool:
 def installed() -> Host:
     """Return the host of this process's installed plugins."""
     return Host(seconds=read_settings().plugins_timeout_seconds)
+
+
+@cache
+def installed_of(package: str) -> Host:
+    """Return a host of one package's plugin and core's own; no other is loaded.
+
+    Args:
+        package: the name of its distribution, which need not be installed.
+    """
+    wanted = {CORE, package}
+    return Host(
+        lambda: [entry for entry in scan() if _origin(entry)[0] in wanted],
+        read_settings().plugins_timeout_seconds,
+    )

@@ -49,13 +49,13 @@ def block_type(slug: str) -> Any:
 
 
 def kebab(name: str) -> str:
-    """Return ``s3-bucket`` for ``S3Bucket`` and for ``S3 Bucket``."""
+    """Return ``local-directory`` for ``LocalDirectory`` and for ``Local Directory``."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
     return re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-")
 
 
 def slugify(title: str) -> str:
-    """Return ``minio-credentials`` for ``MinIO Credentials``: words stay whole."""
+    """Return ``oauth-login`` for ``OAuth Login``: words stay whole."""
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 

@@ -180,8 +180,8 @@ class Journal(Protocol):
     def abandon(self, root_id: str, token: str | None = None, /) -> None:
         """Stop renewing the lease of a root whose end can't be kept: it will be found Crashed."""
 
-    def leave(self, run_ids: Iterable[str]) -> None:
-        """Take nothing more of task runs that could not be stopped.
+    def leave(self, root_id: str, run_ids: Iterable[str], /) -> None:
+        """Take nothing more of task runs in a root's tree that could not be stopped.
 
         Their threads may speak again when the root has ended, or is executed once more: from here
         on they are told that by a `FencedRun`.

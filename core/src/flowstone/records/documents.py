@@ -12,7 +12,7 @@ class Document:
     """Something saved by name: a block, a variable, later a deployment, a limit.
 
     Attributes:
-        kind: what it is; ``block:aws-credentials``, ``variable``.
+        kind: what it is; ``block:local-directory``, ``variable``.
         name: unique within the kind.
         body: JSON values only; whatever is secret in it is sealed.
         version: 1 when it is first saved, one more with each save.

@@ -18,28 +18,14 @@ Hook = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """The options of one flow or task.
+    """The options of one flow or task, checked; `FlowOptions` and `TaskOptions` say what each is.
 
     Attributes:
         kind: ``flow`` or ``task``.
         name: of the flow or task, not of its runs.
-        run_name: a template over the parameters, or a function that returns a name; None for
-            a made-up one.
-        retries, retry_delay_seconds: None takes the setting.
-        retry_jitter_factor: up to so many times the delay is added to it, at random.
-        retry_condition_fn: ``(task, run, state) -> bool``; False gives up at once.
-        timeout_seconds: of one attempt; None for no limit.
-        cache_policy: what makes two calls of a task the same; None for `DEFAULT`.
-        cache_expiration: seconds that a kept result is used for; None for ever.
-        refresh_cache: compute anew, and keep that.
-        persist_result: keep results; None where the other options decide.
-        result_storage, result_serializer: where and how results are kept; None for files in the
-            home, in the form that each value calls for.
-        result_storage_key: a template of the file's name, in place of a made-up key.
-        cache_result_in_memory: False lets go of a value once it is kept in its file.
-        on_commit, on_rollback: called with the transaction that a run of the task belongs to.
-        viz_return_value: what a drawn flow gets of a task in place of a value; None for a stand-in.
-        hooks: called after a state of that type is recorded.
+        run_name: what is given as `flow_run_name` or `task_run_name`.
+        cache_policy: what is given so, or as `cache_key_fn`.
+        hooks: what is given as `on_running` and the like, by the state to call them after.
     """
 
     kind: Kind

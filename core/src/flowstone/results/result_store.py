@@ -303,7 +303,7 @@ def opened_storage(option: Any, services: Services) -> BlobStore:
             "result_storage",
             f"{option!r} is no place for results",
             "Use a path, as './results' or Path('results'), an object store block, or the name of "
-            "a saved one: 's3-bucket/raw'.",
+            "a saved one: 'local-directory/raw'.",
         )
     return option
 

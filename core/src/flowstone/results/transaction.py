@@ -1,24 +1,33 @@
-"""What a transaction is: changes that are kept together at its commit, or undone together."""
+"""Transactions: a group of tasks whose results are kept together, or undone together.
+
+Not a distributed transaction: what a task did to the world is undone by its `on_rollback` hook,
+which is the author's.
+"""
 
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
-from flowstone.engine.driver import done
+from flowstone.engine.driver import NAP
+from flowstone.engine.story import arun_story, run_story
 from flowstone.errors import ConfigurationError
+from flowstone.locking import FileSystemLockManager, IsolationLevel
 from flowstone.logging.run_logger import RUNS, RunLogger
 from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
-    from flowstone.engine.driver import Story
+    from flowstone.engine.story import Story
+    from flowstone.locking import LockManager
     from flowstone.records.specs import Hook
-    from flowstone.results.result_store import KeptResults
+    from flowstone.results.result_store import KeptResults, StoreOption
 
 
 class CommitMode(StrEnum):
@@ -53,6 +62,7 @@ class Transaction:
         key: what its staged value is kept by; None keeps none.
         parent: the one around it; None for the outermost.
         state: where it is in its life.
+        locked_key: the key that others have to wait for, while its block runs; None for none.
     """
 
     def __init__(
@@ -72,9 +82,9 @@ class Transaction:
         self.commit_mode: CommitMode = commit_mode or (
             parent.commit_mode if parent else CommitMode.LAZY
         )
+        self.locked_key: str | None = None
         self._id = new_id()
-        self._file = key or ""
-        self._holds: str | None = None
+        self._file = store.file_name(key) if store is not None and key is not None else key or ""
         self._store = store
         self._overwrite = overwrite
         self._write = write_on_commit
@@ -86,10 +96,13 @@ class Transaction:
         self._on_commit: list[Any] = []
         self._on_rollback: list[Any] = []
         if parent is not None:
-            parent._children.append(self)  # noqa: SLF001 - its own kind
+            self._join(parent)
 
-    def _open(self) -> None:
-        """Begin, once its lock is there; an earlier one of the same key may have ended it."""
+    def _join(self, parent: Transaction) -> None:
+        parent._children.append(self)
+
+    def begin(self) -> None:
+        """Begin its block, once its lock is there; an earlier one of its key may have ended it."""
         self.state = TransactionState.ACTIVE
         kept = None if self._overwrite or self._store is None else self._store.read(self._file)
         if kept is not None and kept.found:
@@ -115,9 +128,11 @@ class Transaction:
         return default
 
     def stage(
-        self, value: Any, on_rollback_hooks: list[Any] | None = None,
+        self,
+        value: Any,
+        on_rollback_hooks: list[Any] | None = None,
         on_commit_hooks: list[Any] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Take a value to keep at the commit, and what to call then or at a rollback."""
         self._staged = value
         self._on_rollback += on_rollback_hooks or ()
@@ -161,9 +176,9 @@ class Transaction:
         child.set("task_run_name", name)
         child.stage(None, list(on_rollback), list(on_commit))
         if self.is_committed():  # it was submitted, and has ended only now
-            yield from child.committing()
+            yield from child.perform_commit()
         elif self.is_rolled_back():
-            yield from child.rolling_back()
+            yield from child.perform_rollback()
 
     def commit(self) -> bool:
         """Keep what is staged, the inner transactions first; undo all where that fails.
@@ -173,32 +188,34 @@ class Transaction:
         Returns:
             Whether it is committed now; False where it was already ended.
         """
-        return done(self.committing())
+        return run_story(self.perform_commit())
 
-    def committing(self) -> Story[bool]:
+    def perform_commit(self) -> Story[bool]:
         """Do as `commit` does, with what async hooks return coming out to be awaited."""
         if self.state in ENDED:
             return False
         try:
-            yield from self._agreeing()
-            self._keep()
+            yield from self._call_commit_hooks()
+            self._write_values()
         except BaseException:
             if not self.is_committed():
-                yield from self.rolling_back()
+                yield from self.perform_rollback()
             raise
         return True
 
-    def _agreeing(self) -> Story[None]:
+    def _call_commit_hooks(self) -> Story[None]:
         """Call the commit hooks: nothing is kept yet, as each of them may have all undone."""
-        for child in self._open_children():
-            yield from child._agreeing()  # noqa: SLF001 - its own kind
+        for each in self._open_children():
+            child: Transaction = each
+            yield from child._call_commit_hooks()
         for hook in self._on_commit:
-            yield from self._called(hook, "on_commit")
+            yield from self._call(hook, "on_commit")
 
-    def _keep(self) -> None:
+    def _write_values(self) -> None:
         """Keep the values, this one's own last: with that it is committed, whatever comes."""
-        for child in self._open_children():
-            child._keep()  # noqa: SLF001 - its own kind
+        for each in self._open_children():
+            child: Transaction = each
+            child._write_values()
         if self._save is not None:
             self._save()
         store = self._store if self.key is not None and self._write else None
@@ -223,30 +240,30 @@ class Transaction:
         Returns:
             Whether it is rolled back now; False where it was already.
         """
-        return done(self.rolling_back())
+        return run_story(self.perform_rollback())
 
-    def rolling_back(self) -> Story[bool]:
+    def perform_rollback(self) -> Story[bool]:
         """Do as `rollback` does, with what async hooks return coming out to be awaited."""
         if self.state is TransactionState.ROLLED_BACK:
             return False
         self.state = TransactionState.ROLLED_BACK
         for child in reversed(self._children):
-            yield from child.rolling_back()
+            yield from child.perform_rollback()
         for hook in reversed(self._on_rollback):
             try:
-                yield from self._called(hook, "on_rollback")
+                yield from self._call(hook, "on_rollback")
             except Exception as error:  # noqa: BLE001 - the others must be called all the same
-                self._say("a rollback hook raised; what it should have undone may remain", error)
+                self._log("a rollback hook raised; what it should have undone may remain", error)
         return True
 
-    def _called(self, hook: Hook, what: str) -> Story[None]:
+    def _call(self, hook: Hook, what: str) -> Story[None]:
         name = getattr(hook, "__name__", repr(hook))
         logging.getLogger("flowstone.transactions").debug("%s: %s", what, name)
         value = hook(self)
         if isawaitable(value):
             yield value
 
-    def _say(self, text: str, error: Exception) -> None:
+    def _log(self, text: str, error: Exception) -> None:
         logger = self._logger
         if logger is None:
             scope = current.scope.get()
@@ -261,4 +278,192 @@ class OwnTransaction(Transaction):
         self, name: str, save: Callable[[], None] | None, on_commit: Any, on_rollback: Any
     ) -> Story[None]:
         yield from super().stage_run(name, save, on_commit, on_rollback)
-        yield from self.committing()
+        yield from self.perform_commit()
+
+
+def get_transaction() -> Transaction | None:
+    """Return the transaction around this code, if there is one."""
+    found: Any = current.transaction.get()
+    return found  # type: ignore[no-any-return]
+
+
+@contextmanager
+def transaction(
+    key: str | None = None,
+    store: StoreOption = None,
+    commit_mode: CommitMode | str | None = None,
+    isolation_level: IsolationLevel | str | None = None,
+    overwrite: bool = False,
+    write_on_commit: bool = True,
+    logger: Any = None,
+    lock_manager: LockManager | None = None,
+) -> Iterator[Transaction]:
+    """Group the task runs in a block: all are committed at its end, or all are rolled back.
+
+    Results of those tasks are kept at the commit only, their `on_commit` hooks are called then,
+    and their `on_rollback` hooks, the last first, where the block or the commit raises.
+
+    Args:
+        key: what the value that is staged by `txn.stage` is kept by. If an earlier transaction
+            of the same key was committed, `txn.is_committed()` says so at once.
+        store: where: a path, an object store block or its saved name, or a `ResultStore`; by
+            default as the flow around it keeps its results, or else files in the home.
+        commit_mode: `CommitMode`; LAZY by default, which for the outermost is its block's end.
+        isolation_level: with SERIALIZABLE, one block with this key runs at a time.
+        overwrite: run, although an earlier one was committed.
+        write_on_commit: False keeps nothing.
+        logger: for what goes wrong in hooks; the current run's by default.
+        lock_manager: what SERIALIZABLE locks with; files in the home by default.
+
+    Raises:
+        ConfigurationError: SERIALIZABLE without a key.
+    """
+    made, lock = _prepare(
+        key,
+        store=store,
+        commit_mode=commit_mode,
+        isolation_level=isolation_level,
+        overwrite=overwrite,
+        write_on_commit=write_on_commit,
+        logger=logger,
+        lock_manager=lock_manager,
+    )
+    if lock is not None:
+        lock.acquire()
+    with _enter(made, lock):
+        try:
+            yield made
+            run_story(_finish(made))
+        except BaseException:
+            if not made.is_committed():  # that is final, for its own block
+                made.rollback()
+            raise
+
+
+@asynccontextmanager
+async def atransaction(
+    key: str | None = None,
+    store: StoreOption = None,
+    commit_mode: CommitMode | str | None = None,
+    isolation_level: IsolationLevel | str | None = None,
+    overwrite: bool = False,
+    write_on_commit: bool = True,
+    logger: Any = None,
+    lock_manager: LockManager | None = None,
+) -> AsyncIterator[Transaction]:
+    """Group the task runs in an async block; see `transaction`, whose arguments it takes."""
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+
+    made, lock = _prepare(
+        key,
+        store=store,
+        commit_mode=commit_mode,
+        isolation_level=isolation_level,
+        overwrite=overwrite,
+        write_on_commit=write_on_commit,
+        logger=logger,
+        lock_manager=lock_manager,
+    )
+    # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
+    while lock is not None and not lock.acquire(0.0):  # noqa: ASYNC110 - a file's lock
+        await asyncio.sleep(NAP)
+    with _enter(made, lock):
+        try:
+            yield made
+            await arun_story(_finish(made))
+        except BaseException:
+            if not made.is_committed():
+                await arun_story(made.perform_rollback())
+            raise
+
+
+@contextmanager
+def _enter(made: Transaction, lock: _KeyLock | None) -> Iterator[None]:
+    """Be in the transaction, whose lock is taken; release the lock."""
+    token = current.transaction.set(made)
+    try:
+        made.begin()
+        yield
+    finally:
+        current.transaction.reset(token)
+        if lock is not None:
+            lock.release()
+
+
+def _finish(made: Transaction) -> Story[None]:
+    """Do what the commit mode says of the end of a block."""
+    if made.commit_mode is CommitMode.OFF:
+        if not made.is_committed():
+            yield from made.perform_rollback()
+    elif made.parent is None or made.commit_mode is CommitMode.EAGER:
+        yield from made.perform_commit()
+
+
+@dataclass(frozen=True, slots=True)
+class _KeyLock:
+    """What keeps other blocks with the same key out."""
+
+    manager: LockManager
+    key: str
+    holder: str
+
+    def acquire(self, timeout: float | None = None) -> bool:
+        return self.manager.acquire_lock(self.key, self.holder, timeout)
+
+    def release(self) -> None:
+        self.manager.release_lock(self.key, self.holder)
+
+
+def _prepare(
+    key: str | None,
+    *,
+    store: StoreOption,
+    commit_mode: CommitMode | str | None,
+    isolation_level: IsolationLevel | str | None,
+    overwrite: bool,
+    write_on_commit: bool,
+    logger: Any,
+    lock_manager: LockManager | None,
+) -> tuple[Transaction, _KeyLock | None]:
+    """Make the transaction of a block, and the lock that it has to take first."""
+    results, is_sketched = (
+        None,
+        current.sketch() is not None,
+    )  # a drawn flow keeps and locks nothing
+    services = current.services()
+    if key is not None and not is_sketched:
+        # Blocks and serializers: 60 ms, for those transactions that keep a value.
+        from flowstone.results.result_store import opened_store  # noqa: PLC0415
+
+        results, locks = opened_store(store, services)
+        lock_manager = lock_manager or locks
+    made = Transaction(
+        key,
+        parent=get_transaction(),
+        store=results,
+        commit_mode=None if commit_mode is None else CommitMode(commit_mode),
+        overwrite=overwrite,
+        write_on_commit=write_on_commit,
+        logger=logger,
+    )
+    if isolation_level is None or IsolationLevel(isolation_level) != "SERIALIZABLE":
+        return made, None
+    _claim_key(made)
+    if is_sketched:
+        return made, None
+    manager = lock_manager or FileSystemLockManager(services.settings.home / "locks")
+    return made, _KeyLock(manager, made.key or "", new_id())
+
+
+def _claim_key(made: Transaction) -> None:
+    """Say that a transaction locks its key, unless it has none, or would wait for itself."""
+    if made.key is None:
+        remedy = "Give it a key, or leave isolation_level out."
+        raise ConfigurationError("transaction(...)", "SERIALIZABLE needs a key", remedy)
+    around = made.parent
+    while around is not None and around.locked_key != made.key:
+        around = around.parent
+    if around is not None:
+        problem = f"a transaction around it holds the key {made.key!r} already"
+        raise ConfigurationError("transaction(...)", problem, "Give it another key.")
+    made.locked_key = made.key

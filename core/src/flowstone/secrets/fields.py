@@ -1,393 +1,194 @@
-"""References in the place of secret values: kept and shown as they are, resolved where read."""
-
-# ruff: noqa: SLF001 - pydantic keeps a secret's value in an attribute that begins so
+"""Secret fields of models: they take a reference in the place of a value, past their validators."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, get_args, get_origin
+import builtins
+import re
+import sys
+from dataclasses import dataclass
+from inspect import get_annotations, signature
+from types import ModuleType, NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ForwardRef,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import pydantic
-from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter, ValidationError
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationInfo, field_validator
 from pydantic_core import core_schema
 
-from flowstone.context.current import services
-from flowstone.errors import ReferenceUnresolved
-from flowstone.secrets.reference import LITERAL, escaped, is_literal, is_reference
+from flowstone.secrets.reference import LITERAL, is_literal, is_reference
+from flowstone.secrets.values import (
+    MASKED,
+    LiteralSecret,
+    PartialSecret,
+    Reference,
+    make_literal,
+    make_partial,
+    make_reference,
+    read_text,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable
 
-    Path = tuple[str, ...]
-
-MASKED = (SecretStr, SecretBytes, pydantic.Secret)
-
-#: While fields are validated or dumped, a reference gives its own text: nothing is read for that.
-_as_text: ContextVar[bool] = ContextVar("flowstone.blocks.as_text", default=False)
+#: Stands for what is not known yet.
+_UNKNOWN = ForwardRef("unknown")
+_NAME = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 
 
-@contextmanager
-def unresolved(wanted: bool = True) -> Iterator[None]:
-    """Let references inside give their texts, or with False what they lead to, as elsewhere."""
-    token = _as_text.set(wanted)
-    try:
-        yield
-    finally:
-        _as_text.reset(token)
-
-
-class Reference:
-    """A secret value that is not here: `get_secret_value` fetches it, in the run that asks.
-
-    An instance is one of pydantic's secret types, too: that of its field.
+@dataclass(frozen=True, slots=True)
+class SecretField:
+    """Marks a field that is secret, as in ``Annotated[SecretStr, SecretField(...)]``.
 
     Attributes:
-        reference: the text: ``env:NAME``.
-        place: the field that it was given for, for errors.
+        place: the field's name, for errors.
+        base: pydantic's secret type.
+        hint: the type of what is inside of ``Secret[...]``; None for any.
     """
 
-    _secret_value: Any
-    reference: str
     place: str
-    _hint: Any = None
+    base: type
+    hint: object = None
 
-    def get_secret_value(self) -> Any:
-        """Return the secret.
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
+        schema: Any = handler(source)
+        schema["serialization"] = _SHOW
+        return schema
 
-        Raises:
-            ReferenceUnresolved: it leads nowhere, or to something that does not fit.
-        """
-        if _as_text.get():
-            return self._secret_value
-        raw = services().references.resolve(self.reference, self.place)
-        if self.form == "bytes":
-            return raw
-        try:
-            text = raw.decode()
-        except UnicodeDecodeError:
-            text = None
-        if text is not None:
-            if self.form == "str":
-                return text
-            fitting = self._fitting(text)
-            if fitting:
-                return fitting[0]
-        problem = "it is not UTF-8 text" if text is None else "what is there does not fit the field"
-        # What shows tracebacks with the variables of each frame finds no secret in this one.
-        del raw, text
-        raise self._unfit(problem)
-
-    @property
-    def form(self) -> str:
-        """What the field holds: ``str``, ``bytes``, or ``json`` for what `Secret` has inside."""
-        base = _plain(type(self))
-        if issubclass(base, SecretStr):
-            return "str"
-        return "bytes" if issubclass(base, SecretBytes) else "json"
-
-    def _fitting(self, text: str) -> tuple[Any, ...]:
-        """Return what ``Secret[...]`` has inside, alone: JSON, where it takes no text; or ()."""
-        if self._hint in {None, Any, str}:
-            return (text,)
-        adapter = _adapter(self._hint)
-        for read in (adapter.validate_json, adapter.validate_python):
-            try:
-                return (read(text),)
-            except ValidationError:
-                continue
-        return ()
-
-    def _unfit(self, problem: str) -> ReferenceUnresolved:
-        remedy = "Put a value that fits there, or refer to another."
-        return ReferenceUnresolved(self.reference, problem, remedy, self.place)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Reference) and self.reference == other.reference
-
-    def __hash__(self) -> int:
-        return hash(self.reference)
-
-    def __len__(self) -> int:
-        return len(self.reference)
-
-    def _display(self) -> str:
-        return self.reference
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return refer, (_plain(type(self)), self.reference, self.place, self._hint)
-
-
-class Partly:
-    """A container of secret values some of which are references; these are `Reference`s in it."""
-
-    _secret_value: Any
-
-    def get_secret_value(self) -> Any:
-        """Return the container with each reference resolved.
-
-        Raises:
-            ReferenceUnresolved: one leads nowhere.
-        """
-        return _clear(self._secret_value)
-
-    def tree(self) -> Any:
-        """Return the container with the references in it."""
-        return self._secret_value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Partly) and self._secret_value == other._secret_value
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def _display(self) -> str:
-        return "**********"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return partly, (_plain(type(self)), self._secret_value)
-
-
-class Literal:
-    """A secret text that looks like a reference, and is none."""
-
-    _secret_value: Any
-
-    def get_secret_value(self) -> Any:
-        """Return the text; to a validator, as it was written."""
-        value = self._secret_value
-        if not _as_text.get():
+    def read(self, value: object, handler: Callable[[object], object]) -> object:
+        """Return a reference for the text of one; any other value as the field's validators do."""
+        if isinstance(value, Reference):
+            return make_reference(self.base, value.reference, self.place, self.hint)
+        if isinstance(value, PartialSecret):
+            return make_partial(self.base, value.tree())
+        if isinstance(value, LiteralSecret):
             return value
-        return LITERAL.encode() + value if isinstance(value, bytes) else LITERAL + value
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return literal, (_plain(type(self)), self._secret_value)
-
-
-@lru_cache(maxsize=256)
-def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(hint)
-
-
-@cache
-def _mixed(mark: type, base: type) -> type[Any]:
-    """Return a type that is both, and called as pydantic's: who asks for that finds it."""
-    return type(base.__name__, (mark, base), {"__module__": base.__module__})
-
-
-def _plain(kind: type) -> type:
-    return kind.__bases__[1]
-
-
-def refer(base: type, reference: str, place: str = "", hint: Any = None) -> Any:
-    """Return a reference in the place of a secret of that type."""
-    value = reference.encode() if issubclass(base, SecretBytes) else reference
-    found = _mixed(Reference, base)(value)
-    found.reference, found.place, found._hint = reference, place, hint
-    return found
-
-
-def partly(base: type, tree: Any) -> Any:
-    """Return a secret container with references in it."""
-    return _mixed(Partly, base)(tree)
-
-
-def literal(base: Any, value: object) -> Any:
-    """Return a secret that is no reference, whatever it looks like."""
-    text = _text(value)
-    looks = text is not None and escaped(text) != text
-    return _mixed(Literal, base)(value) if looks else base(value)
-
-
-def _clear(tree: Any) -> Any:
-    if isinstance(tree, Reference):
-        return tree.get_secret_value()
-    if isinstance(tree, dict):
-        return {key: _clear(item) for key, item in tree.items()}
-    if isinstance(tree, list):
-        return [_clear(item) for item in tree]
-    return escaped(tree) if isinstance(tree, str) and _as_text.get() else tree
-
-
-def placed(value: object, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Yield every masked value and every reference inside a value, with the keys that lead there.
-
-    It looks into models, blocks and containers, and not into what it yields.
-    """
-    if isinstance(value, (Reference, Partly, *MASKED)):
-        yield path, value
-        return
-    inside: Iterable[tuple[object, object]] = ()
-    if isinstance(value, BaseModel):
-        inside = ((name, value.__dict__.get(name)) for name in type(value).model_fields)
-    elif isinstance(value, dict):
-        inside = value.items()
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        inside = enumerate(value)
-    for key, item in inside:
-        yield from placed(item, (*path, str(key)))
-
-
-def referred(value: object) -> Iterator[Reference]:
-    """Yield every reference inside a value: in models, blocks and containers too."""
-    for _, each in placed(value):
-        if isinstance(each, Reference):
-            yield each
-        elif isinstance(each, Partly):
-            yield from referred(each.tree())
-
-
-# ---------------------------------------------------------------- texts become references
-
-
-def adopted(value: Any, place: str) -> Any:
-    """Return a validated value with the texts of references in it made references.
-
-    Raises:
-        ValueError: one is misspelt.
-    """
-    if isinstance(value, (Reference, Partly, Literal)):
-        return value
-    if isinstance(value, MASKED):
-        return _read(value, place)
-    if isinstance(value, BaseModel):
-        # A block inside has seen to itself, or has been told by hand what it is.
-        for name in type(value).model_fields:
-            if name in value.__dict__:
-                value.__dict__[name] = adopted(value.__dict__[name], f"{place}.{name}")
-        return value
-    if isinstance(value, dict):
-        return _same(value, {k: adopted(v, f"{place}.{k}") for k, v in value.items()})
-    if isinstance(value, list):
-        return _same(value, [adopted(item, f"{place}.{at}") for at, item in enumerate(value)])
-    if type(value) in {tuple, set, frozenset}:
-        return type(value)(adopted(item, place) for item in value)
-    return value
-
-
-def _same(old: Any, new: Any) -> Any:
-    """Return the old container where nothing has changed in it: it may be of a type of its own."""
-    pairs = zip(_items(old), _items(new), strict=True)
-    return old if all(one is other for one, other in pairs) else new
-
-
-def _items(container: Any) -> Any:
-    return container.values() if isinstance(container, dict) else container
-
-
-def _read(value: Any, place: str) -> Any:
-    inside, base = value._secret_value, type(value)
-    text = _text(inside)
-    if text is not None:
+        given: Any = value.get_secret_value() if isinstance(value, MASKED) else value
+        text = read_text(given)
+        if text is None:
+            return handler(value)
         if is_reference(text):
-            return refer(base, text, place)
-        return _unmarked(value) if is_literal(text) else value
-    if isinstance(inside, (dict, list)):
-        tree = _tree(inside, place)
-        return value if tree is inside else partly(base, tree)
-    return value
+            return make_reference(self.base, text, self.place, self.hint)
+        if not is_literal(text):
+            return handler(value)
+        found = handler(given[len(LITERAL) :])
+        if isinstance(found, MASKED):
+            return make_literal(type(found), found.get_secret_value())
+        return found
 
 
-def _text(value: object) -> str | None:
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace") if len(value) < 4096 else None
-    return value if isinstance(value, str) else None
+def _show(value: object, info: core_schema.SerializationInfo) -> object:
+    """Return the text of a reference for JSON, where pydantic would mask it; others as they are."""
+    return value.reference if isinstance(value, Reference) and info.mode == "json" else value
 
 
-def _unmarked(value: Any) -> Any:
-    return literal(type(value), value._secret_value[len(LITERAL) :])
+_SHOW = core_schema.plain_serializer_function_ser_schema(_show, info_arg=True)
 
 
-def _tree(value: Any, place: str) -> Any:
-    if isinstance(value, str):
-        if is_reference(value):
-            return refer(SecretStr, value, place)
-        return value.removeprefix(LITERAL)
-    if isinstance(value, dict):
-        return _same(value, {k: _tree(v, f"{place}.{k}") for k, v in value.items()})
-    if isinstance(value, list):
-        return _same(value, [_tree(item, f"{place}.{at}") for at, item in enumerate(value)])
-    return value
-
-
-# ---------------------------------------------------------------- fields that take them
-
-
-def opened(schema: Any, kind: type[BaseModel]) -> Any:
-    """Let the secret fields of a model's schema take references past their own validators.
-
-    These judge a value; a reference is none.
-    """
-    inner = schema
-    while inner.get("type") not in {"model-fields", None}:
-        inner = inner.get("schema") or {}
-    for name, field in inner.get("fields", {}).items():
-        info = kind.model_fields.get(name)
-        secret = _secret_type(info.annotation) if info is not None else None
+def mark_secret_fields(kind: type[BaseModel]) -> None:
+    """Mark the secret fields of a model, before its schema is made of them."""
+    for name, info in kind.model_fields.items():
+        secret = _secret_type(info.annotation)
         if secret is not None:
-            _open(field, _reader(secret, f"{kind.__name__}.{name}"))
-    return schema
+            base = get_origin(secret) or secret
+            hint = _inside(secret) if issubclass(base, pydantic.Secret) else None
+            # A new list, as a base class has the old one. The mark is last: around the others.
+            others = [each for each in info.metadata if not isinstance(each, SecretField)]
+            info.metadata = [*others, SecretField(f"{kind.__name__}.{name}", base, hint)]
+
+
+def accept_references(kind: type[BaseModel]) -> None:
+    """Let a model class that is being made take references in its secret fields.
+
+    The validators of a field judge a value, and a reference is none. Pydantic puts the last one of
+    a class around all others, be they from ``Annotated``, from `Field` or from base classes: so
+    each class gets one of its own that lets a reference past them.
+    """
+    names = [name for name, hint in _hints(kind).items() if _may_be_secret(hint, kind)]
+    if names:
+        validator = field_validator(*names, mode="wrap", check_fields=False)(
+            classmethod(_read_field)
+        )
+        setattr(kind, f"_accept_references_of_{kind.__name__}", validator)
+
+
+def _read_field(
+    cls: type[BaseModel], value: object, handler: Callable[[object], object], info: ValidationInfo
+) -> object:
+    metadata = cls.model_fields[info.field_name or ""].metadata
+    mark = metadata[-1] if metadata else None
+    return mark.read(value, handler) if isinstance(mark, SecretField) else handler(value)
+
+
+# Pydantic asks for it several times for each field, which else takes longest of all that is here.
+_read_field.__dict__["__signature__"] = signature(_read_field)
+
+
+def _hints(kind: type[BaseModel]) -> dict[str, object]:
+    """Return the type hints of the fields of a class that is being made; some may be texts."""
+    hints: dict[str, object] = {}
+    for base in reversed(kind.__bases__):
+        for name, info in getattr(base, "model_fields", {}).items():
+            hints[name] = info.annotation
+    own = get_annotations(kind)
+    return hints | {name: own[name] for name in own if not name.startswith("_")}
+
+
+def _may_be_secret(hint: object, kind: type) -> bool:
+    """Whether a hint is a secret type, or beside None, as far as can be told before pydantic has.
+
+    To evaluate texts takes longer than all else here: one may be secret where a name in it may be.
+    """
+    if isinstance(hint, str):
+        return any(_may_be_secret(_find(name, kind), kind) for name in _NAME.findall(hint))
+    if isinstance(hint, type):
+        return issubclass(hint, MASKED)
+    choices = _choices(hint)
+    return bool(choices) and all(
+        isinstance(each, (str, ForwardRef, TypeVar, ModuleType)) or _is_masked(each)
+        for each in choices
+    )
+
+
+def _find(name: str, kind: type) -> object:
+    """Return what a name stands for around a class that is being made, if anything."""
+    for names in (kind, sys.modules.get(kind.__module__, builtins), builtins):
+        if name in vars(names):
+            return vars(names)[name]
+    return _UNKNOWN
 
 
 def _secret_type(hint: Any) -> Any:
     """Return the secret type that a hint is, or is beside None; None for any other hint."""
-    if _is_masked(hint):
-        return hint
+    choices = _choices(hint)
+    return choices[0] if choices and all(map(_is_masked, choices)) else None
+
+
+def _choices(hint: object) -> list[object]:
+    """Return what a value of a hint may be, but for None."""
     if isinstance(hint, type):
-        return None
-    parts = [part for part in get_args(hint) if part is not type(None)]
-    return parts[0] if parts and all(map(_is_masked, parts)) else None
+        return [] if hint is NoneType else [hint]
+    origin = get_origin(hint)
+    if origin is Annotated:
+        return _choices(get_args(hint)[0])
+    if origin in {Union, UnionType}:
+        return [choice for part in get_args(hint) for choice in _choices(part)]
+    return [] if hint is None else [hint]
 
 
-def _is_masked(hint: Any) -> bool:
+def _is_masked(hint: object) -> bool:
     kind = get_origin(hint) or hint
     return isinstance(kind, type) and issubclass(kind, MASKED)
 
 
-def _open(field: dict[str, Any], read: Callable[..., Any]) -> None:
-    holder = field
-    while holder["schema"]["type"] == "default":
-        holder = holder["schema"]
-    dump = core_schema.plain_serializer_function_ser_schema(_dumped, info_arg=True)
-    holder["schema"] = core_schema.no_info_wrap_validator_function(
-        read, holder["schema"], serialization=dump
-    )
-
-
-def _dumped(value: Any, info: core_schema.SerializationInfo) -> Any:
-    """Return what JSON shows of a secret field: its reference, or a mask; else the field."""
-    if info.mode != "json" or not isinstance(value, MASKED):
-        return value
-    shown = value._display()
-    return shown.decode() if isinstance(shown, bytes) else shown
-
-
-def _reader(secret: Any, place: str) -> Callable[..., Any]:
-    base = get_origin(secret) or secret
-    hint = _inside(secret) if issubclass(base, pydantic.Secret) else None
-
-    def read(value: Any, handler: Callable[[Any], Any]) -> Any:
-        if isinstance(value, Reference):
-            return refer(base, value.reference, place, hint)
-        if isinstance(value, Partly):
-            return partly(base, value.tree())
-        if isinstance(value, Literal):
-            return value
-        text = _text(value._secret_value if isinstance(value, MASKED) else value)
-        if text is None:
-            return handler(value)
-        if is_reference(text):
-            return refer(base, text, place, hint)
-        if not is_literal(text):
-            return handler(value)
-        inside = value._secret_value if isinstance(value, MASKED) else value
-        found = handler(inside[len(LITERAL) :])
-        return literal(type(found), found._secret_value) if isinstance(found, MASKED) else found
-
-    return read
-
-
-def _inside(secret: Any) -> Any:
+def _inside(secret: object) -> object:
     """Return the ``T`` of a ``Secret[T]``, or of a subclass of one."""
     own = get_args(secret)
     if own:
@@ -396,3 +197,17 @@ def _inside(secret: Any) -> Any:
         if get_origin(base) is pydantic.Secret:
             return get_args(base)[0]
     return None
+
+
+def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
+    """Whether a type hint has a secret type in it, at any depth."""
+    if isinstance(annotation, type):
+        if issubclass(annotation, MASKED):
+            return True
+        if issubclass(annotation, BaseModel) and annotation not in seen:
+            fields = annotation.model_fields.values()
+            return any(hides(field.annotation, seen | {annotation}) for field in fields)
+    origin = getattr(annotation, "__origin__", None)  # `Secret[int]` is an alias of its type
+    if isinstance(origin, type) and issubclass(origin, MASKED):
+        return True
+    return any(hides(part, seen) for part in getattr(annotation, "__args__", ()))

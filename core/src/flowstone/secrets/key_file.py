@@ -34,7 +34,7 @@ class KeyFile:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            raise SecretKeyInvalid(str(self.path), _unread(error)) from error
+            raise SecretKeyInvalid(str(self.path), _describe_unreadable(error)) from error
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def read(self) -> list[bytes]:
@@ -43,7 +43,7 @@ class KeyFile:
         Raises:
             SecretKeyInvalid: the file can't be read, or others may read it, or it holds no keys.
         """
-        return [_of(line, self.path) for line in self._lines() if not line.startswith("#")]
+        return [_decode_line(line, self.path) for line in self._lines() if not line.startswith("#")]
 
     def is_unfinished(self) -> bool:
         """Whether a rotation has begun, and not ended."""
@@ -69,7 +69,7 @@ class KeyFile:
         self._rewrite([line for line in lines if line not in dropped])
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Let one process at a time change the file."""
         # Costs 5 ms, which only a rotation has to pay.
         from flowstone.locking import FileSystemLockManager  # noqa: PLC0415
@@ -86,7 +86,7 @@ class KeyFile:
             mode = stat.S_IMODE(self.path.stat().st_mode)
             content = self.path.read_bytes()
         except OSError as error:
-            raise SecretKeyInvalid(str(self.path), _unread(error)) from error
+            raise SecretKeyInvalid(str(self.path), _describe_unreadable(error)) from error
         if os.name == "posix" and mode & 0o077:
             problem = f"others may read it (mode {mode:04o}); run `chmod 600 {self.path}`"
             raise SecretKeyInvalid(str(self.path), problem)
@@ -123,7 +123,7 @@ def new_key() -> str:
     return urlsafe_b64encode(os.urandom(KEY_BYTES)).decode()
 
 
-def decoded(text: str) -> bytes | None:
+def decode_key(text: str) -> bytes | None:
     """Return a key's bytes; None for what is no base64 of 32 bytes."""
     try:
         raw = b64decode(text.encode().translate(bytes.maketrans(b"-_", b"+/")), validate=True)
@@ -132,8 +132,8 @@ def decoded(text: str) -> bytes | None:
     return raw if len(raw) == KEY_BYTES else None
 
 
-def _of(line: str, path: Path) -> bytes:
-    raw = decoded(line)
+def _decode_line(line: str, path: Path) -> bytes:
+    raw = decode_key(line)
     if raw is None:
         raise SecretKeyInvalid(str(path), "it does not hold base64 of 32 bytes")
     return raw
@@ -149,7 +149,7 @@ def _sync(directory: Path) -> None:
             os.close(opened)
 
 
-def _unread(error: OSError) -> str:
+def _describe_unreadable(error: OSError) -> str:
     return f"it can't be read ({error.strerror})"
 
 

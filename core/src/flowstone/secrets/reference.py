@@ -94,7 +94,7 @@ def is_literal(text: str) -> bool:
     return text.startswith(LITERAL)
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Return a text that is read as this one, and never as a reference."""
     return LITERAL + text if is_literal(text) or split(text) is not None else text
 

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from functools import wraps
 from inspect import isgeneratorfunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.context.current import services
 from flowstone.errors import AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied
-from flowstone.secrets.fields import referred
+from flowstone.secrets.walk import find_references
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+T = TypeVar("T")
+
 REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
+
+
+def retry_refused(block: object, call: Callable[[], T]) -> T:
+    """Call, and call once more where a secret that `block` refers to may have changed meanwhile.
+
+    Args:
+        block: what has the references; the call must read its secrets anew.
+        call: the operation; it is repeated only if it ends with one of `REFUSED`.
+    """
+    began = services().clock.time()
+    try:
+        return call()
+    except REFUSED:
+        if not _renew((block,), began):
+            raise
+    return call()
 
 
 def renew_in(kind: type, names: Iterable[str]) -> None:
@@ -23,26 +41,26 @@ def renew_in(kind: type, names: Iterable[str]) -> None:
         if not hasattr(method, "tries_again") and not hasattr(method, "__isabstractmethod__"):
             # A listing may fail as it is walked, however it is made.
             lazy = isgeneratorfunction(method) or name in {"_list", "list"}
-            tries = _each(method) if lazy else _once_more(method)
+            tries = _retry_walk(method) if lazy else _retry_call(method)
             tries.tries_again = True  # type: ignore[attr-defined]
             setattr(kind, name, tries)
 
 
-def _once_more(method: Callable[..., Any]) -> Callable[..., Any]:
+def _retry_call(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        began, marks = services().clock.time(), _marks(args)
+        began, marks = services().clock.time(), _positions(args)
         try:
             return method(self, *args, **kwargs)
         except REFUSED:
-            if not _renewed((self, *args), began) or not _rewound(marks):
+            if not _renew((self, *args), began) or not _rewind(marks):
                 raise
         return method(self, *args, **kwargs)
 
     return call
 
 
-def _each(method: Callable[..., Any]) -> Callable[..., Any]:
+def _retry_walk(method: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(method)
     def call(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         began, is_first = services().clock.time(), True
@@ -52,21 +70,21 @@ def _each(method: Callable[..., Any]) -> Callable[..., Any]:
                 yield item
             return
         except REFUSED:
-            if not is_first or not _renewed((self, *args), began):
+            if not is_first or not _renew((self, *args), began):
                 raise
         yield from method(self, *args, **kwargs)
 
     return call
 
 
-def _renewed(holders: tuple[object, ...], began: float) -> bool:
+def _renew(holders: tuple[object, ...], began: float) -> bool:
     # A provider is no block: what it was given by its block is in its attributes.
     held = [getattr(each, "__dict__", each) for each in holders]
-    references = {found.reference for found in referred(held)}
+    references = {found.reference for found in find_references(held)}
     return bool(references) and services().references.renew(sorted(references), began)
 
 
-def _marks(args: Iterable[object]) -> list[tuple[Any, int | None]]:
+def _positions(args: Iterable[object]) -> list[tuple[Any, int | None]]:
     """Return where the streams among the arguments stand; None for one that can't go back."""
     # Most arguments are keys, which `hasattr` would take longest for.
     streams: list[Any] = [
@@ -75,7 +93,7 @@ def _marks(args: Iterable[object]) -> list[tuple[Any, int | None]]:
     return [(each, each.tell() if each.seekable() else None) for each in streams]
 
 
-def _rewound(marks: list[tuple[Any, int | None]]) -> bool:
+def _rewind(marks: list[tuple[Any, int | None]]) -> bool:
     for stream, start in marks:
         if start is None:
             return False

@@ -24,16 +24,16 @@ MOMENT = 5.0
 Key = tuple[str, str, str, str | None]
 
 #: What is being resolved above this code: a provider's own login may be by reference.
-_above: ContextVar[tuple[Key, ...]] = ContextVar("flowstone.blocks.resolving", default=())
+_above: ContextVar[tuple[Key, ...]] = ContextVar("flowstone.secrets.resolving", default=())
 
 
 @dataclass(slots=True)
-class _Kept:
+class _Remembered:
     value: bytes
     read: float
 
 
-class _Flight:
+class _Read:
     """One read, and those who wait for it."""
 
     def __init__(self) -> None:
@@ -60,8 +60,8 @@ class Resolver:
     def __init__(self, clock: Clock, ttl_seconds: float) -> None:
         self._clock, self._ttl = clock, ttl_seconds
         self._lock = Lock()
-        self._kept: dict[Key, _Kept] = {}
-        self._flights: dict[Key, _Flight] = {}
+        self._kept: dict[Key, _Remembered] = {}
+        self._reads: dict[Key, _Read] = {}
         self._renewed: dict[Key, float] = {}
 
     def resolve(self, reference: str, place: str = "") -> bytes:
@@ -71,9 +71,9 @@ class Resolver:
             ReferenceUnresolved: it leads nowhere; its cause is the provider's own error.
         """
         try:
-            key, kind, path = _understood(reference)
-            value = _picked(self._value(key, kind), path)
-        except _Unfit as error:
+            key, kind, path = _parse(reference)
+            value = _pick(self._value(key, kind), path)
+        except ReferenceMismatch as error:
             problem, remedy = error.problem, error.remedy
             # What shows tracebacks with the variables of each frame would find the secret in there.
             cause = error.with_traceback(None)
@@ -98,8 +98,8 @@ class Resolver:
         now, better = self._clock.time(), False
         for reference in references:
             try:
-                key, _, _ = _understood(reference)
-            except (FlowstoneError, _Unfit):
+                key, _, _ = _parse(reference)
+            except (FlowstoneError, ReferenceMismatch):
                 continue
             with self._lock:
                 kept = self._kept.get(key)
@@ -112,38 +112,38 @@ class Resolver:
     def _value(self, key: Key, kind: Any) -> bytes:
         above = _above.get()
         if key in above:
-            ring = " → ".join(_shown(each) for each in (*above, key))
-            raise _Unfit(f"it needs itself: {ring}", "Give that login in another way.")
+            ring = " → ".join(_describe(each) for each in (*above, key))
+            raise ReferenceMismatch(f"it needs itself: {ring}", "Give that login in another way.")
         with self._lock:
             kept = self._kept.get(key)
             if kept is not None and self._clock.time() - kept.read < self._ttl:
                 return kept.value
-            flight = self._flights.get(key)
-            is_mine = flight is None
-            if flight is None:
-                flight = self._flights[key] = _Flight()
+            read = self._reads.get(key)
+            is_mine = read is None
+            if read is None:
+                read = self._reads[key] = _Read()
         if is_mine:
-            return self._fly(flight, key, kind)
+            return self._read(read, key, kind)
         # Who holds up others must not wait for others: those might wait for it.
-        return _fetched(key, kind) if above else flight.result()
+        return _fetch(key, kind) if above else read.result()
 
-    def _fly(self, flight: _Flight, key: Key, kind: Any) -> bytes:
+    def _read(self, read: _Read, key: Key, kind: Any) -> bytes:
         try:
-            flight.value = value = _fetched(key, kind)
+            read.value = value = _fetch(key, kind)
         except BaseException as error:
-            flight.error = error
+            read.error = error
             raise
         else:
             with self._lock:
-                self._kept[key] = _Kept(value, self._clock.time())
+                self._kept[key] = _Remembered(value, self._clock.time())
             return value
         finally:
             with self._lock:
-                del self._flights[key]
-            flight.done.set()
+                del self._reads[key]
+            read.done.set()
 
 
-class _Unfit(Exception):
+class ReferenceMismatch(Exception):
     """What is wrong with a reference, and what to do."""
 
     def __init__(self, problem: str, remedy: str) -> None:
@@ -151,7 +151,7 @@ class _Unfit(Exception):
         super().__init__(problem)
 
 
-def _understood(reference: str) -> tuple[Key, Any, list[str]]:
+def _parse(reference: str) -> tuple[Key, Any, list[str]]:
     """Return what a reference asks of which provider, and the path in the JSON of that."""
     # Of this floor, and loaded with the first reference only: a process without blocks has none.
     from flowstone.secrets.reference import provider_type, split  # noqa: PLC0415
@@ -159,15 +159,15 @@ def _understood(reference: str) -> tuple[Key, Any, list[str]]:
     wanted: Wanted | None = split(reference)
     if wanted is None:
         problem = "it is no reference"
-        raise _Unfit(problem, "Write env:NAME, file:PATH or PROVIDER:NAME.")
+        raise ReferenceMismatch(problem, "Write env:NAME, file:PATH or PROVIDER:NAME.")
     kind = provider_type(wanted.provider)
     name, path, version = wanted.parts(versions=kind.versions)
     if not name:
-        raise _Unfit("it names no secret", f"Write {wanted.provider}:NAME.")
+        raise ReferenceMismatch("it names no secret", f"Write {wanted.provider}:NAME.")
     return (wanted.provider, wanted.block, name, version), kind, path
 
 
-def _fetched(key: Key, kind: Any) -> bytes:
+def _fetch(key: Key, kind: Any) -> bytes:
     _, block, name, version = key
     token = _above.set((*_above.get(), key))
     try:
@@ -180,7 +180,7 @@ def _fetched(key: Key, kind: Any) -> bytes:
     return value
 
 
-def _picked(raw: bytes, path: list[str]) -> bytes:
+def _pick(raw: bytes, path: list[str]) -> bytes:
     """Return what is at a path in JSON: a text as it is, other values as JSON."""
     if not path:
         return raw
@@ -190,7 +190,7 @@ def _picked(raw: bytes, path: list[str]) -> bytes:
         found = is_json = False
     if not is_json:  # outside the `except`: the error of `json` has the secret in it
         problem = "it has a path, and the secret is no JSON"
-        raise _Unfit(problem, "Leave out what is behind the #, or save JSON there.")
+        raise ReferenceMismatch(problem, "Leave out what is behind the #, or save JSON there.")
     for number, step in enumerate(path, 1):
         there = ".".join(path[:number])
         if isinstance(found, dict) and step in found:
@@ -200,13 +200,13 @@ def _picked(raw: bytes, path: list[str]) -> bytes:
         else:
             # Names of keys are told, values never.
             has = f"; there are {', '.join(map(repr, found))}" if isinstance(found, dict) else ""
-            raise _Unfit(f"its JSON has no {there!r}{has}", "Name a path that is there.")
+            raise ReferenceMismatch(f"its JSON has no {there!r}{has}", "Name a path that is there.")
     if found is None:
-        raise _Unfit(f"its JSON has null at {'.'.join(path)!r}", "Put a value there.")
+        raise ReferenceMismatch(f"its JSON has null at {'.'.join(path)!r}", "Put a value there.")
     return found.encode() if isinstance(found, str) else json.dumps(found).encode()
 
 
-def _shown(key: Key) -> str:
+def _describe(key: Key) -> str:
     provider, block, name, version = key
     saved, tail = f"/{block}" if block else "", f"@{version}" if version else ""
     return f"{provider}{saved}:{name}{tail}"

@@ -1,89 +1,229 @@
-"""Secret values in fields: the types that mask them, and a walk that finds them."""
+"""Secret values: pydantic's types that mask one, and what stands in such a type for a reference."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pydantic
-from pydantic import BaseModel
+from pydantic import SecretBytes, SecretStr, TypeAdapter, ValidationError
 
-from flowstone.secrets.fields import MASKED, Partly, Reference, placed
+from flowstone.context.current import services
+from flowstone.errors import ReferenceUnresolved
+from flowstone.secrets.reference import LITERAL, escape
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-#: Pydantic's has ten asterisks, and that of log lines eight.
-SHORTEST_MASK = 8
+MASKED = (SecretStr, SecretBytes, pydantic.Secret)
+
+#: While fields are validated or dumped, a reference gives its own text: nothing is read for that.
+_as_text: ContextVar[bool] = ContextVar("flowstone.secrets.as_text", default=False)
+
+
+@contextmanager
+def leave_unresolved(wanted: bool = True) -> Iterator[None]:
+    """Let references inside give their texts, or with False what they lead to, as elsewhere."""
+    token = _as_text.set(wanted)
+    try:
+        yield
+    finally:
+        _as_text.reset(token)
 
 
 class SecretDict(pydantic.Secret[dict[str, Any]]):
     """A dict whose values are all secret; `get_secret_value` returns it."""
 
 
-def texts(value: object) -> Iterator[str]:
-    """Yield every secret text inside a value, models and containers included."""
-    for secret in secrets(value):
-        yield from leaves(secret)
+class Reference:
+    """A secret value that is not here: `get_secret_value` fetches it, in the run that asks.
 
+    An instance is one of pydantic's secret types, too: that of its field.
 
-def secrets(value: object) -> Iterator[object]:
-    """Yield every secret inside a value, in clear; a reference is none, and is not resolved."""
-    return (secret for _, secret in secrets_placed(value))
-
-
-def secrets_placed(value: object) -> Iterator[tuple[tuple[str, ...], object]]:
-    """Yield every secret inside a value, in clear, with the keys that lead to it."""
-    for path, each in placed(value):
-        if isinstance(each, Partly):
-            yield path, each.tree()
-        elif not isinstance(each, Reference):
-            yield path, each.get_secret_value()
-
-
-def masks(value: object) -> list[str]:
-    """Return the fields whose secret is only the mask that secrets are shown as.
-
-    Somebody has read a block, and gives it back as it was shown.
+    Attributes:
+        reference: the text: ``env:NAME``.
+        place: the field that it was given for, for errors.
+        hint: the type of what is in the field's ``Secret[...]``; None for any.
     """
-    fields = value.__dict__ if isinstance(value, BaseModel) else {"": value}
-    return [name for name, each in fields.items() if any(map(_is_mask, secrets(each)))]
+
+    _secret_value: Any
+    reference: str
+    place: str
+    hint: object
+
+    def get_secret_value(self) -> Any:
+        """Return the secret.
+
+        Raises:
+            ReferenceUnresolved: it leads nowhere, or to something that does not fit.
+        """
+        if _as_text.get():
+            return self._secret_value
+        raw = services().references.resolve(self.reference, self.place)
+        if self.form == "bytes":
+            return raw
+        try:
+            text = raw.decode()
+        except UnicodeDecodeError:
+            text = None
+        if text is not None:
+            if self.form == "str":
+                return text
+            fitting = self._fit(text)
+            if fitting:
+                return fitting[0]
+        problem = "it is not UTF-8 text" if text is None else "what is there does not fit the field"
+        # What shows tracebacks with the variables of each frame finds no secret in this one.
+        del raw, text
+        remedy = "Put a value that fits there, or refer to another."
+        raise ReferenceUnresolved(self.reference, problem, remedy, self.place)
+
+    @property
+    def form(self) -> str:
+        """What the field holds: ``str``, ``bytes``, or ``json`` for what `Secret` has inside."""
+        base = _masked_type(type(self))
+        if issubclass(base, SecretStr):
+            return "str"
+        return "bytes" if issubclass(base, SecretBytes) else "json"
+
+    def _fit(self, text: str) -> tuple[object, ...]:
+        """Return what ``Secret[...]`` has inside, alone: JSON, where it takes no text; or ()."""
+        if self.hint in {None, Any, str}:
+            return (text,)
+        adapter = _adapter(self.hint)
+        for read in (adapter.validate_json, adapter.validate_python):
+            try:
+                return (read(text),)
+            except ValidationError:
+                continue
+        return ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self.reference == other.reference
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+    def __len__(self) -> int:
+        return len(self.reference)
+
+    def _display(self) -> str:
+        return self.reference
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return make_reference, (_masked_type(type(self)), self.reference, self.place, self.hint)
 
 
-def _is_mask(secret: object) -> bool:
-    if isinstance(secret, dict) and set(secret) == {"set"} and isinstance(secret["set"], bool):
-        return True  # as `block show --json` has it
-    return any(len(text) >= SHORTEST_MASK and not text.strip("*") for text in leaves(secret))
+class PartialSecret:
+    """A container of secret values some of which are references; these are `Reference`s in it."""
+
+    _secret_value: Any
+
+    def get_secret_value(self) -> Any:
+        """Return the container with each reference resolved.
+
+        Raises:
+            ReferenceUnresolved: one leads nowhere.
+        """
+        return _resolve(self._secret_value)
+
+    def tree(self) -> object:
+        """Return the container with the references in it."""
+        return self._secret_value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PartialSecret) and self._secret_value == other.tree()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _display(self) -> str:
+        return "**********"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return make_partial, (_masked_type(type(self)), self._secret_value)
 
 
-def leaves(value: object) -> Iterator[str]:
-    """Yield every text inside a value, masked or not; numbers as they are printed."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, (bytes, bytearray)):
-        yield bytes(value).decode("utf-8", "backslashreplace")
-    elif isinstance(value, MASKED):
-        yield from leaves(next(secrets(value), None))
-    elif isinstance(value, BaseModel):
-        yield from leaves(value.__dict__)
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from leaves(item)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for item in value:
-            yield from leaves(item)
-    elif value is not None and not isinstance(value, bool):
-        yield str(value)
+class LiteralSecret:
+    """A secret text that looks like a reference, and is none."""
+
+    _secret_value: Any
+
+    def get_secret_value(self) -> Any:
+        """Return the text; to a validator, as it was written."""
+        value = self._secret_value
+        if not _as_text.get():
+            return value
+        return LITERAL.encode() + value if isinstance(value, bytes) else LITERAL + value
+
+    def literal(self) -> object:
+        """Return the text, to anybody."""
+        return self._secret_value
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return make_literal, (_masked_type(type(self)), self._secret_value)
 
 
-def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
-    """Whether a type hint has a secret type in it, at any depth."""
-    if isinstance(annotation, type):
-        if issubclass(annotation, MASKED):
-            return True
-        if issubclass(annotation, BaseModel) and annotation not in seen:
-            fields = annotation.model_fields.values()
-            return any(hides(field.annotation, seen | {annotation}) for field in fields)
-    origin = getattr(annotation, "__origin__", None)  # `Secret[int]` is an alias of its type
-    if isinstance(origin, type) and issubclass(origin, MASKED):
-        return True
-    return any(hides(part, seen) for part in getattr(annotation, "__args__", ()))
+Masked = SecretStr | SecretBytes | pydantic.Secret[Any] | Reference | PartialSecret | LiteralSecret
+
+
+@lru_cache(maxsize=256)
+def _adapter(hint: Any) -> TypeAdapter[object]:
+    return TypeAdapter(hint)
+
+
+@cache
+def _mix(mark: type, base: type) -> type[Any]:
+    """Return a type that is both, and called as pydantic's: who asks for that finds it."""
+    return type(base.__name__, (mark, base), {"__module__": base.__module__})
+
+
+def _masked_type(kind: type) -> type:
+    """Return pydantic's of the two types that one of `_mix` is."""
+    return kind.__bases__[1]
+
+
+def make_reference(base: type, reference: str, place: str = "", hint: object = None) -> Masked:
+    """Return a reference in the place of a secret of that type.
+
+    Args:
+        base: pydantic's secret type.
+        reference: the text.
+        place: the field that it is given for, for errors.
+        hint: the type of what is inside of ``Secret[...]``; None for any.
+    """
+    value = reference.encode() if issubclass(base, SecretBytes) else reference
+    made: Reference = _mix(Reference, base)(value)
+    made.reference, made.place, made.hint = reference, place, hint
+    return made
+
+
+def make_partial(base: type, tree: object) -> Masked:
+    """Return a secret container with references in it."""
+    made: PartialSecret = _mix(PartialSecret, base)(tree)
+    return made
+
+
+def make_literal(base: Callable[[Any], Masked], value: object) -> Masked:
+    """Return a secret that is no reference, whatever it looks like."""
+    text = read_text(value)
+    looks = text is not None and escape(text) != text
+    return _mix(LiteralSecret, base)(value) if looks else base(value)
+
+
+def read_text(value: object) -> str | None:
+    """Return what may be a reference as text; None for what is none in any case."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace") if len(value) < 4096 else None
+    return value if isinstance(value, str) else None
+
+
+def _resolve(tree: object) -> object:
+    if isinstance(tree, Reference):
+        return tree.get_secret_value()
+    if isinstance(tree, dict):
+        return {key: _resolve(item) for key, item in tree.items()}
+    if isinstance(tree, list):
+        return [_resolve(item) for item in tree]
+    return escape(tree) if isinstance(tree, str) and _as_text.get() else tree

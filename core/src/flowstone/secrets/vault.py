@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable
-from flowstone.secrets.key_file import KEY_BYTES, KeyFile, decoded
+from flowstone.secrets.key_file import KEY_BYTES, KeyFile, decode_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +27,7 @@ SALT = b"flowstone secret key, version 1"
 GOLDEN_KEY = "golden documents hold no secrets of anybody"
 
 
-def sealed_with(token: str) -> str:
+def sealing_key(token: str) -> str:
     """Return the id of the key that a token was sealed with; empty for what is no token."""
     scheme, _, rest = token.partition(".")
     return rest.partition(".")[0] if scheme == SCHEME else ""
@@ -76,11 +76,11 @@ class Vault:
 
     def key(self) -> str:
         """Return the id of the key that seals; one is made where there is none yet."""
-        return self._ready(make=True).keys[0].id
+        return self._load_keys(make=True).keys[0].id
 
     def seal(self, value: bytes, purpose: str) -> str:
         """Return a token that only `open`, with the same purpose and key, can read."""
-        key = self._ready(make=True).keys[0]
+        key = self._load_keys(make=True).keys[0]
         nonce = os.urandom(NONCE_BYTES)
         sealed = nonce + key.cipher.encrypt(nonce, value, purpose.encode())
         return f"{SCHEME}.{key.id}.{urlsafe_b64encode(sealed).decode()}"
@@ -95,14 +95,14 @@ class Vault:
         # Costs 30 ms; a process that opens no secret must not pay it.
         from cryptography.exceptions import InvalidTag  # noqa: PLC0415
 
-        ring = self._ready(make=False)
+        ring = self._load_keys(make=False)
         scheme, _, rest = token.partition(".")
         key_id, _, body = rest.partition(".")
         if scheme != SCHEME:
             raise SecretUnreadable(f"for {purpose}", "it is not a token of this Flowstone's")
         key = ring.key(key_id)
         if key is None:
-            raise SecretUnreadable(f"for {purpose}", self._lacking(key_id, ring), key=key_id)
+            raise SecretUnreadable(f"for {purpose}", self._describe_lack(key_id, ring), key=key_id)
         try:
             sealed = urlsafe_b64decode(body)
             clear: bytes = key.cipher.decrypt(
@@ -113,14 +113,14 @@ class Vault:
             raise SecretUnreadable(f"for {purpose}", problem) from None
         return clear
 
-    def _lacking(self, key_id: str, ring: _Ring) -> str:
+    def _describe_lack(self, key_id: str, ring: _Ring) -> str:
         if not ring.keys:
             return f"it was sealed with key {key_id}, and there is no key file {self.path}"
         own = ", ".join(key.id for key in ring.keys)
         keys = f"key of this process is {own}" if len(ring.keys) == 1 else f"keys here are {own}"
         return f"it was sealed with key {key_id}, and the {keys}"
 
-    def _ready(self, *, make: bool) -> _Ring:
+    def _load_keys(self, *, make: bool) -> _Ring:
         """Return the keys; those of a file as they are in it now: another process may rotate."""
         with self._lock:
             # Before it is read: a change in between is seen the next time.
@@ -154,7 +154,7 @@ def _key(raw: bytes) -> _Key:
 
 
 def _from_setting(text: str, variable: str) -> bytes:
-    if (raw := decoded(text)) is not None:
+    if (raw := decode_key(text)) is not None:
         return raw
     if len(text) < SHORTEST_PASSPHRASE:
         problem = "it is neither base64 of 32 bytes nor a passphrase of 16 or more characters"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 
 from flowstone.errors import NotSerializable
+from flowstone.serializers.moves import unpickle
 from flowstone.serializers.sealed_pickle import packed
 
 
@@ -24,4 +24,4 @@ class PickleSerializer:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
 
     def loads(self, content: bytes) -> Any:
-        return pickle.loads(content)  # noqa: S301 - our own process's result, from its own storage
+        return unpickle(content)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import pickle
 import sys
 from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
 from flowstone.context.current import services
+from flowstone.serializers.moves import unpickle
 
 if TYPE_CHECKING:
     from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one
@@ -48,5 +48,5 @@ def _is_secret(obj: object) -> bool:
 
 
 def _opened(token: str) -> object:
-    found: object = pickle.loads(services().secrets.open(token, _PURPOSE))  # noqa: S301 - sealed by our key
+    found: object = unpickle(services().secrets.open(token, _PURPOSE))
     return found

@@ -109,7 +109,7 @@ class Home:
     def abandon(self, root_id: str, token: str | None = None) -> None:
         """It has no leases."""
 
-    def leave(self, run_ids: Iterable[str]) -> None:
+    def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
         """What is submitted here is the parent's to stop."""
 
     def release(self, root_id: str) -> None:

@@ -1,7 +1,10 @@
 """AWS for Flowstone: logins, S3 buckets as object stores, secrets, and tasks for both."""
 
-from importlib import import_module
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
+
+from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
@@ -97,29 +100,55 @@ __all__ = [
     "upload_to_bucket",
 ]
 
-_HOMES = {
-    "AssumeRoleParameters": "parameters",
-    "AwsClientParameters": "parameters",
-    "AwsCredentials": "credentials",
-    "MinIOCredentials": "credentials",
-    "AwsParameters": "ssm",
-    "AwsSecret": "secrets",
-    "AwsSecrets": "secrets",
-    "S3Bucket": "s3",
-}
-#: Where the rest is: tasks, by a word of their names.
-_TASKS = {True: "secrets_tasks", False: "s3_tasks"}
-
-
-if not TYPE_CHECKING:  # which would take any name for one that is there
-
-    def __getattr__(name: str) -> object:
-        if name not in __all__:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        # Lazy: who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
-        home = _HOMES.get(name) or _TASKS["secret" in name]
-        return getattr(import_module(f"{__name__}.{home}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+if not TYPE_CHECKING:
+    # Who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".credentials": ("AwsCredentials", "MinIOCredentials"),
+            ".parameters": ("AssumeRoleParameters", "AwsClientParameters"),
+            ".s3": ("S3Bucket",),
+            ".s3_tasks": (
+                "acopy_objects",
+                "adownload_from_bucket",
+                "alist_objects",
+                "amove_objects",
+                "as3_copy",
+                "as3_download",
+                "as3_list_objects",
+                "as3_move",
+                "as3_upload",
+                "aupload_to_bucket",
+                "copy_objects",
+                "download_from_bucket",
+                "list_objects",
+                "move_objects",
+                "s3_copy",
+                "s3_download",
+                "s3_list_objects",
+                "s3_move",
+                "s3_upload",
+                "upload_to_bucket",
+            ),
+            ".secrets": ("AwsSecret", "AwsSecrets"),
+            ".secrets_tasks": (
+                "aaws_secret_create",
+                "aaws_secret_delete",
+                "aaws_secret_read",
+                "aaws_secret_update",
+                "acreate_secret",
+                "adelete_secret",
+                "aread_secret",
+                "aupdate_secret",
+                "aws_secret_create",
+                "aws_secret_delete",
+                "aws_secret_read",
+                "aws_secret_update",
+                "create_secret",
+                "delete_secret",
+                "read_secret",
+                "update_secret",
+            ),
+            ".ssm": ("AwsParameters",),
+        },
+    )

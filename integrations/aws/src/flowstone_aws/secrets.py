@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks import Block, SecretProvider
+from flowstone.blocks import Block, SecretProvider, SecretStoreProvider
 from flowstone.errors import SecretMissing, SecretStoreError
 from flowstone.records.redaction import register
 from flowstone_aws.credentials import AwsCredentials
@@ -29,6 +29,7 @@ class SecretsManager:
     def __init__(self, credentials: AwsCredentials) -> None:
         self._credentials = credentials
 
+    @property
     def where(self) -> str:
         """Return the place, for messages."""
         endpoint = self._credentials.aws_client_parameters.endpoint_url
@@ -44,7 +45,7 @@ class SecretsManager:
 
     def told(self, name: str | None = None) -> AbstractContextManager[None]:
         """Turn the service's errors into ours."""
-        return translated(self.where(), self._credentials._who, name)  # noqa: SLF001 - one package
+        return translated(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
 
     def read(self, name: str, **wanted: Any) -> str | bytes:
         """Return a secret as it was kept: a text, or bytes."""
@@ -157,29 +158,38 @@ class AwsSecrets(SecretProvider):
         default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
     )
 
-    def _service(self) -> SecretsManager:
-        return SecretsManager(self.credentials)
+    def make_provider(self) -> SecretsManagerProvider:
+        """Return Secrets Manager, with this login."""
+        return SecretsManagerProvider(SecretsManager(self.credentials))
 
-    def _where(self) -> str:
-        return self._service().where()
 
-    def _read(self, name: str, version: str | None) -> bytes:
-        found = self._service().read(name, **version_of(version))
+class SecretsManagerProvider(SecretStoreProvider):
+    """Secrets of AWS Secrets Manager, by their names."""
+
+    def __init__(self, service: SecretsManager) -> None:
+        self._service = service
+
+    @property
+    def where(self) -> str:
+        return self._service.where
+
+    def read(self, name: str, version: str | None) -> bytes:
+        found = self._service.read(name, **version_of(version))
         return found.encode() if isinstance(found, str) else found
 
-    def _write(self, name: str, value: bytes) -> str:
+    def write(self, name: str, value: bytes) -> str:
         try:
             content: str | bytes = value.decode()
         except UnicodeDecodeError:
             content = value
-        version: str = self._service().write(name, content)["VersionId"]
+        version: str = self._service.write(name, content)["VersionId"]
         return version
 
-    def _delete(self, name: str) -> None:
-        self._service().delete(name)
+    def delete(self, name: str) -> None:
+        self._service.delete(name)
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        return self._service().names(prefix)
+    def list_names(self, prefix: str) -> Iterator[str]:
+        return self._service.names(prefix)
 
 
 class AwsSecret(Block):

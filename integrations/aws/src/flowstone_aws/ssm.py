@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks import SecretProvider
+from flowstone.blocks import SecretProvider, SecretStoreProvider
 from flowstone.errors import SecretStoreError
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.errors import translated
@@ -38,51 +38,62 @@ class AwsParameters(SecretProvider):
         default=None, description="The KMS key that new parameters are encrypted with."
     )
 
-    def _client(self) -> Any:
-        client = self.credentials.client("ssm")
-        keep_secrets()
-        return client
+    def make_provider(self) -> ParameterStoreProvider:
+        """Return the Parameter Store, with this login."""
+        return ParameterStoreProvider(self)
 
-    def _told(self, name: str | None = None) -> AbstractContextManager[None]:
-        return translated(self._where(), self.credentials._who, name)  # noqa: SLF001 - one package
 
-    def _where(self) -> str:
-        endpoint, region = (
-            self.credentials.aws_client_parameters.endpoint_url,
-            self.credentials.region_name,
-        )
+class ParameterStoreProvider(SecretStoreProvider):
+    """Parameters of AWS SSM, by their names."""
+
+    def __init__(self, block: AwsParameters) -> None:
+        self._credentials, self._key_id = block.credentials, block.key_id
+
+    @property
+    def where(self) -> str:
+        endpoint = self._credentials.aws_client_parameters.endpoint_url
+        region = self._credentials.region_name
         place = f" at {endpoint}" if endpoint else f" in {region}" if region else ""
         return f"AWS SSM's Parameter Store{place}"
 
-    def _read(self, name: str, version: str | None) -> bytes:
+    def read(self, name: str, version: str | None) -> bytes:
         wanted = name if version is None else f"{name}:{version}"
-        with self._told(wanted):
-            answer = self._client().get_parameter(Name=wanted, WithDecryption=True)
+        with self._translate(wanted):
+            answer = self._open_client().get_parameter(Name=wanted, WithDecryption=True)
         value: str = answer["Parameter"]["Value"]
         return value.encode()
 
-    def _write(self, name: str, value: bytes) -> str:
+    def write(self, name: str, value: bytes) -> str:
         try:
             text = value.decode()
         except UnicodeDecodeError:
             problem = f"{name!r} can't be written: a parameter is text, and this is not UTF-8"
             remedy = "Write it as base64, or to AWS Secrets Manager."
-            raise SecretStoreError(self._where(), problem, remedy) from None
-        key = {} if self.key_id is None else {"KeyId": self.key_id}
-        with self._told(name):
-            done = self._client().put_parameter(
+            raise SecretStoreError(self.where, problem, remedy) from None
+        key = {} if self._key_id is None else {"KeyId": self._key_id}
+        with self._translate(name):
+            done = self._open_client().put_parameter(
                 Name=name, Value=text, Type="SecureString", Overwrite=True, **key
             )
         return str(done["Version"])
 
-    def _delete(self, name: str) -> None:
-        with self._told(name):
-            self._client().delete_parameter(Name=name)
+    def delete(self, name: str) -> None:
+        with self._translate(name):
+            self._open_client().delete_parameter(Name=name)
 
-    def _list(self, prefix: str) -> Iterator[str]:
+    def list_names(self, prefix: str) -> Iterator[str]:
         begins = [{"Key": "Name", "Option": "BeginsWith", "Values": [prefix]}]
         wanted = {"ParameterFilters": begins} if prefix else {}
-        with self._told():
-            for page in self._client().get_paginator("describe_parameters").paginate(**wanted):
+        with self._translate():
+            pages = self._open_client().get_paginator("describe_parameters").paginate(**wanted)
+            for page in pages:
                 for parameter in page["Parameters"]:
                     yield parameter["Name"]
+
+    def _open_client(self) -> Any:
+        client = self._credentials.client("ssm")
+        keep_secrets()
+        return client
+
+    def _translate(self, name: str | None = None) -> AbstractContextManager[None]:
+        return translated(self.where, self._credentials._who, name)  # noqa: SLF001 - one package

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 
 from pydantic import Field, SecretStr
 
-from flowstone.blocks import Note, Notifier
+from flowstone.blocks import Note, Notifier, NotifierProvider
 from flowstone.errors import NotificationFailed, NotificationUnsent
 from flowstone_testing.desks import PATIENCE, Script
 
@@ -29,24 +29,37 @@ class MemoryNotifier(Notifier):
 
     _description: ClassVar[str | None] = "A desk in memory, for tests."
     _code_example: ClassVar[str | None] = 'MemoryNotifier(desk="test").notify("a note")'
-    _longest_body: ClassVar[int | None] = 5_000
 
     desk: str = Field(description="The name of the desk.")
     token: SecretStr | None = Field(default=None, description="What lets notes in.")
 
-    def _where(self) -> str:
-        return f"desk {self.desk!r}"
+    def make_provider(self) -> DeskProvider:
+        """Return the desk."""
+        return DeskProvider(self)
 
-    def _notify(self, note: Note) -> None:
-        desk = _desks.get(self.desk)
+
+class DeskProvider(NotifierProvider):
+    """A `MemoryDesk`, found by its name."""
+
+    longest_body = 5_000
+
+    def __init__(self, notifier: MemoryNotifier) -> None:
+        self.notifier = notifier
+
+    @property
+    def where(self) -> str:
+        return f"desk {self.notifier.desk!r}"
+
+    def deliver(self, note: Note) -> None:
+        desk = _desks.get(self.notifier.desk)
         if desk is None:
-            raise NotificationUnsent(self._where(), "there is no such desk", "Make it first.")
+            raise NotificationUnsent(self.where, "there is no such desk", "Make it first.")
         conduct = desk.next()
         if conduct == "silent":
-            desk.over.wait(self.timeout_seconds)
-            raise NotificationFailed(self._where(), "it says nothing", "Look at the desk.")
+            desk.over.wait(self.notifier.timeout_seconds)
+            raise NotificationFailed(self.where, "it says nothing", "Look at the desk.")
         if conduct == "busy":
-            raise NotificationUnsent(self._where(), "it is busy", "Wait.", after=PATIENCE)
+            raise NotificationUnsent(self.where, "it is busy", "Wait.", after=PATIENCE)
         if conduct == "refuses":
-            raise NotificationFailed(self._where(), "it refuses", "Look at the desk.")
+            raise NotificationFailed(self.where, "it refuses", "Look at the desk.")
         desk.keep(f"{note.subject or ''}\n{note.body}")

@@ -10,4 +10,8 @@ def collection() -> Collection:
             "plugin check": "flowstone_testing.cli.command:check_package",
             "plugin new": "flowstone_testing.cli.newplugin:new",
         },
+        command_help={
+            "plugin check": "Test an installed package, and tell a level for each suite.",
+            "plugin new": "Make a package of your own from the template.",
+        },
     )

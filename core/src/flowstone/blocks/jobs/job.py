@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.jobs.job_run import JobRun, JobStatus, Report
+from flowstone.blocks.jobs.job_run import JobRun
+from flowstone.blocks.jobs.provider import JobProvider, Report
 from flowstone.blocks.validation import hide
 from flowstone.context.current import services
-from flowstone.logging.run_logger import RunLogger, current_run, get_logger
+from flowstone.errors import JobError
+from flowstone.logging.run_logger import current_run, get_logger
 from flowstone.records.events import LOG_WRITTEN, Line, written
-from flowstone.secrets.values import texts
+from flowstone.secrets.renewal import retry_refused
+from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["Job", "JobRun", "JobStatus", "Report"]
+T = TypeVar("T")
 
 #: So many facts of a run are read at a time.
 PAGE = 1000
@@ -28,49 +32,15 @@ LOGGER = "flowstone.jobs"
 class Job(Block):
     """Work that runs elsewhere. `trigger` starts it, and gives the `JobRun` to wait for.
 
-    A provider writes `_where`, `_trigger`, `_look` and `_cancel`, and `_lines` and `_result` where
-    the service has such; each asks the service once.
+    A package writes `make_provider`, which returns the service as a `JobProvider`.
     """
 
-    _tried_again: ClassVar[tuple[str, ...]] = ("_trigger", "_look", "_cancel", "_lines", "_result")
-    #: The longest time between two looks, in seconds.
-    _poll_seconds: ClassVar[float] = 5.0
-    #: How long a job may take to end when it is cancelled, in seconds.
-    _grace_seconds: ClassVar[float] = 60.0
-
     @abstractmethod
-    def _where(self) -> str:
-        """Return what runs where, for messages; no secret may be in it."""
+    def make_provider(self) -> JobProvider:
+        """Return the service that the job runs on; each question to it asks for it anew.
 
-    @abstractmethod
-    def _trigger(self) -> str:
-        """Start it, and return at once what the service knows it by.
-
-        Raises:
-            JobError: it can't be started.
-            CredentialsError: the login was refused; where its secrets are kept elsewhere, they are
-                read again, and it is tried once more.
+        It connects to nothing and reads no secret: that is left to the provider's methods.
         """
-
-    @abstractmethod
-    def _look(self, handle: str) -> Report:
-        """Ask where a job is.
-
-        Raises:
-            JobLost: there is no such job.
-        """
-
-    @abstractmethod
-    def _cancel(self, handle: str) -> None:
-        """Ask the service to end a job; one that has ended is no error."""
-
-    def _lines(self, handle: str, seen: int) -> list[str]:  # noqa: ARG002
-        """Return the lines that a job has written, after so many that were seen before."""
-        return []
-
-    def _result(self, handle: str) -> Any:  # noqa: ARG002
-        """Return what a job that has completed gave; None where it gives nothing."""
-        return None
 
     def trigger(self) -> JobRun:
         """Start it, and return at once.
@@ -80,13 +50,14 @@ class Job(Block):
         Raises:
             JobError: it can't be started.
         """
-        handle = self._trigger()
+        service = _Service(self)
+        handle = service.start()
         try:
             self._record(handle)
         except BaseException:
-            self._cancel(handle)  # or it would go on, and nobody would know
+            service.cancel(handle)  # or it would go on, and nobody would know
             raise
-        return JobRun(self, handle)
+        return JobRun(service, handle)
 
     async def atrigger(self) -> JobRun:
         """Do as `trigger`, and let other coroutines run meanwhile."""
@@ -110,8 +81,9 @@ class Job(Block):
         Raises:
             JobLost: there is no such job.
         """
-        self._look(handle)
-        return JobRun(self, handle)
+        service = _Service(self)
+        service.report(handle)
+        return JobRun(service, handle)
 
     def triggered_in(self, run_id: str) -> list[str]:
         """Return the handles of the jobs that a run has triggered by such a block, oldest first.
@@ -128,7 +100,7 @@ class Job(Block):
         run = store.run(run_id)
         return [
             str(fields["handle"])
-            for event_run, fields in _told(run.root_id)
+            for event_run, fields in _read_jobs(run.root_id)
             if fields.get("job") == self.block_type_slug()
             and fields.get("name") == self.name
             and (run.id in (run.root_id, event_run))
@@ -136,7 +108,7 @@ class Job(Block):
 
     def _record(self, handle: str) -> None:
         """Keep the handle as a line of the run's log, and have it written before we go on."""
-        text = f"{self._where()} started as {handle}"
+        text = f"{self.make_provider().where} started as {handle}"
         run = current_run()
         if run is None:
             get_logger("jobs").info(text)
@@ -149,20 +121,53 @@ class Job(Block):
         current.journal.append(written(run, current.clock.time(), line))
         current.journal.flush()
 
-    def _say(self, lines: list[str]) -> None:
-        logger = self._logger()
-        for line in lines:
-            logger.info("%s", line)
 
-    def _logger(self) -> RunLogger | logging.Logger:
-        run = current_run()
-        return get_logger("jobs") if run is None else RunLogger(run)
+class _Service(JobProvider):
+    """A job's provider, asked again where a refused login may be better by now.
 
-    def _hide(self, text: str) -> str:
-        return hide(text, sorted(filter(None, texts(self)), key=len, reverse=True))
+    It hides the job's secrets in what is reported and raised.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job, provider = job, job.make_provider()
+        self.poll_seconds, self.grace_seconds = provider.poll_seconds, provider.grace_seconds
+        self.streams = provider.streams
+
+    @property
+    def where(self) -> str:
+        return self._job.make_provider().where
+
+    def start(self) -> str:
+        return self._ask(lambda provider: provider.start())
+
+    def report(self, handle: str) -> Report:
+        report = self._ask(lambda provider: provider.report(handle))
+        return replace(report, problem=self._mask(report.problem))
+
+    def cancel(self, handle: str) -> None:
+        self._ask(lambda provider: provider.cancel(handle))
+
+    def read_logs(self, handle: str, seen: int) -> list[str]:
+        return self._ask(lambda provider: provider.read_logs(handle, seen))
+
+    def read_result(self, handle: str) -> object:
+        return self._ask(lambda provider: provider.read_result(handle))
+
+    def _ask(self, question: Callable[[JobProvider], T]) -> T:
+        try:
+            return retry_refused(self._job, lambda: question(self._job.make_provider()))
+        except JobError as error:
+            masked = self._mask(error.problem)
+            if masked == error.problem:
+                raise
+            masking = type(error)(error.where, masked, error.remedy, error.handle)
+        raise masking  # outside the `except`: what it came from shows the secret
+
+    def _mask(self, text: str) -> str:
+        return hide(text, sorted(filter(None, secret_texts(self._job)), key=len, reverse=True))
 
 
-def _told(root_id: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+def _read_jobs(root_id: str) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Yield what the lines of a tree of runs say of jobs, with the run that said it."""
     store, cursor = services().runs, 0
     while page := store.events(cursor, root_id=root_id, kinds=[LOG_WRITTEN], limit=PAGE):

@@ -1,66 +1,25 @@
 """JobRun: one run of a job, to wait for, to ask and to end."""
 
-# ruff: noqa: SLF001 - it asks what its job keeps for it
-
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import StrEnum
 from time import monotonic
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
+from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.context.current import services
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
+from flowstone.logging.run_logger import RunLogger, current_run, get_logger
+
+if TYPE_CHECKING:
+    from flowstone.blocks.jobs.provider import JobProvider, Report
 
 #: No wait is longer, in seconds: a run in a thread is cancelled when its code next runs.
 SLICE = 0.2
 #: The first wait, in seconds; each is half as long again as the one before.
 FIRST = 0.01
-
-
-class JobStatus(StrEnum):
-    """Where a job is."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def ended(self) -> bool:
-        """Whether it will not change any more."""
-        return self not in {JobStatus.PENDING, JobStatus.RUNNING}
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What is known of a job.
-
-    Attributes:
-        status: where it is.
-        problem: of one that failed, what went wrong: an exit code, the last lines.
-    """
-
-    status: JobStatus
-    problem: str = ""
-
-
-class Runs(Protocol):
-    """What a `JobRun` asks of its job: the primitives that a provider writes."""
-
-    _poll_seconds: ClassVar[float]
-    _grace_seconds: ClassVar[float]
-
-    def _where(self) -> str: ...
-    def _look(self, handle: str) -> Report: ...
-    def _cancel(self, handle: str) -> None: ...
-    def _lines(self, handle: str, seen: int) -> list[str]: ...
-    def _result(self, handle: str) -> Any: ...
-    def _say(self, lines: list[str]) -> None: ...
-    def _hide(self, text: str) -> str: ...
 
 
 class JobRun:
@@ -73,8 +32,8 @@ class JobRun:
         handle: what the service knows it by; `Job.attach` takes it, in another process too.
     """
 
-    def __init__(self, job: Runs, handle: str) -> None:
-        self._job, self.handle = job, handle
+    def __init__(self, provider: JobProvider, handle: str) -> None:
+        self._provider, self.handle = provider, handle
         self._seen = 0
         self._last: Report | None = None
 
@@ -84,11 +43,11 @@ class JobRun:
         Raises:
             JobLost: there is no such job any longer.
         """
-        return self._look().status
+        return self._poll().status
 
     def logs(self) -> list[str]:
         """Return the lines that it has written, as far as the service still has them."""
-        return self._job._lines(self.handle, 0)
+        return self._provider.read_logs(self.handle, 0)
 
     def wait(self, timeout_seconds: float | None = None) -> None:
         """Wait for its end; its lines go to the log of the current run meanwhile.
@@ -102,9 +61,9 @@ class JobRun:
             JobTimeout: it has not ended in that time; it goes on.
             JobLost: nobody can tell any longer how it ended.
         """
-        patience = _Patience(timeout_seconds, self._job._poll_seconds)
+        patience = _Patience(timeout_seconds, self._provider.poll_seconds)
         try:
-            while not (report := self._look()).status.ended:
+            while not (report := self._poll()).status.ended:
                 self._sleep(patience)
         except Exception:
             raise
@@ -117,9 +76,9 @@ class JobRun:
 
     async def await_for_completion(self, timeout_seconds: float | None = None) -> None:
         """Do as `wait`, and let other coroutines run meanwhile."""
-        patience = _Patience(timeout_seconds, self._job._poll_seconds)
+        patience = _Patience(timeout_seconds, self._provider.poll_seconds)
         try:
-            while not (report := await asyncio.to_thread(self._look)).status.ended:
+            while not (report := await asyncio.to_thread(self._poll)).status.ended:
                 await services().clock.asleep(self._pause(patience))
         except Exception:
             raise
@@ -135,14 +94,14 @@ class JobRun:
             JobError: as `wait` does.
         """
         self.wait(timeout_seconds)
-        return self._job._result(self.handle)
+        return self._provider.read_result(self.handle)
 
     fetch_result = result
 
     async def aresult(self, timeout_seconds: float | None = None) -> Any:
         """Do as `result`, and let other coroutines run meanwhile."""
         await self.await_for_completion(timeout_seconds)
-        return await asyncio.to_thread(self._job._result, self.handle)
+        return await asyncio.to_thread(self._provider.read_result, self.handle)
 
     afetch_result = aresult
 
@@ -152,12 +111,12 @@ class JobRun:
         Raises:
             JobTimeout: it has not ended in the time that it is given for that.
         """
-        if self._look().status.ended:
+        if self._poll().status.ended:
             return
-        self._job._cancel(self.handle)
-        patience = _Patience(self._job._grace_seconds, self._job._poll_seconds)
+        self._provider.cancel(self.handle)
+        patience = _Patience(self._provider.grace_seconds, self._provider.poll_seconds)
         with suppress(JobLost):  # it is gone, and was not ours to ask
-            while not self._look().status.ended:
+            while not self._poll().status.ended:
                 self._sleep(patience)
 
     async def acancel(self) -> None:
@@ -176,25 +135,30 @@ class JobRun:
     async def __aexit__(self, *_: object) -> None:
         await self.acancel()
 
-    def _look(self) -> Report:
+    def _poll(self) -> Report:
         """Ask where it is, and log what it has written since; after its end, all of it."""
         if self._last is not None:
             return self._last
-        report = self._job._look(self.handle)
-        lines = self._job._lines(self.handle, self._seen)
-        self._seen += len(lines)
-        self._job._say(lines)
+        report = self._provider.report(self.handle)
+        if not self._provider.streams:
+            self._log(self._provider.read_logs(self.handle, self._seen))
         if report.status.ended:
             self._last = report
         return report
 
+    def _log(self, lines: list[str]) -> None:
+        self._seen += len(lines)
+        logger = get_job_logger()
+        for line in lines:
+            logger.info("%s", line)
+
     def _judge(self, report: Report) -> None:
-        where = self._job._where()
+        where = self._provider.where
         if report.status is JobStatus.CANCELLED:
             remedy = "Trigger it again, where it is still wanted."
             raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
         if report.status is JobStatus.FAILED:
-            problem = self._job._hide(report.problem) or "the job failed"
+            problem = report.problem or "the job failed"
             raise JobFailed(where, problem, "Look at what it wrote.", self.handle)
 
     def _sleep(self, patience: _Patience) -> None:
@@ -208,8 +172,17 @@ class JobRun:
         if pause is None:
             problem = f"job {self.handle!r} has not ended within {patience.seconds:g} s"
             remedy = "It goes on: wait longer, or call `cancel`."
-            raise JobTimeout(self._job._where(), problem, remedy, self.handle)
+            raise JobTimeout(self._provider.where, problem, remedy, self.handle)
         return pause
+
+
+def get_job_logger() -> RunLogger | logging.Logger:
+    """Return the logger of the current run; outside of one, that of all jobs.
+
+    A provider that streams needs it before it makes a thread: threads know of no run.
+    """
+    run = current_run()
+    return get_logger("jobs") if run is None else RunLogger(run)
 
 
 class _Patience:

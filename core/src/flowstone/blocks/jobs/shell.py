@@ -11,15 +11,17 @@ from functools import partial
 from pathlib import Path
 from socket import gethostname
 from tempfile import mkstemp
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 from weakref import WeakValueDictionary
 
 from pydantic import Field, PrivateAttr, SecretStr
 
-from flowstone.blocks.jobs.job import Job, JobRun, JobStatus, Report
+from flowstone.blocks.jobs.job import Job
+from flowstone.blocks.jobs.job_run import get_job_logger
 from flowstone.blocks.jobs.processes import Process, born, end_group
+from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
 from flowstone.errors import JobError, JobLost, SecretError
-from flowstone.settings import environment
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,8 +54,6 @@ class ShellOperation(Job):
         'ShellOperation(commands=["mkdir -p out", "ls"]).save("list")\n'
         'lines = ShellOperation.load("list").run()'
     )
-    _poll_seconds: ClassVar[float] = 0.1
-    _grace_seconds: ClassVar[float] = 15.0
 
     commands: list[str] = Field(
         description="The lines of a script; with `direct`, one program and its arguments."
@@ -97,20 +97,42 @@ class ShellOperation(Job):
         """End what this block has started and what has not ended yet."""
         while self._started:
             with suppress(JobLost):
-                JobRun(self, self._started.pop()).cancel()
+                self.attach(self._started.pop()).cancel()
 
-    def _where(self) -> str:
-        return f"shell commands {self.name!r}" if self.name else "shell commands"
+    def make_provider(self) -> ShellProvider:
+        """Return this machine."""
+        return ShellProvider(self, self._started)
 
-    def _trigger(self) -> str:
-        cwd = self.working_dir and self.working_dir.expanduser()
-        args, script = self._args()
+
+class ShellProvider(JobProvider):
+    """Runs a `ShellOperation` on this machine; a handle is ``host/pid/start``.
+
+    Args:
+        job: the commands.
+        started: the handles of what the block has started; what has ended goes out of it.
+    """
+
+    poll_seconds = 0.1
+    grace_seconds = 15.0
+    streams = True
+
+    def __init__(self, job: ShellOperation, started: list[str]) -> None:
+        self._job, self._started = job, started
+
+    @property
+    def where(self) -> str:
+        return f"shell commands {self._job.name!r}" if self._job.name else "shell commands"
+
+    def start(self) -> str:
+        directory = self._job.working_dir and self._job.working_dir.expanduser()
+        args, script = self._write_script()
         try:
-            process = Process(args, self._environment(), cwd, self._teller(), script)
+            process = Process(args, self._environment(), directory, self._logger(), script)
         except (OSError, ValueError) as error:
             problem = f"{args[0]!r} can't be started: {getattr(error, 'strerror', None) or error}"
-            remedy = f"Is it installed, and is {str(cwd or '.')!r} a directory? Look at the block."
-            failed = JobError(self._where(), self._hide(problem), remedy)
+            place = str(directory or ".")
+            remedy = f"Is it installed, and is {place!r} a directory? Look at the block."
+            failed = JobError(self.where, problem, remedy)
         except SecretError:
             _remove(script)
             raise
@@ -118,46 +140,20 @@ class ShellOperation(Job):
             handle = Handle(f"{gethostname()}/{process.pid}/{born(process.pid)}")
             handle.process = _processes[handle] = process
             # Those that have ended are forgotten, or a block in a loop would remember them all.
-            self._started = [old for old in self._started if self._is_running(old)] + [handle]
+            self._started[:] = [old for old in self._started if self._is_running(old)]
+            self._started.append(handle)
             return handle
         _remove(script)
         raise failed
 
-    def _environment(self) -> dict[str, str] | None:
-        secret = {name: value.get_secret_value() for name, value in self.secret_env.items()}
-        return {**environment(), **self.env, **secret} if self.env or secret else None
-
-    def _args(self) -> tuple[list[str], Path | None]:
-        """Return what is run, and the file that the script is in."""
-        if not self.commands:
-            raise JobError(self._where(), "there are no commands", "Give it some in `commands`.")
-        if self.direct:
-            return self.commands, None
-        shell = self.shell or shutil.which("bash") or "sh"
-        name = Path(shell.split()[0]).stem
-        # As the names of files are written, whatever bytes these are of.
-        content = "".join(f"{line}\n" for line in self.commands).encode("utf-8", "surrogateescape")
-        number, path = mkstemp(self.extension or SUFFIXES.get(name, ".sh"), "flowstone-")
-        with os.fdopen(number, "wb") as file:
-            file.write(content)
-        stop = ["-e"] if name in STOPPING else []
-        return [*shell.split(), *stop, path], Path(path)
-
-    def _teller(self) -> Callable[[str], None] | None:
-        # Made here, as the threads that read know of no run.
-        return partial(self._logger().log, self.stream_level, "%s") if self.stream_output else None
-
-    def _say(self, lines: list[str]) -> None:
-        """Say nothing: the threads that read have said it."""
-
-    def _look(self, handle: str) -> Report:
+    def report(self, handle: str) -> Report:
         process = _process(handle)
         if process is None:
             if self._is_running(handle):
                 return Report(JobStatus.RUNNING)
             problem = f"{handle!r} is not running, and how it ended is lost"
             remedy = "Look at what it was to do; the process that started it is gone, too."
-            raise JobLost(self._where(), problem, remedy, handle)
+            raise JobLost(self.where, problem, remedy, handle)
         code = process.exit_code()
         if code is None:
             return Report(JobStatus.RUNNING)
@@ -165,33 +161,61 @@ class ShellOperation(Job):
             return Report(JobStatus.CANCELLED)
         return Report(JobStatus.FAILED, _problem(code, process)) if code else _DONE
 
+    def cancel(self, handle: str) -> None:
+        process = _process(handle)
+        if process is not None:
+            process.end(self._job.term_seconds)
+        elif self._is_running(handle):
+            end_group(_read(handle)[1], self._job.term_seconds, lambda: None)
+
+    def read_logs(self, handle: str, seen: int) -> list[str]:
+        process = _process(handle)
+        return [] if process is None else process.lines(seen)
+
+    def read_result(self, handle: str) -> str | list[str]:
+        process = _process(handle)
+        text = "" if process is None else process.output()
+        if self._job.output == "text":
+            return text
+        # Not by `splitlines`: that ends a line at a form feed, too, and at what JSON has in texts.
+        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        return lines if lines[-1] else lines[:-1]
+
+    def _environment(self) -> dict[str, str] | None:
+        job = self._job
+        secret = {name: value.get_secret_value() for name, value in job.secret_env.items()}
+        return {**read_environment(), **job.env, **secret} if job.env or secret else None
+
+    def _write_script(self) -> tuple[list[str], Path | None]:
+        """Return what is run, and the file that the script is in."""
+        job = self._job
+        if not job.commands:
+            raise JobError(self.where, "there are no commands", "Give it some in `commands`.")
+        if job.direct:
+            return job.commands, None
+        shell = job.shell or shutil.which("bash") or "sh"
+        name = Path(shell.split()[0]).stem
+        # As the names of files are written, whatever bytes these are of.
+        content = "".join(f"{line}\n" for line in job.commands).encode("utf-8", "surrogateescape")
+        number, path = mkstemp(job.extension or SUFFIXES.get(name, ".sh"), "flowstone-")
+        with os.fdopen(number, "wb") as file:
+            file.write(content)
+        stop = ["-e"] if name in STOPPING else []
+        return [*shell.split(), *stop, path], Path(path)
+
+    def _logger(self) -> Callable[[str], None] | None:
+        # Made here, as the threads that read know of no run.
+        if not self._job.stream_output:
+            return None
+        return partial(get_job_logger().log, self._job.stream_level, "%s")
+
     def _is_running(self, handle: str) -> bool:
         host, pid, start = _read(handle)
         if host == gethostname():
             return bool(start) and born(pid) == start
         raise JobLost(
-            self._where(), f"{handle!r} runs on {host}", "Attach to it on that machine.", handle
+            self.where, f"{handle!r} runs on {host}", "Attach to it on that machine.", handle
         )
-
-    def _cancel(self, handle: str) -> None:
-        process = _process(handle)
-        if process is not None:
-            process.end(self.term_seconds)
-        elif self._is_running(handle):
-            end_group(_read(handle)[1], self.term_seconds, lambda: None)
-
-    def _lines(self, handle: str, seen: int) -> list[str]:
-        process = _process(handle)
-        return [] if process is None else process.lines(seen)
-
-    def _result(self, handle: str) -> Any:
-        process = _process(handle)
-        text = "" if process is None else process.output()
-        if self.output == "text":
-            return text
-        # Not by `splitlines`: that ends a line at a form feed, too, and at what JSON has in texts.
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
-        return lines if lines[-1] else lines[:-1]
 
 
 _DONE = Report(JobStatus.COMPLETED)

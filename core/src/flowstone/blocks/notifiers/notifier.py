@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
 from flowstone.blocks.base import Block
+from flowstone.blocks.notifiers.note import Note, clean, cut
 from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.context.current import services
 from flowstone.errors import (
@@ -24,65 +24,41 @@ from flowstone.errors import (
 )
 from flowstone.logging.run_logger import get_logger
 from flowstone.records.redaction import redact
-from flowstone.secrets.values import texts
+from flowstone.secrets.renewal import retry_refused
+from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Between two tries, where the service does not say: so many seconds, then twice that.
+    from flowstone.blocks.notifiers.provider import NotifierProvider
+
+#: How often a note is sent that did certainly not arrive.
+ATTEMPTS = 3
+#: Seconds before the second try, where the service asks for none; twice that before the third.
 PAUSE_SECONDS = 1.0
+#: A service that wants more patience than so many seconds is not asked again.
+LONGEST_PAUSE = 30.0
+#: Characters that an error shows of what the service has said.
+LONGEST_PROBLEM = 300
 #: A shorter part of a secret URL's path, as `services`, is a word and no secret.
 SEGMENT = 12
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What is sent: clean text without secrets, no longer than the service takes.
-
-    Attributes:
-        body: any text, of one line or many.
-        subject: one line; None where there is none.
-        html: the same as a web page, for a service that shows such; mostly None.
-    """
-
-    body: str
-    subject: str | None = None
-    html: str | None = None
 
 
 class Notifier(Block):
     """Tells people something: in a chat, by mail, at a web address.
 
-    A provider writes `_where` and `_notify`, which tries once; checks, cutting, further tries, and
-    what errors may show, come from here.
+    A package writes `make_provider`, which returns the place as a `NotifierProvider`.
     """
-
-    _tried_again: ClassVar[tuple[str, ...]] = ("_notify",)
-    #: So many characters a body may have; None is any number. Longer ones are cut, with a mark.
-    _longest_body: ClassVar[int | None] = None
-    _longest_subject: ClassVar[int] = 250
-    #: How often a note is sent that did certainly not arrive.
-    _attempts: ClassVar[int] = 3
-    #: A service that wants more patience than so many seconds is not asked again.
-    _longest_pause: ClassVar[float] = 30.0
 
     timeout_seconds: float = Field(
         default=10.0, gt=0, le=600, description="How long one try may take, in seconds."
     )
 
     @abstractmethod
-    def _where(self) -> str:
-        """Return the place, for messages; no secret may be in it."""
+    def make_provider(self) -> NotifierProvider:
+        """Return the place that notes go to; each try asks for it anew.
 
-    @abstractmethod
-    def _notify(self, note: Note) -> None:
-        """Send once, within `timeout_seconds`.
-
-        Raises:
-            NotificationUnsent: it did certainly not arrive, so that it may be sent again.
-            NotificationDenied: the login or the secret URL was refused; where that is kept
-                elsewhere, it is read again, and the note sent once more.
-            NotificationFailed: it was refused for another reason, or may have arrived.
+        It connects to nothing and reads no secret: that is left to the provider's methods.
         """
 
     def notify(self, body: str, subject: str | None = None) -> None:
@@ -101,55 +77,71 @@ class Notifier(Block):
             NotificationUnsent: it did certainly not arrive.
             NotificationFailed: it was refused, or nobody knows whether it arrived.
         """
-        self._deliver(self._note(body, subject))
+        self.send_note(Note(body, subject))
 
     async def anotify(self, body: str, subject: str | None = None) -> None:
         """Do as `notify`, and let other coroutines run meanwhile."""
         await asyncio.to_thread(self.notify, body, subject)
 
-    def _deliver(self, note: Note) -> None:
-        """Send, and send again what did certainly not arrive."""
+    def send_note(self, note: Note) -> None:
+        """Send a note as `notify` does: for methods of a block's own that send more than a text.
+
+        Args:
+            note: its texts are checked, masked and cut.
+
+        Raises:
+            NotificationFailed: as `notify` does.
+        """
+        prepared = self._prepare(note)
         for attempt in count(1):
-            error = self._try(note)
+            error = self._try(prepared)
             if error is None:
                 return
-            pause = self._pause(error, attempt)
+            pause = _choose_pause(error, attempt)
             if pause is None:
                 raise error  # outside any `except`: what a provider caught may show a secret
             get_logger("notifier").warning("%s Trying again in %g s.", error, pause)
             services().clock.sleep(pause)
 
-    def _note(self, body: str, subject: str | None) -> Note:
-        for given in (body, "" if subject is None else subject):
-            if not _is_text(given):
-                problem = f"a {type(given).__name__} is no text"
-                raise NotificationInvalid(self._where(), problem, "Give it a str.")
+    def _prepare(self, note: Note) -> Note:
+        provider = self.make_provider()
+        optional = [text for text in (note.subject, note.html) if text is not None]
+        for text in (note.body, *optional):
+            if not _is_text(text):
+                problem = f"a {type(text).__name__} is no text"
+                raise NotificationInvalid(provider.where, problem, "Give it a str.")
+        subject = note.subject
         if subject is not None and len(subject.splitlines()) > 1:
             problem = f"a subject is one line, and {redact(subject[:80])!r} is more"
-            raise NotificationInvalid(self._where(), problem, "Put the rest into the body.")
-        text = cut(clean(body), self._longest_body)
-        return Note(text, cut(clean(subject).strip(), self._longest_subject) if subject else None)
+            raise NotificationInvalid(provider.where, problem, "Put the rest into the body.")
+        return Note(
+            cut(clean(note.body), provider.longest_body),
+            cut(clean(subject).strip(), provider.longest_subject) if subject else None,
+            None if note.html is None else clean(note.html),
+        )
 
     def _try(self, note: Note) -> NotificationFailed | None:
         try:
-            self._notify(note)
+            retry_refused(self, lambda: self.make_provider().deliver(note))
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may show a secret
-            return self._shown(error)
+            return self._mask_error(error)
         return None
 
-    def _shown(self, error: Exception) -> NotificationFailed:
+    def _mask_error(self, error: Exception) -> NotificationFailed:
         """Return an error as it may be shown: a new one, as the old one's causes tell, too."""
+        place, mask = self.make_provider().where, self._mask
         if isinstance(error, CredentialsError):
-            problem, remedy = self._hide(f"{error.what}: {error.problem}"), self._hide(error.remedy)
-            return NotificationDenied(self._where(), problem, remedy)
+            return NotificationDenied(
+                place, mask(f"{error.what}: {error.problem}"), mask(error.remedy)
+            )
         if isinstance(error, FlowstoneError) and not isinstance(error, NotificationFailed):
-            remedy = "Look at the fields of the block."
-            return NotificationInvalid(self._where(), self._hide(str(error)), remedy)
+            return NotificationInvalid(place, mask(str(error)), "Look at the fields of the block.")
         if not isinstance(error, NotificationFailed):
-            problem = self._hide(f"{type(error).__name__}: {error}")
-            return NotificationFailed(self._where(), problem, "Look at what the service says.")
-        hidden = map(self._hide, (error.where, error.problem, error.remedy))
-        where, problem, remedy = hidden
+            problem = mask(f"{type(error).__name__}: {error}")
+            return NotificationFailed(place, problem, "Look at what the service says.")
+        # Masked as the service has worded it: a secret that was cut or joined is not known as one.
+        problem = cut(" ".join(mask(error.problem).split()), LONGEST_PROBLEM)
+        where, remedy = mask(error.where), mask(error.remedy)
         if isinstance(error, NotificationUnsent):
             return NotificationUnsent(where, problem, remedy, error.status, error.after)
         for kind in (NotificationInvalid, NotificationDenied):
@@ -157,37 +149,25 @@ class Notifier(Block):
                 return kind(where, problem, remedy, error.status)
         return NotificationFailed(where, problem, remedy, error.status)
 
-    def _pause(self, error: NotificationFailed, attempt: int) -> float | None:
-        """Return how long to wait for another try; None where there is none."""
-        if not isinstance(error, NotificationUnsent) or attempt >= self._attempts:
-            return None
-        pause = PAUSE_SECONDS * 2 ** (attempt - 1) if error.after is None else error.after
-        return pause if pause <= self._longest_pause else None
-
     def _private(self) -> Iterator[str]:
         """Yield the secrets whose parts no error may show."""
-        yield from texts(self)
+        yield from secret_texts(self)
 
-    def _hide(self, text: str) -> str:
+    def _mask(self, text: str) -> str:
         private = {part for secret in self._private() for part in fragments(secret)}
         return hide(text, sorted(private, key=len, reverse=True))
 
 
-def cut(text: str, longest: int | None) -> str:
-    """Return at most so many characters; where some are missing, the end says so."""
-    if longest is None or len(text) <= longest:
-        return text
-    mark = f" … (cut: it had {len(text):,} characters)"
-    return text[: max(0, longest - len(mark))] + mark
+def _choose_pause(error: NotificationFailed, attempt: int) -> float | None:
+    """Return how many seconds to wait for another try; None where there is none."""
+    if not isinstance(error, NotificationUnsent) or attempt >= ATTEMPTS:
+        return None
+    pause = PAUSE_SECONDS * 2 ** (attempt - 1) if error.after is None else error.after
+    return pause if pause <= LONGEST_PAUSE else None
 
 
-def _is_text(given: object) -> bool:
-    return isinstance(given, str)
-
-
-def clean(text: str) -> str:
-    """Return a text that UTF-8 can carry, with no secret that is known here."""
-    return redact(text).encode("utf-8", "replace").decode()
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def fragments(secret: str) -> Iterator[str]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from flowstone.blocks.local_files import whole_file
-from flowstone.blocks.secret_providers.provider import SecretProvider
+from flowstone.blocks.secret_providers.provider import SecretStoreProvider
+from flowstone.blocks.secret_providers.secret_provider import SecretProvider
 from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, nearest
-from flowstone.settings import environment
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,24 +29,36 @@ class EnvSecrets(SecretProvider):
 
     prefix: str = Field(default="", description="What every variable's name begins with.")
 
-    def _where(self) -> str:
-        return f"the environment, at {self.prefix}*" if self.prefix else "the environment"
+    def make_provider(self) -> EnvironmentProvider:
+        """Return the environment of this process."""
+        return EnvironmentProvider(self.prefix)
 
-    def _read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
-        variable = self.prefix + name
-        text = environment().get(variable)
+
+class EnvironmentProvider(SecretStoreProvider):
+    """The variables of this process whose names begin with a prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    @property
+    def where(self) -> str:
+        return f"the environment, at {self._prefix}*" if self._prefix else "the environment"
+
+    def read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
+        variable = self._prefix + name
+        text = read_environment().get(variable)
         if text is None:
-            known = [each for each in environment() if each.startswith(self.prefix)]
+            known = [each for each in read_environment() if each.startswith(self._prefix)]
             close = nearest(variable, known) if variable.upper() in known else ""
             problem = f"the variable {variable!r} is not set in this process{close.rstrip('?')}"
             remedy = "Set it where the flow runs, or refer to another."
-            raise SecretMissing(self._where(), problem, remedy)
+            raise SecretMissing(self.where, problem, remedy)
         return os.fsencode(text)
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        for name in environment():
-            if name.startswith(self.prefix + prefix):
-                yield name.removeprefix(self.prefix)
+    def list_names(self, prefix: str) -> Iterator[str]:
+        for name in read_environment():
+            if name.startswith(self._prefix + prefix):
+                yield name.removeprefix(self._prefix)
 
 
 class FileSecrets(SecretProvider):
@@ -61,23 +74,23 @@ class FileSecrets(SecretProvider):
         default=None, description="Where the files are; none for paths as they are given."
     )
 
-    def _where(self) -> str:
-        return str(self.directory or "files")
+    def make_provider(self) -> FileProvider:
+        """Return the directory."""
+        return FileProvider(self.directory)
 
-    def _path(self, name: str) -> Path:
-        path = Path(name).expanduser()
-        if self.directory is None:
-            return path
-        root = self.directory.expanduser()
-        # Lexically, as a mounted secret is often a link to elsewhere.
-        inside = Path(os.path.normpath(root / path))
-        if path.is_absolute() or not inside.is_relative_to(os.path.normpath(root)):
-            problem = f"{name!r} leads out of it"
-            raise SecretStoreError(self._where(), problem, "Give a path below it.")
-        return inside
 
-    def _read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
-        path = self._path(name)
+class FileProvider(SecretStoreProvider):
+    """Files below a directory; with none, at paths as they are given."""
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+
+    @property
+    def where(self) -> str:
+        return str(self._directory or "files")
+
+    def read(self, name: str, version: str | None) -> bytes:  # noqa: ARG002 - there are none
+        path = self._find_path(name)
         try:
             with path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
@@ -93,8 +106,8 @@ class FileSecrets(SecretProvider):
             raise SecretStoreError(str(path), problem, f"Run `chmod o-w {path}`.")
         return content[:-2] if content.endswith(b"\r\n") else content.removesuffix(b"\n")
 
-    def _write(self, name: str, value: bytes) -> str:
-        path = self._path(name)
+    def write(self, name: str, value: bytes) -> str:
+        path = self._find_path(name)
         try:
             with whole_file(path) as file:
                 if os.name == "posix":
@@ -104,8 +117,8 @@ class FileSecrets(SecretProvider):
             raise _unreadable(path, error) from error
         return ""
 
-    def _delete(self, name: str) -> None:
-        path = self._path(name)
+    def delete(self, name: str) -> None:
+        path = self._find_path(name)
         try:
             path.unlink()
         except FileNotFoundError:
@@ -114,13 +127,25 @@ class FileSecrets(SecretProvider):
         except OSError as error:
             raise _unreadable(path, error) from error
 
-    def _list(self, prefix: str) -> Iterator[str]:
-        root = (self.directory or Path()).expanduser()
+    def list_names(self, prefix: str) -> Iterator[str]:
+        root = (self._directory or Path()).expanduser()
         for path in root.rglob("*"):
             name = path.relative_to(root).as_posix()
             # Hidden ones are what Kubernetes and unfinished writes keep beside the secrets.
             if name.startswith(prefix) and "/." not in f"/{name}" and path.is_file():
                 yield name
+
+    def _find_path(self, name: str) -> Path:
+        path = Path(name).expanduser()
+        if self._directory is None:
+            return path
+        root = self._directory.expanduser()
+        # Lexically, as a mounted secret is often a link to elsewhere.
+        inside = Path(os.path.normpath(root / path))
+        if path.is_absolute() or not inside.is_relative_to(os.path.normpath(root)):
+            problem = f"{name!r} leads out of it"
+            raise SecretStoreError(self.where, problem, "Give a path below it.")
+        return inside
 
 
 def _unreadable(path: Path, error: OSError) -> SecretStoreError | AccessDenied:

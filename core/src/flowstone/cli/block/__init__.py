@@ -24,5 +24,5 @@ _HERE = "flowstone.cli.block"
 def block() -> None:
     """Save, show, change, check and delete blocks.
 
-    A BLOCK is named by its type and name, as s3-bucket/raw.
+    A BLOCK is named by its type and name, as local-directory/raw.
     """

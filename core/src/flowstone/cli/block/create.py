@@ -34,7 +34,7 @@ def create_block(
     """Save a block of type SLUG under NAME.
 
     \b
-    field=value        a text, a number, a saved block (login=aws-credentials/raw)
+    field=value        a text, a number, a saved block (store=local-directory/raw)
     field:=JSON        any JSON value
     field=@env:NAME    the value of an environment variable
     field=@file:PATH   what is in a file
@@ -56,13 +56,13 @@ def create_block(
     version = kind(**reader.fields).save(name, overwrite=overwrite)
     reader.warn_of_typed()
     if as_json:
-        emit(documents.head(documents.find(f"{slug}/{name}")))
+        emit(documents.describe(documents.find(f"{slug}/{name}")))
     else:
         say(f"Saved {slug}/{name}, version {version}.")
 
 
 def _refuse_taken(slug: str, name: str) -> None:
     """Say that a name is taken before anything is asked for."""
-    if f"{slug}/{name}" in map(documents.reference, services().documents.find("block:")):
+    if f"{slug}/{name}" in map(documents.format_reference, services().documents.find("block:")):
         remedy = "Pass --overwrite to replace it, or choose another name."
         raise ObjectAlreadyExists(f"{slug} block", name, remedy)

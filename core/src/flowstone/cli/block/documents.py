@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.cli.wording import iso
+from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
 from flowstone.records.documents import referred
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PREFIX = "block:"
 
 
-def reference(document: Document) -> str:
+def format_reference(document: Document) -> str:
     """Return ``slug/name``."""
     return f"{document.kind.removeprefix(PREFIX)}/{document.name}"
 
@@ -30,27 +30,27 @@ def find(ref: str) -> Document:
         ObjectNotFound: there is none; near ones are named.
     """
     saved = services().documents.find(PREFIX)
-    fits = [each for each in saved if ref in {reference(each), each.name}]
-    exact = [each for each in fits if reference(each) == ref]
+    fits = [each for each in saved if ref in {format_reference(each), each.name}]
+    exact = [each for each in fits if format_reference(each) == ref]
     if len(fits) == 1 or exact:
         return (exact or fits)[0]
     if fits:
-        told = ", ".join(map(reference, fits))
+        told = ", ".join(map(format_reference, fits))
         problem = f"{len(fits)} blocks have that name: {told}"
         raise ConfigurationError(repr(ref), problem, "Name its type too.")
-    raise ObjectNotFound("block", ref, [reference(each) for each in saved])
+    raise ObjectNotFound("block", ref, [format_reference(each) for each in saved])
 
 
-def referrers(ref: str) -> list[str]:
+def find_referrers(ref: str) -> list[str]:
     """Return the blocks that have this one in them, by reference."""
     return [
-        reference(each)
+        format_reference(each)
         for each in services().documents.find(PREFIX)
         if ref in set(referred(each.body))
     ]
 
 
-def condition(document: Document, known: set[str], saved: set[str]) -> str:
+def diagnose(document: Document, known: set[str], saved: set[str]) -> str:
     """Return ``ok``, or why the block can't be loaded here.
 
     Args:
@@ -62,7 +62,7 @@ def condition(document: Document, known: set[str], saved: set[str]) -> str:
         return f"it refers to {', '.join(gone)}, which is not saved"
     if document.body.get("type") not in known:
         return "its type is not installed"
-    for purpose, token in _sealed(document.body):
+    for purpose, token in _find_sealed(document.body):
         try:
             services().secrets.open(token, purpose)
         except SecretUnreadable as error:
@@ -72,7 +72,7 @@ def condition(document: Document, known: set[str], saved: set[str]) -> str:
     return "ok"
 
 
-def _sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
+def _find_sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
     """Yield the sealed tokens of a block's body, each with what it was sealed for."""
     if isinstance(value, dict):
         if "fields" in value and "type" in value:
@@ -80,19 +80,19 @@ def _sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
         if isinstance(value.get("$secret"), str):
             yield purpose, value["$secret"]
         for item in value.values():
-            yield from _sealed(item, purpose)
+            yield from _find_sealed(item, purpose)
     elif isinstance(value, list):
         for item in value:
-            yield from _sealed(item, purpose)
+            yield from _find_sealed(item, purpose)
 
 
-def head(document: Document) -> dict[str, Any]:
+def describe(document: Document) -> dict[str, Any]:
     """Return what every `--json` says of a saved block."""
     return {
-        "block": reference(document),
+        "block": format_reference(document),
         "type": document.kind.removeprefix(PREFIX),
         "name": document.name,
         "version": document.version,
-        "created": iso(document.created),
-        "updated": iso(document.updated),
+        "created": format_iso(document.created),
+        "updated": format_iso(document.updated),
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import put_back
+from flowstone.blocks.display import apply_redacted
 from flowstone.cli.block import documents
 from flowstone.cli.block.fields import FieldReader
 from flowstone.cli.output import emit, json_option, say
@@ -31,14 +31,14 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     changes in it: {"set": true} leaves a secret as it is, {"set": false} forgets it.
     """
     found = documents.find(block)
-    ref = documents.reference(found)
+    ref = documents.format_reference(found)
     loaded = Block.load(ref)
     changed = loaded
     reader = FieldReader(type(loaded))
     if json_file is not None:
         shown = reader.read_shown(json_file)
         _refuse_stale(found, shown.get("version"))
-        changed = put_back(loaded, found.body, shown.get("fields", shown))
+        changed = apply_redacted(loaded, found.body, shown.get("fields", shown))
     reader.read_arguments(fields)
     if reader.fields:
         changed = changed.model_copy(update=reader.fields)
@@ -46,7 +46,7 @@ def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_js
     if changed != loaded:
         version = changed._save_over(found.version)  # noqa: SLF001 - only over what was read
     if as_json:
-        emit({**documents.head(documents.find(ref)), "changed": version != found.version})
+        emit({**documents.describe(documents.find(ref)), "changed": version != found.version})
     elif version == found.version:
         say(f"Nothing is changed: {ref} stays at version {version}.")
     else:

@@ -14,10 +14,10 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from flowstone.blocks import Block
 from flowstone.cli.output import warn
 from flowstone.errors import BlockInvalid, nearest
-from flowstone.secrets.fields import MASKED
+from flowstone.secrets.fields import hides
 from flowstone.secrets.reference import refers
-from flowstone.secrets.values import hides
-from flowstone.settings import named_by_user
+from flowstone.secrets.values import MASKED
+from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,8 +45,8 @@ class FieldReader:
 
     def read_file(self, path: str) -> None:
         """Read a JSON object of fields; ``-`` is standard input."""
-        text = self._from_stdin("--json-file") if path == "-" else _from_file(path, "--json-file")
-        found = _parsed(text, "--json-file")
+        text = self._read_stdin("--json-file") if path == "-" else _read_text(path, "--json-file")
+        found = _parse(text, "--json-file")
         if not isinstance(found, dict):
             raise click.BadParameter(
                 "it is JSON, but no object of fields", param_hint="--json-file"
@@ -56,8 +56,8 @@ class FieldReader:
 
     def read_shown(self, path: str) -> dict[str, Any]:
         """Read what `block show --json` printed of a block; ``-`` is standard input."""
-        text = self._from_stdin("--json-file") if path == "-" else _from_file(path, "--json-file")
-        found = _parsed(text, "--json-file")
+        text = self._read_stdin("--json-file") if path == "-" else _read_text(path, "--json-file")
+        found = _parse(text, "--json-file")
         if not isinstance(found, dict) or not isinstance(found.get("fields", {}), dict):
             problem = "it is JSON, but not what `block show --json` prints"
             raise click.BadParameter(problem, param_hint="--json-file")
@@ -76,13 +76,13 @@ class FieldReader:
         for number, argument in enumerate(arguments, 1):
             name, equals, text = argument.partition("=")
             if not equals or not name:
-                hint = f"the {_nth(number)} of FIELD=VALUE"
+                hint = f"the {_format_ordinal(number)} of FIELD=VALUE"
                 raise click.BadParameter(f"it has no field name. {_FORM}", param_hint=hint)
             if name.endswith(":"):
                 name, is_literal = name[:-1], True
-                value = _parsed(text, name)
+                value = _parse(text, name)
             else:
-                value, is_literal = self._value(name, text)
+                value, is_literal = self._read_value(name, text)
             field = self._put(name, value)
             is_secret = is_literal and hides(field.annotation) and not self._is_block(name)
             if is_secret and not refers(value):
@@ -118,30 +118,30 @@ class FieldReader:
             names = [each.alias or key for key, each in self._known.items()]
             problem = f"there is no such field.{nearest(name, names)}"
             raise BlockInvalid(self._kind.__name__, {name: problem})
-        self.fields[name] = _fitting(field.annotation, value)
+        self.fields[name] = _fit(field.annotation, value)
         return field
 
     def _is_block(self, name: str) -> bool:
         return isinstance(self.fields[name], Block)
 
-    def _value(self, name: str, text: str) -> tuple[str, bool]:
+    def _read_value(self, name: str, text: str) -> tuple[str, bool]:
         """Return the text that was meant, and whether it was written there itself."""
         if text == "@-":
-            return _chomped(self._from_stdin(name)), False
+            return _strip_newline(self._read_stdin(name)), False
         if text.startswith("@env:"):
             variable = text.removeprefix("@env:")
-            value = named_by_user(variable)
+            value = read_environment().get(variable)
             if value is None:
                 raise click.BadParameter(f"there is no variable {variable!r}", param_hint=name)
             return value, False
         if text.startswith("@file:"):
-            return _chomped(_from_file(text.removeprefix("@file:"), name)), False
+            return _strip_newline(_read_text(text.removeprefix("@file:"), name)), False
         if text.startswith("@") and Path(text[1:]).expanduser().is_file():
             problem = f"{text[1:]!r} is a file: write {name}=@file:{text[1:]} for what is in it"
             raise click.BadParameter(problem, param_hint=name)
         return text, True
 
-    def _from_stdin(self, name: str) -> str:
+    def _read_stdin(self, name: str) -> str:
         if self._stdin_of is not None:
             problem = f"standard input was read for {self._stdin_of} already"
             raise click.BadParameter(problem, param_hint=name)
@@ -149,11 +149,13 @@ class FieldReader:
         return sys.stdin.read()
 
 
-def _fitting(hint: Any, value: Any) -> Any:
+def _fit(hint: Any, value: Any) -> Any:
     """Return a text as what the field wants: a saved block, JSON where it takes no text."""
     if not isinstance(value, str):
         return value
-    kinds = [kind for kind in _choices(hint) if isinstance(kind, type) and issubclass(kind, Block)]
+    kinds = [
+        kind for kind in _list_choices(hint) if isinstance(kind, type) and issubclass(kind, Block)
+    ]
     if kinds:
         return Block.load(value) if "/" in value else kinds[0].load(value)
     if not _takes_text(hint):
@@ -167,7 +169,8 @@ def _fitting(hint: Any, value: Any) -> Any:
 def _takes_text(hint: Any) -> bool:
     """Whether a text is a value of this type as it is."""
     return any(
-        choice is Any or isinstance(choice, str) or _is_text(choice) for choice in _choices(hint)
+        choice is Any or isinstance(choice, str) or _is_text(choice)
+        for choice in _list_choices(hint)
     )
 
 
@@ -175,19 +178,19 @@ def _is_text(choice: Any) -> bool:
     return isinstance(choice, type) and issubclass(choice, _TEXTS)
 
 
-def _choices(hint: Any) -> list[Any]:
+def _list_choices(hint: Any) -> list[Any]:
     """Return what a value of this type may be; nothing for containers, which take JSON."""
     if hasattr(hint, "__metadata__"):
-        return _choices(hint.__origin__)
+        return _list_choices(hint.__origin__)
     origin = getattr(hint, "__origin__", None)
     is_open = origin is None or origin in {Union, UnionType, Literal} or origin in MASKED
     if not is_open:
         return []
     parts = getattr(hint, "__args__", ()) if not isinstance(hint, type) else ()
-    return [choice for part in parts for choice in _choices(part)] if parts else [hint]
+    return [choice for part in parts for choice in _list_choices(part)] if parts else [hint]
 
 
-def _from_file(path: str, name: str) -> str:
+def _read_text(path: str, name: str) -> str:
     try:
         return Path(path).expanduser().read_text("utf-8")
     except OSError as error:
@@ -197,7 +200,7 @@ def _from_file(path: str, name: str) -> str:
         raise click.BadParameter(f"{path!r} is not UTF-8 text", param_hint=name) from None
 
 
-def _parsed(text: str, name: str) -> Any:
+def _parse(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -206,10 +209,10 @@ def _parsed(text: str, name: str) -> Any:
     raise click.BadParameter(f"that is not JSON ({where}). {_FORM}", param_hint=name)
 
 
-def _chomped(text: str) -> str:
+def _strip_newline(text: str) -> str:
     """Return the text without the newline that editors and `echo` put at its end."""
     return text.removesuffix("\n").removesuffix("\r")
 
 
-def _nth(number: int) -> str:
+def _format_ordinal(number: int) -> str:
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number, 'th') }"

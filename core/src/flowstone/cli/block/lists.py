@@ -7,7 +7,7 @@ import click
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, is_terminal, json_option, say, show, warn
 from flowstone.cli.views import Cell, Row, Table
-from flowstone.cli.wording import ago, exact
+from flowstone.cli.wording import format_ago, format_time
 from flowstone.context.current import services
 from flowstone.plugins import catalog
 
@@ -59,17 +59,17 @@ def list_blocks(as_json: bool) -> None:
     """List the saved blocks."""
     known = {offer.name for offer in catalog.offers("block")}
     every = services().documents.find("block:")
-    saved = set(map(documents.reference, every))
-    found = [(each, documents.condition(each, known, saved)) for each in every]
+    saved = set(map(documents.format_reference, every))
+    found = [(each, documents.diagnose(each, known, saved)) for each in every]
     if as_json:
-        emit([{**documents.head(each), "condition": condition} for each, condition in found])
+        emit([{**documents.describe(each), "condition": condition} for each, condition in found])
         return
     now = services().clock.time()
     rows = [
         Row(
             (
-                Cell(documents.reference(each), "bold"),
-                Cell(ago(each.updated, now) if is_terminal() else exact(each.updated)),
+                Cell(documents.format_reference(each), "bold"),
+                Cell(format_ago(each.updated, now) if is_terminal() else format_time(each.updated)),
                 Cell(condition, "green" if condition == "ok" else "red"),
             )
         )
@@ -84,8 +84,8 @@ def list_blocks(as_json: bool) -> None:
 def delete_block(block: str, as_json: bool) -> None:
     """Delete a saved block."""
     found = documents.find(block)
-    ref = documents.reference(found)
-    users = documents.referrers(ref)
+    ref = documents.format_reference(found)
+    users = documents.find_referrers(ref)
     services().documents.delete(found.kind, found.name)
     if as_json:
         emit({"block": ref, "deleted": True, "referred_to_by": users})

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.blocks import Block, Check, Credentials
-from flowstone.blocks.display import shown_fields
+from flowstone.blocks.display import redacted_fields
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
-from flowstone.cli.sheets import hint
+from flowstone.cli.sheets import format_hint
 from flowstone.cli.views import Cell, Facts, Row, Table
-from flowstone.cli.wording import exact
+from flowstone.cli.wording import format_time
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ReferenceUnresolved
 from flowstone.plugins import registry
-from flowstone.secrets.fields import referred
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
+from flowstone.secrets.walk import find_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 def show_block(block: str, as_json: bool) -> None:
     """Show a saved block; of secrets, only whether they are set. None is opened."""
     found = documents.find(block)
-    fields = shown_fields(found.body)
+    fields = redacted_fields(found.body)
     if as_json:
-        emit({**documents.head(found), "fields": fields})
+        emit({**documents.describe(found), "fields": fields})
         return
     head = [
-        ("block", Cell(documents.reference(found), "bold")),
-        ("saved", Cell(f"{exact(found.updated)}, version {found.version}")),
+        ("block", Cell(documents.format_reference(found), "bold")),
+        ("saved", Cell(f"{format_time(found.updated)}, version {found.version}")),
     ]
-    show(Facts(head), Facts(list(_lines(fields))))
+    show(Facts(head), Facts(list(_format_fields(fields))))
 
 
 @click.command("check")
@@ -52,15 +52,15 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
 
     Of a block that is no login, the references to secrets are tried.
     """
-    ref = documents.reference(documents.find(block))
+    ref = documents.format_reference(documents.find(block))
     loaded = Block.load(ref)
     if isinstance(loaded, Credentials):
         what, answer = "login", loaded.check()
-    elif any(referred(loaded)):
-        what, answer = "references", _followed(loaded)
+    elif any(find_references(loaded)):
+        what, answer = "references", _follow_references(loaded)
     else:
         raise ConfigurationError(
-            ref, f"a {loaded.block_type_name()} has no login to check", _remedy(loaded)
+            ref, f"a {loaded.block_type_name()} has no login to check", _suggest(loaded)
         )
     if as_json:
         emit(
@@ -87,18 +87,18 @@ def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
         ctx.exit(1)
 
 
-def _followed(block: Block) -> Check:
+def _follow_references(block: Block) -> Check:
     """Try the references to secrets that are in a block."""
     began, ok, reason = perf_counter(), True, "all of them lead to secrets"
     try:
-        for found in referred(block):
+        for found in find_references(block):
             services().references.resolve(found.reference, found.place)
     except ReferenceUnresolved as error:
         ok, reason = False, str(error)
     return Check(ok, reason, perf_counter() - began)
 
 
-def _remedy(block: Block) -> str:
+def _suggest(block: Block) -> str:
     used = [each for each in block.__dict__.values() if isinstance(each, Credentials)]
     for each in used:
         if each.name:
@@ -106,14 +106,14 @@ def _remedy(block: Block) -> str:
     return "Save its login as a block of its own, and check that." if used else "Check a login."
 
 
-def _lines(fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+def _format_fields(fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
     """Yield the fields as lines; of what is inside them, only what is set."""
     for name, value in fields.items():
-        lines = list(_inner(name, value))
+        lines = list(_format_inner(name, value))
         yield from lines or [(name, Cell("not set", "dim"))]
 
 
-def _inner(path: str, value: Any) -> Iterator[tuple[str, Cell]]:
+def _format_inner(path: str, value: Any) -> Iterator[tuple[str, Cell]]:
     keys = value.keys() if isinstance(value, dict) else set()
     if keys == {"set"}:
         if value["set"]:
@@ -122,16 +122,16 @@ def _inner(path: str, value: Any) -> Iterator[tuple[str, Cell]]:
         yield path, Cell(f"the saved block {value['block']}")
     elif keys == {"type", "fields"}:
         yield path, Cell(f"a block of type {value['type']}, kept in this one")
-        yield from _below(path, value["fields"])
+        yield from _format_below(path, value["fields"])
     elif isinstance(value, dict):
-        yield from _below(path, value)
+        yield from _format_below(path, value)
     elif value is not None:
         yield path, Cell(value if isinstance(value, str) and value else repr(value))
 
 
-def _below(path: str, fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+def _format_below(path: str, fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
     for name, value in fields.items():
-        yield from _inner(f"{path}.{name}", value)
+        yield from _format_inner(f"{path}.{name}", value)
 
 
 def show_type(slug: str, *, as_json: bool) -> None:
@@ -140,7 +140,7 @@ def show_type(slug: str, *, as_json: bool) -> None:
     fields = [
         {
             "field": name,
-            "type": hint(field.annotation),
+            "type": format_hint(field.annotation),
             "required": field.is_required(),
             "secret": hides(field.annotation),
             "description": field.description,
@@ -169,7 +169,7 @@ def show_type(slug: str, *, as_json: bool) -> None:
         Row(
             (
                 Cell(str(each["field"]), "bold"),
-                Cell(_kind_of(each)),
+                Cell(_format_type(each)),
                 Cell(str(each["description"] or "")),
             )
         )
@@ -178,5 +178,5 @@ def show_type(slug: str, *, as_json: bool) -> None:
     show(Facts(head), Table(("field", "type", "description"), rows, empty="It has no fields."))
 
 
-def _kind_of(field: dict[str, Any]) -> str:
+def _format_type(field: dict[str, Any]) -> str:
     return f"{field['type']}{', required' if field['required'] else ''}"

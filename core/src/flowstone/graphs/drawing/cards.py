@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from flowstone.graphs.drawing.layout import Size
-from flowstone.graphs.parts import one_line
+from flowstone.graphs.parts import join_lines
 from flowstone.records.durations import lasted
 
 if TYPE_CHECKING:
@@ -44,45 +44,45 @@ class Card:
     size: Size
 
 
-def card_of(node: Node) -> Card:
+def make_card(node: Node) -> Card:
     """Return the card of a run or of many."""
-    title, count = _title(node), _count(node)
-    facts = _facts(node)
+    title, count = _format_title(node), _format_count(node)
+    facts = _format_facts(node)
     tallies = node.states if node.folded else ()
     mark = node.states[0] if node.states and not node.folded else None
-    first = wide(title, TITLE) + (wide(f" {count}", FACTS) + 4 if count else 0)
-    second = wide(facts, FACTS) + sum(tally_width(tally) for tally in tallies)
+    first = measure_text(title, TITLE) + (measure_text(f" {count}", FACTS) + 4 if count else 0)
+    second = measure_text(facts, FACTS) + sum(measure_tally(tally) for tally in tallies)
     width = 2 * PAD + (MARK if mark else 0) + max(first, second)
     stack = STACK if node.folded else 0
     height = HIGH if node.states else LINE
     return Card(title, count, facts, tallies, mark, Size(width + stack, height + stack))
 
 
-def header_of(node: Node) -> Card:
+def make_header(node: Node) -> Card:
     """Return the card of a flow run whose tasks are inside: all its words on one line."""
-    title, facts = _title(node), _facts(node)
-    count = _count(node)
+    title, facts = _format_title(node), _format_facts(node)
+    count = _format_count(node)
     if not node.folded and node.name != node.unit:
-        facts = " · ".join(filter(None, (f"flow {_short(node.unit)}", facts)))
+        facts = " · ".join(filter(None, (f"flow {_shorten(node.unit)}", facts)))
     tallies = node.states if node.folded else ()
     mark = node.states[0] if node.states and not node.folded else None
-    words = wide(title, TITLE) + sum(tally_width(tally) for tally in tallies)
-    words += sum(BETWEEN + wide(text, FACTS) for text in (count, facts) if text)
+    words = measure_text(title, TITLE) + sum(measure_tally(tally) for tally in tallies)
+    words += sum(BETWEEN + measure_text(text, FACTS) for text in (count, facts) if text)
     return Card(
         title, count, facts, tallies, mark, Size(2 * PAD + (MARK if mark else 0) + words, LINE)
     )
 
 
-def tally_width(tally: Tally) -> float:
-    return SMALL_MARK + wide(f"{tally.count:,}", FACTS) + BETWEEN
+def measure_tally(tally: Tally) -> float:
+    return SMALL_MARK + measure_text(f"{tally.count:,}", FACTS) + BETWEEN
 
 
-def wide(text: str, size: float) -> float:
+def measure_text(text: str, size: float) -> float:
     """Return how wide a text is at the most, in the fonts that people have; in pixels."""
-    return sum(_em(char) for char in text) * size
+    return sum(_measure_char(char) for char in text) * size
 
 
-def _em(char: str) -> float:
+def _measure_char(char: str) -> float:
     """Return the width of a character, or more, in the widest of common fonts: bold DejaVu Sans."""
     if east_asian_width(char) in {"W", "F"}:
         return 1.2
@@ -93,22 +93,22 @@ def _em(char: str) -> float:
     return 0.88 if char.isupper() or char in "+=<>&#~^" else 0.72
 
 
-def _count(node: Node) -> str:
+def _format_count(node: Node) -> str:
     return f"\N{MULTIPLICATION SIGN}{len(node.runs):,}" if node.folded else ""
 
 
-def _title(node: Node) -> str:
-    return _short(node.unit if node.folded else node.name)
+def _format_title(node: Node) -> str:
+    return _shorten(node.unit if node.folded else node.name)
 
 
-def _short(text: str) -> str:
-    line = one_line(text)
+def _shorten(text: str) -> str:
+    line = join_lines(text)
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
 
 
-def _facts(node: Node) -> str:
+def _format_facts(node: Node) -> str:
     if node.folded or not node.states:
         return ""
     took = "" if node.took is None else lasted(node.took)
     again = f"{node.attempts} attempts" if node.attempts > 1 else ""
-    return " · ".join(filter(None, (_short(node.states[0].name), took, again)))
+    return " · ".join(filter(None, (_shorten(node.states[0].name), took, again)))

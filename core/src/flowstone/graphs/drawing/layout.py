@@ -46,7 +46,7 @@ class Layout:
     size: Size
 
 
-def arranged(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
+def arrange(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
     """Lay out boxes of these sizes; what has no edge comes in rows below the rest.
 
     Args:
@@ -60,12 +60,12 @@ def arranged(sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> Layout:
     corners.update(zip(tied, grid.corners, strict=True))
     loose = [place for place in range(len(sizes)) if place not in new]
     top = grid.size.height + (GAP if tied and loose else 0)
-    size = _in_rows(sizes, loose, corners, top, grid.size.width)
+    size = _arrange_rows(sizes, loose, corners, top, grid.size.width)
     whole = Size(max(size.width, grid.size.width), size.height if loose else grid.size.height)
     return Layout(tuple(corners[place] for place in range(len(sizes))), tuple(grid.paths), whole)
 
 
-def _in_rows(
+def _arrange_rows(
     sizes: Sequence[Size], loose: list[int], corners: dict[int, Point], top: float, width: float
 ) -> Size:
     """Put boxes into rows, as words are; return how wide and high it has become."""
@@ -94,10 +94,10 @@ class _Grid:
     def __init__(self, sizes: Sequence[Size], edges: Sequence[tuple[int, int]]) -> None:
         self._boxes = range(len(sizes))
         self._sizes = list(sizes)
-        forward = _acyclic(len(sizes), edges)
-        self._column = _columns(len(sizes), set(forward))
+        forward = _break_circles(len(sizes), edges)
+        self._column = _assign_columns(len(sizes), set(forward))
         self._bends: dict[tuple[int, bool, int], int] = {}
-        self._chains = self._chained(list(dict.fromkeys(forward)))
+        self._chains = self._make_chains(list(dict.fromkeys(forward)))
         self._before: dict[int, list[int]] = defaultdict(list)
         self._behind: dict[int, list[int]] = defaultdict(list)
         pairs = (pair for chain in self._chains.values() for pair in pairwise(chain))
@@ -108,25 +108,27 @@ class _Grid:
         for place, column in enumerate(self._column):
             self._orders[column].append(place)
         self._order()
-        self._middle = self._heights()
+        self._middle = self._find_heights()
         self._place()
         self.paths = [
-            self._path(edge, ahead=edge == asked)
+            self._find_path(edge, ahead=edge == asked)
             for edge, asked in zip(forward, edges, strict=True)
         ]
 
-    def _chained(self, edges: list[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
+    def _make_chains(self, edges: list[tuple[int, int]]) -> dict[tuple[int, int], list[int]]:
         """Return for each edge the boxes and bends that it goes through."""
         out, into = Counter(begin for begin, _ in edges), Counter(end for _, end in edges)
         chains: dict[tuple[int, int], list[int]] = {}
         for begin, end in edges:
             at_begin = out[begin] > into[end]
             between = range(self._column[begin] + 1, self._column[end])
-            bends = [self._bend(begin if at_begin else end, at_begin, column) for column in between]
+            bends = [
+                self._make_bend(begin if at_begin else end, at_begin, column) for column in between
+            ]
             chains[begin, end] = [begin, *bends, end]
         return chains
 
-    def _bend(self, place: int, at_begin: bool, column: int) -> int:
+    def _make_bend(self, place: int, at_begin: bool, column: int) -> int:
         key = (place, at_begin, column)
         if key not in self._bends:
             self._bends[key] = len(self._sizes)
@@ -138,7 +140,7 @@ class _Grid:
 
     def _order(self) -> None:
         """Order each column by where its neighbours are, to and fro; keep the best order seen."""
-        best, fewest = [list(order) for order in self._orders], self._crossings()
+        best, fewest = [list(order) for order in self._orders], self._count_crossings()
         for sweep in range(_SWEEPS):
             if not fewest:
                 break
@@ -147,13 +149,13 @@ class _Grid:
             near = self._before if ahead else self._behind
             for order in columns:
                 self._sort(order, near)
-            crossings = self._crossings()
+            crossings = self._count_crossings()
             if crossings < fewest:
                 best, fewest = [list(order) for order in self._orders], crossings
         self._orders = best
 
     def _sort(self, order: list[int], near: dict[int, list[int]]) -> None:
-        ranks = self._ranks()
+        ranks = self._rank()
         own = {
             place: sum(ranks[other] for other in near[place]) / len(near[place])
             if near.get(place)
@@ -162,23 +164,23 @@ class _Grid:
         }
         order.sort(key=own.__getitem__)
 
-    def _ranks(self) -> dict[int, int]:
+    def _rank(self) -> dict[int, int]:
         return {place: rank for order in self._orders for rank, place in enumerate(order)}
 
-    def _crossings(self) -> int:
-        ranks, crossings = self._ranks(), 0
+    def _count_crossings(self) -> int:
+        ranks, crossings = self._rank(), 0
         for order in self._orders:
             seen: list[int] = []
             for place in order:
                 ends = sorted(ranks[other] for other in self._behind.get(place, ()))
-                crossings += sum(len(seen) - _above(seen, end) for end in ends)
+                crossings += sum(len(seen) - _count_above(seen, end) for end in ends)
                 for end in ends:
                     insort(seen, end)
         return crossings
 
     # ------------------------------------------------------------ how far down
 
-    def _heights(self) -> dict[int, float]:
+    def _find_heights(self) -> dict[int, float]:
         """Return the middle of each box: near those of its neighbours, and clear of others."""
         middle: dict[int, float] = {}
         for order in self._orders:
@@ -187,11 +189,13 @@ class _Grid:
             ahead = sweep % 2 == 0
             near = self._before if ahead else self._behind
             for order in self._orders[1:] if ahead else self._orders[-2::-1]:
-                wanted = [self._wanted(place, near, middle) for place in order]
+                wanted = [self._find_wanted(place, near, middle) for place in order]
                 middle.update(zip(order, self._spread(order, wanted), strict=True))
         return middle
 
-    def _wanted(self, place: int, near: dict[int, list[int]], middle: dict[int, float]) -> float:
+    def _find_wanted(
+        self, place: int, near: dict[int, list[int]], middle: dict[int, float]
+    ) -> float:
         """Return the middle of the neighbours; of boxes only for a box that has such neighbours.
 
         So a chain of boxes is straight, whatever else begins or ends there.
@@ -199,7 +203,7 @@ class _Grid:
         others = near[place]
         if place in self._boxes:
             others = [other for other in others if other in self._boxes] or others
-        return _mean([middle[other] for other in others], middle[place])
+        return _average([middle[other] for other in others], middle[place])
 
     def _spread(self, order: list[int], wanted: list[float]) -> list[float]:
         """Return the middles nearest to those that are wanted, in order and apart.
@@ -248,22 +252,22 @@ class _Grid:
         low = (self._middle[p] + size.height / 2 for p, size in enumerate(self._sizes))
         self.size = Size(max(self._right, default=0.0), max(low, default=0.0))
 
-    def _path(self, edge: tuple[int, int], *, ahead: bool) -> tuple[Point, ...]:
+    def _find_path(self, edge: tuple[int, int], *, ahead: bool) -> tuple[Point, ...]:
         begin, *bends, end = self._chains[edge]
-        points = [self._edge_of(begin, right=True)]
+        points = [self._find_side(begin, right=True)]
         for bend in bends:
             column = self._column[bend]
             points.append(Point(self._left[column], self._middle[bend]))
             points.append(Point(self._right[column], self._middle[bend]))
-        points.append(self._edge_of(end, right=False))
+        points.append(self._find_side(end, right=False))
         return tuple(points if ahead else reversed(points))
 
-    def _edge_of(self, place: int, *, right: bool) -> Point:
+    def _find_side(self, place: int, *, right: bool) -> Point:
         width = self._sizes[place].width if right else 0.0
         return Point(self._left[self._column[place]] + width, self._middle[place])
 
 
-def _acyclic(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+def _break_circles(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
     """Return the edges, turned round where they would close a circle."""
     behind: dict[int, list[int]] = defaultdict(list)
     for begin, end in edges:
@@ -290,7 +294,7 @@ def _acyclic(count: int, edges: Iterable[tuple[int, int]]) -> list[tuple[int, in
     return [(end, begin) if (begin, end) in backward else (begin, end) for begin, end in edges]
 
 
-def _columns(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
+def _assign_columns(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
     """Return the column of each box: behind all before it; a first one next to its nearest."""
     behind: dict[int, list[int]] = defaultdict(list)
     missing = [0] * count
@@ -312,10 +316,10 @@ def _columns(count: int, edges: Iterable[tuple[int, int]]) -> list[int]:
     return column
 
 
-def _above(ranks: list[int], rank: int) -> int:
+def _count_above(ranks: list[int], rank: int) -> int:
     """Return how many of the sorted ranks are not greater."""
     return bisect_left(ranks, rank + 1)
 
 
-def _mean(values: list[float], otherwise: float) -> float:
+def _average(values: list[float], otherwise: float) -> float:
     return sum(values) / len(values) if values else otherwise

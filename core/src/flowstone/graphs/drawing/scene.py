@@ -6,8 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from flowstone.graphs.drawing.cards import LINE, Card, card_of, header_of
-from flowstone.graphs.drawing.layout import Layout, Point, Size, arranged
+from flowstone.graphs.drawing.cards import LINE, Card, make_card, make_header
+from flowstone.graphs.drawing.layout import Layout, Point, Size, arrange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +55,9 @@ class _Inside:
     layout: Layout | None = None
 
 
-def scene_of(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
+def make_scene(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
     """Place the nodes of a graph, the first of which is the outermost."""
-    measured = _measured(nodes, edges)
+    measured = _measure(nodes, edges)
     frames: list[Placed] = []
     boxes: list[Placed] = []
     paths: list[tuple[Edge, tuple[Point, ...]]] = []
@@ -79,36 +79,38 @@ def scene_of(nodes: Sequence[Node], edges: Sequence[Edge]) -> Scene:
     return Scene(tuple(frames), tuple(boxes), tuple(paths), measured.size)
 
 
-def _measured(nodes: Sequence[Node], edges: Sequence[Edge]) -> _Inside:
+def _measure(nodes: Sequence[Node], edges: Sequence[Edge]) -> _Inside:
     """Return the outermost node with all inside it; inner ones have higher numbers."""
     within: dict[int | None, list[int]] = defaultdict(list)
     for node in nodes:
         within[node.group].append(node.number)
-    ties = _lifted(nodes, edges)
+    ties = _lift_edges(nodes, edges)
     made: dict[int, _Inside] = {}
     for node in reversed(nodes):
         members = tuple(made.pop(number) for number in within[node.number])
         if node.kind == "flow" and (members or node.group is None):
-            made[node.number] = _frame(node, members, ties[node.number])
+            made[node.number] = _make_frame(node, members, ties[node.number])
         else:
-            card = card_of(node)
+            card = make_card(node)
             made[node.number] = _Inside(node, card, card.size)
     return made[nodes[0].number]
 
 
-def _frame(node: Node, members: tuple[_Inside, ...], ties: list[tuple[Edge, int, int]]) -> _Inside:
-    members = _evened(members)
+def _make_frame(
+    node: Node, members: tuple[_Inside, ...], ties: list[tuple[Edge, int, int]]
+) -> _Inside:
+    members = _even_out(members)
     place = {member.node.number: number for number, member in enumerate(members)}
     pairs = {(place[begin], place[end]): edge for edge, begin, end in ties}
-    layout = arranged([member.size for member in members], list(pairs))
-    header = header_of(node)
+    layout = arrange([member.size for member in members], list(pairs))
+    header = make_header(node)
     width = max(header.size.width, layout.size.width + 2 * INSET)
     height = HEADER + (layout.size.height + INSET if members else 0)
     size = Size(width, height)
     return _Inside(node, header, size, members, tuple(pairs.values()), layout)
 
 
-def _evened(members: tuple[_Inside, ...]) -> tuple[_Inside, ...]:
+def _even_out(members: tuple[_Inside, ...]) -> tuple[_Inside, ...]:
     """Make boxes as wide as the widest, which looks calmer."""
     widest = max((each.size.width for each in members if each.layout is None), default=0.0)
     return tuple(
@@ -119,11 +121,13 @@ def _evened(members: tuple[_Inside, ...]) -> tuple[_Inside, ...]:
     )
 
 
-def _lifted(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[int, list[tuple[Edge, int, int]]]:
+def _lift_edges(
+    nodes: Sequence[Node], edges: Sequence[Edge]
+) -> dict[int, list[tuple[Edge, int, int]]]:
     """Return the edges to draw in each frame, each with the two of its members that it joins."""
     ties: dict[int, list[tuple[Edge, int, int]]] = defaultdict(list)
     for edge in edges:
-        begin, end = _ways(nodes, edge.begin), _ways(nodes, edge.end)
+        begin, end = _find_frames(nodes, edge.begin), _find_frames(nodes, edge.end)
         if edge.kind == "call" and nodes[edge.begin].kind == "flow":
             continue
         common = next((number for number in begin if number in end), None)
@@ -135,7 +139,7 @@ def _lifted(nodes: Sequence[Node], edges: Sequence[Edge]) -> dict[int, list[tupl
     return ties
 
 
-def _ways(nodes: Sequence[Node], number: int) -> dict[int, int | None]:
+def _find_frames(nodes: Sequence[Node], number: int) -> dict[int, int | None]:
     """Return each frame around a node, from the inside out, with its member towards the node."""
     ways: dict[int, int | None] = {number: None}
     group = nodes[number].group

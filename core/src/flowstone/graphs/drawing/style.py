@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flowstone.records.states import COMPLETED
@@ -44,13 +45,13 @@ MARKS = {
 _FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif"
 
 
-def look(tally: Tally) -> str:
+def find_mark(tally: Tally) -> str:
     """Return the kind of mark of a state."""
     reused = tally.type is COMPLETED and tally.name == "Cached"
     return "cached" if reused else tally.type.value.lower()
 
 
-def _marks(place: int) -> dict[str, str]:
+def _paint_marks(place: int) -> dict[str, str]:
     rules: dict[str, str] = {}
     for kind, colours in COLOURS.items():
         rules[f".{kind}"] = f"fill:{colours[place]};stroke:{colours[place]}"
@@ -71,7 +72,7 @@ _LAID_OUT = {
 }
 
 
-def _painted(place: int) -> dict[str, str]:
+def _paint(place: int) -> dict[str, str]:
     """Return the rules that have colours: of light pages for 0, of dark ones for 1."""
 
     def of(light: str, dark: str) -> str:
@@ -94,13 +95,16 @@ def _painted(place: int) -> dict[str, str]:
         ".tip": f"fill:{of('#8792a0', '#6f7a88')}",
         ".mark path": f"stroke:{of('#ffffff', '#0d1117')}",
         ".mark .line": "stroke:inherit",
-        **_marks(place),
+        **_paint_marks(place),
     }
 
 
-def _sheet(rules: dict[str, str]) -> str:
+def _join_rules(rules: dict[str, str]) -> str:
     return "".join(f".flowstone-graph {where}{{{rule}}}" for where, rule in rules.items())
 
 
-_DARK = f"@media (prefers-color-scheme:dark){{{_sheet(_painted(1))}}}"
-STYLE = f"{_sheet(_LAID_OUT)}{_sheet(_painted(0))}{_DARK}"
+@cache
+def write_style_sheet() -> str:
+    """Return the rules of a picture, in CSS: for light pages, and for dark ones."""
+    dark = f"@media (prefers-color-scheme:dark){{{_join_rules(_paint(1))}}}"
+    return f"{_join_rules(_LAID_OUT)}{_join_rules(_paint(0))}{dark}"

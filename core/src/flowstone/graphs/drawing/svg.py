@@ -14,13 +14,13 @@ from flowstone.graphs.drawing.cards import (
     SMALL_MARK,
     STACK,
     TITLE,
-    tally_width,
-    wide,
+    measure_tally,
+    measure_text,
 )
 from flowstone.graphs.drawing.layout import Size
-from flowstone.graphs.drawing.scene import HEADER, scene_of
-from flowstone.graphs.drawing.style import MARKS, STYLE, look
-from flowstone.graphs.parts import one_line
+from flowstone.graphs.drawing.scene import HEADER, make_scene
+from flowstone.graphs.drawing.style import MARKS, find_mark, write_style_sheet
+from flowstone.graphs.parts import join_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,15 +36,15 @@ _TIP = (
 )
 
 
-def picture(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
+def draw_svg(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     """Return the picture of a graph, whose first node is the outermost."""
-    scene = scene_of(nodes, edges)
+    scene = make_scene(nodes, edges)
     inner = [
-        *(line for frame in scene.frames for line in _frame(frame)),
-        *(_edge(edge, points) for edge, points in scene.paths),
-        *(line for box in scene.boxes for line in _box(box)),
+        *(line for frame in scene.frames for line in _draw_frame(frame)),
+        *(_draw_edge(edge, points) for edge, points in scene.paths),
+        *(line for box in scene.boxes for line in _draw_box(box)),
     ]
-    title, told = _escaped(nodes[0].label), _escaped(_summary(nodes))
+    title, told = _escape(nodes[0].label), _escape(_summarize(nodes))
     # Several pictures may stand on one page, where ids and names of styles are everybody's.
     own = f"g{crc32(chr(10).join([title, *inner]).encode()):08x}"
     left, width, height = -_MARGIN, *(round(length + 2 * _MARGIN) for length in scene.size)
@@ -55,13 +55,13 @@ def picture(nodes: Sequence[Node], edges: Sequence[Edge]) -> str:
     )
     lines = [head, f'<title id="{own}-title">{title}</title>']
     lines.append(f'<desc id="{own}-desc">{told}</desc>')
-    lines += [f"<style>{STYLE}</style>", f"<defs>{_TIP.format(own)}</defs>"]
-    lines.append(_rect(left, left, Size(width, height), "page", 0))
+    lines += [f"<style>{write_style_sheet()}</style>", f"<defs>{_TIP.format(own)}</defs>"]
+    lines.append(_draw_rect(left, left, Size(width, height), "page", 0))
     lines += [line.replace("url(#tip)", f"url(#{own}-tip)") for line in inner]
     return "\n".join([*lines, "</svg>"])
 
 
-def _summary(nodes: Sequence[Node]) -> str:
+def _summarize(nodes: Sequence[Node]) -> str:
     """Return what a person hears who can't see the picture."""
     runs = sum(len(node.runs) for node in nodes) - 1
     states: Counter[str] = Counter()
@@ -74,62 +74,62 @@ def _summary(nodes: Sequence[Node]) -> str:
     return f"{nodes[0].kind} {nodes[0].unit}: {top}. It called {calls}{f': {told}' * bool(told)}."
 
 
-def _frame(placed: Placed) -> Iterator[str]:
+def _draw_frame(placed: Placed) -> Iterator[str]:
     corner, card = placed.corner, placed.card
     nested = "" if placed.node.group is None else " nested"
-    yield f'<g class="frame{nested}">{_hover(placed.node)}'
-    yield _rect(corner.x, corner.y, placed.size, f"frame{_outcome(placed.node)}", 12)
+    yield f'<g class="frame{nested}">{_draw_hover(placed.node)}'
+    yield _draw_rect(corner.x, corner.y, placed.size, f"frame{_format_outcome(placed.node)}", 12)
     x, middle = corner.x + PAD, corner.y + HEADER / 2
     if card.mark:
-        yield _mark(card.mark, x, middle - 8, 16)
+        yield _draw_mark(card.mark, x, middle - 8, 16)
         x += MARK
     words = card.count or card.facts
-    more = f'<tspan class="facts" dx="{BETWEEN:g}">{_escaped(words)}</tspan>' if words else ""
-    title = f'<tspan class="title">{_escaped(card.title)}</tspan>'
+    more = f'<tspan class="facts" dx="{BETWEEN:g}">{_escape(words)}</tspan>' if words else ""
+    title = f'<tspan class="title">{_escape(card.title)}</tspan>'
     yield f'<text x="{x:.1f}" y="{middle + 4.5:.1f}">{title}{more}</text>'
-    x += wide(card.title, TITLE) + (BETWEEN + wide(words, FACTS) if words else 0)
-    yield from _tallies(card.tallies, x + BETWEEN, middle + 4.5)
+    x += measure_text(card.title, TITLE) + (BETWEEN + measure_text(words, FACTS) if words else 0)
+    yield from _draw_tallies(card.tallies, x + BETWEEN, middle + 4.5)
     yield "</g>"
 
 
-def _box(placed: Placed) -> Iterator[str]:
+def _draw_box(placed: Placed) -> Iterator[str]:
     node, card, (x, y) = placed.node, placed.card, placed.corner
     stack = STACK if node.folded else 0.0
     size = Size(placed.size.width - stack, card.size.height - stack)
     round_ = 14 if node.kind == "flow" else 8
-    yield f'<g class="node">{_hover(node)}'
+    yield f'<g class="node">{_draw_hover(node)}'
     for step in (stack, stack / 2) if stack else ():
-        yield _rect(x + step, y + step, size, f"card{_outcome(node)}", round_)
-    yield _rect(x, y, size, f"card{_outcome(node)}", round_)
+        yield _draw_rect(x + step, y + step, size, f"card{_format_outcome(node)}", round_)
+    yield _draw_rect(x, y, size, f"card{_format_outcome(node)}", round_)
     left = x + PAD
     if card.mark:
-        yield _mark(card.mark, left, y + size.height / 2 - 8, 16)
+        yield _draw_mark(card.mark, left, y + size.height / 2 - 8, 16)
         left += MARK
     second = bool(card.facts or card.tallies)
     base = y + (20 if second else size.height / 2 + 4.5)
-    yield _text(card.title, left, base, "title")
+    yield _draw_text(card.title, left, base, "title")
     if card.count:
-        yield _text(card.count, x + size.width - PAD, base, "facts end")
+        yield _draw_text(card.count, x + size.width - PAD, base, "facts end")
     if card.facts:
-        yield _text(card.facts, left, y + 37, "facts")
-    yield from _tallies(card.tallies, left, y + 37)
+        yield _draw_text(card.facts, left, y + 37, "facts")
+    yield from _draw_tallies(card.tallies, left, y + 37)
     yield "</g>"
 
 
-def _tallies(tallies: Sequence[Tally], x: float, base: float) -> Iterator[str]:
+def _draw_tallies(tallies: Sequence[Tally], x: float, base: float) -> Iterator[str]:
     for tally in tallies:
-        yield _mark(tally, x, base - 10, 12)
-        yield _text(f"{tally.count:,}", x + SMALL_MARK, base, "facts")
-        x += tally_width(tally)
+        yield _draw_mark(tally, x, base - 10, 12)
+        yield _draw_text(f"{tally.count:,}", x + SMALL_MARK, base, "facts")
+        x += measure_tally(tally)
 
 
-def _mark(tally: Tally, x: float, y: float, size: float) -> str:
-    kind = look(tally)
+def _draw_mark(tally: Tally, x: float, y: float, size: float) -> str:
+    kind = find_mark(tally)
     scale = "" if size == 16 else f" scale({size / 16:g})"
     return f'<g class="mark {kind}" transform="translate({x:.1f} {y:.1f}){scale}">{MARKS[kind]}</g>'
 
 
-def _edge(edge: Edge, points: Sequence[Point]) -> str:
+def _draw_edge(edge: Edge, points: Sequence[Point]) -> str:
     """Draw a curve that leaves and reaches its boxes level, and lies level in each bend."""
     begin, *rest = points
     path = [f"M{begin.x:.1f} {begin.y:.1f}"]
@@ -145,30 +145,30 @@ def _edge(edge: Edge, points: Sequence[Point]) -> str:
     return f'<path class="edge {edge.kind}" d="{"".join(path)}" marker-end="url(#tip)"/>'
 
 
-def _rect(x: float, y: float, size: Size, kind: str, round_: float) -> str:
+def _draw_rect(x: float, y: float, size: Size, kind: str, round_: float) -> str:
     return (
         f'<rect class="{kind}" x="{x:.1f}" y="{y:.1f}" width="{size.width:.1f}" '
         f'height="{size.height:.1f}" rx="{round_:g}"/>'
     )
 
 
-def _text(text: str, x: float, y: float, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{_escaped(text)}</text>'
+def _draw_text(text: str, x: float, y: float, kind: str) -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{_escape(text)}</text>'
 
 
-def _outcome(node: Node) -> str:
+def _format_outcome(node: Node) -> str:
     return "" if node.outcome is None else f" {node.outcome}"
 
 
-def _hover(node: Node) -> str:
+def _draw_hover(node: Node) -> str:
     """Return what is shown when the pointer rests there: the names in full."""
     told = ", ".join(
         f"{tally.count:,} {tally.name}" if node.folded else tally.name for tally in node.states
     )
     lines = [node.label, f"{node.kind} {node.unit}", told]
-    return f"<title>{_escaped('; '.join(filter(None, lines)))}</title>"
+    return f"<title>{_escape('; '.join(filter(None, lines)))}</title>"
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     codes = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
-    return "".join(codes.get(char, char) for char in one_line(text))
+    return "".join(codes.get(char, char) for char in join_lines(text))

@@ -18,7 +18,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from flowstone.blocks import Block
 from flowstone.errors import BlockInvalid
 from flowstone.plugins import installed
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from flowstone.cli.views import printable
+from flowstone.cli.views import make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ def watching() -> Iterator[Callable[[str, Reading], object]]:
             line.append(f"{monotonic() - began:.0f} s  ", "dim").append(f"{stage}  ", "bold")
             if reading.tests:
                 line.append(f"{min(reading.results, reading.tests)} of {reading.tests}  ", "cyan")
-            live.update(line.append(printable(_last(reading.doing)), "dim"), refresh=True)
+            live.update(line.append(make_printable(_last(reading.doing)), "dim"), refresh=True)
 
         yield draw
 

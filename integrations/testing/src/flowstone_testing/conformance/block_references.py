@@ -12,8 +12,8 @@ import pytest
 
 from flowstone.errors import ReferenceUnresolved
 from flowstone.records.encoding import dumps
-from flowstone.secrets.fields import MASKED
-from flowstone.secrets.values import hides
+from flowstone.secrets.fields import hides
+from flowstone.secrets.values import MASKED
 from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:

@@ -17,14 +17,15 @@ import pytest
 from pydantic import Field
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import put_back, shown_fields
+from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import BlockInvalid, DocumentInvalid
 from flowstone.plugins import installed
 from flowstone.records.encoding import dumps, jsonable
 from flowstone.records.redaction import redact
-from flowstone.secrets.values import hides, texts
+from flowstone.secrets.fields import hides
+from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.block_references import BlockReferences
 from flowstone_testing.conformance.golden import KEY, Golden, place, read, shape
@@ -267,11 +268,11 @@ class BlockSuite(BlockReferences):
                 kept.save("kept", overwrite=True)
                 body = _body(kept, services)
                 loaded = type(kept).load("kept")
-                shown = json.loads(json.dumps(shown_fields(body)))
+                shown = json.loads(json.dumps(redacted_fields(body)))
                 _absent(block, dumps(shown))
-                assert put_back(loaded, body, shown) is loaded
+                assert apply_redacted(loaded, body, shown) is loaded
                 for name, value in shown.items():  # each put back alone, as after an edit
-                    assert put_back(loaded, body, {name: value}) is loaded
+                    assert apply_redacted(loaded, body, {name: value}) is loaded
 
     def test_a_mask_is_not_taken_for_a_secret(self, examples: Sequence[Block]) -> None:
         """Look for a field that should be a SecretStr, SecretBytes or SecretDict, and is not."""
@@ -306,7 +307,7 @@ class BlockSuite(BlockReferences):
 
 
 def _long(value: object) -> list[str]:
-    return [text for text in texts(value) if len(text) >= SHORTEST]
+    return [text for text in secret_texts(value) if len(text) >= SHORTEST]
 
 
 def _absent(block: Block, *shown: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from flowstone.blocks import Check, Credentials
 from flowstone.context.current import using
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -92,4 +92,4 @@ def _is_refusal(block: Credentials, check: Check) -> None:
     assert not check.ok
     assert check.reason
     assert check.latency_seconds > 0
-    assert not [text for text in texts(block) if text and text in check.reason]
+    assert not [text for text in secret_texts(block) if text and text in check.reason]

@@ -1,7 +1,5 @@
 """JobSuite: what every job that runs elsewhere does."""
 
-# ruff: noqa: SLF001 - it asks the primitives that a provider writes
-
 from __future__ import annotations
 
 import asyncio
@@ -12,13 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from flowstone import flow, task
-from flowstone.blocks import Job, JobStatus
-from flowstone.blocks.jobs.job_run import JobRun
+from flowstone.blocks import Job, JobRun, JobStatus
 from flowstone.context.current import services as current_services
 from flowstone.context.current import using
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
 from flowstone.records.events import Line
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -72,7 +69,7 @@ class JobSuite(Suite):
     # ------------------------------------------------------------ how it ends
 
     def test_a_good_job_gives_its_result(self, good: Job) -> None:
-        """Look at `_look`, which says COMPLETED, and at `_result`."""
+        """Look at `report`, which says COMPLETED, and at `read_result`."""
         run = good.trigger()
         assert run.wait() is None  # type: ignore[func-returns-value]
         assert run.status() is JobStatus.COMPLETED
@@ -81,7 +78,7 @@ class JobSuite(Suite):
         assert good.run() == self.wanted
 
     def test_a_bad_job_is_an_error(self, bad: Job) -> None:
-        """Look at `_look`: a job that failed is FAILED, with the reason."""
+        """Look at `report`: a job that failed is FAILED, with the reason."""
         run = bad.trigger()
         for ask in (run.wait, run.wait_for_completion, run.result):
             with pytest.raises(JobFailed) as caught:
@@ -90,14 +87,14 @@ class JobSuite(Suite):
         assert run.status() is JobStatus.FAILED
 
     def test_an_error_shows_no_secret(self, bad: Job) -> None:
-        """Look at `_where`, and at the problem that `_look` reports."""
+        """Look at `where`, and at the problem that `report` has."""
         with pytest.raises(JobFailed) as caught:
             bad.run()
         told = "".join(format_exception(caught.value)) + repr(caught.value.__dict__)
-        assert not [text for text in texts(bad) if text and text in told]
+        assert not [text for text in secret_texts(bad) if text and text in told]
 
     def test_waiting_has_an_end(self, long: Job, alive: Callable[[str], bool]) -> None:
-        """Look at `_trigger` and `_look`: both ask once, and don't wait."""
+        """Look at `start` and `report`: both ask once, and don't wait."""
         with long.trigger() as run:
             with pytest.raises(JobTimeout):
                 run.wait(0.3)
@@ -109,7 +106,7 @@ class JobSuite(Suite):
     # ------------------------------------------------------------ cancelling
 
     def test_a_cancelled_job_is_gone(self, long: Job, alive: Callable[[str], bool]) -> None:
-        """Look at `_cancel`: does it reach all that the job has started?"""
+        """Look at `cancel`: does it reach all that the job has started?"""
         run = long.trigger()
         assert alive(run.handle)
         run.cancel()
@@ -120,7 +117,7 @@ class JobSuite(Suite):
         run.cancel()  # again is no error
 
     def test_what_has_ended_can_not_be_cancelled(self, good: Job) -> None:
-        """Look at `_cancel` and `_look`: a job that has completed stays so."""
+        """Look at `cancel` and `report`: a job that has completed stays so."""
         run = good.trigger()
         run.wait()
         run.cancel()
@@ -137,7 +134,7 @@ class JobSuite(Suite):
     def test_a_stopped_run_takes_its_job_along(
         self, long: Job, alive: Callable[[str], bool], where: str
     ) -> None:
-        """Look at `_look`: it may not block for long, nor swallow what is no `Exception`."""
+        """Look at `report`: it may not block for long, nor swallow what is no `Exception`."""
         handles: list[str] = []
 
         def follow() -> None:
@@ -211,14 +208,14 @@ class JobSuite(Suite):
             run.cancel()
 
     def test_an_unknown_job_is_lost(self, good: Job) -> None:
-        """Look at `_look`: what the service does not know is a `JobLost`."""
+        """Look at `report`: what the service does not know is a `JobLost`."""
         with pytest.raises(JobLost):
             good.attach("flowstone-has-no-such-job")
 
     # ------------------------------------------------------------ what it writes
 
     def test_its_lines_are_in_the_log_of_the_run(self, good: Job) -> None:
-        """Look at `_lines`: the last ones come after the job's end, and none comes twice."""
+        """Look at `read_logs`: the last ones come after the job's end, and none comes twice."""
 
         @flow
         def follow() -> None:
@@ -228,13 +225,13 @@ class JobSuite(Suite):
         assert _logged(self.lines) == list(self.lines)
 
     def test_its_lines_can_be_asked_for(self, good: Job) -> None:
-        """Look at `_lines`: it gives those after so many, and all of them after none."""
+        """Look at `read_logs`: it gives those after so many, and all of them after none."""
         run = good.trigger()
         run.wait()
         lines = run.logs()
         assert [line for line in lines if line in self.lines] == list(self.lines)
         for seen in range(len(lines) + 1):
-            assert good._lines(run.handle, seen) == lines[seen:]
+            assert good.make_provider().read_logs(run.handle, seen) == lines[seen:]
 
     # ------------------------------------------------------------ how it is used
 
@@ -260,7 +257,7 @@ class JobSuite(Suite):
     def test_a_cancelled_coroutine_takes_its_job_along(
         self, long: Job, alive: Callable[[str], bool]
     ) -> None:
-        """Look at `_look` and `_cancel`: they are called in a thread, and must not block it."""
+        """Look at `report` and `cancel`: they are called in a thread, and must not block it."""
 
         async def use() -> str:
             run = await long.atrigger()
@@ -284,7 +281,7 @@ class JobSuite(Suite):
         assert [run.result() for run in runs] == [self.wanted] * 4
 
     def test_what_is_common_comes_from_the_interface(self, good: Job, long: Job) -> None:
-        """Write the primitives, and leave the public methods as they are."""
+        """Write `make_provider`, and leave the other public methods as they are."""
         assert all(getattr(type(good), name) == getattr(Job, name) for name in COMMON)
         with long.trigger() as run:
             assert type(run) is JobRun

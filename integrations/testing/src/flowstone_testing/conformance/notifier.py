@@ -20,7 +20,7 @@ from flowstone.blocks.notifiers.notifier import fragments
 from flowstone.context.current import using
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.records import redaction
-from flowstone.secrets.values import texts
+from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 #: So long a test waits for what must end by itself much sooner, in seconds.
 LONG = 20.0
+#: The public methods that come from the interface.
+COMMON = ("notify", "anotify", "send_note")
 BODY = (
     "Zwölf Zeilen fehlen — 東京 🚨\n\tin “orders” & <b>stock</b> {{body}} {{subject}} {0} %s $x\\n"
 )
@@ -102,7 +104,7 @@ class NotifierSuite(Suite):
         assert BODY.strip() in received
 
     def test_the_subject_comes_with_it(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `_notify`: it gets a subject in the note, or None."""
+        """Look at `deliver`: it gets a subject in the note, or None."""
         if not self.subjects:
             pytest.skip("the service has no subjects")
         notifier.notify("twelve lines are missing", subject="Ünfug <in> orders & stock")
@@ -111,15 +113,15 @@ class NotifierSuite(Suite):
         assert "twelve lines are missing" in received
 
     def test_the_longest_text_arrives_whole(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `_longest_body`: the service takes less, or counts escaped characters."""
-        longest = notifier._longest_body or 300_000  # noqa: SLF001 - the provider's own limit
+        """Look at `longest_body`: the service takes less, or counts escaped characters."""
+        longest = notifier.make_provider().longest_body or 300_000
         body = "<&>ü" * (longest // 4)
         notifier.notify(body)
         assert [body in text for text in desk.received()] == [True]
 
     def test_a_longer_text_is_cut_with_a_mark(self, notifier: Notifier, desk: Desk) -> None:
         """Look for a cut of the provider's own: it tells nobody that something is missing."""
-        longest = notifier._longest_body  # noqa: SLF001 - the provider's own limit
+        longest = notifier.make_provider().longest_body
         if longest is None:
             return  # the service takes texts of any length
         notifier.notify("x" * longest + "y" * longest)
@@ -150,7 +152,7 @@ class NotifierSuite(Suite):
     def test_a_refusal_is_told_once(
         self, notifier: Notifier, desk: Desk, clock: HastyClock
     ) -> None:
-        """Look at `_notify`: an error is swallowed, or a refusal raised as `NotificationUnsent`."""
+        """Look at `deliver`: an error is swallowed, or a refusal raised as `NotificationUnsent`."""
         desk.behave("refuses")
         with pytest.raises(NotificationFailed) as caught:
             notifier.notify("nobody wants this")
@@ -162,7 +164,7 @@ class NotifierSuite(Suite):
     def test_a_busy_service_is_asked_again(
         self, notifier: Notifier, desk: Desk, clock: HastyClock
     ) -> None:
-        """Look at `_notify`: raise `NotificationUnsent`, with the seconds that are asked for."""
+        """Look at `deliver`: raise `NotificationUnsent`, with the seconds that are asked for."""
         if not self.may_be_busy:
             pytest.skip("the service never asks for patience")
         desk.behave("busy", "takes")
@@ -183,12 +185,12 @@ class NotifierSuite(Suite):
         assert not desk.received()
 
     def test_a_place_that_is_not_there_is_told(self, absent: Notifier) -> None:
-        """Look at `_notify`: what never reached the service is a `NotificationUnsent`."""
+        """Look at `deliver`: what never reached the service is a `NotificationUnsent`."""
         with pytest.raises(NotificationUnsent):
             absent.notify("is anybody there?")
 
     def test_a_silent_service_is_given_up(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `_notify`: does it keep to `timeout_seconds`? It may not send again, either."""
+        """Look at `deliver`: does it keep to `timeout_seconds`? It may not send again, either."""
         desk.behave("silent")
         notifier.timeout_seconds = 0.3
         found = _raised(notifier)
@@ -205,7 +207,7 @@ class NotifierSuite(Suite):
         caplog: pytest.LogCaptureFixture,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        """Look at `_where`: a webhook's URL is a secret, and so is its path alone."""
+        """Look at `where`: a webhook's URL is a secret, and so is its path alone."""
         desk.behave(conduct if self.may_be_busy or conduct != "busy" else "refuses")
         notifier.timeout_seconds = 0.3
         (error,) = _raised(notifier)
@@ -214,7 +216,7 @@ class NotifierSuite(Suite):
         assert not [part for part in _private(notifier) if part in logged]
 
     def test_an_error_of_an_absent_service_shows_no_secret(self, absent: Notifier) -> None:
-        """Look at `_where`, and at what the client's own errors say."""
+        """Look at `where`, and at what the client's own errors say."""
         (error,) = _raised(absent)
         _absent(absent, error)
 
@@ -262,9 +264,8 @@ class NotifierSuite(Suite):
         assert all(sum(body in text for text in received) == 1 for body in bodies)
 
     def test_what_is_common_comes_from_the_interface(self, notifier: Notifier) -> None:
-        """Write `_where` and `_notify`, and leave `notify` and `anotify` as they are."""
-        kind = type(notifier)
-        assert (kind.notify, kind.anotify) == (Notifier.notify, Notifier.anotify)
+        """Write `make_provider`, and leave `notify`, `anotify` and `send_note` as they are."""
+        assert all(getattr(type(notifier), name) == getattr(Notifier, name) for name in COMMON)
 
 
 def _raised(notifier: Notifier) -> list[Exception]:
@@ -284,7 +285,7 @@ def _raised(notifier: Notifier) -> list[Exception]:
 
 
 def _private(notifier: Notifier) -> set[str]:
-    return {part for secret in texts(notifier) for part in fragments(secret)}
+    return {part for secret in secret_texts(notifier) for part in fragments(secret)}
 
 
 def _absent(notifier: Notifier, error: Exception) -> None:

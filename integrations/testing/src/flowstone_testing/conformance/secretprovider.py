@@ -102,7 +102,7 @@ class SecretsSuite(Suite):
             assert provider.read(name) == value.decode()
 
     def test_bytes_are_kept_or_refused(self, provider: SecretProvider) -> None:
-        """Set `binary` to what the place can; where it can't, `_write` raises SecretStoreError."""
+        """Set `binary` to what the place can; where it can't, `write` raises SecretStoreError."""
         if not provider.writes:
             return
         name, value = f"{self.prefix}binary", b"\x00\xff\xfe\x80"
@@ -116,7 +116,7 @@ class SecretsSuite(Suite):
             provider.read(name)
 
     def test_what_is_not_there_is_missing(self, provider: SecretProvider) -> None:
-        """Raise SecretMissing in `_read` and `_delete`, with the name in it."""
+        """Raise SecretMissing in `read` and `delete`, with the name in it."""
         name = f"{self.prefix}nothing_here"
         with pytest.raises(SecretMissing, match="nothing_here"):
             provider.read_secret(name)
@@ -126,7 +126,7 @@ class SecretsSuite(Suite):
         assert name not in provider.ls(self.prefix)
 
     def test_writing_again_replaces(self, provider: SecretProvider) -> None:
-        """Look at `_write`: does it make a second secret, or refuse one that is there?"""
+        """Look at `write`: does it make a second secret, or refuse one that is there?"""
         if not provider.writes:
             return
         name = f"{self.prefix}again"
@@ -143,7 +143,7 @@ class SecretsSuite(Suite):
     def test_a_version_that_is_not_there_is_missing(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Pass the version on in `_read`; where there are none, leave `versions` False."""
+        """Pass the version on in `read`; where there are none, leave `versions` False."""
         name = f"{self.prefix}versioned"
         seed(name, b"a value of it")
         error = SecretMissing if provider.versions else SecretStoreError
@@ -153,7 +153,7 @@ class SecretsSuite(Suite):
     def test_what_is_deleted_is_missing_and_can_be_written_anew(
         self, provider: SecretProvider
     ) -> None:
-        """Look at `_delete`, and at a place that keeps what was deleted for a while."""
+        """Look at `delete`, and at a place that keeps what was deleted for a while."""
         if not provider.writes:
             return
         name = f"{self.prefix}deleted"
@@ -166,7 +166,7 @@ class SecretsSuite(Suite):
         assert provider.read(name) == "second value"
 
     def test_a_place_that_is_only_read_says_so(self, provider: SecretProvider) -> None:
-        """Leave `_write` and `_delete` out, and set `writes` to False."""
+        """Leave `write` and `delete` out, and set `writes` of the block to False."""
         if provider.writes:
             return
         with pytest.raises(SecretReadOnly):
@@ -177,7 +177,7 @@ class SecretsSuite(Suite):
     def test_names_are_listed_by_their_beginning(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
     ) -> None:
-        """Look at `_list`: whole names, of all pages, and nothing but names."""
+        """Look at `list_names`: whole names, of all pages, and nothing but names."""
         names = [f"{self.prefix}list_{number:03}" for number in range(self.count)]
         for name in (*names, f"{self.prefix}other"):
             seed(name, b"value-of-a-listed-one")
@@ -220,7 +220,7 @@ class SecretsSuite(Suite):
     def test_secrets_are_not_in_errors(
         self, provider: SecretProvider, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """Look at what `_write` raises, and at what the SDK logs: is the value in it?"""
+        """Look at what `write` raises, and at what the SDK logs: is the value in it?"""
         value = f"canary-{uuid4().hex}"
         with caplog.at_level("DEBUG"), pytest.raises((SecretStoreError, AccessDenied)) as caught:
             provider.write("", value)
@@ -233,7 +233,7 @@ class SecretsSuite(Suite):
         assert value not in caplog.text
 
     def test_a_refused_login_is_told(self, refused: SecretProvider | None) -> None:
-        """Turn the service's words into CredentialsError or AccessDenied in `_read`."""
+        """Turn the service's words into CredentialsError or AccessDenied in `read`."""
         if refused is None:
             return
         with pytest.raises((CredentialsError, AccessDenied)):

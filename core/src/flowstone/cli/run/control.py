@@ -1,0 +1,114 @@
+"""`flowstone run start` and `flowstone run cancel`: what makes runs begin and end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone.cli.output import emit, json_option, say, warn
+from flowstone.cli.run.execution import (
+    execute,
+    param_option,
+    params_option,
+    read_parameters,
+    tree_option,
+)
+from flowstone.cli.run.records import describe_run
+from flowstone.context.current import services
+from flowstone.errors import Conflict
+from flowstone.records.events import changed
+from flowstone.records.states import CANCELLING, Cancelled, Cancelling
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flowstone.records.runs import Run
+
+#: How often, in seconds, it is looked whether the run has ended.
+_LOOK = 0.1
+
+
+@click.command("cancel")
+@click.argument("run")
+@click.option(
+    "--wait",
+    "seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    metavar="SECONDS",
+    help="Wait so long for its end; 30 if you don't say, 0 for not at all.",
+)
+@json_option
+def cancel_run(run: str, seconds: float, as_json: bool) -> None:
+    """Ask a run to end, and wait until it has.
+
+    Its process stops what it does within about a second; what it was in the middle of ends as
+    Cancelled. A run whose process is dead is Crashed, as every command finds out.
+    """
+    found = _request_cancel(run)
+    found = _await_end(found, services().clock.time() + seconds)
+    if as_json:
+        emit(describe_run(found, services().clock.time()))
+    elif found.state.is_final():
+        say(f"{found.name} is {found.state.name}.")
+    else:
+        warn(f"{found.name} is still {found.state.name}: it was asked to end {seconds:g} s ago.")
+        warn("Its process may be in a call that can't be interrupted; `kill` ends that.")
+    if not found.state.is_final() and seconds:
+        sys.exit(1)
+
+
+def _request_cancel(ref: str) -> Run:
+    store = services().runs
+    while True:
+        found = store.run(ref)
+        root = found if found.is_root else store.run(found.root_id)
+        if not found.is_root:
+            warn(f"{found.name} is a part of {root.name}, which is cancelled as a whole.")
+        if root.state.is_final() or root.state.type is CANCELLING:
+            return root
+        # Of a suspended run there is no process that could end it.
+        is_held = root.lease is not None
+        state = (Cancelling if is_held else Cancelled)("asked on the command line")
+        try:
+            return store.record(changed(root, state, root.attempt))
+        except Conflict:
+            continue  # it has moved on meanwhile: look again
+
+
+def _await_end(run: Run, until: float) -> Run:
+    store, clock = services().runs, services().clock
+    while not run.state.is_final() and clock.time() < until:
+        clock.sleep(_LOOK)
+        store.reap(clock.time())
+        run = store.run(run.id)
+    return run
+
+
+@click.command("start")
+@click.argument("entrypoint", metavar="MODULE:FLOW")
+@param_option
+@params_option
+@tree_option
+@json_option
+def start_run(
+    entrypoint: str, pairs: tuple[str, ...], file: Path | None, tree: bool, as_json: bool
+) -> None:
+    """Run a flow here: `package.module:flow`, or `path/to/file.py:flow`.
+
+    On a terminal, what it calls is shown as a tree while it runs. Exits with 0 where the run
+    completed or was suspended, 1 where it failed, 3 where it crashed, and 130 where it was
+    cancelled.
+    """
+    # What a program of the user's imports is its own affair; the command itself starts fast.
+    from flowstone.calls.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
+
+    flow = load_flow_from_entrypoint(entrypoint)
+    args, kwargs = flow.parameters.rebind(flow.parameters.read(read_parameters(file, pairs)))
+
+    def call() -> Any:
+        return flow(*args, **kwargs, return_state=True)
+
+    execute(call, tree=tree, as_json=as_json)

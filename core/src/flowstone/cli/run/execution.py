@@ -1,0 +1,168 @@
+"""Runs that the command line executes itself: their options, how they are shown, the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone.cli.output import emit, say, warn
+from flowstone.cli.run.records import describe_run
+from flowstone.cli.wording import shorten_id
+from flowstone.context.current import services
+from flowstone.errors import CancelSignal
+from flowstone.records.runs import Run
+from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, PAUSED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from flowstone.calls.parameters import Written
+    from flowstone.records.events import Event
+    from flowstone.records.states import State
+
+#: The exit code of `run start`, by how the run ended; as shells have it for an interrupt.
+EXITS = {COMPLETED: 0, PAUSED: 0, FAILED: 1, CRASHED: 3, CANCELLED: 130}
+
+param_option = click.option(
+    "--param",
+    "-p",
+    "pairs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A parameter; the value is JSON where that fits its type, or else a text. Again for each.",
+)
+params_option = click.option(
+    "--params",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="A JSON file of parameters by name; - is standard input.",
+)
+tree_option = click.option(
+    "--tree/--no-tree",
+    default=True,
+    help="Show what runs as a live tree, where this is a terminal; take --no-tree to debug.",
+)
+
+
+class FirstRun:
+    """An `Observer` that takes note of which run began first: the one that was started."""
+
+    def __init__(self, run: Run | None) -> None:
+        self.run = run
+
+    def observe(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if self.run is None and isinstance(event.payload, Run) and event.payload.is_root:
+                self.run = event.payload
+
+    def close(self) -> None:
+        """Do nothing: what began is known."""
+
+
+def execute(
+    call: Callable[[], Any], again: Run | None = None, *, tree: bool, as_json: bool
+) -> None:
+    """Execute a run here, tell how it ended, and exit with the code for that.
+
+    Args:
+        call: executes it; its state, or a coroutine of it.
+        again: the run, where it is executed again.
+        tree: whether to show what it calls, on a terminal.
+        as_json: whether to print the run as JSON in the end.
+    """
+    # 40 ms and more, which only the commands that execute runs need.
+    import asyncio  # noqa: PLC0415
+
+    from flowstone.observers import observing  # noqa: PLC0415
+
+    begun = FirstRun(again)
+    state: State | None = None
+    try:
+        with observing(begun), _show_tree(again, is_wanted=tree and not as_json):
+            ended = call()
+            state = asyncio.run(ended) if asyncio.iscoroutine(ended) else ended
+    except (CancelSignal, asyncio.CancelledError, KeyboardInterrupt):
+        if begun.run is None:
+            raise click.Abort from None
+    except BaseException as error:
+        state = _find_crash(begun.run, error)
+        if state is None:
+            raise
+    run = begun.run
+    assert run is not None
+    _tell(services().runs.run(run.id), state, as_json=as_json)
+    sys.exit(EXITS[CANCELLED if state is None else state.type])
+
+
+def _find_crash(run: Run | None, error: BaseException) -> State | None:
+    """Return the state of a run that its own code crashed, as by `sys.exit`; None for no crash.
+
+    The exit code tells of the run: `sys.exit(0)` in a flow is no success.
+    """
+    if run is None or isinstance(error, Exception):
+        return None
+    state = services().runs.run(run.id).state
+    return state if state.type is CRASHED else None
+
+
+def _tell(run: Run, state: State | None, *, as_json: bool) -> None:
+    """Tell how a run ended, and what can be done about it; without a state it was stopped."""
+    if as_json:
+        emit(describe_run(run, services().clock.time()))
+        return
+    if state is None:
+        warn(f"{run.name} was cancelled.")
+    elif state.type is PAUSED:
+        say(f"{run.name} is {state.name}: {run.state.message}")
+        return
+    elif state.type is COMPLETED:
+        return
+    else:
+        warn(f"{run.name} ended {state.name}: {state.message}")
+    ref = shorten_id(run)
+    warn(f"`flowstone run show {ref}` shows what it did; `flowstone run retry {ref}` takes it up.")
+
+
+def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[None]:
+    if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
+        return nullcontext()
+    # Costs 60 ms; a pipe must not pay it.
+    from flowstone.cli.run import screen  # noqa: PLC0415
+
+    return screen.show(run)
+
+
+def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Return the parameters of a command line by name; those of `--param` come before a file's."""
+    return {**_read_file(file), **dict(_parse_pair(pair) for pair in pairs)}
+
+
+def _read_file(file: Path | None) -> Mapping[str, Any]:
+    if file is None:
+        return {}
+    try:
+        # As bytes: JSON is UTF-8, whatever the locale, and may begin with a byte order mark.
+        found = json.loads(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+    except ValueError as error:
+        raise click.BadParameter(f"{file} is not JSON: {error}", param_hint="--params") from None
+    if not isinstance(found, dict):
+        problem = f"{file} holds a {type(found).__name__}, not an object of parameters by name"
+        raise click.BadParameter(problem, param_hint="--params")
+    return found
+
+
+def _parse_pair(pair: str) -> tuple[str, Written]:
+    # 5 ms of start-up, which only the commands that execute runs need.
+    from flowstone.calls.parameters import Written  # noqa: PLC0415
+
+    name, equals, text = pair.partition("=")
+    if not equals or not name:
+        raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--param")
+    return name, Written(text)

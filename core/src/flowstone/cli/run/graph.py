@@ -1,0 +1,113 @@
+"""`flowstone run graph`: what went into what, as Mermaid's text or as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.cli.output import emit, json_option, say
+from flowstone.cli.run.attempts import Attempts
+from flowstone.context.current import services
+from flowstone.errors import ConfigurationError
+from flowstone.graphs import build_graph
+from flowstone.records.runs import RunQuery
+
+if TYPE_CHECKING:
+    from flowstone.graphs import Graph
+
+#: How what this command has written begins; nothing else is overwritten.
+_OURS = ("flowchart LR\n  n0", '<svg xmlns="http://www.w3.org/2000/svg" class="flowstone-graph"')
+_SUFFIXES = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+#: Ends of names of files that may hold any text.
+_TEXTS = ("", ".md", ".txt")
+
+
+@click.command("graph")
+@click.argument("run")
+@click.option("--all", "whole", is_flag=True, help="Draw long maps in full.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["mermaid", "svg"]),
+    help="Text for Mermaid, or a picture; by default as the file's name ends, or else mermaid.",
+)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    metavar="FILE",
+    help="Write it to a file; - is standard output.",
+)
+@json_option
+def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_json: bool) -> None:
+    """Print the graph of a run, as text that Mermaid draws, or as a picture in SVG.
+
+    A solid arrow says that a result went into a run; a dotted one that a run called another. What
+    one run called many times is one node. Of a flow that was executed again, it is the last
+    attempt. Put the text where Mermaid is drawn, as in a Markdown file between ```mermaid and ```.
+    The picture is a file that every browser shows.
+    """
+    if as_json and (form or output):
+        raise click.UsageError("--json prints a document of its own: leave out --format and -o.")
+    store = services().runs
+    found = store.run(run)
+    tree = store.runs(RunQuery(root_id=found.root_id))
+    last = Attempts(store, tree).keep_last(tree)
+    tree = last if found in last else tree
+    graph = build_graph(found, tree, now=services().clock.time(), whole=whole)
+    if as_json:
+        emit(_describe(graph))
+        return
+    to_file = output is not None and str(output) != "-"
+    suffix = output.suffix.lower() if output is not None and to_file else ""
+    if form is None and suffix not in {*_SUFFIXES, *_TEXTS}:
+        problem = f"no form of graphs is known by {suffix!r}"
+        remedy = "Let it end with .svg or .mmd, or say --format."
+        raise ConfigurationError(f"-o {output}", problem, remedy)
+    form = form or _SUFFIXES.get(suffix, "mermaid")
+    text = graph.svg() if form == "svg" else graph.mermaid()
+    if output is not None and to_file:
+        _write(output, text)
+    else:
+        say(text)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, over an older graph too, but over nothing else.
+
+    Raises:
+        ConfigurationError: there is something else, or it can't be written.
+    """
+    try:
+        if path.exists() and path.stat().st_size and not _is_ours(path):
+            problem = "there is a file already, and it is no graph of this command's"
+            raise ConfigurationError(f"-o {path}", problem, "Name another file, or remove it.")
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        problem = f"it can't be written: {error.strerror}"
+        raise ConfigurationError(f"-o {path}", problem, "Name another file.") from error
+
+
+def _is_ours(path: Path) -> bool:
+    with path.open("rb") as file:
+        begin = file.read(max(map(len, _OURS)))
+    return begin.startswith(tuple(mark.encode() for mark in _OURS))
+
+
+def _describe(graph: Graph) -> dict[str, object]:
+    return {
+        "nodes": [
+            {
+                "id": node.number,
+                "kind": node.kind,
+                "unit": node.unit,
+                "label": node.label,
+                "states": {tally.name: tally.count for tally in node.states},
+                "runs": list(node.runs),
+            }
+            for node in graph.nodes
+        ],
+        "edges": [{"from": edge.begin, "to": edge.end, "kind": edge.kind} for edge in graph.edges],
+    }

@@ -1,0 +1,123 @@
+"""`flowstone run ls`: the runs of flows, the newest first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.cli.output import emit, is_terminal, json_option, limit_option, show, warn
+from flowstone.cli.run.records import describe_run, describe_tally
+from flowstone.cli.views import Cell, Row, Table
+from flowstone.cli.wording import (
+    format_ago,
+    format_time,
+    make_reason_cell,
+    make_state_cell,
+    shorten_id,
+)
+from flowstone.context.current import services
+from flowstone.errors import nearest
+from flowstone.records.durations import duration, lasted
+from flowstone.records.runs import Run, RunQuery
+from flowstone.records.states import COMPLETED, FAILED, StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.cli.run.records import Json
+
+_TYPES = tuple(state.value for state in StateType)
+#: State names that are no types.
+_FINER = (
+    "AwaitingConcurrencySlot",
+    "AwaitingRetry",
+    "Resuming",
+    "Retrying",
+    "Suspended",
+    "TimedOut",
+)
+_STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
+
+
+@click.command("ls")
+@click.option("--state", "states", multiple=True, metavar="STATE", help="Only in this state.")
+@click.option("--flow", "unit", metavar="NAME", help="Only of this flow.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag.")
+@limit_option
+@json_option
+def list_runs(
+    states: tuple[str, ...], unit: str | None, tags: tuple[str, ...], limit: int, as_json: bool
+) -> None:
+    """List the runs, the newest first.
+
+    These are the runs of flows, and of tasks that were called outside any flow. TASKS counts the
+    task runs that each called: those completed of all.
+    """
+    query = RunQuery(
+        listed=True,
+        states=tuple(_parse_state(name) for name in states),
+        unit=unit,
+        tags=tags,
+        newest_first=True,
+        limit=limit + 1,
+    )
+    store, now = services().runs, services().clock.time()
+    found = store.runs(query)
+    more, found = len(found) > limit, found[:limit]
+    tally = store.tally(sorted({each.root_id for each in found}))
+    if as_json:
+        emit([_describe(each, now, tally.get(each.id, {})) for each in found])
+        return
+    is_choice = bool(states or unit or tags)
+    show(_make_table(found, now, tally, is_choice=is_choice))
+    if more:
+        warn(f"\nThere are older ones: --limit {max(100, 5 * limit)}")
+
+
+def _parse_state(name: str) -> str:
+    known = _STATES.get(name.lower())
+    if known is None:
+        names = [*map(str.capitalize, _TYPES), *_FINER]
+        problem = f"{name!r} is no state.{nearest(name.capitalize(), names)}"
+        raise click.BadParameter(problem, param_hint="--state")
+    return known
+
+
+def _make_table(
+    runs: list[Run], now: float, tally: Mapping[str, Mapping[StateType, int]], *, is_choice: bool
+) -> Table:
+    empty = "No run fits." if is_choice else "There is no run yet."
+    rows = [
+        Row(
+            (
+                Cell(shorten_id(run), "dim"),
+                Cell(run.name, "bold"),
+                Cell(run.unit),
+                make_state_cell(run.state),
+                Cell(_format_start(run.started, now)),
+                Cell(lasted(duration(run, now))),
+                _make_tally_cell(tally.get(run.id, {})),
+            ),
+            make_reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,
+        )
+        for run in runs
+    ]
+    columns = ("id", "name", "flow", "state", "started", "took", "tasks")
+    return Table(columns, rows, "reason", empty, frozenset({"took", "tasks"}))
+
+
+def _format_start(at: float | None, now: float) -> str:
+    if at is None:
+        return "-"
+    return format_ago(at, now) if is_terminal() else format_time(at)
+
+
+def _make_tally_cell(counts: Mapping[StateType, int]) -> Cell:
+    total, done = sum(counts.values()), counts.get(COMPLETED, 0)
+    style = "red" if counts.get(FAILED) else ""
+    return Cell(f"{done:,}" if done == total else f"{done:,}/{total:,}", style)
+
+
+def _describe(run: Run, now: float, counts: Mapping[StateType, int]) -> Json:
+    return {**describe_run(run, now), "tasks": describe_tally(counts)}

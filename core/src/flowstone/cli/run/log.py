@@ -1,0 +1,157 @@
+"""`flowstone run logs`: what a run has logged, read from the store and printed line by line."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from flowstone.cli.output import emit, is_terminal, json_option, warn
+from flowstone.cli.views import Cell, make_printable
+from flowstone.cli.wording import format_iso
+from flowstone.context.current import services
+from flowstone.graphs.tree import Children
+from flowstone.records.events import LOG_WRITTEN, Line
+from flowstone.records.runs import RunQuery
+from flowstone.settings import LEVELS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flowstone.records.events import Event
+    from flowstone.records.runs import Run
+
+#: So many facts are read at a time.
+_PAGE = 1000
+#: So often, in seconds, one looks for more.
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """A line with who said it, and when."""
+
+    at: float
+    run_id: str
+    run_name: str
+    line: Line
+
+
+@click.command("logs")
+@click.argument("run")
+@click.option(
+    "--level",
+    type=click.Choice(LEVELS, case_sensitive=False),
+    metavar="LEVEL",
+    default="DEBUG",
+    help=f"Only lines of this level and above: {', '.join(LEVELS)}.",
+)
+@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@json_option
+def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
+    """Show what a run, and all that it called, has logged."""
+    if follow and as_json:
+        raise click.UsageError("--follow has no end to close a JSON document at: leave one out.")
+    found = services().runs.run(run)
+    lines = read_lines(found, level, follow=follow)
+    if as_json:
+        emit([_describe(line) for line in lines])
+    elif not _print_lines(lines):
+        least = "" if level == "DEBUG" else f" of {level} or above"
+        warn(f"{found.name!r} has logged nothing{least}.")
+
+
+def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[LogEntry]:
+    """Yield what a run and all that it called have logged, in the order it was kept.
+
+    Args:
+        run: whose.
+        level: the lowest to show, as ``INFO``.
+        follow: go on until the run has ended, or its process is found dead.
+    """
+    store, clock = services().runs, services().clock
+    names = _Names(run)
+    lowest = logging.getLevelNamesMapping()[level.upper()]
+    cursor = 0
+    while True:
+        is_over = not follow or store.run(run.id).state.is_final()
+        while page := store.events(cursor, root_id=run.root_id, kinds=[LOG_WRITTEN], limit=_PAGE):
+            cursor = page[-1][0]
+            for _, event in page:
+                line = cast("Line", event.payload)
+                name = names.of(event)
+                if name is not None and line.level >= lowest:
+                    yield LogEntry(event.at, event.run_id, name, line)
+        if is_over:
+            return
+        clock.sleep(_PAUSE)
+        store.reap(clock.time())
+
+
+class _Names:
+    """The names of a run and of all that it called; the tree is read again where it has grown."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._names: dict[str, str | None] = {run.id: run.name}
+
+    def of(self, event: Event) -> str | None:
+        """Return the name of the run that logged; None where it does not belong."""
+        if event.run_id not in self._names:
+            tree = services().runs.runs(RunQuery(root_id=self._run.root_id))
+            self._names |= {run.id: None for run in tree}
+            self._names |= {run.id: run.name for run in Children(tree).below(self._run)}
+        return self._names.setdefault(event.run_id, None)
+
+
+def _describe(logged: LogEntry) -> dict[str, Any]:
+    """Return a line as `--json` prints it."""
+    return {
+        "at": format_iso(logged.at),
+        "level": logging.getLevelName(logged.line.level),
+        "run_id": logged.run_id,
+        "run": logged.run_name,
+        "logger": logged.line.logger,
+        "message": logged.line.message,
+        "fields": dict(logged.line.fields or {}),
+    }
+
+
+def _print_lines(lines: Iterable[LogEntry]) -> bool:
+    """Print lines as they come; tell whether there was any."""
+    write = _make_printer() if is_terminal() else _print_plain
+    any_came = False
+    for logged in lines:
+        any_came = True
+        write(_make_cells(logged))
+    return any_came
+
+
+def _make_cells(logged: LogEntry) -> list[Cell]:
+    level, fields = logged.line.level, logged.line.fields or {}
+    when = datetime.fromtimestamp(logged.at).astimezone().isoformat(" ", "milliseconds")[:23]
+    style = "red" if level >= logging.ERROR else "yellow" if level >= logging.WARNING else "dim"
+    return [
+        Cell(when, "dim"),
+        Cell(f" {logging.getLevelName(level):<7} ", style),
+        Cell(f"{logged.run_name}  ", "bold"),
+        Cell(logged.line.message),
+        Cell("".join(f"  {name}={value}" for name, value in fields.items()), "dim"),
+    ]
+
+
+def _print_plain(cells: list[Cell]) -> None:
+    click.echo(make_printable("".join(cell.text for cell in cells)))
+
+
+def _make_printer() -> Any:
+    # Costs 60 ms; a pipe must not pay it.
+    from rich.console import Console  # noqa: PLC0415
+
+    from flowstone.cli.terminal import print_line  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    return lambda cells: print_line(console, cells)

@@ -1,0 +1,47 @@
+"""Runs as the documents that `--json` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone.cli.wording import format_iso
+from flowstone.records.durations import duration
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.records.runs import Run
+    from flowstone.records.states import StateType
+
+Json = dict[str, Any]
+
+
+def describe_run(run: Run, now: float, root: Run | None = None) -> Json:
+    """Return a run; times are ISO 8601 in UTC, durations seconds."""
+    return {
+        "id": run.id,
+        "kind": run.kind,
+        "name": run.name,
+        "unit": run.unit,
+        "state": {
+            "type": run.state.type.value,
+            "name": run.state.name,
+            "message": run.state.message,
+            "at": format_iso(run.state.at),
+        },
+        "created": format_iso(run.created),
+        "started": format_iso(run.started),
+        "ended": format_iso(run.ended),
+        "duration_seconds": duration(run, now, root),
+        "attempts": run.attempt,
+        "tags": list(run.tags),
+        "version": run.unit_version,
+        "root_id": run.root_id,
+        "parent_id": run.parent_id,
+    }
+
+
+def describe_tally(counts: Mapping[StateType, int]) -> Json:
+    """Return how many task runs there are in each state, and in all."""
+    states = {state.value.lower(): count for state, count in sorted(counts.items())}
+    return {"total": sum(counts.values()), **states}

@@ -1,0 +1,185 @@
+"""`flowstone run retry` and `flowstone run resume`: let runs go on that ended, or that wait."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from flowstone.cli.output import emit, json_option, say, warn
+from flowstone.cli.run.execution import (
+    execute,
+    param_option,
+    params_option,
+    read_parameters,
+    tree_option,
+)
+from flowstone.cli.run.records import describe_run
+from flowstone.context.current import services
+
+if TYPE_CHECKING:
+    from flowstone.flow_runs.requests import Question
+    from flowstone.records.runs import Run
+
+entrypoint_option = click.option(
+    "--entrypoint", metavar="MODULE:FLOW", help="Where its flow stands now, if it has moved."
+)
+
+
+@click.command("retry")
+@click.argument("run")
+@param_option
+@params_option
+@entrypoint_option
+@tree_option
+@json_option
+def retry_run(
+    run: str,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    entrypoint: str | None,
+    tree: bool,
+    as_json: bool,
+) -> None:
+    """Execute a run again here, under the same id: one that failed, crashed or was cancelled.
+
+    Tasks with kept results are not executed again: they are Cached. It has the parameters that it
+    had; --param gives others. The exit code is as of `run start`.
+    """
+    # What a program of the user's imports is its own affair; the command itself starts fast.
+    from flowstone.flow_runs.restarts import retry_flow_run  # noqa: PLC0415
+
+    parameters = read_parameters(file, pairs)
+    found = services().runs.run(run)
+
+    def retry() -> Any:
+        return retry_flow_run(found.id, parameters, entrypoint=entrypoint)
+
+    execute(retry, found, tree=tree, as_json=as_json)
+
+
+@click.command("resume")
+@click.argument("run")
+@click.option(
+    "--input",
+    "-i",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A field of what it asks for; NAME=@env:VARIABLE and the like, as of `block create`.",
+)
+@click.option("--input-file", metavar="FILE", help="Input as a JSON object; - is standard input.")
+@param_option
+@params_option
+@entrypoint_option
+@tree_option
+@json_option
+def resume_run(
+    run: str,
+    inputs: tuple[str, ...],
+    input_file: str | None,
+    pairs: tuple[str, ...],
+    file: Path | None,
+    entrypoint: str | None,
+    tree: bool,
+    as_json: bool,
+) -> None:
+    """Let a run go on that waits.
+
+    A paused run goes on in its own process. A suspended one is executed again here, as by `run
+    retry`: with --param, and with the exit code of `run start`. On a terminal you are asked for the
+    input that you don't give.
+    """
+    # What a program of the user's imports is its own affair; the command itself starts fast.
+    from flowstone.flow_runs.restarts import resume_flow_run, waiting  # noqa: PLC0415
+
+    found, question = waiting(run)
+    answer = _read_input(found, question, inputs, input_file)
+    parameters = read_parameters(file, pairs)
+
+    def resume() -> Any:
+        return resume_flow_run(found.id, answer, parameters=parameters, entrypoint=entrypoint)
+
+    if found.is_root and found.lease is None:
+        execute(resume, found, tree=tree, as_json=as_json)
+    resume()
+    if as_json:
+        emit(describe_run(services().runs.run(found.id), services().clock.time()))
+    else:
+        say(f"{found.name} goes on.")
+
+
+def _read_input(
+    run: Run, question: Question | None, inputs: tuple[str, ...], file: str | None
+) -> dict[str, Any] | None:
+    if question is None or question.schema is None:
+        if inputs or file:
+            raise click.UsageError(f"{run.name} asks for no input.")
+        return None
+    # pydantic: 40 ms of start-up, which only a run that asks for input pays.
+    from flowstone.cli.block.fields import FieldReader  # noqa: PLC0415
+    from flowstone.errors import BlockInvalid, InputInvalid  # noqa: PLC0415
+    from flowstone.flow_runs.schemas import form_of  # noqa: PLC0415
+    from flowstone.records.redaction import register  # noqa: PLC0415
+
+    reader = FieldReader(form_of(question.schema))
+    try:
+        if file is not None:
+            reader.read_file(file)
+        reader.read_arguments(inputs)
+    except BlockInvalid as error:
+        raise InputInvalid(run.name, error.problems) from None
+    if not inputs and file is None and sys.stdin.isatty():
+        _ask(question, reader)
+    for field in question.fields:
+        value = reader.fields.get(field.name)
+        if field.is_secret and isinstance(value, str):
+            register(value)
+    for name in reader.typed:
+        warn(
+            f"Warning: {name} was typed on the command line, and may stay in the shell's history. "
+            f"Better: {name}=@env:VARIABLE, {name}=@file:PATH or {name}=@-"
+        )
+    return reader.fields
+
+
+def _ask(question: Question, reader: Any) -> None:
+    """Ask a person for each field, until it fits."""
+    from flowstone.flow_runs.schemas import misfits  # noqa: PLC0415 - see above
+
+    assert question.schema is not None
+    if question.description:
+        warn(question.description)
+    for field in question.fields:
+        only = {**question.schema, "properties": {field.name: _find_property(question, field.name)}}
+        told = f", {field.description}" if field.description else ""
+        optional = "" if field.is_required else _describe_default(field)
+        while True:
+            text = click.prompt(
+                f"{field.name} ({field.kind}{told}{optional})",
+                hide_input=field.is_secret,
+                default=None if field.is_required else "",
+                show_default=False,
+                err=True,
+            )
+            if not text and not field.is_required:
+                break
+            reader.read(field.name, text)
+            wrong = misfits({**only, "required": []}, {field.name: reader.fields[field.name]})
+            if not wrong:
+                break
+            del reader.fields[field.name]
+            warn("; ".join(wrong.values()))
+
+
+def _find_property(question: Question, name: str) -> Any:
+    assert question.schema is not None
+    return question.schema["properties"][name]
+
+
+def _describe_default(field: Any) -> str:
+    if field.is_secret:
+        return "; Enter leaves it"
+    return "; Enter for none" if field.default is None else f"; Enter for {field.default!r}"

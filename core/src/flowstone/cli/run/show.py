@@ -1,0 +1,136 @@
+"""`flowstone run show`: what a run was given, how it ended, and all that it called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from flowstone.cli.output import emit, is_terminal, json_option, show
+from flowstone.cli.run.attempts import Attempts
+from flowstone.cli.run.records import describe_run
+from flowstone.cli.run.tree import TreeView
+from flowstone.cli.views import Cell, Facts
+from flowstone.cli.wording import (
+    format_ago,
+    format_count,
+    format_time,
+    make_reason_cell,
+    make_state_cell,
+)
+from flowstone.context.current import services
+from flowstone.flow_runs import requests
+from flowstone.graphs.tree import Children
+from flowstone.records.durations import duration, lasted
+from flowstone.records.runs import Change, Run, RunQuery
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.cli.run.records import Json
+
+#: Of a parameter's value, so many characters are shown on a terminal.
+_LONGEST = 300
+
+
+@click.command("show")
+@click.argument("run")
+@click.option("--all", "whole", is_flag=True, help="Show long maps in full.")
+@json_option
+def show_run(run: str, whole: bool, as_json: bool) -> None:
+    """Show a run: what it was given, how it ended, and all that it called."""
+    store, now = services().runs, services().clock.time()
+    found = store.run(run)
+    tree = store.runs(RunQuery(root_id=found.root_id))
+    children, attempts = Children(tree), Attempts(store, tree)
+    root = next((each for each in tree if each.is_root), found)
+    if as_json:
+        emit(_describe(found, children, now, root, attempts))
+        return
+    tree_view = TreeView(children, root, now, whole, attempts)
+    show(_make_facts(found, now, root, whole=whole), tree_view.build_branch(found))
+
+
+def _describe(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
+    """Return a run with its parameters, and all that it called as `children`."""
+    records: dict[str, Json] = {}
+    for each in children.below(run):
+        record = {
+            **describe_run(each, now, root),
+            "parameters": each.parameters,
+            "inputs": list(each.inputs),
+            "attempt_of_parent": None if each.is_root else attempts.of(each),
+            "children": [],
+        }
+        records[each.id] = record
+        if each.id != run.id and each.parent_id is not None:
+            records[each.parent_id]["children"].append(record)
+    found = records[run.id]
+    if run.kind == "task":
+        found["cache"] = _find_cache_lookup(run)
+    if run.state.is_paused() and (question := requests.waiting(run.id)):
+        found["asks"] = {"description": question.description, "schema": question.schema}
+    return found
+
+
+def _make_facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
+    facts = [
+        ("run", Cell(run.name, "bold")),
+        (run.kind, Cell(run.unit + (f", version {run.unit_version}" if run.unit_version else ""))),
+        ("id", Cell(run.id)),
+        ("state", make_state_cell(run.state)),
+    ]
+    if reason := make_reason_cell(run.state):
+        facts.append(("reason", reason))
+    if run.state.is_paused() and (question := requests.waiting(run.id)):
+        facts += _list_questions(question)
+    if looked := _find_cache_lookup(run):
+        facts.append(("cache", Cell(looked)))
+    if run.started is not None:
+        facts.append(
+            ("started", Cell(f"{format_time(run.started)} ({format_ago(run.started, now)})"))
+        )
+        took = duration(run, now, root)
+        attempts = f", {format_count(run.attempt, 'attempt')}" if run.attempt > 1 else ""
+        told = "unknown: nobody saw it end" if took is None else lasted(took)
+        facts.append(("took", Cell(told + attempts)))
+    if not run.is_root:
+        facts.append(("part of", Cell(f"{root.name} ({root.id})")))
+    if run.tags:
+        facts.append(("tags", Cell(", ".join(run.tags))))
+    facts += [
+        ("parameters" if not number else "", Cell(f"{name} = {_format_value(value, whole=whole)}"))
+        for number, (name, value) in enumerate((run.parameters or {}).items())
+    ]
+    return Facts(facts)
+
+
+def _find_cache_lookup(run: Run) -> str | None:
+    """Return what a task run told of its look for a kept result; None where it did not look."""
+    if run.kind != "task":
+        return None
+    told = None
+    for _, event in services().runs.events(run_id=run.id):
+        if isinstance(event.payload, Run | Change):
+            state = event.payload.state
+            if state.message and state.name in {"Running", "Retrying", "Cached"}:
+                told = state.message
+    return told
+
+
+def _list_questions(question: requests.Question) -> Iterator[tuple[str, Cell]]:
+    """Yield what a run waits for."""
+    if question.description:
+        yield "asks", Cell(question.description)
+    for number, field in enumerate(question.fields):
+        told = f": {field.description}" if field.description else ""
+        optional = "" if field.is_required else ", if you like"
+        cell = Cell(f"{field.name} ({field.kind}{optional}){told}")
+        yield "input" if not number else "", cell
+
+
+def _format_value(value: object, *, whole: bool) -> str:
+    text = repr(value)
+    if whole or len(text) <= _LONGEST or not is_terminal():
+        return text
+    return f"{text[:_LONGEST]}… (--all shows the rest)"

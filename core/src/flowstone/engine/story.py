@@ -1,0 +1,114 @@
+"""Stories: generators that say what is to be waited for or called, told once for sync and async."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+from contextvars import copy_context
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+#: What happens, with all that has to be awaited on the way.
+Story = Generator[Awaitable[object], None, T]
+#: A function, and what it is called with.
+Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+#: What happens, with the calls that have to be made on the way. Their values are sent in, or their
+#: errors: one that was thrown in could not be told from the end of a story that is dropped.
+CallStory = Generator[Call, tuple[Any, BaseException | None], T]
+
+
+def run_story(story: Story[T]) -> T:
+    """Run a story in sync code, with a loop of its own for each awaitable."""
+    return _run_to_end(_tell(story, _block_on))
+
+
+async def arun_story(story: Story[T]) -> T:
+    """Run a story on the event loop that is running."""
+    return await _tell(story, _wait_for)
+
+
+async def _tell(story: Story[T], wait: Callable[[Awaitable[object]], Awaitable[object]]) -> T:
+    try:
+        awaitable = next(story)
+        while True:
+            try:
+                await wait(awaitable)
+            except BaseException as error:  # noqa: BLE001 - the story decides what it means
+                awaitable = story.throw(error)
+            else:
+                awaitable = next(story)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+
+
+async def _wait_for(awaitable: Awaitable[object]) -> None:
+    await awaitable
+
+
+async def _block_on(awaitable: Awaitable[object]) -> None:
+    """Wait without letting other coroutines run, as there are none."""
+    run_awaitable(awaitable)
+
+
+def _run_to_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits for a loop."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        value: T = stop.value
+        return value
+    raise AssertionError(coroutine)
+
+
+def run_awaitable(awaitable: Awaitable[T]) -> T:
+    """Return the value of an awaitable, from sync code: of an async hook of a sync run.
+
+    Where a loop runs in this thread already, the awaitable gets a thread and a loop of its own.
+    """
+    import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - asyncio has it anyway
+
+    async def wait() -> T:
+        return await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(wait())
+    with ThreadPoolExecutor(1, "flowstone-hook") as aside:
+        return aside.submit(copy_context().run, asyncio.run, wait()).result()
+
+
+# ---------------------------------------------------------------- calls
+
+
+def make_calls(story: CallStory[T]) -> T:
+    """Make the calls that a story asks for."""
+    try:
+        fn, args, kwargs = next(story)
+        while True:
+            try:
+                value = fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - the story decides what it means
+                fn, args, kwargs = story.send((None, error))
+            else:
+                fn, args, kwargs = story.send((value, None))
+    except StopIteration as stop:
+        end: T = stop.value
+        return end
+
+
+async def amake_calls(story: CallStory[T]) -> T:
+    """Make the calls that a story asks for, and await them."""
+    try:
+        fn, args, kwargs = next(story)
+        while True:
+            try:
+                value = await fn(*args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - the story decides what it means
+                fn, args, kwargs = story.send((None, error))
+            else:
+                fn, args, kwargs = story.send((value, None))
+    except StopIteration as stop:
+        end: T = stop.value
+        return end

@@ -1,0 +1,92 @@
+"""Reading pickles that were written when parts of Flowstone stood in other modules."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from typing import Any
+
+#: A module by the name that pickles have for it → the one that has its classes and functions now.
+#: Only what a user's value may hold is here; a name that still resolves is not looked up.
+MODULES = {
+    "flowstone.blocks.admission": "flowstone.blocks.validation",
+    "flowstone.blocks.database": "flowstone.blocks.databases.database",
+    "flowstone.blocks.drivers": "flowstone.blocks.databases.driver",
+    "flowstone.blocks.duckdb": "flowstone_duckdb.database",
+    "flowstone.blocks.email": "flowstone_email.notifier",
+    "flowstone.blocks.job": "flowstone.blocks.jobs.job",
+    "flowstone.blocks.jobruns": "flowstone.blocks.jobs.job_run",
+    "flowstone.blocks.local": "flowstone.blocks.object_stores.local",
+    "flowstone.blocks.masked": "flowstone.secrets.values",
+    "flowstone.blocks.notifier": "flowstone.blocks.notifiers.notifier",
+    "flowstone.blocks.objectstore": "flowstone.blocks.object_stores.object_store",
+    "flowstone.blocks.primitives": "flowstone.blocks.object_stores.provider",
+    "flowstone.blocks.problems": "flowstone.blocks.validation",
+    "flowstone.blocks.reference": "flowstone.secrets.reference",
+    "flowstone.blocks.referring": "flowstone.secrets.values",
+    "flowstone.blocks.secret": "flowstone.blocks.secret_providers.secret",
+    "flowstone.blocks.secretplaces": "flowstone.blocks.secret_providers.local",
+    "flowstone.blocks.secretprovider": "flowstone.blocks.secret_providers.secret_provider",
+    "flowstone.blocks.shell": "flowstone.blocks.jobs.shell",
+    "flowstone.blocks.slack": "flowstone_slack.notifier",
+    "flowstone.blocks.sqlite": "flowstone.blocks.databases.sqlite",
+    "flowstone.blocks.webhook": "flowstone.blocks.notifiers.webhook",
+    "flowstone.cache_policies": "flowstone.results.policies",
+    "flowstone.commits": "flowstone.results.transaction",
+    "flowstone.concurrency.holding": "flowstone.concurrency.slots",
+    "flowstone.documents": "flowstone.records.documents",
+    "flowstone.engine.arguments": "flowstone.engine.annotations",
+    "flowstone.entrypoints": "flowstone.calls.entrypoints",
+    "flowstone.events": "flowstone.records.events",
+    "flowstone.flows": "flowstone.calls.flow",
+    "flowstone.gallery": "flowstone.artifacts.read",
+    "flowstone.hooks": "flowstone.calls.hooks",
+    "flowstone.input": "flowstone.flow_runs.inputs",
+    "flowstone.limits": "flowstone.records.limits",
+    "flowstone.pauses": "flowstone.flow_runs.pauses",
+    "flowstone.prebuilt.databases": "flowstone.builtin.database_tasks",
+    "flowstone.prebuilt.shell": "flowstone.builtin.shell_tasks",
+    "flowstone.runs": "flowstone.records.runs",
+    "flowstone.sealing": "flowstone.serializers.sealed_pickle",
+    "flowstone.specs": "flowstone.records.specs",
+    "flowstone.states": "flowstone.records.states",
+    "flowstone.streams": "flowstone.calls.map_stream",
+    "flowstone.tagging": "flowstone.context.tags",
+    "flowstone.tasks": "flowstone.calls.task",
+}
+#: A name that pickles have, in the module that has it or would have it now → where it is now.
+NAMES = {
+    "flowstone.blocks.base:Block._dumped": "flowstone.blocks.base:Block._dump",
+    "flowstone.blocks.jobs.job_run:JobStatus": "flowstone.blocks.jobs.provider:JobStatus",
+    "flowstone.blocks.jobs.job_run:Report": "flowstone.blocks.jobs.provider:Report",
+    "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",
+    "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
+    "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
+    "flowstone.secrets.values:Literal": "flowstone.secrets.values:LiteralSecret",
+    "flowstone.secrets.values:Partly": "flowstone.secrets.values:PartialSecret",
+    "flowstone.secrets.values:_dumped": "flowstone.secrets.fields:_show",
+    "flowstone.secrets.values:_text": "flowstone.secrets.values:read_text",
+    "flowstone.secrets.values:literal": "flowstone.secrets.values:make_literal",
+    "flowstone.secrets.values:partly": "flowstone.secrets.values:make_partial",
+    "flowstone.secrets.values:refer": "flowstone.secrets.values:make_reference",
+    "flowstone.secrets.values:unresolved": "flowstone.secrets.values:leave_unresolved",
+}
+
+
+class Unpickler(pickle.Unpickler):
+    """Finds what has moved since a pickle was written; else the standard one."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except (ImportError, AttributeError):
+            before = f"{MODULES.get(module, module)}:{name}"
+            place, _, now = NAMES.get(before, before).partition(":")
+            if (place, now) == (module, name):
+                raise
+        return super().find_class(place, now)
+
+
+def unpickle(content: bytes) -> Any:
+    """Return a pickled value. Never read one from a stranger."""
+    return Unpickler(io.BytesIO(content)).load()

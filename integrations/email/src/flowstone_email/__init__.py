@@ -1,0 +1,19 @@
+"""Mail for Flowstone: a login to an SMTP server, and notes that go out by it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone_email.credentials import EmailServerCredentials
+    from flowstone_email.notifier import EmailNotifier
+
+__all__ = ["EmailNotifier", "EmailServerCredentials"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {".credentials": ("EmailServerCredentials",), ".notifier": ("EmailNotifier",)},
+    )

@@ -1,0 +1,122 @@
+"""EmailNotifier: notes as mail."""
+
+from __future__ import annotations
+
+import asyncio
+import smtplib
+from contextlib import suppress
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from flowstone.blocks.notifiers import Note, Notifier, NotifierProvider, cut, deadline, hang_up
+from flowstone.errors import NotificationFailed, NotificationInvalid
+from flowstone_email.credentials import EmailServerCredentials, create_server, log_in
+from flowstone_email.errors import FAILURES, translate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Mail without a subject gets so much of its first line.
+FIRST_LINE = 80
+
+
+class EmailNotifier(Notifier):
+    """Sends notes by mail, as text and, where it is given, as HTML beside it."""
+
+    _description: ClassVar[str | None] = "Mail to some people."
+    _code_example: ClassVar[str | None] = (
+        'server = EmailServerCredentials(smtp_server="mail.example.org")\n'
+        'EmailNotifier(server=server, email_to=["us@example.org"]).save("us")'
+    )
+
+    server: EmailServerCredentials = Field(
+        default_factory=EmailServerCredentials, description="The server that sends."
+    )
+    email_from: str | None = Field(
+        default=None, description="Who sends: an address; by default the server's username."
+    )
+    email_to: list[str] = Field(default_factory=list, description="To whom: addresses.")
+
+    def send(self, body: str, subject: str | None = None, html: str | None = None) -> None:
+        """Do as `notify`, with the same as HTML beside it: readers show what they can.
+
+        Args:
+            body: the text; of any length, cut with a mark where it is very long.
+            subject: one line; by default the first of the body.
+            html: a whole page; sent as it is, but for secrets, which are masked.
+
+        Raises:
+            NotificationFailed: as `notify` does.
+        """
+        self.send_note(Note(body, subject, html))
+
+    async def asend(self, body: str, subject: str | None = None, html: str | None = None) -> None:
+        """Do as `send`, and let other coroutines run meanwhile."""
+        await asyncio.to_thread(self.send, body, subject, html)
+
+    def make_provider(self) -> SmtpProvider:
+        """Return the mailboxes, by the server that sends."""
+        return SmtpProvider(self)
+
+
+class SmtpProvider(NotifierProvider):
+    """Some mailboxes, by an SMTP server."""
+
+    longest_body = 500_000
+
+    def __init__(self, notifier: EmailNotifier) -> None:
+        self._notifier = notifier
+
+    @property
+    def where(self) -> str:
+        name, server = self._notifier.name, self._notifier.server
+        return f"mail{f' {name!r}' if name else ''} by {server.host()}:{server.port()}"
+
+    def deliver(self, note: Note) -> None:
+        message = self._write(note)
+        seconds = self._notifier.timeout_seconds
+        login = self._notifier.server.model_copy(update={"timeout_seconds": seconds})
+        server, was_sending = create_server(login), False
+        with deadline(seconds, lambda: hang_up(server.sock)) as over:
+            try:
+                log_in(server, login)
+                was_sending = True
+                refused = server.send_message(message)
+                with suppress(smtplib.SMTPException, OSError):
+                    server.quit()
+            except FAILURES as error:
+                late = seconds if over.is_set() or isinstance(error, TimeoutError) else None
+                raise translate(self.where, error, was_sending=was_sending, late=late) from None
+            finally:
+                server.close()
+        self._check_all_taken(refused)
+
+    def _check_all_taken(self, refused: Mapping[str, object]) -> None:
+        if refused:
+            problem = f"{len(refused)} of {len(self._notifier.email_to)} addresses were refused"
+            raise NotificationFailed(self.where, problem, "Look at `email_to`.")
+
+    def _write(self, note: Note) -> EmailMessage:
+        notifier = self._notifier
+        sender = notifier.email_from or notifier.server.username
+        if not (sender and notifier.email_to):
+            problem = "it has nobody to send from, or to"
+            raise NotificationInvalid(self.where, problem, "Set `email_from` and `email_to`.")
+        first = note.body.strip().splitlines() or ["(nothing)"]
+        message = EmailMessage()
+        try:
+            # A line break in one of these would begin another header; `email` refuses it.
+            message["Subject"] = note.subject or cut(first[0], FIRST_LINE)
+            message["From"], message["To"] = sender, ", ".join(notifier.email_to)
+            message["Date"], message["Message-ID"] = formatdate(), make_msgid()
+        except (ValueError, IndexError) as error:
+            problem = f"an address or the subject can't be sent: {error}"
+        else:
+            message.set_content(note.body)
+            if note.html is not None:
+                message.add_alternative(note.html, subtype="html")
+            return message
+        raise NotificationInvalid(self.where, problem, "Look at `email_from` and `email_to`.")

@@ -1,0 +1,13 @@
+"""What this package offers, by name."""
+
+from flowstone.plugins import Collection, hookimpl
+
+
+@hookimpl
+def collection() -> Collection:
+    return Collection(
+        blocks={
+            "email-notifier": "flowstone_email.notifier:EmailNotifier",
+            "email-server-credentials": "flowstone_email.credentials:EmailServerCredentials",
+        }
+    )
