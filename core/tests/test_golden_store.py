@@ -51,7 +51,7 @@ from flowstone.states import StateType
 from .golden_store.flows import VALUES, OldLogin, Parcel
 
 #: Distributions of their own now.
-ELSEWHERE = {"flowstone_duckdb.database", "flowstone_email.notifier"}
+ELSEWHERE = {"flowstone_duckdb.database", "flowstone_email.notifier", "flowstone_slack.notifier"}
 GOLDEN = Path(__file__).parent / "golden_store"
 
 

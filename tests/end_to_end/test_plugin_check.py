@@ -23,6 +23,7 @@ SUITES = {
         "SecretsSuite",
         "TaskSuite",
     },
+    "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
     "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
     "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {

@@ -76,7 +76,7 @@ assert SqliteDatabase().fetch_arrow("SELECT 1 AS i").to_pydict() == {"i": [1]}
 """,
     "duckdb": """
 from datetime import UTC, datetime
-from flowstone.blocks import DuckDBDatabase
+from flowstone_duckdb import DuckDBDatabase
 
 with DuckDBDatabase() as database:
     database.execute("CREATE TABLE t (i INTEGER, seen TIMESTAMPTZ)")

@@ -42,21 +42,18 @@ def open_services(settings: Settings | None = None) -> Services:
     store = _store(settings)
     runs = ObservedRuns(store, audience)
     runs.reap(clock.time())
-    journal = WriteBehind(runs, clock, settings.lease_seconds)
-    gate = Gate(store, store, clock, store.holder, settings.lease_seconds)
-    vault, references = Vault(settings), Resolver(clock, settings.secrets_ttl_seconds)
     return Services(
-        settings,
-        runs,
-        store,
-        vault,
-        references,
-        clock,
-        journal,
-        store.holder,
-        store,
-        gate,
-        audience,
+        settings=settings,
+        runs=runs,
+        documents=store,
+        secrets=Vault(settings),
+        references=Resolver(clock, settings.secrets_ttl_seconds),
+        clock=clock,
+        journal=WriteBehind(runs, clock, settings.lease_seconds),
+        holder=store.holder,
+        slots=store,
+        gate=Gate(store, store, clock, store.holder, settings.lease_seconds),
+        audience=audience,
     )
 
 

@@ -226,4 +226,4 @@ class TestFileSecrets(SecretsSuite):
 class TestPlugin(PluginSuite):
     plugin = "flowstone"
     package = "flowstone.blocks"
-    sdks = ("pydantic", "cryptography", "sqlite3", "duckdb")
+    sdks = ("pydantic", "cryptography", "sqlite3")

@@ -32,13 +32,12 @@ class Guarded(Block):
 class Framed(SecretProvider):
     """Secrets of many forms, by name."""
 
-    def provider(self) -> FramedProvider:
+    def make_provider(self) -> FramedProvider:
         return FramedProvider()
 
 
 class FramedProvider(SecretStoreProvider):
-    def where(self) -> str:
-        return "a frame"
+    where = "a frame"
 
     def read(self, name: str, version: str | None) -> bytes:
         known = {"json": json.dumps({"a": WORD}), "text": WORD}

@@ -40,7 +40,7 @@ class Provider(ShellProvider):
 {provider}
 
 class Mutant(ShellOperation):
-    def provider(self): return Provider(self, self._started)
+    def make_provider(self): return Provider(self, self._started)
 {job}
 
 class TestMutant(JobSuite):
@@ -68,7 +68,7 @@ FAULTS = {
     "a handle that is kept when somebody waits": (
         """
         def _record(self, handle): self._started.append("late " + handle)
-        def provider(self):
+        def make_provider(self):
             job = self
             class Late(ShellProvider):
                 def report(self, handle):
@@ -110,6 +110,7 @@ FAULTS = {
     ),
     "a failure that shows all": (
         """
+        @property
         def where(self):
             return repr([value.get_secret_value() for value in self._job.secret_env.values()])
         """,
@@ -128,12 +129,12 @@ FAULTS = {
         "test_its_lines_are_in_the_log_of_the_run",
     ),
     "all lines, each time": (
-        "def logs(self, handle, seen): return super().logs(handle, 0)",
+        "def read_logs(self, handle, seen): return super().read_logs(handle, 0)",
         "test_its_lines_can_be_asked_for",
     ),
-    "no lines": ("def logs(self, handle, seen): return []", "test_its_lines_can_be_asked_for"),
+    "no lines": ("def read_logs(self, handle, seen): return []", "test_its_lines_can_be_asked_for"),
     "no result": (
-        "def result(self, handle): return None",
+        "def read_result(self, handle): return None",
         """test_a_good_job_gives_its_result test_what_has_ended_can_not_be_cancelled
         test_the_async_twins_do_the_same""",
     ),

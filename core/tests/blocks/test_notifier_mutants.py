@@ -29,7 +29,7 @@ class Provider(DeskProvider):
 {provider}
 
 class Mutant(MemoryNotifier):
-    def provider(self): return Provider(self)
+    def make_provider(self): return Provider(self)
 {notifier}
 
 class TestMutant(NotifierSuite):
@@ -156,7 +156,7 @@ FAULTS = {
     "secrets sent": (
         """
         def notify(self, body, subject=None):
-            self.provider().deliver(Note(body, subject))
+            self.make_provider().deliver(Note(body, subject))
         """,
         "test_known_secrets_are_masked",
     ),

@@ -76,7 +76,7 @@ class Strongbox(SecretProvider):
     shelf: str = ""
     key: SecretStr | None = None
 
-    def provider(self) -> Shelf:
+    def make_provider(self) -> Shelf:
         return Shelf(self)
 
 
@@ -84,8 +84,7 @@ class Shelf(SecretStoreProvider):
     def __init__(self, box: Strongbox) -> None:
         self.box = box
 
-    def where(self) -> str:
-        return "the vault"
+    where = "the vault"
 
     def read(self, name: str, version: str | None) -> bytes:
         box = self.box

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -15,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone.blocks import Job, JobProvider, JobStatus, Report, SqliteDatabase, Webhook
+from flowstone.blocks.databases.sqlite import SqliteConnection, SqliteDriver
 from flowstone.context.current import Services
 from flowstone.errors import AccessDenied, DatabaseDenied, DatabaseError, NotificationDenied
 from flowstone.secrets.resolver import MOMENT
@@ -26,6 +26,25 @@ class Wrong(Exception):
     """What the driver of the cellar raises."""
 
 
+class CellarDriver(SqliteDriver):
+    """A driver that asks for a password."""
+
+    def __init__(self, path: str, password: SecretStr) -> None:
+        super().__init__(path)
+        self.password = password
+
+    def connect(self) -> SqliteConnection:
+        Cellar.given.append(self.password.get_secret_value())
+        if Cellar.given[-1] != Cellar.wanted:
+            raise Wrong
+        return super().connect()
+
+    def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
+        if isinstance(error, Wrong):
+            return DatabaseDenied(self.where, "wrong password", "Ask for it.", statement)
+        return super().translate_error(error, statement)
+
+
 class Cellar(SqliteDatabase):
     """A database that asks for a password, which is changed now and then."""
 
@@ -34,16 +53,8 @@ class Cellar(SqliteDatabase):
 
     password: SecretStr
 
-    def _connect(self, anchor: sqlite3.Connection | None) -> sqlite3.Connection:
-        self.given.append(self.password.get_secret_value())
-        if self.given[-1] != self.wanted:
-            raise Wrong
-        return super()._connect(anchor)
-
-    def _refused(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        if isinstance(error, Wrong):
-            return DatabaseDenied(self._where(), "wrong password", "Ask for it.", statement)
-        return super()._refused(error, statement)
+    def make_driver(self) -> CellarDriver:
+        return CellarDriver(self.path, self.password)
 
 
 @pytest.fixture
@@ -170,7 +181,7 @@ class Errand(Job):
 
     token: SecretStr
 
-    def provider(self) -> JobProvider:
+    def make_provider(self) -> JobProvider:
         return Service(self)
 
 
@@ -178,8 +189,7 @@ class Service(JobProvider):
     def __init__(self, errand: Errand) -> None:
         self._errand = errand
 
-    def where(self) -> str:
-        return "an errand"
+    where = "an errand"
 
     def start(self) -> str:
         self._enter()
@@ -196,7 +206,7 @@ class Service(JobProvider):
         given = self._errand.given
         given.append(self._errand.token.get_secret_value())
         if given[-1] != self._errand.wanted:
-            raise AccessDenied(self.where(), "wrong token", "Ask for it.")
+            raise AccessDenied(self.where, "wrong token", "Ask for it.")
 
 
 def test_a_job_is_followed_with_the_new_token(

@@ -25,7 +25,7 @@ KEPT = {{}}
 
 class VersionedProvider(SecretStoreProvider):
     def __init__(self, shelf): self.shelf = shelf
-    def where(self): return "the shelf"
+    where = "the shelf"
     def _kept(self): return KEPT.setdefault(self.shelf, {{}})
     def _found(self, name):
         if name not in self._kept():
@@ -49,14 +49,14 @@ class VersionedProvider(SecretStoreProvider):
 class Versioned(SecretProvider):
     versions = True
     shelf: str = ""
-    def provider(self): return Provider(self.shelf)
+    def make_provider(self): return Provider(self.shelf)
 
 class Provider({base}Provider):
     pass
 {provider}
 
 class Mutant({block}):
-    def provider(self): return Provider(getattr(self, "shelf", ""))
+    def make_provider(self): return Provider(getattr(self, "shelf", ""))
 {body}
 
 class TestMutant(SecretsSuite):
@@ -136,8 +136,8 @@ FAULTS = {
     "a read of its own": (
         "Versioned",
         """
-        def write_secret(self, name, secret_data): return self.provider().write(name, secret_data)
-        def read_secret(self, name, version=None): return self.provider().read(name, version)
+        def write_secret(self, name, value): return self.make_provider().write(name, value)
+        def read_secret(self, name, version=None): return self.make_provider().read(name, version)
         """,
         "test_secrets_are_known_to_redaction",
     ),

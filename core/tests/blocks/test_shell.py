@@ -273,7 +273,7 @@ def test_a_job_whose_handle_can_not_be_kept_does_not_go_on(services: Services) -
     started: list[str] = []
 
     class Watched(ShellOperation):
-        def provider(self) -> ShellProvider:
+        def make_provider(self) -> ShellProvider:
             return ShellProvider(self, started)
 
         def _record(self, handle: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.blocks.databases.placeholders import Style, Unfit, bound
+from flowstone.blocks.databases.placeholders import PlaceholderMismatch, Style, bound
 
 TEXT = st.text(alphabet="ab:?%$ \n\\[(\u00e4'\"-/*", max_size=8)
 
@@ -97,6 +97,6 @@ def test_two_question_marks_are_one() -> None:
 def test_what_does_not_fit(
     statement: str, parameters: Any, problem: str, position: int | None
 ) -> None:
-    with pytest.raises(Unfit) as caught:
+    with pytest.raises(PlaceholderMismatch) as caught:
         bound(statement, parameters, "qmark")
     assert (caught.value.problem, caught.value.position) == (problem, position)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import pickle
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from flowstone import flow, task
-from flowstone.blocks import Database, DuckDBDatabase, SqliteDatabase
+from flowstone.blocks import Database, SqliteDatabase
 from flowstone.blocks.abstract import DatabaseBlock
 from flowstone.blocks.databases.cancellation import Call, Stopped, in_thread
 from flowstone.builtin import database_tasks as tasks
@@ -32,12 +34,11 @@ from flowstone_testing.conformance.database.base import ENDLESS, Aside, until
 PATIENCE = 300.0
 
 
-@pytest.fixture(params=["sqlite", "sqlite memory", "duckdb"])
+@pytest.fixture(params=["sqlite", "sqlite memory"])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     kinds: dict[str, Database] = {
         "sqlite": SqliteDatabase(path=str(tmp_path / "a.db")),
         "sqlite memory": SqliteDatabase(),
-        "duckdb": DuckDBDatabase(),
     }
     with kinds[request.param] as made:
         yield made
@@ -60,7 +61,7 @@ def test_a_timeout_on_the_main_thread_stops_a_query(database: Database) -> None:
 
 def test_ctrl_c_stops_a_query(database: Database) -> None:
     def press() -> None:
-        until(lambda: database._sessions()._calls, "a query runs", PATIENCE)
+        until(database.driver_calls.pool.count_calls, "a query runs", PATIENCE)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     pressing = Aside(press)
@@ -155,43 +156,61 @@ def test_few_connections_are_kept(tmp_path: Path) -> None:
         assert [next(stream) for stream in streams] == [(1,)] * 30
         for stream in streams:
             stream.close()  # type: ignore[attr-defined]
-        assert len(database._sessions()._idle) == len(database._sessions()._all) == 8
-    assert database._held is None
+        pool = database.driver_calls.pool
+        assert len(pool._idle) == len(pool._all) == pool.driver.max_idle_connections == 8
+    assert database._calls is None
+
+
+def test_connections_go_with_their_block_at_once() -> None:
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        database = SqliteDatabase()
+        database.insert("t", [{"a": 1}], create=True)
+        with pytest.raises(QueryInvalid) as caught:
+            database.execute("SELEC")
+        del caught
+        asyncio.run(database.afetch_all("SELECT a FROM t"))
+        pool = weakref.ref(database.driver_calls.pool)
+        del database
+        assert pool() is None
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def test_a_path_that_is_wrong_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad").write_text("this is no database at all, of no kind" * 100)
-    for kind in (SqliteDatabase, DuckDBDatabase):
-        for path in (tmp_path / "nowhere/a.db", tmp_path / "bad"):
-            with (
-                kind(path=str(path)) as database,
-                pytest.raises(DatabaseUnreachable, match=path.name),
-            ):
-                database.fetch_all("SELECT * FROM t")
+    for path in (tmp_path / "nowhere/a.db", tmp_path / "bad"):
+        with (
+            SqliteDatabase(path=str(path)) as database,
+            pytest.raises(DatabaseUnreachable, match=path.name),
+        ):
+            database.fetch_all("SELECT * FROM t")
 
 
-@pytest.mark.parametrize("kind", [SqliteDatabase, DuckDBDatabase])
-def test_read_only_is_read_only(
-    kind: type[SqliteDatabase | DuckDBDatabase], tmp_path: Path
-) -> None:
+def test_read_only_is_read_only(tmp_path: Path) -> None:
     path = str(tmp_path / "a.db")
-    with kind(path=path) as database:
+    with SqliteDatabase(path=path) as database:
         database.insert("t", [{"a": 1}], create=True)
-    with kind(path=path, read_only=True) as database:
+    with SqliteDatabase(path=path, read_only=True) as database:
         assert database.fetch_all("SELECT a FROM t") == [(1,)]
         with pytest.raises(DatabaseDenied):
             database.execute("DELETE FROM t")
 
 
 def test_memory_is_a_block_s_own() -> None:
-    for kind in (SqliteDatabase, DuckDBDatabase):
-        with kind() as one, kind() as two, pickle.loads(pickle.dumps(one)) as three:
-            one.insert("t", [{"a": 1}], create=True)
-            found = Aside(partial(one.fetch_all, "SELECT a FROM t")).ended(PATIENCE)
-            assert found.value == [(1,)]
-            for other in (two, three):
-                with pytest.raises(LookupError):
-                    other.fetch_all("SELECT a FROM t")
+    with (
+        SqliteDatabase() as one,
+        SqliteDatabase() as two,
+        pickle.loads(pickle.dumps(one)) as three,
+    ):
+        one.insert("t", [{"a": 1}], create=True)
+        found = Aside(partial(one.fetch_all, "SELECT a FROM t")).ended(PATIENCE)
+        assert found.value == [(1,)]
+        for other in (two, three):
+            with pytest.raises(LookupError):
+                other.fetch_all("SELECT a FROM t")
 
 
 def test_positions_are_told(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""The built-in databases pass the suites."""
+"""SQLite passes the suites."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import pytest
 
-from flowstone.blocks import Block, Database, DuckDBDatabase, Secret, SqliteDatabase
+from flowstone.blocks import Block, Database, Secret, SqliteDatabase
 from flowstone.errors import QueryInvalid
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.database import DatabaseSuite
@@ -40,31 +40,9 @@ class TestSqliteMemory(DatabaseSuite):
             yield database
 
 
-class TestDuckDBDatabase(BlockSuite):
-    @pytest.fixture
-    def examples(self) -> Sequence[Block]:
-        return [
-            DuckDBDatabase(),
-            DuckDBDatabase(path="ä.db", read_only=True, config={"threads": 1}),
-        ]
-
-
-class DuckDB(DatabaseSuite):
-    savepoints = False
-    series = "SELECT i FROM range(1, :count + 1) AS t(i)"
-
-
-class TestDuckDBFile(DuckDB):
-    @pytest.fixture
-    def database(self, tmp_path: Path) -> Iterator[Database]:
-        with DuckDBDatabase(path=str(tmp_path / "odd ?#%20name.db")) as database:
-            yield database
-
-
-@pytest.mark.parametrize("kind", [SqliteDatabase, DuckDBDatabase])
 @pytest.mark.parametrize("size", [0, -1])
-def test_no_row_is_lost_for_a_wrong_size(kind: type[Database], size: int) -> None:
-    with kind() as database:
+def test_no_row_is_lost_for_a_wrong_size(size: int) -> None:
+    with SqliteDatabase() as database:
         with pytest.raises(QueryInvalid, match="Ask for one at least"):
             database.fetch_many("SELECT 1", size=size)
         with pytest.raises(QueryInvalid, match="Ask for one at least"):
@@ -78,12 +56,3 @@ def test_a_secret_written_in_a_statement_is_not_told() -> None:
         database.execute(statement)
     assert secret not in f"{caught.value} {vars(caught.value)}"
     assert "SELECT '********'" in str(caught.value)
-
-
-class TestDuckDBMemory(DuckDB):
-    persists = False
-
-    @pytest.fixture
-    def database(self) -> Iterator[Database]:
-        with DuckDBDatabase() as database:
-            yield database

@@ -9,6 +9,7 @@ import pytest
 from flowstone.errors import MissingPackage
 
 MOVED = {
+    "DuckDBDatabase": "flowstone-duckdb",
     "EmailNotifier": "flowstone-email",
     "EmailServerCredentials": "flowstone-email",
     "SlackWebhook": "flowstone-slack",

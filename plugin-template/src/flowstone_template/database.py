@@ -15,6 +15,7 @@ import httpx
 from pydantic import Field
 
 from flowstone.blocks import Database
+from flowstone.blocks.databases import DatabaseDriver
 from flowstone_template.credentials import TemplateCredentials
 from flowstone_template.errors import refused
 
@@ -44,51 +45,12 @@ class TemplateDatabase(Database):
         default_factory=TemplateCredentials, description="The login; by default the environment's."
     )
 
-    def _where(self) -> str:
-        return f"{self.credentials.url or ''}/{self.database}"
-
-    def _connect(self, anchor: Any) -> _Connection:
-        assert anchor is None  # nothing has to stay open here
-        # A query may run for hours.
-        patience = httpx.Timeout(self.credentials.timeout_seconds, read=None)
-        return _Connection(self.credentials.client(timeout=patience), self.database)
-
-    def _interrupt(self, connection: _Connection) -> None:
-        connection.ask("stop")
-
-    def _adapted(self, value: Any) -> Any:
-        if isinstance(value, datetime):
-            return value.isoformat(" ")
-        if isinstance(value, date):
-            return value.isoformat()
-        if isinstance(value, Decimal):
-            return str(value)
-        return json.dumps(value) if isinstance(value, (list, dict)) else value
-
-    def _execute(self, connection: _Connection, operation: str, values: Sequence[Any]) -> int:
-        return self._execute_many(connection, operation, [values])
-
-    def _execute_many(
-        self, connection: _Connection, operation: str, rows: Sequence[Sequence[Any]]
-    ) -> int:
-        changed: int = connection.ask("execute", statement=operation, rows=rows)
-        return changed
-
-    def _query(self, connection: _Connection, operation: str, values: Sequence[Any]) -> _Rows:
-        return _Rows(connection, connection.ask("query", statement=operation, values=values))
-
-    def _begin(self, connection: _Connection, savepoint: str | None) -> None:
-        if savepoint is None:
-            # At once a writer: one that reads first and writes later can't wait for others.
-            self._execute(connection, "BEGIN IMMEDIATE", ())
-        else:
-            super()._begin(connection, savepoint)
-
-    def _refused(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        return refused(self._where(), error, statement)
+    def make_driver(self) -> TemplateDriver:
+        """Return a driver for the database."""
+        return TemplateDriver(self.credentials, self.database)
 
 
-class _Connection:
+class TemplateConnection:
     """A session of the service, which has its transaction and its rows."""
 
     def __init__(self, client: httpx.Client, database: str) -> None:
@@ -105,10 +67,74 @@ class _Connection:
             self.ask("leave")
 
 
-class _Rows:
+class TemplateDriver(DatabaseDriver[TemplateConnection]):
+    """The service's SQL, over its sessions."""
+
+    def __init__(self, credentials: TemplateCredentials, database: str) -> None:
+        super().__init__(f"{credentials.url or ''}/{database}")
+        self._credentials, self._database = credentials, database
+
+    def connect(self) -> TemplateConnection:
+        """Open a session."""
+        # A query may run for hours.
+        patience = httpx.Timeout(self._credentials.timeout_seconds, read=None)
+        return TemplateConnection(self._credentials.client(timeout=patience), self._database)
+
+    def disconnect(self, connection: TemplateConnection) -> None:
+        """Leave a session; the service rolls back what is open in it."""
+        connection.close()
+
+    def interrupt(self, connection: TemplateConnection) -> None:
+        """Stop what a session runs."""
+        connection.ask("stop")
+
+    def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
+        """Return Flowstone's error for one of the service's; None for what is none of its."""
+        return refused(self.where, error, statement)
+
+    def adapt(self, value: object) -> object:
+        """Return a value as the service takes it."""
+        if isinstance(value, datetime):
+            return value.isoformat(" ")
+        if isinstance(value, date):
+            return value.isoformat()
+        if isinstance(value, Decimal):
+            return str(value)
+        return json.dumps(value) if isinstance(value, (list, dict)) else value
+
+    def execute(
+        self, connection: TemplateConnection, operation: str, values: Sequence[object]
+    ) -> int:
+        """Run one statement, and return how many rows it changed."""
+        return self.execute_many(connection, operation, [values])
+
+    def execute_many(
+        self, connection: TemplateConnection, operation: str, rows: Sequence[Sequence[object]]
+    ) -> int:
+        """Run one statement with each of these, and return how many rows were changed."""
+        changed: int = connection.ask("execute", statement=operation, rows=rows)
+        return changed
+
+    def query(
+        self, connection: TemplateConnection, operation: str, values: Sequence[object]
+    ) -> TemplateRows:
+        """Run one statement; its rows stay in the service until they are fetched."""
+        found = connection.ask("query", statement=operation, values=values)
+        return TemplateRows(connection, found)
+
+    def begin(self, connection: TemplateConnection, savepoint: str | None) -> None:
+        """Begin a transaction, or a part of one that is taken back alone."""
+        if savepoint is None:
+            # At once a writer: one that reads first and writes later can't wait for others.
+            self.execute(connection, "BEGIN IMMEDIATE", ())
+        else:
+            super().begin(connection, savepoint)
+
+
+class TemplateRows:
     """The rows of a query, which the service keeps until they are fetched."""
 
-    def __init__(self, connection: _Connection, found: dict[str, Any]) -> None:
+    def __init__(self, connection: TemplateConnection, found: dict[str, Any]) -> None:
         self._connection = connection
         self._number = found["number"]
         self.description: list[tuple[str]] | None = found["columns"]

@@ -30,7 +30,7 @@ class TemplateNotifier(Notifier):
         default_factory=TemplateCredentials, description="The login; by default the environment's."
     )
 
-    def provider(self) -> ChannelProvider:
+    def make_provider(self) -> ChannelProvider:
         """Return the channel."""
         return ChannelProvider(self)
 
@@ -44,12 +44,13 @@ class ChannelProvider(NotifierProvider):
     def __init__(self, notifier: TemplateNotifier) -> None:
         self._notifier = notifier
 
+    @property
     def where(self) -> str:
         return f"{self._notifier.credentials.url or ''}/{self._notifier.channel}"
 
     def deliver(self, note: Note) -> None:
         notifier = self._notifier
         client = notifier.credentials.client(timeout=notifier.timeout_seconds)
-        with client, sent(self.where()):
+        with client, sent(self.where):
             content = {"subject": note.subject, "body": note.body}
             client.post(f"/{quote(notifier.channel, safe='')}", json=content).raise_for_status()

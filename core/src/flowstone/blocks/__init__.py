@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from flowstone.blocks.credentials import Check, Credentials
     from flowstone.blocks.databases.database import Database
     from flowstone.blocks.databases.sqlite import SqliteDatabase
-    from flowstone.blocks.duckdb import DuckDBDatabase
     from flowstone.blocks.jobs.job import Job
     from flowstone.blocks.jobs.job_run import JobRun
     from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
@@ -35,7 +34,6 @@ __all__ = [
     "Check",
     "Credentials",
     "Database",
-    "DuckDBDatabase",
     "EnvSecrets",
     "FileSecrets",
     "Job",
@@ -67,7 +65,6 @@ if not TYPE_CHECKING:
             ".credentials": ("Check", "Credentials"),
             ".databases.database": ("Database",),
             ".databases.sqlite": ("SqliteDatabase",),
-            ".duckdb": ("DuckDBDatabase",),
             ".jobs.job": ("Job",),
             ".jobs.job_run": ("JobRun",),
             ".jobs.provider": ("JobProvider", "JobStatus", "Report"),

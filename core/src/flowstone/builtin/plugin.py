@@ -7,7 +7,6 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
-            "duckdb-database": "flowstone.blocks.duckdb:DuckDBDatabase",
             "env-secrets": "flowstone.blocks.secret_providers.local:EnvSecrets",
             "file-secrets": "flowstone.blocks.secret_providers.local:FileSecrets",
             "local-directory": "flowstone.blocks.object_stores.local:LocalDirectory",
@@ -31,5 +30,4 @@ def collection() -> Collection:
             "database_insert": "flowstone.builtin.database_tasks:database_insert",
             "shell_run_command": "flowstone.builtin.shell_tasks:shell_run_command",
         },
-        extras={"duckdb-database": "flowstone[duckdb]"},
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
 from flowstone.engine.arguments import PromiseBase
+from flowstone.engine.story import CallStory, amake_calls, make_calls
 from flowstone.errors import (
     ConfigurationError,
     ElementFailed,
@@ -40,11 +41,12 @@ def spread(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Itera
         raise MappingMissingIterable(unit)
     if len(set(lengths.values())) > 1:
         raise MappingLengthMismatch(unit, lengths)
-    places = range(len(args))
+    placed = [(columns.get(str(place)), value) for place, value in enumerate(args)]
+    called = [(name, columns.get(name), value) for name, value in kwargs.items()]
     for row in range(next(iter(lengths.values()))):
         yield (
-            tuple(_cell(columns.get(str(place)), args[place], row) for place in places),
-            {name: _cell(columns.get(name), value, row) for name, value in kwargs.items()},
+            tuple([_cell(column, value, row) for column, value in placed]),
+            {name: _cell(column, value, row) for name, column, value in called},
         )
 
 
@@ -139,23 +141,22 @@ def batched(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
 def in_batches(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[..., Any]:
     """Return a function that makes the calls of one batch, and returns their values."""
 
-    def one_batch(calls: list[Arguments], first: int) -> list[Any]:
+    def tell(calls: list[Arguments], first: int) -> CallStory[list[Any]]:
         values: list[Any] = []
         for args, kwargs in calls:
-            try:
-                values.append(fn(*args, **kwargs))
-            except Exception as error:
+            value, error = yield fn, args, kwargs
+            if isinstance(error, Exception):
                 raise _failed(name, first, values, calls, error) from error
+            if error is not None:
+                raise error
+            values.append(value)
         return values
 
+    def one_batch(calls: list[Arguments], first: int) -> list[Any]:
+        return make_calls(tell(calls, first))
+
     async def one_async_batch(calls: list[Arguments], first: int) -> list[Any]:
-        values: list[Any] = []
-        for args, kwargs in calls:
-            try:
-                values.append(await fn(*args, **kwargs))
-            except Exception as error:
-                raise _failed(name, first, values, calls, error) from error
-        return values
+        return await amake_calls(tell(calls, first))
 
     batch: Any = one_async_batch if isasync else one_batch
     signature = inspect.signature(batch)

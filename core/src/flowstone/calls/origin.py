@@ -1,20 +1,22 @@
-"""A run that is about to be made: what the name of it may be made of."""
+"""What a run is born with, as its call and the code around it say."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.calls.recipe import recipe
+from flowstone.calls.run_names import choose_name, render_name
 from flowstone.context import current
-from flowstone.engine.recorder import Keeper, leased
+from flowstone.engine.recorder import leased
+from flowstone.records.ids import new_id
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping, Sequence
 
     from flowstone.context.current import Scope, Services
+    from flowstone.ports import Promise
 
 
 class Asked(NamedTuple):
@@ -25,74 +27,55 @@ class Asked(NamedTuple):
     kwargs: Mapping[str, Any]
 
 
-def origin(
+def make_origin(
     unit: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    *,
     services: Services,
-    run_id: str,
-    name: str,
     parent: Scope | None,
     known: dict[str, Any] | None,
-    inputs: tuple[str, ...],
+    upstream: Sequence[tuple[Promise, bool]] | None,
 ) -> Origin:
-    """Return what a run is to be born with."""
-    spec, now = unit.spec, services.clock.time()
+    """Return what a run is to be born with.
+
+    Args:
+        unit: the flow or task.
+        args: of the call.
+        kwargs: those by name.
+        services: for the time, and the holder of a root's lease.
+        parent: the run around it; None for a root.
+        known: the call's arguments by name, where they are known already.
+        upstream: what the call waits for.
+    """
+    spec, run_id, tags = unit.spec, new_id(), collect_tags(unit.spec.tags)
     is_root = parent is None
+    if spec.run_name is None:
+        name = choose_name(spec, run_id, parent)
+    else:
+        name = render_name(Asked(unit, args, kwargs), run_id, known, parent=parent, tags=tags)
+    inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
+    if parent is not None and parent.owner.makers is not None:
+        inputs += parent.owner.makers.of(args, kwargs)
+    now = services.clock.time()
     return Origin(
-        run_id,
-        spec.kind,
-        name,
-        spec.name,
-        run_id if parent is None else parent.run.root_id,
-        None if parent is None else parent.run.id,
-        now,
-        tagged(spec.tags),
-        spec.version,
-        known,
-        inputs,
-        leased(services, now) if is_root else None,
-        recipe(unit, known) if is_root and spec.kind == "flow" else None,
+        id=run_id,
+        kind=spec.kind,
+        name=name,
+        unit=spec.name,
+        root_id=run_id if parent is None else parent.run.root_id,
+        parent_id=None if parent is None else parent.run.id,
+        created=now,
+        tags=tags,
+        unit_version=spec.version,
+        parameters=known,
+        inputs=inputs,
+        lease=leased(services, now) if is_root else None,
+        recipe=recipe(unit, known) if is_root and spec.kind == "flow" else None,
     )
 
 
-def tagged(own: frozenset[str]) -> tuple[str, ...]:
+def collect_tags(own: frozenset[str]) -> tuple[str, ...]:
     """Return the tags of a run: its unit's own, and those around it; secrets in them masked."""
     around = current.tags.get()
     return tuple(sorted(set(map(redact, own | around)))) if own or around else ()
-
-
-@contextmanager
-def drafted(
-    asked: Asked, run_id: str, known: dict[str, object], parent: Scope | None, tags: tuple[str, ...]
-) -> Iterator[None]:
-    """Make the coming run the current one, so that `flowstone.runtime` tells of it.
-
-    Args:
-        asked: the call.
-        run_id: the id that the run will have.
-        known: the call's arguments by name.
-        parent: the run around it.
-        tags: what the run will be tagged with.
-    """
-    services, spec = current.services(), asked.unit.spec
-    scope = current.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
-    scope.above, scope.arguments, scope.asked = parent, known, asked
-    origin = Origin(
-        run_id,
-        spec.kind,
-        spec.name,
-        spec.name,
-        run_id if parent is None else parent.run.root_id,
-        None if parent is None else parent.run.id,
-        services.clock.time(),
-        tags,
-        spec.version,
-        known,
-        (),
-        None,
-    )
-    scope.standing = Keeper(services, origin)
-    token = current.scope.set(scope)
-    try:
-        yield
-    finally:
-        current.scope.reset(token)

@@ -1,8 +1,22 @@
-"""Made-up names for runs: two words that a person can remember and say."""
+"""Names of runs: made up, counted, or rendered from a template."""
 
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flowstone.calls.parameters import titled
+from flowstone.context import current
+from flowstone.engine.recorder import Keeper
+from flowstone.records.runs import Origin
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.context.current import Scope
+    from flowstone.ports import Asked
+    from flowstone.records.specs import Spec
 
 _HOW_WORDS = """
 amber brisk calm clear copper crisp deep early eager fair fine fleet fresh gentle glad golden
@@ -23,7 +37,75 @@ _HOW = tuple(_HOW_WORDS.split())
 _WHAT = tuple(_WHAT_WORDS.split())
 
 
-def made_up() -> str:
-    """Return a name such as ``brisk-otter``."""
+def choose_name(spec: Spec, run_id: str, parent: Scope | None) -> str:
+    """Return the name of a run whose flow or task has no template for it."""
+    if spec.kind == "flow":
+        return make_up_name()
+    if parent is None:
+        return f"{spec.name}-{run_id[-5:]}"
+    return f"{spec.name}-{parent.ordinal(spec.name)}"
+
+
+def make_up_name() -> str:
+    """Return two words that a person can remember and say, such as ``brisk-otter``."""
     number = int.from_bytes(os.urandom(4))
     return f"{_HOW[number % len(_HOW)]}-{_WHAT[number // len(_HOW) % len(_WHAT)]}"
+
+
+def render_name(
+    asked: Asked,
+    run_id: str,
+    known: dict[str, object] | None,
+    *,
+    parent: Scope | None,
+    tags: tuple[str, ...],
+) -> str:
+    """Return the name that the template of a flow or task makes for a run.
+
+    Args:
+        asked: the call.
+        run_id: the id that the run will have.
+        known: the call's arguments by name, where they are known already.
+        parent: the run around it.
+        tags: what the run will be tagged with.
+    """
+    unit = asked.unit
+    if known is None:
+        known = dict(unit.parameters.bind(asked.args, asked.kwargs).arguments)
+    with _enter_coming_run(asked, run_id, known, parent=parent, tags=tags):
+        return titled(unit.name, unit.spec.run_name, known)
+
+
+@contextmanager
+def _enter_coming_run(
+    asked: Asked,
+    run_id: str,
+    known: dict[str, object],
+    *,
+    parent: Scope | None,
+    tags: tuple[str, ...],
+) -> Iterator[None]:
+    """Make the coming run the current one, so that `flowstone.runtime` tells of it."""
+    services, spec = current.services(), asked.unit.spec
+    scope = current.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
+    scope.above, scope.arguments, scope.asked = parent, known, asked
+    coming = Origin(
+        id=run_id,
+        kind=spec.kind,
+        name=spec.name,
+        unit=spec.name,
+        root_id=run_id if parent is None else parent.run.root_id,
+        parent_id=None if parent is None else parent.run.id,
+        created=services.clock.time(),
+        tags=tags,
+        unit_version=spec.version,
+        parameters=known,
+        inputs=(),
+        lease=None,
+    )
+    scope.standing = Keeper(services, coming)
+    token = current.scope.set(scope)
+    try:
+        yield
+    finally:
+        current.scope.reset(token)

@@ -13,29 +13,26 @@ from flowstone.calls.body import around, callee, yields
 from flowstone.calls.futures import Future
 from flowstone.calls.hooks import Hooked
 from flowstone.calls.options import OptionAttributes
-from flowstone.calls.origin import Asked, drafted, origin, tagged
+from flowstone.calls.origin import make_origin
 from flowstone.calls.outcome import given, raise_stop
-from flowstone.calls.parameters import Parameters, titled
-from flowstone.calls.run_names import made_up
+from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
-from flowstone.engine.arguments import awaited, needs
+from flowstone.engine.arguments import needs
 from flowstone.engine.driver import Driver
 from flowstone.engine.lifecycle import Life, Plan, life
 from flowstone.engine.recorder import Keeper, Taken
 from flowstone.engine.signals import honest_end, honest_end_on_loop
 from flowstone.engine.steps import Tally
 from flowstone.logging.run_logger import RunLogger
-from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import Begun
-    from flowstone.ports import Caller, Keeping, Promise, Runner, Staging
-    from flowstone.records.runs import Origin
+    from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
@@ -114,20 +111,19 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
 
         With `taken`, it is a run that there is; it is taken up at the end of this.
         """
-        services = current.services()
-        spec = self.spec
-        upstream = needs(args, kwargs)
-        if wait_for is not None:
-            upstream = [*(upstream or ()), *awaited(list(wait_for))]
+        services, spec = current.services(), self.spec
+        upstream = needs(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
         if taken is not None:
-            born = taken.origin
+            origin = taken.origin
         else:
-            born = _born(self, services, args, kwargs, known, parent, upstream)
-        run_id, name, tags = born.id, born.name, born.tags
+            origin = make_origin(
+                self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
+            )
+        run_id, name, tags = origin.id, origin.name, origin.tags
         scope = self._scope(services, parent, known)
         plan = Plan(
             unit=self,
@@ -148,9 +144,9 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
             is_root=parent is None,
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
-        keeper = Keeper(services, born, None if parent is None else parent.token)
+        keeper = Keeper(services, origin, None if parent is None else parent.token)
         scope.standing, scope.asked = keeper, plan
-        driver = Driver(keeper, scope, services.clock, RunLogger, plan.keeping)
+        driver = Driver(keeper, scope, services.clock, RunLogger, keeping=plan.keeping)
         if taken is not None:
             keeper.take_up(taken)
         return driver, life(plan)
@@ -222,7 +218,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                return self._acall(args, kwargs, wait_for, return_state, taken)
+                return self._acall(args, kwargs, wait_for, return_state=return_state, taken=taken)
         parent = current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
         token = current.scope.set(driver.scope)
@@ -247,6 +243,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         wait_for: Iterable[Any] | None,
+        *,
         return_state: bool,
         taken: Taken | None,
     ) -> Any:
@@ -287,45 +284,6 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         future: Future[Any] = Future(driver, story, owner_here())
         future.start(runner, on_loop=self.isasync)
         return future
-
-
-def _born(
-    unit: Unit[..., Any],
-    services: Services,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    known: dict[str, Any] | None,
-    parent: Scope | None,
-    upstream: Iterable[tuple[Promise, bool]] | None,
-) -> Origin:
-    """Return what a run of this call is to be born with."""
-    run_id = new_id()
-    name = _run_name(unit, run_id, args, kwargs, known, parent)
-    inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
-    if parent is not None and parent.owner.makers is not None:
-        inputs += parent.owner.makers.of(args, kwargs)
-    return origin(unit, services, run_id, name, parent, known, inputs)
-
-
-def _run_name(
-    unit: Unit[..., Any],
-    run_id: str,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    known: dict[str, Any] | None,
-    parent: Scope | None,
-) -> str:
-    template = unit.spec.run_name
-    if template is not None:
-        if known is None:
-            known = dict(unit.parameters.bind(args, kwargs).arguments)
-        with drafted(Asked(unit, args, kwargs), run_id, known, parent, tagged(unit.spec.tags)):
-            return titled(unit.name, template, known)
-    if unit.spec.kind == "flow":
-        return made_up()
-    if parent is None:
-        return f"{unit.name}-{run_id[-5:]}"
-    return f"{unit.name}-{parent.ordinal(unit.name)}"
 
 
 def owner_here() -> Scope:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
@@ -75,8 +75,12 @@ def found(value: object) -> Iterator[tuple[Any, bool]]:
                 yield from found(item)
 
 
-def needs(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[tuple[Any, bool]] | None:
+def needs(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Iterable[object] | None = None
+) -> list[tuple[Any, bool]] | None:
     """Return the futures that a call waits for; None where its arguments can stay as they are."""
+    if wait_for is not None:
+        return [*(needs(args, kwargs) or ()), *awaited(list(wait_for))]
     if not PromiseBase.made and not Mark.made:
         return None
     promises = list(found(args))

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import suppress
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone.engine.generators import FLOW, PROCESS, Yielding
-from flowstone.engine.signals import honest_end_on_loop, told_by_close
-from flowstone.engine.story import run_awaitable
-from flowstone.errors import RunTimeout, StopSignal
-from flowstone.records.states import State
+from flowstone.engine.generators import FLOW, PROCESS, Returned, Yielding
+from flowstone.engine.signals import honest_end_on_loop
+from flowstone.engine.story import amake_calls, run_awaitable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
     from flowstone.engine.generators import Begun
+    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.steps import Iterate
+    from flowstone.errors import StopSignal
+    from flowstone.records.states import State
 
 
 class AsyncValues(Yielding):
@@ -70,69 +70,50 @@ class AsyncValues(Yielding):
 
     async def _step(self, sent: Any, error: BaseException | None) -> Any:
         try:
-            return await _Within(self._context, self._live(sent, error))
+            return await _Within(self._context, self._go_on(sent, error))
         finally:
             self._task = None
             if self.end is not None:
                 self._close_guard()
 
-    async def _live(self, sent: Any, error: BaseException | None) -> Any:
-        while True:
-            answer = None
+    async def _go_on(self, sent: Any, error: BaseException | None) -> Any:
+        raised: BaseException | None = None
+        if error is None and self._body is not None:  # most steps are no more than this
             try:
-                if self._asked is not None:
-                    value = await self._resume(sent, error)
-                    self.tally.count += 1
-                    return value
-            except StopAsyncIteration:
-                error = None
-            except BaseException as raised:  # noqa: BLE001 - the life decides what it means
-                await self._drop()
-                error = raised
-            try:
-                step = await self._driver.adrive(self._life, answer, error)
-            except BaseException as broken:
-                self._break(broken)
-                raise
-            if isinstance(step, State):
-                self._finish(step)
-                return None
-            self._take(step)
-            sent = error = None
+                value = await self._send(sent)
+            except BaseException as caught:  # noqa: BLE001 - the life decides what it means
+                raised = caught
+            else:
+                self.tally.count += 1
+                return value
+        return await amake_calls(self._live(sent, error, raised))
 
-    async def _resume(self, sent: Any, error: BaseException | None) -> Any:
-        if self._body is None:
-            return await self._limited(_first(self._called()))
-        if error is None:
-            return await self._limited(self._body.asend(sent))
-        error = told_by_close(error)
-        if isinstance(error, GeneratorExit):
-            await self._body.aclose()
-            raise self._closed()
-        value = await self._limited(self._body.athrow(error))
-        if self._is_last:
-            raise error  # it yields once more, and nobody will ask again
-        return value
+    async def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+        return await self._driver.adrive(life, answer, error)
 
-    async def _limited(self, awaitable: Any) -> Any:
-        if self._left is None:
-            return await awaitable
-        began = monotonic()
+    async def _send(self, sent: Any) -> Any:
+        body = self._body
         try:
-            return await self._driver.within(awaitable, max(self._left, 0.0))
-        except RunTimeout as error:
-            if error.name != self.name:
-                raise
-            raise self._late() from None
-        finally:
-            self._left -= monotonic() - began
+            awaitable = _first(self._open_body()) if body is None else body.asend(sent)
+            return await (awaitable if self._left is None else self._limit(awaitable))
+        except StopAsyncIteration:
+            raise Returned(None) from None
 
-    async def _drop(self) -> None:
-        """Close the function, where it was left suspended."""
-        body, self._body = self._body, None
+    async def _throw(self, error: BaseException) -> Any:
+        try:
+            awaitable = self._open_body().athrow(error)
+            return await (awaitable if self._left is None else self._limit(awaitable))
+        except StopAsyncIteration:
+            raise Returned(None) from None
+
+    async def _close(self, body: Any) -> None:
         if body is not None:
-            with suppress(Exception):
-                await body.aclose()
+            await body.aclose()
+
+    async def _limit(self, awaitable: Any) -> Any:
+        left = max(self._left or 0.0, 0.0)
+        with self._count_time():
+            return await self._driver.within(awaitable, left)
 
 
 def _first(body: Any) -> Any:

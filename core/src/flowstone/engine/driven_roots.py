@@ -28,6 +28,9 @@ class DrivenRoots:
 
     Args:
         fences: those that a forked child has from its parent.
+
+    Attributes:
+        refusing: the roots of which `check` may refuse a fact.
     """
 
     def __init__(self, fences: Iterable[Fence] = ()) -> None:
@@ -39,6 +42,7 @@ class DrivenRoots:
         self._abandoned: set[str] = set()
         self._lost: dict[str, Run] = {}
         self._left: dict[str, set[str]] = {}  # by root, the runs that could not be stopped
+        self.refusing: set[str] = set()
 
     # ------------------------------------------------------------ what happens to a root
 
@@ -54,6 +58,7 @@ class DrivenRoots:
         self._stops.pop(run.id, None)
         self._stopped.pop(run.id, None)
         self._abandoned.discard(run.id)
+        self.refusing.add(run.id)
         self._retaken[run.id] = run
         self._fences[run.id] = Fence(run.id, run.version, token)
 
@@ -72,12 +77,14 @@ class DrivenRoots:
 
     def mark_lost(self, actual: Run) -> None:
         """Take it that somebody else has ended a root or drives it; facts of it are refused."""
+        self.refusing.add(actual.id)
         self._lost[actual.id] = actual
         self._fences.pop(actual.id, None)
         self._retaken.pop(actual.id, None)
 
     def leave(self, root_id: str, run_ids: Iterable[str]) -> None:
         """Refuse facts of runs that could not be stopped, for as long as their root is known."""
+        self.refusing.add(root_id)
         self._left.setdefault(root_id, set()).update(run_ids)
 
     def abandon(self, root_id: str) -> None:
@@ -94,12 +101,17 @@ class DrivenRoots:
         fence = self._fences.pop(root_id, None)
         self._retaken.pop(root_id, None)
         self._lost.pop(root_id, None)
+        if root_id not in self._left:
+            self.refusing.discard(root_id)
         if fence is not None or (root_id in self._left and root_id not in self._ended):
             self._ended[root_id] = fence
             if len(self._ended) > RECENT:
-                oldest = next(iter(self._ended))
-                del self._ended[oldest]
-                self._left.pop(oldest, None)
+                self._forget(next(iter(self._ended)))
+
+    def _forget(self, root_id: str) -> None:
+        del self._ended[root_id]
+        self._left.pop(root_id, None)
+        self.refusing.discard(root_id)
 
     # ------------------------------------------------------------ what is known of it
 
@@ -136,10 +148,6 @@ class DrivenRoots:
         """Tell whether somebody writes for an attempt that another has followed, here."""
         fence = self._fences.get(root_id) if root_id in self._retaken else None
         return fence is not None and token is not None and token != fence.token
-
-    def may_refuse(self) -> bool:
-        """Tell whether there is any root of which `check` would refuse a fact."""
-        return bool(self._lost or self._left or self._retaken)
 
     def check(self, event: Event, token: str | None) -> None:
         """Refuse a fact of a run that was lost or left behind, or of an attempt that is over.

@@ -118,7 +118,7 @@ class Driver:
                 try:
                     kind = type(step)
                     if kind is Record:
-                        answer = self.record(step.type, step.name, step.message, step.data)
+                        answer = self.record(*step)
                     elif kind is Call and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     elif kind is Iterate:
@@ -168,7 +168,7 @@ class Driver:
     # ------------------------------------------------------------ steps that do not wait
 
     def _record(self, step: Record) -> State:
-        return self.record(step.type, step.name, step.message, step.data)
+        return self.record(*step)
 
     def _take_slots(self, step: Admit) -> str | None:
         return step.turn.take()

@@ -9,24 +9,26 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import copy_context
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context.current import scope
 from flowstone.engine.signals import Stop, honest_end, told_by_close
+from flowstone.engine.story import make_calls
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
 from flowstone.records.states import CRASHED, TERMINAL, State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     from flowstone.context.current import Scope
     from flowstone.engine.driver import Driver
     from flowstone.engine.lifecycle import Life
     from flowstone.engine.steps import Iterate, Tally
+    from flowstone.engine.story import CallStory
 
 #: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where
 #: it is not a root, and what is entered around it, in its own context.
@@ -98,10 +100,12 @@ class Yielding:
     def _take(self, step: Iterate) -> None:
         self._asked, self._body, self._left = step, None, step.timeout
 
-    def _called(self) -> Any:
-        asked = self._asked
-        assert asked is not None
-        self._body = asked.fn(*asked.args, **asked.kwargs)
+    def _open_body(self) -> Any:
+        """Return the function's generator, which is made for its first value."""
+        if self._body is None:
+            asked = self._asked
+            assert asked is not None
+            self._body = asked.fn(*asked.args, **asked.kwargs)
         return self._body
 
     def _closed(self) -> ClosedEarly:
@@ -112,6 +116,84 @@ class Yielding:
         asked = self._asked
         assert asked is not None
         return RunTimeout(self.name, asked.timeout or 0.0)
+
+    # ------------------------------------------------------------ from one value to the next
+
+    def _live(
+        self, sent: Any, error: BaseException | None, raised: BaseException | None = None
+    ) -> CallStory[Any]:
+        """Go on to the next value, and return it; at the run's end, set `end` and return None.
+
+        Args:
+            sent: to the function.
+            error: to be raised in it.
+            raised: what it has raised, where it has gone on already.
+        """
+        value: Any = None
+        while True:
+            answer = None
+            if self._asked is not None:
+                if raised is None:
+                    value, raised = yield from self._resume(sent, error)
+                if raised is None:
+                    self.tally.count += 1
+                    return value
+                error, raised = raised, None
+                if isinstance(error, Returned):
+                    answer, error = error.value, None
+                else:
+                    yield from self._drop()
+            step, broken = yield self._drive, (self._life, answer, error), {}
+            if broken is not None:
+                self._break(broken)
+                raise broken
+            if isinstance(step, State):
+                self._finish(step)
+                return None
+            self._take(step)
+            sent = error = None
+
+    def _resume(
+        self, sent: Any, error: BaseException | None
+    ) -> CallStory[tuple[Any, BaseException | None]]:
+        """Return the function's next value, or what it has raised."""
+        if error is None:
+            return (yield self._send, (sent,), {})
+        error = told_by_close(error)
+        if isinstance(error, GeneratorExit):
+            _, raised = yield self._close, (self._body,), {}
+            return None, raised or self._closed()
+        value, raised = yield self._throw, (error,), {}
+        if raised is None and self._is_last:
+            raised = error  # it yields once more, and nobody will ask again
+        return value, raised
+
+    def _drop(self) -> CallStory[None]:
+        """Close the function, where it was left suspended."""
+        body, self._body = self._body, None
+        _, raised = yield self._close, (body,), {}
+        if raised is not None and not isinstance(raised, Exception):
+            raise raised
+
+    @contextmanager
+    def _count_time(self) -> Iterator[None]:
+        """Count what a step takes as a part of the run's timeout."""
+        assert self._left is not None
+        began = monotonic()
+        try:
+            yield
+        except RunTimeout as error:
+            if error.name != self.name:
+                raise
+            raise self._late() from None
+        finally:
+            self._left -= monotonic() - began
+
+    # What a subclass does in a thread or on a loop.
+    _drive: Callable[..., Any]
+    _send: Callable[..., Any]
+    _throw: Callable[..., Any]
+    _close: Callable[..., Any]
 
     # ------------------------------------------------------------ as a promise of its flow
 
@@ -201,74 +283,63 @@ class Values(Yielding):
         # What is being told to end is not interrupted once more.
         self._thread, self._is_busy = threading.get_ident(), self._why is None
         try:
-            return self._context.run(self._live, sent, error)
+            return self._context.run(self._go_on, sent, error)
         except StopSignal as stray:  # it came between two lines of ours
             if self.end is None and self._life.gi_suspended:  # type: ignore[attr-defined]
-                return self._context.run(self._live, None, stray)
+                return self._context.run(self._go_on, None, stray)
             raise
         finally:
             self._is_busy = False
             if self.end is not None:
                 self._close_guard()
 
-    def _live(self, sent: Any, error: BaseException | None) -> Any:
-        while True:
-            answer = None
+    def _go_on(self, sent: Any, error: BaseException | None) -> Any:
+        raised: BaseException | None = None
+        if error is None and self._body is not None:  # most steps are no more than this
             try:
-                if self._asked is not None:
-                    value = self._resume(sent, error)
-                    self.tally.count += 1
-                    return value
-            except StopIteration as stop:
-                answer, error = stop.value, None
-            except BaseException as raised:  # noqa: BLE001 - the life decides what it means
-                self._drop()
-                error = raised
-            try:
-                step = self._driver.drive(self._life, answer, error)
-            except BaseException as broken:
-                self._break(broken)
-                raise
-            if isinstance(step, State):
-                self._finish(step)
-                return None
-            self._take(step)
-            sent = error = None
+                value = self._send(sent)
+            except BaseException as caught:  # noqa: BLE001 - the life decides what it means
+                raised = caught
+            else:
+                self.tally.count += 1
+                return value
+        return make_calls(self._live(sent, error, raised))
 
-    def _resume(self, sent: Any, error: BaseException | None) -> Any:
-        body = self._body or self._called()
-        if error is None:
-            return body.send(sent) if self._left is None else self._limited(body.send, sent)
-        error = told_by_close(error)
-        if isinstance(error, GeneratorExit):
+    def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+        return self._driver.drive(life, answer, error)
+
+    def _send(self, sent: Any) -> Any:
+        body = self._body or self._open_body()
+        try:
+            return body.send(sent) if self._left is None else self._limit(body.send, sent)
+        except StopIteration as stop:
+            raise Returned(stop.value) from None
+
+    def _throw(self, error: BaseException) -> Any:
+        try:
+            return self._open_body().throw(error)
+        except StopIteration as stop:
+            raise Returned(stop.value) from None
+
+    def _close(self, body: Any) -> None:
+        if body is not None:
             body.close()
-            raise self._closed()
-        value = body.throw(error)
-        if self._is_last:
-            raise error  # it yields once more, and nobody will ask again
-        return value
 
-    def _limited(self, send: Callable[[Any], Any], sent: Any) -> Any:
+    def _limit(self, send: Callable[[Any], Any], sent: Any) -> Any:
         # ctypes and signal: only runs with a timeout pay for their import.
         from flowstone.engine.timeouts import limited  # noqa: PLC0415
 
-        began = monotonic()
-        assert self._left is not None
-        try:
-            return limited(send, (sent,), {}, max(self._left, 1e-6), self.name)
-        except RunTimeout as error:
-            if error.name != self.name:
-                raise
-            raise self._late() from None
-        finally:
-            self._left -= monotonic() - began
+        left = max(self._left or 0.0, 1e-6)
+        with self._count_time():
+            return limited(send, (sent,), {}, left, self.name)
 
-    def _drop(self) -> None:
-        """Close the function, where it was left suspended."""
-        body, self._body = self._body, None
-        if body is not None:
-            with suppress(Exception):
-                body.close()
+
+class Returned(Exception):
+    """Raised where a function has no more values to yield."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__(value)
+        self.value = value
 
 
 #: The roots that have begun and not ended: the process ends them at its own end.

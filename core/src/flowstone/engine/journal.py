@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
@@ -122,7 +122,7 @@ class WriteBehind:
             return actual
 
     def append(self, event: Event, token: str | None = None) -> None:
-        if self._roots.may_refuse():
+        if self._roots.refusing:
             self._roots.check(event, token)
         self._queue.append((event, token))
         if self._idle:
@@ -179,11 +179,11 @@ class WriteBehind:
             while queue and len(batch) < BATCH:
                 batch.append(queue[0])
                 queue.popleft()
-            may_refuse = self._roots.may_refuse()
-            roots: dict[str, list[Event]] = {}
+            refusing = self._roots.refusing
+            roots: defaultdict[str, list[Event]] = defaultdict(list)
             for event, token in batch:
-                if not (may_refuse and self._roots.is_stale(event.root_id, token)):
-                    roots.setdefault(event.root_id, []).append(event)
+                if not (refusing and self._roots.is_stale(event.root_id, token)):
+                    roots[event.root_id].append(event)
             try:
                 for root_id, events in roots.items():
                     self._send(root_id, events)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine import policy
-from flowstone.engine.arguments import PromiseBase, found, resolved, states_in
+from flowstone.engine.arguments import PLAIN, PromiseBase, found, resolved, states_in
 from flowstone.engine.steps import (
     Admit,
     Await,
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 Life = Generator[Step, Any, State]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes twice as long to make, and each task run has one
 class Plan:
     """One call of a flow or task, before anything has happened.
 
@@ -150,12 +150,12 @@ def _last_word(
     """Say how the run ended, once; an interrupt that comes into that has to wait."""
     data = end.data if plan.spec.cache_result_in_memory else _held(plan, look, end)
     late: BaseException | None = None
-    said = False
+    said = end.type is COMPLETED and plan.spec.kind == "task"  # which needs no line
     while True:
         try:
             if not said:
                 said = True
-                yield from _announced(plan, end)
+                yield from _announced(end)
             final: State = yield Record(end.type, end.name, end.message, data)
             return final, late
         except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
@@ -166,12 +166,12 @@ def _last_word(
             continue  # too late: it has ended
 
 
-def _announced(plan: Plan, end: State) -> Generator[Step, Any, None]:
+def _announced(end: State) -> Generator[Step, Any, None]:
     """Log how the run ends."""
     if end.type is not COMPLETED:
         cause = end.data if isinstance(end.data, BaseException) else None
         yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
-    elif plan.spec.kind == "flow":
+    else:
         yield Say(logging.INFO, f"ended {end.name}")
 
 
@@ -324,6 +324,8 @@ def _called(
     """Call the function, and judge what it returned."""
     step = Call if plan.handed is None else Iterate
     value = yield step(plan.fn, args, kwargs, plan.timeout)
+    if not plan.settles and type(value) in PLAIN:  # as most values are
+        return _completed(value)
     if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
         states = states_in(value)
         return policy.judge(states, value) if states else _completed(value)

@@ -127,8 +127,24 @@ class Keeper:
 
     def _birth(self, state: State) -> Event:
         who = self.origin
-        started = state.at if state.type is RUNNING else None
-        run = Run(*who[:6], state, 1, self._attempt, who.created, started, None, *who[7:])
+        run = Run(
+            id=who.id,
+            kind=who.kind,
+            name=who.name,
+            unit=who.unit,
+            root_id=who.root_id,
+            parent_id=who.parent_id,
+            state=state,
+            attempt=self._attempt,
+            created=who.created,
+            started=state.at if state.type is RUNNING else None,
+            tags=who.tags,
+            unit_version=who.unit_version,
+            parameters=who.parameters,
+            inputs=who.inputs,
+            lease=who.lease,
+            recipe=who.recipe,
+        )
         return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
     def _change(self, state: State) -> Event:
@@ -154,26 +170,25 @@ class Keeper:
         """Have a fact kept; until that is sure, it is pending."""
         self._pending = event, state
         payload = event.payload
-        if type(payload) is Run:
+        if isinstance(payload, Change):
+            self._move(event, payload, state)
+        elif isinstance(payload, Run):
             if self._through:
                 self._journal.create(event, self.token)
             else:
                 self._journal.append(event, self.token)
             self._born = payload
-        else:
-            self._move(event, state)
         self._pending = None  # an interrupt may come until here, and have the same said again
 
-    def _move(self, event: Event, state: State) -> None:
-        who, change = self.origin, cast("Change", event.payload)
+    def _move(self, event: Event, change: Change, state: State) -> None:
         kept = None if self.is_copy else self._keep(event)
         if self._last is not None:
             self._born = self.run
         # Where somebody has asked for its end, that came between.
         version = change.version if kept is None else kept.version
         self._last = Change(version, state, change.attempt)
-        if who.parent_id is None and state.type in TERMINAL and not self.is_copy:
-            self._journal.release(who.id)
+        if self.origin.parent_id is None and state.type in TERMINAL and not self.is_copy:
+            self._journal.release(self.origin.id)
 
     def heed(self) -> Run:
         """Return the run as it is in the store, and go on from there where others have moved it.

@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 #: What happens, with all that has to be awaited on the way.
 Story = Generator[Awaitable[object], None, T]
-#: What happens, with the calls that have to be made on the way; their values are sent in.
-CallStory = Generator[tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]], Any, T]
+#: A function, and what it is called with.
+Call = tuple[Callable[..., Any], tuple[Any, ...], Mapping[str, Any]]
+#: What happens, with the calls that have to be made on the way. Their values are sent in, or their
+#: errors: one that was thrown in could not be told from the end of a story that is dropped.
+CallStory = Generator[Call, tuple[Any, BaseException | None], T]
 
 
 def run_story(story: Story[T]) -> T:
@@ -80,16 +83,16 @@ def run_awaitable(awaitable: Awaitable[T]) -> T:
 
 
 def make_calls(story: CallStory[T]) -> T:
-    """Make the calls that a story asks for; what one raises is thrown in."""
+    """Make the calls that a story asks for."""
     try:
         fn, args, kwargs = next(story)
         while True:
             try:
                 value = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - the story decides what it means
-                fn, args, kwargs = story.throw(error)
+                fn, args, kwargs = story.send((None, error))
             else:
-                fn, args, kwargs = story.send(value)
+                fn, args, kwargs = story.send((value, None))
     except StopIteration as stop:
         end: T = stop.value
         return end
@@ -103,9 +106,9 @@ async def amake_calls(story: CallStory[T]) -> T:
             try:
                 value = await fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - the story decides what it means
-                fn, args, kwargs = story.throw(error)
+                fn, args, kwargs = story.send((None, error))
             else:
-                fn, args, kwargs = story.send(value)
+                fn, args, kwargs = story.send((value, None))
     except StopIteration as stop:
         end: T = stop.value
         return end

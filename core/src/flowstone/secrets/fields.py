@@ -6,7 +6,7 @@ import builtins
 import re
 import sys
 from dataclasses import dataclass
-from inspect import get_annotations
+from inspect import get_annotations, signature
 from types import ModuleType, NoneType, UnionType
 from typing import (
     TYPE_CHECKING,
@@ -127,6 +127,10 @@ def _read_field(
     return mark.read(value, handler) if isinstance(mark, SecretField) else handler(value)
 
 
+# Pydantic asks for it several times for each field, which else takes longest of all that is here.
+_read_field.__dict__["__signature__"] = signature(_read_field)
+
+
 def _hints(kind: type[BaseModel]) -> dict[str, object]:
     """Return the type hints of the fields of a class that is being made; some may be texts."""
     hints: dict[str, object] = {}
@@ -169,11 +173,14 @@ def _secret_type(hint: Any) -> Any:
 
 def _choices(hint: object) -> list[object]:
     """Return what a value of a hint may be, but for None."""
-    if get_origin(hint) is Annotated:
+    if isinstance(hint, type):
+        return [] if hint is NoneType else [hint]
+    origin = get_origin(hint)
+    if origin is Annotated:
         return _choices(get_args(hint)[0])
-    if get_origin(hint) in {Union, UnionType}:
+    if origin in {Union, UnionType}:
         return [choice for part in get_args(hint) for choice in _choices(part)]
-    return [] if hint in {None, NoneType} else [hint]
+    return [] if hint is None else [hint]
 
 
 def _is_masked(hint: object) -> bool:

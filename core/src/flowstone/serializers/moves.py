@@ -11,6 +11,7 @@ from typing import Any
 MODULES = {
     "flowstone.blocks.admission": "flowstone.blocks.validation",
     "flowstone.blocks.database": "flowstone.blocks.databases.database",
+    "flowstone.blocks.drivers": "flowstone.blocks.databases.driver",
     "flowstone.blocks.duckdb": "flowstone_duckdb.database",
     "flowstone.blocks.email": "flowstone_email.notifier",
     "flowstone.blocks.job": "flowstone.blocks.jobs.job",
@@ -25,9 +26,9 @@ MODULES = {
     "flowstone.blocks.referring": "flowstone.secrets.values",
     "flowstone.blocks.secret": "flowstone.blocks.secret_providers.secret",
     "flowstone.blocks.secretplaces": "flowstone.blocks.secret_providers.local",
-    "flowstone.blocks.secretprovider": "flowstone.blocks.secret_providers.provider",
+    "flowstone.blocks.secretprovider": "flowstone.blocks.secret_providers.secret_provider",
     "flowstone.blocks.shell": "flowstone.blocks.jobs.shell",
-    "flowstone.blocks.slack": "flowstone.blocks.notifiers.slack",
+    "flowstone.blocks.slack": "flowstone_slack.notifier",
     "flowstone.blocks.sqlite": "flowstone.blocks.databases.sqlite",
     "flowstone.blocks.webhook": "flowstone.blocks.notifiers.webhook",
     "flowstone.cache_policies": "flowstone.results.policies",
@@ -38,6 +39,7 @@ MODULES = {
     "flowstone.entrypoints": "flowstone.calls.entrypoints",
     "flowstone.events": "flowstone.records.events",
     "flowstone.flows": "flowstone.calls.flow",
+    "flowstone.gallery": "flowstone.artifacts.read",
     "flowstone.hooks": "flowstone.calls.hooks",
     "flowstone.input": "flowstone.flow_runs.inputs",
     "flowstone.limits": "flowstone.records.limits",
@@ -55,6 +57,9 @@ MODULES = {
 #: A name that pickles have, in the module that has it or would have it now → where it is now.
 NAMES = {
     "flowstone.blocks.base:Block._dumped": "flowstone.blocks.base:Block._dump",
+    "flowstone.blocks.jobs.job_run:JobStatus": "flowstone.blocks.jobs.provider:JobStatus",
+    "flowstone.blocks.jobs.job_run:Report": "flowstone.blocks.jobs.provider:Report",
+    "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",
     "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
     "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
     "flowstone.secrets.values:Literal": "flowstone.secrets.values:LiteralSecret",

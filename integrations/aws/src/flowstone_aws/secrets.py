@@ -29,6 +29,7 @@ class SecretsManager:
     def __init__(self, credentials: AwsCredentials) -> None:
         self._credentials = credentials
 
+    @property
     def where(self) -> str:
         """Return the place, for messages."""
         endpoint = self._credentials.aws_client_parameters.endpoint_url
@@ -44,7 +45,7 @@ class SecretsManager:
 
     def told(self, name: str | None = None) -> AbstractContextManager[None]:
         """Turn the service's errors into ours."""
-        return translated(self.where(), self._credentials._who, name)  # noqa: SLF001 - one package
+        return translated(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
 
     def read(self, name: str, **wanted: Any) -> str | bytes:
         """Return a secret as it was kept: a text, or bytes."""
@@ -157,7 +158,7 @@ class AwsSecrets(SecretProvider):
         default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
     )
 
-    def provider(self) -> SecretsManagerProvider:
+    def make_provider(self) -> SecretsManagerProvider:
         """Return Secrets Manager, with this login."""
         return SecretsManagerProvider(SecretsManager(self.credentials))
 
@@ -168,8 +169,9 @@ class SecretsManagerProvider(SecretStoreProvider):
     def __init__(self, service: SecretsManager) -> None:
         self._service = service
 
+    @property
     def where(self) -> str:
-        return self._service.where()
+        return self._service.where
 
     def read(self, name: str, version: str | None) -> bytes:
         found = self._service.read(name, **version_of(version))

@@ -38,7 +38,7 @@ class AwsParameters(SecretProvider):
         default=None, description="The KMS key that new parameters are encrypted with."
     )
 
-    def provider(self) -> ParameterStoreProvider:
+    def make_provider(self) -> ParameterStoreProvider:
         """Return the Parameter Store, with this login."""
         return ParameterStoreProvider(self)
 
@@ -49,6 +49,7 @@ class ParameterStoreProvider(SecretStoreProvider):
     def __init__(self, block: AwsParameters) -> None:
         self._credentials, self._key_id = block.credentials, block.key_id
 
+    @property
     def where(self) -> str:
         endpoint = self._credentials.aws_client_parameters.endpoint_url
         region = self._credentials.region_name
@@ -68,7 +69,7 @@ class ParameterStoreProvider(SecretStoreProvider):
         except UnicodeDecodeError:
             problem = f"{name!r} can't be written: a parameter is text, and this is not UTF-8"
             remedy = "Write it as base64, or to AWS Secrets Manager."
-            raise SecretStoreError(self.where(), problem, remedy) from None
+            raise SecretStoreError(self.where, problem, remedy) from None
         key = {} if self._key_id is None else {"KeyId": self._key_id}
         with self._translate(name):
             done = self._open_client().put_parameter(
@@ -95,4 +96,4 @@ class ParameterStoreProvider(SecretStoreProvider):
         return client
 
     def _translate(self, name: str | None = None) -> AbstractContextManager[None]:
-        return translated(self.where(), self._credentials._who, name)  # noqa: SLF001 - one package
+        return translated(self.where, self._credentials._who, name)  # noqa: SLF001 - one package

@@ -57,7 +57,7 @@ class EmailNotifier(Notifier):
         """Do as `send`, and let other coroutines run meanwhile."""
         await asyncio.to_thread(self.send, body, subject, html)
 
-    def provider(self) -> SmtpProvider:
+    def make_provider(self) -> SmtpProvider:
         """Return the mailboxes, by the server that sends."""
         return SmtpProvider(self)
 
@@ -70,6 +70,7 @@ class SmtpProvider(NotifierProvider):
     def __init__(self, notifier: EmailNotifier) -> None:
         self._notifier = notifier
 
+    @property
     def where(self) -> str:
         name, server = self._notifier.name, self._notifier.server
         return f"mail{f' {name!r}' if name else ''} by {server.host()}:{server.port()}"
@@ -88,7 +89,7 @@ class SmtpProvider(NotifierProvider):
                     server.quit()
             except FAILURES as error:
                 late = seconds if over.is_set() or isinstance(error, TimeoutError) else None
-                raise translate(self.where(), error, was_sending=was_sending, late=late) from None
+                raise translate(self.where, error, was_sending=was_sending, late=late) from None
             finally:
                 server.close()
         self._check_all_taken(refused)
@@ -96,14 +97,14 @@ class SmtpProvider(NotifierProvider):
     def _check_all_taken(self, refused: Mapping[str, object]) -> None:
         if refused:
             problem = f"{len(refused)} of {len(self._notifier.email_to)} addresses were refused"
-            raise NotificationFailed(self.where(), problem, "Look at `email_to`.")
+            raise NotificationFailed(self.where, problem, "Look at `email_to`.")
 
     def _write(self, note: Note) -> EmailMessage:
         notifier = self._notifier
         sender = notifier.email_from or notifier.server.username
         if not (sender and notifier.email_to):
             problem = "it has nobody to send from, or to"
-            raise NotificationInvalid(self.where(), problem, "Set `email_from` and `email_to`.")
+            raise NotificationInvalid(self.where, problem, "Set `email_from` and `email_to`.")
         first = note.body.strip().splitlines() or ["(nothing)"]
         message = EmailMessage()
         try:
@@ -118,4 +119,4 @@ class SmtpProvider(NotifierProvider):
             if note.html is not None:
                 message.add_alternative(note.html, subtype="html")
             return message
-        raise NotificationInvalid(self.where(), problem, "Look at `email_from` and `email_to`.")
+        raise NotificationInvalid(self.where, problem, "Look at `email_from` and `email_to`.")

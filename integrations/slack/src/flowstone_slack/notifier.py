@@ -25,7 +25,7 @@ class SlackWebhook(HttpNotifier):
         'SlackWebhook.load("alerts").notify("3 rows are missing", subject="Orders")'
     )
 
-    def provider(self) -> HttpProvider:
+    def make_provider(self) -> HttpProvider:
         """Return the channel, as its URL takes notes."""
         return HttpProvider(self, _render, longest_body=LONGEST_BODY)
 

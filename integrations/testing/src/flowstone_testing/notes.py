@@ -33,7 +33,7 @@ class MemoryNotifier(Notifier):
     desk: str = Field(description="The name of the desk.")
     token: SecretStr | None = Field(default=None, description="What lets notes in.")
 
-    def provider(self) -> DeskProvider:
+    def make_provider(self) -> DeskProvider:
         """Return the desk."""
         return DeskProvider(self)
 
@@ -46,19 +46,20 @@ class DeskProvider(NotifierProvider):
     def __init__(self, notifier: MemoryNotifier) -> None:
         self.notifier = notifier
 
+    @property
     def where(self) -> str:
         return f"desk {self.notifier.desk!r}"
 
     def deliver(self, note: Note) -> None:
         desk = _desks.get(self.notifier.desk)
         if desk is None:
-            raise NotificationUnsent(self.where(), "there is no such desk", "Make it first.")
+            raise NotificationUnsent(self.where, "there is no such desk", "Make it first.")
         conduct = desk.next()
         if conduct == "silent":
             desk.over.wait(self.notifier.timeout_seconds)
-            raise NotificationFailed(self.where(), "it says nothing", "Look at the desk.")
+            raise NotificationFailed(self.where, "it says nothing", "Look at the desk.")
         if conduct == "busy":
-            raise NotificationUnsent(self.where(), "it is busy", "Wait.", after=PATIENCE)
+            raise NotificationUnsent(self.where, "it is busy", "Wait.", after=PATIENCE)
         if conduct == "refuses":
-            raise NotificationFailed(self.where(), "it refuses", "Look at the desk.")
+            raise NotificationFailed(self.where, "it refuses", "Look at the desk.")
         desk.keep(f"{note.subject or ''}\n{note.body}")

@@ -1,1 +1,47 @@
-"""Databases: the interface that flows use, and SQLite."""
+"""Databases: what users call, and the driver that a package writes for its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone.blocks.databases.calls import DriverCalls
+    from flowstone.blocks.databases.database import Database
+    from flowstone.blocks.databases.driver import (
+        ArrowDriver,
+        Aware,
+        Cursor,
+        DatabaseDriver,
+        DBAPIDriver,
+        Row,
+    )
+    from flowstone.blocks.databases.sqlite import SqliteDatabase, SqliteDriver
+    from flowstone.blocks.databases.transaction import Transaction
+
+__all__ = [
+    "ArrowDriver",
+    "Aware",
+    "Cursor",
+    "DBAPIDriver",
+    "Database",
+    "DatabaseDriver",
+    "DriverCalls",
+    "Row",
+    "SqliteDatabase",
+    "SqliteDriver",
+    "Transaction",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".calls": ("DriverCalls",),
+            ".database": ("Database",),
+            ".driver": ("ArrowDriver", "Aware", "Cursor", "DBAPIDriver", "DatabaseDriver", "Row"),
+            ".sqlite": ("SqliteDatabase", "SqliteDriver"),
+            ".transaction": ("Transaction",),
+        },
+    )

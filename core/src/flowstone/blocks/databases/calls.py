@@ -1,143 +1,173 @@
-"""How a call comes to a driver: on a connection of the block, stoppable, its errors made ours."""
+"""How a call comes to a driver: on a connection of its own, stoppable, its errors made ours."""
 
 from __future__ import annotations
 
 from functools import partial
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.databases.cancellation import Stopped
-from flowstone.blocks.databases.driver import Driver
-from flowstone.blocks.databases.placeholders import Unfit, bound
-from flowstone.blocks.databases.pool import Session, Sessions
+from flowstone.blocks.databases.placeholders import PlaceholderMismatch, bound
+from flowstone.blocks.databases.pool import ConnectionPool
 from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.errors import QueryCancelled, QueryInvalid
+from flowstone.secrets.renewal import retry_refused
 from flowstone.secrets.walk import leaf_texts, secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from flowstone.blocks.databases.driver import DatabaseDriver
     from flowstone.blocks.databases.placeholders import Parameters
+    from flowstone.blocks.databases.pool import PooledConnection
     from flowstone.errors import DatabaseError
 
 T = TypeVar("T")
 
-_making = Lock()
 
+class DriverCalls:
+    """What stands between the methods of a `Database` and those of its driver.
 
-class Calls(Driver):
-    """What stands between the methods of the interface and the operations of a provider."""
+    Attributes:
+        driver: the driver.
+        pool: its connections.
+    """
 
-    _held: Sessions | None
+    def __init__(self, driver: DatabaseDriver[Any], block: object) -> None:
+        """Begin with no connection.
 
-    def _sessions(self) -> Sessions:
-        held = self._held
-        if held is None or not held.is_here():
-            with _making:  # or two threads would begin with a database in memory each
-                held = self._held
-                if held is None or not held.is_here():
-                    held = self._held = Sessions(self._disconnect, self._keep)
-        return held
+        Args:
+            driver: what is called.
+            block: what the driver was made of; its secrets are kept out of messages, and read anew
+                where they may have been changed.
+        """
+        self.driver = driver
+        self.pool = ConnectionPool(driver)
+        self._block = block
 
-    def _taken(self) -> Session:
-        return self._sessions().take(self._opened)
+    def borrow(self) -> PooledConnection:
+        """Take a connection; give it back to the pool."""
+        return self.pool.take(lambda: retry_refused(self._block, self.connect))
 
-    def _opened(self) -> Any:
+    def connect(self) -> Any:
+        """Open a connection.
+
+        Raises:
+            DatabaseError: it can't be opened; see its kinds.
+        """
         try:
-            return self._connect(self._sessions().anchor(self._anchor))
+            return self.pool.connect()
         except Exception as error:
-            told = self._told(error, None, ())
-            if told is None:
+            translated = self._translate(error, None, ())
+            if translated is None:
                 raise
-        raise told
+        raise translated
 
-    def _prepared(
+    def bind(self, operation: str, parameters: Parameters) -> tuple[str, list[object]]:
+        """Return a statement as the driver wants it, and its values.
+
+        Raises:
+            QueryInvalid: it is empty, or the parameters do not fit.
+        """
+        where = self.driver.where
+        if not operation.strip():
+            raise QueryInvalid(where, "the statement is empty", "Give one.", operation)
+        try:
+            text, values = bound(operation, parameters, self.driver.placeholder_style)
+        except PlaceholderMismatch as error:
+            problem, position = error.problem, error.position
+        else:
+            return text, [self.driver.adapt(value) for value in values]
+        remedy = "Give a sequence for '?', a mapping for ':name', and '??' for a question mark."
+        raise QueryInvalid(where, problem, remedy, *_mask_statement(operation, position))
+
+    def run(
         self,
-        session: Session,
+        connection: PooledConnection,
         operation: str,
         parameters: Parameters,
-        run: Callable[[Any, str, Sequence[Any]], T],
+        method: Callable[[Any, str, Sequence[object]], T],
         *,
         final: bool = False,
     ) -> T:
-        text, values = self._bound(operation, parameters)
-        work = partial(run, session.connection, text, values)
-        return self._call(session, work, operation, values, final=final)
+        """Run one statement by a method of the driver; see `call`."""
+        text, values = self.bind(operation, parameters)
+        work = partial(method, connection.raw, text, values)
+        return self.call(connection, work, operation, values, final=final)
 
-    def _bound(self, operation: str, parameters: Parameters) -> tuple[str, list[Any]]:
-        if not operation.strip():
-            raise QueryInvalid(self._where(), "the statement is empty", "Give one.", operation)
-        try:
-            text, values = bound(operation, parameters, self._style)
-        except Unfit as error:
-            problem, position = error.problem, error.position
-        else:
-            return text, [self._adapted(value) for value in values]
-        remedy = "Give a sequence for '?', a mapping for ':name', and '??' for a question mark."
-        raise QueryInvalid(self._where(), problem, remedy, *_shown(operation, position))
-
-    def _call(
+    def call(
         self,
-        session: Session,
+        connection: PooledConnection,
         work: Callable[[], T],
         operation: str | None = None,
-        values: Sequence[Any] = (),
+        values: Sequence[object] = (),
         *,
         final: bool = False,
     ) -> T:
         """Make one call of the driver, which can be stopped; its errors become ours.
 
-        What is `final` is done when it returns, though it was asked to stop.
+        Args:
+            connection: what it is made on.
+            work: makes it.
+            operation: the statement, for errors.
+            values: its parameters, which are kept out of errors.
+            final: whether it is done when it returns, though it was asked to stop.
+
+        Raises:
+            QueryCancelled: it was stopped.
+            DatabaseError: the database refused it; see its kinds.
         """
-        sessions = self._sessions()
-        call = sessions.call(lambda: self._interrupt(session.connection))
-        told: DatabaseError | None
+        call = self.pool.begin_call(connection)
+        translated: DatabaseError | None = None
         try:
-            with session.lock:
+            with connection.lock:
                 value = call.run(work)
             if not call.stopped or final:
                 return value
-            told = None
         except Stopped:
-            told = None
+            pass
         except Exception as error:
-            told = self._told(error, operation, values)
-            if told is None and not call.stopped:
+            translated = self._translate(error, operation, values)
+            if translated is None and not call.stopped:
                 raise
         except BaseException:
-            session.broken = True
+            connection.broken = True
             raise
         finally:
-            sessions.ended(call)
-            session.broken = session.broken or call.stopped
-        if call.stopped or told is None:
-            told = QueryCancelled(
-                self._where(),
+            self.pool.end_call(call)
+            connection.broken = connection.broken or call.stopped
+        if call.stopped or translated is None:
+            translated = QueryCancelled(
+                self.driver.where,
                 "the query was stopped",
                 "Run it again if it is wanted.",
-                _shown(operation, None)[0],
+                _mask_statement(operation, None)[0],
             )
         # Outside the `except`: the driver's error, with values in it, is not its context.
-        raise told
+        try:
+            raise translated
+        finally:
+            del translated  # a frame that knows its error keeps the connections till a collection
 
-    def _told(
-        self, error: Exception, operation: str | None, values: Sequence[Any]
+    def _translate(
+        self, error: Exception, operation: str | None, values: Sequence[object]
     ) -> DatabaseError | None:
         """Return our error for a driver's, without secrets and without values of parameters."""
-        told = self._refused(error, operation)
-        if told is None:
+        found = self.driver.translate_error(error, operation)
+        if found is None:
             return None
-        secret = [text for text in secret_texts(self) if text]
+        secret = [text for text in secret_texts(self._block) if text]
         shown = {text for text in leaf_texts(list(values)) if len(text) >= SHORTEST}
-        given = sorted(shown, key=len, reverse=True)
-        problem = hide(told.problem, [*secret, *given])
-        statement, position = _shown(told.statement, told.position, secret)
-        return type(told)(told.where, problem, told.remedy, statement, position)
+        problem = hide(found.problem, [*secret, *sorted(shown, key=len, reverse=True)])
+        statement, position = _mask_statement(found.statement, found.position, secret)
+        return type(found)(found.where, problem, found.remedy, statement, position)
+
+    def __deepcopy__(self, memo: object) -> None:
+        """A copy of a block opens connections of its own."""
 
 
-def _shown(
+def _mask_statement(
     statement: str | None, position: int | None, secret: Iterable[str] = ()
 ) -> tuple[str | None, int | None]:
-    """Return a statement without the secrets written in it, and the place that is told of it."""
+    """Return a statement without the secrets written in it, and the position, where it stays."""
     found = statement and hide(statement, secret)
     return found, position if found == statement else None

@@ -95,7 +95,7 @@ class Call:
                 _forget_helper()  # it is still held; the next call takes another
             raise
         if raised:
-            raise raised[0]
+            raise raised.pop()
         return value[0]
 
 

@@ -1,4 +1,4 @@
-"""What a provider of a database writes: a connection, its errors, and how a query is stopped."""
+"""DatabaseDriver: what a package writes for its database; `Database` makes all else of it."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from abc import ABC, abstractmethod
 from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
-from itertools import count
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+
+from flowstone.blocks.databases.placeholders import render_placeholder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from flowstone.blocks.databases.placeholders import Style
     from flowstone.errors import DatabaseError
 
 Row = tuple[Any, ...]
-
-_numbers = count(1)
 
 
 class Aware(datetime):
@@ -38,21 +39,43 @@ class Cursor(Protocol):
         """Let go of what is left of the rows."""
 
 
-class Driver(ABC):
-    """The few operations on one connection that a provider of a database writes.
+class DBAPIConnection(Protocol):
+    """A connection as DB-API 2.0 has it."""
 
-    They raise the driver's own errors, which `_refused` turns into ours. What is here is made for
-    connections that follow DB-API 2.0 in autocommit; a driver that does not overrides more.
+    def cursor(self) -> Any:
+        """Return a new cursor."""
+
+    def close(self) -> Any:
+        """Close the connection; what is not committed is rolled back."""
+
+
+C = TypeVar("C")
+D = TypeVar("D", bound=DBAPIConnection)
+
+
+class DatabaseDriver(ABC, Generic[C]):
+    """The operations of one database; a package writes it, and `Database.make_driver` returns it.
+
+    A block has a driver of its own from its first call until it is closed. Connections are of
+    whatever type ``C`` suits; each is used by one thread at a time, and not always by the same one.
+    Methods raise the errors of the client library as they are: `translate_error` makes ours of
+    them. A query that runs is stopped by `interrupt`, from another thread.
+
+    What the database can do is said by attributes, of the class or of the driver.
+
+    Attributes:
+        where: which database it is, for messages; no secret is in it.
+        placeholder_style: how placeholders are written: ``?``, ``%s``, ``:1`` or ``$1``.
+        savepoints: whether a transaction can be begun inside another, and taken back alone.
+        max_idle_connections: how many connections are kept open for the next call.
+        column_types: what a column is made as, in a table that `insert` creates, by the type of its
+            values; types that are not there are made as `str` is.
     """
 
-    #: How the driver wants placeholders: ``?``, ``%s``, ``:1`` or ``$1``.
-    _style: ClassVar[Style] = "qmark"
-    #: Connections that are kept open for the next call.
-    _keep: ClassVar[int] = 8
-    #: Whether a transaction can be begun inside another, and taken back alone.
-    _savepoints: ClassVar[bool] = True
-    #: What a column is made as, in a table that `insert` creates, by the type of its values.
-    _column_types: ClassVar[Mapping[type, str]] = {
+    placeholder_style: Style = "qmark"
+    savepoints: bool = True
+    max_idle_connections: int = 8
+    column_types: Mapping[type, str] = {
         bool: "BOOLEAN",
         int: "BIGINT",
         float: "DOUBLE PRECISION",
@@ -64,60 +87,148 @@ class Driver(ABC):
         date: "DATE",
     }
 
-    @abstractmethod
-    def _where(self) -> str:
-        """Return which database it is, for messages; no secret is in it."""
+    def __init__(self, where: str) -> None:
+        self.where = where
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open what all connections share, before the first of them."""
+
+    def close(self) -> None:
+        """Close what `open` has opened; connections that are in use are closed after it."""
 
     @abstractmethod
-    def _connect(self, anchor: Any) -> Any:
-        """Open a connection that commits each statement, and that any thread may use.
+    def connect(self) -> C:
+        """Open a connection that commits each statement, and that any thread may use."""
+
+    @abstractmethod
+    def disconnect(self, connection: C) -> None:
+        """Close a connection; a transaction that is open in it is rolled back."""
+
+    @abstractmethod
+    def interrupt(self, connection: C) -> None:
+        """Stop in the database what the connection runs.
+
+        It is called from another thread, and again until the call has ended. It may come before
+        the query has begun.
+        """
+
+    @abstractmethod
+    def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
+        """Return our error for one of the client library's; None for anybody else's.
+
+        Values of parameters may be in the library's words. What is a parameter of the statement
+        is masked by `Database`; anything else is left out here.
 
         Args:
-            anchor: what `_anchor` has opened.
+            error: what one of the other methods has raised.
+            statement: what was to be run; None where it is about the connection.
         """
 
-    @abstractmethod
-    def _interrupt(self, connection: Any) -> None:
-        """Stop in the database what the connection runs; it is called from another thread."""
+    # -- statements ------------------------------------------------------------------------------
 
-    @abstractmethod
-    def _refused(self, error: Exception, statement: str | None) -> DatabaseError | None:
-        """Return our error for one of the driver's; None for what is none of the driver's.
-
-        Values of parameters may be in the driver's words. What is a parameter of the statement is
-        masked by the interface; anything else is left out here.
-        """
-
-    def _anchor(self) -> Any:
-        """Open what has to stay open as long as a connection is; None for nothing.
-
-        `_disconnect` closes it, too.
-        """
-        return None
-
-    @staticmethod
-    def _disconnect(connection: Any) -> None:
-        connection.close()
-
-    def _adapted(self, value: Any) -> Any:
-        """Return a value as the driver takes it."""
+    def adapt(self, value: object) -> object:
+        """Return the value of a parameter as the client library takes it."""
         return value
 
-    def _execute(self, connection: Any, operation: str, values: Sequence[Any]) -> int:
-        """Run one statement, and return how many rows it changed."""
+    @abstractmethod
+    def execute(self, connection: C, operation: str, values: Sequence[object]) -> int:
+        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+
+    @abstractmethod
+    def query(self, connection: C, operation: str, values: Sequence[object]) -> Cursor:
+        """Run one statement, and return its rows, of which not all are in memory.
+
+        Other statements may run on the connection before all of them are fetched.
+        """
+
+    def execute_many(self, connection: C, operation: str, rows: Sequence[Sequence[object]]) -> int:
+        """Run one statement with each of these, and return how many rows were changed."""
+        return sum(self.execute(connection, operation, values) for values in rows)
+
+    # -- transactions ----------------------------------------------------------------------------
+
+    def begin(self, connection: C, savepoint: str | None) -> None:
+        """Begin a transaction; with the name of a savepoint, a part that is taken back alone."""
+        self.execute(connection, f"SAVEPOINT {savepoint}" if savepoint else "BEGIN", ())
+
+    def commit(self, connection: C, savepoint: str | None) -> None:
+        """Keep what was done since `begin`."""
+        self.execute(connection, f"RELEASE SAVEPOINT {savepoint}" if savepoint else "COMMIT", ())
+
+    def rollback(self, connection: C, savepoint: str | None) -> None:
+        """Take back what was done since `begin`."""
+        if savepoint is None:
+            self.execute(connection, "ROLLBACK", ())
+            return
+        self.execute(connection, f"ROLLBACK TO SAVEPOINT {savepoint}", ())
+        self.execute(connection, f"RELEASE SAVEPOINT {savepoint}", ())
+
+    # -- tables ----------------------------------------------------------------------------------
+
+    def quote_name(self, name: str) -> str:
+        """Return a name of a table or column as it stands in a statement, whatever is in it."""
+        escaped = name.replace('"', '""')
+        return f'"{escaped}"'
+
+    def create_table(self, connection: C, table: str, columns: Mapping[str, type]) -> None:
+        """Make a table for values of these types, if there is none of that name.
+
+        Args:
+            connection: where.
+            table: its name, quoted.
+            columns: the type of values by the name of the column, which is not quoted.
+        """
+        types = self.column_types
+        parts = [
+            f"{self.quote_name(name)} {types.get(kind, types[str])}"
+            for name, kind in columns.items()
+        ]
+        self.execute(connection, f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})", ())
+
+    def insert(
+        self, connection: C, table: str, columns: Sequence[str], rows: Sequence[Row]
+    ) -> None:
+        """Add rows to a table; it is called in a transaction, for one batch after another.
+
+        Override it where the database has a faster way.
+
+        Args:
+            connection: where.
+            table: its name, quoted.
+            columns: the names of the columns, which are not quoted.
+            rows: the values in that order, adapted.
+        """
+        names = ", ".join(map(self.quote_name, columns))
+        places = range(1, len(columns) + 1)
+        marks = ", ".join(render_placeholder(self.placeholder_style, place) for place in places)
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names are quoted
+        self.execute_many(connection, statement, rows)
+
+
+class DBAPIDriver(DatabaseDriver[D]):
+    """A driver over a client library that follows DB-API 2.0, with connections in autocommit."""
+
+    def disconnect(self, connection: D) -> None:
+        """Close a connection; a transaction that is open in it is rolled back."""
+        connection.close()
+
+    def execute(self, connection: D, operation: str, values: Sequence[object]) -> int:
+        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
         with closing(connection.cursor()) as cursor:
             cursor.execute(operation, values)
             return max(0, int(cursor.rowcount))  # -1: there is no such number
 
-    def _execute_many(self, connection: Any, operation: str, rows: Sequence[Sequence[Any]]) -> int:
+    def execute_many(self, connection: D, operation: str, rows: Sequence[Sequence[object]]) -> int:
         """Run one statement with each of these, and return how many rows were changed."""
         with closing(connection.cursor()) as cursor:
             cursor.executemany(operation, rows)
             return max(0, int(cursor.rowcount))
 
-    def _query(self, connection: Any, operation: str, values: Sequence[Any]) -> Cursor:
-        """Run one statement, and return its rows; not all of them are in memory."""
-        cursor = connection.cursor()
+    def query(self, connection: D, operation: str, values: Sequence[object]) -> Cursor:
+        """Run one statement, and return its rows, of which not all are in memory."""
+        cursor: Any = connection.cursor()
         try:
             cursor.execute(operation, values)
         except BaseException:
@@ -126,47 +237,24 @@ class Driver(ABC):
         found: Cursor = cursor
         return found
 
-    def _begin(self, connection: Any, savepoint: str | None) -> None:
-        """Begin a transaction, or a part of one that can be taken back alone."""
-        self._execute(connection, "BEGIN" if savepoint is None else f"SAVEPOINT {savepoint}", ())
 
-    def _commit(self, connection: Any, savepoint: str | None) -> None:
-        undone = "COMMIT" if savepoint is None else f"RELEASE SAVEPOINT {savepoint}"
-        self._execute(connection, undone, ())
+class ArrowDriver(DatabaseDriver[C]):
+    """A driver that hands out and takes tables of Arrow, with no row of Python between.
 
-    def _rollback(self, connection: Any, savepoint: str | None) -> None:
-        if savepoint is None:
-            self._execute(connection, "ROLLBACK", ())
-            return
-        self._execute(connection, f"ROLLBACK TO SAVEPOINT {savepoint}", ())
-        self._execute(connection, f"RELEASE SAVEPOINT {savepoint}", ())
+    `Database` uses it for whole tables, in and out, where pyarrow is installed. What comes out has
+    the Python types and values that the rows of `query` have.
+    """
 
-    def _quoted(self, name: str) -> str:
-        """Return a name of a table or column as it stands in a statement, whatever is in it."""
-        escaped = name.replace('"', '""')
-        return f'"{escaped}"'
+    @abstractmethod
+    def fetch_arrow(self, connection: C, operation: str, values: Sequence[object]) -> pa.Table:
+        """Run one statement, and return all its rows."""
 
-    def _insert(
-        self, connection: Any, table: str, columns: Sequence[str], rows: Sequence[Row]
-    ) -> None:
-        """Add rows to a table, whose name is quoted already; override where bulk is faster."""
-        names = ", ".join(map(self._quoted, columns))
-        marks = ", ".join(self._mark(place) for place in range(1, len(columns) + 1))
-        self._execute_many(connection, f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608 - names are quoted
+    @abstractmethod
+    def insert_arrow(self, connection: C, table: str, data: pa.Table) -> None:
+        """Add rows to a table; it is called in a transaction, for one batch after another.
 
-    def _mark(self, place: int) -> str:
-        marks = {"qmark": "?", "format": "%s", "numeric": f":{place}", "dollar": f"${place}"}
-        return marks[self._style]
-
-    def _create(self, connection: Any, table: str, columns: Mapping[str, type]) -> None:
-        """Make a table, if there is none of that name, for values of these types."""
-        known = self._column_types
-        parts = [
-            f"{self._quoted(name)} {known.get(kind, known[str])}" for name, kind in columns.items()
-        ]
-        self._execute(connection, f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(parts)})", ())
-
-
-def savepoint_name() -> str:
-    """Return a name that no other savepoint of this process has."""
-    return f"flowstone_{next(_numbers)}"
+        Args:
+            connection: where.
+            table: its name, quoted.
+            data: the rows; the names of its columns are not quoted.
+        """

@@ -29,7 +29,7 @@ _TOKEN = re.compile(
 )
 
 
-class Unfit(ValueError):
+class PlaceholderMismatch(ValueError):
     """Parameters do not fit the placeholders; the interface says so with place and statement."""
 
     def __init__(self, problem: str, position: int | None = None) -> None:
@@ -45,14 +45,20 @@ def bound(operation: str, parameters: Parameters, style: Style) -> tuple[str, li
     (None) the whole statement is.
 
     Raises:
-        Unfit: a value is missing or left over, or the parameters are no sequence nor mapping.
+        PlaceholderMismatch: a value is missing or left over, or the parameters are neither a
+            sequence nor a mapping.
     """
     if parameters is None:
         return operation, []
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, (Mapping, Sequence)):
         kind = type(parameters).__name__
-        raise Unfit(f"its parameters are a {kind}, and not a sequence or a mapping")
+        raise PlaceholderMismatch(f"its parameters are a {kind}, and not a sequence or a mapping")
     return _Binding(parameters, style).made(operation)
+
+
+def render_placeholder(style: Style, place: int) -> str:
+    """Return what stands in a statement for its value at a place; the first is at 1."""
+    return {"qmark": "?", "format": "%s", "numeric": f":{place}", "dollar": f"${place}"}[style]
 
 
 class _Binding:
@@ -71,7 +77,7 @@ class _Binding:
         parts.append(self._plain(operation[end:]))
         if isinstance(self._parameters, Sequence) and len(self._values) != len(self._parameters):
             marks, given = len(self._values), len(self._parameters)
-            raise Unfit(f"it has {marks} placeholders, and {given} values were given")
+            raise PlaceholderMismatch(f"it has {marks} placeholders, and {given} values were given")
         return "".join(parts), self._values
 
     def _plain(self, text: str) -> str:
@@ -84,7 +90,9 @@ class _Binding:
             return "?"
         if token["mark"]:
             if isinstance(self._parameters, Mapping):
-                raise Unfit("it has a '?', and its parameters are a mapping", token.start())
+                raise PlaceholderMismatch(
+                    "it has a '?', and its parameters are a mapping", token.start()
+                )
             place = len(self._values)
             # One too many is counted, too, and then refused for the number of values.
             self._values.append(self._parameters[place] if place < len(self._parameters) else None)
@@ -96,7 +104,7 @@ class _Binding:
     def _named(self, name: str, position: int) -> str:
         assert isinstance(self._parameters, Mapping)
         if name not in self._parameters:
-            raise Unfit(f"no value was given for :{name}", position)
+            raise PlaceholderMismatch(f"no value was given for :{name}", position)
         if name in self._places and self._style in {"numeric", "dollar"}:
             return self._placeholder(self._places[name])
         self._values.append(self._parameters[name])
@@ -104,6 +112,4 @@ class _Binding:
         return self._placeholder()
 
     def _placeholder(self, place: int | None = None) -> str:
-        number = place or len(self._values)
-        marks = {"qmark": "?", "format": "%s", "numeric": f":{number}", "dollar": f"${number}"}
-        return marks[self._style]
+        return render_placeholder(self._style, place or len(self._values))

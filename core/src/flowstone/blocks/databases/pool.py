@@ -1,4 +1,4 @@
-"""Open connections of a database block: opened as they are needed, a few kept, all closed."""
+"""Connections of a driver: opened as they are needed, a few kept, all closed."""
 
 from __future__ import annotations
 
@@ -13,77 +13,85 @@ from flowstone.blocks.databases.cancellation import Call
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flowstone.blocks.databases.driver import DatabaseDriver
+
 
 @dataclass(slots=True, eq=False)
-class Session:
+class PooledConnection:
     """One connection. One call at a time goes through it.
 
     Attributes:
-        depth: how many transactions are open in it, one in another.
+        raw: what the driver has opened.
         broken: whether it can't be used any more; it is closed, and not kept.
     """
 
-    connection: Any
+    raw: Any
     lock: threading.Lock = field(default_factory=threading.Lock)
-    depth: int = 0
     broken: bool = False
 
 
-class Sessions:
-    """The connections of one block, which calls borrow; for those, it may be shared by threads."""
+class ConnectionPool:
+    """The connections of one driver, which calls borrow; for those, threads may share it."""
 
-    def __init__(self, close: Callable[[Any], None], keep: int) -> None:
+    def __init__(self, driver: DatabaseDriver[Any]) -> None:
         # It does not know the block: so both go, and connections are closed, without a collector.
-        self._closed, self._keep = close, keep
-        self._anchor: list[Any] = []
-        self._anchoring = threading.Lock()
+        self.driver = driver
+        self._is_open = False
+        self._opening = threading.Lock()
         self._lock = threading.Lock()
-        self._idle: list[Session] = []
-        self._all: set[Session] = set()
+        self._idle: list[PooledConnection] = []
+        self._all: set[PooledConnection] = set()
         self._calls: set[Call] = set()
         self._process = os.getpid()
 
     def is_here(self) -> bool:
-        """Tell whether these are this process's, and not those of the one it was forked from."""
+        """Tell whether it is this process's, and not that of the one it was forked from."""
         return self._process == os.getpid()
 
-    def anchor(self, connect: Callable[[], Any]) -> Any:
-        """Return what stays open as long as any connection is; None for nothing."""
-        with self._anchoring:
-            if not self._anchor:
-                self._anchor.append(connect())
-            return self._anchor[0]
+    def connect(self) -> Any:
+        """Open a connection; before the first, open the driver."""
+        with self._opening:
+            if not self._is_open:
+                self.driver.open()
+                self._is_open = True
+        return self.driver.connect()
 
-    def take(self, connect: Callable[[], Any]) -> Session:
+    def take(self, connect: Callable[[], Any]) -> PooledConnection:
         """Borrow a connection that nobody uses, an open one where there is one."""
         with self._lock:
             if self._idle:
                 return self._idle.pop()
-        session = Session(connect())
+        connection = PooledConnection(connect())
         with self._lock:
-            self._all.add(session)
-        return session
+            self._all.add(connection)
+        return connection
 
-    def give_back(self, session: Session) -> None:
+    def give_back(self, connection: PooledConnection) -> None:
         """Return what was taken; it is closed where it is broken, or enough are kept."""
+        most = self.driver.max_idle_connections
         with self._lock:
-            if not session.broken and session in self._all and len(self._idle) < self._keep:
-                self._idle.append(session)
+            if not connection.broken and connection in self._all and len(self._idle) < most:
+                self._idle.append(connection)
                 return
-            self._all.discard(session)
-        self._close(session)
+            self._all.discard(connection)
+        self._disconnect(connection)
 
-    def call(self, interrupt: Callable[[], None]) -> Call:
-        """Make a call that `stop` stops."""
-        call = Call(interrupt)
+    def begin_call(self, connection: PooledConnection) -> Call:
+        """Return a call on a connection, which `stop` stops till `end_call`."""
+        call = Call(lambda: self.driver.interrupt(connection.raw))
         with self._lock:
             self._calls.add(call)
         return call
 
-    def ended(self, call: Call) -> None:
+    def end_call(self, call: Call) -> None:
         """Forget a call that has ended."""
         with self._lock:
             self._calls.discard(call)
+
+    def count_calls(self) -> int:
+        """Return how many calls are under way."""
+        with self._lock:
+            return len(self._calls)
 
     def stop(self) -> int:
         """Stop every call that is under way; return how many there were."""
@@ -98,20 +106,17 @@ class Sessions:
         with self._lock:
             idle, self._idle = self._idle, []
             self._all.clear()
-        for session in idle:
-            self._close(session)
-        with self._anchoring:
-            anchors, self._anchor = self._anchor, []
-        for anchor in anchors:
-            if anchor is not None:
-                self._close(Session(anchor))
+        for connection in idle:
+            self._disconnect(connection)
+        with self._opening:
+            was_open, self._is_open = self._is_open, False
+        if was_open:
+            with suppress(Exception):  # a broken one may not even close
+                self.driver.close()
 
-    def _close(self, session: Session) -> None:
-        with suppress(Exception):  # a broken connection may not even close
-            self._closed(session.connection)
-
-    def __deepcopy__(self, memo: object) -> None:
-        """A copy of a block opens connections of its own."""
+    def _disconnect(self, connection: PooledConnection) -> None:
+        with suppress(Exception):
+            self.driver.disconnect(connection.raw)
 
     def __del__(self) -> None:
         if self.is_here():

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 from uuid import uuid4
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from flowstone.blocks.databases.database import Database
+from flowstone.blocks.databases.driver import DBAPIDriver
 from flowstone.errors import (
     DatabaseBusy,
     DatabaseDenied,
@@ -29,6 +30,8 @@ from flowstone.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from flowstone.blocks.databases.driver import Cursor
 
 T = TypeVar("T")
 
@@ -52,10 +55,6 @@ _KINDS: dict[int, tuple[type[DatabaseError], str]] = {
     sqlite3.SQLITE_READONLY: (DatabaseDenied, "Open it to write, or check who may."),
 }
 _MEND = "Mend the statement or its parameters."
-
-
-class _Connection(sqlite3.Connection):
-    stopped = False
 
 
 class SqliteDatabase(Database):
@@ -86,49 +85,73 @@ class SqliteDatabase(Database):
         default=30.0, ge=0, description="How long to wait for others who are writing."
     )
 
-    _token: str = PrivateAttr(default_factory=lambda: uuid4().hex)
+    def make_driver(self) -> SqliteDriver:
+        """Return a driver for the file, or for a new database in memory."""
+        return SqliteDriver(self.path, read_only=self.read_only, busy_seconds=self.busy_seconds)
 
-    _column_types: ClassVar[Mapping[type, str]] = {
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection that knows whether what it runs is to be stopped."""
+
+    stopped = False
+
+
+class SqliteDriver(DBAPIDriver[SqliteConnection]):
+    """SQLite of the standard library, over one file or one database in memory."""
+
+    column_types: Mapping[type, str] = {
         bool: "INTEGER", int: "INTEGER", float: "REAL", str: "TEXT", bytes: "BLOB",
     }  # fmt: skip
 
-    def _where(self) -> str:
-        return f"SQLite {self.path}"
+    def __init__(self, path: str, *, read_only: bool = False, busy_seconds: float = 30.0) -> None:
+        super().__init__(f"SQLite {path}")
+        self._read_only, self._busy_seconds = read_only, busy_seconds
+        self._in_memory = path == MEMORY
+        if self._in_memory:
+            self._uri = f"file:/flowstone-{uuid4().hex}?vfs=memdb"
+        else:
+            mode = "ro" if read_only else "rwc"
+            self._uri = f"file:{quote(str(Path(path).expanduser().absolute()))}?mode={mode}"
+        self._anchor: SqliteConnection | None = None
 
-    def _anchor(self) -> sqlite3.Connection | None:
-        # A database in memory lives as long as a connection to it: this is the one that stays.
-        return self._file() if self.path == MEMORY else None
+    def open(self) -> None:
+        """Hold a database in memory, which lives as long as a connection to it."""
+        if self._in_memory:
+            self._anchor = self._connect()
 
-    def _connect(self, anchor: sqlite3.Connection | None) -> sqlite3.Connection:  # noqa: ARG002
-        connection = self._file()
-        if self.path != MEMORY and not self.read_only:
+    def close(self) -> None:
+        """Let a database in memory go."""
+        anchor, self._anchor = self._anchor, None
+        if anchor is not None:
+            anchor.close()
+
+    def connect(self) -> SqliteConnection:
+        """Open a connection, to a file in WAL mode."""
+        connection = self._connect()
+        if not self._in_memory and not self._read_only:
             try:
-                self._patient(connection, lambda: connection.execute("PRAGMA journal_mode=WAL"))
+                self._wait(connection, lambda: connection.execute("PRAGMA journal_mode=WAL"))
             except BaseException:
                 connection.close()
                 raise
         return connection
 
-    def _file(self) -> _Connection:
-        if self.path == MEMORY:
-            uri = f"file:/flowstone-{self._token}?vfs=memdb"
-        else:
-            mode = "ro" if self.read_only else "rwc"
-            uri = f"file:{quote(str(Path(self.path).expanduser().absolute()))}?mode={mode}"
+    def _connect(self) -> SqliteConnection:
         connection = sqlite3.connect(
-            uri, uri=True, timeout=min(NAP, self.busy_seconds), isolation_level=None,
-            check_same_thread=False, factory=_Connection,
+            self._uri, uri=True, timeout=min(NAP, self._busy_seconds), isolation_level=None,
+            check_same_thread=False, factory=SqliteConnection,
         )  # fmt: skip
         connection.execute("PRAGMA foreign_keys=ON").close()
         return connection
 
-    def _interrupt(self, connection: _Connection) -> None:
+    def interrupt(self, connection: SqliteConnection) -> None:
+        """Stop what a connection runs, or is going to, and its waiting for locks."""
         connection.stopped = True
         connection.interrupt()
 
-    def _patient(self, connection: Any, work: Callable[[], T]) -> T:
+    def _wait(self, connection: SqliteConnection, work: Callable[[], T]) -> T:
         """Wait for locks of others, in naps: while SQLite itself waits, it can't be stopped."""
-        end = monotonic() + self.busy_seconds
+        end = monotonic() + self._busy_seconds
         while True:
             try:
                 return work()
@@ -137,26 +160,32 @@ class SqliteDatabase(Database):
                 if not busy or connection.stopped or monotonic() > end:
                     raise
 
-    def _execute(self, connection: Any, operation: str, values: Sequence[Any]) -> int:
-        run = super()._execute
-        return self._patient(connection, lambda: run(connection, operation, values))
+    def execute(
+        self, connection: SqliteConnection, operation: str, values: Sequence[object]
+    ) -> int:
+        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        run = super().execute
+        return self._wait(connection, lambda: run(connection, operation, values))
 
-    def _query(self, connection: Any, operation: str, values: Sequence[Any]) -> Any:
-        run = super()._query
-        cursor = self._patient(connection, lambda: run(connection, operation, values))
-        if self.path != MEMORY:
-            return cursor
+    def query(
+        self, connection: SqliteConnection, operation: str, values: Sequence[object]
+    ) -> Cursor:
+        """Run one statement, and return its rows."""
+        run = super().query
+        cursor = self._wait(connection, lambda: run(connection, operation, values))
         # Readers in memory keep writers out, even of the same thread: none is left reading.
-        return _Read(cursor)
+        return FetchedRows(cursor) if self._in_memory else cursor
 
-    def _begin(self, connection: Any, savepoint: str | None) -> None:
+    def begin(self, connection: SqliteConnection, savepoint: str | None) -> None:
+        """Begin a transaction, or a part of one that is taken back alone."""
         if savepoint is not None:
-            super()._begin(connection, savepoint)
+            super().begin(connection, savepoint)
         else:
             # At once a writer: one that reads first and writes later can't wait for others.
-            self._execute(connection, "BEGIN" if self.read_only else "BEGIN IMMEDIATE", ())
+            self.execute(connection, "BEGIN" if self._read_only else "BEGIN IMMEDIATE", ())
 
-    def _adapted(self, value: Any) -> Any:
+    def adapt(self, value: object) -> object:
+        """Return a value as SQLite keeps it."""
         if isinstance(value, datetime):
             return value.isoformat(" ")
         if isinstance(value, date):
@@ -165,7 +194,8 @@ class SqliteDatabase(Database):
             return str(value)
         return dumps(value) if isinstance(value, (list, dict)) else value
 
-    def _refused(self, error: Exception, statement: str | None) -> DatabaseError | None:
+    def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
+        """Return our error for one of SQLite's; None for anybody else's."""
         if not isinstance(error, (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)):
             return None
         code = getattr(error, "sqlite_errorcode", None)
@@ -175,10 +205,10 @@ class SqliteDatabase(Database):
             words = "a text has half a surrogate pair, which UTF-8 can't tell"
         if kind is QueryInvalid and words.startswith("no such table"):
             kind, remedy = TableMissing, "Make the table first, or `insert(…, create=True)`."
-        return kind(self._where(), words, remedy, statement, _place(words, statement))
+        return kind(self.where, words, remedy, statement, _place(words, statement))
 
 
-class _Read:
+class FetchedRows:
     """All rows of a cursor, which is closed."""
 
     def __init__(self, cursor: Any) -> None:

@@ -1,32 +1,32 @@
 """A database transaction: what runs in its block is kept together, or not at all."""
 
-# ruff: noqa: SLF001 - a part of the interface, in a file of its own
-
 from __future__ import annotations
 
 from contextvars import ContextVar
+from itertools import count
 from typing import TYPE_CHECKING, Any, Self
 
 from flowstone.blocks.databases.cancellation import in_thread
-from flowstone.blocks.databases.driver import savepoint_name
 from flowstone.errors import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from flowstone.blocks.databases.calls import Calls
-    from flowstone.blocks.databases.pool import Session
+    from flowstone.blocks.databases.calls import DriverCalls
+    from flowstone.blocks.databases.pool import PooledConnection
 
 _open: ContextVar[tuple[Transaction, ...]] = ContextVar(
     "flowstone_database_transactions", default=()
 )
+#: Each savepoint of this process has a name of its own.
+_numbers = count(1)
 
 
-def current(database: Calls) -> Transaction | None:
+def find_transaction(database: object) -> Transaction | None:
     """Return the innermost transaction of a block that the code is in."""
     for transaction in reversed(_open.get()):
-        if transaction.database is database and transaction.session is not None:
+        if transaction.database is database and transaction.connection is not None:
             return transaction
     return None
 
@@ -38,65 +38,72 @@ class Transaction:
     one connection, one at a time. It is committed at the end, or rolled back where an error leaves.
     """
 
-    def __init__(self, database: Calls) -> None:
+    def __init__(self, database: object, calls: DriverCalls) -> None:
         self.database = database
-        self.session: Session | None = None
+        self.calls = calls
+        self.connection: PooledConnection | None = None
         self._savepoint: str | None = None
         self._before: tuple[Transaction, ...] = ()
 
     def _begin(self, outer: Transaction | None) -> None:
-        database = self.database
-        if outer is not None and not database._savepoints:
+        if outer is None:
+            connection, self._savepoint = self.calls.borrow(), None
+        elif not outer.calls.driver.savepoints:
             raise DatabaseError(
-                database._where(),
+                outer.calls.driver.where,
                 "it has no transactions inside a transaction",
                 "End the outer one first, or let both be one.",
             )
-        session = database._taken() if outer is None else outer.session
-        assert session is not None
-        self._savepoint = None if outer is None else savepoint_name()
+        else:
+            assert outer.connection is not None
+            self.calls, connection = outer.calls, outer.connection
+            self._savepoint = f"flowstone_{next(_numbers)}"
         try:
-            self._do(session, database._begin, final=False)
+            self._call(connection, self.calls.driver.begin, final=False)
         except BaseException:
             if outer is None:
-                session.broken = True
-                database._sessions().give_back(session)
+                connection.broken = True
+                self.calls.pool.give_back(connection)
             raise
-        self.session = session
+        self.connection = connection
 
-    def _do(
-        self, session: Session, step: Callable[[Any, str | None], None], *, final: bool = True
+    def _call(
+        self,
+        connection: PooledConnection,
+        step: Callable[[Any, str | None], None],
+        *,
+        final: bool = True,
     ) -> None:
-        connection, name = session.connection, self._savepoint
-        self.database._call(session, lambda: step(connection, name), final=final)
+        raw, name = connection.raw, self._savepoint
+        self.calls.call(connection, lambda: step(raw, name), final=final)
 
     def _end(self, failed: bool) -> None:
-        session, self.session = self.session, None
-        assert session is not None
+        connection, self.connection = self.connection, None
+        assert connection is not None
         try:
-            if session.broken:
+            if connection.broken:
                 return  # the database rolls back what a closed connection leaves
             if not failed:
                 try:
-                    self._do(session, self.database._commit)
+                    self._call(connection, self.calls.driver.commit)
                 except BaseException:
-                    self._undo(session)
+                    self._roll_back(connection)
                     raise
                 return
-            self._undo(session)
+            self._roll_back(connection)
         finally:
             if self._savepoint is None:
-                self.database._sessions().give_back(session)
+                self.calls.pool.give_back(connection)
 
-    def _undo(self, session: Session) -> None:
+    def _roll_back(self, connection: PooledConnection) -> None:
         try:
-            self._do(session, self.database._rollback)
+            self._call(connection, self.calls.driver.rollback)
         except Exception:  # noqa: BLE001 - the error that led here is what is told
-            session.broken = True
+            connection.broken = True
 
     def __enter__(self) -> Self:
         self._before = _open.get()
-        self._begin(current(self.database))
+        self._begin(find_transaction(self.database))
         _open.set((*self._before, self))
         return self
 
@@ -111,7 +118,7 @@ class Transaction:
 
     async def __aenter__(self) -> Self:
         self._before = _open.get()
-        outer = current(self.database)
+        outer = find_transaction(self.database)
         await in_thread(lambda: self._begin(outer))
         _open.set((*self._before, self))
         return self

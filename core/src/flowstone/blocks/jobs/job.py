@@ -32,11 +32,11 @@ LOGGER = "flowstone.jobs"
 class Job(Block):
     """Work that runs elsewhere. `trigger` starts it, and gives the `JobRun` to wait for.
 
-    A package writes `provider`, which returns the service as a `JobProvider`.
+    A package writes `make_provider`, which returns the service as a `JobProvider`.
     """
 
     @abstractmethod
-    def provider(self) -> JobProvider:
+    def make_provider(self) -> JobProvider:
         """Return the service that the job runs on; each question to it asks for it anew.
 
         It connects to nothing and reads no secret: that is left to the provider's methods.
@@ -108,7 +108,7 @@ class Job(Block):
 
     def _record(self, handle: str) -> None:
         """Keep the handle as a line of the run's log, and have it written before we go on."""
-        text = f"{self.provider().where()} started as {handle}"
+        text = f"{self.make_provider().where} started as {handle}"
         run = current_run()
         if run is None:
             get_logger("jobs").info(text)
@@ -129,12 +129,13 @@ class _Service(JobProvider):
     """
 
     def __init__(self, job: Job) -> None:
-        self._job, provider = job, job.provider()
+        self._job, provider = job, job.make_provider()
         self.poll_seconds, self.grace_seconds = provider.poll_seconds, provider.grace_seconds
         self.streams = provider.streams
 
+    @property
     def where(self) -> str:
-        return self._job.provider().where()
+        return self._job.make_provider().where
 
     def start(self) -> str:
         return self._ask(lambda provider: provider.start())
@@ -146,15 +147,15 @@ class _Service(JobProvider):
     def cancel(self, handle: str) -> None:
         self._ask(lambda provider: provider.cancel(handle))
 
-    def logs(self, handle: str, seen: int) -> list[str]:
-        return self._ask(lambda provider: provider.logs(handle, seen))
+    def read_logs(self, handle: str, seen: int) -> list[str]:
+        return self._ask(lambda provider: provider.read_logs(handle, seen))
 
-    def result(self, handle: str) -> object:
-        return self._ask(lambda provider: provider.result(handle))
+    def read_result(self, handle: str) -> object:
+        return self._ask(lambda provider: provider.read_result(handle))
 
     def _ask(self, question: Callable[[JobProvider], T]) -> T:
         try:
-            return retry_refused(self._job, lambda: question(self._job.provider()))
+            return retry_refused(self._job, lambda: question(self._job.make_provider()))
         except JobError as error:
             masked = self._mask(error.problem)
             if masked == error.problem:

@@ -47,7 +47,7 @@ class JobRun:
 
     def logs(self) -> list[str]:
         """Return the lines that it has written, as far as the service still has them."""
-        return self._provider.logs(self.handle, 0)
+        return self._provider.read_logs(self.handle, 0)
 
     def wait(self, timeout_seconds: float | None = None) -> None:
         """Wait for its end; its lines go to the log of the current run meanwhile.
@@ -94,14 +94,14 @@ class JobRun:
             JobError: as `wait` does.
         """
         self.wait(timeout_seconds)
-        return self._provider.result(self.handle)
+        return self._provider.read_result(self.handle)
 
     fetch_result = result
 
     async def aresult(self, timeout_seconds: float | None = None) -> Any:
         """Do as `result`, and let other coroutines run meanwhile."""
         await self.await_for_completion(timeout_seconds)
-        return await asyncio.to_thread(self._provider.result, self.handle)
+        return await asyncio.to_thread(self._provider.read_result, self.handle)
 
     afetch_result = aresult
 
@@ -141,7 +141,7 @@ class JobRun:
             return self._last
         report = self._provider.report(self.handle)
         if not self._provider.streams:
-            self._log(self._provider.logs(self.handle, self._seen))
+            self._log(self._provider.read_logs(self.handle, self._seen))
         if report.status.ended:
             self._last = report
         return report
@@ -153,7 +153,7 @@ class JobRun:
             logger.info("%s", line)
 
     def _judge(self, report: Report) -> None:
-        where = self._provider.where()
+        where = self._provider.where
         if report.status is JobStatus.CANCELLED:
             remedy = "Trigger it again, where it is still wanted."
             raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
@@ -172,7 +172,7 @@ class JobRun:
         if pause is None:
             problem = f"job {self.handle!r} has not ended within {patience.seconds:g} s"
             remedy = "It goes on: wait longer, or call `cancel`."
-            raise JobTimeout(self._provider.where(), problem, remedy, self.handle)
+            raise JobTimeout(self._provider.where, problem, remedy, self.handle)
         return pause
 
 

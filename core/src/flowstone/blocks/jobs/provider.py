@@ -45,16 +45,17 @@ class JobProvider(ABC):
         poll_seconds: the longest time between two reports.
         grace_seconds: how long a job may take to end when it is cancelled.
         streams: whether this writes the job's lines to the run's log itself, as they come; else
-            that is done with what `logs` returns, at each report.
+            that is done with what `read_logs` returns, at each report.
     """
 
     poll_seconds: float = 5.0
     grace_seconds: float = 60.0
     streams: bool = False
 
+    @property
     @abstractmethod
     def where(self) -> str:
-        """Return what runs where, for messages; no secret may be in it."""
+        """What runs where, for messages; no secret may be in it."""
 
     @abstractmethod
     def start(self) -> str:
@@ -80,10 +81,10 @@ class JobProvider(ABC):
     def cancel(self, handle: str) -> None:
         """Ask the service to end a job; one that has ended is no error."""
 
-    def logs(self, handle: str, seen: int) -> list[str]:  # noqa: ARG002 - a service may have none
+    def read_logs(self, handle: str, seen: int) -> list[str]:  # noqa: ARG002
         """Return the lines that a job has written, after so many that were seen before."""
         return []
 
-    def result(self, handle: str) -> object:  # noqa: ARG002 - a service may have none
+    def read_result(self, handle: str) -> object:  # noqa: ARG002
         """Return what a job that has completed gave; None where it gives nothing."""
         return None

@@ -99,7 +99,7 @@ class ShellOperation(Job):
             with suppress(JobLost):
                 self.attach(self._started.pop()).cancel()
 
-    def provider(self) -> ShellProvider:
+    def make_provider(self) -> ShellProvider:
         """Return this machine."""
         return ShellProvider(self, self._started)
 
@@ -119,6 +119,7 @@ class ShellProvider(JobProvider):
     def __init__(self, job: ShellOperation, started: list[str]) -> None:
         self._job, self._started = job, started
 
+    @property
     def where(self) -> str:
         return f"shell commands {self._job.name!r}" if self._job.name else "shell commands"
 
@@ -131,7 +132,7 @@ class ShellProvider(JobProvider):
             problem = f"{args[0]!r} can't be started: {getattr(error, 'strerror', None) or error}"
             place = str(directory or ".")
             remedy = f"Is it installed, and is {place!r} a directory? Look at the block."
-            failed = JobError(self.where(), problem, remedy)
+            failed = JobError(self.where, problem, remedy)
         except SecretError:
             _remove(script)
             raise
@@ -152,7 +153,7 @@ class ShellProvider(JobProvider):
                 return Report(JobStatus.RUNNING)
             problem = f"{handle!r} is not running, and how it ended is lost"
             remedy = "Look at what it was to do; the process that started it is gone, too."
-            raise JobLost(self.where(), problem, remedy, handle)
+            raise JobLost(self.where, problem, remedy, handle)
         code = process.exit_code()
         if code is None:
             return Report(JobStatus.RUNNING)
@@ -167,11 +168,11 @@ class ShellProvider(JobProvider):
         elif self._is_running(handle):
             end_group(_read(handle)[1], self._job.term_seconds, lambda: None)
 
-    def logs(self, handle: str, seen: int) -> list[str]:
+    def read_logs(self, handle: str, seen: int) -> list[str]:
         process = _process(handle)
         return [] if process is None else process.lines(seen)
 
-    def result(self, handle: str) -> str | list[str]:
+    def read_result(self, handle: str) -> str | list[str]:
         process = _process(handle)
         text = "" if process is None else process.output()
         if self._job.output == "text":
@@ -189,7 +190,7 @@ class ShellProvider(JobProvider):
         """Return what is run, and the file that the script is in."""
         job = self._job
         if not job.commands:
-            raise JobError(self.where(), "there are no commands", "Give it some in `commands`.")
+            raise JobError(self.where, "there are no commands", "Give it some in `commands`.")
         if job.direct:
             return job.commands, None
         shell = job.shell or shutil.which("bash") or "sh"
@@ -213,7 +214,7 @@ class ShellProvider(JobProvider):
         if host == gethostname():
             return bool(start) and born(pid) == start
         raise JobLost(
-            self.where(), f"{handle!r} runs on {host}", "Attach to it on that machine.", handle
+            self.where, f"{handle!r} runs on {host}", "Attach to it on that machine.", handle
         )
 
 

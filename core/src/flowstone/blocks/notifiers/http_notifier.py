@@ -45,7 +45,7 @@ _REMEDIES = {
 
 
 class HttpNotifier(Notifier):
-    """A notifier that posts to a secret URL; its `provider` is an `HttpProvider`."""
+    """A notifier that posts to a secret URL; its `make_provider` returns an `HttpProvider`."""
 
     url: SecretStr = Field(description="Where to; secret, as whoever has it can post there.")
     verify: bool = Field(default=True, description="Whether the server's certificate is checked.")
@@ -84,6 +84,7 @@ class HttpProvider(NotifierProvider):
         self._method, self._headers = method, headers
         self.longest_body = longest_body
 
+    @property
     def where(self) -> str:
         kind, name = self._notifier.block_type_name(), self._notifier.name
         try:
@@ -96,7 +97,7 @@ class HttpProvider(NotifierProvider):
     def deliver(self, note: Note) -> None:
         answer = self.send(self._render(note))
         if not answer.ok:
-            raise _explain_refusal(self.where(), answer)
+            raise _explain_refusal(self.where, answer)
 
     def send(self, payload: object) -> Answer:
         """Send a payload once, and return the answer, whatever its status.
@@ -119,13 +120,13 @@ class HttpProvider(NotifierProvider):
             return send(self._method, self._read_url(), body, headers, manner)
         except NotSent as error:
             remedy = "Is the service up, and the URL right? Look at proxies and certificates, too."
-            raise NotificationUnsent(self.where(), f"not reached: {error}", remedy) from None
+            raise NotificationUnsent(self.where, f"not reached: {error}", remedy) from None
         except Forbidden as error:
             remedy = "Give it a public URL, or set allow_private_urls=True."
-            raise NotificationInvalid(self.where(), str(error), remedy) from None
+            raise NotificationInvalid(self.where, str(error), remedy) from None
         except NoAnswer as error:
             remedy = "Look there whether it has arrived before you send it again."
-            raise NotificationFailed(self.where(), f"no answer: {error}", remedy) from None
+            raise NotificationFailed(self.where, f"no answer: {error}", remedy) from None
 
     def _encode(self, payload: object) -> bytes:
         try:
@@ -133,7 +134,7 @@ class HttpProvider(NotifierProvider):
         except (TypeError, ValueError, RecursionError) as error:
             problem = f"the payload is no JSON ({type(error).__name__}: {error})"
         remedy = "Send texts, finite numbers, true, false, null, and lists and dicts of these."
-        raise NotificationInvalid(self.where(), problem, remedy)
+        raise NotificationInvalid(self.where, problem, remedy)
 
     def _read_headers(self) -> dict[str, str]:
         """Return the headers, if they can be sent: a line break in one would begin another."""
@@ -144,18 +145,18 @@ class HttpProvider(NotifierProvider):
             good = isinstance(value, str) and value.isprintable() and value.isascii()
             if not _NAME.fullmatch(name) or not good:
                 problem = f"header {name!r} is not one line of ASCII text"
-                raise NotificationInvalid(self.where(), problem, "Set it right in `headers`.")
+                raise NotificationInvalid(self.where, problem, "Set it right in `headers`.")
         return {name: str(value) for name, value in headers.items()}
 
     def _read_url(self) -> str:
         url = self._notifier.url.get_secret_value().strip()
         if not _URL.fullmatch(url) or not urlsplit(url).hostname:
             problem = "its URL is not one of http:// or https://, in ASCII"
-            raise NotificationInvalid(self.where(), problem, "Set `url` to the service's own.")
+            raise NotificationInvalid(self.where, problem, "Set `url` to the service's own.")
         if "@" in urlsplit(url).netloc:
             problem = "there is a login in its URL, which is not sent from there"
             remedy = "Set `headers`: {'Authorization': 'Basic …'}, where it takes some."
-            raise NotificationInvalid(self.where(), problem, remedy)
+            raise NotificationInvalid(self.where, problem, remedy)
         return url.partition("#")[0]
 
 

@@ -47,7 +47,7 @@ SEGMENT = 12
 class Notifier(Block):
     """Tells people something: in a chat, by mail, at a web address.
 
-    A package writes `provider`, which returns the place as a `NotifierProvider`.
+    A package writes `make_provider`, which returns the place as a `NotifierProvider`.
     """
 
     timeout_seconds: float = Field(
@@ -55,7 +55,7 @@ class Notifier(Block):
     )
 
     @abstractmethod
-    def provider(self) -> NotifierProvider:
+    def make_provider(self) -> NotifierProvider:
         """Return the place that notes go to; each try asks for it anew.
 
         It connects to nothing and reads no secret: that is left to the provider's methods.
@@ -104,16 +104,16 @@ class Notifier(Block):
             services().clock.sleep(pause)
 
     def _prepare(self, note: Note) -> Note:
-        provider = self.provider()
+        provider = self.make_provider()
         optional = [text for text in (note.subject, note.html) if text is not None]
         for text in (note.body, *optional):
             if not _is_text(text):
                 problem = f"a {type(text).__name__} is no text"
-                raise NotificationInvalid(provider.where(), problem, "Give it a str.")
+                raise NotificationInvalid(provider.where, problem, "Give it a str.")
         subject = note.subject
         if subject is not None and len(subject.splitlines()) > 1:
             problem = f"a subject is one line, and {redact(subject[:80])!r} is more"
-            raise NotificationInvalid(provider.where(), problem, "Put the rest into the body.")
+            raise NotificationInvalid(provider.where, problem, "Put the rest into the body.")
         return Note(
             cut(clean(note.body), provider.longest_body),
             cut(clean(subject).strip(), provider.longest_subject) if subject else None,
@@ -122,14 +122,14 @@ class Notifier(Block):
 
     def _try(self, note: Note) -> NotificationFailed | None:
         try:
-            retry_refused(self, lambda: self.provider().deliver(note))
+            retry_refused(self, lambda: self.make_provider().deliver(note))
         except Exception as error:  # noqa: BLE001 - whatever it is, its text may show a secret
             return self._mask_error(error)
         return None
 
     def _mask_error(self, error: Exception) -> NotificationFailed:
         """Return an error as it may be shown: a new one, as the old one's causes tell, too."""
-        place, mask = self.provider().where(), self._mask
+        place, mask = self.make_provider().where, self._mask
         if isinstance(error, CredentialsError):
             return NotificationDenied(
                 place, mask(f"{error.what}: {error.problem}"), mask(error.remedy)

@@ -24,9 +24,10 @@ class NotifierProvider(ABC):
     longest_body: int | None = None
     longest_subject: int = 250
 
+    @property
     @abstractmethod
     def where(self) -> str:
-        """Return the place, for messages; no secret may be in it."""
+        """The place, for messages; no secret may be in it."""
 
     @abstractmethod
     def deliver(self, note: Note) -> None:

@@ -41,7 +41,7 @@ class Webhook(HttpNotifier):
         description="The JSON that carries a note; {{body}} and {{subject}} stand for its texts.",
     )
 
-    def provider(self) -> HttpProvider:
+    def make_provider(self) -> HttpProvider:
         """Return the URL, and how notes are sent there."""
         return HttpProvider(self, self._fill_template, method=self.method, headers=self.headers)
 
@@ -56,7 +56,7 @@ class Webhook(HttpNotifier):
             NotificationFailed: it was, and did not answer in time.
         """
         try:
-            return self.provider().send(payload)
+            return self.make_provider().send(payload)
         except NotificationFailed as error:
             masked = self._mask_error(error)
         raise masked

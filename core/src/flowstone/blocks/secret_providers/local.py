@@ -29,7 +29,7 @@ class EnvSecrets(SecretProvider):
 
     prefix: str = Field(default="", description="What every variable's name begins with.")
 
-    def provider(self) -> EnvironmentProvider:
+    def make_provider(self) -> EnvironmentProvider:
         """Return the environment of this process."""
         return EnvironmentProvider(self.prefix)
 
@@ -40,6 +40,7 @@ class EnvironmentProvider(SecretStoreProvider):
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
+    @property
     def where(self) -> str:
         return f"the environment, at {self._prefix}*" if self._prefix else "the environment"
 
@@ -51,7 +52,7 @@ class EnvironmentProvider(SecretStoreProvider):
             close = nearest(variable, known) if variable.upper() in known else ""
             problem = f"the variable {variable!r} is not set in this process{close.rstrip('?')}"
             remedy = "Set it where the flow runs, or refer to another."
-            raise SecretMissing(self.where(), problem, remedy)
+            raise SecretMissing(self.where, problem, remedy)
         return os.fsencode(text)
 
     def list_names(self, prefix: str) -> Iterator[str]:
@@ -73,7 +74,7 @@ class FileSecrets(SecretProvider):
         default=None, description="Where the files are; none for paths as they are given."
     )
 
-    def provider(self) -> FileProvider:
+    def make_provider(self) -> FileProvider:
         """Return the directory."""
         return FileProvider(self.directory)
 
@@ -84,6 +85,7 @@ class FileProvider(SecretStoreProvider):
     def __init__(self, directory: Path | None) -> None:
         self._directory = directory
 
+    @property
     def where(self) -> str:
         return str(self._directory or "files")
 
@@ -142,7 +144,7 @@ class FileProvider(SecretStoreProvider):
         inside = Path(os.path.normpath(root / path))
         if path.is_absolute() or not inside.is_relative_to(os.path.normpath(root)):
             problem = f"{name!r} leads out of it"
-            raise SecretStoreError(self.where(), problem, "Give a path below it.")
+            raise SecretStoreError(self.where, problem, "Give a path below it.")
         return inside
 
 

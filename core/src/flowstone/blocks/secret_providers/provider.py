@@ -17,9 +17,10 @@ class SecretStoreProvider(ABC):
     ``writes = False``.
     """
 
+    @property
     @abstractmethod
     def where(self) -> str:
-        """Return the place, for messages: ``the environment``."""
+        """The place, for messages: ``the environment``."""
 
     @abstractmethod
     def read(self, name: str, version: str | None) -> bytes:

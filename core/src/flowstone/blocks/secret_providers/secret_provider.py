@@ -23,7 +23,7 @@ class SecretProvider(Block):
     """A place that keeps secrets by name; references lead to them: ``env:DB_PASSWORD``.
 
     All its fields are optional: a reference that names no saved block uses one with no field set.
-    A package writes `provider`, which returns the place as a `SecretStoreProvider`. The other
+    A package writes `make_provider`, which returns the place as a `SecretStoreProvider`. The other
     methods have async twins: ``aread``, ``awrite``.
 
     Attributes:
@@ -37,7 +37,7 @@ class SecretProvider(Block):
     _provides_secrets: ClassVar[bool] = True
 
     @abstractmethod
-    def provider(self) -> SecretStoreProvider:
+    def make_provider(self) -> SecretStoreProvider:
         """Return the place; each operation asks for it anew.
 
         It connects to nothing and reads no secret: that is left to the provider's methods.
@@ -59,7 +59,7 @@ class SecretProvider(Block):
         """
         if version is not None and not self.versions:
             problem = f"secrets have no versions there, and one of {name!r} was asked for"
-            raise SecretStoreError(self.provider().where(), problem, "Leave the version out.")
+            raise SecretStoreError(self.make_provider().where, problem, "Leave the version out.")
         self._check_name(name)
         value = self._ask(lambda provider: provider.read(name, version))
         redaction.register(value.decode("utf-8", "backslashreplace"))
@@ -72,7 +72,7 @@ class SecretProvider(Block):
         except UnicodeDecodeError:
             problem = f"{name!r} is not UTF-8 text"
         remedy = "Read it as bytes, by `read_secret`."
-        raise SecretStoreError(self.provider().where(), problem, remedy)
+        raise SecretStoreError(self.make_provider().where, problem, remedy)
 
     def write_secret(self, name: str, secret_data: bytes) -> str:
         """Write a secret, over what is there; return its new version, "" where there are none.
@@ -134,12 +134,12 @@ class SecretProvider(Block):
 
     def _refuse(self, done: str, name: str) -> SecretReadOnly:
         problem = f"secrets are only read there, so {name!r} can't be {done}"
-        return SecretReadOnly(self.provider().where(), problem, "Do it where they come from.")
+        return SecretReadOnly(self.make_provider().where, problem, "Do it where they come from.")
 
     def _check_name(self, name: str) -> None:
         if not name or not name.isprintable():
             problem = f"{name!r} is no name of a secret"
-            raise SecretStoreError(self.provider().where(), problem, "Use printable characters.")
+            raise SecretStoreError(self.make_provider().where, problem, "Use printable characters.")
 
     def _ask(self, question: Callable[[SecretStoreProvider], T]) -> T:
-        return retry_refused(self, lambda: question(self.provider()))
+        return retry_refused(self, lambda: question(self.make_provider()))

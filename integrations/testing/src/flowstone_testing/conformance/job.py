@@ -69,7 +69,7 @@ class JobSuite(Suite):
     # ------------------------------------------------------------ how it ends
 
     def test_a_good_job_gives_its_result(self, good: Job) -> None:
-        """Look at `report`, which says COMPLETED, and at `result`."""
+        """Look at `report`, which says COMPLETED, and at `read_result`."""
         run = good.trigger()
         assert run.wait() is None  # type: ignore[func-returns-value]
         assert run.status() is JobStatus.COMPLETED
@@ -215,7 +215,7 @@ class JobSuite(Suite):
     # ------------------------------------------------------------ what it writes
 
     def test_its_lines_are_in_the_log_of_the_run(self, good: Job) -> None:
-        """Look at `logs`: the last ones come after the job's end, and none comes twice."""
+        """Look at `read_logs`: the last ones come after the job's end, and none comes twice."""
 
         @flow
         def follow() -> None:
@@ -225,13 +225,13 @@ class JobSuite(Suite):
         assert _logged(self.lines) == list(self.lines)
 
     def test_its_lines_can_be_asked_for(self, good: Job) -> None:
-        """Look at `logs`: it gives those after so many, and all of them after none."""
+        """Look at `read_logs`: it gives those after so many, and all of them after none."""
         run = good.trigger()
         run.wait()
         lines = run.logs()
         assert [line for line in lines if line in self.lines] == list(self.lines)
         for seen in range(len(lines) + 1):
-            assert good.provider().logs(run.handle, seen) == lines[seen:]
+            assert good.make_provider().read_logs(run.handle, seen) == lines[seen:]
 
     # ------------------------------------------------------------ how it is used
 
@@ -281,7 +281,7 @@ class JobSuite(Suite):
         assert [run.result() for run in runs] == [self.wanted] * 4
 
     def test_what_is_common_comes_from_the_interface(self, good: Job, long: Job) -> None:
-        """Write `provider`, and leave the other public methods as they are."""
+        """Write `make_provider`, and leave the other public methods as they are."""
         assert all(getattr(type(good), name) == getattr(Job, name) for name in COMMON)
         with long.trigger() as run:
             assert type(run) is JobRun

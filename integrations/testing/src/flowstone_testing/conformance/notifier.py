@@ -114,14 +114,14 @@ class NotifierSuite(Suite):
 
     def test_the_longest_text_arrives_whole(self, notifier: Notifier, desk: Desk) -> None:
         """Look at `longest_body`: the service takes less, or counts escaped characters."""
-        longest = notifier.provider().longest_body or 300_000
+        longest = notifier.make_provider().longest_body or 300_000
         body = "<&>ü" * (longest // 4)
         notifier.notify(body)
         assert [body in text for text in desk.received()] == [True]
 
     def test_a_longer_text_is_cut_with_a_mark(self, notifier: Notifier, desk: Desk) -> None:
         """Look for a cut of the provider's own: it tells nobody that something is missing."""
-        longest = notifier.provider().longest_body
+        longest = notifier.make_provider().longest_body
         if longest is None:
             return  # the service takes texts of any length
         notifier.notify("x" * longest + "y" * longest)
@@ -264,7 +264,7 @@ class NotifierSuite(Suite):
         assert all(sum(body in text for text in received) == 1 for body in bodies)
 
     def test_what_is_common_comes_from_the_interface(self, notifier: Notifier) -> None:
-        """Write `provider`, and leave `notify`, `anotify` and `send_note` as they are."""
+        """Write `make_provider`, and leave `notify`, `anotify` and `send_note` as they are."""
         assert all(getattr(type(notifier), name) == getattr(Notifier, name) for name in COMMON)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.blocks import Database
-from flowstone.blocks.databases.driver import Aware
+from flowstone.blocks.databases import Aware
 from flowstone.context.current import using
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite

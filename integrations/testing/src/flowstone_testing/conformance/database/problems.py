@@ -23,7 +23,7 @@ class ProblemTests(DatabaseBase):
     """The kinds of errors, and their words."""
 
     def test_a_wrong_statement_is_told_with_itself(self, items: Database) -> None:
-        """Look at the table of `_refused`: a syntax error is a `QueryInvalid`."""
+        """Look at `translate_error`: a syntax error is a `QueryInvalid`."""
         for wrong in ("SELEC 1", "SELECT id FRM items", "", "   "):
             for run in (items.execute, items.fetch_all):
                 with pytest.raises(QueryInvalid) as caught:
@@ -36,7 +36,7 @@ class ProblemTests(DatabaseBase):
         assert "second line" not in str(caught.value)
 
     def test_a_missing_table_is_told(self, database: Database) -> None:
-        """Look at the table of `_refused`: what does the driver say of a missing table?"""
+        """Look at `translate_error`: what does the driver say of a missing table?"""
         for wrong in ("SELECT * FROM nowhere", "INSERT INTO nowhere VALUES (1)"):
             with pytest.raises(TableMissing, match="nowhere"):
                 database.execute(wrong)
@@ -44,7 +44,7 @@ class ProblemTests(DatabaseBase):
             database.fetch_all("SELECT * FROM nowhere")
 
     def test_a_broken_constraint_is_told(self, items: Database) -> None:
-        """Look at the table of `_refused`: a key that is there already."""
+        """Look at `translate_error`: a key that is there already."""
         items.execute("INSERT INTO items VALUES (1, 'a')")
         if not self.constraints:
             assert items.execute("INSERT INTO items VALUES (1, 'b')") == 1, "set `constraints`"
@@ -56,7 +56,9 @@ class ProblemTests(DatabaseBase):
         assert names(items) == ["a"]
 
     def test_values_are_in_no_error(self, database: Database) -> None:
-        """Look at `_refused`: drivers quote the values that do not fit."""
+        """Look at `translate_error`: drivers quote the values that do not fit."""
+        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+
         canary = f"canary-{secrets.token_hex(12)}"
         database.execute("CREATE TABLE guarded (id INTEGER, code VARCHAR(100) PRIMARY KEY)")
         database.execute("INSERT INTO guarded VALUES (1, ?)", [canary])
@@ -72,6 +74,9 @@ class ProblemTests(DatabaseBase):
             lambda: database.fetch_all("SELECT CAST(? AS DATE) FROM nowhere", [canary]),
             lambda: database.fetch_all("SELECT abs(?) + id FROM guarded WHERE nope = 1", [canary]),
             lambda: database.insert("guarded", [{"id": canary, "code": {1, 2}}]),
+            lambda: database.insert("guarded", pa.table({"id": [2], "code": [canary]})),
+            lambda: database.insert("guarded", pa.table({"id": [canary], "code": ["y"]})),
+            lambda: database.fetch_arrow("SELECT CAST(code AS INTEGER) FROM guarded"),
             lambda: database.execute("UPDATE guarded SET id = CAST(code AS INTEGER) + ?", [canary]),
             lambda: database.fetch_all("SELECT CAST(code AS INTEGER) FROM guarded"),
             lambda: database.execute("INSERT INTO guarded SELECT 3, code FROM guarded"),

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.blocks import Database
-from flowstone.blocks.databases.database import Queries, Tables
-from flowstone.blocks.databases.driver import Aware
+from flowstone.blocks.databases import Aware
+from flowstone.blocks.databases.database import Queries
 from flowstone.errors import QueryInvalid
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 
@@ -47,7 +47,7 @@ class QueryTests(DatabaseBase):
     """Execute, fetch, stream."""
 
     def test_rows_are_changed_and_counted(self, items: Database) -> None:
-        """Look at `_execute`: it returns how many rows were changed, and 0 for others."""
+        """Look at the driver's `execute`: it returns how many rows were changed, 0 for others."""
         assert items.execute("INSERT INTO items VALUES (1, 'a')") == 1
         assert items.execute("INSERT INTO items VALUES (2, 'b'), (3, 'c')") == 2
         assert items.execute("UPDATE items SET name = 'x' WHERE id > 1") == 2
@@ -57,7 +57,7 @@ class QueryTests(DatabaseBase):
         assert items.fetch_all("SELECT * FROM items ORDER BY id") == [(1, "a"), (3, "x")]
 
     def test_rows_are_tuples_in_order(self, items: Database) -> None:
-        """Look at `_query`: `fetchmany` returns the next rows, then fewer, then none."""
+        """Look at the driver's `query`: `fetchmany` returns the next rows, fewer, then none."""
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(2500)])
         query = "SELECT id, name FROM items ORDER BY id"
         rows = [(n, f"n{n}") for n in range(2500)]
@@ -70,7 +70,7 @@ class QueryTests(DatabaseBase):
         assert type(items.fetch_one(query)) is tuple
 
     def test_nothing_found_is_nothing(self, items: Database) -> None:
-        """Look at `_query` where there is no row: None, or an empty list."""
+        """Look at the driver's `query` where there is no row: None, or an empty list."""
         query = "SELECT id, name FROM items WHERE id = ?"
         assert items.fetch_one(query, [1]) is None
         assert items.fetch_many(query, [1], 5) == []
@@ -78,7 +78,7 @@ class QueryTests(DatabaseBase):
         assert list(items.stream(query, [1])) == []
 
     def test_parameters_go_by_place_and_by_name(self, items: Database) -> None:
-        """Look at `_style`: which placeholders does the driver want?"""
+        """Look at `placeholder_style`: which placeholders does the driver want?"""
         items.execute("INSERT INTO items VALUES (?, ?)", (1, "a"))
         items.execute("INSERT INTO items VALUES (?, ?)", [2, None])
         items.execute("INSERT INTO items VALUES (:id, :name)", {"name": "c", "id": 3, "more": 0})
@@ -87,7 +87,7 @@ class QueryTests(DatabaseBase):
         assert items.fetch_all(query, {"x": 1, "y": 2}) == [(1,), (2,), (3,)]
 
     def test_text_in_quotes_and_comments_is_left_alone(self, items: Database) -> None:
-        """Look at `_style`, and at `%` for drivers that take `%s`."""
+        """Look at `placeholder_style`, and at `%` for drivers that take `%s`."""
         found = items.fetch_one(
             "SELECT '?', ':a', '100%s %', 'it''s :a?', ? -- what? :a %s 'open\n"
             ', 7 % 4 /* ? :a \' */ AS "odd?:a%s"',
@@ -110,7 +110,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == NASTY
 
     def test_parameters_that_do_not_fit_are_refused(self, items: Database) -> None:
-        """Look for an `execute` of the provider's own: the interface counts them."""
+        """Look for an `execute` of the block's own: `Database` counts them."""
         for wrong in ((), (1,), (1, "a", 2), {"id": 1}, "ab", 7):
             with pytest.raises(QueryInvalid) as caught:
                 items.execute("INSERT INTO items VALUES (?, ?)", wrong)  # type: ignore[arg-type]
@@ -120,7 +120,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == []
 
     def test_many_go_all_or_none(self, items: Database) -> None:
-        """Look at `_execute_many`, and that it is in the transaction of its connection."""
+        """Look at the driver's `execute_many`: it stays in the transaction of its connection."""
         statement = "INSERT INTO items VALUES (?, ?)"
         assert items.execute_many(statement, ((n, f"n{n}") for n in range(2300))) == 2300
         assert items.execute_many("DELETE FROM items WHERE id = :i", [{"i": 1}, {"i": 2}]) == 2
@@ -131,7 +131,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == before
 
     def test_common_types_come_back_as_they_went(self, database: Database) -> None:
-        """Look at `_adapted` and at what the driver makes of values: type and value stay."""
+        """Look at `adapt` and at what the driver makes of values: type and value stay."""
         values = [0, 1, -1, 2**63 - 1, -(2**63), 0.1, -1e300, "text", b"", bytes(range(256)), None]
         for value in values:
             database.execute("DROP TABLE IF EXISTS kept")
@@ -153,7 +153,7 @@ class QueryTests(DatabaseBase):
                 assert read(found) == value
 
     def test_a_number_too_big_is_refused_or_kept(self, database: Database) -> None:
-        """Look at `_refused`: a number that has no place must not become another one."""
+        """Look at `translate_error`: a number that has no place must not become another one."""
         database.insert("kept", [{"value": 1}], create=True)
         try:
             database.execute("INSERT INTO kept VALUES (?)", [2**63])
@@ -173,7 +173,7 @@ class QueryTests(DatabaseBase):
             assert names(items) == [text]
 
     def test_one_statement_at_a_time(self, items: Database) -> None:
-        """Look at `_execute`: what stands behind a semicolon must not run."""
+        """Look at the driver's `execute`: what stands behind a semicolon must not run."""
         items.execute("INSERT INTO items VALUES (1, 'a');")
         for run in (items.execute, items.fetch_all):
             with pytest.raises(QueryInvalid):
@@ -181,7 +181,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == ["a"]
 
     def test_many_rows_stream_in_little_memory(self, database: Database) -> None:
-        """Look at `_query`: rows come a batch at a time, not all at once."""
+        """Look at the driver's `query`: rows come a batch at a time, not all at once."""
         next(database.stream(self.series, {"count": 10}))
         tracemalloc.start()
         try:
@@ -193,7 +193,7 @@ class QueryTests(DatabaseBase):
         assert peak < self.most_bytes or not self.streams
 
     def test_a_stream_may_be_left(self, items: Database) -> None:
-        """Look at `_query`: closing its cursor lets go of locks."""
+        """Look at the driver's `query`: closing its cursor lets go of locks."""
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(50)])
         stream = items.stream("SELECT id FROM items ORDER BY id", batch=2)
         assert list(islice(stream, 3)) == [(0,), (1,), (2,)]
@@ -201,7 +201,7 @@ class QueryTests(DatabaseBase):
         assert items.execute("DELETE FROM items") == 50
 
     def test_others_run_while_a_stream_is_open(self, items: Database) -> None:
-        """Look at `_query`: a second statement must not end the first one's rows."""
+        """Look at the driver's `query`: a second statement must not end the first one's rows."""
         items.insert("items", [{"id": n, "name": "old"} for n in range(30)])
         for (number,) in items.stream("SELECT id FROM items ORDER BY id", batch=2):
             items.execute("UPDATE items SET name = 'new' WHERE id = ?", [number])
@@ -212,7 +212,7 @@ class QueryTests(DatabaseBase):
         assert names(items) == ["newer"] * 30
 
     def test_twins_do_the_same(self, items: Database) -> None:
-        """Look for twins of the provider's own: they come from the interface."""
+        """Look for twins of the block's own: they come from `Database`."""
 
         async def ask() -> None:
             assert await items.aexecute("INSERT INTO items VALUES (?, ?)", (1, "a")) == 1
@@ -229,9 +229,10 @@ class QueryTests(DatabaseBase):
         assert names(items) == ["a", "b", "b", "d"]
 
     def test_public_methods_are_the_interface_s(self, database: Database) -> None:
-        """Write primitives (`_execute`, `_query` …) in place of public methods."""
+        """Write methods of the driver (`execute`, `query` …) in place of the block's."""
         kind = type(database)
-        for home in (Queries, Tables):
+        for home in (Database, Queries):
             for name, method in vars(home).items():
-                if isfunction(method) and not name.startswith("_"):
+                ours = isfunction(method) and method.__module__ == home.__module__
+                if ours and not name.startswith("_") and name != "make_driver":
                     assert getattr(kind, name) is method, f"{kind.__name__} replaces {name}"

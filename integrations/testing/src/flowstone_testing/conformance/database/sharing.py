@@ -24,7 +24,7 @@ class SharingTests(DatabaseBase):
     """Threads, tasks, copies, and what is closed."""
 
     def test_fifty_mapped_tasks_share_it(self, items: Database) -> None:
-        """Look at `_connect`: any thread may use a connection; and at busy locks."""
+        """Look at `connect`: any thread may use a connection; and at busy locks."""
 
         @task
         def add(number: int) -> int:
@@ -41,7 +41,7 @@ class SharingTests(DatabaseBase):
         assert names(items) == [f"n{number}" for number in range(50)]
 
     def test_transactions_of_threads_do_not_mix(self, items: Database) -> None:
-        """Look at `_connect` and `_begin`: a transaction belongs to whoever has begun it."""
+        """Look at `connect` and `begin`: a transaction belongs to whoever has begun it."""
 
         def work(number: int) -> bool:
             try:
@@ -81,7 +81,7 @@ class SharingTests(DatabaseBase):
                 assert names(loaded) == ["a"]
 
     def test_a_closed_one_opens_again(self, items: Database) -> None:
-        """Look at `_disconnect`, and for connections that are kept elsewhere."""
+        """Look at `disconnect`, and for connections that are kept elsewhere."""
         with items as same:
             same.execute("INSERT INTO items VALUES (1, 'a')")
         items.close()

@@ -25,7 +25,7 @@ class StoppingTests(DatabaseBase):
             pytest.skip("`cancels` is False")
 
     def test_cancel_stops_what_runs(self, database: Database) -> None:
-        """Look at `_interrupt`: it is called from another thread, and stops the query."""
+        """Look at `interrupt`: it is called from another thread, and stops the query."""
         query = Aside(lambda: database.fetch_all(self.endless))
         until(database.cancel, "a query runs, and `cancel` counts it", self.patience)
         assert isinstance(query.ended(self.patience).error, QueryCancelled)
@@ -33,11 +33,11 @@ class StoppingTests(DatabaseBase):
         assert database.fetch_one("SELECT 1") == (1,)
 
     def test_a_cancelled_coroutine_stops_its_query(self, database: Database) -> None:
-        """Look at `_interrupt`; the coroutine ends when the query has."""
+        """Look at `interrupt`; the coroutine ends when the query has."""
 
         async def ask() -> None:
             asking = asyncio.ensure_future(database.afetch_all(self.endless))
-            while not database._sessions()._calls:  # noqa: SLF001, ASYNC110 - there is no event
+            while not database.driver_calls.pool.count_calls():  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0)
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -48,7 +48,7 @@ class StoppingTests(DatabaseBase):
         assert database.fetch_one("SELECT 1") == (1,)
 
     def test_a_task_s_timeout_stops_its_query(self, database: Database) -> None:
-        """Look at `_interrupt`: a task that ran out of time has its query stopped."""
+        """Look at `interrupt`: a task that ran out of time has its query stopped."""
 
         @task(timeout_seconds=0.2)
         def slow() -> None:
@@ -65,7 +65,7 @@ class StoppingTests(DatabaseBase):
         assert database.fetch_one("SELECT 1") == (1,)
 
     def test_a_transaction_that_is_stopped_is_rolled_back(self, items: Database) -> None:
-        """Look at `_disconnect`: closing a connection ends its transaction."""
+        """Look at `disconnect`: closing a connection ends its transaction."""
         written = Event()
 
         def work() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flowstone.blocks.databases import Aware
 from flowstone.errors import RowsInvalid, TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from flowstone.blocks import Database
 
 ROWS = [{"id": n, "name": None if n == 2 else f"n{n}"} for n in range(5)]
@@ -21,21 +27,21 @@ class TableTests(DatabaseBase):
     """Insert, and fetch as tables."""
 
     def test_dicts_are_inserted(self, items: Database) -> None:
-        """Look at `_insert`, and at the order of the columns in it."""
+        """Look at the driver's `insert`, and at the order of the columns in it."""
         assert items.insert("items", ROWS[:3]) == 3
         assert items.insert("items", ({"name": r["name"], "id": r["id"]} for r in ROWS[3:])) == 2
         assert items.insert("items", []) == 0
         assert items.fetch_all(QUERY) == TUPLES
 
     def test_frames_are_inserted(self, items: Database) -> None:
-        """Look at `_insert`: nulls of frames arrive as nulls, numbers as numbers."""
+        """Look at the driver's `insert`: nulls of frames arrive as nulls, numbers as numbers."""
         for given in _frames():
             items.execute("DELETE FROM items")
             assert items.insert("items", given) == 5
             assert items.fetch_all(QUERY) == TUPLES, type(given)
 
     def test_tables_come_out(self, items: Database) -> None:
-        """Look at `_query`: its description names the columns, and nulls stay nulls."""
+        """Look at the driver's `query`: its description names the columns, nulls stay."""
         items.insert("items", ROWS)
         arrow = items.fetch_arrow(QUERY)
         assert arrow.to_pylist() == ROWS
@@ -54,8 +60,66 @@ class TableTests(DatabaseBase):
         assert items.fetch_polars(QUERY).columns == ["id", "name"]
         assert items.fetch_arrow(QUERY).num_rows == 0
 
+    def test_tables_have_the_values_of_rows(self, database: Database) -> None:
+        """Look at `fetch_arrow` of an `ArrowDriver`: the types and values of rows, and nulls."""
+        rows = [*_typed_rows(self.keeps), dict.fromkeys(_typed_rows(self.keeps)[0])]
+        database.insert("typed", rows, create=True)
+        for query in (
+            "SELECT * FROM typed ORDER BY number",
+            "SELECT count(*) AS n, sum(number) AS total, max(text) AS most FROM typed",
+            "SELECT number, text FROM typed WHERE number > 99",
+        ):
+            expected = database.fetch_all(query)
+            table = database.fetch_arrow(query)
+            found = [tuple(row[name] for name in table.column_names) for row in table.to_pylist()]
+            assert found == expected
+            assert _types(found) == _types(expected)
+            assert _types(database.fetch_polars(query).rows()) == _types(expected)
+            assert len(database.fetch_pandas(query)) == len(expected)
+
+    def test_tables_are_kept_as_rows_are(self, database: Database) -> None:
+        """Look at `insert_arrow` of an `ArrowDriver`: what was rows comes back the same."""
+        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+
+        rows = _typed_rows(self.keeps)
+        table = pa.table({name: [row[name] for row in rows] for name in rows[0]})
+        assert database.insert("by_rows", rows, create=True) == len(rows)
+        assert database.insert("by_table", table, create=True) == len(rows)
+        assert database.insert("by_table", table.slice(0, 0)) == 0
+        expected = database.fetch_all("SELECT * FROM by_rows ORDER BY number")
+        found = database.fetch_all("SELECT * FROM by_table ORDER BY number")
+        assert found == expected
+        assert _types(found) == _types(expected)
+        nested = pa.table({"many": [[1, None]], "named": [{"a": "b"}]})
+        assert database.insert("nested", nested, create=True) == 1
+        [values] = database.fetch_all("SELECT many, named FROM nested")
+        told = [loads(value) if isinstance(value, str) else value for value in values]
+        assert told == [[1, None], {"a": "b"}]
+
+    def test_a_table_goes_in_whole_or_not_at_all(self, items: Database) -> None:
+        """Look at `insert_arrow` of an `ArrowDriver`: it must not commit by itself."""
+        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+
+        schema = pa.schema({"id": pa.int64(), "name": pa.string()})
+
+        def read(last: object) -> Iterator[pa.RecordBatch]:
+            for start in range(0, 300_000, 150_000):
+                (count,) = items.fetch_one("SELECT count(*) FROM items") or (None,)
+                assert count == start, "what is in the same transaction is seen"
+                numbers = range(start, start + 150_000)
+                yield pa.record_batch([numbers, [None] * len(numbers)], schema=schema)
+            if last is not None:
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            items.insert("items", pa.RecordBatchReader.from_batches(schema, read("fails")))
+        assert items.fetch_one("SELECT count(*) FROM items") == (0,)
+        assert (
+            items.insert("items", pa.RecordBatchReader.from_batches(schema, read(None))) == 300_000
+        )
+
     def test_a_table_is_made_if_asked(self, database: Database) -> None:
-        """Look at `_create` and at `_column_types`."""
+        """Look at `create_table` and at `column_types`."""
         with pytest.raises(TableMissing):
             database.insert("things", ROWS)
         rows = [{"a": None, "b": 1.5, "c": "x"}, {"a": 7, "b": 2, "c": None}]
@@ -66,7 +130,7 @@ class TableTests(DatabaseBase):
         ]  # fmt: skip
 
     def test_names_are_quoted(self, database: Database) -> None:
-        """Look at `_quoted`: a name may have anything in it, and means only itself."""
+        """Look at `quote_name`: a name may have anything in it, and means only itself."""
         table, column = 'odd "name; DROP', "select it's"
         assert database.insert(table, [{column: 1, "b?": 2, ":c": 3}], create=True) == 1
         assert database.insert(table, [{":c": 6, "b?": 5, column: 4}]) == 1
@@ -74,7 +138,7 @@ class TableTests(DatabaseBase):
         assert database.fetch_all(f"SELECT * FROM {quoted} ORDER BY 1") == [(1, 2, 3), (4, 5, 6)]  # noqa: S608
 
     def test_rows_that_do_not_fit_are_refused(self, items: Database) -> None:
-        """Look for an `insert` of the provider's own: the interface compares the rows."""
+        """Look for an `insert` of the block's own: `Database` compares the rows."""
         wrong: list[Any] = [
             "text", {"id": 1}, 7, None, [1], [{}], [(1, "a")],
             [*ROWS, {"id": 9}], [*ROWS, {"id": 9, "name": "x", "more": 1}],
@@ -85,10 +149,34 @@ class TableTests(DatabaseBase):
         assert names(items) == []
 
     def test_many_rows_go_in_batches(self, items: Database) -> None:
-        """Look at `_insert` with a second batch: nothing is lost or doubled."""
+        """Look at the driver's `insert` with a second batch: nothing is lost or doubled."""
         rows = ({"id": number, "name": f"n{number}"} for number in range(5001))
         assert items.insert("items", rows) == 5001
         assert items.fetch_one("SELECT count(*), sum(id) FROM items") == (5001, 5000 * 5001 // 2)
+
+
+def _typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
+    """Return rows with a column for each type that comes back as it went in."""
+    values: dict[str, tuple[object, object]] = {
+        "number": (1, -(2**62)),
+        "real": (0.5, -1e300),
+        "text": ("\u00e4'", ""),
+        "data": (b"\0\xff", b""),
+        "nothing": (None, None),
+    }
+    more: dict[type, tuple[object, object]] = {
+        bool: (True, False),
+        Decimal: (Decimal("12345.67"), Decimal("-0.01")),
+        date: (date(2024, 2, 29), date(1969, 12, 31)),
+        datetime: (datetime(2024, 2, 29, 23, 59, 58, 123456), datetime(1969, 12, 31)),  # noqa: DTZ001 - a column without a zone
+        Aware: (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime(1969, 12, 31, tzinfo=UTC)),
+    }
+    values |= {f"a_{kind.__name__.lower()}": more[kind] for kind in more if kind in keeps}
+    return [{name: pair[place] for name, pair in values.items()} for place in (0, 1)]
+
+
+def _types(rows: Iterable[Iterable[object]]) -> list[list[type]]:
+    return [[type(value) for value in row] for row in rows]
 
 
 def _frames() -> list[Any]:

@@ -22,7 +22,7 @@ class TransactionTests(DatabaseBase):
     """Commit, roll back, one inside another."""
 
     def test_a_transaction_is_committed(self, items: Database) -> None:
-        """Look at `_begin` and `_commit`; and that statements go through its connection."""
+        """Look at `begin` and `commit`; and that statements go through its connection."""
         with items.transaction():
             items.execute(ADD, (1, "a"))
             items.insert("items", [{"id": 2, "name": "b"}])
@@ -30,7 +30,7 @@ class TransactionTests(DatabaseBase):
         assert names(items) == ["a", "b"]
 
     def test_an_error_rolls_back(self, items: Database) -> None:
-        """Look at `_rollback`; and that `_begin` ends the driver's own autocommit."""
+        """Look at `rollback`; and that `begin` ends the driver's own autocommit."""
         items.execute(ADD, (1, "a"))
         with pytest.raises(ZeroDivisionError), items.transaction():
             items.execute(ADD, (2, "b"))
@@ -41,7 +41,7 @@ class TransactionTests(DatabaseBase):
         assert names(items) == ["a", "e"]
 
     def test_others_do_not_see_it_before_its_end(self, items: Database) -> None:
-        """Look at `_connect`: each connection is one of its own."""
+        """Look at `connect`: each connection is one of its own."""
         if not self.persists:
             return  # only this block sees the database
         with items.transaction():
@@ -51,7 +51,7 @@ class TransactionTests(DatabaseBase):
         assert names(items) == ["a"]
 
     def test_one_inside_another_is_taken_back_alone(self, items: Database) -> None:
-        """Look at the savepoints of `_begin` and `_rollback`; or set `savepoints` to False."""
+        """Look at the savepoints of `begin` and `rollback`; or set `savepoints` to False."""
         with items.transaction():
             items.execute(ADD, (1, "a"))
             if not self.savepoints:
@@ -97,7 +97,7 @@ class TransactionTests(DatabaseBase):
         assert names(items) == ["a", "b", "b"]
 
     def test_an_insert_is_all_or_none(self, items: Database) -> None:
-        """Look at `_insert`: it must not commit by itself."""
+        """Look at the driver's `insert`: it must not commit by itself."""
         rows = ({"id": n if n < 1500 else 1, "name": "x"} for n in range(1501))
         if not self.constraints:
             rows = (
