@@ -167,7 +167,7 @@ class Burrow(FileSecrets): pass
     report = Stranger(home, plugin=plugin, things=things).check(code=1)
     found = levels(report)
     assert (found["DatabaseSuite"], found["SecretsSuite"]) == ("none", "partial")
-    assert "database.DatabaseSuite in the package's tests, for well" in missing(
+    assert "join flowstone_testing.DatabaseSuite in the package's tests, for well" in missing(
         report, "DatabaseSuite"
     )
     assert "secretprovider.SecretsSuite in the package's tests, for burrow" in missing(

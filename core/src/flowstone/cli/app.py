@@ -10,31 +10,37 @@ from flowstone.cli.commands import Commands
 from flowstone.cli.version import show_version
 
 COMMANDS = {
-    "apply": ("flowstone.cli.manifest:apply", "Save blocks, variables and limits from files."),
-    "artifact": ("flowstone.cli.artifact:artifact", "List and show what runs have saved to show."),
-    "block": ("flowstone.cli.block:block", "Save, show, check and delete blocks."),
-    "catalog": ("flowstone.cli.catalog:catalog", "Show what the installed packages offer."),
+    "apply": (
+        "flowstone.cli.manifest:apply",
+        "Create and update blocks, variables and limits from files.",
+    ),
+    "artifact": ("flowstone.cli.artifact:artifact", "List and show the artifacts of runs."),
+    "block": ("flowstone.cli.block:block", "Create, show, edit, check and delete blocks."),
+    "catalog": ("flowstone.cli.catalog:catalog", "Show what installed packages offer."),
     "diff": ("flowstone.cli.manifest:diff", "Show what `apply` would change."),
-    "export": ("flowstone.cli.manifest:export", "Print blocks, variables and limits as YAML."),
-    "limit": ("flowstone.cli.limit:limit", "Set how many may do a thing at a time, and see who."),
+    "export": ("flowstone.cli.manifest:export", "Export blocks, variables and limits as YAML."),
+    "limit": ("flowstone.cli.limit:limit", "Manage concurrency and rate limits."),
     "plugin": (
         "flowstone.cli.plugin:plugin",
-        "Show and check the installed plugins; make new ones.",
+        "List and show installed plugins.",
     ),
-    "prune": ("flowstone.cli.manifest:prune", "Delete what stands in no file."),
+    "prune": (
+        "flowstone.cli.manifest:prune",
+        "Delete blocks, variables and limits that no file names.",
+    ),
     "run": (
         "flowstone.cli.run:run",
-        "Start, show, cancel, retry and resume runs; read their logs.",
+        "Start, list, show, cancel, retry and resume runs.",
     ),
-    "secret": ("flowstone.cli.secret:secret", "Try references to secrets, and change the key."),
-    "variable": ("flowstone.cli.variable:variable", "List, show, set and forget variables."),
+    "secret": ("flowstone.cli.secret:secret", "Check references to secrets, and rotate the key."),
+    "variable": ("flowstone.cli.variable:variable", "List, get, set and delete variables."),
 }
 
 
 @click.group(
     cls=Commands,
     lazy=COMMANDS,
-    epilog="`flowstone COMMAND --help` says more.",
+    epilog="Run `flowstone COMMAND --help` for more on a command.",
 )
 @click.option(
     "--version",
@@ -42,10 +48,10 @@ COMMANDS = {
     is_eager=True,
     expose_value=False,
     callback=show_version,
-    help="Show the versions, the home and the store.",
+    help="Show the versions, the home directory and the store, and exit.",
 )
 def flowstone() -> None:
-    """Look at the runs of your flows, and keep the blocks that they use."""
+    """Run and inspect flows, and manage the blocks and limits that they use."""
 
 
 def main() -> None:

@@ -28,18 +28,28 @@ _MOST_ROWS, _LONGEST = 100, 60
 def artifact() -> None:
     """List and show the tables, texts, links, images and progress that runs have saved.
 
-    An ARTIFACT is named by its key, which means its newest version, by its id, or by eight or more
-    characters of the beginning or end of its id.
+    An ARTIFACT is a key, which stands for its newest version, or an id, of which the first or last
+    eight characters are enough.
     """
 
 
 @artifact.command("ls")
-@click.option("--run", "run", metavar="RUN", help="Only of this run, and all around it.")
-@click.option("--kind", type=click.Choice(KINDS), metavar="KIND", help=f"Only {', '.join(KINDS)}.")
+@click.option(
+    "--run",
+    "run",
+    metavar="RUN",
+    help="Only artifacts of this run and of the flow run that it is part of.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(KINDS),
+    metavar="KIND",
+    help=f"Only artifacts of this kind: {', '.join(KINDS)}.",
+)
 @limit_option
 @json_option
 def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool) -> None:
-    """List the artifacts, the newest version of each key, the last saved first."""
+    """List artifacts: the newest version of each key, most recent first."""
     root_id = None if run is None else services().runs.run(run).root_id
     found = [
         each
@@ -61,7 +71,7 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
 
 @artifact.command("show")
 @click.argument("artifact")
-@click.option("--versions", is_flag=True, help="List all versions of its key instead.")
+@click.option("--versions", is_flag=True, help="List all versions of the key instead.")
 @click.option("--all", "whole", is_flag=True, help="Show long tables in full.")
 @json_option
 def show_artifact(artifact: str, versions: bool, whole: bool, as_json: bool) -> None:

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def catalog() -> None:
-    """Show what the installed packages offer: blocks, tasks and the rest."""
+    """Show what installed packages offer: block types, tasks and more."""
 
 
 @catalog.command("ls")
 @click.argument("text", required=False, default="")
-@click.option("--kind", help="Only what is of this kind, such as block or task.")
+@click.option("--kind", help="Only this kind, such as block or task.")
 @json_option
 def list_offers(text: str, kind: str | None, as_json: bool) -> None:
-    """List what is offered; TEXT is looked for in names and packages.
+    """List what installed packages offer, or what has TEXT in its name or package.
 
-    Nothing of it is imported. Packages that are known and not installed are listed, too.
+    Nothing is imported. Known packages that are not installed are listed, too.
     """
     found = [
         offer
@@ -106,12 +106,12 @@ def _describe(offer: Offer) -> dict[str, Any]:
 
 @catalog.command("show")
 @click.argument("name")
-@click.option("--kind", help="What it is, where a block and a task have one name.")
+@click.option("--kind", help="Its kind, if a block and a task have the same name.")
 @json_option
 def show_offer(name: str, kind: str | None, as_json: bool) -> None:
-    """Show one thing that is offered: what it is for, and what it takes.
+    """Show what NAME is for, and its fields or parameters.
 
-    Only that one is imported.
+    Only NAME is imported.
     """
     # Cost 150 ms, for pydantic; a list needs none of it.
     from flowstone.cli.sheets import make_sheet  # noqa: PLC0415

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def limit() -> None:
-    """Say how many may do a thing at a time, and see who does.
+    """Manage concurrency and rate limits, and see who holds their slots.
 
-    Code takes slots under a limit by its NAME, with `concurrency(NAME)` and `rate_limit(NAME)`. A
-    limit named tag:TAG is for the task runs with that tag.
+    Code takes slots of a limit with `concurrency(NAME)` and `rate_limit(NAME)`. A limit that is
+    named tag:TAG applies to all task runs with that tag.
     """
 
 
 @limit.command("ls")
 @json_option
 def list_limits(as_json: bool) -> None:
-    """List the limits, and how many of their slots are in use."""
+    """List limits, and how many of their slots are in use."""
     limits, now = _load_limits(), services().clock.time()
     used = slots_in_use(limits, services().slots.held_slots(now), now)
     if as_json:
@@ -77,20 +77,22 @@ def show_limit(name: str, as_json: bool) -> None:
 
 @limit.command("set")
 @click.argument("name")
-@click.option("--slots", type=click.IntRange(min=0), metavar="N", required=True, help="So many.")
+@click.option(
+    "--slots", type=click.IntRange(min=0), metavar="N", required=True, help="The number of slots."
+)
 @click.option(
     "--decay-per-second",
     type=click.FloatRange(min=0),
     metavar="X",
     default=0.0,
-    help="Make it a limit of a rate: so many slots become free in each second.",
+    help="Make it a rate limit: used slots become free again at this rate.",
 )
-@click.option("--inactive", is_flag=True, help="Keep it, and let it limit nothing.")
+@click.option("--inactive", is_flag=True, help="Keep the limit, but don't enforce it.")
 @json_option
 def set_limit(
     name: str, slots: int, decay_per_second: float, inactive: bool, as_json: bool
 ) -> None:
-    """Make a limit, or change it. Who holds slots keeps them."""
+    """Create or change a limit. Slots that are held stay held."""
     made = check_limit(Limit(name, slots, not inactive, decay_per_second))
     services().documents.put(KIND, name, limit_body(made))
     now = services().clock.time()
@@ -107,7 +109,7 @@ def set_limit(
 @click.argument("name")
 @json_option
 def delete_limit(name: str, as_json: bool) -> None:
-    """Delete a limit: who waits for its slots waits no longer."""
+    """Delete a limit. Whatever waits for its slots goes on."""
     _load_limit(name)
     services().documents.delete(KIND, name)
     if as_json:
@@ -122,8 +124,8 @@ def delete_limit(name: str, as_json: bool) -> None:
 def reset_limit(name: str, as_json: bool) -> None:
     """Free all slots of a limit.
 
-    That is seldom needed: the slots of a process that is dead are free by themselves. One that
-    lives goes on, and takes its slots again when it next renews them and there is room.
+    This is rarely needed: the slots of a dead process become free by themselves. A process that is
+    alive goes on, and takes its slots again at its next renewal if there is room.
     """
     _load_limit(name)
     held = services().slots.held_slots(services().clock.time())

@@ -27,17 +27,17 @@ _DONE = {"create": "created", "change": "changed", "delete": "deleted", "keep": 
 
 _files: Callable[..., Any] = click.argument("files", nargs=-1, required=True, metavar="FILE...")
 _only: Callable[..., Any] = click.option(
-    "--only", multiple=True, type=click.Choice(_NAMES), help="Only these; may stand several times."
+    "--only", multiple=True, type=click.Choice(_NAMES), help="Only this section; can be repeated."
 )
 
 
 @click.command("export")
-@click.option("--output", "-o", metavar="FILE", help="Write to a file, in place of printing.")
+@click.option("--output", "-o", metavar="FILE", help="Write to a file instead of printing.")
 @_only
 def export(output: str | None, only: tuple[str, ...]) -> None:
-    """Print what is saved as YAML, as `flowstone apply` takes it.
+    """Export blocks, variables and limits as YAML, for `flowstone apply`.
 
-    A secret is written as its reference, or as {set: true}, which leaves it as it is.
+    A secret is written as its reference, or as {set: true}, which keeps the saved one.
     """
     text = manifests.exported(manifests.sections(only))
     if output is None:
@@ -58,8 +58,8 @@ def export(output: str | None, only: tuple[str, ...]) -> None:
 def diff(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     """Show what `flowstone apply` would change.
 
-    Exits with 0 where nothing differs, with 1 where something does, with 2 where that can't be
-    told. FILE may be a directory, for all .yaml and .yml files in it, and - for standard input.
+    Exits with 0 if nothing differs, 1 if something does, and 2 if that can't be told. FILE may be a
+    directory, for all .yaml and .yml files in it, and - for standard input.
     """
     try:
         plan = manifests.drawn_up(_read_sources(files))
@@ -80,9 +80,9 @@ def diff(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 @json_option
 @click.pass_context
 def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
-    """Save what the files say; what they don't name stays as it is.
+    """Create and update what the files describe; whatever they don't name stays as it is.
 
-    All of it is checked before anything is written. Applying twice changes nothing.
+    Everything is checked before anything is written. Applying twice changes nothing.
     """
     _carry_out(ctx, manifests.drawn_up(_read_sources(files)), as_json=as_json)
 
@@ -90,15 +90,15 @@ def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 @click.command("prune")
 @_files
 @_only
-@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Don't ask.")
 @json_option
 @click.pass_context
 def prune(
     ctx: click.Context, files: tuple[str, ...], only: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
-    """Delete what is saved and no file names; asks before it does.
+    """Delete blocks, variables and limits that no file names, after asking.
 
-    A block that one which stays refers to stays, too.
+    A block stays if one that stays refers to it.
     """
     plan = manifests.surplus(_read_sources(files), manifests.sections(only))
     for key, users in plan.held.items():

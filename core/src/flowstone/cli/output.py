@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 json_option: Option = click.option(
-    "--json", "as_json", is_flag=True, help="Print one JSON document."
+    "--json", "as_json", is_flag=True, help="Print the output as a JSON document."
 )
 limit_option: Option = click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
     default=20,
-    help="At most so many; 20 if you don't say.",
+    show_default=True,
+    help="Maximum number to list.",
 )
 
 

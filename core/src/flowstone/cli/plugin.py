@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands)
 def plugin() -> None:
-    """Show the installed plugins; with flowstone-testing, check them and make new ones."""
+    """List and show installed plugins; with flowstone-testing, check them and create new ones."""
 
 
 @plugin.command("ls")
-@click.option("--strict", is_flag=True, help="Exit with 1 where a plugin is broken.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a plugin is broken.")
 @json_option
 @click.pass_context
 def list_plugins(ctx: click.Context, strict: bool, as_json: bool) -> None:
-    """List the installed plugins, and what they offer.
+    """List the installed plugins, and what each offers.
 
-    Nothing that they offer is imported. A broken one is listed with its traceback, and breaks no
-    other.
+    Nothing that they offer is imported. A broken plugin is listed with its traceback, and does not
+    affect the others.
     """
     found = catalog.plugins()
     broken = [each for each in found if each.error]
@@ -86,7 +86,7 @@ def _describe(plugin: Plugin) -> dict[str, Any]:
 @click.argument("name")
 @json_option
 def show_plugin(name: str, as_json: bool) -> None:
-    """Show what one plugin offers: each kind and name, and where it is."""
+    """Show what a plugin offers, and where in its code that is."""
     found = _find_plugin(name)
     if as_json:
         emit(_describe(found))

@@ -25,9 +25,9 @@ MOST = 10
 
 @click.group(cls=Commands)
 def secret() -> None:
-    """Try references to secrets, and change the key that seals saved ones.
+    """Check references to secrets, and rotate the key that encrypts saved ones.
 
-    A reference stands in the place of a secret: env:NAME, file:PATH, or PROVIDER:NAME of an
+    A reference stands for a secret: env:NAME, file:PATH, or PROVIDER:NAME with a provider of an
     installed package.
     """
 
@@ -37,7 +37,7 @@ def secret() -> None:
 @json_option
 @click.pass_context
 def check_reference(ctx: click.Context, reference: str, as_json: bool) -> None:
-    """Try a reference from here; the secret is not shown."""
+    """Check that a reference resolves here, without showing the secret."""
     began, problem = perf_counter(), None
     try:
         if not _is_known(reference):
@@ -89,18 +89,18 @@ def _make_error(reference: str) -> ReferenceUnresolved:
     metavar="REFERENCE",
     help="Where the new key is (env:NAME, file:PATH), if FLOWSTONE_SECRET_KEY has the old one.",
 )
-@click.option("--drop-old", is_flag=True, help="Forget the old keys of the key file.")
+@click.option("--drop-old", is_flag=True, help="Remove old keys from the key file.")
 @json_option
 @click.pass_context
 def rotate_key(ctx: click.Context, new_key: str | None, drop_old: bool, as_json: bool) -> None:
-    """Change the key that seals what is saved.
+    """Rotate the key that encrypts saved secrets.
 
-    All that is saved is sealed with the new one. The old key goes on opening what it has sealed.
-    Flows may run meanwhile, and blocks be saved. It may be stopped at any point; run it again then.
-    Exits with 1 where no key opens a secret.
+    Everything that is saved is encrypted again with a new key; the old key can still decrypt. Flows
+    may run meanwhile, and blocks may be saved. If it is interrupted, run it again. Exits with 1 if
+    there is a secret that no key decrypts.
 
-    A key from FLOWSTONE_SECRET_KEY is changed by you: set that to the new key, and
-    FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run; then run this.
+    If your key is in FLOWSTONE_SECRET_KEY, first set that to the new key and
+    FLOWSTONE_SECRET_KEY_OLD to the old one, wherever flows run.
     """
     current = services()
     settings = current.settings

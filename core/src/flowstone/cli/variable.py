@@ -24,18 +24,24 @@ _LONGEST = 60
 
 @click.group(cls=Commands)
 def variable() -> None:
-    """List, show, set and forget variables.
+    """List, get, set and delete variables.
 
-    A variable is a JSON value that is no secret, for settings that change without a change of
-    code. Flows read it by `Variable.get(NAME)`.
+    A variable is a JSON value, for settings that change without the code and are not secret. Flows
+    read it with `Variable.get(NAME)`.
     """
 
 
 @variable.command("ls")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag.")
+@click.option(
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="Only variables with this tag; can be repeated.",
+)
 @json_option
 def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
-    """List the variables."""
+    """List variables."""
     saved = [each for each in services().documents.find(KIND) if each.kind == KIND]
     found = [each for each in saved if set(tags) <= set(each.body["tags"])]
     if as_json:
@@ -61,7 +67,7 @@ def list_variables(tags: tuple[str, ...], as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def get_variable(name: str, as_json: bool) -> None:
-    """Print a variable's value: a text as it is, anything else as JSON."""
+    """Print the value of a variable: a string as it is, anything else as JSON."""
     Variable.load(name)  # checks the name, and suggests near ones
     found = services().documents.get(KIND, name)
     value = found.body["value"]
@@ -71,17 +77,19 @@ def get_variable(name: str, as_json: bool) -> None:
         say(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
-@variable.command("set", short_help="Keep a value under a name.")
+@variable.command("set", short_help="Set a variable.")
 @click.argument("name")
 @click.argument("value")
 @click.option("--json-value", is_flag=True, help="Read VALUE as JSON: a number, a list, true.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by.")
-@click.option("--overwrite", is_flag=True, help="Replace it where it is there.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="A tag to find it by; can be repeated."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing variable.")
 @json_option
 def set_variable(
     name: str, value: str, json_value: bool, tags: tuple[str, ...], overwrite: bool, as_json: bool
 ) -> None:
-    """Keep a value under a name; as a text, if you don't say --json-value."""
+    """Set a variable to VALUE, a string unless --json-value is used."""
     try:
         Variable.set(name, _parse(value) if json_value else value, tags, overwrite=overwrite)
     except ObjectAlreadyExists:
@@ -97,7 +105,7 @@ def set_variable(
 @click.argument("name")
 @json_option
 def unset_variable(name: str, as_json: bool) -> None:
-    """Forget a variable."""
+    """Delete a variable."""
     if not Variable.unset(name):
         names = [each.name for each in services().documents.find(KIND)]
         raise ObjectNotFound(KIND, name, names)

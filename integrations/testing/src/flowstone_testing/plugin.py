@@ -11,7 +11,7 @@ def collection() -> Collection:
             "plugin new": "flowstone_testing.cli.newplugin:new",
         },
         command_help={
-            "plugin check": "Test an installed package, and tell a level for each suite.",
-            "plugin new": "Make a package of your own from the template.",
+            "plugin check": "Run the conformance suites on an installed package.",
+            "plugin new": "Create a package from the template.",
         },
     )

@@ -18,9 +18,11 @@ from flowstone.plugins import registry
 @click.argument("slug")
 @click.argument("name")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
-@click.option("--json-file", metavar="FILE", help="Fields as a JSON object; - is standard input.")
-@click.option("--overwrite", is_flag=True, help="Replace what is saved under that name.")
-@click.option("--no-input", is_flag=True, help="Never ask.")
+@click.option(
+    "--json-file", metavar="FILE", help="Read fields from a JSON file; - is standard input."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing block.")
+@click.option("--no-input", is_flag=True, help="Never prompt.")
 @json_option
 def create_block(
     slug: str,
@@ -31,17 +33,17 @@ def create_block(
     no_input: bool,
     as_json: bool,
 ) -> None:
-    """Save a block of type SLUG under NAME.
+    """Create a block of type SLUG, and save it as NAME.
 
     \b
-    field=value        a text, a number, a saved block (store=local-directory/raw)
+    field=value        a string, a number, a saved block (store=local-directory/raw)
     field:=JSON        any JSON value
     field=@env:NAME    the value of an environment variable
-    field=@file:PATH   what is in a file
-    field=@-           what comes on standard input
+    field=@file:PATH   the content of a file
+    field=@-           standard input
 
-    Give secrets in one of the last three ways: a command line stays in the shell's history. On a
-    terminal, what is missing is asked for, secrets without showing them.
+    Pass secrets in one of the last three ways, so that they don't end up in the shell's history. On
+    a terminal, missing fields are asked for; secrets are not shown as you type.
     """  # noqa: D301 - click's mark for lines to leave as they are
     kind = registry.block_type(slug)
     registry.check_name("block", name)

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 @click.argument("block")
 @click.argument("fields", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option(
-    "--json-file", metavar="FILE", help="What `show --json` printed, changed; - is stdin."
+    "--json-file", metavar="FILE", help="Read fields from a JSON file; - is standard input."
 )
 @json_option
 def edit_block(block: str, fields: tuple[str, ...], json_file: str | None, as_json: bool) -> None:
-    """Change fields of a saved block; the others stay, secrets too.
+    """Change fields of a block. Other fields, and its secrets, stay as they are.
 
-    Fields are written as for `block create`. A file may be what `block show --json` printed, with
-    changes in it: {"set": true} leaves a secret as it is, {"set": false} forgets it.
+    Write fields as for `block create`. A file may be the edited output of `block show --json`, in
+    which {"set": true} keeps a secret and {"set": false} removes it.
     """
     found = documents.find(block)
     ref = documents.format_reference(found)

@@ -16,7 +16,7 @@ from flowstone.plugins import catalog
 @click.argument("slug", required=False)
 @json_option
 def list_types(slug: str | None, as_json: bool) -> None:
-    """List the installed block types, or the fields of one."""
+    """List the installed block types, or show the fields of one."""
     if slug is not None:
         # Costs 150 ms, for pydantic; a list needs none of it.
         from flowstone.cli.block.one import show_type  # noqa: PLC0415
@@ -56,7 +56,7 @@ def list_types(slug: str | None, as_json: bool) -> None:
 @click.command("ls")
 @json_option
 def list_blocks(as_json: bool) -> None:
-    """List the saved blocks."""
+    """List blocks."""
     known = {offer.name for offer in catalog.offers("block")}
     every = services().documents.find("block:")
     saved = set(map(documents.format_reference, every))
@@ -82,7 +82,7 @@ def list_blocks(as_json: bool) -> None:
 @click.argument("block")
 @json_option
 def delete_block(block: str, as_json: bool) -> None:
-    """Delete a saved block."""
+    """Delete a block."""
     found = documents.find(block)
     ref = documents.format_reference(found)
     users = documents.find_referrers(ref)

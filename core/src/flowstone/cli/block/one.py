@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("block")
 @json_option
 def show_block(block: str, as_json: bool) -> None:
-    """Show a saved block; of secrets, only whether they are set. None is opened."""
+    """Show a block; for each secret, only whether it is set."""
     found = documents.find(block)
     fields = redacted_fields(found.body)
     if as_json:
@@ -48,9 +48,9 @@ def show_block(block: str, as_json: bool) -> None:
 @json_option
 @click.pass_context
 def check_block(ctx: click.Context, block: str, as_json: bool) -> None:
-    """Connect with a saved login, and say whether it works; exit with 1 where it does not.
+    """Connect with saved credentials, and tell whether they work; exit with 1 if not.
 
-    Of a block that is no login, the references to secrets are tried.
+    For any other block, check that its references to secrets resolve.
     """
     ref = documents.format_reference(documents.find(block))
     loaded = Block.load(ref)

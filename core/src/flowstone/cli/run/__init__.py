@@ -12,19 +12,19 @@ _HERE = "flowstone.cli.run"
 @click.group(
     cls=Commands,
     lazy={
-        "cancel": (f"{_HERE}.control:cancel_run", "Ask a run to end, and wait until it has."),
-        "graph": (f"{_HERE}.graph:show_graph", "Print the graph of a run, or draw it."),
-        "logs": (f"{_HERE}.log:show_logs", "Show what a run, and all that it called, has logged."),
-        "ls": (f"{_HERE}.list:list_runs", "List the runs, the newest first."),
-        "resume": (f"{_HERE}.retry:resume_run", "Let a run go on that waits."),
-        "retry": (f"{_HERE}.retry:retry_run", "Execute a run again, under the same id."),
-        "show": (f"{_HERE}.show:show_run", "Show a run, and all that it called."),
-        "start": (f"{_HERE}.control:start_run", "Run a flow here: MODULE:FLOW, or FILE.py:FLOW."),
+        "cancel": (f"{_HERE}.control:cancel_run", "Cancel a run, and wait until it has ended."),
+        "graph": (f"{_HERE}.graph:show_graph", "Print or draw the graph of a run."),
+        "logs": (f"{_HERE}.log:show_logs", "Show the logs of a run and of everything it called."),
+        "ls": (f"{_HERE}.list:list_runs", "List runs, most recent first."),
+        "resume": (f"{_HERE}.retry:resume_run", "Resume a paused or suspended run."),
+        "retry": (f"{_HERE}.retry:retry_run", "Retry a run, under the same id."),
+        "show": (f"{_HERE}.show:show_run", "Show a run and everything it called."),
+        "start": (f"{_HERE}.control:start_run", "Run a flow in this process."),
     },
 )
 def run() -> None:
-    """List runs, show one, read its log, draw its graph; start, cancel, retry and resume them.
+    """Start, list, show, cancel, retry and resume runs; read their logs and draw their graphs.
 
-    A RUN is named by its id, by eight or more characters of the beginning or end of its id, or by
-    its name; of several runs of one name it is the newest.
+    A RUN is an id, of which the first or last eight characters are enough, or a name, which stands
+    for the newest run of that name.
     """

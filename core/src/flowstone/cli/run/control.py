@@ -38,14 +38,15 @@ _LOOK = 0.1
     type=click.FloatRange(min=0),
     default=30.0,
     metavar="SECONDS",
-    help="Wait so long for its end; 30 if you don't say, 0 for not at all.",
+    show_default=True,
+    help="How long to wait for the run to end; 0 does not wait.",
 )
 @json_option
 def cancel_run(run: str, seconds: float, as_json: bool) -> None:
-    """Ask a run to end, and wait until it has.
+    """Cancel a run, and wait until it has ended.
 
-    Its process stops what it does within about a second; what it was in the middle of ends as
-    Cancelled. A run whose process is dead is Crashed, as every command finds out.
+    The run's process stops within about a second, and whatever it was running ends as Cancelled. A
+    run whose process is dead ends as Crashed.
     """
     found = _request_cancel(run)
     found = _await_end(found, services().clock.time() + seconds)
@@ -96,11 +97,10 @@ def _await_end(run: Run, until: float) -> Run:
 def start_run(
     entrypoint: str, pairs: tuple[str, ...], file: Path | None, tree: bool, as_json: bool
 ) -> None:
-    """Run a flow here: `package.module:flow`, or `path/to/file.py:flow`.
+    """Run a flow in this process: `package.module:flow`, or `path/to/file.py:flow`.
 
-    On a terminal, what it calls is shown as a tree while it runs. Exits with 0 where the run
-    completed or was suspended, 1 where it failed, 3 where it crashed, and 130 where it was
-    cancelled.
+    On a terminal, a live tree shows what the flow calls. Exits with 0 if the run completed or was
+    suspended, 1 if it failed, 3 if it crashed, and 130 if it was cancelled.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
     from flowstone.calls.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415

@@ -35,19 +35,19 @@ param_option = click.option(
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter; the value is JSON where that fits its type, or else a text. Again for each.",
+    help="A parameter; VALUE is read as JSON if that fits its type. Can be repeated.",
 )
 params_option = click.option(
     "--params",
     "file",
     type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="A JSON file of parameters by name; - is standard input.",
+    help="Read parameters from a JSON file; - is standard input.",
 )
 tree_option = click.option(
     "--tree/--no-tree",
     default=True,
-    help="Show what runs as a live tree, where this is a terminal; take --no-tree to debug.",
+    help="Show a live tree of what runs, on a terminal; use --no-tree with a debugger.",
 )
 
 

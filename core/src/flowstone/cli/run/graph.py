@@ -26,28 +26,27 @@ _TEXTS = ("", ".md", ".txt")
 
 @click.command("graph")
 @click.argument("run")
-@click.option("--all", "whole", is_flag=True, help="Draw long maps in full.")
+@click.option("--all", "whole", is_flag=True, help="Draw every run of long maps.")
 @click.option(
     "--format",
     "form",
     type=click.Choice(["mermaid", "svg"]),
-    help="Text for Mermaid, or a picture; by default as the file's name ends, or else mermaid.",
+    help="By default, the format that the file's name ends with, or else mermaid.",
 )
 @click.option(
     "--output",
     "-o",
     type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
     metavar="FILE",
-    help="Write it to a file; - is standard output.",
+    help="Write to a file; - is standard output.",
 )
 @json_option
 def show_graph(run: str, whole: bool, form: str | None, output: Path | None, as_json: bool) -> None:
-    """Print the graph of a run, as text that Mermaid draws, or as a picture in SVG.
+    """Print the graph of a run in Mermaid's language, or draw it as SVG.
 
-    A solid arrow says that a result went into a run; a dotted one that a run called another. What
-    one run called many times is one node. Of a flow that was executed again, it is the last
-    attempt. Put the text where Mermaid is drawn, as in a Markdown file between ```mermaid and ```.
-    The picture is a file that every browser shows.
+    A solid arrow means that a result went into a run, a dotted one that a run called another. Many
+    calls of one task are one node. Of a run that was retried, the last attempt is shown. Markdown
+    pages draw Mermaid between ```mermaid and ```; every browser shows SVG.
     """
     if as_json and (form or output):
         raise click.UsageError("--json prints a document of its own: leave out --format and -o.")

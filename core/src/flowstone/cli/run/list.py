@@ -41,18 +41,26 @@ _STATES: dict[str, str] = {name.lower(): name for name in (*_TYPES, *_FINER)}
 
 
 @click.command("ls")
-@click.option("--state", "states", multiple=True, metavar="STATE", help="Only in this state.")
-@click.option("--flow", "unit", metavar="NAME", help="Only of this flow.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only with this tag.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    metavar="STATE",
+    help="Only runs in this state, such as failed; can be repeated.",
+)
+@click.option("--flow", "unit", metavar="NAME", help="Only runs of this flow.")
+@click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="Only runs with this tag; can be repeated."
+)
 @limit_option
 @json_option
 def list_runs(
     states: tuple[str, ...], unit: str | None, tags: tuple[str, ...], limit: int, as_json: bool
 ) -> None:
-    """List the runs, the newest first.
+    """List runs, most recent first.
 
-    These are the runs of flows, and of tasks that were called outside any flow. TASKS counts the
-    task runs that each called: those completed of all.
+    Lists flow runs, and runs of tasks that were called outside a flow. TASKS shows how many of a
+    run's task runs have completed.
     """
     query = RunQuery(
         listed=True,

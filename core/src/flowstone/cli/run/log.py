@@ -47,12 +47,12 @@ class LogEntry:
     type=click.Choice(LEVELS, case_sensitive=False),
     metavar="LEVEL",
     default="DEBUG",
-    help=f"Only lines of this level and above: {', '.join(LEVELS)}.",
+    help=f"Lowest level to show: {', '.join(LEVELS)}.",
 )
-@click.option("--follow", is_flag=True, help="Go on until the run has ended.")
+@click.option("--follow", is_flag=True, help="Keep printing new lines until the run has ended.")
 @json_option
 def show_logs(run: str, level: str, follow: bool, as_json: bool) -> None:
-    """Show what a run, and all that it called, has logged."""
+    """Show the logs of a run and of everything it called."""
     if follow and as_json:
         raise click.UsageError("--follow has no end to close a JSON document at: leave one out.")
     found = services().runs.run(run)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 entrypoint_option = click.option(
-    "--entrypoint", metavar="MODULE:FLOW", help="Where its flow stands now, if it has moved."
+    "--entrypoint", metavar="MODULE:FLOW", help="Where the flow is now, if its code has moved."
 )
 
 
@@ -43,10 +43,10 @@ def retry_run(
     tree: bool,
     as_json: bool,
 ) -> None:
-    """Execute a run again here, under the same id: one that failed, crashed or was cancelled.
+    """Retry a run that failed, crashed or was cancelled, in this process and under the same id.
 
-    Tasks with kept results are not executed again: they are Cached. It has the parameters that it
-    had; --param gives others. The exit code is as of `run start`.
+    Tasks whose results were kept don't run again: they are Cached. Parameters are those of the
+    first attempt, unless --param changes them. Exit codes are those of `run start`.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
     from flowstone.flow_runs.restarts import retry_flow_run  # noqa: PLC0415
@@ -68,9 +68,11 @@ def retry_run(
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A field of what it asks for; NAME=@env:VARIABLE and the like, as of `block create`.",
+    help="A field of the input, written as for `block create`. Can be repeated.",
 )
-@click.option("--input-file", metavar="FILE", help="Input as a JSON object; - is standard input.")
+@click.option(
+    "--input-file", metavar="FILE", help="Read the input from a JSON file; - is standard input."
+)
 @param_option
 @params_option
 @entrypoint_option
@@ -86,11 +88,10 @@ def resume_run(
     tree: bool,
     as_json: bool,
 ) -> None:
-    """Let a run go on that waits.
+    """Resume a paused or suspended run.
 
-    A paused run goes on in its own process. A suspended one is executed again here, as by `run
-    retry`: with --param, and with the exit code of `run start`. On a terminal you are asked for the
-    input that you don't give.
+    A paused run goes on in its own process. A suspended run runs again in this one, as with `run
+    retry`, and takes the same options. On a terminal, missing input is asked for.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
     from flowstone.flow_runs.restarts import resume_flow_run, waiting  # noqa: PLC0415

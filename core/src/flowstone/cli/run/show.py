@@ -35,10 +35,10 @@ _LONGEST = 300
 
 @click.command("show")
 @click.argument("run")
-@click.option("--all", "whole", is_flag=True, help="Show long maps in full.")
+@click.option("--all", "whole", is_flag=True, help="Show every run of long maps.")
 @json_option
 def show_run(run: str, whole: bool, as_json: bool) -> None:
-    """Show a run: what it was given, how it ended, and all that it called."""
+    """Show a run: its parameters, its state, and everything it called."""
     store, now = services().runs, services().clock.time()
     found = store.run(run)
     tree = store.runs(RunQuery(root_id=found.root_id))

@@ -52,12 +52,12 @@ def check_package(
     timeout_seconds: float,
     as_json: bool,
 ) -> None:
-    """Run the conformance suites on an installed PACKAGE, and tell a level for each.
+    """Run the conformance suites on an installed PACKAGE, and grade it on each.
 
-    PACKAGE is a distribution, a module, or the name of a plugin. What can be seen from outside is
-    checked on any package. Full is reached by the package's own tests, which join the suites and
-    bring the real service, or an emulator. All runs in processes of its own. It exits with 1 where
-    a test fails or a suite is below the level.
+    PACKAGE is a distribution, a module, or the name of a plugin. Any package is checked from
+    outside; the level full takes tests of its own that join the suites, with the real service or an
+    emulator. Everything runs in separate processes. Exits with 1 if a test fails, or if a suite is
+    below the level.
     """
     with watching() as watch:
         found = checked(package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch)

@@ -43,10 +43,10 @@ NEXT = ("uv run pytest", "uv run flowstone plugin ls", "uv build")
 @click.option("--licence", type=click.Choice(LICENCES), help="Its licence.")
 @click.option("--defaults", is_flag=True, help="Ask nothing.")
 def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
-    """Make a package: NAME is flowstone-SERVICE.
+    """Create a package from the template; NAME is flowstone-SERVICE.
 
-    It brings blocks and tasks of a service, its tests pass, and it can be published. What you
-    don't say is asked on a terminal.
+    The package has blocks and tasks for a service, and tests that pass, and can be published. On a
+    terminal, missing answers are asked for.
     """
     names = Names.of(name)
     _refuse_taken(names)
