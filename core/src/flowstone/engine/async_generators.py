@@ -39,7 +39,7 @@ class AsyncValues(Yielding):
         def stop(kind: type[StopSignal]) -> None:
             loop.call_soon_threadsafe(self._stop, kind)
 
-        self._driver.stopped_by(stop)
+        self._driver.register_stop(stop)
 
     def _stop(self, kind: type[StopSignal]) -> None:
         if self._task is not None:
@@ -113,7 +113,7 @@ class AsyncValues(Yielding):
     async def _limit(self, awaitable: Any) -> Any:
         left = max(self._left or 0.0, 0.0)
         with self._count_time():
-            return await self._driver.within(awaitable, left)
+            return await self._driver.await_within(awaitable, left)
 
 
 def _first(body: Any) -> Any:

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flowstone.context.current import Scope
-    from flowstone.engine.driver import Driver
+    from flowstone.engine.driver import RunDriver
     from flowstone.engine.lifecycle import Life
     from flowstone.engine.steps import Iterate, Tally
     from flowstone.engine.story import CallStory
 
 #: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where
 #: it is not a root, and what is entered around it, in its own context.
-Begun = tuple["Driver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
+Begun = tuple["RunDriver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
 
 _MAIN = threading.main_thread().ident
 CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the process"
@@ -48,7 +48,7 @@ class Yielding:
 
     def __init__(self, begun: Begun) -> None:
         driver, life, tally, owner, around = begun
-        self.name, self.run_id = driver.keeper.origin.name, driver.keeper.origin.id
+        self.name, self.run_id = driver.recorder.origin.name, driver.recorder.origin.id
         self.tally, self.observed = tally, True  # whoever iterates gets the error
         self.end: State | None = None
         self._driver, self._life, self._owner, self._around = driver, life, owner, around
@@ -82,7 +82,7 @@ class Yielding:
 
     def _break(self, error: BaseException) -> None:
         """Take what the engine itself raised: the store has not kept a fact, or a late signal."""
-        end = self._driver.keeper.state
+        end = self._driver.recorder.state
         if end.type not in TERMINAL:
             end = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
         self._finish(end)
@@ -94,7 +94,7 @@ class Yielding:
         with suppress(StopSignal), self._guard:
             if isinstance(end.data, StopSignal):
                 with suppress(StoreError):
-                    self._driver.keeper.flush()
+                    self._driver.recorder.flush()
                 raise end.data
 
     def _take(self, step: Iterate) -> None:
@@ -240,7 +240,7 @@ class Values(Yielding):
             ending = threading.Thread(target=self._stopped, args=parts, daemon=True)
             ending.start()
 
-        self._driver.stopped_by(stop)
+        self._driver.register_stop(stop)
 
     def _stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
