@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Scope
     from flowstone.engine.driver import RunDriver
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.ports import Caller, Runner
 
 __all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed",
@@ -65,7 +65,7 @@ class Future(PromiseBase, Generic[R]):
         "run_id",
     )
 
-    def __init__(self, driver: RunDriver, life: Life, owner: Scope) -> None:
+    def __init__(self, driver: RunDriver, life: Lifecycle, owner: Scope) -> None:
         PromiseBase.made += 1
         origin = driver.recorder.origin
         self.name, self.run_id = origin.name, origin.id
@@ -227,7 +227,7 @@ class Future(PromiseBase, Generic[R]):
         if ticket := self._taken():
             self._lived(*ticket)
 
-    def _lived(self, context: Context, life: Life) -> None:
+    def _lived(self, context: Context, life: Lifecycle) -> None:
         driver = self._driver
         assert driver is not None
         self._where = threading.get_ident()
@@ -279,12 +279,12 @@ class _Cancelled(CancelSignal):
         super().__init__("cancelled while it ran")
 
 
-def _lived(driver: RunDriver, life: Life) -> State:
+def _lived(driver: RunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return driver.drive(life)
 
 
-async def _alived(driver: RunDriver, life: Life) -> State:
+async def _alived(driver: RunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return await driver.adrive(life)
 

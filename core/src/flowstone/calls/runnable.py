@@ -21,10 +21,10 @@ from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
 from flowstone.engine.arguments import needs
 from flowstone.engine.driver import RunDriver
-from flowstone.engine.lifecycle import Life, Plan, life
+from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.engine.signals import honest_end, honest_end_on_loop
-from flowstone.engine.steps import Tally
+from flowstone.engine.steps import YieldProgress
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
@@ -104,9 +104,9 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         parent: Scope | None,
         *,
         caller: Caller | None = None,
-        handed: Tally | None = None,
+        progress: YieldProgress | None = None,
         takeover: Takeover | None = None,
-    ) -> tuple[RunDriver, Life]:
+    ) -> tuple[RunDriver, Lifecycle]:
         """Make the run, and all that drives it; nothing has happened yet.
 
         With `takeover`, it is a run that there is; it is taken up at the end of this.
@@ -125,31 +125,31 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
             )
         run_id, name, tags = origin.id, origin.name, origin.tags
         scope = self._scope(services, parent, known)
-        plan = Plan(
+        plan = CallPlan(
             unit=self,
             spec=spec,
             settings=services.settings,
             run_id=run_id,
             run_name=name,
-            fn=callee(self, services.settings, caller, scope, iterated=handed is not None),
+            fn=callee(self, services.settings, caller, scope, iterated=progress is not None),
             args=args,
             kwargs=kwargs,
             upstream=upstream,
-            settles=flow or parent is None,
-            keeping=self._keeping(services, run_id, parent) if handed is None or flow else None,
-            staging=None if flow else current.transaction.get() or self._alone(),
+            owns_children=flow or parent is None,
+            cache=self._keeping(services, run_id, parent) if progress is None or flow else None,
+            transaction=None if flow else current.transaction.get() or self._alone(),
             check=self._rechecked if flow and upstream is not None else None,
-            turn=services.gate.admission(tags, name, run_id) if tags and not flow else None,
-            handed=handed,
+            slot_request=services.gate.admission(tags, name, run_id) if tags and not flow else None,
+            progress=progress,
             is_root=parent is None,
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
         recorder = RunRecorder(services, origin, None if parent is None else parent.token)
         scope.standing, scope.asked = recorder, plan
-        driver = RunDriver(recorder, scope, services.clock, RunLogger, cache=plan.keeping)
+        driver = RunDriver(recorder, scope, services.clock, RunLogger, cache=plan.cache)
         if takeover is not None:
             recorder.take_up(takeover)
-        return driver, life(plan)
+        return driver, lifecycle(plan)
 
     def _alone(self) -> Staging | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
@@ -270,10 +270,10 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Begun:
         """Make a run that is iterated over, and what is entered around it."""
-        tally, parent = Tally(), current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, handed=tally)
+        progress, parent = YieldProgress(), current.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, progress=progress)
         owner = None if parent is None else parent.owner
-        return driver, story, tally, owner, around(self.spec, current.services().settings)
+        return driver, story, progress, owner, around(self.spec, current.services().settings)
 
     def _submit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from flowstone.engine.generators import Begun
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.steps import Iterate
     from flowstone.errors import StopSignal
     from flowstone.records.states import State
@@ -84,11 +84,13 @@ class AsyncValues(Yielding):
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
                 raised = caught
             else:
-                self.tally.count += 1
+                self.progress.count += 1
                 return value
         return await amake_calls(self._live(sent, error, raised))
 
-    async def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+    async def _drive(
+        self, life: Lifecycle, answer: Any, error: BaseException | None
+    ) -> State | Iterate:
         return await self._driver.adrive(life, answer, error)
 
     async def _send(self, sent: Any) -> Any:

@@ -11,7 +11,7 @@ from flowstone.errors import CancelSignal, StoreError
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
     from flowstone.engine.recorder import RunRecorder
-    from flowstone.engine.steps import Settle
+    from flowstone.engine.steps import FinishChildren
     from flowstone.ports import Clock, Promise
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
@@ -20,7 +20,9 @@ GRACE = 5.0
 SHORT_GRACE = 0.7
 
 
-def settled(recorder: RunRecorder, scope: Scope, clock: Clock, step: Settle) -> list[Promise]:
+def settled(
+    recorder: RunRecorder, scope: Scope, clock: Clock, step: FinishChildren
+) -> list[Promise]:
     """Bring to an end what was submitted; return what the step says.
 
     Args:
@@ -40,7 +42,7 @@ def settled(recorder: RunRecorder, scope: Scope, clock: Clock, step: Settle) -> 
     return _closed(recorder, scope, step)
 
 
-async def asettled(recorder: RunRecorder, scope: Scope, step: Settle) -> list[Promise]:
+async def asettled(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Do as `settled`, and let other coroutines run meanwhile."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
@@ -57,7 +59,7 @@ async def asettled(recorder: RunRecorder, scope: Scope, step: Settle) -> list[Pr
     return _closed(recorder, scope, step)
 
 
-def _told_to_end(recorder: RunRecorder, scope: Scope, step: Settle) -> list[Promise]:
+def _told_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Cancel what has not started, tell what runs to stop, as the step asks for."""
     if recorder.is_copy:  # their threads are the parent's
         scope.promises.clear()
@@ -79,7 +81,7 @@ def _withdrawn(promise: Promise) -> bool:
         return True
 
 
-def _closed(recorder: RunRecorder, scope: Scope, step: Settle) -> list[Promise]:
+def _closed(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
     if scope.runner is not None:
         scope.runner.close()
@@ -98,7 +100,7 @@ def _closed(recorder: RunRecorder, scope: Scope, step: Settle) -> list[Promise]:
     ]
 
 
-def _grace(step: Settle) -> float | None:
+def _grace(step: FinishChildren) -> float | None:
     """Return how long to wait for what was submitted; None where it may take its own time."""
     error = step.error
     if error is None or (isinstance(error, Exception) and not step.is_late):

@@ -11,22 +11,22 @@ from flowstone.engine.children import asettled, settled
 from flowstone.engine.policy import described
 from flowstone.engine.signals import meant
 from flowstone.engine.steps import (
-    Admit,
+    AcquireSlots,
     Await,
+    AwaitSlots,
     Call,
-    Consult,
-    Dismiss,
-    Heed,
+    CallHook,
+    FinishChildren,
     Iterate,
     Load,
-    Queue,
+    Log,
     Record,
-    Regain,
+    Refresh,
+    ReleaseSlots,
+    Resume,
     Save,
-    Say,
-    Settle,
     Sleep,
-    Stage,
+    StageInTransaction,
     Suspend,
     Unlock,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
 
     from flowstone.context.current import Scope
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.recorder import RunRecorder
     from flowstone.engine.story import Story
     from flowstone.ports import Clock, Keeping, Look, Promise
@@ -98,11 +98,13 @@ class RunDriver:
         self.recorder.abandon()
 
     @overload
-    def drive(self, life: Life) -> State: ...
+    def drive(self, life: Lifecycle) -> State: ...
     @overload
-    def drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate: ...
     def drive(
-        self, life: Life, answer: Any = None, error: BaseException | None = None
+        self, life: Lifecycle, answer: Any, error: BaseException | None
+    ) -> State | Iterate: ...
+    def drive(
+        self, life: Lifecycle, answer: Any = None, error: BaseException | None = None
     ) -> State | Iterate:
         """Live a sync run to its end, or to where its values are handed out.
 
@@ -136,13 +138,13 @@ class RunDriver:
             raise
 
     @overload
-    async def adrive(self, life: Life) -> State: ...
+    async def adrive(self, life: Lifecycle) -> State: ...
     @overload
     async def adrive(
-        self, life: Life, answer: Any, error: BaseException | None
+        self, life: Lifecycle, answer: Any, error: BaseException | None
     ) -> State | Iterate: ...
     async def adrive(
-        self, life: Life, answer: Any = None, error: BaseException | None = None
+        self, life: Lifecycle, answer: Any = None, error: BaseException | None = None
     ) -> State | Iterate:
         """Live an async run to its end, or to where its values are handed out."""
         try:
@@ -170,11 +172,11 @@ class RunDriver:
     def _record(self, step: Record) -> State:
         return self.record(*step)
 
-    def _take_slots(self, step: Admit) -> str | None:
-        return step.turn.take()
+    def _acquire_slots(self, step: AcquireSlots) -> str | None:
+        return step.request.take()
 
-    def _give_back_slots(self, step: Dismiss) -> None:
-        step.turn.give_back()
+    def _release_slots(self, step: ReleaseSlots) -> None:
+        step.request.give_back()
 
     def _save(self, step: Save) -> None:
         self.cache.keep(step.look, step.value)
@@ -182,16 +184,16 @@ class RunDriver:
     def _unlock(self, step: Unlock) -> None:
         self.cache.end(step.look)
 
-    def _refresh(self, _: Heed) -> tuple[float, State]:
+    def _refresh(self, _: Refresh) -> tuple[float, State]:
         return self.clock.time(), self.recorder.heed().state
 
-    def _resume(self, _: Regain) -> bool:
+    def _resume(self, _: Resume) -> bool:
         return self.recorder.resume()
 
     def _suspend(self, step: Suspend) -> State:
         return self.recorder.suspend(step.message, step.data)
 
-    def _log(self, step: Say) -> None:
+    def _log(self, step: Log) -> None:
         if self.recorder.is_copy:
             return
         if not self._placed:  # a line belongs to a run, so there has to be one
@@ -207,7 +209,7 @@ class RunDriver:
         seconds, name = step.timeout or 0.0, self.recorder.origin.name
         return limited(step.fn, step.args, step.kwargs, seconds, name)
 
-    def _call_hook(self, step: Consult) -> object:
+    def _call_hook(self, step: CallHook) -> object:
         if self.recorder.is_copy:
             return None
         value = step.fn(step.unit, self.recorder.run, step.state)
@@ -216,7 +218,7 @@ class RunDriver:
     def _load(self, step: Load) -> Look | None:
         return self.cache.look(step.args, step.kwargs)
 
-    def _stage(self, step: Stage) -> None:
+    def _stage(self, step: StageInTransaction) -> None:
         run_story(self._stage_run(step))
 
     def _await_ends(self, step: Await) -> None:
@@ -224,11 +226,11 @@ class RunDriver:
             for promise in step.promises:
                 promise.wait()
 
-    def _finish_children(self, step: Settle) -> list[Promise]:
+    def _finish_children(self, step: FinishChildren) -> list[Promise]:
         return settled(self.recorder, self.scope, self.clock, step)
 
-    def _await_slots(self, step: Queue) -> None:
-        step.turn.wait()
+    def _await_slots(self, step: AwaitSlots) -> None:
+        step.request.wait()
 
     def _sleep(self, step: Sleep) -> None:
         self.clock.sleep(step.seconds)
@@ -241,7 +243,7 @@ class RunDriver:
             return await awaitable
         return await self.await_within(awaitable, step.timeout)
 
-    async def _acall_hook(self, step: Consult) -> object:
+    async def _acall_hook(self, step: CallHook) -> object:
         if self.recorder.is_copy:
             return None
         value = step.fn(step.unit, self.recorder.run, step.state)
@@ -256,7 +258,7 @@ class RunDriver:
             await asyncio.sleep(NAP)
         return found
 
-    async def _astage(self, step: Stage) -> None:
+    async def _astage(self, step: StageInTransaction) -> None:
         await arun_story(self._stage_run(step))
 
     async def _aawait_ends(self, step: Await) -> None:
@@ -264,11 +266,11 @@ class RunDriver:
             for promise in step.promises:
                 await promise.await_end()
 
-    async def _afinish_children(self, step: Settle) -> list[Promise]:
+    async def _afinish_children(self, step: FinishChildren) -> list[Promise]:
         return await asettled(self.recorder, self.scope, step)
 
-    async def _aawait_slots(self, step: Queue) -> None:
-        await step.turn.await_slots()
+    async def _aawait_slots(self, step: AwaitSlots) -> None:
+        await step.request.await_slots()
 
     async def _asleep(self, step: Sleep) -> None:
         await self.clock.asleep(step.seconds)
@@ -276,38 +278,38 @@ class RunDriver:
     #: What does a step, by its type: the same in a thread and on a loop.
     _COMMON: ClassVar[Mapping[type, Callable[..., object]]] = {
         Record: _record,
-        Admit: _take_slots,
-        Dismiss: _give_back_slots,
+        AcquireSlots: _acquire_slots,
+        ReleaseSlots: _release_slots,
         Save: _save,
         Unlock: _unlock,
-        Heed: _refresh,
-        Regain: _resume,
+        Refresh: _refresh,
+        Resume: _resume,
         Suspend: _suspend,
-        Say: _log,
+        Log: _log,
     }
     _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         **_COMMON,
         Call: _call,
-        Consult: _call_hook,
+        CallHook: _call_hook,
         Load: _load,
-        Stage: _stage,
+        StageInTransaction: _stage,
         Await: _await_ends,
-        Settle: _finish_children,
-        Queue: _await_slots,
+        FinishChildren: _finish_children,
+        AwaitSlots: _await_slots,
         Sleep: _sleep,
     }
     _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
         Call: _acall,
-        Consult: _acall_hook,
+        CallHook: _acall_hook,
         Load: _aload,
-        Stage: _astage,
+        StageInTransaction: _astage,
         Await: _aawait_ends,
-        Settle: _afinish_children,
-        Queue: _aawait_slots,
+        FinishChildren: _afinish_children,
+        AwaitSlots: _aawait_slots,
         Sleep: _asleep,
     }
 
-    def _stage_run(self, step: Stage) -> Story[None]:
+    def _stage_run(self, step: StageInTransaction) -> Story[None]:
         look = step.look
         save = None if look is None else partial(self.cache.keep, look, step.value)
         name = self.recorder.origin.name

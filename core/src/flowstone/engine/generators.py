@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Scope
     from flowstone.engine.driver import RunDriver
-    from flowstone.engine.lifecycle import Life
-    from flowstone.engine.steps import Iterate, Tally
+    from flowstone.engine.lifecycle import Lifecycle
+    from flowstone.engine.steps import Iterate, YieldProgress
     from flowstone.engine.story import CallStory
 
-#: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where
+#: What a run that is iterated over is made of: its driver, life and progress, who owns it where
 #: it is not a root, and what is entered around it, in its own context.
-Begun = tuple["RunDriver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
+Begun = tuple[
+    "RunDriver", "Lifecycle", "YieldProgress", "Scope | None", "AbstractContextManager[Any]"
+]
 
 _MAIN = threading.main_thread().ident
 CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the process"
@@ -43,13 +45,13 @@ class Yielding:
 
     Attributes:
         end: how the run ended; None while it has not.
-        tally: counts the values.
+        progress: counts the values.
     """
 
     def __init__(self, begun: Begun) -> None:
-        driver, life, tally, owner, around = begun
+        driver, life, progress, owner, around = begun
         self.name, self.run_id = driver.recorder.origin.name, driver.recorder.origin.id
-        self.tally, self.observed = tally, True  # whoever iterates gets the error
+        self.progress, self.observed = progress, True  # whoever iterates gets the error
         self.end: State | None = None
         self._driver, self._life, self._owner, self._around = driver, life, owner, around
         self._context = copy_context()
@@ -109,8 +111,8 @@ class Yielding:
         return self._body
 
     def _closed(self) -> ClosedEarly:
-        self.tally.closed = ClosedEarly(self.name, self.tally.count, self._closer)
-        return self.tally.closed
+        self.progress.closed = ClosedEarly(self.name, self.progress.count, self._closer)
+        return self.progress.closed
 
     def _late(self) -> RunTimeout:
         asked = self._asked
@@ -136,7 +138,7 @@ class Yielding:
                 if raised is None:
                     value, raised = yield from self._resume(sent, error)
                 if raised is None:
-                    self.tally.count += 1
+                    self.progress.count += 1
                     return value
                 error, raised = raised, None
                 if isinstance(error, Returned):
@@ -301,11 +303,11 @@ class Values(Yielding):
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
                 raised = caught
             else:
-                self.tally.count += 1
+                self.progress.count += 1
                 return value
         return make_calls(self._live(sent, error, raised))
 
-    def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+    def _drive(self, life: Lifecycle, answer: Any, error: BaseException | None) -> State | Iterate:
         return self._driver.drive(life, answer, error)
 
     def _send(self, sent: Any) -> Any:

@@ -19,7 +19,7 @@ from flowstone.records.states import CANCELLING, Suspending
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.records.runs import Origin, Run
 
 T = TypeVar("T")
@@ -266,7 +266,7 @@ class _Asking:
         self.answer = found.value if self._is_value else found  # type: ignore[attr-defined]
         return True
 
-    def pause(self, timeout: float, interval: float) -> Life:
+    def pause(self, timeout: float, interval: float) -> Lifecycle:
         """Ask, and return the life of the wait."""
         self.ask(timeout)
         return pause(self.recorder.origin.name, self.message, timeout, interval)
