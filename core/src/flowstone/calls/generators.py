@@ -74,7 +74,7 @@ async def async_values(begin: Callable[[], Begun]) -> AsyncGenerator[Any, Any]:
 
 def _outcome(run: Yielding, last: BaseException | None) -> Any:
     """Return or raise what comes of a run's end, for who has just thrown in `last`."""
-    closed, end = run.tally.closed, run.end
+    closed, end = run.progress.closed, run.end
     assert end is not None
     if isinstance(last, GeneratorExit) and isinstance(end.data, StopSignal):
         return None  # to be told of it is no longer wanted

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from flowstone.engine.generators import Begun
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.steps import Iterate
     from flowstone.errors import StopSignal
     from flowstone.records.states import State
@@ -39,7 +39,7 @@ class AsyncValues(Yielding):
         def stop(kind: type[StopSignal]) -> None:
             loop.call_soon_threadsafe(self._stop, kind)
 
-        self._driver.stopped_by(stop)
+        self._driver.register_stop(stop)
 
     def _stop(self, kind: type[StopSignal]) -> None:
         if self._task is not None:
@@ -84,11 +84,13 @@ class AsyncValues(Yielding):
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
                 raised = caught
             else:
-                self.tally.count += 1
+                self.progress.count += 1
                 return value
         return await amake_calls(self._live(sent, error, raised))
 
-    async def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+    async def _drive(
+        self, life: Lifecycle, answer: Any, error: BaseException | None
+    ) -> State | Iterate:
         return await self._driver.adrive(life, answer, error)
 
     async def _send(self, sent: Any) -> Any:
@@ -113,7 +115,7 @@ class AsyncValues(Yielding):
     async def _limit(self, awaitable: Any) -> Any:
         left = max(self._left or 0.0, 0.0)
         with self._count_time():
-            return await self._driver.within(awaitable, left)
+            return await self._driver.await_within(awaitable, left)
 
 
 def _first(body: Any) -> Any:

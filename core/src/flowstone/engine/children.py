@@ -10,8 +10,8 @@ from flowstone.errors import CancelSignal, StoreError
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
-    from flowstone.engine.recorder import Keeper
-    from flowstone.engine.steps import Settle
+    from flowstone.engine.recorder import RunRecorder
+    from flowstone.engine.steps import FinishChildren
     from flowstone.ports import Clock, Promise
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
@@ -20,46 +20,48 @@ GRACE = 5.0
 SHORT_GRACE = 0.7
 
 
-def settled(keeper: Keeper, scope: Scope, clock: Clock, step: Settle) -> list[Promise]:
+def settled(
+    recorder: RunRecorder, scope: Scope, clock: Clock, step: FinishChildren
+) -> list[Promise]:
     """Bring to an end what was submitted; return what the step says.
 
     Args:
-        keeper: of the run that owns it.
+        recorder: of the run that owns it.
         scope: of that run.
         clock: tells how long it takes.
         step: why that is.
     """
     grace = _grace(step)
     end = None if grace is None else clock.time() + grace
-    while waiting := _told_to_end(keeper, scope, step):
+    while waiting := _told_to_end(recorder, scope, step):
         with progress.shown(waiting):
             for promise in waiting:
                 promise.wait(None if end is None else max(0.0, end - clock.time()))
         if end is not None and clock.time() >= end:
             break
-    return _closed(keeper, scope, step)
+    return _closed(recorder, scope, step)
 
 
-async def asettled(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
+async def asettled(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Do as `settled`, and let other coroutines run meanwhile."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
     limit = asyncio.timeout(_grace(step))
     try:
         async with limit:
-            while waiting := _told_to_end(keeper, scope, step):
+            while waiting := _told_to_end(recorder, scope, step):
                 with progress.shown(waiting):
                     for promise in waiting:
                         await promise.await_end()
     except TimeoutError:
         if not limit.expired():
             raise
-    return _closed(keeper, scope, step)
+    return _closed(recorder, scope, step)
 
 
-def _told_to_end(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
+def _told_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Cancel what has not started, tell what runs to stop, as the step asks for."""
-    if keeper.is_copy:  # their threads are the parent's
+    if recorder.is_copy:  # their threads are the parent's
         scope.promises.clear()
         scope.runner = None
     promises = list(scope.promises.values())
@@ -79,7 +81,7 @@ def _withdrawn(promise: Promise) -> bool:
         return True
 
 
-def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
+def _closed(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
     if scope.runner is not None:
         scope.runner.close()
@@ -89,7 +91,7 @@ def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     if step.error is not None:
         left = {run_id: promise for run_id, promise in promises.items() if not promise.done()}
         if left:
-            keeper.leave(left)
+            recorder.leave(left)
         return list(left.values())
     return [
         promise
@@ -98,7 +100,7 @@ def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     ]
 
 
-def _grace(step: Settle) -> float | None:
+def _grace(step: FinishChildren) -> float | None:
     """Return how long to wait for what was submitted; None where it may take its own time."""
     error = step.error
     if error is None or (isinstance(error, Exception) and not step.is_late):

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flowstone.context.current import Scope
-    from flowstone.engine.driver import Driver
-    from flowstone.engine.lifecycle import Life
-    from flowstone.engine.steps import Iterate, Tally
+    from flowstone.engine.driver import RunDriver
+    from flowstone.engine.lifecycle import Lifecycle
+    from flowstone.engine.steps import Iterate, YieldProgress
     from flowstone.engine.story import CallStory
 
-#: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where
+#: What a run that is iterated over is made of: its driver, life and progress, who owns it where
 #: it is not a root, and what is entered around it, in its own context.
-Begun = tuple["Driver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
+Begun = tuple[
+    "RunDriver", "Lifecycle", "YieldProgress", "Scope | None", "AbstractContextManager[Any]"
+]
 
 _MAIN = threading.main_thread().ident
 CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the process"
@@ -43,13 +45,13 @@ class Yielding:
 
     Attributes:
         end: how the run ended; None while it has not.
-        tally: counts the values.
+        progress: counts the values.
     """
 
     def __init__(self, begun: Begun) -> None:
-        driver, life, tally, owner, around = begun
-        self.name, self.run_id = driver.keeper.origin.name, driver.keeper.origin.id
-        self.tally, self.observed = tally, True  # whoever iterates gets the error
+        driver, life, progress, owner, around = begun
+        self.name, self.run_id = driver.recorder.origin.name, driver.recorder.origin.id
+        self.progress, self.observed = progress, True  # whoever iterates gets the error
         self.end: State | None = None
         self._driver, self._life, self._owner, self._around = driver, life, owner, around
         self._context = copy_context()
@@ -82,7 +84,7 @@ class Yielding:
 
     def _break(self, error: BaseException) -> None:
         """Take what the engine itself raised: the store has not kept a fact, or a late signal."""
-        end = self._driver.keeper.state
+        end = self._driver.recorder.state
         if end.type not in TERMINAL:
             end = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
         self._finish(end)
@@ -94,7 +96,7 @@ class Yielding:
         with suppress(StopSignal), self._guard:
             if isinstance(end.data, StopSignal):
                 with suppress(StoreError):
-                    self._driver.keeper.flush()
+                    self._driver.recorder.flush()
                 raise end.data
 
     def _take(self, step: Iterate) -> None:
@@ -109,8 +111,8 @@ class Yielding:
         return self._body
 
     def _closed(self) -> ClosedEarly:
-        self.tally.closed = ClosedEarly(self.name, self.tally.count, self._closer)
-        return self.tally.closed
+        self.progress.closed = ClosedEarly(self.name, self.progress.count, self._closer)
+        return self.progress.closed
 
     def _late(self) -> RunTimeout:
         asked = self._asked
@@ -136,7 +138,7 @@ class Yielding:
                 if raised is None:
                     value, raised = yield from self._resume(sent, error)
                 if raised is None:
-                    self.tally.count += 1
+                    self.progress.count += 1
                     return value
                 error, raised = raised, None
                 if isinstance(error, Returned):
@@ -240,7 +242,7 @@ class Values(Yielding):
             ending = threading.Thread(target=self._stopped, args=parts, daemon=True)
             ending.start()
 
-        self._driver.stopped_by(stop)
+        self._driver.register_stop(stop)
 
     def _stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
@@ -301,11 +303,11 @@ class Values(Yielding):
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
                 raised = caught
             else:
-                self.tally.count += 1
+                self.progress.count += 1
                 return value
         return make_calls(self._live(sent, error, raised))
 
-    def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+    def _drive(self, life: Lifecycle, answer: Any, error: BaseException | None) -> State | Iterate:
         return self._driver.drive(life, answer, error)
 
     def _send(self, sent: Any) -> Any:

@@ -30,7 +30,7 @@ from flowstone.records.states import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flowstone.engine.steps import Settle
+    from flowstone.engine.steps import FinishChildren
     from flowstone.ports import Promise
     from flowstone.records.specs import Delay, Spec
     from flowstone.settings import Settings
@@ -176,7 +176,7 @@ def left_behind(promises: Sequence[Promise]) -> str:
     )
 
 
-def stop_signal(step: Settle) -> type[BaseException] | None:
+def stop_signal(step: FinishChildren) -> type[BaseException] | None:
     """Return what to raise in submitted tasks that still run when their flow ends so."""
     error = step.error
     if step.is_late:
