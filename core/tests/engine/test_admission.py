@@ -64,8 +64,8 @@ def test_between_retries_it_holds_nothing() -> None:
     assert end.is_completed()
     assert held == [True, False, True]
     assert told(world.steps)[:9] == [
-        "AcquireSlots", "Running", "Call", "AwaitingRetry", "ReleaseSlots", "Sleep", "AcquireSlots", "Retrying",
-        "Call",
+        "AcquireSlots", "Running", "Call", "AwaitingRetry", "ReleaseSlots", "Sleep",
+        "AcquireSlots", "Retrying", "Call",
     ]  # fmt: skip
 
 
