@@ -14,7 +14,7 @@ from flowstone.engine.steps import (
     AcquireSlots,
     Await,
     AwaitSlots,
-    Call,
+    CallFunction,
     CallHook,
     FinishChildren,
     Iterate,
@@ -121,7 +121,7 @@ class RunDriver:
                     kind = type(step)
                     if kind is Record:
                         answer = self.record(*step)
-                    elif kind is Call and step.timeout is None:
+                    elif kind is CallFunction and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     elif kind is Iterate:
                         return step  # type: ignore[no-any-return]
@@ -202,7 +202,7 @@ class RunDriver:
 
     # ------------------------------------------------------------ steps that wait, in a thread
 
-    def _call(self, step: Call) -> object:
+    def _call(self, step: CallFunction) -> object:
         # ctypes and signal: only runs with a timeout pay for their import.
         from flowstone.engine.timeouts import call_within  # noqa: PLC0415
 
@@ -237,7 +237,7 @@ class RunDriver:
 
     # ------------------------------------------------------------ the same, on an event loop
 
-    async def _acall(self, step: Call) -> object:
+    async def _acall(self, step: CallFunction) -> object:
         awaitable = step.fn(*step.args, **step.kwargs)
         if step.timeout is None:
             return await awaitable
@@ -289,7 +289,7 @@ class RunDriver:
     }
     _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         **_COMMON,
-        Call: _call,
+        CallFunction: _call,
         CallHook: _call_hook,
         Load: _load,
         StageInTransaction: _stage,
@@ -299,7 +299,7 @@ class RunDriver:
         Sleep: _sleep,
     }
     _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
-        Call: _acall,
+        CallFunction: _acall,
         CallHook: _acall_hook,
         Load: _aload,
         StageInTransaction: _astage,

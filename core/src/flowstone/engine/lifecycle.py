@@ -19,7 +19,7 @@ from flowstone.engine.steps import (
     AcquireSlots,
     Await,
     AwaitSlots,
-    Call,
+    CallFunction,
     CallHook,
     FinishChildren,
     Iterate,
@@ -328,7 +328,7 @@ def _call(
     plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Step, Any, State]:
     """Call the function, and judge what it returned."""
-    step = Call if plan.progress is None else Iterate
+    step = CallFunction if plan.progress is None else Iterate
     value = yield step(plan.fn, args, kwargs, plan.timeout)
     if not plan.owns_children and type(value) in PLAIN:  # as most values are
         return _make_completed(value)
