@@ -9,7 +9,7 @@ from flowstone.engine.lifecycle import CallPlan, lifecycle
 from flowstone.engine.steps import (
     AcquireSlots,
     AwaitSlots,
-    Call,
+    CallFunction,
     FinishChildren,
     Iterate,
     Record,
@@ -98,7 +98,7 @@ class World:
             raise self.faults[number]
         if isinstance(step, Record):
             return State(step.type, step.name, step.message, 1.0, step.data)
-        if isinstance(step, (Call, Iterate)):
+        if isinstance(step, (CallFunction, Iterate)):
             outcome = self.outcomes.pop(0)
             if isinstance(outcome, BaseException):
                 raise outcome

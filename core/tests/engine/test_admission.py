@@ -6,7 +6,15 @@ from contextlib import suppress
 
 import pytest
 
-from flowstone.engine.steps import AcquireSlots, AwaitSlots, Call, Record, ReleaseSlots, Sleep, Step
+from flowstone.engine.steps import (
+    AcquireSlots,
+    AwaitSlots,
+    CallFunction,
+    Record,
+    ReleaseSlots,
+    Sleep,
+    Step,
+)
 from flowstone.errors import CancelSignal, FencedRun, StoreBusy
 from flowstone.records.specs import Spec
 from flowstone.states import StateType
@@ -15,7 +23,7 @@ from .talking import Turnstile, World, plan
 
 
 def told(steps: list[Step]) -> list[str]:
-    shown = (AcquireSlots, AwaitSlots, ReleaseSlots, Record, Call, Sleep)
+    shown = (AcquireSlots, AwaitSlots, ReleaseSlots, Record, CallFunction, Sleep)
     return [
         step.name if isinstance(step, Record) else type(step).__name__
         for step in steps
@@ -26,13 +34,19 @@ def told(steps: list[Step]) -> list[str]:
 def test_a_run_without_limits_is_not_asked() -> None:
     world = World([1])
     world.talk(plan())
-    assert told(world.steps) == ["Running", "Call", "Completed"]
+    assert told(world.steps) == ["Running", "CallFunction", "Completed"]
 
 
 def test_slots_are_taken_before_it_runs_and_given_back_after_its_end_is_kept() -> None:
     world = World([1])
     world.talk(plan(slot_request=Turnstile()))
-    assert told(world.steps)[:5] == ["AcquireSlots", "Running", "Call", "Completed", "ReleaseSlots"]
+    assert told(world.steps)[:5] == [
+        "AcquireSlots",
+        "Running",
+        "CallFunction",
+        "Completed",
+        "ReleaseSlots",
+    ]
 
 
 def test_it_waits_in_a_state_that_says_for_what() -> None:
@@ -55,7 +69,7 @@ def test_between_retries_it_holds_nothing() -> None:
 
     class Watching(World):
         def answer(self, step: Step) -> object:
-            if isinstance(step, (Sleep, Call)):
+            if isinstance(step, (Sleep, CallFunction)):
                 held.append(turn.held)
             return super().answer(step)
 
@@ -64,8 +78,8 @@ def test_between_retries_it_holds_nothing() -> None:
     assert end.is_completed()
     assert held == [True, False, True]
     assert told(world.steps)[:9] == [
-        "AcquireSlots", "Running", "Call", "AwaitingRetry", "ReleaseSlots", "Sleep", "AcquireSlots", "Retrying",
-        "Call",
+        "AcquireSlots", "Running", "CallFunction", "AwaitingRetry", "ReleaseSlots", "Sleep",
+        "AcquireSlots", "Retrying", "CallFunction",
     ]  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from flowstone.engine.steps import (
     Await,
-    Call,
+    CallFunction,
     CallHook,
     FinishChildren,
     Iterate,
@@ -66,7 +66,7 @@ def test_a_task_that_raises_is_failed_with_its_error() -> None:
 def test_a_function_that_yields_is_iterated_over_and_not_called() -> None:
     world = World(["returned"])
     assert world.talk(plan(progress=YieldProgress())).result() == "returned"
-    assert (len(world.of(Iterate)), world.of(Call)) == (1, [])
+    assert (len(world.of(Iterate)), world.of(CallFunction)) == (1, [])
 
 
 def test_to_be_closed_early_is_a_good_end_and_settles_what_was_submitted() -> None:
@@ -122,7 +122,7 @@ def test_retries_end() -> None:
     world = World([ValueError(str(number)) for number in range(4)])
     end = world.talk(plan(Spec("task", "t", retries=3)))
     assert end.is_failed()
-    assert len(world.of(Call)) == 4
+    assert len(world.of(CallFunction)) == 4
 
 
 def test_retries_come_from_the_settings_where_the_task_does_not_say() -> None:
@@ -170,7 +170,7 @@ def test_a_condition_that_says_no_ends_the_retries() -> None:
     world = World([ValueError("x")], consult=consult)
     end = world.talk(plan(Spec("task", "t", retries=5, retry_condition_fn=condition)))
     assert end.is_failed()
-    assert len(world.of(Call)) == 1
+    assert len(world.of(CallFunction)) == 1
     assert seen[0][2].data.args == ("x",)
 
 
@@ -200,7 +200,7 @@ def test_hooks_come_after_their_state_is_recorded() -> None:
     world = World([ValueError()])
     world.talk(plan(spec))
     kinds = [type(step).__name__ for step in world.steps]
-    assert kinds == ["Record", "CallHook", "Call", "Log", "Record", "CallHook"]
+    assert kinds == ["Record", "CallHook", "CallFunction", "Log", "Record", "CallHook"]
     assert [step.state.type for step in world.of(CallHook)] == ["RUNNING", "FAILED"]
 
 
@@ -223,7 +223,7 @@ def test_what_ends_a_run_names_its_end(error: BaseException, kind: StateType, na
 def test_an_interrupt_is_not_retried() -> None:
     world = World([KeyboardInterrupt()])
     world.talk(plan(Spec("task", "t", retries=5)))
-    assert len(world.of(Call)) == 1
+    assert len(world.of(CallFunction)) == 1
 
 
 def test_a_timeout_is_retried() -> None:
@@ -257,7 +257,7 @@ def test_a_flow_settles_before_it_is_judged() -> None:
     world = World([1])
     assert world.talk(plan(Spec("flow", "f"), owns_children=True)).is_completed()
     kinds = [type(step).__name__ for step in world.steps]
-    assert kinds.index("Call") < kinds.index("FinishChildren") < len(kinds) - 1
+    assert kinds.index("CallFunction") < kinds.index("FinishChildren") < len(kinds) - 1
 
 
 def test_an_unseen_failure_fails_the_flow() -> None:
@@ -289,7 +289,7 @@ def test_an_interrupt_of_a_wait_for_tasks_that_may_finish_ends_the_flow() -> Non
     assert end.type is StateType.CANCELLED
     errors = [type(step.error) for step in world.of(FinishChildren)]
     assert errors[:2] == [ValueError, KeyboardInterrupt]
-    assert len(world.of(Call)) == 1
+    assert len(world.of(CallFunction)) == 1
 
 
 def test_returned_states_decide() -> None:
@@ -308,7 +308,7 @@ def test_what_is_waited_for_comes_first_and_its_failure_is_ours() -> None:
     assert isinstance(end.data, UpstreamTaskError)
     assert end.name == "UpstreamFailed"
     assert world.of(Await) == [Await([waiting])]  # type: ignore[list-item]
-    assert world.of(Call) == []
+    assert world.of(CallFunction) == []
     assert waiting.observed
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowstone.engine.steps import Call, Record, ReleaseSlots, Sleep
+from flowstone.engine.steps import CallFunction, Record, ReleaseSlots, Sleep
 from flowstone.errors import FencedRun, RunTimeout, StoreBusy, StoreError, TerminationSignal
 from flowstone.records.specs import Spec
 from flowstone.states import BIRTH, NEXT, TERMINAL
@@ -70,7 +70,7 @@ def test_every_life_has_one_honest_end(
     for now, then in pairwise(types):
         assert then in NEXT[now], f"{now} -> {then}"
     assert sum(kind in TERMINAL for kind in types) <= 1
-    assert len(world.of(Call)) <= retries + 1
+    assert len(world.of(CallFunction)) <= retries + 1
     assert all(step.seconds == delay for step in world.of(Sleep))
     if end is not None and not isinstance(end.data, FencedRun):
         assert types[-1] == end.type

@@ -125,7 +125,7 @@ def test_a_suspended_flow_settles_and_gives_itself_up() -> None:
     with pytest.raises(SuspendedRun, match="flowstone run resume r1"):
         end.result()
     names = [type(step).__name__ for step in world.steps]
-    assert names == ["Record", "Log", "Call", "FinishChildren", "Log", "Suspend"]
+    assert names == ["Record", "Log", "CallFunction", "FinishChildren", "Log", "Suspend"]
     assert world.steps[3] == FinishChildren(None)  # what was submitted may finish
 
 

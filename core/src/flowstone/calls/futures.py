@@ -13,7 +13,7 @@ from flowstone.context.current import scope, services
 from flowstone.context.lineage import made
 from flowstone.engine import progress
 from flowstone.engine.arguments import (
-    PromiseBase,
+    FutureBase,
     resolve_futures_to_results,
     resolve_futures_to_states,  # fmt: skip
 )
@@ -41,7 +41,7 @@ R = TypeVar("R")
 _lock = threading.Lock()
 
 
-class Future(PromiseBase, Generic[R]):
+class Future(FutureBase, Generic[R]):
     """A submitted task run.
 
     Attributes:
@@ -66,7 +66,7 @@ class Future(PromiseBase, Generic[R]):
     )
 
     def __init__(self, driver: RunDriver, life: Lifecycle, owner: Scope) -> None:
-        PromiseBase.made += 1
+        FutureBase.made += 1
         origin = driver.recorder.origin
         self.name, self.run_id = origin.name, origin.id
         self.observed = False
@@ -199,13 +199,13 @@ class Future(PromiseBase, Generic[R]):
     def stop(self, error: type[BaseException]) -> None:
         """Raise an error where it runs, as soon as Python code runs there."""
         # ctypes: 5 ms of start-up that only an interrupted flow pays.
-        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+        from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
 
         where = self._where
         if self._end is not None or where is None:
             return
         if isinstance(where, int):
-            put_error(where, error)
+            raise_in_thread(where, error)
             if self._caller is not None:
                 self._caller.interrupt(where)
         else:
@@ -388,7 +388,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
 
 def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
     end = None if timeout is None else monotonic() + timeout
-    with progress.shown(futures):
+    with progress.show(futures):
         for future in futures:
             future.wait(None if end is None else max(0.0, end - monotonic()))
 

@@ -19,11 +19,11 @@ from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
-from flowstone.engine.arguments import needs
+from flowstone.engine.arguments import find_upstream
 from flowstone.engine.driver import RunDriver
 from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
 from flowstone.engine.recorder import RunRecorder, Takeover
-from flowstone.engine.signals import honest_end, honest_end_on_loop
+from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
 from flowstone.engine.steps import YieldProgress
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.states import COMPLETED, PENDING
@@ -31,7 +31,7 @@ from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
-    from flowstone.engine.generators import Begun
+    from flowstone.engine.generators import GeneratorParts
     from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.records.specs import Spec
 
@@ -112,7 +112,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         With `takeover`, it is a run that there is; it is taken up at the end of this.
         """
         services, spec = current.services(), self.spec
-        upstream = needs(args, kwargs, wait_for)
+        upstream = find_upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
@@ -226,7 +226,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end() as stop:
+                with sigterm_as_signal() as stop:
                     driver.register_stop(stop)
                     state = driver.drive(story)
                     raise_stop(state)
@@ -254,7 +254,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end_on_loop() as stop:
+                with sigterm_on_loop() as stop:
                     driver.register_stop(stop)
                     state = await driver.adrive(story)
                     raise_stop(state)
@@ -268,7 +268,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
 
     def _begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
-    ) -> Begun:
+    ) -> GeneratorParts:
         """Make a run that is iterated over, and what is entered around it."""
         progress, parent = YieldProgress(), current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, progress=progress)

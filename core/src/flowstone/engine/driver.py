@@ -7,14 +7,14 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from flowstone.engine import progress
-from flowstone.engine.children import asettled, settled
-from flowstone.engine.policy import described
-from flowstone.engine.signals import meant
+from flowstone.engine.children import afinish_children, finish_children
+from flowstone.engine.policy import describe_error
+from flowstone.engine.signals import translate_cancellation
 from flowstone.engine.steps import (
     AcquireSlots,
     Await,
     AwaitSlots,
-    Call,
+    CallFunction,
     CallHook,
     FinishChildren,
     Iterate,
@@ -91,7 +91,7 @@ class RunDriver:
     def find_end(self, error: BaseException) -> State:
         """Return how a run ended that an error came out of, maybe after its end had been said."""
         end = self.recorder.state
-        return end if end.is_final() else State(CRASHED, message=described(error), data=error)
+        return end if end.is_final() else State(CRASHED, message=describe_error(error), data=error)
 
     def let_go(self) -> None:
         """Give the run up, as its end could not be kept."""
@@ -121,7 +121,7 @@ class RunDriver:
                     kind = type(step)
                     if kind is Record:
                         answer = self.record(*step)
-                    elif kind is Call and step.timeout is None:
+                    elif kind is CallFunction and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     elif kind is Iterate:
                         return step  # type: ignore[no-any-return]
@@ -148,7 +148,7 @@ class RunDriver:
     ) -> State | Iterate:
         """Live an async run to its end, or to where its values are handed out."""
         try:
-            step = life.send(answer) if error is None else life.throw(meant(error))
+            step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
             while True:
                 try:
                     if type(step) is Iterate:
@@ -158,7 +158,7 @@ class RunDriver:
                     else:
                         answer = self._COMMON[type(step)](self, step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
-                    step = life.throw(meant(error))
+                    step = life.throw(translate_cancellation(error))
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
@@ -202,12 +202,12 @@ class RunDriver:
 
     # ------------------------------------------------------------ steps that wait, in a thread
 
-    def _call(self, step: Call) -> object:
+    def _call(self, step: CallFunction) -> object:
         # ctypes and signal: only runs with a timeout pay for their import.
-        from flowstone.engine.timeouts import limited  # noqa: PLC0415
+        from flowstone.engine.timeouts import call_within  # noqa: PLC0415
 
         seconds, name = step.timeout or 0.0, self.recorder.origin.name
-        return limited(step.fn, step.args, step.kwargs, seconds, name)
+        return call_within(step.fn, step.args, step.kwargs, seconds, name)
 
     def _call_hook(self, step: CallHook) -> object:
         if self.recorder.is_copy:
@@ -222,12 +222,12 @@ class RunDriver:
         run_story(self._stage_run(step))
 
     def _await_ends(self, step: Await) -> None:
-        with progress.shown(step.promises):
+        with progress.show(step.promises):
             for promise in step.promises:
                 promise.wait()
 
     def _finish_children(self, step: FinishChildren) -> list[Promise]:
-        return settled(self.recorder, self.scope, self.clock, step)
+        return finish_children(self.recorder, self.scope, self.clock, step)
 
     def _await_slots(self, step: AwaitSlots) -> None:
         step.request.wait()
@@ -237,7 +237,7 @@ class RunDriver:
 
     # ------------------------------------------------------------ the same, on an event loop
 
-    async def _acall(self, step: Call) -> object:
+    async def _acall(self, step: CallFunction) -> object:
         awaitable = step.fn(*step.args, **step.kwargs)
         if step.timeout is None:
             return await awaitable
@@ -262,12 +262,12 @@ class RunDriver:
         await arun_story(self._stage_run(step))
 
     async def _aawait_ends(self, step: Await) -> None:
-        with progress.shown(step.promises):
+        with progress.show(step.promises):
             for promise in step.promises:
                 await promise.await_end()
 
     async def _afinish_children(self, step: FinishChildren) -> list[Promise]:
-        return await asettled(self.recorder, self.scope, step)
+        return await afinish_children(self.recorder, self.scope, step)
 
     async def _aawait_slots(self, step: AwaitSlots) -> None:
         await step.request.await_slots()
@@ -289,7 +289,7 @@ class RunDriver:
     }
     _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         **_COMMON,
-        Call: _call,
+        CallFunction: _call,
         CallHook: _call_hook,
         Load: _load,
         StageInTransaction: _stage,
@@ -299,7 +299,7 @@ class RunDriver:
         Sleep: _sleep,
     }
     _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
-        Call: _acall,
+        CallFunction: _acall,
         CallHook: _acall_hook,
         Load: _aload,
         StageInTransaction: _astage,

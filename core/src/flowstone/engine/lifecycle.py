@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine import policy
-from flowstone.engine.arguments import PLAIN, PromiseBase, found, resolved, states_in
+from flowstone.engine.arguments import PLAIN, FutureBase, find_futures, find_states, resolve
 from flowstone.engine.steps import (
     AcquireSlots,
     Await,
     AwaitSlots,
-    Call,
+    CallFunction,
     CallHook,
     FinishChildren,
     Iterate,
@@ -258,16 +258,18 @@ def _finish_children(
     try:
         left = yield FinishChildren(error, is_late)
         if left:
-            yield Log(logging.WARNING, policy.left_behind(left))
+            yield Log(logging.WARNING, policy.describe_left_behind(left))
     except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
         if isinstance(error, Exception) and not isinstance(again, Exception):
             return (yield from _finish_children(again))
-        yield Log(logging.WARNING, f"what was submitted was left behind: {policy.described(again)}")
+        yield Log(
+            logging.WARNING, f"what was submitted was left behind: {policy.describe_error(again)}"
+        )
     return error
 
 
 def _make_end(plan: CallPlan, error: BaseException) -> State:
-    kind, name, message = policy.end_of(error, plan.run_id)
+    kind, name, message = policy.choose_end(error, plan.run_id)
     return State(kind, name, message, data=error)
 
 
@@ -286,7 +288,7 @@ def _resolve_upstream(
         promise.observed = True  # its failure is this run's failure now, or is allowed
         if not may_fail:
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
-    args, kwargs = resolved(plan.args, _take_value), resolved(plan.kwargs, _take_value)
+    args, kwargs = resolve(plan.args, _take_value), resolve(plan.kwargs, _take_value)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)
 
 
@@ -326,23 +328,23 @@ def _call(
     plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Step, Any, State]:
     """Call the function, and judge what it returned."""
-    step = Call if plan.progress is None else Iterate
+    step = CallFunction if plan.progress is None else Iterate
     value = yield step(plan.fn, args, kwargs, plan.timeout)
     if not plan.owns_children and type(value) in PLAIN:  # as most values are
         return _make_completed(value)
-    if not plan.owns_children and (PromiseBase.made == 0 or not _find_futures(value)):
-        states = states_in(value)
+    if not plan.owns_children and (FutureBase.made == 0 or not _find_futures(value)):
+        states = find_states(value)
         return policy.judge(states, value) if states else _make_completed(value)
     promises = _find_futures(value)
     for promise in promises:
         promise.observed = True
     unseen = (yield FinishChildren(None)) if plan.owns_children else (yield Await(promises)) or ()
-    explicit = states_in(value)
+    explicit = find_states(value)
     states = explicit + [promise.final_state() for promise in promises]
     good = all(state.type is COMPLETED for state in states)
     if states and (explicit or not good):
-        return policy.judge(states, resolved(value, _take_value) if good else value)
-    return policy.unseen(unseen) or _make_completed(resolved(value, _take_value))
+        return policy.judge(states, resolve(value, _take_value) if good else value)
+    return policy.judge_unobserved(unseen) or _make_completed(resolve(value, _take_value))
 
 
 def _make_completed(value: object) -> State:
@@ -350,13 +352,13 @@ def _make_completed(value: object) -> State:
 
 
 def _find_futures(value: object) -> list[Any]:
-    return [promise for promise, _ in found(value)]
+    return [promise for promise, _ in find_futures(value)]
 
 
 def _choose_delay(plan: CallPlan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
-    if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
+    if attempt > policy.count_retries(spec, plan.settings) or not policy.may_retry(error):
         return None
     if plan.progress is not None and plan.progress.count:
         told = f"not retried: {plan.progress.count} of its values are handed out"
@@ -367,10 +369,10 @@ def _choose_delay(plan: CallPlan, end: State, attempt: int) -> Generator[Step, A
             if not (yield CallHook(spec.retry_condition_fn, plan.unit, end)):
                 return None
         except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
-            told = f"not retried: retry_condition_fn raised {policy.described(problem)}"
+            told = f"not retried: retry_condition_fn raised {policy.describe_error(problem)}"
             yield Log(logging.ERROR, told, problem)
             return None
-    seconds = policy.delay(spec, plan.settings, attempt, plan.run_id)
+    seconds = policy.choose_delay(spec, plan.settings, attempt, plan.run_id)
     yield Log(logging.WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
     return seconds
 
@@ -382,5 +384,5 @@ def _call_hooks(plan: CallPlan, state: State) -> Generator[Step, Any, None]:
             yield CallHook(hook, plan.unit, state)
         except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
             name = getattr(hook, "__name__", repr(hook))
-            told = f"hook {name!r} raised {policy.described(error)}"
+            told = f"hook {name!r} raised {policy.describe_error(error)}"
             yield Log(logging.ERROR, told, error)

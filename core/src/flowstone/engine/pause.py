@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from flowstone.engine.policy import request
+from flowstone.engine.policy import find_request
 from flowstone.engine.steps import Log, Record, Refresh, Resume, Sleep
 from flowstone.errors import PauseTimeout, StoreError
 from flowstone.records.states import PAUSED, Running
@@ -35,7 +35,7 @@ def pause(name: str, message: str, timeout: float, interval: float) -> Lifecycle
         try:
             now, state = yield Refresh()
             is_waiting = state.type is PAUSED
-            if request(state) is not None:  # a signal says so, and comes into the sleep
+            if find_request(state) is not None:  # a signal says so, and comes into the sleep
                 now, is_waiting = paused.at, True
         except StoreError as error:
             yield Log(logging.WARNING, f"can't see whether it was resumed: {error}")

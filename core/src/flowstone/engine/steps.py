@@ -24,7 +24,7 @@ class Record(NamedTuple):
     data: Any = None
 
 
-class Call(NamedTuple):
+class CallFunction(NamedTuple):
     """Call the function. Answer: its value; what it raises is thrown in."""
 
     fn: Callable[..., Any]
@@ -164,7 +164,7 @@ class Log(NamedTuple):
 
 Step = (
     Record
-    | Call
+    | CallFunction
     | Iterate
     | CallHook
     | AcquireSlots
