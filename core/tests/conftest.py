@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.secrets.resolver import Resolver
 from flowstone.testing import flowstone_test_harness
 
@@ -37,5 +37,5 @@ def later(services: Services) -> Iterator[Later]:
     """Give the clock by which secrets that were read grow old."""
     clock = Later()
     ticking = cast("Clock", clock)
-    with using(replace(services, clock=ticking, references=Resolver(ticking, 3600))):
+    with use_services(replace(services, clock=ticking, references=Resolver(ticking, 3600))):
         yield clock

@@ -136,17 +136,17 @@ def test_the_newest_version_of_a_key_is_read() -> None:
     ids = [report(number) for number in range(3)]
     found = read.find("report")
     assert (found.id, found.artifact.data, found.versions) == (ids[-1], "version 2", 3)
-    assert [each.id for each in read.versions("report")] == ids
+    assert [each.id for each in read.find_versions("report")] == ids
     assert read.find(ids[0]).artifact.data == "version 0"
     assert read.find(ids[1][-12:]).id == ids[1]
-    listed = read.newest(abstracts=True)
+    listed = read.find_newest(abstracts=True)
     assert [(each.key, each.artifact.data) for each in listed] == [
         (None, "free 0"),
         (None, "free 1"),
         (None, "free 2"),
         ("report", "version 2"),
     ]
-    assert len(read.newest(root_id=found.root_id)) == 2
+    assert len(read.find_newest(root_id=found.root_id)) == 2
 
 
 def test_more_artifacts_than_a_page_are_read() -> None:
@@ -156,7 +156,7 @@ def test_more_artifacts_than_a_page_are_read() -> None:
             create_markdown_artifact("x", key=f"n-{number}")
 
     many()
-    assert len(read.newest()) == read.PAGE + 5
+    assert len(read.find_newest()) == read.PAGE + 5
 
 
 def test_an_unknown_artifact_is_told_with_near_keys() -> None:
@@ -269,5 +269,5 @@ def test_a_hook_may_save_one_after_the_end(services: Services) -> None:
 )
 def test_an_abstract_is_one_line(create: Any, given: Any, line: str) -> None:
     in_a_flow(create, given, key="a")
-    [found] = read.newest(abstracts=True)
+    [found] = read.find_newest(abstracts=True)
     assert found.artifact.data == line

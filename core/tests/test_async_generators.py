@@ -18,7 +18,7 @@ import pytest
 from flowstone import flow, tags, task
 from flowstone.context.current import Services, scope
 from flowstone.errors import ClosedEarly, RunTimeout
-from flowstone.records.events import changed
+from flowstone.records.events import make_change_event
 from flowstone.records.runs import Run, RunQuery
 from flowstone.runtime import task_run
 from flowstone.states import Cancelling
@@ -91,7 +91,7 @@ async def test_the_consumer_is_not_in_the_run(services: Services) -> None:
     @task
     async def child() -> None:
         await asyncio.sleep(0)
-        owner = scope.get().owner.asked.unit.name  # type: ignore[union-attr]
+        owner = scope.get().owner.request.unit.name  # type: ignore[union-attr]
         seen.append((owner, sorted(task_run.tags)))
 
     @flow
@@ -257,7 +257,7 @@ def test_it_is_ended_from_outside(tmp_path: Path, kind: str, how: str) -> None:
         if how == "sigterm":
             child.send_signal(signal.SIGTERM)
         else:
-            store.record(changed(run, Cancelling("asked by a test"), run.attempt))
+            store.record(make_change_event(run, Cancelling("asked by a test"), run.attempt))
             while not store.run(run.id).state.is_final():
                 threading.Event().wait(0.01)
             child.send_signal(signal.SIGINT)

@@ -30,9 +30,9 @@ from flowstone.results.policies import (
     TASK_SOURCE,
     CachePolicy,
     TaskCall,
-    key_of,
+    make_key,
 )
-from flowstone.serializers import AutomaticSerializer, serializer_named
+from flowstone.serializers import AutomaticSerializer, find_serializer
 from flowstone.tasks import task_input_hash
 
 
@@ -191,7 +191,7 @@ def test_a_source_that_can_not_be_read_stands_for_what_the_function_holds() -> N
 
 
 def source_key(unit: Any) -> str | None:
-    return key_of(TASK_SOURCE, TaskCall(unit, {}, "run", {}))[0]
+    return make_key(TASK_SOURCE, TaskCall(unit, {}, "run", {}))[0]
 
 
 def test_defaults_and_all_ways_to_give_an_argument_make_one_key(place: Path) -> None:
@@ -428,7 +428,7 @@ def test_a_key_template_names_the_file(place: Path) -> None:
 )
 @pytest.mark.parametrize("name", ["auto", "compressed/auto", "compressed/pickle/zlib"])
 def test_values_come_back_as_they_were(value: Any, name: str) -> None:
-    serializer = serializer_named(name)
+    serializer = find_serializer(name)
     assert serializer.type == name
     again = serializer.loads(serializer.dumps(value))
     if callable(value):
@@ -442,7 +442,7 @@ def test_values_come_back_as_they_were(value: Any, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["arrow", "parquet", "compressed/parquet"])
 def test_tables_come_back_as_they_were(name: str) -> None:
-    serializer = serializer_named(name)
+    serializer = find_serializer(name)
     for value in (
         pd.DataFrame({"a": [1, 2], "b": ["x", None]}, index=[5, 6]),
         pl.DataFrame({"a": [1, 2]}),
@@ -489,9 +489,9 @@ def test_what_can_not_be_written_fails_the_run_and_says_how(place: Path) -> None
     with pytest.raises(NotSerializable, match="a set can't be written by the 'json' serializer"):
         makes()
     with pytest.raises(UnknownName, match="Did you mean 'json'"):
-        serializer_named("jsson")
+        find_serializer("jsson")
     with pytest.raises(NotSerializable):
-        serializer_named("arrow").dumps(3)
+        find_serializer("arrow").dumps(3)
 
 
 def test_serializable_isolation_computes_once(place: Path) -> None:
@@ -569,7 +569,7 @@ def test_locks_of_both_kinds(tmp_path: Path) -> None:
 def test_persisting_by_setting(place: Path, services: Services) -> None:
     from dataclasses import replace
 
-    from flowstone.context.current import using
+    from flowstone.context.current import use_services
 
     settings = replace(services.settings, persist_results=True, home=place)
     counter = Counter()
@@ -579,7 +579,7 @@ def test_persisting_by_setting(place: Path, services: Services) -> None:
         counter.task(1)
         counter.task(1)
 
-    with using(replace(services, settings=settings)):
+    with use_services(replace(services, settings=settings)):
         f()
     assert counter.calls == 1
     assert (place / "storage").is_dir()

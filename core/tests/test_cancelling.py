@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from flowstone import flow, suspend_flow_run, task
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import CancelSignal, Conflict, NotPausable, RunNotFound
 from flowstone.ports import RunStore
-from flowstone.records.events import changed
+from flowstone.records.events import make_change_event
 from flowstone.records.runs import Run, RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
@@ -126,7 +126,7 @@ def ask_to_cancel(store: RunStore) -> None:
     while True:
         [run] = store.runs(RunQuery(listed=True))
         with suppress(Conflict):
-            store.record(changed(run, Cancelling("asked by a test"), run.attempt))
+            store.record(make_change_event(run, Cancelling("asked by a test"), run.attempt))
             return
 
 
@@ -174,7 +174,7 @@ def test_what_could_not_be_stopped_is_said(tmp_path: Path) -> None:
 
 def cancel(services: Services) -> None:
     [run] = services.runs.runs(RunQuery(listed=True))
-    services.runs.record(changed(run, Cancelling(), run.attempt))
+    services.runs.record(make_change_event(run, Cancelling(), run.attempt))
 
 
 def test_a_run_on_another_thread_is_cancelled(services: Services) -> None:
@@ -281,5 +281,5 @@ def done() -> None: ...
 @contextmanager
 def memory_of(store: RunStore) -> Iterator[Services]:
     """Make another process's store the current one."""
-    with flowstone_test_harness() as harness, using(replace(harness, runs=store)) as current:
+    with flowstone_test_harness() as harness, use_services(replace(harness, runs=store)) as current:
         yield current

@@ -15,7 +15,7 @@ import pytest
 from flowstone import flow, task
 from flowstone.context import current
 from flowstone.context.current import Services
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.records.redaction import MASK, register
 from flowstone.task_runners import ProcessPoolTaskRunner
 
@@ -23,7 +23,7 @@ from flowstone.task_runners import ProcessPoolTaskRunner
 @pytest.fixture
 def capturing(services: Services) -> Iterator[Services]:
     capturing = replace(services, settings=replace(services.settings, capture_stdout=True))
-    with current.using(capturing):
+    with current.use_services(capturing):
         yield capturing
 
 
@@ -31,7 +31,7 @@ def lines(services: Services) -> list[tuple[str, str]]:
     services.journal.flush()
     found = []
     for run_id, payload in [(e.run_id, e.payload) for _, e in services.runs.events()]:
-        if isinstance(payload, Line) and payload.logger == "flowstone.stdout":
+        if isinstance(payload, LogLine) and payload.logger == "flowstone.stdout":
             found.append((services.runs.run(run_id).unit, payload.message))
     return found
 

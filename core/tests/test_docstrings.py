@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone.plugins.docstrings import Docstring, parsed
+from flowstone.plugins.docstrings import Docstring, parse
 
 WHOLE = """Do a thing, and
     return it.
@@ -31,7 +31,7 @@ WHOLE = """Do a thing, and
 
 
 def test_a_docstring_is_taken_apart() -> None:
-    found = parsed(WHOLE)
+    found = parse(WHOLE)
     assert found.summary == "Do a thing, and return it."
     assert found.arguments == {
         "one": "both of them; a note: not a name.",
@@ -49,9 +49,9 @@ def test_a_docstring_is_taken_apart() -> None:
 
 @pytest.mark.parametrize("doc", [None, "", "\n  \n"])
 def test_where_there_is_none_all_is_empty(doc: str | None) -> None:
-    assert parsed(doc) == Docstring()
+    assert parse(doc) == Docstring()
 
 
 def test_prompts_are_no_code() -> None:
-    found = parsed("Do.\n\nExamples:\n    >>> x = [\n    ...     1]\n    >>> x\n    [1]\n")
+    found = parse("Do.\n\nExamples:\n    >>> x = [\n    ...     1]\n    >>> x\n    [1]\n")
     assert found.example == "x = [\n    1]\nx"

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone import flow, task
-from flowstone.calls.recipe import recipe
+from flowstone.calls.recipe import make_restart_info
 from flowstone.context.current import Services
 from flowstone.errors import NotRepeatable, ParameterBindError
 from flowstone.flow_runs import aretry_flow_run, retry_flow_run
@@ -298,16 +298,16 @@ def scripted(code: str, **names: Any) -> Any:
 
 def test_where_a_flow_stands() -> None:
     here = __name__
-    assert recipe(etl, {}).entrypoint == f"{here}:etl"
+    assert make_restart_info(etl, {}).entrypoint == f"{here}:etl"
     other = etl.with_options(retries=2, task_runner=ThreadPoolTaskRunner())
-    assert recipe(other, {}).entrypoint == f"{here}:etl"
+    assert make_restart_info(other, {}).entrypoint == f"{here}:etl"
     code = "@flow\ndef f(): ..."
-    script = recipe(scripted(code, __file__="x/y.py"), {})
+    script = make_restart_info(scripted(code, __file__="x/y.py"), {})
     assert (script.entrypoint or "").endswith("/x/y.py:f")
     alias = scripted("@flow\ndef g(): ...\nf = g.with_options(name='h')", __file__="/z.py")
-    assert recipe(alias, {}).entrypoint == "/z.py:f"
+    assert make_restart_info(alias, {}).entrypoint == "/z.py:f"
     spec = sys.modules["flowstone"].__spec__
-    found = recipe(scripted(code, __spec__=spec, __package__="flowstone"), {})
+    found = make_restart_info(scripted(code, __spec__=spec, __package__="flowstone"), {})
     assert found.entrypoint == "flowstone:f"
 
 
@@ -322,9 +322,9 @@ def test_where_a_flow_stands() -> None:
     ],
 )
 def test_why_a_flow_can_not_be_loaded(unit: Any, why: str) -> None:
-    found = recipe(unit, {})
+    found = make_restart_info(unit, {})
     assert found.entrypoint is None
-    assert why in (found.obstacle or "")
+    assert why in (found.reason or "")
 
 
 def test_what_is_lost_of_the_parameters() -> None:
@@ -349,8 +349,8 @@ def test_what_is_lost_of_the_parameters() -> None:
         long: list[int], odd: object, huge: Any, *args: int, **kwargs: int,
     ) -> None: ...  # fmt: skip
 
-    lost = recipe(f, given).lost
+    lost = make_restart_info(f, given).missing_parameters
     assert lost == ("secret", "known", "bare", "long", "odd", "huge")
     unchecked = f.with_options(validate_parameters=False)
-    assert recipe(unchecked, given).lost == ("kept", "model", *lost)
-    assert recipe(f, None).lost == tuple(given)
+    assert make_restart_info(unchecked, given).missing_parameters == ("kept", "model", *lost)
+    assert make_restart_info(f, None).missing_parameters == tuple(given)

@@ -18,7 +18,7 @@ import pytest
 from flowstone import FutureList, allow_failure, flow, get_run_logger, tags, task
 from flowstone.context.current import Services, scope
 from flowstone.errors import CancelSignal, ClosedEarly, ConfigurationError, RunTimeout
-from flowstone.records.events import Line, changed
+from flowstone.records.events import LogLine, make_change_event
 from flowstone.records.runs import Run, RunQuery
 from flowstone.runtime import task_run
 from flowstone.states import Cancelling, State
@@ -42,7 +42,7 @@ def all_runs(services: Services) -> list[Run]:
 def lines(services: Services) -> list[str]:
     services.journal.flush()
     found = (event.payload for _, event in services.runs.events())
-    return [payload.message for payload in found if isinstance(payload, Line)]
+    return [payload.message for payload in found if isinstance(payload, LogLine)]
 
 
 @task
@@ -148,7 +148,7 @@ def test_the_consumer_is_not_in_the_run(services: Services) -> None:
 
     @task
     def child(who: str) -> None:
-        parents[who] = scope.get().owner.asked.unit.name  # type: ignore[union-attr]
+        parents[who] = scope.get().owner.request.unit.name  # type: ignore[union-attr]
         seen.append(sorted(task_run.tags))
 
     @flow
@@ -418,7 +418,7 @@ def test_one_that_another_thread_iterates_is_cancelled(services: Services, where
         thread.start()
         begun.wait(300)
     [run] = services.runs.runs(RunQuery(listed=True))
-    services.runs.record(changed(run, Cancelling(), run.attempt))
+    services.runs.record(make_change_event(run, Cancelling(), run.attempt))
     while not services.runs.run(run.id).state.is_final():
         threading.Event().wait(0.01)
     if where == "suspended":
@@ -543,7 +543,7 @@ def test_a_request_from_another_process_cancels_it(tmp_path: Path, kind: str) ->
         assert child.stdout.readline() == "up\n"
         store = open_sqlite(tmp_path / "flowstone.db")
         [run] = store.runs(RunQuery(listed=True))
-        store.record(changed(run, Cancelling("asked by a test"), run.attempt))
+        store.record(make_change_event(run, Cancelling("asked by a test"), run.attempt))
         if kind == "cancelled":  # the consumer's code goes on; the run is ended all the same
             assert child.stdout.readline() == "cleaned\n"
             while not store.run(run.id).state.is_final():

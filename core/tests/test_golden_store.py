@@ -36,13 +36,13 @@ from flowstone.blocks import (
 from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.bootstrap import open_services
 from flowstone.cli.app import flowstone
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import MissingResult, ObjectNotFound
-from flowstone.records.events import Event, Line
+from flowstone.records.events import Event, LogLine
 from flowstone.records.limits import Limit
 from flowstone.records.runs import Run, RunQuery
 from flowstone.results.policies import INPUTS, TASK_SOURCE
-from flowstone.results.result_store import KeptResults
+from flowstone.results.result_store import ResultFiles
 from flowstone.serializers import AutomaticSerializer
 from flowstone.serializers.moves import MODULES, NAMES
 from flowstone.settings import Settings
@@ -73,14 +73,14 @@ def golden(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     monkeypatch.setenv("GOLDEN_PASSWORD", "what the reference leads to")
     settings = Settings(home=home, secret_key="the key of the golden store")
     services = open_services(settings)
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         yield services
 
 
 def kept(services: Services, key: str) -> Any:
     """Return what a run has kept by a key."""
     storage = LocalDirectory(basepath=str(services.settings.home / "storage"))
-    return KeptResults(storage, AutomaticSerializer(), services).value(key, key)
+    return ResultFiles(storage, AutomaticSerializer(), services).read_value(key, key)
 
 
 def show(*arguments: str) -> str:
@@ -181,7 +181,7 @@ def test_a_pickle_finds_what_has_moved(golden: Services) -> None:
     assert isinstance(things["run"], Run)
     assert things["run"].unit == "fails"
     assert isinstance(things["event"], Event)
-    assert things["event"].payload == Line(20, "old", "a line")
+    assert things["event"].payload == LogLine(20, "old", "a line")
     assert type(things["policies"][0]) is type(INPUTS + TASK_SOURCE)
     missing, gone = things["errors"]
     assert isinstance(missing, ObjectNotFound)

@@ -15,7 +15,7 @@ import pytest
 from flowstone import flow, tags, task
 from flowstone.concurrency import arate_limit, concurrency, rate_limit, slots
 from flowstone.errors import ConfigurationError, ObjectNotFound, SlotsLost, SlotTimeout
-from flowstone.records.limits import KIND, Limit, limit_body
+from flowstone.records.limits import KIND, Limit, encode_limit
 from flowstone.task_runners import ProcessPoolTaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def limit(services: Services, name: str, slots: int, decay: float = 0.0) -> None:
-    body = limit_body(Limit(name, slots, slot_decay_per_second=decay))
+    body = encode_limit(Limit(name, slots, slot_decay_per_second=decay))
     services.documents.put(KIND, name, body)
 
 
 def held(services: Services) -> list[tuple[str, str, int]]:
-    slots = services.slots.held_slots(time())
+    slots = services.slots.list_slots(time())
     return [(slot.limit, slot.owner, slot.occupy) for slot in slots]
 
 
@@ -139,7 +139,7 @@ def test_first_come_first_served(services: Services) -> None:
     order: list[str] = []
     turns = []
     for name, occupy in (("large", 2), ("small", 1), ("small too", 1)):
-        turn = slots.turn_for("db", occupy, False, owner=name)
+        turn = slots.make_slot_request("db", occupy, False, owner=name)
         turns.append((name, turn))
     with concurrency("db"):
         for _, turn in turns:
@@ -303,7 +303,7 @@ def test_a_rate_lets_so_many_through(services: Services) -> None:
     taken = []
     for _ in range(6):
         rate_limit(["quick"], timeout_seconds=20)
-        taken.append(max(slot.since for slot in services.slots.held_slots(0.0)))
+        taken.append(max(slot.since for slot in services.slots.list_slots(0.0)))
     assert all(then - now >= 1 / 50 - 1e-4 for now, then in pairwise(taken))
 
 
@@ -312,12 +312,12 @@ def test_a_rate_lets_so_many_through(services: Services) -> None:
 
 def lose(services: Services) -> None:
     """Let others free what is held, and the lease be renewed now."""
-    services.slots.give_back_slots([slot.token for slot in services.slots.held_slots(time())])
+    services.slots.give_back_slots([slot.token for slot in services.slots.list_slots(time())])
     tend(services)
 
 
 def tend(services: Services) -> None:
-    leases = services.gate.leases  # type: ignore[attr-defined]
+    leases = services.slot_queue.leases  # type: ignore[attr-defined]
     for each in leases._kept.values():
         each.due = 0.0
     leases.tend()
@@ -336,7 +336,7 @@ def test_who_lost_its_slots_to_another_is_told_and_goes_on(
 ) -> None:
     limit(services, "db", 1)
     with caplog.at_level(logging.WARNING), concurrency("db", holder="me"):
-        services.slots.give_back_slots([s.token for s in services.slots.held_slots(time())])
+        services.slots.give_back_slots([s.token for s in services.slots.list_slots(time())])
         with concurrency("db", holder="another"):
             tend(services)
             tend(services)
@@ -356,7 +356,7 @@ def test_a_strict_block_is_stopped_when_it_loses_its_slots(
         pytest.raises(SlotsLost, match="lost its slots under db"),
         concurrency("db", **options),
     ):
-        services.slots.give_back_slots([s.token for s in services.slots.held_slots(time())])
+        services.slots.give_back_slots([s.token for s in services.slots.list_slots(time())])
         with concurrency("db", holder="another"):
             thread = threading.Thread(target=tend, args=(services,))
             thread.start()
@@ -370,7 +370,7 @@ async def test_a_strict_coroutine_is_stopped_when_it_loses_its_slots(services: S
     limit(services, "db", 1)
     with pytest.raises(SlotsLost):
         async with concurrency("db", strict=True):
-            services.slots.give_back_slots([s.token for s in services.slots.held_slots(time())])
+            services.slots.give_back_slots([s.token for s in services.slots.list_slots(time())])
             async with concurrency("db", holder="another"):
                 tend(services)
                 await asyncio.Event().wait()
@@ -577,14 +577,14 @@ def test_flow_runs_are_not_limited_by_tags(services: Services) -> None:
 
 
 def test_no_limit_is_looked_up_for_each_run(services: Services) -> None:
-    found = services.gate.limits()
+    found = services.slot_queue.limits()
 
     @task(tags=["db"])
     def work() -> None:
         pass
 
     work()
-    assert services.gate.limits() is found
+    assert services.slot_queue.limits() is found
 
 
 def test_a_drawn_flow_takes_no_slots(services: Services) -> None:

@@ -21,7 +21,7 @@ from flowstone.logging import (
     get_logger,
     task_run_logger,
 )
-from flowstone.records.events import Event, Line
+from flowstone.records.events import Event, LogLine
 from flowstone.records.redaction import MASK, register
 from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import flowstone_test_harness
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 
-def lines(services: Services) -> list[tuple[str, Line]]:
+def lines(services: Services) -> list[tuple[str, LogLine]]:
     """Return each line with the name of its run, but for what the engine says itself."""
     services.journal.flush()
     names = {run.id: run.name for run in services.runs.runs(RunQuery())}
     found = []
     for _, event in services.runs.events(kinds=["LogWritten"]):
-        assert isinstance(event.payload, Line)
+        assert isinstance(event.payload, LogLine)
         if not event.payload.message.startswith(("began", "ended")):
             found.append((names[event.run_id], event.payload))
     return found
@@ -60,7 +60,7 @@ def extra(library: str) -> Iterator[Services]:
     with flowstone_test_harness() as outer:
         settings = replace(outer.settings, extra_loggers=(library, f"{library}.part"))
         services = open_services(settings)
-        with current.using(services):
+        with current.use_services(services):
             yield services
         services.close()
 
@@ -111,7 +111,7 @@ def test_all_loggers_may_be_named(services: Services) -> None:
         get_run_logger().info("from the run")
 
     try:
-        with current.using(other):
+        with current.use_services(other):
             around()
             told = [line.message for _, line in lines(other)]
         assert told == ["hello", "from the run"]
@@ -362,7 +362,7 @@ def test_a_line_is_added_without_the_handlers_lock(
         done.append(True)
 
     journal = Writing(extra.runs, extra.clock, 30)
-    with current.using(replace(extra, journal=journal)):
+    with current.use_services(replace(extra, journal=journal)):
 
         @flow
         def f() -> None:

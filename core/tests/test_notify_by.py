@@ -12,7 +12,7 @@ import pytest
 from flowstone import flow, notify_by, task
 from flowstone.blocks import Secret, Webhook
 from flowstone.context.current import Services
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.states import State
 from flowstone_testing.desks import WebDesk, web_desk
 
@@ -90,7 +90,7 @@ def test_what_can_not_be_sent_is_logged(desk: WebDesk, services: Services, name:
     assert load() == "all the same"
     services.journal.flush()
     kept: list[Any] = [event.payload for _, event in services.runs.events()]
-    lines = [line.message for line in kept if isinstance(line, Line) and line.level >= 40]
+    lines = [line.message for line in kept if isinstance(line, LogLine) and line.level >= 40]
     assert len(lines) == 1
     assert "hook" in lines[0]
 

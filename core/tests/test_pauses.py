@@ -23,7 +23,7 @@ from flowstone import (
     suspend_flow_run,
     task,
 )
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import (
     CancelSignal,
     ConfigurationError,
@@ -37,7 +37,7 @@ from flowstone.errors import (
 )
 from flowstone.flow_runs import requests, retry_flow_run
 from flowstone.input import RunInput
-from flowstone.records.events import changed
+from flowstone.records.events import make_change_event
 from flowstone.records.runs import Run, RunQuery
 from flowstone.states import Cancelling, Resuming, State
 
@@ -203,7 +203,7 @@ def test_initial_data_and_words_reach_the_person(services: Services) -> None:
 
     apart = Apart(services, waits)
     run = apart.until("Paused")
-    question = requests.waiting(run.id)
+    question = requests.find_open_question(run.id)
     assert question is not None
     assert question.description == "Is it **good**?"
     fields = {field.name: field for field in question.fields}
@@ -280,8 +280,8 @@ def test_of_two_that_resume_one_wins(services: Services) -> None:
     assert len(winners) == 1, ends
     assert apart.end() == winners[0]
     assert all("can't be resumed" in end for end in ends if isinstance(end, str))
-    assert requests.waiting(run.id) is None
-    question = requests.asked(run.id, "0")
+    assert requests.find_open_question(run.id) is None
+    question = requests.find_question(run.id, "0")
     assert question is not None
     assert len(question.answers) == 1
 
@@ -290,9 +290,11 @@ def test_an_answer_whose_event_was_not_kept_does_not_count(services: Services) -
     """The resumer died between its two writes: the run still waits, and the next one is heard."""
     apart = Apart(services, asks)
     run = apart.until("Paused")
-    question = requests.waiting(run.id)
+    question = requests.find_open_question(run.id)
     assert question is not None
-    requests.answer(question, changed(run, Resuming(), 1).id, {"by": "a ghost", "rows": 1})
+    requests.answer(
+        question, make_change_event(run, Resuming(), 1).id, {"by": "a ghost", "rows": 1}
+    )
     resume_flow_run(run.id, {"by": "Ann", "rows": 1})
     assert apart.end().by == "Ann"
 
@@ -301,7 +303,7 @@ def test_an_answer_whose_event_was_not_kept_does_not_count(services: Services) -
 def test_a_paused_run_is_cancelled(services: Services, unit: Callable[[], object]) -> None:
     apart = Apart(services, unit)
     run = apart.until("Paused")
-    services.runs.record(changed(run, Cancelling(), run.attempt))
+    services.runs.record(make_change_event(run, Cancelling(), run.attempt))
     with pytest.raises((CancelSignal, asyncio.CancelledError)):
         apart.end()
     assert services.runs.run(run.id).state.name == "Cancelled"
@@ -323,7 +325,7 @@ def test_a_run_that_nobody_resumed_in_time_is_still_heard_and_held(services: Ser
     apart = Apart(services, patient)
     assert went_on.wait(300)
     run = apart.until("Paused")
-    services.runs.record(changed(run, Cancelling(), run.attempt))
+    services.runs.record(make_change_event(run, Cancelling(), run.attempt))
     with pytest.raises(CancelSignal):
         apart.end()
 
@@ -501,7 +503,7 @@ def test_what_was_answered_before_is_not_asked_when_others_suspend_it(services: 
         apart.end()
     going.clear()
     leave.set()
-    assert requests.waiting(run.id) is None
+    assert requests.find_open_question(run.id) is None
     assert resume_flow_run(run.id).result() == 5
 
 
@@ -568,5 +570,5 @@ def test_what_could_never_be_resumed_is_not_suspended(services: Services) -> Non
 def test_a_run_suspended_here_can_be_resumed_by_other_services(services: Services) -> None:
     suspends(return_state=True)
     run = the_run(services)
-    with using(services):
+    with use_services(services):
         assert resume_flow_run(run.id, {"by": "Ann", "rows": 2}).result() == 22

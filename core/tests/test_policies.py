@@ -21,7 +21,7 @@ from flowstone.testing.memory import memory_services
 @pytest.fixture(autouse=True)
 def own_services(tmp_path: Path) -> Iterator[Services]:
     services = memory_services(tmp_path)
-    with current.using(services):
+    with current.use_services(services):
         yield services
     services.close()
 
@@ -50,7 +50,7 @@ def test_a_policy_of_the_task_stands_but_for_one_setting(
 ) -> None:
     count, calls = counted(cache_policy=INPUTS)
     settings = replace(settings, home=tmp_path)
-    with current.using(replace(own_services, settings=settings)):
+    with current.use_services(replace(own_services, settings=settings)):
         count(1), count(1)
     assert len(calls) == computed
 
@@ -65,7 +65,7 @@ def test_the_default_policy_can_be_turned_off(own_services: Services) -> None:
     f()
     assert len(calls) == 1
     settings = replace(own_services.settings, default_no_cache=True)
-    with current.using(replace(own_services, settings=settings)):
+    with current.use_services(replace(own_services, settings=settings)):
         f()
     assert len(calls) == 3
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.records.redaction import BRANCHING, MASK, SHORTEST, _any_of, redact, register
+from flowstone.records.redaction import BRANCHING, MASK, SHORTEST, _match_any, redact, register
 
 SECRET = "pa\"ss/wörd\\with\tall it's +<b>"
 
@@ -89,7 +89,7 @@ def test_a_thousand_secrets_that_begin_alike_are_all_found() -> None:
 @given(st.sets(st.text("ab|.", min_size=SHORTEST, max_size=9)), st.text("ab|."))
 def test_one_look_finds_what_trying_each_value_finds(values: set[str], text: str) -> None:
     one_by_one = re.compile("|".join(map(re.escape, sorted(values, key=len, reverse=True))) or "$^")
-    several = re.compile(_any_of(sorted(values, key=len, reverse=True), BRANCHING) or "$^")
+    several = re.compile(_match_any(sorted(values, key=len, reverse=True), BRANCHING) or "$^")
     assert several.sub(MASK, text) == one_by_one.sub(MASK, text)
 
 

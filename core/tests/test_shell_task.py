@@ -11,7 +11,7 @@ from flowstone import catalog, flow
 from flowstone.builtin.shell_tasks import ashell_run_command, shell_run_command
 from flowstone.context.current import Services
 from flowstone.errors import JobFailed
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 
 
 def test_it_gives_the_last_line_or_all(services: Services, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_its_lines_are_of_its_own_run(services: Services) -> None:
     use()
     services.journal.flush()
     kept = [(event.run_id, event.payload) for _, event in services.runs.events()]
-    lines = [(run, line) for run, line in kept if isinstance(line, Line) and line.level == 30]
+    lines = [(run, line) for run, line in kept if isinstance(line, LogLine) and line.level == 30]
     assert sorted(line.message for _, line in lines) == ["hello", "ouch"]
     (run,) = {run for run, _ in lines}
     assert services.runs.run(run).unit == "shell_run_command"

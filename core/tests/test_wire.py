@@ -15,8 +15,8 @@ from pydantic import BaseModel, SecretStr
 
 from flowstone.errors import MissingResult
 from flowstone.records import encoding, redaction
-from flowstone.records.events import ArtifactVersion, Event, Line
-from flowstone.records.runs import Change, Handover, Lease, Recipe, Run
+from flowstone.records.events import ArtifactVersion, Event, LogLine
+from flowstone.records.runs import Handover, Lease, RestartInfo, Run, StateChange
 from flowstone.records.states import COMPLETED, Completed, State, StateType
 
 text = st.text()
@@ -30,7 +30,7 @@ values = st.recursive(
     max_leaves=8,
 )
 leases = st.none() | st.builds(Lease, text, text, moments)
-recipes = st.builds(Recipe, st.none() | text, st.none() | text, st.lists(text).map(tuple))
+recipes = st.builds(RestartInfo, st.none() | text, st.none() | text, st.lists(text).map(tuple))
 runs = st.builds(
     Run,
     id=text,
@@ -54,9 +54,9 @@ runs = st.builds(
 )
 payloads = (
     runs
-    | st.builds(Change, st.integers(1), states, st.integers(0))
+    | st.builds(StateChange, st.integers(1), states, st.integers(0))
     | st.builds(Handover, st.integers(1), states, st.integers(0), leases)
-    | st.builds(Line, st.integers(), text, text, st.none() | st.dictionaries(text, values))
+    | st.builds(LogLine, st.integers(), text, text, st.none() | st.dictionaries(text, values))
     | st.builds(ArtifactVersion, text, text, st.none() | text, st.none() | text, values)
 )
 events = st.builds(Event, text, text, text, text, moments, payloads)
@@ -71,7 +71,7 @@ def test_an_event_comes_back_from_json(event: Event) -> None:
 
 @given(values)
 def test_json_values_stay_as_they_are(value: object) -> None:
-    assert encoding.jsonable(value) == value
+    assert encoding.describe_as_json(value) == value
 
 
 @given(st.recursive(
@@ -80,7 +80,7 @@ def test_json_values_stay_as_they_are(value: object) -> None:
     | st.dictionaries(st.integers(), inner),
 ))  # fmt: skip
 def test_anything_has_a_json_form(value: object) -> None:
-    json.dumps(encoding.jsonable(value), allow_nan=False)
+    json.dumps(encoding.describe_as_json(value), allow_nan=False)
 
 
 def test_what_a_run_completed_with_is_not_sent() -> None:
@@ -132,23 +132,25 @@ class Broken:
     ],
 )
 def test_a_value_is_told_to_a_person(value: object, form: object) -> None:
-    assert encoding.jsonable(value) == form
+    assert encoding.describe_as_json(value) == form
 
 
 def test_size_and_depth_are_bounded() -> None:
     deep: list[Any] = []
     for _ in range(100):
         deep = [deep]
-    assert len(json.dumps(encoding.jsonable(deep))) < 2 * encoding.LONGEST_REPR
-    assert len(encoding.jsonable(list(range(10 * encoding.MOST_ITEMS)))) == encoding.MOST_ITEMS
-    assert len(encoding.jsonable(b"x" * 10_000)) == encoding.LONGEST_REPR + 1
+    assert len(json.dumps(encoding.describe_as_json(deep))) < 2 * encoding.LONGEST_REPR
+    assert (
+        len(encoding.describe_as_json(list(range(10 * encoding.MOST_ITEMS)))) == encoding.MOST_ITEMS
+    )
+    assert len(encoding.describe_as_json(b"x" * 10_000)) == encoding.LONGEST_REPR + 1
 
 
 def test_no_half_of_a_secret_is_left_where_a_value_is_cut() -> None:
     secret = "half-a-s3cret-value"
     redaction.register(secret)
     for before in range(encoding.LONGEST_REPR - len(secret) - 3, encoding.LONGEST_REPR):
-        text = encoding.jsonable([Told("y" * before + secret)])[0]
+        text = encoding.describe_as_json([Told("y" * before + secret)])[0]
         assert len(text) <= encoding.LONGEST_REPR + 1
         assert text.rstrip("…").rstrip("*").rstrip("y") == ""
 
@@ -158,6 +160,6 @@ def test_secrets_do_not_travel() -> None:
     redaction.register(secret)
     run = Run("r", "flow", "n", "u", "r", None, State(StateType.FAILED, message=f"bad {secret}"))
     run = replace(run, parameters={"p": {"deep": [f"it is {secret}"]}, secret: 1})
-    for payload in (run, Change(2, run.state, 1), Line(20, "x", f"log {secret}")):
+    for payload in (run, StateChange(2, run.state, 1), LogLine(20, "x", f"log {secret}")):
         event = Event("e", "k", "r", "r", 0.0, payload)
         assert secret not in encoding.dumps(encoding.encode_event(event))

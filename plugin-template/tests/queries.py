@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from flowstone_template.database import packed, unpacked
+from flowstone_template.database import decode, encode
 
 
 class Session:
@@ -55,7 +55,7 @@ class Databases:
         self._sessions: dict[str, Session] = {}
 
     def take(self, handler: Any, database: str, name: str, what: str) -> None:
-        content = unpacked(handler.rfile.read(int(handler.headers["content-length"])))
+        content = decode(handler.rfile.read(int(handler.headers["content-length"])))
         with self._lock:
             if name not in self._sessions:
                 self._sessions[name] = Session(self._folder / f"{database}.db")
@@ -72,7 +72,7 @@ class Databases:
             handler.begin(400, len(words), x_problem=_problem(error))
             handler.wfile.write(words)
         else:
-            handler.send(packed(answer))
+            handler.send(encode(answer))
         if what == "leave":
             with self._lock:
                 del self._sessions[name]

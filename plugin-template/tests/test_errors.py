@@ -32,12 +32,12 @@ from flowstone_template.errors import (
     # % endif
     TABLE,
     # % if interface == "database"
-    refused,
+    make_database_error,
     # % endif
     # % if interface == "notifier"
-    sent,
+    raise_notifier_errors,
     # % endif
-    translated,
+    translate_errors,
 )
 
 # % if interface == "store"
@@ -49,13 +49,13 @@ from flowstone_template.store import TemplateStore
 def test_every_code_of_the_service_is_ours(code: str) -> None:
     request = httpx.Request("GET", "https://example.org")
     response = httpx.Response(409, headers={"x-problem": code}, request=request)
-    with pytest.raises(TABLE[code][0], match=code), translated("raw/a"):
+    with pytest.raises(TABLE[code][0], match=code), translate_errors("raw/a"):
         response.raise_for_status()
 
 
 def test_a_code_that_is_not_known_is_still_ours() -> None:
     response = httpx.Response(500, request=httpx.Request("GET", "https://example.org"))
-    with pytest.raises(StorageError, match="500 Internal Server Error"), translated("raw/a"):
+    with pytest.raises(StorageError, match="500 Internal Server Error"), translate_errors("raw/a"):
         response.raise_for_status()
 
 
@@ -78,8 +78,8 @@ def test_every_code_of_a_statement_is_ours(code: str) -> None:
     request = httpx.Request("POST", "https://example.org")
     response = httpx.Response(400, headers={"x-problem": code}, text="no", request=request)
     error = httpx.HTTPStatusError("", request=request, response=response)
-    assert type(refused("shop", error, "SELECT 1")) is STATEMENTS[code][0]
-    assert refused("shop", ValueError(), "SELECT 1") is None
+    assert type(make_database_error("shop", error, "SELECT 1")) is STATEMENTS[code][0]
+    assert make_database_error("shop", ValueError(), "SELECT 1") is None
 
 
 def test_a_database_that_is_down_is_unreachable() -> None:
@@ -94,7 +94,10 @@ def test_a_database_that_is_down_is_unreachable() -> None:
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_a_note_that_is_refused_says_what_to_do(status: int) -> None:
     response = httpx.Response(status, request=httpx.Request("POST", "https://example.org"))
-    with pytest.raises(NotificationFailed, match=str(status)) as caught, sent("alerts"):
+    with (
+        pytest.raises(NotificationFailed, match=str(status)) as caught,
+        raise_notifier_errors("alerts"),
+    ):
         response.raise_for_status()
     assert caught.value.status == status
 

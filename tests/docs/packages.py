@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowstone import catalog
 from flowstone.cli.sheets import Sheet, make_sheet
-from flowstone.plugins import worded
+from flowstone.plugins import format_kind
 
 from ..architecture.house import ROOT, members
 
@@ -40,7 +40,7 @@ def _lines(package: str) -> Iterator[str]:
     for kind in catalog.kinds():
         offers = [each for each in catalog.offers(kind) if each.plugin.distribution == package]
         if offers:
-            yield from ("", f"## {worded(kind).capitalize()}s")
+            yield from ("", f"## {format_kind(kind).capitalize()}s")
         for offer in offers:
             yield from _told(make_sheet(offer))
 

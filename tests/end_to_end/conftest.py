@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.records.runs import RunQuery
 from flowstone.stores.sqlite import open_sqlite
 
@@ -105,7 +105,7 @@ class Facts:
     def lines(self, root: Run) -> list[str]:
         """Return what was logged in the tree of a run, in order."""
         events = self.store.events(root_id=root.id)
-        return [e.payload.message for _, e in events if isinstance(e.payload, Line)]
+        return [e.payload.message for _, e in events if isinstance(e.payload, LogLine)]
 
     def unfinished(self) -> list[Run]:
         """Return the runs that have not ended although their root has, and live roots."""

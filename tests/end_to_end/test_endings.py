@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED
 
@@ -74,7 +74,9 @@ def test_a_fork_doubles_no_fact_and_loses_none(place: Place) -> None:
         assert tasks == {(f"work-{number}", COMPLETED): 1 for number in range(70)}
         worked = [line for line in facts.lines(root) if line.startswith("worked")]
         assert worked == [f"worked {number}" for number in range(70)]
-        ids = [event.id for _, event in facts.store.events() if not isinstance(event.payload, Line)]
+        ids = [
+            event.id for _, event in facts.store.events() if not isinstance(event.payload, LogLine)
+        ]
         assert len(ids) == len(set(ids))
         beside = facts.store.runs(RunQuery(unit="beside"))
         assert [run.state.type for run in beside] == [COMPLETED] * 6

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.context import current
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import memory_services
 
@@ -66,7 +66,7 @@ def moved(text: str) -> str:
 def clock(tmp_path: Path) -> Iterator[HastyClock]:
     clock = HastyClock()
     services = memory_services(tmp_path / "home")
-    with current.using(replace(services, clock=clock)):
+    with current.use_services(replace(services, clock=clock)):
         yield clock
     services.close()
 
@@ -163,5 +163,5 @@ def lines() -> list[str]:
     services = current.services()
     services.journal.flush()
     events = services.runs.events(kinds=["LogWritten"])
-    said = [event.payload.message for _, event in events if isinstance(event.payload, Line)]
+    said = [event.payload.message for _, event in events if isinstance(event.payload, LogLine)]
     return [line for line in said if not line.startswith(("began: ", "ended ", "attempt "))]

@@ -54,7 +54,7 @@ def test_functions(program: Program) -> None:
 
         ids = f()
     """)
-    newest = read.newest()
+    newest = read.find_newest()
     assert [saved.artifact.id for saved in newest] == made.ids
     assert [saved.artifact.kind for saved in newest] == [
         "table", "table", "markdown", "link", "image", "progress",
@@ -73,7 +73,7 @@ def test_async_twins(program: Program) -> None:
             await acreate_table_artifact(table=[{"a": 1}], key="rows")
     """)
     asyncio.run(made.f())
-    assert [saved.key for saved in read.newest()] == ["note", "rows"]
+    assert [saved.key for saved in read.find_newest()] == ["note", "rows"]
 
 
 def test_classes(program: Program) -> None:

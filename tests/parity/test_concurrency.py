@@ -9,7 +9,7 @@ from tests.parity.conftest import lines, runs, states
 
 from flowstone.context import current
 from flowstone.errors import ObjectNotFound, SlotTimeout
-from flowstone.records.limits import KIND, Limit, limit_body
+from flowstone.records.limits import KIND, Limit, encode_limit
 
 if TYPE_CHECKING:
     from tests.parity.conftest import Program
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def set_limit(name: str, slots: int, decay_per_second: float = 0.0) -> None:
     """Do as `flowstone limit set` does."""
-    body = limit_body(Limit(name, slots, slot_decay_per_second=decay_per_second))
+    body = encode_limit(Limit(name, slots, slot_decay_per_second=decay_per_second))
     current.services().documents.put(KIND, name, body)
 
 

@@ -137,7 +137,7 @@ def test_pages_into_a_frame_and_a_file(
     assert source.asked == 4 + source.failures
     assert set(clock.slept) <= {2.0, 5.0}
     assert [run.name for run in _runs("fetch_page")] == [f"page-{n}" for n in range(1, 5)]
-    (saved,) = read.newest()
+    (saved,) = read.find_newest()
     assert saved.key == "articles"
 
 
@@ -193,7 +193,7 @@ def test_a_cached_load_expires(sample: Sample, clock: HastyClock, tmp_path: Path
     assert (made["ml_pipeline"](), made["ml_pipeline"]()) == ("1", "1")
     services = current.services()
     for seconds, expected in ((3590, "1"), (3610, "2")):
-        with current.using(replace(services, clock=_LaterClock(clock, seconds))):
+        with current.use_services(replace(services, clock=_LaterClock(clock, seconds))):
             assert made["ml_pipeline"]() == expected
     states = [run.state.name for run in _runs("load_training_data")]
     assert states == ["Completed", "Cached", "Cached", "Completed"]

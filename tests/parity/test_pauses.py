@@ -27,7 +27,7 @@ Apart = Callable[..., "Future[Any]"]
 def apart(clock: HastyClock) -> Iterator[Apart]:
     """Calls a flow on another thread, where time passes as it does."""
     with (
-        current.using(replace(current.services(), clock=SystemClock())),
+        current.use_services(replace(current.services(), clock=SystemClock())),
         ThreadPoolExecutor() as pool,
     ):
         yield lambda call, *args: pool.submit(copy_context().run, call, *args)

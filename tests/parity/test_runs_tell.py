@@ -104,7 +104,7 @@ def test_a_report_is_made_of_artifacts() -> None:
         report()
 
     my_flow()
-    assert [each.artifact.kind for each in read.newest()] == [
+    assert [each.artifact.kind for each in read.find_newest()] == [
         "link", "markdown", "table", "image", "progress",
     ]  # fmt: skip
 

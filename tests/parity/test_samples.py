@@ -8,7 +8,7 @@ import pytest
 
 from flowstone import task
 from flowstone.context import current
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.records.runs import RunQuery
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _runs(unit: str) -> list[Run]:
 
 def _lines() -> list[str]:
     events = current.services().runs.events()
-    return [event.payload.message for _, event in events if isinstance(event.payload, Line)]
+    return [event.payload.message for _, event in events if isinstance(event.payload, LogLine)]
 
 
 def test_a_flow_of_tasks(sample: Sample, api: str) -> None:

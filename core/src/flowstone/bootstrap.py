@@ -5,12 +5,12 @@ from __future__ import annotations
 import atexit
 from typing import TYPE_CHECKING, Protocol
 
-from flowstone.concurrency.queue import Gate
+from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.logging import run_logger
-from flowstone.observers.audience import Audience, chosen
+from flowstone.observers.audience import ObserverGroup, open_chosen_feeds
 from flowstone.observers.observed_runs import ObservedRuns
 from flowstone.secrets.resolver import Resolver
 from flowstone.secrets.vault import Vault
@@ -38,33 +38,33 @@ def open_services(settings: Settings | None = None) -> Services:
     settings = settings or read_settings()
     run_logger.configure(settings.logging_level, settings.extra_loggers)
     clock = SystemClock()
-    audience = Audience(chosen(settings))
-    store = _store(settings)
+    audience = ObserverGroup(open_chosen_feeds(settings))
+    store = _open_store(settings)
     runs = ObservedRuns(store, audience)
     runs.reap(clock.time())
     return Services(
         settings=settings,
         runs=runs,
         documents=store,
-        secrets=Vault(settings),
+        sealer=Vault(settings),
         references=Resolver(clock, settings.secrets_ttl_seconds),
         clock=clock,
         journal=WriteBehind(runs, clock, settings.lease_seconds),
         holder=store.holder,
         slots=store,
-        gate=Gate(store, store, clock, store.holder, settings.lease_seconds),
-        audience=audience,
+        slot_queue=ProcessSlotQueue(store, store, clock, store.holder, settings.lease_seconds),
+        observers=audience,
     )
 
 
-def default_services() -> Services:
+def open_default_services() -> Services:
     """Open what the environment says, until the process ends."""
     services = open_services()
     atexit.register(services.close)
     return services
 
 
-def _store(settings: Settings) -> Store:
+def _open_store(settings: Settings) -> Store:
     if settings.store == "memory":
         from flowstone.stores.memory import MemoryStore  # noqa: PLC0415 - only where it is used
 

@@ -4,12 +4,22 @@ from flowstone.plugins.catalog import (
     Collection,
     Offer,
     Plugin,
-    absent,
     kinds,
+    list_absent,
     load,
     offer,
     offers,
     plugins,
 )
 
-__all__ = ["Collection", "Offer", "Plugin", "absent", "kinds", "load", "offer", "offers", "plugins"]
+__all__ = [
+    "Collection",
+    "Offer",
+    "Plugin",
+    "kinds",
+    "list_absent",
+    "load",
+    "offer",
+    "offers",
+    "plugins",
+]

@@ -23,7 +23,7 @@ from flowstone.errors import (
     ObjectNotFound,
     UnknownName,
 )
-from flowstone.plugins.registry import kebab
+from flowstone.plugins.registry import to_kebab
 
 pytestmark = pytest.mark.usefixtures("services")
 
@@ -56,7 +56,7 @@ def test_types_have_slugs() -> None:
     assert found == ["login", "special-login", "minio-place", "my-slug"]
     assert [t.block_type_name() for t in (Login, Titled)] == ["Login", "MinIO Place"]
     for name, slug in (("S3Bucket", "s3-bucket"), ("AWSSecret", "aws-secret"), ("A", "a")):
-        assert kebab(name) == slug
+        assert to_kebab(name) == slug
 
 
 def test_versions_count_the_saves() -> None:

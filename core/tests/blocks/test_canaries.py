@@ -17,7 +17,7 @@ from flowstone.blocks import Block, Secret, SecretDict, ShellOperation, Webhook
 from flowstone.bootstrap import open_services
 from flowstone.cli.app import flowstone
 from flowstone.concurrency import concurrency
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.errors import JobFailed, SlotTimeout
 from flowstone.logging import get_run_logger
 from flowstone.settings import Settings
@@ -63,7 +63,7 @@ def test_canaries_are_not_kept(tmp_path: Path, reopened: bool) -> None:
         nested=Secret(value={"deep": nested}),
     )
     services = open_services(Settings(home=tmp_path, store="sqlite"))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         block.save("vaulted")
         block.nested.save("nested")
         given = Vaulted.load("vaulted") if reopened else block
@@ -82,7 +82,7 @@ def test_canaries_are_not_kept(tmp_path: Path, reopened: bool) -> None:
 def test_canaries_are_not_kept_with_slots(tmp_path: Path) -> None:
     canary = f"canary-{secrets.token_hex(8)}"
     services = open_services(Settings(home=tmp_path, store="sqlite"))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         Secret(value=canary).save("a-secret")
         services.documents.put("limit", "db", {"slots": 1})
         with concurrency("db", holder=canary):
@@ -105,7 +105,7 @@ def test_notifiers_and_jobs_keep_no_canary(
 ) -> None:
     path, token = f"canary-{secrets.token_hex(8)}", f"canary-{secrets.token_hex(8)}"
     services = open_services(Settings(home=tmp_path, store="sqlite"))
-    with using(services), closing(services), web_desk() as desk:
+    with use_services(services), closing(services), web_desk() as desk:
         desk.behave("refuses")  # and quotes the path
         Webhook(url=f"{desk.url}/services/{path}?t={token}").save("alerts")
         hook = Webhook.load("alerts")

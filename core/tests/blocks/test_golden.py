@@ -10,7 +10,7 @@ from pydantic import Field
 
 from flowstone.blocks import Block
 from flowstone_testing.conformance.blocks import BlockSuite
-from flowstone_testing.conformance.golden import hint, shape
+from flowstone_testing.conformance.golden import describe_hint, describe_shape
 
 pytest_plugins = ["pytester"]
 
@@ -117,5 +117,9 @@ class Two(Block):
 
 
 def test_hints_are_the_same_however_they_are_written() -> None:
-    assert shape(One) == shape(Two) == {"a": "None | int = …", "b": "dict[str, list[int]] = …"}
-    assert hint(list[One]) == "list[block one]"
+    assert (
+        describe_shape(One)
+        == describe_shape(Two)
+        == {"a": "None | int = …", "b": "dict[str, list[int]] = …"}
+    )
+    assert describe_hint(list[One]) == "list[block one]"

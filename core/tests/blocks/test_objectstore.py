@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.blocks import LocalDirectory, ObjectInfo
-from flowstone.blocks.ignore_files import ignored, read_rules
+from flowstone.blocks.ignore_files import is_ignored, read_rules
 from flowstone.blocks.object_stores import folder_key, map_in_threads, object_key
 from flowstone.blocks.object_stores.parallel import batches
 from flowstone.blocks.object_stores.paths import local_path, parts
@@ -108,21 +108,21 @@ GIT = {
 def test_patterns_are_those_of_git(pattern: str) -> None:
     rules = read_rules(["# comment\n", "\n", pattern + "\n"])
     out, kept = GIT[pattern]
-    assert [path for path in out if not ignored(rules, path, folder=False)] == []
-    assert [path for path in kept if ignored(rules, path, folder=False)] == []
+    assert [path for path in out if not is_ignored(rules, path, folder=False)] == []
+    assert [path for path in kept if is_ignored(rules, path, folder=False)] == []
 
 
 def test_the_last_pattern_decides() -> None:
     rules = read_rules(["*.log", "!keep.log", "folder/"])
-    assert ignored(rules, "a.log", folder=False)
-    assert not ignored(rules, "b/keep.log", folder=False)
-    assert ignored(rules, "b/folder", folder=True)
-    assert not ignored(rules, "folder", folder=False)
+    assert is_ignored(rules, "a.log", folder=False)
+    assert not is_ignored(rules, "b/keep.log", folder=False)
+    assert is_ignored(rules, "b/folder", folder=True)
+    assert not is_ignored(rules, "folder", folder=False)
 
 
 @given(st.text(max_size=12), st.text(max_size=12))
 def test_any_line_is_a_pattern(line: str, path: str) -> None:
-    ignored(read_rules([line]), path, folder=False)
+    is_ignored(read_rules([line]), path, folder=False)
 
 
 class Breaking(BytesIO):

@@ -40,7 +40,7 @@ from flowstone.blocks import (
 from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.bootstrap import open_services
 from flowstone.context import current
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import (
     AccessDenied,
     BlockInvalid,
@@ -51,7 +51,7 @@ from flowstone.errors import (
 )
 from flowstone.logging import get_run_logger
 from flowstone.ports import Clock
-from flowstone.records.encoding import dumps, jsonable
+from flowstone.records.encoding import describe_as_json, dumps
 from flowstone.records.redaction import redact
 from flowstone.results.fingerprints import fingerprint
 from flowstone.secrets.reference import escape, split
@@ -221,7 +221,12 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
         assert isinstance(each.table, SecretDict)
     body = services.documents.get("block:referring", "x").body
     assert body["fields"]["text"] == {"$ref": REF}
-    shown = [repr(block), str(block), block.model_dump_json(), dumps(jsonable({"x": [block]}))]
+    shown = [
+        repr(block),
+        str(block),
+        block.model_dump_json(),
+        dumps(describe_as_json({"x": [block]})),
+    ]
     shown += [
         dumps(dict(body)),
         pickle.dumps(block).decode("latin-1"),
@@ -517,7 +522,7 @@ def test_two_providers_that_need_each_other_are_told_by_two_threads(
         told.append(reference)
 
     changed = replace(current.services(), references=resolver)
-    with using(changed):
+    with use_services(changed):
         names = ["strongbox/one:key", "strongbox/two:key"]
         threads = [Thread(target=ask, args=(name,), daemon=True) for name in names]
         for thread in threads:
@@ -652,7 +657,7 @@ def test_a_changed_secret_is_read_again_where_the_old_one_is_refused(
 ) -> None:
     clock = Ticks()
     changed = replace(services, clock=cast("Clock", clock), references=resolver_of(clock))
-    with using(changed):
+    with use_services(changed):
         shelf = BazaarShelf(place="shop", login=Bazaar(code="strongbox:code"))
 
         def change(password: str) -> None:
@@ -708,7 +713,7 @@ def test_a_process_is_given_the_reference_and_tells_nothing(
     canary = f"canary-{tmp_path.name}-of-the-child"
     monkeypatch.setenv("FLOWSTONE_TEST_CANARY", canary)
     services = open_services(Settings(home=tmp_path / "home"))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         login = Passport(code="env:FLOWSTONE_TEST_CANARY")
         login.save("login")
         told = telling.with_options(task_runner=ProcessPoolTaskRunner(max_workers=1))(login)

@@ -21,7 +21,7 @@ from flowstone.blocks import Block, Secret, SecretDict
 from flowstone.blocks.codec import tokens
 from flowstone.blocks.rotation import rotate_file, rotate_setting
 from flowstone.bootstrap import open_services
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import ConfigurationError, SecretUnreadable
 from flowstone.ports import DocumentStore
 from flowstone.records.documents import Document
@@ -52,7 +52,7 @@ def mixed(text: str) -> Mixed:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Services]:
     services = open_services(Settings(home=tmp_path / "home"))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         yield services
 
 
@@ -85,7 +85,7 @@ def test_all_is_sealed_with_a_new_key_and_the_old_one_still_opens(home: Services
 
 def test_what_no_key_opens_stays_and_is_told(home: Services, tmp_path: Path) -> None:
     Secret(value="s3cr3t").save("one")
-    with using(replace(home, secrets=Vault(Settings(home=tmp_path, secret_key=OLD)))):
+    with use_services(replace(home, sealer=Vault(Settings(home=tmp_path, secret_key=OLD)))):
         Secret(value="of another key").save("two")
     before = home.documents.get("block:secret", "two")
     found = rotate_file(home.documents, home.settings, drop_old=False)
@@ -96,17 +96,17 @@ def test_what_no_key_opens_stays_and_is_told(home: Services, tmp_path: Path) -> 
 def test_a_key_of_the_settings_is_changed_by_them(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, secret_key=OLD)
     services = open_services(settings)
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         Secret(value="s3cr3t").save("one")
         with pytest.raises(ConfigurationError, match=r"FLOWSTONE_SECRET_KEY_OLD.*--new-key"):
             rotate_setting(services.documents, settings)
         both = replace(settings, secret_key=NEW, secret_key_old=OLD)
-        with using(replace(services, secrets=Vault(both))):
+        with use_services(replace(services, sealer=Vault(both))):
             assert Secret.load("one").get() == "s3cr3t"
             assert rotate_setting(services.documents, both).resealed == {"secret/one"}
             assert rotate_setting(services.documents, both).resealed == set()
         only = replace(settings, secret_key=NEW)
-        with using(replace(services, secrets=Vault(only))):
+        with use_services(replace(services, sealer=Vault(only))):
             assert Secret.load("one").get() == "s3cr3t"
         back = rotate_setting(services.documents, only, OLD)
         assert back.resealed == {"secret/one"}
@@ -139,12 +139,12 @@ class Savers:
 def test_what_is_saved_meanwhile_is_not_lost(home: Services) -> None:
     for name in ("a", "b", "c"):
         Secret(value=f"value of {name}").save(name)
-    old = home.secrets
+    old = home.sealer
     stale = Vault(home.settings)
     stale.key()
     savers = Savers(home.documents)
     found = rotate_file(savers, home.settings, drop_old=True)
-    assert home.secrets is old
+    assert home.sealer is old
     clear = {each.name: Secret.load(each.name).get() for each in home.documents.find("block:")}
     assert clear == {"a": "saved meanwhile", "c": "value of c", "new": "new meanwhile"}
     assert keys_of(home) == {found.key}
@@ -165,7 +165,7 @@ def test_savers_in_threads_lose_nothing(home: Services) -> None:
                 for number in mine:
                     last[str(number)] = f"{number}: {turn}"
                     block = {"type": "secret", "schema": 1}
-                    token = own.secrets.seal(f'"{last[str(number)]}"'.encode(), "block:secret")
+                    token = own.sealer.seal(f'"{last[str(number)]}"'.encode(), "block:secret")
                     fields = {"value": {"$secret": token, "as": "json"}}
                     own.documents.put("block:secret", str(number), {**block, "fields": fields})
 
@@ -220,8 +220,8 @@ def started(home: Services, at: int, when: str, drop: str = "keep") -> subproces
 
 
 def all_open(home: Services, count: int) -> bool:
-    own = replace(home, secrets=Vault(home.settings))
-    with using(own):
+    own = replace(home, sealer=Vault(home.settings))
+    with use_services(own):
         return [Secret.load(f"{n}").get() for n in range(count)] == list(range(count))
 
 

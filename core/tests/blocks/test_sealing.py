@@ -15,7 +15,7 @@ from pydantic import SecretBytes, SecretStr
 from flowstone import flow, task
 from flowstone.blocks import Block, SecretDict
 from flowstone.bootstrap import open_services
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.ports import Serializer
 from flowstone.serializers import AutomaticSerializer, CompressedPickleSerializer, PickleSerializer
 from flowstone.settings import Settings
@@ -59,7 +59,7 @@ def test_a_closure_may_hold_one(services: Services) -> None:
     def ask() -> tuple[str, Held]:
         return secret.get_secret_value(), block
 
-    content = messages.packed(ask)
+    content = messages.pack(ask)
     assert WORD.encode() not in content
     again: Callable[[], tuple[str, Held]] = messages.unpacked(content)
     assert again() == (f"env:{WORD}", block)
@@ -83,7 +83,7 @@ def test_a_kept_result_holds_none_in_clear(tmp_path: Path) -> None:
         return keep(secret), keep.submit({"a": secret}).result()
 
     services = open_services(Settings(home=tmp_path, store="sqlite"))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         assert keeping() == (secret, {"a": secret})
     kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert b"flowstone.serializers.sealed_pickle" in kept

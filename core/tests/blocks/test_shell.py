@@ -22,7 +22,7 @@ from flowstone.blocks import JobStatus, ShellOperation
 from flowstone.blocks.jobs.shell import ShellProvider
 from flowstone.context.current import Services
 from flowstone.errors import JobError, JobFailed, JobLost, ReferenceUnresolved
-from flowstone.records.events import Line, changed
+from flowstone.records.events import LogLine, make_change_event
 from flowstone.records.runs import RunQuery
 from flowstone.states import Cancelling
 from flowstone.stores.sqlite import open_sqlite
@@ -69,7 +69,7 @@ def test_a_secret_in_two_pieces_of_a_long_line_is_masked(services: Services, bef
         return found
 
     assert tell() == ["0" * before + "********" + "0" * 20_000]
-    lines = [e.payload.message for _, e in services.runs.events() if isinstance(e.payload, Line)]
+    lines = [e.payload.message for _, e in services.runs.events() if isinstance(e.payload, LogLine)]
     assert "".join(lines).count("0") >= before + 20_000
     assert not [line for line in lines if canary[-8:] in line or canary[:6] in line]
 
@@ -183,7 +183,7 @@ def test_lines_come_while_it_runs(services: Services, tmp_path: Path) -> None:
     def written() -> bool:
         services.journal.flush()
         kept = [event.payload for _, event in services.runs.events()]
-        seen[:] = [line.message for line in kept if isinstance(line, Line)]
+        seen[:] = [line.message for line in kept if isinstance(line, LogLine)]
         return "early" in seen
 
     @flow
@@ -236,7 +236,7 @@ def test_after_kill_9_the_job_is_known_and_can_be_ended(
     child.wait()
     store = open_sqlite(tmp_path / "flowstone.db")
     kept = [event.payload for _, event in store.events()]
-    told = [line.fields for line in kept if isinstance(line, Line) and line.fields]
+    told = [line.fields for line in kept if isinstance(line, LogLine) and line.fields]
     assert json.loads(json.dumps(told)) == [
         {"job": "shell-operation", "name": None, "handle": handle}
     ]
@@ -259,7 +259,7 @@ def test_the_end_of_the_run_ends_the_job(
     if how == "run cancel":
         store = open_sqlite(tmp_path / "flowstone.db")
         [run] = store.runs(RunQuery(listed=True))
-        store.record(changed(run, Cancelling("asked by a test"), run.attempt))
+        store.record(make_change_event(run, Cancelling("asked by a test"), run.attempt))
         store.close()
     else:
         child.send_signal(signal.Signals[how])

@@ -67,7 +67,7 @@ def test_ctrl_c_stops_a_query(database: Database) -> None:
     pressing = Aside(press)
     with pytest.raises(KeyboardInterrupt):
         database.fetch_all(ENDLESS)
-    pressing.ended(PATIENCE).done()
+    pressing.join(PATIENCE).check()
     assert database.cancel() == 0
     assert database.fetch_one("SELECT 1") == (1,)
 
@@ -102,7 +102,7 @@ def test_who_waits_for_a_lock_is_woken(tmp_path: Path) -> None:
             one.execute("INSERT INTO t VALUES (1)")
             waiting = Aside(lambda: two.execute("INSERT INTO t VALUES (2)"))
             until(two.cancel, "the second waits", PATIENCE)
-            assert isinstance(waiting.ended(PATIENCE).error, QueryCancelled)
+            assert isinstance(waiting.join(PATIENCE).error, QueryCancelled)
             with SqliteDatabase(path=path, busy_seconds=0) as three, pytest.raises(DatabaseBusy):
                 three.execute("INSERT INTO t VALUES (3)")
         assert two.fetch_all("SELECT a FROM t") == [(1,)]
@@ -124,7 +124,7 @@ def test_an_error_put_into_a_thread_wakes_it() -> None:
     begun.wait(PATIENCE)
     assert waiting.thread.ident is not None
     raise_in_thread(waiting.thread.ident, Over)
-    assert isinstance(waiting.ended(PATIENCE).error, Over)
+    assert isinstance(waiting.join(PATIENCE).error, Over)
     interrupt(waiting.thread.ident)  # nobody is there any more
 
 
@@ -206,7 +206,7 @@ def test_memory_is_a_block_s_own() -> None:
         pickle.loads(pickle.dumps(one)) as three,
     ):
         one.insert("t", [{"a": 1}], create=True)
-        found = Aside(partial(one.fetch_all, "SELECT a FROM t")).ended(PATIENCE)
+        found = Aside(partial(one.fetch_all, "SELECT a FROM t")).join(PATIENCE)
         assert found.value == [(1,)]
         for other in (two, three):
             with pytest.raises(LookupError):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.blocks import Secret
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable, StoreUnusable
 from flowstone.secrets.vault import Vault, sealing_key
 from flowstone.settings import Settings
@@ -152,16 +152,16 @@ class TestBlocksThatCanNotBeRead:
     @pytest.fixture
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path)
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             Secret(value="one of the first key").save("one")
             Secret(value="two of the first key").save("two")
             yield current
 
     def other(self, services: Services, tmp_path: Path, key: str | None) -> Services:
-        return replace(services, secrets=vault(tmp_path, key))
+        return replace(services, sealer=vault(tmp_path, key))
 
     def test_with_another_key_all_are_named(self, services: Services, tmp_path: Path) -> None:
-        with using(self.other(services, tmp_path, KEY)):
+        with use_services(self.other(services, tmp_path, KEY)):
             Secret(value="of the other key").save("three")
             with pytest.raises(SecretUnreadable) as caught:
                 Secret.load("one")
@@ -174,7 +174,7 @@ class TestBlocksThatCanNotBeRead:
     ) -> None:
         (tmp_path / "secret.key").write_text("corrupt")
         with (
-            using(self.other(services, tmp_path, None)),
+            use_services(self.other(services, tmp_path, None)),
             pytest.raises(SecretKeyInvalid, match=r"secret\.key.*secret/one, secret/two"),
         ):
             Secret.load("two")

@@ -17,7 +17,7 @@ import pytest
 
 from flowstone.blocks import Webhook
 from flowstone.blocks.notifiers.http import is_global
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone_testing.certificates import make_certificate
 from flowstone_testing.conformance.notifier import HastyClock
@@ -27,7 +27,7 @@ from flowstone_testing.desks import WebDesk, web_desk
 @pytest.fixture
 def clock(services: Services) -> Iterator[HastyClock]:
     clock = HastyClock()
-    with using(replace(services, clock=clock)):
+    with use_services(replace(services, clock=clock)):
         yield clock
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone_testing.cli.stages import Found, Reading
+from flowstone_testing.cli.stages import CheckRecord, Reading
 
 from .conftest import COMMAND
 
@@ -357,7 +357,7 @@ def test_in_a_pipe_nothing_is_seen_of_that(home: Home) -> None:
 
 
 def test_a_line_that_was_not_written_to_its_end_is_left(tmp_path: Path) -> None:
-    reading = Reading(tmp_path / "facts", Found())
+    reading = Reading(tmp_path / "facts", CheckRecord())
     assert not reading.go_on()  # it is not there yet
     reading.path.write_text('{"collected": 3}\n{"doing": "a te')
     assert reading.go_on()

@@ -75,7 +75,7 @@ def test_reset_frees_the_slots(cli: InProcess) -> None:
     with concurrency("db"):
         told = cli("limit", "reset", "db").out
         assert told == "The slots of 'db' are free; 1 holder had some.\n"
-        assert current.services().slots.held_slots(time()) == []
+        assert current.services().slots.list_slots(time()) == []
     assert cli("limit", "reset", "db", "--json").json == {"name": "db", "freed": 0}
 
 

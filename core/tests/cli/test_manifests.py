@@ -263,7 +263,7 @@ def test_prune_leaves_what_the_files_refer_to(cli: InProcess) -> None:
 def test_what_somebody_else_changed_meanwhile_is_left(cli: InProcess) -> None:
     apply(cli, FILE)
     source = manifests.read("f", FILE.replace("count: 3", "count: 9").replace("3}", "4}"), NAMES)
-    plan = manifests.drawn_up([source])
+    plan = manifests.make_plan([source])
     Wagon(label="theirs").save("first", overwrite=True)
     outcome = {step.key: error for step, error in plan.run() if step.action != "keep"}
     assert isinstance(outcome["wagon/first"], FlowstoneError)
@@ -293,12 +293,12 @@ def test_everything_comes_back_from_an_export(one: Wagon, other: Wagon, value: A
         one.save("one")
         other.save("other")
         Variable.set("v", value, ["a tag"])
-        text = manifests.exported(manifests.sections())
-        plan = manifests.drawn_up([manifests.read("export", text, NAMES)])
+        text = manifests.export_sections(manifests.find_sections())
+        plan = manifests.make_plan([manifests.read("export", text, NAMES)])
         assert not plan.differs, json.dumps([step.changes for step in plan.steps])
         with flowstone_test_harness():
-            plan = manifests.drawn_up([manifests.read("export", text, NAMES)])
+            plan = manifests.make_plan([manifests.read("export", text, NAMES)])
             assert not [error for _, error in plan.run() if error]
-            assert manifests.exported(manifests.sections()) == text
+            assert manifests.export_sections(manifests.find_sections()) == text
             assert Wagon.load("one") == one
             assert Variable.load("v").value == value

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import ConfigurationError
-from flowstone_testing.cli.template import Names, spelled, tidied
+from flowstone_testing.cli.template import Names, spell_for_copier, tidy
 
 from .conftest import COMMAND
 from .test_plugins import GOOD, install
@@ -162,21 +162,21 @@ def test_names_are_names(word: str) -> None:
 
 def test_each_spelling_is_found() -> None:
     text = "flowstone_template template-store TemplateStore TEMPLATE_URL 'Template Store' template"
-    assert spelled(text) == (
+    assert spell_for_copier(text) == (
         "flowstone_«snake» «kebab»-store «camel»Store «upper»_URL '«title» Store' «snake»"
     )
 
 
 def test_marks_are_copiers_and_what_they_leave_out_leaves_no_gap() -> None:
     text = "    # % if interface == 'x'\nfrom flowstone_template.x import X\n\n# % endif\n"
-    assert spelled(text).splitlines() == [
+    assert spell_for_copier(text).splitlines() == [
         "<!-- % if interface == 'x' -->",
         "from flowstone_«snake».x import X",
         "",
         "<!-- % endif -->",
     ]
     code = "import re\n\nfrom flowstone import task\n\nfrom flowstone_x import X\n"
-    assert tidied(f"{code}\n\n\nfrom .y import y\n\nclass A: ...\n") == (
+    assert tidy(f"{code}\n\n\nfrom .y import y\n\nclass A: ...\n") == (
         "import re\n\nfrom flowstone import task\nfrom flowstone_x import X\n\nfrom .y import y\n"
         "\n\nclass A: ...\n"
     )

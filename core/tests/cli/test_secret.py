@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from flowstone.blocks import Block, Secret
-from flowstone.context.current import services, using
+from flowstone.context.current import services, use_services
 from flowstone.secrets.key_file import UNFINISHED
 from flowstone.testing.memory import memory_services
 
@@ -85,7 +85,7 @@ def test_the_references_of_a_block_are_tried(cli: InProcess) -> None:
 
 def test_the_key_of_a_file_is_changed(tmp_path: Path) -> None:
     cli, home = InProcess(), memory_services(tmp_path)
-    with using(home):
+    with use_services(home):
         Secret(value="s3cr3t-s3cr3t").save("one")
         first = cli("secret", "rotate")
         assert (first.code, first.err) == (0, "")
@@ -102,7 +102,7 @@ def test_the_key_of_a_file_is_changed(tmp_path: Path) -> None:
 def test_secrets_that_no_key_opens_are_told_of(tmp_path: Path) -> None:
     """Also to a program: a rotation that has left some behind is no success."""
     cli, home = InProcess(), memory_services(tmp_path)
-    with using(home):
+    with use_services(home):
         for number in range(12):
             Secret(value="s3cr3t-s3cr3t").save(f"s{number:02}")
         (tmp_path / "secret.key").unlink()
@@ -125,7 +125,7 @@ def test_a_key_of_the_environment_is_changed_by_its_owner(cli: InProcess) -> Non
     assert "Now set FLOWSTONE_SECRET_KEY to the new key" in done.err
     assert CANARY not in done.out + done.err
     documents = services().documents.find()
-    with using(memory_services(key=CANARY)) as other:
+    with use_services(memory_services(key=CANARY)) as other:
         for document in documents:
             other.documents.put(document.kind, document.name, document.body)
         assert Secret.load("one").get() == "s3cr3t-s3cr3t"

@@ -43,7 +43,7 @@ OWN = DoorCredentials.block_type_slug()
 def test_no_output_has_a_secret_in_it(cli: InProcess, slug: str, canary: str) -> None:
     fields = {
         name: canary if is_secret(field.annotation) else "x"
-        for name, field in registry.block_type(slug).model_fields.items()
+        for name, field in registry.find_block_type(slug).model_fields.items()
         if field.is_required() or is_secret(field.annotation)
     }
     outputs = [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flowstone.cli.run.tree_live import DEEPEST, LiveTree
 from flowstone.graphs.tree import FOLD
-from flowstone.records.events import Event, born, changed
+from flowstone.records.events import Event, make_birth_event, make_change_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Run
 from flowstone.records.states import (
@@ -37,7 +37,7 @@ def run(above: Run | None = None, unit: str = "step", name: str = "", kind: Any 
 
 
 def end(run: Run, kind: StateType = COMPLETED, message: str | None = None) -> Event:
-    return changed(run, State(kind, message=message, at=95.0), 1)
+    return make_change_event(run, State(kind, message=message, at=95.0), 1)
 
 
 def text(branches: Iterable[Branch], depth: int = 0) -> list[str]:
@@ -58,7 +58,9 @@ def test_runs_stand_under_what_called_them_in_their_order() -> None:
     root = run(unit="etl", kind="flow")
     load, inner = run(root, "load"), run(root, "clean", kind="flow")
     deep = run(inner, "load")
-    tree = grown(*map(born, (root, load, inner, deep)), end(deep), end(load, FAILED, "no disk"))
+    tree = grown(
+        *map(make_birth_event, (root, load, inner, deep)), end(deep), end(load, FAILED, "no disk")
+    )
     assert text(tree.build_branches(NOW)) == [
         "etl  Running  10.0s",
         "  load  Failed  5.0s  no disk",
@@ -69,7 +71,9 @@ def test_runs_stand_under_what_called_them_in_their_order() -> None:
 
 def test_nothing_is_known_before_a_birth_and_nothing_comes_twice() -> None:
     root = run()
-    tree = grown(end(run()), born(root), born(root), end(root), end(root, FAILED))
+    tree = grown(
+        end(run()), make_birth_event(root), make_birth_event(root), end(root), end(root, FAILED)
+    )
     assert text(tree.build_branches(NOW)) == ["step  Completed  5.0s"]
     assert text(grown().build_branches(NOW)) == []
 
@@ -77,7 +81,7 @@ def test_nothing_is_known_before_a_birth_and_nothing_comes_twice() -> None:
 def test_many_of_a_name_are_one_line_with_the_first_bad_ones() -> None:
     root = run(unit="etl", kind="flow")
     steps = [run(root, "step", f"step-{number}") for number in range(1000)]
-    tree = grown(born(root), *map(born, steps))
+    tree = grown(make_birth_event(root), *map(make_birth_event, steps))
     tree.observe([end(step) for step in steps[:900]])
     tree.observe([end(step, FAILED, f"bad {step.name}") for step in steps[900:910]])
     tree.observe([end(steps[910], CANCELLED)])
@@ -95,8 +99,13 @@ def test_what_folded_runs_call_is_counted_together() -> None:
     parents = [run(root, "parent", kind="flow") for _ in range(FOLD + 5)]
     children = [run(parent, "child") for parent in parents for _ in range(3)]
     early = children[:9]
-    tree = grown(born(root), *map(born, parents[:3]), *map(born, early), *map(end, early[:4]))
-    tree.observe([*map(born, parents[3:]), *map(born, children[9:])])
+    tree = grown(
+        make_birth_event(root),
+        *map(make_birth_event, parents[:3]),
+        *map(make_birth_event, early),
+        *map(end, early[:4]),
+    )
+    tree.observe([*map(make_birth_event, parents[3:]), *map(make_birth_event, children[9:])])
     tree.observe([*map(end, children[4:]), *map(end, parents)])
     assert text(tree.build_branches(NOW)) == [
         "etl  Running  10.0s",
@@ -107,20 +116,20 @@ def test_what_folded_runs_call_is_counted_together() -> None:
 
 def test_what_is_folded_and_over_is_forgotten() -> None:
     root = run(unit="etl", kind="flow")
-    tree = grown(born(root))
+    tree = grown(make_birth_event(root))
     for _ in range(100):
         steps = [run(root) for _ in range(20)]
-        tree.observe([*map(born, steps), *map(end, steps)])
+        tree.observe([*map(make_birth_event, steps), *map(end, steps)])
     assert len(tree._rows) <= FOLD + 1
     gone = run(root)
-    tree.observe([born(gone), end(gone), born(run(gone, "late"))])
+    tree.observe([make_birth_event(gone), end(gone), make_birth_event(run(gone, "late"))])
     assert "  late  Running  10.0s" in text(tree.build_branches(NOW))
 
 
 def test_the_oldest_that_ended_make_room() -> None:
     root = run(unit="etl", kind="flow")
     steps = [run(root, f"step-{number}") for number in range(50)]
-    tree = grown(born(root), *map(born, steps), *map(end, steps[:45]))
+    tree = grown(make_birth_event(root), *map(make_birth_event, steps), *map(end, steps[:45]))
     tree.observe([])
     assert text(tree.build_branches(NOW, 12)) == [
         "etl  Running  10.0s",
@@ -134,7 +143,12 @@ def test_the_oldest_that_ended_make_room() -> None:
 def test_what_failed_makes_room_last() -> None:
     root = run(unit="etl", kind="flow")
     steps = [run(root, f"step-{number}") for number in range(20)]
-    tree = grown(born(root), *map(born, steps), end(steps[0], FAILED), *map(end, steps[1:]))
+    tree = grown(
+        make_birth_event(root),
+        *map(make_birth_event, steps),
+        end(steps[0], FAILED),
+        *map(end, steps[1:]),
+    )
     shown = text(tree.build_branches(NOW, 4))
     assert shown == ["etl  Running  10.0s", "  … 18 more", "  step-0  Failed  5.0s",
                      "  step-19  Completed  5.0s"]  # fmt: skip
@@ -144,7 +158,7 @@ def test_what_lies_deep_is_counted() -> None:
     chain = [run(unit="dig", kind="flow")]
     for _ in range(500):
         chain.append(run(chain[-1], "dig"))
-    drawn = text(grown(*map(born, chain)).build_branches(NOW))
+    drawn = text(grown(*map(make_birth_event, chain)).build_branches(NOW))
     assert len(drawn) == DEEPEST + 2
     assert drawn[-1].strip() == "… 1 more"
 
@@ -153,11 +167,11 @@ def test_what_lies_deep_is_counted() -> None:
 @given(st.data())
 def test_every_run_is_counted_once_wherever_it_is_folded(data: st.DataObject) -> None:
     tree, runs, log = LiveTree(marks=False), [run(unit="root", kind="flow")], []
-    log.append(born(runs[0]))
+    log.append(make_birth_event(runs[0]))
     for _ in range(data.draw(st.integers(0, 120), label="runs")):
         above = data.draw(st.sampled_from(runs))
         runs.append(run(above, data.draw(st.sampled_from("abc"))))
-        log.append(born(runs[-1]))
+        log.append(make_birth_event(runs[-1]))
         if data.draw(st.booleans()):
             log.append(end(runs[-1], data.draw(st.sampled_from([COMPLETED, FAILED, PENDING]))))
     tree.observe(log)

@@ -7,7 +7,7 @@ import pytest
 from flowstone.cli.pipe import format_lines
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
 from flowstone.cli.wording import format_ago, format_count, format_iso, format_time
-from flowstone.records.durations import duration, lasted
+from flowstone.records.durations import duration, format_duration
 from flowstone.records.runs import Lease, Run
 from flowstone.records.states import COMPLETED, CRASHED, RUNNING, State
 
@@ -30,7 +30,7 @@ NOW = 1_800_000_000.0
     ],
 )
 def test_durations_are_short(seconds: float | None, expected: str) -> None:
-    assert lasted(seconds) == expected
+    assert format_duration(seconds) == expected
 
 
 @pytest.mark.parametrize(

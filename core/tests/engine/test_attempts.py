@@ -17,9 +17,9 @@ from flowstone.engine.journal import WriteBehind
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.errors import FencedRun
 from flowstone.flow_runs import retry_flow_run
-from flowstone.records.events import handed_over
+from flowstone.records.events import make_handover_event
 from flowstone.records.ids import new_id
-from flowstone.records.runs import Change, Kind, Lease, Origin, Run, RunQuery
+from flowstone.records.runs import Kind, Lease, Origin, Run, RunQuery, StateChange
 from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
@@ -54,7 +54,7 @@ class Process:
         """Take the run up, once its attempt has ended for whatever reason."""
         run = self.now(root)
         lease = Lease(new_id(), "here/1/x", 4e9)
-        takeover = Takeover(run, handed_over(run, AwaitingRetry(), lease))
+        takeover = Takeover(run, make_handover_event(run, AwaitingRetry(), lease))
         recorder = RunRecorder(self.services, takeover.origin)
         recorder.take_up(takeover)
         recorder.record(RUNNING, "Running")
@@ -66,7 +66,7 @@ class Process:
     def written(self, recorder: RunRecorder) -> list[State]:
         self.journal.flush()
         events = (event.payload for _, event in self.store.events(run_id=recorder.origin.id))
-        return [each.state for each in events if isinstance(each, (Run, Change))]
+        return [each.state for each in events if isinstance(each, (Run, StateChange))]
 
 
 class Unthreaded(WriteBehind):
@@ -116,7 +116,7 @@ def test_a_flow_that_was_left_over_begins_no_run_in_what_others_took_up(process:
     first.record(FAILED, "Failed")
     run = process.now(first)
     lease = Lease(new_id(), "elsewhere/1/x", 4e9)
-    process.store.record(handed_over(run, AwaitingRetry(), lease))
+    process.store.record(make_handover_event(run, AwaitingRetry(), lease))
     fenced(lambda: process.part(first, "flow").record(RUNNING, "Running"))
     assert len(process.store.runs(RunQuery())) == 1
 
@@ -142,7 +142,7 @@ def test_who_drives_an_attempt_that_was_buried_does_not_drive_the_next(process: 
     first = process.begin()
     assert process.store.reap(5e9)
     again = process.again(first)
-    fenced(first.heed)
+    fenced(first.refresh)
     fenced(lambda: first.record(COMPLETED, "Completed"))
     fenced(lambda: first.record(PAUSED, "Paused"))
     first.abandon()
@@ -225,5 +225,5 @@ def test_a_thread_of_an_attempt_before_is_told_that_it_is_over(services: Service
     ]  # fmt: skip
     for run in tree.values():
         facts = (event.payload for _, event in services.runs.events(run_id=run.id))
-        versions = [fact.version for fact in facts if isinstance(fact, (Run, Change))]
+        versions = [fact.version for fact in facts if isinstance(fact, (Run, StateChange))]
         assert versions == list(range(1, run.version + 1))

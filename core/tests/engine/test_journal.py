@@ -16,7 +16,13 @@ from flowstone.engine.driven_roots import RECENT
 from flowstone.engine.journal import FULL, WriteBehind
 from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import FencedRun, StoreBusy
-from flowstone.records.events import Event, Line, born, changed, written
+from flowstone.records.events import (
+    Event,
+    LogLine,
+    make_birth_event,
+    make_change_event,
+    make_log_event,
+)
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Fence, Lease, Origin, Run, RunQuery
 from flowstone.states import State, StateType
@@ -67,7 +73,7 @@ def journal(store: Watched) -> Iterator[WriteBehind]:
 
 def driven(journal: WriteBehind) -> Run:
     run = root()
-    journal.create(born(run))
+    journal.create(make_birth_event(run))
     return run
 
 
@@ -76,7 +82,7 @@ def test_what_is_appended_is_written_soon_without_asking(
 ) -> None:
     run = driven(journal)
     for number in range(10):
-        journal.append(born(child(run, number)))
+        journal.append(make_birth_event(child(run, number)))
     assert store.written.wait(300)
     journal.flush()
     assert len(store.runs(RunQuery(root_id=run.id))) == 11
@@ -87,8 +93,8 @@ def test_what_is_written_through_comes_after_what_was_appended(
     journal: WriteBehind, store: Watched
 ) -> None:
     run = driven(journal)
-    journal.append(born(child(run)))
-    journal.record(changed(run, State(StateType.COMPLETED, at=3.0), 1))
+    journal.append(make_birth_event(child(run)))
+    journal.record(make_change_event(run, State(StateType.COMPLETED, at=3.0), 1))
     kinds = [event.kind for _, event in store.events()]
     assert kinds[:2] == ["FlowRunStarted", "TaskRunStarted"]
     assert "FlowRunCompleted" in kinds[2:]
@@ -97,7 +103,7 @@ def test_what_is_written_through_comes_after_what_was_appended(
 def test_a_full_journal_is_written_by_who_fills_it(journal: WriteBehind, store: Watched) -> None:
     run = driven(journal)
     for number in range(3 * FULL):
-        journal.append(written(run, 1.0, Line(20, "x", str(number))))
+        journal.append(make_log_event(run, 1.0, LogLine(20, "x", str(number))))
         assert len(journal._queue) < FULL
     journal.flush()
     lines = [event.payload.message for _, event in store.events(kinds=["LogWritten"])]  # type: ignore[union-attr]
@@ -108,15 +114,15 @@ def test_a_run_that_was_ended_from_outside_writes_nothing_more(
     journal: WriteBehind, store: Watched
 ) -> None:
     run = driven(journal)
-    journal.append(born(child(run)))
+    journal.append(make_birth_event(child(run)))
     journal.flush()
     store.reap(5e9)
-    journal.append(born(child(run, 1)))
+    journal.append(make_birth_event(child(run, 1)))
     journal.flush()
     with pytest.raises(FencedRun, match="is Crashed in the store"):
-        journal.append(born(child(run, 2)))
+        journal.append(make_birth_event(child(run, 2)))
     with pytest.raises(FencedRun):
-        journal.record(changed(run, State(StateType.COMPLETED, at=3.0), 1))
+        journal.record(make_change_event(run, State(StateType.COMPLETED, at=3.0), 1))
     assert len(store.runs(RunQuery(root_id=run.id))) == 2
     assert all(found.state.is_crashed() for found in store.runs(RunQuery()))
 
@@ -127,13 +133,13 @@ def test_of_a_run_that_was_left_behind_nothing_more_is_taken(
     """Its thread may speak again when the flow is executed once more, with the same root."""
     run = driven(journal)
     left, other = child(run, 0), child(run, 1)
-    journal.append(born(left))
-    journal.append(born(other))
+    journal.append(make_birth_event(left))
+    journal.append(make_birth_event(other))
     journal.leave(run.id, [left.id])
     end = State(StateType.COMPLETED, at=3.0)
-    journal.append(changed(other, end, 1))
+    journal.append(make_change_event(other, end, 1))
     with pytest.raises(FencedRun, match="left behind"):
-        journal.append(changed(left, end, 1))
+        journal.append(make_change_event(left, end, 1))
     journal.flush()
     assert store.run(left.id).state.type is StateType.RUNNING, "what it said before is kept"
     assert store.run(other.id).state.type is StateType.COMPLETED
@@ -142,10 +148,10 @@ def test_of_a_run_that_was_left_behind_nothing_more_is_taken(
 def test_a_store_that_fails_for_a_while_loses_nothing(journal: WriteBehind, store: Watched) -> None:
     run = driven(journal)
     store.fault = StoreBusy("x.db", 1)
-    journal.append(born(child(run, 0)))
+    journal.append(make_birth_event(child(run, 0)))
     with pytest.raises(StoreBusy):
         journal.flush()
-    journal.append(born(child(run, 1)))
+    journal.append(make_birth_event(child(run, 1)))
     store.fault = None
     journal.flush()
     assert len(store.runs(RunQuery(root_id=run.id))) == 3
@@ -157,7 +163,7 @@ def test_an_interrupt_in_the_middle_of_a_write_loses_nothing(
 ) -> None:
     run = driven(journal)
     with journal._lock:  # the journal's own thread must not meet the fault
-        journal.append(born(child(run, 0)))
+        journal.append(make_birth_event(child(run, 0)))
         store.fault = stop()
         with pytest.raises(type(store.fault)):
             journal.flush()
@@ -168,10 +174,10 @@ def test_an_interrupt_in_the_middle_of_a_write_loses_nothing(
 
 def test_notes_that_come_after_the_end_are_kept(journal: WriteBehind, store: Watched) -> None:
     run = driven(journal)
-    journal.record(changed(run, State(StateType.COMPLETED, at=3.0), 1))
+    journal.record(make_change_event(run, State(StateType.COMPLETED, at=3.0), 1))
     journal.release(run.id)
-    journal.append(born(child(run)))  # too late: a run can't begin any more
-    journal.append(written(run, 4.0, Line(20, "x", "said a hook")))
+    journal.append(make_birth_event(child(run)))  # too late: a run can't begin any more
+    journal.append(make_log_event(run, 4.0, LogLine(20, "x", "said a hook")))
     journal.flush()
     kinds = [event.kind for _, event in store.events()]
     assert kinds == ["FlowRunStarted", "FlowRunCompleted", "LogWritten"]
@@ -182,7 +188,7 @@ def test_only_recent_ends_are_remembered(journal: WriteBehind, store: Watched) -
     for run in runs:
         journal.release(run.id)
     for run in (runs[0], runs[-1]):
-        journal.append(written(run, 4.0, Line(20, "x", "late")))
+        journal.append(make_log_event(run, 4.0, LogLine(20, "x", "late")))
     journal.flush()
     [(_, event)] = store.events(kinds=["LogWritten"])
     assert event.run_id == runs[-1].id
@@ -198,8 +204,8 @@ def test_what_was_left_behind_is_remembered_as_long_as_its_root(
         journal.leave(run.id, [part.id])
         journal.release(run.id)
     with pytest.raises(FencedRun, match="left behind"):
-        journal.append(changed(left[-1], end, 1))
-    journal.append(changed(left[0], end, 1))
+        journal.append(make_change_event(left[-1], end, 1))
+    journal.append(make_change_event(left[0], end, 1))
     journal.flush()
     assert not store.events(run_id=left[0].id)
 
@@ -224,7 +230,7 @@ def test_facts_of_several_roots_are_kept_apart(journal: WriteBehind, store: Watc
     one, two = driven(journal), driven(journal)
     store.reap(0)
     for number in range(4):
-        journal.append(born(child(one if number % 2 else two, number)))
+        journal.append(make_birth_event(child(one if number % 2 else two, number)))
     journal.flush()
     assert len(store.runs(RunQuery(root_id=one.id))) == 3
     assert len(store.runs(RunQuery(root_id=two.id))) == 3
@@ -287,10 +293,10 @@ def test_who_lost_a_root_begins_no_flow_in_it(
     run = driven(journal)
     store.reap(5e9)
     [ended] = store.runs(RunQuery(root_id=run.id))
-    store.record(changed(ended, State(StateType.SCHEDULED), 1))  # somebody takes it up
+    store.record(make_change_event(ended, State(StateType.SCHEDULED), 1))  # somebody takes it up
     inner = replace(child(run), kind="flow")
     if appended:
-        journal.append(written(run, 2.0, Line(20, "x", "still here")))
+        journal.append(make_log_event(run, 2.0, LogLine(20, "x", "still here")))
     with pytest.raises(FencedRun, match="is Scheduled in the store"):
-        journal.create(born(inner))
+        journal.create(make_birth_event(inner))
     assert store.runs(RunQuery(root_id=run.id)) == [store.run(run.id)]

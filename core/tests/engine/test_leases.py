@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.concurrency.leases import Leases
-from flowstone.concurrency.queue import Gate
+from flowstone.concurrency.leases import SlotLeases
+from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.errors import StoreBusy
-from flowstone.records.limits import KIND, Limit, Wanted, limit_body
+from flowstone.records.limits import KIND, Limit, SlotDemand, encode_limit
 from flowstone.stores.memory import MemoryStore
-from flowstone_testing.conformance.slots import claim
+from flowstone_testing.conformance.slots import make_claim
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -62,15 +62,17 @@ class Shaky(MemoryStore):
 class Fixture:
     def __init__(self) -> None:
         self.clock, self.store = Hands(), Shaky()
-        self.store.put(KIND, "db", limit_body(Limit("db", 1)))
-        self.gate = Gate(self.store, self.store, self.clock, lambda: "elsewhere/1/mark", 30.0)
+        self.store.put(KIND, "db", encode_limit(Limit("db", 1)))
+        self.gate = ProcessSlotQueue(
+            self.store, self.store, self.clock, lambda: "elsewhere/1/mark", 30.0
+        )
         self.lost: list[float] = []
-        wanted = Wanted(("db",), 1, "me", on_lost=lambda: self.lost.append(self.clock.now))
-        self.turn = self.gate.turn(wanted)
+        wanted = SlotDemand(("db",), 1, "me", on_lost=lambda: self.lost.append(self.clock.now))
+        self.turn = self.gate.make_request(wanted)
 
     @property
     def until(self) -> list[float]:
-        return [slot.until for slot in self.store.held_slots(self.clock.now)]
+        return [slot.until for slot in self.store.list_slots(self.clock.now)]
 
     def pass_(self, seconds: float) -> None:
         self.clock.now += seconds
@@ -169,13 +171,13 @@ def test_closing_frees_all(held: Fixture) -> None:
 
 def test_nothing_of_others_is_freed() -> None:
     store, clock = Shaky(), Hands()
-    store.put(KIND, "db", limit_body(Limit("db", 1)))
-    theirs = claim("db")
+    store.put(KIND, "db", encode_limit(Limit("db", 1)))
+    theirs = make_claim("db")
     store.take_slots(theirs, clock.now)
-    leases = Leases(store, clock)
+    leases = SlotLeases(store, clock)
     leases.free(theirs.token)
     leases.close()
-    assert len(store.held_slots(clock.now)) == 1
+    assert len(store.list_slots(clock.now)) == 1
 
 
 def test_the_thread_renews(fixture: Fixture) -> None:
@@ -187,7 +189,7 @@ def test_the_thread_renews(fixture: Fixture) -> None:
             return super().renew_slots(leases)
 
     fixture.store.__class__ = Tells
-    turn = fixture.gate.turn(Wanted(("db",), 1, "me", lease_seconds=0.001))
+    turn = fixture.gate.make_request(SlotDemand(("db",), 1, "me", lease_seconds=0.001))
     turn.take()
     fixture.clock.now += 1
     assert renewed.wait(300)
@@ -199,10 +201,10 @@ def test_the_thread_renews(fixture: Fixture) -> None:
 
 def test_what_is_given_back_rouses_who_is_first(held: Fixture) -> None:
     rung: list[int] = []
-    waiting = [held.gate.turn(Wanted(("db",), 1, f"w{number}")) for number in range(3)]
+    waiting = [held.gate.make_request(SlotDemand(("db",), 1, f"w{number}")) for number in range(3)]
     for number, turn in enumerate(waiting):
         assert turn.take() is not None
-        turn.bell = partial(rung.append, number)
+        turn.notify = partial(rung.append, number)
     held.turn.give_back()
     assert rung == [0]
     assert waiting[1].take() is not None  # the slot is free, and another one came first
@@ -217,15 +219,18 @@ def test_what_is_given_back_rouses_who_is_first(held: Fixture) -> None:
 def test_a_greedy_process_starves_nobody(fixture: Fixture) -> None:
     """One takes the slot again as soon as it has given it back; still others get it."""
     store, clock = fixture.store, fixture.clock
-    gates = [Gate(store, store, clock, lambda n=n: f"host{n}/1/mark", 30.0) for n in range(2)]  # type: ignore[misc]
+    gates = [
+        ProcessSlotQueue(store, store, clock, lambda n=n: f"host{n}/1/mark", 30.0)  # type: ignore[misc]
+        for n in range(2)
+    ]
     greedy, patient = gates
-    mine = greedy.turn(Wanted(("db",), 1, "greedy"))
+    mine = greedy.make_request(SlotDemand(("db",), 1, "greedy"))
     assert mine.take() is None
-    theirs = patient.turn(Wanted(("db",), 1, "patient"))
+    theirs = patient.make_request(SlotDemand(("db",), 1, "patient"))
     for _ in range(10):
         clock.now += 0.25
         assert theirs.take() is not None
-        again = greedy.turn(Wanted(("db",), 1, "greedy"))
+        again = greedy.make_request(SlotDemand(("db",), 1, "greedy"))
         mine.give_back()
         if again.take() is not None:
             break

@@ -11,7 +11,7 @@ from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.errors import CancelSignal, Conflict, FencedRun, StopSignal, SuspendSignal
-from flowstone.records.events import Line, changed, handed_over, written
+from flowstone.records.events import LogLine, make_change_event, make_handover_event, make_log_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Lease, Origin, Run
 from flowstone.records.states import (
@@ -66,7 +66,7 @@ class Desk:
         return recorder
 
     def take_up(self, run: Run) -> RunRecorder:
-        takeover = Takeover(run, handed_over(run, AwaitingRetry(), self.lease()))
+        takeover = Takeover(run, make_handover_event(run, AwaitingRetry(), self.lease()))
         recorder = RunRecorder(self.services, takeover.origin)
         recorder.take_up(takeover)
         return recorder
@@ -76,7 +76,7 @@ class Desk:
 
     def ask(self, recorder: RunRecorder, state: Any) -> None:
         run = self.now(recorder)
-        self.store.record(changed(run, state, run.attempt))
+        self.store.record(make_change_event(run, state, run.attempt))
 
 
 @pytest.fixture
@@ -85,14 +85,14 @@ def desk() -> Desk:
 
 
 def line(recorder: RunRecorder) -> Any:
-    return written(recorder.run, 1.0, Line(20, "x", "hello"))
+    return make_log_event(recorder.run, 1.0, LogLine(20, "x", "hello"))
 
 
 def test_a_resumed_run_goes_on_in_its_attempt(desk: Desk) -> None:
     recorder = desk.flow()
     recorder.record(PAUSED, "Paused")
     desk.ask(recorder, Resuming())
-    assert recorder.heed().state.name == "Resuming"
+    assert recorder.refresh().state.name == "Resuming"
     assert recorder.resume()
     recorder.record(COMPLETED, "Completed")
     after = desk.now(recorder)
@@ -102,7 +102,7 @@ def test_a_resumed_run_goes_on_in_its_attempt(desk: Desk) -> None:
 def test_who_resumes_it_in_the_last_moment_is_heard(desk: Desk) -> None:
     recorder = desk.flow()
     recorder.record(PAUSED, "Paused")
-    recorder.heed()
+    recorder.refresh()
     desk.ask(recorder, Resuming())
     assert recorder.resume()
     assert desk.now(recorder).state.name == "Running"
@@ -111,7 +111,7 @@ def test_who_resumes_it_in_the_last_moment_is_heard(desk: Desk) -> None:
 def test_a_run_that_nobody_resumed_knows_it(desk: Desk) -> None:
     recorder = desk.flow()
     recorder.record(PAUSED, "Paused")
-    assert recorder.heed().state.name == "Paused"
+    assert recorder.refresh().state.name == "Paused"
     assert not recorder.resume()
 
 
@@ -179,7 +179,7 @@ def test_who_lost_a_run_hears_of_it_whichever_way_it_asks(desk: Desk, end: Any) 
     recorder = desk.flow()
     recorder.record(PAUSED, "Paused")
     desk.ask(recorder, end)
-    for word in (recorder.heed, recorder.resume, lambda: recorder.suspend("", ValueError())):
+    for word in (recorder.refresh, recorder.resume, lambda: recorder.suspend("", ValueError())):
         with pytest.raises(FencedRun):
             word()
 
@@ -192,7 +192,7 @@ def test_a_run_is_taken_up_by_another_process(desk: Desk) -> None:
     again.record(RUNNING, "Running")
     assert (again.attempt, again.run.parameters) == (2, {"n": 1})
     with pytest.raises(FencedRun):
-        recorder.heed()
+        recorder.refresh()
     desk.journal.append(line(recorder))
     desk.journal.flush()
     assert desk.store.events(kinds=["LogWritten"]) == []

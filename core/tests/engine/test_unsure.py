@@ -11,7 +11,7 @@ from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import CancelSignal, StoreBusy
-from flowstone.records.events import Event, changed
+from flowstone.records.events import Event, make_change_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Lease, Origin, Run, RunQuery
 from flowstone.records.states import (
@@ -125,7 +125,7 @@ def test_a_change_that_was_refused_is_not_repeated(store: Unsure, journal: Write
     flow = recorder(journal)
     flow.record(RUNNING, "Running")
     run = store.run(flow.origin.id)
-    store.record(changed(run, Cancelling("asked"), run.attempt))
+    store.record(make_change_event(run, Cancelling("asked"), run.attempt))
     with pytest.raises(CancelSignal):
         flow.record(SCHEDULED, "AwaitingRetry")
     flow.record(CANCELLED, "Cancelled")
@@ -169,7 +169,7 @@ def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: Write
     journal.flush()
     assert store.run(flow.origin.id).lease == before.lease
     assert store.run(task.origin.id).state.is_completed()
-    store.record(changed(before, Cancelling("asked"), before.attempt))
+    store.record(make_change_event(before, Cancelling("asked"), before.attempt))
     journal._poll_requests()
     assert stops == []
     assert {run.state.name for run in store.reap(5e9)} == {"Crashed"}

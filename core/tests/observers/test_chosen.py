@@ -15,12 +15,12 @@ import pytest
 from flowstone import flow, get_run_logger, task
 from flowstone.blocks import Secret
 from flowstone.bootstrap import open_services
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.errors import UnknownName
 from flowstone.observers.events_file import EventsFile
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 from flowstone.records.encoding import decode_event
-from flowstone.records.events import born
+from flowstone.records.events import make_birth_event
 from flowstone.settings import Settings, read_settings
 from flowstone_testing.conformance.samples import child_run, line, root_run
 
@@ -54,7 +54,7 @@ def read(path: Path) -> list[Event]:
 
 def test_the_events_file_is_what_the_store_has(tmp_path: Path) -> None:
     services = open_services(settings(tmp_path))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         hello()
         hello()
         kept = [event for _, event in services.runs.events()]
@@ -70,7 +70,7 @@ def test_it_is_where_the_settings_say(tmp_path: Path) -> None:
         "FLOWSTONE_OBSERVERS_EVENTS_FILE": str(path),
     }
     services = open_services(read_settings(environ))
-    with using(services), closing(services):
+    with use_services(services), closing(services):
         hello()
     assert [event.kind for event in read(path)] == [
         "FlowRunStarted", "LogWritten", "LogWritten", "FlowRunCompleted",
@@ -81,7 +81,7 @@ def test_canaries_are_not_in_the_file(tmp_path: Path) -> None:
     canary = f"canary'{secrets.token_hex(8)}\u00e4\n\"x"
     Secret(value=canary)
     services = open_services(settings(tmp_path))
-    with using(services), closing(services), pytest.raises(ConnectionError):
+    with use_services(services), closing(services), pytest.raises(ConnectionError):
         careless(canary)
     text = (tmp_path / "events.jsonl").read_text()
     assert "canary" not in text
@@ -119,7 +119,10 @@ def test_many_processes_write_one_file(tmp_path: Path) -> None:
 def test_a_large_file_is_put_aside(tmp_path: Path) -> None:
     file = EventsFile(Settings(home=tmp_path), largest=3000)
     root = root_run()
-    events = [born(root), *(born(child_run(root, f"child-{n}")) for n in range(30))]
+    events = [
+        make_birth_event(root),
+        *(make_birth_event(child_run(root, f"child-{n}")) for n in range(30)),
+    ]
     for event in events:
         file.observe([event])
     file.observe([line(root, "x" * 9000)])
@@ -131,6 +134,6 @@ def test_a_large_file_is_put_aside(tmp_path: Path) -> None:
 
 
 def test_it_comes_in_by_the_door_of_plugins() -> None:
-    offer = installed().offer("observer", "events-file")
+    offer = get_host().offer("observer", "events-file")
     assert offer.plugin.distribution == "flowstone"
-    assert installed().load("observer", "events-file") is EventsFile
+    assert get_host().load("observer", "events-file") is EventsFile

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.records.events import ArtifactVersion, Line
-from flowstone.records.redaction import registered
-from flowstone.records.runs import Change, Run
+from flowstone.records.events import ArtifactVersion, LogLine
+from flowstone.records.redaction import list_registered
+from flowstone.records.runs import Run, StateChange
 from flowstone_testing.conformance import ObserverSuite
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ class Good:
 
     def observe(self, events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event.payload, (Run, Change)):
+            if isinstance(event.payload, (Run, StateChange)):
                 self._held.append(f"{event.kind} {event.payload.state.message}")
-            elif isinstance(event.payload, Line):
+            elif isinstance(event.payload, LogLine):
                 self._held.append(event.payload.message)
 
     def close(self) -> None:
@@ -49,7 +49,7 @@ class TakesAllForChanges(Good):
 class KnowsAllKinds(Good):
     def observe(self, events: Sequence[Event]) -> None:
         for event in events:
-            if not isinstance(event.payload, (Run, Change, Line, ArtifactVersion)):
+            if not isinstance(event.payload, (Run, StateChange, LogLine, ArtifactVersion)):
                 raise TypeError(event.payload)
         super().observe(events)
 
@@ -131,7 +131,7 @@ class KnowsItsProcess(Good):
 class Tattles(Good):
     def close(self) -> None:
         super().close()
-        self.written.extend(registered())
+        self.written.extend(list_registered())
 
 
 MUTANTS: dict[type[Good], str] = {

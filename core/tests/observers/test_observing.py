@@ -12,10 +12,10 @@ from flowstone import flow, get_run_logger, task
 from flowstone.artifacts import create_markdown_artifact
 from flowstone.context.current import services
 from flowstone.observers import observing
-from flowstone.observers.audience import Audience
+from flowstone.observers.audience import ObserverGroup
 from flowstone.observers.feed import Feed
 from flowstone.observers.observed_runs import ObservedRuns
-from flowstone.records.events import Event, born
+from flowstone.records.events import Event, make_birth_event
 from flowstone.records.states import COMPLETED, FAILED, MISSING
 from flowstone.stores.memory import MemoryRuns
 from flowstone_testing.conformance.samples import begin, child_run, fence, life, line, step
@@ -135,7 +135,7 @@ class Slow(Witness):
 def test_a_slow_one_holds_nobody_up_and_says_what_it_missed(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    inner, slow, witness, audience = MemoryRuns(), Slow(), Witness(), Audience(limit=20)
+    inner, slow, witness, audience = MemoryRuns(), Slow(), Witness(), ObserverGroup(limit=20)
     store = ObservedRuns(inner, audience)
     audience.join(slow)
     root = begin(store)
@@ -154,7 +154,7 @@ def test_a_slow_one_holds_nobody_up_and_says_what_it_missed(
 
 
 def test_one_that_never_ends_is_left_behind(caplog: pytest.LogCaptureFixture) -> None:
-    slow, audience = Slow(), Audience(grace=0.01)
+    slow, audience = Slow(), ObserverGroup(grace=0.01)
     audience.join(slow)
     begin(ObservedRuns(MemoryRuns(), audience))
     audience.close()
@@ -174,11 +174,11 @@ class Faulty(MemoryRuns):
 
 
 def test_a_batch_that_is_sent_again_is_told_once() -> None:
-    inner, witness, audience = Faulty(), Witness(), Audience()
+    inner, witness, audience = Faulty(), Witness(), ObserverGroup()
     store = ObservedRuns(inner, audience)
     audience.join(witness)
     root = begin(store)
-    batch = [born(child_run(root)), line(root)]
+    batch = [make_birth_event(child_run(root)), line(root)]
     with pytest.raises(OSError, match="lost"):
         store.append(batch, fence(root))
     inner.fails = False
@@ -189,16 +189,16 @@ def test_a_batch_that_is_sent_again_is_told_once() -> None:
 
 
 def test_what_the_store_ends_is_told_too() -> None:
-    inner, witness, audience = MemoryRuns(), Witness(), Audience()
+    inner, witness, audience = MemoryRuns(), Witness(), ObserverGroup()
     store = ObservedRuns(inner, audience)
     audience.join(witness)
     for kind in (FAILED, COMPLETED):
         root = begin(store)
         done, _ = life(child_run(root), COMPLETED)
-        store.append([*done, born(child_run(root))], fence(root))
+        store.append([*done, make_birth_event(child_run(root))], fence(root))
         store.record(step(root, kind)[0])
     dead = begin(store)
-    store.append([born(child_run(dead))], fence(dead))
+    store.append([make_birth_event(child_run(dead))], fence(dead))
     store.reap(9e9)
     audience.close()
     kinds = [event.kind for event in witness.events]
@@ -214,7 +214,7 @@ def test_a_forked_child_tells_its_own_and_not_the_parents(tmp_path: Any) -> None
             with told.open("a") as file:
                 file.writelines(f"{os.getpid()} {event.id}\n" for event in events)
 
-    audience = Audience()
+    audience = ObserverGroup()
     store = ObservedRuns(MemoryRuns(), audience)
     audience.join(Writes())
     begin(store, "parent")
@@ -253,6 +253,6 @@ def test_without_a_thread_left_closing_tells_what_waits() -> None:
 
     feed = NoThreads("x", "y", lambda: witness)
     root = child_run(begin(MemoryRuns()))
-    feed.tell([born(root)])
+    feed.tell([make_birth_event(root)])
     feed.close(1)
     assert (len(witness.events), witness.closed) == (1, 1)

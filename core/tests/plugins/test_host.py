@@ -236,7 +236,7 @@ def test_a_table_has_targets_only() -> None:
 
 def test_nothing_is_printed_by_a_broken_plugin(install: Install) -> None:
     site = install("acme-bad", "import no_such_module_of_anybody")
-    code = "from flowstone.plugins import installed; installed().offers('block')"
+    code = "from flowstone.plugins import get_host; get_host().offers('block')"
     env = {"PYTHONPATH": str(site)}
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code], capture_output=True, env=env, check=False
@@ -306,9 +306,9 @@ def test_twelve_plugins_are_found_by_one_scan(install: Install) -> None:
         install(name, good({f"block-{number}-{i}": f"acme_p{number}:B" for i in range(20)}))
     code = (
         "import time; import flowstone.plugins as p\n"
-        "began = time.perf_counter(); p.installed().plugins()\n"
+        "began = time.perf_counter(); p.get_host().plugins()\n"
         "took = time.perf_counter() - began\n"
-        "offers = [o for o in p.installed().offers('block') if o.name.startswith('block-')]\n"
+        "offers = [o for o in p.get_host().offers('block') if o.name.startswith('block-')]\n"
         "print(took, len(offers))"
     )
     env = {"PYTHONPATH": str(site)}

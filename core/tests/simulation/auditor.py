@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from flowstone.records.events import NOTES
-from flowstone.records.runs import Change, Handover, Run, RunQuery
+from flowstone.records.events import INFORMATIONAL
+from flowstone.records.runs import Handover, Run, RunQuery, StateChange
 from flowstone.records.states import BIRTH, COMPLETED, NEXT, PAUSED, TERMINAL, StateType
 from flowstone.stores.rules import refold
 
@@ -96,7 +96,7 @@ class Auditor:
         for _, event in found:
             self._take(event, process)
             self._check_writer(event, process, over, ends)
-            if not isinstance(event.payload, NOTES):
+            if not isinstance(event.payload, INFORMATIONAL):
                 touched[event.run_id] = None
         for run_id in touched:
             self._check_steps(run_id)
@@ -117,7 +117,7 @@ class Auditor:
             self.trees.setdefault(event.root_id, []).append(event.run_id)
             if payload.is_root:
                 self.drivers[event.run_id] = process
-        if isinstance(payload, (Run, Change)):
+        if isinstance(payload, (Run, StateChange)):
             history = self.histories.setdefault(event.run_id, History())
             history.facts.append(event)
             self.expect(
@@ -134,7 +134,7 @@ class Auditor:
         if isinstance(payload, Handover) and payload.lease is not None:
             self._check_takeover(event, process)
             return
-        name_of_state = "" if isinstance(payload, NOTES) else payload.state.name
+        name_of_state = "" if isinstance(payload, INFORMATIONAL) else payload.state.name
         if name_of_state == "Resuming":
             self._check_resumption(event.run_id)
         is_request = name_of_state in {*REQUESTS, "Resuming"}
@@ -144,7 +144,7 @@ class Auditor:
             why = None  # nobody holds it: whoever is first may end it, and its tree with it
         if why is not None and not is_request and not self._is_reaping:
             self._fail(f"{process.name} wrote {event.kind} of {name}, although {why}")
-        if isinstance(payload, NOTES):
+        if isinstance(payload, INFORMATIONAL):
             return
         is_take_up = event.run_id == root and payload.state.type is StateType.SCHEDULED
         if root in over and not is_take_up:
@@ -271,7 +271,7 @@ class Auditor:
 
     def written(self, process: Process, event: Event, run: Run) -> None:
         """What was written through is there: the version that its writer was told."""
-        assert isinstance(event.payload, Change)
+        assert isinstance(event.payload, StateChange)
         states = self.histories[run.id].states if run.id in self.histories else {}
         written = {states.get(run.version), states.get(event.payload.version)}
         same = event.payload.state.type in written
@@ -300,7 +300,7 @@ class Auditor:
 
 
 def _ends_root(event: Event) -> bool:
-    is_root = event.run_id == event.root_id and not isinstance(event.payload, NOTES)
+    is_root = event.run_id == event.root_id and not isinstance(event.payload, INFORMATIONAL)
     return is_root and event.payload.state.is_final()  # type: ignore[union-attr]
 
 

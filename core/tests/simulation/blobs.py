@@ -93,7 +93,7 @@ class Cache:
 def _run_id() -> str:
     scope = current.scope.get()
     assert scope is not None
-    return scope.standing.origin.id
+    return scope.current.origin.id
 
 
 class SimBlobs(MemoryObjects):

@@ -1,4 +1,4 @@
-"""Calls of functions in child processes, which can be killed: a `Caller` with fake time."""
+"""Calls of functions in child processes, which can be killed: a `RemoteCaller` with fake time."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ from flowstone.records.limits import (
     Limit,
     Refusal,
     Slot,
-    in_use,
-    limit_body,
-    slots_in_use,
+    count_used,
+    count_used_slots,
+    encode_limit,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Ledger:
         """Save a limit, also one with fewer slots than are held."""
         self.limits[limit.name] = limit
         self._most[limit.name] = max(self._most[limit.name], limit.slots)
-        self._world.store.put(KIND, limit.name, limit_body(limit))
+        self._world.store.put(KIND, limit.name, encode_limit(limit))
 
     def alive(self, now: float) -> list[Slot]:
         return [slot for slot in self._slots.values() if not _is_over(slot, now)]
@@ -108,13 +108,13 @@ class Ledger:
         """Slots in use are the leases alive."""
         alive = self.alive(now)
         ours = sorted((slot.limit, slot.token, slot.occupy) for slot in alive)
-        held = self._world.store.held_slots(now)
+        held = self._world.store.list_slots(now)
         theirs = sorted((slot.limit, slot.token, slot.occupy) for slot in held)
         self._auditor.expect(
             ours == theirs, f"{_told(alive)} hold slots, but the store says that {_told(held)} do"
         )
         limits = list(self.limits.values())
-        used, told = slots_in_use(limits, alive, now), slots_in_use(limits, held, now)
+        used, told = count_used_slots(limits, alive, now), count_used_slots(limits, held, now)
         close = all(abs(used[name] - told[name]) < GRAIN for name in used)
         self._auditor.expect(close, f"slots in use are {used}, but the store's are {told}")
 
@@ -153,7 +153,7 @@ class Ledger:
 
     def _check_room(self, name: str, slots: int) -> None:
         now = self._latest
-        used = in_use(self.limits[name], self.alive(now), now)
+        used = count_used(self.limits[name], self.alive(now), now)
         self._auditor.expect(
             used <= slots + GRAIN, f"{used:g} slots are taken of the {slots} of {name}"
         )
@@ -165,7 +165,7 @@ class Ledger:
             under == name and holder != claim.holder and now < until
             for (under, holder), until in self._wishes.items()
         )
-        over = in_use(limit, self.alive(now), now) + claim.occupy - limit.slots
+        over = count_used(limit, self.alive(now), now) + claim.occupy - limit.slots
         self._auditor.expect(
             over > 0 or others,
             f"{claim.owner!r} was refused slots under {name} that nobody holds",

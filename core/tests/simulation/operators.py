@@ -6,7 +6,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from flowstone.errors import Conflict, IllegalTransition, StoreError
-from flowstone.records.events import changed
+from flowstone.records.events import make_change_event
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import (
     CANCELLED,
@@ -69,14 +69,14 @@ class Operator(Host):
 
     def _cancel(self, run: Run) -> None:
         if not run.state.is_final() and run.state.type is not CANCELLING:
-            self.store.record(changed(run, Cancelling("asked"), run.attempt))
+            self.store.record(make_change_event(run, Cancelling("asked"), run.attempt))
 
     def _take_up(self, run: Run) -> None:
         """Take up a run that has ended, and end it again."""
         if run.state.is_final() and run.state.type is not COMPLETED:
             self.world.taken_up.add(run.id)
-            run = self.store.record(changed(run, Scheduled(), run.attempt))
-            self.store.record(changed(run, State(CANCELLED), run.attempt))
+            run = self.store.record(make_change_event(run, Scheduled(), run.attempt))
+            self.store.record(make_change_event(run, State(CANCELLED), run.attempt))
 
     def _break(self, run: Run) -> None:
         """Ask for what `NEXT` has not: the store must refuse it."""
@@ -84,6 +84,6 @@ class Operator(Host):
         if not wrong:
             return
         try:
-            self.store.record(changed(run, State(self._rng.choice(wrong)), run.attempt))
+            self.store.record(make_change_event(run, State(self._rng.choice(wrong)), run.attempt))
         except IllegalTransition:
             self.world.note("refused, as it should be")

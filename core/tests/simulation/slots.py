@@ -60,8 +60,8 @@ class FaultySlots(Way):
 
         self._changed("give_back_slots", give_back)
 
-    def held_slots(self, now: float) -> list[Slot]:
-        return self._store.held_slots(now)
+    def list_slots(self, now: float) -> list[Slot]:
+        return self._store.list_slots(now)
 
     def reap_slots(self, now: float) -> list[Slot]:
         def reap() -> list[Slot]:

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from flowstone.calls.map_stream import Supply
-from flowstone.concurrency.leases import Leases
-from flowstone.concurrency.queue import Gate, Turn
+from flowstone.calls.map_stream import MapWindow
+from flowstone.concurrency.leases import SlotLeases
+from flowstone.concurrency.queue import ProcessSlotQueue, QueuedSlotRequest
 from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.journal import WriteBehind
 from flowstone.engine.story import Story
 from flowstone.errors import Conflict, StoreError
 from flowstone.futures import Future
 from flowstone.records.events import Event
-from flowstone.records.limits import Claim, Limit, Slot, Wanted
-from flowstone.records.runs import Change, Fence, Handover, Run
+from flowstone.records.limits import Claim, Limit, Slot, SlotDemand
+from flowstone.records.runs import Fence, Handover, Run, StateChange
 from flowstone.states import State
 from flowstone.stores.memory import MemoryStore
 from flowstone.tasks import Task
@@ -35,17 +35,17 @@ pytestmark = pytest.mark.slow
 class NoFence(MemoryStore):
     """Takes batches of anybody."""
 
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
         pass
 
 
 class NoNext(MemoryStore):
     """Lets a run go anywhere."""
 
-    def _advance(self, run: Run, change: Change) -> Run:
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
         if change.version != run.version + 1:
             raise Conflict(run.name, change.version - 1, run.version, run)
-        return run.after(change)
+        return run.apply(change)
 
 
 class KeepsTwice(MemoryStore):
@@ -73,9 +73,9 @@ class Forgetful(MemoryStore):
     """Says that a change is kept, and keeps nothing."""
 
     def record(self, event: Event) -> Run:
-        if not isinstance(event.payload, Change) or not event.payload.state.is_final():
+        if not isinstance(event.payload, StateChange) or not event.payload.state.is_final():
             return super().record(event)
-        return self._advance(self._runs[event.run_id], event.payload)
+        return self._apply_change(self._runs[event.run_id], event.payload)
 
 
 class NoBarrier(WriteBehind):
@@ -122,38 +122,38 @@ def losing(task: Any) -> Any:
     return Losing(task.fn, task.spec)
 
 
-class KeepsItsPlace(Turn):
+class KeepsItsPlace(QueuedSlotRequest):
     """Gives back nothing."""
 
     def give_back(self) -> None:
         pass
 
 
-class Holds(Gate):
-    def turn(self, wanted: Wanted) -> Turn:
+class Holds(ProcessSlotQueue):
+    def make_request(self, wanted: SlotDemand) -> QueuedSlotRequest:
         return KeepsItsPlace(self, wanted)
 
 
-class ComesIn(Turn):
+class ComesIn(QueuedSlotRequest):
     """Does not wait for its slots."""
 
     def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
         self.taken = ()
 
 
-class OpenGate(Gate):
-    def turn(self, wanted: Wanted) -> Turn:
+class OpenGate(ProcessSlotQueue):
+    def make_request(self, wanted: SlotDemand) -> QueuedSlotRequest:
         return ComesIn(self, wanted)
 
 
-class Untended(Leases):
+class Untended(SlotLeases):
     """Lets the leases of slots run out."""
 
     def tend(self) -> None:
         pass
 
 
-class ForgetsSlots(Gate):
+class ForgetsSlots(ProcessSlotQueue):
     def __init__(self, store: Any, documents: Any, clock: Any, *rest: Any) -> None:
         super().__init__(store, documents, clock, *rest)
         self.leases = Untended(store, clock, self.threads)
@@ -183,12 +183,12 @@ class GivesTooMany(MemoryStore):
 class Rebasing(MemoryStore):
     """Takes what comes late as if it had come in time."""
 
-    def _takes(self, change: Change) -> bool:
+    def _takes(self, change: StateChange) -> bool:
         raise NotImplementedError
 
     def record(self, event: Event) -> Run:
         run, change = self._runs.get(event.run_id), event.payload
-        if run is None or not isinstance(change, Change) or self._is_kept(event):
+        if run is None or not isinstance(change, StateChange) or self._is_kept(event):
             return super().record(event)
         if self._takes(change):
             event = replace(event, payload=replace(change, version=run.version + 1))
@@ -198,30 +198,30 @@ class Rebasing(MemoryStore):
 class HandsOverTwice(Rebasing):
     """Hands a run over to all who have seen it without a holder."""
 
-    def _takes(self, change: Change) -> bool:
+    def _takes(self, change: StateChange) -> bool:
         return isinstance(change, Handover) and change.lease is not None
 
-    def _advance(self, run: Run, change: Change) -> Run:
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
         if isinstance(change, Handover):
-            return replace(run.after(change), lease=change.lease)
-        return super()._advance(run, change)
+            return replace(run.apply(change), lease=change.lease)
+        return super()._apply_change(run, change)
 
 
 class ResumesTwice(Rebasing):
     """Lets all resume a run who have seen it paused."""
 
-    def _takes(self, change: Change) -> bool:
+    def _takes(self, change: StateChange) -> bool:
         return change.state.name == "Resuming"
 
 
 class KeepsOldWriters(MemoryStore):
     """Takes batches of those, too, from whom a run was taken over."""
 
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
         root = self._runs[fence.root_id]
         was_handed_over = root.lease is not None and root.lease.token != fence.token
         if not was_handed_over:
-            super()._admit(events, fence)
+            super()._check_batch(events, fence)
 
 
 class NothingIsStale(DrivenRoots):
@@ -239,10 +239,10 @@ class AnyAttempt(WriteBehind):
         pass
 
 
-class Roomy(Supply):
+class Roomy(MapWindow):
     """Has room for one more than its window."""
 
-    def _room(self, used: int) -> bool:
+    def _has_room(self, used: int) -> bool:
         return used <= (self._window or 0)
 
 

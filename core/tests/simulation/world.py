@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from flowstone.calls.map_stream import Supply
-from flowstone.concurrency.queue import Gate
+from flowstone.calls.map_stream import MapWindow
+from flowstone.concurrency.queue import ProcessSlotQueue
 from flowstone.context import current
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import TerminationSignal
-from flowstone.records.runs import Change, Run
+from flowstone.records.runs import Run, StateChange
 from flowstone.stores.memory import MemoryStore
 from flowstone.transactions import Transaction
 
@@ -43,12 +43,12 @@ class Parts:
     store: Callable[[], Any] = MemoryStore
     journal: type[WriteBehind] = WriteBehind
     leaky_locks: bool = False
-    gate: type[Gate] = Gate
+    gate: type[ProcessSlotQueue] = ProcessSlotQueue
     pause_key: str | None = None
     is_plain: bool = False  # without slots, pauses and people
     is_wide: bool = True  # with streams, transactions and tasks that go on for long
     transaction: type[Transaction] = Transaction
-    supply: type[Supply] = Supply
+    supply: type[MapWindow] = MapWindow
     task: Callable[[Any], Any] | None = None
 
 
@@ -174,7 +174,7 @@ class World:
     def _told(self, event: Event, names: Mapping[str, str]) -> str:
         payload = event.payload
         name = names.get(event.run_id) or self.auditor.name(event.run_id)
-        if isinstance(payload, (Run, Change)):
+        if isinstance(payload, (Run, StateChange)):
             return f"[{name} {payload.state.name} v{payload.version}]"
         return f"[{name} line]"
 

@@ -11,9 +11,9 @@ from hypothesis import is_hypothesis_test
 
 from flowstone.errors import Conflict
 from flowstone.records.documents import Document
-from flowstone.records.encoding import jsonable
-from flowstone.records.events import ArtifactVersion, Line
-from flowstone.records.runs import Change, Handover
+from flowstone.records.encoding import describe_as_json
+from flowstone.records.events import ArtifactVersion, LogLine
+from flowstone.records.runs import Handover, StateChange
 from flowstone.stores.memory import MemoryStore
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite
 
@@ -32,43 +32,45 @@ class ForgetsIdempotency(MemoryStore):
 
 
 class IgnoresTheFence(MemoryStore):
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
         pass
 
 
 class IgnoresTheToken(MemoryStore):
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
         root = self._runs.get(fence.root_id)
         token = root.lease.token if root and root.lease else fence.token
-        super()._admit(events, replace(fence, token=token))
+        super()._check_batch(events, replace(fence, token=token))
 
 
 class IgnoresTheVersion(MemoryStore):
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
         root = self._runs.get(fence.root_id)
-        super()._admit(events, replace(fence, version=root.version if root else 1))
+        super()._check_batch(events, replace(fence, version=root.version if root else 1))
 
 
 class SkipsNext(MemoryStore):
-    def _advance(self, run: Run, change: Change) -> Run:
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
         try:
-            return super()._advance(run, change)
+            return super()._apply_change(run, change)
         except Exception as error:
             if type(error).__name__ == "IllegalTransition":
-                return run.after(change)
+                return run.apply(change)
             raise
 
 
 class ComparesOneTooLow(MemoryStore):
-    def _advance(self, run: Run, change: Change) -> Run:
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
         if change.version == run.version:
-            return super()._advance(run, replace(change, version=run.version + 1))
-        return super()._advance(run, change)
+            return super()._apply_change(run, replace(change, version=run.version + 1))
+        return super()._apply_change(run, change)
 
 
 class LetsVersionsJump(MemoryStore):
-    def _advance(self, run: Run, change: Change) -> Run:
-        return super()._advance(run, replace(change, version=max(change.version, run.version + 1)))
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
+        return super()._apply_change(
+            run, replace(change, version=max(change.version, run.version + 1))
+        )
 
 
 class LeavesChildrenOpen(MemoryStore):
@@ -98,7 +100,7 @@ class MovesRunsBack(MemoryStore):
     def _fold(self, event: Event) -> None:
         run, payload = self._runs.get(event.run_id), event.payload
         if run is not None and hasattr(payload, "attempt") and not hasattr(payload, "unit"):
-            self._runs[run.id] = run.after(payload)  # type: ignore[arg-type]
+            self._runs[run.id] = run.apply(payload)  # type: ignore[arg-type]
         else:
             super()._fold(event)
 
@@ -173,7 +175,7 @@ class KeepsSecretsBesideLines(MemoryStore):
         super()._keep(events)
         for number, event in enumerate(self._events[before:], before):
             sent = next(each for each in events if each.id == event.id)
-            if isinstance(sent.payload, Line):
+            if isinstance(sent.payload, LogLine):
                 line = replace(sent.payload, message="")
                 self._events[number] = replace(event, payload=line)
 
@@ -186,25 +188,25 @@ class CutsLongArtifacts(MemoryStore):
         payload = event.payload
         if not isinstance(payload, ArtifactVersion):
             return event
-        return replace(event, payload=replace(payload, data=jsonable(payload.data)))
+        return replace(event, payload=replace(payload, data=describe_as_json(payload.data)))
 
 
 class RefusesNotesAfterTheEnd(MemoryStore):
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
-        super()._admit(events, fence)
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
+        super()._check_batch(events, fence)
         root = self._runs[fence.root_id]
-        if root.state.is_final() and any(type(e.payload) is not Line for e in events):
+        if root.state.is_final() and any(type(e.payload) is not LogLine for e in events):
             raise Conflict(root.name, fence.version, root.version, root)
 
 
 class LeavesTheLeaseWhereItWas(MemoryStore):
-    def _advance(self, run: Run, change: Change) -> Run:
-        return replace(super()._advance(run, change), lease=run.lease)
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
+        return replace(super()._apply_change(run, change), lease=run.lease)
 
 
 class TakesWhatIsHeld(MemoryStore):
-    def _advance(self, run: Run, change: Change) -> Run:
-        return super()._advance(replace(run, lease=None), change)
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
+        return super()._apply_change(replace(run, lease=None), change)
 
 
 class ForgetsHandovers(MemoryStore):
@@ -214,7 +216,7 @@ class ForgetsHandovers(MemoryStore):
         for number, event in enumerate(self._events[before:], before):
             if isinstance(event.payload, Handover):
                 step = event.payload.version, event.payload.state, event.payload.attempt
-                self._events[number] = replace(event, payload=Change(*step))
+                self._events[number] = replace(event, payload=StateChange(*step))
 
 
 RUN_MUTANTS = {

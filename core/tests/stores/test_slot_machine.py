@@ -22,10 +22,10 @@ from hypothesis.stateful import (
 )
 
 from flowstone.errors import ConfigurationError, ObjectNotFound
-from flowstone.records.limits import KIND, Limit, Refusal, in_use, limit_body
+from flowstone.records.limits import KIND, Limit, Refusal, count_used, encode_limit
 from flowstone.stores.memory import MemoryStore
 from flowstone.stores.sqlite import open_sqlite
-from flowstone_testing.conformance.slots import claim
+from flowstone_testing.conformance.slots import make_claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), slots=st.integers(0, 4))
     def save(self, name: str, slots: int) -> None:
-        self.store.put(KIND, name, limit_body(Limit(name, slots)))
+        self.store.put(KIND, name, encode_limit(Limit(name, slots)))
         self.limits[name] = slots
         self.excess[name] = self.held(name)
 
@@ -65,7 +65,7 @@ class Model(RuleBasedStateMachine):
 
     @rule(target=claims, names=names, occupy=st.integers(1, 3), seconds=st.integers(1, 60))
     def take(self, names: tuple[str, ...], occupy: int, seconds: int) -> object:
-        asked = claim(*names, occupy=occupy, until=self.now + seconds)
+        asked = make_claim(*names, occupy=occupy, until=self.now + seconds)
         under = tuple(sorted(name for name in names if name in self.limits))
         fits = all(self.held(name) + occupy <= self.limits[name] for name in under)
         try:
@@ -107,12 +107,12 @@ class Model(RuleBasedStateMachine):
 
     @invariant()
     def in_use_are_the_leases_alive(self) -> None:
-        held = self.store.held_slots(self.now)
+        held = self.store.list_slots(self.now)
         assert {(slot.token, slot.limit) for slot in held} == {
             (token, name) for token, (under, _, _) in self.alive().items() for name in under
         }
         for name, slots in self.limits.items():
-            used = in_use(Limit(name, slots), held, self.now)
+            used = count_used(Limit(name, slots), held, self.now)
             assert used == self.held(name)
             # What was held already when the limit was set to less, or made anew, may stay.
             self.excess[name] = min(self.excess[name], self.held(name))

@@ -10,7 +10,7 @@ import pytest
 
 from flowstone.records.limits import Limit, Refusal, Slot
 from flowstone.stores.memory import MemoryStore
-from flowstone.stores.slot_rules import Wish
+from flowstone.stores.slot_rules import Waiter
 from flowstone_testing.conformance import SlotStoreSuite
 
 if TYPE_CHECKING:
@@ -30,10 +30,10 @@ class TakesFromTheLiving(MemoryStore):
 
 
 class CountsLeasesNotSlots(MemoryStore):
-    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         held, self._held = self._held, [slot._replace(occupy=1) for slot in self._held]
         try:
-            return super()._refusal(limits, claim, now)
+            return super()._find_refusal(limits, claim, now)
         finally:
             self._held = held
 
@@ -111,11 +111,11 @@ class ObeysWhatIsOff(MemoryStore):
 
 
 class NeverRefusesForGood(MemoryStore):
-    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         for limit in limits:
             if limit.slots < claim.occupy:
                 return Refusal(limit, claim.occupy, (), None)
-        return super()._refusal(limits, claim, now)
+        return super()._find_refusal(limits, claim, now)
 
 
 class ReapsRatesWithTheirHolder(MemoryStore):
@@ -139,16 +139,16 @@ class RemembersTheLimit(MemoryStore):
 
 
 class ForgetsWhoWaits(MemoryStore):
-    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         self._wishes.clear()
-        return super()._refusal(limits, claim, now)
+        return super()._find_refusal(limits, claim, now)
 
 
 class WaitsForTheGone(MemoryStore):
-    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
         for key, wish in self._wishes.items():
-            self._wishes[key] = Wish(wish.limit, wish.holder, wish.since, float("inf"))
-        return super()._refusal(limits, claim, now)
+            self._wishes[key] = Waiter(wish.limit, wish.holder, wish.since, float("inf"))
+        return super()._find_refusal(limits, claim, now)
 
 
 class LooksThenLeaps(MemoryStore):
@@ -160,7 +160,7 @@ class LooksThenLeaps(MemoryStore):
 
     def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
         limits = self._limits(claim)
-        refused = self._refusal(limits, claim, now)
+        refused = self._find_refusal(limits, claim, now)
         with suppress(BrokenBarrierError):
             self._meeting.wait(0.2)
         if refused is None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.errors import StoreBusy, StoreError, StoreForeign, StoreTooNew, StoreUnusable
-from flowstone.records.events import born
+from flowstone.records.events import make_birth_event
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sql.statements import select_events
@@ -200,14 +200,14 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from flowstone.errors import StoreUnusable
-from flowstone.records.events import born
+from flowstone.records.events import make_birth_event
 from flowstone.stores.sqlite import open_sqlite
 from flowstone_testing.conformance.samples import root_run
 if os.getuid() == 0:  # permissions do not bind root
     os.setuid(65534)
 try:
     store = open_sqlite(Path(sys.argv[1]))
-    store.create(born(root_run()))
+    store.create(make_birth_event(root_run()))
 except StoreUnusable as error:
     print(error)
 """
@@ -298,7 +298,7 @@ def test_an_error_in_a_transaction_undoes_it(path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         store._database.write(work)
     assert store._database.read(lambda c: c.execute("SELECT * FROM strays").fetchall()) == []
-    store.create(born(root_run()))
+    store.create(make_birth_event(root_run()))
     store.close()
 
 

@@ -15,7 +15,7 @@ from flowstone.errors import Conflict
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import CRASHED, RUNNING
 from flowstone.stores.sqlite import open_sqlite
-from flowstone.stores.sqlite.liveness import PresenceFiles
+from flowstone.stores.sqlite.liveness import LivenessFiles
 from flowstone_testing.conformance.samples import fence, line
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ import os, sys
 from dataclasses import replace
 from pathlib import Path
 from time import time
-from flowstone.records.events import born
+from flowstone.records.events import make_birth_event
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
 from flowstone.stores.sqlite import open_sqlite
@@ -155,11 +155,11 @@ WRITER = """
 store = open_sqlite(path)
 root = root_run("doomed")
 root = replace(root, lease=replace(root.lease, holder=store.holder(), until=time() + 3600))
-store.create(born(root))
+store.create(make_birth_event(root))
 print(root.id, flush=True)
 while True:
     facts = [event for _ in range(10) for event in life(child_run(root), COMPLETED)[0]]
-    store.append([*facts, born(child_run(root))], fence(root))
+    store.append([*facts, make_birth_event(child_run(root))], fence(root))
     print(root.id, flush=True)
 """
 
@@ -221,15 +221,15 @@ def test_a_process_that_ends_well_leaves_no_mark(path: Path) -> None:
 
 
 def test_a_process_sees_itself_alive(tmp_path: Path) -> None:
-    presence = PresenceFiles(tmp_path)
+    presence = LivenessFiles(tmp_path)
     holder = presence.holder()
     assert presence.holder() == holder
     assert presence.is_alive(holder) is True
     presence.sweep()
     assert presence.is_alive(holder) is True
     script = (
-        "from flowstone.stores.sqlite.liveness import PresenceFiles\n"
-        "print(PresenceFiles(path).is_alive(sys.argv[2]))"
+        "from flowstone.stores.sqlite.liveness import LivenessFiles\n"
+        "print(LivenessFiles(path).is_alive(sys.argv[2]))"
     )
     with process(script, tmp_path, holder) as other:
         assert other.communicate() == ("True\n", "")
@@ -237,11 +237,11 @@ def test_a_process_sees_itself_alive(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("holder", ["", "elsewhere/1/mark"])
 def test_who_can_not_be_seen_is_unknown(tmp_path: Path, holder: str) -> None:
-    assert PresenceFiles(tmp_path).is_alive(holder) is None
+    assert LivenessFiles(tmp_path).is_alive(holder) is None
 
 
 def test_whose_mark_is_gone_is_dead(tmp_path: Path) -> None:
-    assert PresenceFiles(tmp_path).is_alive(f"{os.uname().nodename}/1/gone") is False
+    assert LivenessFiles(tmp_path).is_alive(f"{os.uname().nodename}/1/gone") is False
 
 
 def test_two_that_look_at_once_do_not_take_each_other_for_the_owner(path: Path) -> None:
@@ -258,4 +258,4 @@ def test_two_that_look_at_once_do_not_take_each_other_for_the_owner(path: Path) 
     with process(look, directory / holder.rpartition("/")[2]) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "looking\n"
-        assert PresenceFiles(directory).is_alive(holder) is False
+        assert LivenessFiles(directory).is_alive(holder) is False

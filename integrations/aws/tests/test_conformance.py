@@ -36,7 +36,7 @@ from flowstone_testing import (
     SecretsSuite,
     TaskSuite,
 )
-from flowstone_testing.check.outside import heavy
+from flowstone_testing.check.outside import find_sdks
 
 IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
 
@@ -286,5 +286,5 @@ class TestTasks(TaskSuite):
 
 
 def test_what_it_needs_besides_flowstone_is_heavy() -> None:
-    assert set(heavy("flowstone-aws")) >= {"boto3", "botocore", "s3transfer"}
-    assert "pydantic" not in heavy("flowstone-aws")
+    assert set(find_sdks("flowstone-aws")) >= {"boto3", "botocore", "s3transfer"}
+    assert "pydantic" not in find_sdks("flowstone-aws")

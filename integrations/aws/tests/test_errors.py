@@ -126,7 +126,7 @@ def test_the_bucket_s_region_is_told() -> None:
 def test_an_error_of_somebody_else_passes() -> None:
     with (
         pytest.raises(ZeroDivisionError),
-        errors.translated("s3://raw", lambda: "nobody"),
+        errors.translate_errors("s3://raw", lambda: "nobody"),
     ):
         raise ZeroDivisionError
 
@@ -135,7 +135,7 @@ def test_the_cause_is_kept() -> None:
     cause = answer("NoSuchKey", 404)
     with (
         pytest.raises(ObjectMissing) as caught,
-        errors.translated("s3://raw", lambda: "the SDK's own chain", "a"),
+        errors.translate_errors("s3://raw", lambda: "the SDK's own chain", "a"),
     ):
         raise cause
     assert caught.value.__cause__ is cause

@@ -39,7 +39,7 @@ from flowstone_aws import (
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with a store on disk."""
     services = open_services(Settings(home=tmp_path / "home"))
-    with current.using(services):
+    with current.use_services(services):
         yield tmp_path / "home"
     services.close()
 

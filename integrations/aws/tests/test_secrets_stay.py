@@ -26,7 +26,7 @@ from flowstone_aws import (
     s3_list_objects,
     s3_upload,
 )
-from flowstone_aws.logs import redacted
+from flowstone_aws.logs import redact_line
 
 ROLE = "arn:aws:iam::123456789012:role/loader"
 
@@ -43,7 +43,7 @@ def canaries() -> dict[str, str]:
 def home(tmp_path: Path) -> Iterator[Path]:
     """A home with a store on disk."""
     services = open_services(Settings(home=tmp_path / "home"))
-    with current.using(services):
+    with current.use_services(services):
         yield tmp_path / "home"
     services.close()
 
@@ -153,5 +153,5 @@ def test_what_a_role_was_given_is_not_logged(
     ],
 )
 def test_tokens_never_seen_before_are_known_by_their_place(line: str) -> None:
-    assert "HIDDEN" not in redacted(line)
-    assert len(redacted(line)) > 20
+    assert "HIDDEN" not in redact_line(line)
+    assert len(redact_line(line)) > 20

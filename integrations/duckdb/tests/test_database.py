@@ -45,7 +45,7 @@ def test_ctrl_c_stops_a_query(database: DuckDBDatabase, fetch: str) -> None:
     pressing = Aside(press)
     with pytest.raises(KeyboardInterrupt):
         getattr(database, fetch)(ENDLESS)
-    pressing.ended(PATIENCE).done()
+    pressing.join(PATIENCE).check()
     assert database.cancel() == 0
     assert database.fetch_one("SELECT 1") == (1,)
 
@@ -121,7 +121,7 @@ def test_memory_is_a_block_s_own() -> None:
         pickle.loads(pickle.dumps(one)) as three,
     ):
         one.insert("t", [{"a": 1}], create=True)
-        found = Aside(partial(one.fetch_all, "SELECT a FROM t")).ended(PATIENCE)
+        found = Aside(partial(one.fetch_all, "SELECT a FROM t")).join(PATIENCE)
         assert found.value == [(1,)]
         for other in (two, three):
             with pytest.raises(LookupError):

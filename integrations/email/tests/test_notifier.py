@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from flowstone.cli.app import flowstone
-from flowstone.context.current import Services, using
+from flowstone.context.current import Services, use_services
 from flowstone.errors import (
     NotificationDenied,
     NotificationFailed,
@@ -51,14 +51,14 @@ def later(services: Services) -> Iterator[Later]:
     """Give the clock by which secrets that were read grow old."""
     clock = Later()
     ticking = cast("Clock", clock)
-    with using(replace(services, clock=ticking, references=Resolver(ticking, 3600))):
+    with use_services(replace(services, clock=ticking, references=Resolver(ticking, 3600))):
         yield clock
 
 
 @pytest.fixture
 def hasty(services: Services) -> Iterator[HastyClock]:
     clock = HastyClock()
-    with using(replace(services, clock=clock)):
+    with use_services(replace(services, clock=clock)):
         yield clock
 
 

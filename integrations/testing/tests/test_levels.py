@@ -2,13 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone_testing.levels import Grade, Joined, Level, Result, Wanted, graded, lowest
+from flowstone_testing.levels import (
+    ExpectedSuite,
+    Grade,
+    JoinedSuite,
+    Level,
+    Result,
+    find_lowest,
+    grade_suites,
+)
 
-WANTED = Wanted("ShedSuite", "kit.shed", ["a", "b"])
+WANTED = ExpectedSuite("ShedSuite", "kit.shed", ["a", "b"])
 
 
-def joined(name: str = "TestShed", stage: str = "joined", suite: str = "ShedSuite") -> Joined:
-    return Joined(name, suite, stage, ["test_one", "test_two"])
+def joined(name: str = "TestShed", stage: str = "joined", suite: str = "ShedSuite") -> JoinedSuite:
+    return JoinedSuite(name, suite, stage, ["test_one", "test_two"])
 
 
 def results(*outcomes: str, on: str = "ab", name: str = "TestShed") -> list[Result]:
@@ -19,8 +27,8 @@ def results(*outcomes: str, on: str = "ab", name: str = "TestShed") -> list[Resu
     ]
 
 
-def grade(*found: Result, classes: list[Joined] | None = None) -> Grade:
-    (only,) = graded([WANTED], classes or [joined()], found)
+def grade(*found: Result, classes: list[JoinedSuite] | None = None) -> Grade:
+    (only,) = grade_suites([WANTED], classes or [joined()], found)
     return only
 
 
@@ -86,13 +94,16 @@ def test_skips_for_one_reason_are_told_together() -> None:
 def test_nothing_is_none() -> None:
     assert grade().level is Level.NONE
     assert grade(*results("failed", "failed")).level is Level.NONE
-    assert lowest([]) is Level.NONE
-    assert lowest([grade(*results("passed", "passed")), grade(*results("passed"))]) is Level.PARTIAL
+    assert find_lowest([]) is Level.NONE
+    assert (
+        find_lowest([grade(*results("passed", "passed")), grade(*results("passed"))])
+        is Level.PARTIAL
+    )
 
 
 def test_what_is_joined_besides_is_graded_too() -> None:
     other = joined("TestBarn", suite="BarnSuite")
-    found = graded(
+    found = grade_suites(
         [WANTED], [joined(), other], results("passed", "passed", on="*", name="TestBarn")
     )
     assert [(each.suite, each.level) for each in found] == [

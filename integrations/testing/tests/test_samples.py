@@ -10,11 +10,11 @@ import pytest
 from pydantic import AnyUrl, BaseModel, Field, SecretBytes, SecretStr, model_validator
 
 from flowstone.blocks import Block, SecretDict
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 from flowstone.secrets.fields import hides
 from flowstone.secrets.walk import secret_texts
-from flowstone_testing.check.outside import heavy
-from flowstone_testing.check.samples import NoSample, samples
+from flowstone_testing.check.outside import find_sdks
+from flowstone_testing.check.samples import NoSample, make_samples
 
 
 class Colour(Enum):
@@ -70,7 +70,7 @@ class Never(Block):
 
 
 def test_every_kind_of_field_gets_a_value() -> None:
-    little, secret = samples(Many)
+    little, secret = make_samples(Many)
     assert isinstance(little, Many)
     assert isinstance(secret, Many)
     assert (little.token, little.raw, little.options, little.named) == (None, None, None, {})
@@ -80,22 +80,22 @@ def test_every_kind_of_field_gets_a_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "slug", [offer.name for offer in installed().offers("block") if not offer.plugin.error]
+    "slug", [offer.name for offer in get_host().offers("block") if not offer.plugin.error]
 )
 def test_every_installed_type_has_samples(slug: str) -> None:
-    kind = installed().load("block", slug)
-    assert {type(found) for found in samples(kind)} == {kind}
+    kind = get_host().load("block", slug)
+    assert {type(found) for found in make_samples(kind)} == {kind}
 
 
 def test_a_type_that_is_picky_gives_its_own_example() -> None:
-    assert samples(Choosy) == [Choosy(name_of_it="seven")]
+    assert make_samples(Choosy) == [Choosy(name_of_it="seven")]
 
 
 def test_where_none_can_be_made_the_reasons_are_told() -> None:
     with pytest.raises(NoSample, match="never"):
-        samples(Never)
+        make_samples(Never)
 
 
 def test_what_a_package_needs_besides_flowstone_is_heavy() -> None:
-    assert heavy("no-such-distribution") == ()
-    assert set(heavy("flowstone")) >= {"pyarrow", "pytest"}
+    assert find_sdks("no-such-distribution") == ()
+    assert set(find_sdks("flowstone")) >= {"pyarrow", "pytest"}

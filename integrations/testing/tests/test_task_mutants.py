@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.tasks import TaskSuite
@@ -203,9 +203,9 @@ def site(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[flowstone]\nacme = acme_tasks.plugin\n")
     monkeypatch.syspath_prepend(site)
-    installed.cache_clear()
+    get_host.cache_clear()
     yield site
-    installed.cache_clear()
+    get_host.cache_clear()
 
 
 def run(pytester: pytest.Pytester, site: Path, tasks: str, tests: str, bites: str) -> None:

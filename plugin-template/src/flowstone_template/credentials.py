@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr
 
 from flowstone.blocks import Credentials
 from flowstone.errors import CredentialsError
-from flowstone_template.errors import translated
+from flowstone_template.errors import translate_errors
 
 
 class TemplateCredentials(Credentials):
@@ -59,7 +59,7 @@ class TemplateCredentials(Credentials):
             CredentialsError: the service refused it.
             Unreachable: the service did not answer.
         """
-        with self.client() as client, translated(str(client.base_url)):
+        with self.client() as client, translate_errors(str(client.base_url)):
             response = client.get("/", params={"whoami": "1"})
             response.raise_for_status()
             return response.text

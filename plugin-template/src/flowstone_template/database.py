@@ -17,7 +17,7 @@ from pydantic import Field
 from flowstone.blocks import Database
 from flowstone.blocks.databases import DatabaseDriver
 from flowstone_template.credentials import TemplateCredentials
-from flowstone_template.errors import refused
+from flowstone_template.errors import make_database_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,8 +59,8 @@ class TemplateConnection:
 
     def ask(self, what: str, **content: Any) -> Any:
         """Send one request, and return what is in the answer."""
-        response = self._client.post(self._path, params={"do": what}, content=packed(content))
-        return unpacked(response.raise_for_status().content)
+        response = self._client.post(self._path, params={"do": what}, content=encode(content))
+        return decode(response.raise_for_status().content)
 
     def close(self) -> None:
         with closing(self._client), suppress(httpx.HTTPError):
@@ -90,7 +90,7 @@ class TemplateDriver(DatabaseDriver[TemplateConnection]):
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         """Return Flowstone's error for one of the service's; None for what is none of its."""
-        return refused(self.where, error, statement)
+        return make_database_error(self.where, error, statement)
 
     def adapt(self, value: object) -> object:
         """Return a value as the service takes it."""
@@ -148,18 +148,18 @@ class TemplateRows:
             self._connection.ask("forget", number=self._number)
 
 
-def packed(value: Any) -> bytes:
+def encode(value: Any) -> bytes:
     """Return a value as JSON, which has no bytes of its own."""
-    return json.dumps(value, default=_packed).encode()
+    return json.dumps(value, default=_encode_bytes).encode()
 
 
-def _packed(value: object) -> dict[str, str]:
+def _encode_bytes(value: object) -> dict[str, str]:
     if not isinstance(value, bytes):
         raise TypeError(f"a {type(value).__name__} can't be sent to the service")
     return {"$bytes": b64encode(value).decode()}
 
 
-def unpacked(content: bytes) -> Any:
+def decode(content: bytes) -> Any:
     """Return what was packed."""
     return json.loads(
         content, object_hook=lambda body: b64decode(body["$bytes"]) if "$bytes" in body else body

@@ -56,7 +56,7 @@ TABLE: dict[str, tuple[type[StorageError], str]] = {
 
 
 @contextmanager
-def translated(where: str) -> Iterator[None]:
+def translate_errors(where: str) -> Iterator[None]:
     """Raise Flowstone's errors instead of the service's.
 
     Args:
@@ -65,7 +65,7 @@ def translated(where: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPStatusError as error:
-        raise _refused(where, error.response) from error
+        raise _make_error(where, error.response) from error
     except httpx.TransportError as error:
         problem = f"the service did not answer ({type(error).__name__})"
         remedy = "Look at the `url` of the credentials, and whether the service is up."
@@ -84,7 +84,9 @@ STATEMENTS: dict[str, tuple[type[DatabaseError], str]] = {
 }
 
 
-def refused(where: str, error: Exception, statement: str | None) -> DatabaseError | None:
+def make_database_error(
+    where: str, error: Exception, statement: str | None
+) -> DatabaseError | None:
     """Return Flowstone's error for one of the service's; None for what is none of its.
 
     Args:
@@ -110,7 +112,7 @@ def refused(where: str, error: Exception, statement: str | None) -> DatabaseErro
 # % endif
 # % if interface == "notifier"
 @contextmanager
-def sent(where: str) -> Iterator[None]:
+def raise_notifier_errors(where: str) -> Iterator[None]:
     """Raise Flowstone's errors of notifiers instead of the service's.
 
     Args:
@@ -119,7 +121,7 @@ def sent(where: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPStatusError as error:
-        raise _undelivered(where, error.response) from error
+        raise _make_notifier_error(where, error.response) from error
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         problem = f"the service was not reached ({type(error).__name__})"
         remedy = "Look at the `url` of the credentials, and whether the service is up."
@@ -130,7 +132,7 @@ def sent(where: str) -> Iterator[None]:
         raise NotificationFailed(where, problem, remedy) from error
 
 
-def _undelivered(where: str, response: httpx.Response) -> NotificationFailed:
+def _make_notifier_error(where: str, response: httpx.Response) -> NotificationFailed:
     status, code = response.status_code, response.headers.get("x-problem", "")
     problem = f"the service said {status} {code or response.reason_phrase}"
     if code == "busy":
@@ -144,7 +146,7 @@ def _undelivered(where: str, response: httpx.Response) -> NotificationFailed:
 
 
 # % endif
-def _refused(where: str, response: httpx.Response) -> FlowstoneError:
+def _make_error(where: str, response: httpx.Response) -> FlowstoneError:
     code = response.headers.get("x-problem", "")
     problem = f"the service said {response.status_code} {code or response.reason_phrase}"
     if response.status_code == httpx.codes.UNAUTHORIZED:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from flowstone.blocks import Notifier, NotifierProvider
 from flowstone_template.credentials import TemplateCredentials
-from flowstone_template.errors import sent
+from flowstone_template.errors import raise_notifier_errors
 
 if TYPE_CHECKING:
     from flowstone.blocks import Note
@@ -51,6 +51,6 @@ class ChannelProvider(NotifierProvider):
     def deliver(self, note: Note) -> None:
         notifier = self._notifier
         client = notifier.credentials.client(timeout=notifier.timeout_seconds)
-        with client, sent(self.where):
+        with client, raise_notifier_errors(self.where):
             content = {"subject": note.subject, "body": note.body}
             client.post(f"/{quote(notifier.channel, safe='')}", json=content).raise_for_status()

@@ -18,7 +18,7 @@ from flowstone.blocks.object_stores import (
     ObjectStoreProvider,
 )
 from flowstone_template.credentials import TemplateCredentials
-from flowstone_template.errors import translated
+from flowstone_template.errors import translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,7 +63,7 @@ class TemplateProvider(ObjectStoreProvider):
             request = client.build_request(
                 "GET", self._url(key), headers={"range": f"bytes={offset}-"}
             )
-            with translated(place):
+            with translate_errors(place):
                 response = client.send(request, stream=True)
                 response.raise_for_status()
         except BaseException:
@@ -81,11 +81,11 @@ class TemplateProvider(ObjectStoreProvider):
             return
         chunks = iter(lambda: source.read(CHUNK_BYTES), b"")
         headers = {"content-length": str(size)}
-        with self._credentials.client() as client, translated(f"{self.where}/{key}"):
+        with self._credentials.client() as client, translate_errors(f"{self.where}/{key}"):
             client.put(self._url(key), content=chunks, headers=headers).raise_for_status()
 
     def head(self, key: str) -> ObjectInfo:
-        with self._credentials.client() as client, translated(f"{self.where}/{key}"):
+        with self._credentials.client() as client, translate_errors(f"{self.where}/{key}"):
             found = client.head(self._url(key)).raise_for_status().headers
         modified = datetime.fromisoformat(found["x-modified"])
         return ObjectInfo(key, int(found["content-length"]), modified, found["etag"])
@@ -97,12 +97,12 @@ class TemplateProvider(ObjectStoreProvider):
             page = self._page(prefix, page[-1].path)
 
     def delete(self, keys: Sequence[str]) -> None:
-        with self._credentials.client() as client, translated(self.where):
+        with self._credentials.client() as client, translate_errors(self.where):
             for key in keys:
                 client.delete(self._url(key)).raise_for_status()
 
     def _page(self, prefix: str, after: str) -> Sequence[ObjectInfo]:
-        with self._credentials.client() as client, translated(f"{self.where}/{prefix}"):
+        with self._credentials.client() as client, translate_errors(f"{self.where}/{prefix}"):
             response = client.get(self._url(""), params={"prefix": prefix, "after": after})
             rows = response.raise_for_status().json()
         return [
@@ -128,7 +128,7 @@ class _Body(BufferedIOBase):
         return True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        with translated(self._where):
+        with translate_errors(self._where):
             if size is None or size < 0:
                 rest, self._rest = self._rest, b""
                 return b"".join((rest, *self._chunks))

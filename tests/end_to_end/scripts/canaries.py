@@ -20,7 +20,7 @@ from flowstone import catalog, flow, task
 from flowstone.blocks import Block, Credentials, SecretDict
 from flowstone.logging import get_run_logger
 from flowstone.task_runners import ProcessPoolTaskRunner
-from flowstone.task_runners.messages import packed
+from flowstone.task_runners.messages import pack
 
 WORD = sys.stdin.readline().strip() if __name__ == "__main__" else ""
 
@@ -113,7 +113,7 @@ def main() -> None:
     blocks = [filled(kind) for kind in types]
     for block in blocks:
         block.save("canary")
-        packet = pickle.dumps(block) + packed({"job": [block]})
+        packet = pickle.dumps(block) + pack({"job": [block]})
         assert WORD.encode() not in packet, type(block)
         for wrong in ({"no_such_field": 1}, {**dict(block), "no_such_field": 1}):
             try:

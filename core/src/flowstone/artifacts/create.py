@@ -18,8 +18,8 @@ from flowstone.artifacts import read
 from flowstone.context import current
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
 from flowstone.logging.run_logger import current_run, get_run_logger
-from flowstone.records.encoding import dumps, jsonable
-from flowstone.records.events import ArtifactVersion, saved
+from flowstone.records.encoding import describe_as_json, dumps
+from flowstone.records.events import ArtifactVersion, make_artifact_event
 from flowstone.records.ids import new_id
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Artifact:
     @classmethod
     async def aget(cls, key: str) -> SavedArtifact | None:
         """Do as `get`, and let other coroutines run meanwhile."""
-        return await _elsewhere(cls.get, key)
+        return await _call_in_thread(cls.get, key)
 
     @classmethod
     def get_or_create(cls, key: str, **fields: Any) -> tuple[SavedArtifact, bool]:
@@ -134,7 +134,7 @@ class LinkArtifact(Artifact):
 
     def content(self) -> dict[str, str]:
         text = self.link if self.link_text is None else self.link_text
-        return {"link": _text(self.link, self.kind), "text": _text(text, self.kind)}
+        return {"link": _check_text(self.link, self.kind), "text": _check_text(text, self.kind)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ class MarkdownArtifact(Artifact):
     markdown: str
 
     def content(self) -> str:
-        return _text(self.markdown, self.kind)
+        return _check_text(self.markdown, self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,13 +161,13 @@ class TableArtifact(Artifact):
         # pydantic's core takes 10 ms to import, and few flows show tables.
         from pydantic_core import to_jsonable_python  # noqa: PLC0415
 
-        kept = to_jsonable_python(self.table, fallback=_plain, inf_nan_mode="constants")
+        kept = to_jsonable_python(self.table, fallback=_to_json, inf_nan_mode="constants")
         rows = list(kept.values()) if isinstance(kept, dict) else kept
         if not isinstance(rows, list) or not all(isinstance(row, (list, dict)) for row in rows):
             problem = f"a {type(self.table).__name__} is not a table"
             remedy = "Use a dict of columns, or a list of rows that are dicts or lists."
             raise ArtifactInvalid("a table artifact", problem, remedy)
-        return _finite(kept)
+        return _drop_nonfinite(kept)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +179,7 @@ class ProgressArtifact(Artifact):
     progress: float
 
     def content(self) -> float:
-        return _percent(self.progress)
+        return _check_percent(self.progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ class ImageArtifact(Artifact):
     image_url: str
 
     def content(self) -> str:
-        return _text(self.image_url, self.kind)
+        return _check_text(self.image_url, self.kind)
 
 
 def create_link_artifact(
@@ -243,37 +243,37 @@ def update_progress_artifact(
         ArtifactInvalid: the progress is no number, or the artifact shows none.
         ObjectNotFound: there is no such artifact.
     """
-    before = _remembered(artifact_id)
+    before = _find_saved(artifact_id)
     if before.kind != "progress":
         problem = f"artifact {artifact_id!r} is a {before.kind}, which has no progress"
         raise ArtifactInvalid("an update", problem, "Give it the id of a progress artifact.")
     told = before.description if description is None else description
-    _save(ArtifactVersion(before.id, before.kind, before.key, told, _percent(progress)))
+    _save(ArtifactVersion(before.id, before.kind, before.key, told, _check_percent(progress)))
     return before.id
 
 
-def _twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
     @wraps(fn)
     async def twin(*args: P.args, **kwargs: P.kwargs) -> R:
-        return await _elsewhere(fn, *args, **kwargs)
+        return await _call_in_thread(fn, *args, **kwargs)
 
     twin.__name__ = twin.__qualname__ = f"a{fn.__name__}"
     twin.__doc__ = f"Do as `{fn.__name__}`, and let other coroutines run meanwhile."
     return twin
 
 
-async def _elsewhere(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+async def _call_in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
     return await asyncio.to_thread(fn, *args, **kwargs)
 
 
-acreate_link_artifact = _twin(create_link_artifact)
-acreate_markdown_artifact = _twin(create_markdown_artifact)
-acreate_table_artifact = _twin(create_table_artifact)
-acreate_image_artifact = _twin(create_image_artifact)
-acreate_progress_artifact = _twin(create_progress_artifact)
-aupdate_progress_artifact = _twin(update_progress_artifact)
+acreate_link_artifact = _make_twin(create_link_artifact)
+acreate_markdown_artifact = _make_twin(create_markdown_artifact)
+acreate_table_artifact = _make_twin(create_table_artifact)
+acreate_image_artifact = _make_twin(create_image_artifact)
+acreate_progress_artifact = _make_twin(create_progress_artifact)
+aupdate_progress_artifact = _make_twin(update_progress_artifact)
 
 
 # ---------------------------------------------------------------- saving
@@ -293,7 +293,7 @@ def _save(version: ArtifactVersion) -> None:
         raise ArtifactInvalid(f"a {version.kind} artifact", problem, remedy)
     if run is not None:
         services = current.services()
-        services.journal.append(saved(run, services.clock.time(), version))
+        services.journal.append(make_artifact_event(run, services.clock.time(), version))
     if version.kind == "progress":
         with _lock:
             _progress[version.id] = version
@@ -301,7 +301,7 @@ def _save(version: ArtifactVersion) -> None:
                 _progress.popitem(last=False)
 
 
-def _remembered(artifact_id: str) -> ArtifactVersion:
+def _find_saved(artifact_id: str) -> ArtifactVersion:
     with _lock:
         found = _progress.get(artifact_id)
     if found is None:
@@ -310,14 +310,14 @@ def _remembered(artifact_id: str) -> ArtifactVersion:
     return found
 
 
-def _text(value: object, kind: str) -> str:
+def _check_text(value: object, kind: str) -> str:
     if not isinstance(value, str):
         problem = f"a {type(value).__name__} is not a text"
         raise ArtifactInvalid(f"a {kind} artifact", problem, "Give it a str.")
     return value
 
 
-def _percent(progress: float) -> float:
+def _check_percent(progress: float) -> float:
     value = float(progress)
     if math.isnan(value):
         remedy = "Use a number from 0 to 100."
@@ -328,16 +328,16 @@ def _percent(progress: float) -> float:
     return held
 
 
-def _plain(value: object) -> object:
+def _to_json(value: object) -> object:
     """Return the JSON value of what pydantic does not know: a NumPy number, or a description."""
     item = getattr(value, "item", None)
-    return item() if callable(item) and not getattr(value, "shape", ()) else jsonable(value)
+    return item() if callable(item) and not getattr(value, "shape", ()) else describe_as_json(value)
 
 
-def _finite(value: object) -> object:
+def _drop_nonfinite(value: object) -> object:
     """Return the value with None for NaN and infinity, which JSON does not have."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list) else value
+        return {str(key): _drop_nonfinite(item) for key, item in value.items()}
+    return [_drop_nonfinite(item) for item in value] if isinstance(value, list) else value

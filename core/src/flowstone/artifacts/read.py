@@ -61,7 +61,7 @@ class SavedArtifact:
         return self.artifact.data
 
 
-def newest(*, root_id: str | None = None, abstracts: bool = False) -> list[SavedArtifact]:
+def find_newest(*, root_id: str | None = None, abstracts: bool = False) -> list[SavedArtifact]:
     """Return the artifacts, the newest version of each key, in the order of their last saving.
 
     Args:
@@ -69,22 +69,22 @@ def newest(*, root_id: str | None = None, abstracts: bool = False) -> list[Saved
         abstracts: in place of each content, one line that says what it is.
     """
     found: dict[str, SavedArtifact] = {}
-    for event in _saved(root_id):
+    for event in _iterate_saved(root_id):
         artifact = cast("ArtifactVersion", event.payload)
         if abstracts:
-            artifact = replace(artifact, data=abstract(artifact))
+            artifact = replace(artifact, data=summarize(artifact))
         place = artifact.key or artifact.id
-        found[place] = _after(found.pop(place, None), event, artifact)
+        found[place] = _apply(found.pop(place, None), event, artifact)
     return list(found.values())
 
 
-def versions(key: str) -> list[SavedArtifact]:
+def find_versions(key: str) -> list[SavedArtifact]:
     """Return each version that was saved under a key, in that order."""
     found: dict[str, SavedArtifact] = {}
-    for event in _saved(None):
+    for event in _iterate_saved(None):
         artifact = cast("ArtifactVersion", event.payload)
         if artifact.key == key:
-            found[artifact.id] = _after(found.get(artifact.id), event, artifact)
+            found[artifact.id] = _apply(found.get(artifact.id), event, artifact)
     return [replace(each, versions=number) for number, each in enumerate(found.values(), 1)]
 
 
@@ -97,14 +97,14 @@ def find(ref: str) -> SavedArtifact:
     keyed: SavedArtifact | None = None
     by_id: dict[str, SavedArtifact] = {}
     keys: set[str] = set()
-    for event in _saved(None):
+    for event in _iterate_saved(None):
         artifact = cast("ArtifactVersion", event.payload)
         if artifact.key is not None:
             keys.add(artifact.key)
         if artifact.key == ref:
-            keyed = _after(keyed, event, artifact)
+            keyed = _apply(keyed, event, artifact)
         if _is_part(ref, artifact.id):
-            by_id[artifact.id] = _after(by_id.get(artifact.id), event, artifact)
+            by_id[artifact.id] = _apply(by_id.get(artifact.id), event, artifact)
     if keyed is not None:
         return keyed
     if len(by_id) == 1:
@@ -112,11 +112,11 @@ def find(ref: str) -> SavedArtifact:
     raise ObjectNotFound("artifact", ref, sorted(by_id) or sorted(keys))
 
 
-def abstract(artifact: ArtifactVersion) -> str:
+def summarize(artifact: ArtifactVersion) -> str:
     """Return one line that says what is in an artifact."""
     data = artifact.data
     if artifact.kind == "table":
-        rows = _rows(data)
+        rows = _count_rows(data)
         return f"{rows:,} row{'' if rows == 1 else 's'}"
     if artifact.kind == "progress":
         return f"{data:g}%"
@@ -126,13 +126,13 @@ def abstract(artifact: ArtifactVersion) -> str:
     return next((line for line in lines if line), "")
 
 
-def _rows(table: object) -> int:
+def _count_rows(table: object) -> int:
     if isinstance(table, dict):
         return max((len(column) for column in table.values()), default=0)
     return len(table) if isinstance(table, list) else 0
 
 
-def _saved(root_id: str | None) -> Iterator[Event]:
+def _iterate_saved(root_id: str | None) -> Iterator[Event]:
     """Yield the facts, a page at a time: contents may be long."""
     store, cursor = services().runs, 0
     while page := store.events(cursor, root_id=root_id, kinds=[ARTIFACT_SAVED], limit=PAGE):
@@ -141,7 +141,7 @@ def _saved(root_id: str | None) -> Iterator[Event]:
             yield event
 
 
-def _after(before: SavedArtifact | None, event: Event, artifact: ArtifactVersion) -> SavedArtifact:
+def _apply(before: SavedArtifact | None, event: Event, artifact: ArtifactVersion) -> SavedArtifact:
     if before is not None and before.id == artifact.id:
         return replace(before, artifact=artifact, updated=event.at)
     count = 1 if before is None else before.versions + 1

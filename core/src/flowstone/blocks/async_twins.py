@@ -17,7 +17,7 @@ T = TypeVar("T")
 BATCH = 256
 
 
-def twin(
+def make_twin(
     method: Callable[Concatenate[S, P], T],
     elsewhere: Callable[[Callable[[], T]], Awaitable[T]] = asyncio.to_thread,
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:

@@ -191,7 +191,7 @@ class Block(BaseModel):
         """Return what documents know the type by: ``local-directory``."""
         own = cls.__dict__
         title = own.get("_block_type_name")
-        named = registry.slugify(title) if title else registry.kebab(cls.__name__)
+        named = registry.slugify(title) if title else registry.to_kebab(cls.__name__)
         return own.get("_block_type_slug") or named
 
     def save(self, name: str | None = None, overwrite: bool = False) -> int:
@@ -234,7 +234,7 @@ class Block(BaseModel):
             UnknownName: no installed package has that type.
         """
         slug, name = _split_name(cls, name)
-        kind = cls if slug == cls.block_type_slug() else registry.block_type(slug)
+        kind = cls if slug == cls.block_type_slug() else registry.find_block_type(slug)
         if not issubclass(kind, cls):
             raise ConfigurationError(
                 f"{cls.__name__}.load({f'{slug}/{name}'!r})",

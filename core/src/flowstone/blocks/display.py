@@ -37,7 +37,7 @@ def redacted_fields(body: Mapping[str, Any]) -> dict[str, Any]:
 def _hints(slug: str) -> dict[str, Any]:
     """Return the type hints of a block type's fields; none where it can't be loaded."""
     try:
-        fields = registry.block_type(slug).model_fields
+        fields = registry.find_block_type(slug).model_fields
     except PluginError:
         return {}
     return {name: field.annotation for name, field in fields.items()}
@@ -219,7 +219,7 @@ def _load(reference: object) -> Block:
 
 def _nested_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
     """Return a block that is kept inside another one."""
-    kind = registry.block_type(str(shown["type"]))
+    kind = registry.find_block_type(str(shown["type"]))
     same = type(old) is kind and isinstance(was, dict) and was.get("type") == shown["type"]
     before = was["fields"] if same else {}
     values = {name: old.__dict__[name] for name in kind.model_fields} if same else {}

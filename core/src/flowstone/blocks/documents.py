@@ -58,7 +58,7 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
         SecretKeyInvalid: the key that seals secrets can't be used.
     """
     kind: Any = type(block)
-    slug, secrets = kind.block_type_slug(), services().secrets
+    slug, secrets = kind.block_type_slug(), services().sealer
     if types is not None:
         types[slug] = kind
 
@@ -170,15 +170,15 @@ def _decode(
     fields = migrate_fields(body, (slug, name), kind.schema_version, kind.migrations)
 
     def unseal(token: str) -> bytes:
-        return services().secrets.open(token, f"{PREFIX}{slug}")
+        return services().sealer.open(token, f"{PREFIX}{slug}")
 
     def nested(value: str | Json) -> object:
         if isinstance(value, str):
             inner, _, inner_name = value.rpartition("/")
-            saved: object = load_block(registry.block_type(inner), inner, inner_name, path)
+            saved: object = load_block(registry.find_block_type(inner), inner, inner_name, path)
             return saved
         inner = value["type"]
-        found = (types or {}).get(inner) or registry.block_type(inner)
+        found = (types or {}).get(inner) or registry.find_block_type(inner)
         return _decode(found, value, name, path, types)
 
     clear = {field: codec.decode(value, unseal, nested) for field, value in fields.items()}

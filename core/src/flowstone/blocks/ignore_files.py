@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class IgnoreRule:
     """One line of an ignore file."""
 
     pattern: re.Pattern[str]
@@ -19,7 +19,7 @@ class Rule:
     folders_only: bool
 
 
-def read_rules(lines: Iterable[str]) -> list[Rule]:
+def read_rules(lines: Iterable[str]) -> list[IgnoreRule]:
     """Return the rules of an ignore file, in its order; comments and blank lines are none."""
     rules = []
     for raw in lines:
@@ -33,11 +33,11 @@ def read_rules(lines: Iterable[str]) -> list[Rule]:
         folders_only = line.endswith("/")
         line = line.rstrip("/")
         if line:
-            rules.append(Rule(_regex(line), keeps, folders_only))
+            rules.append(IgnoreRule(_compile_line(line), keeps, folders_only))
     return rules
 
 
-def ignored(rules: Iterable[Rule], path: str, *, folder: bool) -> bool:
+def is_ignored(rules: Iterable[IgnoreRule], path: str, *, folder: bool) -> bool:
     """Whether a path is left out; the last rule that fits decides.
 
     Walk from the top, and don't go into a folder that is left out: what is in it can't come back.
@@ -49,7 +49,7 @@ def ignored(rules: Iterable[Rule], path: str, *, folder: bool) -> bool:
     return out
 
 
-def _regex(line: str) -> re.Pattern[str]:
+def _compile_line(line: str) -> re.Pattern[str]:
     anchored = "/" in line
     parts = line.lstrip("/").split("/")
     text = "" if anchored else "(?:.*/)?"
@@ -58,11 +58,11 @@ def _regex(line: str) -> re.Pattern[str]:
         if part == "**":
             text += ".+" if last else "(?:.*/)?"
         else:
-            text += _segment(part) + ("" if last else "/")
+            text += _translate_segment(part) + ("" if last else "/")
     return re.compile(text, re.DOTALL)
 
 
-def _segment(part: str) -> str:
+def _translate_segment(part: str) -> str:
     text, i = "", 0
     while i < len(part):
         char, i = part[i], i + 1

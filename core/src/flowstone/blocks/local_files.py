@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from flowstone.blocks.ignore_files import ignored, read_rules
+from flowstone.blocks.ignore_files import is_ignored, read_rules
 from flowstone.errors import StorageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def is_draft(name: str) -> bool:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def open_atomically(path: Path) -> Iterator[BinaryIO]:
     """Open a file to write; it takes its place when the block ends well, else nothing changes.
 
     Raises:
@@ -31,9 +31,9 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     """
     draft = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
-        file = _made(draft)
+        file = _create_draft(draft)
     except OSError as error:
-        raise unwritable(path, error) from error
+        raise translate_write_error(path, error) from error
     try:
         with file:
             yield file
@@ -42,13 +42,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
         if isinstance(error, StorageError):
             raise
-        raise unwritable(path, error) from error
+        raise translate_write_error(path, error) from error
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
 
 
-def _made(draft: Path) -> BinaryIO:
+def _create_draft(draft: Path) -> BinaryIO:
     try:
         return draft.open("xb")
     except FileNotFoundError:  # most often the directory is there
@@ -56,7 +56,7 @@ def _made(draft: Path) -> BinaryIO:
         return draft.open("xb")
 
 
-def unwritable(path: Path, error: OSError) -> StorageError:
+def translate_write_error(path: Path, error: OSError) -> StorageError:
     """Return our error for a local path that can't be written."""
     problem = f"it can't be written ({error.strerror or error})"
     return StorageError(
@@ -64,7 +64,7 @@ def unwritable(path: Path, error: OSError) -> StorageError:
     )
 
 
-def unreadable(path: Path, error: OSError) -> StorageError:
+def translate_read_error(path: Path, error: OSError) -> StorageError:
     """Return our error for a local path that can't be read."""
     problem = f"it can't be read ({error.strerror or error})"
     return StorageError(os.fspath(path), problem, "Check the path, and who may read it.")
@@ -83,18 +83,18 @@ def walk(root: Path, ignore_file: Path | str | None = None) -> Iterator[str]:
     try:
         lines = [] if ignore_file is None else Path(ignore_file).read_text("utf-8").splitlines()
     except OSError as error:
-        raise unreadable(Path(ignore_file or ""), error) from error
+        raise translate_read_error(Path(ignore_file or ""), error) from error
     rules = read_rules(lines)
 
     def refuse(error: OSError) -> None:
-        raise unreadable(Path(error.filename or root), error) from error
+        raise translate_read_error(Path(error.filename or root), error) from error
 
     for place, folders, files in os.walk(root, onerror=refuse):
         here = Path(place).relative_to(root)
         folders[:] = sorted(
-            name for name in folders if not ignored(rules, (here / name).as_posix(), folder=True)
+            name for name in folders if not is_ignored(rules, (here / name).as_posix(), folder=True)
         )
         for name in sorted(files):
             relative = (here / name).as_posix()
-            if not ignored(rules, relative, folder=False):
+            if not is_ignored(rules, relative, folder=False):
                 yield relative

@@ -49,7 +49,7 @@ class Variable:
         Raises:
             ObjectNotFound: there is none of that name; near ones are named.
         """
-        return _variable(services().documents.get(KIND, check_name(KIND, name)))
+        return _make_variable(services().documents.get(KIND, check_name(KIND, name)))
 
     @classmethod
     def set(
@@ -69,7 +69,7 @@ class Variable:
             raise BlockInvalid(f"variable {name!r}", {"value": problem}) from None
         expected = None if overwrite else 0
         try:
-            return _variable(services().documents.put(KIND, name, body, expected=expected))
+            return _make_variable(services().documents.put(KIND, name, body, expected=expected))
         except ObjectAlreadyExists:
             remedy = "Pass overwrite=True to replace it."
             raise ObjectAlreadyExists(KIND, name, remedy) from None
@@ -101,5 +101,5 @@ class Variable:
         return await asyncio.to_thread(cls.unset, name)
 
 
-def _variable(document: Document) -> Variable:
+def _make_variable(document: Document) -> Variable:
     return Variable(document.name, document.body["value"], tuple(document.body["tags"]))

@@ -27,7 +27,7 @@ def database_execute(
     Raises:
         DatabaseError: the database refused; see its kinds.
     """
-    return _found(database).execute(operation, parameters)
+    return _load_database(database).execute(operation, parameters)
 
 
 @task
@@ -35,7 +35,7 @@ async def adatabase_execute(
     database: Database | str, operation: str, parameters: Parameters = None
 ) -> int:
     """Do as `database_execute`, in async code."""
-    return await _found(database).aexecute(operation, parameters)
+    return await _load_database(database).aexecute(operation, parameters)
 
 
 @task
@@ -55,7 +55,7 @@ def database_fetch(
     Raises:
         DatabaseError: the database refused; see its kinds.
     """
-    return _found(database).fetch_all(operation, parameters)
+    return _load_database(database).fetch_all(operation, parameters)
 
 
 @task
@@ -63,7 +63,7 @@ async def adatabase_fetch(
     database: Database | str, operation: str, parameters: Parameters = None
 ) -> list[Row]:
     """Do as `database_fetch`, in async code."""
-    return await _found(database).afetch_all(operation, parameters)
+    return await _load_database(database).afetch_all(operation, parameters)
 
 
 @task
@@ -84,7 +84,7 @@ def database_insert(
     Raises:
         DatabaseError: the database refused; see its kinds.
     """
-    return _found(database).insert(table, rows, create=create)
+    return _load_database(database).insert(table, rows, create=create)
 
 
 @task
@@ -92,10 +92,10 @@ async def adatabase_insert(
     database: Database | str, table: str, rows: object, create: bool = False
 ) -> int:
     """Do as `database_insert`, in async code."""
-    return await _found(database).ainsert(table, rows, create=create)
+    return await _load_database(database).ainsert(table, rows, create=create)
 
 
-def _found(database: Database | str) -> Database:
+def _load_database(database: Database | str) -> Database:
     found = Block.load(database) if isinstance(database, str) else database
     if not isinstance(found, Database):
         raise ConfigurationError(

@@ -46,8 +46,8 @@ def shell_run_command(
     Example:
         last_line = shell_run_command("echo one; echo two")
     """
-    operation = _operation([helper_command, command], env, shell, extension, stream_level, cwd)
-    return _told(operation.run(), return_all)
+    operation = _make_operation([helper_command, command], env, shell, extension, stream_level, cwd)
+    return _choose_output(operation.run(), return_all)
 
 
 @task
@@ -62,11 +62,11 @@ async def ashell_run_command(
     cwd: str | None = None,
 ) -> str | list[str]:
     """Do as `shell_run_command`, and let other coroutines run meanwhile."""
-    operation = _operation([helper_command, command], env, shell, extension, stream_level, cwd)
-    return _told(await operation.arun(), return_all)
+    operation = _make_operation([helper_command, command], env, shell, extension, stream_level, cwd)
+    return _choose_output(await operation.arun(), return_all)
 
 
-def _operation(
+def _make_operation(
     commands: Sequence[str | None],
     env: Mapping[str, str] | None,
     shell: str | None,
@@ -84,5 +84,5 @@ def _operation(
     )
 
 
-def _told(lines: list[str], return_all: bool) -> str | list[str]:
+def _choose_output(lines: list[str], return_all: bool) -> str | list[str]:
     return lines if return_all else (lines or [""])[-1]

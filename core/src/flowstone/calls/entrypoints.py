@@ -11,7 +11,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 from flowstone.calls.flow import Flow
-from flowstone.errors import ConfigurationError, nearest
+from flowstone.errors import ConfigurationError, suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,14 +35,14 @@ def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., Any]:
     if not colon or not place or not name:
         problem = "it is not MODULE:FLOW"
         raise ConfigurationError(f"entrypoint {entrypoint!r}", problem, "Write: etl.py:my_flow")
-    with _told(entrypoint, place):
-        module = _from_file(place, entrypoint) if place.endswith(".py") else _imported(place)
+    with _explain_failure(entrypoint, place):
+        module = _import_file(place, entrypoint) if place.endswith(".py") else _import_module(place)
     flows = [key for key, value in vars(module).items() if isinstance(value, Flow)]
     found = getattr(module, name, None)
     if not isinstance(found, Flow):
         what = "has no" if found is None else "has something else than a flow as"
         problem = f"{place} {what} {name!r}"
-        remedy = nearest(name, flows).strip() or "Put @flow on the function."
+        remedy = suggest_names(name, flows).strip() or "Put @flow on the function."
         raise ConfigurationError(f"entrypoint {entrypoint!r}", problem, remedy)
     return found
 
@@ -52,7 +52,7 @@ class _Absent(ConfigurationError):
 
 
 @contextmanager
-def _told(entrypoint: str, place: str) -> Iterator[None]:
+def _explain_failure(entrypoint: str, place: str) -> Iterator[None]:
     """Tell, of code that fails while it is imported, where that is."""
     try:
         yield
@@ -73,7 +73,7 @@ def _told(entrypoint: str, place: str) -> Iterator[None]:
 _OURS = {"flowstone", "importlib"}
 
 
-def _from_file(place: str, entrypoint: str) -> ModuleType:
+def _import_file(place: str, entrypoint: str) -> ModuleType:
     path = Path(place).absolute()
     if not path.is_file():
         remedy = f"The current directory is {Path.cwd()}."
@@ -88,7 +88,7 @@ def _from_file(place: str, entrypoint: str) -> ModuleType:
     return module
 
 
-def _imported(place: str) -> ModuleType:
+def _import_module(place: str) -> ModuleType:
     _search(str(Path.cwd()))
     try:
         return import_module(place)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Un
 
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
 from flowstone.calls.options import FlowOptions, Option, apply_options
-from flowstone.calls.runnable import Unit
+from flowstone.calls.runnable import Runnable
 from flowstone.context import current
 from flowstone.errors import ConfigurationError
 from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
@@ -30,7 +30,7 @@ T = TypeVar("T")
 Choice = TaskRunner | type[TaskRunner] | str | None
 
 
-class Flow(Unit[P, R]):
+class Flow(Runnable[P, R]):
     """A function whose calls are flow runs; made by `@flow`.
 
     Attributes:
@@ -62,9 +62,9 @@ class Flow(Unit[P, R]):
     ) -> Flow[Q, T]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Bind to an instance or class, as a function would be."""
-        return self._bound(instance, owner)
+        return self._bind(instance, owner)
 
-    def _like(self, fn: Callable[P, R], spec: Spec) -> Flow[P, R]:
+    def _copy_with(self, fn: Callable[P, R], spec: Spec) -> Flow[P, R]:
         return Flow(fn, spec, self.task_runner, None, self._around)
 
     def _open_runner(self, services: Services) -> Runner:
@@ -83,9 +83,9 @@ class Flow(Unit[P, R]):
     def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as JSON values, as a run's record has them; secrets masked."""
         # JSON takes 3 ms to import; a program that only runs flows in memory does without.
-        from flowstone.records.encoding import jsonable  # noqa: PLC0415
+        from flowstone.records.encoding import describe_as_json  # noqa: PLC0415
 
-        return {name: jsonable(value) for name, value in parameters.items()}
+        return {name: describe_as_json(value) for name, value in parameters.items()}
 
     def visualize(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
         """Return the graph of what a call would run, without running any task; see `Graph`.
@@ -102,22 +102,22 @@ class Flow(Unit[P, R]):
             ParameterBindError, ParameterTypeError: the arguments do not fit.
             Exception: what the flow's own code failed with.
         """
-        graph = self._sketched(args, kwargs)
+        graph = self._sketch(args, kwargs)
         if sys.stdout is not None and sys.stdout.isatty():
             graph.show()
         return graph
 
     def generate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the graph of what a call would run as text for Mermaid; see `visualize`."""
-        return self._sketched(args, kwargs).mermaid()
+        return self._sketch(args, kwargs).mermaid()
 
-    def _sketched(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+    def _sketch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
         # Layout and drawing: 10 ms that a flow that is run never needs.
-        from flowstone.calls.sketch import sketched  # noqa: PLC0415
+        from flowstone.calls.sketch import sketch_call  # noqa: PLC0415
 
-        return sketched(self, args, kwargs)
+        return sketch_call(self, args, kwargs)
 
-    def again(self, takeover: Takeover, arguments: Mapping[str, Any]) -> Any:
+    def run_again(self, takeover: Takeover, arguments: Mapping[str, Any]) -> Any:
         """Execute a run that there is once more; its state, or a coroutine of that.
 
         Args:
@@ -137,7 +137,7 @@ class Flow(Unit[P, R]):
 
     def with_options(self, **options: Unpack[FlowOptions]) -> Flow[P, R]:
         """Return a flow with some options changed; what is not given stays as it is."""
-        runner = _runner(options.get("task_runner"), self.task_runner)
+        runner = _make_runner(options.get("task_runner"), self.task_runner)
         spec = apply_options(self.spec, options)
         return Flow(self.fn, spec, runner, self._binding, self._around)
 
@@ -162,14 +162,14 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
 
     def decorate(fn: Callable[..., Any]) -> Flow[..., Any]:
         function, binding = unwrap_function(fn)
-        runner = _runner(options.get("task_runner"), ThreadPoolTaskRunner())
+        runner = _make_runner(options.get("task_runner"), ThreadPoolTaskRunner())
         spec = make_spec("flow", function, options)
         return Flow(function, spec, runner, binding, find_local_names())
 
     return decorate if fn is None else decorate(fn)
 
 
-def _runner(choice: Choice, default: TaskRunner) -> TaskRunner:
+def _make_runner(choice: Choice, default: TaskRunner) -> TaskRunner:
     if choice is None:
         return default
     if isinstance(choice, str):

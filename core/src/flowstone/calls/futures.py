@@ -10,7 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 
 from flowstone.context.current import scope, services
-from flowstone.context.lineage import made
+from flowstone.context.lineage import record_producer
 from flowstone.engine import progress
 from flowstone.engine.arguments import (
     FutureBase,
@@ -19,9 +19,9 @@ from flowstone.engine.arguments import (
 )
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import CancelSignal, RunTimeout, StopSignal
-from flowstone.ports.threads import heeding, ring, told
+from flowstone.ports.threads import call_back, call_on_loop, wait_for
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
-from flowstone.task_runners.threads import is_worker, nested
+from flowstone.task_runners.threads import call_nested, is_worker
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowstone.context.current import Scope
     from flowstone.engine.driver import RunDriver
     from flowstone.engine.lifecycle import Lifecycle
-    from flowstone.ports import Caller, Runner
+    from flowstone.ports import RemoteCaller, Runner
 
 __all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed",
            "resolve_futures_to_results", "resolve_futures_to_states", "wait"]  # fmt: skip
@@ -77,9 +77,9 @@ class Future(FutureBase, Generic[R]):
         # Whoever takes the ticket runs the life: a worker, or a thread that waits for it.
         self._ticket = [(copy_context(), life)]
         self._on_loop = False
-        self._caller: Caller | None = None
+        self._caller: RemoteCaller | None = None
         self._scope = owner
-        owner.promises[origin.id] = self
+        owner.pending_runs[origin.id] = self
 
     def __repr__(self) -> str:
         return f"<Future {self.name!r} {self._end.name if self._end else 'on its way'}>"
@@ -112,7 +112,9 @@ class Future(FutureBase, Generic[R]):
         if self._end is None:
             raise RunTimeout(f"waiting for {self.name}", timeout or 0.0, "The run itself goes on.")
         self.observed = True
-        return cast("R", made(self._scope, self._end.result(raise_on_failure), self.run_id))
+        return cast(
+            "R", record_producer(self._scope, self._end.result(raise_on_failure), self.run_id)
+        )
 
     async def aresult(self, raise_on_failure: bool = True) -> R:
         """Wait for the run without blocking the event loop, and return its value."""
@@ -131,10 +133,10 @@ class Future(FutureBase, Generic[R]):
         if self._end is not None:
             return
         if timeout is None:
-            self.help()
+            self.run_inline()
         ended = services().threads.Event()  # set at once where it has ended by now
         self.add_done_callback(lambda _: ended.set())
-        heeding(ended, timeout)
+        wait_for(ended, timeout)
 
     async def await_end(self) -> None:
         """Let other coroutines run until the run has ended."""
@@ -144,13 +146,13 @@ class Future(FutureBase, Generic[R]):
             return
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
-        self.add_done_callback(lambda _: ring(loop, ended.set))
+        self.add_done_callback(lambda _: call_on_loop(loop, ended.set))
         await ended.wait()
 
-    def help(self) -> None:
+    def run_inline(self) -> None:
         """Run it here, if it has not started and needs no loop; raise what stops this thread."""
-        if not self._on_loop and (ticket := self._taken()):
-            nested(lambda: self._lived(*ticket), services().threads)
+        if not self._on_loop and (ticket := self._take_ticket()):
+            call_nested(lambda: self._run_life(*ticket), services().threads)
             if self._end and isinstance(self._end.data, (StopSignal, KeyboardInterrupt)):
                 raise self._end.data
 
@@ -168,7 +170,7 @@ class Future(FutureBase, Generic[R]):
             if self._end is None:
                 self._callbacks = [*(self._callbacks or ()), callback]
                 return
-        told(callback, self)
+        call_back(callback, self)
 
     def cancel(self) -> bool:
         """End the run as Cancelled; tell whether that could be done.
@@ -184,7 +186,7 @@ class Future(FutureBase, Generic[R]):
 
     def withdraw(self) -> bool:
         """End the run as Cancelled if it has not started; tell whether it will not run."""
-        if not self._taken():
+        if not self._take_ticket():
             return False
         driver = self._driver
         assert driver is not None
@@ -224,15 +226,15 @@ class Future(FutureBase, Generic[R]):
 
     def run(self) -> None:
         """Live the run's life here, unless somebody else does."""
-        if ticket := self._taken():
-            self._lived(*ticket)
+        if ticket := self._take_ticket():
+            self._run_life(*ticket)
 
-    def _lived(self, context: Context, life: Lifecycle) -> None:
+    def _run_life(self, context: Context, life: Lifecycle) -> None:
         driver = self._driver
         assert driver is not None
         self._where = threading.get_ident()
         try:
-            state = context.run(_lived, driver, life)
+            state = context.run(_drive, driver, life)
         except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
             state = driver.find_end(error)
         self._finish(state)
@@ -241,13 +243,13 @@ class Future(FutureBase, Generic[R]):
         """Live the run's life on the loop, unless it was withdrawn."""
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-        ticket = self._taken()
+        ticket = self._take_ticket()
         if not ticket:
             return
         context, life = ticket
         driver = self._driver
         assert driver is not None
-        task = asyncio.get_running_loop().create_task(_alived(driver, life), context=context)
+        task = asyncio.get_running_loop().create_task(_adrive(driver, life), context=context)
         self._where = task
         try:
             state = await task
@@ -255,7 +257,7 @@ class Future(FutureBase, Generic[R]):
             state = driver.find_end(error)
         self._finish(state)
 
-    def _taken(self) -> Any:
+    def _take_ticket(self) -> Any:
         try:
             return self._ticket.pop()
         except IndexError:
@@ -269,9 +271,9 @@ class Future(FutureBase, Generic[R]):
             callbacks, self._callbacks = self._callbacks, None
         if state.type is COMPLETED:
             # Only what may still matter at the flow's end is remembered until then.
-            self._scope.promises.pop(self.run_id, None)
+            self._scope.pending_runs.pop(self.run_id, None)
         for callback in callbacks or ():
-            told(callback, self)
+            call_back(callback, self)
 
 
 class _Cancelled(CancelSignal):
@@ -279,12 +281,12 @@ class _Cancelled(CancelSignal):
         super().__init__("cancelled while it ran")
 
 
-def _lived(driver: RunDriver, life: Lifecycle) -> State:
+def _drive(driver: RunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return driver.drive(life)
 
 
-async def _alived(driver: RunDriver, life: Lifecycle) -> State:
+async def _adrive(driver: RunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return await driver.adrive(life)
 
@@ -306,7 +308,7 @@ class FutureList(list[Future[R]]):
         self.wait(timeout)
         late = sum(not future.done() for future in self)
         if late:
-            raise _late(late, len(self), timeout)
+            raise _make_timeout(late, len(self), timeout)
         return [future.result(raise_on_failure=raise_on_failure) for future in self]
 
     def wait(self, timeout: float | None = None) -> None:
@@ -360,11 +362,11 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
             future.add_done_callback(ended.put)
         for given in range(len(self._futures)):
             while ended.empty() and (unstarted := next(waiting, None)):
-                unstarted.help()
+                unstarted.run_inline()
             try:
                 yield ended.get(timeout=None if end is None else max(0.0, end - monotonic()))
             except Empty:
-                raise self._late(given) from None
+                raise self._make_timeout(given) from None
 
     async def __aiter__(self) -> AsyncIterator[Future[R]]:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
@@ -373,17 +375,17 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         loop = asyncio.get_running_loop()
         end = None if self._timeout is None else loop.time() + self._timeout
         for future in self._futures:
-            future.add_done_callback(lambda end: ring(loop, ended.put_nowait, end))
+            future.add_done_callback(lambda end: call_on_loop(loop, ended.put_nowait, end))
         for given in range(len(self._futures)):
             try:
                 async with asyncio.timeout_at(end):
                     future = await ended.get()
             except TimeoutError:
-                raise self._late(given) from None
+                raise self._make_timeout(given) from None
             yield future
 
-    def _late(self, given: int) -> RunTimeout:
-        return _late(len(self._futures) - given, len(self._futures), self._timeout)
+    def _make_timeout(self, given: int) -> RunTimeout:
+        return _make_timeout(len(self._futures) - given, len(self._futures), self._timeout)
 
 
 def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
@@ -393,7 +395,7 @@ def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
             future.wait(None if end is None else max(0.0, end - monotonic()))
 
 
-def _late(missing: int, asked: int, timeout: float | None) -> RunTimeout:
+def _make_timeout(missing: int, asked: int, timeout: float | None) -> RunTimeout:
     return RunTimeout(
         f"waiting for {missing} of {asked} futures", timeout or 0.0, "The runs go on."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.calls.outcome import given
+from flowstone.calls.outcome import unwrap
 from flowstone.engine.generators import CONSUMER, SyncGeneratorRun
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import ConfigurationError, StopSignal
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Spec
 
 
-def iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) -> Any:
+def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) -> Any:
     """Return the iterator that is a run, which begins with its first value.
 
     Raises:
@@ -28,10 +28,10 @@ def iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) 
             "what it yields is handed out, not kept, so it can't be cached or persisted",
             f"Use {spec.name}.submit(...), whose result is the list of the values.",
         )
-    return async_values(begin) if isasync else values(begin)
+    return aiterate_values(begin) if isasync else iterate_values(begin)
 
 
-def values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, Any]:
+def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, Any]:
     """Begin a run at the first `next`, and hand its values out; its value is what it returns."""
     run = SyncGeneratorRun(begin())
     sent: Any = None
@@ -39,7 +39,7 @@ def values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, Any]:
     while True:
         value = run.advance(sent, error)
         if run.end is not None:
-            return _outcome(run, error)
+            return _unwrap_end(run, error)
         sent = error = None
         try:
             sent = yield value
@@ -47,7 +47,7 @@ def values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, Any]:
             error = raised
 
 
-async def async_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[Any, Any]:
+async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[Any, Any]:
     """Do the same for an async generator."""
     # asyncio: 40 ms of start-up; here it is running already.
     from flowstone.engine.async_generators import AsyncGeneratorRun  # noqa: PLC0415
@@ -59,7 +59,7 @@ async def async_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[An
     while True:
         value = await run.advance(sent, error)
         if run.end is not None:
-            _outcome(run, error)
+            _unwrap_end(run, error)
             if cancelled is not None:
                 raise cancelled
             return
@@ -72,7 +72,7 @@ async def async_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[An
                 error, cancelled = GeneratorExit(), raised
 
 
-def _outcome(run: GeneratorRun, last: BaseException | None) -> Any:
+def _unwrap_end(run: GeneratorRun, last: BaseException | None) -> Any:
     """Return or raise what comes of a run's end, for who has just thrown in `last`."""
     closed, end = run.progress.closed, run.end
     assert end is not None
@@ -80,4 +80,4 @@ def _outcome(run: GeneratorRun, last: BaseException | None) -> Any:
         return None  # to be told of it is no longer wanted
     if closed is not None and closed.closer != CONSUMER and not isinstance(last, GeneratorExit):
         raise closed  # whoever iterates must not take this for the last value
-    return given(end, return_state=False)
+    return unwrap(end, return_state=False)

@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from flowstone.records.states import State
 
 
-class Hooked:
+class HookMethods:
     """Something with a spec, whose hooks can be added to."""
 
     spec: Spec
 
-    def _hooked(self, kind: StateType, hook: Hook) -> Hook:
+    def _add_hook(self, kind: StateType, hook: Hook) -> Hook:
         hooks = {**self.spec.hooks, kind: (*self.spec.hooks.get(kind, ()), hook)}
         self.spec = replace(self.spec, hooks=hooks)
         return hook
 
     def on_running(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run has started; use it as a decorator."""
-        return self._hooked(StateType.RUNNING, hook)
+        return self._add_hook(StateType.RUNNING, hook)
 
     def on_completion(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run has completed; use it as a decorator."""
-        return self._hooked(StateType.COMPLETED, hook)
+        return self._add_hook(StateType.COMPLETED, hook)
 
     def on_failure(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run has failed; use it as a decorator."""
-        return self._hooked(StateType.FAILED, hook)
+        return self._add_hook(StateType.FAILED, hook)
 
     def on_cancellation(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run was cancelled; use it as a decorator."""
-        return self._hooked(StateType.CANCELLED, hook)
+        return self._add_hook(StateType.CANCELLED, hook)
 
     def on_crashed(self, hook: Hook) -> Hook:
         """Call ``hook(unit, run, state)`` when a run has crashed; use it as a decorator."""
-        return self._hooked(StateType.CRASHED, hook)
+        return self._add_hook(StateType.CRASHED, hook)
 
 
 def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable[None] | None]:

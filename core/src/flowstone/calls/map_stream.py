@@ -44,7 +44,7 @@ class FutureStream(FutureBase, Generic[R]):
 
     run_id = ""  # it is many runs, and none itself
 
-    def __init__(self, supply: Supply, *, flat: bool) -> None:
+    def __init__(self, supply: MapWindow, *, flat: bool) -> None:
         FutureBase.made += 1
         self._supply, self._flat = supply, flat
         self.name, self.observed = supply.name, False
@@ -57,7 +57,7 @@ class FutureStream(FutureBase, Generic[R]):
         return self
 
     def __next__(self) -> Future[R]:
-        future = self._supply.head()
+        future = self._supply.peek()
         if future is None:
             raise StopIteration
         future.wait()
@@ -67,7 +67,7 @@ class FutureStream(FutureBase, Generic[R]):
         return self
 
     async def __anext__(self) -> Future[R]:
-        future = self._supply.head()
+        future = self._supply.peek()
         if future is None:
             raise StopAsyncIteration
         await future.await_end()
@@ -137,10 +137,10 @@ class FutureStream(FutureBase, Generic[R]):
         return State(COMPLETED, "Completed", None, data=self._values(raise_on_failure=True))
 
 
-class Supply:
+class MapWindow:
     """What is behind a stream: the calls not yet drawn, and the futures not yet handed out.
 
-    Fills the `Promise` port, so that a flow does not end before all was drawn.
+    Fills the `PendingRun` port, so that a flow does not end before all was drawn.
     """
 
     def __init__(
@@ -162,15 +162,17 @@ class Supply:
         self._bad: list[Future[Any]] = []
         self._bad_count = 0
         self._exhausted = False
-        owner.promises[self.run_id] = self
+        owner.pending_runs[self.run_id] = self
         self._fill()
 
     # ------------------------------------------------------------ one after the other
 
-    def head(self) -> Future[Any] | None:
+    def peek(self) -> Future[Any] | None:
         """Return the next future in order, and draw what there is room for; None at the end."""
         if self._given is not None and self._given.observed:
-            self._owner.promises.pop(self._given.run_id, None)  # it need not be told of any more
+            self._owner.pending_runs.pop(
+                self._given.run_id, None
+            )  # it need not be told of any more
         self._given = None
         self._fill()
         if self.held:
@@ -184,10 +186,10 @@ class Supply:
         return self._given
 
     def _fill(self) -> None:
-        while self._room(len(self.held)) and (future := self._draw()):
+        while self._has_room(len(self.held)) and (future := self._draw()):
             self.held.append(future)
 
-    def _room(self, used: int) -> bool:
+    def _has_room(self, used: int) -> bool:
         return self._window is None or used < self._window
 
     def _draw(self) -> Future[Any] | None:
@@ -208,19 +210,19 @@ class Supply:
     def drain(self, timeout: float | None, *, keep: bool) -> None:
         """Draw and run the rest; without `keep`, only failures are remembered."""
         end = None if timeout is None else monotonic() + timeout
-        ended: Arrivals[Any] = Arrivals(services().threads.Event())
-        draining = self._draining(keep, ended.put)
+        ended: CompletionQueue[Any] = CompletionQueue(services().threads.Event())
+        draining = self._iterate_pending(keep, ended.put)
         for live in draining:
             while True:
                 if end is None and is_worker():
-                    _help(live, ended)
+                    _run_unstarted(live, ended)
                 future = ended.get(None if end is None else max(0.0, end - monotonic()))
                 if future is None:
                     return
                 live.pop(future)
                 if not keep:
                     self._count(future)
-                if ended.empty():
+                if ended.is_empty():
                     break
 
     async def adrain(self, *, keep: bool) -> None:
@@ -230,13 +232,15 @@ class Supply:
         loop = asyncio.get_running_loop()
         ended: asyncio.Queue[Future[Any]] = asyncio.Queue()
         put = ended.put_nowait
-        for live in self._draining(keep, lambda future: loop.call_soon_threadsafe(put, future)):
+        for live in self._iterate_pending(
+            keep, lambda future: loop.call_soon_threadsafe(put, future)
+        ):
             future = await ended.get()
             live.pop(future)
             if not keep:
                 self._count(future)
 
-    def _draining(
+    def _iterate_pending(
         self, keep: bool, put: Callable[[Future[Any]], Any]
     ) -> Generator[dict[Future[Any], None], None, None]:
         """Yield what is on its way, until nothing is; the caller takes out what has ended."""
@@ -246,7 +250,7 @@ class Supply:
         if not keep:
             self.held.clear()
         while True:
-            while self._room(len(live)) and (future := self._draw()):
+            while self._has_room(len(live)) and (future := self._draw()):
                 live[future] = None
                 if keep:
                     self.held.append(future)
@@ -261,13 +265,13 @@ class Supply:
         if future.final_state().type is COMPLETED or future.observed:
             return
         self._bad_count += 1
-        self._owner.promises.pop(future.run_id, None)
+        self._owner.pending_runs.pop(future.run_id, None)
         if len(self._bad) < TOLD:
             self._bad.append(future)
 
     def _forget(self) -> None:
         if not self._bad_count:
-            self._owner.promises.pop(self.run_id, None)
+            self._owner.pending_runs.pop(self.run_id, None)
 
     # ------------------------------------------------------------ as a promise of its flow
 
@@ -294,7 +298,7 @@ class Supply:
         return State(end.type, end.name, f"{self._bad_count} in all: {end.message}", data=end.data)
 
 
-class Arrivals(Generic[R]):
+class CompletionQueue(Generic[R]):
     """Futures that have ended, in that order; one thread takes them out."""
 
     def __init__(self, bell: Signal) -> None:
@@ -305,7 +309,7 @@ class Arrivals(Generic[R]):
         self._ended.append(future)
         self._bell.set()
 
-    def empty(self) -> bool:
+    def is_empty(self) -> bool:
         return not self._ended
 
     def get(self, timeout: float | None) -> Future[R] | None:
@@ -317,8 +321,8 @@ class Arrivals(Generic[R]):
         return self._ended.popleft()
 
 
-def _help(live: dict[Future[Any], None], ended: Arrivals[Any]) -> None:
+def _run_unstarted(live: dict[Future[Any], None], ended: CompletionQueue[Any]) -> None:
     for future in list(live):
-        if not ended.empty():
+        if not ended.is_empty():
             return
-        future.help()
+        future.run_inline()

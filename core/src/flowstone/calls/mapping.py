@@ -26,7 +26,9 @@ WHOLE = (str, bytes, bytearray, Mapping, quote, unmapped)
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def spread(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Arguments]:
+def zip_arguments(
+    unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[Arguments]:
     """Yield the positional and named arguments of each call.
 
     Raises:
@@ -35,7 +37,7 @@ def spread(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Itera
         MappingMissingIterable: none of the arguments is an iterable.
     """
     named = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
-    columns = {name: column for name, value in named.items() if (column := _column(value))}
+    columns = {name: column for name, value in named.items() if (column := _find_elements(value))}
     lengths = {name: len(column[0]) for name, column in columns.items()}
     if not columns:
         raise MappingMissingIterable(unit)
@@ -45,15 +47,15 @@ def spread(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Itera
     called = [(name, columns.get(name), value) for name, value in kwargs.items()]
     for row in range(next(iter(lengths.values()))):
         yield (
-            tuple([_cell(column, value, row) for column, value in placed]),
-            {name: _cell(column, value, row) for name, column, value in called},
+            tuple([_pick_cell(column, value, row) for column, value in placed]),
+            {name: _pick_cell(column, value, row) for name, column, value in called},
         )
 
 
-def _column(value: Any) -> tuple[list[Any]] | None:
+def _find_elements(value: Any) -> tuple[list[Any]] | None:
     """Return the elements of an iterable argument, in a 1-tuple; None for a single value."""
     if type(value) is allow_failure:
-        inner = _column(value.value)
+        inner = _find_elements(value.value)
         return ([allow_failure(item) for item in inner[0]],) if inner else None
     if isinstance(value, FutureBase):
         value = value.result()  # type: ignore[attr-defined]
@@ -68,14 +70,16 @@ def _column(value: Any) -> tuple[list[Any]] | None:
     return (list(value),)
 
 
-def _cell(column: tuple[list[Any]] | None, value: Any, row: int) -> Any:
+def _pick_cell(column: tuple[list[Any]] | None, value: Any, row: int) -> Any:
     return value if column is None else column[0][row]
 
 
 # ---------------------------------------------------------------- drawn one by one
 
 
-def drawn(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterator[Arguments]:
+def stream_arguments(
+    unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> Iterator[Arguments]:
     """Return the arguments of each call, drawn from the iterables only as they are asked for.
 
     Raises:
@@ -84,16 +88,16 @@ def drawn(unit: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Iterat
             it is raised once one of them has ended.
     """
     named = {**{str(index): value for index, value in enumerate(args)}, **kwargs}
-    sources = {name: source for name, value in named.items() if (source := _source(value))}
+    sources = {name: source for name, value in named.items() if (source := _open_source(value))}
     if not sources:
         raise MappingMissingIterable(unit)
     lengths = {name: len(named[name]) for name in sources if hasattr(named[name], "__len__")}
     if len(set(lengths.values())) > 1:
         raise MappingLengthMismatch(unit, lengths)
-    return _rows(unit, args, kwargs, sources)
+    return _iterate_rows(unit, args, kwargs, sources)
 
 
-def _rows(
+def _iterate_rows(
     unit: str,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -115,9 +119,9 @@ def _rows(
         )
 
 
-def _source(value: Any) -> Iterator[Any] | None:
+def _open_source(value: Any) -> Iterator[Any] | None:
     if type(value) is allow_failure:
-        inner = _source(value.value)
+        inner = _open_source(value.value)
         return map(allow_failure, inner) if inner else None
     if isinstance(value, FutureBase) and hasattr(value, "result"):
         value = value if isinstance(value, Iterable) else value.result()
@@ -129,7 +133,7 @@ def _source(value: Any) -> Iterator[Any] | None:
 # ---------------------------------------------------------------- many in one run
 
 
-def batched(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
+def batch_arguments(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
     """Yield the arguments of runs that make so many of the calls each."""
     first = 0
     while batch := list(islice(calls, size)):
@@ -138,7 +142,7 @@ def batched(calls: Iterator[Arguments], size: int) -> Iterator[Arguments]:
         first += len(batch)
 
 
-def in_batches(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[..., Any]:
+def make_batch_function(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[..., Any]:
     """Return a function that makes the calls of one batch, and returns their values."""
 
     def tell(calls: list[Arguments], first: int) -> CallStory[list[Any]]:
@@ -146,7 +150,7 @@ def in_batches(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[
         for args, kwargs in calls:
             value, error = yield fn, args, kwargs
             if isinstance(error, Exception):
-                raise _failed(name, first, values, calls, error) from error
+                raise _make_element_error(name, first, values, calls, error) from error
             if error is not None:
                 raise error
             values.append(value)
@@ -165,7 +169,7 @@ def in_batches(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[
     return batch  # type: ignore[no-any-return]
 
 
-def _failed(
+def _make_element_error(
     name: str, first: int, values: list[Any], calls: list[Arguments], error: Exception
 ) -> ElementFailed:
     told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -34,7 +34,7 @@ from flowstone.calls.option_checks import (
     check_template,
     check_timeout,
 )
-from flowstone.errors import ConfigurationError, nearest
+from flowstone.errors import ConfigurationError, suggest_names
 from flowstone.records.specs import Delay, Hook, Spec
 from flowstone.records.states import StateType
 
@@ -300,7 +300,7 @@ def apply_options(spec: Spec, options: Mapping[str, Any]) -> Spec:
         row = known.get(name)
         if row is None:
             what, problem = f"@{spec.kind} of {spec.name!r}", f"there is no option {name!r}"
-            raise ConfigurationError(what, problem, nearest(name, known).strip())
+            raise ConfigurationError(what, problem, suggest_names(name, known).strip())
         if value is None or row.check is None:
             continue
         if name == "cache_policy" and options.get("cache_key_fn") is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowstone.calls.recipe import recipe
+from flowstone.calls.recipe import make_restart_info
 from flowstone.calls.run_names import choose_name, render_name
 from flowstone.context import current
 from flowstone.engine.recorder import make_lease
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowstone.context.current import Scope, Services
-    from flowstone.ports import Promise
+    from flowstone.ports import PendingRun
 
 
-class Asked(NamedTuple):
+class UnitCall(NamedTuple):
     """A call, before it has become a run; fills the port of that name."""
 
     unit: Any
@@ -35,7 +35,7 @@ def make_origin(
     services: Services,
     parent: Scope | None,
     known: dict[str, Any] | None,
-    upstream: Sequence[tuple[Promise, bool]] | None,
+    upstream: Sequence[tuple[PendingRun, bool]] | None,
 ) -> Origin:
     """Return what a run is to be born with.
 
@@ -53,10 +53,10 @@ def make_origin(
     if spec.run_name is None:
         name = choose_name(spec, run_id, parent)
     else:
-        name = render_name(Asked(unit, args, kwargs), run_id, known, parent=parent, tags=tags)
+        name = render_name(UnitCall(unit, args, kwargs), run_id, known, parent=parent, tags=tags)
     inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
-    if parent is not None and parent.owner.makers is not None:
-        inputs += parent.owner.makers.of(args, kwargs)
+    if parent is not None and parent.owner.producers is not None:
+        inputs += parent.owner.producers.find(args, kwargs)
     now = services.clock.time()
     return Origin(
         id=run_id,
@@ -71,7 +71,7 @@ def make_origin(
         parameters=known,
         inputs=inputs,
         lease=make_lease(services, now) if is_root else None,
-        recipe=recipe(unit, known) if is_root and spec.kind == "flow" else None,
+        recipe=make_restart_info(unit, known) if is_root and spec.kind == "flow" else None,
     )
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowstone.records.states import State
 
 
-def raise_stop(state: State) -> None:
+def reraise_stop_signal(state: State) -> None:
     """Let what ended the run from outside go on to end the program."""
     if isinstance(state.data, BaseException) and not isinstance(state.data, Exception):
         with suppress(StoreError):  # what hooks said of the end; a signal leaves no time for more
@@ -23,17 +23,17 @@ def raise_stop(state: State) -> None:
         raise state.data
 
 
-def given(state: State, return_state: bool) -> Any:
+def unwrap(state: State, return_state: bool) -> Any:
     """Return what the caller gets of an end, or raise it with the engine's frames left out."""
-    raise_stop(state)
+    reraise_stop_signal(state)
     if return_state:
         return state
     if isinstance(state.data, BaseException) and state.type is not COMPLETED:
-        raise state.data.with_traceback(_own(state.data.__traceback__))
+        raise state.data.with_traceback(_trim_traceback(state.data.__traceback__))
     return state.result()
 
 
-def _own(traceback: TracebackType | None) -> TracebackType | None:
+def _trim_traceback(traceback: TracebackType | None) -> TracebackType | None:
     """Return the traceback from the first frame that is not the engine's."""
     while traceback is not None:
         if not traceback.tb_frame.f_globals.get("__name__", "").startswith("flowstone."):

@@ -59,11 +59,11 @@ class Parameters:
         try:
             bound = self.signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise self._misfit(str(error)) from None
+            raise self._make_bind_error(str(error)) from None
         bound.apply_defaults()
         return bound
 
-    def named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    def bind_by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the arguments by name, defaults included.
 
         Raises:
@@ -81,9 +81,9 @@ class Parameters:
         plain = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
         return tuple(self.signature.parameters) if plain else None
 
-    def given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def bind_known(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return a call's arguments by name; futures that have ended as what they ended with."""
-        args, kwargs = resolve(args, _so_far), resolve(kwargs, _so_far)
+        args, kwargs = resolve(args, _resolve_if_done), resolve(kwargs, _resolve_if_done)
         return dict(self.bind(args, kwargs).arguments)
 
     def validate(self, bound: inspect.BoundArguments) -> None:
@@ -95,23 +95,23 @@ class Parameters:
         """
         problems: dict[str, str] = {}
         for name, value in bound.arguments.items():
-            hint = self._hint(name)
+            hint = self._find_hint(name)
             if hint is Any or (hint in EXACT and type(value) is hint):
                 continue
             try:
-                bound.arguments[name] = self._checked(name, hint, value)
+                bound.arguments[name] = self._coerce(name, hint, value)
             except _Misfit as misfit:
                 problems[name] = str(misfit)
         if problems:
             raise ParameterTypeError(self.name, problems)
 
-    def restores(self, name: str, kept: object, value: object) -> bool:
+    def can_restore(self, name: str, kept: object, value: object) -> bool:
         """Tell whether the type hint makes the same value again of what is kept of it."""
-        hint = self._hint(name)
+        hint = self._find_hint(name)
         if hint is Any:
             return False
         try:
-            again = self._checked(name, hint, kept)
+            again = self._coerce(name, hint, kept)
             return type(again) is type(value) and bool(again == value)
         except Exception:  # noqa: BLE001 - what can't be compared is not the same
             return False
@@ -134,17 +134,17 @@ class Parameters:
             value = json.loads(text)
         except ValueError:
             return text
-        if isinstance(value, float) and _is_exact(self._hint(name)):
+        if isinstance(value, float) and _is_exact(self._find_hint(name)):
             return text  # a float may have lost digits of it
         is_text_only = not self._fits(name, value) and self._fits(name, text)
         return text if is_text_only else value
 
     def _fits(self, name: str, value: object) -> bool:
-        parameter, hint = self.signature.parameters.get(name), self._hint(name)
+        parameter, hint = self.signature.parameters.get(name), self._find_hint(name)
         if parameter is None or hint is Any or type(value) is hint:
             return True
         try:
-            self._checked(name, hint, value)
+            self._coerce(name, hint, value)
         except _Misfit:
             return False
         return True
@@ -163,20 +163,20 @@ class Parameters:
             wanted = _REST.get(known[name].kind)
             if wanted is not None and not isinstance(value, wanted):
                 problem = f"its parameter {name!r} takes {_TOLD[wanted[0]]} of values"
-                raise self._misfit(problem)
+                raise self._make_bind_error(problem)
         if more:
             rest = [n for n, p in known.items() if p.kind is inspect.Parameter.VAR_KEYWORD]
             if not rest or not RESERVED.isdisjoint(more):
                 name = min(RESERVED & more.keys(), default=next(iter(more)))
-                raise self._misfit(f"got an unexpected keyword argument {name!r}")
+                raise self._make_bind_error(f"got an unexpected keyword argument {name!r}")
             given[rest[0]] = {**given.get(rest[0], {}), **more}
         bound = inspect.BoundArguments(self.signature, {n: given[n] for n in known if n in given})
         return bound.args, bound.kwargs
 
-    def _misfit(self, problem: str) -> ParameterBindError:
+    def _make_bind_error(self, problem: str) -> ParameterBindError:
         return ParameterBindError(self.name, str(self.signature), problem)
 
-    def _hint(self, name: str) -> Any:
+    def _find_hint(self, name: str) -> Any:
         if self._hints is None:
             try:
                 around = dict(self._around) if self._around else None
@@ -184,12 +184,12 @@ class Parameters:
             except Exception:  # noqa: BLE001 - a hint that can't be evaluated can't be checked
                 self._hints = {}
         hint = self._hints.get(name, Any)
-        return hint if _hashable(hint) else Any
+        return hint if _is_hashable(hint) else Any
 
-    def _checked(self, name: str, hint: Any, value: Any) -> Any:
+    def _coerce(self, name: str, hint: Any, value: Any) -> Any:
         check = self._checks.get(name)
         if check is None:
-            check = self._checks[name] = _check(hint)
+            check = self._checks[name] = _make_check(hint)
         kind = self.signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_POSITIONAL:
             return tuple(check(item) for item in value)
@@ -198,7 +198,7 @@ class Parameters:
         return check(value)
 
 
-def _so_far(promise: Any, _may_fail: bool) -> Any:
+def _resolve_if_done(promise: Any, _may_fail: bool) -> Any:
     return promise.final_state().result(raise_on_failure=False) if promise.done() else promise
 
 
@@ -214,7 +214,7 @@ class _Misfit(Exception):
     pass
 
 
-def _hashable(hint: Any) -> bool:
+def _is_hashable(hint: Any) -> bool:
     try:
         hash(hint)
     except TypeError:
@@ -222,7 +222,7 @@ def _hashable(hint: Any) -> bool:
     return True
 
 
-def _check(hint: Any) -> Callable[[Any], Any]:
+def _make_check(hint: Any) -> Callable[[Any], Any]:
     # pydantic takes 40 ms to import; flows whose arguments fit exactly never need it.
     from pydantic import (  # noqa: PLC0415
         ConfigDict,
@@ -244,12 +244,12 @@ def _check(hint: Any) -> Callable[[Any], Any]:
         try:
             return adapter.validate_python(value)
         except ValidationError as error:
-            raise _Misfit(_told(error, value)) from None
+            raise _Misfit(_describe_errors(error, value)) from None
 
     return check
 
 
-def _told(error: Any, value: object) -> str:
+def _describe_errors(error: Any, value: object) -> str:
     parts = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         where = ".".join(str(part) for part in problem["loc"])
@@ -258,7 +258,9 @@ def _told(error: Any, value: object) -> str:
     return "; ".join(parts)
 
 
-def titled(unit: str, template: str | Callable[..., str], parameters: Mapping[str, Any]) -> str:
+def render_run_name(
+    unit: str, template: str | Callable[..., str], parameters: Mapping[str, Any]
+) -> str:
     """Return a run's name from its template or function, secrets masked: names are kept and shown.
 
     Raises:

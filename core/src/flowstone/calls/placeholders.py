@@ -77,7 +77,7 @@ _NEEDING = {
 }
 
 
-class Source(NamedTuple):
+class ValueSource(NamedTuple):
     """Where a value would come from.
 
     Attributes:
@@ -94,7 +94,7 @@ class Placeholder(FutureBase):
 
     __slots__ = ("_sources",)
 
-    def __init__(self, *sources: Source) -> None:
+    def __init__(self, *sources: ValueSource) -> None:
         self._sources = sources
 
     def __getattr__(self, name: str) -> Placeholder:
@@ -103,33 +103,33 @@ class Placeholder(FutureBase):
         return Placeholder(*self._sources)
 
     def __repr__(self) -> str:
-        return f"<value of {sources_of(self)[0].unit}>"
+        return f"<value of {find_sources(self)[0].unit}>"
 
     __hash__ = FutureBase.__hash__
 
 
-def sources_of(placeholder: Placeholder) -> tuple[Source, ...]:
+def find_sources(placeholder: Placeholder) -> tuple[ValueSource, ...]:
     """Return what a value would come of; not an attribute, as those are the value's own."""
     return placeholder._sources  # noqa: SLF001 - this module's own
 
 
-def _derives(placeholder: Placeholder, *others: object, **named: object) -> Placeholder:
+def _derive(placeholder: Placeholder, *others: object, **named: object) -> Placeholder:
     more = (other for other in (*others, *named.values()) if isinstance(other, Placeholder))
-    found = [source for each in (placeholder, *more) for source in sources_of(each)]
+    found = [source for each in (placeholder, *more) for source in find_sources(each)]
     return Placeholder(*dict.fromkeys(found))
 
 
-def _needs(use: str) -> Callable[..., NoReturn]:
+def _make_refusal(use: str) -> Callable[..., NoReturn]:
     def need(placeholder: Placeholder, *_: object) -> NoReturn:
-        raise ValueNotComputed(sources_of(placeholder)[0].unit, use)
+        raise ValueNotComputed(find_sources(placeholder)[0].unit, use)
 
     return need
 
 
 for _name in _DERIVING:
-    setattr(Placeholder, f"__{_name}__", _derives)
+    setattr(Placeholder, f"__{_name}__", _derive)
 for _name, _use in _NEEDING.items():
-    setattr(Placeholder, f"__{_name}__", _needs(_use))
+    setattr(Placeholder, f"__{_name}__", _make_refusal(_use))
 
 
 class SketchedFuture(FutureBase):
@@ -171,7 +171,7 @@ class SketchedFuture(FutureBase):
     async def await_end(self) -> None:
         """Do nothing: there is nothing to wait for."""
 
-    def help(self) -> None:
+    def run_inline(self) -> None:
         """Do nothing: there is nothing to run."""
 
     def done(self) -> bool:

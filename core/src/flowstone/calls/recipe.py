@@ -6,13 +6,13 @@ import inspect
 import os
 from typing import TYPE_CHECKING, Any
 
-from flowstone.records.runs import Recipe
+from flowstone.records.runs import RestartInfo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def recipe(unit: Any, known: Mapping[str, object] | None) -> Recipe:
+def make_restart_info(unit: Any, known: Mapping[str, object] | None) -> RestartInfo:
     """Return what another process needs to execute a run of a flow again.
 
     Args:
@@ -20,13 +20,13 @@ def recipe(unit: Any, known: Mapping[str, object] | None) -> Recipe:
         known: what it is called with, by name; None where that is still to come, from futures.
     """
     try:
-        entrypoint, obstacle = _place(unit), None
+        entrypoint, obstacle = _find_entrypoint(unit), None
     except _Nowhere as problem:
         entrypoint, obstacle = None, str(problem)
     names = unit.parameters.signature.parameters
     if known is None:
-        return Recipe(entrypoint, obstacle, tuple(names))
-    return Recipe(
+        return RestartInfo(entrypoint, obstacle, tuple(names))
+    return RestartInfo(
         entrypoint,
         obstacle,
         tuple(name for name, value in known.items() if not _is_kept(unit, name, value)),
@@ -37,13 +37,13 @@ class _Nowhere(Exception):
     """Why a flow can't be loaded again."""
 
 
-def _place(unit: Any) -> str:
+def _find_entrypoint(unit: Any) -> str:
     fn = inspect.unwrap(getattr(unit.fn, "__func__", unit.fn))
     inside, _, _ = getattr(fn, "__qualname__", "").rpartition(".")
     if inside:
         raise _Nowhere(f"it is defined inside {inside.removesuffix('.<locals>')!r}")
     around: Mapping[str, Any] = getattr(fn, "__globals__", {})
-    name = _name_in(around, unit)
+    name = _find_name(around, unit)
     module, file = around.get("__name__", ""), around.get("__file__") or ""
     if module == "__main__":
         spec = around.get("__spec__")  # of `python -m`
@@ -55,7 +55,7 @@ def _place(unit: Any) -> str:
     return f"{os.path.abspath(file)}:{name}"  # noqa: PTH100 - pathlib takes 6 ms to import
 
 
-def _name_in(around: Mapping[str, object], unit: Any) -> str:
+def _find_name(around: Mapping[str, object], unit: Any) -> str:
     """Return the name by which a module has the flow, or the one that it was made of."""
     for name in (getattr(unit.fn, "__name__", ""), *around):
         if around.get(name) is unit:
@@ -69,11 +69,13 @@ def _name_in(around: Mapping[str, object], unit: Any) -> str:
 def _is_kept(unit: Any, name: str, value: object) -> bool:
     """Tell whether a parameter can be given again from its kept form, exactly as it was."""
     # JSON takes 3 ms to import; a program with flows that fail at their call does without.
-    from flowstone.records.encoding import is_exact, jsonable  # noqa: PLC0415
+    from flowstone.records.encoding import describe_as_json, is_exact  # noqa: PLC0415
 
     parameters = unit.parameters
     if parameters.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
         value = list(value)  # type: ignore[call-overload]
     if is_exact(value):
         return True
-    return bool(unit.spec.validate_parameters) and parameters.restores(name, jsonable(value), value)
+    return bool(unit.spec.validate_parameters) and parameters.can_restore(
+        name, describe_as_json(value), value
+    )

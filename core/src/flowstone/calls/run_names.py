@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flowstone.calls.parameters import titled
+from flowstone.calls.parameters import render_run_name
 from flowstone.context import current
 from flowstone.engine.recorder import RunRecorder
 from flowstone.records.runs import Origin
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowstone.context.current import Scope
-    from flowstone.ports import Asked
+    from flowstone.ports import CallRequest
     from flowstone.records.specs import Spec
 
 _HOW_WORDS = """
@@ -43,7 +43,7 @@ def choose_name(spec: Spec, run_id: str, parent: Scope | None) -> str:
         return make_up_name()
     if parent is None:
         return f"{spec.name}-{run_id[-5:]}"
-    return f"{spec.name}-{parent.ordinal(spec.name)}"
+    return f"{spec.name}-{parent.next_ordinal(spec.name)}"
 
 
 def make_up_name() -> str:
@@ -53,7 +53,7 @@ def make_up_name() -> str:
 
 
 def render_name(
-    asked: Asked,
+    asked: CallRequest,
     run_id: str,
     known: dict[str, object] | None,
     *,
@@ -73,12 +73,12 @@ def render_name(
     if known is None:
         known = dict(unit.parameters.bind(asked.args, asked.kwargs).arguments)
     with _enter_coming_run(asked, run_id, known, parent=parent, tags=tags):
-        return titled(unit.name, unit.spec.run_name, known)
+        return render_run_name(unit.name, unit.spec.run_name, known)
 
 
 @contextmanager
 def _enter_coming_run(
-    asked: Asked,
+    asked: CallRequest,
     run_id: str,
     known: dict[str, object],
     *,
@@ -88,7 +88,7 @@ def _enter_coming_run(
     """Make the coming run the current one, so that `flowstone.runtime` tells of it."""
     services, spec = current.services(), asked.unit.spec
     scope = current.Scope(None if spec.kind == "flow" or parent is None else parent.owner)
-    scope.above, scope.arguments, scope.asked = parent, known, asked
+    scope.caller, scope.arguments, scope.request = parent, known, asked
     coming = Origin(
         id=run_id,
         kind=spec.kind,
@@ -103,7 +103,7 @@ def _enter_coming_run(
         inputs=(),
         lease=None,
     )
-    scope.standing = RunRecorder(services, coming)
+    scope.current = RunRecorder(services, coming)
     token = current.scope.set(scope)
     try:
         yield

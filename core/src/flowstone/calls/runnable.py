@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial, update_wrapper
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
 
-from flowstone.calls.body import around, callee, yields
+from flowstone.calls.body import choose_function, is_generator, redirect_output
 from flowstone.calls.futures import Future
-from flowstone.calls.hooks import Hooked
+from flowstone.calls.hooks import HookMethods
 from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import make_origin
-from flowstone.calls.outcome import given, raise_stop
+from flowstone.calls.outcome import reraise_stop_signal, unwrap
 from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
-from flowstone.context.lineage import PLAIN, made
+from flowstone.context.lineage import PLAIN, record_producer
 from flowstone.engine.arguments import find_upstream
 from flowstone.engine.driver import RunDriver
 from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
@@ -32,14 +32,14 @@ from flowstone.task_runners.base import ThreadPoolTaskRunner
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import GeneratorParts
-    from flowstone.ports import Caller, Keeping, Runner, Staging
+    from flowstone.ports import RemoteCaller, ResultCache, Runner, RunTransaction
     from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Unit(Hooked, OptionAttributes, Calling[P, R]):
+class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     """A function and its options. Calling it makes a run; `fn` is the bare function."""
 
     def __init__(
@@ -54,7 +54,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         self._around = around
         self.spec = spec
         self.name = spec.name
-        self.yields = yields(fn)
+        self.yields = is_generator(fn)
         self.isasync = inspect.iscoroutinefunction(fn) or inspect.isasyncgenfunction(fn)
         self._rereads = not spec.cache_result_in_memory
         self._is_direct = not (self.isasync or self.yields)
@@ -65,20 +65,20 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
-    def _bound(self, instance: object, owner: type | None = None) -> Any:
+    def _bind(self, instance: object, owner: type | None = None) -> Any:
         """Bind to an instance or class, as a function would be."""
         if self._binding is staticmethod:
             return self
         target = owner if self._binding is classmethod else instance
         if target is None:
             return self
-        return self._like(self.fn.__get__(target, owner), self.spec)
+        return self._copy_with(self.fn.__get__(target, owner), self.spec)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what another process needs of it; the names around it may be anything."""
-        return _portable(self.__dict__)
+        return _drop_local_names(self.__dict__)
 
-    def _like(self, fn: Callable[P, R], spec: Spec) -> Self:
+    def _copy_with(self, fn: Callable[P, R], spec: Spec) -> Self:
         """Return the same kind of unit around another function or spec."""
         raise NotImplementedError
 
@@ -103,7 +103,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         wait_for: Iterable[Any] | None,
         parent: Scope | None,
         *,
-        caller: Caller | None = None,
+        caller: RemoteCaller | None = None,
         progress: YieldProgress | None = None,
         takeover: Takeover | None = None,
     ) -> tuple[RunDriver, Lifecycle]:
@@ -116,7 +116,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
-            args, kwargs, known = self._checked(args, kwargs)
+            args, kwargs, known = self._check_arguments(args, kwargs)
         if takeover is not None:
             origin = takeover.origin
         else:
@@ -124,70 +124,76 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
                 self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
             )
         run_id, name, tags = origin.id, origin.name, origin.tags
-        scope = self._scope(services, parent, known)
+        scope = self._make_scope(services, parent, known)
         plan = CallPlan(
             unit=self,
             spec=spec,
             settings=services.settings,
             run_id=run_id,
             run_name=name,
-            fn=callee(self, services.settings, caller, scope, iterated=progress is not None),
+            fn=choose_function(
+                self, services.settings, caller, scope, iterated=progress is not None
+            ),
             args=args,
             kwargs=kwargs,
             upstream=upstream,
             owns_children=flow or parent is None,
-            cache=self._keeping(services, run_id, parent) if progress is None or flow else None,
-            transaction=None if flow else current.transaction.get() or self._alone(),
-            check=self._rechecked if flow and upstream is not None else None,
-            slot_request=services.gate.admission(tags, name, run_id) if tags and not flow else None,
+            cache=self._open_cache(services, run_id, parent) if progress is None or flow else None,
+            transaction=None if flow else current.transaction.get() or self._make_transaction(),
+            check=self._recheck_arguments if flow and upstream is not None else None,
+            slot_request=services.slot_queue.make_tag_request(tags, name, run_id)
+            if tags and not flow
+            else None,
             progress=progress,
             is_root=parent is None,
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
         recorder = RunRecorder(services, origin, None if parent is None else parent.token)
-        scope.standing, scope.asked = recorder, plan
+        scope.current, scope.request = recorder, plan
         driver = RunDriver(recorder, scope, services.clock, RunLogger, cache=plan.cache)
         if takeover is not None:
             recorder.take_up(takeover)
         return driver, lifecycle(plan)
 
-    def _alone(self) -> Staging | None:
+    def _make_transaction(self) -> RunTransaction | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
         return None
 
-    def _keeping(self, services: Services, run_id: str, parent: Scope | None) -> Keeping | None:
+    def _open_cache(
+        self, services: Services, run_id: str, parent: Scope | None
+    ) -> ResultCache | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""
         if self._is_silent:  # most are, and this is asked for every task run
-            around = parent.owner.keeps if parent is not None else None
+            around = parent.owner.result_options if parent is not None else None
             if not services.settings.persist_results and (around is None or not around.persist):
                 return None
-        keeps = keeps_of(self.spec, parent)
+        keeps = merge_result_options(self.spec, parent)
         persist = services.settings.persist_results if keeps.persist is None else keeps.persist
         if not persist:
             return None
         # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
-        from flowstone.results.caching import keeping  # noqa: PLC0415
+        from flowstone.results.caching import open_cache  # noqa: PLC0415
 
-        return keeping(self, services, keeps, run_id, parent)
+        return open_cache(self, services, keeps, run_id, parent)
 
-    def _scope(
+    def _make_scope(
         self, services: Services, parent: Scope | None, known: dict[str, Any] | None
     ) -> Scope:
         if parent is not None and self.spec.kind == "task":
             return current.Scope(parent.owner)
         scope = current.Scope(None, partial(self._open_runner, services))
         scope.arguments = known or {}
-        scope.keeps = keeps_of(self.spec, parent)
-        scope.above = parent
+        scope.result_options = merge_result_options(self.spec, parent)
+        scope.caller = parent
         if parent is not None:
-            scope.lineage = _lineage(parent.owner, self.name)
+            scope.lineage = _find_lineage(parent.owner, self.name)
         return scope
 
     def _open_runner(self, services: Services) -> Runner:
         """Open what runs the tasks that are submitted in a run of this."""
-        return _default_runner(services)
+        return _open_default_runner(services)
 
-    def _checked(
+    def _check_arguments(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any]]:
         bound = self.parameters.bind(args, kwargs)
@@ -195,10 +201,10 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
             self.parameters.validate(bound)
         return bound.args, bound.kwargs, dict(bound.arguments)
 
-    def _rechecked(
+    def _recheck_arguments(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        args, kwargs, _ = self._checked(args, kwargs)
+        args, kwargs, _ = self._check_arguments(args, kwargs)
         return args, kwargs
 
     def _call(
@@ -212,9 +218,9 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         if not self._is_direct:
             if self.yields and not return_state:
                 # Few programs have functions that yield.
-                from flowstone.calls.generators import iterator  # noqa: PLC0415
+                from flowstone.calls.generators import make_iterator  # noqa: PLC0415
 
-                return iterator(
+                return make_iterator(
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
@@ -229,15 +235,15 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
                 with sigterm_as_signal() as stop:
                     driver.register_stop(stop)
                     state = driver.drive(story)
-                    raise_stop(state)
+                    reraise_stop_signal(state)
             else:
                 state = driver.drive(story)
         finally:
             current.scope.reset(token)
         if return_state or state.type is not COMPLETED or self._rereads:
-            return given(state, return_state)
+            return unwrap(state, return_state)
         if parent is not None and type(state.data) not in PLAIN:
-            made(parent.owner, state.data, driver.recorder.origin.id)
+            record_producer(parent.owner, state.data, driver.recorder.origin.id)
         return state.data
 
     async def _acall(
@@ -257,14 +263,14 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
                 with sigterm_on_loop() as stop:
                     driver.register_stop(stop)
                     state = await driver.adrive(story)
-                    raise_stop(state)
+                    reraise_stop_signal(state)
             else:
                 state = await driver.adrive(story)
         finally:
             current.scope.reset(token)
         if parent is not None and state.type is COMPLETED:
-            made(parent.owner, state.data, driver.recorder.origin.id)
-        return given(state, return_state)
+            record_producer(parent.owner, state.data, driver.recorder.origin.id)
+        return unwrap(state, return_state)
 
     def _begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
@@ -273,69 +279,75 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         progress, parent = YieldProgress(), current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, progress=progress)
         owner = None if parent is None else parent.owner
-        return driver, story, progress, owner, around(self.spec, current.services().settings)
+        return (
+            driver,
+            story,
+            progress,
+            owner,
+            redirect_output(self.spec, current.services().settings),
+        )
 
     def _submit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
     ) -> Future[Any]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
-        runner = owner_here().open_runner()
+        runner = find_owner().open_runner()
         parent = current.scope.get()
         driver, story = self._start(args, kwargs, wait_for, parent, caller=runner.caller)
         driver.record(PENDING, "Pending")
-        future: Future[Any] = Future(driver, story, owner_here())
+        future: Future[Any] = Future(driver, story, find_owner())
         future.start(runner, on_loop=self.isasync)
         return future
 
 
-def owner_here() -> Scope:
+def find_owner() -> Scope:
     """Return what owns the runs that are submitted here."""
     parent = current.scope.get()
     return _alone if parent is None else parent.owner
 
 
-def _lineage(owner: Scope, name: str) -> str:
+def _find_lineage(owner: Scope, name: str) -> str:
     """Return which call of an inner flow this is; the same in each attempt of the outer one."""
-    standing = getattr(owner, "standing", None)
+    standing = getattr(owner, "current", None)
     if standing is None:  # in another process nobody knows what was called before
         return ""
-    number = owner.ordinal(f"flow {name} of attempt {standing.attempt}")
+    number = owner.next_ordinal(f"flow {name} of attempt {standing.attempt}")
     return f"{owner.lineage or owner.run.id}/{name}-{number}"
 
 
-def _portable(state: dict[str, Any]) -> dict[str, Any]:
+def _drop_local_names(state: dict[str, Any]) -> dict[str, Any]:
     return {**{key: state[key] for key in state if key != "parameters"}, "_around": None}
 
 
-def keeps_of(spec: Spec, parent: Scope | None) -> current.Keeps:
+def merge_result_options(spec: Spec, parent: Scope | None) -> current.ResultOptions:
     """Return what a unit says of keeping its results, and for the rest the flow around it."""
-    around = parent.owner.keeps if parent is not None else None
+    around = parent.owner.result_options if parent is not None else None
     own = spec.asks_to_keep if spec.persist_result is None else spec.persist_result
     if around is None:
-        return current.Keeps(own, spec.result_storage, spec.result_serializer)
-    return current.Keeps(
+        return current.ResultOptions(own, spec.result_storage, spec.result_serializer)
+    return current.ResultOptions(
         around.persist if own is None else own,
         around.storage if spec.result_storage is None else spec.result_storage,
         around.serializer if spec.result_serializer is None else spec.result_serializer,
     )
 
 
-def _default_pool() -> Runner:
-    return _default_runner(current.services())
+def _open_default_pool() -> Runner:
+    return _open_default_runner(current.services())
 
 
-def _default_runner(services: Services) -> Runner:
+def _open_default_runner(services: Services) -> Runner:
     return ThreadPoolTaskRunner().open(services.settings)
 
 
 def _finish_alone() -> None:
-    for promise in list(_alone.promises.values()):
+    for promise in list(_alone.pending_runs.values()):
         promise.wait()
 
 
 #: Owns what is submitted outside any run; the process waits for it at its end.
-_alone = current.Scope(None, _default_pool)
+_alone = current.Scope(None, _open_default_pool)
 atexit.register(_finish_alone)
 if hasattr(os, "register_at_fork"):
     # A child has none of the threads that would end them.
-    os.register_at_fork(after_in_child=_alone.promises.clear)
+    os.register_at_fork(after_in_child=_alone.pending_runs.clear)

@@ -10,13 +10,13 @@ from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, cast
 
-from flowstone.calls.body import collecting
+from flowstone.calls.body import collect_values
 from flowstone.calls.futures import FutureList
-from flowstone.calls.mapping import WHOLE, spread
-from flowstone.calls.origin import Asked
-from flowstone.calls.placeholders import Placeholder, SketchedFuture, Source, sources_of
+from flowstone.calls.mapping import WHOLE, zip_arguments
+from flowstone.calls.origin import UnitCall
+from flowstone.calls.placeholders import Placeholder, SketchedFuture, ValueSource, find_sources
 from flowstone.context import current
-from flowstone.context.runtime import Carried
+from flowstone.context.runtime import SentRun
 from flowstone.engine.annotations import Mark
 from flowstone.engine.arguments import ITEMS, FutureBase, find_futures, resolve
 from flowstone.errors import ValueNotComputed
@@ -35,7 +35,7 @@ _MOST = 1_000
 _SHARED = (type(None), bool, int)
 
 
-def sketched(flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
+def sketch_call(flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
     """Return the graph of what a call would run. The context around stays as it is.
 
     Raises:
@@ -66,7 +66,7 @@ class Sketch:
         current.transaction.set(None)
         try:
             with disable_run_logger():
-                called = self._flow(flow, args, kwargs, None)
+                called = self._call_flow(flow, args, kwargs, None)
                 if flow.isasync:
                     _finish(called)
         except Exception as error:
@@ -84,20 +84,20 @@ class Sketch:
         """Return what a call gives: a stand-in, or what a child flow's own code returned."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
         if unit.spec.kind == "flow":
-            value = self._flow(unit, args, kwargs, wait_for)
+            value = self._call_flow(unit, args, kwargs, wait_for)
         else:
-            value = self._task(unit, args, kwargs, wait_for).value
+            value = self._call_task(unit, args, kwargs, wait_for).value
         if unit.yields and not return_state:
-            return _aiterated(value) if unit.isasync else iter(_items(value))
+            return _aiterate(value) if unit.isasync else iter(_list_items(value))
         if unit.isasync:
             is_flow = unit.spec.kind == "flow"
-            return _given(value, is_flow=is_flow, return_state=return_state)
+            return _answer(value, is_flow=is_flow, return_state=return_state)
         return State(COMPLETED, data=value) if return_state else value
 
     def submit(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         """Return a future that has ended, or its state."""
         return_state, wait_for = kwargs.pop("return_state", False), kwargs.pop("wait_for", None)
-        future = self._task(unit, args, kwargs, wait_for)
+        future = self._call_task(unit, args, kwargs, wait_for)
         return future.state if return_state else future
 
     def map(self, unit: Any, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
@@ -107,14 +107,14 @@ class Sketch:
             kwargs.pop(option, None)
         whole = [value for value in (*args, *kwargs.values()) if self._is_result(value)]
         wait_for = [*(wait_for or ()), *whole]
-        columns = _columns({**dict(enumerate(args)), **kwargs})
+        columns = _fill_columns({**dict(enumerate(args)), **kwargs})
         args = tuple(columns.pop(place) for place in range(len(args)))
         futures: FutureList[Any] = FutureList()
-        for one, named in spread(unit.name, args, columns):
-            futures.append(cast("Any", self._task(unit, one, named, wait_for)))
+        for one, named in zip_arguments(unit.name, args, columns):
+            futures.append(cast("Any", self._call_task(unit, one, named, wait_for)))
         return [future.state for future in futures] if return_state else futures
 
-    def _task(
+    def _call_task(
         self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object], wait_for: object
     ) -> SketchedFuture:
         unit.parameters.bind(args, kwargs)
@@ -122,39 +122,39 @@ class Sketch:
         value = unit.spec.viz_return_value
         if value is None:
             self._stood_in[unit.name] = None
-            return SketchedFuture(run.id, run.name, Placeholder(Source(run.id, unit.name)))
+            return SketchedFuture(run.id, run.name, Placeholder(ValueSource(run.id, unit.name)))
         if type(value) in {list, dict, set}:
             value = copy(value)  # so that it can be told from that of the task's next call
         if not isinstance(value, _SHARED):
             self._values[id(value)] = (value, run.id)
         return SketchedFuture(run.id, run.name, value)
 
-    def _flow(
+    def _call_flow(
         self, unit: Any, args: tuple[object, ...], kwargs: dict[str, object], wait_for: object
     ) -> Any:
         """Call the flow's own code; of an async flow, return the coroutine that does."""
         sources = (args, kwargs, wait_for)
-        args, kwargs = resolve(args, _value), resolve(kwargs, _value)
+        args, kwargs = resolve(args, _strip_sources), resolve(kwargs, _strip_sources)
         bound = unit.parameters.bind(args, kwargs)
         # What stands in for a value fits no type hint.
         if unit.spec.validate_parameters and not any(find_futures([*args, *kwargs.values()])):
             unit.parameters.validate(bound)
         run = self._add(unit, sources)
-        scope = _Drawn(self, run, Asked(unit, args, kwargs), dict(bound.arguments))
-        fn = collecting(unit.fn, _MOST)
+        scope = _DrawnScope(self, run, UnitCall(unit, args, kwargs), dict(bound.arguments))
+        fn = collect_values(unit.fn, _MOST)
         if unit.isasync:
-            return _awaited(scope, fn(*bound.args, **bound.kwargs))
-        with _inside(scope):
+            return _await_inside(scope, fn(*bound.args, **bound.kwargs))
+        with _enter(scope):
             return fn(*bound.args, **bound.kwargs)
 
     def _add(self, unit: Any, given: object) -> Run:
         parent = current.scope.get()
         run_id = new_id()
-        ordinal = "" if parent is None else f"-{parent.ordinal(unit.name)}"
+        ordinal = "" if parent is None else f"-{parent.next_ordinal(unit.name)}"
         name = unit.name if unit.spec.kind == "flow" else f"{unit.name}{ordinal}"
-        above = None if parent is None else parent.standing.origin.id
+        above = None if parent is None else parent.current.origin.id
         root_id = self.runs[0].id if self.runs else run_id
-        inputs = tuple(dict.fromkeys(self._sources(given)))
+        inputs = tuple(dict.fromkeys(self._find_sources(given)))
         run = Run(
             run_id, unit.spec.kind, name, unit.name, root_id, above, State(PENDING), inputs=inputs
         )
@@ -164,41 +164,41 @@ class Sketch:
     def _is_result(self, value: object) -> bool:
         return isinstance(value, SketchedFuture) or id(value) in self._values
 
-    def _sources(self, value: object) -> Iterator[str]:
+    def _find_sources(self, value: object) -> Iterator[str]:
         """Yield the ids of the runs whose results are in a value, or would be."""
         if isinstance(value, Placeholder):
-            yield from (source.run_id for source in sources_of(value) if source.run_id)
+            yield from (source.run_id for source in find_sources(value) if source.run_id)
         elif isinstance(value, SketchedFuture):
             yield value.run_id
         elif id(value) in self._values:
             yield self._values[id(value)][1]
         elif isinstance(value, Mark):
-            yield from self._sources(value.value)
+            yield from self._find_sources(value.value)
         elif isinstance(value, dict):
             for item in value.values():
-                yield from self._sources(item)
+                yield from self._find_sources(item)
         elif isinstance(value, ITEMS):
             for item in value:
-                yield from self._sources(item)
+                yield from self._find_sources(item)
 
 
-class _Drawn(current.Scope):
+class _DrawnScope(current.Scope):
     """A flow that is drawn, as the scope that its code is in."""
 
     __slots__ = ("sketch",)
 
     def __init__(
-        self, sketch: Sketch, run: Run, asked: Asked, arguments: dict[str, object]
+        self, sketch: Sketch, run: Run, asked: UnitCall, arguments: dict[str, object]
     ) -> None:
         super().__init__(None)
         self.sketch = sketch
-        self.above, self.asked, self.arguments = current.scope.get(), asked, arguments
+        self.caller, self.request, self.arguments = current.scope.get(), asked, arguments
         origin = run.origin()._replace(unit_version=asked.unit.spec.version)
-        self.standing = Carried(origin, 1, State(RUNNING))
+        self.current = SentRun(origin, 1, State(RUNNING))
 
 
 @contextmanager
-def _inside(scope: _Drawn) -> Iterator[None]:
+def _enter(scope: _DrawnScope) -> Iterator[None]:
     token = current.scope.set(scope)
     try:
         yield
@@ -206,23 +206,23 @@ def _inside(scope: _Drawn) -> Iterator[None]:
         current.scope.reset(token)
 
 
-async def _awaited(scope: _Drawn, coroutine: Coroutine[object, object, object]) -> object:
-    with _inside(scope):
+async def _await_inside(scope: _DrawnScope, coroutine: Coroutine[object, object, object]) -> object:
+    with _enter(scope):
         return await coroutine
 
 
-async def _given(value: Any, *, is_flow: bool, return_state: bool) -> object:
+async def _answer(value: Any, *, is_flow: bool, return_state: bool) -> object:
     if is_flow:
         value = await value
     return State(COMPLETED, data=value) if return_state else value
 
 
-async def _aiterated(value: Any) -> AsyncIterator[object]:
-    for item in _items(await value if isawaitable(value) else value):
+async def _aiterate(value: Any) -> AsyncIterator[object]:
+    for item in _list_items(await value if isawaitable(value) else value):
         yield item
 
 
-def _items(value: object) -> Iterable[object]:
+def _list_items(value: object) -> Iterable[object]:
     """Return the values that one which yields hands out; for a stand-in, a single one."""
     is_many = isinstance(value, Iterable) and not isinstance(value, (Placeholder, WHOLE))
     return cast("Iterable[object]", value) if is_many else [value]
@@ -243,24 +243,24 @@ def _finish(coroutine: Coroutine[object, object, object]) -> None:
         pool.submit(copy_context().run, asyncio.run, coroutine).result()
 
 
-def _value(promise: Any, _may_have_failed: bool) -> object:
+def _strip_sources(promise: Any, _may_have_failed: bool) -> object:
     """Return what a child flow gets: values, of which it does not know where they come from."""
     value = promise.value if isinstance(promise, SketchedFuture) else promise
     if not isinstance(value, Placeholder):
         return value
-    return Placeholder(*(Source("", name) for _, name in sources_of(value)))
+    return Placeholder(*(ValueSource("", name) for _, name in find_sources(value)))
 
 
-def _columns(named: dict[Any, object]) -> dict[Any, object]:
+def _fill_columns(named: dict[Any, object]) -> dict[Any, object]:
     """Return the arguments of a `.map`, with lists for those of which nobody knows how many."""
-    named = {name: _drawn(value) for name, value in named.items()}
+    named = {name: _draw_argument(value) for name, value in named.items()}
     unknown = {name for name, value in named.items() if isinstance(value, Placeholder)}
     lengths = [len(value) for value in named.values() if isinstance(value, list)]
     count = lengths[0] if lengths else 1
     return {name: [value] * count if name in unknown else value for name, value in named.items()}
 
 
-def _drawn(value: object) -> object:
+def _draw_argument(value: object) -> object:
     """Return an argument of a `.map` as what it is in a run: the value of a future, a list."""
     if isinstance(value, SketchedFuture):
         value = value.value

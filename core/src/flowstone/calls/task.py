@@ -6,20 +6,25 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, Unpack, overload
 
-from flowstone.calls.body import collecting
+from flowstone.calls.body import collect_values
 from flowstone.calls.decorator import find_local_names, make_spec, unwrap_function
 from flowstone.calls.futures import Future, FutureList
-from flowstone.calls.map_stream import FutureStream, Supply
-from flowstone.calls.mapping import batched, drawn, in_batches, spread
+from flowstone.calls.map_stream import FutureStream, MapWindow
+from flowstone.calls.mapping import (
+    batch_arguments,
+    make_batch_function,
+    stream_arguments,
+    zip_arguments,
+)
 from flowstone.calls.options import Option, TaskOptions, apply_options
-from flowstone.calls.runnable import Unit, owner_here
+from flowstone.calls.runnable import Runnable, find_owner
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
 from flowstone.context import current
 from flowstone.errors import ConfigurationError
 from flowstone.records.states import State
 
 if TYPE_CHECKING:
-    from flowstone.ports import Staging
+    from flowstone.ports import RunTransaction
     from flowstone.records.specs import Hook, Spec
     from flowstone.results.policies import CachePolicy, TaskCall
 
@@ -31,7 +36,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-class Task(Unit[P, R]):
+class Task(Runnable[P, R]):
     """A function whose calls are task runs; made by `@task`.
 
     Attributes:
@@ -55,9 +60,9 @@ class Task(Unit[P, R]):
     ) -> Task[Q, T]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Bind to an instance or class, as a function would be."""
-        return self._bound(instance, owner)
+        return self._bind(instance, owner)
 
-    def _like(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
+    def _copy_with(self, fn: Callable[P, R], spec: Spec) -> Task[P, R]:
         return Task(fn, spec, None, self._around)
 
     @overload
@@ -91,7 +96,7 @@ class Task(Unit[P, R]):
             return sketch.submit(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         future = self._submit(args, kwargs, wait_for)
-        return _ended(future) if return_state else future
+        return _wait_for_end(future) if return_state else future
 
     @overload
     def map(
@@ -195,21 +200,23 @@ class Task(Unit[P, R]):
         # What is mapped over is an input of each, though each gets but an element of its value.
         whole = [each for each in (*args, *kwargs.values()) if isinstance(each, Future)]
         upstream = [*(wait_for or ()), *whole] or None
-        window = self._count("max_in_flight", kwargs) or owner_here().open_runner().max_in_flight
-        size = self._count("batch_size", kwargs)
+        window = (
+            self._pop_count("max_in_flight", kwargs) or find_owner().open_runner().max_in_flight
+        )
+        size = self._pop_count("batch_size", kwargs)
         futures: Iterable[Future[Any]]
         if window is not None or size is not None:
-            futures = self._streamed(args, kwargs, upstream, window, size)
+            futures = self._map_lazily(args, kwargs, upstream, window, size)
         else:
-            calls = spread(self.name, args, kwargs)
+            calls = zip_arguments(self.name, args, kwargs)
             futures = FutureList(self._submit(one, named, upstream) for one, named in calls)
         if not return_state:
             return futures
         if isinstance(futures, FutureList):
             futures.wait()
-        return [_ended(future) for future in futures]
+        return [_wait_for_end(future) for future in futures]
 
-    def _count(self, option: str, kwargs: dict[str, Any]) -> int | None:
+    def _pop_count(self, option: str, kwargs: dict[str, Any]) -> int | None:
         """Take an option of `.map` out of the arguments, unless it is the function's own."""
         if option not in kwargs or option in self.parameters.signature.parameters:
             return None
@@ -219,7 +226,7 @@ class Task(Unit[P, R]):
         what = f"{option} of {self.name!r}.map"
         raise ConfigurationError(what, f"{value!r} is not a count", "Use 1 or more, or None.")
 
-    def _streamed(
+    def _map_lazily(
         self,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
@@ -227,18 +234,18 @@ class Task(Unit[P, R]):
         window: int | None,
         size: int | None,
     ) -> FutureStream[Any]:
-        calls = (spread if window is None else drawn)(self.name, args, kwargs)
+        calls = (zip_arguments if window is None else stream_arguments)(self.name, args, kwargs)
         unit: Task[..., Any] = self
         if size is not None:
-            calls = batched(calls, size)
-            batch = in_batches(collecting(self.fn), self.name, isasync=self.isasync)
+            calls = batch_arguments(calls, size)
+            batch = make_batch_function(collect_values(self.fn), self.name, isasync=self.isasync)
             # The template of a run's name is over the parameters of a single call.
             unit = Task(batch, replace(self.spec, run_name=None), None, self._around)
 
         def submit(one: tuple[Any, ...], named: dict[str, Any]) -> Future[Any]:
             return unit._submit(one, named, upstream)
 
-        supply = Supply(f"{self.name}.map", calls, submit, owner_here(), window)
+        supply = MapWindow(f"{self.name}.map", calls, submit, find_owner(), window)
         return FutureStream(supply, flat=size is not None)
 
     def on_commit(self, hook: Hook) -> Hook:
@@ -251,7 +258,7 @@ class Task(Unit[P, R]):
         self.spec = replace(self.spec, on_rollback=(*self.spec.on_rollback, hook))
         return hook
 
-    def _alone(self) -> Staging | None:
+    def _make_transaction(self) -> RunTransaction | None:
         if not self.spec.on_commit:
             return None
         # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
@@ -264,7 +271,7 @@ class Task(Unit[P, R]):
         return Task(self.fn, apply_options(self.spec, options), self._binding, self._around)
 
 
-def _ended(future: Future[Any]) -> State:
+def _wait_for_end(future: Future[Any]) -> State:
     future.wait()
     return future.state
 

@@ -53,7 +53,7 @@ def list_artifacts(run: str | None, kind: str | None, limit: int, as_json: bool)
     root_id = None if run is None else services().runs.run(run).root_id
     found = [
         each
-        for each in reversed(read.newest(root_id=root_id, abstracts=True))
+        for each in reversed(read.find_newest(root_id=root_id, abstracts=True))
         if kind in {None, each.artifact.kind}
     ]
     more, found = len(found) > limit, found[:limit]
@@ -86,7 +86,7 @@ def show_artifact(artifact: str, versions: bool, whole: bool, as_json: bool) -> 
 
 
 def _show_versions(found: SavedArtifact, *, as_json: bool) -> None:
-    all_versions = [found] if found.key is None else read.versions(found.key)
+    all_versions = [found] if found.key is None else read.find_versions(found.key)
     if as_json:
         emit([{**_describe(each), "data": each.artifact.data} for each in all_versions])
         return
@@ -95,7 +95,7 @@ def _show_versions(found: SavedArtifact, *, as_json: bool) -> None:
             (
                 Cell(str(each.versions)),
                 Cell(each.id, "dim"),
-                Cell(_shorten(read.abstract(each.artifact))),
+                Cell(_shorten(read.summarize(each.artifact))),
                 Cell(format_time(each.updated)),
                 Cell(each.run_id[-SHORT:], "dim"),
             )

@@ -12,7 +12,7 @@ from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.errors import UnknownName
 from flowstone.plugins import catalog as offered
-from flowstone.plugins import worded
+from flowstone.plugins import format_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,7 @@ def list_offers(text: str, kind: str | None, as_json: bool) -> None:
     ]
     absent = {
         name: what
-        for name, what in offered.absent().items()
+        for name, what in offered.list_absent().items()
         if text.lower() in f"{name} {what}".lower()
     }
     if as_json:
@@ -64,9 +64,9 @@ def _find_kinds(kind: str | None) -> Sequence[str]:
     known = offered.kinds()
     if kind is None:
         return known
-    found = [each for each in known if kind in {each, worded(each)}]
+    found = [each for each in known if kind in {each, format_kind(each)}]
     if not found:
-        problem = f"{kind!r} is none of {', '.join(map(worded, known))}"
+        problem = f"{kind!r} is none of {', '.join(map(format_kind, known))}"
         raise click.BadParameter(problem, param_hint="--kind")
     return found
 
@@ -76,7 +76,7 @@ def _make_table(found: list[Offer], text: str) -> Table:
         Row(
             (
                 Cell(offer.name, "bold"),
-                Cell(worded(offer.kind)),
+                Cell(format_kind(offer.kind)),
                 Cell(f"{offer.plugin.distribution} {offer.plugin.version}"),
             )
         )
@@ -136,7 +136,7 @@ def _find_offers(name: str, kind: str | None) -> list[Offer]:
         except UnknownName as error:
             unknown = unknown or error
     everything = [offer.name for each in kinds for offer in offered.offers(each)]
-    kind = worded(kind) if kind else "block, task or other thing"
+    kind = format_kind(kind) if kind else "block, task or other thing"
     near = UnknownName(kind, name, everything, unknown.package if unknown else None)
     for note in getattr(unknown, "__notes__", ()):
         near.add_note(note)
@@ -145,7 +145,7 @@ def _find_offers(name: str, kind: str | None) -> list[Offer]:
 
 def _make_views(told: Sheet) -> list[View]:
     facts = [
-        (worded(told.kind), Cell(told.name, "bold")),
+        (format_kind(told.kind), Cell(told.name, "bold")),
         ("what", Cell(told.summary)),
         ("where", Cell(told.target.replace(":", "."))),
         ("package", Cell(f"{told.package} {told.version}")),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from flowstone import plugins
-from flowstone.errors import FlowstoneError, UnknownName, nearest
+from flowstone.errors import FlowstoneError, UnknownName, suggest_names
 from flowstone.plugins.known import find_package_offering
 
 if TYPE_CHECKING:
@@ -83,11 +83,11 @@ class Commands(click.Group):
 
     def _suggest(self, ctx: click.Context, name: str) -> str:
         try:
-            plugins.installed().offer("command", _spell(ctx, name))
+            plugins.get_host().offer("command", _spell(ctx, name))
         except UnknownName as error:
             if error.package:
                 return f" `pip install {error.package}` brings it."
-            return "\n".join([nearest(name, self.list_commands(ctx)), *_read_notes(error)])
+            return "\n".join([suggest_names(name, self.list_commands(ctx)), *_read_notes(error)])
         return ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -109,14 +109,14 @@ def _load_offer(ctx: click.Context, name: str) -> click.Command:
     words = _spell(ctx, name)
     package = find_package_offering("command", words)
     # A known command needs no other plugin: one that is slow, or ends the process, is not met.
-    host = plugins.installed_of(package) if package else plugins.installed()
+    host = plugins.installed_of(package) if package else plugins.get_host()
     return cast("click.Command", host.load("command", words))
 
 
 def _find_offers(ctx: click.Context) -> dict[str, Offer]:
     """Return what packages offer for a group, by the last word of its name."""
     found = {}
-    for offer in plugins.installed().offers("command"):
+    for offer in plugins.get_host().offers("command"):
         *words, name = offer.name.split()
         if words == _find_group(ctx):
             found[name] = offer

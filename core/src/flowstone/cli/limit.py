@@ -12,7 +12,14 @@ from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import format_ago, format_count, format_iso, format_time
 from flowstone.context.current import services
 from flowstone.errors import ObjectNotFound
-from flowstone.records.limits import KIND, Limit, check_limit, limit_body, read_limit, slots_in_use
+from flowstone.records.limits import (
+    KIND,
+    Limit,
+    check_limit,
+    count_used_slots,
+    encode_limit,
+    read_limit,
+)
 
 if TYPE_CHECKING:
     from flowstone.records.limits import Slot
@@ -32,7 +39,7 @@ def limit() -> None:
 def list_limits(as_json: bool) -> None:
     """List limits, and how many of their slots are in use."""
     limits, now = _load_limits(), services().clock.time()
-    used = slots_in_use(limits, services().slots.held_slots(now), now)
+    used = count_used_slots(limits, services().slots.list_slots(now), now)
     if as_json:
         emit([_describe(each, used[each.name]) for each in limits])
         return
@@ -58,8 +65,8 @@ def list_limits(as_json: bool) -> None:
 def show_limit(name: str, as_json: bool) -> None:
     """Show a limit, and who holds its slots."""
     found, now = _load_limit(name), services().clock.time()
-    held = [slot for slot in services().slots.held_slots(now) if slot.limit == name]
-    used = slots_in_use([found], held, now)[name]
+    held = [slot for slot in services().slots.list_slots(now) if slot.limit == name]
+    used = count_used_slots([found], held, now)[name]
     if as_json:
         emit({**_describe(found, used), "holders": [_describe_slot(slot) for slot in held]})
         return
@@ -94,11 +101,11 @@ def set_limit(
 ) -> None:
     """Create or change a limit. Slots that are held stay held."""
     made = check_limit(Limit(name, slots, not inactive, decay_per_second))
-    services().documents.put(KIND, name, limit_body(made))
+    services().documents.put(KIND, name, encode_limit(made))
     now = services().clock.time()
     if as_json:
-        held = services().slots.held_slots(now)
-        emit(_describe(made, slots_in_use([made], held, now)[name]))
+        held = services().slots.list_slots(now)
+        emit(_describe(made, count_used_slots([made], held, now)[name]))
         return
     rate = f", {_format_decay(made)}" if decay_per_second else ""
     off = ", and is not active" if inactive else ""
@@ -128,7 +135,7 @@ def reset_limit(name: str, as_json: bool) -> None:
     alive goes on, and takes its slots again at its next renewal if there is room.
     """
     _load_limit(name)
-    held = services().slots.held_slots(services().clock.time())
+    held = services().slots.list_slots(services().clock.time())
     tokens = [slot.token for slot in held if slot.limit == name]
     services().slots.give_back_slots(tokens)
     if as_json:
@@ -150,7 +157,7 @@ def _load_limit(name: str) -> Limit:
 
 
 def _describe(found: Limit, used: float) -> dict[str, object]:
-    return {"name": found.name, **limit_body(found), "in_use": round(used, 3)}
+    return {"name": found.name, **encode_limit(found), "in_use": round(used, 3)}
 
 
 def _describe_slot(slot: Slot) -> dict[str, object]:

@@ -19,7 +19,7 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flowstone.manifests import Plan, Source, Step
+    from flowstone.manifests import ManifestFile, Plan, Step
 
 _NAMES = [section.name for section in manifests.SECTIONS]
 _STYLES = {"create": "green", "change": "yellow", "delete": "red", "keep": "dim"}
@@ -39,7 +39,7 @@ def export(output: str | None, only: tuple[str, ...]) -> None:
 
     A secret is written as its reference, or as {set: true}, which keeps the saved one.
     """
-    text = manifests.exported(manifests.sections(only))
+    text = manifests.export_sections(manifests.find_sections(only))
     if output is None:
         click.echo(text, nl=False)
         return
@@ -62,7 +62,7 @@ def diff(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
     directory, for all .yaml and .yml files in it, and - for standard input.
     """
     try:
-        plan = manifests.drawn_up(_read_sources(files))
+        plan = manifests.make_plan(_read_sources(files))
     except FlowstoneError as error:
         warn(f"Error: {error}")
         ctx.exit(2)
@@ -84,7 +84,7 @@ def apply(ctx: click.Context, files: tuple[str, ...], as_json: bool) -> None:
 
     Everything is checked before anything is written. Applying twice changes nothing.
     """
-    _carry_out(ctx, manifests.drawn_up(_read_sources(files)), as_json=as_json)
+    _carry_out(ctx, manifests.make_plan(_read_sources(files)), as_json=as_json)
 
 
 @click.command("prune")
@@ -100,7 +100,7 @@ def prune(
 
     A block stays if one that stays refers to it.
     """
-    plan = manifests.surplus(_read_sources(files), manifests.sections(only))
+    plan = manifests.plan_deletions(_read_sources(files), manifests.find_sections(only))
     for key, users in plan.held.items():
         warn(f"Kept: {key}, which no file names, as {', '.join(users)} refers to it.")
     if not plan.steps:
@@ -118,7 +118,7 @@ def prune(
     _carry_out(ctx, plan, as_json=as_json)
 
 
-def _read_sources(files: tuple[str, ...]) -> list[Source]:
+def _read_sources(files: tuple[str, ...]) -> list[ManifestFile]:
     return [manifests.read(name, text, _NAMES) for name, text in _read_texts(files)]
 
 

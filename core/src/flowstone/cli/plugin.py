@@ -11,7 +11,7 @@ from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Cell, Facts, Row, Table
 from flowstone.cli.wording import format_count
 from flowstone.errors import UnknownName
-from flowstone.plugins import catalog, worded
+from flowstone.plugins import catalog, format_kind
 
 if TYPE_CHECKING:
     from flowstone.plugins.catalog import Plugin
@@ -59,7 +59,9 @@ def _make_cells(plugin: Plugin) -> tuple[Cell, ...]:
         offers = Cell(f"broken: {type(plugin.error).__name__}", "red")
     else:
         tables = plugin.collection.tables()
-        counts = [format_count(len(table), worded(kind)) for kind, table in tables.items() if table]
+        counts = [
+            format_count(len(table), format_kind(kind)) for kind, table in tables.items() if table
+        ]
         offers = Cell(", ".join(counts) or "nothing")
     return Cell(plugin.distribution, "bold"), Cell(plugin.version), Cell(plugin.name), offers
 
@@ -93,7 +95,7 @@ def show_plugin(name: str, as_json: bool) -> None:
         return
     tables = found.collection.tables()
     rows = [
-        Row((Cell(worded(kind)), Cell(offer, "bold"), Cell(target)))
+        Row((Cell(format_kind(kind)), Cell(offer, "bold"), Cell(target)))
         for kind, table in tables.items()
         for offer, target in table.items()
     ]

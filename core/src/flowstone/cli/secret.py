@@ -12,7 +12,7 @@ from flowstone.cli.commands import Commands
 from flowstone.cli.output import emit, json_option, say, show, warn
 from flowstone.cli.views import Cell, Facts
 from flowstone.context.current import services
-from flowstone.errors import ConfigurationError, ReferenceUnresolved, nearest
+from flowstone.errors import ConfigurationError, ReferenceUnresolved, suggest_names
 from flowstone.secrets.reference import is_reference, providers
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _make_error(reference: str) -> ReferenceUnresolved:
         remedy = "Write env:NAME, file:PATH or PROVIDER:NAME."
         return ReferenceUnresolved(reference, "it is no reference", remedy)
     name = provider.partition("/")[0]
-    near = nearest(name, providers()).strip()
+    near = suggest_names(name, providers()).strip()
     remedy = f"{near} `flowstone catalog ls --kind 'secret provider'` lists what is installed."
     return ReferenceUnresolved(reference, f"there is no secret provider {name!r}", remedy)
 

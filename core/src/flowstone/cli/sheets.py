@@ -82,7 +82,7 @@ def format_install(offer: Offer) -> str:
 
 
 def _describe_block(plain: Sheet, kind: type[Block]) -> Sheet:
-    told = docstrings.parsed(kind.__dict__.get("__doc__"))
+    told = docstrings.parse(kind.__dict__.get("__doc__"))
     inputs = [
         Input(
             name,
@@ -101,7 +101,7 @@ def _describe_block(plain: Sheet, kind: type[Block]) -> Sheet:
 
 
 def _describe_callable(plain: Sheet, what: Any) -> Sheet:
-    told = docstrings.parsed(inspect.getdoc(what))
+    told = docstrings.parse(inspect.getdoc(what))
     known = replace(plain, summary=told.summary, notes=told.notes, example=told.example)
     try:
         signature = inspect.signature(what)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.concurrency.slots import concurrency, give_back, tell_missing, turn_for
+from flowstone.concurrency.slots import concurrency, give_back, make_slot_request, warn_of_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,10 @@ async def rate_limit(
     strict: bool = False,
 ) -> None:
     """Do as the sync `rate_limit`, and let other coroutines run meanwhile."""
-    turn = turn_for(names, occupy, strict, is_rate=True)
+    turn = make_slot_request(names, occupy, strict, is_rate=True)
     try:
         await turn.await_slots(timeout_seconds)
-        tell_missing(turn)
+        warn_of_missing(turn)
     finally:
         give_back(turn)
 

@@ -35,7 +35,7 @@ def warn(text: str) -> None:
     (_logger if run is None else RunLogger(run, _logger)).warning(text)
 
 
-class Kept:
+class RenewedLease:
     """A lease that is renewed.
 
     Attributes:
@@ -57,19 +57,19 @@ class Kept:
         now: float,
     ) -> None:
         self.claim, self.seconds, self.on_lost = claim, seconds, on_lost
-        self.renewed(now)
+        self.mark_renewed(now)
 
-    def renewed(self, now: float) -> None:
+    def mark_renewed(self, now: float) -> None:
         """Take note that it was renewed, or taken, at a time."""
         self.until, self.due = now + self.seconds, now + self.seconds / PART
         self.is_lost = False
 
-    def failed(self, now: float) -> None:
+    def mark_failed(self, now: float) -> None:
         """Take note that it could not be renewed, or taken."""
         self.due = now + min(self.seconds / PART, AGAIN)
 
 
-class Leases:
+class SlotLeases:
     """Knows what this process holds. Nothing else of a process, such as a forked child, frees it.
 
     The lock is held while the store is asked, so that nothing is renewed, or taken again, that is
@@ -86,7 +86,7 @@ class Leases:
         self._wake = self._threads.Condition()
         self._thread: Thread | None = None
         self._closed = False
-        self._kept: dict[str, Kept] = {}
+        self._kept: dict[str, RenewedLease] = {}
         self._asked: set[str] = set()  # may have been granted
         self._left: set[str] = set()  # to be freed
 
@@ -94,7 +94,7 @@ class Leases:
         """Take note that slots are asked for under a token."""
         self._asked.add(token)
 
-    def refused(self, token: str) -> None:
+    def note_refusal(self, token: str) -> None:
         """Take note that they were not granted."""
         self._asked.discard(token)
 
@@ -108,7 +108,7 @@ class Leases:
     ) -> None:
         """Renew the lease of slots that were granted by a claim of that time."""
         with self._lock:
-            self._kept[token] = Kept(claim, seconds, on_lost, now)
+            self._kept[token] = RenewedLease(claim, seconds, on_lost, now)
             self._asked.discard(token)
         self._rouse()
 
@@ -172,13 +172,13 @@ class Leases:
             try:
                 lost = self._store.renew_slots({token: now + due[token].seconds for token in due})
             except StoreError as error:
-                self._not_renewed(due, now, error)
+                self._report_unrenewed(due, now, error)
                 return
             for token, each in due.items():
                 if token in lost:
                     self._take_again(each, now)
                 else:
-                    each.renewed(now)
+                    each.mark_renewed(now)
 
     def _free_left(self) -> None:
         if self._left:
@@ -190,16 +190,18 @@ class Leases:
             else:
                 self._left.difference_update(tokens)
 
-    def _not_renewed(self, due: dict[str, Kept], now: float, error: StoreError) -> None:
+    def _report_unrenewed(
+        self, due: dict[str, RenewedLease], now: float, error: StoreError
+    ) -> None:
         warn(f"the leases of slots could not be renewed: {error}")
         for each in due.values():
-            each.failed(now)
+            each.mark_failed(now)
             if now > each.until:
                 self._lose(each)
 
-    def _take_again(self, each: Kept, now: float) -> None:
+    def _take_again(self, each: RenewedLease, now: float) -> None:
         """Take slots that others have freed: the holder was out of sight, or somebody did so."""
-        each.failed(now)
+        each.mark_failed(now)
         claim = each.claim(now)
         try:
             answer = self._store.take_slots(claim, now)
@@ -207,14 +209,14 @@ class Leases:
             why: object = error
         else:
             if not isinstance(answer, Refusal):
-                each.renewed(now)
+                each.mark_renewed(now)
                 return
             why = answer
         if not each.is_lost:
             warn(f"{claim.owner!r} has lost its slots under {', '.join(claim.names)}: {why}")
         self._lose(each)
 
-    def _lose(self, each: Kept) -> None:
+    def _lose(self, each: RenewedLease) -> None:
         if not each.is_lost:
             each.is_lost = True
             if each.on_lost is not None:

@@ -12,10 +12,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
-from flowstone.concurrency.leases import Leases, warn
+from flowstone.concurrency.leases import SlotLeases, warn
 from flowstone.errors import SlotTimeout
 from flowstone.records.ids import new_id
-from flowstone.records.limits import KIND, TAG, Claim, Refusal, Wanted, read_limit
+from flowstone.records.limits import KIND, TAG, Claim, Refusal, SlotDemand, read_limit
 from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ FRESH = 1.0
 held_here: ContextVar[frozenset[str]] = ContextVar("flowstone.held", default=frozenset())
 
 
-class Gate:
+class ProcessSlotQueue:
     """Keeps the queue of this process, and the slots that it holds.
 
     Who comes first to a limit is served first; who waits for several is in the line of each. Only
@@ -58,23 +58,23 @@ class Gate:
         self._documents, self.threads = documents, threads
         self.store, self.clock, self.holder = store, clock, holder
         self.lease_seconds = lease_seconds
-        self.leases = Leases(store, clock, threads)
+        self.leases = SlotLeases(store, clock, threads)
         self._reset()
         _all.add(self)
 
     def _reset(self) -> None:
         self.lock = self.threads.RLock()
-        self._lines: dict[str, OrderedDict[Turn, None]] = {}
+        self._lines: dict[str, OrderedDict[QueuedSlotRequest, None]] = {}
         self._served: dict[str, float] = {}
         self._known: tuple[float, dict[str, Limit]] = (float("-inf"), {})
 
-    def turn(self, wanted: Wanted) -> Turn:
+    def make_request(self, wanted: SlotDemand) -> QueuedSlotRequest:
         """Return a turn that is not in the queue yet."""
-        return Turn(self, wanted)
+        return QueuedSlotRequest(self, wanted)
 
-    def admission(self, tags: Sequence[str], name: str, run_id: str) -> Admission:
+    def make_tag_request(self, tags: Sequence[str], name: str, run_id: str) -> TagSlotRequest:
         """Return the turn of a task run under the limits of its tags."""
-        return Admission(self, tags, name, run_id)
+        return TagSlotRequest(self, tags, name, run_id)
 
     def limits(self) -> dict[str, Limit]:
         """Return the limits by name, as they were at most `FRESH` seconds ago."""
@@ -91,7 +91,7 @@ class Gate:
 
     # ------------------------------------------------------------ for turns, under the lock
 
-    def ahead_of(self, turn: Turn) -> Turn | None:
+    def find_first_ahead(self, turn: QueuedSlotRequest) -> QueuedSlotRequest | None:
         """Return who is first in one of the turn's lines, where that is not the turn."""
         for name in turn.wanted.names:
             first = next(iter(self._lines.get(name, ())), turn)
@@ -99,27 +99,27 @@ class Gate:
                 return first
         return None
 
-    def enqueue(self, turn: Turn) -> None:
+    def enqueue(self, turn: QueuedSlotRequest) -> None:
         for name in turn.wanted.names:
             self._lines.setdefault(name, OrderedDict())[turn] = None
 
-    def dequeue(self, turn: Turn) -> None:
+    def dequeue(self, turn: QueuedSlotRequest) -> None:
         for name in turn.wanted.names:
             line = self._lines.get(name)
             if line is not None and turn in line:
                 del line[turn]
                 if not line:
                     del self._lines[name]
-        self.ring(turn.wanted.names)
+        self.notify(turn.wanted.names)
 
-    def ring(self, names: Iterable[str]) -> None:
+    def notify(self, names: Iterable[str]) -> None:
         """Let those look who are first under these limits."""
         for name in names:
             first = next(iter(self._lines.get(name, ())), None)
             if first is not None:
-                first.bell()
+                first.notify()
 
-    def hungry_since(self, turn: Turn) -> float:
+    def find_wait_start(self, turn: QueuedSlotRequest) -> float:
         """Return since when this process has got nothing of what a turn wants."""
         return max([turn.came, *(self._served.get(name, 0.0) for name in turn.wanted.names)])
 
@@ -128,31 +128,31 @@ class Gate:
             self._served[name] = now
 
 
-class Turn:
-    """Somebody's place in the queue, and then the slots; fills the port `Place`."""
+class QueuedSlotRequest:
+    """Somebody's place in the queue, and then the slots; fills `TimedSlotRequest`."""
 
-    def __init__(self, gate: Gate, wanted: Wanted) -> None:
+    def __init__(self, gate: ProcessSlotQueue, wanted: SlotDemand) -> None:
         self._gate, self.wanted = gate, wanted
         self.token = new_id()
         self.came = gate.clock.time()
         self.refused: Refusal | None = None
-        self.bell: Callable[[], None] = _nobody
+        self.notify: Callable[[], None] = _ignore
         #: The names of the limits under which it holds slots; None before it does.
         self.taken: tuple[str, ...] | None = None
 
     def take(self) -> str | None:
         """Take the slots if it is one's turn and they are free; else say what is in the way."""
-        refused = self._look()
-        return None if refused is None else f"{refused}{self._own_way(refused)}"
+        refused = self._try_take()
+        return None if refused is None else f"{refused}{self._explain_self_block(refused)}"
 
-    def _look(self) -> Refusal | None:
+    def _try_take(self) -> Refusal | None:
         gate = self._gate
         with gate.lock:
             if not self.wanted.names:
                 self.taken = ()
             if self.taken is not None:
                 return None
-            first = gate.ahead_of(self)
+            first = gate.find_first_ahead(self)
             if first is not None and first.refused is not None:
                 gate.enqueue(self)
                 self.refused = first.refused
@@ -168,26 +168,26 @@ class Turn:
         gate = self._gate
         now = gate.clock.time()
         gate.leases.ask(self.token)
-        answer = gate.store.take_slots(self._claim(now), now)
+        answer = gate.store.take_slots(self._make_claim(now), now)
         if isinstance(answer, Refusal):
-            gate.leases.refused(self.token)
+            gate.leases.note_refusal(self.token)
             self.refused = answer
             gate.enqueue(self)
             return
         self.refused, self.taken = None, answer
         gate.serve(answer, now)
         if answer and not self.wanted.is_rate:
-            gate.leases.keep(self.token, self._claim, self._seconds, self.wanted.on_lost, now)
+            gate.leases.keep(self.token, self._make_claim, self._seconds, self.wanted.on_lost, now)
             held_here.set(held_here.get() | {self.token})
         else:
-            gate.leases.refused(self.token)
+            gate.leases.note_refusal(self.token)
         gate.dequeue(self)
 
     @property
     def _seconds(self) -> float:
         return self.wanted.lease_seconds or self._gate.lease_seconds
 
-    def _claim(self, now: float) -> Claim:
+    def _make_claim(self, now: float) -> Claim:
         wanted, gate = self.wanted, self._gate
         return Claim(
             self.token,
@@ -197,11 +197,11 @@ class Turn:
             redact(wanted.owner),
             wanted.run_id,
             now + self._seconds,
-            gate.hungry_since(self),
+            gate.find_wait_start(self),
             wanted.is_rate,
         )
 
-    def looks(
+    def poll(
         self, seconds: float | None, max_retries: int | None
     ) -> Generator[float | None, None, None]:
         """Look until the slots are taken; yield the seconds until the next look, before each.
@@ -213,7 +213,7 @@ class Turn:
         """
         clock, looked = self._gate.clock, 0
         end = None if seconds is None else clock.time() + seconds
-        while (refused := self._look()) is not None:
+        while (refused := self._try_take()) is not None:
             left = None if end is None else end - clock.time()
             if (left is not None and left <= 0) or (
                 max_retries is not None and looked >= max_retries
@@ -221,17 +221,17 @@ class Turn:
                 waited = clock.time() - self.came
                 raise SlotTimeout(self.wanted.owner, self.wanted.occupy, waited, str(refused))
             looked += 1
-            if looked == 1 and (own := self._own_way(refused)):
+            if looked == 1 and (own := self._explain_self_block(refused)):
                 warn(f"{self.wanted.owner!r} waits: {refused}{own}")
-            yield _least(left, self._patience(refused))
+            yield _pick_least(left, self._choose_pause(refused))
 
-    def _patience(self, refused: Refusal) -> float | None:
+    def _choose_pause(self, refused: Refusal) -> float | None:
         with self._gate.lock:
-            if self._gate.ahead_of(self) is not None:
+            if self._gate.find_first_ahead(self) is not None:
                 return None
         return LOOK if refused.seconds is None else min(LOOK, refused.seconds)
 
-    def _own_way(self, refused: Refusal) -> str:
+    def _explain_self_block(self, refused: Refusal) -> str:
         """Say so, where the slots are held by what this is called in, which waits for this."""
         around = held_here.get()
         own = sum(slot.occupy for slot in refused.held if slot.token in around)
@@ -246,8 +246,8 @@ class Turn:
     def wait(self, seconds: float | None = None, max_retries: int | None = None) -> None:
         """Block until the slots are taken. Raises `SlotTimeout`."""
         rung = self._gate.threads.Event()
-        self.bell = rung.set
-        for number, pause in enumerate(self.looks(seconds, max_retries)):
+        self.notify = rung.set
+        for number, pause in enumerate(self.poll(seconds, max_retries)):
             if number == 0 and _is_on_loop():
                 warn(
                     f"{self.wanted.owner!r} blocks its event loop, and waits: {self.refused}. If "
@@ -264,8 +264,8 @@ class Turn:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
         loop, rung = asyncio.get_running_loop(), asyncio.Event()
-        self.bell = partial(_roused, loop, rung)
-        for pause in self.looks(seconds, max_retries):
+        self.notify = partial(_set_on_loop, loop, rung)
+        for pause in self.poll(seconds, max_retries):
             try:
                 async with asyncio.timeout(pause):
                     await rung.wait()
@@ -276,7 +276,7 @@ class Turn:
     def give_back(self) -> None:
         """Leave the queue, or free the slots; the second time nothing happens."""
         gate = self._gate
-        self.bell = _nobody
+        self.notify = _ignore
         with gate.lock:
             gate.leases.free(self.token)
             self.taken = ()
@@ -284,14 +284,14 @@ class Turn:
         held_here.set(held_here.get() - {self.token})
 
 
-class Admission:
+class TagSlotRequest:
     """The turn of a task run; which limits its tags have is looked up when it asks."""
 
     __slots__ = ("_gate", "_name", "_run_id", "_tags", "_turn")
 
-    def __init__(self, gate: Gate, tags: Sequence[str], name: str, run_id: str) -> None:
+    def __init__(self, gate: ProcessSlotQueue, tags: Sequence[str], name: str, run_id: str) -> None:
         self._gate, self._tags, self._name, self._run_id = gate, tags, name, run_id
-        self._turn: Turn | None = None
+        self._turn: QueuedSlotRequest | None = None
 
     def take(self) -> str | None:
         """Take the slots if it is one's turn and they are free; else say what is in the way."""
@@ -301,7 +301,7 @@ class Admission:
         names = tuple(TAG + tag for tag in self._tags if TAG + tag in known)
         if not names:
             return None
-        self._turn = self._gate.turn(Wanted(names, 1, self._name, self._run_id))
+        self._turn = self._gate.make_request(SlotDemand(names, 1, self._name, self._run_id))
         return self._turn.take()
 
     def wait(self) -> None:
@@ -321,7 +321,7 @@ class Admission:
             self._turn = None  # not before: an interrupt may come, and have it done again
 
 
-def _nobody() -> None:
+def _ignore() -> None:
     """Ring where nobody listens."""
 
 
@@ -337,17 +337,17 @@ def _is_on_loop() -> bool:
     return True
 
 
-def _least(*seconds: float | None) -> float | None:
+def _pick_least(*seconds: float | None) -> float | None:
     return min((each for each in seconds if each is not None), default=None)
 
 
-def _roused(loop: AbstractEventLoop, rung: Event) -> None:
+def _set_on_loop(loop: AbstractEventLoop, rung: Event) -> None:
     """Ring on an event loop, from any thread; one that has been closed needs no ring."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(rung.set)
 
 
-_all: WeakSet[Gate] = WeakSet()
+_all: WeakSet[ProcessSlotQueue] = WeakSet()
 
 
 def _after_fork() -> None:

@@ -12,12 +12,12 @@ from flowstone.context import current
 from flowstone.engine.timeouts import raise_in_thread
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.logging.run_logger import current_run
-from flowstone.records.limits import KIND, Wanted
+from flowstone.records.limits import KIND, SlotDemand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowstone.ports.slots import Place
+    from flowstone.ports.slots import TimedSlotRequest
 
 
 class concurrency:  # noqa: N801 - the name that users know
@@ -67,16 +67,16 @@ class concurrency:  # noqa: N801 - the name that users know
         self._strict, self._owner = strict, holder
         raises = raise_on_lease_renewal_failure
         self._raises = strict if raises is None else raises
-        self._held: list[tuple[Place, Interruption]] = []
+        self._held: list[tuple[TimedSlotRequest, Interruption]] = []
 
     def __enter__(self) -> Self:
         interruption = _InThread() if self._raises else Interruption()
-        turn = self._turn(interruption)
+        turn = self._make_request(interruption)
         try:
             turn.wait(*self._patience)
-            tell_missing(turn)
+            warn_of_missing(turn)
         except BaseException as error:
-            _given_up(turn, interruption, error)
+            _abandon(turn, interruption, error)
             raise
         self._held.append((turn, interruption))
         return self
@@ -86,12 +86,12 @@ class concurrency:  # noqa: N801 - the name that users know
 
     async def __aenter__(self) -> Self:
         interruption = _InTask() if self._raises else Interruption()
-        turn = self._turn(interruption)
+        turn = self._make_request(interruption)
         try:
             await turn.await_slots(*self._patience)
-            tell_missing(turn)
+            warn_of_missing(turn)
         except BaseException as error:
-            _given_up(turn, interruption, error)
+            _abandon(turn, interruption, error)
             raise
         self._held.append((turn, interruption))
         return self
@@ -99,8 +99,8 @@ class concurrency:  # noqa: N801 - the name that users know
     async def __aexit__(self, kind: type[BaseException] | None, error: object, _: object) -> None:
         self._end(kind)
 
-    def _turn(self, interruption: Interruption) -> Place:
-        return turn_for(
+    def _make_request(self, interruption: Interruption) -> TimedSlotRequest:
+        return make_slot_request(
             self._names,
             self._occupy,
             self._strict,
@@ -119,7 +119,7 @@ class concurrency:  # noqa: N801 - the name that users know
             raise SlotsLost(turn.wanted.owner, ", ".join(turn.wanted.names)) from None
 
 
-def give_back(turn: Place) -> None:
+def give_back(turn: TimedSlotRequest) -> None:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
     try:
         turn.give_back()
@@ -128,7 +128,7 @@ def give_back(turn: Place) -> None:
         raise
 
 
-def _given_up(turn: Place, interruption: Interruption, error: BaseException) -> None:
+def _abandon(turn: TimedSlotRequest, interruption: Interruption, error: BaseException) -> None:
     """Give back what a block was not let in for; its lease may have been lost before it began."""
     try:
         stopped = interruption.end(type(error))
@@ -202,7 +202,7 @@ class _InTask(Interruption):
         return kind is not None and issubclass(kind, asyncio.CancelledError)
 
 
-def turn_for(
+def make_slot_request(
     names: str | Sequence[str],
     occupy: int,
     strict: bool,
@@ -211,7 +211,7 @@ def turn_for(
     lease: float | None = None,
     is_rate: bool = False,
     on_lost: Callable[[], None] | None = None,
-) -> Place:
+) -> TimedSlotRequest:
     """Return a turn under these limits, in the name of the current run.
 
     Raises:
@@ -222,7 +222,7 @@ def turn_for(
         problem = f"occupy={occupy!r} is no count of slots"
         raise ConfigurationError("slots under a limit", problem, "Use a whole number from 1 up.")
     services, run = current.services(), current_run()
-    gate = services.gate
+    gate = services.slot_queue
     several = (names,) if isinstance(names, str) else tuple(dict.fromkeys(names))
     if current.sketch() is not None:
         several = ()  # a drawn flow waits for nothing
@@ -231,20 +231,20 @@ def turn_for(
             services.documents.get(KIND, name)
     if owner is None:
         owner = f"pid {os.getpid()}" if run is None else run.name
-    wanted = Wanted(
+    wanted = SlotDemand(
         several, occupy, owner, None if run is None else run.id, lease, is_rate, on_lost
     )
-    return gate.turn(wanted)
+    return gate.make_request(wanted)
 
 
 _told: set[str] = set()
 
 
-def tell_missing(turn: Place) -> None:
+def warn_of_missing(turn: TimedSlotRequest) -> None:
     """Warn of limits that are not there, once for each."""
     missing = set(turn.wanted.names) - set(turn.taken or ()) - _told
     if missing:
-        for name in sorted(missing - current.services().gate.limits().keys()):
+        for name in sorted(missing - current.services().slot_queue.limits().keys()):
             _told.add(name)
             warn(
                 f"there is no limit {name!r}, so it limits nothing. Make it by "

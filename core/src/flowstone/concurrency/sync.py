@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.concurrency.slots import concurrency, give_back, tell_missing, turn_for
+from flowstone.concurrency.slots import concurrency, give_back, make_slot_request, warn_of_missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,9 +33,9 @@ def rate_limit(
         ObjectNotFound: with `strict`, there is no such limit; near ones are named.
         ConfigurationError: a limit has no decay, or never has so many slots.
     """
-    turn = turn_for(names, occupy, strict, is_rate=True)
+    turn = make_slot_request(names, occupy, strict, is_rate=True)
     try:
         turn.wait(timeout_seconds)
-        tell_missing(turn)
+        warn_of_missing(turn)
     finally:
         give_back(turn)

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flowstone.context.lineage import Makers
+    from flowstone.context.lineage import Producers
     from flowstone.ports import (
-        Asked,
-        Audience,
+        CallRequest,
         Clock,
+        CurrentRun,
         DocumentStore,
         Journal,
-        Promise,
-        References,
+        Observers,
+        PendingRun,
         Runner,
         RunStore,
-        Secrets,
-        Staging,
-        Standing,
+        RunTransaction,
+        Sealer,
+        SecretReferences,
     )
-    from flowstone.ports.slots import Gate, SlotStore
+    from flowstone.ports.slots import SlotQueue, SlotStore
     from flowstone.ports.threads import Threads
     from flowstone.records.runs import Run
     from flowstone.settings import Settings
@@ -48,20 +48,20 @@ class Services:
     settings: Settings
     runs: RunStore
     documents: DocumentStore
-    secrets: Secrets
-    references: References
+    sealer: Sealer
+    references: SecretReferences
     clock: Clock
     journal: Journal
     holder: Callable[[], str]
     slots: SlotStore
-    gate: Gate
-    audience: Audience
+    slot_queue: SlotQueue
+    observers: Observers
     threads: Threads = threading
 
     def close(self) -> None:
-        self.gate.close()
+        self.slot_queue.close()
         self.journal.close()
-        self.audience.close()
+        self.observers.close()
         self.runs.close()
         self.documents.close()
 
@@ -70,7 +70,7 @@ _lock = threading.RLock()
 _stack: list[Services] = []
 #: Where the default services come from. The composition root is above this floor; so it is named,
 #: as plugins are, not imported. Tests name another.
-_origin = "flowstone.bootstrap:default_services"
+_origin = "flowstone.bootstrap:open_default_services"
 
 
 def services() -> Services:
@@ -84,14 +84,14 @@ def services() -> Services:
         return _stack[-1]
 
 
-def default_from(origin: str) -> None:
+def set_default_origin(origin: str) -> None:
     """Take the default services, when they are first needed, from what ``module:name`` returns."""
     global _origin
     _origin = origin
 
 
 @contextmanager
-def using(current: Services) -> Iterator[Services]:
+def use_services(current: Services) -> Iterator[Services]:
     """Make other services the current ones of this process, for a while; they may nest."""
     _stack.append(current)
     try:
@@ -100,7 +100,7 @@ def using(current: Services) -> Iterator[Services]:
         _stack.remove(current)
 
 
-class Keeps(NamedTuple):
+class ResultOptions(NamedTuple):
     """What a flow says of the results of its tasks; None where it does not say."""
 
     persist: bool | None
@@ -137,23 +137,23 @@ class Scope:
     sketch: Sketching | None = None  # the class's own, so that no run pays for it
 
     run: Run
-    standing: Standing
-    asked: Asked
+    current: CurrentRun
+    request: CallRequest
 
     __slots__ = (
-        "above",
         "arguments",
-        "asked",
+        "caller",
         "counters",
-        "keeps",
+        "current",
         "lineage",
         "make_runner",
-        "makers",
         "owner",
-        "promises",
+        "pending_runs",
+        "producers",
+        "request",
+        "result_options",
         "run",
         "runner",
-        "standing",
     )
 
     def __init__(
@@ -161,15 +161,15 @@ class Scope:
     ) -> None:
         # `run` is set with the run's first state: no code of the run comes before that.
         self.owner: Scope = owner or self
-        self.above: Scope | None = None
+        self.caller: Scope | None = None
         self.make_runner = make_runner
         self.runner: Runner | None = None
         self.arguments: dict[str, Any] = {}
         self.lineage = ""
-        self.keeps: Keeps | None = None
-        self.promises: dict[str, Promise] = {}
+        self.result_options: ResultOptions | None = None
+        self.pending_runs: dict[str, PendingRun] = {}
         self.counters: dict[str, int] = {}
-        self.makers: Makers | None = None
+        self.producers: Producers | None = None
 
     def open_runner(self) -> Runner:
         """Return the runner of this owner's tasks, opened at the first need."""
@@ -182,10 +182,10 @@ class Scope:
     @property
     def token(self) -> str | None:
         """The token of the lease that the facts of this run are kept under, where it is known."""
-        standing: Standing | None = getattr(self, "standing", None)
+        standing: CurrentRun | None = getattr(self, "current", None)
         return None if standing is None else standing.token
 
-    def ordinal(self, name: str) -> int:
+    def next_ordinal(self, name: str) -> int:
         """Return how often a child of that name was called before."""
         number = self.counters.get(name, 0)
         self.counters[name] = number + 1
@@ -198,6 +198,6 @@ def sketch() -> Sketching | None:
     return None if here is None else here.sketch
 
 
-transaction: ContextVar[Staging | None] = ContextVar("flowstone.transaction", default=None)
+transaction: ContextVar[RunTransaction | None] = ContextVar("flowstone.transaction", default=None)
 scope: ContextVar[Scope | None] = ContextVar("flowstone.scope", default=None)
 tags: ContextVar[frozenset[str]] = ContextVar("flowstone.tags", default=frozenset())

@@ -21,7 +21,7 @@ HELD = 4
 KNOWN, PARTS = 1000, 50
 
 
-class Makers:
+class Producers:
     """The runs that made the values which a flow's code has in its hands."""
 
     __slots__ = ("_held", "_known")
@@ -40,13 +40,13 @@ class Makers:
         _cut(self._known, KNOWN)
         _cut(self._held, HELD)
 
-    def of(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[str, ...]:
+    def find(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> tuple[str, ...]:
         """Return the runs that made these arguments, or what stands in their lists."""
-        found = dict.fromkeys(self._runs(value) for value in _values(args, kwargs))
+        found = dict.fromkeys(self._find_run(value) for value in _iterate_values(args, kwargs))
         found.pop("", None)
         return tuple(found)
 
-    def _runs(self, value: object) -> str:
+    def _find_run(self, value: object) -> str:
         if type(value) in PLAIN:
             return ""
         made = self._known.get(id(value))
@@ -65,19 +65,19 @@ def _cut(table: dict[int, V], most: int) -> None:
 class Owner(Protocol):
     """The scope of a flow run."""
 
-    makers: Makers | None
+    producers: Producers | None
 
 
-def made(owner: Owner, value: T, run_id: str) -> T:
+def record_producer(owner: Owner, value: T, run_id: str) -> T:
     """Say that a run of a flow made a value, where that can be known again; return the value."""
     if type(value) not in PLAIN:
-        if owner.makers is None:
-            owner.makers = Makers()
-        owner.makers.put(value, run_id)
+        if owner.producers is None:
+            owner.producers = Producers()
+        owner.producers.put(value, run_id)
     return value
 
 
-def _values(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Iterator[object]:
+def _iterate_values(args: tuple[object, ...], kwargs: Mapping[str, object]) -> Iterator[object]:
     for value in (*args, *kwargs.values()):
         yield value
         if isinstance(value, (list, tuple)):

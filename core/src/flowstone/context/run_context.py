@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from flowstone.context import current
-from flowstone.context.runtime import FlowRun, TaskRun, current_flow, current_task, unit_of
+from flowstone.context.runtime import FlowRun, TaskRun, current_flow, current_task, find_unit
 from flowstone.context.tags import tags
 from flowstone.errors import MissingContextError
 
@@ -34,7 +34,7 @@ class FlowRunContext:
         if scope is None:
             return None
         facts = FlowRun(lambda: scope)
-        return cls(unit_of(scope), facts, facts.parameters)
+        return cls(find_unit(scope), facts, facts.parameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TaskRunContext:
         if scope is None:
             return None
         facts = TaskRun(lambda: scope)
-        return cls(unit_of(scope), facts, facts.parameters)
+        return cls(find_unit(scope), facts, facts.parameters)
 
 
 @dataclass(frozen=True, slots=True)

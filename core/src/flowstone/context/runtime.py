@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowstone.context.current import Scope
-    from flowstone.ports import Asked, Standing
+    from flowstone.ports import CallRequest, CurrentRun
     from flowstone.records.states import State
 
 __all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_run"]
@@ -23,24 +23,24 @@ __all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_r
 
 def current_flow() -> Scope | None:
     """Return the flow run around this code."""
-    return flow_around(current.scope.get())
+    return find_flow_around(current.scope.get())
 
 
 def current_task() -> Scope | None:
     """Return the task run that this code is in; None in a flow's own code."""
     scope = current.scope.get()
-    return scope if scope is not None and standing(scope).origin.kind == "task" else None
+    return scope if scope is not None and snapshot_run(scope).origin.kind == "task" else None
 
 
-def flow_around(scope: Scope | None) -> Scope | None:
+def find_flow_around(scope: Scope | None) -> Scope | None:
     """Return the nearest flow run at or above a run."""
-    while scope is not None and standing(scope.owner).origin.kind != "flow":
-        scope = scope.owner.above
+    while scope is not None and snapshot_run(scope.owner).origin.kind != "flow":
+        scope = scope.owner.caller
     return None if scope is None else scope.owner
 
 
-class Carried(NamedTuple):
-    """A run as it stood when it was sent to another process; fills the port `Standing`."""
+class SentRun(NamedTuple):
+    """A run as it stood when it was sent to another process; fills the port `CurrentRun`."""
 
     origin: Origin
     attempt: int
@@ -48,18 +48,18 @@ class Carried(NamedTuple):
     token: str | None = None
 
 
-def standing(scope: Scope) -> Standing:
+def snapshot_run(scope: Scope) -> CurrentRun:
     """Return the run as it stands now; in a process that it was sent to, as it stood then."""
-    found: Standing | None = getattr(scope, "standing", None)
+    found: CurrentRun | None = getattr(scope, "current", None)
     if found is not None:
         return found
     run = scope.run
-    return Carried(run.origin(), run.attempt, run.state)
+    return SentRun(run.origin(), run.attempt, run.state)
 
 
-def unit_of(scope: Scope) -> Any:
+def find_unit(scope: Scope) -> Any:
     """Return the flow or task itself; None in a process that its call was sent to."""
-    asked: Asked | None = getattr(scope, "asked", None)
+    asked: CallRequest | None = getattr(scope, "request", None)
     return None if asked is None else asked.unit
 
 
@@ -77,7 +77,7 @@ class _Facts:
     @property
     def _origin(self) -> Origin | None:
         scope = self._find()
-        return None if scope is None else standing(scope).origin
+        return None if scope is None else snapshot_run(scope).origin
 
     @property
     def id(self) -> str | None:
@@ -100,23 +100,23 @@ class _Facts:
         scope = self._find()
         if scope is None:
             return {}
-        asked: Asked | None = getattr(scope, "asked", None)
+        asked: CallRequest | None = getattr(scope, "request", None)
         if scope.arguments or asked is None:
             return dict(scope.arguments)
-        found: dict[str, Any] = asked.unit.parameters.given(asked.args, asked.kwargs)
+        found: dict[str, Any] = asked.unit.parameters.bind_known(asked.args, asked.kwargs)
         return found
 
     @property
     def run_count(self) -> int:
         """How often the run has been started: 1 in its first attempt."""
         scope = self._find()
-        return 0 if scope is None else standing(scope).attempt
+        return 0 if scope is None else snapshot_run(scope).attempt
 
     @property
     def state(self) -> State | None:
         """The state that the run is in."""
         scope = self._find()
-        return None if scope is None else standing(scope).state
+        return None if scope is None else snapshot_run(scope).state
 
     @property
     def api_url(self) -> str | None:
@@ -157,21 +157,21 @@ class FlowRun(_Facts):
         scope = self._find()
         if scope is None:
             return None
-        if scope.above is None:  # the outermost, or sent to another process
-            return standing(scope).origin.parent_id
-        above = flow_around(scope.above)
-        return None if above is None else standing(above).origin.id
+        if scope.caller is None:  # the outermost, or sent to another process
+            return snapshot_run(scope).origin.parent_id
+        above = find_flow_around(scope.caller)
+        return None if above is None else snapshot_run(above).origin.id
 
     @property
     def root_flow_run_id(self) -> str | None:
         """The id of the outermost flow run; its own where no other called it."""
         scope = self._find()
-        while scope is not None and (above := flow_around(scope.above)) is not None:
+        while scope is not None and (above := find_flow_around(scope.caller)) is not None:
             scope = above
         if scope is None:
             return None
-        origin = standing(scope).origin
-        return origin.root_id if scope.above is None else origin.id
+        origin = snapshot_run(scope).origin
+        return origin.root_id if scope.caller is None else origin.id
 
     @property
     def parent_deployment_id(self) -> str | None:
@@ -195,8 +195,8 @@ class TaskRun(_Facts):
     @property
     def flow_run_id(self) -> str | None:
         """The id of the flow run around it."""
-        flow = flow_around(self._find())
-        return None if flow is None else standing(flow).origin.id
+        flow = find_flow_around(self._find())
+        return None if flow is None else snapshot_run(flow).origin.id
 
 
 class Deployment:

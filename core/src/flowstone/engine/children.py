@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowstone.context.current import Scope
     from flowstone.engine.recorder import RunRecorder
     from flowstone.engine.steps import FinishChildren
-    from flowstone.ports import Clock, Promise
+    from flowstone.ports import Clock, PendingRun
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
 GRACE = 5.0
@@ -22,7 +22,7 @@ SHORT_GRACE = 0.7
 
 def finish_children(
     recorder: RunRecorder, scope: Scope, clock: Clock, step: FinishChildren
-) -> list[Promise]:
+) -> list[PendingRun]:
     """Bring to an end what was submitted; return what the step says.
 
     Args:
@@ -44,7 +44,7 @@ def finish_children(
 
 async def afinish_children(
     recorder: RunRecorder, scope: Scope, step: FinishChildren
-) -> list[Promise]:
+) -> list[PendingRun]:
     """Do as `finish_children`, and let other coroutines run meanwhile."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
@@ -61,12 +61,12 @@ async def afinish_children(
     return _close(recorder, scope, step)
 
 
-def _tell_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
+def _tell_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[PendingRun]:
     """Cancel what has not started, tell what runs to stop, as the step asks for."""
     if recorder.is_copy:  # their threads are the parent's
-        scope.promises.clear()
+        scope.pending_runs.clear()
         scope.runner = None
-    promises = list(scope.promises.values())
+    promises = list(scope.pending_runs.values())
     if step.error is not None:
         signal = choose_stop_signal(step)
         for promise in promises:
@@ -75,7 +75,7 @@ def _tell_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> l
     return [promise for promise in promises if not promise.done()]
 
 
-def _withdraw(promise: Promise) -> bool:
+def _withdraw(promise: PendingRun) -> bool:
     """Withdraw a promise; tell whether it will not run, also where that could not be written."""
     try:
         return promise.withdraw()
@@ -83,13 +83,13 @@ def _withdraw(promise: Promise) -> bool:
         return True
 
 
-def _close(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
+def _close(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[PendingRun]:
     """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
     if scope.runner is not None:
         scope.runner.close()
         scope.runner = None
-    promises = dict(scope.promises)
-    scope.promises.clear()
+    promises = dict(scope.pending_runs)
+    scope.pending_runs.clear()
     if step.error is not None:
         left = {run_id: promise for run_id, promise in promises.items() if not promise.done()}
         if left:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.recorder import RunRecorder
     from flowstone.engine.story import Story
-    from flowstone.ports import Clock, Keeping, Look, Promise
+    from flowstone.ports import CacheLookup, Clock, PendingRun, ResultCache
     from flowstone.records.runs import Run
     from flowstone.records.states import StateType
 
@@ -59,7 +59,7 @@ class RunDriver:
 
     __slots__ = ("_placed", "cache", "clock", "logger", "recorder", "scope")
 
-    cache: Keeping  # set where the run's plan has one
+    cache: ResultCache  # set where the run's plan has one
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class RunDriver:
         scope: Scope,
         clock: Clock,
         logger: Callable[[Run], LoggerAdapter[Logger]],
-        cache: Keeping | None = None,
+        cache: ResultCache | None = None,
     ) -> None:
         self.recorder, self.scope, self.clock, self.logger = recorder, scope, clock, logger
         self._placed = False
@@ -185,7 +185,7 @@ class RunDriver:
         self.cache.end(step.look)
 
     def _refresh(self, _: Refresh) -> tuple[float, State]:
-        return self.clock.time(), self.recorder.heed().state
+        return self.clock.time(), self.recorder.refresh().state
 
     def _resume(self, _: Resume) -> bool:
         return self.recorder.resume()
@@ -215,7 +215,7 @@ class RunDriver:
         value = step.fn(step.unit, self.recorder.run, step.state)
         return run_awaitable(value) if isawaitable(value) else value
 
-    def _load(self, step: Load) -> Look | None:
+    def _load(self, step: Load) -> CacheLookup | None:
         return self.cache.look(step.args, step.kwargs)
 
     def _stage(self, step: StageInTransaction) -> None:
@@ -226,7 +226,7 @@ class RunDriver:
             for promise in step.promises:
                 promise.wait()
 
-    def _finish_children(self, step: FinishChildren) -> list[Promise]:
+    def _finish_children(self, step: FinishChildren) -> list[PendingRun]:
         return finish_children(self.recorder, self.scope, self.clock, step)
 
     def _await_slots(self, step: AwaitSlots) -> None:
@@ -249,7 +249,7 @@ class RunDriver:
         value = step.fn(step.unit, self.recorder.run, step.state)
         return await value if isawaitable(value) else value
 
-    async def _aload(self, step: Load) -> Look:
+    async def _aload(self, step: Load) -> CacheLookup:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
         look, args, kwargs = self.cache.look, step.args, step.kwargs
@@ -266,7 +266,7 @@ class RunDriver:
             for promise in step.promises:
                 await promise.await_end()
 
-    async def _afinish_children(self, step: FinishChildren) -> list[Promise]:
+    async def _afinish_children(self, step: FinishChildren) -> list[PendingRun]:
         return await afinish_children(self.recorder, self.scope, step)
 
     async def _aawait_slots(self, step: AwaitSlots) -> None:

@@ -41,7 +41,7 @@ CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the
 
 
 class GeneratorRun:
-    """What both kinds have in common; fills the `Promise` port for the flow around the run.
+    """What both kinds have in common; fills the `PendingRun` port for the flow around the run.
 
     Attributes:
         end: how the run ended; None while it has not.
@@ -68,7 +68,7 @@ class GeneratorRun:
         scope.set(self._driver.scope)
         self._around.__enter__()
         if self._owner is not None:
-            self._owner.promises[self.run_id] = self
+            self._owner.pending_runs[self.run_id] = self
             return
         if not _open:  # before the store is closed, which was opened earlier than now
             atexit.unregister(end_all)
@@ -80,7 +80,7 @@ class GeneratorRun:
         self._around.__exit__(None, None, None)
         _open.pop(self.run_id, None)
         if self._owner is not None:
-            self._owner.promises.pop(self.run_id, None)
+            self._owner.pending_runs.pop(self.run_id, None)
 
     def _break(self, error: BaseException) -> None:
         """Take what the engine itself raised: the store has not kept a fact, or a late signal."""

@@ -14,9 +14,9 @@ from weakref import WeakSet
 from flowstone.engine.driven_roots import DrivenRoots
 from flowstone.engine.policy import find_request
 from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
-from flowstone.records.events import NOTES
+from flowstone.records.events import INFORMATIONAL
 from flowstone.records.ids import new_id
-from flowstone.records.runs import Change, Handover, Run
+from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import PAUSED, TERMINAL
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class WriteBehind:
         self._start()
         return run
 
-    def heed(self, run_id: str, token: str | None = None) -> Run:
+    def refresh(self, run_id: str, token: str | None = None) -> Run:
         with self._lock:
             actual = self._store.run(run_id)
             if not self._roots.owns(actual) or self._roots.is_stale(actual.root_id, token):
@@ -210,7 +210,7 @@ class WriteBehind:
     def _send_notes(self, root_id: str, events: list[Event]) -> None:
         """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
         fence = self._roots.find_ended_fence(root_id)
-        notes = [event for event in events if isinstance(event.payload, NOTES)]
+        notes = [event for event in events if isinstance(event.payload, INFORMATIONAL)]
         if fence is not None and notes:
             with suppress(Conflict):  # somebody else has taken it up
                 self._store.append(notes, fence)
@@ -290,7 +290,7 @@ def _rebase(event: Event, conflict: Conflict) -> Event:
     Of one that is to stop only the end: with anything else it would go on.
     """
     change, actual = event.payload, cast("Run", conflict.actual)
-    assert isinstance(change, Change)
+    assert isinstance(change, StateChange)
     if actual.state.type in TERMINAL or change.version > actual.version:
         raise _fence_off(actual) from conflict
     signal = find_request(actual.state)

@@ -43,11 +43,11 @@ from flowstone.errors import (
     TerminationSignal,
     UpstreamTaskError,
 )
-from flowstone.records.states import COMPLETED, PENDING, RUNNING, SCHEDULED, Kept, State
+from flowstone.records.states import COMPLETED, PENDING, RUNNING, SCHEDULED, State, StoredValue
 
 if TYPE_CHECKING:
-    from flowstone.ports import Keeping, Look, Promise, Staging
-    from flowstone.ports.slots import Turn
+    from flowstone.ports import CacheLookup, PendingRun, ResultCache, RunTransaction
+    from flowstone.ports.slots import SlotRequest
     from flowstone.records.specs import Spec
     from flowstone.settings import Settings
 
@@ -81,12 +81,12 @@ class CallPlan:
     fn: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
-    upstream: Sequence[tuple[Promise, bool]] | None = None
+    upstream: Sequence[tuple[PendingRun, bool]] | None = None
     owns_children: bool = False
-    cache: Keeping | None = None
-    transaction: Staging | None = None
+    cache: ResultCache | None = None
+    transaction: RunTransaction | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
-    slot_request: Turn | None = None
+    slot_request: SlotRequest | None = None
     progress: YieldProgress | None = None
     is_root: bool = False
     timeout: float | None = None
@@ -97,7 +97,7 @@ def lifecycle(plan: CallPlan) -> Lifecycle:
     return _live(plan) if plan.slot_request is None else _live_with_slots(plan, plan.slot_request)
 
 
-def _live_with_slots(plan: CallPlan, request: Turn) -> Lifecycle:
+def _live_with_slots(plan: CallPlan, request: SlotRequest) -> Lifecycle:
     """Tell the same of a run that may hold slots: whatever its end, it gives them back."""
     try:
         return (yield from _live(plan))
@@ -107,7 +107,7 @@ def _live_with_slots(plan: CallPlan, request: Turn) -> Lifecycle:
 
 def _live(plan: CallPlan) -> Lifecycle:
     spec = plan.spec
-    look: Look | None = None
+    look: CacheLookup | None = None
     try:
         args, kwargs = plan.args, plan.kwargs
         if plan.upstream is not None:
@@ -145,7 +145,7 @@ def _live(plan: CallPlan) -> Lifecycle:
 
 
 def _record_end(
-    plan: CallPlan, end: State, look: Look | None
+    plan: CallPlan, end: State, look: CacheLookup | None
 ) -> Generator[Step, Any, tuple[State, BaseException | None]]:
     """Say how the run ended, once; an interrupt that comes into that has to wait."""
     data = end.data if plan.spec.cache_result_in_memory else _choose_held_value(plan, look, end)
@@ -176,7 +176,7 @@ def _log_end(end: State) -> Generator[Step, Any, None]:
 
 
 def _make_attempts(
-    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
+    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: CacheLookup | None
 ) -> Generator[Step, Any, State]:
     """Call the function as often as it takes, or may."""
     spec = plan.spec
@@ -205,7 +205,7 @@ def _make_attempts(
         yield Sleep(seconds)
 
 
-def _acquire_slots(request: Turn) -> Generator[Step, str | None, None]:
+def _acquire_slots(request: SlotRequest) -> Generator[Step, str | None, None]:
     """Take slots under the limits of the run's tags, and say so where that has to wait."""
     in_the_way = yield AcquireSlots(request)
     if in_the_way is not None:
@@ -213,7 +213,7 @@ def _acquire_slots(request: Turn) -> Generator[Step, str | None, None]:
         yield AwaitSlots(request)
 
 
-def _release_slots(request: Turn) -> Generator[Step, object, None]:
+def _release_slots(request: SlotRequest) -> Generator[Step, object, None]:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
     try:
         yield ReleaseSlots(request)
@@ -222,7 +222,7 @@ def _release_slots(request: Turn) -> Generator[Step, object, None]:
         raise
 
 
-def _choose_held_value(plan: CallPlan, look: Look | None, end: State) -> Any:
+def _choose_held_value(plan: CallPlan, look: CacheLookup | None, end: State) -> Any:
     """Return what is held of a value that is wanted in its file only: where it is read."""
     if (
         end.type is not COMPLETED
@@ -232,7 +232,7 @@ def _choose_held_value(plan: CallPlan, look: Look | None, end: State) -> Any:
         or look.key is None
     ):
         return end.data
-    return Kept(partial(plan.cache.read, look.key))
+    return StoredValue(partial(plan.cache.read, look.key))
 
 
 def _suspend(plan: CallPlan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
@@ -274,7 +274,7 @@ def _make_end(plan: CallPlan, error: BaseException) -> State:
 
 
 def _resolve_upstream(
-    plan: CallPlan, upstream: Sequence[tuple[Promise, bool]]
+    plan: CallPlan, upstream: Sequence[tuple[PendingRun, bool]]
 ) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
     """Wait for what the arguments need, and put the values in their places."""
     waiting = [promise for promise, _ in upstream if not promise.done()]
@@ -298,7 +298,7 @@ def _take_value(promise: Any, may_fail: bool) -> Any:
 
 
 def _attempt(
-    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
+    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: CacheLookup | None
 ) -> Generator[Step, Any, State]:
     """Call the function once, keep what it returned, and say how that ended."""
     try:

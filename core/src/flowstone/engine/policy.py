@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flowstone.engine.steps import FinishChildren
-    from flowstone.ports import Promise
+    from flowstone.ports import PendingRun
     from flowstone.records.specs import Delay, Spec
     from flowstone.settings import Settings
 
@@ -132,7 +132,7 @@ def judge(ends: Sequence[State], value: object) -> State:
     return State(kind, kind.value.capitalize(), message.strip(), data=worst.data)
 
 
-def judge_unobserved(promises: Iterable[Promise]) -> State | None:
+def judge_unobserved(promises: Iterable[PendingRun]) -> State | None:
     """Return the end of a flow in which submitted tasks ended badly and nobody looked."""
     bad = list(promises)
     if not bad:
@@ -165,7 +165,7 @@ def is_late(error: BaseException, run_name: str) -> bool:
     return isinstance(error, RunTimeout) and error.name == run_name
 
 
-def describe_left_behind(promises: Sequence[Promise]) -> str:
+def describe_left_behind(promises: Sequence[PendingRun]) -> str:
     """Say what could not be stopped, and what can be done about it."""
     names = ", ".join(promise.name for promise in promises[:5])
     more = " …" if len(promises) > 5 else ""

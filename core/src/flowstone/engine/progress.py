@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from flowstone.ports import Promise
+    from flowstone.ports import PendingRun
 
 #: Waits shorter than this, in seconds, show nothing.
 DELAY = 0.5
@@ -34,7 +34,7 @@ def hide() -> Iterator[None]:
 
 
 @contextmanager
-def show(promises: Sequence[Promise]) -> Iterator[None]:
+def show(promises: Sequence[PendingRun]) -> Iterator[None]:
     """Show on standard error, while the code inside waits for them, how many have ended."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if len(promises) < 2 or not is_terminal or not _showing.acquire(blocking=False):
@@ -51,7 +51,7 @@ def show(promises: Sequence[Promise]) -> Iterator[None]:
         _showing.release()
 
 
-def _watch(promises: Sequence[Promise], over: Event) -> None:
+def _watch(promises: Sequence[PendingRun], over: Event) -> None:
     if over.wait(DELAY):
         return
     # The terminal may go away under us; that must not disturb the run.
@@ -69,7 +69,7 @@ def _watch(promises: Sequence[Promise], over: Event) -> None:
 class _Count:
     """How many have ended, and how many of them badly; each is looked at until it has ended."""
 
-    def __init__(self, promises: Sequence[Promise]) -> None:
+    def __init__(self, promises: Sequence[PendingRun]) -> None:
         self._waiting = list(promises)
         self.ended = 0
         self.failed = 0

@@ -6,9 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from flowstone.errors import CancelSignal, Conflict, SuspendSignal
-from flowstone.records.events import KINDS, Event, handed_over, written
+from flowstone.records.events import KINDS, Event, make_handover_event, make_log_event
 from flowstone.records.ids import new_id
-from flowstone.records.runs import Change, Handover, Lease, Origin, Run
+from flowstone.records.runs import Handover, Lease, Origin, Run, StateChange
 from flowstone.records.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flowstone.context.current import Services
     from flowstone.errors import StopSignal
-    from flowstone.records.events import Line
+    from flowstone.records.events import LogLine
 
 
 class Takeover(NamedTuple):
@@ -62,7 +62,7 @@ class RunRecorder:
         self._through = origin.kind == "flow" or origin.parent_id is None
         self._attempt = 0
         self._born: Run | None = None
-        self._last: Change | None = None
+        self._last: StateChange | None = None
         self._pending: tuple[Event, State] | None = None
         self._generation = _generation
         self.origin = origin
@@ -78,7 +78,7 @@ class RunRecorder:
         """The run as it is now; only after its first state."""
         assert self._born is not None
         if self._last is not None:
-            self._born, self._last = self._born.after(self._last), None
+            self._born, self._last = self._born.apply(self._last), None
         return self._born
 
     @property
@@ -153,7 +153,7 @@ class RunRecorder:
         who = self.origin
         if state.data is not None:  # no store takes it, and it must not wait with the fact
             state = State(state.type, state.name, state.message, state.at)
-        change = Change(last.version + 1, state, self._attempt)
+        change = StateChange(last.version + 1, state, self._attempt)
         return Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
 
     def _repeat_fact(self, kind: StateType, name: str, message: str | None) -> bool:
@@ -170,7 +170,7 @@ class RunRecorder:
         """Have a fact kept; until that is sure, it is pending."""
         self._pending = event, state
         payload = event.payload
-        if isinstance(payload, Change):
+        if isinstance(payload, StateChange):
             self._move(event, payload, state)
         elif isinstance(payload, Run):
             if self._through:
@@ -180,23 +180,23 @@ class RunRecorder:
             self._born = payload
         self._pending = None  # an interrupt may come until here, and have the same said again
 
-    def _move(self, event: Event, change: Change, state: State) -> None:
+    def _move(self, event: Event, change: StateChange, state: State) -> None:
         kept = None if self.is_copy else self._keep(event)
         if self._last is not None:
             self._born = self.run
         # Where somebody has asked for its end, that came between.
         version = change.version if kept is None else kept.version
-        self._last = Change(version, state, change.attempt)
+        self._last = StateChange(version, state, change.attempt)
         if self.origin.parent_id is None and state.type in TERMINAL and not self.is_copy:
             self._journal.release(self.origin.id)
 
-    def heed(self) -> Run:
+    def refresh(self) -> Run:
         """Return the run as it is in the store, and go on from there where others have moved it.
 
         Raises:
             FencedRun: it was ended or taken over from outside.
         """
-        actual = self._journal.heed(self.origin.id, self.token)
+        actual = self._journal.refresh(self.origin.id, self.token)
         if actual.version > self.run.version:
             self._born, self._last = actual, None
         return actual
@@ -211,7 +211,7 @@ class RunRecorder:
     def suspend(self, message: str, data: BaseException) -> State:
         """Give up the right to write the run, and return the state that it is left in."""
         state = State(PAUSED, "Suspended", message, self._time(), data)
-        self._born = self._journal.record(handed_over(self.run, state, None), self.token)
+        self._born = self._journal.record(make_handover_event(self.run, state, None), self.token)
         self._last = None
         self._journal.release(self.origin.id)
         return state
@@ -248,9 +248,9 @@ class RunRecorder:
         """
         self._journal.flush()
 
-    def write(self, line: Line) -> None:
+    def write(self, line: LogLine) -> None:
         """Add a line to the run's log."""
-        self._journal.append(written(self.run, self._time(), line))
+        self._journal.append(make_log_event(self.run, self._time(), line))
 
 
 def make_lease(services: Services, now: float) -> Lease:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowstone.context.current import Scope
-    from flowstone.ports import Caller
+    from flowstone.ports import RemoteCaller
 
 
 class Remote:
@@ -24,7 +24,7 @@ class Remote:
     __slots__ = ("_caller", "_fn", "_scope", "_timeout")
 
     def __init__(
-        self, caller: Caller, fn: Callable[..., Any], scope: Scope, timeout: float | None
+        self, caller: RemoteCaller, fn: Callable[..., Any], scope: Scope, timeout: float | None
     ) -> None:
         self._caller, self._fn, self._scope, self._timeout = caller, fn, scope, timeout
 

@@ -210,7 +210,7 @@ def _leave(handler: Callable[..., None]) -> None:
 
 def _end_process() -> None:
     with suppress(Exception):  # nothing else is called at such an end, `atexit` neither
-        current.services().audience.close()
+        current.services().observers.close()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from flowstone.errors import ClosedEarly
-    from flowstone.ports import Look, Promise, Staging
-    from flowstone.ports.slots import Turn
+    from flowstone.ports import CacheLookup, PendingRun, RunTransaction
+    from flowstone.ports.slots import SlotRequest
     from flowstone.records.states import State, StateType
 
 
@@ -67,23 +67,23 @@ class CallHook(NamedTuple):
 class AcquireSlots(NamedTuple):
     """Take slots under the limits of the run's tags. Answer: None, or what is in the way."""
 
-    request: Turn
+    request: SlotRequest
 
 
 class AwaitSlots(NamedTuple):
     """Wait until the slots are taken. Answer: None."""
 
-    request: Turn
+    request: SlotRequest
 
 
 class ReleaseSlots(NamedTuple):
     """Give the slots back, or leave the queue. Answer: None."""
 
-    request: Turn
+    request: SlotRequest
 
 
 class Load(NamedTuple):
-    """Look for a kept result of this call. Answer: a `Look`."""
+    """Look for a kept result of this call. Answer: a `CacheLookup`."""
 
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
@@ -92,15 +92,15 @@ class Load(NamedTuple):
 class Save(NamedTuple):
     """Keep the result, or stage it in the transaction around the run. Answer: None."""
 
-    look: Look
+    look: CacheLookup
     value: Any
 
 
 class StageInTransaction(NamedTuple):
     """Hand a completed run to the transaction around it. Answer: None."""
 
-    around: Staging
-    look: Look | None
+    around: RunTransaction
+    look: CacheLookup | None
     value: Any
     on_commit: tuple[Callable[..., Any], ...]
     on_rollback: tuple[Callable[..., Any], ...]
@@ -109,13 +109,13 @@ class StageInTransaction(NamedTuple):
 class Unlock(NamedTuple):
     """Let others compute this call again, also where the look was not finished. Answer: None."""
 
-    look: Look | None
+    look: CacheLookup | None
 
 
 class Await(NamedTuple):
     """Wait until each has ended. Answer: None."""
 
-    promises: Sequence[Promise]
+    promises: Sequence[PendingRun]
 
 
 class FinishChildren(NamedTuple):

@@ -100,7 +100,7 @@ StopSignal (BaseException)                 ends a run; no `except Exception` may
 from flowstone.errors.base import (
     ConfigurationError,
     FlowstoneError,
-    nearest,
+    suggest_names,
 )
 from flowstone.errors.blocks import (
     AccessDenied,
@@ -298,5 +298,5 @@ __all__ = [
     "Unreachable",
     "UpstreamTaskError",
     "ValueNotComputed",
-    "nearest",
+    "suggest_names",
 ]

@@ -27,7 +27,7 @@ class FlowstoneError(Worded, Exception):
     """The root of every error that Flowstone raises on purpose."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest_names(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x' or 'y'?"``, or what there is, or nothing at all."""
     # 2 ms to import, which only a program with a misspelt name pays.
     from difflib import get_close_matches  # noqa: PLC0415

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.errors.base import FlowstoneError, nearest
+from flowstone.errors.base import FlowstoneError, suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -105,7 +105,7 @@ class UnknownName(PluginError, LookupError):
         remedy = (
             f" `pip install {package}` brings it."
             if package
-            else f"{nearest(name, known)} Is the package that brings it installed? "
+            else f"{suggest_names(name, known)} Is the package that brings it installed? "
             "`flowstone plugin ls` lists them."
         )
         super().__init__(f"no installed package offers {article} {kind} named {name!r}.{remedy}")

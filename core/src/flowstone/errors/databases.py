@@ -26,7 +26,7 @@ class DatabaseError(FlowstoneError):
     ) -> None:
         self.where, self.problem, self.remedy = where, problem, remedy
         self.statement, self.position = statement, position
-        shown = "" if statement is None else f" {_shown(statement, position)}"
+        shown = "" if statement is None else f" {_describe_statement(statement, position)}"
         super().__init__(f"{where}: {problem}.{shown} {remedy}")
 
 
@@ -62,7 +62,7 @@ class QueryCancelled(DatabaseError):
     """The query was stopped in the database: by `cancel`, or as its run was ended."""
 
 
-def _shown(statement: str, position: int | None) -> str:
+def _describe_statement(statement: str, position: int | None) -> str:
     lines = statement.strip().splitlines() or [""]
     first = lines[0] if len(lines[0]) <= SHOWN else f"{lines[0][:SHOWN]}…"
     if position is None:

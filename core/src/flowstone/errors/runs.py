@@ -63,7 +63,7 @@ class RunError(FlowstoneError):
     """A run has no result to give."""
 
 
-def _run(name: str) -> str:
+def _name_run(name: str) -> str:
     """Return what to call a run: a state alone does not know whose it is."""
     return f"run {name!r}" if name else "the run"
 
@@ -73,7 +73,7 @@ class _EndedRun(RunError):
 
     def __init__(self, name: str, message: str | None = None) -> None:
         self.name, self.message = name, message
-        super().__init__(f"{_run(name)} {self.verb}{f': {message}' if message else '.'}")
+        super().__init__(f"{_name_run(name)} {self.verb}{f': {message}' if message else '.'}")
 
 
 class FailedRun(_EndedRun):
@@ -109,7 +109,9 @@ class UnfinishedRun(RunError):
 
     def __init__(self, name: str, state: str) -> None:
         self.name, self.state = name, state
-        super().__init__(f"{_run(name)} is {state}: wait for it before you ask for its result.")
+        super().__init__(
+            f"{_name_run(name)} is {state}: wait for it before you ask for its result."
+        )
 
 
 class UpstreamTaskError(RunError):
@@ -216,7 +218,7 @@ class MissingResult(RunError, LookupError):
         if problem:
             told = f"can't be read again: {problem}"
             remedy = "Leave its file where it is, or call with cache_result_in_memory=True."
-        super().__init__(f"the value of {_run(name)} {told}. {remedy}")
+        super().__init__(f"the value of {_name_run(name)} {told}. {remedy}")
 
 
 class ArtifactInvalid(RunError, ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.errors.base import FlowstoneError, nearest
+from flowstone.errors.base import FlowstoneError, suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ class RunNotFound(StoreError, LookupError):
     def __init__(self, run: str, known: Sequence[str] = ()) -> None:
         self.run = run
         super().__init__(
-            f"there is no run {run!r}.{nearest(run, known)} `flowstone run ls` lists them."
+            f"there is no run {run!r}.{suggest_names(run, known)} `flowstone run ls` lists them."
         )
 
 
@@ -98,7 +98,7 @@ class ObjectNotFound(DocumentError, LookupError):
 
     def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
         self.kind, self.name = kind, name
-        listed = nearest(name, known) or f" No {kind} is saved yet."
+        listed = suggest_names(name, known) or f" No {kind} is saved yet."
         super().__init__(f"there is no {kind} named {name!r}.{listed}")
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, PrivateAttr, create_model
 
 from flowstone.context.current import services
 from flowstone.context.runtime import current_flow
-from flowstone.errors import ConfigurationError, MissingContextError, RunTimeout, nearest
-from flowstone.flow_runs.schemas import filled_in, modelled, plain
+from flowstone.errors import ConfigurationError, MissingContextError, RunTimeout, suggest_names
+from flowstone.flow_runs.schemas import dump_plain, fill_in, make_model
 from flowstone.records.encoding import dumps, loads
 from flowstone.records.ids import new_id
 
@@ -68,7 +68,7 @@ class RunInput(BaseModel):
         fields: dict[str, Any] = {}
         for name, value in initial.items():
             if name not in cls.model_fields:
-                known = nearest(name, cls.model_fields).strip() or "It has no fields."
+                known = suggest_names(name, cls.model_fields).strip() or "It has no fields."
                 raise ConfigurationError(
                     f"{cls.__name__}.with_initial_data", f"there is no field {name!r}", known
                 )
@@ -123,14 +123,14 @@ def send_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> N
     run_id = current.runs.run(flow_run_id).id
     here = current_flow()
     if sender is None and here is not None:
-        sender = here.standing.origin.id
-    given = plain(run_input if isinstance(run_input, BaseModel) else {"value": run_input})
+        sender = here.current.origin.id
+    given = dump_plain(run_input if isinstance(run_input, BaseModel) else {"value": run_input})
     body = {
-        "type": _type(type(run_input)),
+        "type": _name_type(type(run_input)),
         "sender": sender,
-        "sealed": current.secrets.seal(dumps(given).encode(), _kind(run_id)),
+        "sealed": current.sealer.seal(dumps(given).encode(), _make_kind(run_id)),
     }
-    current.documents.put(_kind(run_id), new_id(), body)
+    current.documents.put(_make_kind(run_id), new_id(), body)
 
 
 async def asend_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> None:
@@ -178,8 +178,8 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
         if run_id is None:
             if self._scope is None:
                 raise MissingContextError("receive_input()")
-            run_id = self._scope.standing.origin.id
-        self._run_id, self._wanted, self._model = run_id, _type(wanted), modelled(wanted)
+            run_id = self._scope.current.origin.id
+        self._run_id, self._wanted, self._model = run_id, _name_type(wanted), make_model(wanted)
         self._is_value = self._model is not wanted
         self._timeout, self._interval, self._raises = timeout, min(interval, _LOOK), raises
         self._seen: set[str] = set()
@@ -211,9 +211,9 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
 
     def _look(self) -> list[T]:
         """Return the next input, if there is one."""
-        for document in services().documents.find(_kind(self._run_id)):
+        for document in services().documents.find(_make_kind(self._run_id)):
             if document.body["type"] == self._wanted and self._is_new(document.name):
-                found = self._opened(document)
+                found = self._open(document)
                 if found is not None:
                     return [found]
         return []
@@ -225,12 +225,12 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
         self._seen.add(key)
         if self._scope is None:
             return True
-        attempt = self._scope.standing.attempt
-        return self._scope.ordinal(f"input {key} of attempt {attempt}") == 0
+        attempt = self._scope.current.attempt
+        return self._scope.next_ordinal(f"input {key} of attempt {attempt}") == 0
 
-    def _opened(self, document: Document) -> Any:
-        given = loads(services().secrets.open(document.body["sealed"], document.kind))
-        found = filled_in(self._model, given)
+    def _open(self, document: Document) -> Any:
+        given = loads(services().sealer.open(document.body["sealed"], document.kind))
+        found = fill_in(self._model, given)
         if isinstance(found, dict):
             told = "; ".join(f"{field}: {problem}" for field, problem in found.items())
             logger.warning("an input that is no %s is left out: %s", self._wanted, told)
@@ -244,11 +244,11 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
         return found
 
 
-def _type(kind: Any) -> str:
+def _name_type(kind: Any) -> str:
     """Return the name by which inputs of one type are told from others."""
     kind = get_origin(kind) or kind
     return str(getattr(kind, "__name__", kind))
 
 
-def _kind(run_id: str) -> str:
+def _make_kind(run_id: str) -> str:
     return f"input:{run_id}"

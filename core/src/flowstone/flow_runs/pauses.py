@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flowstone.context.current import services, sketch
-from flowstone.context.runtime import current_flow, current_task, unit_of
+from flowstone.context.runtime import current_flow, current_task, find_unit
 from flowstone.engine.driver import RunDriver
 from flowstone.engine.pause import pause
 from flowstone.engine.recorder import RunRecorder
@@ -14,7 +14,7 @@ from flowstone.errors import Conflict, MissingContextError, NotPausable, Suspend
 from flowstone.flow_runs import requests
 from flowstone.flow_runs.requests import Question
 from flowstone.logging.run_logger import RunLogger
-from flowstone.records.events import changed
+from flowstone.records.events import make_change_event
 from flowstone.records.states import CANCELLING, Suspending
 
 if TYPE_CHECKING:
@@ -180,14 +180,14 @@ async def asuspend_flow_run(
 def _stand_in(wanted: Any) -> Any:
     """Return what a pause gives where the flow is drawn, and not run."""
     # Only a flow that is drawn needs them.
-    from flowstone.calls.placeholders import Placeholder, Source  # noqa: PLC0415
+    from flowstone.calls.placeholders import Placeholder, ValueSource  # noqa: PLC0415
 
-    return None if wanted is None else Placeholder(Source("", "pause_flow_run"))
+    return None if wanted is None else Placeholder(ValueSource("", "pause_flow_run"))
 
 
 def _is_current(run_id: str) -> bool:
     scope = current_flow()
-    return scope is not None and scope.standing.origin.id == run_id
+    return scope is not None and scope.current.origin.id == run_id
 
 
 def _ask_to_suspend(ref: str) -> None:
@@ -202,7 +202,7 @@ def _ask_to_suspend(ref: str) -> None:
             problem, remedy = f"it is {run.state.name}", "Look at it with `flowstone run show`."
             raise NotPausable(f"suspending run {run.name!r}", problem, remedy)
         with suppress(Conflict):  # it has moved on meanwhile: look again
-            store.record(changed(run, Suspending("asked from outside"), run.attempt))
+            store.record(make_change_event(run, Suspending("asked from outside"), run.attempt))
             return
 
 
@@ -213,7 +213,7 @@ def _check_loadable(what: str, run: Run | Origin) -> None:
         raise NotPausable(what, problem, "Suspend that one, or use pause_flow_run here.")
     recipe = run.recipe
     if recipe is None or recipe.entrypoint is None:
-        why = recipe.obstacle if recipe else "it is not known where it stands"
+        why = recipe.reason if recipe else "it is not known where it stands"
         problem = f"flow {run.unit!r} could not be loaded again: {why}"
         remedy = "Put it at the top of a module, or use pause_flow_run."
         raise NotPausable(what, problem, remedy)
@@ -234,32 +234,32 @@ class _Asking:
     def __init__(self, caller: str, wanted: Any, key: str | None) -> None:
         self._caller = f"{caller}()"
         self._scope = self._flow_here()
-        self.recorder = cast("RunRecorder", self._scope.standing)
+        self.recorder = cast("RunRecorder", self._scope.current)
         self._key = key if key is not None else self._ordinal()
         self._is_value, self._model = False, None
         self._schema: dict[str, Any] | None = None
         if wanted is not None:
             # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-            from flowstone.flow_runs.schemas import modelled, schema_of  # noqa: PLC0415
+            from flowstone.flow_runs.schemas import make_model, make_schema  # noqa: PLC0415
 
-            self._model = modelled(wanted)
+            self._model = make_model(wanted)
             self._is_value = self._model is not wanted
-            self._schema = schema_of(self._model)
+            self._schema = make_schema(self._model)
         self._problems: dict[str, str] = {}
         self.answer: Any = None
         self.driver = _Waiting(self.recorder, self._scope, services().clock, RunLogger)
 
     def is_answered(self) -> bool:
         """Tell whether the run was resumed from this pause, with an input that fits."""
-        question = requests.asked(self.recorder.origin.id, self._key)
-        winner = None if question is None else question.winner()
+        question = requests.find_question(self.recorder.origin.id, self._key)
+        winner = None if question is None else question.find_winner()
         if question is None or winner is None:
             return False
         if self._model is None:
             return True
-        from flowstone.flow_runs.schemas import filled_in  # noqa: PLC0415 - see above
+        from flowstone.flow_runs.schemas import fill_in  # noqa: PLC0415 - see above
 
-        found = filled_in(self._model, question.opened(winner.id))
+        found = fill_in(self._model, question.open_input(winner.id))
         if isinstance(found, dict):
             self._problems = found
             return False
@@ -293,14 +293,14 @@ class _Asking:
         short = self.recorder.origin.id[-12:]
         asked = ""
         if self._schema is not None:
-            names = ", ".join(field.name for field in requests.fields(self._schema))
+            names = ", ".join(field.name for field in requests.list_fields(self._schema))
             asked = f"waits for input ({names}); "
         wrong = "".join(f"{field}: {problem}; " for field, problem in self._problems.items())
         return f"{wrong}{asked}resume it with `flowstone run resume {short}`"
 
     def refuse_async(self, instead: str) -> None:
         """Refuse to block the loop of an async flow."""
-        unit = unit_of(self._scope)
+        unit = find_unit(self._scope)
         if unit is not None and unit.isasync:
             problem = f"flow {unit.name!r} is async, and this would block its loop"
             raise NotPausable(self._caller, problem, f"Write: await {instead}(...)")
@@ -311,7 +311,7 @@ class _Asking:
 
     def _flow_here(self) -> Scope:
         if (task := current_task()) is not None:
-            problem = f"it was called in the task run {task.standing.origin.name!r}"
+            problem = f"it was called in the task run {task.current.origin.name!r}"
             raise NotPausable(self._caller, problem, "Call it in the flow's own code.")
         scope = current_flow()
         if scope is None:
@@ -320,4 +320,4 @@ class _Asking:
 
     def _ordinal(self) -> str:
         """Return the number of this pause within the attempt: the same in each attempt."""
-        return str(self._scope.ordinal(f"pause of attempt {self.recorder.attempt}"))
+        return str(self._scope.next_ordinal(f"pause of attempt {self.recorder.attempt}"))

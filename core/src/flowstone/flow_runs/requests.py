@@ -52,9 +52,9 @@ class Question:
     @property
     def fields(self) -> list[Field]:
         """What it asks for, field by field."""
-        return fields(self.schema) if self.schema else []
+        return list_fields(self.schema) if self.schema else []
 
-    def winner(self) -> Event | None:
+    def find_winner(self) -> Event | None:
         """Return the event that resumed the run from here last; None where none has."""
         if not self.answers:
             return None
@@ -64,10 +64,10 @@ class Question:
 
     def is_open(self) -> bool:
         """Tell whether it was not answered since it was asked."""
-        winner = self.winner()
+        winner = self.find_winner()
         return winner is None or winner.at <= self.asked
 
-    def opened(self, event_id: str) -> Json:
+    def open_input(self, event_id: str) -> Json:
         """Return the input that an event brought.
 
         Raises:
@@ -79,7 +79,7 @@ class Question:
         token = self.answers[event_id]
         if token is None:
             return {}
-        found: Json = loads(services().secrets.open(token, _purpose(self.run_id, self.key)))
+        found: Json = loads(services().sealer.open(token, _make_purpose(self.run_id, self.key)))
         return found
 
 
@@ -95,17 +95,17 @@ class Field(NamedTuple):
     description: str | None
 
 
-def fields(schema: Schema) -> list[Field]:
+def list_fields(schema: Schema) -> list[Field]:
     """Return the fields of a model's JSON schema."""
     required = schema.get("required", ())
     definitions = schema.get("$defs", {})
     found = []
     for name, part in schema.get("properties", {}).items():
-        whole = {**referred(part, definitions), **part}
+        whole = {**resolve_reference(part, definitions), **part}
         found.append(
             Field(
                 name,
-                _kind(part, definitions),
+                _describe_kind(part, definitions),
                 name in required,
                 is_secret(part, definitions),
                 tuple(whole.get("enum", ())),
@@ -116,7 +116,7 @@ def fields(schema: Schema) -> list[Field]:
     return found
 
 
-def referred(part: Schema, definitions: Schema) -> Schema:
+def resolve_reference(part: Schema, definitions: Schema) -> Schema:
     """Return what a part of a schema refers to; itself where it does not."""
     found: Schema = definitions.get(part.get("$ref", "").rpartition("/")[2], part)
     return found
@@ -124,21 +124,21 @@ def referred(part: Schema, definitions: Schema) -> Schema:
 
 def is_secret(part: Schema, definitions: Schema) -> bool:
     """Tell whether a field is a secret, or may be one."""
-    part = referred(part, definitions)
+    part = resolve_reference(part, definitions)
     choices = part.get("anyOf", ())
     return bool(part.get("writeOnly")) or any(is_secret(each, definitions) for each in choices)
 
 
-def _kind(part: Schema, definitions: Schema) -> str:
-    part = referred(part, definitions)
+def _describe_kind(part: Schema, definitions: Schema) -> str:
+    part = resolve_reference(part, definitions)
     if "enum" in part:
         return "one of " + ", ".join(map(str, part["enum"]))
     if "const" in part:
         return str(part["const"])
     if "anyOf" in part:
-        return " or ".join(_kind(each, definitions) for each in part["anyOf"])
+        return " or ".join(_describe_kind(each, definitions) for each in part["anyOf"])
     if part.get("type") == "array" and "items" in part:
-        return f"array of {_kind(part['items'], definitions)}"
+        return f"array of {_describe_kind(part['items'], definitions)}"
     return str(part.get("format") or part.get("type") or "anything")
 
 
@@ -147,7 +147,7 @@ def _kind(part: Schema, definitions: Schema) -> str:
 
 def ask(question: Question) -> Question:
     """Keep a question, over what was asked under its key before; the answers to that stay."""
-    _put(question.run_id, question.key, lambda old: {**_body(question), **_kept_of(old)})
+    _put(question.run_id, question.key, lambda old: {**_encode(question), **_keep_answers(old)})
     return question
 
 
@@ -157,8 +157,8 @@ def answer(question: Question, event_id: str, given: Mapping[str, object] | None
 
     token = None
     if given is not None:
-        purpose = _purpose(question.run_id, question.key)
-        token = services().secrets.seal(dumps(dict(given)).encode(), purpose)
+        purpose = _make_purpose(question.run_id, question.key)
+        token = services().sealer.seal(dumps(dict(given)).encode(), purpose)
     _change_answers(question, lambda answers: {**answers, event_id: token})
 
 
@@ -172,17 +172,17 @@ def refuse(question: Question, problems: Mapping[str, str]) -> None:
     _put(question.run_id, question.key, lambda old: {**old, "problems": dict(problems)})
 
 
-def asked(run_id: str, key: str) -> Question | None:
+def find_question(run_id: str, key: str) -> Question | None:
     """Return a question by its key."""
     try:
-        return _read(services().documents.get(_of(run_id), key))
+        return _read(services().documents.get(_make_kind(run_id), key))
     except ObjectNotFound:
         return None
 
 
-def waiting(run_id: str) -> Question | None:
+def find_open_question(run_id: str) -> Question | None:
     """Return what a paused run waits for; None where somebody else has suspended it."""
-    kind = _of(run_id)
+    kind = _make_kind(run_id)
     found = [_read(each) for each in services().documents.find(kind) if each.kind == kind]
     newest = max(found, key=lambda question: question.asked, default=None)
     return newest if newest is not None and newest.is_open() else None
@@ -201,18 +201,18 @@ def _put(run_id: str, key: str, change: Callable[[Json], Json]) -> None:
     documents = services().documents
     while True:
         try:
-            found = documents.get(_of(run_id), key)
+            found = documents.get(_make_kind(run_id), key)
             body, version = dict(found.body), found.version
         except ObjectNotFound:
             body, version = {}, 0
         try:
-            documents.put(_of(run_id), key, change(body), expected=version)
+            documents.put(_make_kind(run_id), key, change(body), expected=version)
         except StaleDocument:
             continue
         return
 
 
-def _body(question: Question) -> Json:
+def _encode(question: Question) -> Json:
     return {
         "asked": question.asked,
         "until": question.until,
@@ -223,7 +223,7 @@ def _body(question: Question) -> Json:
     }
 
 
-def _kept_of(old: Json) -> Json:
+def _keep_answers(old: Json) -> Json:
     return {key: old[key] for key in ("answers", "problems") if key in old}
 
 
@@ -232,9 +232,9 @@ def _read(document: Document) -> Question:
     return Question(run_id, document.name, **document.body)
 
 
-def _of(run_id: str) -> str:
+def _make_kind(run_id: str) -> str:
     return f"pause:{run_id}"
 
 
-def _purpose(run_id: str, key: str) -> str:
+def _make_purpose(run_id: str, key: str) -> str:
     return f"input of {run_id}/{key}"

@@ -25,7 +25,7 @@ from flowstone.flow_runs.pauses import (
     pause_flow_run,
     suspend_flow_run,
 )
-from flowstone.records.events import changed, handed_over
+from flowstone.records.events import make_change_event, make_handover_event
 from flowstone.records.states import (
     CANCELLED,
     COMPLETED,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from flowstone.calls.flow import Flow
     from flowstone.flow_runs.requests import Question
     from flowstone.records.events import Event
-    from flowstone.records.runs import Recipe, Run
+    from flowstone.records.runs import RestartInfo, Run
     from flowstone.records.states import State
 
 Arguments = Mapping[str, Any]
@@ -84,14 +84,14 @@ def retry_flow_run(
         NotRepeatable: it is part of another, has not ended or has completed, its flow can't be
             loaded again, parameters are not kept as they were, or somebody else was first.
     """
-    return _finished(_retried(run, parameters or {}, entrypoint))
+    return _run_to_end(_retry(run, parameters or {}, entrypoint))
 
 
 async def aretry_flow_run(
     run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
     """Do as `retry_flow_run` does, for an async flow inside a loop."""
-    state = _retried(run, parameters or {}, entrypoint)
+    state = _retry(run, parameters or {}, entrypoint)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
 
 
@@ -120,7 +120,7 @@ def resume_flow_run(
         NotRepeatable: it is suspended, and can't be executed again.
         PauseTimeout: it is suspended, and it is too late.
     """
-    return _finished(_resumed(flow_run_id, run_input, parameters or {}, entrypoint))
+    return _run_to_end(_resume(flow_run_id, run_input, parameters or {}, entrypoint))
 
 
 async def aresume_flow_run(
@@ -131,11 +131,11 @@ async def aresume_flow_run(
     entrypoint: str | None = None,
 ) -> State:
     """Do as `resume_flow_run` does, for an async flow inside a loop."""
-    state = _resumed(flow_run_id, run_input, parameters or {}, entrypoint)
+    state = _resume(flow_run_id, run_input, parameters or {}, entrypoint)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
 
 
-def _finished(state: Any) -> State:
+def _run_to_end(state: Any) -> State:
     if iscoroutine(state):
         # 40 ms of start-up that most programs do without.
         import asyncio  # noqa: PLC0415
@@ -144,7 +144,7 @@ def _finished(state: Any) -> State:
     return state  # type: ignore[no-any-return]
 
 
-def waiting(ref: str) -> tuple[Run, Question | None]:
+def find_waiting_run(ref: str) -> tuple[Run, Question | None]:
     """Return a run that waits for somebody, and what it asks.
 
     Raises:
@@ -161,49 +161,49 @@ def waiting(ref: str) -> tuple[Run, Question | None]:
         if run.state.is_final() and run.state.type is not COMPLETED:
             remedy = f"Execute it again: `flowstone run retry {run.id[-12:]}`."
         raise NotPaused(run.name, run.state.name, remedy)
-    question = requests.waiting(run.id)
+    question = requests.find_open_question(run.id)
     is_suspended = run.is_root and run.lease is None
     if is_suspended and question and question.until is not None and question.until < now:
         allowed = question.until - question.asked
         late = PauseTimeout(run.name, allowed, was_suspended=True)
-        current.runs.record(changed(run, Failed(str(late)), run.attempt))
+        current.runs.record(make_change_event(run, Failed(str(late)), run.attempt))
         raise late
     return run, question
 
 
-def _resumed(ref: str, run_input: object, parameters: Arguments, entrypoint: str | None) -> Any:
-    run, question = waiting(ref)
-    given = _fitting(run, question, run_input)
+def _resume(ref: str, run_input: object, parameters: Arguments, entrypoint: str | None) -> Any:
+    run, question = find_waiting_run(ref)
+    given = _check_input(run, question, run_input)
     current = services()
     if not (run.is_root and run.lease is None):
-        event = changed(run, Resuming(), run.attempt)
+        event = make_change_event(run, Resuming(), run.attempt)
         _answer(question, event, given)
         try:
             current.runs.record(event)
         except Conflict as conflict:
-            raise _too_late(run, question, event, conflict) from conflict
-        return _gone_on(run, question)
-    flow, arguments = repeated(run, parameters, entrypoint)
-    event = handed_over(run, Resuming(), make_lease(current, current.clock.time()))
+            raise _make_late_error(run, question, event, conflict) from conflict
+        return _wait_until_resumed(run, question)
+    flow, arguments = load_call(run, parameters, entrypoint)
+    event = make_handover_event(run, Resuming(), make_lease(current, current.clock.time()))
     _answer(question, event, given)
-    late = partial(_too_late, run, question, event)
-    return _executed(flow, Takeover(run, event), arguments, late)
+    late = partial(_make_late_error, run, question, event)
+    return _execute(flow, Takeover(run, event), arguments, late)
 
 
-def _fitting(run: Run, question: Question | None, run_input: object) -> Arguments | None:
+def _check_input(run: Run, question: Question | None, run_input: object) -> Arguments | None:
     """Return the input as JSON values; refuse what the run does not ask for."""
     schema = None if question is None else question.schema
     if run_input is None and schema is None:
         return None
     # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-    from flowstone.flow_runs.schemas import misfits, plain  # noqa: PLC0415
+    from flowstone.flow_runs.schemas import dump_plain, find_misfits  # noqa: PLC0415
 
-    given = plain({} if run_input is None else run_input)
+    given = dump_plain({} if run_input is None else run_input)
     if schema is None:
         raise InputInvalid(run.name, dict.fromkeys(given, "it asks for no input"))
     if not isinstance(given, dict):
         given = {"value": given}
-    if problems := misfits(schema, given):
+    if problems := find_misfits(schema, given):
         raise InputInvalid(run.name, problems)
     return given
 
@@ -213,17 +213,19 @@ def _answer(question: Question | None, event: Event, given: Arguments | None) ->
         requests.answer(question, event.id, given)
 
 
-def _too_late(run: Run, question: Question | None, event: Event, conflict: Conflict) -> NotPaused:
+def _make_late_error(
+    run: Run, question: Question | None, event: Event, conflict: Conflict
+) -> NotPaused:
     if question is not None:
         requests.withdraw(question, event.id)
-    return NotPaused(run.name, _now(conflict), f"Somebody else was first. {_LOOK}")
+    return NotPaused(run.name, _describe_now(conflict), f"Somebody else was first. {_LOOK}")
 
 
-def _now(conflict: Conflict) -> str:
+def _describe_now(conflict: Conflict) -> str:
     return f"{cast('Run', conflict.actual).state.name} meanwhile"
 
 
-def _executed(
+def _execute(
     flow: Flow[..., Any],
     takeover: Takeover,
     arguments: Arguments,
@@ -238,20 +240,20 @@ def _executed(
         late: makes the error for when somebody else was first.
     """
     try:
-        state = flow.again(takeover, arguments)
+        state = flow.run_again(takeover, arguments)
     except Conflict as conflict:
         raise late(conflict) from conflict
-    return _awaited(state, late) if iscoroutine(state) else state
+    return _await_state(state, late) if iscoroutine(state) else state
 
 
-async def _awaited(state: Awaitable[State], late: Callable[[Conflict], Exception]) -> State:
+async def _await_state(state: Awaitable[State], late: Callable[[Conflict], Exception]) -> State:
     try:
         return await state
     except Conflict as conflict:
         raise late(conflict) from conflict
 
 
-def _gone_on(run: Run, question: Question | None) -> State:
+def _wait_until_resumed(run: Run, question: Question | None) -> State:
     """Wait until the run's own process has looked at the input, and return the state it is in.
 
     Raises:
@@ -265,26 +267,26 @@ def _gone_on(run: Run, question: Question | None) -> State:
             break
         current.clock.sleep(_LOOK_EVERY)
     if found.state.type is PAUSED and question is not None:
-        again = requests.asked(run.id, question.key)
+        again = requests.find_question(run.id, question.key)
         if again is not None and again.problems:
             raise InputInvalid(run.name, again.problems)
     return found.state
 
 
-def _retried(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
+def _retry(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
     current = services()
     current.runs.reap(current.clock.time())
     run = current.runs.run(ref)
     _check_end(run)
-    flow, arguments = repeated(run, parameters, entrypoint)
+    flow, arguments = load_call(run, parameters, entrypoint)
     state = AwaitingRetry("to be executed again, by hand")
-    event = handed_over(run, state, make_lease(current, current.clock.time()))
+    event = make_handover_event(run, state, make_lease(current, current.clock.time()))
 
-    def late(conflict: Conflict) -> NotRepeatable:
-        problem = f"it is {_now(conflict)}: somebody else was first"
+    def make_error(conflict: Conflict) -> NotRepeatable:
+        problem = f"it is {_describe_now(conflict)}: somebody else was first"
         return NotRepeatable(run.name, problem, _LOOK)
 
-    return _executed(flow, Takeover(run, event), arguments, late)
+    return _execute(flow, Takeover(run, event), arguments, make_error)
 
 
 _LOOK = "Look at it with `flowstone run show`."
@@ -309,7 +311,7 @@ def _check_end(run: Run) -> None:
     raise NotRepeatable(run.name, f"it is {state.name}", remedies.get(state.type, cancel))
 
 
-def repeated(
+def load_call(
     run: Run, parameters: Arguments, entrypoint: str | None
 ) -> tuple[Flow[..., Any], dict[str, Any]]:
     """Return the flow of a run, loaded again, and the arguments for it.
@@ -319,7 +321,7 @@ def repeated(
     """
     recipe = run.recipe
     _check_kept(run, recipe, parameters)
-    flow = _loaded(run, recipe, entrypoint)
+    flow = _load_flow(run, recipe, entrypoint)
     arguments = {**(run.parameters or {}), **flow.parameters.read(parameters)}
     args, kwargs = flow.parameters.rebind(arguments)
     bound = flow.parameters.bind(args, kwargs)
@@ -328,8 +330,10 @@ def repeated(
     return flow, arguments
 
 
-def _check_kept(run: Run, recipe: Recipe | None, parameters: Arguments) -> None:
-    lost = [name for name in (recipe.lost if recipe else ()) if name not in parameters]
+def _check_kept(run: Run, recipe: RestartInfo | None, parameters: Arguments) -> None:
+    lost = [
+        name for name in (recipe.missing_parameters if recipe else ()) if name not in parameters
+    ]
     if lost:
         names = ", ".join(map(repr, lost))
         is_one = len(lost) == 1
@@ -342,10 +346,10 @@ def _check_kept(run: Run, recipe: Recipe | None, parameters: Arguments) -> None:
         )
 
 
-def _loaded(run: Run, recipe: Recipe | None, entrypoint: str | None) -> Flow[..., Any]:
+def _load_flow(run: Run, recipe: RestartInfo | None, entrypoint: str | None) -> Flow[..., Any]:
     place = entrypoint or (recipe.entrypoint if recipe else None)
     if place is None:
-        known = recipe.obstacle if recipe else "where it stands is not known"
+        known = recipe.reason if recipe else "where it stands is not known"
         problem = f"its flow {run.unit!r} can't be loaded again: {known}"
         remedy = "Say where it is by --entrypoint MODULE:FLOW, or start a new run."
         raise NotRepeatable(run.name, problem, remedy)

@@ -14,8 +14,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic_core import to_jsonable_python
 
 from flowstone.blocks.validation import mask_inputs, problems
-from flowstone.errors import ConfigurationError, nearest
-from flowstone.flow_runs.requests import Schema, is_secret, referred
+from flowstone.errors import ConfigurationError, suggest_names
+from flowstone.flow_runs.requests import Schema, is_secret, resolve_reference
 from flowstone.records.redaction import register
 from flowstone.secrets.values import MASKED
 from flowstone.secrets.walk import secret_texts
@@ -47,14 +47,14 @@ _LIMITS = {
 }
 
 
-def modelled(wanted: Any) -> type[BaseModel]:
+def make_model(wanted: Any) -> type[BaseModel]:
     """Return the model of what a run asks; of any other type one with the field ``value``."""
     if isinstance(wanted, type) and issubclass(wanted, BaseModel):
         return wanted
     return create_model("Input", value=(wanted, ...))
 
 
-def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+def make_schema(model: type[BaseModel]) -> dict[str, Any]:
     """Return the JSON schema of a model, by which others ask for it.
 
     Raises:
@@ -70,20 +70,20 @@ def schema_of(model: type[BaseModel]) -> dict[str, Any]:
         ) from error
 
 
-def form_of(schema: Schema) -> type[BaseModel]:
+def make_form(schema: Schema) -> type[BaseModel]:
     """Return a model that checks what a schema says; what it does not know, it lets pass."""
-    return _model(schema, schema.get("$defs", {}), schema.get("title", "Input"), 0)
+    return _make_model(schema, schema.get("$defs", {}), schema.get("title", "Input"), 0)
 
 
-def misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
+def find_misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
     """Return what is wrong with the input, by field; no value is told."""
     known = schema.get("properties", {})
     strange = {
-        name: f"there is no such field.{nearest(name, known)}"
+        name: f"there is no such field.{suggest_names(name, known)}"
         for name in given
         if name not in known and not schema.get("additionalProperties")
     }
-    form = form_of(schema)
+    form = make_form(schema)
     try:
         form.model_validate(given)
     except ValidationError as error:
@@ -91,7 +91,7 @@ def misfits(schema: Schema, given: Mapping[str, object]) -> dict[str, str]:
     return strange
 
 
-def filled_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | dict[str, str]:
+def fill_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | dict[str, str]:
     """Return the input as the flow's own model, or what that finds wrong, by field."""
     try:
         found = model.model_validate(given)
@@ -102,24 +102,24 @@ def filled_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel 
     return found
 
 
-def plain(value: object) -> Any:
+def dump_plain(value: object) -> Any:
     """Return input as JSON values, secrets in the clear: it is sealed before it is kept."""
     if isinstance(value, MASKED):
-        return plain(value.get_secret_value())
+        return dump_plain(value.get_secret_value())
     if isinstance(value, BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
+        return {name: dump_plain(getattr(value, name)) for name in type(value).model_fields}
     if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
+        return {str(key): dump_plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item) for item in value]
+        return [dump_plain(item) for item in value]
     return to_jsonable_python(value)
 
 
-def _model(schema: Schema, definitions: Schema, name: str, depth: int) -> type[BaseModel]:
+def _make_model(schema: Schema, definitions: Schema, name: str, depth: int) -> type[BaseModel]:
     required = schema.get("required", ())
     fields: dict[str, Any] = {}
     for key, part in schema.get("properties", {}).items():
-        hint = _hint(part, definitions, depth + 1)
+        hint = _make_hint(part, definitions, depth + 1)
         default: Any = ...
         if key not in required:
             hint = hint | None if hint is not None and part.get("default", ...) is None else hint
@@ -132,38 +132,38 @@ def _model(schema: Schema, definitions: Schema, name: str, depth: int) -> type[B
     return create_model(name, __config__=ConfigDict(extra="allow"), **fields)
 
 
-def _hint(part: Schema, definitions: Schema, depth: int) -> Any:
+def _make_hint(part: Schema, definitions: Schema, depth: int) -> Any:
     """Return the type hint of a part of a schema."""
-    part = referred(part, definitions)
+    part = resolve_reference(part, definitions)
     if depth > 20:  # it may have itself in it
         return Any
     if "enum" in part or "const" in part:
         return Literal[tuple(part.get("enum", (part.get("const"),)))]
     if "anyOf" in part:
-        hints = [_hint(each, definitions, depth + 1) for each in part["anyOf"]]
+        hints = [_make_hint(each, definitions, depth + 1) for each in part["anyOf"]]
         return Any if Any in hints else reduce(or_, hints)
     limits = {_LIMITS[key]: value for key, value in part.items() if key in _LIMITS}
-    hint = _bare(part, definitions, depth)
+    hint = _make_bare_hint(part, definitions, depth)
     return Annotated[hint, pydantic.Field(**limits)] if limits else hint
 
 
-def _bare(part: Schema, definitions: Schema, depth: int) -> Any:
+def _make_bare_hint(part: Schema, definitions: Schema, depth: int) -> Any:
     match part.get("type"):
         case "string":
             return _FORMATS.get(part.get("format", ""), str)
         case "array" if "items" in part:
-            return list[_hint(part["items"], definitions, depth + 1)]  # type: ignore[misc]
+            return list[_make_hint(part["items"], definitions, depth + 1)]  # type: ignore[misc]
         case "array":
             return list[Any]
         case "object" if "properties" in part:
-            return _model(part, definitions, part.get("title", "Input"), depth)
+            return _make_model(part, definitions, part.get("title", "Input"), depth)
         case "object":
             values = part.get("additionalProperties")
-            of = _hint(values, definitions, depth + 1) if isinstance(values, dict) else Any
+            of = _make_hint(values, definitions, depth + 1) if isinstance(values, dict) else Any
             return dict[str, of]  # type: ignore[valid-type]
         case str() as kind if kind in _TYPES:
             return _TYPES[kind]
     return Any
 
 
-__all__ = ["filled_in", "form_of", "misfits", "modelled", "plain", "schema_of"]
+__all__ = ["dump_plain", "fill_in", "find_misfits", "make_form", "make_model", "make_schema"]

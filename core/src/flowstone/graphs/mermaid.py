@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone.graphs.parts import join_lines
-from flowstone.records.durations import lasted
+from flowstone.records.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def _write_node(node: Node) -> str:
     states = ", ".join(
         f"{tally.count:,} {tally.name}" if node.folded else tally.name for tally in node.states
     )
-    took = "" if node.folded or not states else f" · {lasted(node.took)}"
+    took = "" if node.folded or not states else f" · {format_duration(node.took)}"
     text = _escape(node.label) + (f"<br/>{_escape(states + took)}" if states else "")
     begin, end = ("[[", "]]") if node.kind == "flow" else ("(", ")")
     outcome = "" if node.outcome is None else f":::{node.outcome}"

@@ -89,7 +89,7 @@ _users = 0
 
 
 @contextmanager
-def captured_stdout(active: bool) -> Iterator[None]:
+def capture_stdout(active: bool) -> Iterator[None]:
     """Turn what this context writes to `sys.stdout` into lines of the current run's log.
 
     The stream is replaced while any run wants it, and looks at the context: other threads and

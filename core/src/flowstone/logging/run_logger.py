@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.context import current
 from flowstone.errors import FencedRun, MissingContextError, StoreError
 from flowstone.records import redaction
-from flowstone.records.events import Line, written
+from flowstone.records.events import LogLine, make_log_event
 from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class LogEavesdropper(logging.Handler):
         self._logger.setLevel(self._before)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._lines.append(redact(_text(record, self)))
+        self._lines.append(redact(_format_text(record, self)))
 
     def text(self) -> str:
         """Return the lines, one below the other."""
@@ -177,18 +177,18 @@ class RunLogHandler(Unlocked):
         if run is None:
             return
         record.flowstone_kept = True
-        text = _text(record, _traced)
+        text = _format_text(record, _traced)
         try:
             services = current.services()
-            line = Line(record.levelno, record.name, redact(text), _fields(record))
-            services.journal.append(written(run, record.created, line))
+            line = LogLine(record.levelno, record.name, redact(text), _read_extra(record))
+            services.journal.append(make_log_event(run, record.created, line))
         except FencedRun:
             raise
         except StoreError:
             self.handleError(record)
 
 
-def _text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) -> str:
+def _format_text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) -> str:
     """Return a record's text; where its parts don't fit, they stand beside each other.
 
     A line of a log must not end the run that says it.
@@ -196,9 +196,9 @@ def _text(record: logging.LogRecord, form: logging.Handler | logging.Formatter) 
     try:
         return form.format(record)
     except Exception as error:  # noqa: BLE001 - whatever a foreign __str__ raises
-        from flowstone.records.encoding import jsonable  # noqa: PLC0415 - see `_fields`
+        from flowstone.records.encoding import describe_as_json  # noqa: PLC0415 - see `_read_extra`
 
-        said, args = jsonable(record.msg), jsonable(record.args)
+        said, args = describe_as_json(record.msg), describe_as_json(record.args)
         return f"{said} % {args} (can't be put together: {type(error).__name__})"
 
 
@@ -210,8 +210,8 @@ def _mask(record: logging.LogRecord) -> None:
         text = record.getMessage()
         shown = redact(text)
         is_hidden = shown != text
-    except Exception:  # noqa: BLE001 - as in `_text`; standard logging would print the parts
-        shown = redact(_text(record, _traced))
+    except Exception:  # noqa: BLE001 - as in `_format_text`; standard logging would print the parts
+        shown = redact(_format_text(record, _traced))
         is_hidden = redaction.MASK in shown
     if is_hidden:
         record.msg, record.args = shown, None
@@ -223,15 +223,15 @@ def _mask(record: logging.LogRecord) -> None:
     for name in record.__dict__.keys() - _OWN:
         value = record.__dict__[name]
         if isinstance(value, (str, dict, list)):
-            record.__dict__[name] = _masked(value)
+            record.__dict__[name] = _mask_value(value)
 
 
-def _masked(value: object) -> object:
+def _mask_value(value: object) -> object:
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
-        return {_masked(key): _masked(item) for key, item in value.items()}
-    return [_masked(item) for item in value] if isinstance(value, list) else value
+        return {_mask_value(key): _mask_value(item) for key, item in value.items()}
+    return [_mask_value(item) for item in value] if isinstance(value, list) else value
 
 
 #: What every record has, and what we add to it: not what somebody said beside the text.
@@ -239,15 +239,15 @@ _OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown", "run_id", "run_name", "unit"}
 
 
-def _fields(record: logging.LogRecord) -> dict[str, object] | None:
+def _read_extra(record: logging.LogRecord) -> dict[str, object] | None:
     """Return what `extra=` said, as JSON values; None where it said nothing."""
     said = record.__dict__.keys() - _OWN
     if not said:
         return None
     # 5 ms of start-up, for JSON, that most programs save.
-    from flowstone.records.encoding import jsonable  # noqa: PLC0415
+    from flowstone.records.encoding import describe_as_json  # noqa: PLC0415
 
-    return {name: jsonable(record.__dict__[name]) for name in sorted(said)}
+    return {name: describe_as_json(record.__dict__[name]) for name in sorted(said)}
 
 
 class ConsoleHandler(Unlocked):
@@ -256,7 +256,9 @@ class ConsoleHandler(Unlocked):
     def emit(self, record: logging.LogRecord) -> None:
         if getattr(record, "flowstone_shown", False):
             return
-        if any(handler is not _console and handler is not _kept for handler in _at_root()):
+        if any(
+            handler is not _console and handler is not _kept for handler in _list_root_handlers()
+        ):
             return
         record.flowstone_shown = True
         try:
@@ -285,7 +287,7 @@ _traced = logging.Formatter("%(message)s")
 _kept, _console = RunLogHandler(), ConsoleHandler()
 
 
-def _at_root() -> list[logging.Handler]:
+def _list_root_handlers() -> list[logging.Handler]:
     return logging.getLogger().handlers
 
 
@@ -314,7 +316,7 @@ _print = builtins.print
 
 
 @contextmanager
-def logged_prints(active: bool) -> Iterator[None]:
+def redirect_prints(active: bool) -> Iterator[None]:
     """Turn `print` in this context into lines of the current run's log; False turns that off.
 
     The builtin is replaced while any run wants it, and looks at the context: other threads and
@@ -325,7 +327,7 @@ def logged_prints(active: bool) -> Iterator[None]:
     if active:
         with _lock:
             _users += 1
-            builtins.print = _logging_print
+            builtins.print = _print_to_log
     try:
         yield
     finally:
@@ -337,12 +339,12 @@ def logged_prints(active: bool) -> Iterator[None]:
                     builtins.print = _print
 
 
-def prints_are_logged() -> bool:
+def is_logging_prints() -> bool:
     """Tell whether the run around this code logs its prints."""
     return _prints.get()
 
 
-def _logging_print(*values: object, sep: str | None = " ", **options: Any) -> None:
+def _print_to_log(*values: object, sep: str | None = " ", **options: Any) -> None:
     run = current_run()
     if not _prints.get() or run is None or options.get("file") not in {None, sys.stdout}:
         _print(*values, sep=sep, **options)

@@ -1,19 +1,19 @@
 """Manifests: blocks, variables and the like as YAML files, and what makes a store the same."""
 
-from flowstone.manifests.export import exported
-from flowstone.manifests.plan import Change, Plan, Step, drawn_up, surplus
-from flowstone.manifests.sections import SECTIONS, sections
-from flowstone.manifests.source import Source, read
+from flowstone.manifests.export import export_sections
+from flowstone.manifests.plan import Change, Plan, Step, make_plan, plan_deletions
+from flowstone.manifests.sections import SECTIONS, find_sections
+from flowstone.manifests.source import ManifestFile, read
 
 __all__ = [
     "SECTIONS",
     "Change",
+    "ManifestFile",
     "Plan",
-    "Source",
     "Step",
-    "drawn_up",
-    "exported",
+    "export_sections",
+    "find_sections",
+    "make_plan",
+    "plan_deletions",
     "read",
-    "sections",
-    "surplus",
 ]

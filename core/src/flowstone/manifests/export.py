@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flowstone.manifests.sections import Section
 
 
-def exported(wanted: Iterable[Section]) -> str:
+def export_sections(wanted: Iterable[Section]) -> str:
     """Return YAML of all documents of some sections.
 
     A secret stands in it as its reference, or as ``{set: true}``, which leaves it as it is.

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 from flowstone.context import current
 from flowstone.errors import DocumentError, FlowstoneError
 from flowstone.manifests.overlay import Overlay
-from flowstone.manifests.references import Resolver
-from flowstone.manifests.sections import SECTIONS, sections
+from flowstone.manifests.references import ManifestResolver
+from flowstone.manifests.sections import SECTIONS, find_sections
 from flowstone.manifests.source import Problems
-from flowstone.records.documents import referred
+from flowstone.records.documents import find_references
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from flowstone.manifests.sections import Section
-    from flowstone.manifests.source import Source
+    from flowstone.manifests.source import ManifestFile
     from flowstone.records.documents import Document
 
 Change = tuple[str, Any, Any]
@@ -83,7 +83,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    source: Source
+    source: ManifestFile
     section: Section
     key: str
     value: Any
@@ -93,7 +93,7 @@ class _Entry:
         return self.section.name, self.key
 
 
-def drawn_up(sources: Sequence[Source]) -> Plan:
+def make_plan(sources: Sequence[ManifestFile]) -> Plan:
     """Return what makes the store as these files say; nothing is written.
 
     Raises:
@@ -103,23 +103,23 @@ def drawn_up(sources: Sequence[Source]) -> Plan:
     problems = Problems()
     real = current.services().documents
     overlay = Overlay(real)
-    entries = _entries(sources, problems)
-    with current.using(replace(current.services(), documents=overlay)):
-        order = _applied(entries, problems)
+    entries = _collect_entries(sources, problems)
+    with current.use_services(replace(current.services(), documents=overlay)):
+        order = _apply_entries(entries, problems)
     problems.check()
-    return Plan([_step(entry.section, entry.key, real, overlay) for entry in order])
+    return Plan([_make_step(entry.section, entry.key, real, overlay) for entry in order])
 
 
-def surplus(sources: Sequence[Source], wanted: Iterable[Section]) -> Plan:
+def plan_deletions(sources: Sequence[ManifestFile], wanted: Iterable[Section]) -> Plan:
     """Return what deletes all that these files don't name, of some sections.
 
     A block that one which stays refers to stays, too: that could not be loaded without it.
     """
     problems = Problems()
-    named = set(_entries(sources, problems))
+    named = set(_collect_entries(sources, problems))
     problems.check()
     some = list(wanted)
-    held = _held(named) if any(section.name == "blocks" for section in some) else {}
+    held = _find_held(named) if any(section.name == "blocks" for section in some) else {}
     steps = [
         Step(section.name, section.key(document), "delete", before=document)
         for section in reversed(some)
@@ -130,15 +130,15 @@ def surplus(sources: Sequence[Source], wanted: Iterable[Section]) -> Plan:
     return Plan(steps, held)
 
 
-def _held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
+def _find_held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     """Return the saved blocks that are not named, and that those which stay refer to."""
-    blocks = sections(("blocks",))[0]
+    blocks = find_sections(("blocks",))[0]
     saved = {blocks.key(each): each for each in current.services().documents.find(blocks.kind)}
     held: dict[str, list[str]] = {}
     left = [key for key in saved if (blocks.name, key) in named]
     while left:
         user = left.pop()
-        for key in set(referred(saved[user].body)) & saved.keys():
+        for key in set(find_references(saved[user].body)) & saved.keys():
             if (blocks.name, key) in named:
                 continue
             if key not in held:
@@ -147,7 +147,9 @@ def _held(named: Collection[tuple[str, str]]) -> dict[str, list[str]]:
     return held
 
 
-def _entries(sources: Sequence[Source], problems: Problems) -> dict[tuple[str, str], _Entry]:
+def _collect_entries(
+    sources: Sequence[ManifestFile], problems: Problems
+) -> dict[tuple[str, str], _Entry]:
     found: dict[tuple[str, str], _Entry] = {}
     for source in sources:
         for section in SECTIONS:
@@ -161,18 +163,18 @@ def _entries(sources: Sequence[Source], problems: Problems) -> dict[tuple[str, s
                 entry = _Entry(source, section, key, value)
                 first = found.setdefault(entry.path, entry)
                 if first is not entry:
-                    where = first.source.where(first.path)
+                    where = first.source.locate(first.path)
                     problems.add(source, entry.path, f"it stands twice: at {where} too")
     return found
 
 
-def _applied(entries: Mapping[tuple[str, str], _Entry], problems: Problems) -> list[_Entry]:
+def _apply_entries(entries: Mapping[tuple[str, str], _Entry], problems: Problems) -> list[_Entry]:
     """Save each entry to the current documents; return them in the order that was possible."""
     done: list[_Entry] = []
     failed: set[str] = set()
     for section in SECTIONS:
         mine = {key: each for (name, key), each in entries.items() if name == section.name}
-        for key, value, needs in _ordered(section, mine, problems):
+        for key, value, needs in _order_entries(section, mine, problems):
             before = len(problems.found)
             if needs & failed:
                 failed.add(key)  # what it needs is told already
@@ -192,14 +194,14 @@ def _applied(entries: Mapping[tuple[str, str], _Entry], problems: Problems) -> l
     return done
 
 
-def _ordered(
+def _order_entries(
     section: Section, mine: Mapping[str, _Entry], problems: Problems
 ) -> Iterator[tuple[str, Any, set[str]]]:
     """Yield entries with their references resolved, those first that others need."""
     values: dict[str, Any] = {}
     for key, entry in mine.items():
-        resolver = Resolver(entry.source, problems, variables=section.name != "variables")
-        values[key] = resolver.resolved(entry.value, entry.path)
+        resolver = ManifestResolver(entry.source, problems, variables=section.name != "variables")
+        values[key] = resolver.resolve(entry.value, entry.path)
     needs = {key: section.needs(value) & mine.keys() for key, value in values.items()}
     try:
         order = list(TopologicalSorter(needs).static_order())
@@ -211,14 +213,14 @@ def _ordered(
     yield from ((key, values[key], needs[key]) for key in order)
 
 
-def _step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
+def _make_step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
     after = next(each for each in overlay.find(section.kind) if section.key(each) == key)
     before = next((each for each in real.find(section.kind) if section.key(each) == key), None)
     if before is None:
         return Step(section.name, key, "create", after=after)
     if (after.kind, after.name) not in overlay.put_here:
         return Step(section.name, key, "keep", before=before)
-    changes = tuple(_changes(section.shown(before), section.shown(after)))
+    changes = tuple(_find_changes(section.describe(before), section.describe(after)))
     if not changes and section.kind != "block:":
         return Step(section.name, key, "keep", before=before)
     # Of a block that has only a secret changed, both are shown as set.
@@ -226,10 +228,12 @@ def _step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
     return Step(section.name, key, "change", told, before, after)
 
 
-def _changes(was: Any, now: Any, path: str = "") -> Iterator[Change]:
+def _find_changes(was: Any, now: Any, path: str = "") -> Iterator[Change]:
     if isinstance(was, dict) and isinstance(now, dict) and not _is_leaf(was) and not _is_leaf(now):
         for key in sorted({*was, *now}):
-            yield from _changes(was.get(key), now.get(key), f"{path}.{key}" if path else str(key))
+            yield from _find_changes(
+                was.get(key), now.get(key), f"{path}.{key}" if path else str(key)
+            )
     elif was != now:
         yield path, was, now
 

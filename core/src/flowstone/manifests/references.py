@@ -11,7 +11,7 @@ from flowstone.errors import FlowstoneError
 from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
-    from flowstone.manifests.source import Problems, Source
+    from flowstone.manifests.source import ManifestFile, Problems
 
 #: Four braces stand for two that mean nothing here.
 _OPENING, _ESCAPED = "{{", "{{{{"
@@ -25,51 +25,51 @@ class _Unresolved(Exception):
     pass
 
 
-def escaped(value: Any) -> Any:
+def escape(value: Any) -> Any:
     """Return a value whose texts mean themselves in a file."""
     if isinstance(value, dict):
-        return {key: escaped(item) for key, item in value.items()}
+        return {key: escape(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [escaped(item) for item in value]
+        return [escape(item) for item in value]
     return value.replace(_OPENING, _ESCAPED) if isinstance(value, str) else value
 
 
-class Resolver:
+class ManifestResolver:
     """Puts values in the place of references; what is not there is a problem at its place."""
 
-    def __init__(self, source: Source, problems: Problems, *, variables: bool = True) -> None:
+    def __init__(self, source: ManifestFile, problems: Problems, *, variables: bool = True) -> None:
         self._source, self._problems, self._variables = source, problems, variables
 
-    def resolved(self, value: Any, path: tuple[str, ...]) -> Any:
+    def resolve(self, value: Any, path: tuple[str, ...]) -> Any:
         """Return the value with the references in all its texts resolved."""
         if isinstance(value, dict):
-            return {key: self.resolved(item, (*path, key)) for key, item in value.items()}
+            return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.resolved(item, (*path, str(n))) for n, item in enumerate(value)]
+            return [self.resolve(item, (*path, str(n))) for n, item in enumerate(value)]
         if not isinstance(value, str) or _OPENING not in value:
             return value
         try:
             whole = _REFERENCE.fullmatch(value)
             if whole is not None and whole["inside"] is not None:
-                return self._meant(whole["inside"])
-            return _REFERENCE.sub(self._inside, value)
+                return self._look_up(whole["inside"])
+            return _REFERENCE.sub(self._resolve_text, value)
         except (_Unresolved, FlowstoneError) as error:
             self._problems.add(self._source, path, str(error))
             return value
 
-    def _inside(self, found: re.Match[str]) -> str:
+    def _resolve_text(self, found: re.Match[str]) -> str:
         if found["open"]:
             raise _Unresolved(f"two braces are opened, and not closed: {FORMS}")
         if found["inside"] is None:
             return _OPENING
-        meant = self._meant(found["inside"])
+        meant = self._look_up(found["inside"])
         if isinstance(meant, str):
             return meant
         if isinstance(meant, dict) and set(meant) == {"block"}:
             raise _Unresolved("a block is a field's whole value, not a part of a text")
         return json.dumps(meant)
 
-    def _meant(self, inside: str) -> Any:
+    def _look_up(self, inside: str) -> Any:
         """Return what stands between the braces."""
         kind, _, name = inside.partition(".")
         if kind == "env" and name:

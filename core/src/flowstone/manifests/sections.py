@@ -10,11 +10,11 @@ from flowstone.blocks.migrations import migrate_fields
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
 from flowstone.context import current
-from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, nearest
-from flowstone.manifests.references import escaped
+from flowstone.errors import BlockInvalid, FlowstoneError, ObjectNotFound, suggest_names
+from flowstone.manifests.references import escape
 from flowstone.plugins import registry
 from flowstone.records.limits import KIND as LIMIT
-from flowstone.records.limits import Limit, check_limit, limit_body, read_limit
+from flowstone.records.limits import Limit, check_limit, encode_limit, read_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ class Section(Protocol):
     def entry(self, document: Document) -> Any:
         """Return what stands in a file; texts mean themselves."""
 
-    def shown(self, document: Document) -> dict[str, Any]:
+    def describe(self, document: Document) -> dict[str, Any]:
         """Return what may be shown of it, by field, for a comparison."""
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
@@ -61,12 +61,12 @@ class Variables:
         return document.name
 
     def entry(self, document: Document) -> Any:
-        value, tags = escaped(document.body["value"]), document.body["tags"]
+        value, tags = escape(document.body["value"]), document.body["tags"]
         if tags or isinstance(value, dict):
             return {"value": value, **({"tags": list(tags)} if tags else {})}
         return value
 
-    def shown(self, document: Document) -> dict[str, Any]:
+    def describe(self, document: Document) -> dict[str, Any]:
         return {"value": document.body["value"], "tags": document.body["tags"]}
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
@@ -96,16 +96,16 @@ class Limits:
 
     def entry(self, document: Document) -> Any:
         limit = read_limit(document)
-        plain = limit_body(Limit(limit.name, limit.slots))
-        own = limit_body(limit).items()
+        plain = encode_limit(Limit(limit.name, limit.slots))
+        own = encode_limit(limit).items()
         return {field: each for field, each in own if field == "slots" or each != plain[field]}
 
-    def shown(self, document: Document) -> dict[str, Any]:
-        return dict(limit_body(read_limit(document)))
+    def describe(self, document: Document) -> dict[str, Any]:
+        return dict(encode_limit(read_limit(document)))
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
         given = entry if isinstance(entry, dict) else {}
-        wrong = {field: _wrong(field, value) for field, value in given.items()}
+        wrong = {field: _find_problem(field, value) for field, value in given.items()}
         for field, problem in wrong.items():
             if problem:
                 refuse((field,), problem)
@@ -113,7 +113,7 @@ class Limits:
             refuse((), "write `slots: NUMBER`")
         elif not any(wrong.values()):
             limit = check_limit(Limit(key, **given))
-            current.services().documents.put(LIMIT, key, limit_body(limit))
+            current.services().documents.put(LIMIT, key, encode_limit(limit))
 
     def needs(self, entry: Any) -> set[str]:  # noqa: ARG002 - none has any
         return set()
@@ -126,10 +126,10 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _wrong(field: str, value: Any) -> str:
+def _find_problem(field: str, value: Any) -> str:
     """Return what is wrong with a field of a limit; empty for nothing."""
     if field not in _TYPES:
-        return f"there is no such field.{nearest(field, _TYPES)}"
+        return f"there is no such field.{suggest_names(field, _TYPES)}"
     types, words = _TYPES[field]
     is_number = not isinstance(value, bool) or types == (bool,)
     return "" if isinstance(value, types) and is_number else f"{value!r} is not {words}"
@@ -144,10 +144,10 @@ class Blocks:
         return f"{document.kind.removeprefix(self.kind)}/{document.name}"
 
     def entry(self, document: Document) -> Any:
-        fields = escaped(redacted_fields(document.body))
+        fields = escape(redacted_fields(document.body))
         return {"schema": document.body["schema"], "fields": fields}
 
-    def shown(self, document: Document) -> dict[str, Any]:
+    def describe(self, document: Document) -> dict[str, Any]:
         return redacted_fields(document.body)
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
@@ -161,7 +161,7 @@ class Blocks:
         if not isinstance(entry.get("fields", {}), (dict, type(None))):
             refuse(("fields",), "fields are names with values")
             return
-        kind = registry.block_type(slug)
+        kind = registry.find_block_type(slug)
         given: dict[str, Any] = entry
         newest = kind.schema_version
         schema = given.get("schema", newest)
@@ -178,7 +178,7 @@ class Blocks:
     def _save(
         self, kind: type[Block], name: str, fields: Mapping[str, Any], refuse: Refuse
     ) -> None:
-        old, body = _saved(kind, name)
+        old, body = _load_saved(kind, name)
         try:
             block = from_redacted(kind, fields, old, body)
         except BlockInvalid as error:
@@ -198,7 +198,7 @@ class Blocks:
         return set().union(*map(self.needs, entry)) if isinstance(entry, list) else set()
 
 
-def _saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, Any] | None]:
+def _load_saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, Any] | None]:
     """Return what is saved under a name; what can't be loaded any more is as if it were not."""
     try:
         document = current.services().documents.get(f"block:{kind.block_type_slug()}", name)
@@ -214,6 +214,6 @@ def _saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, Any
 SECTIONS: tuple[Section, ...] = (Variables(), Limits(), Blocks())
 
 
-def sections(only: tuple[str, ...] = ()) -> list[Section]:
+def find_sections(only: tuple[str, ...] = ()) -> list[Section]:
     """Return the sections of these names; all, where none is named."""
     return [section for section in SECTIONS if not only or section.name in only]

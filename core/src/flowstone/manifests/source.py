@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flowstone.errors import ManifestInvalid, nearest
+from flowstone.errors import ManifestInvalid, suggest_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,8 +25,8 @@ class Problems:
 
     found: list[str] = field(default_factory=list)
 
-    def add(self, source: Source, path: Path, problem: str) -> None:
-        self.found.append(f"{source.where(path)}: {problem}")
+    def add(self, source: ManifestFile, path: Path, problem: str) -> None:
+        self.found.append(f"{source.locate(path)}: {problem}")
 
     def check(self) -> None:
         """Raise `ManifestInvalid` where anything is wrong."""
@@ -35,7 +35,7 @@ class Problems:
 
 
 @dataclass(slots=True)
-class Source:
+class ManifestFile:
     """One file.
 
     Attributes:
@@ -48,14 +48,14 @@ class Source:
     data: dict[str, Any]
     lines: dict[Path, int]
 
-    def where(self, path: Path) -> str:
+    def locate(self, path: Path) -> str:
         """Return the file, the line and the keys of a place, as far as the file has it."""
         known = (path[:length] for length in range(len(path), -1, -1))
         line = next((self.lines[each] for each in known if each in self.lines), 1)
         return f"{self.name}:{line} {'.'.join(path)}".rstrip()
 
 
-def read(name: str, text: str, known: Iterable[str]) -> Source:
+def read(name: str, text: str, known: Iterable[str]) -> ManifestFile:
     """Read a file.
 
     Args:
@@ -70,7 +70,7 @@ def read(name: str, text: str, known: Iterable[str]) -> Source:
     from ruamel.yaml import YAML  # noqa: PLC0415
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
 
-    source = Source(name, {}, {})
+    source = ManifestFile(name, {}, {})
     problems = Problems()
     try:
         root = YAML(typ="safe", pure=True).compose(text)
@@ -90,11 +90,11 @@ def read(name: str, text: str, known: Iterable[str]) -> Source:
     return source
 
 
-def _refuse(source: Source, problem: str, error: Exception) -> NoReturn:
-    raise ManifestInvalid([f"{source.where(())}: {problem}"]) from error
+def _refuse(source: ManifestFile, problem: str, error: Exception) -> NoReturn:
+    raise ManifestInvalid([f"{source.locate(())}: {problem}"]) from error
 
 
-def _check_head(source: Source, data: Any, known: list[str], problems: Problems) -> None:
+def _check_head(source: ManifestFile, data: Any, known: list[str], problems: Problems) -> None:
     if not isinstance(data, dict) or "flowstone" not in data:
         problems.add(source, (), f"the file has to begin with `flowstone: {FORMAT}`")
         return
@@ -103,14 +103,14 @@ def _check_head(source: Source, data: Any, known: list[str], problems: Problems)
         problems.add(source, ("flowstone",), f"format {found!r} is not known; write {FORMAT}")
     for key in data:
         if key != "flowstone" and key not in known:
-            near = nearest(key, known).strip() or f"There are {', '.join(known)}."
+            near = suggest_names(key, known).strip() or f"There are {', '.join(known)}."
             problems.add(source, (key,), f"there is no such section. {near}")
 
 
 class _Builder:
     """Makes plain values of YAML's nodes; what JSON does not have is refused."""
 
-    def __init__(self, source: Source, problems: Problems) -> None:
+    def __init__(self, source: ManifestFile, problems: Problems) -> None:
         self._source, self._problems = source, problems
 
     def value(self, node: Any, path: Path) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flowstone.context import current
 from flowstone.errors import PluginBroken, StoreError
 from flowstone.observers.feed import LIMIT, Feed
-from flowstone.records.encoding import kept
+from flowstone.records.encoding import strip_event
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,16 +36,16 @@ def observing(observer: Watcher) -> Iterator[Watcher]:
     At its end the observer is told what is left, and is closed: that takes a few seconds at most.
     """
     services = current.services()
-    services.audience.join(observer)
+    services.observers.join(observer)
     try:
         yield observer
     finally:
         with suppress(StoreError):  # who runs something is told of that
             services.journal.flush()
-        services.audience.leave(observer)
+        services.observers.leave(observer)
 
 
-class Audience:
+class ObserverGroup:
     """The observers of one process.
 
     Attributes:
@@ -78,7 +78,7 @@ class Audience:
     def tell(self, events: Sequence[Event]) -> None:
         """Tell all; whatever goes wrong with that must not reach the run."""
         try:
-            told = [kept(event) for event in events]
+            told = [strip_event(event) for event in events]
             for feed in self.feeds:
                 feed.tell(told)
         except Exception:
@@ -95,7 +95,7 @@ class Audience:
             feed.close(max(0.0, end - monotonic()))
 
 
-def chosen(settings: Settings) -> Iterator[Feed]:
+def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
     """Return the feeds of the observers that the settings name; what they name is not loaded.
 
     Raises:
@@ -104,20 +104,20 @@ def chosen(settings: Settings) -> Iterator[Feed]:
     if not settings.observers:
         return
     # Finding plugins costs 20 ms; only who has observers pays it.
-    from flowstone.plugins import installed  # noqa: PLC0415
+    from flowstone.plugins import get_host  # noqa: PLC0415
 
     for name in dict.fromkeys(settings.observers):
         try:
-            offer = installed().offer("observer", name)
+            offer = get_host().offer("observer", name)
         except PluginBroken as error:
             logger.warning("observer %r is not told of anything: %s", name, error)
             continue
         package = f"{offer.plugin.distribution} {offer.plugin.version}"
-        yield Feed(name, package, partial(_made, offer, settings))
+        yield Feed(name, package, partial(_make_observer, offer, settings))
 
 
-def _made(offer: Offer, settings: Settings) -> Observer:
-    from flowstone.plugins import installed  # noqa: PLC0415 - see above
+def _make_observer(offer: Offer, settings: Settings) -> Observer:
+    from flowstone.plugins import get_host  # noqa: PLC0415 - see above
 
-    observer: Observer = installed().load("observer", offer.name)(settings)
+    observer: Observer = get_host().load("observer", offer.name)(settings)
     return observer

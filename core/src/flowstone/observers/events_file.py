@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, get_args
 
-from flowstone.records.encoding import dumps, encode_event, masked
+from flowstone.records.encoding import dumps, encode_event, mask_json
 from flowstone.records.events import Payload
 
 if sys.platform != "win32":
@@ -39,7 +39,7 @@ class EventsFile:
 
     def observe(self, events: Sequence[Event]) -> None:
         known = (event for event in events if type(event.payload) in get_args(Payload))
-        lines = (f"{dumps(masked(encode_event(event)))}\n" for event in known)
+        lines = (f"{dumps(mask_json(encode_event(event)))}\n" for event in known)
         content = "".join(lines).encode()
         self._path.parent.mkdir(parents=True, exist_ok=True)
         while not self._write(content):
@@ -50,7 +50,7 @@ class EventsFile:
 
     def _write(self, content: bytes) -> bool:
         """Append to the file; False where it was put aside, and has to be opened again."""
-        with self._opened() as file:
+        with self._open() as file:
             if not self._is_current(file):
                 return False
             size = os.fstat(file).st_size
@@ -63,7 +63,7 @@ class EventsFile:
             return True
 
     @contextmanager
-    def _opened(self) -> Iterator[int]:
+    def _open(self) -> Iterator[int]:
         """Open the file, with a lock that ends with it."""
         file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:

@@ -10,7 +10,7 @@ from flowstone.records.states import CANCELLED, COMPLETED, CRASHED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowstone.observers.audience import Audience
+    from flowstone.observers.audience import ObserverGroup
     from flowstone.ports import RunStore
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
@@ -23,7 +23,7 @@ _CLOSINGS = [KINDS[kind][state] for kind in KINDS for state in (CANCELLED, CRASH
 class ObservedRuns:
     """A `RunStore` over another; without observers it only hands on."""
 
-    def __init__(self, store: RunStore, audience: Audience) -> None:
+    def __init__(self, store: RunStore, audience: ObserverGroup) -> None:
         self._store, self._audience = store, audience
 
     def create(self, event: Event) -> None:
@@ -36,7 +36,7 @@ class ObservedRuns:
         if self._audience.feeds:
             closings: list[Event] = []
             if run.is_root and run.state.is_final() and run.state.type is not COMPLETED:
-                closings = self._closings(run, event.id)
+                closings = self._find_closings(run, event.id)
             self._audience.tell([event, *closings])
         return run
 
@@ -54,7 +54,7 @@ class ObservedRuns:
             for root in ended:
                 kinds = [KINDS[root.kind][root.state.type]]
                 crash = self._store.events(root_id=root.id, run_id=root.id, kinds=kinds)[-1][1]
-                self._audience.tell([crash, *self._closings(root, crash.id)])
+                self._audience.tell([crash, *self._find_closings(root, crash.id)])
         return ended
 
     def run(self, ref: str) -> Run:
@@ -80,7 +80,7 @@ class ObservedRuns:
     def close(self) -> None:
         self._store.close()
 
-    def _closings(self, root: Run, end: str) -> list[Event]:
+    def _find_closings(self, root: Run, end: str) -> list[Event]:
         """Return the ends of what was unfinished when the root ended; the store made them up."""
         found = self._store.events(root_id=root.root_id, kinds=_CLOSINGS)
         return [event for _, event in found if event.id > end]

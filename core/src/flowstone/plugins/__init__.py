@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from flowstone.plugins.collection import Collection, worded
+    from flowstone.plugins.collection import Collection, format_kind
     from flowstone.plugins.hookspecs import hookimpl
-    from flowstone.plugins.host import Host, Offer, Plugin, installed, installed_of
+    from flowstone.plugins.host import Host, Offer, Plugin, get_host, installed_of
 
 __all__ = [
     "Collection",
     "Host",
     "Offer",
     "Plugin",
+    "format_kind",
+    "get_host",
     "hookimpl",
-    "installed",
     "installed_of",
     "lazy_exports",
-    "worded",
 ]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".collection": ("Collection", "worded"),
+            ".collection": ("Collection", "format_kind"),
             ".hookspecs": ("hookimpl",),
-            ".host": ("Host", "Offer", "Plugin", "installed", "installed_of"),
+            ".host": ("Host", "Offer", "Plugin", "get_host", "installed_of"),
         },
     )

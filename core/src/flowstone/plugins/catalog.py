@@ -5,18 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.plugins.collection import Collection
-from flowstone.plugins.host import Offer, Plugin, installed
-from flowstone.plugins.known import known_packages
+from flowstone.plugins.host import Offer, Plugin, get_host
+from flowstone.plugins.known import load_known_packages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Collection", "Offer", "Plugin", "absent", "kinds", "load", "offer", "offers", "plugins"]
+__all__ = [
+    "Collection",
+    "Offer",
+    "Plugin",
+    "kinds",
+    "list_absent",
+    "load",
+    "offer",
+    "offers",
+    "plugins",
+]
 
 
 def plugins() -> Sequence[Plugin]:
     """Return every installed plugin, the broken ones too."""
-    return installed().plugins()
+    return get_host().plugins()
 
 
 def kinds() -> Sequence[str]:
@@ -24,15 +34,17 @@ def kinds() -> Sequence[str]:
     return list(Collection().tables())
 
 
-def absent() -> dict[str, str]:
+def list_absent() -> dict[str, str]:
     """Return the known packages that are not installed, with what each would bring."""
     here = {plugin.distribution for plugin in plugins()}
-    return {name: known["summary"] for name, known in known_packages().items() if name not in here}
+    return {
+        name: known["summary"] for name, known in load_known_packages().items() if name not in here
+    }
 
 
 def offers(kind: str) -> Sequence[Offer]:
     """Return the names of a kind (``block``, ``task``, ``observer``) with where they come from."""
-    return installed().offers(kind)
+    return get_host().offers(kind)
 
 
 def offer(kind: str, name: str) -> Offer:
@@ -42,7 +54,7 @@ def offer(kind: str, name: str) -> Offer:
         PluginBroken: the plugin that brings it could not be loaded.
         UnknownName: no installed package brings it.
     """
-    return installed().offer(kind, name)
+    return get_host().offer(kind, name)
 
 
 def load(kind: str, name: str) -> Any:
@@ -53,4 +65,4 @@ def load(kind: str, name: str) -> Any:
         MissingExtra: it needs an optional dependency that is not installed.
         UnknownName: no installed package brings it.
     """
-    return installed().load(kind, name)
+    return get_host().load(kind, name)

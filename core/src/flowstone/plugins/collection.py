@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 
 
-def worded(kind: str) -> str:
+def format_kind(kind: str) -> str:
     """Return a kind of offers as people read it: ``secret provider``."""
     return kind.replace("_", " ")
 
@@ -55,7 +55,7 @@ class Collection:
             for name, target in table.items():
                 if not _TARGET.fullmatch(str(target)):
                     raise ConfigurationError(
-                        f"{worded(kind)} {name!r} of a Collection",
+                        f"{format_kind(kind)} {name!r} of a Collection",
                         f"{target!r} is not 'module:attribute'",
                         "Name the module and what to take of it, as a string.",
                     )

@@ -30,7 +30,7 @@ class Docstring:
     example: str = ""
 
 
-def parsed(doc: str | None) -> Docstring:
+def parse(doc: str | None) -> Docstring:
     """Take a docstring apart."""
     free: list[str] = []
     sections: dict[str, list[str]] = {}
@@ -45,20 +45,24 @@ def parsed(doc: str | None) -> Docstring:
         else:
             lines.append(line)
     summary, _, rest = "\n".join(free).partition("\n\n")
-    arguments = _items(sections.pop("Args", []))
-    example = _code([*sections.pop("Example", []), *sections.pop("Examples", [])])
-    told = [f"{title}:\n{_block(found)}" for title, found in sections.items()]
+    arguments = _split_items(sections.pop("Args", []))
+    example = _extract_code([*sections.pop("Example", []), *sections.pop("Examples", [])])
+    told = [f"{title}:\n{_dedent_block(found)}" for title, found in sections.items()]
     notes = "\n\n".join(part for part in (*re.split(r"\n{2,}", rest.strip("\n")), *told) if part)
     return Docstring(
-        " ".join(summary.split()), notes, arguments, _items(sections.get("Raises", [])), example
+        " ".join(summary.split()),
+        notes,
+        arguments,
+        _split_items(sections.get("Raises", [])),
+        example,
     )
 
 
-def _block(lines: list[str]) -> str:
+def _dedent_block(lines: list[str]) -> str:
     return "\n".join(lines).rstrip()
 
 
-def _items(lines: list[str]) -> dict[str, str]:
+def _split_items(lines: list[str]) -> dict[str, str]:
     told: dict[str, str] = {}
     for found in _ITEM.finditer(inspect.cleandoc("\n" + "\n".join(lines))):
         for name in found["names"].split(", "):
@@ -66,7 +70,7 @@ def _items(lines: list[str]) -> dict[str, str]:
     return told
 
 
-def _code(lines: list[str]) -> str:
+def _extract_code(lines: list[str]) -> str:
     text = inspect.cleandoc("\n" + "\n".join(lines))
     prompts = doctest.DocTestParser().get_examples(text) if text.startswith(">>>") else []
     return "".join(each.source for each in prompts).rstrip() or text

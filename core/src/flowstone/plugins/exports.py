@@ -31,7 +31,7 @@ def lazy_exports(
     def find_name(name: str) -> object:
         module = found.get(name)
         if module is None:
-            raise _unknown(package, name)
+            raise _make_error(package, name)
         home = import_module(module, package)
         value = getattr(home, name) if homes[module] else home
         setattr(sys.modules[package], name, value)
@@ -43,7 +43,7 @@ def lazy_exports(
     return find_name, list_names
 
 
-def _unknown(package: str, name: str) -> Exception:
+def _make_error(package: str, name: str) -> Exception:
     """Return what to raise for a name that a package has not."""
     if package.startswith("flowstone.") and not name.startswith("_"):
         # Read only where a name is not there: some were in the core before they had packages.

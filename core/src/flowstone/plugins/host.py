@@ -17,7 +17,7 @@ import pluggy
 
 from flowstone.errors import MissingExtra, PluginBroken, PluginError, UnknownName
 from flowstone.plugins import hookspecs
-from flowstone.plugins.collection import Collection, worded
+from flowstone.plugins.collection import Collection, format_kind
 from flowstone.plugins.known import find_package_offering
 from flowstone.plugins.watchdog import Watchdog
 from flowstone.settings import read_settings
@@ -55,7 +55,7 @@ class Plugin:
         """The error as Python prints it; empty where there is none."""
         return "".join(format_exception(self.error)) if self.error else ""
 
-    def broken(self, problem: str | None = None) -> PluginBroken:
+    def make_error(self, problem: str | None = None) -> PluginBroken:
         error = problem or f"{type(self.error).__name__}: {self.error}"
         return PluginBroken(self.name, f"{self.distribution} {self.version}", error)
 
@@ -121,11 +121,11 @@ class Host:
         broken = [plugin for plugin in plugins if plugin.error]
         for plugin in broken:
             if name in plugin.collection.tables()[kind] or _mentions(plugin, name):
-                raise plugin.broken() from plugin.error
+                raise plugin.make_error() from plugin.error
         names = [offer.name for offer in self.offers(kind)]
-        unknown = UnknownName(worded(kind), name, names, find_package_offering(kind, name))
+        unknown = UnknownName(format_kind(kind), name, names, find_package_offering(kind, name))
         for plugin in broken:
-            unknown.add_note(f"It may be one of a broken plugin's: {plugin.broken()}")
+            unknown.add_note(f"It may be one of a broken plugin's: {plugin.make_error()}")
         raise unknown
 
     def load(self, kind: str, name: str) -> Any:
@@ -147,27 +147,29 @@ class Host:
             extra = offer.plugin.collection.extras.get(name)
             foreign = isinstance(error, ModuleNotFoundError) and error.name
             if extra and foreign and foreign.partition(".")[0] != package:
-                raise MissingExtra(f"{worded(kind)} {name!r}", extra) from error
-            problem = f"{worded(kind)} {name!r} can't be loaded: {type(error).__name__}: {error}"
-            raise offer.plugin.broken(problem) from error
+                raise MissingExtra(f"{format_kind(kind)} {name!r}", extra) from error
+            problem = (
+                f"{format_kind(kind)} {name!r} can't be loaded: {type(error).__name__}: {error}"
+            )
+            raise offer.plugin.make_error(problem) from error
 
     def _load(self, watchdog: Watchdog) -> Iterable[Plugin]:
-        manager = _manager()
+        manager = _make_manager()
         names: dict[str, str] = {}
         for entry in sorted(self._scan(), key=_order):
-            distribution, version = _origin(entry)
+            distribution, version = _find_origin(entry)
             collection, error = Collection(), None
             try:
                 _refuse_twin(names, entry.name, distribution)
-                collection = watchdog.call(partial(_collection, manager, entry))
+                collection = watchdog.call(partial(_call_collection, manager, entry))
                 self._refuse_clashes(collection, distribution)
             except KeyboardInterrupt:
                 raise
             except BaseException as caught:  # noqa: BLE001 - a broken plugin breaks nothing else
                 error = caught
-                manager = _manager()  # it may still be at work in the other one
+                manager = _make_manager()  # it may still be at work in the other one
             names.setdefault(entry.name, distribution)
-            told = watchdog.printed()
+            told = watchdog.take_printed()
             plugin = Plugin(entry.name, entry.value, distribution, version, collection, error, told)
             if error is None:
                 for kind, table in collection.tables().items():
@@ -180,16 +182,16 @@ class Host:
             for name in table:
                 if other := self._offers.get((kind, name)):
                     owner = other.plugin.distribution
-                    raise PluginError(_clash(kind, name, distribution, owner))
+                    raise PluginError(_describe_clash(kind, name, distribution, owner))
 
 
-def _manager() -> pluggy.PluginManager:
+def _make_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager(GROUP)
     manager.add_hookspecs(hookspecs)
     return manager
 
 
-def _collection(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
+def _call_collection(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
     module = entry.load()
     manager.register(module, entry.name)
     manager.check_pending()
@@ -205,22 +207,22 @@ def _collection(manager: pluggy.PluginManager, entry: EntryPoint) -> Collection:
 
 def _refuse_twin(names: dict[str, str], name: str, distribution: str) -> None:
     if name in names:
-        raise PluginError(_clash("plugin", name, distribution, names[name]))
+        raise PluginError(_describe_clash("plugin", name, distribution, names[name]))
 
 
-def _clash(kind: str, name: str, claimant: str, owner: str) -> str:
+def _describe_clash(kind: str, name: str, claimant: str, owner: str) -> str:
     return (
-        f"{worded(kind)} {name!r} of {claimant} is offered by {owner} already, which keeps it. "
-        "Uninstall one of the two."
+        f"{format_kind(kind)} {name!r} of {claimant} is offered by {owner} already, "
+        "which keeps it. Uninstall one of the two."
     )
 
 
 def _order(entry: EntryPoint) -> tuple[bool, str, str]:
-    distribution, _ = _origin(entry)
+    distribution, _ = _find_origin(entry)
     return distribution != CORE, entry.name, distribution
 
 
-def _origin(entry: EntryPoint) -> tuple[str, str]:
+def _find_origin(entry: EntryPoint) -> tuple[str, str]:
     return (entry.dist.name, entry.dist.version) if entry.dist else (entry.module, "")
 
 
@@ -235,7 +237,7 @@ def _mentions(plugin: Plugin, name: str) -> bool:
 
 
 @cache
-def installed() -> Host:
+def get_host() -> Host:
     """Return the host of this process's installed plugins."""
     return Host(seconds=read_settings().plugins_timeout_seconds)
 
@@ -249,6 +251,6 @@ def installed_of(package: str) -> Host:
     """
     wanted = {CORE, package}
     return Host(
-        lambda: [entry for entry in scan() if _origin(entry)[0] in wanted],
+        lambda: [entry for entry in scan() if _find_origin(entry)[0] in wanted],
         read_settings().plugins_timeout_seconds,
     )

@@ -1,6 +1,6 @@
 """The packages that are made beside the core, and what each would bring, were it installed.
 
-`known_packages.json` is made of the packages themselves by ``make api``.
+`load_known_packages.json` is made of the packages themselves by ``make api``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class KnownPackage(TypedDict):
 
 
 @cache
-def known_packages() -> dict[str, KnownPackage]:
+def load_known_packages() -> dict[str, KnownPackage]:
     """Return the known packages by the name of their distribution."""
     file = Path(__file__).with_name("known_packages.json")
     found: dict[str, KnownPackage] = json.loads(file.read_text("utf-8"))
@@ -35,7 +35,7 @@ def known_packages() -> dict[str, KnownPackage]:
 
 def find_package_offering(kind: str, name: str) -> str | None:
     """Return the known package that offers something of a kind by that name."""
-    for package, known in known_packages().items():
+    for package, known in load_known_packages().items():
         if name in known["offers"].get(kind, ()):
             return package
     return None
@@ -43,7 +43,7 @@ def find_package_offering(kind: str, name: str) -> str | None:
 
 def find_package_exporting(name: str) -> str | None:
     """Return the known package whose module has that public name."""
-    for package, known in known_packages().items():
+    for package, known in load_known_packages().items():
         if name in known["exports"]:
             return package
     return None

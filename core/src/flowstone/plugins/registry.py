@@ -7,7 +7,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from flowstone.errors import ConfigurationError, InvalidName
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
@@ -33,22 +33,22 @@ def define(slug: str, kind: type[Any]) -> None:
         _defined[slug] = kind
 
 
-def defined() -> list[tuple[str, type[Any]]]:
+def list_defined() -> list[tuple[str, type[Any]]]:
     """Return the block types that this process has defined or loaded, with their slugs."""
     return list(_defined.items())
 
 
-def block_type(slug: str) -> Any:
+def find_block_type(slug: str) -> Any:
     """Return the block class of a slug.
 
     Raises:
         UnknownName: no class of this process and no installed package has it.
         PluginBroken: the package that brings it can't be loaded.
     """
-    return _defined.get(slug) or installed().load("block", slug)
+    return _defined.get(slug) or get_host().load("block", slug)
 
 
-def kebab(name: str) -> str:
+def to_kebab(name: str) -> str:
     """Return ``local-directory`` for ``LocalDirectory`` and for ``Local Directory``."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name)
     return re.sub(r"[^a-z0-9]+", "-", spaced.lower()).strip("-")

@@ -73,7 +73,7 @@ class Watchdog:
             raise error
         return cast("T", value)
 
-    def printed(self) -> str:
+    def take_printed(self) -> str:
         """Return what was printed since this was last asked."""
         return "".join(aside.take() for aside in self._aside)
 

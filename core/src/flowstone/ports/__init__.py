@@ -1,29 +1,29 @@
 """The ports: what the engine needs of the world, as small Protocols that many things can fill."""
 
-from flowstone.ports.calls import Asked, Promise, Staging, Standing
-from flowstone.ports.observers import Audience, Observer
-from flowstone.ports.results import BlobStore, Keeping, Look, Serializer
-from flowstone.ports.runners import Caller, Runner
-from flowstone.ports.services import Clock, References, Secrets
+from flowstone.ports.calls import CallRequest, CurrentRun, PendingRun, RunTransaction
+from flowstone.ports.observers import Observer, Observers
+from flowstone.ports.results import BlobStore, CacheLookup, ResultCache, Serializer
+from flowstone.ports.runners import RemoteCaller, Runner
+from flowstone.ports.services import Clock, Sealer, SecretReferences
 from flowstone.ports.stores import DocumentStore, Journal, RunStore
 
 __all__ = [
-    "Asked",
-    "Audience",
     "BlobStore",
-    "Caller",
+    "CacheLookup",
+    "CallRequest",
     "Clock",
+    "CurrentRun",
     "DocumentStore",
     "Journal",
-    "Keeping",
-    "Look",
     "Observer",
-    "Promise",
-    "References",
+    "Observers",
+    "PendingRun",
+    "RemoteCaller",
+    "ResultCache",
     "RunStore",
+    "RunTransaction",
     "Runner",
-    "Secrets",
+    "Sealer",
+    "SecretReferences",
     "Serializer",
-    "Staging",
-    "Standing",
 ]

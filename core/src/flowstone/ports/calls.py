@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flowstone.records.states import State
 
 
-class Promise(Protocol):
+class PendingRun(Protocol):
     """A submitted task, as the engine sees it."""
 
     name: str
@@ -37,7 +37,7 @@ class Promise(Protocol):
         """Return the state that it ended in, without counting as somebody looking at it."""
 
 
-class Asked(Protocol):
+class CallRequest(Protocol):
     """A call of a flow or task, as whoever asked for it put it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Asked(Protocol):
     def kwargs(self) -> Mapping[str, Any]: ...
 
 
-class Standing(Protocol):
+class CurrentRun(Protocol):
     """A run as it stands now.
 
     Attributes:
@@ -73,7 +73,7 @@ class Standing(Protocol):
     def state(self) -> State: ...
 
 
-class Staging(Protocol):
+class RunTransaction(Protocol):
     """The transaction around a run, as the engine sees it."""
 
     def stage_run(

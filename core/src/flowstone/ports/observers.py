@@ -27,7 +27,7 @@ class Observer(Protocol):
         """Finish: send what is held back, let go of files and connections. Twice is fine."""
 
 
-class Audience(Protocol):
+class Observers(Protocol):
     """The observers of one process."""
 
     def join(self, observer: Observer) -> None:

@@ -32,7 +32,7 @@ class Serializer(Protocol):
         """Return the value again."""
 
 
-class Look(Protocol):
+class CacheLookup(Protocol):
     """What came of looking for a kept result.
 
     Attributes:
@@ -55,19 +55,19 @@ class Look(Protocol):
     def value(self) -> Any: ...
 
 
-class Keeping(Protocol):
+class ResultCache(Protocol):
     """How one run's result is looked for, and kept."""
 
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None, /
-    ) -> Look | None:
+    ) -> CacheLookup | None:
         """Look for a result of the same call; with isolation, nobody else computes it meanwhile."""
 
-    def keep(self, look: Look, value: Any) -> None:
+    def keep(self, look: CacheLookup, value: Any) -> None:
         """Keep the result. Raises `NotSerializable` or `StorageError`."""
 
     def read(self, key: str) -> Any:
         """Return what is kept. Raises `MissingResult`."""
 
-    def end(self, look: Look | None, /) -> None:
+    def end(self, look: CacheLookup | None, /) -> None:
         """Let others compute it again; None stands for a look that was not finished."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 
-class Caller(Protocol):
+class RemoteCaller(Protocol):
     """Calls functions in other processes, while the runs' lives are driven here."""
 
     def call(
@@ -49,7 +49,7 @@ class Runner(Protocol):
     """
 
     max_in_flight: int | None
-    caller: Caller | None
+    caller: RemoteCaller | None
 
     def submit(self, call: Callable[[], None]) -> None:
         """Run a call, which never raises."""

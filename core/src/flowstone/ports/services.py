@@ -21,7 +21,7 @@ class Clock(Protocol):
         """Let other coroutines run meanwhile."""
 
 
-class Secrets(Protocol):
+class Sealer(Protocol):
     """Seals what must not be read without the key."""
 
     def seal(self, value: bytes, purpose: str) -> str:
@@ -40,7 +40,7 @@ class Secrets(Protocol):
         """
 
 
-class References(Protocol):
+class SecretReferences(Protocol):
     """Resolves references to secrets, and remembers what they lead to for a while."""
 
     def resolve(self, reference: str, place: str = "") -> bytes:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.records.limits import Claim, Limit, Refusal, Slot, Wanted
+    from flowstone.records.limits import Claim, Limit, Refusal, Slot, SlotDemand
 
 
 class SlotStore(Protocol):
@@ -39,14 +39,14 @@ class SlotStore(Protocol):
     def give_back_slots(self, tokens: Sequence[str]) -> None:
         """Free what these tokens hold; one that holds nothing is fine."""
 
-    def held_slots(self, now: float) -> list[Slot]:
+    def list_slots(self, now: float) -> list[Slot]:
         """Return the leases alive, ordered by limit and by when they were taken."""
 
     def reap_slots(self, now: float) -> list[Slot]:
         """Forget the leases that are dead, and return them."""
 
 
-class Turn(Protocol):
+class SlotRequest(Protocol):
     """Somebody's place in the queue for slots, and then the slots."""
 
     def take(self) -> str | None:
@@ -62,11 +62,11 @@ class Turn(Protocol):
         """Leave the queue, or free the slots; the second time nothing happens."""
 
 
-class Place(Turn, Protocol):
+class TimedSlotRequest(SlotRequest, Protocol):
     """A turn that can be waited for only so long."""
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> SlotDemand:
         """What it is a turn for."""
 
     @property
@@ -82,13 +82,13 @@ class Place(Turn, Protocol):
         """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
 
 
-class Gate(Protocol):
+class SlotQueue(Protocol):
     """Lets in only so many at a time: one queue for the process, over a `SlotStore`."""
 
-    def admission(self, tags: Sequence[str], name: str, run_id: str) -> Turn:
+    def make_tag_request(self, tags: Sequence[str], name: str, run_id: str) -> SlotRequest:
         """Return the turn of a task run under the limits of its tags."""
 
-    def turn(self, wanted: Wanted) -> Place:
+    def make_request(self, wanted: SlotDemand) -> TimedSlotRequest:
         """Return a turn that is not in the queue yet."""
 
     def limits(self) -> Mapping[str, Limit]:

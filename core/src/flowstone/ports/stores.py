@@ -32,7 +32,7 @@ class RunStore(Protocol):
     def record(self, event: Event) -> Run:
         """Keep a change of a run by compare-and-set, and return the run as it is then.
 
-        The event's payload is a `Change`; the run must be at the version just below the change's.
+        The event's payload is a `StateChange`; the run must be at the version just below it.
         When a root ends, every run of its tree that has not ended is ended in the same write: with
         CRASHED where the root crashed, and with CANCELLED otherwise. A root's lease ends with it:
         its token lets the same writer add log lines and artifacts, and nothing else.
@@ -162,7 +162,7 @@ class Journal(Protocol):
     def record(self, event: Event, token: str | None = None, /) -> Run:
         """Keep a change of a root or a flow run at once, after all appended. Raises `FencedRun`."""
 
-    def heed(self, run_id: str, token: str | None = None, /) -> Run:
+    def refresh(self, run_id: str, token: str | None = None, /) -> Run:
         """Return a flow run as others may have moved it. Raises `FencedRun`."""
 
     def append(self, event: Event, token: str | None = None, /) -> None:

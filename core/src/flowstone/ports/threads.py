@@ -18,7 +18,7 @@ TICK = 0.25
 Ts = TypeVarTuple("Ts")
 
 
-def told(callback: Callable[[T], object], what: T) -> None:
+def call_back(callback: Callable[[T], object], what: T) -> None:
     """Call back; an error of it is logged, and keeps nobody else from being called."""
     try:
         callback(what)
@@ -26,13 +26,13 @@ def told(callback: Callable[[T], object], what: T) -> None:
         logging.getLogger("flowstone.futures").exception("a callback of %r raised", what)
 
 
-def ring(loop: AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> None:
+def call_on_loop(loop: AbstractEventLoop, call: Callable[[*Ts], object], *args: *Ts) -> None:
     """Make a call on a loop from any thread; on one that is closed nobody waits any more."""
     with suppress(RuntimeError):
         loop.call_soon_threadsafe(call, *args)
 
 
-def heeding(flag: Signal, timeout: float | None) -> None:
+def wait_for(flag: Signal, timeout: float | None) -> None:
     """Wait for a flag; on the main thread, hear a signal that comes just before the wait begins.
 
     Python tells of such a one only when the wait is over: a Ctrl-C would be lost in a long one.
@@ -59,7 +59,7 @@ class Signal(Protocol):
         """Block until it is set, or the time is over; tell whether it is set."""
 
 
-class Bell(AbstractContextManager[Any], Protocol):
+class WaitCondition(AbstractContextManager[Any], Protocol):
     """What one thread wakes another with; `threading.Condition` is one. Held while it is used."""
 
     def notify(self) -> None:
@@ -91,7 +91,7 @@ class Threads(Protocol):
     def RLock(self) -> AbstractContextManager[Any]:  # noqa: N802
         """Return a lock that its holder can take again."""
 
-    def Condition(self) -> Bell:  # noqa: N802
+    def Condition(self) -> WaitCondition:  # noqa: N802
         """Return what one thread wakes another with."""
 
     def Event(self) -> Signal:  # noqa: N802

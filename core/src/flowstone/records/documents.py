@@ -27,7 +27,7 @@ class Document:
     updated: float
 
 
-def referred(body: object) -> Iterator[str]:
+def find_references(body: object) -> Iterator[str]:
     """Yield the blocks that a block's body refers to, as ``type/name``."""
     if isinstance(body, Mapping):
         if isinstance(body.get("$block"), str):
@@ -35,7 +35,7 @@ def referred(body: object) -> Iterator[str]:
         # Somebody's own keys, whatever they are called, stand under "$dict".
         own = body.get("$dict")
         for item in (own if isinstance(own, Mapping) else body).values():
-            yield from referred(item)
+            yield from find_references(item)
     elif isinstance(body, list):
         for item in body:
-            yield from referred(item)
+            yield from find_references(item)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 _MINUTE = 60
 
 
-def lasted(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     """Return a duration with two or three digits that matter; a dash for none."""
     if seconds is None:
         return "-"

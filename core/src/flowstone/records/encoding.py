@@ -9,9 +9,9 @@ from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from flowstone.records.events import ArtifactVersion, Event, Line
+from flowstone.records.events import ArtifactVersion, Event, LogLine
 from flowstone.records.redaction import redact
-from flowstone.records.runs import Change, Handover, Lease, Recipe, Run
+from flowstone.records.runs import Handover, Lease, RestartInfo, Run, StateChange
 from flowstone.records.states import COMPLETED, MISSING, State, StateType
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ LONGEST_REPR = 500
 MOST_ITEMS = 1000
 
 
-def jsonable(value: object, depth: int = 8) -> Any:
+def describe_as_json(value: object, depth: int = 8) -> Any:
     """Return a JSON value that tells a person what `value` is; secrets masked, size bounded."""
     if value is None or value is True or value is False or type(value) is int:
         return value
@@ -37,17 +37,17 @@ def jsonable(value: object, depth: int = 8) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if depth == 0:
-        return _short(value)
+        return _shorten(value)
     if isinstance(value, dict):
         items = list(value.items())[:MOST_ITEMS]
-        return {redact(str(key)): jsonable(item, depth - 1) for key, item in items}
+        return {redact(str(key)): describe_as_json(item, depth - 1) for key, item in items}
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [jsonable(item, depth - 1) for item in list(value)[:MOST_ITEMS]]
-    return _object(value, depth)
+        return [describe_as_json(item, depth - 1) for item in list(value)[:MOST_ITEMS]]
+    return _describe_object(value, depth)
 
 
 def is_exact(value: object, depth: int = 8) -> bool:
-    """Tell whether `jsonable` keeps a value as it is, to the last bit."""
+    """Tell whether `describe_as_json` keeps a value as it is, to the last bit."""
     if value is None or type(value) in {bool, int}:
         return True
     if type(value) is str:
@@ -67,34 +67,36 @@ def is_exact(value: object, depth: int = 8) -> bool:
     return all(is_exact(item, depth - 1) for item in parts)
 
 
-def masked(value: Any) -> Any:
+def mask_json(value: Any) -> Any:
     """Return a JSON value with secrets masked, and nothing else changed."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {redact(key): masked(item) for key, item in value.items()}
-    return [masked(item) for item in value] if isinstance(value, list) else value
+        return {redact(key): mask_json(item) for key, item in value.items()}
+    return [mask_json(item) for item in value] if isinstance(value, list) else value
 
 
-def _object(value: object, depth: int) -> Any:
+def _describe_object(value: object, depth: int) -> Any:
     if isinstance(value, Enum):
-        return jsonable(value.value, depth - 1)
+        return describe_as_json(value.value, depth - 1)
     if hasattr(value, "isoformat"):
         return str(value.isoformat())
     if hasattr(value, "model_dump") and not isinstance(value, type):
         # pydantic masks its secret types in this mode; other values may be anything.
         try:
-            return jsonable(value.model_dump(mode="json"), depth - 1)
+            return describe_as_json(value.model_dump(mode="json"), depth - 1)
         except Exception:  # noqa: BLE001 - what can't be dumped is described instead
-            return _short(value)
+            return _shorten(value)
     if is_dataclass(value) and not isinstance(value, type):
         return {
-            f.name: jsonable(getattr(value, f.name), depth - 1) for f in fields(value) if f.repr
+            f.name: describe_as_json(getattr(value, f.name), depth - 1)
+            for f in fields(value)
+            if f.repr
         }
-    return _short(value)
+    return _shorten(value)
 
 
-def _short(value: object) -> str:
+def _shorten(value: object) -> str:
     try:
         text = str(value) if hasattr(value, "__fspath__") else repr(value)
     except Exception as error:  # noqa: BLE001 - a broken __repr__ must not break the run
@@ -126,16 +128,16 @@ def decode_lease(body: Mapping[str, Any] | None) -> Lease | None:
     return None if body is None else Lease(**body)
 
 
-def encode_recipe(recipe: Recipe) -> Json:
+def encode_restart(recipe: RestartInfo) -> Json:
     return {
         "entrypoint": recipe.entrypoint,
-        "obstacle": recipe.obstacle,
-        "lost": list(recipe.lost),
+        "obstacle": recipe.reason,
+        "lost": list(recipe.missing_parameters),
     }
 
 
-def decode_recipe(body: Mapping[str, Any]) -> Recipe:
-    return Recipe(**{**body, "lost": tuple(body["lost"])})
+def decode_restart(body: Mapping[str, Any]) -> RestartInfo:
+    return RestartInfo(body["entrypoint"], body.get("obstacle"), tuple(body["lost"]))
 
 
 def encode_run(run: Run) -> Json:
@@ -154,10 +156,10 @@ def encode_run(run: Run) -> Json:
         "ended": run.ended,
         "tags": list(run.tags),
         "unit_version": run.unit_version,
-        "parameters": None if run.parameters is None else jsonable(run.parameters),
+        "parameters": None if run.parameters is None else describe_as_json(run.parameters),
         "inputs": list(run.inputs),
         "lease": encode_lease(run.lease),
-        "recipe": run.recipe and encode_recipe(run.recipe),
+        "recipe": run.recipe and encode_restart(run.recipe),
     }
 
 
@@ -170,15 +172,15 @@ def decode_run(body: Mapping[str, Any]) -> Run:
             "tags": tuple(body["tags"]),
             "inputs": tuple(body["inputs"]),
             "lease": decode_lease(body["lease"]),
-            "recipe": recipe and decode_recipe(recipe),
+            "recipe": recipe and decode_restart(recipe),
         }
     )
 
 
-def encode_line(line: Line) -> Json:
+def encode_line(line: LogLine) -> Json:
     body: Json = {"level": line.level, "logger": line.logger, "message": redact(line.message)}
     if line.fields is not None:
-        body["fields"] = masked(line.fields)
+        body["fields"] = mask_json(line.fields)
     return body
 
 
@@ -189,18 +191,18 @@ def encode_artifact(artifact: ArtifactVersion) -> Json:
         "kind": artifact.kind,
         "key": artifact.key,
         "description": None if description is None else redact(description),
-        "data": masked(artifact.data),
+        "data": mask_json(artifact.data),
     }
 
 
 def encode_payload(payload: Payload) -> Json:
-    if isinstance(payload, Change):
+    if isinstance(payload, StateChange):
         body: Json = {"version": payload.version, "attempt": payload.attempt}
         body["state"] = encode_state(payload.state)
         if isinstance(payload, Handover):
             body["lease"] = encode_lease(payload.lease)
         return body
-    if isinstance(payload, Line):
+    if isinstance(payload, LogLine):
         return encode_line(payload)
     if isinstance(payload, ArtifactVersion):
         return {"artifact": encode_artifact(payload)}
@@ -211,11 +213,11 @@ def decode_payload(body: Mapping[str, Any]) -> Payload:
     if "run" in body:
         return decode_run(body["run"])
     if "level" in body:
-        return Line(**body)
+        return LogLine(**body)
     if "artifact" in body:
         return ArtifactVersion(**body["artifact"])
     step = body["version"], decode_state(body["state"]), body["attempt"]
-    return Handover(*step, decode_lease(body["lease"])) if "lease" in body else Change(*step)
+    return Handover(*step, decode_lease(body["lease"])) if "lease" in body else StateChange(*step)
 
 
 def encode_event(event: Event) -> Json:
@@ -233,34 +235,34 @@ def decode_event(body: Mapping[str, Any]) -> Event:
     return Event(**{**body, "payload": decode_payload(body["payload"])})
 
 
-def kept(event: Event) -> Event:
+def strip_event(event: Event) -> Event:
     """Return the event as any store keeps it: no values, secrets masked."""
-    payload = _kept_payload(event.payload)
+    payload = _strip_payload(event.payload)
     if payload is event.payload:
         return event
     return Event(event.id, event.kind, event.run_id, event.root_id, event.at, payload)
 
 
-def _kept_payload(payload: Payload) -> Payload:
-    if isinstance(payload, Line):
+def _strip_payload(payload: Payload) -> Payload:
+    if isinstance(payload, LogLine):
         message = redact(payload.message)
         if payload.fields is None:
             return payload if message == payload.message else replace(payload, message=message)
-        return Line(**loads(dumps(encode_line(payload))))
+        return LogLine(**loads(dumps(encode_line(payload))))
     if isinstance(payload, ArtifactVersion):
         return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
-    state = _kept_state(payload.state)
+    state = _strip_state(payload.state)
     if isinstance(payload, Handover):
         return replace(payload, state=state)
-    if isinstance(payload, Change):
-        return Change(payload.version, state, payload.attempt)
+    if isinstance(payload, StateChange):
+        return StateChange(payload.version, state, payload.attempt)
     if state is payload.state and payload.parameters is None:
         return payload
-    parameters = None if payload.parameters is None else jsonable(payload.parameters)
+    parameters = None if payload.parameters is None else describe_as_json(payload.parameters)
     return replace(payload, state=state, parameters=parameters)
 
 
-def _kept_state(state: State) -> State:
+def _strip_state(state: State) -> State:
     message = None if state.message is None else redact(state.message)
     data = MISSING if state.type is COMPLETED else None
     if message == state.message and data is state.data:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowstone.records.ids import new_id
-from flowstone.records.runs import Change, Handover, Run
+from flowstone.records.runs import Handover, Run, StateChange
 from flowstone.records.states import StateType
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """One line of a run's log.
 
     Attributes:
@@ -52,9 +52,9 @@ class ArtifactVersion:
     data: Any
 
 
-Payload = Run | Change | Line | ArtifactVersion
+Payload = Run | StateChange | LogLine | ArtifactVersion
 #: What tells something of a run without changing it. A run's writer may tell it after the end.
-NOTES = (Line, ArtifactVersion)
+INFORMATIONAL = (LogLine, ArtifactVersion)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Event:
         run_id: the run that it happened to.
         root_id: the outermost run of that run's tree.
         at: seconds since the epoch.
-        payload: a `Run` at its birth, a `Change` of it later, a `Line` of its log, or an
+        payload: a `Run` at its birth, a `StateChange` of it later, a `LogLine` of its log, or an
             `ArtifactVersion` that it saved.
     """
 
@@ -98,30 +98,30 @@ LOG_WRITTEN = "LogWritten"
 ARTIFACT_SAVED = "ArtifactSaved"
 
 
-def born(run: Run) -> Event:
+def make_birth_event(run: Run) -> Event:
     """Return the fact that a run has come to be."""
     state = run.state
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
 
-def changed(run: Run, state: State, attempt: int) -> Event:
+def make_change_event(run: Run, state: State, attempt: int) -> Event:
     """Return the fact that a run has gone into a state."""
-    change = Change(run.version + 1, state, attempt)
+    change = StateChange(run.version + 1, state, attempt)
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
 
 
-def handed_over(run: Run, state: State, lease: Lease | None) -> Event:
+def make_handover_event(run: Run, state: State, lease: Lease | None) -> Event:
     """Return the fact that a root has gone into a state, and to another writer or to none."""
     change = Handover(run.version + 1, state, run.attempt, lease)
     return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, change)
 
 
-def written(run: Run, at: float, line: Line) -> Event:
+def make_log_event(run: Run, at: float, line: LogLine) -> Event:
     """Return the fact that a run has logged a line."""
     return Event(new_id(), LOG_WRITTEN, run.id, run.root_id, at, line)
 
 
-def saved(run: Run, at: float, artifact: ArtifactVersion) -> Event:
+def make_artifact_event(run: Run, at: float, artifact: ArtifactVersion) -> Event:
     """Return the fact that a run has saved an artifact."""
     return Event(new_id(), ARTIFACT_SAVED, run.id, run.root_id, at, artifact)
 
@@ -131,6 +131,6 @@ def fold(run: Run | None, event: Event) -> Run | None:
     payload: Any = event.payload
     if isinstance(payload, Run):
         return payload if run is None or payload.version > run.version else run
-    if isinstance(payload, Change) and run is not None and payload.version > run.version:
-        return run.after(payload)
+    if isinstance(payload, StateChange) and run is not None and payload.version > run.version:
+        return run.apply(payload)
     return run

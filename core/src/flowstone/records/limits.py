@@ -46,7 +46,7 @@ def read_limit(document: Document) -> Limit:
     )
 
 
-def limit_body(limit: Limit) -> dict[str, object]:
+def encode_limit(limit: Limit) -> dict[str, object]:
     """Return what is kept of a limit under its name."""
     return {
         "slots": limit.slots,
@@ -55,7 +55,7 @@ def limit_body(limit: Limit) -> dict[str, object]:
     }
 
 
-class Wanted(NamedTuple):
+class SlotDemand(NamedTuple):
     """What somebody wants of a gate.
 
     Attributes:
@@ -140,16 +140,16 @@ class Refusal(NamedTuple):
     seconds: float | None
 
     def __str__(self) -> str:
-        slots = slot_count(self.limit.slots)
-        return f"limit {self.limit.name!r} has {slots}, {held_by(self.held)}"
+        slots = format_slots(self.limit.slots)
+        return f"limit {self.limit.name!r} has {slots}, {describe_holders(self.held)}"
 
 
-def slot_count(number: int) -> str:
+def format_slots(number: int) -> str:
     """Return ``1 slot``, ``2 slots``."""
     return f"{number} slot{'' if number == 1 else 's'}"
 
 
-def held_by(held: Sequence[Slot]) -> str:
+def describe_holders(held: Sequence[Slot]) -> str:
     """Return who holds slots, in words."""
     owners = list(dict.fromkeys(slot.owner for slot in held))
     if not owners:
@@ -158,7 +158,7 @@ def held_by(held: Sequence[Slot]) -> str:
     return f"held by {names}"
 
 
-def in_use(limit: Limit, slots: Iterable[Slot], now: float) -> float:
+def count_used(limit: Limit, slots: Iterable[Slot], now: float) -> float:
     """Return how many slots under a limit are taken: those held, and what is left of a rate's."""
     taken, end = 0, now
     for slot in slots:
@@ -171,9 +171,9 @@ def in_use(limit: Limit, slots: Iterable[Slot], now: float) -> float:
     return taken + (end - now) * limit.slot_decay_per_second
 
 
-def slots_in_use(limits: Iterable[Limit], held: Sequence[Slot], now: float) -> dict[str, float]:
+def count_used_slots(limits: Iterable[Limit], held: Sequence[Slot], now: float) -> dict[str, float]:
     """Return how many slots are taken, by the limits' names."""
-    return {limit.name: in_use(limit, held, now) for limit in limits}
+    return {limit.name: count_used(limit, held, now) for limit in limits}
 
 
 def check_limit(limit: Limit) -> Limit:

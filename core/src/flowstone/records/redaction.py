@@ -34,7 +34,7 @@ def register(value: str) -> None:
     global _stale
     if len(value) < SHORTEST or value in _values or value in COMMON:
         return
-    forms = _forms(value)
+    forms = _list_forms(value)
     lines = [line.strip() for line in value.splitlines()]
     if len(lines) > 1:  # a key or a file of logins is often printed line by line
         forms.update(line for line in lines if len(line) >= 2 * SHORTEST)
@@ -51,7 +51,7 @@ def adopt(forms: Iterable[str]) -> None:
         _stale = True
 
 
-def _forms(value: str) -> set[str]:
+def _list_forms(value: str) -> set[str]:
     """Return a value as it is written in JSON, URLs, HTML, a shell, and the `repr` of what has it.
 
     For most secrets that is one form: only quotes, slashes, spaces and the like are written anew.
@@ -64,14 +64,14 @@ def _forms(value: str) -> set[str]:
     from urllib.parse import quote, quote_plus  # noqa: PLC0415
 
     raw = value.encode("utf-8", "surrogatepass")
-    once = set(_escaped(value)) | {repr(raw)[2:-1], repr(raw + b"'\"")[2:-4]}
-    twice = {form for one in once for form in _escaped(one)}
+    once = set(_escape(value)) | {repr(raw)[2:-1], repr(raw + b"'\"")[2:-4]}
+    twice = {form for one in once for form in _escape(one)}
     addresses = {quote(raw), quote(raw, safe=""), quote_plus(raw), quote_plus(raw, safe="/")}
     others = {bare, html.escape(value), value.replace("'", "'\"'\"'")}
     return {form for form in {value, *once, *twice, *addresses, *others} if len(form) >= SHORTEST}
 
 
-def _escaped(text: str) -> Iterator[str]:
+def _escape(text: str) -> Iterator[str]:
     import json  # noqa: PLC0415 - as above
 
     yield json.dumps(text)[1:-1]
@@ -86,7 +86,7 @@ def size() -> int:
     return len(_values)
 
 
-def registered() -> frozenset[str]:
+def list_registered() -> frozenset[str]:
     """Return what is registered, in each form, for a process that must mask it too."""
     with _lock:
         return frozenset(_values)
@@ -104,11 +104,11 @@ def _compile() -> None:
     global _pattern, _stale
     with _lock:
         longest_first = sorted(_values, key=len, reverse=True)
-        _pattern = re.compile(_any_of(longest_first, BRANCHING)) if longest_first else None
+        _pattern = re.compile(_match_any(longest_first, BRANCHING)) if longest_first else None
         _stale = False
 
 
-def _any_of(values: Iterable[str], branching: int) -> str:
+def _match_any(values: Iterable[str], branching: int) -> str:
     """Return a pattern for any of these values, the first that fits.
 
     A pattern that tries a thousand values at each character of a line costs 200 us a line. Those
@@ -120,7 +120,7 @@ def _any_of(values: Iterable[str], branching: int) -> str:
     for value in values:
         alike.setdefault(value[:1], []).append(value[1:])
     return "|".join(
-        f"{re.escape(first)}(?:{_any_of(rests, branching - 1)})"
+        f"{re.escape(first)}(?:{_match_any(rests, branching - 1)})"
         if len(rests) > 1
         else re.escape(first + rests[0])
         for first, rests in alike.items()

@@ -33,7 +33,7 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class RestartInfo:
     """How a root flow run can be executed again, as it was known at its birth.
 
     Attributes:
@@ -44,8 +44,8 @@ class Recipe:
     """
 
     entrypoint: str | None
-    obstacle: str | None = None
-    lost: tuple[str, ...] = ()
+    reason: str | None = None
+    missing_parameters: tuple[str, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -63,7 +63,7 @@ class Origin(NamedTuple):
     parameters: dict[str, Any] | None
     inputs: tuple[str, ...]
     lease: Lease | None
-    recipe: Recipe | None = None
+    recipe: RestartInfo | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Run:
     parameters: Mapping[str, Any] | None = None
     inputs: tuple[str, ...] = ()
     lease: Lease | None = None
-    recipe: Recipe | None = None
+    recipe: RestartInfo | None = None
 
     @property
     def is_root(self) -> bool:
@@ -127,11 +127,11 @@ class Run:
 
     @property
     def start_time(self) -> datetime | None:
-        return _moment(self.started)
+        return _to_datetime(self.started)
 
     @property
     def end_time(self) -> datetime | None:
-        return _moment(self.ended)
+        return _to_datetime(self.ended)
 
     def origin(self, lease: Lease | None = None) -> Origin:
         """Return what this run was born with, for who holds it under another lease, or none."""
@@ -151,7 +151,7 @@ class Run:
             recipe=self.recipe,
         )
 
-    def after(self, change: Change) -> Run:
+    def apply(self, change: StateChange) -> Run:
         """Return this run as the change leaves it."""
         state = change.state
         begins = self.started is None and state.type is RUNNING
@@ -177,7 +177,7 @@ class Run:
         )
 
 
-def _moment(seconds: float | None) -> datetime | None:
+def _to_datetime(seconds: float | None) -> datetime | None:
     # 3 ms to import, which no run of a flow needs.
     from datetime import UTC, datetime  # noqa: PLC0415
 
@@ -185,7 +185,7 @@ def _moment(seconds: float | None) -> datetime | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class StateChange:
     """A run's step from one version to the next."""
 
     version: int
@@ -194,7 +194,7 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Handover(Change):
+class Handover(StateChange):
     """A root's step with which the right to write it goes to another process, or to nobody.
 
     Attributes:

@@ -177,7 +177,7 @@ class State(Generic[R]):
         if self.type is COMPLETED:
             if isinstance(self.data, _Missing):
                 raise MissingResult("")
-            value: R = self.data.read() if isinstance(self.data, Kept) else self.data
+            value: R = self.data.read() if isinstance(self.data, StoredValue) else self.data
             return value
         error = self._error()
         if raise_on_failure:
@@ -193,7 +193,7 @@ class State(Generic[R]):
         return ends[self.type]("", self.message)
 
 
-class Kept:
+class StoredValue:
     """Stands for a value that is not in memory: it is read anew each time it is asked for."""
 
     __slots__ = ("read",)

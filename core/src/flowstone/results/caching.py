@@ -7,73 +7,73 @@ from weakref import WeakKeyDictionary
 
 from flowstone.results.policies import DEFAULT, NO_CACHE, CachePolicy, TaskCall
 from flowstone.results.result_store import (
-    Caching,
-    CallCaching,
-    Found,
-    KeptResults,
-    locks_of,
-    opened_serializer,
-    opened_storage,
+    CacheOptions,
+    CallCache,
+    ResultFiles,
+    ResultLookup,
+    find_locks,
+    open_serializer,
+    open_storage,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowstone.context.current import Keeps, Scope, Services
-    from flowstone.ports import Keeping
+    from flowstone.context.current import ResultOptions, Scope, Services
+    from flowstone.ports import ResultCache
     from flowstone.settings import Settings
 
 #: For each unit, what its options came to, and of which services and options that was made.
-_opened: WeakKeyDictionary[Any, tuple[tuple[Any, ...], Caching]] = WeakKeyDictionary()
+_opened: WeakKeyDictionary[Any, tuple[tuple[Any, ...], CacheOptions]] = WeakKeyDictionary()
 
 
-def keeping(
-    unit: Any, services: Services, keeps: Keeps, run_id: str, parent: Scope | None
-) -> Keeping:
+def open_cache(
+    unit: Any, services: Services, keeps: ResultOptions, run_id: str, parent: Scope | None
+) -> ResultCache:
     """Return how the result of one run is looked for and kept."""
-    caching = _caching(unit, services, keeps)
+    caching = _open_options(unit, services, keeps)
     if unit.spec.kind == "flow":
-        return FlowKeeping(caching.store, run_id, unit.name)
+        return FlowResultCache(caching.store, run_id, unit.name)
     owner = None if parent is None else parent.owner
     flow_run = run_id if owner is None else owner.run.id
     arguments, lineage = ({}, "") if owner is None else (owner.arguments, owner.lineage)
     call = TaskCall(unit, {}, flow_run, arguments, lineage=lineage)
-    return CallCaching(caching, call, unit.parameters.named, run_id)
+    return CallCache(caching, call, unit.parameters.bind_by_name, run_id)
 
 
-def _caching(unit: Any, services: Services, keeps: Keeps) -> Caching:
+def _open_options(unit: Any, services: Services, keeps: ResultOptions) -> CacheOptions:
     made_of = (services, *keeps)
     kept = _opened.get(unit)
     if kept is not None and all(a is b for a, b in zip(kept[0], made_of, strict=True)):
         return kept[1]
     spec = unit.spec
-    policy = _policy(spec.cache_policy, services.settings)
+    policy = _choose_policy(spec.cache_policy, services.settings)
     storage = keeps.storage if policy.key_storage is None else policy.key_storage
     refresh = spec.refresh_cache
-    serializer = opened_serializer(keeps.serializer)
-    store = KeptResults(opened_storage(storage, services), serializer, services)
-    caching = Caching(
+    serializer = open_serializer(keeps.serializer)
+    store = ResultFiles(open_storage(storage, services), serializer, services)
+    caching = CacheOptions(
         policy,
         store,
         spec.cache_expiration,
         services.settings.refresh_cache if refresh is None else refresh,
         spec.result_storage_key,
-        locks_of(policy, services),
+        find_locks(policy, services),
     )
     _opened[unit] = made_of, caching
     return caching
 
 
-def _policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
+def _choose_policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
     if settings.disable_caching or (own is None and settings.default_no_cache):
         return NO_CACHE
     return DEFAULT if own is None else own
 
 
-class FlowKeeping:
+class FlowResultCache:
     """Keeps the value of a flow run by the run's id; never looks for one."""
 
-    def __init__(self, store: KeptResults, run_id: str, name: str) -> None:
+    def __init__(self, store: ResultFiles, run_id: str, name: str) -> None:
         self._store, self._run_id, self._name = store, run_id, name
 
     def look(
@@ -81,14 +81,14 @@ class FlowKeeping:
         _args: tuple[Any, ...],
         _kwargs: Mapping[str, Any],
         _patience: float | None = None,
-    ) -> Found:
-        return Found(self._run_id, "")
+    ) -> ResultLookup:
+        return ResultLookup(self._run_id, "")
 
     def keep(self, look: Any, value: Any) -> None:
         self._store.write(look.key, value, self._run_id, None)
 
     def read(self, key: str) -> Any:
-        return self._store.value(key, self._name)
+        return self._store.read_value(key, self._name)
 
     def end(self, look: Any) -> None:
         """Nobody waits for it."""

@@ -78,14 +78,14 @@ def _feed(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
         raise NotHashable(path, kind.__qualname__, "it contains itself")
     inside = (*around, id(value))
     if kind in {list, tuple}:
-        _ordered(feed, kind.__name__, value, path, inside)
+        _feed_ordered(feed, kind.__name__, value, path, inside)
     elif kind in {set, frozenset}:
         digests = sorted(_digest(item, f"{path}{{…}}", inside) for item in value)
         _tag(feed, "set", *digests)
     elif kind is dict:
-        _mapping(feed, "dict", value, path, inside)
+        _feed_mapping(feed, "dict", value, path, inside)
     else:
-        _object(feed, value, path, inside)
+        _feed_object(feed, value, path, inside)
 
 
 _SIMPLE: dict[type, Callable[[Any], bytes]] = {
@@ -103,7 +103,7 @@ _SIMPLE: dict[type, Callable[[Any], bytes]] = {
 }
 
 
-def _ordered(
+def _feed_ordered(
     feed: Feed, tag: str, values: Iterable[Any], path: str, around: tuple[int, ...]
 ) -> None:
     digests = [
@@ -113,7 +113,7 @@ def _ordered(
     _tag(feed, tag, *digests)
 
 
-def _mapping(
+def _feed_mapping(
     feed: Feed, tag: str, value: dict[Any, Any], path: str, around: tuple[int, ...]
 ) -> None:
     pairs = sorted(
@@ -123,70 +123,74 @@ def _mapping(
     _tag(feed, tag, *pairs)
 
 
-def _name(kind: Any) -> str:
+def _name_type(kind: Any) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+def _feed_object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
     kind = type(value)
-    name = _name(kind)
+    name = _name_type(kind)
     special = _SPECIAL.get(name.partition(".")[0])
     if special is not None and special(feed, value, name, path):
         return
     if isinstance(value, type):
-        _tag(feed, "type", _name(value).encode())
+        _tag(feed, "type", _name_type(value).encode())
     elif isinstance(value, Enum):
         _tag(feed, f"enum {name}", value.name.encode())
     elif isinstance(value, (FunctionType, BuiltinFunctionType, MethodType)):
-        _function(feed, value, path, around)
+        _feed_function(feed, value, path, around)
     elif hasattr(value, "__fspath__"):
         _tag(feed, "path", str(value).encode())
     elif hasattr(value, "get_secret_value"):
-        _secret(feed, value, path, around)
+        _feed_secret(feed, value, path, around)
     elif is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
-        _mapping(feed, name, parts, path, around)
+        _feed_mapping(feed, name, parts, path, around)
     elif hasattr(kind, "model_fields"):
         parts = {**value.__dict__, **(value.__pydantic_extra__ or {})}
-        _mapping(feed, name, parts, path, around)
+        _feed_mapping(feed, name, parts, path, around)
     else:
-        _reduced(feed, value, path, around)
+        _feed_reduced(feed, value, path, around)
 
 
-def _secret(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+def _feed_secret(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
     """Feed a masked value; of a reference its text: it is not followed for this."""
-    name = _name(type(value))
+    name = _name_type(type(value))
     if hasattr(value, "reference"):
         _tag(feed, f"reference {name}", value.reference.encode())
     else:
         held = value.tree() if hasattr(value, "tree") else value.get_secret_value()
-        _mapping(feed, name, {"": held}, path, around)
+        _feed_mapping(feed, name, {"": held}, path, around)
 
 
-def _function(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+def _feed_function(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
     bound = getattr(value, "__self__", None)
     function = getattr(value, "__func__", value)
     code = getattr(function, "__code__", None)
-    _tag(feed, "function", _name(function).encode(), code.co_code if code else b"")
+    _tag(feed, "function", _name_type(function).encode(), code.co_code if code else b"")
     if code is not None:
         cells = function.__closure__ or ()
-        held = [_constants(code), function.__defaults__, [cell.cell_contents for cell in cells]]
-        _ordered(feed, "held", held, path, around)
+        held = [
+            _list_constants(code),
+            function.__defaults__,
+            [cell.cell_contents for cell in cells],
+        ]
+        _feed_ordered(feed, "held", held, path, around)
     if isinstance(value, MethodType):
         _feed(feed, bound, f"{path}.__self__", around)
 
 
-def _constants(code: CodeType) -> list[Any]:
+def _list_constants(code: CodeType) -> list[Any]:
     found: list[Any] = list(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            found += [constant.co_code, _constants(constant)]
+            found += [constant.co_code, _list_constants(constant)]
         else:
             found.append(constant)
     return found
 
 
-def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+def _feed_reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
     """Follow what pickling would write: how the object is made, and of what."""
     kind = type(value)
     try:
@@ -195,57 +199,57 @@ def _reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None
     except Exception as error:
         raise NotHashable(path, kind.__qualname__, str(error) or "it can't be pickled") from error
     if isinstance(reduced, str):
-        _tag(feed, "global", _name(kind).encode(), reduced.encode())
+        _tag(feed, "global", _name_type(kind).encode(), reduced.encode())
         return
     make, args, *rest = reduced
     parts = [make, args, *(list(part) if hasattr(part, "__next__") else part for part in rest)]
-    _ordered(feed, _name(kind), parts, path, around)
+    _feed_ordered(feed, _name_type(kind), parts, path, around)
 
 
 # ---------------------------------------------------------------- data frames and arrays
 
 
-def _numpy(feed: Feed, value: Any, name: str, path: str) -> bool:
+def _feed_numpy(feed: Feed, value: Any, name: str, path: str) -> bool:
     if not hasattr(value, "dtype") or not hasattr(value, "tobytes"):
         return False
     if hasattr(value, "mask"):
         _tag(feed, "mask", value.mask.tobytes())
     if value.dtype.hasobject:
-        _ordered(feed, f"{name} {value.shape}", value.ravel().tolist(), path, ())
+        _feed_ordered(feed, f"{name} {value.shape}", value.ravel().tolist(), path, ())
     else:
         kind = f"{value.dtype.str}{value.dtype.descr if value.dtype.names else ''}"
         _tag(feed, name, kind.encode(), repr(value.shape).encode(), value.tobytes())
     return True
 
 
-def _pandas(feed: Feed, value: Any, name: str, path: str) -> bool:
+def _feed_pandas(feed: Feed, value: Any, name: str, path: str) -> bool:
     if name.endswith(".DataFrame"):
         _tag(feed, name, repr(list(value.columns.names)).encode())
         for position, column in enumerate(value.columns):
             _tag(feed, "column", repr(column).encode())
-            _column(feed, value.iloc[:, position], f"{path}[{column!r}]")
-        _index(feed, value.index, f"{path}.index")
+            _feed_column(feed, value.iloc[:, position], f"{path}[{column!r}]")
+        _feed_index(feed, value.index, f"{path}.index")
     elif hasattr(value, "nlevels"):
-        _index(feed, value, path)
+        _feed_index(feed, value, path)
     elif name.endswith(".Series"):
         _tag(feed, name, repr(value.name).encode())
-        _column(feed, value, path)
-        _index(feed, value.index, f"{path}.index")
+        _feed_column(feed, value, path)
+        _feed_index(feed, value.index, f"{path}.index")
     elif hasattr(value, "dtype") and hasattr(value, "to_numpy"):
         _tag(feed, name)
-        _column(feed, value, path)
+        _feed_column(feed, value, path)
     else:
         return False
     return True
 
 
-def _index(feed: Feed, index: Any, path: str) -> None:
+def _feed_index(feed: Feed, index: Any, path: str) -> None:
     _tag(feed, "index", repr(list(index.names)).encode())
     for level in range(index.nlevels):
-        _column(feed, index.get_level_values(level), path)
+        _feed_column(feed, index.get_level_values(level), path)
 
 
-def _column(feed: Feed, values: Any, path: str) -> None:
+def _feed_column(feed: Feed, values: Any, path: str) -> None:
     """Feed what has one dtype; texts in the fast way of pandas, other objects by their structure.
 
     To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
@@ -256,19 +260,19 @@ def _column(feed: Feed, values: Any, path: str) -> None:
     _tag(feed, "dtype", str(values.dtype).encode())
     if values.dtype == object:
         if infer_dtype(values, skipna=True) not in {"string", "empty"}:
-            _ordered(feed, "objects", values.tolist(), path, ())
+            _feed_ordered(feed, "objects", values.tolist(), path, ())
             return
-        _ordered(feed, "missing", values[values.isna()].tolist(), path, ())
+        _feed_ordered(feed, "missing", values[values.isna()].tolist(), path, ())
     elif hasattr(values.dtype, "categories"):
         _tag(feed, "ordered", repr(values.dtype.ordered).encode())
-        _index(feed, values.dtype.categories, path)
+        _feed_index(feed, values.dtype.categories, path)
     if hasattr(values, "array"):  # a Series or an Index
         feed(hash_pandas_object(values, index=False).to_numpy().tobytes())
     else:
         feed(hash_array(values).tobytes())
 
 
-def _polars(feed: Feed, value: Any, name: str, _path: str) -> bool:
+def _feed_polars(feed: Feed, value: Any, name: str, _path: str) -> bool:
     if name.endswith(".Series"):
         value = value.to_frame()
     elif not name.endswith(".DataFrame"):
@@ -279,7 +283,7 @@ def _polars(feed: Feed, value: Any, name: str, _path: str) -> bool:
     return True
 
 
-def _arrow(feed: Feed, value: Any, _name: str, _path: str) -> bool:
+def _feed_arrow(feed: Feed, value: Any, _name: str, _path: str) -> bool:
     import pyarrow as pa  # noqa: PLC0415 - only met by whoever has imported it
 
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
@@ -298,8 +302,8 @@ def _arrow(feed: Feed, value: Any, _name: str, _path: str) -> bool:
 
 
 _SPECIAL: dict[str, Callable[[Feed, Any, str, str], bool]] = {
-    "numpy": _numpy,
-    "pandas": _pandas,
-    "polars": _polars,
-    "pyarrow": _arrow,
+    "numpy": _feed_numpy,
+    "pandas": _feed_pandas,
+    "polars": _feed_polars,
+    "pyarrow": _feed_arrow,
 }

@@ -135,10 +135,10 @@ class CachePolicy:
         if isinstance(self, _None):
             return other
         return CompoundCachePolicy(
-            (*_flat(self), *_flat(other)),
-            key_storage=_one("key_storage", self, other),
-            lock_manager=_one("lock_manager", self, other),
-            isolation_level=_one("isolation_level", self, other),
+            (*_flatten(self), *_flatten(other)),
+            key_storage=_merge_option("key_storage", self, other),
+            lock_manager=_merge_option("lock_manager", self, other),
+            isolation_level=_merge_option("isolation_level", self, other),
         )
 
     def __sub__(self, name: str) -> CachePolicy:
@@ -146,11 +146,11 @@ class CachePolicy:
         raise ConfigurationError("a cache policy", problem, "Subtract from INPUTS or DEFAULT.")
 
 
-def _flat(policy: CachePolicy) -> tuple[CachePolicy, ...]:
+def _flatten(policy: CachePolicy) -> tuple[CachePolicy, ...]:
     return policy.policies if isinstance(policy, CompoundCachePolicy) else (policy,)
 
 
-def _one(option: str, one: CachePolicy, other: CachePolicy) -> Any:
+def _merge_option(option: str, one: CachePolicy, other: CachePolicy) -> Any:
     mine, theirs = getattr(one, option), getattr(other, option)
     if mine is not None and theirs is not None and mine != theirs:
         problem = f"the policies that are added have different values of {option}"
@@ -286,7 +286,7 @@ class Key(NamedTuple):
     is_trouble: bool = False
 
 
-def key_of(policy: CachePolicy, call: TaskCall) -> Key:
+def make_key(policy: CachePolicy, call: TaskCall) -> Key:
     """Return a call's key and what it was made of, or None and why there is none."""
     try:
         parts = policy.parts(call)

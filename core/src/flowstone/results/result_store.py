@@ -14,8 +14,8 @@ from flowstone.context import current, runtime
 from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.records.encoding import dumps, loads
-from flowstone.results.policies import CachePolicy, Key, TaskCall, file_name, key_of
-from flowstone.serializers import AutomaticSerializer, serializer_named
+from flowstone.results.policies import CachePolicy, Key, TaskCall, file_name, make_key
+from flowstone.serializers import AutomaticSerializer, find_serializer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 MAGIC = b"flowstone-result 1\n"
 
 
-class Found(NamedTuple):
-    """What came of looking for a result; fills the `Look` port."""
+class ResultLookup(NamedTuple):
+    """What came of looking for a result; fills the `CacheLookup` port."""
 
     key: str | None
     told: str
@@ -37,7 +37,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class KeptResults:
+class ResultFiles:
     """Results as files of a blob store: a line of marks, a line of facts, the value.
 
     Attributes:
@@ -61,7 +61,7 @@ class KeptResults:
             raise ConfigurationError("a key", f"{key!r} is no text", "Use one, as f'load-{day}'.")
         return file_name(key)
 
-    def read(self, key: str, at: float | None = None) -> Found:
+    def read(self, key: str, at: float | None = None) -> ResultLookup:
         """Return what is kept by a key; whatever can't be used is not found, and why is told.
 
         Args:
@@ -71,33 +71,33 @@ class KeptResults:
         try:
             content = self.storage.read_path(key)
         except ObjectMissing:
-            return Found(key, "no result is kept")
+            return ResultLookup(key, "no result is kept")
         except FlowstoneError as error:
-            return Found(key, f"the result can't be read: {error}")
+            return ResultLookup(key, f"the result can't be read: {error}")
         try:
-            header, body = _parted(content)
+            header, body = _split_header(content)
             expires = header["expires"]
             now = self.services.clock.time() if at is None else at
             if expires is not None and expires <= now:
-                return Found(key, "the result has expired")
+                return ResultLookup(key, "the result has expired")
             foreign = header["serializer"] != "json" and header["python"] != _PYTHON
             if foreign and "pickle" in header["serializer"]:
-                return Found(key, f"the result was pickled by Python {header['python']}")
-            value = serializer_named(header["serializer"]).loads(body)
+                return ResultLookup(key, f"the result was pickled by Python {header['python']}")
+            value = find_serializer(header["serializer"]).loads(body)
         except Exception as error:  # noqa: BLE001 - a result that can't be read is a miss
-            return Found(key, f"the result can't be read: {type(error).__name__}: {error}")
-        return Found(key, f"result of run {header['run_id'][-8:]}", True, value)
+            return ResultLookup(key, f"the result can't be read: {type(error).__name__}: {error}")
+        return ResultLookup(key, f"result of run {header['run_id'][-8:]}", True, value)
 
-    def maker(self, key: str) -> str | None:
+    def read_maker(self, key: str) -> str | None:
         """Return by whom the value of a key was kept; None where that can't be read."""
         try:
-            header, _ = _parted(self.storage.read_path(key))
+            header, _ = _split_header(self.storage.read_path(key))
         except Exception:  # noqa: BLE001 - as with any result that can't be read
             return None
         maker: str = header["run_id"]
         return maker
 
-    def value(self, key: str, name: str) -> Any:
+    def read_value(self, key: str, name: str) -> Any:
         """Return the value that is kept by a key, also where it has expired.
 
         Raises:
@@ -118,7 +118,7 @@ class KeptResults:
         header = {
             "serializer": self.serializer.type,
             "python": _PYTHON,
-            "flowstone": _version(),
+            "flowstone": _find_version(),
             "type": f"{type(value).__module__}.{type(value).__qualname__}",
             "run_id": run_id,
             "created": self.services.clock.time(),
@@ -132,12 +132,12 @@ _PYTHON = ".".join(platform.python_version_tuple()[:2])
 
 
 @cache
-def _version() -> str:
+def _find_version() -> str:
     """Return our version; finding it reads files, and takes longer than all else of a write."""
     return version("flowstone")
 
 
-def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:
+def _split_header(content: bytes) -> tuple[dict[str, Any], bytes]:
     if not content.startswith(MAGIC):
         raise ValueError("it is no result of Flowstone's")
     line, _, body = content[len(MAGIC) :].partition(b"\n")
@@ -145,7 +145,7 @@ def _parted(content: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Caching:
+class CacheOptions:
     """How the results of one task are looked for and kept.
 
     Attributes:
@@ -158,21 +158,21 @@ class Caching:
     """
 
     policy: CachePolicy
-    store: KeptResults
+    store: ResultFiles
     expiration: float | None
     refresh: bool
     template: str | None
     locks: LockManager | None
 
 
-class CallCaching:
-    """Fills the `Keeping` port for one call of a task."""
+class CallCache:
+    """Fills the `ResultCache` port for one call of a task."""
 
     __slots__ = ("_caching", "_call", "_locked", "_names", "_run_id", "_waiting")
 
     def __init__(
         self,
-        caching: Caching,
+        caching: CacheOptions,
         call: TaskCall,
         names: Callable[..., Mapping[str, Any]],
         run_id: str,
@@ -183,19 +183,19 @@ class CallCaching:
 
     def look(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
-    ) -> Found | None:
+    ) -> ResultLookup | None:
         caching = self._caching
         # Hashing may take long, and whoever waits for a lock on an event loop asks again and again.
         key, told, is_trouble = self._waiting = self._waiting or self._key(args, kwargs)
         if key is None:
-            return Found(None, told, is_trouble=is_trouble)
+            return ResultLookup(None, told, is_trouble=is_trouble)
         locks = caching.locks
         if locks is not None:
             self._locked = key  # before it is, so that an interrupt leaves no lock behind
             if not locks.acquire_lock(key, self._run_id, patience):
                 return None
         if caching.refresh:
-            return Found(key, f"miss: a refresh was asked for ({told})")
+            return ResultLookup(key, f"miss: a refresh was asked for ({told})")
         found = caching.store.read(key)
         word = "hit" if found.found else "miss"
         return found._replace(told=f"{word}: {found.told} ({told})")
@@ -203,8 +203,8 @@ class CallCaching:
     def _key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Key:
         call = self._call._replace(parameters=self._names(args, kwargs))
         if self._caching.template is None:
-            return key_of(self._caching.policy, call)
-        key = _filled(self._caching.template, call)
+            return make_key(self._caching.policy, call)
+        key = _render_key(self._caching.template, call)
         return Key(key, f"key {key}")
 
     def keep(self, look: Any, value: Any) -> None:
@@ -215,7 +215,7 @@ class CallCaching:
         caching.store.write(look.key, value, self._run_id, expires)
 
     def read(self, key: str) -> Any:
-        return self._caching.store.value(key, self._call.task.name)
+        return self._caching.store.read_value(key, self._call.task.name)
 
     def end(self, _look: Any) -> None:
         if self._locked is not None and self._caching.locks is not None:
@@ -223,7 +223,7 @@ class CallCaching:
             self._locked = None
 
 
-def _filled(template: str, call: TaskCall) -> str:
+def _render_key(template: str, call: TaskCall) -> str:
     try:
         return template.format(
             parameters=call.parameters,
@@ -264,11 +264,11 @@ StoreOption = ResultStore | ObjectStore | Path | str | None
 def get_result_store() -> ResultStore:
     """Return where and how the flow around this code keeps results; outside one, the defaults."""
     scope = current.scope.get()
-    keeps = None if scope is None else scope.owner.keeps
+    keeps = None if scope is None else scope.owner.result_options
     return ResultStore() if keeps is None else ResultStore(keeps.storage, keeps.serializer)
 
 
-def opened_store(store: StoreOption, services: Services) -> tuple[KeptResults, LockManager | None]:
+def open_store(store: StoreOption, services: Services) -> tuple[ResultFiles, LockManager | None]:
     """Return what a transaction keeps its value with, and what it locks with, if that is said.
 
     Args:
@@ -279,11 +279,11 @@ def opened_store(store: StoreOption, services: Services) -> tuple[KeptResults, L
         store = get_result_store()
     elif not isinstance(store, ResultStore):
         store = ResultStore(store)
-    storage = opened_storage(store.result_storage, services)
-    return KeptResults(storage, opened_serializer(store.serializer), services), store.lock_manager
+    storage = open_storage(store.result_storage, services)
+    return ResultFiles(storage, open_serializer(store.serializer), services), store.lock_manager
 
 
-def opened_storage(option: Any, services: Services) -> BlobStore:
+def open_storage(option: Any, services: Services) -> BlobStore:
     """Return the blob store that an option names: a block, its saved name, a path, or nothing.
 
     Raises:
@@ -308,14 +308,14 @@ def opened_storage(option: Any, services: Services) -> BlobStore:
     return option
 
 
-def opened_serializer(option: Any) -> Serializer:
+def open_serializer(option: Any) -> Serializer:
     """Return the serializer that an option names."""
     if option is None:
         return AutomaticSerializer()
-    return serializer_named(option) if isinstance(option, str) else option
+    return find_serializer(option) if isinstance(option, str) else option
 
 
-def locks_of(policy: CachePolicy, services: Services) -> LockManager | None:
+def find_locks(policy: CachePolicy, services: Services) -> LockManager | None:
     """Return what a policy's isolation locks with."""
     if policy.isolation_level is not IsolationLevel.SERIALIZABLE:
         return None

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowstone.engine.story import Story
     from flowstone.locking import LockManager
     from flowstone.records.specs import Hook
-    from flowstone.results.result_store import KeptResults, StoreOption
+    from flowstone.results.result_store import ResultFiles, StoreOption
 
 
 class CommitMode(StrEnum):
@@ -70,7 +70,7 @@ class Transaction:
         key: str | None = None,
         *,
         parent: Transaction | None = None,
-        store: KeptResults | None = None,
+        store: ResultFiles | None = None,
         commit_mode: CommitMode | None = None,
         overwrite: bool = False,
         write_on_commit: bool = True,
@@ -225,7 +225,7 @@ class Transaction:
             self.state = TransactionState.COMMITTED
         except BaseException as error:
             # A storage may keep it, and fail all the same; an interrupt may come behind that.
-            if store is None or store.maker(self._file) != self._id:
+            if store is None or store.read_maker(self._file) != self._id:
                 raise
             self.state = TransactionState.COMMITTED
             if not isinstance(error, Exception):
@@ -433,9 +433,9 @@ def _prepare(
     services = current.services()
     if key is not None and not is_sketched:
         # Blocks and serializers: 60 ms, for those transactions that keep a value.
-        from flowstone.results.result_store import opened_store  # noqa: PLC0415
+        from flowstone.results.result_store import open_store  # noqa: PLC0415
 
-        results, locks = opened_store(store, services)
+        results, locks = open_store(store, services)
         lock_manager = lock_manager or locks
     made = Transaction(
         key,

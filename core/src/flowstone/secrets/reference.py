@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pydantic_core import PydanticCustomError
 
-from flowstone.plugins import installed, registry
+from flowstone.plugins import get_host, registry
 
 #: The kind of the catalog that providers are listed under.
 KIND = "secret_provider"
@@ -101,8 +101,8 @@ def escape(text: str) -> str:
 
 def providers() -> list[str]:
     """Return the names of the secret providers: of installed packages, and of this process."""
-    offered = [offer.name for offer in installed().offers(KIND)]
-    return sorted({*offered, *(slug for slug, kind in registry.defined() if _provides(kind))})
+    offered = [offer.name for offer in get_host().offers(KIND)]
+    return sorted({*offered, *(slug for slug, kind in registry.list_defined() if _provides(kind))})
 
 
 def provider_type(name: str) -> Any:
@@ -112,8 +112,8 @@ def provider_type(name: str) -> Any:
         UnknownName: no installed package has it; near ones are named.
         PluginBroken: the package that brings it can't be loaded.
     """
-    own = dict(registry.defined()).get(name)
-    return own if _provides(own) else installed().load(KIND, name)
+    own = dict(registry.list_defined()).get(name)
+    return own if _provides(own) else get_host().load(KIND, name)
 
 
 def _provides(kind: object) -> bool:

@@ -50,7 +50,7 @@ class _Read:
 
 
 class Resolver:
-    """Fills the port `References`; safe to use from several threads.
+    """Fills the port `SecretReferences`; safe to use from several threads.
 
     Args:
         clock: tells how old a secret is.

@@ -51,7 +51,7 @@ class _Ring:
 
 
 class Vault:
-    """Fills the `Secrets` port.
+    """Fills the `Sealer` port.
 
     The key is ``settings.secret_key``: base64 of 32 bytes, or a passphrase of 16 or more
     characters, stretched by scrypt; ``settings.secret_key_old`` opens, too. Without one, the keys

@@ -10,7 +10,7 @@ from flowstone.serializers.compressed import (
     CompressedSerializer,
 )
 from flowstone.serializers.json import JSONSerializer
-from flowstone.serializers.named import serializer_named
+from flowstone.serializers.named import find_serializer
 from flowstone.serializers.pickle import PickleSerializer
 
 __all__ = [
@@ -22,5 +22,5 @@ __all__ = [
     "JSONSerializer",
     "ParquetSerializer",
     "PickleSerializer",
-    "serializer_named",
+    "find_serializer",
 ]

@@ -47,7 +47,7 @@ class ArrowSerializer:
     type = "arrow"
 
     def dumps(self, value: Any) -> bytes:
-        arrow = _arrow()
+        arrow = _import_arrow()
         maker = type(value).__module__.partition(".")[0]
         if not is_table(value):
             problem = "it is not a table of pandas, polars or Arrow"
@@ -67,7 +67,7 @@ class ArrowSerializer:
         return bytes(sink.getvalue())
 
     def loads(self, content: bytes) -> Any:
-        arrow = _arrow()
+        arrow = _import_arrow()
         table = self._read(arrow, arrow.BufferReader(content))
         metadata = dict(table.schema.metadata or {})
         maker = metadata.pop(_MAKER, b"pyarrow")
@@ -100,7 +100,7 @@ class ParquetSerializer(ArrowSerializer):
         return arrow.parquet.read_table(source)
 
 
-def _arrow() -> Any:
+def _import_arrow() -> Any:
     try:
         import pyarrow as pa  # noqa: PLC0415 - optional, and large
         import pyarrow.ipc  # noqa: PLC0415 - pyarrow does not import it by itself

@@ -26,7 +26,7 @@ _BASE: dict[str, Serializer] = {
 }
 
 
-def serializer_named(name: str) -> Serializer:
+def find_serializer(name: str) -> Serializer:
     """Return a serializer by its name, or by ``compressed/<name>[/<library>]``.
 
     Raises:

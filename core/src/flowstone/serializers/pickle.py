@@ -6,7 +6,7 @@ from typing import Any
 
 from flowstone.errors import NotSerializable
 from flowstone.serializers.moves import unpickle
-from flowstone.serializers.sealed_pickle import packed
+from flowstone.serializers.sealed_pickle import dump_sealed
 
 
 class PickleSerializer:
@@ -19,7 +19,7 @@ class PickleSerializer:
 
     def dumps(self, value: Any) -> bytes:
         try:
-            return packed(value)
+            return dump_sealed(value)
         except Exception as error:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
 

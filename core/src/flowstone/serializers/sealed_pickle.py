@@ -28,11 +28,11 @@ class SealingPickler(Pickler):
     def reducer_override(self, obj: object) -> Any:
         if _is_secret(obj):
             clear = cloudpickle.dumps(obj)
-            return _opened, (services().secrets.seal(clear, _PURPOSE),)
+            return _open_secret, (services().sealer.seal(clear, _PURPOSE),)
         return super().reducer_override(obj)
 
 
-def packed(value: object, pickler: type[SealingPickler] = SealingPickler) -> bytes:
+def dump_sealed(value: object, pickler: type[SealingPickler] = SealingPickler) -> bytes:
     """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
     file = io.BytesIO()
     pickler(file).dump(value)
@@ -47,6 +47,6 @@ def _is_secret(obj: object) -> bool:
     return not hasattr(obj, "reference")  # where a secret is, is no secret
 
 
-def _opened(token: str) -> object:
-    found: object = unpickle(services().secrets.open(token, _PURPOSE))
+def _open_secret(token: str) -> object:
+    found: object = unpickle(services().sealer.open(token, _PURPOSE))
     return found

@@ -12,11 +12,11 @@ from flowstone.errors import (
     RunNotFound,
 )
 from flowstone.records.documents import Document
-from flowstone.records.encoding import dumps, kept, loads
-from flowstone.records.events import NOTES, Event
-from flowstone.records.runs import Change, Run, RunQuery
+from flowstone.records.encoding import dumps, loads, strip_event
+from flowstone.records.events import INFORMATIONAL, Event
+from flowstone.records.runs import Run, RunQuery, StateChange
 from flowstone.stores import rules
-from flowstone.stores.memory_slots import MemorySlots, holder
+from flowstone.stores.memory_slots import MemorySlots, name_holder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ class MemoryRuns:
             root = self._runs.get(event.root_id)
             if self._is_kept(event):
                 return
-            rules.admit_life(root)
+            rules.check_root_open(root)
             self._keep([event])
 
     def record(self, event: Event) -> Run:
@@ -50,10 +50,10 @@ class MemoryRuns:
                 raise RunNotFound(event.run_id)
             if self._is_kept(event):
                 return run
-            assert isinstance(event.payload, Change)
-            after = self._advance(run, event.payload)
+            assert isinstance(event.payload, StateChange)
+            after = self._apply_change(run, event.payload)
             if not run.is_root and not after.state.is_final():
-                rules.admit_life(self._runs.get(run.root_id))
+                rules.check_root_open(self._runs.get(run.root_id))
             self._keep([event])
             self._runs[run.id] = replace(self._runs[run.id], lease=after.lease)
             if after.is_root and after.state.is_final():
@@ -62,7 +62,7 @@ class MemoryRuns:
 
     def append(self, events: Sequence[Event], fence: Fence) -> None:
         with self._lock:
-            self._admit(events, fence)
+            self._check_batch(events, fence)
             self._keep(events)
 
     def renew(self, fences: Sequence[Fence], until: float) -> list[Run]:
@@ -72,8 +72,8 @@ class MemoryRuns:
     def reap(self, now: float) -> list[Run]:
         with self._lock:
             return [
-                self._bury(run, now)
-                for run in sorted(self._runs.values(), key=_id)
+                self._end_as_crashed(run, now)
+                for run in sorted(self._runs.values(), key=_get_id)
                 if run.is_root and not run.state.is_final() and self._is_lapsed(run, now)
             ]
 
@@ -88,13 +88,13 @@ class MemoryRuns:
             if not named:
                 listed = RunQuery(listed=True)
                 names = [run.name for run in self._runs.values() if _fits(run, listed)]
-                raise rules.not_found(ref, parts, names)
-            return max(named, key=_id)
+                raise rules.make_not_found(ref, parts, names)
+            return max(named, key=_get_id)
 
     def runs(self, query: RunQuery) -> list[Run]:
         with self._lock:
             found = [run for run in self._runs.values() if _fits(run, query)]
-        found.sort(key=_id, reverse=query.newest_first)
+        found.sort(key=_get_id, reverse=query.newest_first)
         return found[: query.limit]
 
     def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
@@ -131,11 +131,11 @@ class MemoryRuns:
     def _is_kept(self, event: Event) -> bool:
         return (event.root_id, event.id) in self._kept
 
-    def _advance(self, run: Run, change: Change) -> Run:
-        return rules.advance(run, change)
+    def _apply_change(self, run: Run, change: StateChange) -> Run:
+        return rules.apply_change(run, change)
 
-    def _admit(self, events: Sequence[Event], fence: Fence) -> None:
-        rules.admit(self._runs.get(fence.root_id), fence, events)
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
+        rules.check_batch(self._runs.get(fence.root_id), fence, events)
 
     def _is_lapsed(self, root: Run, now: float) -> bool:
         return root.lease is not None and root.lease.until < now
@@ -143,30 +143,30 @@ class MemoryRuns:
     def _keep(self, events: Sequence[Event]) -> None:
         for told in events:
             if not self._is_kept(told):
-                event = kept(told)
+                event = strip_event(told)
                 self._kept.add((event.root_id, event.id))
                 self._events.append(event)
                 self._fold(event)
 
     def _fold(self, event: Event) -> None:
-        if isinstance(event.payload, NOTES):
+        if isinstance(event.payload, INFORMATIONAL):
             return
         history = self._history.setdefault(event.run_id, [])
         history.append(event)
         run = self._runs.get(event.run_id)
         if run is not None and event.payload.version == run.version + 1:
-            assert isinstance(event.payload, Change)
-            self._runs[run.id] = run.after(event.payload)
+            assert isinstance(event.payload, StateChange)
+            self._runs[run.id] = run.apply(event.payload)
         elif (again := rules.refold(history)) is not None:
             self._runs[again.id] = again if run is None else replace(again, lease=run.lease)
 
     def _close_tree(self, root: Run) -> None:
         unfinished = [
             run
-            for run in sorted(self._runs.values(), key=_id)
+            for run in sorted(self._runs.values(), key=_get_id)
             if run.root_id == root.id and not run.state.is_final()
         ]
-        self._keep(rules.closings(root, unfinished))
+        self._keep(rules.make_closing_events(root, unfinished))
 
     def _renew(self, fence: Fence, until: float) -> Run | None:
         root = self._runs.get(fence.root_id)
@@ -179,9 +179,9 @@ class MemoryRuns:
             self._runs[root.id] = root
         return root if root.version != fence.version else None
 
-    def _bury(self, root: Run, now: float) -> Run:
+    def _end_as_crashed(self, root: Run, now: float) -> Run:
         last = max(event.at for event in self._events if event.root_id == root.id)
-        event = rules.crash(root, now, known_dead=False, last_fact=last)
+        event = rules.make_crash_event(root, now, known_dead=False, last_fact=last)
         return self._end_without_lease(event)
 
     def _end_without_lease(self, event: Event) -> Run:
@@ -214,7 +214,7 @@ class MemoryDocuments:
         with self._documents_lock:
             document = self._documents.get((kind, name))
             if document is None:
-                raise self._missing(kind, name)
+                raise self._make_not_found(kind, name)
             return _copy(document)
 
     def find(self, kind: str = "") -> list[Document]:
@@ -228,7 +228,7 @@ class MemoryDocuments:
     def delete(self, kind: str, name: str) -> None:
         with self._documents_lock:
             if self._documents.pop((kind, name), None) is None:
-                raise self._missing(kind, name)
+                raise self._make_not_found(kind, name)
 
     def close(self) -> None:
         pass
@@ -236,7 +236,7 @@ class MemoryDocuments:
     def _check(self, kind: str, name: str, old: Document | None, expected: int | None) -> None:
         rules.check_expected(kind, name, old.version if old else 0, expected)
 
-    def _missing(self, kind: str, name: str) -> ObjectNotFound:
+    def _make_not_found(self, kind: str, name: str) -> ObjectNotFound:
         return ObjectNotFound(
             kind, name, [name for other, name in self._documents if other == kind]
         )
@@ -252,10 +252,10 @@ class MemoryStore(MemoryRuns, MemoryDocuments, MemorySlots):
 
     def holder(self) -> str:
         """Return who this process is, for its leases."""
-        return holder()
+        return name_holder()
 
 
-def _id(run: Run) -> str:
+def _get_id(run: Run) -> str:
     return run.id
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from flowstone.ports import DocumentStore
     from flowstone.records.limits import Claim, Limit
-    from flowstone.stores.slot_rules import Wish
+    from flowstone.stores.slot_rules import Waiter
 
 
 class MemorySlots:
@@ -24,7 +24,7 @@ class MemorySlots:
         self._limits_in = documents
         self._slots_lock = RLock()
         self._held: list[Slot] = []
-        self._wishes: dict[tuple[str, str], Wish] = {}
+        self._wishes: dict[tuple[str, str], Waiter] = {}
 
     def take_slots(self, claim: Claim, now: float) -> tuple[str, ...] | Refusal:
         with self._slots_lock:
@@ -32,15 +32,15 @@ class MemorySlots:
                 return tuple(sorted(mine))
             self.reap_slots(now)
             limits = self._limits(claim)
-            refused = self._refusal(limits, claim, now)
+            refused = self._find_refusal(limits, claim, now)
             for limit in limits:
                 key = limit.name, claim.holder
                 self._wishes.pop(key, None)
                 if refused is not None:
-                    self._wishes[key] = slot_rules.Wish(*key, claim.since, now + REMEMBERED)
+                    self._wishes[key] = slot_rules.Waiter(*key, claim.since, now + REMEMBERED)
             if refused is not None:
                 return refused
-            self._held += [slot_rules.granted(limit, self._held, claim, now) for limit in limits]
+            self._held += [slot_rules.grant(limit, self._held, claim, now) for limit in limits]
             return tuple(limit.name for limit in limits)
 
     def renew_slots(self, leases: Mapping[str, float]) -> list[str]:
@@ -51,7 +51,7 @@ class MemorySlots:
         with self._slots_lock:
             self._held = [slot for slot in self._held if slot.token not in tokens]
 
-    def held_slots(self, now: float) -> list[Slot]:
+    def list_slots(self, now: float) -> list[Slot]:
         with self._slots_lock:
             alive = [slot for slot in self._held if not self._is_dead(slot, now)]
         return sorted(alive, key=lambda slot: (slot.limit, slot.since))
@@ -67,8 +67,8 @@ class MemorySlots:
         found = [read_limit(each) for each in saved if each.name in claim.names]
         return [limit for limit in found if limit.active]
 
-    def _refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
-        return slot_rules.refusal(limits, self._held, list(self._wishes.values()), claim, now)
+    def _find_refusal(self, limits: Sequence[Limit], claim: Claim, now: float) -> Refusal | None:
+        return slot_rules.find_refusal(limits, self._held, list(self._wishes.values()), claim, now)
 
     def _renew_slot(self, token: str, until: float) -> bool:
         held = [slot for slot in self._held if slot.token == token]
@@ -79,9 +79,9 @@ class MemorySlots:
 
     def _is_dead(self, slot: Slot, now: float) -> bool:
         # Who is here to ask is alive, however long it was suspended.
-        return slot_rules.is_dead(slot, now, True if slot.holder == holder() else None)
+        return slot_rules.is_dead(slot, now, True if slot.holder == name_holder() else None)
 
 
-def holder() -> str:
+def name_holder() -> str:
     """Return who this process is: nobody else can see its memory."""
     return f"memory/{os.getpid()}"

@@ -13,7 +13,7 @@ from flowstone.errors import (
     RunNotFound,
     StaleDocument,
 )
-from flowstone.records.events import NOTES, changed, fold
+from flowstone.records.events import INFORMATIONAL, fold, make_change_event
 from flowstone.records.runs import Handover, Run
 from flowstone.records.states import CANCELLED, CRASHED, NEXT, State
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flowstone.records.events import Event
-    from flowstone.records.runs import Change, Fence, Lease
+    from flowstone.records.runs import Fence, Lease, StateChange
 
 #: The shortest part of an id that finds a run.
 SHORTEST_PART = 8
 
 
-def advance(run: Run, change: Change) -> Run:
+def apply_change(run: Run, change: StateChange) -> Run:
     """Return the run as the change leaves it.
 
     Raises:
@@ -39,7 +39,7 @@ def advance(run: Run, change: Change) -> Run:
         raise Conflict(run.name, change.version - 1, run.version, run)
     if change.state.type not in NEXT[run.state.type]:
         raise IllegalTransition(run.name, run.state.name, change.state.name)
-    after = run.after(change)
+    after = run.apply(change)
     if isinstance(change, Handover):
         if change.lease is not None and run.lease is not None and not run.state.is_final():
             raise Conflict(run.name, run.version, run.version, run)
@@ -52,13 +52,13 @@ def advance(run: Run, change: Change) -> Run:
     return replace(after, lease=None) if run.state.is_final() else after
 
 
-def admit_life(root: Run | None) -> None:
+def check_root_open(root: Run | None) -> None:
     """Let a run of a tree begin or go on; raise `Conflict` where the root has ended."""
     if root is not None and root.state.is_final():
         raise Conflict(root.name, root.version, root.version, root)
 
 
-def admit(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
+def check_batch(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
     """Let a batch pass, or refuse all of it.
 
     Raises:
@@ -76,54 +76,60 @@ def admit(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
 def _fits(root: Run, events: Iterable[Event]) -> bool:
     if any(event.root_id != root.id for event in events):
         return False
-    return not root.state.is_final() or all(type(event.payload) in NOTES for event in events)
+    return not root.state.is_final() or all(
+        type(event.payload) in INFORMATIONAL for event in events
+    )
 
 
 def refold(facts: Iterable[Event]) -> Run | None:
     """Return the run that its birth and changes make, in whatever order they came."""
     run = None
-    for event in sorted((fact for fact in facts if type(fact.payload) not in NOTES), key=_step):
+    for event in sorted(
+        (fact for fact in facts if type(fact.payload) not in INFORMATIONAL), key=_order_key
+    ):
         run = fold(run, event)
     return run
 
 
-def _step(event: Event) -> tuple[bool, int]:
+def _order_key(event: Event) -> tuple[bool, int]:
     payload = event.payload
-    return not isinstance(payload, Run), 0 if isinstance(payload, NOTES) else payload.version
+    return not isinstance(payload, Run), 0 if isinstance(
+        payload, INFORMATIONAL
+    ) else payload.version
 
 
-def closings(root: Run, unfinished: Iterable[Run]) -> list[Event]:
+def make_closing_events(root: Run, unfinished: Iterable[Run]) -> list[Event]:
     """Return the facts that end what is unfinished in the tree of a root that has ended."""
     kind = CRASHED if root.state.type is CRASHED else CANCELLED
     message = (
         f"{root.name!r}, the run that it belongs to, became {root.state.name} before this one ended"
     )
     state = State(kind, message=message, at=root.state.at)
-    return [changed(run, state, run.attempt) for run in unfinished]
+    return [make_change_event(run, state, run.attempt) for run in unfinished]
 
 
-def crash(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
+def make_crash_event(root: Run, now: float, *, known_dead: bool, last_fact: float) -> Event:
     """Return the fact that a root's process is gone."""
     if known_dead:
-        sign = f"its last sign of life was at {_clock(last_fact)}"
+        sign = f"its last sign of life was at {_format_time(last_fact)}"
     else:
-        sign = f"its lease ran out at {_clock(root.lease.until if root.lease else now)}"
-    message = f"its process ({place(root.lease)}) ended without a word: {sign}"
-    return changed(root, State(CRASHED, message=message, at=now), root.attempt)
+        sign = f"its lease ran out at {_format_time(root.lease.until if root.lease else now)}"
+    message = f"its process ({describe_holder(root.lease)}) ended without a word: {sign}"
+    return make_change_event(root, State(CRASHED, message=message, at=now), root.attempt)
 
 
-def place(lease: Lease | None) -> str:
+def describe_holder(lease: Lease | None) -> str:
     """Return where a lease's holder is, for a person."""
     host, _, rest = (lease.holder if lease else "").partition("/")
     pid = rest.partition("/")[0]
     return f"pid {pid} on host {host}" if host and pid else host or "of unknown place"
 
 
-def _clock(at: float) -> str:
+def _format_time(at: float) -> str:
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def not_found(ref: str, parts: Sequence[str], names: Sequence[str]) -> RunNotFound:
+def make_not_found(ref: str, parts: Sequence[str], names: Sequence[str]) -> RunNotFound:
     """Return the error that names what was meant: the ids that a part fits, or names near it."""
     return RunNotFound(ref, parts or names)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowstone.errors import ConfigurationError
-from flowstone.records.limits import GIVES_WAY, Refusal, Slot, in_use, slot_count
+from flowstone.records.limits import GIVES_WAY, Refusal, Slot, count_used, format_slots
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _GRAIN = 1e-6
 
 
-class Wish(NamedTuple):
+class Waiter(NamedTuple):
     """A process that asks for slots under a limit in vain.
 
     Attributes:
@@ -30,10 +30,10 @@ class Wish(NamedTuple):
     until: float
 
 
-def refusal(
+def find_refusal(
     limits: Sequence[Limit],
     held: Sequence[Slot],
-    wishes: Sequence[Wish],
+    wishes: Sequence[Waiter],
     claim: Claim,
     now: float,
 ) -> Refusal | None:
@@ -50,11 +50,11 @@ def refusal(
         ConfigurationError: it can never be granted.
     """
     for limit in limits:
-        check(limit, claim)
+        check_claim(limit, claim)
     for limit in limits:
         under = tuple(slot for slot in held if slot.limit == limit.name)
         decay = limit.slot_decay_per_second
-        over = in_use(limit, under, now) + claim.occupy - limit.slots
+        over = count_used(limit, under, now) + claim.occupy - limit.slots
         if over > _GRAIN * (1 + decay):
             leased = sum(slot.occupy for slot in under if not slot.is_rate)
             decays = decay and leased + claim.occupy <= limit.slots
@@ -64,7 +64,7 @@ def refusal(
     return None
 
 
-def check(limit: Limit, claim: Claim) -> None:
+def check_claim(limit: Limit, claim: Claim) -> None:
     """Raise where a limit will never have what is asked for."""
     what, name = f"limit {limit.name!r}", limit.name
     if claim.is_rate and not limit.slot_decay_per_second:
@@ -76,12 +76,13 @@ def check(limit: Limit, claim: Claim) -> None:
     if claim.occupy > limit.slots:
         raise ConfigurationError(
             what,
-            f"it has {slot_count(limit.slots)} in all, and {claim.owner!r} asks for {claim.occupy}",
+            f"it has {format_slots(limit.slots)} in all, and "
+            f"{claim.owner!r} asks for {claim.occupy}",
             f"Use `flowstone limit set {name} --slots {claim.occupy}`, or ask for fewer.",
         )
 
 
-def granted(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
+def grant(limit: Limit, held: Sequence[Slot], claim: Claim, now: float) -> Slot:
     """Return the lease that a claim gets under a limit."""
     until = claim.until
     if claim.is_rate:
@@ -107,7 +108,7 @@ def is_dead(slot: Slot, now: float, alive: bool | None) -> bool:
     return not alive if alive is not None else slot.until < now
 
 
-def _comes_before(wish: Wish, claim: Claim, now: float) -> bool:
+def _comes_before(wish: Waiter, claim: Claim, now: float) -> bool:
     return (
         wish.holder != claim.holder
         and now < wish.until

@@ -83,9 +83,9 @@ class ProcessPoolTaskRunner:
             raise ConfigurationError("ProcessPoolTaskRunner", "it needs a POSIX system", remedy)
         # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
         from flowstone.task_runners.processes import ProcessPool  # noqa: PLC0415
-        from flowstone.task_runners.worker_process import Setup  # noqa: PLC0415
+        from flowstone.task_runners.worker_process import SetupMessage  # noqa: PLC0415
 
-        setup = Setup(sys.path, settings, self.initializer, self.initargs)
+        setup = SetupMessage(sys.path, settings, self.initializer, self.initargs)
         window = self.max_in_flight or settings.max_in_flight
         return ProcessPool(self.max_workers or os.cpu_count() or 1, setup, window)
 

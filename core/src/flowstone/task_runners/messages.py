@@ -21,15 +21,15 @@ class _Pickler(sealed_pickle.SealingPickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, FunctionType) or hasattr(type(obj), "with_options"):
-            unit = _named(obj)
+            unit = _find_original(obj)
             if unit is not None:
-                return _found, (obj.__module__, obj.__qualname__, unit is not obj)
+                return _look_up, (obj.__module__, obj.__qualname__, unit is not obj)
         return super().reducer_override(obj)
 
 
-def packed(value: object) -> bytes:
+def pack(value: object) -> bytes:
     """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
-    return sealed_pickle.packed(value, _Pickler)
+    return sealed_pickle.dump_sealed(value, _Pickler)
 
 
 unpacked = pickle.loads
@@ -50,7 +50,7 @@ def send_by_value(name: str) -> bool:
     return bool(modules)
 
 
-def _named(obj: object) -> object | None:
+def _find_original(obj: object) -> object | None:
     """Return what stands in the object's module under its name, if that is or wraps the object."""
     module = getattr(obj, "__module__", None)
     name = getattr(obj, "__qualname__", "<locals>")
@@ -71,7 +71,7 @@ def _goes_by_value(module: str) -> bool:
     return any(".".join(parts[:length]) in known for length in range(1, len(parts) + 1))
 
 
-def _found(module: str, name: str, bare: bool) -> Any:
+def _look_up(module: str, name: str, bare: bool) -> Any:
     __import__(module)
     unit = attrgetter(name)(sys.modules[module])
     return unit.fn if bare else unit

@@ -18,15 +18,20 @@ from flowstone.context import current
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
 from flowstone.records.encoding import decode_event
 from flowstone.records.redaction import adopt
-from flowstone.task_runners.messages import packed, send_by_value, unpacked
+from flowstone.task_runners.messages import pack, send_by_value, unpacked
 from flowstone.task_runners.threads import ThreadPool
-from flowstone.task_runners.worker_process import Around, Errand, Setup, revived
+from flowstone.task_runners.worker_process import (
+    CallMessage,
+    FlowRunMessage,
+    SetupMessage,
+    revive_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowstone.context.current import Services
-    from flowstone.ports import Caller
+    from flowstone.ports import RemoteCaller
     from flowstone.records.runs import Run
 
 PROGRAM = (
@@ -41,16 +46,18 @@ LARGE = 1_000_000
 
 
 class ProcessPool(ThreadPool):
-    """A `Runner` and a `Caller`: each life on a thread here, each call in a process of its own.
+    """A `Runner` and a `RemoteCaller`: lives on threads here, each call in its own process.
 
     The processes are started as they are needed, up to a number, and serve call after call. They
     are new interpreters, not forks. When this process ends, in whatever way, they end.
     """
 
-    def __init__(self, max_workers: int, setup: Setup, max_in_flight: int | None = None) -> None:
+    def __init__(
+        self, max_workers: int, setup: SetupMessage, max_in_flight: int | None = None
+    ) -> None:
         super().__init__(max_workers, max_in_flight)
-        self.caller: Caller | None = self
-        self._setup = _sendable(setup, "the initializer, or one of its arguments,")
+        self.caller: RemoteCaller | None = self
+        self._setup = _pack_if_possible(setup, "the initializer, or one of its arguments,")
         self._life, self._held = os.pipe()
         self._free = threading.Condition()
         self._idle_children: list[Child] = []
@@ -78,29 +85,29 @@ class ProcessPool(ThreadPool):
         """
         services = current.services()
         while True:
-            errand = _packed_errand(fn, args, kwargs, runs[0])
+            errand = _pack_call(fn, args, kwargs, runs[0])
             if self._around_id != runs[1].id:
-                self._around, self._around_id = _packed_around(runs[1]), runs[1].id
-            child = self._taken(runs[0].name)
+                self._around, self._around_id = _pack_flow_run(runs[1]), runs[1].id
+            child = self._take_child(runs[0].name)
             try:
                 child.tell(runs[1].id, self._around)
                 kind, content = child.talk(errand, runs[0], seconds, services)
             except BaseException:
-                self._discarded(child)
+                self._discard_child(child)
                 raise
             if kind == "broken":
-                self._discarded(child)
-                raise revived(content)
-            self._returned(child)
+                self._discard_child(child)
+                raise revive_error(content)
+            self._return_child(child)
             if kind == "value":
                 return unpacked(content)
             if kind == "unreadable":
                 name, told = content
                 if name is not None and send_by_value(name):
                     continue
-                error = revived(told)
+                error = revive_error(told)
                 raise NotSendable(f"the call of {runs[0].name!r}", str(error)) from error
-            raise revived(content)
+            raise revive_error(content)
 
     def interrupt(self, thread: int) -> None:
         """Kill the child that a thread waits for."""
@@ -112,7 +119,7 @@ class ProcessPool(ThreadPool):
 
     # ------------------------------------------------------------ the children
 
-    def _taken(self, name: str) -> Child:
+    def _take_child(self, name: str) -> Child:
         here = threading.get_ident()
         with self._free:
             while True:
@@ -120,7 +127,7 @@ class ProcessPool(ThreadPool):
                     raise CrashedRun(name, "its flow run has ended")
                 while self._idle_children:
                     child = self._idle_children.pop()
-                    if child.alive():
+                    if child.is_alive():
                         self._busy[here] = child
                         return child
                     child.let_go()
@@ -140,13 +147,13 @@ class ProcessPool(ThreadPool):
             self._busy[here] = child
         return child
 
-    def _returned(self, child: Child) -> None:
+    def _return_child(self, child: Child) -> None:
         with self._free:
             self._busy.pop(threading.get_ident(), None)
             self._idle_children.append(child)
             self._free.notify()
 
-    def _discarded(self, child: Child) -> None:
+    def _discard_child(self, child: Child) -> None:
         child.kill()
         child.let_go()
         with self._free:
@@ -169,7 +176,7 @@ class ProcessPool(ThreadPool):
             child.let_go()
         end = monotonic() + GRACE
         for child in idle:
-            child.ended(end - monotonic())
+            child.wait_for_exit(end - monotonic())
         os.close(self._held)
         os.close(self._life)
 
@@ -205,10 +212,10 @@ class Child:
     ) -> tuple[str, Any]:
         """Send a call, take in what the child reports, and return what came of it."""
         while not self._ready:
-            kind, content = self._received(run)
+            kind, content = self._receive(run)
             if kind == "broken":
                 return kind, content
-            if not self._taken_in(kind, content, services):
+            if not self._take_in(kind, content, services):
                 self._ready = True
         with suppress(OSError):  # it has died, and that shows when it does not answer
             self._connection.send_bytes(errand)
@@ -216,28 +223,28 @@ class Child:
         while True:
             if end is not None and not self._connection.poll(max(0.0, end - monotonic())):
                 raise RunTimeout(run.name, seconds or 0.0, "Its process was killed.")
-            kind, content = self._received(run)
-            if not self._taken_in(kind, content, services):
+            kind, content = self._receive(run)
+            if not self._take_in(kind, content, services):
                 return kind, content
 
-    def _received(self, run: Run) -> tuple[str, Any]:
+    def _receive(self, run: Run) -> tuple[str, Any]:
         try:
             content = self._connection.recv_bytes()
         except (EOFError, OSError):
-            raise ProcessDied(run.name, run.id, self.ended(GRACE)) from None
+            raise ProcessDied(run.name, run.id, self.wait_for_exit(GRACE)) from None
         kind, value = unpacked(content)
         return kind, value
 
-    def _taken_in(self, kind: str, content: Any, services: Services) -> bool:
+    def _take_in(self, kind: str, content: Any, services: Services) -> bool:
         """Keep a fact, a log line or a secret; tell whether it was one of these."""
         match kind:
             case "append":
-                services.journal.append(decode_event(content), _token())
+                services.journal.append(decode_event(content), _find_token())
             case "create" | "record":
                 keep = getattr(services.journal, kind)
-                self._answer(lambda: keep(decode_event(content), _token()))
+                self._answer(lambda: keep(decode_event(content), _find_token()))
             case "heed":
-                self._answer(lambda: services.journal.heed(content, _token()))
+                self._answer(lambda: services.journal.refresh(content, _find_token()))
             case "line":
                 record = logging.makeLogRecord(content)
                 logging.getLogger(record.name).handle(record)
@@ -251,13 +258,13 @@ class Child:
         try:
             answer = None, ask()
         except BaseException as error:
-            self._connection.send_bytes(packed((error, None)))
+            self._connection.send_bytes(pack((error, None)))
             if not isinstance(error, Exception):
                 raise
         else:
-            self._connection.send_bytes(packed(answer))
+            self._connection.send_bytes(pack(answer))
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         return self._process.poll() is None
 
     def kill(self) -> None:
@@ -269,7 +276,7 @@ class Child:
         """Close the link: it ends by itself, unless it is busy. Only for who holds the child."""
         self._connection.close()
 
-    def ended(self, seconds: float) -> int:
+    def wait_for_exit(self, seconds: float) -> int:
         """Wait for its end, for so long, and return its exit code."""
         try:
             return self._process.wait(max(0.0, seconds))
@@ -278,34 +285,34 @@ class Child:
             return self._process.wait()
 
 
-def _token() -> str | None:
+def _find_token() -> str | None:
     """Return the token that a child's facts are kept under: its parent's, who waits for it."""
     here = current.scope.get()
     return None if here is None else here.token
 
 
-def _packed_errand(
+def _pack_call(
     fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Run
 ) -> bytes:
     what = f"the function of {run.name!r}, or one of its arguments,"
-    body = _sendable((fn, args, kwargs), what)
-    return packed(Errand(replace(run, parameters=None), current.tags.get(), body))
+    body = _pack_if_possible((fn, args, kwargs), what)
+    return pack(CallMessage(replace(run, parameters=None), current.tags.get(), body))
 
 
-def _packed_around(run: Run) -> bytes:
+def _pack_flow_run(run: Run) -> bytes:
     """Return a flow run and its arguments packed, but for those that can't be, or are large."""
     arguments: dict[str, bytes | None] = {}
     for name, value in (run.parameters or {}).items():
         try:
-            content = packed(value)
+            content = pack(value)
         except Exception:  # noqa: BLE001 - a flow may be called with anything
             content = None
         arguments[name] = None if content is None or len(content) > LARGE else content
-    return packed(Around(replace(run, parameters=None), arguments))
+    return pack(FlowRunMessage(replace(run, parameters=None), arguments))
 
 
-def _sendable(value: object, what: str) -> bytes:
+def _pack_if_possible(value: object, what: str) -> bytes:
     try:
-        return packed(value)
+        return pack(value)
     except Exception as error:
         raise NotSendable(what, f"{type(error).__name__}: {error}") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-    from flowstone.ports import Caller
+    from flowstone.ports import RemoteCaller
     from flowstone.ports.threads import Threads
 
 
@@ -26,7 +26,7 @@ def is_worker() -> bool:
     return getattr(_here, "works", False)
 
 
-def nested(call: Callable[[], object], threads: Threads) -> None:
+def call_nested(call: Callable[[], object], threads: Threads) -> None:
     """Make a call that this thread waits for: here, or on its own thread where many are nested.
 
     A thousand calls that wait for each other must not become a stack of a thousand.
@@ -58,7 +58,7 @@ class ThreadPool:
 
     def __init__(self, max_workers: int, max_in_flight: int | None = None) -> None:
         self.max_in_flight = max_in_flight
-        self.caller: Caller | None = None
+        self.caller: RemoteCaller | None = None
         self._max_workers = max_workers
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()

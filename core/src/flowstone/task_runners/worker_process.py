@@ -21,7 +21,7 @@ from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging.run_logger import ROOT
 from flowstone.records import redaction
 from flowstone.records.encoding import encode_event
-from flowstone.task_runners.messages import packed, unpacked
+from flowstone.task_runners.messages import pack, unpacked
 from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flowstone.settings import Settings
 
 
-class Setup(NamedTuple):
+class SetupMessage(NamedTuple):
     """What a child is told before its first call."""
 
     path: list[str]
@@ -42,14 +42,14 @@ class Setup(NamedTuple):
     initargs: tuple[Any, ...]
 
 
-class Around(NamedTuple):
+class FlowRunMessage(NamedTuple):
     """The flow run around the calls that follow; its arguments packed, None where they can't be."""
 
     run: Run
     arguments: Mapping[str, bytes | None]
 
 
-class Errand(NamedTuple):
+class CallMessage(NamedTuple):
     """One call. `body` is the packed function and its arguments."""
 
     run: Run
@@ -57,14 +57,14 @@ class Errand(NamedTuple):
     body: bytes
 
 
-class Unsent:
+class UnsentArgument:
     """Stands for a flow's argument that did not come along; no key of a cache can be made of it."""
 
     def __reduce__(self) -> str:
         raise TypeError("it was not sent to the process in which the task runs")
 
 
-class Home:
+class ParentJournal:
     """The way home; also a `Journal`, whose facts the parent's keeps, under the parent's token."""
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
@@ -75,10 +75,10 @@ class Home:
     def send(self, kind: str, content: object) -> None:
         with self._lock:
             if self._told != redaction.size():  # the parent must know what to mask
-                values = redaction.registered()
+                values = redaction.list_registered()
                 self._told = len(values)
-                self._connection.send_bytes(packed(("secrets", values)))
-            self._connection.send_bytes(packed((kind, content)))
+                self._connection.send_bytes(pack(("secrets", values)))
+            self._connection.send_bytes(pack((kind, content)))
 
     def append(self, event: Event, _token: str | None = None) -> None:
         self.send("append", encode_event(event))
@@ -89,7 +89,7 @@ class Home:
     def record(self, event: Event, _token: str | None = None) -> Any:
         return self._ask("record", encode_event(event))
 
-    def heed(self, run_id: str, _token: str | None = None) -> Any:
+    def refresh(self, run_id: str, _token: str | None = None) -> Any:
         return self._ask("heed", run_id)
 
     def _ask(self, kind: str, content: object) -> Any:
@@ -119,10 +119,10 @@ class Home:
         """Nothing is held here."""
 
 
-class HomeHandler(logging.Handler):
+class ParentLogHandler(logging.Handler):
     """Sends log records home, where the program's handlers are."""
 
-    def __init__(self, home: Home) -> None:
+    def __init__(self, home: ParentJournal) -> None:
         super().__init__()
         self._home = home
 
@@ -155,73 +155,73 @@ def main(link: int, life: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is the parent's to say who stops
     threading.Thread(target=_end_with_parent, args=(life,), daemon=True).start()
     connection: Connection[Any, Any] = Connection(link)
-    home = Home(connection)
+    home = ParentJournal(connection)
     try:
-        setup: Setup = unpacked(connection.recv_bytes())
+        setup: SetupMessage = unpacked(connection.recv_bytes())
     except EOFError:
         return
     try:
-        services = _services(setup, home)
+        services = _make_services(setup, home)
         if setup.initializer is not None:
             setup.initializer(*setup.initargs)
     except BaseException as error:  # noqa: BLE001 - whoever needs this child is told
-        home.send("broken", _told(error, "initializer"))
+        home.send("broken", _pack_error(error, "initializer"))
         return
-    with current.using(services):
+    with current.use_services(services):
         home.send("ready", None)
         _serve(connection, home, setup.settings)
 
 
-def _services(setup: Setup, home: Home) -> current.Services:
+def _make_services(setup: SetupMessage, home: ParentJournal) -> current.Services:
     sys.path[:] = setup.path
     # The composition root is above this floor, so it is named, as in `context.current`.
     services: current.Services = pkgutil.resolve_name("flowstone.bootstrap:open_services")(
         setup.settings
     )
-    ROOT.handlers[:] = [HomeHandler(home)]
+    ROOT.handlers[:] = [ParentLogHandler(home)]
     return replace(services, journal=home)
 
 
-def _serve(connection: Connection[Any, Any], home: Home, settings: Settings) -> None:
+def _serve(connection: Connection[Any, Any], home: ParentJournal, settings: Settings) -> None:
     around = None
     while True:
         try:
-            errand: Errand | Around = unpacked(connection.recv_bytes())
+            errand: CallMessage | FlowRunMessage = unpacked(connection.recv_bytes())
         except EOFError:
             return
-        if isinstance(errand, Around):
-            around = _scope(errand)
+        if isinstance(errand, FlowRunMessage):
+            around = _make_scope(errand)
             continue
         assert around is not None
         try:
             call = unpacked(errand.body)
         except BaseException as error:  # noqa: BLE001 - the parent may send it in another way
             name = error.name if isinstance(error, ModuleNotFoundError) else None
-            home.send("unreadable", (name, _told(error, errand.run.name)))
+            home.send("unreadable", (name, _pack_error(error, errand.run.name)))
             continue
         # A fresh context for each: nothing that one sets is left for the next.
-        kind, content = Context().run(_done, errand, call, around, settings)
+        kind, content = Context().run(_make_call, errand, call, around, settings)
         sys.stdout.flush()
         home.send(kind, content)
         del errand, call, content
 
 
-def _scope(around: Around) -> current.Scope:
+def _make_scope(around: FlowRunMessage) -> current.Scope:
     scope = current.Scope(None)
     scope.run = around.run
-    scope.arguments = {name: _argument(value) for name, value in around.arguments.items()}
+    scope.arguments = {name: _unpack_argument(value) for name, value in around.arguments.items()}
     return scope
 
 
-def _argument(value: bytes | None) -> Any:
+def _unpack_argument(value: bytes | None) -> Any:
     try:
-        return Unsent() if value is None else unpacked(value)
+        return UnsentArgument() if value is None else unpacked(value)
     except Exception:  # noqa: BLE001 - most tasks never ask for it
-        return Unsent()
+        return UnsentArgument()
 
 
-def _done(
-    errand: Errand, call: tuple[Any, ...], around: current.Scope, settings: Settings
+def _make_call(
+    errand: CallMessage, call: tuple[Any, ...], around: current.Scope, settings: Settings
 ) -> tuple[str, bytes]:
     """Make the call; return its value, or its error, packed."""
     fn, args, kwargs = call
@@ -237,11 +237,11 @@ def _done(
             value = asyncio.run(value)
         _settle(owner)
         try:
-            return "value", packed(value)
+            return "value", pack(value)
         except Exception as error:
             raise NotSendable(f"the result of {errand.run.name!r}", str(error)) from error
     except BaseException as error:  # noqa: BLE001 - it is the run's, and raised at home
-        return "error", _told(error, errand.run.name)
+        return "error", _pack_error(error, errand.run.name)
     finally:
         if owner.runner is not None:
             owner.runner.close()
@@ -249,29 +249,29 @@ def _done(
 
 def _settle(owner: current.Scope) -> None:
     """Wait for what the call has submitted: it can't outlive the call."""
-    while waiting := [promise for promise in owner.promises.values() if not promise.done()]:
+    while waiting := [promise for promise in owner.pending_runs.values() if not promise.done()]:
         for promise in waiting:
             promise.wait()
-    for promise in owner.promises.values():
+    for promise in owner.pending_runs.values():
         end = promise.final_state()
         if not promise.observed and not end.is_completed():
             raise FailedRun(promise.name, f"{end.message}; nobody asked for its result")
 
 
-def _told(error: BaseException, name: str) -> bytes:
+def _pack_error(error: BaseException, name: str) -> bytes:
     """Return an error packed, with its traceback as text, or what can be said of it."""
     text = redaction.redact("".join(format_exception(error)))
     error.__traceback__ = None
     try:
-        told = packed((error, text))
+        told = pack((error, text))
         unpacked(told)  # many an error pickles and can't be read again
         return told
     except Exception:  # noqa: BLE001 - then it is told in words
         said = f"{type(error).__name__}: {error}"
-        return packed((FailedRun(name, said), text))
+        return pack((FailedRun(name, said), text))
 
 
-def revived(told: bytes) -> BaseException:
+def revive_error(told: bytes) -> BaseException:
     """Return an error that a child has packed, with the child's traceback as its cause."""
     error, text = unpacked(told)
     assert isinstance(error, BaseException)

@@ -42,7 +42,7 @@ def flowstone_test_harness() -> Iterator[Services]:
     It takes a few milliseconds, starts no server, reads no settings and leaves nothing behind.
     """
     services = memory_services()
-    with current.using(services):
+    with current.use_services(services):
         try:
             yield services
         finally:

@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         message = f"flowstone_store = {store!r}: use 'memory' or 'settings'"
         raise pytest.UsageError(message)
     if store == "memory":
-        current.default_from("flowstone.testing.memory:memory_services")
+        current.set_default_origin("flowstone.testing.memory:memory_services")
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError, FlowstoneError, Unreachable
-from flowstone_aws.errors import translated
-from flowstone_aws.logins import FALLBACK_REGION, Login, Values, login
+from flowstone_aws.errors import translate_errors
+from flowstone_aws.logins import FALLBACK_REGION, Login, LoginFields, find_login
 from flowstone_aws.parameters import AssumeRoleParameters, AwsClientParameters
 
 if TYPE_CHECKING:
@@ -74,22 +74,22 @@ class _Login(Credentials):
 
     @abstractmethod
     def _values(self) -> dict[str, Any]:
-        """Return the fields that make a login, as `Values` names them, and `role` as a dict."""
+        """Return the fields of a login, as `LoginFields` names them, and `role` as a dict."""
 
     def _login(self) -> Login:
-        values, new = self._made()
-        return login(values, new)
+        values, new = self._find_login()
+        return find_login(values, new)
 
-    def _made(self) -> tuple[Values, Any]:
+    def _find_login(self) -> tuple[LoginFields, Any]:
         found = self._values()
         role = found.pop("role", {})
         parameters = self.aws_client_parameters.get_params_override()
-        values = Values(
+        values = LoginFields(
             **found,
             region=self.region_name or None,
             role=repr(sorted(role.items())),
             client=repr(sorted(parameters.items())),
-            around=_surroundings(),
+            around=_describe_surroundings(),
         )
         return values, lambda: Login(values, parameters, role)
 
@@ -97,17 +97,17 @@ class _Login(Credentials):
         """Return which credentials these are, in words, without a secret."""
         return self._login().who()
 
-    def _fresh(self) -> Login:
+    def _open_fresh(self) -> Login:
         """Return a login that remembers nothing."""
-        login: Login = self._made()[1]()
+        login: Login = self._find_login()[1]()
         return login
 
     def _by_s3(self, login: Login) -> str:
         """Ask S3 whether it lets us in."""
         where = self.aws_client_parameters.endpoint_url or "AWS's S3"
-        client = login.client("s3", **_patient(self.aws_client_parameters))
+        client = login.client("s3", **_limit_waiting(self.aws_client_parameters))
         try:
-            with translated(where, login.who):
+            with translate_errors(where, login.who):
                 client.list_buckets(MaxBuckets=1)
         except AccessDenied:
             return f"{login.who()} is let in at {where}, and may not list buckets"
@@ -155,9 +155,9 @@ class AwsCredentials(_Login):
     def _values(self) -> dict[str, Any]:
         key, secret, token = (
             self.aws_access_key_id,
-            *map(_clear, (self.aws_secret_access_key, self.aws_session_token)),
+            *map(_reveal, (self.aws_secret_access_key, self.aws_session_token)),
         )
-        who = _told(key, self.profile_name)
+        who = _describe_login(key, self.profile_name)
         if bool(key) != bool(secret):
             missing = "aws_secret_access_key" if key else "aws_access_key_id"
             raise CredentialsError(
@@ -172,7 +172,7 @@ class AwsCredentials(_Login):
                 "Set aws_access_key_id and aws_secret_access_key too.",
             )
         role = self.assume_role_kwargs
-        if self.assume_role_arn and role.SerialNumber and not _clear(role.TokenCode):
+        if self.assume_role_arn and role.SerialNumber and not _reveal(role.TokenCode):
             raise CredentialsError(
                 f"AWS, with {who}",
                 f"{role.SerialNumber} is an MFA device, and its TokenCode is empty",
@@ -189,11 +189,11 @@ class AwsCredentials(_Login):
         }
 
     def _check(self) -> str:
-        login, endpoint = self._fresh(), self.aws_client_parameters.endpoint_url
+        login, endpoint = self._open_fresh(), self.aws_client_parameters.endpoint_url
         region = login.session().region_name or FALLBACK_REGION
-        sts = login.client("sts", region_name=region, **_patient(self.aws_client_parameters))
+        sts = login.client("sts", region_name=region, **_limit_waiting(self.aws_client_parameters))
         try:
-            with translated(endpoint or f"STS in {region}", login.who):
+            with translate_errors(endpoint or f"STS in {region}", login.who):
                 found = sts.get_caller_identity()
         except (CredentialsError, AccessDenied, Unreachable):
             raise
@@ -230,26 +230,26 @@ class MinIOCredentials(_Login):
         return _one_line(value)
 
     def _values(self) -> dict[str, Any]:
-        user, password = self.minio_root_user, _clear(self.minio_root_password)
+        user, password = self.minio_root_user, _reveal(self.minio_root_password)
         if bool(user) != bool(password):
             missing = "minio_root_password" if user else "minio_root_user"
             raise CredentialsError(
                 "MinIO", f"{missing} is empty", f"Set {missing}, or leave both empty."
             )
-        who = f"user {user!r}" if user else _told(None, None)
+        who = f"user {user!r}" if user else _describe_login(None, None)
         return {"who": who, "access_key": user, "secret_key": password}
 
     def _check(self) -> str:
-        return self._by_s3(self._fresh())
+        return self._by_s3(self._open_fresh())
 
 
-def _told(key: str | None, profile: str | None) -> str:
+def _describe_login(key: str | None, profile: str | None) -> str:
     if key:
         return f"access key …{key[-4:]}"
     return f"profile {profile!r}" if profile else "the SDK's own chain"
 
 
-def _clear(value: SecretStr | None) -> str | None:
+def _reveal(value: SecretStr | None) -> str | None:
     return value.get_secret_value() or None if value is not None else None
 
 
@@ -265,15 +265,15 @@ def _one_line(value: str | SecretStr | None) -> str | SecretStr | None:
     return text if isinstance(value, str) else SecretStr(text)
 
 
-def _patient(parameters: AwsClientParameters) -> dict[str, Any]:
+def _limit_waiting(parameters: AwsClientParameters) -> dict[str, Any]:
     return {"config": {**_PATIENCE, **(parameters.config or {})}}
 
 
-def _surroundings() -> str:
+def _describe_surroundings() -> str:
     """Return what else the SDK's chain depends on: a change of it makes another login."""
     variables = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
     files = [
-        _changed(os.environ.get(variable) or f"~/.aws/{name}")
+        _read_mtime(os.environ.get(variable) or f"~/.aws/{name}")
         for variable, name in (
             ("AWS_CONFIG_FILE", "config"),
             ("AWS_SHARED_CREDENTIALS_FILE", "credentials"),
@@ -282,7 +282,7 @@ def _surroundings() -> str:
     return repr((variables, files))
 
 
-def _changed(path: str) -> int:
+def _read_mtime(path: str) -> int:
     try:
         return Path(path).expanduser().stat().st_mtime_ns
     except (OSError, RuntimeError):

@@ -36,7 +36,7 @@ from flowstone_aws.rules import (
     TOO_BIG,
     UNSUPPORTED,
     WRONG_REGION,
-    Rule,
+    ErrorRule,
 )
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ LONGEST = 400
 SDKS = ("botocore", "boto3", "s3transfer")
 
 
-def _table(*groups: tuple[Rule, str]) -> dict[str, Rule]:
+def _make_table(*groups: tuple[ErrorRule, str]) -> dict[str, ErrorRule]:
     return {name: rule for rule, names in groups for name in names.split()}
 
 
 #: By the name of the exception's class; the nearest ancestor counts.
-BY_EXCEPTION = _table(
+BY_EXCEPTION = _make_table(
     (NO_LOGIN, "NoCredentialsError NoAuthTokenError"),
     (
         EXPIRED,
@@ -137,7 +137,7 @@ BY_EXCEPTION = _table(
 )
 
 #: By the code in the answer of S3, STS, Secrets Manager or SSM.
-BY_CODE = _table(
+BY_CODE = _make_table(
     (NO_BUCKET, "NoSuchBucket"),
     (NO_OBJECT, "NoSuchKey NoSuchVersion"),
     (NO_SECRET, "ResourceNotFoundException ParameterNotFound ParameterVersionNotFound"),
@@ -223,7 +223,7 @@ _BY_STATUS = {400: BARE, 401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANG
 
 
 @contextmanager
-def translated(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
+def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
     """Turn what AWS's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
 
     Args:
@@ -244,44 +244,44 @@ def translate(
     error: Exception, where: str, who: Callable[[], str], key: str | None = None
 ) -> FlowstoneError | None:
     """Return our error for one of the SDK's; None for anybody else's."""
-    rule = rule_of(error, key)
+    rule = find_rule(error, key)
     if rule is None:
         return None
     place = where if key is None or rule is NO_BUCKET else f"{where}/{key}"
-    detail = details(error)
+    detail = format_details(error)
     if issubclass(rule.kind, CredentialsError):
         return rule.kind(
             f"AWS, with {who()}", f"{rule.problem} for {place} ({detail})", rule.remedy
         )
-    return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", _remedy(rule, error))
+    return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", _choose_remedy(rule, error))
 
 
-def rule_of(error: Exception, key: str | None = None) -> Rule | None:
+def find_rule(error: Exception, key: str | None = None) -> ErrorRule | None:
     """Return what an error of the SDK means; None for anybody else's."""
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_sdk(kind)]
     if not names:
         return None
     if "ClientError" in names:
-        return _by_answer(getattr(error, "response", {}), key)
+        return _find_by_answer(getattr(error, "response", {}), key)
     return next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
 
 
-def refusal_of(entry: Mapping[str, Any], where: str, who: Callable[[], str]) -> FlowstoneError:
+def make_refusal(entry: Mapping[str, Any], where: str, who: Callable[[], str]) -> FlowstoneError:
     """Return our error for one entry in the list of what S3 did not do, in its `DeleteObjects`."""
     key = str(entry.get("Key", ""))
-    rule = _by_answer({"Error": entry}, key)
+    rule = _find_by_answer({"Error": entry}, key)
     told = f"{entry.get('Code', '')}: {entry.get('Message', '')}"
     kind = rule.kind if issubclass(rule.kind, StorageError) else StorageError
     return kind(f"{where}/{key}", f"{rule.problem}, with {who()} ({redact(told)})", rule.remedy)
 
 
-def code_of(error: BaseException | None) -> str:
+def read_code(error: BaseException | None) -> str:
     """Return the code in the service's answer, as ``NoSuchKey`` or ``404``; "" if there is none."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code", ""))
 
 
-def details(error: Exception) -> str:
+def format_details(error: Exception) -> str:
     """Return the SDK's own words, short and without secrets."""
     response: dict[str, Any] = getattr(error, "response", None) or {}
     said = response.get("Error", {})
@@ -294,7 +294,7 @@ def _is_of_sdk(kind: type) -> bool:
     return kind.__module__.partition(".")[0] in SDKS
 
 
-def _by_answer(response: dict[str, Any], key: str | None) -> Rule:
+def _find_by_answer(response: dict[str, Any], key: str | None) -> ErrorRule:
     code = str(response.get("Error", {}).get("Code", ""))
     if code in BY_CODE:
         return BY_CODE[code]
@@ -304,7 +304,7 @@ def _by_answer(response: dict[str, Any], key: str | None) -> Rule:
     return _BY_STATUS.get(status, BUSY if status >= 500 else BAD_REQUEST)
 
 
-def _remedy(rule: Rule, error: Exception) -> str:
+def _choose_remedy(rule: ErrorRule, error: Exception) -> str:
     response: dict[str, Any] = getattr(error, "response", None) or {}
     headers = response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     region = response.get("Error", {}).get("Region") or headers.get("x-amz-bucket-region")

@@ -8,9 +8,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowstone.errors import CredentialsError, nearest
+from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
-from flowstone_aws.errors import translated
+from flowstone_aws.errors import translate_errors
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _PLAIN = (str, bool, int, dict, type(None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Values:
+class LoginFields:
     """What makes a login; equal values share it.
 
     Attributes:
@@ -56,7 +56,7 @@ class Login:
     """A session and its clients; safe to use from several threads."""
 
     def __init__(
-        self, values: Values, parameters: Mapping[str, Any], role: Mapping[str, Any]
+        self, values: LoginFields, parameters: Mapping[str, Any], role: Mapping[str, Any]
     ) -> None:
         self._values, self._parameters, self._role = values, parameters, role
         self._lock = threading.RLock()
@@ -86,8 +86,8 @@ class Login:
         """
         with self._lock:
             if self._session is None:
-                with translated("AWS", lambda: self._values.who):
-                    self._session = self._opened()
+                with translate_errors("AWS", lambda: self._values.who):
+                    self._session = self._open_session()
                 keep_secrets()
             return self._session
 
@@ -106,7 +106,7 @@ class Login:
             self._clients.move_to_end(key)
             return client
 
-    def kept(self, name: str, make: Callable[[], T]) -> T:
+    def get_or_make(self, name: str, make: Callable[[], T]) -> T:
         """Return what is kept with this login under a name, made at first."""
         with self._lock:
             if name not in self._kept:
@@ -114,7 +114,7 @@ class Login:
             found: T = self._kept[name]
             return found
 
-    def _opened(self) -> boto3.Session:
+    def _open_session(self) -> boto3.Session:
         # The SDK takes 0.2 s to load; a flow that only names a block need not wait for it.
         import boto3  # noqa: PLC0415
         import botocore.session  # noqa: PLC0415
@@ -122,7 +122,7 @@ class Login:
         values = self._values
         core = self._core = botocore.session.Session(profile=values.profile)
         if values.profile and values.profile not in core.available_profiles:
-            near = nearest(values.profile, core.available_profiles)
+            near = suggest_names(values.profile, core.available_profiles)
             raise CredentialsError(
                 f"AWS, with {values.who}",
                 "there is no such profile in the SDK's files",
@@ -139,10 +139,10 @@ class Login:
         if values.role_arn is None:
             return session
         assumed = botocore.session.Session(profile=values.profile)
-        _answer_with(assumed, self._assumed_role(session, values.role_arn))
+        _provide_credentials(assumed, self._assume_role(session, values.role_arn))
         return boto3.Session(region_name=values.region, botocore_session=assumed)
 
-    def _assumed_role(self, source: boto3.Session, arn: str) -> Credentials:
+    def _assume_role(self, source: boto3.Session, arn: str) -> Credentials:
         """Return credentials of a role, which AWS is asked for at first use and before they end."""
         from botocore.credentials import (  # noqa: PLC0415 - see above
             AssumeRoleCredentialFetcher,
@@ -171,7 +171,7 @@ class Login:
         )
 
         def fetch() -> Any:
-            with translated(f"the role {arn}", lambda: self._values.who):
+            with translate_errors(f"the role {arn}", lambda: self._values.who):
                 found = fetcher.fetch_credentials()
             for secret in ("secret_key", "token"):
                 register(found[secret])
@@ -184,7 +184,7 @@ class Login:
     ) -> Any:
         new_client: Any = session.client  # its types list each service by name
         merged = {**self._parameters, **overrides}
-        with translated(f"AWS's {service}", lambda: self._values.who):
+        with translate_errors(f"AWS's {service}", lambda: self._values.who):
             try:
                 merged["config"] = self._config(service, overrides.get("config"))
                 return new_client(service, **merged)
@@ -203,7 +203,7 @@ class Login:
         config = Config(**self._defaults(service))
         for given in (self._parameters.get("config"), override):
             if given is not None:
-                config = config.merge(given if isinstance(given, Config) else _config_of(given))
+                config = config.merge(given if isinstance(given, Config) else _make_config(given))
         return config
 
     def _defaults(self, service: str) -> dict[str, Any]:
@@ -225,15 +225,16 @@ class Login:
         return {**defaults, "signature_version": "s3v4"} if service == "s3" else defaults
 
 
-def _config_of(options: Mapping[str, Any]) -> Config:
+def _make_config(options: Mapping[str, Any]) -> Config:
     import botocore  # noqa: PLC0415 - see above
     from botocore.config import Config  # noqa: PLC0415 - see above
 
     unknown = [name for name in options if name not in Config.OPTION_DEFAULTS]
     if unknown:
+        near = suggest_names(unknown[0], Config.OPTION_DEFAULTS)
         raise CredentialsError(
             "aws_client_parameters.config",
-            f"there is no option {unknown[0]!r}.{nearest(unknown[0], Config.OPTION_DEFAULTS)}",
+            f"there is no option {unknown[0]!r}.{near}",
             "botocore's documentation of Config lists them.",
         )
     given = dict(options)
@@ -242,7 +243,7 @@ def _config_of(options: Mapping[str, Any]) -> Config:
     return Config(**given)
 
 
-def _answer_with(session: botocore.session.Session, credentials: Credentials) -> None:
+def _provide_credentials(session: botocore.session.Session, credentials: Credentials) -> None:
     """Make a session's chain of credentials one link long."""
     # The SDK is loaded with the first client, not with the package.
     from botocore.credentials import CredentialProvider, CredentialResolver  # noqa: PLC0415
@@ -256,11 +257,11 @@ def _answer_with(session: botocore.session.Session, credentials: Credentials) ->
     session.register_component("credential_provider", CredentialResolver([Given()]))
 
 
-_logins: OrderedDict[Values, Login] = OrderedDict()
+_logins: OrderedDict[LoginFields, Login] = OrderedDict()
 _lock = threading.Lock()
 
 
-def login(values: Values, new: Callable[[], Login]) -> Login:
+def find_login(values: LoginFields, new: Callable[[], Login]) -> Login:
     """Return the login of these values in this process; `new` makes it where there is none."""
     with _lock:
         found = _logins.get(values)

@@ -26,14 +26,14 @@ class _Quiet(logging.Filter):
     """Rewrites a record; a filter, because the SDK's records go to handlers that are not ours."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redacted(record.getMessage()), None
+        record.msg, record.args = redact_line(record.getMessage()), None
         return True
 
 
 _quiet = _Quiet()
 
 
-def redacted(text: str) -> str:
+def redact_line(text: str) -> str:
     """Return the text without the secrets that are known, nor those that stand where AWS's do."""
     # By place first: a known secret may be a word that the places are found by.
     return redact(_FIELDS.sub(rf"\1{MASK}", text))

@@ -19,15 +19,15 @@ from flowstone.blocks.object_stores import (
 from flowstone.errors import BucketMissing, FlowstoneError, ObjectMissing, StorageError
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
-from flowstone_aws.errors import code_of, refusal_of, translated
+from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.transfers import (
     PART_BYTES,
     copy_in_parts,
     copy_whole,
-    file_of,
+    find_file,
     finish,
-    new_manager,
-    unclosed,
+    leave_open,
+    make_manager,
 )
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class S3Provider(ObjectStoreProvider):
 
     def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
-        return translated(self.where, self._describe_login, key)
+        return translate_errors(self.where, self._describe_login, key)
 
     def _login(self) -> Login:
         return self.credentials._login()  # noqa: SLF001 - one package
@@ -161,7 +161,7 @@ class S3Provider(ObjectStoreProvider):
 
     def _manager(self) -> TransferManager:
         login = self._login()
-        return login.kept("transfers", lambda: new_manager(login.client("s3")))
+        return login.get_or_make("transfers", lambda: make_manager(login.client("s3")))
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -171,7 +171,7 @@ class S3Provider(ObjectStoreProvider):
             with self.translate_errors(key):
                 answer = self.client().get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
         except StorageError as error:
-            if offset and code_of(error.__cause__) in {"InvalidRange", "416"}:
+            if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
                 etag = self.head(key).etag
                 return _Body(None, 0, etag, lambda: self.translate_errors(key))
             raise
@@ -240,7 +240,7 @@ class S3Provider(ObjectStoreProvider):
                 self.client().put_object(Bucket=self.bucket, Key=key, Body=content, **options)
             else:
                 upload = self._manager().upload(
-                    file_of(source) or unclosed(source), self.bucket, key, extra_args=options
+                    find_file(source) or leave_open(source), self.bucket, key, extra_args=options
                 )
                 finish(upload)
         self._seen.add(self.where)
@@ -256,7 +256,7 @@ class S3Provider(ObjectStoreProvider):
                 Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
             )
         for failed in answer.get("Errors", ())[:1]:
-            raise refusal_of(failed, self.where, self._describe_login)
+            raise make_refusal(failed, self.where, self._describe_login)
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
         # A server-side copy is one request by one login, which has to read there and write here.

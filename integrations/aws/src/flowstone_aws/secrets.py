@@ -11,7 +11,7 @@ from flowstone.blocks import Block, SecretProvider, SecretStoreProvider
 from flowstone.errors import SecretMissing, SecretStoreError
 from flowstone.records.redaction import register
 from flowstone_aws.credentials import AwsCredentials
-from flowstone_aws.errors import code_of, translated
+from flowstone_aws.errors import read_code, translate_errors
 from flowstone_aws.logs import keep_secrets
 from flowstone_aws.rules import NO_SECRET
 
@@ -43,17 +43,17 @@ class SecretsManager:
         keep_secrets()
         return client
 
-    def told(self, name: str | None = None) -> AbstractContextManager[None]:
+    def translate_errors(self, name: str | None = None) -> AbstractContextManager[None]:
         """Turn the service's errors into ours."""
-        return translated(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
+        return translate_errors(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
 
     def read(self, name: str, **wanted: Any) -> str | bytes:
         """Return a secret as it was kept: a text, or bytes."""
         try:
-            with self.told(name):
+            with self.translate_errors(name):
                 answer = self.client().get_secret_value(SecretId=name, **wanted)
         except SecretStoreError as error:
-            if code_of(error.__cause__) != "InvalidRequestException":
+            if read_code(error.__cause__) != "InvalidRequestException":
                 raise
             # In AWS's words it is "marked for deletion", or has no version in that stage.
             raise SecretMissing(error.where, error.problem, NO_SECRET.remedy) from error.__cause__
@@ -63,12 +63,12 @@ class SecretsManager:
 
     def write(self, name: str, value: str | bytes, **options: Any) -> dict[str, Any]:
         """Put a new version of a secret, which is made where there is none."""
-        content = _content(value)
+        content = _encode_content(value)
         try:
-            with self.told(name):
+            with self.translate_errors(name):
                 return self._put(name, {**content, **options})
         except SecretMissing:
-            with self.told(name):
+            with self.translate_errors(name):
                 created: dict[str, Any] = self.client().create_secret(
                     Name=name, **content, **options
                 )
@@ -79,7 +79,7 @@ class SecretsManager:
         try:
             is_deleted = "DeletedDate" in client.describe_secret(SecretId=name)
         except Exception as error:
-            if code_of(error) != "AccessDeniedException":
+            if read_code(error) != "AccessDeniedException":
                 raise
             is_deleted = False  # who may write need not be let look
         if is_deleted:
@@ -89,15 +89,19 @@ class SecretsManager:
 
     def create(self, name: str, value: str | bytes, **options: Any) -> str:
         """Make a secret, and return its ARN."""
-        with self.told(name):
-            arn: str = self.client().create_secret(Name=name, **_content(value), **options)["ARN"]
+        with self.translate_errors(name):
+            arn: str = self.client().create_secret(Name=name, **_encode_content(value), **options)[
+                "ARN"
+            ]
             return arn
 
     def update(self, name: str, value: str | bytes, **options: Any) -> str:
         """Change a secret that is there, and return its ARN."""
-        with self.told(name):
+        with self.translate_errors(name):
             client = self.client()
-            arn: str = client.update_secret(SecretId=name, **_content(value), **options)["ARN"]
+            arn: str = client.update_secret(SecretId=name, **_encode_content(value), **options)[
+                "ARN"
+            ]
             return arn
 
     def delete(
@@ -108,32 +112,32 @@ class SecretsManager:
         if force:
             when = {"ForceDeleteWithoutRecovery": True}
             self._find(name)  # by force, AWS deletes what is not there, too
-        with self.told(name):
+        with self.translate_errors(name):
             arn: str = self.client().delete_secret(SecretId=name, **when, **options)["ARN"]
             return arn
 
     def _find(self, name: str) -> None:
-        with self.told(name):
+        with self.translate_errors(name):
             self.client().describe_secret(SecretId=name)
 
-    def names(self, prefix: str) -> Iterator[str]:
+    def list_names(self, prefix: str) -> Iterator[str]:
         """Yield the names of secrets, a page at a time."""
         wanted = {"Filters": [{"Key": "name", "Values": [prefix]}]} if prefix else {}
-        with self.told():
+        with self.translate_errors():
             for page in self.client().get_paginator("list_secrets").paginate(**wanted):
                 for secret in page["SecretList"]:
                     if secret["Name"].startswith(prefix) and "DeletedDate" not in secret:
                         yield secret["Name"]
 
 
-def _content(value: str | bytes) -> dict[str, str | bytes]:
+def _encode_content(value: str | bytes) -> dict[str, str | bytes]:
     text = value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
     register(text)
     keep_secrets()
     return {"SecretString": value} if isinstance(value, str) else {"SecretBinary": value}
 
 
-def version_of(version: str | None) -> dict[str, str]:
+def parse_version(version: str | None) -> dict[str, str]:
     """Return how AWS is asked for a version: by its id, or by its stage."""
     if version is None:
         return {}
@@ -174,7 +178,7 @@ class SecretsManagerProvider(SecretStoreProvider):
         return self._service.where
 
     def read(self, name: str, version: str | None) -> bytes:
-        found = self._service.read(name, **version_of(version))
+        found = self._service.read(name, **parse_version(version))
         return found.encode() if isinstance(found, str) else found
 
     def write(self, name: str, value: bytes) -> str:
@@ -189,7 +193,7 @@ class SecretsManagerProvider(SecretStoreProvider):
         self._service.delete(name)
 
     def list_names(self, prefix: str) -> Iterator[str]:
-        return self._service.names(prefix)
+        return self._service.list_names(prefix)
 
 
 class AwsSecret(Block):
@@ -222,7 +226,7 @@ class AwsSecret(Block):
             CredentialsError: there is no login, or it was refused.
         """
         found = self._service().read(
-            self.secret_name, **versions(version_id, version_stage), **read_kwargs
+            self.secret_name, **select_versions(version_id, version_stage), **read_kwargs
         )
         return found.encode() if isinstance(found, str) else found
 
@@ -292,7 +296,7 @@ class AwsSecret(Block):
         return SecretsManager(self.aws_credentials)
 
 
-def versions(version_id: str | None, version_stage: str | None) -> dict[str, str]:
+def select_versions(version_id: str | None, version_stage: str | None) -> dict[str, str]:
     """Return the arguments of AWS's that are given."""
     given = {"VersionId": version_id, "VersionStage": version_stage}
     return {name: value for name, value in given.items() if value is not None}

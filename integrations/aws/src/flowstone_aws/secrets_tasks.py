@@ -12,7 +12,7 @@ from pydantic import Secret, SecretBytes, SecretStr
 
 from flowstone import task
 from flowstone_aws.credentials import AwsCredentials
-from flowstone_aws.secrets import SecretsManager, versions
+from flowstone_aws.secrets import SecretsManager, select_versions
 
 #: Given masked, a secret is in no log, and in no record of the run.
 Value = str | bytes | SecretStr | SecretBytes | Secret[Any]
@@ -42,7 +42,7 @@ def aws_secret_read(
     Example:
         password = aws_secret_read(secret_name, aws_credentials)
     """
-    return _service(aws_credentials).read(secret_name, **versions(version_id, version_stage))
+    return _service(aws_credentials).read(secret_name, **select_versions(version_id, version_stage))
 
 
 @task(persist_result=False)
@@ -72,7 +72,7 @@ def aws_secret_create(
     """
     options = {"Description": description, "Tags": tags}
     given = {name: value for name, value in options.items() if value is not None}
-    return _service(aws_credentials).create(secret_name, _clear(secret_value), **given)
+    return _service(aws_credentials).create(secret_name, _reveal(secret_value), **given)
 
 
 @task(persist_result=False)
@@ -99,7 +99,7 @@ def aws_secret_update(
         arn = aws_secret_update(secret_name, secret_value, aws_credentials)
     """
     given = {} if description is None else {"Description": description}
-    return _service(aws_credentials).update(secret_name, _clear(secret_value), **given)
+    return _service(aws_credentials).update(secret_name, _reveal(secret_value), **given)
 
 
 @task(persist_result=False)
@@ -198,5 +198,5 @@ def _service(login: AwsCredentials | None) -> SecretsManager:
     return SecretsManager(login or AwsCredentials())
 
 
-def _clear(value: Value) -> str | bytes:
+def _reveal(value: Value) -> str | bytes:
     return value if isinstance(value, (str, bytes)) else value.get_secret_value()

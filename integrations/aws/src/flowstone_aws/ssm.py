@@ -9,7 +9,7 @@ from pydantic import Field
 from flowstone.blocks import SecretProvider, SecretStoreProvider
 from flowstone.errors import SecretStoreError
 from flowstone_aws.credentials import AwsCredentials
-from flowstone_aws.errors import translated
+from flowstone_aws.errors import translate_errors
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -96,4 +96,4 @@ class ParameterStoreProvider(SecretStoreProvider):
         return client
 
     def _translate(self, name: str | None = None) -> AbstractContextManager[None]:
-        return translated(self.where, self._credentials._who, name)  # noqa: SLF001 - one package
+        return translate_errors(self.where, self._credentials._who, name)  # noqa: SLF001 - one package

@@ -40,7 +40,7 @@ METADATA = (
 )
 
 
-def new_manager(client: S3Client) -> TransferManager:
+def make_manager(client: S3Client) -> TransferManager:
     """Return what moves parts for all objects of a client: its threads and memory are shared."""
     # boto3's SDK takes 0.2 s to load; a flow that only names a bucket need not wait for it.
     from s3transfer.manager import TransferConfig, TransferManager  # noqa: PLC0415
@@ -81,7 +81,7 @@ def _wait(transfer: TransferFuture) -> None:
         return
 
 
-def file_of(source: BinaryIO) -> str | None:
+def find_file(source: BinaryIO) -> str | None:
     """Return the path of a source that is a whole file: its parts need not be in memory."""
     if type(source) is not BufferedReader or type(source.raw) is not FileIO:
         return None  # a decompressor has a file and a path, too
@@ -121,7 +121,7 @@ class _Unclosed:
         """Leave it open."""
 
 
-def unclosed(source: BinaryIO) -> BinaryIO:
+def leave_open(source: BinaryIO) -> BinaryIO:
     """Return a source that the manager reads, but does not close: that is up to who opened it."""
     return cast("BinaryIO", _Unclosed(source))
 

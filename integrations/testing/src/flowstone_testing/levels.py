@@ -6,7 +6,15 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-__all__ = ["Grade", "Joined", "Level", "Result", "Wanted", "graded", "lowest"]
+__all__ = [
+    "ExpectedSuite",
+    "Grade",
+    "JoinedSuite",
+    "Level",
+    "Result",
+    "find_lowest",
+    "grade_suites",
+]
 
 
 class Level(StrEnum):
@@ -24,7 +32,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ExpectedSuite:
     """A suite that a package should join, as it offers what the suite is for.
 
     Attributes:
@@ -38,7 +46,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedSuite:
     """A class that joins a suite.
 
     Attributes:
@@ -98,7 +106,7 @@ class Grade:
 class _Case:
     """A class, with its results."""
 
-    joined: Joined
+    joined: JoinedSuite
     results: list[Result]
 
     @property
@@ -123,25 +131,25 @@ class _Case:
         return subject in self.subjects or "*" in self.subjects
 
 
-def graded(
-    wanted: Sequence[Wanted], joined: Sequence[Joined], results: Sequence[Result]
+def grade_suites(
+    wanted: Sequence[ExpectedSuite], joined: Sequence[JoinedSuite], results: Sequence[Result]
 ) -> list[Grade]:
     """Return the grade of each suite that is wanted, and of those that are joined besides."""
     cases = [_Case(each, [r for r in results if r.joined == each.name]) for each in joined]
     known = {each.suite for each in wanted}
     besides = sorted({case.joined.suite for case in cases} - known)
-    every = [*wanted, *(Wanted(suite, "", ["*"]) for suite in besides)]
+    every = [*wanted, *(ExpectedSuite(suite, "", ["*"]) for suite in besides)]
     return [_grade(each, [c for c in cases if c.joined.suite == each.suite]) for each in every]
 
 
-def lowest(grades: Sequence[Grade]) -> Level:
+def find_lowest(grades: Sequence[Grade]) -> Level:
     """Return the lowest level of several; none where there are none."""
     order = list(Level)
     return min((grade.level for grade in grades), key=order.index, default=Level.NONE)
 
 
-def _grade(wanted: Wanted, cases: list[_Case]) -> Grade:
-    subjects = {name: _level(name, cases) for name in wanted.subjects}
+def _grade(wanted: ExpectedSuite, cases: list[_Case]) -> Grade:
+    subjects = {name: _choose_level(name, cases) for name in wanted.subjects}
     levels = set(subjects.values())
     results = [result for case in cases for result in case.results]
     level = levels.pop() if len(levels) == 1 else Level.PARTIAL
@@ -152,12 +160,12 @@ def _grade(wanted: Wanted, cases: list[_Case]) -> Grade:
         subjects,
         sum(result.outcome == "passed" for result in results),
         sum(result.outcome == "failed" for result in results),
-        [] if level is Level.FULL else list(_missing(wanted, cases, subjects)),
+        [] if level is Level.FULL else list(_find_missing(wanted, cases, subjects)),
         {name: has for case in own for name, has in case.joined.capabilities.items()},
     )
 
 
-def _level(subject: str, cases: list[_Case]) -> Level:
+def _choose_level(subject: str, cases: list[_Case]) -> Level:
     on = [case for case in cases if subject == "*" or case.covers(subject)]
     if any(case.is_complete for case in on) and not any(case.bad for case in on):
         return Level.FULL
@@ -165,12 +173,14 @@ def _level(subject: str, cases: list[_Case]) -> Level:
     return Level.PARTIAL if passed else Level.NONE
 
 
-def _missing(wanted: Wanted, cases: list[_Case], levels: dict[str, Level]) -> Iterator[str]:
+def _find_missing(
+    wanted: ExpectedSuite, cases: list[_Case], levels: dict[str, Level]
+) -> Iterator[str]:
     known = {
         (each.test, each.message) for case in cases if not case.is_outside for each in case.bad
     }
     for case in cases:
-        yield from _of(case, known if case.is_outside else set())
+        yield from _find_missing_in(case, known if case.is_outside else set())
     own = [case for case in cases if not case.is_outside]
     bare = [
         name
@@ -182,7 +192,7 @@ def _missing(wanted: Wanted, cases: list[_Case], levels: dict[str, Level]) -> It
         yield f"join {where} in the package's tests, for {', '.join(bare)}"
 
 
-def _of(case: _Case, known: Collection[tuple[str, str]]) -> Iterator[str]:
+def _find_missing_in(case: _Case, known: Collection[tuple[str, str]]) -> Iterator[str]:
     """Yield what is missing in a class; of what the package's own tests tell as well, nothing."""
     told: set[str] = set()
     skips: dict[str, set[str]] = {}

@@ -29,7 +29,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
     # Where a standard test ran, this is loaded; a run without one must not pay for it.
     suites = sys.modules.get("flowstone_testing.conformance.suite")
-    suite = suites and suites.suite_of(getattr(item, "cls", None))
+    suite = suites and suites.find_suite(getattr(item, "cls", None))
     if suite and report.failed:
         name = getattr(item, "originalname", None) or item.name
         hint = getdoc(getattr(suite, name, None)) if hasattr(suite, name) else suite.__doc__

@@ -10,9 +10,9 @@ from contextvars import ContextVar
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
-from flowstone.blocks.async_twins import twin
+from flowstone.blocks.async_twins import make_twin
 from flowstone.ports.interrupts import interruptible
-from flowstone.ports.threads import heeding
+from flowstone.ports.threads import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -88,7 +88,7 @@ class Call:
 
         _helper().put(make)
         try:
-            heeding(ended, None)
+            wait_for(ended, None)
         except BaseException:
             self.stop()
             if not ended.wait(GRACE):
@@ -169,7 +169,7 @@ def stoppable(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Return the async twin of a method; when it is cancelled, its query is stopped."""
-    return twin(method, in_thread)
+    return make_twin(method, in_thread)
 
 
 async def walk(batches: Iterator[list[T]]) -> AsyncIterator[T]:

@@ -15,7 +15,7 @@ from flowstone.blocks.validation import hide
 from flowstone.context.current import services
 from flowstone.errors import JobError
 from flowstone.logging.run_logger import current_run, get_logger
-from flowstone.records.events import LOG_WRITTEN, Line, written
+from flowstone.records.events import LOG_WRITTEN, LogLine, make_log_event
 from flowstone.secrets.renewal import retry_refused
 from flowstone.secrets.walk import secret_texts
 
@@ -117,8 +117,8 @@ class Job(Block):
         fields = {"job": self.block_type_slug(), "name": self.name, "handle": str(handle)}
         current = services()
         # Not by the logger: a level that hides such lines must not lose the job.
-        line = Line(logging.INFO, LOGGER, text, fields)
-        current.journal.append(written(run, current.clock.time(), line))
+        line = LogLine(logging.INFO, LOGGER, text, fields)
+        current.journal.append(make_log_event(run, current.clock.time(), line))
         current.journal.flush()
 
 
@@ -174,5 +174,5 @@ def _read_jobs(root_id: str) -> Iterator[tuple[str, Mapping[str, object]]]:
         cursor = page[-1][0]
         for _, event in page:
             line = event.payload
-            if isinstance(line, Line) and line.logger == LOGGER and line.fields:
+            if isinstance(line, LogLine) and line.logger == LOGGER and line.fields:
                 yield event.run_id, line.fields

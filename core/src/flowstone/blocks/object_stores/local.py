@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks.local_files import is_draft, unreadable, unwritable, whole_file
+from flowstone.blocks.local_files import (
+    is_draft,
+    open_atomically,
+    translate_read_error,
+    translate_write_error,
+)
 from flowstone.blocks.object_stores.object_store import ObjectStore
 from flowstone.blocks.object_stores.paths import local_path
 from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
@@ -75,7 +80,7 @@ class LocalProvider(ObjectStoreProvider):
             raise _translate(path, error) from error
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
-        with whole_file(self._file(key)) as file:
+        with open_atomically(self._file(key)) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
     def head(self, key: str) -> ObjectInfo:
@@ -105,7 +110,7 @@ class LocalProvider(ObjectStoreProvider):
             except NotADirectoryError:
                 continue
             except OSError as error:
-                raise unwritable(path, error) from error
+                raise translate_write_error(path, error) from error
 
     def _root(self) -> Path:
         return self._basepath.expanduser().resolve()
@@ -131,7 +136,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        raise unreadable(folder, error) from error
+        raise translate_read_error(folder, error) from error
     for name, entry in found:
         if name.endswith("/"):
             yield from _walk(folder / name, prefix + name)
@@ -142,7 +147,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
 def _translate(path: Path, error: OSError) -> StorageError:
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
         return _missing(path, error.strerror)
-    return unreadable(path, error)
+    return translate_read_error(path, error)
 
 
 def _has_link(root: Path, key: str) -> bool:

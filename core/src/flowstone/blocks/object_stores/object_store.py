@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
-from flowstone.blocks.async_twins import iterate, twin
+from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
-from flowstone.blocks.local_files import unreadable, walk, whole_file
+from flowstone.blocks.local_files import open_atomically, translate_read_error, walk
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import folder_key, object_key, parts
 from flowstone.blocks.object_stores.paths import local_path as path_below
@@ -154,7 +154,7 @@ class ObjectStore(Block):
         try:
             file = source.open("rb")
         except OSError as error:
-            raise unreadable(source, error) from error
+            raise translate_read_error(source, error) from error
         with file:
             return self.upload_from_file_object(file, source.name if to_path is None else to_path)
 
@@ -194,7 +194,7 @@ class ObjectStore(Block):
         target = Path.cwd() if to_path is None else Path(to_path)
         if target.is_dir():
             target = path_below(target, key.rpartition("/")[2])
-        with whole_file(target) as file:
+        with open_atomically(target) as file:
             provider.download(key, file)
         return target
 
@@ -245,7 +245,7 @@ class ObjectStore(Block):
             if info.path.endswith("/"):
                 target.mkdir(parents=True, exist_ok=True)
                 return None
-            with whole_file(target) as file:
+            with open_atomically(target) as file:
                 provider.download(info.path, file)
             return target
 
@@ -292,24 +292,24 @@ class ObjectStore(Block):
     # -- async twins -----------------------------------------------------------------------------
 
     # In pairs: pydantic's plugin for mypy takes a name that stands alone for a field.
-    aread_path, awrite_path = twin(read_path), twin(write_path)
-    aopen_read, aobject_info = twin(open_read), twin(object_info)
-    aexists, adelete_object = twin(exists), twin(delete_object)
-    apresigned_url, astream_from = twin(presigned_url), twin(stream_from)
-    acopy_object, amove_object = twin(copy_object), twin(move_object)
+    aread_path, awrite_path = make_twin(read_path), make_twin(write_path)
+    aopen_read, aobject_info = make_twin(open_read), make_twin(object_info)
+    aexists, adelete_object = make_twin(exists), make_twin(delete_object)
+    apresigned_url, astream_from = make_twin(presigned_url), make_twin(stream_from)
+    acopy_object, amove_object = make_twin(copy_object), make_twin(move_object)
     aupload_from_path, aupload_from_file_object = (
-        twin(upload_from_path),
-        twin(upload_from_file_object),
+        make_twin(upload_from_path),
+        make_twin(upload_from_file_object),
     )
     adownload_object_to_path, adownload_object_to_file_object = (
-        twin(download_object_to_path),
-        twin(download_object_to_file_object),
+        make_twin(download_object_to_path),
+        make_twin(download_object_to_file_object),
     )
-    aget_directory, aput_directory = twin(get_directory), twin(put_directory)
+    aget_directory, aput_directory = make_twin(get_directory), make_twin(put_directory)
     adelete_folder, adownload_folder_to_path, aupload_from_folder = (
-        twin(delete_folder),
-        twin(download_folder_to_path),
-        twin(upload_from_folder),
+        make_twin(delete_folder),
+        make_twin(download_folder_to_path),
+        make_twin(upload_from_folder),
     )
 
     def astream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:

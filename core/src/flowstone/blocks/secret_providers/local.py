@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from flowstone.blocks.local_files import whole_file
+from flowstone.blocks.local_files import open_atomically
 from flowstone.blocks.secret_providers.provider import SecretStoreProvider
 from flowstone.blocks.secret_providers.secret_provider import SecretProvider
-from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, nearest
+from flowstone.errors import AccessDenied, SecretMissing, SecretStoreError, suggest_names
 from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class EnvironmentProvider(SecretStoreProvider):
         text = read_environment().get(variable)
         if text is None:
             known = [each for each in read_environment() if each.startswith(self._prefix)]
-            close = nearest(variable, known) if variable.upper() in known else ""
+            close = suggest_names(variable, known) if variable.upper() in known else ""
             problem = f"the variable {variable!r} is not set in this process{close.rstrip('?')}"
             remedy = "Set it where the flow runs, or refer to another."
             raise SecretMissing(self.where, problem, remedy)
@@ -109,7 +109,7 @@ class FileProvider(SecretStoreProvider):
     def write(self, name: str, value: bytes) -> str:
         path = self._find_path(name)
         try:
-            with whole_file(path) as file:
+            with open_atomically(path) as file:
                 if os.name == "posix":
                     os.fchmod(file.fileno(), 0o600)
                 file.write(value if not value.endswith(b"\n") else value + b"\n")

@@ -45,7 +45,7 @@ def create_block(
     Pass secrets in one of the last three ways, so that they don't end up in the shell's history. On
     a terminal, missing fields are asked for; secrets are not shown as you type.
     """  # noqa: D301 - click's mark for lines to leave as they are
-    kind = registry.block_type(slug)
+    kind = registry.find_block_type(slug)
     registry.check_name("block", name)
     if not overwrite:
         _refuse_taken(slug, name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretKeyInvalid, SecretUnreadable
-from flowstone.records.documents import referred
+from flowstone.records.documents import find_references
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def find_referrers(ref: str) -> list[str]:
     return [
         format_reference(each)
         for each in services().documents.find(PREFIX)
-        if ref in set(referred(each.body))
+        if ref in set(find_references(each.body))
     ]
 
 
@@ -58,13 +58,13 @@ def diagnose(document: Document, known: set[str], saved: set[str]) -> str:
         known: the slugs of the types that are installed.
         saved: all blocks that there are.
     """
-    if gone := sorted(set(referred(document.body)) - saved):
+    if gone := sorted(set(find_references(document.body)) - saved):
         return f"it refers to {', '.join(gone)}, which is not saved"
     if document.body.get("type") not in known:
         return "its type is not installed"
     for purpose, token in _find_sealed(document.body):
         try:
-            services().secrets.open(token, purpose)
+            services().sealer.open(token, purpose)
         except SecretUnreadable as error:
             return error.problem
         except SecretKeyInvalid as error:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
 from flowstone.cli.output import warn
-from flowstone.errors import BlockInvalid, nearest
+from flowstone.errors import BlockInvalid, suggest_names
 from flowstone.secrets.fields import hides
 from flowstone.secrets.reference import refers
 from flowstone.secrets.values import MASKED
@@ -116,7 +116,7 @@ class FieldReader:
         )
         if field is None:
             names = [each.alias or key for key, each in self._known.items()]
-            problem = f"there is no such field.{nearest(name, names)}"
+            problem = f"there is no such field.{suggest_names(name, names)}"
             raise BlockInvalid(self._kind.__name__, {name: problem})
         self.fields[name] = _fit(field.annotation, value)
         return field

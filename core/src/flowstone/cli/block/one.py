@@ -136,7 +136,7 @@ def _format_below(path: str, fields: dict[str, Any]) -> Iterator[tuple[str, Cell
 
 def show_type(slug: str, *, as_json: bool) -> None:
     """Show the fields of a block type."""
-    kind: type[Block] = registry.block_type(slug)
+    kind: type[Block] = registry.find_block_type(slug)
     fields = [
         {
             "field": name,

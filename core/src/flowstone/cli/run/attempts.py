@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from flowstone.records.events import KINDS
-from flowstone.records.runs import Change, Run
+from flowstone.records.runs import Run, StateChange
 from flowstone.records.states import RUNNING
 
 if TYPE_CHECKING:
@@ -57,6 +57,6 @@ def _find_starts(store: RunStore, run: Run) -> list[float]:
     """Return when each attempt began; one that was paused has several starts, the first counts."""
     begun: dict[int, float] = {}
     for _, event in store.events(run_id=run.id, kinds=_STARTS):
-        if isinstance(event.payload, (Run, Change)) and event.payload.attempt:
+        if isinstance(event.payload, (Run, StateChange)) and event.payload.attempt:
             begun.setdefault(event.payload.attempt, event.at)
     return sorted(begun.values())

@@ -18,7 +18,7 @@ from flowstone.cli.run.execution import (
 from flowstone.cli.run.records import describe_run
 from flowstone.context.current import services
 from flowstone.errors import Conflict
-from flowstone.records.events import changed
+from flowstone.records.events import make_change_event
 from flowstone.records.states import CANCELLING, Cancelled, Cancelling
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def _request_cancel(ref: str) -> Run:
         is_held = root.lease is not None
         state = (Cancelling if is_held else Cancelled)("asked on the command line")
         try:
-            return store.record(changed(root, state, root.attempt))
+            return store.record(make_change_event(root, state, root.attempt))
         except Conflict:
             continue  # it has moved on meanwhile: look again
 

@@ -17,8 +17,8 @@ from flowstone.cli.wording import (
     shorten_id,
 )
 from flowstone.context.current import services
-from flowstone.errors import nearest
-from flowstone.records.durations import duration, lasted
+from flowstone.errors import suggest_names
+from flowstone.records.durations import duration, format_duration
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import COMPLETED, FAILED, StateType
 
@@ -87,7 +87,7 @@ def _parse_state(name: str) -> str:
     known = _STATES.get(name.lower())
     if known is None:
         names = [*map(str.capitalize, _TYPES), *_FINER]
-        problem = f"{name!r} is no state.{nearest(name.capitalize(), names)}"
+        problem = f"{name!r} is no state.{suggest_names(name.capitalize(), names)}"
         raise click.BadParameter(problem, param_hint="--state")
     return known
 
@@ -104,7 +104,7 @@ def _make_table(
                 Cell(run.unit),
                 make_state_cell(run.state),
                 Cell(_format_start(run.started, now)),
-                Cell(lasted(duration(run, now))),
+                Cell(format_duration(duration(run, now))),
                 _make_tally_cell(tally.get(run.id, {})),
             ),
             make_reason_cell(run.state) if run.state.is_final() or run.state.is_paused() else None,

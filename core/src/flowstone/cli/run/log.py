@@ -14,7 +14,7 @@ from flowstone.cli.views import Cell, make_printable
 from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
 from flowstone.graphs.tree import Children
-from flowstone.records.events import LOG_WRITTEN, Line
+from flowstone.records.events import LOG_WRITTEN, LogLine
 from flowstone.records.runs import RunQuery
 from flowstone.settings import LEVELS
 
@@ -37,7 +37,7 @@ class LogEntry:
     at: float
     run_id: str
     run_name: str
-    line: Line
+    line: LogLine
 
 
 @click.command("logs")
@@ -81,7 +81,7 @@ def read_lines(run: Run, level: str, *, follow: bool = False) -> Iterator[LogEnt
         while page := store.events(cursor, root_id=run.root_id, kinds=[LOG_WRITTEN], limit=_PAGE):
             cursor = page[-1][0]
             for _, event in page:
-                line = cast("Line", event.payload)
+                line = cast("LogLine", event.payload)
                 name = names.of(event)
                 if name is not None and line.level >= lowest:
                     yield LogEntry(event.at, event.run_id, name, line)

@@ -94,9 +94,9 @@ def resume_run(
     retry`, and takes the same options. On a terminal, missing input is asked for.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs.restarts import resume_flow_run, waiting  # noqa: PLC0415
+    from flowstone.flow_runs.restarts import find_waiting_run, resume_flow_run  # noqa: PLC0415
 
-    found, question = waiting(run)
+    found, question = find_waiting_run(run)
     answer = _read_input(found, question, inputs, input_file)
     parameters = read_parameters(file, pairs)
 
@@ -122,10 +122,10 @@ def _read_input(
     # pydantic: 40 ms of start-up, which only a run that asks for input pays.
     from flowstone.cli.block.fields import FieldReader  # noqa: PLC0415
     from flowstone.errors import BlockInvalid, InputInvalid  # noqa: PLC0415
-    from flowstone.flow_runs.schemas import form_of  # noqa: PLC0415
+    from flowstone.flow_runs.schemas import make_form  # noqa: PLC0415
     from flowstone.records.redaction import register  # noqa: PLC0415
 
-    reader = FieldReader(form_of(question.schema))
+    reader = FieldReader(make_form(question.schema))
     try:
         if file is not None:
             reader.read_file(file)
@@ -148,7 +148,7 @@ def _read_input(
 
 def _ask(question: Question, reader: Any) -> None:
     """Ask a person for each field, until it fits."""
-    from flowstone.flow_runs.schemas import misfits  # noqa: PLC0415 - see above
+    from flowstone.flow_runs.schemas import find_misfits  # noqa: PLC0415 - see above
 
     assert question.schema is not None
     if question.description:
@@ -168,7 +168,7 @@ def _ask(question: Question, reader: Any) -> None:
             if not text and not field.is_required:
                 break
             reader.read(field.name, text)
-            wrong = misfits({**only, "required": []}, {field.name: reader.fields[field.name]})
+            wrong = find_misfits({**only, "required": []}, {field.name: reader.fields[field.name]})
             if not wrong:
                 break
             del reader.fields[field.name]

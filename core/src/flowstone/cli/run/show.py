@@ -21,8 +21,8 @@ from flowstone.cli.wording import (
 from flowstone.context.current import services
 from flowstone.flow_runs import requests
 from flowstone.graphs.tree import Children
-from flowstone.records.durations import duration, lasted
-from flowstone.records.runs import Change, Run, RunQuery
+from flowstone.records.durations import duration, format_duration
+from flowstone.records.runs import Run, RunQuery, StateChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def _describe(run: Run, children: Children, now: float, root: Run, attempts: Att
     found = records[run.id]
     if run.kind == "task":
         found["cache"] = _find_cache_lookup(run)
-    if run.state.is_paused() and (question := requests.waiting(run.id)):
+    if run.state.is_paused() and (question := requests.find_open_question(run.id)):
         found["asks"] = {"description": question.description, "schema": question.schema}
     return found
 
@@ -82,7 +82,7 @@ def _make_facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
     ]
     if reason := make_reason_cell(run.state):
         facts.append(("reason", reason))
-    if run.state.is_paused() and (question := requests.waiting(run.id)):
+    if run.state.is_paused() and (question := requests.find_open_question(run.id)):
         facts += _list_questions(question)
     if looked := _find_cache_lookup(run):
         facts.append(("cache", Cell(looked)))
@@ -92,7 +92,7 @@ def _make_facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
         )
         took = duration(run, now, root)
         attempts = f", {format_count(run.attempt, 'attempt')}" if run.attempt > 1 else ""
-        told = "unknown: nobody saw it end" if took is None else lasted(took)
+        told = "unknown: nobody saw it end" if took is None else format_duration(took)
         facts.append(("took", Cell(told + attempts)))
     if not run.is_root:
         facts.append(("part of", Cell(f"{root.name} ({root.id})")))
@@ -111,7 +111,7 @@ def _find_cache_lookup(run: Run) -> str | None:
         return None
     told = None
     for _, event in services().runs.events(run_id=run.id):
-        if isinstance(event.payload, Run | Change):
+        if isinstance(event.payload, Run | StateChange):
             state = event.payload.state
             if state.message and state.name in {"Running", "Retrying", "Cached"}:
                 told = state.message

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import STYLES, make_reason_cell, make_state_cell
 from flowstone.graphs.tree import FOLD
-from flowstone.records.durations import duration, lasted
+from flowstone.records.durations import duration, format_duration
 from flowstone.records.states import COMPLETED
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def make_cells(run: Run, now: float, root: Run | None = None) -> tuple[Cell, ...
     is_nested = run.kind == "flow" and not run.is_root
     what = Cell(f"flow {run.unit}", "dim") if is_nested else Cell("")
     attempts = Cell(f"{run.attempt} attempts" if run.attempt > 1 else "", "yellow")
-    took = lasted(duration(run, now, root))
+    took = format_duration(duration(run, now, root))
     why = make_reason_cell(run.state) or Cell("")
     return Cell(run.name, "bold"), what, make_state_cell(run.state), Cell(took), attempts, why
 

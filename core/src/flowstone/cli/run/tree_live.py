@@ -11,7 +11,7 @@ from flowstone.cli.run.tree import make_cells
 from flowstone.cli.views import Branch, Cell
 from flowstone.cli.wording import STYLES
 from flowstone.graphs.tree import FOLD
-from flowstone.records.runs import Change, Run
+from flowstone.records.runs import Run, StateChange
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, FAILED, RUNNING, TERMINAL
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class LiveTree:
             for event in events:
                 if isinstance(event.payload, Run):
                     self._add(event.payload)
-                elif isinstance(event.payload, Change):
+                elif isinstance(event.payload, StateChange):
                     self._change(event.run_id, event.payload)
 
     def close(self) -> None:
@@ -168,13 +168,13 @@ class LiveTree:
         group = row.group.current
         return group.groups if group.folded else row.groups
 
-    def _change(self, run_id: str, change: Change) -> None:
+    def _change(self, run_id: str, change: StateChange) -> None:
         row = self._rows.get(run_id)
         if row is None or change.version <= row.run.version:
             return
         group = row.group.current
         group.counts[row.run.state.type] -= 1
-        row.run = row.run.after(change)
+        row.run = row.run.apply(change)
         group.counts[change.state.type] += 1
         if group.folded and row.run.state.is_final():
             self._forget(row, group)

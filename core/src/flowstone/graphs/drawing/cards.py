@@ -8,7 +8,7 @@ from unicodedata import east_asian_width
 
 from flowstone.graphs.drawing.layout import Size
 from flowstone.graphs.parts import join_lines
-from flowstone.records.durations import lasted
+from flowstone.records.durations import format_duration
 
 if TYPE_CHECKING:
     from flowstone.graphs.parts import Node, Tally
@@ -109,6 +109,6 @@ def _shorten(text: str) -> str:
 def _format_facts(node: Node) -> str:
     if node.folded or not node.states:
         return ""
-    took = "" if node.took is None else lasted(node.took)
+    took = "" if node.took is None else format_duration(node.took)
     again = f"{node.attempts} attempts" if node.attempts > 1 else ""
     return " · ".join(filter(None, (_shorten(node.states[0].name), took, again)))

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flowstone.records.encoding import encode_state
-from flowstone.records.runs import Change, Run
+from flowstone.records.runs import Run, StateChange
 from flowstone.records.states import RUNNING, TERMINAL
-from flowstone.stores.sql.rows import event_row, grown_row
+from flowstone.stores.sql.rows import make_event_row, make_grown_row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Batch:
     births: list[Row] = field(default_factory=list)
     moves: list[Row] = field(default_factory=list)
     moved: set[str] = field(default_factory=set)
-    tangled: set[str] = field(default_factory=set)
+    out_of_order: set[str] = field(default_factory=set)
 
 
 class _Growth:
@@ -55,29 +55,29 @@ class _Growth:
             ended = self.run.ended
         else:
             ended = state.at if state.type in TERMINAL else None
-        return grown_row(self.run, state, self.version, self.attempt, self.started, ended)
+        return make_grown_row(self.run, state, self.version, self.attempt, self.started, ended)
 
 
-def batch(events: Sequence[Event]) -> Batch:
+def make_batch(events: Sequence[Event]) -> Batch:
     """Fold events into rows."""
-    made = Batch(facts=[event_row(event) for event in events])
+    made = Batch(facts=[make_event_row(event) for event in events])
     grown: dict[str, _Growth] = {}
     for event in events:
         payload = event.payload
-        if isinstance(payload, Change):
+        if isinstance(payload, StateChange):
             growth = grown.get(event.run_id)
             if growth is None:
-                made.moves.append(move(event.run_id, payload))
+                made.moves.append(make_update_row(event.run_id, payload))
                 made.moved.add(event.run_id)
             elif not _grow(growth, payload):
-                made.tangled.add(event.run_id)
+                made.out_of_order.add(event.run_id)
         elif isinstance(payload, Run) and event.run_id not in grown:
             grown[event.run_id] = _Growth(payload)
     made.births = [growth.row() for growth in grown.values()]
     return made
 
 
-def _grow(growth: _Growth, change: Change) -> bool:
+def _grow(growth: _Growth, change: StateChange) -> bool:
     if change.version != growth.version + 1:
         return False
     state = change.state
@@ -89,7 +89,7 @@ def _grow(growth: _Growth, change: Change) -> bool:
     return True
 
 
-def move(run_id: str, change: Change) -> Row:
+def make_update_row(run_id: str, change: StateChange) -> Row:
     """Return the parameters of `UPDATE runs`: the new values, then id and version it must have."""
     state = change.state
     return (

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Database(Protocol):
+class SqlDatabase(Protocol):
     """A database whose work is given as functions of a connection.
 
     They may be called more than once, so they change nothing but the database.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
-    from flowstone.stores.sql.database import Database
+    from flowstone.stores.sql.database import SqlDatabase
 
 _COLUMNS = "kind, name, body, version, created, updated"
 _GET = f"SELECT {_COLUMNS} FROM documents WHERE kind = ? AND name = ?"  # noqa: S608 - constants
@@ -34,7 +34,7 @@ _DELETE = "DELETE FROM documents WHERE kind = ? AND name = ?"
 class SqlDocuments:
     """A `DocumentStore` in a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: SqlDatabase) -> None:
         self._database = database
 
     def put(
@@ -58,7 +58,7 @@ class SqlDocuments:
         def work(connection: sqlite3.Connection) -> Document:
             found = _find_one(connection, kind, name)
             if found is None:
-                raise _missing(connection, kind, name)
+                raise _make_not_found(connection, kind, name)
             return found
 
         return self._database.read(work)
@@ -66,12 +66,12 @@ class SqlDocuments:
     def find(self, kind: str = "") -> list[Document]:
         values = (len(kind), kind)
         rows = self._database.read(lambda connection: connection.execute(_FIND, values).fetchall())
-        return [_document(row) for row in rows]
+        return [_read_document(row) for row in rows]
 
     def delete(self, kind: str, name: str) -> None:
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(_DELETE, (kind, name)).rowcount == 0:
-                raise _missing(connection, kind, name)
+                raise _make_not_found(connection, kind, name)
 
         self._database.write(work)
 
@@ -81,14 +81,14 @@ class SqlDocuments:
 
 def _find_one(connection: sqlite3.Connection, kind: str, name: str) -> Document | None:
     row = connection.execute(_GET, (kind, name)).fetchone()
-    return None if row is None else _document(row)
+    return None if row is None else _read_document(row)
 
 
-def _missing(connection: sqlite3.Connection, kind: str, name: str) -> ObjectNotFound:
+def _make_not_found(connection: sqlite3.Connection, kind: str, name: str) -> ObjectNotFound:
     known = [row[0] for row in connection.execute(_NAMES, (kind,))]
     return ObjectNotFound(kind, name, known)
 
 
-def _document(row: Sequence[Any]) -> Document:
+def _read_document(row: Sequence[Any]) -> Document:
     kind, name, body, version, created, updated = row
     return Document(kind, name, loads(body), version, created, updated)

@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.records.encoding import (
     decode_lease,
-    decode_recipe,
+    decode_restart,
     decode_state,
+    describe_as_json,
     dumps,
     encode_artifact,
     encode_lease,
-    encode_recipe,
+    encode_restart,
     encode_run,
     encode_state,
-    jsonable,
     loads,
-    masked,
+    mask_json,
 )
-from flowstone.records.events import KINDS, ArtifactVersion, Event, Line
+from flowstone.records.events import KINDS, ArtifactVersion, Event, LogLine
 from flowstone.records.redaction import redact
-from flowstone.records.runs import Change, Handover, Lease, Run
+from flowstone.records.runs import Handover, Lease, Run, StateChange
 from flowstone.records.states import COMPLETED, MISSING, RUNNING, State, StateType
 
 if TYPE_CHECKING:
@@ -39,11 +39,11 @@ _NAMES = {state: State(state).name for state in StateType}
 _TYPES = {state.value: state for state in StateType}
 
 
-def event_row(event: Event) -> Row:
+def make_event_row(event: Event) -> Row:
     payload = event.payload
-    if isinstance(payload, Line):
+    if isinstance(payload, LogLine):
         parts = [payload.level, payload.logger, redact(payload.message)]
-        kept = dumps(parts if payload.fields is None else [*parts, masked(payload.fields)])
+        kept = dumps(parts if payload.fields is None else [*parts, mask_json(payload.fields)])
         return event.id, event.root_id, event.run_id, event.kind, event.at, LINE, None, None, kept
     if isinstance(payload, ArtifactVersion):
         kept = dumps(encode_artifact(payload))
@@ -61,10 +61,13 @@ def event_row(event: Event) -> Row:
     if isinstance(payload, Handover):
         body = {"state": encode_state(state), "lease": encode_lease(payload.lease)}
         form, more = CHANGE, dumps(body)
-    elif isinstance(payload, Change):
+    elif isinstance(payload, StateChange):
         form, more = CHANGE, None if is_plain else dumps({"state": encode_state(state)})
     else:
-        form, more = BIRTH, None if is_plain and _is_plain_birth(payload) else _birth(payload)
+        form, more = (
+            BIRTH,
+            None if is_plain and _is_plain_birth(payload) else _encode_birth(payload),
+        )
     return (
         event.id,
         event.root_id,
@@ -83,7 +86,7 @@ def _is_plain_birth(run: Run) -> bool:
     return run.lease is None and run.ended is None and run.started == plain_start
 
 
-def _birth(run: Run) -> str:
+def _encode_birth(run: Run) -> str:
     body = encode_run(run)
     return dumps({key: body[key] for key in ("state", "started", "ended", "lease")})
 
@@ -93,16 +96,16 @@ def read_event(row: Sequence[Any]) -> Event:
     key, root_id, run_id, kind, at, form, version, attempt, more = row[:9]
     payload: Payload
     if form == LINE:
-        payload = Line(*loads(more))
+        payload = LogLine(*loads(more))
     elif form == ARTIFACT:
         payload = ArtifactVersion(**loads(more))
     else:
         body = loads(more) if more else {}
-        state = decode_state(body["state"]) if body else _state(_PLAIN[kind], None, None, at)
+        state = decode_state(body["state"]) if body else _make_state(_PLAIN[kind], None, None, at)
         if form == CHANGE and "lease" in body:
             payload = Handover(version, state, attempt, decode_lease(body["lease"]))
         elif form == CHANGE:
-            payload = Change(version, state, attempt)
+            payload = StateChange(version, state, attempt)
         else:
             payload = _read_birth(row[9:], state, version, attempt, body)
     return Event(key, kind, run_id, root_id, at, payload)
@@ -112,7 +115,7 @@ def _read_birth(
     row: Sequence[Any], state: State, version: int, attempt: int, body: dict[str, Any]
 ) -> Run:
     started = body["started"] if body else state.at if state.type is RUNNING else None
-    return _run(
+    return _make_run(
         row,
         state,
         version,
@@ -123,11 +126,11 @@ def _read_birth(
     )
 
 
-def run_row(run: Run) -> Row:
-    return grown_row(run, run.state, run.version, run.attempt, run.started, run.ended)
+def make_run_row(run: Run) -> Row:
+    return make_grown_row(run, run.state, run.version, run.attempt, run.started, run.ended)
 
 
-def grown_row(
+def make_grown_row(
     run: Run, state: State, version: int, attempt: int, started: float | None, ended: float | None
 ) -> Row:
     """Return the row of a run that has come to another state, without making that run."""
@@ -151,23 +154,23 @@ def grown_row(
         ended,
         dumps(run.tags) if run.tags else None,
         run.unit_version,
-        None if run.parameters is None else dumps(jsonable(run.parameters)),
+        None if run.parameters is None else dumps(describe_as_json(run.parameters)),
         dumps(run.inputs) if run.inputs else None,
         lease and lease.token,
         lease and lease.holder,
         lease and lease.until,
-        run.recipe and dumps(encode_recipe(run.recipe)),
+        run.recipe and dumps(encode_restart(run.recipe)),
     )
 
 
 def read_run(row: Sequence[Any]) -> Run:
     token, holder, until = row[19:22]
-    state = _state(_TYPES[row[6]], row[7], row[8], row[9])
+    state = _make_state(_TYPES[row[6]], row[7], row[8], row[9])
     lease = None if token is None else Lease(token, holder, until)
-    return _run(row, state, row[10], row[11], row[13], row[14], lease)
+    return _make_run(row, state, row[10], row[11], row[13], row[14], lease)
 
 
-def _run(
+def _make_run(
     row: Sequence[Any],
     state: State,
     version: int,
@@ -196,15 +199,15 @@ def _run(
         parameters=None if parameters is None else loads(parameters),
         inputs=tuple(loads(inputs)) if inputs else (),
         lease=lease,
-        recipe=None if recipe is None else decode_recipe(loads(recipe)),
+        recipe=None if recipe is None else decode_restart(loads(recipe)),
     )
 
 
-def _state(kind: StateType, name: str | None, message: str | None, at: float) -> State:
+def _make_state(kind: StateType, name: str | None, message: str | None, at: float) -> State:
     return State(kind, name or "", message, at, MISSING if kind is COMPLETED else None)
 
 
-def storable(rows: Iterable[Row]) -> list[Row]:
+def make_storable(rows: Iterable[Row]) -> list[Row]:
     """Return the rows with what has no UTF-8 form, as half of a surrogate pair, written out."""
     return [
         tuple(

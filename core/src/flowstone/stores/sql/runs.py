@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
-from flowstone.records.runs import Change
+from flowstone.records.runs import StateChange
 from flowstone.records.states import StateType
 from flowstone.stores import rules
 from flowstone.stores.sql import statements
-from flowstone.stores.sql.batch import batch
-from flowstone.stores.sql.rows import event_row, read_event, read_run, run_row, storable
+from flowstone.stores.sql.batch import make_batch
+from flowstone.stores.sql.rows import (
+    make_event_row,
+    make_run_row,
+    make_storable,
+    read_event,
+    read_run,
+)
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,24 +28,24 @@ if TYPE_CHECKING:
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.stores.sql.batch import Batch
-    from flowstone.stores.sql.database import Database, Liveness
+    from flowstone.stores.sql.database import Liveness, SqlDatabase
     from flowstone.stores.sql.rows import Row
 
 
 class SqlRuns:
     """A `RunStore` in a database."""
 
-    def __init__(self, database: Database, liveness: Liveness) -> None:
+    def __init__(self, database: SqlDatabase, liveness: Liveness) -> None:
         self._database = database
         self._liveness = liveness
 
     def create(self, event: Event) -> None:
-        made = batch([event])
+        made = make_batch([event])
 
         def work(connection: sqlite3.Connection) -> None:
             if not _is_kept(connection, event):
                 if event.run_id != event.root_id:
-                    rules.admit_life(_find(connection, event.root_id))
+                    rules.check_root_open(_find(connection, event.root_id))
                 _keep(connection, event.root_id, made)
 
         self._database.write(work)
@@ -48,10 +54,10 @@ class SqlRuns:
         return self._database.write(lambda connection: _record(connection, event))
 
     def append(self, events: Sequence[Event], fence: Fence) -> None:
-        made = batch(events)
+        made = make_batch(events)
 
         def work(connection: sqlite3.Connection) -> None:
-            rules.admit(_find(connection, fence.root_id), fence, events)
+            rules.check_batch(_find(connection, fence.root_id), fence, events)
             _keep(connection, fence.root_id, made)
 
         self._database.write(work)
@@ -68,7 +74,9 @@ class SqlRuns:
         leased = self._database.read(lambda connection: _runs(connection, statements.LEASED))
         seen = [(root, self._is_alive(root)) for root in leased]
         buried = [
-            self._database.write(partial(_bury, seen=root, now=now, known_dead=known is False))
+            self._database.write(
+                partial(_end_as_crashed, seen=root, now=now, known_dead=known is False)
+            )
             for root, known in seen
             if known is False or (known is None and _is_lapsed(root, now))
         ]
@@ -76,7 +84,7 @@ class SqlRuns:
         return sorted((root for root in buried if root is not None), key=lambda root: root.id)
 
     def run(self, ref: str) -> Run:
-        ref = storable([(ref,)])[0][0]
+        ref = make_storable([(ref,)])[0][0]
         return self._database.read(lambda connection: _look_up(connection, ref))
 
     def runs(self, query: RunQuery) -> list[Run]:
@@ -147,7 +155,7 @@ def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
         found = _runs(connection, statements.NAMED, (ref,))
         if not found:
             names = [] if parts else [row[0] for row in connection.execute(statements.NAMES)]
-            raise rules.not_found(ref, parts, names)
+            raise rules.make_not_found(ref, parts, names)
     return found[0]
 
 
@@ -156,7 +164,7 @@ def _write(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) 
     try:
         return _write_all(connection, statement, rows)
     except UnicodeEncodeError:
-        return _write_all(connection, statement, storable(rows))
+        return _write_all(connection, statement, make_storable(rows))
 
 
 def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> int:
@@ -165,7 +173,7 @@ def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Ro
     With a statement for each row, the thread would give the lock up and wait for it again at each
     one, while the program computes. That costs twice the time, and far more beside busy threads.
     """
-    many = statements.of_many(statement)
+    many = statements.find_bulk_statement(statement)
     if many is None:
         return connection.executemany(statement, rows).rowcount
     whole = len(rows) - len(rows) % statements.MANY
@@ -180,7 +188,7 @@ def _write_all(connection: sqlite3.Connection, statement: str, rows: Sequence[Ro
 
 def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
     _write(connection, statements.INSERT_EVENT, made.facts)
-    tangled = made.tangled
+    tangled = made.out_of_order
     if made.births:
         _write(connection, statements.GROW_RUN, made.births)
         strays = {row[0] for row in connection.execute(statements.STRAYS)}
@@ -189,10 +197,10 @@ def _keep(connection: sqlite3.Connection, root_id: str, made: Batch) -> None:
     if made.moves and _write(connection, statements.MOVE_RUN, made.moves) < len(made.moves):
         tangled = tangled | made.moved
     if tangled:
-        _disentangle(connection, root_id, tangled)
+        _rebuild_runs(connection, root_id, tangled)
 
 
-def _disentangle(connection: sqlite3.Connection, root_id: str, run_ids: Iterable[str]) -> None:
+def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterable[str]) -> None:
     """Make runs anew from all their facts: some came twice, or not in their order."""
     histories: dict[str, list[Event]] = {run_id: [] for run_id in run_ids}
     rows = connection.execute(statements.HISTORIES, (root_id, dumps(list(histories)))).fetchall()
@@ -204,7 +212,7 @@ def _disentangle(connection: sqlite3.Connection, root_id: str, run_ids: Iterable
         if run is None:
             connection.execute(statements.INSERT_STRAY, (run_id,))
         else:
-            _write(connection, statements.MEND_RUN, [run_row(run)])
+            _write(connection, statements.MEND_RUN, [make_run_row(run)])
             connection.execute(statements.DELETE_STRAY, (run_id,))
 
 
@@ -214,17 +222,17 @@ def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = 
         raise RunNotFound(event.run_id)
     if _is_kept(connection, event):
         return run
-    assert isinstance(event.payload, Change)
-    after = rules.advance(run, event.payload)
+    assert isinstance(event.payload, StateChange)
+    after = rules.apply_change(run, event.payload)
     if not keep_lease:
         after = replace(after, lease=None)
     if not run.is_root and not after.state.is_final():
-        rules.admit_life(_find(connection, run.root_id))
-    _write(connection, statements.INSERT_EVENT, [event_row(event)])
-    _write(connection, statements.WRITE_RUN, [run_row(after)])
+        rules.check_root_open(_find(connection, run.root_id))
+    _write(connection, statements.INSERT_EVENT, [make_event_row(event)])
+    _write(connection, statements.WRITE_RUN, [make_run_row(after)])
     if after.is_root and after.state.is_final():
         unfinished = _runs(connection, statements.UNFINISHED, (after.id,))
-        _keep(connection, after.id, batch(rules.closings(after, unfinished)))
+        _keep(connection, after.id, make_batch(rules.make_closing_events(after, unfinished)))
     return after
 
 
@@ -237,11 +245,13 @@ def _renew(connection: sqlite3.Connection, fence: Fence, until: float) -> Run | 
     return None if is_held and root.version == fence.version else root
 
 
-def _bury(connection: sqlite3.Connection, seen: Run, now: float, *, known_dead: bool) -> Run | None:
+def _end_as_crashed(
+    connection: sqlite3.Connection, seen: Run, now: float, *, known_dead: bool
+) -> Run | None:
     """End a run as crashed, unless it has gone on since it was seen."""
     root = _find(connection, seen.id)
     if root is None or root.version != seen.version or root.lease != seen.lease:
         return None
     last = connection.execute(statements.LAST_FACT, (root.id,)).fetchone()[0]
-    event = rules.crash(root, now, known_dead=known_dead, last_fact=last)
+    event = rules.make_crash_event(root, now, known_dead=known_dead, last_fact=last)
     return _record(connection, event, keep_lease=False)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from flowstone.records.encoding import dumps, loads
 from flowstone.records.limits import KIND, REMEMBERED, Limit, Refusal, Slot
 from flowstone.stores import slot_rules
-from flowstone.stores.sql.rows import storable
+from flowstone.stores.sql.rows import make_storable
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping, Sequence
 
     from flowstone.records.limits import Claim
-    from flowstone.stores.sql.database import Database, Liveness
+    from flowstone.stores.sql.database import Liveness, SqlDatabase
     from flowstone.stores.sql.rows import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
@@ -39,7 +39,7 @@ _FULFIL = "DELETE FROM wishes WHERE limit_name = ? AND (holder = ? OR until < ?)
 class SqlSlots:
     """A `SlotStore` in a database."""
 
-    def __init__(self, database: Database, liveness: Liveness) -> None:
+    def __init__(self, database: SqlDatabase, liveness: Liveness) -> None:
         self._database = database
         self._liveness = liveness
 
@@ -67,11 +67,11 @@ class SqlSlots:
         values = (dumps(list(tokens)),)
         self._database.write(lambda connection: connection.execute(_GIVE_BACK, values))
 
-    def held_slots(self, now: float) -> list[Slot]:
-        return [slot for slot, is_dead in self._seen(now) if not is_dead]
+    def list_slots(self, now: float) -> list[Slot]:
+        return [slot for slot, is_dead in self._read_slots(now) if not is_dead]
 
     def reap_slots(self, now: float) -> list[Slot]:
-        dead = [slot for slot, is_dead in self._seen(now) if is_dead]
+        dead = [slot for slot, is_dead in self._read_slots(now) if is_dead]
         if not dead:
             return []
 
@@ -84,10 +84,10 @@ class SqlSlots:
 
         return self._database.write(work)
 
-    def _seen(self, now: float) -> list[tuple[Slot, bool]]:
+    def _read_slots(self, now: float) -> list[tuple[Slot, bool]]:
         """Return all leases, and of each whether it is dead."""
         rows = self._database.read(lambda connection: connection.execute(_ALL).fetchall())
-        found = [_slot(row) for row in rows]
+        found = [_make_slot(row) for row in rows]
         alive = {
             holder: self._liveness.is_alive(holder) for holder in {slot.holder for slot in found}
         }
@@ -103,16 +103,16 @@ def _take(connection: sqlite3.Connection, claim: Claim, now: float) -> tuple[str
         return ()
     names = (dumps([limit.name for limit in limits]),)
     connection.execute(_DECAY, (now, *names))
-    held = [_slot(row) for row in connection.execute(_UNDER, names)]
-    wishes = [slot_rules.Wish(*row) for row in connection.execute(_WISHES, names)]
-    refused = slot_rules.refusal(limits, held, wishes, claim, now)
+    held = [_make_slot(row) for row in connection.execute(_UNDER, names)]
+    wishes = [slot_rules.Waiter(*row) for row in connection.execute(_WISHES, names)]
+    refused = slot_rules.find_refusal(limits, held, wishes, claim, now)
     if refused is not None:
         rows = [(limit.name, claim.holder, claim.since, now + REMEMBERED) for limit in limits]
         connection.executemany(_WISH, rows)
         return refused
     for limit in limits:
-        slot = slot_rules.granted(limit, held, claim, now)
-        connection.execute(_TAKE, _row(slot))
+        slot = slot_rules.grant(limit, held, claim, now)
+        connection.execute(_TAKE, _make_row(slot))
     if wishes:
         connection.executemany(_FULFIL, [(limit.name, claim.holder, now) for limit in limits])
     return tuple(limit.name for limit in limits)
@@ -124,12 +124,12 @@ def _limits(connection: sqlite3.Connection, claim: Claim) -> list[Limit]:
     return [limit for limit in found if limit.active]
 
 
-def _slot(row: Row) -> Slot:
+def _make_slot(row: Row) -> Slot:
     name, token, occupy, holder, owner, run_id, since, until, is_rate = row
     return Slot(name, token, occupy, holder, owner, run_id, since, until, bool(is_rate))
 
 
-def _row(slot: Slot) -> Row:
+def _make_row(slot: Slot) -> Row:
     *facts, is_rate = slot
     # A run's name may have half of a surrogate pair, which has no form in SQLite.
-    return storable([(*facts, int(is_rate))])[0]
+    return make_storable([(*facts, int(is_rate))])[0]

@@ -53,12 +53,12 @@ def _with_many(statement: str) -> str:
 _MANY = {statement: _with_many(statement) for statement in (INSERT_EVENT, GROW_RUN)}
 
 
-def of_many(statement: str) -> str | None:
+def find_bulk_statement(statement: str) -> str | None:
     """Return the statement that inserts `MANY` rows at once, where there is one."""
     return _MANY.get(statement)
 
 
-#: From one version to the next; its parameters are `batch.move`'s.
+#: From one version to the next; its parameters are `make_update_row`'s.
 MOVE_RUN = (
     "UPDATE runs SET state_type = ?, state_name = ?, state_message = ?, state_at = ?, version = ?, "
     "attempt = ?, started = coalesce(started, ?), ended = ? WHERE id = ? AND version = ?"
@@ -123,7 +123,10 @@ def select_runs(query: RunQuery) -> tuple[str, list[Any]]:
         terms.append("? IN (SELECT value FROM json_each(tags))")
         values.append(tag)
     order = "DESC" if query.newest_first else "ASC"
-    return f"{_READ_RUN}{_where(terms)} ORDER BY id {order} LIMIT ?", [*values, _limit(query.limit)]
+    return f"{_READ_RUN}{_render_where(terms)} ORDER BY id {order} LIMIT ?", [
+        *values,
+        _render_limit(query.limit),
+    ]
 
 
 def select_events(
@@ -153,12 +156,15 @@ def select_events(
     elif kinds:
         terms.append(f"e.kind IN ({', '.join('?' * len(kinds))})")
         values += kinds
-    return f"{_READ_EVENT}{_where(terms)} ORDER BY e.seq LIMIT ?", [*values, _limit(limit)]
+    return f"{_READ_EVENT}{_render_where(terms)} ORDER BY e.seq LIMIT ?", [
+        *values,
+        _render_limit(limit),
+    ]
 
 
-def _where(terms: Sequence[str]) -> str:
+def _render_where(terms: Sequence[str]) -> str:
     return f" WHERE {' AND '.join(terms)}" if terms else ""
 
 
-def _limit(limit: int | None) -> int:
+def _render_limit(limit: int | None) -> int:
     return -1 if limit is None else limit

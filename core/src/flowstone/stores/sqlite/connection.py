@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from flowstone.errors import StoreBusy, StoreForeign, StoreTooNew, StoreUnusable
 from flowstone.stores.sql.schema import APPLICATION_ID, CURRENT, migrate
-from flowstone.stores.sqlite.errors import BUSY, code, translate, unusable
+from flowstone.stores.sqlite.errors import BUSY, read_code, translate, translate_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ _HEADER_SIZE = 100
 _WAL = b"\2\2"
 
 
-class Database:
+class SqliteConnection:
     """A connection that is opened when needed, and again after a fork.
 
     Work is given as functions of the connection. They may be called more than once, so they
@@ -94,7 +94,7 @@ class Database:
             try:
                 return attempt()
             except sqlite3.Error as error:
-                if code(error) not in BUSY:
+                if read_code(error) not in BUSY:
                     raise translate(self.path, error) from error
                 if monotonic() > deadline:
                     raise StoreBusy(str(self.path), self._patience) from error
@@ -107,19 +107,19 @@ class Database:
                 raise StoreUnusable(str(self.path), "it has been closed", "Open it again.")
             with _opening:
                 self._connection = _connect(self.path)
-                self._identity = _identity(self.path)
+                self._identity = _identify(self.path)
                 _open_files[self._identity] += 1
         return self._connection
 
 
-_databases: WeakSet[Database] = WeakSet()
+_databases: WeakSet[SqliteConnection] = WeakSet()
 
 _opening = RLock()
 #: How many connections of this process each file has. Closing any descriptor of a file drops every
 #: POSIX lock that the process has on it, SQLite's too: an open file's header must not be read.
 _open_files: Counter[tuple[int, int]] = Counter()
 
-_paused: list[Database] = []
+_paused: list[SqliteConnection] = []
 
 
 def _pause_all() -> None:
@@ -153,9 +153,9 @@ def _transact(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection
 
 def _connect(path: Path) -> sqlite3.Connection:
     try:
-        is_wal = _open_files[_identity(path)] > 0 or _prepare(path)
+        is_wal = _open_files[_identify(path)] > 0 or _prepare(path)
     except OSError as error:
-        raise unusable(path, error) from error
+        raise translate_os_error(path, error) from error
     connection = sqlite3.connect(
         path, timeout=_DEAF_WAIT, isolation_level=None, check_same_thread=False
     )
@@ -167,7 +167,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _identify(path: Path) -> tuple[int, int]:
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -181,7 +181,7 @@ def _prepare(path: Path) -> bool:
     The header is read as bytes, because opening a foreign database could already change it. It is
     ours from the first page on: the tables are made before the file is switched to WAL.
     """
-    header = _header(path)
+    header = _read_header(path)
     if header and not header.startswith(_MAGIC):
         raise StoreForeign(str(path), "not an SQLite database")
     if 0 < len(header) < _HEADER_SIZE:
@@ -191,7 +191,7 @@ def _prepare(path: Path) -> bool:
     return header[18:20] == _WAL
 
 
-def _header(path: Path) -> bytes:
+def _read_header(path: Path) -> bytes:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:

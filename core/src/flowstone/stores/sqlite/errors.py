@@ -27,23 +27,23 @@ _UNUSABLE = {
 }
 
 
-def code(error: sqlite3.Error) -> int:
+def read_code(error: sqlite3.Error) -> int:
     """Return the primary result code, 0 where Python's own checks raised."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def translate(path: Path, error: sqlite3.Error) -> StoreError:
     """Return what the error means to a user."""
-    if code(error) in _DAMAGED:
+    if read_code(error) in _DAMAGED:
         return StoreForeign(str(path), f"SQLite says {str(error)!r}")
     problem, remedy = _UNUSABLE.get(
-        code(error),
+        read_code(error),
         (f"SQLite says {str(error)!r}", "Run again; if it stays, move the file away."),
     )
     return StoreUnusable(str(path), problem, remedy)
 
 
-def unusable(path: Path, error: OSError) -> StoreUnusable:
+def translate_os_error(path: Path, error: OSError) -> StoreUnusable:
     """Return what an error of the file system means to a user."""
     problem = error.strerror or str(error)
     where = f" ({error.filename})" if error.filename and str(error.filename) != str(path) else ""

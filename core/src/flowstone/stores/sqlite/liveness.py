@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from flowstone.records.ids import new_id
-from flowstone.stores.sqlite.errors import unusable
+from flowstone.stores.sqlite.errors import translate_os_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ _guard = Lock()
 _marks: dict[Path, _Mark] = {}
 
 
-class PresenceFiles:
+class LivenessFiles:
     """The marks of the processes that use what is beside a directory."""
 
     def __init__(self, directory: Path) -> None:
@@ -71,7 +71,7 @@ class PresenceFiles:
                 try:
                     mark = _marks[directory] = _leave_mark(directory)
                 except OSError as error:
-                    raise unusable(directory, error) from error
+                    raise translate_os_error(directory, error) from error
             return f"{_HOST}/{os.getpid()}/{mark.path.name}"
 
     def is_alive(self, holder: str) -> bool | None:
@@ -141,7 +141,7 @@ def _leave() -> None:
             mark.path.unlink()
 
 
-def _be_born() -> None:
+def _forget_marks() -> None:
     """In a forked child: the marks are the parent's."""
     global _guard
     _guard = Lock()
@@ -151,4 +151,4 @@ def _be_born() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_born)
+    os.register_at_fork(after_in_child=_forget_marks)

@@ -8,13 +8,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from flowstone_testing.check.facts import Facts
+from flowstone_testing.check.facts import FactLog
 from flowstone_testing.check.inventory import take_stock
 
 MODULE = """
-from flowstone_testing.check.outside import classes
+from flowstone_testing.check.outside import make_classes
 
-globals().update(classes({package!r}))
+globals().update(make_classes({package!r}))
 """
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     (folder / "test_outside.py").write_text(MODULE.format(package=package), "utf-8")
     # Settings of its own, so that those of whatever is above the folder don't count.
     (folder / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n", "utf-8")
-    take_stock(package, Facts(folder / "stock"))
+    take_stock(package, FactLog(folder / "stock"))
 
 
 if __name__ == "__main__":

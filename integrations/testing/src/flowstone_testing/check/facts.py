@@ -9,40 +9,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowstone_testing.levels import Joined, Result, Wanted
+    from flowstone_testing.levels import ExpectedSuite, JoinedSuite, Result
 
 
-class Facts:
+class FactLog:
     """A file of JSON lines, each ``{kind: record}``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def doing(self, what: str) -> None:
+    def note_step(self, what: str) -> None:
         """Say what comes now: where the process ends or hangs, it was this."""
         self._write("doing", what)
 
-    def package(self, **found: object) -> None:
+    def note_package(self, **found: object) -> None:
         self._write("package", found)
 
-    def collected(self, number: int) -> None:
+    def note_count(self, number: int) -> None:
         """Say how many tests will run."""
         self._write("collected", number)
 
-    def wanted(self, found: Wanted) -> None:
+    def note_expected(self, found: ExpectedSuite) -> None:
         self._write("wanted", asdict(found))
 
-    def joined(self, found: Joined) -> None:
+    def note_joined(self, found: JoinedSuite) -> None:
         self._write("joined", asdict(found))
 
-    def result(self, found: Result) -> None:
+    def note_result(self, found: Result) -> None:
         self._write("result", asdict(found))
 
-    def problem(self, what: str) -> None:
+    def note_problem(self, what: str) -> None:
         """Tell what could not be checked, and why."""
         self._write("problem", what)
 
-    def done(self) -> None:
+    def note_end(self) -> None:
         self._write("done", True)
 
     def _write(self, kind: str, record: object) -> None:

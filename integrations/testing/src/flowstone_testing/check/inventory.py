@@ -13,63 +13,69 @@ from urllib.parse import unquote, urlsplit
 
 import flowstone_testing
 from flowstone.errors import PluginError
-from flowstone.plugins import Plugin, installed, worded
+from flowstone.plugins import Plugin, format_kind, get_host
 from flowstone_testing import conformance
 from flowstone_testing.conformance.plugins import PluginSuite
 from flowstone_testing.conformance.suite import Suite
-from flowstone_testing.levels import Wanted
+from flowstone_testing.levels import ExpectedSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowstone_testing.check.facts import Facts
+    from flowstone_testing.check.facts import FactLog
 
 
-def plugin_of(package: str) -> Plugin | None:
+def find_plugin(package: str) -> Plugin | None:
     """Return the plugin of a distribution, a module, or a plugin's name; None if there is none."""
-    wanted = _plain(package)
-    found = installed().plugins()
+    wanted = _normalize_name(package)
+    found = get_host().plugins()
     for names in (_distribution, _module, _name):
         for plugin in found:
-            if _plain(names(plugin)) == wanted:
+            if _normalize_name(names(plugin)) == wanted:
                 return plugin
     return None
 
 
-def take_stock(package: str, facts: Facts) -> None:
+def take_stock(package: str, facts: FactLog) -> None:
     """Write down what a package is, and which suites it should join."""
-    facts.doing("loading the installed plugins")
-    plugin = plugin_of(package)
+    facts.note_step("loading the installed plugins")
+    plugin = find_plugin(package)
     if plugin is None:
-        known = sorted({plugin.distribution for plugin in installed().plugins()})
-        facts.package(name=package, known=known)
-        facts.done()
+        known = sorted({plugin.distribution for plugin in get_host().plugins()})
+        facts.note_package(name=package, known=known)
+        facts.note_end()
         return
-    facts.package(
+    facts.note_package(
         name=plugin.distribution,
         version=plugin.version,
         plugin=plugin.name,
-        tests=[str(path) for path in tests_of(plugin)],
+        tests=[str(path) for path in find_tests(plugin)],
         error=plugin.traceback,
     )
     if not plugin.error:
-        for suite in suites():
+        for suite in find_suites():
             subjects = list(_subjects(suite, plugin, facts))
             if subjects:
-                facts.wanted(Wanted(suite.__name__, flowstone_testing.__name__, subjects))
-    facts.done()
+                facts.note_expected(
+                    ExpectedSuite(suite.__name__, flowstone_testing.__name__, subjects)
+                )
+    facts.note_end()
 
 
-def suites() -> list[type[Suite]]:
+def find_suites() -> list[type[Suite]]:
     """Return the suites of the kit that are for what packages offer, PluginSuite first."""
     for found in pkgutil.walk_packages(conformance.__path__, f"{conformance.__name__}."):
         import_module(found.name)
-    every = {found for found in _below(Suite) if found.kind and found.__name__.endswith("Suite")}
+    every = {
+        found
+        for found in _iterate_subclasses(Suite)
+        if found.kind and found.__name__.endswith("Suite")
+    }
     kit = [found for found in every if found.__module__.startswith(conformance.__name__)]
     return [PluginSuite, *sorted(kit, key=lambda found: (found.kind, found.__name__))]
 
 
-def tests_of(plugin: Plugin) -> list[Path]:
+def find_tests(plugin: Plugin) -> list[Path]:
     """Return the tests of a package that is installed from its source tree, editable."""
     try:
         text = distribution(plugin.distribution).read_text("direct_url.json")
@@ -81,7 +87,7 @@ def tests_of(plugin: Plugin) -> list[Path]:
     return sorted((Path(unquote(url.path)) / "tests").rglob("test_conformance.py"))
 
 
-def _subjects(suite: type[Suite], plugin: Plugin, facts: Facts) -> Iterator[str]:
+def _subjects(suite: type[Suite], plugin: Plugin, facts: FactLog) -> Iterator[str]:
     if suite is PluginSuite:
         yield plugin.name
         return
@@ -89,22 +95,22 @@ def _subjects(suite: type[Suite], plugin: Plugin, facts: Facts) -> Iterator[str]
         if suite.interface is None:
             yield name
             continue
-        facts.doing(f"importing {worded(suite.kind)} {name!r}")
+        facts.note_step(f"importing {format_kind(suite.kind)} {name!r}")
         try:
-            found = installed().load(suite.kind, name)
+            found = get_host().load(suite.kind, name)
         except PluginError:
             continue  # PluginSuite says so
         if isinstance(found, type) and issubclass(found, suite.interface):
             yield name
 
 
-def _below(suite: type[Suite]) -> Iterator[type[Suite]]:
+def _iterate_subclasses(suite: type[Suite]) -> Iterator[type[Suite]]:
     for found in suite.__subclasses__():
         yield found
-        yield from _below(found)
+        yield from _iterate_subclasses(found)
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

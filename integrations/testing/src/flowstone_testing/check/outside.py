@@ -10,9 +10,9 @@ import pytest
 
 from flowstone.blocks import Block, Credentials, SecretProvider
 from flowstone.errors import PluginError
-from flowstone.plugins import installed
-from flowstone_testing.check.inventory import plugin_of
-from flowstone_testing.check.samples import NoSample, samples
+from flowstone.plugins import get_host
+from flowstone_testing.check.inventory import find_plugin
+from flowstone_testing.check.samples import NoSample, make_samples
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.plugins import PluginSuite
@@ -39,107 +39,111 @@ class AnyName:
         return True
 
 
-def classes(package: str) -> dict[str, type[Suite]]:
+def make_classes(package: str) -> dict[str, type[Suite]]:
     """Return classes for pytest, by name; each says in `made_for` what it is of."""
-    plugin = plugin_of(package)
+    plugin = find_plugin(package)
     if plugin is None or plugin.error:
         return {}
     module = plugin.module.partition(".")[0]
-    made: list[type[Suite]] = [_plugin(plugin, module)]
-    for slug, kind in _loaded(plugin, "block"):
-        made.append(_block(slug, kind))
+    made: list[type[Suite]] = [_make_plugin_suite(plugin, module)]
+    for slug, kind in _load_blocks(plugin, "block"):
+        made.append(_make_block_suite(slug, kind))
         if issubclass(kind, Credentials):
-            made.append(_credentials(slug, kind))
-    for name, kind in _loaded(plugin, "secret_provider"):
+            made.append(_make_credentials_suite(slug, kind))
+    for name, kind in _load_blocks(plugin, "secret_provider"):
         if issubclass(kind, SecretProvider):
-            made.append(_secrets(name, kind))
+            made.append(_make_secrets_suite(name, kind))
     if plugin.collection.tasks:
-        made.append(_tasks(plugin))
+        made.append(_make_task_suite(plugin))
     return {f"Test{number}": cls for number, cls in enumerate(made)}
 
 
-def _loaded(plugin: Plugin, kind: str) -> Iterator[tuple[str, type[Block]]]:
+def _load_blocks(plugin: Plugin, kind: str) -> Iterator[tuple[str, type[Block]]]:
     for name in plugin.collection.tables()[kind]:
         try:
-            found = installed().load(kind, name)
+            found = get_host().load(kind, name)
         except PluginError:
             continue  # PluginSuite says so
         if isinstance(found, type) and issubclass(found, Block):
             yield name, found
 
 
-def _plugin(plugin: Plugin, module: str) -> type[Suite]:
-    facts = {"plugin": plugin.name, "package": module, "sdks": heavy(plugin.distribution)}
-    return _made(PluginSuite, f"plugin {plugin.name}", facts)
+def _make_plugin_suite(plugin: Plugin, module: str) -> type[Suite]:
+    facts = {"plugin": plugin.name, "package": module, "sdks": find_sdks(plugin.distribution)}
+    return _make_suite(PluginSuite, f"plugin {plugin.name}", facts)
 
 
-def _block(slug: str, kind: type[Block]) -> type[Suite]:
+def _make_block_suite(slug: str, kind: type[Block]) -> type[Suite]:
     @pytest.fixture
     def examples(_: object) -> list[Block]:
         try:
-            return samples(kind)
+            return make_samples(kind)
         except NoSample as error:
             pytest.skip(str(error))
 
-    facts = {"examples": examples, "only": _tests(BlockSuite) - GOLDEN}
-    return _made(BlockSuite, f"block {slug}", facts)
+    facts = {"examples": examples, "only": _list_tests(BlockSuite) - GOLDEN}
+    return _make_suite(BlockSuite, f"block {slug}", facts)
 
 
-def _credentials(slug: str, kind: type[Credentials]) -> type[Suite]:
+def _make_credentials_suite(slug: str, kind: type[Credentials]) -> type[Suite]:
     @pytest.fixture
     def good(_: object) -> Credentials:
         return kind()
 
     facts = {"good": good, "only": {"test_all_fields_are_optional"}}
-    return _made(CredentialsSuite, f"login {slug}", facts)
+    return _make_suite(CredentialsSuite, f"login {slug}", facts)
 
 
-def _tasks(plugin: Plugin) -> type[Suite]:
+def _make_task_suite(plugin: Plugin) -> type[Suite]:
     facts = {"plugin": plugin.name, "made_on": list(plugin.collection.tasks)}
-    more = {"known_names": AnyName(), "only": _tests(TaskFacts)}
-    return _made(TaskSuite, f"tasks of {plugin.name}", {**facts, **more})
+    more = {"known_names": AnyName(), "only": _list_tests(TaskFacts)}
+    return _make_suite(TaskSuite, f"tasks of {plugin.name}", {**facts, **more})
 
 
-def _secrets(name: str, kind: type[SecretProvider]) -> type[Suite]:
+def _make_secrets_suite(name: str, kind: type[SecretProvider]) -> type[Suite]:
     @pytest.fixture
     def provider(_: object) -> SecretProvider:
         return kind()
 
     only = {"test_all_fields_are_optional", "test_it_is_in_the_catalog"}
     facts = {"provider": provider, "name": name, "only": only}
-    return _made(SecretsSuite, f"secret provider {name}", facts)
+    return _make_suite(SecretsSuite, f"secret provider {name}", facts)
 
 
-def _made(suite: type[Suite], made_for: str, facts: dict[str, Any]) -> type[Suite]:
+def _make_suite(suite: type[Suite], made_for: str, facts: dict[str, Any]) -> type[Suite]:
     return type("TestOutside", (suite,), {**facts, "made_for": made_for, "__test__": True})
 
 
-def _tests(suite: type[Suite]) -> set[str]:
+def _list_tests(suite: type[Suite]) -> set[str]:
     return {name for name in dir(suite) if name.startswith("test")}
 
 
-def heavy(name: str) -> tuple[str, ...]:
+def find_sdks(name: str) -> tuple[str, ...]:
     """Return the modules of what a package needs and Flowstone does not: its SDKs."""
-    wanted = _needs(name, extras=True) - _with_all_it_needs("flowstone")
+    wanted = _find_needs(name, extras=True) - _find_all_needs("flowstone")
     homes = packages_distributions().items()
-    return tuple(sorted(module for module, dists in homes if wanted & {_plain(d) for d in dists}))
+    return tuple(
+        sorted(module for module, dists in homes if wanted & {_normalize_name(d) for d in dists})
+    )
 
 
-def _needs(name: str, *, extras: bool = False) -> set[str]:
+def _find_needs(name: str, *, extras: bool = False) -> set[str]:
     try:
         lines = [line for line in requires(name) or () if extras or "extra ==" not in line]
     except PackageNotFoundError:
         return set()
-    return {_plain(found.group()) for line in lines if (found := re.match(r"[\w.-]+", line))}
+    return {
+        _normalize_name(found.group()) for line in lines if (found := re.match(r"[\w.-]+", line))
+    }
 
 
-def _with_all_it_needs(name: str) -> set[str]:
+def _find_all_needs(name: str) -> set[str]:
     found, new = set[str](), {name}
     while new:
         found |= new
-        new = {each for known in new for each in _needs(known)} - found
+        new = {each for known in new for each in _find_needs(known)} - found
     return found
 
 
-def _plain(name: str) -> str:
+def _normalize_name(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -10,11 +10,11 @@ import pytest
 
 from flowstone.blocks import Block
 from flowstone.records.redaction import redact
-from flowstone_testing.check.facts import Facts
+from flowstone_testing.check.facts import FactLog
 from flowstone_testing.conformance.plugins import PluginSuite
 from flowstone_testing.conformance.secretprovider import SecretsSuite
-from flowstone_testing.conformance.suite import Suite, capabilities, suite_of
-from flowstone_testing.levels import Joined, Result
+from flowstone_testing.conformance.suite import Suite, find_suite, list_capabilities
+from flowstone_testing.levels import JoinedSuite, Result
 
 #: More of a message than this is for the package's own test run.
 MOST_CHARACTERS = 300
@@ -26,14 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    facts = Facts(Path(config.getoption("--kit-facts")))
+    facts = FactLog(Path(config.getoption("--kit-facts")))
     config.pluginmanager.register(Recorder(facts, config.getoption("--kit-stage")))
 
 
 class Recorder:
     """Writes down the standard tests of one run of pytest, and leaves out all others."""
 
-    def __init__(self, facts: Facts, stage: str) -> None:
+    def __init__(self, facts: FactLog, stage: str) -> None:
         self._facts, self._stage = facts, stage
         self._labels: dict[str, str] = {}
 
@@ -41,27 +41,29 @@ class Recorder:
         if report.failed:
             lines = str(report.longrepr).strip().splitlines()
             said = [line[1:] for line in lines if line.startswith("E ")] or lines[-1:]
-            self._facts.problem(f"{report.nodeid or 'tests'}: {_short(' '.join(said))}")
+            self._facts.note_problem(f"{report.nodeid or 'tests'}: {_shorten(' '.join(said))}")
 
     def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
         kept = [item for item in items if _is_standard(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
-        self._facts.collected(len(kept))
+        self._facts.note_count(len(kept))
         self._labels = {item.nodeid: f"{self._name(item)}::{item.name}" for item in kept}
         for name, cls in {self._name(item): item.cls for item in kept}.items():
-            suite = suite_of(cls)
+            suite = find_suite(cls)
             if suite is not None:
                 tests = [test for test in dir(suite) if test.startswith("test")]
-                found = capabilities(cls)
-                self._facts.joined(Joined(name, suite.__name__, self._stage, tests, found))
+                found = list_capabilities(cls)
+                self._facts.note_joined(
+                    JoinedSuite(name, suite.__name__, self._stage, tests, found)
+                )
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         if exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
-            self._facts.done()
+            self._facts.note_end()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self._facts.doing(self._labels.get(nodeid, nodeid))
+        self._facts.note_step(self._labels.get(nodeid, nodeid))
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -69,7 +71,7 @@ class Recorder:
     ) -> Generator[None, Any, Any]:
         report = yield
         if report.when == "call" or report.outcome != "passed":
-            self._facts.result(self._result(item, report, call))
+            self._facts.note_result(self._result(item, report, call))
         return report
 
     def _name(self, item: Any) -> str:
@@ -88,11 +90,11 @@ class Recorder:
             message = str(report.longrepr)
         name = getattr(item, "originalname", None) or item.name
         hint = " ".join((item.function.__doc__ or "").split())
-        about = subjects(item.cls, getattr(item, "funcargs", {}))
-        return Result(self._name(item), name, outcome, about, _short(message), hint)
+        about = find_subjects(item.cls, getattr(item, "funcargs", {}))
+        return Result(self._name(item), name, outcome, about, _shorten(message), hint)
 
 
-def subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
+def find_subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
     """Return what of a package a test ran on, as its fixtures tell."""
     made_on = getattr(cls, "made_on", None)
     if made_on is not None:
@@ -116,12 +118,12 @@ def subjects(cls: type[Suite], arguments: Mapping[str, Any]) -> list[str]:
 
 def _is_standard(item: Any) -> bool:
     cls = getattr(item, "cls", None)
-    suite = suite_of(cls)
+    suite = find_suite(cls)
     only = getattr(cls, "only", None)
     name = getattr(item, "originalname", None) or item.name
     return suite is not None and hasattr(suite, name) and (only is None or name in only)
 
 
-def _short(message: str) -> str:
+def _shorten(message: str) -> str:
     text = " ".join(redact(message).split())
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]} …"

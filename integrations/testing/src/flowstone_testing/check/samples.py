@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
 from flowstone.errors import BlockInvalid
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 from flowstone.secrets.fields import hides
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class NoSample(Exception):
     """A value can't be made up for a field, or a block of a type."""
 
 
-def samples(kind: type[Block]) -> list[Block]:
+def make_samples(kind: type[Block]) -> list[Block]:
     """Return blocks of a type: with little in it, and with every secret field set.
 
     Raises:
@@ -40,32 +40,32 @@ def samples(kind: type[Block]) -> list[Block]:
     made: list[Block] = []
     reasons: list[str] = []
     ways: list[Callable[[], Block]] = [
-        lambda: kind(**_fields(kind, secrets=False)),
-        lambda: kind(**_fields(kind, secrets=True)),
+        lambda: kind(**_make_fields(kind, secrets=False)),
+        lambda: kind(**_make_fields(kind, secrets=True)),
     ]
     for way in ways:
         try:
             made.append(way())
         except (NoSample, BlockInvalid, ValueError, TypeError) as error:
             reasons.append(str(error))
-    made += _from_example(kind) if not made else []
+    made += _run_example(kind) if not made else []
     if not made:
         why = "; ".join(dict.fromkeys(reasons))
         raise NoSample(f"no {kind.__name__} can be made up: {why}")
     return made
 
 
-def _fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dict[str, Any]:
+def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, field in kind.model_fields.items():
         if field.is_required() or (secrets and hides(field.annotation)):
-            found[field.alias or name] = _fitting(name, field, secrets=secrets, depth=depth)
+            found[field.alias or name] = _make_fitting(name, field, secrets=secrets, depth=depth)
     return found
 
 
-def _fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
+def _make_fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
     """Return a value within a field's bounds."""
-    value = _value(name, field.annotation, secrets=secrets, depth=depth)
+    value = _make_value(name, field.annotation, secrets=secrets, depth=depth)
     for rule in field.metadata:
         for bound, step in (("ge", 0), ("gt", 1), ("le", 0), ("lt", -1)):
             limit = getattr(rule, bound, None)
@@ -79,50 +79,52 @@ def _fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
     return value
 
 
-def _value(name: str, hint: Any, *, secrets: bool, depth: int) -> Any:
+def _make_value(name: str, hint: Any, *, secrets: bool, depth: int) -> Any:
     if hint in _PLAIN:
         return _PLAIN[hint]()
     origin, parts = get_origin(hint), get_args(hint)
     if origin is typing.Literal:
         return parts[0]
     if origin in {typing.Union, types.UnionType, typing.Annotated}:
-        return _first(name, hint, parts, secrets=secrets, depth=depth)
+        return _make_first(name, hint, parts, secrets=secrets, depth=depth)
     if origin in {list, tuple, set, frozenset, dict}:
-        return _several(name, origin, parts, secrets=secrets, depth=depth)
+        return _make_several(name, origin, parts, secrets=secrets, depth=depth)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return next(iter(hint))
     if isinstance(hint, type) and issubclass(hint, BaseModel) and depth < DEEPEST:
         if hint is Block:
-            return installed().load("block", "secret")(value=_secret())
-        return hint(**_fields(hint, secrets=secrets, depth=depth + 1))
+            return get_host().load("block", "secret")(value=_make_secret())
+        return hint(**_make_fields(hint, secrets=secrets, depth=depth + 1))
     if "SecretDict" in str(hint):
-        return {"key": _secret()}
+        return {"key": _make_secret()}
     if "Url" in str(hint) or "Dsn" in str(hint):
         return "https://example.org"
     raise NoSample(f"there is no value for {name!r}, a {hint}")
 
 
-def _first(name: str, hint: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int) -> Any:
+def _make_first(name: str, hint: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int) -> Any:
     """Return a value of the first part that one can be made for; a secret one before others."""
     for part in sorted(parts, key=lambda part: not hides(part)):
         try:
-            return _value(name, part, secrets=secrets, depth=depth)
+            return _make_value(name, part, secrets=secrets, depth=depth)
         except (NoSample, BlockInvalid, ValueError):
             continue
     raise NoSample(f"there is no value for {name!r}, a {hint}")
 
 
-def _several(name: str, kind: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int) -> Any:
+def _make_several(
+    name: str, kind: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int
+) -> Any:
     inner = [part for part in parts if part is not ...]
     if kind is dict:
         wanted = len(inner) == 2 and hides(inner[1])
-        return {"key": _value(name, inner[1], secrets=secrets, depth=depth)} if wanted else {}
+        return {"key": _make_value(name, inner[1], secrets=secrets, depth=depth)} if wanted else {}
     if kind is tuple and ... not in parts:
-        return tuple(_value(name, part, secrets=secrets, depth=depth) for part in inner)
-    return kind([_value(name, part, secrets=secrets, depth=depth) for part in inner])
+        return tuple(_make_value(name, part, secrets=secrets, depth=depth) for part in inner)
+    return kind([_make_value(name, part, secrets=secrets, depth=depth) for part in inner])
 
 
-def _from_example(kind: type[Block]) -> Iterator[Block]:
+def _run_example(kind: type[Block]) -> Iterator[Block]:
     """Yield the block of a type's own example, if it makes one without more."""
     try:
         tree = ast.parse(kind._code_example or "")
@@ -136,7 +138,7 @@ def _from_example(kind: type[Block]) -> Iterator[Block]:
         return
 
 
-def _secret() -> str:
+def _make_secret() -> str:
     return f"sample-{token_hex(12)}"
 
 
@@ -150,6 +152,6 @@ _PLAIN: dict[Any, Callable[[], Any]] = {
     Any: lambda: "sample",
     object: lambda: "sample",
     type(None): lambda: None,
-    SecretStr: lambda: SecretStr(_secret()),
-    SecretBytes: lambda: SecretBytes(_secret().encode()),
+    SecretStr: lambda: SecretStr(_make_secret()),
+    SecretBytes: lambda: SecretBytes(_make_secret().encode()),
 }

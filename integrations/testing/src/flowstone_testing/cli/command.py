@@ -11,9 +11,9 @@ import click
 from flowstone.cli.output import emit, json_option, show, warn
 from flowstone.cli.views import Branch, Cell, Facts, Row, Table
 from flowstone.errors import UnknownName
-from flowstone_testing.cli.stages import Found, checked
-from flowstone_testing.cli.watching import watching
-from flowstone_testing.levels import Grade, Level, lowest
+from flowstone_testing.cli.stages import CheckRecord, check_in_stages
+from flowstone_testing.cli.watching import watch_progress
+from flowstone_testing.levels import Grade, Level, find_lowest
 
 if TYPE_CHECKING:
     from flowstone.cli.views import View
@@ -59,15 +59,17 @@ def check_package(
     emulator. Everything runs in separate processes. Exits with 1 if a test fails, or if a suite is
     below the level.
     """
-    with watching() as watch:
-        found = checked(package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch)
+    with watch_progress() as watch:
+        found = check_in_stages(
+            package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch
+        )
     known = found.package.get("known")
     if known is not None:
         raise UnknownName("plugin", package, known)
-    grades = found.grades()
-    reached = Level.NONE if found.package.get("error") else lowest(grades)
+    grades = found.grade()
+    reached = Level.NONE if found.package.get("error") else find_lowest(grades)
     if as_json:
-        emit(_record(found, grades, reached))
+        emit(_encode(found, grades, reached))
     else:
         _show(found, grades, reached)
     levels = list(Level)
@@ -76,7 +78,7 @@ def check_package(
         ctx.exit(1)
 
 
-def _record(found: Found, grades: list[Grade], reached: Level) -> dict[str, Any]:
+def _encode(found: CheckRecord, grades: list[Grade], reached: Level) -> dict[str, Any]:
     about = {key: found.package.get(key) for key in ("name", "version", "plugin")}
     return {
         **about,
@@ -88,7 +90,7 @@ def _record(found: Found, grades: list[Grade], reached: Level) -> dict[str, Any]
     }
 
 
-def _show(found: Found, grades: list[Grade], reached: Level) -> None:
+def _show(found: CheckRecord, grades: list[Grade], reached: Level) -> None:
     about = found.package
     facts = [
         ("package", Cell(f"{about.get('name', '?')} {about.get('version', '')}".strip(), "bold")),
@@ -100,7 +102,7 @@ def _show(found: Found, grades: list[Grade], reached: Level) -> None:
         columns = ("suite", "level", "passed", "failed", "on")
         numbers = frozenset({"passed", "failed"})
         views.append(Table(columns, [_row(grade) for grade in grades], right=numbers))
-    views += [_missing(grade) for grade in grades if grade.missing]
+    views += [_draw_missing(grade) for grade in grades if grade.missing]
     show(*views)
     if about.get("error"):
         warn(f"\nIts plugin is broken:\n{about['error'].rstrip()}")
@@ -124,7 +126,7 @@ def _row(grade: Grade) -> Row:
     return Row(cells)
 
 
-def _missing(grade: Grade) -> Branch:
+def _draw_missing(grade: Grade) -> Branch:
     head = Branch((Cell(grade.suite, "bold"), Cell("is missing")))
     for each in grade.missing:
         first, *rest = each.split("\n")

@@ -23,18 +23,18 @@ def reseal(folder: Path, earlier: Callable[[str], str]) -> None:
     vault = Vault(Settings(home=folder, secret_key=GOLDEN_KEY))
     for file in sorted(folder.glob("*.json")):
         content = json.loads(file.read_text("utf-8"))
-        content["documents"] = _resealed(content["documents"], vault, earlier, "")
+        content["documents"] = _reseal_value(content["documents"], vault, earlier, "")
         text = json.dumps(content, indent=1, ensure_ascii=False)
         file.write_text(f"{text}\n", "utf-8")
 
 
-def _resealed(value: Any, vault: Vault, earlier: Callable[[str], str], slug: str) -> Any:
+def _reseal_value(value: Any, vault: Vault, earlier: Callable[[str], str], slug: str) -> Any:
     if isinstance(value, list):
-        return [_resealed(item, vault, earlier, slug) for item in value]
+        return [_reseal_value(item, vault, earlier, slug) for item in value]
     if not isinstance(value, dict):
         return value
     if "$secret" in value:
         clear = vault.open(value["$secret"], f"block:{earlier(slug)}")
         return {**value, "$secret": vault.seal(clear, f"block:{slug}")}
     slug = value["type"] if "fields" in value else slug
-    return {name: _resealed(item, vault, earlier, slug) for name, item in value.items()}
+    return {name: _reseal_value(item, vault, earlier, slug) for name, item in value.items()}

@@ -49,7 +49,7 @@ def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
     terminal, missing answers are asked for.
     """
     names = Names.of(name)
-    _refuse_taken(names)
+    _refuse_existing(names)
     answers = {each: answer.strip() for each, answer in given.items() if answer is not None}
     copy(names, into / name, answers, ask=not defaults and sys.stdin.isatty())
     say(f"The package {name} is in {into / name}. Next:\n")
@@ -57,12 +57,12 @@ def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
         say(f"  {command}")
 
 
-def _refuse_taken(names: Names) -> None:
+def _refuse_existing(names: Names) -> None:
     for each in catalog.plugins():
         if names.name == each.distribution or names.snake == each.name:
             problem = f"the installed {each.distribution} has that name"
             raise ConfigurationError(repr(names.name), problem, "Choose another.")
-    if names.name in catalog.absent():
+    if names.name in catalog.list_absent():
         problem = "Flowstone has a package of that name, which is not installed"
         raise ConfigurationError(repr(names.name), problem, f"Try `pip install {names.name}`.")
     ends = ("Credentials", *INTERFACES.values())

@@ -15,7 +15,7 @@ from threading import current_thread, main_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone_testing.levels import Grade, Joined, Result, Wanted, graded
+from flowstone_testing.levels import ExpectedSuite, Grade, JoinedSuite, Result, grade_suites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +32,7 @@ TAIL = 5
 
 
 @dataclass(slots=True)
-class Found:
+class CheckRecord:
     """What the stages have written down.
 
     Attributes:
@@ -42,13 +42,13 @@ class Found:
     """
 
     package: dict[str, Any] = field(default_factory=dict)
-    wanted: list[Wanted] = field(default_factory=list)
-    joined: list[Joined] = field(default_factory=list)
+    wanted: list[ExpectedSuite] = field(default_factory=list)
+    joined: list[JoinedSuite] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def grades(self) -> list[Grade]:
-        return graded(self.wanted, self.joined, self.results)
+    def grade(self) -> list[Grade]:
+        return grade_suites(self.wanted, self.joined, self.results)
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Reading:
     """
 
     path: Path
-    found: Found
+    found: CheckRecord
     doing: str = "starting"
     tests: int = 0
     results: int = 0
@@ -97,10 +97,12 @@ class Reading:
             case "package":
                 found.package = record
             case "wanted":
-                found.wanted.append(Wanted(**record))
+                found.wanted.append(ExpectedSuite(**record))
             case "joined":
                 # Each process of a run in several says the same.
-                found.joined += [each for each in [Joined(**record)] if each not in found.joined]
+                found.joined += [
+                    each for each in [JoinedSuite(**record)] if each not in found.joined
+                ]
             case "result":
                 self.results += 1
                 found.results.append(Result(**record))
@@ -111,7 +113,9 @@ class Reading:
                 self.done = True
 
 
-def checked(package: str, tests: Path | None, *, own: bool, seconds: float, watch: Watch) -> Found:
+def check_in_stages(
+    package: str, tests: Path | None, *, own: bool, seconds: float, watch: Watch
+) -> CheckRecord:
     """Check a package, in three stages: what it offers, what is seen from outside, its own tests.
 
     Args:
@@ -121,10 +125,10 @@ def checked(package: str, tests: Path | None, *, own: bool, seconds: float, watc
         seconds: for each stage.
         watch: is told what each stage is at, many times a second.
     """
-    found = Found()
-    with _leaving_nothing(), TemporaryDirectory(prefix="flowstone-check-") as name:
+    found = CheckRecord()
+    with _exit_cleanly(), TemporaryDirectory(prefix="flowstone-check-") as name:
         folder = Path(name)
-        stage = Stage(folder, found, seconds, watch)
+        stage = StageRunner(folder, found, seconds, watch)
         stage.run("stock", "flowstone_testing.check", package, str(folder))
         if found.package.get("known") is not None or found.package.get("error"):
             return found
@@ -138,10 +142,10 @@ def checked(package: str, tests: Path | None, *, own: bool, seconds: float, watc
     return found
 
 
-class Stage:
+class StageRunner:
     """Runs stages one after the other; their facts, and what they print, go to a folder."""
 
-    def __init__(self, folder: Path, found: Found, seconds: float, watch: Watch) -> None:
+    def __init__(self, folder: Path, found: CheckRecord, seconds: float, watch: Watch) -> None:
         self._folder, self._found, self._seconds, self._watch = folder, found, seconds, watch
 
     def test(self, name: str, *tests: Path) -> None:
@@ -195,7 +199,7 @@ class Stage:
 
 
 @contextmanager
-def _leaving_nothing() -> Iterator[None]:
+def _exit_cleanly() -> Iterator[None]:
     """Exit where this process is asked to end, so that what it has started ends, too."""
     if current_thread() is not main_thread():
         yield

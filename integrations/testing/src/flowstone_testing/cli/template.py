@@ -125,18 +125,18 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
             problem, remedy = str(error).rstrip("."), "Give another answer."
             raise ConfigurationError("the new package", problem, remedy) from error
     for file in target.rglob("*.py"):
-        file.write_text(tidied(file.read_text("utf-8")), "utf-8")
+        file.write_text(tidy(file.read_text("utf-8")), "utf-8")
     reseal(target / "tests/golden", lambda slug: f"template{slug.removeprefix(names.kebab)}")
 
 
-def spelled(text: str) -> str:
+def spell_for_copier(text: str) -> str:
     """Return a text of the template with each word that a package replaces as copier's variable."""
     means = list(_SPELLINGS.values())
     marked = _MARK.sub(r"<!-- % \1 -->", text)
     return _EVERY_SPELLING.sub(lambda found: means[(found.lastindex or 0) - 1], marked)
 
 
-def tidied(code: str) -> str:
+def tidy(code: str) -> str:
     """Return a program with its blank lines as a formatter leaves them."""
     for found, wanted in _BLANKS:
         code = found.sub(wanted, code)
@@ -150,5 +150,5 @@ def _prepare(target: Path) -> None:
     files = sorted(target.rglob("*"), reverse=True)  # what is in a folder comes before it
     for path in files:
         if path.is_file() and path.name != "copier.yml":
-            path.write_text(spelled(path.read_text("utf-8")), "utf-8")
-        path.rename(path.with_name(spelled(path.name)))
+            path.write_text(spell_for_copier(path.read_text("utf-8")), "utf-8")
+        path.rename(path.with_name(spell_for_copier(path.name)))

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def watching() -> Iterator[Callable[[str, Reading], object]]:
+def watch_progress() -> Iterator[Callable[[str, Reading], object]]:
     """Yield what draws the line on standard error; where no person reads that, it draws nothing."""
     if not sys.stderr.isatty():
-        yield _nothing
+        yield _draw_nothing
         return
     # Cost 60 ms; a pipe must not pay it.
     from rich.console import Console  # noqa: PLC0415
@@ -28,7 +28,7 @@ def watching() -> Iterator[Callable[[str, Reading], object]]:
 
     console = Console(stderr=True, highlight=False)
     if console.is_dumb_terminal:
-        yield _nothing
+        yield _draw_nothing
         return
     began = monotonic()
     with Live(console=console, auto_refresh=False, transient=True) as live:
@@ -38,16 +38,16 @@ def watching() -> Iterator[Callable[[str, Reading], object]]:
             line.append(f"{monotonic() - began:.0f} s  ", "dim").append(f"{stage}  ", "bold")
             if reading.tests:
                 line.append(f"{min(reading.results, reading.tests)} of {reading.tests}  ", "cyan")
-            live.update(line.append(make_printable(_last(reading.doing)), "dim"), refresh=True)
+            live.update(line.append(make_printable(_shorten(reading.doing)), "dim"), refresh=True)
 
         yield draw
 
 
-def _last(doing: str) -> str:
+def _shorten(doing: str) -> str:
     """Return a test without its file, which all of them share."""
     file, _, test = doing.partition("::")
     return test if file.endswith(".py") else doing
 
 
-def _nothing(stage: str, reading: Reading) -> None:
+def _draw_nothing(stage: str, reading: Reading) -> None:
     """Draw nothing."""

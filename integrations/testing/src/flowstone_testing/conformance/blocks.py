@@ -19,16 +19,16 @@ from pydantic import Field
 from flowstone.blocks import Block
 from flowstone.blocks.display import apply_redacted, redacted_fields
 from flowstone.context.current import services as current_services
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.errors import BlockInvalid, DocumentInvalid
-from flowstone.plugins import installed
-from flowstone.records.encoding import dumps, jsonable
+from flowstone.plugins import get_host
+from flowstone.records.encoding import describe_as_json, dumps
 from flowstone.records.redaction import redact
 from flowstone.secrets.fields import hides
 from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.block_references import BlockReferences
-from flowstone_testing.conformance.golden import KEY, Golden, place, read, shape
+from flowstone_testing.conformance.golden import KEY, Golden, describe_shape, locate, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +85,7 @@ class BlockSuite(BlockReferences):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             yield current
 
     def test_it_comes_back_as_it_was_saved(self, examples: Sequence[Block]) -> None:
@@ -133,7 +133,7 @@ class BlockSuite(BlockReferences):
         for model in {type(block) for block in examples}:
             secret = [name for name, field in model.model_fields.items() if hides(field.annotation)]
             same = [block for block in examples if type(block) is model]
-            unset = [n for n in secret if not any(_long(getattr(b, n)) for b in same)]
+            unset = [n for n in secret if not any(_list_long_texts(getattr(b, n)) for b in same)]
             assert not unset
 
     def test_secrets_are_masked_where_a_block_is_shown(self, examples: Sequence[Block]) -> None:
@@ -141,8 +141,8 @@ class BlockSuite(BlockReferences):
         for block in examples:
             shown = [repr(block), str(block), f"{block}", repr(block.model_dump())]
             shown += [dumps(block.model_dump(mode="json")), block.model_dump_json()]
-            shown += [repr(list(block)), repr(vars(block)), dumps(jsonable({"x": [block]}))]
-            _absent(block, *shown)
+            shown += [repr(list(block)), repr(vars(block)), dumps(describe_as_json({"x": [block]}))]
+            _assert_hidden(block, *shown)
 
     def test_secrets_are_sealed_in_documents(
         self, examples: Sequence[Block], services: Services
@@ -152,20 +152,20 @@ class BlockSuite(BlockReferences):
             block.save("kept", overwrite=True)
             Holder(inner=block).save("holder", overwrite=True)
             bodies = [dumps(dict(found.body)) for found in services.documents.find()]
-            _absent(block, *bodies)
+            _assert_hidden(block, *bodies)
 
     def test_secrets_are_sealed_in_pickles(self, examples: Sequence[Block]) -> None:
         """Look for a `__reduce__` or `__getstate__` of the block's own."""
         for block in examples:
             for thing in (block, Holder(inner=block), [block]):
                 for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-                    _absent(block, pickle.dumps(thing, protocol).decode("latin-1"))
+                    _assert_hidden(block, pickle.dumps(thing, protocol).decode("latin-1"))
 
     def test_secrets_are_not_in_errors(self, examples: Sequence[Block]) -> None:
         """Look at the messages of the type's own validators: do they quote what they got?"""
         for block in examples:
             fields = {name: getattr(block, name) for name in type(block).model_fields}
-            for secret in _long(block):
+            for secret in _list_long_texts(block):
                 wrong = [{**fields, "no_such_field": secret}]
                 wrong += [
                     {**fields, name: [Odd(secret), {"": secret}]}
@@ -174,18 +174,18 @@ class BlockSuite(BlockReferences):
                 ]
                 for given in wrong:
                     if not _takes(type(block), given):
-                        _absent(block, *_refusal(type(block), given))
+                        _assert_hidden(block, *_list_problems(type(block), given))
 
     def test_secrets_are_known_to_redaction(
         self, examples: Sequence[Block], caplog: pytest.LogCaptureFixture
     ) -> None:
         """Look for a block that is made past `__init__`: its secrets were never registered."""
         for block in examples:
-            for secret in _long(block):
+            for secret in _list_long_texts(block):
                 assert secret not in redact(f"connecting with {secret} failed")
             with caplog.at_level(logging.DEBUG):
                 logging.getLogger("conformance").warning("%s %r %s", block, block, [block])
-            _absent(block, caplog.text)
+            _assert_hidden(block, caplog.text)
 
     def test_an_unknown_field_is_refused_by_name(self, examples: Sequence[Block]) -> None:
         """Look at `model_config`: `extra` must stay "forbid"."""
@@ -230,15 +230,15 @@ class BlockSuite(BlockReferences):
             return
         for model in {type(block) for block in examples}:
             slug, version = model.block_type_slug(), model.schema_version
-            file = place(golden, slug, version)
+            file = locate(golden, slug, version)
             if not file.exists() and request.config.getoption("--write-golden"):
                 sealed = memory_services(key=KEY)
-                with using(sealed), closing(sealed):
+                with use_services(sealed), closing(sealed):
                     same = [block for block in examples if type(block) is model]
                     bodies = [_body(block, sealed) for block in same]
-                    Golden(shape(model), bodies).write(file)
-            assert file.exists(), _no_golden(slug, version)
-            assert shape(model) == read(file).shape
+                    Golden(describe_shape(model), bodies).write(file)
+            assert file.exists(), _describe_missing_golden(slug, version)
+            assert describe_shape(model) == read(file).shape
 
     def test_documents_of_every_released_version_load(
         self, examples: Sequence[Block], golden: Path
@@ -249,12 +249,12 @@ class BlockSuite(BlockReferences):
         for model in {type(block) for block in examples}:
             slug = model.block_type_slug()
             for version in range(1, model.schema_version + 1):
-                file = place(golden, slug, version)
+                file = locate(golden, slug, version)
                 released = version < model.schema_version
                 gone = f"{file.name} is gone: people have such documents"
-                assert file.exists(), gone if released else _no_golden(slug, version)
+                assert file.exists(), gone if released else _describe_missing_golden(slug, version)
                 opening = memory_services(key=KEY)
-                with using(opening), closing(opening):
+                with use_services(opening), closing(opening):
                     for number, body in enumerate(read(file).documents):
                         opening.documents.put(f"block:{slug}", f"golden-{number}", body)
                         assert type(model.load(f"golden-{number}")) is model
@@ -269,7 +269,7 @@ class BlockSuite(BlockReferences):
                 body = _body(kept, services)
                 loaded = type(kept).load("kept")
                 shown = json.loads(json.dumps(redacted_fields(body)))
-                _absent(block, dumps(shown))
+                _assert_hidden(block, dumps(shown))
                 assert apply_redacted(loaded, body, shown) is loaded
                 for name, value in shown.items():  # each put back alone, as after an edit
                     assert apply_redacted(loaded, body, {name: value}) is loaded
@@ -278,7 +278,7 @@ class BlockSuite(BlockReferences):
         """Look for a field that should be a SecretStr, SecretBytes or SecretDict, and is not."""
         for block in examples:
             for name, field in type(block).model_fields.items():
-                if hides(field.annotation) and _long(getattr(block, name)):
+                if hides(field.annotation) and _list_long_texts(getattr(block, name)):
                     shown = json.loads(block.model_dump_json())[field.alias or name]
                     with pytest.raises(BlockInvalid):
                         block.model_copy(update={name: shown})
@@ -303,15 +303,15 @@ class BlockSuite(BlockReferences):
         if not self.in_catalog:
             return
         for model in {type(block) for block in examples}:
-            assert installed().load("block", model.block_type_slug()) is model
+            assert get_host().load("block", model.block_type_slug()) is model
 
 
-def _long(value: object) -> list[str]:
+def _list_long_texts(value: object) -> list[str]:
     return [text for text in secret_texts(value) if len(text) >= SHORTEST]
 
 
-def _absent(block: Block, *shown: str) -> None:
-    for secret in _long(block):
+def _assert_hidden(block: Block, *shown: str) -> None:
+    for secret in _list_long_texts(block):
         for form in {secret, repr(secret)[1:-1], dumps(secret)[1:-1]}:
             found = [text.replace(form, "<<here>>") for text in shown if form in text]
             assert not found
@@ -326,7 +326,7 @@ def _takes(model: type[Block], given: dict[str, Any]) -> bool:
     return True
 
 
-def _refusal(model: type[Block], given: dict[str, Any]) -> list[str]:
+def _list_problems(model: type[Block], given: dict[str, Any]) -> list[str]:
     with pytest.raises(BlockInvalid) as caught:
         model(**given)
     with pytest.raises(BlockInvalid) as nested:
@@ -339,7 +339,7 @@ def _refusal(model: type[Block], given: dict[str, Any]) -> list[str]:
     return [*told, *map(repr, errors), *contexts, repr(pydantic.value.errors())]  # type: ignore[attr-defined]
 
 
-def _no_golden(slug: str, version: int) -> str:
+def _describe_missing_golden(slug: str, version: int) -> str:
     written = "`pytest --write-golden` writes one"
     return f"there is no golden document of {slug!r}, schema version {version}: {written}"
 

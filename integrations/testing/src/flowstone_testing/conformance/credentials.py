@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.blocks import Check, Credentials
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
@@ -46,7 +46,7 @@ class CredentialsSuite(Suite):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             yield current
 
     def test_all_fields_are_optional(self, good: Credentials) -> None:

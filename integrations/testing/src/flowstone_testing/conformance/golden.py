@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from flowstone.blocks import Block
 from flowstone.secrets.vault import GOLDEN_KEY as KEY
 
-__all__ = ["KEY", "Golden", "place", "read", "shape"]
+__all__ = ["KEY", "Golden", "describe_shape", "locate", "read"]
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ class Golden:
     """One released version of a block type.
 
     Attributes:
-        shape: its fields, as `shape` tells them.
+        shape: its fields, as `describe_shape` tells them.
         documents: bodies as the version saved them.
     """
 
@@ -43,23 +43,24 @@ def read(path: Path) -> Golden:
     return Golden(content["fields"], content["documents"])
 
 
-def place(folder: Path, slug: str, version: int) -> Path:
+def locate(folder: Path, slug: str, version: int) -> Path:
     """Return the file of a version of a block type."""
     return folder / f"{slug}.{version}.json"
 
 
-def shape(model: type[BaseModel]) -> dict[str, str]:
+def describe_shape(model: type[BaseModel]) -> dict[str, str]:
     """Return what saved documents depend on: each field, its type, and whether it must be there.
 
     The same on every Python and with every pydantic.
     """
     return {
-        field.alias or name: hint(field.annotation) + ("" if field.is_required() else " = …")
+        field.alias or name: describe_hint(field.annotation)
+        + ("" if field.is_required() else " = …")
         for name, field in sorted(model.model_fields.items())
     }
 
 
-def hint(annotation: Any) -> str:
+def describe_hint(annotation: Any) -> str:
     """Return a type hint as text; a model by what is in it, a block by its slug."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if annotation is None or annotation is type(None):
@@ -67,14 +68,14 @@ def hint(annotation: Any) -> str:
     if isinstance(annotation, str):
         return annotation
     if hasattr(annotation, "__metadata__"):
-        return hint(annotation.__origin__)
+        return describe_hint(annotation.__origin__)
     if str(origin) in {"typing.Union", "<class 'types.UnionType'>", "<class 'typing.Union'>"}:
-        return " | ".join(sorted(hint(part) for part in parts))
+        return " | ".join(sorted(describe_hint(part) for part in parts))
     if str(origin) == "typing.Literal":
         return " | ".join(sorted(repr(part) for part in parts))
     if origin is not None:
         name = getattr(origin, "__name__", str(origin))
-        return f"{name}[{', '.join(hint(part) for part in parts)}]"
+        return f"{name}[{', '.join(describe_hint(part) for part in parts)}]"
     return _name(annotation)
 
 
@@ -85,7 +86,9 @@ def _name(annotation: Any) -> str:
         if issubclass(annotation, Block):
             return f"block {annotation.block_type_slug()}"
         if issubclass(annotation, BaseModel):
-            fields = ", ".join(f"{name}: {what}" for name, what in shape(annotation).items())
+            fields = ", ".join(
+                f"{name}: {what}" for name, what in describe_shape(annotation).items()
+            )
             return f"{annotation.__name__}({fields})"
         if issubclass(annotation, Enum):
             return " | ".join(sorted(repr(member.value) for member in annotation))

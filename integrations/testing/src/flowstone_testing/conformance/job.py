@@ -12,9 +12,9 @@ import pytest
 from flowstone import flow, task
 from flowstone.blocks import Job, JobRun, JobStatus
 from flowstone.context.current import services as current_services
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
-from flowstone.records.events import Line
+from flowstone.records.events import LogLine
 from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
@@ -63,7 +63,7 @@ class JobSuite(Suite):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             yield current
 
     # ------------------------------------------------------------ how it ends
@@ -170,7 +170,7 @@ class JobSuite(Suite):
         def start() -> tuple[str, list[object]]:
             with long.trigger() as run:
                 kept = [event.payload for _, event in services.runs.events()]
-            fields = [line.fields for line in kept if isinstance(line, Line) and line.fields]
+            fields = [line.fields for line in kept if isinstance(line, LogLine) and line.fields]
             return run.handle, [each.get("handle") for each in fields]
 
         handle, kept = start()
@@ -222,7 +222,7 @@ class JobSuite(Suite):
             good.run()
 
         follow()
-        assert _logged(self.lines) == list(self.lines)
+        assert _find_logged(self.lines) == list(self.lines)
 
     def test_its_lines_can_be_asked_for(self, good: Job) -> None:
         """Look at `read_logs`: it gives those after so many, and all of them after none."""
@@ -290,9 +290,9 @@ class JobSuite(Suite):
 _ENDED = "FlowRunCompleted"
 
 
-def _logged(wanted: Sequence[str]) -> list[str]:
+def _find_logged(wanted: Sequence[str]) -> list[str]:
     """Return those of some lines that the store has kept."""
     services = current_services()
     services.journal.flush()
     kept = (event.payload for _, event in services.runs.events())
-    return [line.message for line in kept if isinstance(line, Line) and line.message in wanted]
+    return [line.message for line in kept if isinstance(line, LogLine) and line.message in wanted]

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from flowstone.records.events import ArtifactVersion, Line, born, changed, saved, written
+from flowstone.records.events import (
+    ArtifactVersion,
+    LogLine,
+    make_artifact_event,
+    make_birth_event,
+    make_change_event,
+    make_log_event,
+)
 from flowstone.records.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
 from flowstone_testing.conformance.samples import child_run, root_run
 
@@ -50,25 +57,25 @@ def histories(draw: st.DrawFn) -> list[Event]:
     """Draw the facts of one tree in their order: a root, its tasks, lines, artifacts."""
     root = root_run(draw(_text), tags=tuple(sorted(draw(st.sets(_text, max_size=3)))))
     runs: list[Run] = [replace(root, parameters=draw(st.none() | json_objects))]
-    events = [born(runs[0])]
+    events = [make_birth_event(runs[0])]
     for _ in range(draw(st.integers(1, 12))):
         choice = draw(st.integers(0, 3 if len(runs) > 1 else 0))
         if choice == 0:
             run = child_run(root, draw(_text), state=draw(_states), unit_version=draw(_text))
             started = draw(st.sampled_from([run.started, None, 1.5]))
             runs.append(replace(run, started=started, inputs=(root.id,)))
-            events.append(born(runs[-1]))
+            events.append(make_birth_event(runs[-1]))
         elif choice == 1:
             place = draw(st.integers(1, len(runs) - 1))
-            event = changed(runs[place], draw(_states), draw(st.integers(0, 3)))
-            runs[place] = runs[place].after(event.payload)  # type: ignore[arg-type]
+            event = make_change_event(runs[place], draw(_states), draw(st.integers(0, 3)))
+            runs[place] = runs[place].apply(event.payload)  # type: ignore[arg-type]
             events.append(event)
         elif choice == 2:
             texts = draw(st.tuples(_text, st.just("table"), st.none() | _text, st.none() | _text))
             shown = ArtifactVersion(*texts, draw(_values))
-            events.append(saved(draw(st.sampled_from(runs)), draw(_moments), shown))
+            events.append(make_artifact_event(draw(st.sampled_from(runs)), draw(_moments), shown))
         else:
             fields = draw(st.none() | json_objects)
-            message = Line(draw(st.integers(0, 50)), draw(_text), draw(_text), fields)
-            events.append(written(draw(st.sampled_from(runs)), draw(_moments), message))
+            message = LogLine(draw(st.integers(0, 50)), draw(_text), draw(_text), fields)
+            events.append(make_log_event(draw(st.sampled_from(runs)), draw(_moments), message))
     return events

@@ -17,7 +17,7 @@ import pytest
 
 from flowstone.blocks import Notifier
 from flowstone.blocks.notifiers.notifier import fragments
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone.records import redaction
 from flowstone.secrets.walk import secret_texts
@@ -92,7 +92,7 @@ class NotifierSuite(Suite):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path, clock: HastyClock) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(replace(current, clock=clock)), closing(current):
+        with use_services(replace(current, clock=clock)), closing(current):
             yield current
 
     # ------------------------------------------------------------ what arrives
@@ -193,7 +193,7 @@ class NotifierSuite(Suite):
         """Look at `deliver`: does it keep to `timeout_seconds`? It may not send again, either."""
         desk.behave("silent")
         notifier.timeout_seconds = 0.3
-        found = _raised(notifier)
+        found = _catch(notifier)
         assert found, f"it has not ended after {LONG:g} s"
         assert isinstance(found[0], NotificationFailed)
         assert desk.tries() == 1
@@ -210,19 +210,19 @@ class NotifierSuite(Suite):
         """Look at `where`: a webhook's URL is a secret, and so is its path alone."""
         desk.behave(conduct if self.may_be_busy or conduct != "busy" else "refuses")
         notifier.timeout_seconds = 0.3
-        (error,) = _raised(notifier)
-        _absent(notifier, error)
+        (error,) = _catch(notifier)
+        _assert_hidden(notifier, error)
         logged = caplog.text + "".join(capsys.readouterr())
-        assert not [part for part in _private(notifier) if part in logged]
+        assert not [part for part in _find_private_parts(notifier) if part in logged]
 
     def test_an_error_of_an_absent_service_shows_no_secret(self, absent: Notifier) -> None:
         """Look at `where`, and at what the client's own errors say."""
-        (error,) = _raised(absent)
-        _absent(absent, error)
+        (error,) = _catch(absent)
+        _assert_hidden(absent, error)
 
     def test_errors_travel_between_processes(self, absent: Notifier) -> None:
         """Look for an error of the provider's own: raise `NotificationFailed` or its kin."""
-        (error,) = _raised(absent)
+        (error,) = _catch(absent)
         assert isinstance(error, NotificationFailed)
         arrived = pickle.loads(pickle.dumps(error))  # noqa: S301 - it was pickled here
         assert type(arrived) is type(error)
@@ -268,7 +268,7 @@ class NotifierSuite(Suite):
         assert all(getattr(type(notifier), name) == getattr(Notifier, name) for name in COMMON)
 
 
-def _raised(notifier: Notifier) -> list[Exception]:
+def _catch(notifier: Notifier) -> list[Exception]:
     """Return what `notify` raises; nothing where it does not end."""
     found: list[Exception] = []
 
@@ -284,11 +284,11 @@ def _raised(notifier: Notifier) -> list[Exception]:
     return found
 
 
-def _private(notifier: Notifier) -> set[str]:
+def _find_private_parts(notifier: Notifier) -> set[str]:
     return {part for secret in secret_texts(notifier) for part in fragments(secret)}
 
 
-def _absent(notifier: Notifier, error: Exception) -> None:
+def _assert_hidden(notifier: Notifier, error: Exception) -> None:
     told = "".join(format_exception(error)) + repr(error) + repr(error.__dict__)
     told += repr(error.__context__) + repr(error.__cause__)
-    assert not [part for part in _private(notifier) if part in told]
+    assert not [part for part in _find_private_parts(notifier) if part in told]

@@ -19,7 +19,7 @@ from flowstone import flow, task
 from flowstone.artifacts import create_markdown_artifact
 from flowstone.logging import get_run_logger
 from flowstone.observers import observing
-from flowstone.records.events import born
+from flowstone.records.events import make_birth_event
 from flowstone.records.redaction import register
 from flowstone.records.states import (
     CANCELLED,
@@ -44,10 +44,10 @@ if TYPE_CHECKING:
 PATIENCE = 20.0
 
 
-def facts() -> list[Event]:
+def make_facts() -> list[Event]:
     """Return facts of every kind: of a root, of its tasks in every state, of logs and artifacts."""
     root = root_run("all-kinds", parameters={"count": 3}, tags=("nightly",))
-    found = [born(root)]
+    found = [make_birth_event(root)]
     for end in (COMPLETED, FAILED, CANCELLED, CRASHED):
         found += life(child_run(root, f"child-{end.value.lower()}"), SCHEDULED, PAUSED, end)[0]
     found += [
@@ -66,7 +66,7 @@ def _work(word: str) -> None:
 
 
 @flow
-def _careless(word: str) -> None:
+def _tell_secret(word: str) -> None:
     create_markdown_artifact(f"# About {word}", key="about")
     _work.submit(word).result()
 
@@ -91,15 +91,15 @@ class ObserverSuite(Suite):
     def test_it_takes_facts_of_every_kind(self, make: Callable[[], Observer]) -> None:
         """Look at the payload's type before you read it: a run, a change, a line, an artifact."""
         observer = make()
-        for fact in facts():
+        for fact in make_facts():
             observer.observe([fact])
-        observer.observe(facts())
+        observer.observe(make_facts())
         observer.close()
 
     def test_it_leaves_alone_what_it_does_not_know(self, make: Callable[[], Observer]) -> None:
         """Pass over other kinds of facts and payloads: newer versions have more of them."""
         observer = make()
-        found = facts()
+        found = make_facts()
         observer.observe([replace(fact, kind="MoonRisen") for fact in found])
         observer.observe([replace(fact, payload=cast("Any", object())) for fact in found])
         observer.observe([*found[1:], found[0]])  # it may come in the middle of a run
@@ -110,7 +110,7 @@ class ObserverSuite(Suite):
     ) -> None:
         """Send in `close` what waits; a run that failed, in all its facts, should leave a trace."""
         observer, before = make(), kept()
-        observer.observe(facts())
+        observer.observe(make_facts())
         observer.close()
         assert kept() != before
 
@@ -120,7 +120,7 @@ class ObserverSuite(Suite):
         observer.close()
         observer.close()
         observer = make()
-        observer.observe(facts())
+        observer.observe(make_facts())
         observer.close()
         observer.close()
 
@@ -129,7 +129,7 @@ class ObserverSuite(Suite):
     ) -> None:
         """Log what a person should know: standard output belongs to the program."""
         observer = make()
-        observer.observe(facts())
+        observer.observe(make_facts())
         observer.close()
         assert capfd.readouterr() == ("", "")
 
@@ -144,7 +144,7 @@ class ObserverSuite(Suite):
         """Keep nothing that belongs to the thread that made it."""
         observer = make()
         with ThreadPoolExecutor(1) as other:
-            other.submit(observer.observe, facts()).result()
+            other.submit(observer.observe, make_facts()).result()
         observer.close()
 
     def test_two_work_beside_each_other(
@@ -152,11 +152,11 @@ class ObserverSuite(Suite):
     ) -> None:
         """Hold nothing that another process, which is told too, has to wait for."""
         one, two = make(), make()
-        one.observe(facts())
-        two.observe(facts())
+        one.observe(make_facts())
+        two.observe(make_facts())
         one.close()
         before = kept()
-        two.observe(facts())
+        two.observe(make_facts())
         two.close()
         assert len(kept()) >= len(before)
 
@@ -164,14 +164,14 @@ class ObserverSuite(Suite):
     def test_a_forked_child_goes_on(self, make: Callable[[], Observer]) -> None:
         """Hold no lock, and no thread of yours, between two calls."""
         observer = make()
-        observer.observe(facts())
+        observer.observe(make_facts())
         there, here = os.pipe()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads
             child = os.fork()
         if not child:  # pragma: no cover - another process
             try:
-                observer.observe(facts())
+                observer.observe(make_facts())
                 observer.close()
                 os.write(here, b"done")
             finally:
@@ -195,7 +195,7 @@ class ObserverSuite(Suite):
         canary = f"canary-{secrets.token_hex(8)}"
         register(canary)
         with flowstone_test_harness(), observing(make()), pytest.raises(ConnectionError):
-            _careless(canary)
+            _tell_secret(canary)
         complaints = [each for each in caplog.records if each.name == "flowstone.observers"]
         assert [each.getMessage() for each in complaints if each.levelno >= logging.WARNING] == []
         assert canary not in kept()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from flowstone.blocks import Block
-from flowstone.plugins import Plugin, installed, worded
+from flowstone.plugins import Plugin, format_kind, get_host
 from flowstone_testing.conformance.suite import Suite
 
 MOST_LINES = 40
@@ -33,18 +33,18 @@ class PluginSuite(Suite):
 
     def test_it_loads(self) -> None:
         """Read the traceback: the plugin module, or a name that another package has, breaks it."""
-        assert not self._found().traceback
+        assert not self._find_plugin().traceback
 
     def test_the_module_is_short(self) -> None:
         """Keep the plugin module to hook implementations: tables of names, no code."""
-        module = import_module(self._found().module)
+        module = import_module(self._find_plugin().module)
         assert module.__file__
         lines = Path(module.__file__).read_text("utf-8").splitlines()
         assert len(lines) <= MOST_LINES
 
     def test_listing_loads_no_sdk(self) -> None:
         """Find who imports the modules that are named, and import them where they are used."""
-        module = self._found().module
+        module = self._find_plugin().module
         code = (
             f"import sys, {self.package}, {module}\n"
             f"{module}.collection()\n"
@@ -57,25 +57,25 @@ class PluginSuite(Suite):
 
     def test_names_are_sorted(self) -> None:
         """Sort the tables: people look for names in them."""
-        for kind, table in self._found().collection.tables().items():
-            assert list(table) == sorted(table), f"the {worded(kind)}s are not sorted"
+        for kind, table in self._find_plugin().collection.tables().items():
+            assert list(table) == sorted(table), f"the {format_kind(kind)}s are not sorted"
 
     def test_everything_it_lists_is_there(self) -> None:
         """Look at the target that is named: it was renamed, or is abstract.
 
         Write all methods that an interface leaves to its providers.
         """
-        for kind, table in self._found().collection.tables().items():
+        for kind, table in self._find_plugin().collection.tables().items():
             for name in table:
-                found = installed().load(kind, name)
+                found = get_host().load(kind, name)
                 assert callable(found)
                 left = sorted(getattr(found, "__abstractmethods__", ()))
-                assert not left, f"{worded(kind)} {name!r} does not write {', '.join(left)}"
+                assert not left, f"{format_kind(kind)} {name!r} does not write {', '.join(left)}"
 
     def test_blocks_are_listed_under_their_slugs(self) -> None:
         """Look at the type's name, or give it a `_block_type_slug`."""
-        for slug in self._found().collection.blocks:
-            assert installed().load("block", slug).block_type_slug() == slug
+        for slug in self._find_plugin().collection.blocks:
+            assert get_host().load("block", slug).block_type_slug() == slug
 
     def test_every_public_block_type_is_listed(self) -> None:
         """List the types that are named: what is not listed can't be found by its slug."""
@@ -86,10 +86,10 @@ class PluginSuite(Suite):
             for found in public
             if isinstance(found, type) and issubclass(found, Block) and not isabstract(found)
         ]
-        listed = [installed().load("block", slug) for slug in self._found().collection.blocks]
+        listed = [get_host().load("block", slug) for slug in self._find_plugin().collection.blocks]
         assert not [found for found in types if found is not Block and found not in listed]
 
-    def _found(self) -> Plugin:
-        found = [plugin for plugin in installed().plugins() if plugin.name == self.plugin]
+    def _find_plugin(self) -> Plugin:
+        found = [plugin for plugin in get_host().plugins() if plugin.name == self.plugin]
         assert found, f"no installed package has an entry point {self.plugin!r}: install it"
         return found[0]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Fence, Run
 
 
-class Batches(Suite):
+class BatchTests(Suite):
     """`append`."""
 
     def test_a_batch_is_kept(self, store: RunStore) -> None:
@@ -117,7 +117,7 @@ class Batches(Suite):
         kept = [event for _, event in store.events(root_id=history[0].root_id)]
         assert sorted(kept, key=_id) == sorted(history, key=_id)
         query = RunQuery(root_id=history[0].root_id)
-        assert {run.id: run for run in store.runs(query)} == _folded(history)
+        assert {run.id: run for run in store.runs(query)} == _fold(history)
 
     @pytest.mark.parametrize("change", [{"version": 2}, {"version": 0}, {"token": "another"}])
     def test_a_fence_that_does_not_hold_keeps_nothing(
@@ -216,7 +216,7 @@ def _id(event: Event) -> str:
     return event.id
 
 
-def _folded(events: Iterable[Event]) -> dict[str, Run | None]:
+def _fold(events: Iterable[Event]) -> dict[str, Run | None]:
     runs: dict[str, Run | None] = {}
     for event in events:
         runs[event.run_id] = fold(runs.get(event.run_id), event)

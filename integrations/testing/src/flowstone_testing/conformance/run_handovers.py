@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.errors import Conflict, IllegalTransition
-from flowstone.records.events import born, handed_over
+from flowstone.records.events import make_birth_event, make_handover_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Lease
 from flowstone.records.states import (
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 
-class Handovers(Suite):
+class HandoverTests(Suite):
     """`record` of a `Handover`: a root goes from one process to another."""
 
     @pytest.mark.parametrize("end", [FAILED, CANCELLED, CRASHED])
@@ -50,7 +50,7 @@ class Handovers(Suite):
         """The new writer must hold the run: its lease, its version, and no end any more."""
         root = store.record(step(begin(store), end)[0])
         lease = _lease()
-        taken = store.record(handed_over(root, AwaitingRetry(), lease))
+        taken = store.record(make_handover_event(root, AwaitingRetry(), lease))
         assert taken == store.run(root.id)
         assert taken.lease == lease
         assert (taken.version, taken.ended, taken.attempt) == (root.version + 1, None, root.attempt)
@@ -68,7 +68,7 @@ class Handovers(Suite):
         """Two processes wrote one run: the lease must change hands with the takeover."""
         root = begin(store)
         end = store.record(step(root, FAILED)[0])
-        taken = _taken(store, end)
+        taken = _take(store, end)
         for version in (root.version, end.version, taken.version):
             with pytest.raises(Conflict):
                 store.append([line(root)], replace(fence(root), version=version))
@@ -81,9 +81,9 @@ class Handovers(Suite):
         """Runs of the earlier attempt were opened again, or lost."""
         root = begin(store)
         task = child_run(root)
-        store.append([born(task)], fence(root))
+        store.append([make_birth_event(task)], fence(root))
         end = store.record(step(root, CRASHED)[0])
-        taken = _taken(store, end)
+        taken = _take(store, end)
         store.record(step(taken, COMPLETED)[0])
         assert store.run(task.id).state.type is CRASHED
 
@@ -93,7 +93,7 @@ class Handovers(Suite):
 
         def attempt(_: int) -> bool:
             try:
-                _taken(store, root)
+                _take(store, root)
             except Conflict:
                 return False
             return True
@@ -105,7 +105,7 @@ class Handovers(Suite):
         """A run that somebody drives was taken out of its hands."""
         root = begin(store)
         with pytest.raises(Conflict) as caught:
-            _taken(store, root)
+            _take(store, root)
         assert caught.value.actual == root
         assert store.run(root.id) == root
 
@@ -113,38 +113,38 @@ class Handovers(Suite):
         """`NEXT` has no way back from COMPLETED, for a new writer neither."""
         root = store.record(step(begin(store), COMPLETED)[0])
         with pytest.raises(IllegalTransition):
-            _taken(store, root)
+            _take(store, root)
 
     def test_a_suspended_root_is_nobodys(self, store: RunStore) -> None:
         """Giving the lease up must end the writer's right, and is no sign of a crash."""
         root = at_most(root_run(), 100.0)
-        store.create(born(root))
-        given = store.record(handed_over(root, Suspended("for Ann"), None))
+        store.create(make_birth_event(root))
+        given = store.record(make_handover_event(root, Suspended("for Ann"), None))
         assert given == store.run(root.id)
         assert (given.state.type, given.lease) == (PAUSED, None)
         with pytest.raises(Conflict):
             store.append([line(root)], replace(fence(root), version=given.version))
         assert store.reap(200.0) == []
-        taken = _taken(store, given)
+        taken = _take(store, given)
         assert store.run(root.id).lease == taken.lease
         with pytest.raises(Conflict):
-            _taken(store, given)
+            _take(store, given)
 
     def test_a_suspended_root_can_be_ended(self, store: RunStore) -> None:
         """Nobody holds it, so whoever cancels it ends it, and its tree."""
         root = begin(store)
         nested = child_run(root, kind="flow")
-        store.create(born(nested))
-        given = store.record(handed_over(root, Suspended(), None))
+        store.create(make_birth_event(nested))
+        given = store.record(make_handover_event(root, Suspended(), None))
         assert store.record(step(given, CANCELLED)[0]).lease is None
         assert store.run(nested.id).state.type is CANCELLED
 
     def test_a_handover_reads_back(self, store: RunStore) -> None:
         """The fact of a handover lost the lease: who watches can't see that it was one."""
         root = begin(store)
-        given = handed_over(root, Suspended(), None)
+        given = make_handover_event(root, Suspended(), None)
         suspended = store.record(given)
-        taken = handed_over(suspended, AwaitingRetry(), _lease())
+        taken = make_handover_event(suspended, AwaitingRetry(), _lease())
         store.record(taken)
         assert [event for _, event in store.events(root_id=root.id)][1:] == [given, taken]
         version = store.run(root.id).version
@@ -153,7 +153,7 @@ class Handovers(Suite):
     def test_a_taken_run_is_reaped_by_its_new_lease(self, store: RunStore) -> None:
         """The second process died as well: its lease is the one that counts."""
         root = store.record(step(begin(store), FAILED)[0])
-        taken = _taken(store, root, until=100.0)
+        taken = _take(store, root, until=100.0)
         assert store.reap(50.0) == []
         assert [run.id for run in store.reap(101.0)] == [taken.id]
 
@@ -162,5 +162,5 @@ def _lease(until: float | None = None) -> Lease:
     return Lease(new_id(), "nowhere/4712/mark", time() + LONG if until is None else until)
 
 
-def _taken(store: RunStore, root: Run, until: float | None = None) -> Run:
-    return store.record(handed_over(root, AwaitingRetry(), _lease(until)))
+def _take(store: RunStore, root: Run, until: float | None = None) -> Run:
+    return store.record(make_handover_event(root, AwaitingRetry(), _lease(until)))

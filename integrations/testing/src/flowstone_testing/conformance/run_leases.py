@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone.errors import Conflict
-from flowstone.records.events import born
+from flowstone.records.events import make_birth_event
 from flowstone.records.runs import Fence, RunQuery
 from flowstone.records.states import CANCELLING, COMPLETED, CRASHED, SCHEDULED, State
 from flowstone_testing.conformance.samples import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 
-class Leases(Suite):
+class LeaseTests(Suite):
     """`renew` and `reap`. The samples' holder is on another host, so only its lease counts."""
 
     def test_a_renewed_lease_lasts(self, store: RunStore) -> None:
@@ -83,7 +83,7 @@ class Leases(Suite):
         root = _begin_until(store, 100.0)
         done, done_run = life(child_run(root), COMPLETED)
         task = child_run(root)
-        store.append([*done, born(task)], fence(root))
+        store.append([*done, make_birth_event(task)], fence(root))
         assert [run.id for run in store.reap(101.0)] == [root.id]
         assert store.run(task.id).state.type is CRASHED
         assert store.run(done_run.id) == done_run
@@ -113,9 +113,9 @@ class Leases(Suite):
         dead = _begin_until(store, 100.0)
         ended = store.record(step(_begin_until(store, 100.0), COMPLETED)[0])
         waiting = replace(root_run(), state=State(SCHEDULED), started=None, lease=None)
-        store.create(born(waiting))
+        store.create(make_birth_event(waiting))
         nested = child_run(alive, kind="flow")
-        store.create(born(nested))
+        store.create(make_birth_event(nested))
         assert [run.id for run in store.reap(150.0)] == [dead.id]
         for run in (alive, ended, waiting, nested):
             assert store.run(run.id) == run
@@ -133,5 +133,5 @@ def _of_another(root: Run) -> Fence:
 
 def _begin_until(store: RunStore, until: float) -> Run:
     root = at_most(root_run(), until)
-    store.create(born(root))
+    store.create(make_birth_event(root))
     return root

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from flowstone.errors import RunNotFound
-from flowstone.records.events import ArtifactVersion, Line, born, written
+from flowstone.records.events import ArtifactVersion, LogLine, make_birth_event, make_log_event
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import MASK, register
 from flowstone.records.runs import RunQuery
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 
-class Reads(Suite):
+class ReadTests(Suite):
     """`run`, `runs`, `events` and `close`."""
 
     @pytest.mark.parametrize(
@@ -42,15 +42,15 @@ class Reads(Suite):
     )
     def test_a_run_is_found_by_id_part_and_name(self, store: RunStore, ref: str) -> None:
         """Eight characters that only one id begins or ends with find it; so does its name."""
-        run = _named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
-        _named(store, "second", "aaaaaaab-1111-7000-8000-00000000bee0")
+        run = _create_named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
+        _create_named(store, "second", "aaaaaaab-1111-7000-8000-00000000bee0")
         assert store.run(ref) == run
 
     def test_task_runs_are_found_too(self, store: RunStore) -> None:
         """A reference may mean a task run in a flow."""
         root = begin(store)
         task = child_run(root, "load-0")
-        store.append([born(task)], fence(root))
+        store.append([make_birth_event(task)], fence(root))
         assert store.run("load-0") == store.run(task.id) == task
 
     def test_of_one_name_the_newest_is_found(self, store: RunStore) -> None:
@@ -62,7 +62,7 @@ class Reads(Suite):
         """A part that fits two runs must not pick one; the error shows both."""
         keys = [f"aaaaaaaa-1111-7000-8000-00000000000{number}" for number in range(2)]
         for key in keys:
-            _named(store, "run", key)
+            _create_named(store, "run", key)
         with pytest.raises(RunNotFound) as caught:
             store.run("aaaaaaaa")
         assert all(key in str(caught.value) for key in keys)
@@ -70,7 +70,7 @@ class Reads(Suite):
     @pytest.mark.parametrize("ref", ["aaaaaaa", "", "%", "aaaa%aaa", "_" * 36, "'", "ü", "\ud83e"])
     def test_what_fits_none_is_not_found(self, store: RunStore, ref: str) -> None:
         """Seven characters are too few, and no character is a wildcard."""
-        _named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
+        _create_named(store, "first", "aaaaaaaa-1111-7000-8000-00000000beef")
         with pytest.raises(RunNotFound):
             store.run(ref)
 
@@ -112,18 +112,18 @@ class Reads(Suite):
         two = child_run(root, "t2")
         late, _ = step(two, FAILED, name="TimedOut")
         store.append(one, fence(root))
-        store.create(born(sub))
-        store.append([born(two), late], fence(root))
+        store.create(make_birth_event(sub))
+        store.append([make_birth_event(two), late], fence(root))
         lone = replace(root_run("lone", tags=('"', ",", "a")), kind="task")
-        store.create(born(lone))
+        store.create(make_birth_event(lone))
         assert [run.name for run in store.runs(query)] == names
 
     def test_a_tree_is_read_by_its_root(self, store: RunStore) -> None:
         """Runs of another tree came along, or some of this one did not."""
         root, other = begin(store), begin(store)
         tasks = [child_run(root), child_run(root)]
-        store.append([born(task) for task in tasks], fence(root))
-        store.append([born(child_run(other))], fence(other))
+        store.append([make_birth_event(task) for task in tasks], fence(root))
+        store.append([make_birth_event(child_run(other))], fence(other))
         assert store.runs(RunQuery(root_id=root.id)) == [root, *tasks]
 
     def test_cursors_lead_through_all_facts(self, store: RunStore) -> None:
@@ -185,7 +185,9 @@ class Reads(Suite):
         secret = f"correct horse {new_id()}"
         register(secret)
         root = begin(store)
-        said = written(root, 1.0, Line(20, "x", f"it is {secret}", {"a": [{secret: secret}]}))
+        said = make_log_event(
+            root, 1.0, LogLine(20, "x", f"it is {secret}", {"a": [{secret: secret}]})
+        )
         shown = artifact(root, {"columns": [f"<{secret}>"], secret: 1})
         store.append([said, shown], fence(root))
         assert secret not in repr(store.events())
@@ -200,7 +202,15 @@ class Reads(Suite):
         inner = replace(child_run(root), parent_id=nested.id)
         ends = [*[COMPLETED] * 2, FAILED]
         facts = [fact for end in ends for fact in life(child_run(root), end)[0]]
-        store.append([*facts, born(nested), born(inner), born(child_run(root))], fence(root))
+        store.append(
+            [
+                *facts,
+                make_birth_event(nested),
+                make_birth_event(inner),
+                make_birth_event(child_run(root)),
+            ],
+            fence(root),
+        )
         store.append(life(child_run(other), COMPLETED)[0], fence(other))
         mine = {root.id: {COMPLETED: 2, FAILED: 1, RUNNING: 1}, nested.id: {RUNNING: 1}}
         assert store.tally([root.id]) == mine
@@ -232,7 +242,7 @@ class Reads(Suite):
         store.close()
 
 
-def _named(store: RunStore, name: str, key: str) -> Run:
+def _create_named(store: RunStore, name: str, key: str) -> Run:
     run = replace(root_run(name), id=key, root_id=key)
-    store.create(born(run))
+    store.create(make_birth_event(run))
     return run

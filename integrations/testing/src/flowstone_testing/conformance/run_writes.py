@@ -10,7 +10,7 @@ import pytest
 
 from flowstone.errors import Conflict, IllegalTransition, MissingResult, RunNotFound
 from flowstone.records import redaction
-from flowstone.records.events import born, changed
+from flowstone.records.events import make_birth_event, make_change_event
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import (
     CANCELLED,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flowstone.ports import RunStore
 
 
-class Writes(Suite):
+class WriteTests(Suite):
     """`create` and `record`."""
 
     def test_a_created_run_reads_back_as_it_was(self, store: RunStore) -> None:
@@ -53,13 +53,13 @@ class Writes(Suite):
         root = root_run(
             "ünï", tags=("a", 'q"'), unit_version="v1", parameters=parameters, inputs=("x",)
         )
-        store.create(born(root))
+        store.create(make_birth_event(root))
         assert store.run(root.id) == root
 
     def test_creating_again_changes_nothing(self, store: RunStore) -> None:
         """A replayed birth was kept twice, or moved the run back: look at idempotency."""
         root = root_run()
-        birth = born(root)
+        birth = make_birth_event(root)
         store.create(birth)
         change, root = step(root, PAUSED)
         store.record(change)
@@ -71,7 +71,7 @@ class Writes(Suite):
         """A nested flow run is written through too: look at `create` for runs with a parent."""
         root = begin(store)
         nested = child_run(root, "nested", kind="flow")
-        store.create(born(nested))
+        store.create(make_birth_event(nested))
         assert store.runs(RunQuery(root_id=root.id)) == [root, nested]
 
     def test_no_run_is_born_under_an_ended_root(self, store: RunStore) -> None:
@@ -80,7 +80,7 @@ class Writes(Suite):
         end, root = step(root, CANCELLED)
         store.record(end)
         with pytest.raises(Conflict) as caught:
-            store.create(born(child_run(root, kind="flow")))
+            store.create(make_birth_event(child_run(root, kind="flow")))
         assert caught.value.actual == store.run(root.id)
         assert len(store.runs(RunQuery(root_id=root.id))) == 1
 
@@ -138,7 +138,7 @@ class Writes(Suite):
             store.record(step(root_run(), PAUSED)[0])
 
     def test_times_are_of_the_first_start_and_the_last_end(self, store: RunStore) -> None:
-        """`started` moves once, `ended` goes when a run is taken up again: see `Run.after`."""
+        """`started` moves once, `ended` goes when a run is taken up again: see `Run.apply`."""
         run = begin(store, state=State(SCHEDULED, at=1.0), started=None)
         for at, kind in enumerate((RUNNING, FAILED, SCHEDULED, RUNNING, COMPLETED), 2):
             run = store.record(step(run, kind, at=float(at))[0])
@@ -158,7 +158,7 @@ class Writes(Suite):
     def test_values_stay_in_the_process(self, store: RunStore) -> None:
         """A store keeps that a run completed, not with what: `State.data` must not be kept."""
         root = begin(store)
-        store.record(changed(root, State(COMPLETED, data=object()), 1))
+        store.record(make_change_event(root, State(COMPLETED, data=object()), 1))
         with pytest.raises(MissingResult):
             store.run(root.id).state.result()
 
@@ -184,11 +184,11 @@ class Writes(Suite):
         """A run stayed unfinished under a finished root, or a finished one was changed."""
         root = begin(store, "the root")
         nested = child_run(root, kind="flow")
-        store.create(born(nested))
+        store.create(make_birth_event(nested))
         done, done_run = life(child_run(root), COMPLETED)
         open_task = child_run(nested, state=State(SCHEDULED))
         open_task = replace(open_task, root_id=root.id)
-        store.append([*done, born(open_task)], fence(root))
+        store.append([*done, make_birth_event(open_task)], fence(root))
         before = store.events()[-1][0]
         change, root = step(root, end)
         store.record(change)
@@ -205,7 +205,7 @@ class Writes(Suite):
         """Runs of other trees ended too."""
         other, root = begin(store), begin(store)
         task = child_run(other)
-        store.append([born(task)], fence(other))
+        store.append([make_birth_event(task)], fence(other))
         store.record(step(root, CRASHED)[0])
         assert [store.run(run.id) for run in (other, task)] == [other, task]
 
@@ -213,8 +213,8 @@ class Writes(Suite):
         """Only a root's end ends the tree."""
         root = begin(store)
         nested, task = child_run(root, kind="flow"), child_run(root)
-        store.create(born(nested))
-        store.append([born(task)], fence(root))
+        store.create(make_birth_event(nested))
+        store.append([make_birth_event(task)], fence(root))
         store.record(step(nested, FAILED)[0])
         assert [store.run(run.id) for run in (root, task)] == [root, task]
 
@@ -222,7 +222,7 @@ class Writes(Suite):
         """A child was taken up again after its root's end, and nobody would ever end it."""
         root = begin(store)
         nested = child_run(root, kind="flow")
-        store.create(born(nested))
+        store.create(make_birth_event(nested))
         end, nested = step(nested, FAILED)
         store.record(end)
         store.record(step(root, FAILED)[0])

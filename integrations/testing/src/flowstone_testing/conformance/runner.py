@@ -13,7 +13,7 @@ import pytest
 from flowstone import flow, task, unmapped
 from flowstone.errors import UpstreamTaskError
 from flowstone.logging import get_run_logger
-from flowstone.records.events import LOG_WRITTEN, Line
+from flowstone.records.events import LOG_WRITTEN, LogLine
 from flowstone.records.runs import RunQuery
 from flowstone.testing.memory import flowstone_test_harness
 from flowstone_testing.conformance.suite import Suite
@@ -51,7 +51,7 @@ def runs(services: Services) -> dict[str, Run]:
 def lines(services: Services, name: str) -> list[str]:
     run = runs(services)[name]
     found = services.runs.events(run_id=run.id, kinds=[LOG_WRITTEN])
-    return [event.payload.message for _, event in found if isinstance(event.payload, Line)]
+    return [event.payload.message for _, event in found if isinstance(event.payload, LogLine)]
 
 
 class RunnerSuite(Suite):

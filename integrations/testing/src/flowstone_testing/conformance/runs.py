@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from flowstone_testing.conformance.run_batches import Batches
-from flowstone_testing.conformance.run_handovers import Handovers
-from flowstone_testing.conformance.run_leases import Leases
-from flowstone_testing.conformance.run_reads import Reads
-from flowstone_testing.conformance.run_writes import Writes
+from flowstone_testing.conformance.run_batches import BatchTests
+from flowstone_testing.conformance.run_handovers import HandoverTests
+from flowstone_testing.conformance.run_leases import LeaseTests
+from flowstone_testing.conformance.run_reads import ReadTests
+from flowstone_testing.conformance.run_writes import WriteTests
 
 
-class RunStoreSuite(Writes, Batches, Leases, Handovers, Reads):
+class RunStoreSuite(WriteTests, BatchTests, LeaseTests, HandoverTests, ReadTests):
     """Join by a subclass with the fixture `store`: one that is empty, fresh, and closed after."""

@@ -6,7 +6,15 @@ from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING, Any
 
-from flowstone.records.events import ArtifactVersion, Event, Line, born, changed, saved, written
+from flowstone.records.events import (
+    ArtifactVersion,
+    Event,
+    LogLine,
+    make_artifact_event,
+    make_birth_event,
+    make_change_event,
+    make_log_event,
+)
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Fence, Lease, Run
 from flowstone.records.states import RUNNING, State
@@ -41,7 +49,7 @@ def child_run(root: Run, name: str = "child", **more: Any) -> Run:
 def begin(store: RunStore, name: str = "root", **more: Any) -> Run:
     """Create a root run in the store, and return it."""
     root = root_run(name, **more)
-    store.create(born(root))
+    store.create(make_birth_event(root))
     return root
 
 
@@ -54,13 +62,13 @@ def fence(root: Run) -> Fence:
 def step(run: Run, kind: StateType, message: str | None = None, **more: Any) -> tuple[Event, Run]:
     """Return the fact that a run goes into a state, and the run after it."""
     state = State(kind, more.pop("name", ""), message, **more)
-    event = changed(run, state, run.attempt)
-    return event, run.after(event.payload)  # type: ignore[arg-type]
+    event = make_change_event(run, state, run.attempt)
+    return event, run.apply(event.payload)  # type: ignore[arg-type]
 
 
 def life(run: Run, *kinds: StateType) -> tuple[list[Event], Run]:
     """Return the facts of a run from its birth through these states, and the run after them."""
-    events = [born(run)]
+    events = [make_birth_event(run)]
     for kind in kinds:
         event, run = step(run, kind)
         events.append(event)
@@ -68,11 +76,13 @@ def life(run: Run, *kinds: StateType) -> tuple[list[Event], Run]:
 
 
 def line(run: Run, message: str = "hello") -> Event:
-    return written(run, time(), Line(20, "flowstone.runs", message))
+    return make_log_event(run, time(), LogLine(20, "flowstone.runs", message))
 
 
 def artifact(run: Run, data: Any = "# Hello", key: str | None = "report") -> Event:
-    return saved(run, time(), ArtifactVersion(new_id(), "markdown", key, "what it is", data))
+    return make_artifact_event(
+        run, time(), ArtifactVersion(new_id(), "markdown", key, "what it is", data)
+    )
 
 
 def at_most(run: Run, seconds: float) -> Run:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from flowstone.blocks import Secret, SecretProvider
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.errors import (
     AccessDenied,
     CredentialsError,
@@ -20,7 +20,7 @@ from flowstone.errors import (
     SecretReadOnly,
     SecretStoreError,
 )
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 from flowstone.records.redaction import redact
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
@@ -88,7 +88,7 @@ class SecretsSuite(Suite):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             yield current
 
     def test_what_is_kept_is_read(
@@ -266,5 +266,5 @@ class SecretsSuite(Suite):
         """List it in `secret_providers` of the package's `Collection`, and in its `blocks`."""
         if not self.in_catalog:
             return
-        assert installed().load("secret_provider", self.name) is type(provider)
-        assert installed().load("block", provider.block_type_slug()) is type(provider)
+        assert get_host().load("secret_provider", self.name) is type(provider)
+        assert get_host().load("block", provider.block_type_slug()) is type(provider)

@@ -33,7 +33,7 @@ def capability(name: str, lacking: type[Exception], words: str = "") -> Callable
     message. So what a provider can do is declared, or the suite fails.
     """
 
-    def marked(test: Test) -> Test:
+    def mark(test: Test) -> Test:
         @wraps(test)
         def either(self: Suite, *args: Any, **kwargs: Any) -> None:
             has = bool(getattr(self, name))
@@ -52,7 +52,7 @@ def capability(name: str, lacking: type[Exception], words: str = "") -> Callable
         either.capability = name  # type: ignore[attr-defined]
         return cast("Test", either)
 
-    return marked
+    return mark
 
 
 class Suite:
@@ -108,7 +108,7 @@ def _is_replaced(cls: type, name: str) -> bool:
     return found is not _homes(cls, name)[0]
 
 
-def suite_of(cls: object) -> type[Suite] | None:
+def find_suite(cls: object) -> type[Suite] | None:
     """Return the suite of the kit that a class joins; None for what joins none."""
     if not (isinstance(cls, type) and issubclass(cls, Suite)):
         return None
@@ -117,7 +117,7 @@ def suite_of(cls: object) -> type[Suite] | None:
     return suites[0] if suites else None
 
 
-def capabilities(cls: type[Suite]) -> dict[str, bool]:
+def list_capabilities(cls: type[Suite]) -> dict[str, bool]:
     """Return what a class that joins a suite declares to have, and to lack."""
     found = (getattr(getattr(cls, name), "capability", None) for name in dir(cls))
     return {name: bool(getattr(cls, name)) for name in found if name}

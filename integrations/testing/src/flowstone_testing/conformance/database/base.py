@@ -13,7 +13,7 @@ import pytest
 
 from flowstone.blocks import Database
 from flowstone.blocks.databases import Aware
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -77,7 +77,7 @@ class DatabaseBase(Suite):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             yield current
 
     @pytest.fixture
@@ -118,13 +118,13 @@ class Aside:
         except BaseException as error:  # noqa: BLE001 - the test looks at it
             self.error = error
 
-    def ended(self, patience: float) -> Aside:
+    def join(self, patience: float) -> Aside:
         """Wait for its end; fail where it does not come."""
         self.thread.join(patience)
         assert not self.thread.is_alive(), f"it still runs after {patience:g} s"
         return self
 
-    def done(self) -> None:
+    def check(self) -> None:
         """Raise what it raised."""
         if self.error is not None:
             raise self.error

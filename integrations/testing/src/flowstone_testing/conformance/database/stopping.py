@@ -28,7 +28,7 @@ class StoppingTests(DatabaseBase):
         """Look at `interrupt`: it is called from another thread, and stops the query."""
         query = Aside(lambda: database.fetch_all(self.endless))
         until(database.cancel, "a query runs, and `cancel` counts it", self.patience)
-        assert isinstance(query.ended(self.patience).error, QueryCancelled)
+        assert isinstance(query.join(self.patience).error, QueryCancelled)
         assert database.cancel() == 0
         assert database.fetch_one("SELECT 1") == (1,)
 
@@ -44,7 +44,7 @@ class StoppingTests(DatabaseBase):
                 await asking
             assert database.cancel() == 0
 
-        Aside(lambda: asyncio.run(ask())).ended(self.patience).done()
+        Aside(lambda: asyncio.run(ask())).join(self.patience).check()
         assert database.fetch_one("SELECT 1") == (1,)
 
     def test_a_task_s_timeout_stops_its_query(self, database: Database) -> None:
@@ -60,7 +60,7 @@ class StoppingTests(DatabaseBase):
                 with pytest.raises(RunTimeout):
                     future.result()
 
-        Aside(timed).ended(self.patience).done()
+        Aside(timed).join(self.patience).check()
         assert database.cancel() == 0
         assert database.fetch_one("SELECT 1") == (1,)
 
@@ -76,5 +76,5 @@ class StoppingTests(DatabaseBase):
 
         query = Aside(work)
         until(lambda: written.is_set() and items.cancel(), "a query runs", self.patience)
-        assert isinstance(query.ended(self.patience).error, QueryCancelled)
+        assert isinstance(query.join(self.patience).error, QueryCancelled)
         assert items.fetch_all("SELECT * FROM items") == []

@@ -35,7 +35,7 @@ class TableTests(DatabaseBase):
 
     def test_frames_are_inserted(self, items: Database) -> None:
         """Look at the driver's `insert`: nulls of frames arrive as nulls, numbers as numbers."""
-        for given in _frames():
+        for given in _make_frames():
             items.execute("DELETE FROM items")
             assert items.insert("items", given) == 5
             assert items.fetch_all(QUERY) == TUPLES, type(given)
@@ -179,7 +179,7 @@ def _types(rows: Iterable[Iterable[object]]) -> list[list[type]]:
     return [[type(value) for value in row] for row in rows]
 
 
-def _frames() -> list[Any]:
+def _make_frames() -> list[Any]:
     import pandas as pd  # noqa: PLC0415 - an optional dependency
     import polars as pl  # noqa: PLC0415 - an optional dependency
     import pyarrow as pa  # noqa: PLC0415 - an optional dependency

@@ -46,7 +46,7 @@ class TransactionTests(DatabaseBase):
             return  # only this block sees the database
         with items.transaction():
             items.execute(ADD, (1, "a"))
-            seen = Aside(lambda: names(items)).ended(self.patience)
+            seen = Aside(lambda: names(items)).join(self.patience)
             assert (seen.value, seen.error) == ([], None)
         assert names(items) == ["a"]
 

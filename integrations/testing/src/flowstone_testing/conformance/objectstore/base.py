@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.blocks import ObjectStore
-from flowstone.context.current import using
+from flowstone.context.current import use_services
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
@@ -53,7 +53,7 @@ class ObjectStoreBase(Suite):
     @pytest.fixture(autouse=True)
     def services(self, tmp_path: Path) -> Iterator[Services]:
         current = memory_services(tmp_path / "flowstone-home")
-        with using(current), closing(current):
+        with use_services(current), closing(current):
             yield current
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from flowstone import Task
-from flowstone.plugins import installed
+from flowstone.plugins import get_host
 from flowstone.testing.memory import flowstone_test_harness
 from flowstone_testing.conformance.suite import Suite
 from flowstone_testing.conformance.tasks.fitting import fits
@@ -48,40 +48,43 @@ class TaskBase(Suite):
         with flowstone_test_harness() as current:
             yield current
 
-    def listed(self) -> dict[str, Any]:
+    def find_listed(self) -> dict[str, Any]:
         """Return what the package lists as tasks; each should be one."""
-        found = [plugin for plugin in installed().plugins() if plugin.name == self.plugin]
+        found = [plugin for plugin in get_host().plugins() if plugin.name == self.plugin]
         assert found, f"no installed package has an entry point {self.plugin!r}: install it"
-        return {name: installed().load("task", name) for name in found[0].collection.tasks}
+        return {name: get_host().load("task", name) for name in found[0].collection.tasks}
 
-    def package(self) -> Any:
+    def import_package(self) -> Any:
         """Return the package's module, whose `__all__` is public."""
-        found = [plugin for plugin in installed().plugins() if plugin.name == self.plugin]
+        found = [plugin for plugin in get_host().plugins() if plugin.name == self.plugin]
         return import_module(found[0].module.partition(".")[0])
 
-    def public(self) -> dict[str, Any]:
+    def find_public(self) -> dict[str, Any]:
         """Return what is public in the package, by name."""
-        package = self.package()
+        package = self.import_package()
         return {name: getattr(package, name) for name in getattr(package, "__all__", ())}
 
-    def tasks(self) -> dict[str, Task[..., Any]]:
+    def find_tasks(self) -> dict[str, Task[..., Any]]:
         """Return the listed tasks by name; a test of its own tells what is none."""
-        return {name: task for name, task in self.listed().items() if isinstance(task, Task)}
+        return {name: task for name, task in self.find_listed().items() if isinstance(task, Task)}
 
-    def twins(self) -> dict[str, Task[..., Any]]:
+    def find_twins(self) -> dict[str, Task[..., Any]]:
         """Return the async twins of listed tasks, by the name of the sync one."""
-        public = self.public()
-        named = {name: public.get(f"a{name}", _beside(task)) for name, task in self.tasks().items()}
+        public = self.find_public()
+        named = {
+            name: public.get(f"a{name}", _find_beside(task))
+            for name, task in self.find_tasks().items()
+        }
         return {name: twin for name, twin in named.items() if isinstance(twin, Task)}
 
 
-def _beside(task: Task[..., Any]) -> object:
+def _find_beside(task: Task[..., Any]) -> object:
     """Return what has the name of a task's twin in the task's own module."""
     return getattr(import_module(task.fn.__module__), f"a{task.name}", None)
 
 
 @contextmanager
-def told_of(name: str) -> Iterator[None]:
+def name_in_errors(name: str) -> Iterator[None]:
     """Say in an error which task it is about."""
     try:
         yield
@@ -90,7 +93,7 @@ def told_of(name: str) -> Iterator[None]:
         raise
 
 
-def hints(task: Task[..., Any]) -> dict[str, Any]:
+def find_hints(task: Task[..., Any]) -> dict[str, Any]:
     """Return the type hints of a task's parameters, and of ``return``.
 
     Raises:
@@ -102,7 +105,7 @@ def hints(task: Task[..., Any]) -> dict[str, Any]:
 def assert_fits(task: Task[..., Any], value: object) -> None:
     """Fail where a value is not what the task says that it returns."""
     try:
-        hint = hints(task)["return"]
+        hint = find_hints(task)["return"]
     except (NameError, KeyError):
         return  # a test of its own tells
     if not fits(value, hint):

@@ -10,9 +10,9 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from flowstone import Task, errors
-from flowstone.plugins.docstrings import parsed
-from flowstone.task_runners.messages import packed, unpacked
-from flowstone_testing.conformance.tasks.examples import TaskBase, hints
+from flowstone.plugins.docstrings import parse
+from flowstone.task_runners.messages import pack, unpacked
+from flowstone_testing.conformance.tasks.examples import TaskBase, find_hints
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator
@@ -51,47 +51,51 @@ class TaskFacts(TaskBase):
 
     def test_every_listed_task_is_a_task(self) -> None:
         """Look at the target in the `tasks` of the `Collection`: `@task` makes a function one."""
-        found = self.listed()
+        found = self.find_listed()
         assert [name for name, task in found.items() if not isinstance(task, Task)] == []
         assert {name: task.name for name, task in found.items()} == {name: name for name in found}
 
     def test_every_public_task_is_listed(self) -> None:
         """List the tasks that are named; an async twin is called `a` and the name of its task."""
-        known = [*self.tasks().values(), *self.twins().values()]
-        tasks = {name: found for name, found in self.public().items() if isinstance(found, Task)}
+        known = [*self.find_tasks().values(), *self.find_twins().values()]
+        tasks = {
+            name: found for name, found in self.find_public().items() if isinstance(found, Task)
+        }
         assert [name for name, found in tasks.items() if found not in known] == []
 
     def test_a_twin_takes_and_returns_the_same(self) -> None:
         """Give the async twin the parameters, defaults and types of its task."""
-        tasks = self.tasks()
-        for name, twin in self.twins().items():
+        tasks = self.find_tasks()
+        for name, twin in self.find_twins().items():
             assert twin.isasync, f"{twin.name} is not async"
             assert str(inspect.signature(twin.fn)) == str(inspect.signature(tasks[name].fn)), name
 
     def test_everything_has_a_type(self) -> None:
         """Annotate what is named, so that it resolves at run time; `object` where `Any` stands."""
-        assert [problem for task in self._all() for problem in _untyped(task)] == []
+        assert [problem for task in self._all() for problem in _find_untyped(task)] == []
 
     def test_it_can_be_sent_to_another_process(self) -> None:
         """Define the task in a module, by its name, with no lock, client or file in a closure."""
         for task in self._all():
-            arrived = unpacked(packed(task))
+            arrived = unpacked(pack(task))
             assert isinstance(arrived, Task), task.name
             assert arrived.name == task.name
 
     def test_a_docstring_says_what_it_does(self) -> None:
         """Begin the docstring with a sentence that ends in a full stop."""
-        docs = {task.name: parsed(task.fn.__doc__).summary for task in self._all()}
+        docs = {task.name: parse(task.fn.__doc__).summary for task in self._all()}
         assert [name for name, summary in docs.items() if not summary.endswith(".")] == []
 
     def test_every_parameter_is_documented(self) -> None:
         """Write an `Args:` line for each parameter that is named; drop those of what is gone."""
-        assert [problem for task in self.tasks().values() for problem in _unsaid(task)] == []
+        assert [
+            problem for task in self.find_tasks().values() for problem in _find_undocumented(task)
+        ] == []
 
     def test_errors_are_documented(self) -> None:
         """Write a `Raises:` section: errors of Flowstone's, or builtin ones, and when."""
-        for task in self.tasks().values():
-            raises = parsed(task.fn.__doc__).raises
+        for task in self.find_tasks().values():
+            raises = parse(task.fn.__doc__).raises
             assert raises, f"{task.name} does not say what it raises"
             known = {**vars(builtins), **vars(errors), **_globals(task)}
             assert [name for name in raises if not _is_error(known.get(name))] == [], task.name
@@ -100,23 +104,23 @@ class TaskFacts(TaskBase):
         """Call times `…_seconds` and amounts of data `…_bytes`; see `known_names` for others'."""
         assert [
             f"{task.name}({name})"
-            for task in self.tasks().values()
-            for name in _numbers(task)
+            for task in self.find_tasks().values()
+            for name in _find_numbers(task)
             if _lacks_unit(name) and not self._says_unit(task, name)
         ] == []
 
     def test_it_has_an_example(self) -> None:
         """Write an `Example:` section with a call, as code that can be copied."""
-        for name, task in self.tasks().items():
-            code = parsed(task.fn.__doc__).example
+        for name, task in self.find_tasks().items():
+            code = parse(task.fn.__doc__).example
             called = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
             assert called & {name, f"a{name}"}, f"{name} has no example that calls it"
 
     def _all(self) -> list[Task[..., Any]]:
-        return [*self.tasks().values(), *self.twins().values()]
+        return [*self.find_tasks().values(), *self.find_twins().values()]
 
     def _says_unit(self, task: Task[..., Any], name: str) -> bool:
-        told = parsed(task.fn.__doc__).arguments.get(name, "")
+        told = parse(task.fn.__doc__).arguments.get(name, "")
         return name in self.known_names and bool(UNITS & set(re.findall(r"\w+", told)))
 
 
@@ -128,9 +132,9 @@ def _globals(task: Task[..., Any]) -> dict[str, Any]:
     return dict(getattr(inspect.unwrap(task.fn), "__globals__", {}))
 
 
-def _untyped(task: Task[..., Any]) -> Iterator[str]:
+def _find_untyped(task: Task[..., Any]) -> Iterator[str]:
     try:
-        found = hints(task)
+        found = find_hints(task)
     except NameError as error:
         yield f"{task.name}: {error}, at run time"
         return
@@ -144,8 +148,8 @@ def _untyped(task: Task[..., Any]) -> Iterator[str]:
         yield f"{task.name} -> ?"
 
 
-def _unsaid(task: Task[..., Any]) -> Iterator[str]:
-    there, told = set(_parameters(task)), set(parsed(task.fn.__doc__).arguments)
+def _find_undocumented(task: Task[..., Any]) -> Iterator[str]:
+    there, told = set(_parameters(task)), set(parse(task.fn.__doc__).arguments)
     yield from (f"{task.name}({name}) is not documented" for name in sorted(there - told))
     yield from (f"{task.name} has no {name}" for name in sorted(told - there))
 
@@ -154,9 +158,9 @@ def _is_error(found: object) -> bool:
     return isinstance(found, type) and issubclass(found, BaseException)
 
 
-def _numbers(task: Task[..., Any]) -> Iterator[str]:
+def _find_numbers(task: Task[..., Any]) -> Iterator[str]:
     try:
-        found = hints(task)
+        found = find_hints(task)
     except NameError:
         return
     for name in _parameters(task):

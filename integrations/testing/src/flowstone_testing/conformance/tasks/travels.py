@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone import flow
 from flowstone.task_runners import ProcessPoolTaskRunner
-from flowstone.task_runners.messages import packed, unpacked
-from flowstone_testing.conformance.tasks.examples import TaskBase, assert_fits, told_of
+from flowstone.task_runners.messages import pack, unpacked
+from flowstone_testing.conformance.tasks.examples import TaskBase, assert_fits, name_in_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +22,12 @@ class TaskTravels(TaskBase):
         """Give a task blocks and plain values, and let it open its client: those don't travel."""
         for name, example in examples.items():
             arguments = dict(example())
-            with told_of(name):
-                assert set(unpacked(packed(arguments))) == set(arguments)
+            with name_in_errors(name):
+                assert set(unpacked(pack(arguments))) == set(arguments)
 
     def test_it_runs_in_another_process(self, examples: Mapping[str, Example]) -> None:
         """Look for what the task keeps in its module: a process of its own does not have it."""
-        here = {name: task for name, task in self.tasks().items() if name in examples}
+        here = {name: task for name, task in self.find_tasks().items() if name in examples}
 
         @flow(task_runner=ProcessPoolTaskRunner(max_workers=1))
         def f() -> dict[str, Any]:
@@ -35,7 +35,7 @@ class TaskTravels(TaskBase):
             return {name: future.result(raise_on_failure=False) for name, future in found.items()}
 
         for name, value in f().items():
-            with told_of(name):
+            with name_in_errors(name):
                 if isinstance(value, BaseException):
                     raise value
                 assert_fits(here[name], value)

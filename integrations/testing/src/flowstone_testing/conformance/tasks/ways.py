@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import flowstone
 from flowstone import flow
-from flowstone.plugins.docstrings import parsed
+from flowstone.plugins.docstrings import parse
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
-from flowstone_testing.conformance.tasks.examples import TaskBase, assert_fits, told_of
+from flowstone_testing.conformance.tasks.examples import TaskBase, assert_fits, name_in_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,7 @@ class TaskWays(TaskBase):
 
     def test_every_task_has_arguments(self, examples: Mapping[str, Example]) -> None:
         """Add to `examples` the tasks that are named, and take out those that are not listed."""
-        assert sorted(examples) == sorted(self.tasks())
+        assert sorted(examples) == sorted(self.find_tasks())
 
     def test_arguments_are_fresh_each_time(self, examples: Mapping[str, Example]) -> None:
         """Make the arguments inside the function: what one call has used, another must not get."""
@@ -39,39 +39,39 @@ class TaskWays(TaskBase):
 
     def test_a_call_is_a_run(self, examples: Mapping[str, Example], services: Services) -> None:
         """Read the error of the task: it is what a flow would get. It returns what it says."""
-        for name, task in self._given(examples):
+        for name, task in self._find_tasks_with_arguments(examples):
 
             @flow
             def f(task: Any = task, name: str = name) -> Any:
                 return task(**examples[name]())
 
-            with told_of(name):
+            with name_in_errors(name):
                 assert_fits(task, f())
         found = services.runs.runs(RunQuery())
-        assert {run.unit for run in found if run.kind == "task"} >= set(self.tasks())
+        assert {run.unit for run in found if run.kind == "task"} >= set(self.find_tasks())
         assert [run.name for run in found if run.state.type is not COMPLETED] == []
 
     def test_the_bare_function_does_the_same(self, examples: Mapping[str, Example]) -> None:
         """Look for a task that asks for the run it is in: its `fn` works without one, too."""
-        for name, task in self._given(examples):
-            with told_of(name):
+        for name, task in self._find_tasks_with_arguments(examples):
+            with name_in_errors(name):
                 value = task.fn(**examples[name]())
                 assert_fits(task, asyncio.run(value) if task.isasync else value)
 
     def test_it_is_submitted(self, examples: Mapping[str, Example]) -> None:
         """Look at what the task shares between threads: submitted, it runs in another one."""
-        for name, task in self._given(examples):
+        for name, task in self._find_tasks_with_arguments(examples):
 
             @flow
             def f(task: Any = task, name: str = name) -> Any:
                 return task.submit(**examples[name]()).result()
 
-            with told_of(name):
+            with name_in_errors(name):
                 assert_fits(task, f())
 
     def test_it_is_mapped(self, examples: Mapping[str, Example]) -> None:
         """Look at what calls of the task share: mapped, several run at a time."""
-        for name, task in self._given(examples):
+        for name, task in self._find_tasks_with_arguments(examples):
             calls = [examples[name]() for _ in range(SEVERAL)]
             columns = {key: [call[key] for call in calls] for key in calls[0]}
 
@@ -79,7 +79,7 @@ class TaskWays(TaskBase):
             def f(task: Any = task, columns: Any = columns) -> Any:
                 return task.map(**columns).result()
 
-            with told_of(name):
+            with name_in_errors(name):
                 values = f() if columns else []
                 assert len(values) == (SEVERAL if columns else 0)
                 for value in values:
@@ -87,20 +87,20 @@ class TaskWays(TaskBase):
 
     def test_it_is_called_from_an_async_flow(self, examples: Mapping[str, Example]) -> None:
         """Look for an `asyncio.run` in the task: where a loop runs already, it raises."""
-        for name, task in self._given(examples):
+        for name, task in self._find_tasks_with_arguments(examples):
 
             @flow
             async def f(task: Any = task, name: str = name) -> Any:
-                return await _settled(task(**examples[name]()))
+                return await _await_if_needed(task(**examples[name]()))
 
-            with told_of(name):
+            with name_in_errors(name):
                 assert_fits(task, asyncio.run(f()))
 
     def test_it_is_submitted_and_mapped_from_an_async_flow(
         self, examples: Mapping[str, Example]
     ) -> None:
         """Look for clients that are bound to one event loop, or that a call leaves open."""
-        for name, task in self._given(examples):
+        for name, task in self._find_tasks_with_arguments(examples):
             columns = {key: [value] for key, value in examples[name]().items()}
 
             @flow
@@ -108,13 +108,13 @@ class TaskWays(TaskBase):
                 one = await task.submit(**examples[name]()).aresult()
                 return [one, *[await each.aresult() for each in task.map(**columns)]]
 
-            with told_of(name):
+            with name_in_errors(name):
                 for value in asyncio.run(f()):
                     assert_fits(task, value)
 
     def test_the_async_twin_does_the_same(self, examples: Mapping[str, Example]) -> None:
         """Look at the twin: it awaits, or calls the task's `fn` in a thread."""
-        for name, twin in self.twins().items():
+        for name, twin in self.find_twins().items():
             if name not in examples:
                 continue
 
@@ -123,7 +123,7 @@ class TaskWays(TaskBase):
                 submitted = twin.submit(**examples[name]())
                 return [await twin(**examples[name]()), await submitted.aresult()]
 
-            with told_of(twin.name):
+            with name_in_errors(twin.name):
                 for value in asyncio.run(f()):
                     assert_fits(twin, value)
 
@@ -132,21 +132,23 @@ class TaskWays(TaskBase):
 
         It has what is public in the package and in Flowstone, too.
         """
-        for name, task in self._given(examples):
+        for name, task in self._find_tasks_with_arguments(examples):
             known = {each: getattr(flowstone, each) for each in ("flow", "task", "unmapped")}
-            names = {**known, **self.public(), name: task, **examples[name]()}
+            names = {**known, **self.find_public(), name: task, **examples[name]()}
 
             @flow
-            def f(code: str = parsed(task.fn.__doc__).example, names: Any = names) -> None:
+            def f(code: str = parse(task.fn.__doc__).example, names: Any = names) -> None:
                 exec(compile(code, "the example", "exec"), names)  # noqa: S102 - the package's own
 
-            with told_of(name):
+            with name_in_errors(name):
                 f()
 
-    def _given(self, examples: Mapping[str, Example]) -> list[tuple[str, Task[..., Any]]]:
+    def _find_tasks_with_arguments(
+        self, examples: Mapping[str, Example]
+    ) -> list[tuple[str, Task[..., Any]]]:
         """Return the tasks that have arguments; a test of its own tells which have none."""
-        return [(name, task) for name, task in self.tasks().items() if name in examples]
+        return [(name, task) for name, task in self.find_tasks().items() if name in examples]
 
 
-async def _settled(value: Any) -> Any:
+async def _await_if_needed(value: Any) -> Any:
     return await value if asyncio.iscoroutine(value) else value
