@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from flowstone.blocks.documents import PREFIX, encode_block, load_block, missing_block
+from flowstone.blocks.documents import PREFIX, encode_block, load_block, make_missing_error
 from flowstone.blocks.documents import unpickle_block as _unpickle  # its name in older pickles
 from flowstone.blocks.validation import mask_inputs, problems, validate_fields
 from flowstone.context.current import services
@@ -256,7 +256,7 @@ class Block(BaseModel):
         try:
             services().documents.delete(f"{PREFIX}{slug}", name)
         except ObjectNotFound:
-            raise missing_block(slug, name) from None
+            raise make_missing_error(slug, name) from None
 
     async def asave(self, name: str | None = None, overwrite: bool = False) -> int:
         """Do as `save`, and let other coroutines run meanwhile."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _SPECIAL = ({"set"}, {"block"}, {"type", "fields"}, {"$bytes"}, {"$dict"})
 
 
-def redacted_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+def redact_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a block's body; secrets as ``{"set": …}``."""
     hints = _hints(str(body["type"]))
     return {name: _redact(value, hints.get(name)) for name, value in body["fields"].items()}
@@ -59,7 +59,7 @@ def _redact(value: Any, hint: Any) -> Any:
         inner = value["$block"]
         if isinstance(inner, str):
             return {"block": inner}
-        return {"type": inner["type"], "fields": redacted_fields(inner)}
+        return {"type": inner["type"], "fields": redact_fields(inner)}
     if "$bytes" in value:
         return value
     model = _model(hint)
@@ -92,13 +92,13 @@ def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, A
     Args:
         block: as it was loaded.
         body: its document's, which was shown.
-        fields: as `redacted_fields` gives them; one that is left out stays.
+        fields: as `redact_fields` gives them; one that is left out stays.
 
     Raises:
         BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
     """
     kind = type(block)
-    was = redacted_fields(body)
+    was = redact_fields(body)
     wrong: dict[str, str] = {}
     values = {name: block.__dict__[name] for name in kind.model_fields}
     for name, value in fields.items():
@@ -123,7 +123,7 @@ def from_redacted(
 
     Args:
         kind: its type.
-        fields: as `redacted_fields` gives them; one that is left out takes its default.
+        fields: as `redact_fields` gives them; one that is left out takes its default.
         old: what is saved under its name; None where nothing is.
         body: its document's.
 
@@ -131,7 +131,7 @@ def from_redacted(
         BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
     """
     same = old if type(old) is kind else None
-    was = redacted_fields(body) if same is not None and body is not None else {}
+    was = redact_fields(body) if same is not None and body is not None else {}
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for name, value in fields.items():
@@ -186,7 +186,7 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
     if keys == {"block"}:
         return _load(shown["block"])
     if keys == {"type", "fields"}:
-        return _nested_block(shown, was, old)
+        return _rebuild_block(shown, was, old)
     if keys == {"$bytes"}:
         return codec.decode(shown, lambda _: b"", lambda _: None)
     if keys == {"$dict"}:
@@ -217,7 +217,7 @@ def _load(reference: object) -> Block:
         raise _Refused(str(error)) from error
 
 
-def _nested_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
+def _rebuild_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
     """Return a block that is kept inside another one."""
     kind = registry.find_block_type(str(shown["type"]))
     same = type(old) is kind and isinstance(was, dict) and was.get("type") == shown["type"]

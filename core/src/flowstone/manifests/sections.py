@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import find_new_secrets, from_redacted, redacted_fields
+from flowstone.blocks.display import find_new_secrets, from_redacted, redact_fields
 from flowstone.blocks.migrations import migrate_fields
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
@@ -144,11 +144,11 @@ class Blocks:
         return f"{document.kind.removeprefix(self.kind)}/{document.name}"
 
     def entry(self, document: Document) -> Any:
-        fields = escape(redacted_fields(document.body))
+        fields = escape(redact_fields(document.body))
         return {"schema": document.body["schema"], "fields": fields}
 
     def describe(self, document: Document) -> dict[str, Any]:
-        return redacted_fields(document.body)
+        return redact_fields(document.body)
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
         slug, slash, name = key.partition("/")

@@ -27,7 +27,7 @@ SALT = b"flowstone secret key, version 1"
 GOLDEN_KEY = "golden documents hold no secrets of anybody"
 
 
-def sealing_key(token: str) -> str:
+def read_key_id(token: str) -> str:
     """Return the id of the key that a token was sealed with; empty for what is no token."""
     scheme, _, rest = token.partition(".")
     return rest.partition(".")[0] if scheme == SCHEME else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         Row,
     )
     from flowstone.blocks.databases.sqlite import SqliteDatabase, SqliteDriver
-    from flowstone.blocks.databases.transaction import Transaction
+    from flowstone.blocks.databases.transaction import DatabaseTransaction
 
 __all__ = [
     "ArrowDriver",
@@ -27,11 +27,11 @@ __all__ = [
     "DBAPIDriver",
     "Database",
     "DatabaseDriver",
+    "DatabaseTransaction",
     "DriverCalls",
     "Row",
     "SqliteDatabase",
     "SqliteDriver",
-    "Transaction",
 ]
 
 if not TYPE_CHECKING:
@@ -42,6 +42,6 @@ if not TYPE_CHECKING:
             ".database": ("Database",),
             ".driver": ("ArrowDriver", "Aware", "Cursor", "DBAPIDriver", "DatabaseDriver", "Row"),
             ".sqlite": ("SqliteDatabase", "SqliteDriver"),
-            ".transaction": ("Transaction",),
+            ".transaction": ("DatabaseTransaction",),
         },
     )

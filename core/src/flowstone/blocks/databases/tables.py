@@ -33,7 +33,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def batched(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
+def batch_rows(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
     """Yield rows in batches, each with the names of the columns.
 
     Raises:
@@ -43,16 +43,16 @@ def batched(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
     if package == "pyarrow" and hasattr(given, "schema"):
         yield from _of_arrow(given, size)
     elif package == "polars":
-        yield from _sliced(list(given.columns), given.iter_rows(), size)
+        yield from _slice_rows(list(given.columns), given.iter_rows(), size)
     elif package == "pandas":
-        yield from _sliced([str(name) for name in given.columns], _of_pandas(given), size)
+        yield from _slice_rows([str(name) for name in given.columns], _of_pandas(given), size)
     elif isinstance(given, Iterable) and not isinstance(given, (Mapping, str, bytes)):
         yield from _of_dicts(given, size)
     else:
         raise NoRows(f"a {type(given).__name__} has no rows")
 
 
-def _sliced(
+def _slice_rows(
     columns: list[str], rows: Iterable[Row], size: int
 ) -> Iterator[tuple[list[str], list[Row]]]:
     for batch in batches(rows, size):
@@ -67,7 +67,7 @@ def _of_arrow(table: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
         parts = [table] if hasattr(table, "slice") else table  # one batch, or a reader of them
     for part in parts:
         rows = zip(*(column.to_pylist() for column in part.columns), strict=True)
-        yield from _sliced(columns, rows, size)
+        yield from _slice_rows(columns, rows, size)
 
 
 def _of_pandas(frame: Any) -> Iterator[Row]:

@@ -53,11 +53,11 @@ class HttpNotifier(Notifier):
         default=True, description="Whether the address may be one of a private network."
     )
 
-    def _private(self) -> Iterator[str]:
+    def _list_private(self) -> Iterator[str]:
         # The URL may be kept elsewhere, and then it is no text of the block's.
         with suppress(SecretError):
             yield self.url.get_secret_value()
-        yield from super()._private()
+        yield from super()._list_private()
 
 
 class HttpProvider(NotifierProvider):

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, resuming
+from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.errors import StorageError
 from flowstone.secrets.renewal import renew_in
 
@@ -182,4 +182,4 @@ class ObjectStoreProvider(ABC):
         def open_at(offset: int) -> BufferedIOBase:
             return opened.pop() if opened else self.get(key, offset)
 
-        return resuming(open_at, f"{self.where}/{key}", self.attempts)
+        return make_resuming_reader(open_at, f"{self.where}/{key}", self.attempts)

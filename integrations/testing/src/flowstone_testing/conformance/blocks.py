@@ -17,7 +17,7 @@ import pytest
 from pydantic import Field
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import apply_redacted, redacted_fields
+from flowstone.blocks.display import apply_redacted, redact_fields
 from flowstone.context.current import services as current_services
 from flowstone.context.current import use_services
 from flowstone.errors import BlockInvalid, DocumentInvalid
@@ -268,7 +268,7 @@ class BlockSuite(BlockReferences):
                 kept.save("kept", overwrite=True)
                 body = _body(kept, services)
                 loaded = type(kept).load("kept")
-                shown = json.loads(json.dumps(redacted_fields(body)))
+                shown = json.loads(json.dumps(redact_fields(body)))
                 _assert_hidden(block, dumps(shown))
                 assert apply_redacted(loaded, body, shown) is loaded
                 for name, value in shown.items():  # each put back alone, as after an edit

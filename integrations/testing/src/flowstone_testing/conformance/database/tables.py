@@ -62,7 +62,7 @@ class TableTests(DatabaseBase):
 
     def test_tables_have_the_values_of_rows(self, database: Database) -> None:
         """Look at `fetch_arrow` of an `ArrowDriver`: the types and values of rows, and nulls."""
-        rows = [*_typed_rows(self.keeps), dict.fromkeys(_typed_rows(self.keeps)[0])]
+        rows = [*make_typed_rows(self.keeps), dict.fromkeys(make_typed_rows(self.keeps)[0])]
         database.insert("typed", rows, create=True)
         for query in (
             "SELECT * FROM typed ORDER BY number",
@@ -81,7 +81,7 @@ class TableTests(DatabaseBase):
         """Look at `insert_arrow` of an `ArrowDriver`: what was rows comes back the same."""
         import pyarrow as pa  # noqa: PLC0415 - an optional dependency
 
-        rows = _typed_rows(self.keeps)
+        rows = make_typed_rows(self.keeps)
         table = pa.table({name: [row[name] for row in rows] for name in rows[0]})
         assert database.insert("by_rows", rows, create=True) == len(rows)
         assert database.insert("by_table", table, create=True) == len(rows)
@@ -155,7 +155,7 @@ class TableTests(DatabaseBase):
         assert items.fetch_one("SELECT count(*), sum(id) FROM items") == (5001, 5000 * 5001 // 2)
 
 
-def _typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
+def make_typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
     """Return rows with a column for each type that comes back as it went in."""
     values: dict[str, tuple[object, object]] = {
         "number": (1, -(2**62)),
