@@ -9,16 +9,16 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.plugins.collection import Collection, worded
     from flowstone.plugins.hookspecs import hookimpl
-    from flowstone.plugins.host import Host, Offer, Plugin, installed, installed_of
+    from flowstone.plugins.host import Host, Offer, Plugin, get_host_of, installed
 
 __all__ = [
     "Collection",
     "Host",
     "Offer",
     "Plugin",
+    "get_host_of",
     "hookimpl",
     "installed",
-    "installed_of",
     "lazy_exports",
     "worded",
 ]
@@ -29,6 +29,6 @@ if not TYPE_CHECKING:
         {
             ".collection": ("Collection", "worded"),
             ".hookspecs": ("hookimpl",),
-            ".host": ("Host", "Offer", "Plugin", "installed", "installed_of"),
+            ".host": ("Host", "Offer", "Plugin", "get_host_of", "installed"),
         },
     )

@@ -241,7 +241,7 @@ def installed() -> Host:
 
 
 @cache
-def installed_of(package: str) -> Host:
+def get_host_of(package: str) -> Host:
     """Return a host of one package's plugin and core's own; no other is loaded.
 
     Args:
