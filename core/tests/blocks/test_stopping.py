@@ -19,7 +19,7 @@ from flowstone.blocks import Database, SqliteDatabase
 from flowstone.blocks.abstract import DatabaseBlock
 from flowstone.blocks.databases.cancellation import Call, Stopped, in_thread
 from flowstone.builtin import database_tasks as tasks
-from flowstone.engine.timeouts import put_error
+from flowstone.engine.timeouts import raise_in_thread
 from flowstone.errors import (
     DatabaseBusy,
     DatabaseDenied,
@@ -123,7 +123,7 @@ def test_an_error_put_into_a_thread_wakes_it() -> None:
     waiting = Aside(wait)
     begun.wait(PATIENCE)
     assert waiting.thread.ident is not None
-    put_error(waiting.thread.ident, Over)
+    raise_in_thread(waiting.thread.ident, Over)
     assert isinstance(waiting.ended(PATIENCE).error, Over)
     interrupt(waiting.thread.ident)  # nobody is there any more
 

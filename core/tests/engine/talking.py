@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from flowstone.engine.lifecycle import Plan, life
-from flowstone.engine.steps import Admit, Call, Dismiss, Iterate, Queue, Record, Settle, Step
+from flowstone.engine.lifecycle import CallPlan, lifecycle
+from flowstone.engine.steps import (
+    AcquireSlots,
+    AwaitSlots,
+    CallFunction,
+    FinishChildren,
+    Iterate,
+    Record,
+    ReleaseSlots,
+    Step,
+)
 from flowstone.records.specs import Spec
 from flowstone.settings import Settings
 from flowstone.states import State
@@ -14,8 +23,8 @@ from flowstone.states import State
 NOTHING = object()
 
 
-def plan(spec: Spec | None = None, *, settles: bool = False, **options: Any) -> Plan:
-    return Plan(
+def plan(spec: Spec | None = None, *, owns_children: bool = False, **options: Any) -> CallPlan:
+    return CallPlan(
         unit="the unit",
         spec=spec or Spec("task", "t"),
         settings=options.pop("settings", Settings()),
@@ -24,7 +33,7 @@ def plan(spec: Spec | None = None, *, settles: bool = False, **options: Any) -> 
         fn=print,
         args=(),
         kwargs={},
-        settles=settles,
+        owns_children=owns_children,
         **options,
     )
 
@@ -89,25 +98,25 @@ class World:
             raise self.faults[number]
         if isinstance(step, Record):
             return State(step.type, step.name, step.message, 1.0, step.data)
-        if isinstance(step, (Call, Iterate)):
+        if isinstance(step, (CallFunction, Iterate)):
             outcome = self.outcomes.pop(0)
             if isinstance(outcome, BaseException):
                 raise outcome
             return outcome
-        if isinstance(step, Admit):
-            return step.turn.take()
-        if isinstance(step, Queue):
-            return step.turn.wait()
-        if isinstance(step, Dismiss):
-            return step.turn.give_back()
-        if isinstance(step, Settle):
+        if isinstance(step, AcquireSlots):
+            return step.request.take()
+        if isinstance(step, AwaitSlots):
+            return step.request.wait()
+        if isinstance(step, ReleaseSlots):
+            return step.request.give_back()
+        if isinstance(step, FinishChildren):
             return self.unseen
-        if step.__class__.__name__ == "Consult":
+        if step.__class__.__name__ == "CallHook":
             return self.consult(*step)
         return None
 
-    def talk(self, plan: Plan) -> State:
-        return talked(life(plan), self.answer)
+    def talk(self, plan: CallPlan) -> State:
+        return talked(lifecycle(plan), self.answer)
 
     @property
     def states(self) -> list[str]:

@@ -14,7 +14,7 @@ from flowstone import flow, task
 from flowstone.context.current import Services
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.recorder import Keeper, Taken
+from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.errors import FencedRun
 from flowstone.flow_runs import retry_flow_run
 from flowstone.records.events import handed_over
@@ -33,37 +33,39 @@ from flowstone.stores.memory import MemoryRuns
 
 
 class Process:
-    """A journal with no thread of its own, and the keepers of one run's attempts."""
+    """A journal with no thread of its own, and the recorders of one run's attempts."""
 
     def __init__(self) -> None:
         self.store = MemoryRuns()
         self.journal = Unthreaded(self.store, SystemClock(), 30)
         self.services: Any = SimpleNamespace(journal=self.journal, clock=SystemClock())
 
-    def begin(self) -> Keeper:
-        keeper = Keeper(self.services, _origin("flow", lease=Lease(new_id(), "here/1/x", 4e9)))
-        keeper.record(RUNNING, "Running")
-        return keeper
+    def begin(self) -> RunRecorder:
+        recorder = RunRecorder(
+            self.services, _origin("flow", lease=Lease(new_id(), "here/1/x", 4e9))
+        )
+        recorder.record(RUNNING, "Running")
+        return recorder
 
-    def part(self, root: Keeper, kind: Kind = "task") -> Keeper:
-        return Keeper(self.services, _origin(kind, root.origin.id), root.token)
+    def part(self, root: RunRecorder, kind: Kind = "task") -> RunRecorder:
+        return RunRecorder(self.services, _origin(kind, root.origin.id), root.token)
 
-    def again(self, root: Keeper) -> Keeper:
+    def again(self, root: RunRecorder) -> RunRecorder:
         """Take the run up, once its attempt has ended for whatever reason."""
         run = self.now(root)
         lease = Lease(new_id(), "here/1/x", 4e9)
-        taken = Taken(run, handed_over(run, AwaitingRetry(), lease))
-        keeper = Keeper(self.services, taken.origin)
-        keeper.take_up(taken)
-        keeper.record(RUNNING, "Running")
-        return keeper
+        takeover = Takeover(run, handed_over(run, AwaitingRetry(), lease))
+        recorder = RunRecorder(self.services, takeover.origin)
+        recorder.take_up(takeover)
+        recorder.record(RUNNING, "Running")
+        return recorder
 
-    def now(self, keeper: Keeper) -> Run:
-        return self.store.run(keeper.origin.id)
+    def now(self, recorder: RunRecorder) -> Run:
+        return self.store.run(recorder.origin.id)
 
-    def written(self, keeper: Keeper) -> list[State]:
+    def written(self, recorder: RunRecorder) -> list[State]:
         self.journal.flush()
-        events = (event.payload for _, event in self.store.events(run_id=keeper.origin.id))
+        events = (event.payload for _, event in self.store.events(run_id=recorder.origin.id))
         return [each.state for each in events if isinstance(each, (Run, Change))]
 
 
@@ -126,7 +128,7 @@ def test_a_fact_that_was_queued_when_its_attempt_was_followed_is_left_out(
     first = process.begin()
     left = process.part(first)
     first.record(FAILED, "Failed")
-    seen = left._birth(State(RUNNING, at=2.0))
+    seen = left._make_birth(State(RUNNING, at=2.0))
     again = process.again(first)
     process.journal._queue.append((seen, first.token))
     mine = process.part(again)
@@ -152,18 +154,18 @@ def test_who_drives_an_attempt_that_was_buried_does_not_drive_the_next(process: 
 
 
 def test_a_run_that_was_taken_up_three_times_has_one_writer(process: Process) -> None:
-    keepers = [process.begin()]
-    parts = [process.part(keepers[0])]
+    recorders = [process.begin()]
+    parts = [process.part(recorders[0])]
     for _ in range(3):
         parts[-1].record(RUNNING, "Running")
-        keepers[-1].record(FAILED, "Failed")
-        keepers.append(process.again(keepers[-1]))
-        parts.append(process.part(keepers[-1]))
+        recorders[-1].record(FAILED, "Failed")
+        recorders.append(process.again(recorders[-1]))
+        parts.append(process.part(recorders[-1]))
     for old in parts[:-1]:
         fenced(lambda old=old: old.record(COMPLETED, "Completed"))  # type: ignore[misc]
     parts[-1].record(RUNNING, "Running")
     parts[-1].record(COMPLETED, "Completed")
-    keepers[-1].record(COMPLETED, "Completed")
+    recorders[-1].record(COMPLETED, "Completed")
     ends = [process.now(part).state.type for part in parts]
     assert ends == [CANCELLED, CANCELLED, CANCELLED, COMPLETED]
 

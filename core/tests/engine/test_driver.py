@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import get_args
 
 from flowstone.engine import steps
-from flowstone.engine.driver import Driver
+from flowstone.engine.driver import RunDriver
 
 
 def test_every_step_is_done_in_a_thread_and_on_a_loop() -> None:
     handed_out = {steps.Iterate}  # whoever called the driver has it done
     every = set(get_args(steps.Step)) - handed_out
-    assert set(Driver._IN_A_THREAD) == every
-    assert set(Driver._COMMON) | set(Driver._ON_A_LOOP) == every
-    assert not set(Driver._COMMON) & set(Driver._ON_A_LOOP)
+    assert set(RunDriver._IN_A_THREAD) == every
+    assert set(RunDriver._COMMON) | set(RunDriver._ON_A_LOOP) == every
+    assert not set(RunDriver._COMMON) & set(RunDriver._ON_A_LOOP)

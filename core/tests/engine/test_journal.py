@@ -14,7 +14,7 @@ import pytest
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.driven_roots import RECENT
 from flowstone.engine.journal import FULL, WriteBehind
-from flowstone.engine.recorder import Keeper
+from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import FencedRun, StoreBusy
 from flowstone.records.events import Event, Line, born, changed, written
 from flowstone.records.ids import new_id
@@ -246,11 +246,11 @@ def test_an_interrupt_after_the_end_is_kept_does_not_end_the_run_twice(store: Wa
         run.id, "flow", run.name, "f", run.id, None, 1.0, (), None, None, (), run.lease
     )  # fmt: skip
     services: Any = SimpleNamespace(journal=journal, clock=SystemClock())
-    keeper = Keeper(services, origin)
-    keeper.record(StateType.RUNNING, "Running")
+    recorder = RunRecorder(services, origin)
+    recorder.record(StateType.RUNNING, "Running")
     with pytest.raises(KeyboardInterrupt):
-        keeper.record(StateType.COMPLETED, "Completed")
-    assert keeper.record(StateType.COMPLETED, "Completed").type is StateType.COMPLETED
+        recorder.record(StateType.COMPLETED, "Completed")
+    assert recorder.record(StateType.COMPLETED, "Completed").type is StateType.COMPLETED
     kinds = [event.kind for _, event in store.events()]
     assert kinds == ["FlowRunStarted", "FlowRunCompleted"]
     journal.close()
@@ -264,13 +264,13 @@ def test_a_value_does_not_wait_with_its_fact(journal: WriteBehind, store: Watche
     store.fault = StoreBusy("here", 1.0)
     origin = Origin(new_id(), "task", "t-0", "t", run.id, run.id, 1.0, (), None, None, (), None)
     services: Any = SimpleNamespace(journal=journal, clock=SystemClock())
-    keeper = Keeper(services, origin)
-    keeper.record(StateType.RUNNING, "Running")
+    recorder = RunRecorder(services, origin)
+    recorder.record(StateType.RUNNING, "Running")
     value = Value()
-    assert keeper.record(StateType.COMPLETED, "Completed", data=value).data is value
-    assert keeper.state.data is value
+    assert recorder.record(StateType.COMPLETED, "Completed", data=value).data is value
+    assert recorder.state.data is value
     gone = weakref.ref(value)
-    del value, keeper
+    del value, recorder
     assert gone() is None
     store.fault = None
     journal.flush()

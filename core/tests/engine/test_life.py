@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from flowstone.engine.steps import Await, Call, Consult, Iterate, Say, Settle, Sleep, Tally, Unlock
+from flowstone.engine.steps import (
+    Await,
+    CallFunction,
+    CallHook,
+    FinishChildren,
+    Iterate,
+    Log,
+    Sleep,
+    Unlock,
+    YieldProgress,
+)
 from flowstone.errors import (
     CancelSignal,
     ClosedEarly,
@@ -55,26 +65,26 @@ def test_a_task_that_raises_is_failed_with_its_error() -> None:
 
 def test_a_function_that_yields_is_iterated_over_and_not_called() -> None:
     world = World(["returned"])
-    assert world.talk(plan(handed=Tally())).result() == "returned"
-    assert (len(world.of(Iterate)), world.of(Call)) == (1, [])
+    assert world.talk(plan(progress=YieldProgress())).result() == "returned"
+    assert (len(world.of(Iterate)), world.of(CallFunction)) == (1, [])
 
 
 def test_to_be_closed_early_is_a_good_end_and_settles_what_was_submitted() -> None:
-    tally = Tally()
-    tally.closed = ClosedEarly("t", 2, "its consumer")
-    world = World([tally.closed])
-    end = world.talk(plan(Spec("task", "t", retries=3), handed=tally, settles=True))
+    progress = YieldProgress()
+    progress.closed = ClosedEarly("t", 2, "its consumer")
+    world = World([progress.closed])
+    end = world.talk(plan(Spec("task", "t", retries=3), progress=progress, owns_children=True))
     assert (end.type, end.message) == (
         StateType.COMPLETED,
         "closed by its consumer after 2 values",
     )
-    assert world.of(Settle) == [Settle(tally.closed)]
+    assert world.of(FinishChildren) == [FinishChildren(progress.closed)]
     assert end.data is None
 
 
 def test_that_another_run_was_closed_early_is_a_failure() -> None:
     closed = ClosedEarly("other", 2, "the end of its flow")
-    assert World([closed]).talk(plan(handed=Tally())).is_failed()
+    assert World([closed]).talk(plan(progress=YieldProgress())).is_failed()
     assert World([closed]).talk(plan()).is_failed()
 
 
@@ -85,17 +95,17 @@ def test_an_interrupt_of_the_last_line_does_not_keep_the_end_from_being_recorded
     world = World([ValueError("no")], faults={2: interrupt})
     with pytest.raises(type(interrupt)):
         world.talk(plan())
-    assert isinstance(world.steps[2], Say)
+    assert isinstance(world.steps[2], Log)
     assert world.states == ["Running", "Failed"]
 
 
 def test_nothing_is_retried_that_has_handed_out_values() -> None:
-    tally = Tally()
+    progress = YieldProgress()
     world = World([ValueError("1"), 2])
-    assert world.talk(plan(Spec("task", "t", retries=3), handed=tally)).is_completed()
-    tally.count = 1
+    assert world.talk(plan(Spec("task", "t", retries=3), progress=progress)).is_completed()
+    progress.count = 1
     world = World([ValueError("1"), 2])
-    assert world.talk(plan(Spec("task", "t", retries=3), handed=tally)).is_failed()
+    assert world.talk(plan(Spec("task", "t", retries=3), progress=progress)).is_failed()
 
 
 def test_a_retry_waits_and_says_so_in_the_state() -> None:
@@ -112,7 +122,7 @@ def test_retries_end() -> None:
     world = World([ValueError(str(number)) for number in range(4)])
     end = world.talk(plan(Spec("task", "t", retries=3)))
     assert end.is_failed()
-    assert len(world.of(Call)) == 4
+    assert len(world.of(CallFunction)) == 4
 
 
 def test_retries_come_from_the_settings_where_the_task_does_not_say() -> None:
@@ -160,7 +170,7 @@ def test_a_condition_that_says_no_ends_the_retries() -> None:
     world = World([ValueError("x")], consult=consult)
     end = world.talk(plan(Spec("task", "t", retries=5, retry_condition_fn=condition)))
     assert end.is_failed()
-    assert len(world.of(Call)) == 1
+    assert len(world.of(CallFunction)) == 1
     assert seen[0][2].data.args == ("x",)
 
 
@@ -172,7 +182,7 @@ def test_a_condition_that_raises_does_not_hide_the_failure() -> None:
     end = world.talk(plan(Spec("task", "t", retries=5, retry_condition_fn=print)))
     assert end.message == "ValueError: x"
     told = "not retried: retry_condition_fn raised KeyError: 'broken'"
-    assert told in [step.message for step in world.of(Say)]
+    assert told in [step.message for step in world.of(Log)]
 
 
 def test_a_hook_that_raises_changes_nothing() -> None:
@@ -182,7 +192,7 @@ def test_a_hook_that_raises_changes_nothing() -> None:
     spec = Spec("task", "t", hooks={StateType.COMPLETED: (print,)})
     world = World([1], consult=consult)
     assert world.talk(plan(spec)).is_completed()
-    assert world.of(Say)[0].message == "hook 'print' raised KeyError: 'broken'"
+    assert world.of(Log)[0].message == "hook 'print' raised KeyError: 'broken'"
 
 
 def test_hooks_come_after_their_state_is_recorded() -> None:
@@ -190,8 +200,8 @@ def test_hooks_come_after_their_state_is_recorded() -> None:
     world = World([ValueError()])
     world.talk(plan(spec))
     kinds = [type(step).__name__ for step in world.steps]
-    assert kinds == ["Record", "Consult", "Call", "Say", "Record", "Consult"]
-    assert [step.state.type for step in world.of(Consult)] == ["RUNNING", "FAILED"]
+    assert kinds == ["Record", "CallHook", "CallFunction", "Log", "Record", "CallHook"]
+    assert [step.state.type for step in world.of(CallHook)] == ["RUNNING", "FAILED"]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +223,7 @@ def test_what_ends_a_run_names_its_end(error: BaseException, kind: StateType, na
 def test_an_interrupt_is_not_retried() -> None:
     world = World([KeyboardInterrupt()])
     world.talk(plan(Spec("task", "t", retries=5)))
-    assert len(world.of(Call)) == 1
+    assert len(world.of(CallFunction)) == 1
 
 
 def test_a_timeout_is_retried() -> None:
@@ -231,10 +241,10 @@ def test_an_interrupt_during_the_wait_for_a_retry_cancels() -> None:
 
 def test_a_fenced_run_writes_nothing_more() -> None:
     world = World([FencedRun("t-0", "Crashed")])
-    end = world.talk(plan(settles=True))
+    end = world.talk(plan(owns_children=True))
     assert isinstance(end.data, FencedRun)
     assert world.states == ["Running"]
-    assert len(world.of(Settle)) == 1
+    assert len(world.of(FinishChildren)) == 1
 
 
 def test_a_store_that_fails_twice_lets_its_error_out() -> None:
@@ -245,14 +255,14 @@ def test_a_store_that_fails_twice_lets_its_error_out() -> None:
 
 def test_a_flow_settles_before_it_is_judged() -> None:
     world = World([1])
-    assert world.talk(plan(Spec("flow", "f"), settles=True)).is_completed()
+    assert world.talk(plan(Spec("flow", "f"), owns_children=True)).is_completed()
     kinds = [type(step).__name__ for step in world.steps]
-    assert kinds.index("Call") < kinds.index("Settle") < len(kinds) - 1
+    assert kinds.index("CallFunction") < kinds.index("FinishChildren") < len(kinds) - 1
 
 
 def test_an_unseen_failure_fails_the_flow() -> None:
     bad = Told("load-3", Failed("ValueError: no", data=ValueError("no")))
-    end = World([1], unseen=[bad]).talk(plan(Spec("flow", "f"), settles=True))
+    end = World([1], unseen=[bad]).talk(plan(Spec("flow", "f"), owns_children=True))
     assert end.is_failed()
     assert "load-3" in str(end.message)
     with pytest.raises(ValueError, match="no"):
@@ -262,32 +272,32 @@ def test_an_unseen_failure_fails_the_flow() -> None:
 def test_a_flow_whose_function_raised_tells_its_tasks_why() -> None:
     error = ValueError("x")
     world = World([error])
-    world.talk(plan(Spec("flow", "f"), settles=True))
-    assert world.of(Settle) == [Settle(error)]
+    world.talk(plan(Spec("flow", "f"), owns_children=True))
+    assert world.of(FinishChildren) == [FinishChildren(error)]
 
 
 def test_a_second_interrupt_while_settling_does_not_hide_the_first() -> None:
     world = World([KeyboardInterrupt()], faults={3: KeyboardInterrupt()})
-    end = world.talk(plan(Spec("flow", "f"), settles=True))
-    assert isinstance(world.steps[3], Settle)
+    end = world.talk(plan(Spec("flow", "f"), owns_children=True))
+    assert isinstance(world.steps[3], FinishChildren)
     assert end.is_cancelled()
 
 
 def test_an_interrupt_of_a_wait_for_tasks_that_may_finish_ends_the_flow() -> None:
     world = World([ValueError("first")], faults={3: KeyboardInterrupt()})
-    end = world.talk(plan(Spec("flow", "f", retries=3), settles=True))
+    end = world.talk(plan(Spec("flow", "f", retries=3), owns_children=True))
     assert end.type is StateType.CANCELLED
-    errors = [type(step.error) for step in world.of(Settle)]
+    errors = [type(step.error) for step in world.of(FinishChildren)]
     assert errors[:2] == [ValueError, KeyboardInterrupt]
-    assert len(world.of(Call)) == 1
+    assert len(world.of(CallFunction)) == 1
 
 
 def test_returned_states_decide() -> None:
     flow = Spec("flow", "f")
     good, bad = Completed(data=1), Failed("no", data=ValueError("no"))
-    assert World([good]).talk(plan(flow, settles=True)).result() == 1
-    assert World([bad]).talk(plan(flow, settles=True)).is_failed()
-    mixed = World([[good, bad]]).talk(plan(flow, settles=True))
+    assert World([good]).talk(plan(flow, owns_children=True)).result() == 1
+    assert World([bad]).talk(plan(flow, owns_children=True)).is_failed()
+    mixed = World([[good, bad]]).talk(plan(flow, owns_children=True))
     assert (mixed.type, mixed.message) == (StateType.FAILED, "1 of 2 did not complete: Failed no")
 
 
@@ -298,7 +308,7 @@ def test_what_is_waited_for_comes_first_and_its_failure_is_ours() -> None:
     assert isinstance(end.data, UpstreamTaskError)
     assert end.name == "UpstreamFailed"
     assert world.of(Await) == [Await([waiting])]  # type: ignore[list-item]
-    assert world.of(Call) == []
+    assert world.of(CallFunction) == []
     assert waiting.observed
 
 
@@ -320,12 +330,12 @@ def test_an_interrupt_while_the_end_is_logged_does_not_lose_the_end(stop: BaseEx
     with pytest.raises(type(stop)):
         world.talk(plan())
     assert world.states == ["Running", "Failed"]
-    assert len(world.of(Say)) == 1
+    assert len(world.of(Log)) == 1
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), FencedRun("t", "Crashed"), ValueError()])
 def test_a_look_that_was_not_finished_is_ended_too(error: BaseException) -> None:
     world = World([1], faults={0: error})
     keeping: Any = object()
-    world.talk(plan(keeping=keeping))
+    world.talk(plan(cache=keeping))
     assert world.of(Unlock) == [Unlock(None)]

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowstone.engine.steps import Call, Dismiss, Record, Sleep
+from flowstone.engine.steps import CallFunction, Record, ReleaseSlots, Sleep
 from flowstone.errors import FencedRun, RunTimeout, StoreBusy, StoreError, TerminationSignal
 from flowstone.records.specs import Spec
 from flowstone.states import BIRTH, NEXT, TERMINAL
@@ -50,13 +50,13 @@ def test_every_life_has_one_honest_end(
     turn = Turnstile(in_the_way)
     spec = Spec(kind, "u", retries=retries, retry_delay_seconds=delay)  # type: ignore[arg-type]
     try:
-        end = world.talk(plan(spec, settles=kind == "flow", turn=turn))
+        end = world.talk(plan(spec, owns_children=kind == "flow", slot_request=turn))
     except (StoreError, FencedRun, KeyboardInterrupt, SystemExit, TerminationSignal, ValueError):
         end = None  # the last record itself could not be written: its error comes out
     except RunTimeout:
         end = None
 
-    dismissals = [n for n, step in enumerate(world.steps) if isinstance(step, Dismiss)]
+    dismissals = [n for n, step in enumerate(world.steps) if isinstance(step, ReleaseSlots)]
     assert not turn.held or set(dismissals[-2:]) <= faults.keys()  # the last could not be written
     records = world.of(Record)
     kept = [
@@ -70,7 +70,7 @@ def test_every_life_has_one_honest_end(
     for now, then in pairwise(types):
         assert then in NEXT[now], f"{now} -> {then}"
     assert sum(kind in TERMINAL for kind in types) <= 1
-    assert len(world.of(Call)) <= retries + 1
+    assert len(world.of(CallFunction)) <= retries + 1
     assert all(step.seconds == delay for step in world.of(Sleep))
     if end is not None and not isinstance(end.data, FencedRun):
         assert types[-1] == end.type

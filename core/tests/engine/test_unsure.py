@@ -9,7 +9,7 @@ import pytest
 
 from flowstone.engine.clock import SystemClock
 from flowstone.engine.journal import WriteBehind
-from flowstone.engine.recorder import Keeper
+from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import CancelSignal, StoreBusy
 from flowstone.records.events import Event, changed
 from flowstone.records.ids import new_id
@@ -60,7 +60,7 @@ def journal(store: Unsure) -> WriteBehind:
     return Unthreaded(store, SystemClock(), 30)
 
 
-def keeper(journal: WriteBehind, root: Keeper | None = None) -> Keeper:
+def recorder(journal: WriteBehind, root: RunRecorder | None = None) -> RunRecorder:
     key, lease = new_id(), Lease(new_id(), "here/1/x", 4e9)
     root_id = root.origin.id if root else None
     kind: Any = "task" if root else "flow"
@@ -69,16 +69,16 @@ def keeper(journal: WriteBehind, root: Keeper | None = None) -> Keeper:
         None if root else lease,
     )  # fmt: skip
     services: Any = SimpleNamespace(journal=journal, clock=SystemClock())
-    return Keeper(services, origin)
+    return RunRecorder(services, origin)
 
 
-def states(store: Unsure, keeper: Keeper) -> list[str]:
-    found = [event.payload for _, event in store.events(run_id=keeper.origin.id)]
+def states(store: Unsure, recorder: RunRecorder) -> list[str]:
+    found = [event.payload for _, event in store.events(run_id=recorder.origin.id)]
     return [payload.state.name for payload in found if not hasattr(payload, "logger")]  # type: ignore[union-attr]
 
 
 def test_a_birth_that_was_kept_is_not_repeated(store: Unsure, journal: WriteBehind) -> None:
-    flow = keeper(journal)
+    flow = recorder(journal)
     store.fails = True
     with pytest.raises(StoreBusy):
         flow.record(RUNNING, "Running")
@@ -90,7 +90,7 @@ def test_a_birth_that_was_kept_is_not_repeated(store: Unsure, journal: WriteBehi
 def test_a_change_that_was_kept_does_not_fence_its_own_run(
     store: Unsure, journal: WriteBehind
 ) -> None:
-    flow = keeper(journal)
+    flow = recorder(journal)
     flow.record(RUNNING, "Running")
     store.fails = True
     with pytest.raises(StoreBusy):
@@ -103,13 +103,13 @@ def test_a_change_that_was_kept_does_not_fence_its_own_run(
 def test_what_follows_a_change_that_was_kept_is_kept_too(
     store: Unsure, journal: WriteBehind
 ) -> None:
-    flow = keeper(journal)
+    flow = recorder(journal)
     flow.record(RUNNING, "Running")
     store.fails = True
     with pytest.raises(StoreBusy):
         flow.record(SCHEDULED, "AwaitingRetry")
     store.fails = False
-    task = keeper(journal, flow)
+    task = recorder(journal, flow)
     task.record(PENDING, "Pending")
     journal.flush()
     assert states(store, task) == ["Pending"]
@@ -122,7 +122,7 @@ def test_what_follows_a_change_that_was_kept_is_kept_too(
 
 
 def test_a_change_that_was_refused_is_not_repeated(store: Unsure, journal: WriteBehind) -> None:
-    flow = keeper(journal)
+    flow = recorder(journal)
     flow.record(RUNNING, "Running")
     run = store.run(flow.origin.id)
     store.record(changed(run, Cancelling("asked"), run.attempt))
@@ -143,9 +143,9 @@ def test_an_interrupt_behind_an_append_does_not_give_a_version_twice(store: Unsu
                 raise CancelSignal
 
     journal = Interrupted(store, SystemClock(), 30)
-    flow = keeper(journal)
+    flow = recorder(journal)
     flow.record(RUNNING, "Running")
-    task = keeper(journal, flow)
+    task = recorder(journal, flow)
     task.record(RUNNING, "Running")
     journal.interrupts = True
     with pytest.raises(CancelSignal):
@@ -157,10 +157,10 @@ def test_an_interrupt_behind_an_append_does_not_give_a_version_twice(store: Unsu
 
 
 def test_a_root_whose_end_cannot_be_kept_is_let_go(store: Unsure, journal: WriteBehind) -> None:
-    flow, stops = keeper(journal), list[str]()
+    flow, stops = recorder(journal), list[str]()
     flow.record(RUNNING, "Running")
     flow.on_request(lambda _: stops.append("stopped"))
-    task = keeper(journal, flow)
+    task = recorder(journal, flow)
     task.record(RUNNING, "Running")
     task.record(COMPLETED, "Completed")
     flow.abandon()

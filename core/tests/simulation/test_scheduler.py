@@ -6,7 +6,7 @@ from threading import Event, Thread, get_ident
 
 import pytest
 
-from flowstone.engine.timeouts import put_error
+from flowstone.engine.timeouts import raise_in_thread
 
 from .scheduler import Gate
 
@@ -25,7 +25,7 @@ def test_an_error_that_comes_before_the_baton_waits_for_it() -> None:
 
     def give() -> None:
         try:
-            put_error(me, Late)  # it comes up in this very block
+            raise_in_thread(me, Late)  # it comes up in this very block
         finally:
             was_put.set()
 
@@ -49,7 +49,7 @@ def test_an_error_that_comes_after_the_baton_leaves_it_given_once() -> None:
 
     def give() -> None:
         gate.give()
-        put_error(me, Late)
+        raise_in_thread(me, Late)
 
     for _ in range(3):
         with pytest.raises(Late):

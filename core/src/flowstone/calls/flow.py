@@ -15,7 +15,7 @@ from flowstone.task_runners.base import TaskRunner, ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Services
-    from flowstone.engine.recorder import Taken
+    from flowstone.engine.recorder import Takeover
     from flowstone.graphs import Graph
     from flowstone.ports import Runner
     from flowstone.records.specs import Spec
@@ -117,11 +117,11 @@ class Flow(Unit[P, R]):
 
         return sketched(self, args, kwargs)
 
-    def again(self, taken: Taken, arguments: Mapping[str, Any]) -> Any:
+    def again(self, takeover: Takeover, arguments: Mapping[str, Any]) -> Any:
         """Execute a run that there is once more; its state, or a coroutine of that.
 
         Args:
-            taken: the run, and the fact of its takeover, which is recorded first.
+            takeover: the run, and the fact of its takeover, which is recorded first.
             arguments: by name.
 
         Raises:
@@ -131,7 +131,7 @@ class Flow(Unit[P, R]):
         args, kwargs = self.parameters.rebind(arguments)
         token = current.scope.set(None)  # a run that somebody's code takes up is no part of that
         try:
-            return self._call(args, {**kwargs, "return_state": True}, taken)
+            return self._call(args, {**kwargs, "return_state": True}, takeover)
         finally:
             current.scope.reset(token)
 

@@ -13,7 +13,7 @@ from flowstone.context.current import scope, services
 from flowstone.context.lineage import made
 from flowstone.engine import progress
 from flowstone.engine.arguments import (
-    PromiseBase,
+    FutureBase,
     resolve_futures_to_results,
     resolve_futures_to_states,  # fmt: skip
 )
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from flowstone.context.current import Scope
-    from flowstone.engine.driver import Driver
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.driver import RunDriver
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.ports import Caller, Runner
 
 __all__ = ["DoneAndNotDoneFutures", "Future", "FutureList", "as_completed",
@@ -41,7 +41,7 @@ R = TypeVar("R")
 _lock = threading.Lock()
 
 
-class Future(PromiseBase, Generic[R]):
+class Future(FutureBase, Generic[R]):
     """A submitted task run.
 
     Attributes:
@@ -65,12 +65,12 @@ class Future(PromiseBase, Generic[R]):
         "run_id",
     )
 
-    def __init__(self, driver: Driver, life: Life, owner: Scope) -> None:
-        PromiseBase.made += 1
-        origin = driver.keeper.origin
+    def __init__(self, driver: RunDriver, life: Lifecycle, owner: Scope) -> None:
+        FutureBase.made += 1
+        origin = driver.recorder.origin
         self.name, self.run_id = origin.name, origin.id
         self.observed = False
-        self._driver: Driver | None = driver
+        self._driver: RunDriver | None = driver
         self._end: State[R] | None = None
         self._callbacks: list[Callable[[Future[R]], Any]] | None = None
         self._where: int | LoopTask[Any] | None = None
@@ -95,7 +95,7 @@ class Future(PromiseBase, Generic[R]):
             self.observed = True
             return self._end
         driver = self._driver
-        return driver.keeper.state if driver is not None else self.final_state()
+        return driver.recorder.state if driver is not None else self.final_state()
 
     def result(self, timeout: float | None = None, raise_on_failure: bool = True) -> R:
         """Wait for the run, and return its value.
@@ -189,7 +189,7 @@ class Future(PromiseBase, Generic[R]):
         driver = self._driver
         assert driver is not None
         try:
-            end = driver.keeper.record(CANCELLED, "Cancelled", "cancelled before it started")
+            end = driver.recorder.record(CANCELLED, "Cancelled", "cancelled before it started")
             self._finish(end)
         except BaseException as error:
             self._finish(State(CANCELLED, "Cancelled", str(error), data=error))
@@ -199,13 +199,13 @@ class Future(PromiseBase, Generic[R]):
     def stop(self, error: type[BaseException]) -> None:
         """Raise an error where it runs, as soon as Python code runs there."""
         # ctypes: 5 ms of start-up that only an interrupted flow pays.
-        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+        from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
 
         where = self._where
         if self._end is not None or where is None:
             return
         if isinstance(where, int):
-            put_error(where, error)
+            raise_in_thread(where, error)
             if self._caller is not None:
                 self._caller.interrupt(where)
         else:
@@ -227,14 +227,14 @@ class Future(PromiseBase, Generic[R]):
         if ticket := self._taken():
             self._lived(*ticket)
 
-    def _lived(self, context: Context, life: Life) -> None:
+    def _lived(self, context: Context, life: Lifecycle) -> None:
         driver = self._driver
         assert driver is not None
         self._where = threading.get_ident()
         try:
             state = context.run(_lived, driver, life)
         except BaseException as error:  # noqa: BLE001 - a worker thread has nobody to raise it to
-            state = driver.left_by(error)
+            state = driver.find_end(error)
         self._finish(state)
 
     async def arun(self) -> None:
@@ -252,7 +252,7 @@ class Future(PromiseBase, Generic[R]):
         try:
             state = await task
         except BaseException as error:  # noqa: BLE001 - the loop has nobody to raise it to
-            state = driver.left_by(error)
+            state = driver.find_end(error)
         self._finish(state)
 
     def _taken(self) -> Any:
@@ -279,12 +279,12 @@ class _Cancelled(CancelSignal):
         super().__init__("cancelled while it ran")
 
 
-def _lived(driver: Driver, life: Life) -> State:
+def _lived(driver: RunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return driver.drive(life)
 
 
-async def _alived(driver: Driver, life: Life) -> State:
+async def _alived(driver: RunDriver, life: Lifecycle) -> State:
     scope.set(driver.scope)
     return await driver.adrive(life)
 
@@ -388,7 +388,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
 
 def _wait(futures: list[Future[Any]], timeout: float | None) -> None:
     end = None if timeout is None else monotonic() + timeout
-    with progress.shown(futures):
+    with progress.show(futures):
         for future in futures:
             future.wait(None if end is None else max(0.0, end - monotonic()))
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.calls.outcome import given
-from flowstone.engine.generators import CONSUMER, Values
+from flowstone.engine.generators import CONSUMER, SyncGeneratorRun
 from flowstone.engine.policy import is_cancellation
 from flowstone.errors import ConfigurationError, StopSignal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from flowstone.engine.generators import Begun, Yielding
+    from flowstone.engine.generators import GeneratorParts, GeneratorRun
     from flowstone.records.specs import Spec
 
 
-def iterator(spec: Spec, begin: Callable[[], Begun], *, isasync: bool) -> Any:
+def iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) -> Any:
     """Return the iterator that is a run, which begins with its first value.
 
     Raises:
@@ -31,9 +31,9 @@ def iterator(spec: Spec, begin: Callable[[], Begun], *, isasync: bool) -> Any:
     return async_values(begin) if isasync else values(begin)
 
 
-def values(begin: Callable[[], Begun]) -> Generator[Any, Any, Any]:
+def values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, Any]:
     """Begin a run at the first `next`, and hand its values out; its value is what it returns."""
-    run = Values(begin())
+    run = SyncGeneratorRun(begin())
     sent: Any = None
     error: BaseException | None = None
     while True:
@@ -47,12 +47,12 @@ def values(begin: Callable[[], Begun]) -> Generator[Any, Any, Any]:
             error = raised
 
 
-async def async_values(begin: Callable[[], Begun]) -> AsyncGenerator[Any, Any]:
+async def async_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[Any, Any]:
     """Do the same for an async generator."""
     # asyncio: 40 ms of start-up; here it is running already.
-    from flowstone.engine.async_generators import AsyncValues  # noqa: PLC0415
+    from flowstone.engine.async_generators import AsyncGeneratorRun  # noqa: PLC0415
 
-    run = AsyncValues(begin())
+    run = AsyncGeneratorRun(begin())
     sent: Any = None
     error: BaseException | None = None
     cancelled: BaseException | None = None
@@ -72,9 +72,9 @@ async def async_values(begin: Callable[[], Begun]) -> AsyncGenerator[Any, Any]:
                 error, cancelled = GeneratorExit(), raised
 
 
-def _outcome(run: Yielding, last: BaseException | None) -> Any:
+def _outcome(run: GeneratorRun, last: BaseException | None) -> Any:
     """Return or raise what comes of a run's end, for who has just thrown in `last`."""
-    closed, end = run.tally.closed, run.end
+    closed, end = run.progress.closed, run.end
     assert end is not None
     if isinstance(last, GeneratorExit) and isinstance(end.data, StopSignal):
         return None  # to be told of it is no longer wanted

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import ref
 
 from flowstone.context.current import services
-from flowstone.engine.arguments import PromiseBase
-from flowstone.engine.policy import unseen
+from flowstone.engine.arguments import FutureBase
+from flowstone.engine.policy import judge_unobserved
 from flowstone.errors import RunTimeout
 from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, State
@@ -32,7 +32,7 @@ R = TypeVar("R")
 TOLD = 5
 
 
-class FutureStream(PromiseBase, Generic[R]):
+class FutureStream(FutureBase, Generic[R]):
     """The futures of a `.map` with `max_in_flight` or `batch_size`.
 
     Iterating gives each future once its run has ended, in the order of the arguments, and keeps
@@ -45,7 +45,7 @@ class FutureStream(PromiseBase, Generic[R]):
     run_id = ""  # it is many runs, and none itself
 
     def __init__(self, supply: Supply, *, flat: bool) -> None:
-        PromiseBase.made += 1
+        FutureBase.made += 1
         self._supply, self._flat = supply, flat
         self.name, self.observed = supply.name, False
         supply.facade = ref(self)
@@ -288,7 +288,7 @@ class Supply:
         await self.adrain(keep=self.facade() is not None)
 
     def final_state(self) -> State:
-        end = unseen(self._bad)
+        end = judge_unobserved(self._bad)
         if end is None:
             return State(COMPLETED, "Completed")
         return State(end.type, end.name, f"{self._bad_count} in all: {end.message}", data=end.data)

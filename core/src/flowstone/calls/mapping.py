@@ -9,7 +9,7 @@ from itertools import count, cycle, islice
 from typing import Any
 
 from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
-from flowstone.engine.arguments import PromiseBase
+from flowstone.engine.arguments import FutureBase
 from flowstone.engine.story import CallStory, amake_calls, make_calls
 from flowstone.errors import (
     ConfigurationError,
@@ -55,7 +55,7 @@ def _column(value: Any) -> tuple[list[Any]] | None:
     if type(value) is allow_failure:
         inner = _column(value.value)
         return ([allow_failure(item) for item in inner[0]],) if inner else None
-    if isinstance(value, PromiseBase):
+    if isinstance(value, FutureBase):
         value = value.result()  # type: ignore[attr-defined]
     if isinstance(value, (WHOLE, Mark)) or not isinstance(value, Iterable):
         return None
@@ -119,7 +119,7 @@ def _source(value: Any) -> Iterator[Any] | None:
     if type(value) is allow_failure:
         inner = _source(value.value)
         return map(allow_failure, inner) if inner else None
-    if isinstance(value, PromiseBase) and hasattr(value, "result"):
+    if isinstance(value, FutureBase) and hasattr(value, "result"):
         value = value if isinstance(value, Iterable) else value.result()
     if isinstance(value, (WHOLE, Mark)) or not isinstance(value, Iterable):
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowstone.calls.recipe import recipe
 from flowstone.calls.run_names import choose_name, render_name
 from flowstone.context import current
-from flowstone.engine.recorder import leased
+from flowstone.engine.recorder import make_lease
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Origin
@@ -70,7 +70,7 @@ def make_origin(
         unit_version=spec.version,
         parameters=known,
         inputs=inputs,
-        lease=leased(services, now) if is_root else None,
+        lease=make_lease(services, now) if is_root else None,
         recipe=recipe(unit, known) if is_root and spec.kind == "flow" else None,
     )
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any, get_args, get_type_hints
 
 from flowstone.context.runtime import deployment, flow_run, task_run
-from flowstone.engine.arguments import resolved
+from flowstone.engine.arguments import resolve
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
 from flowstone.records.redaction import redact
 
@@ -83,7 +83,7 @@ class Parameters:
 
     def given(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return a call's arguments by name; futures that have ended as what they ended with."""
-        args, kwargs = resolved(args, _so_far), resolved(kwargs, _so_far)
+        args, kwargs = resolve(args, _so_far), resolve(kwargs, _so_far)
         return dict(self.bind(args, kwargs).arguments)
 
     def validate(self, bound: inspect.BoundArguments) -> None:

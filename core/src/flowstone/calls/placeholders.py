@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from flowstone.engine.arguments import PromiseBase
+from flowstone.engine.arguments import FutureBase
 from flowstone.errors import ValueNotComputed
 from flowstone.records.states import COMPLETED, State
 
@@ -89,7 +89,7 @@ class Source(NamedTuple):
     unit: str
 
 
-class Placeholder(PromiseBase):
+class Placeholder(FutureBase):
     """Stands for a value. It may be passed on; what is taken of it is a placeholder, too."""
 
     __slots__ = ("_sources",)
@@ -105,7 +105,7 @@ class Placeholder(PromiseBase):
     def __repr__(self) -> str:
         return f"<value of {sources_of(self)[0].unit}>"
 
-    __hash__ = PromiseBase.__hash__
+    __hash__ = FutureBase.__hash__
 
 
 def sources_of(placeholder: Placeholder) -> tuple[Source, ...]:
@@ -132,7 +132,7 @@ for _name, _use in _NEEDING.items():
     setattr(Placeholder, f"__{_name}__", _needs(_use))
 
 
-class SketchedFuture(PromiseBase):
+class SketchedFuture(FutureBase):
     """Stands for the future of a task that was not run; it has what a `Future` has.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.calls.parameters import titled
 from flowstone.context import current
-from flowstone.engine.recorder import Keeper
+from flowstone.engine.recorder import RunRecorder
 from flowstone.records.runs import Origin
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _enter_coming_run(
         inputs=(),
         lease=None,
     )
-    scope.standing = Keeper(services, coming)
+    scope.standing = RunRecorder(services, coming)
     token = current.scope.set(scope)
     try:
         yield

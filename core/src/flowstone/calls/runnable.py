@@ -19,19 +19,19 @@ from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, made
-from flowstone.engine.arguments import needs
-from flowstone.engine.driver import Driver
-from flowstone.engine.lifecycle import Life, Plan, life
-from flowstone.engine.recorder import Keeper, Taken
-from flowstone.engine.signals import honest_end, honest_end_on_loop
-from flowstone.engine.steps import Tally
+from flowstone.engine.arguments import find_upstream
+from flowstone.engine.driver import RunDriver
+from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
+from flowstone.engine.recorder import RunRecorder, Takeover
+from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
+from flowstone.engine.steps import YieldProgress
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
-    from flowstone.engine.generators import Begun
+    from flowstone.engine.generators import GeneratorParts
     from flowstone.ports import Caller, Keeping, Runner, Staging
     from flowstone.records.specs import Spec
 
@@ -104,52 +104,52 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         parent: Scope | None,
         *,
         caller: Caller | None = None,
-        handed: Tally | None = None,
-        taken: Taken | None = None,
-    ) -> tuple[Driver, Life]:
+        progress: YieldProgress | None = None,
+        takeover: Takeover | None = None,
+    ) -> tuple[RunDriver, Lifecycle]:
         """Make the run, and all that drives it; nothing has happened yet.
 
-        With `taken`, it is a run that there is; it is taken up at the end of this.
+        With `takeover`, it is a run that there is; it is taken up at the end of this.
         """
         services, spec = current.services(), self.spec
-        upstream = needs(args, kwargs, wait_for)
+        upstream = find_upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
         if flow and upstream is None:
             args, kwargs, known = self._checked(args, kwargs)
-        if taken is not None:
-            origin = taken.origin
+        if takeover is not None:
+            origin = takeover.origin
         else:
             origin = make_origin(
                 self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
             )
         run_id, name, tags = origin.id, origin.name, origin.tags
         scope = self._scope(services, parent, known)
-        plan = Plan(
+        plan = CallPlan(
             unit=self,
             spec=spec,
             settings=services.settings,
             run_id=run_id,
             run_name=name,
-            fn=callee(self, services.settings, caller, scope, iterated=handed is not None),
+            fn=callee(self, services.settings, caller, scope, iterated=progress is not None),
             args=args,
             kwargs=kwargs,
             upstream=upstream,
-            settles=flow or parent is None,
-            keeping=self._keeping(services, run_id, parent) if handed is None or flow else None,
-            staging=None if flow else current.transaction.get() or self._alone(),
+            owns_children=flow or parent is None,
+            cache=self._keeping(services, run_id, parent) if progress is None or flow else None,
+            transaction=None if flow else current.transaction.get() or self._alone(),
             check=self._rechecked if flow and upstream is not None else None,
-            turn=services.gate.admission(tags, name, run_id) if tags and not flow else None,
-            handed=handed,
+            slot_request=services.gate.admission(tags, name, run_id) if tags and not flow else None,
+            progress=progress,
             is_root=parent is None,
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
-        keeper = Keeper(services, origin, None if parent is None else parent.token)
-        scope.standing, scope.asked = keeper, plan
-        driver = Driver(keeper, scope, services.clock, RunLogger, keeping=plan.keeping)
-        if taken is not None:
-            keeper.take_up(taken)
-        return driver, life(plan)
+        recorder = RunRecorder(services, origin, None if parent is None else parent.token)
+        scope.standing, scope.asked = recorder, plan
+        driver = RunDriver(recorder, scope, services.clock, RunLogger, cache=plan.cache)
+        if takeover is not None:
+            recorder.take_up(takeover)
+        return driver, lifecycle(plan)
 
     def _alone(self) -> Staging | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
@@ -202,7 +202,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         return args, kwargs
 
     def _call(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], taken: Taken | None = None
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], takeover: Takeover | None = None
     ) -> Any:
         """Run it here: the value, or the state; a coroutine of it for an async function."""
         return_state, wait_for = False, None
@@ -218,14 +218,16 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
                 )
             if self.isasync:
-                return self._acall(args, kwargs, wait_for, return_state=return_state, taken=taken)
+                return self._acall(
+                    args, kwargs, wait_for, return_state=return_state, takeover=takeover
+                )
         parent = current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
+        driver, story = self._start(args, kwargs, wait_for, parent, takeover=takeover)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end() as stop:
-                    driver.stopped_by(stop)
+                with sigterm_as_signal() as stop:
+                    driver.register_stop(stop)
                     state = driver.drive(story)
                     raise_stop(state)
             else:
@@ -235,7 +237,7 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         if return_state or state.type is not COMPLETED or self._rereads:
             return given(state, return_state)
         if parent is not None and type(state.data) not in PLAIN:
-            made(parent.owner, state.data, driver.keeper.origin.id)
+            made(parent.owner, state.data, driver.recorder.origin.id)
         return state.data
 
     async def _acall(
@@ -245,15 +247,15 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         wait_for: Iterable[Any] | None,
         *,
         return_state: bool,
-        taken: Taken | None,
+        takeover: Takeover | None,
     ) -> Any:
-        parent = None if taken is not None else current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, taken=taken)
+        parent = None if takeover is not None else current.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, takeover=takeover)
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
-                with honest_end_on_loop() as stop:
-                    driver.stopped_by(stop)
+                with sigterm_on_loop() as stop:
+                    driver.register_stop(stop)
                     state = await driver.adrive(story)
                     raise_stop(state)
             else:
@@ -261,17 +263,17 @@ class Unit(Hooked, OptionAttributes, Calling[P, R]):
         finally:
             current.scope.reset(token)
         if parent is not None and state.type is COMPLETED:
-            made(parent.owner, state.data, driver.keeper.origin.id)
+            made(parent.owner, state.data, driver.recorder.origin.id)
         return given(state, return_state)
 
     def _begin(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
-    ) -> Begun:
+    ) -> GeneratorParts:
         """Make a run that is iterated over, and what is entered around it."""
-        tally, parent = Tally(), current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, handed=tally)
+        progress, parent = YieldProgress(), current.scope.get()
+        driver, story = self._start(args, kwargs, wait_for, parent, progress=progress)
         owner = None if parent is None else parent.owner
-        return driver, story, tally, owner, around(self.spec, current.services().settings)
+        return driver, story, progress, owner, around(self.spec, current.services().settings)
 
     def _submit(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None

@@ -18,7 +18,7 @@ from flowstone.calls.placeholders import Placeholder, SketchedFuture, Source, so
 from flowstone.context import current
 from flowstone.context.runtime import Carried
 from flowstone.engine.annotations import Mark
-from flowstone.engine.arguments import ITEMS, PromiseBase, found, resolved
+from flowstone.engine.arguments import ITEMS, FutureBase, find_futures, resolve
 from flowstone.errors import ValueNotComputed
 from flowstone.graphs import Graph, build_graph
 from flowstone.logging.run_logger import disable_run_logger
@@ -134,10 +134,10 @@ class Sketch:
     ) -> Any:
         """Call the flow's own code; of an async flow, return the coroutine that does."""
         sources = (args, kwargs, wait_for)
-        args, kwargs = resolved(args, _value), resolved(kwargs, _value)
+        args, kwargs = resolve(args, _value), resolve(kwargs, _value)
         bound = unit.parameters.bind(args, kwargs)
         # What stands in for a value fits no type hint.
-        if unit.spec.validate_parameters and not any(found([*args, *kwargs.values()])):
+        if unit.spec.validate_parameters and not any(find_futures([*args, *kwargs.values()])):
             unit.parameters.validate(bound)
         run = self._add(unit, sources)
         scope = _Drawn(self, run, Asked(unit, args, kwargs), dict(bound.arguments))
@@ -264,6 +264,6 @@ def _drawn(value: object) -> object:
     """Return an argument of a `.map` as what it is in a run: the value of a future, a list."""
     if isinstance(value, SketchedFuture):
         value = value.value
-    if isinstance(value, (WHOLE, Mark, PromiseBase)) or not isinstance(value, Iterable):
+    if isinstance(value, (WHOLE, Mark, FutureBase)) or not isinstance(value, Iterable):
         return value
     return list(value if isinstance(value, Sized) else islice(value, _MOST))

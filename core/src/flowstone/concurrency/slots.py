@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from flowstone.concurrency.leases import warn
 from flowstone.context import current
-from flowstone.engine.timeouts import put_error
+from flowstone.engine.timeouts import raise_in_thread
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.logging.run_logger import current_run
 from flowstone.records.limits import KIND, Wanted
@@ -166,14 +166,14 @@ class _InThread(Interruption):
         with self._lock:
             if not self._over:
                 self._fired = True
-                put_error(self._thread, self._error)
+                raise_in_thread(self._thread, self._error)
 
     def end(self, kind: type[BaseException] | None) -> bool:
         with self._lock:
             self._over = True
         came = kind is not None and issubclass(kind, self._error)
         if self._fired and not came:
-            put_error(self._thread, None)  # it must not come up later
+            raise_in_thread(self._thread, None)  # it must not come up later
         return came
 
 

@@ -17,7 +17,7 @@ PLAIN = frozenset({type(None), bool, int, float, complex, str, bytes, bytearray,
 ITEMS = (list, tuple, set, frozenset)
 
 
-class PromiseBase:
+class FutureBase:
     """What futures derive from, so that they can be told apart from all else."""
 
     __slots__ = ()
@@ -26,7 +26,7 @@ class PromiseBase:
     made = 0
 
 
-class EndedRun(PromiseBase):
+class EndedRun(FutureBase):
     """A state that a call waits for, as a future that has ended in it."""
 
     __slots__ = ("_end", "name", "observed", "run_id")
@@ -41,57 +41,57 @@ class EndedRun(PromiseBase):
         return self._end
 
 
-def awaited(value: object) -> Iterator[tuple[Any, bool]]:
+def find_awaited(value: object) -> Iterator[tuple[Any, bool]]:
     """Yield each future and each state in `wait_for`, and whether it may have failed."""
     if isinstance(value, State):
         yield EndedRun(value), False
     elif isinstance(value, allow_failure):
-        yield from ((each, True) for each, _ in awaited(value.value))
+        yield from ((each, True) for each, _ in find_awaited(value.value))
     elif isinstance(value, ITEMS):
         for item in value:
-            yield from awaited(item)
+            yield from find_awaited(item)
     else:
-        yield from found(value)
+        yield from find_futures(value)
 
 
-def found(value: object) -> Iterator[tuple[Any, bool]]:
+def find_futures(value: object) -> Iterator[tuple[Any, bool]]:
     """Yield each future inside a value, and whether it may have failed."""
     kind = type(value)
     if kind in PLAIN:
         return
-    if isinstance(value, PromiseBase):
+    if isinstance(value, FutureBase):
         yield value, False
     elif kind is allow_failure:
-        for promise, _ in found(value.value):  # type: ignore[attr-defined]
+        for promise, _ in find_futures(value.value):  # type: ignore[attr-defined]
             yield promise, True
     elif kind is unmapped:
-        yield from found(value.value)  # type: ignore[attr-defined]
+        yield from find_futures(value.value)  # type: ignore[attr-defined]
     elif isinstance(value, dict):
         for item in value.values():
-            yield from found(item)
+            yield from find_futures(item)
     elif isinstance(value, ITEMS):
         for item in value:
             if type(item) not in PLAIN:
-                yield from found(item)
+                yield from find_futures(item)
 
 
-def needs(
+def find_upstream(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Iterable[object] | None = None
 ) -> list[tuple[Any, bool]] | None:
     """Return the futures that a call waits for; None where its arguments can stay as they are."""
     if wait_for is not None:
-        return [*(needs(args, kwargs) or ()), *awaited(list(wait_for))]
-    if not PromiseBase.made and not Mark.made:
+        return [*(find_upstream(args, kwargs) or ()), *find_awaited(list(wait_for))]
+    if not FutureBase.made and not Mark.made:
         return None
-    promises = list(found(args))
+    promises = list(find_futures(args))
     if kwargs:
-        promises += found(kwargs)
+        promises += find_futures(kwargs)
     if promises or any(isinstance(value, Mark) for value in (*args, *kwargs.values())):
         return promises
     return None
 
 
-def states_in(value: object) -> list[State]:
+def find_states(value: object) -> list[State]:
     """Return the states that a function returned, bare or in a list, tuple or set."""
     if isinstance(value, State):
         return [value]
@@ -100,7 +100,7 @@ def states_in(value: object) -> list[State]:
     return []
 
 
-def resolved(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
+def resolve(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
     """Return the value with each future replaced by `ask(future, may_have_failed)`.
 
     A collection in which nothing changes is returned as it is, not copied.
@@ -108,23 +108,23 @@ def resolved(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
     kind = type(value)
     if kind in PLAIN:
         return value
-    if isinstance(value, PromiseBase):
+    if isinstance(value, FutureBase):
         return ask(value, False)
     if kind is quote:
         return value.value
     if kind is unmapped:
-        return resolved(value.value, ask)
+        return resolve(value.value, ask)
     if kind is allow_failure:
-        return resolved(value.value, lambda promise, _: ask(promise, True))
-    return _resolved_items(value, ask) if isinstance(value, (dict, *ITEMS)) else value
+        return resolve(value.value, lambda promise, _: ask(promise, True))
+    return _resolve_items(value, ask) if isinstance(value, (dict, *ITEMS)) else value
 
 
-def _resolved_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
+def _resolve_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
     if isinstance(value, dict):
-        new = {key: resolved(item, ask) for key, item in value.items()}
+        new = {key: resolve(item, ask) for key, item in value.items()}
         same = all(new[key] is item for key, item in value.items())
         return value if same else new
-    items = [resolved(item, ask) for item in value]
+    items = [resolve(item, ask) for item in value]
     if all(new is old for new, old in zip(items, value, strict=True)):
         return value if value.__class__ in ITEMS or not _holds_promises(value) else items
     if isinstance(value, tuple):
@@ -133,7 +133,7 @@ def _resolved_items(value: Any, ask: Callable[[Any, bool], Any]) -> Any:
 
 
 def _holds_promises(value: Any) -> bool:
-    return any(isinstance(item, PromiseBase) for item in value)
+    return any(isinstance(item, FutureBase) for item in value)
 
 
 # ---------------------------------------------------------------- asked for by people
@@ -145,7 +145,7 @@ def resolve_futures_to_states(expr: Any) -> Any:
     Args:
         expr: anything; futures are found in lists, tuples, sets and dicts.
     """
-    return resolved(expr, _state)
+    return resolve(expr, _await_state)
 
 
 def resolve_futures_to_results(expr: Any) -> Any:
@@ -157,10 +157,12 @@ def resolve_futures_to_results(expr: Any) -> Any:
     Raises:
         Exception: what the first of them that did not complete ended with.
     """
-    return resolved(expr, lambda promise, may_fail: _state(promise, may_fail).result(not may_fail))
+    return resolve(
+        expr, lambda promise, may_fail: _await_state(promise, may_fail).result(not may_fail)
+    )
 
 
-def _state(promise: Any, _: bool) -> State:
+def _await_state(promise: Any, _: bool) -> State:
     promise.wait()
     promise.observed = True
     state: State = promise.final_state()

@@ -6,40 +6,40 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from flowstone.engine.generators import FLOW, PROCESS, Returned, Yielding
-from flowstone.engine.signals import honest_end_on_loop
+from flowstone.engine.generators import FLOW, PROCESS, GeneratorRun, Returned
+from flowstone.engine.signals import sigterm_on_loop
 from flowstone.engine.story import amake_calls, run_awaitable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
 
-    from flowstone.engine.generators import Begun
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.generators import GeneratorParts
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.engine.steps import Iterate
     from flowstone.errors import StopSignal
     from flowstone.records.states import State
 
 
-class AsyncValues(Yielding):
+class AsyncGeneratorRun(GeneratorRun):
     """A run of an async generator."""
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, parts: GeneratorParts) -> None:
         self._lock = asyncio.Lock()
         self._task: asyncio.Task[Any] | None = None
         self._ending: asyncio.Task[None] | None = None
-        super().__init__(begun)
+        super().__init__(parts)
         if self._owner is None:
-            self._heed_signals()
+            self._watch_signals()
 
-    def _heed_signals(self) -> None:
+    def _watch_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        self._guard.enter_context(honest_end_on_loop())
+        self._guard.enter_context(sigterm_on_loop())
 
         def stop(kind: type[StopSignal]) -> None:
             loop.call_soon_threadsafe(self._stop, kind)
 
-        self._driver.stopped_by(stop)
+        self._driver.register_stop(stop)
 
     def _stop(self, kind: type[StopSignal]) -> None:
         if self._task is not None:
@@ -84,17 +84,19 @@ class AsyncValues(Yielding):
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
                 raised = caught
             else:
-                self.tally.count += 1
+                self.progress.count += 1
                 return value
         return await amake_calls(self._live(sent, error, raised))
 
-    async def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+    async def _drive(
+        self, life: Lifecycle, answer: Any, error: BaseException | None
+    ) -> State | Iterate:
         return await self._driver.adrive(life, answer, error)
 
     async def _send(self, sent: Any) -> Any:
         body = self._body
         try:
-            awaitable = _first(self._open_body()) if body is None else body.asend(sent)
+            awaitable = _ask_first(self._open_body()) if body is None else body.asend(sent)
             return await (awaitable if self._left is None else self._limit(awaitable))
         except StopAsyncIteration:
             raise Returned(None) from None
@@ -113,10 +115,10 @@ class AsyncValues(Yielding):
     async def _limit(self, awaitable: Any) -> Any:
         left = max(self._left or 0.0, 0.0)
         with self._count_time():
-            return await self._driver.within(awaitable, left)
+            return await self._driver.await_within(awaitable, left)
 
 
-def _first(body: Any) -> Any:
+def _ask_first(body: Any) -> Any:
     """Return what awaits the first value; the loop is not told that it has to close `body`.
 
     At its end it closes all that it knows of at once, and this one is closed with its run.

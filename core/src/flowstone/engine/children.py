@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowstone.engine import progress
-from flowstone.engine.policy import is_cancellation, stop_signal
+from flowstone.engine.policy import choose_stop_signal, is_cancellation
 from flowstone.errors import CancelSignal, StoreError
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
-    from flowstone.engine.recorder import Keeper
-    from flowstone.engine.steps import Settle
+    from flowstone.engine.recorder import RunRecorder
+    from flowstone.engine.steps import FinishChildren
     from flowstone.ports import Clock, Promise
 
 #: So long a run that was told to stop waits for its threads, which can't be killed.
@@ -20,58 +20,62 @@ GRACE = 5.0
 SHORT_GRACE = 0.7
 
 
-def settled(keeper: Keeper, scope: Scope, clock: Clock, step: Settle) -> list[Promise]:
+def finish_children(
+    recorder: RunRecorder, scope: Scope, clock: Clock, step: FinishChildren
+) -> list[Promise]:
     """Bring to an end what was submitted; return what the step says.
 
     Args:
-        keeper: of the run that owns it.
+        recorder: of the run that owns it.
         scope: of that run.
         clock: tells how long it takes.
         step: why that is.
     """
-    grace = _grace(step)
+    grace = _choose_grace(step)
     end = None if grace is None else clock.time() + grace
-    while waiting := _told_to_end(keeper, scope, step):
-        with progress.shown(waiting):
+    while waiting := _tell_to_end(recorder, scope, step):
+        with progress.show(waiting):
             for promise in waiting:
                 promise.wait(None if end is None else max(0.0, end - clock.time()))
         if end is not None and clock.time() >= end:
             break
-    return _closed(keeper, scope, step)
+    return _close(recorder, scope, step)
 
 
-async def asettled(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
-    """Do as `settled`, and let other coroutines run meanwhile."""
+async def afinish_children(
+    recorder: RunRecorder, scope: Scope, step: FinishChildren
+) -> list[Promise]:
+    """Do as `finish_children`, and let other coroutines run meanwhile."""
     import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-    limit = asyncio.timeout(_grace(step))
+    limit = asyncio.timeout(_choose_grace(step))
     try:
         async with limit:
-            while waiting := _told_to_end(keeper, scope, step):
-                with progress.shown(waiting):
+            while waiting := _tell_to_end(recorder, scope, step):
+                with progress.show(waiting):
                     for promise in waiting:
                         await promise.await_end()
     except TimeoutError:
         if not limit.expired():
             raise
-    return _closed(keeper, scope, step)
+    return _close(recorder, scope, step)
 
 
-def _told_to_end(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
+def _tell_to_end(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Cancel what has not started, tell what runs to stop, as the step asks for."""
-    if keeper.is_copy:  # their threads are the parent's
+    if recorder.is_copy:  # their threads are the parent's
         scope.promises.clear()
         scope.runner = None
     promises = list(scope.promises.values())
     if step.error is not None:
-        signal = stop_signal(step)
+        signal = choose_stop_signal(step)
         for promise in promises:
-            if not _withdrawn(promise) and signal is not None:
+            if not _withdraw(promise) and signal is not None:
                 promise.stop(signal)
     return [promise for promise in promises if not promise.done()]
 
 
-def _withdrawn(promise: Promise) -> bool:
+def _withdraw(promise: Promise) -> bool:
     """Withdraw a promise; tell whether it will not run, also where that could not be written."""
     try:
         return promise.withdraw()
@@ -79,7 +83,7 @@ def _withdrawn(promise: Promise) -> bool:
         return True
 
 
-def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
+def _close(recorder: RunRecorder, scope: Scope, step: FinishChildren) -> list[Promise]:
     """Close the runner; return what could not be stopped, or what ended badly and unasked for."""
     if scope.runner is not None:
         scope.runner.close()
@@ -89,7 +93,7 @@ def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     if step.error is not None:
         left = {run_id: promise for run_id, promise in promises.items() if not promise.done()}
         if left:
-            keeper.leave(left)
+            recorder.leave(left)
         return list(left.values())
     return [
         promise
@@ -98,7 +102,7 @@ def _closed(keeper: Keeper, scope: Scope, step: Settle) -> list[Promise]:
     ]
 
 
-def _grace(step: Settle) -> float | None:
+def _choose_grace(step: FinishChildren) -> float | None:
     """Return how long to wait for what was submitted; None where it may take its own time."""
     error = step.error
     if error is None or (isinstance(error, Exception) and not step.is_late):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.engine.policy import request
+from flowstone.engine.policy import find_request
 from flowstone.errors import FencedRun
 from flowstone.records.runs import Fence
 from flowstone.records.states import TERMINAL
@@ -70,7 +70,7 @@ class DrivenRoots:
         """Go on under the version that a request made; one to stop does that, once."""
         fence = self._fences[actual.id]
         self._fences[actual.id] = Fence(actual.id, actual.version, fence.token)
-        stop, signal = self._stops.get(actual.id), request(actual.state)
+        stop, signal = self._stops.get(actual.id), find_request(actual.state)
         if stop is not None and signal is not None and self._stopped.get(actual.id) is not signal:
             self._stopped[actual.id] = signal
             stop(signal)
@@ -115,19 +115,19 @@ class DrivenRoots:
 
     # ------------------------------------------------------------ what is known of it
 
-    def fence(self, root_id: str) -> Fence | None:
+    def find_fence(self, root_id: str) -> Fence | None:
         """Return the fence of a root that is driven here; None for any other."""
         return self._fences.get(root_id)
 
-    def ended_fence(self, root_id: str) -> Fence | None:
+    def find_ended_fence(self, root_id: str) -> Fence | None:
         """Return the fence of a root that was driven here until its end, not long ago."""
         return self._ended.get(root_id)
 
-    def fences(self) -> list[Fence]:
+    def list_fences(self) -> list[Fence]:
         """Return the fences of all roots that are driven here."""
         return list(self._fences.values())
 
-    def renewable_fences(self) -> list[Fence]:
+    def list_renewable_fences(self) -> list[Fence]:
         """Return the fences of those that are not abandoned."""
         return [f for root_id, f in self._fences.items() if root_id not in self._abandoned]
 

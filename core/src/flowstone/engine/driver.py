@@ -7,26 +7,26 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
 from flowstone.engine import progress
-from flowstone.engine.children import asettled, settled
-from flowstone.engine.policy import described
-from flowstone.engine.signals import meant
+from flowstone.engine.children import afinish_children, finish_children
+from flowstone.engine.policy import describe_error
+from flowstone.engine.signals import translate_cancellation
 from flowstone.engine.steps import (
-    Admit,
+    AcquireSlots,
     Await,
-    Call,
-    Consult,
-    Dismiss,
-    Heed,
+    AwaitSlots,
+    CallFunction,
+    CallHook,
+    FinishChildren,
     Iterate,
     Load,
-    Queue,
+    Log,
     Record,
-    Regain,
+    Refresh,
+    ReleaseSlots,
+    Resume,
     Save,
-    Say,
-    Settle,
     Sleep,
-    Stage,
+    StageInTransaction,
     Suspend,
     Unlock,
 )
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from logging import Logger, LoggerAdapter
 
     from flowstone.context.current import Scope
-    from flowstone.engine.lifecycle import Life
-    from flowstone.engine.recorder import Keeper
+    from flowstone.engine.lifecycle import Lifecycle
+    from flowstone.engine.recorder import RunRecorder
     from flowstone.engine.story import Story
     from flowstone.ports import Clock, Keeping, Look, Promise
     from flowstone.records.runs import Run
@@ -50,59 +50,61 @@ if TYPE_CHECKING:
 NAP = 0.01
 
 
-class Driver:
-    """What both drivers need: the keeper of the run, its scope, the clock.
+class RunDriver:
+    """What both drivers need: the recorder of the run, its scope, the clock.
 
     A child that was forked by the function comes out of the call here as well. It goes through the
     life with its own value or error, and leaves all that others see of the run to the parent.
     """
 
-    __slots__ = ("_placed", "clock", "keeper", "keeping", "logger", "scope")
+    __slots__ = ("_placed", "cache", "clock", "logger", "recorder", "scope")
 
-    keeping: Keeping  # set where the run's plan has one
+    cache: Keeping  # set where the run's plan has one
 
     def __init__(
         self,
-        keeper: Keeper,
+        recorder: RunRecorder,
         scope: Scope,
         clock: Clock,
         logger: Callable[[Run], LoggerAdapter[Logger]],
-        keeping: Keeping | None = None,
+        cache: Keeping | None = None,
     ) -> None:
-        self.keeper, self.scope, self.clock, self.logger = keeper, scope, clock, logger
+        self.recorder, self.scope, self.clock, self.logger = recorder, scope, clock, logger
         self._placed = False
-        if keeping is not None:
-            self.keeping = keeping
+        if cache is not None:
+            self.cache = cache
 
-    def stopped_by(self, stop: Callable[[type[StopSignal]], None]) -> None:
+    def register_stop(self, stop: Callable[[type[StopSignal]], None]) -> None:
         """Say what stops the run when somebody asks for that."""
-        self.keeper.on_request(stop)
+        self.recorder.on_request(stop)
 
     def record(
         self, kind: StateType, name: str, message: str | None = None, data: Any = None
     ) -> State:
         """Put the run into a state, and return that state."""
-        state = self.keeper.record(kind, name, message, data)
+        state = self.recorder.record(kind, name, message, data)
         if not self._placed:
             self._placed = True
-            self.scope.run = self.keeper.run
+            self.scope.run = self.recorder.run
         return state
 
-    def left_by(self, error: BaseException) -> State:
+    def find_end(self, error: BaseException) -> State:
         """Return how a run ended that an error came out of, maybe after its end had been said."""
-        end = self.keeper.state
-        return end if end.is_final() else State(CRASHED, message=described(error), data=error)
+        end = self.recorder.state
+        return end if end.is_final() else State(CRASHED, message=describe_error(error), data=error)
 
     def let_go(self) -> None:
         """Give the run up, as its end could not be kept."""
-        self.keeper.abandon()
+        self.recorder.abandon()
 
     @overload
-    def drive(self, life: Life) -> State: ...
+    def drive(self, life: Lifecycle) -> State: ...
     @overload
-    def drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate: ...
     def drive(
-        self, life: Life, answer: Any = None, error: BaseException | None = None
+        self, life: Lifecycle, answer: Any, error: BaseException | None
+    ) -> State | Iterate: ...
+    def drive(
+        self, life: Lifecycle, answer: Any = None, error: BaseException | None = None
     ) -> State | Iterate:
         """Live a sync run to its end, or to where its values are handed out.
 
@@ -119,7 +121,7 @@ class Driver:
                     kind = type(step)
                     if kind is Record:
                         answer = self.record(*step)
-                    elif kind is Call and step.timeout is None:
+                    elif kind is CallFunction and step.timeout is None:
                         answer = step.fn(*step.args, **step.kwargs)
                     elif kind is Iterate:
                         return step  # type: ignore[no-any-return]
@@ -136,17 +138,17 @@ class Driver:
             raise
 
     @overload
-    async def adrive(self, life: Life) -> State: ...
+    async def adrive(self, life: Lifecycle) -> State: ...
     @overload
     async def adrive(
-        self, life: Life, answer: Any, error: BaseException | None
+        self, life: Lifecycle, answer: Any, error: BaseException | None
     ) -> State | Iterate: ...
     async def adrive(
-        self, life: Life, answer: Any = None, error: BaseException | None = None
+        self, life: Lifecycle, answer: Any = None, error: BaseException | None = None
     ) -> State | Iterate:
         """Live an async run to its end, or to where its values are handed out."""
         try:
-            step = life.send(answer) if error is None else life.throw(meant(error))
+            step = life.send(answer) if error is None else life.throw(translate_cancellation(error))
             while True:
                 try:
                     if type(step) is Iterate:
@@ -156,7 +158,7 @@ class Driver:
                     else:
                         answer = self._COMMON[type(step)](self, step)
                 except BaseException as error:  # noqa: BLE001 - the life decides what it means
-                    step = life.throw(meant(error))
+                    step = life.throw(translate_cancellation(error))
                 else:
                     step = life.send(answer)
         except StopIteration as stop:
@@ -170,103 +172,105 @@ class Driver:
     def _record(self, step: Record) -> State:
         return self.record(*step)
 
-    def _take_slots(self, step: Admit) -> str | None:
-        return step.turn.take()
+    def _acquire_slots(self, step: AcquireSlots) -> str | None:
+        return step.request.take()
 
-    def _give_back_slots(self, step: Dismiss) -> None:
-        step.turn.give_back()
+    def _release_slots(self, step: ReleaseSlots) -> None:
+        step.request.give_back()
 
     def _save(self, step: Save) -> None:
-        self.keeping.keep(step.look, step.value)
+        self.cache.keep(step.look, step.value)
 
     def _unlock(self, step: Unlock) -> None:
-        self.keeping.end(step.look)
+        self.cache.end(step.look)
 
-    def _refresh(self, _: Heed) -> tuple[float, State]:
-        return self.clock.time(), self.keeper.heed().state
+    def _refresh(self, _: Refresh) -> tuple[float, State]:
+        return self.clock.time(), self.recorder.heed().state
 
-    def _resume(self, _: Regain) -> bool:
-        return self.keeper.regain()
+    def _resume(self, _: Resume) -> bool:
+        return self.recorder.resume()
 
     def _suspend(self, step: Suspend) -> State:
-        return self.keeper.suspend(step.message, step.data)
+        return self.recorder.suspend(step.message, step.data)
 
-    def _log(self, step: Say) -> None:
-        if self.keeper.is_copy:
+    def _log(self, step: Log) -> None:
+        if self.recorder.is_copy:
             return
         if not self._placed:  # a line belongs to a run, so there has to be one
             self.record(PENDING, "Pending")
-        self.logger(self.keeper.run).log(step.level, step.message, exc_info=step.error)
+        self.logger(self.recorder.run).log(step.level, step.message, exc_info=step.error)
 
     # ------------------------------------------------------------ steps that wait, in a thread
 
-    def _call(self, step: Call) -> object:
+    def _call(self, step: CallFunction) -> object:
         # ctypes and signal: only runs with a timeout pay for their import.
-        from flowstone.engine.timeouts import limited  # noqa: PLC0415
+        from flowstone.engine.timeouts import call_within  # noqa: PLC0415
 
-        seconds, name = step.timeout or 0.0, self.keeper.origin.name
-        return limited(step.fn, step.args, step.kwargs, seconds, name)
+        seconds, name = step.timeout or 0.0, self.recorder.origin.name
+        return call_within(step.fn, step.args, step.kwargs, seconds, name)
 
-    def _call_hook(self, step: Consult) -> object:
-        if self.keeper.is_copy:
+    def _call_hook(self, step: CallHook) -> object:
+        if self.recorder.is_copy:
             return None
-        value = step.fn(step.unit, self.keeper.run, step.state)
+        value = step.fn(step.unit, self.recorder.run, step.state)
         return run_awaitable(value) if isawaitable(value) else value
 
     def _load(self, step: Load) -> Look | None:
-        return self.keeping.look(step.args, step.kwargs)
+        return self.cache.look(step.args, step.kwargs)
 
-    def _stage(self, step: Stage) -> None:
+    def _stage(self, step: StageInTransaction) -> None:
         run_story(self._stage_run(step))
 
     def _await_ends(self, step: Await) -> None:
-        with progress.shown(step.promises):
+        with progress.show(step.promises):
             for promise in step.promises:
                 promise.wait()
 
-    def _finish_children(self, step: Settle) -> list[Promise]:
-        return settled(self.keeper, self.scope, self.clock, step)
+    def _finish_children(self, step: FinishChildren) -> list[Promise]:
+        return finish_children(self.recorder, self.scope, self.clock, step)
 
-    def _await_slots(self, step: Queue) -> None:
-        step.turn.wait()
+    def _await_slots(self, step: AwaitSlots) -> None:
+        step.request.wait()
 
     def _sleep(self, step: Sleep) -> None:
         self.clock.sleep(step.seconds)
 
     # ------------------------------------------------------------ the same, on an event loop
 
-    async def _acall(self, step: Call) -> object:
+    async def _acall(self, step: CallFunction) -> object:
         awaitable = step.fn(*step.args, **step.kwargs)
-        return await (awaitable if step.timeout is None else self.within(awaitable, step.timeout))
+        if step.timeout is None:
+            return await awaitable
+        return await self.await_within(awaitable, step.timeout)
 
-    async def _acall_hook(self, step: Consult) -> object:
-        if self.keeper.is_copy:
+    async def _acall_hook(self, step: CallHook) -> object:
+        if self.recorder.is_copy:
             return None
-        value = step.fn(step.unit, self.keeper.run, step.state)
+        value = step.fn(step.unit, self.recorder.run, step.state)
         return await value if isawaitable(value) else value
 
     async def _aload(self, step: Load) -> Look:
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-        look, args, kwargs = self.keeping.look, step.args, step.kwargs
+        look, args, kwargs = self.cache.look, step.args, step.kwargs
         # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
         while (found := look(args, kwargs, 0.0)) is None:  # noqa: ASYNC110 - a file's
             await asyncio.sleep(NAP)
         return found
 
-    async def _astage(self, step: Stage) -> None:
+    async def _astage(self, step: StageInTransaction) -> None:
         await arun_story(self._stage_run(step))
 
     async def _aawait_ends(self, step: Await) -> None:
-        with progress.shown(step.promises):
+        with progress.show(step.promises):
             for promise in step.promises:
                 await promise.await_end()
 
-    async def _afinish_children(self, step: Settle) -> list[Promise]:
-        return await asettled(self.keeper, self.scope, step)
+    async def _afinish_children(self, step: FinishChildren) -> list[Promise]:
+        return await afinish_children(self.recorder, self.scope, step)
 
-    async def _aawait_slots(self, step: Queue) -> None:
-        await step.turn.await_slots()
+    async def _aawait_slots(self, step: AwaitSlots) -> None:
+        await step.request.await_slots()
 
     async def _asleep(self, step: Sleep) -> None:
         await self.clock.asleep(step.seconds)
@@ -274,44 +278,44 @@ class Driver:
     #: What does a step, by its type: the same in a thread and on a loop.
     _COMMON: ClassVar[Mapping[type, Callable[..., object]]] = {
         Record: _record,
-        Admit: _take_slots,
-        Dismiss: _give_back_slots,
+        AcquireSlots: _acquire_slots,
+        ReleaseSlots: _release_slots,
         Save: _save,
         Unlock: _unlock,
-        Heed: _refresh,
-        Regain: _resume,
+        Refresh: _refresh,
+        Resume: _resume,
         Suspend: _suspend,
-        Say: _log,
+        Log: _log,
     }
     _IN_A_THREAD: ClassVar[Mapping[type, Callable[..., object]]] = {
         **_COMMON,
-        Call: _call,
-        Consult: _call_hook,
+        CallFunction: _call,
+        CallHook: _call_hook,
         Load: _load,
-        Stage: _stage,
+        StageInTransaction: _stage,
         Await: _await_ends,
-        Settle: _finish_children,
-        Queue: _await_slots,
+        FinishChildren: _finish_children,
+        AwaitSlots: _await_slots,
         Sleep: _sleep,
     }
     _ON_A_LOOP: ClassVar[Mapping[type, Callable[..., Awaitable[object]]]] = {
-        Call: _acall,
-        Consult: _acall_hook,
+        CallFunction: _acall,
+        CallHook: _acall_hook,
         Load: _aload,
-        Stage: _astage,
+        StageInTransaction: _astage,
         Await: _aawait_ends,
-        Settle: _afinish_children,
-        Queue: _aawait_slots,
+        FinishChildren: _afinish_children,
+        AwaitSlots: _aawait_slots,
         Sleep: _asleep,
     }
 
-    def _stage_run(self, step: Stage) -> Story[None]:
+    def _stage_run(self, step: StageInTransaction) -> Story[None]:
         look = step.look
-        save = None if look is None else partial(self.keeping.keep, look, step.value)
-        name = self.keeper.origin.name
+        save = None if look is None else partial(self.cache.keep, look, step.value)
+        name = self.recorder.origin.name
         return step.around.stage_run(name, save, step.on_commit, step.on_rollback)
 
-    async def within(self, awaitable: Awaitable[Any], seconds: float) -> Any:
+    async def await_within(self, awaitable: Awaitable[Any], seconds: float) -> Any:
         """Await something for so many seconds.
 
         Raises:
@@ -319,7 +323,7 @@ class Driver:
         """
         import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
 
-        loop, name = asyncio.get_running_loop(), self.keeper.origin.name
+        loop, name = asyncio.get_running_loop(), self.recorder.origin.name
         limit = asyncio.timeout(seconds)
         began = loop.time()
         try:

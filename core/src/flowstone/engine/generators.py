@@ -15,7 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context.current import scope
-from flowstone.engine.signals import Stop, honest_end, told_by_close
+from flowstone.engine.signals import Stop, sigterm_as_signal, translate_close
 from flowstone.engine.story import make_calls
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
 from flowstone.records.states import CRASHED, TERMINAL, State
@@ -25,31 +25,33 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flowstone.context.current import Scope
-    from flowstone.engine.driver import Driver
-    from flowstone.engine.lifecycle import Life
-    from flowstone.engine.steps import Iterate, Tally
+    from flowstone.engine.driver import RunDriver
+    from flowstone.engine.lifecycle import Lifecycle
+    from flowstone.engine.steps import Iterate, YieldProgress
     from flowstone.engine.story import CallStory
 
-#: What a run that is iterated over is made of: its driver, its life, its tally, who owns it where
+#: What a run that is iterated over is made of: its driver, life and progress, who owns it where
 #: it is not a root, and what is entered around it, in its own context.
-Begun = tuple["Driver", "Life", "Tally", "Scope | None", "AbstractContextManager[Any]"]
+GeneratorParts = tuple[
+    "RunDriver", "Lifecycle", "YieldProgress", "Scope | None", "AbstractContextManager[Any]"
+]
 
 _MAIN = threading.main_thread().ident
 CONSUMER, FLOW, PROCESS = "its consumer", "the end of its flow", "the end of the process"
 
 
-class Yielding:
+class GeneratorRun:
     """What both kinds have in common; fills the `Promise` port for the flow around the run.
 
     Attributes:
         end: how the run ended; None while it has not.
-        tally: counts the values.
+        progress: counts the values.
     """
 
-    def __init__(self, begun: Begun) -> None:
-        driver, life, tally, owner, around = begun
-        self.name, self.run_id = driver.keeper.origin.name, driver.keeper.origin.id
-        self.tally, self.observed = tally, True  # whoever iterates gets the error
+    def __init__(self, parts: GeneratorParts) -> None:
+        driver, life, progress, owner, around = parts
+        self.name, self.run_id = driver.recorder.origin.name, driver.recorder.origin.id
+        self.progress, self.observed = progress, True  # whoever iterates gets the error
         self.end: State | None = None
         self._driver, self._life, self._owner, self._around = driver, life, owner, around
         self._context = copy_context()
@@ -82,7 +84,7 @@ class Yielding:
 
     def _break(self, error: BaseException) -> None:
         """Take what the engine itself raised: the store has not kept a fact, or a late signal."""
-        end = self._driver.keeper.state
+        end = self._driver.recorder.state
         if end.type not in TERMINAL:
             end = State(CRASHED, "Crashed", f"{type(error).__name__}: {error}", data=error)
         self._finish(end)
@@ -94,7 +96,7 @@ class Yielding:
         with suppress(StopSignal), self._guard:
             if isinstance(end.data, StopSignal):
                 with suppress(StoreError):
-                    self._driver.keeper.flush()
+                    self._driver.recorder.flush()
                 raise end.data
 
     def _take(self, step: Iterate) -> None:
@@ -108,11 +110,11 @@ class Yielding:
             self._body = asked.fn(*asked.args, **asked.kwargs)
         return self._body
 
-    def _closed(self) -> ClosedEarly:
-        self.tally.closed = ClosedEarly(self.name, self.tally.count, self._closer)
-        return self.tally.closed
+    def _close_early(self) -> ClosedEarly:
+        self.progress.closed = ClosedEarly(self.name, self.progress.count, self._closer)
+        return self.progress.closed
 
-    def _late(self) -> RunTimeout:
+    def _make_timeout(self) -> RunTimeout:
         asked = self._asked
         assert asked is not None
         return RunTimeout(self.name, asked.timeout or 0.0)
@@ -136,7 +138,7 @@ class Yielding:
                 if raised is None:
                     value, raised = yield from self._resume(sent, error)
                 if raised is None:
-                    self.tally.count += 1
+                    self.progress.count += 1
                     return value
                 error, raised = raised, None
                 if isinstance(error, Returned):
@@ -159,10 +161,10 @@ class Yielding:
         """Return the function's next value, or what it has raised."""
         if error is None:
             return (yield self._send, (sent,), {})
-        error = told_by_close(error)
+        error = translate_close(error)
         if isinstance(error, GeneratorExit):
             _, raised = yield self._close, (self._body,), {}
-            return None, raised or self._closed()
+            return None, raised or self._close_early()
         value, raised = yield self._throw, (error,), {}
         if raised is None and self._is_last:
             raised = error  # it yields once more, and nobody will ask again
@@ -185,7 +187,7 @@ class Yielding:
         except RunTimeout as error:
             if error.name != self.name:
                 raise
-            raise self._late() from None
+            raise self._make_timeout() from None
         finally:
             self._left -= monotonic() - began
 
@@ -219,41 +221,42 @@ class Yielding:
         raise NotImplementedError
 
 
-class Values(Yielding):
+class SyncGeneratorRun(GeneratorRun):
     """A run of a sync generator."""
 
-    def __init__(self, begun: Begun) -> None:
+    def __init__(self, parts: GeneratorParts) -> None:
         self._lock = threading.Lock()
         self._is_busy, self._thread = False, 0
-        super().__init__(begun)
+        super().__init__(parts)
         if self._owner is None:
-            self._heed_signals()
+            self._watch_signals()
 
-    def _heed_signals(self) -> None:
+    def _watch_signals(self) -> None:
         # What interrupts a step is used only while there is one.
-        interrupt = self._guard.enter_context(honest_end(lambda: self._is_busy))
+        interrupt = self._guard.enter_context(sigterm_as_signal(lambda: self._is_busy))
         began_on = threading.get_ident()
 
         def stop(kind: type[StopSignal]) -> None:  # the journal's thread must not wait for it
             self._why = kind()
             parts = interrupt, began_on, kind
-            ending = threading.Thread(target=self._stopped, args=parts, daemon=True)
+            ending = threading.Thread(target=self._end_stopped, args=parts, daemon=True)
             ending.start()
 
-        self._driver.stopped_by(stop)
+        self._driver.register_stop(stop)
 
-    def _stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
+    def _end_stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-        from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+        from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
 
         thread, is_busy = self._thread, self._is_busy
         if is_busy and thread == began_on:
             interrupt(kind)
         elif is_busy:
-            put_error(thread, kind)
+            raise_in_thread(thread, kind)
         self.conclude(kind())
         if is_busy and thread != _MAIN:
-            put_error(thread, None)  # the step was over before: it must not come up in other code
+            # The step was over before: it must not come up in other code.
+            raise_in_thread(thread, None)
 
     def advance(self, sent: Any, error: BaseException | None) -> Any:
         """Return the function's next value; or set `end`, and return None."""
@@ -301,11 +304,11 @@ class Values(Yielding):
             except BaseException as caught:  # noqa: BLE001 - the life decides what it means
                 raised = caught
             else:
-                self.tally.count += 1
+                self.progress.count += 1
                 return value
         return make_calls(self._live(sent, error, raised))
 
-    def _drive(self, life: Life, answer: Any, error: BaseException | None) -> State | Iterate:
+    def _drive(self, life: Lifecycle, answer: Any, error: BaseException | None) -> State | Iterate:
         return self._driver.drive(life, answer, error)
 
     def _send(self, sent: Any) -> Any:
@@ -327,11 +330,11 @@ class Values(Yielding):
 
     def _limit(self, send: Callable[[Any], Any], sent: Any) -> Any:
         # ctypes and signal: only runs with a timeout pay for their import.
-        from flowstone.engine.timeouts import limited  # noqa: PLC0415
+        from flowstone.engine.timeouts import call_within  # noqa: PLC0415
 
         left = max(self._left or 0.0, 1e-6)
         with self._count_time():
-            return limited(send, (sent,), {}, left, self.name)
+            return call_within(send, (sent,), {}, left, self.name)
 
 
 class Returned(Exception):
@@ -343,7 +346,7 @@ class Returned(Exception):
 
 
 #: The roots that have begun and not ended: the process ends them at its own end.
-_open: dict[str, Yielding] = {}
+_open: dict[str, GeneratorRun] = {}
 
 
 def end_all() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from weakref import WeakSet
 
 from flowstone.engine.driven_roots import DrivenRoots
-from flowstone.engine.policy import request
+from flowstone.engine.policy import find_request
 from flowstone.errors import Conflict, FencedRun, StopSignal, StoreError, SuspendSignal
 from flowstone.records.events import NOTES
 from flowstone.records.ids import new_id
@@ -70,7 +70,7 @@ class WriteBehind:
 
     def restart_in_child(self) -> None:
         """Begin anew in a forked child: the queue is the parent's, its thread is not here."""
-        self._reset(DrivenRoots(self._roots.fences()))
+        self._reset(DrivenRoots(self._roots.list_fences()))
 
     def create(self, event: Event, token: str | None = None) -> None:
         run = event.payload
@@ -78,7 +78,7 @@ class WriteBehind:
         with self._lock:
             self.flush()
             self._roots.check(event, token)
-            if self._roots.fence(run.root_id) is not None:
+            if self._roots.find_fence(run.root_id) is not None:
                 self._send(run.root_id, [event])
                 self._roots.check(event, token)  # whoever lost the root begins nothing in it
             elif token is not None and not run.is_root:  # it has ended here; others may drive it
@@ -101,7 +101,7 @@ class WriteBehind:
                 if not self._roots.owns(cast("Run", conflict.actual)):
                     raise _fence_off(cast("Run", conflict.actual)) from conflict
                 run = self._store.record(_rebase(event, conflict))
-            if self._roots.fence(run.id) is not None:
+            if self._roots.find_fence(run.id) is not None:
                 # Where it was kept before, a request may have come on top.
                 self._roots.follow_request(run)
             return run
@@ -193,7 +193,7 @@ class WriteBehind:
             batch.clear()
 
     def _send(self, root_id: str, events: list[Event]) -> None:
-        fence = self._roots.fence(root_id)
+        fence = self._roots.find_fence(root_id)
         if fence is None:
             self._send_notes(root_id, events)
             return
@@ -209,7 +209,7 @@ class WriteBehind:
 
     def _send_notes(self, root_id: str, events: list[Event]) -> None:
         """Write what hooks and threads say after the end of a root; of a lost root, nothing."""
-        fence = self._roots.ended_fence(root_id)
+        fence = self._roots.find_ended_fence(root_id)
         notes = [event for event in events if isinstance(event.payload, NOTES)]
         if fence is not None and notes:
             with suppress(Conflict):  # somebody else has taken it up
@@ -261,7 +261,7 @@ class WriteBehind:
     def _poll_requests(self) -> None:
         """See whether somebody asks something of a run that is driven here."""
         with self._lock:
-            for fence in self._roots.fences():
+            for fence in self._roots.list_fences():
                 try:
                     actual = self._store.run(fence.root_id)
                 except StoreError:
@@ -271,7 +271,7 @@ class WriteBehind:
 
     def _renew(self) -> None:
         with self._lock:
-            fences = self._roots.renewable_fences()
+            fences = self._roots.list_renewable_fences()
             if not fences:
                 return
             try:
@@ -293,7 +293,7 @@ def _rebase(event: Event, conflict: Conflict) -> Event:
     assert isinstance(change, Change)
     if actual.state.type in TERMINAL or change.version > actual.version:
         raise _fence_off(actual) from conflict
-    signal = request(actual.state)
+    signal = find_request(actual.state)
     allowed = (*TERMINAL, PAUSED) if signal is SuspendSignal else TERMINAL
     if signal is not None and change.state.type not in allowed:
         raise signal from conflict

@@ -14,26 +14,26 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowstone.engine import policy
-from flowstone.engine.arguments import PLAIN, PromiseBase, found, resolved, states_in
+from flowstone.engine.arguments import PLAIN, FutureBase, find_futures, find_states, resolve
 from flowstone.engine.steps import (
-    Admit,
+    AcquireSlots,
     Await,
-    Call,
-    Consult,
-    Dismiss,
+    AwaitSlots,
+    CallFunction,
+    CallHook,
+    FinishChildren,
     Iterate,
     Load,
-    Queue,
+    Log,
     Record,
+    ReleaseSlots,
     Save,
-    Say,
-    Settle,
     Sleep,
-    Stage,
+    StageInTransaction,
     Step,
     Suspend,
-    Tally,
     Unlock,
+    YieldProgress,
 )
 from flowstone.errors import (
     CancelSignal,
@@ -51,23 +51,23 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Spec
     from flowstone.settings import Settings
 
-Life = Generator[Step, Any, State]
+Lifecycle = Generator[Step, Any, State]
 
 
 @dataclass(slots=True)  # a frozen one takes twice as long to make, and each task run has one
-class Plan:
+class CallPlan:
     """One call of a flow or task, before anything has happened.
 
     Attributes:
         unit: the `Flow` or `Task`; hooks get it.
         upstream: futures that must have ended first, and whether each may have failed; None
             where the arguments are what they are, with nothing in them to be replaced.
-        settles: whether this run owns what is submitted in it, and ends it at its own end.
-        keeping: how its result is looked for and kept; None where it is not.
-        staging: the transaction around the run, which keeps the result at its commit.
+        owns_children: whether this run owns what is submitted in it, and ends it at its own end.
+        cache: how its result is looked for and kept; None where it is not.
+        transaction: the transaction around the run, which keeps the result at its commit.
         check: checks the arguments, where that had to wait for the upstream.
-        turn: under the limits of its tags; None where it has none.
-        handed: counts what is handed out, where the function yields and is iterated over.
+        slot_request: under the limits of its tags; None where it has none.
+        progress: counts what is handed out, where the function yields and is iterated over.
         is_root: whether it can be suspended, and go on in another process.
         timeout: seconds after which the driver ends a call of the function; None where there is
             no limit, or the function keeps to it by itself.
@@ -82,80 +82,80 @@ class Plan:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     upstream: Sequence[tuple[Promise, bool]] | None = None
-    settles: bool = False
-    keeping: Keeping | None = None
-    staging: Staging | None = None
+    owns_children: bool = False
+    cache: Keeping | None = None
+    transaction: Staging | None = None
     check: Callable[..., tuple[tuple[Any, ...], dict[str, Any]]] | None = None
-    turn: Turn | None = None
-    handed: Tally | None = None
+    slot_request: Turn | None = None
+    progress: YieldProgress | None = None
     is_root: bool = False
     timeout: float | None = None
 
 
-def life(plan: Plan) -> Life:
+def lifecycle(plan: CallPlan) -> Lifecycle:
     """Tell what happens from the first state of a run to its last."""
-    return _life(plan) if plan.turn is None else _limited(plan, plan.turn)
+    return _live(plan) if plan.slot_request is None else _live_with_slots(plan, plan.slot_request)
 
 
-def _limited(plan: Plan, turn: Turn) -> Life:
+def _live_with_slots(plan: CallPlan, request: Turn) -> Lifecycle:
     """Tell the same of a run that may hold slots: whatever its end, it gives them back."""
     try:
-        return (yield from _life(plan))
+        return (yield from _live(plan))
     finally:
-        yield from _dismissed(turn)
+        yield from _release_slots(request)
 
 
-def _life(plan: Plan) -> Life:
+def _live(plan: CallPlan) -> Lifecycle:
     spec = plan.spec
     look: Look | None = None
     try:
         args, kwargs = plan.args, plan.kwargs
         if plan.upstream is not None:
-            args, kwargs = yield from _upstream(plan, plan.upstream)
-        if plan.keeping is not None:
+            args, kwargs = yield from _resolve_upstream(plan, plan.upstream)
+        if plan.cache is not None:
             look = yield Load(args, kwargs)
         if look is not None and look.found:
             end = State(COMPLETED, "Cached", look.told, 0.0, look.value)
         else:
-            end = yield from _attempts(plan, args, kwargs, look)
+            end = yield from _make_attempts(plan, args, kwargs, look)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it ends the run
-        last_word = (yield from _suspended(plan, error)) if plan.is_root else error
+        last_word = (yield from _suspend(plan, error)) if plan.is_root else error
         if isinstance(last_word, State):
-            if plan.keeping is not None:
+            if plan.cache is not None:
                 yield Unlock(look)
             return last_word
-        cause = (yield from _let_go(last_word)) if plan.settles else last_word
-        end = _ended(plan, cause)
+        cause = (yield from _finish_children(last_word)) if plan.owns_children else last_word
+        end = _make_end(plan, cause)
         if isinstance(cause, FencedRun):
-            if plan.keeping is not None:
+            if plan.cache is not None:
                 yield Unlock(look)
             return end
     try:
-        final, late = yield from _last_word(plan, end, look)
+        final, late = yield from _record_end(plan, end, look)
     finally:
-        if plan.keeping is not None:
+        if plan.cache is not None:
             yield Unlock(look)
     if spec.hooks:
-        if plan.turn is not None:  # hooks of the end hold no slots
-            yield from _dismissed(plan.turn)
-        yield from _hooks(plan, final)
+        if plan.slot_request is not None:  # hooks of the end hold no slots
+            yield from _release_slots(plan.slot_request)
+        yield from _call_hooks(plan, final)
     if late is not None:
         raise late
     return final
 
 
-def _last_word(
-    plan: Plan, end: State, look: Look | None
+def _record_end(
+    plan: CallPlan, end: State, look: Look | None
 ) -> Generator[Step, Any, tuple[State, BaseException | None]]:
     """Say how the run ended, once; an interrupt that comes into that has to wait."""
-    data = end.data if plan.spec.cache_result_in_memory else _held(plan, look, end)
+    data = end.data if plan.spec.cache_result_in_memory else _choose_held_value(plan, look, end)
     late: BaseException | None = None
     said = end.type is COMPLETED and plan.spec.kind == "task"  # which needs no line
     while True:
         try:
             if not said:
                 said = True
-                yield from _announced(end)
+                yield from _log_end(end)
             final: State = yield Record(end.type, end.name, end.message, data)
             return final, late
         except (CancelSignal, KeyboardInterrupt, TerminationSignal) as interrupt:
@@ -166,81 +166,81 @@ def _last_word(
             continue  # too late: it has ended
 
 
-def _announced(end: State) -> Generator[Step, Any, None]:
+def _log_end(end: State) -> Generator[Step, Any, None]:
     """Log how the run ends."""
     if end.type is not COMPLETED:
         cause = end.data if isinstance(end.data, BaseException) else None
-        yield Say(logging.ERROR, f"ended {end.name}: {end.message}", cause)
+        yield Log(logging.ERROR, f"ended {end.name}: {end.message}", cause)
     else:
-        yield Say(logging.INFO, f"ended {end.name}")
+        yield Log(logging.INFO, f"ended {end.name}")
 
 
-def _attempts(
-    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
+def _make_attempts(
+    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
 ) -> Generator[Step, Any, State]:
     """Call the function as often as it takes, or may."""
     spec = plan.spec
     attempt = 0
     while True:
         attempt += 1
-        if plan.turn is not None:
-            yield from _admitted(plan.turn)
+        if plan.slot_request is not None:
+            yield from _acquire_slots(plan.slot_request)
         name = "Running" if attempt == 1 else "Retrying"
         state = yield Record(RUNNING, name, None if look is None else look.told or None)
         if attempt == 1 and spec.kind == "flow":
-            yield Say(logging.INFO, f"began: a run of flow {spec.name!r}")
+            yield Log(logging.INFO, f"began: a run of flow {spec.name!r}")
         if attempt == 1 and look is not None and look.is_trouble and spec.cache_policy is not None:
-            yield Say(logging.WARNING, look.told)  # somebody asked for a cache
+            yield Log(logging.WARNING, look.told)  # somebody asked for a cache
         if spec.hooks:
-            yield from _hooks(plan, state)
+            yield from _call_hooks(plan, state)
         end = yield from _attempt(plan, args, kwargs, look)
         if end.type is COMPLETED:
             return end
-        seconds = yield from _patience(plan, end, attempt)
+        seconds = yield from _choose_delay(plan, end, attempt)
         if seconds is None:
             return end
         yield Record(SCHEDULED, "AwaitingRetry", f"{end.message}; again in {seconds:.3g} s")
-        if plan.turn is not None:
-            yield Dismiss(plan.turn)
+        if plan.slot_request is not None:
+            yield ReleaseSlots(plan.slot_request)
         yield Sleep(seconds)
 
 
-def _admitted(turn: Turn) -> Generator[Step, str | None, None]:
+def _acquire_slots(request: Turn) -> Generator[Step, str | None, None]:
     """Take slots under the limits of the run's tags, and say so where that has to wait."""
-    in_the_way = yield Admit(turn)
+    in_the_way = yield AcquireSlots(request)
     if in_the_way is not None:
         yield Record(SCHEDULED, "AwaitingConcurrencySlot", in_the_way)
-        yield Queue(turn)
+        yield AwaitSlots(request)
 
 
-def _dismissed(turn: Turn) -> Generator[Step, object, None]:
+def _release_slots(request: Turn) -> Generator[Step, object, None]:
     """Give slots back; an interrupt that comes meanwhile does not keep them."""
     try:
-        yield Dismiss(turn)
+        yield ReleaseSlots(request)
     except BaseException:
-        yield Dismiss(turn)
+        yield ReleaseSlots(request)
         raise
 
 
-def _held(plan: Plan, look: Look | None, end: State) -> Any:
+def _choose_held_value(plan: CallPlan, look: Look | None, end: State) -> Any:
     """Return what is held of a value that is wanted in its file only: where it is read."""
     if (
         end.type is not COMPLETED
-        or plan.staging is not None
-        or plan.keeping is None
+        or plan.transaction is not None
+        or plan.cache is None
         or look is None
         or look.key is None
     ):
         return end.data
-    return Kept(partial(plan.keeping.read, look.key))
+    return Kept(partial(plan.cache.read, look.key))
 
 
-def _suspended(plan: Plan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
+def _suspend(plan: CallPlan, error: BaseException) -> Generator[Step, Any, State | BaseException]:
     """Return the state that a run is suspended in, or the error that it ends with after all."""
     while isinstance(error, SuspendSignal):
         try:
-            yield Settle(None)  # what was submitted may finish: its results are there later
-            yield Say(logging.INFO, f"suspended: {error.message}")
+            yield FinishChildren(None)  # what was submitted may finish: its results are there later
+            yield Log(logging.INFO, f"suspended: {error.message}")
             state: State = yield Suspend(error.message, SuspendedRun(plan.run_name, plan.run_id))
             return state
         except BaseException as other:  # noqa: BLE001 - it ends the run, or asks for the same
@@ -248,29 +248,33 @@ def _suspended(plan: Plan, error: BaseException) -> Generator[Step, Any, State |
     return error
 
 
-def _let_go(error: BaseException, *, is_late: bool = False) -> Generator[Step, Any, BaseException]:
+def _finish_children(
+    error: BaseException, *, is_late: bool = False
+) -> Generator[Step, Any, BaseException]:
     """Bring to an end what was submitted; return what ends the run.
 
     An interrupt ends a wait for tasks that may finish; a second one means: do not wait at all.
     """
     try:
-        left = yield Settle(error, is_late)
+        left = yield FinishChildren(error, is_late)
         if left:
-            yield Say(logging.WARNING, policy.left_behind(left))
+            yield Log(logging.WARNING, policy.describe_left_behind(left))
     except BaseException as again:  # noqa: BLE001 - the first reason is the run's end
         if isinstance(error, Exception) and not isinstance(again, Exception):
-            return (yield from _let_go(again))
-        yield Say(logging.WARNING, f"what was submitted was left behind: {policy.described(again)}")
+            return (yield from _finish_children(again))
+        yield Log(
+            logging.WARNING, f"what was submitted was left behind: {policy.describe_error(again)}"
+        )
     return error
 
 
-def _ended(plan: Plan, error: BaseException) -> State:
-    kind, name, message = policy.end_of(error, plan.run_id)
+def _make_end(plan: CallPlan, error: BaseException) -> State:
+    kind, name, message = policy.choose_end(error, plan.run_id)
     return State(kind, name, message, data=error)
 
 
-def _upstream(
-    plan: Plan, upstream: Sequence[tuple[Promise, bool]]
+def _resolve_upstream(
+    plan: CallPlan, upstream: Sequence[tuple[Promise, bool]]
 ) -> Generator[Step, Any, tuple[tuple[Any, ...], dict[str, Any]]]:
     """Wait for what the arguments need, and put the values in their places."""
     waiting = [promise for promise, _ in upstream if not promise.done()]
@@ -284,25 +288,25 @@ def _upstream(
         promise.observed = True  # its failure is this run's failure now, or is allowed
         if not may_fail:
             raise UpstreamTaskError(plan.run_name, promise.name, state.name)
-    args, kwargs = resolved(plan.args, _value), resolved(plan.kwargs, _value)
+    args, kwargs = resolve(plan.args, _take_value), resolve(plan.kwargs, _take_value)
     return plan.check(args, kwargs) if plan.check else (args, kwargs)
 
 
-def _value(promise: Any, may_fail: bool) -> Any:
+def _take_value(promise: Any, may_fail: bool) -> Any:
     promise.observed = True
     return promise.final_state().result(raise_on_failure=not may_fail)
 
 
 def _attempt(
-    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
+    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: Look | None
 ) -> Generator[Step, Any, State]:
     """Call the function once, keep what it returned, and say how that ended."""
     try:
-        end = yield from _called(plan, args, kwargs)
+        end = yield from _call(plan, args, kwargs)
         kept = look if look is not None and look.key is not None else None
-        if end.type is COMPLETED and plan.staging is not None:
+        if end.type is COMPLETED and plan.transaction is not None:
             commits, undoes = plan.spec.on_commit, plan.spec.on_rollback
-            yield Stage(plan.staging, kept, end.data, commits, undoes)
+            yield StageInTransaction(plan.transaction, kept, end.data, commits, undoes)
         elif end.type is COMPLETED and kept is not None:
             yield Save(kept, end.data)
         return end
@@ -310,73 +314,75 @@ def _attempt(
         raise
     except Exception as error:
         is_late = policy.is_late(error, plan.run_name)
-        cause = (yield from _let_go(error, is_late=is_late)) if plan.settles else error
+        cause = (
+            (yield from _finish_children(error, is_late=is_late)) if plan.owns_children else error
+        )
         if not isinstance(cause, Exception):
             raise cause from error
-        if plan.handed is not None and cause is plan.handed.closed:
-            return State(COMPLETED, "Completed", plan.handed.closed.message)
-        return _ended(plan, cause)
+        if plan.progress is not None and cause is plan.progress.closed:
+            return State(COMPLETED, "Completed", plan.progress.closed.message)
+        return _make_end(plan, cause)
 
 
-def _called(
-    plan: Plan, args: tuple[Any, ...], kwargs: dict[str, Any]
+def _call(
+    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Step, Any, State]:
     """Call the function, and judge what it returned."""
-    step = Call if plan.handed is None else Iterate
+    step = CallFunction if plan.progress is None else Iterate
     value = yield step(plan.fn, args, kwargs, plan.timeout)
-    if not plan.settles and type(value) in PLAIN:  # as most values are
-        return _completed(value)
-    if not plan.settles and (PromiseBase.made == 0 or not _returned(value)):
-        states = states_in(value)
-        return policy.judge(states, value) if states else _completed(value)
-    promises = _returned(value)
+    if not plan.owns_children and type(value) in PLAIN:  # as most values are
+        return _make_completed(value)
+    if not plan.owns_children and (FutureBase.made == 0 or not _find_futures(value)):
+        states = find_states(value)
+        return policy.judge(states, value) if states else _make_completed(value)
+    promises = _find_futures(value)
     for promise in promises:
         promise.observed = True
-    unseen = (yield Settle(None)) if plan.settles else (yield Await(promises)) or ()
-    explicit = states_in(value)
+    unseen = (yield FinishChildren(None)) if plan.owns_children else (yield Await(promises)) or ()
+    explicit = find_states(value)
     states = explicit + [promise.final_state() for promise in promises]
     good = all(state.type is COMPLETED for state in states)
     if states and (explicit or not good):
-        return policy.judge(states, resolved(value, _value) if good else value)
-    return policy.unseen(unseen) or _completed(resolved(value, _value))
+        return policy.judge(states, resolve(value, _take_value) if good else value)
+    return policy.judge_unobserved(unseen) or _make_completed(resolve(value, _take_value))
 
 
-def _completed(value: object) -> State:
+def _make_completed(value: object) -> State:
     return State(COMPLETED, "Completed", None, 0.0, value)
 
 
-def _returned(value: object) -> list[Any]:
-    return [promise for promise, _ in found(value)]
+def _find_futures(value: object) -> list[Any]:
+    return [promise for promise, _ in find_futures(value)]
 
 
-def _patience(plan: Plan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
+def _choose_delay(plan: CallPlan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
-    if attempt > policy.retries(spec, plan.settings) or not policy.may_retry(error):
+    if attempt > policy.count_retries(spec, plan.settings) or not policy.may_retry(error):
         return None
-    if plan.handed is not None and plan.handed.count:
-        told = f"not retried: {plan.handed.count} of its values are handed out"
-        yield Say(logging.WARNING, f"{told}, and would come again")
+    if plan.progress is not None and plan.progress.count:
+        told = f"not retried: {plan.progress.count} of its values are handed out"
+        yield Log(logging.WARNING, f"{told}, and would come again")
         return None
     if spec.retry_condition_fn is not None:
         try:
-            if not (yield Consult(spec.retry_condition_fn, plan.unit, end)):
+            if not (yield CallHook(spec.retry_condition_fn, plan.unit, end)):
                 return None
         except Exception as problem:  # noqa: BLE001 - a broken condition must not hide the failure
-            told = f"not retried: retry_condition_fn raised {policy.described(problem)}"
-            yield Say(logging.ERROR, told, problem)
+            told = f"not retried: retry_condition_fn raised {policy.describe_error(problem)}"
+            yield Log(logging.ERROR, told, problem)
             return None
-    seconds = policy.delay(spec, plan.settings, attempt, plan.run_id)
-    yield Say(logging.WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
+    seconds = policy.choose_delay(spec, plan.settings, attempt, plan.run_id)
+    yield Log(logging.WARNING, f"attempt {attempt} failed: {end.message}; again in {seconds:.3g} s")
     return seconds
 
 
-def _hooks(plan: Plan, state: State) -> Generator[Step, Any, None]:
+def _call_hooks(plan: CallPlan, state: State) -> Generator[Step, Any, None]:
     """Call the hooks of a state; one that fails is logged."""
     for hook in plan.spec.hooks.get(state.type, ()):
         try:
-            yield Consult(hook, plan.unit, state)
+            yield CallHook(hook, plan.unit, state)
         except Exception as error:  # noqa: BLE001 - a hook must not change the run's end
             name = getattr(hook, "__name__", repr(hook))
-            told = f"hook {name!r} raised {policy.described(error)}"
-            yield Say(logging.ERROR, told, error)
+            told = f"hook {name!r} raised {policy.describe_error(error)}"
+            yield Log(logging.ERROR, told, error)

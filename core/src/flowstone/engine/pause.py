@@ -5,19 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from flowstone.engine.policy import request
-from flowstone.engine.steps import Heed, Record, Regain, Say, Sleep
+from flowstone.engine.policy import find_request
+from flowstone.engine.steps import Log, Record, Refresh, Resume, Sleep
 from flowstone.errors import PauseTimeout, StoreError
 from flowstone.records.states import PAUSED, Running
 
 if TYPE_CHECKING:
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
 
 #: So many seconds lie between two looks at the most.
 LOOK = 1.0
 
 
-def pause(name: str, message: str, timeout: float, interval: float) -> Life:
+def pause(name: str, message: str, timeout: float, interval: float) -> Lifecycle:
     """Wait until somebody resumes the run.
 
     Args:
@@ -30,21 +30,21 @@ def pause(name: str, message: str, timeout: float, interval: float) -> Life:
         PauseTimeout: nobody did. The run goes on all the same, as its code may catch this.
     """
     paused = yield Record(PAUSED, "Paused", message)
-    yield Say(logging.INFO, f"paused: {message}")
+    yield Log(logging.INFO, f"paused: {message}")
     while True:
         try:
-            now, state = yield Heed()
+            now, state = yield Refresh()
             is_waiting = state.type is PAUSED
-            if request(state) is not None:  # a signal says so, and comes into the sleep
+            if find_request(state) is not None:  # a signal says so, and comes into the sleep
                 now, is_waiting = paused.at, True
         except StoreError as error:
-            yield Say(logging.WARNING, f"can't see whether it was resumed: {error}")
+            yield Log(logging.WARNING, f"can't see whether it was resumed: {error}")
             now, is_waiting = paused.at, True
         left = paused.at + timeout - now
         if not is_waiting or left <= 0:
             break
         yield Sleep(min(interval, LOOK, left))
-    if not (yield Regain()):
+    if not (yield Resume()):
         raise PauseTimeout(name, timeout)
-    yield Say(logging.INFO, "resumed")
+    yield Log(logging.INFO, "resumed")
     return Running()

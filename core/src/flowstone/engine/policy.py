@@ -30,7 +30,7 @@ from flowstone.records.states import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from flowstone.engine.steps import Settle
+    from flowstone.engine.steps import FinishChildren
     from flowstone.ports import Promise
     from flowstone.records.specs import Delay, Spec
     from flowstone.settings import Settings
@@ -39,14 +39,14 @@ if TYPE_CHECKING:
 MOST_DELAYS = 50
 
 
-def retries(spec: Spec, settings: Settings) -> int:
+def count_retries(spec: Spec, settings: Settings) -> int:
     """Return how often a run of this may be started again."""
     if spec.retries is not None:
         return spec.retries
     return settings.flow_retries if spec.kind == "flow" else settings.task_retries
 
 
-def delay(spec: Spec, settings: Settings, attempt: int, seed: str) -> float:
+def choose_delay(spec: Spec, settings: Settings, attempt: int, seed: str) -> float:
     """Return the seconds to wait after a failed attempt, the first attempt being 1.
 
     The jitter is drawn from the run's id, so that the same run always waits the same.
@@ -56,7 +56,7 @@ def delay(spec: Spec, settings: Settings, attempt: int, seed: str) -> float:
         flow = spec.kind == "flow"
         chosen = settings.flow_retry_delay_seconds if flow else settings.task_retry_delay_seconds
     if callable(chosen):
-        chosen = _delays(spec, chosen(retries(spec, settings)))
+        chosen = _check_delays(spec, chosen(count_retries(spec, settings)))
     if isinstance(chosen, (int, float)):
         seconds = float(chosen)
     else:
@@ -67,7 +67,7 @@ def delay(spec: Spec, settings: Settings, attempt: int, seed: str) -> float:
     return seconds
 
 
-def _delays(spec: Spec, seconds: Sequence[float]) -> Sequence[float]:
+def _check_delays(spec: Spec, seconds: Sequence[float]) -> Sequence[float]:
     if len(seconds) > MOST_DELAYS:
         raise ConfigurationError(
             f"retry_delay_seconds of {spec.name!r}",
@@ -88,7 +88,7 @@ def is_cancellation(error: BaseException) -> bool:
     return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
-def end_of(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
+def choose_end(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
     """Return the type, name and message of the state that an error ends a run in."""
     if isinstance(error, ProcessDied) and error.run_id == run_id:
         return CRASHED, "Crashed", str(error.message)
@@ -107,11 +107,11 @@ def end_of(error: BaseException, run_id: str) -> tuple[StateType, str, str]:
     if isinstance(error, SystemExit):
         return CRASHED, "Crashed", f"its code called sys.exit({error.code!r})"
     if isinstance(error, Exception):
-        return FAILED, "Failed", described(error)
-    return CRASHED, "Crashed", described(error)
+        return FAILED, "Failed", describe_error(error)
+    return CRASHED, "Crashed", describe_error(error)
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Return an error in one line, as the end of its traceback has it."""
     text = str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
@@ -132,7 +132,7 @@ def judge(ends: Sequence[State], value: object) -> State:
     return State(kind, kind.value.capitalize(), message.strip(), data=worst.data)
 
 
-def unseen(promises: Iterable[Promise]) -> State | None:
+def judge_unobserved(promises: Iterable[Promise]) -> State | None:
     """Return the end of a flow in which submitted tasks ended badly and nobody looked."""
     bad = list(promises)
     if not bad:
@@ -146,7 +146,7 @@ def unseen(promises: Iterable[Promise]) -> State | None:
     return State(FAILED, "Failed", message, data=first.data)
 
 
-def request(state: State) -> type[StopSignal] | None:
+def find_request(state: State) -> type[StopSignal] | None:
     """Return what stops a run that another process has put into a state; None for nothing."""
     if state.type is CANCELLING:
         return CancelSignal
@@ -165,7 +165,7 @@ def is_late(error: BaseException, run_name: str) -> bool:
     return isinstance(error, RunTimeout) and error.name == run_name
 
 
-def left_behind(promises: Sequence[Promise]) -> str:
+def describe_left_behind(promises: Sequence[Promise]) -> str:
     """Say what could not be stopped, and what can be done about it."""
     names = ", ".join(promise.name for promise in promises[:5])
     more = " …" if len(promises) > 5 else ""
@@ -176,7 +176,7 @@ def left_behind(promises: Sequence[Promise]) -> str:
     )
 
 
-def stop_signal(step: Settle) -> type[BaseException] | None:
+def choose_stop_signal(step: FinishChildren) -> type[BaseException] | None:
     """Return what to raise in submitted tasks that still run when their flow ends so."""
     error = step.error
     if step.is_late:

@@ -19,25 +19,25 @@ DELAY = 0.5
 _PAUSE = 0.1
 
 #: Held by the one wait that shows its progress: two bars would overwrite each other.
-_shown = Lock()
+_showing = Lock()
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def hide() -> Iterator[None]:
     """Show no progress inside the block: something else draws on the terminal."""
-    was_free = _shown.acquire(blocking=False)
+    was_free = _showing.acquire(blocking=False)
     try:
         yield
     finally:
         if was_free:
-            _shown.release()
+            _showing.release()
 
 
 @contextmanager
-def shown(promises: Sequence[Promise]) -> Iterator[None]:
+def show(promises: Sequence[Promise]) -> Iterator[None]:
     """Show on standard error, while the code inside waits for them, how many have ended."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    if len(promises) < 2 or not is_terminal or not _shown.acquire(blocking=False):
+    if len(promises) < 2 or not is_terminal or not _showing.acquire(blocking=False):
         yield
         return
     over = Event()
@@ -48,19 +48,19 @@ def shown(promises: Sequence[Promise]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-        _shown.release()
+        _showing.release()
 
 
 def _watch(promises: Sequence[Promise], over: Event) -> None:
     if over.wait(DELAY):
         return
     # The terminal may go away under us; that must not disturb the run.
-    with suppress(OSError), _bar() as bar:
+    with suppress(OSError), _make_bar() as bar:
         count = _Count(promises)
-        count.look()
+        count.update()
         task = bar.add_task("tasks", total=len(promises), completed=count.ended, failed="")
         while not over.wait(_PAUSE):
-            count.look()
+            count.update()
             failed = f"{count.failed:,} failed" if count.failed else ""
             bar.update(task, completed=count.ended, failed=failed)
             bar.refresh()
@@ -74,7 +74,7 @@ class _Count:
         self.ended = 0
         self.failed = 0
 
-    def look(self) -> None:
+    def update(self) -> None:
         ended = [promise for promise in self._waiting if promise.done()]
         if ended:
             self._waiting = [promise for promise in self._waiting if not promise.done()]
@@ -82,7 +82,7 @@ class _Count:
             self.failed += sum(not promise.final_state().is_completed() for promise in ended)
 
 
-def _bar() -> Progress:
+def _make_bar() -> Progress:
     # Costs 60 ms; only whoever waits long on a terminal pays it.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import (  # noqa: PLC0415

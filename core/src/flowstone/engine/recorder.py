@@ -1,4 +1,4 @@
-"""The keeper of one run: it stamps each step with the time, and writes it as a fact."""
+"""The recorder of one run: it stamps each step with the time, and writes it as a fact."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowstone.records.events import Line
 
 
-class Taken(NamedTuple):
+class Takeover(NamedTuple):
     """A root that this process takes up from where it was left.
 
     Attributes:
@@ -36,7 +36,7 @@ class Taken(NamedTuple):
         return self.run.origin(cast("Handover", self.event.payload).lease)
 
 
-class Keeper:
+class RunRecorder:
     """Knows the run as it is now, and is the only one that moves it.
 
     Flow runs and roots are written through; task runs go to the journal.
@@ -102,30 +102,30 @@ class Keeper:
             FencedRun: it was ended or taken over from outside.
             StoreError: the fact can't be kept.
         """
-        if self._pending is not None and self._say_again(kind, name, message):
+        if self._pending is not None and self._repeat_fact(kind, name, message):
             return State(kind, name, message, self.state.at, data)
         state = State(kind, name, message, self._time(), data)
         if kind is RUNNING:
             self._attempt += 1
         if self._born is None:
             if kind in BIRTH:
-                self._say(self._birth(state), state)
+                self._write_fact(self._make_birth(state), state)
                 return state
             early = State(PENDING, "Pending", None, state.at)
-            self._say(self._birth(early), early)
-        self._say(self._change(state), state)
+            self._write_fact(self._make_birth(early), early)
+        self._write_fact(self._make_change(state), state)
         return state
 
-    def take_up(self, taken: Taken) -> None:
+    def take_up(self, takeover: Takeover) -> None:
         """Go on with a run that there is, from here on as its only writer.
 
         Raises:
             Conflict: somebody else was first.
         """
-        self._born = self._journal.record(taken.event, self.token)
+        self._born = self._journal.record(takeover.event, self.token)
         self._attempt = self._born.attempt
 
-    def _birth(self, state: State) -> Event:
+    def _make_birth(self, state: State) -> Event:
         who = self.origin
         run = Run(
             id=who.id,
@@ -147,7 +147,7 @@ class Keeper:
         )
         return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
-    def _change(self, state: State) -> Event:
+    def _make_change(self, state: State) -> Event:
         last = self._last or self._born
         assert last is not None
         who = self.origin
@@ -156,17 +156,17 @@ class Keeper:
         change = Change(last.version + 1, state, self._attempt)
         return Event(new_id(), KINDS[who.kind][state.type], who.id, who.root_id, state.at, change)
 
-    def _say_again(self, kind: StateType, name: str, message: str | None) -> bool:
+    def _repeat_fact(self, kind: StateType, name: str, message: str | None) -> bool:
         """Say a fact again that a fault or an interrupt came into; tell whether it is this one.
 
         It may have been kept, or not; under its own id it is kept once.
         """
         assert self._pending is not None
         event, state = self._pending
-        self._say(event, state)
+        self._write_fact(event, state)
         return (state.type, state.name, state.message) == (kind, name, message)
 
-    def _say(self, event: Event, state: State) -> None:
+    def _write_fact(self, event: Event, state: State) -> None:
         """Have a fact kept; until that is sure, it is pending."""
         self._pending = event, state
         payload = event.payload
@@ -201,11 +201,11 @@ class Keeper:
             self._born, self._last = actual, None
         return actual
 
-    def regain(self) -> bool:
+    def resume(self) -> bool:
         """Put a paused run back to work, in the same attempt; tell whether somebody resumed it."""
         was_paused, version = self.state.type is PAUSED, self.run.version
         state = State(RUNNING, "Running", None, self._time())
-        self._say(self._change(state), state)
+        self._write_fact(self._make_change(state), state)
         return not was_paused or self.run.version > version + 1
 
     def suspend(self, message: str, data: BaseException) -> State:
@@ -253,7 +253,7 @@ class Keeper:
         self._journal.append(written(self.run, self._time(), line))
 
 
-def leased(services: Services, now: float) -> Lease:
+def make_lease(services: Services, now: float) -> Lease:
     """Return a new lease for a root that this process drives."""
     return Lease(new_id(), services.holder(), now + services.settings.lease_seconds)
 
@@ -264,10 +264,10 @@ UNBORN = State(PENDING, "Unborn", None, 0.0)
 _generation = 0
 
 
-def _be_born() -> None:
+def _count_fork() -> None:
     global _generation
     _generation += 1
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_born)
+    os.register_at_fork(after_in_child=_count_fork)

@@ -30,7 +30,7 @@ TICK = 0.25
 
 
 @contextmanager
-def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Stop]:
+def sigterm_as_signal(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Stop]:
     """Turn SIGTERM into a `TerminationSignal`; after the run is recorded, let it end the process.
 
     Yields what stops the run with a signal of ours, from any thread. On the main thread that comes
@@ -60,8 +60,8 @@ def honest_end(is_inside: Callable[[], bool] = lambda: True) -> Iterator[Stop]:
 
 
 @contextmanager
-def honest_end_on_loop() -> Iterator[Stop]:
-    """Do the same for a run on an event loop: cancel its task, and say by `meant` why.
+def sigterm_on_loop() -> Iterator[Stop]:
+    """Do the same on an event loop: cancel the run's task; `translate_cancellation` says why.
 
     The loop's own code must not be interrupted: an error raised there would end the loop, or be
     swallowed. Of several runs beside each other, all are ended, and the last one the process.
@@ -71,12 +71,12 @@ def honest_end_on_loop() -> Iterator[Stop]:
     task = asyncio.current_task()
     assert task is not None
 
-    breach = Breach(task)
+    interrupter = LoopInterrupter(task)
 
     def stop(error: type[StopSignal]) -> None:
         if error is SuspendSignal:
             _suspended.add(task)
-        breach.cancel(error)
+        interrupter.cancel(error)
 
     if not (_tasks or _is_ours()):
         try:
@@ -88,11 +88,11 @@ def honest_end_on_loop() -> Iterator[Stop]:
         signal.signal(signal.SIGTERM, _cancel)
         _tick(task.get_loop())
     _tasks.add(task)
-    breach.is_possible = True
+    interrupter.is_possible = True
     try:
         yield stop
     finally:
-        breach.close()
+        interrupter.close()
         _tasks.discard(task)
         _suspended.discard(task)
         if not _tasks:
@@ -101,7 +101,7 @@ def honest_end_on_loop() -> Iterator[Stop]:
                 _end_process()
 
 
-class Breach:
+class LoopInterrupter:
     """Cancels a run's task on the main thread's loop; where code blocks that, breaks into it.
 
     A coroutine that waits by a blocking call, as for a future's `result()`, keeps its loop from
@@ -162,7 +162,7 @@ def _tick(loop: AbstractEventLoop) -> None:
         loop.call_later(TICK, lambda: _tick(loop) if _tasks else None)
 
 
-def meant(error: BaseException) -> BaseException:
+def translate_cancellation(error: BaseException) -> BaseException:
     """Return what an error means: a coroutine that SIGTERM has cancelled was terminated."""
     if not (_received or _suspended) or not is_cancellation(error):
         return error
@@ -188,7 +188,7 @@ _left: set[Callable[..., None]] = set()
 _received: list[TerminationSignal] = []
 
 
-def told_by_close(error: BaseException) -> BaseException:
+def translate_close(error: BaseException) -> BaseException:
     """Return what it means that a run's values are wanted no more: after SIGTERM, that."""
     told = _terminated or _received
     return told[0] if told and isinstance(error, GeneratorExit) else error
@@ -226,9 +226,9 @@ def _stop_main(thread: int, is_inside: Callable[[], bool], error: type[StopSigna
 
 def _stop_thread(thread: int, error: type[StopSignal]) -> None:
     # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-    from flowstone.engine.timeouts import put_error  # noqa: PLC0415
+    from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
 
-    put_error(thread, error)
+    raise_in_thread(thread, error)
 
 
 def _terminate(number: int, _: object) -> None:
@@ -261,7 +261,7 @@ def _cancel(number: int, _: object) -> None:
         loop.call_soon_threadsafe(task.cancel)  # wakes the loop, too
 
 
-def _be_born() -> None:
+def _forget_parent() -> None:
     """In a forked child: the runs are the parent's, and so is what SIGTERM means."""
     if signal.getsignal(signal.SIGTERM) in {_terminate, _cancel}:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -274,4 +274,4 @@ def _be_born() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_be_born)
+    os.register_at_fork(after_in_child=_forget_parent)

@@ -24,7 +24,7 @@ class Record(NamedTuple):
     data: Any = None
 
 
-class Call(NamedTuple):
+class CallFunction(NamedTuple):
     """Call the function. Answer: its value; what it raises is thrown in."""
 
     fn: Callable[..., Any]
@@ -33,7 +33,7 @@ class Call(NamedTuple):
     timeout: float | None = None
 
 
-class Tally:
+class YieldProgress:
     """How many values of a run were handed out, and how it was closed, where it was."""
 
     __slots__ = ("closed", "count")
@@ -46,7 +46,7 @@ class Tally:
 class Iterate(NamedTuple):
     """Call the function, and hand out what it yields. Answer: what it returned in the end.
 
-    It is thrown in what the function raises, or the tally's `closed`.
+    It is thrown in what the function raises, or the progress's `closed`.
     The drivers leave it to who called them, as the consumer's code runs between two values.
     """
 
@@ -56,7 +56,7 @@ class Iterate(NamedTuple):
     timeout: float | None = None
 
 
-class Consult(NamedTuple):
+class CallHook(NamedTuple):
     """Call a hook or a condition, sync or async, with unit, run and state. Answer: its value."""
 
     fn: Callable[..., Any]
@@ -64,22 +64,22 @@ class Consult(NamedTuple):
     state: State
 
 
-class Admit(NamedTuple):
+class AcquireSlots(NamedTuple):
     """Take slots under the limits of the run's tags. Answer: None, or what is in the way."""
 
-    turn: Turn
+    request: Turn
 
 
-class Queue(NamedTuple):
+class AwaitSlots(NamedTuple):
     """Wait until the slots are taken. Answer: None."""
 
-    turn: Turn
+    request: Turn
 
 
-class Dismiss(NamedTuple):
+class ReleaseSlots(NamedTuple):
     """Give the slots back, or leave the queue. Answer: None."""
 
-    turn: Turn
+    request: Turn
 
 
 class Load(NamedTuple):
@@ -96,7 +96,7 @@ class Save(NamedTuple):
     value: Any
 
 
-class Stage(NamedTuple):
+class StageInTransaction(NamedTuple):
     """Hand a completed run to the transaction around it. Answer: None."""
 
     around: Staging
@@ -118,7 +118,7 @@ class Await(NamedTuple):
     promises: Sequence[Promise]
 
 
-class Settle(NamedTuple):
+class FinishChildren(NamedTuple):
     """Bring to an end all that was submitted in this run.
 
     Answer: what ended badly, unobserved; with an error, what could not be stopped.
@@ -139,11 +139,11 @@ class Sleep(NamedTuple):
     seconds: float
 
 
-class Heed(NamedTuple):
+class Refresh(NamedTuple):
     """See what others have made of the run, and go on from there. Answer: now, and its `State`."""
 
 
-class Regain(NamedTuple):
+class Resume(NamedTuple):
     """Go on with a paused run, in the same attempt. Answer: whether somebody has resumed it."""
 
 
@@ -154,7 +154,7 @@ class Suspend(NamedTuple):
     data: BaseException
 
 
-class Say(NamedTuple):
+class Log(NamedTuple):
     """Log a line about the run. Answer: None."""
 
     level: int
@@ -164,21 +164,21 @@ class Say(NamedTuple):
 
 Step = (
     Record
-    | Call
+    | CallFunction
     | Iterate
-    | Consult
-    | Admit
-    | Queue
-    | Dismiss
+    | CallHook
+    | AcquireSlots
+    | AwaitSlots
+    | ReleaseSlots
     | Load
     | Save
-    | Stage
+    | StageInTransaction
     | Unlock
     | Await
-    | Settle
+    | FinishChildren
     | Sleep
-    | Heed
-    | Regain
+    | Refresh
+    | Resume
     | Suspend
-    | Say
+    | Log
 )

@@ -22,7 +22,7 @@ class _Expired(BaseException):
     """Raised in the middle of the call; not an `Exception`, so that no `except` swallows it."""
 
 
-def limited(
+def call_within(
     fn: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -46,13 +46,13 @@ def limited(
         if error is not expired.error and type(error) is not expired.error:
             raise  # an outer call's limit
         took = monotonic() - began
-        raise RunTimeout(name, seconds, _told(took) if took - seconds > _LATE else "") from None
+        raise RunTimeout(name, seconds, _explain(took) if took - seconds > _LATE else "") from None
     if (took := monotonic() - began) > seconds:
-        raise RunTimeout(name, seconds, _told(took))
+        raise RunTimeout(name, seconds, _explain(took))
     return value
 
 
-def _told(took: float) -> str:
+def _explain(took: float) -> str:
     return f"A blocking call could not be interrupted; it ended after {took:.1f} s."
 
 
@@ -104,16 +104,17 @@ class _Injection:
             self._over = True
         self._timer.cancel()
         if self._fired and (kind is None or not issubclass(kind, self.error)):
-            put_error(self._thread, None)  # it has not come up yet, and must not come up later
+            # It has not come up yet, and must not come up later.
+            raise_in_thread(self._thread, None)
 
     def _fire(self) -> None:
         with self._lock:
             if not self._over:
                 self._fired = True
-                put_error(self._thread, self.error)
+                raise_in_thread(self._thread, self.error)
 
 
-def put_error(thread: int, error: type[BaseException] | None) -> None:
+def raise_in_thread(thread: int, error: type[BaseException] | None) -> None:
     """Make a thread raise an error when it next runs Python code; None takes a pending one back.
 
     What the thread waits for is ended where it can be, so that this is soon.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from flowstone.context.current import services, sketch
 from flowstone.context.runtime import current_flow, current_task, unit_of
-from flowstone.engine.driver import Driver
+from flowstone.engine.driver import RunDriver
 from flowstone.engine.pause import pause
-from flowstone.engine.recorder import Keeper
+from flowstone.engine.recorder import RunRecorder
 from flowstone.errors import Conflict, MissingContextError, NotPausable, SuspendSignal
 from flowstone.flow_runs import requests
 from flowstone.flow_runs.requests import Question
@@ -19,7 +19,7 @@ from flowstone.records.states import CANCELLING, Suspending
 
 if TYPE_CHECKING:
     from flowstone.context.current import Scope
-    from flowstone.engine.lifecycle import Life
+    from flowstone.engine.lifecycle import Lifecycle
     from flowstone.records.runs import Origin, Run
 
 T = TypeVar("T")
@@ -219,7 +219,7 @@ def _check_loadable(what: str, run: Run | Origin) -> None:
         raise NotPausable(what, problem, remedy)
 
 
-class _Waiting(Driver):
+class _Waiting(RunDriver):
     """Drives a wait inside a flow's call; what comes out of that does not end the run."""
 
     __slots__ = ()
@@ -234,7 +234,7 @@ class _Asking:
     def __init__(self, caller: str, wanted: Any, key: str | None) -> None:
         self._caller = f"{caller}()"
         self._scope = self._flow_here()
-        self.keeper = cast("Keeper", self._scope.standing)
+        self.recorder = cast("RunRecorder", self._scope.standing)
         self._key = key if key is not None else self._ordinal()
         self._is_value, self._model = False, None
         self._schema: dict[str, Any] | None = None
@@ -247,11 +247,11 @@ class _Asking:
             self._schema = schema_of(self._model)
         self._problems: dict[str, str] = {}
         self.answer: Any = None
-        self.driver = _Waiting(self.keeper, self._scope, services().clock, RunLogger)
+        self.driver = _Waiting(self.recorder, self._scope, services().clock, RunLogger)
 
     def is_answered(self) -> bool:
         """Tell whether the run was resumed from this pause, with an input that fits."""
-        question = requests.asked(self.keeper.origin.id, self._key)
+        question = requests.asked(self.recorder.origin.id, self._key)
         winner = None if question is None else question.winner()
         if question is None or winner is None:
             return False
@@ -266,16 +266,16 @@ class _Asking:
         self.answer = found.value if self._is_value else found  # type: ignore[attr-defined]
         return True
 
-    def pause(self, timeout: float, interval: float) -> Life:
+    def pause(self, timeout: float, interval: float) -> Lifecycle:
         """Ask, and return the life of the wait."""
         self.ask(timeout)
-        return pause(self.keeper.origin.name, self.message, timeout, interval)
+        return pause(self.recorder.origin.name, self.message, timeout, interval)
 
     def ask(self, timeout: float | None) -> None:
         """Keep what the run waits for, for those who resume it."""
         now = services().clock.time()
         question = Question(
-            self.keeper.origin.id,
+            self.recorder.origin.id,
             self._key,
             now,
             None if timeout is None else now + timeout,
@@ -290,7 +290,7 @@ class _Asking:
     @property
     def message(self) -> str:
         """What the run waits for, and how it is resumed."""
-        short = self.keeper.origin.id[-12:]
+        short = self.recorder.origin.id[-12:]
         asked = ""
         if self._schema is not None:
             names = ", ".join(field.name for field in requests.fields(self._schema))
@@ -307,7 +307,7 @@ class _Asking:
 
     def refuse_unloadable(self) -> None:
         """Refuse to suspend what could never be resumed."""
-        _check_loadable(self._caller, self.keeper.origin)
+        _check_loadable(self._caller, self.recorder.origin)
 
     def _flow_here(self) -> Scope:
         if (task := current_task()) is not None:
@@ -320,4 +320,4 @@ class _Asking:
 
     def _ordinal(self) -> str:
         """Return the number of this pause within the attempt: the same in each attempt."""
-        return str(self._scope.ordinal(f"pause of attempt {self.keeper.attempt}"))
+        return str(self._scope.ordinal(f"pause of attempt {self.recorder.attempt}"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
-from flowstone.engine.recorder import Taken, leased
+from flowstone.engine.recorder import Takeover, make_lease
 from flowstone.errors import (
     ConfigurationError,
     Conflict,
@@ -184,10 +184,10 @@ def _resumed(ref: str, run_input: object, parameters: Arguments, entrypoint: str
             raise _too_late(run, question, event, conflict) from conflict
         return _gone_on(run, question)
     flow, arguments = repeated(run, parameters, entrypoint)
-    event = handed_over(run, Resuming(), leased(current, current.clock.time()))
+    event = handed_over(run, Resuming(), make_lease(current, current.clock.time()))
     _answer(question, event, given)
     late = partial(_too_late, run, question, event)
-    return _executed(flow, Taken(run, event), arguments, late)
+    return _executed(flow, Takeover(run, event), arguments, late)
 
 
 def _fitting(run: Run, question: Question | None, run_input: object) -> Arguments | None:
@@ -224,18 +224,21 @@ def _now(conflict: Conflict) -> str:
 
 
 def _executed(
-    flow: Flow[..., Any], taken: Taken, arguments: Arguments, late: Callable[[Conflict], Exception]
+    flow: Flow[..., Any],
+    takeover: Takeover,
+    arguments: Arguments,
+    late: Callable[[Conflict], Exception],
 ) -> Any:
     """Execute a run again; its final state, or a coroutine of it.
 
     Args:
         flow: the run's, loaded again.
-        taken: the run, and the fact of its takeover.
+        takeover: the run, and the fact of its takeover.
         arguments: by name.
         late: makes the error for when somebody else was first.
     """
     try:
-        state = flow.again(taken, arguments)
+        state = flow.again(takeover, arguments)
     except Conflict as conflict:
         raise late(conflict) from conflict
     return _awaited(state, late) if iscoroutine(state) else state
@@ -275,13 +278,13 @@ def _retried(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
     _check_end(run)
     flow, arguments = repeated(run, parameters, entrypoint)
     state = AwaitingRetry("to be executed again, by hand")
-    event = handed_over(run, state, leased(current, current.clock.time()))
+    event = handed_over(run, state, make_lease(current, current.clock.time()))
 
     def late(conflict: Conflict) -> NotRepeatable:
         problem = f"it is {_now(conflict)}: somebody else was first"
         return NotRepeatable(run.name, problem, _LOOK)
 
-    return _executed(flow, Taken(run, event), arguments, late)
+    return _executed(flow, Takeover(run, event), arguments, late)
 
 
 _LOOK = "Look at it with `flowstone run show`."

@@ -65,10 +65,12 @@ def finish(transfer: TransferFuture) -> None:
     """Wait for a transfer; where waiting is interrupted, stop it and clean up first."""
     try:
         transfer.result()
-    except BaseException:
+    except BaseException as error:
         if not transfer.done():
             transfer.cancel()
             _wait(transfer)
+        if isinstance(error, _SourceInterrupted) and error.__cause__ is not None:
+            raise error.__cause__ from None
         raise
 
 
@@ -94,12 +96,23 @@ def file_of(source: BinaryIO) -> str | None:
     return name if stat.S_ISREG(own.st_mode) and os.path.samestat(same, own) else None
 
 
+class _SourceInterrupted(Exception):
+    """Stands for a source's KeyboardInterrupt or SystemExit: the manager waits forever on those."""
+
+
 class _Unclosed:
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
-        self.read = source.read
         if source.seekable():
             self.seek, self.tell = source.seek, source.tell
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return self._source.read(size)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise _SourceInterrupted from error
 
     def seekable(self) -> bool:
         return self._source.seekable()

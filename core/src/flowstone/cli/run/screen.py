@@ -42,7 +42,7 @@ def show(run: Run | None = None) -> Iterator[None]:
         yield
         return
     screen = Screen(console, run)
-    with progress.quiet():
+    with progress.hide():
         try:
             screen.begin()
             with observing(screen):
