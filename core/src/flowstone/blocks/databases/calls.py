@@ -1,4 +1,4 @@
-"""How a call comes to a driver: on a connection of its own, make_stoppable, its errors made ours."""
+"""How a call comes to a driver: on a connection of its own, stoppable, its errors made ours."""
 
 from __future__ import annotations
 
