@@ -30,6 +30,7 @@ MODULES = {
     "flowstone.blocks.shell": "flowstone.blocks.jobs.shell",
     "flowstone.blocks.slack": "flowstone_slack.notifier",
     "flowstone.blocks.sqlite": "flowstone.blocks.databases.sqlite",
+    "flowstone.blocks.web": "flowstone.blocks.notifiers.http",
     "flowstone.blocks.webhook": "flowstone.blocks.notifiers.webhook",
     "flowstone.cache_policies": "flowstone.results.policies",
     "flowstone.commits": "flowstone.results.transaction",
