@@ -54,6 +54,7 @@ BORROWED = {
 }
 #: Names that stay, and why.
 STAY = {
+    "flowstone.blocks.jobs.job:Job.triggered_in": "public and documented: a question of users'",
     "flowstone.observers.audience:observing": "public and documented: `with observing(…):`",
     "flowstone_testing.desks:Desk.received": "public and documented: packages write desks",
     "flowstone_testing.desks:Script.received": "a desk's",

@@ -63,6 +63,10 @@ NAMES = {
     "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",
     "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
     "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
+    "flowstone.records.events:Line": "flowstone.records.events:LogLine",
+    "flowstone.records.runs:Change": "flowstone.records.runs:StateChange",
+    "flowstone.records.runs:Recipe": "flowstone.records.runs:RestartInfo",
+    "flowstone.records.states:Kept": "flowstone.records.states:StoredValue",
     "flowstone.secrets.values:Literal": "flowstone.secrets.values:LiteralSecret",
     "flowstone.secrets.values:Partly": "flowstone.secrets.values:PartialSecret",
     "flowstone.secrets.values:_dumped": "flowstone.secrets.fields:_show",
@@ -71,6 +75,7 @@ NAMES = {
     "flowstone.secrets.values:partly": "flowstone.secrets.values:make_partial",
     "flowstone.secrets.values:refer": "flowstone.secrets.values:make_reference",
     "flowstone.secrets.values:unresolved": "flowstone.secrets.values:leave_unresolved",
+    "flowstone.serializers.sealed_pickle:_opened": "flowstone.serializers.sealed_pickle:_open_secret",
 }
 
 
