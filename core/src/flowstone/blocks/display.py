@@ -34,7 +34,7 @@ def redact_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _redact(value, hints.get(name)) for name, value in body["fields"].items()}
 
 
-def _hints(slug: str) -> dict[str, Any]:
+def _hints(slug: str) -> dict[str, object]:
     """Return the type hints of a block type's fields; none where it can't be loaded."""
     try:
         fields = registry.find_block_type(slug).model_fields
@@ -43,7 +43,7 @@ def _hints(slug: str) -> dict[str, Any]:
     return {name: field.annotation for name, field in fields.items()}
 
 
-def _redact(value: Any, hint: Any) -> Any:
+def _redact(value: object, hint: object) -> object:
     if isinstance(value, list):
         return [_redact(item, None) for item in value]
     if not isinstance(value, dict):
@@ -78,7 +78,7 @@ def _redact_partial(tree: Any) -> Any:
     return {key: _redact_partial(item) for key, item in tree.items()}
 
 
-def _model(hint: Any) -> type[BaseModel] | None:
+def _model(hint: object) -> type[BaseModel] | None:
     """Return the model that a type hint allows, if it does."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return hint
@@ -117,7 +117,10 @@ def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, A
 
 
 def from_redacted(
-    kind: type[Block], fields: Mapping[str, Any], old: Block | None, body: Mapping[str, Any] | None
+    kind: type[Block],
+    fields: Mapping[str, object],
+    old: Block | None,
+    body: Mapping[str, object] | None,
 ) -> Block:
     """Return a block of fields as they are shown, which are all that it is to have.
 
@@ -198,7 +201,7 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
     return _keep_unmentioned(shown, was, old) | values
 
 
-def _below(key: str, shown: Any, was: Any, old: Any) -> Any:
+def _below(key: str, shown: object, was: object, old: object) -> object:
     try:
         return _value(shown, was, old)
     except _Refused as refused:

@@ -160,7 +160,7 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
 
 def _decode(
     kind: type[B],
-    body: Mapping[str, Any],
+    body: Mapping[str, object],
     name: str,
     path: tuple[str, ...] = (),
     types: Mapping[str, type[Documented]] | None = None,

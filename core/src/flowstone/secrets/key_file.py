@@ -72,7 +72,7 @@ class KeyFile:
     def lock(self) -> Iterator[None]:
         """Let one process at a time change the file."""
         # Costs 5 ms, which only a rotation has to pay.
-        from flowstone.locking import FileSystemLockManager  # noqa: PLC0415
+        from flowstone.locking import FileSystemLockManager
 
         locks, holder = FileSystemLockManager(self.path.parent / "locks"), "rotation"
         locks.acquire_lock(str(self.path), holder)

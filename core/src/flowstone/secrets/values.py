@@ -53,7 +53,7 @@ class Reference:
     place: str
     hint: object
 
-    def get_secret_value(self) -> Any:
+    def get_secret_value(self) -> object:
         """Return the secret.
 
         Raises:
@@ -121,7 +121,7 @@ class PartialSecret:
 
     _secret_value: Any
 
-    def get_secret_value(self) -> Any:
+    def get_secret_value(self) -> object:
         """Return the container with each reference resolved.
 
         Raises:
@@ -150,7 +150,7 @@ class LiteralSecret:
 
     _secret_value: Any
 
-    def get_secret_value(self) -> Any:
+    def get_secret_value(self) -> object:
         """Return the text; to a validator, as it was written."""
         value = self._secret_value
         if not _as_text.get():

@@ -75,7 +75,9 @@ NAMES = {
     "flowstone.secrets.values:partly": "flowstone.secrets.values:make_partial",
     "flowstone.secrets.values:refer": "flowstone.secrets.values:make_reference",
     "flowstone.secrets.values:unresolved": "flowstone.secrets.values:leave_unresolved",
-    "flowstone.serializers.sealed_pickle:_opened": "flowstone.serializers.sealed_pickle:_open_secret",
+    "flowstone.serializers.sealed_pickle:_opened": (
+        "flowstone.serializers.sealed_pickle:_open_secret"
+    ),
 }
 
 

@@ -91,7 +91,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
 
     def open(self) -> None:
         """Open the file, or a database in memory."""
-        import duckdb  # noqa: PLC0415 - a block is made, saved and loaded without it
+        import duckdb  # a block is made, saved and loaded without it
 
         self._database = duckdb.connect(self._path, read_only=self._read_only, config=self._config)
 

@@ -154,7 +154,7 @@ class Queries(ABC):
             return tables.polars_frame_of_arrow(found)
         return tables.polars_frame(*self._fetch_columns(operation, parameters))
 
-    def insert(self, table: str, rows: Any, *, create: bool = False) -> int:
+    def insert(self, table: str, rows: object, *, create: bool = False) -> int:
         """Add rows to a table, all or none, and return how many.
 
         Args:
@@ -260,7 +260,7 @@ class Queries(ABC):
             return calls.run(connection, operation, parameters, calls.driver.fetch_arrow)
 
     def _batch_rows(
-        self, calls: DriverCalls, table: str, rows: Any
+        self, calls: DriverCalls, table: str, rows: object
     ) -> Iterator[tuple[list[str], list[Row]]]:
         try:
             yield from tables.batch_rows(rows, BATCH)
@@ -344,7 +344,7 @@ class Database(Queries, Block):
         copied._calls = None
         return copied
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in type(self).model_fields:
             self.close()  # the connections are those of another database now

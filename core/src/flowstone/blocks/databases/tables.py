@@ -77,7 +77,7 @@ def _of_pandas(frame: Any) -> Iterator[Row]:
         yield tuple(v.to_pydatetime() if hasattr(v, "to_pydatetime") else v for v in row)
 
 
-def _of_dicts(rows: Iterable[Any], size: int) -> Iterator[tuple[list[str], list[Row]]]:
+def _of_dicts(rows: Iterable[object], size: int) -> Iterator[tuple[list[str], list[Row]]]:
     columns: list[str] | None = None
     for number, batch in enumerate(batches(rows, size)):
         found = []
@@ -108,7 +108,7 @@ def kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, type]:
     return found
 
 
-def _kind(value: Any) -> type:
+def _kind(value: object) -> type:
     return Aware if isinstance(value, datetime) and value.tzinfo is not None else type(value)
 
 
@@ -125,7 +125,7 @@ def read_arrow(given: object) -> pa.RecordBatchReader | None:
     package = type(given).__module__.partition(".")[0]
     if package not in {"pyarrow", "polars", "pandas"} or not can_use_arrow():
         return None
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+    import pyarrow as pa  # an optional dependency
 
     found: Any = given
     try:
@@ -148,7 +148,7 @@ def read_arrow(given: object) -> pa.RecordBatchReader | None:
 
 def _is_plain(kind: pa.DataType, nested: bool) -> bool:
     """Tell whether values of a type mean the same in Arrow as in rows of Python."""
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    from pyarrow import types  # an optional dependency
 
     if types.is_dictionary(kind):
         return _is_plain(kind.value_type, nested)
@@ -166,7 +166,7 @@ def _is_plain(kind: pa.DataType, nested: bool) -> bool:
 
 def gather(reader: pa.RecordBatchReader, size: int) -> Iterator[pa.Table]:
     """Yield the batches of a reader in tables of at least so many rows, the last apart."""
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+    import pyarrow as pa  # an optional dependency
 
     parts: list[pa.RecordBatch] = []
     for part in reader:
@@ -184,7 +184,7 @@ def find_arrow_kinds(schema: pa.Schema) -> dict[str, type]:
 
 
 def _find_arrow_kind(kind: pa.DataType) -> type:
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    from pyarrow import types  # an optional dependency
 
     if types.is_dictionary(kind):
         return _find_arrow_kind(kind.value_type)
@@ -201,7 +201,7 @@ def _find_arrow_kind(kind: pa.DataType) -> type:
 def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> Any:
     """Return rows as a table of Arrow."""
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
     except ImportError as error:
         raise MissingExtra("`fetch_arrow`", "flowstone[arrow]") from error
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
@@ -215,7 +215,7 @@ def pandas_frame(columns: Sequence[str], rows: Sequence[Row]) -> Any:
 
 def pandas_frame_of_arrow(table: pa.Table) -> Any:
     """Return a table of Arrow as a DataFrame of pandas."""
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    from pyarrow import types  # an optional dependency
 
     _import_pandas()
     frame = table.to_pandas()
@@ -238,7 +238,7 @@ def polars_frame_of_arrow(table: pa.Table) -> Any:
 
 def _import_pandas() -> Any:
     try:
-        import pandas as pd  # noqa: PLC0415 - an optional dependency
+        import pandas as pd  # an optional dependency
     except ImportError as error:
         raise MissingExtra("`fetch_pandas`", "pandas") from error
     return pd
@@ -246,7 +246,7 @@ def _import_pandas() -> Any:
 
 def _import_polars() -> Any:
     try:
-        import polars as pl  # noqa: PLC0415 - an optional dependency
+        import polars as pl  # an optional dependency
     except ImportError as error:
         raise MissingExtra("`fetch_polars`", "polars") from error
     return pl

@@ -106,7 +106,7 @@ def _suggest(block: Block) -> str:
     return "Save its login as a block of its own, and check that." if used else "Check a login."
 
 
-def _format_fields(fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+def _format_fields(fields: dict[str, object]) -> Iterator[tuple[str, Cell]]:
     """Yield the fields as lines; of what is inside them, only what is set."""
     for name, value in fields.items():
         lines = list(_format_inner(name, value))

@@ -317,7 +317,7 @@ def _assert_hidden(block: Block, *shown: str) -> None:
             assert not found
 
 
-def _takes(model: type[Block], given: dict[str, Any]) -> bool:
+def _takes(model: type[Block], given: dict[str, object]) -> bool:
     """Tell whether a type takes these fields: one that is a `Secret[Any]` takes all there is."""
     try:
         model(**given)
@@ -326,7 +326,7 @@ def _takes(model: type[Block], given: dict[str, Any]) -> bool:
     return True
 
 
-def _list_problems(model: type[Block], given: dict[str, Any]) -> list[str]:
+def _list_problems(model: type[Block], given: dict[str, object]) -> list[str]:
     with pytest.raises(BlockInvalid) as caught:
         model(**given)
     with pytest.raises(BlockInvalid) as nested:

@@ -79,7 +79,7 @@ class TableTests(DatabaseBase):
 
     def test_tables_are_kept_as_rows_are(self, database: Database) -> None:
         """Look at `insert_arrow` of an `ArrowDriver`: what was rows comes back the same."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
 
         rows = make_typed_rows(self.keeps)
         table = pa.table({name: [row[name] for row in rows] for name in rows[0]})
@@ -98,7 +98,7 @@ class TableTests(DatabaseBase):
 
     def test_a_table_goes_in_whole_or_not_at_all(self, items: Database) -> None:
         """Look at `insert_arrow` of an `ArrowDriver`: it must not commit by itself."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
 
         schema = pa.schema({"id": pa.int64(), "name": pa.string()})
 
@@ -179,10 +179,10 @@ def _types(rows: Iterable[Iterable[object]]) -> list[list[type]]:
     return [[type(value) for value in row] for row in rows]
 
 
-def _make_frames() -> list[Any]:
-    import pandas as pd  # noqa: PLC0415 - an optional dependency
-    import polars as pl  # noqa: PLC0415 - an optional dependency
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+def _make_frames() -> list[object]:
+    import pandas as pd  # an optional dependency
+    import polars as pl  # an optional dependency
+    import pyarrow as pa  # an optional dependency
 
     table = pa.Table.from_pylist(ROWS)
     batches = table.to_batches(max_chunksize=2)
