@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import GeneratorParts
     from flowstone.ports import RemoteCaller, ResultCache, Runner, RunTransaction
+    from flowstone.ports.slots import SlotRequest
+    from flowstone.records.runs import Origin
     from flowstone.records.specs import Spec
 
 P = ParamSpec("P")
@@ -123,17 +125,15 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             origin = make_origin(
                 self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
             )
-        run_id, name, tags = origin.id, origin.name, origin.tags
+        run_id, settings = origin.id, services.settings
         scope = self._make_scope(services, parent, known)
         plan = CallPlan(
             unit=self,
             spec=spec,
-            settings=services.settings,
+            settings=settings,
             run_id=run_id,
-            run_name=name,
-            fn=choose_function(
-                self, services.settings, caller, scope, iterated=progress is not None
-            ),
+            run_name=origin.name,
+            fn=choose_function(self, settings, caller, scope, iterated=progress is not None),
             args=args,
             kwargs=kwargs,
             upstream=upstream,
@@ -141,9 +141,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             cache=self._open_cache(services, run_id, parent) if progress is None or flow else None,
             transaction=None if flow else current.transaction.get() or self._make_transaction(),
             check=self._recheck_arguments if flow and upstream is not None else None,
-            slot_request=services.slot_queue.make_tag_request(tags, name, run_id)
-            if tags and not flow
-            else None,
+            slot_request=_request_slots(services, origin) if origin.tags and not flow else None,
             progress=progress,
             is_root=parent is None,
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
@@ -298,6 +296,10 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         future: Future[Any] = Future(driver, story, find_owner())
         future.start(runner, on_loop=self.isasync)
         return future
+
+
+def _request_slots(services: Services, origin: Origin) -> SlotRequest:
+    return services.slot_queue.make_tag_request(origin.tags, origin.name, origin.id)
 
 
 def find_owner() -> Scope:
