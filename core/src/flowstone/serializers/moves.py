@@ -58,6 +58,7 @@ MODULES = {
 #: A name that pickles have, in the module that has it or would have it now → where it is now.
 NAMES = {
     "flowstone.blocks.base:Block._dumped": "flowstone.blocks.base:Block._dump",
+    "flowstone.blocks.databases.driver:Aware": "flowstone.blocks.databases.driver:AwareDatetime",
     "flowstone.blocks.jobs.job_run:JobStatus": "flowstone.blocks.jobs.provider:JobStatus",
     "flowstone.blocks.jobs.job_run:Report": "flowstone.blocks.jobs.provider:Report",
     "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",

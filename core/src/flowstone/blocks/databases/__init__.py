@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.database import Database
     from flowstone.blocks.databases.driver import (
         ArrowDriver,
-        Aware,
+        AwareDatetime,
         Cursor,
         DatabaseDriver,
         DBAPIDriver,
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrowDriver",
-    "Aware",
+    "AwareDatetime",
     "Cursor",
     "DBAPIDriver",
     "Database",
@@ -40,7 +40,14 @@ if not TYPE_CHECKING:
         {
             ".calls": ("DriverCalls",),
             ".database": ("Database",),
-            ".driver": ("ArrowDriver", "Aware", "Cursor", "DBAPIDriver", "DatabaseDriver", "Row"),
+            ".driver": (
+                "ArrowDriver",
+                "AwareDatetime",
+                "Cursor",
+                "DBAPIDriver",
+                "DatabaseDriver",
+                "Row",
+            ),
             ".sqlite": ("SqliteDatabase", "SqliteDriver"),
             ".transaction": ("DatabaseTransaction",),
         },

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowstone.blocks.databases.driver import Aware
+from flowstone.blocks.databases.driver import AwareDatetime
 from flowstone.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -109,7 +109,9 @@ def kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, type]:
 
 
 def _kind(value: object) -> type:
-    return Aware if isinstance(value, datetime) and value.tzinfo is not None else type(value)
+    return (
+        AwareDatetime if isinstance(value, datetime) and value.tzinfo is not None else type(value)
+    )
 
 
 def can_use_arrow() -> bool:
@@ -189,7 +191,7 @@ def _find_arrow_kind(kind: pa.DataType) -> type:
     if types.is_dictionary(kind):
         return _find_arrow_kind(kind.value_type)
     if types.is_timestamp(kind):
-        return datetime if kind.tz is None else Aware
+        return datetime if kind.tz is None else AwareDatetime
     tests = {
         types.is_boolean: bool, types.is_integer: int, types.is_floating: float,
         types.is_decimal: Decimal, types.is_binary: bytes, types.is_large_binary: bytes,

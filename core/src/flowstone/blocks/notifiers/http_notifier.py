@@ -68,7 +68,7 @@ class HttpProvider(NotifierProvider):
         render: returns the JSON value that carries a note.
         method: of the request.
         headers: of the request; one of Content-Type replaces that of JSON.
-        longest_body: characters that a note's body may have; None is any number.
+        max_body_length: characters that a note's body may have; None is any number.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class HttpProvider(NotifierProvider):
         *,
         method: str = "POST",
         headers: SecretDict | None = None,
-        longest_body: int | None = None,
+        max_body_length: int | None = None,
     ) -> None:
         self._notifier, self._render = notifier, render
         self._method, self._headers = method, headers
-        self.longest_body = longest_body
+        self.max_body_length = max_body_length
 
     @property
     def where(self) -> str:

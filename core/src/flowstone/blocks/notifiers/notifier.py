@@ -115,8 +115,8 @@ class Notifier(Block):
             problem = f"a subject is one line, and {redact(subject[:80])!r} is more"
             raise NotificationInvalid(provider.where, problem, "Put the rest into the body.")
         return Note(
-            cut(clean(note.body), provider.longest_body),
-            cut(clean(subject).strip(), provider.longest_subject) if subject else None,
+            cut(clean(note.body), provider.max_body_length),
+            cut(clean(subject).strip(), provider.max_subject_length) if subject else None,
             None if note.html is None else clean(note.html),
         )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.blocks.databases import Aware
+from flowstone.blocks.databases import AwareDatetime
 from flowstone.errors import RowsInvalid, TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 
@@ -169,7 +169,10 @@ def make_typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
         Decimal: (Decimal("12345.67"), Decimal("-0.01")),
         date: (date(2024, 2, 29), date(1969, 12, 31)),
         datetime: (datetime(2024, 2, 29, 23, 59, 58, 123456), datetime(1969, 12, 31)),  # noqa: DTZ001 - a column without a zone
-        Aware: (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime(1969, 12, 31, tzinfo=UTC)),
+        AwareDatetime: (
+            datetime(2024, 2, 29, 23, 59, 58, 123456, UTC),
+            datetime(1969, 12, 31, tzinfo=UTC),
+        ),
     }
     values |= {f"a_{kind.__name__.lower()}": more[kind] for kind in more if kind in keeps}
     return [{name: pair[place] for name, pair in values.items()} for place in (0, 1)]
