@@ -159,7 +159,7 @@ def known_packages() -> str:
 
 
 def weak_types() -> dict[str, dict[str, int]]:
-    """Return how often each package says what weakens the type checker."""
+    """Return how often each package says what weakens the type checker and the linter."""
     return {member.name: _weak(member) for member in members()}
 
 
@@ -169,7 +169,14 @@ def _weak(member: Member) -> dict[str, int]:
     return {
         "Any": sum(isinstance(node, ast.Name) and node.id == "Any" for node in names),
         "type: ignore": sum(source.text.count("# type: ignore") for source in own),
+        "noqa": sum(len(re.findall(r"# (?:ruff: )?noqa", source.text)) for source in own),
     }
+
+
+def code_lines() -> int:
+    """Return how many lines of all packages are neither blank nor a comment."""
+    lines = (line.strip() for source in sources() for line in source.lines)
+    return sum(bool(line) and not line.startswith("#") for line in lines)
 
 
 def main() -> None:

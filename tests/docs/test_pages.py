@@ -23,6 +23,7 @@ NO_RUN = {
     "integrations/aws/README.md": 1,
     "integrations/email/README.md": 1,
     "integrations/slack/README.md": 1,
+    "integrations/duckdb/README.md": 1,
     "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,
 }

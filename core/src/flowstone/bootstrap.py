@@ -66,10 +66,10 @@ def open_default_services() -> Services:
 
 def _open_store(settings: Settings) -> Store:
     if settings.store == "memory":
-        from flowstone.stores.memory import MemoryStore  # noqa: PLC0415 - only where it is used
+        from flowstone.stores.memory import MemoryStore  # only where it is used
 
         return MemoryStore()
     # Only where it is used: SQLite takes 10 ms to load.
-    from flowstone.stores.sqlite import open_sqlite  # noqa: PLC0415
+    from flowstone.stores.sqlite import open_sqlite
 
     return open_sqlite(settings.home / "flowstone.db")

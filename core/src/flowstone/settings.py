@@ -19,7 +19,7 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 def parse_path(text: str) -> Path:
     # 6 ms to import, which a program pays at its first run, not at its imports.
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
     return Path(text).expanduser().absolute()
 

@@ -17,7 +17,7 @@ from flowstone.blocks.ignore_files import is_ignored, read_rules
 from flowstone.blocks.object_stores import folder_key, map_in_threads, object_key
 from flowstone.blocks.object_stores.parallel import batches
 from flowstone.blocks.object_stores.paths import local_path, parts
-from flowstone.blocks.object_stores.resuming import resuming
+from flowstone.blocks.object_stores.resuming import make_resuming_reader
 from flowstone.errors import (
     BucketMissing,
     InvalidName,
@@ -152,7 +152,7 @@ def test_a_broken_read_goes_on_where_it_was(content: bytes, after: int, sizes: l
         opened.append(offset)
         return Breaking(content[offset:], after)
 
-    with resuming(open_at, "it", 3) as reader:
+    with make_resuming_reader(open_at, "it", 3) as reader:
         found = b"".join(reader.read(size) for size in sizes)
         found += reader.read()
     assert found == content
@@ -166,7 +166,7 @@ def test_a_read_that_stays_broken_is_an_error() -> None:
         opened.append(offset)
         return Breaking(b"content", 0)
 
-    with resuming(open_at, "it", 3) as reader, pytest.raises(Unreachable):
+    with make_resuming_reader(open_at, "it", 3) as reader, pytest.raises(Unreachable):
         reader.read()
     assert len(opened) == 3
 
@@ -174,7 +174,9 @@ def test_a_read_that_stays_broken_is_an_error() -> None:
 def test_content_that_changed_in_between_is_told() -> None:
     etags = iter(["1", "2"])
     with (
-        resuming(lambda offset: Breaking(b"content"[offset:], 3, next(etags)), "it", 3) as reader,
+        make_resuming_reader(
+            lambda offset: Breaking(b"content"[offset:], 3, next(etags)), "it", 3
+        ) as reader,
         pytest.raises(StorageError, match="it was changed while it was read"),
     ):
         reader.read()

@@ -37,7 +37,7 @@ from flowstone.blocks import (
     SecretProvider,
     SecretStoreProvider,
 )
-from flowstone.blocks.display import apply_redacted, redacted_fields
+from flowstone.blocks.display import apply_redacted, redact_fields
 from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.context.current import Services, use_services
@@ -230,7 +230,7 @@ def test_a_reference_is_kept_and_never_what_it_leads_to(services: Services) -> N
     shown += [
         dumps(dict(body)),
         pickle.dumps(block).decode("latin-1"),
-        dumps(redacted_fields(body)),
+        dumps(redact_fields(body)),
     ]
     shown += [pickle.dumps(block.text).decode("latin-1"), repr(block.model_dump())]
     for text in shown:
@@ -266,7 +266,7 @@ def test_nothing_is_read_where_a_block_is_made_saved_shown_or_hashed(
 def test_what_is_shown_can_be_put_back_changed(services: Services) -> None:
     full().save("x")
     body = services.documents.get("block:referring", "x").body
-    shown = json.loads(json.dumps(redacted_fields(body)))
+    shown = json.loads(json.dumps(redact_fields(body)))
     loaded = Referring.load("x")
     assert apply_redacted(loaded, body, shown) is loaded
     assert shown["table"] == {"a": REF, "b": {"c": [{"set": True}, REF]}}

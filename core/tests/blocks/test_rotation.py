@@ -25,7 +25,7 @@ from flowstone.context.current import Services, use_services
 from flowstone.errors import ConfigurationError, SecretUnreadable
 from flowstone.ports import DocumentStore
 from flowstone.records.documents import Document
-from flowstone.secrets.vault import Vault, sealing_key
+from flowstone.secrets.vault import Vault, read_key_id
 from flowstone.settings import Settings
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def home(tmp_path: Path) -> Iterator[Services]:
 
 def keys_of(services: Services) -> set[str]:
     bodies = [document.body for document in services.documents.find()]
-    return {sealing_key(token) for body in bodies for token in tokens(body)} - {"00000000"}
+    return {read_key_id(token) for body in bodies for token in tokens(body)} - {"00000000"}
 
 
 def test_all_is_sealed_with_a_new_key_and_the_old_one_still_opens(home: Services) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.blocks.databases.placeholders import PlaceholderMismatch, Style, bound
+from flowstone.blocks.databases.placeholders import PlaceholderMismatch, Style, bind_placeholders
 
 TEXT = st.text(alphabet="ab:?%$ \n\\[(\u00e4'\"-/*", max_size=8)
 
@@ -47,9 +47,9 @@ def test_only_placeholders_change(parts: list[tuple[str, bool]], by_name: bool) 
             dollars += f"${len(values)}"
             percents += "%s"
     parameters: Any = {f"p{value}": value for value in values} if by_name else values
-    assert bound(statement, parameters, "dollar") == (dollars, values)
-    assert bound(statement, parameters, "format") == (percents, values)
-    assert bound(statement, None, "format") == (statement, [])
+    assert bind_placeholders(statement, parameters, "dollar") == (dollars, values)
+    assert bind_placeholders(statement, parameters, "format") == (percents, values)
+    assert bind_placeholders(statement, None, "format") == (statement, [])
 
 
 @given(TEXT, TEXT, st.text(max_size=20), st.text(max_size=20))
@@ -57,7 +57,7 @@ def test_sqlite_reads_what_was_meant(one: str, two: str, three: str, four: str) 
     dead = two.replace("*", "").replace("/", "")
     statement = f"SELECT {quoted(one)}, :a /*{dead}*/ AS {named('x' + two)}, :b, :a"
     try:
-        text, values = bound(statement, {"a": three, "b": four}, "qmark")
+        text, values = bind_placeholders(statement, {"a": three, "b": four}, "qmark")
         with closing(sqlite3.connect(":memory:")) as connection:
             row = connection.execute(text, values).fetchone()
     except UnicodeEncodeError:
@@ -76,11 +76,14 @@ def test_sqlite_reads_what_was_meant(one: str, two: str, three: str, four: str) 
 )
 def test_styles(style: Style, expected: str, values: list[int]) -> None:
     statement = "SELECT :a, :b, :a % 2"
-    assert bound(statement, {"a": 1, "b": 2, "c": 3}, style) == (expected, values)
+    assert bind_placeholders(statement, {"a": 1, "b": 2, "c": 3}, style) == (expected, values)
 
 
 def test_two_question_marks_are_one() -> None:
-    assert bound("SELECT data ?? 'a', ?", [1], "dollar") == ("SELECT data ? 'a', $1", [1])
+    assert bind_placeholders("SELECT data ?? 'a', ?", [1], "dollar") == (
+        "SELECT data ? 'a', $1",
+        [1],
+    )
 
 
 @pytest.mark.parametrize(
@@ -98,5 +101,5 @@ def test_what_does_not_fit(
     statement: str, parameters: Any, problem: str, position: int | None
 ) -> None:
     with pytest.raises(PlaceholderMismatch) as caught:
-        bound(statement, parameters, "qmark")
+        bind_placeholders(statement, parameters, "qmark")
     assert (caught.value.problem, caught.value.position) == (problem, position)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flowstone.blocks import Secret
 from flowstone.context.current import Services, use_services
 from flowstone.errors import SecretKeyInvalid, SecretUnreadable, StoreUnusable
-from flowstone.secrets.vault import Vault, sealing_key
+from flowstone.secrets.vault import Vault, read_key_id
 from flowstone.settings import Settings
 from flowstone.testing.memory import memory_services
 
@@ -83,8 +83,8 @@ def test_a_key_that_is_none_is_refused_and_not_shown(tmp_path: Path, key: str) -
 
 def test_another_key_is_told_from_a_change(tmp_path: Path) -> None:
     token = vault(tmp_path, KEY).seal(b"value", "p")
-    assert len(sealing_key(token)) == 8
-    with pytest.raises(SecretUnreadable, match=f"sealed with key {sealing_key(token)}, and"):
+    assert len(read_key_id(token)) == 8
+    with pytest.raises(SecretUnreadable, match=f"sealed with key {read_key_id(token)}, and"):
         vault(tmp_path, "another key, of words").open(token, "p")
     for foreign in ("", "nonsense", "fs9.aa.bb"):
         with pytest.raises(SecretUnreadable, match="not a token"):

@@ -170,7 +170,7 @@ class Burrow(FileSecrets): pass
     assert "join flowstone_testing.DatabaseSuite in the package's tests, for well" in missing(
         report, "DatabaseSuite"
     )
-    assert "secretprovider.SecretsSuite in the package's tests, for burrow" in missing(
+    assert "join flowstone_testing.SecretsSuite in the package's tests, for burrow" in missing(
         report, "SecretsSuite"
     )
 

@@ -39,7 +39,7 @@ class ChannelProvider(NotifierProvider):
     """One channel of the service, and one try to send there."""
 
     #: What the service takes at most, in characters.
-    longest_body = 10_000
+    max_body_length = 10_000
 
     def __init__(self, notifier: TemplateNotifier) -> None:
         self._notifier = notifier

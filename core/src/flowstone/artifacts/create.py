@@ -159,7 +159,7 @@ class TableArtifact(Artifact):
 
     def content(self) -> object:
         # pydantic's core takes 10 ms to import, and few flows show tables.
-        from pydantic_core import to_jsonable_python  # noqa: PLC0415
+        from pydantic_core import to_jsonable_python
 
         kept = to_jsonable_python(self.table, fallback=_to_json, inf_nan_mode="constants")
         rows = list(kept.values()) if isinstance(kept, dict) else kept
@@ -252,7 +252,7 @@ def update_progress_artifact(
     return before.id
 
 
-def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
+def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[object, object, R]]:
     @wraps(fn)
     async def twin(*args: P.args, **kwargs: P.kwargs) -> R:
         return await _call_in_thread(fn, *args, **kwargs)
@@ -263,7 +263,7 @@ def _make_twin(fn: Callable[P, R]) -> Callable[P, Coroutine[Any, Any, R]]:
 
 
 async def _call_in_thread(fn: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms of start-up; here it is running already
 
     return await asyncio.to_thread(fn, *args, **kwargs)
 

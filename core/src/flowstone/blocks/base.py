@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from flowstone.blocks.documents import PREFIX, encode_block, load_block, missing_block
+from flowstone.blocks.documents import PREFIX, encode_block, load_block, make_missing_error
 from flowstone.blocks.documents import unpickle_block as _unpickle  # its name in older pickles
 from flowstone.blocks.validation import mask_inputs, problems, validate_fields
 from flowstone.context.current import services
@@ -93,14 +93,14 @@ class Block(BaseModel):
         accept_references(cls)
 
     @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+    def __pydantic_init_subclass__(cls, **options: object) -> None:
         super().__pydantic_init_subclass__(**options)
         renew_in(cls, cls._tried_again)
         registry.define(cls.block_type_slug(), cls)
 
     @classmethod
     def __get_pydantic_core_schema__(
-        cls, source: Any, handler: GetCoreSchemaHandler
+        cls, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
         if cls.__pydantic_complete__ and "__pydantic_core_schema__" in cls.__dict__:
             return handler(source)  # as a field of another model: all this is around it already
@@ -109,7 +109,7 @@ class Block(BaseModel):
         return core_schema.no_info_wrap_validator_function(cls._validate, handler(source))
 
     @classmethod
-    def _validate(cls, data: Any, handler: Callable[[Any], Any]) -> Any:
+    def _validate(cls, data: object, handler: Callable[[Any], object]) -> object:
         try:
             with leave_unresolved():
                 block = handler(data)
@@ -136,7 +136,7 @@ class Block(BaseModel):
         def name(self) -> str | None:
             """The name that the block was saved or loaded under; None till then."""
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         before = self.__dict__.get(name)
         try:
             super().__setattr__(name, value)
@@ -153,7 +153,7 @@ class Block(BaseModel):
         raise BlockInvalid(type(self).__name__, found)
 
     @model_serializer(mode="wrap")
-    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, object]:
         # Pydantic asks each secret for its value, be it only to mask it.
         with leave_unresolved():
             fields: dict[str, Any] = handler(self)
@@ -256,7 +256,7 @@ class Block(BaseModel):
         try:
             services().documents.delete(f"{PREFIX}{slug}", name)
         except ObjectNotFound:
-            raise missing_block(slug, name) from None
+            raise make_missing_error(slug, name) from None
 
     async def asave(self, name: str | None = None, overwrite: bool = False) -> int:
         """Do as `save`, and let other coroutines run meanwhile."""

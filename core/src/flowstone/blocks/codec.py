@@ -67,7 +67,7 @@ def _encode_reference(value: Reference) -> Json:
     return body if value.form == "str" else {**body, "as": value.form}
 
 
-def _encode_partial(tree: Any, seal: Callable[[bytes], str]) -> Any:
+def _encode_partial(tree: object, seal: Callable[[bytes], str]) -> object:
     """Return a container of secrets with each sealed by itself, and its references in clear."""
     if isinstance(tree, Reference):
         return _encode_reference(tree)
@@ -78,7 +78,7 @@ def _encode_partial(tree: Any, seal: Callable[[bytes], str]) -> Any:
     return {"$secret": seal(to_json(tree, bytes_mode="base64")), "as": "json"}
 
 
-def decode(value: Any, unseal: Callable[[str], bytes], block: Callable[[Any], Any]) -> Any:
+def decode(value: object, unseal: Callable[[str], bytes], block: Callable[[Any], object]) -> Any:
     """Return what `encode` was given, but for what pydantic makes of it: models, paths, dates."""
     if isinstance(value, list):
         return [decode(item, unseal, block) for item in value]
@@ -113,7 +113,7 @@ def _decode_partial(value: Any, unseal: Callable[[str], bytes]) -> Any:
     return {key: _decode_partial(item, unseal) for key, item in value.items()}
 
 
-def _escape_all(value: Any) -> Any:
+def _escape_all(value: object) -> object:
     """Return a clear value whose texts are not taken for references."""
     if isinstance(value, str):
         return escape(value)
@@ -122,7 +122,7 @@ def _escape_all(value: Any) -> Any:
     return [_escape_all(item) for item in value] if isinstance(value, list) else value
 
 
-def reseal(value: Any, purpose: str, again: Callable[[str, str], str]) -> Any:
+def reseal(value: object, purpose: str, again: Callable[[str, str], str]) -> Any:
     """Return a document's body with each token replaced by ``again(token, purpose)``."""
     if isinstance(value, list):
         return [reseal(item, purpose, again) for item in value]
@@ -138,7 +138,7 @@ def reseal(value: Any, purpose: str, again: Callable[[str, str], str]) -> Any:
     return {key: reseal(item, purpose, again) for key, item in value.items()}
 
 
-def tokens(value: Any) -> Iterator[str]:
+def tokens(value: object) -> Iterator[str]:
     """Yield every sealed token in a document's body."""
     if isinstance(value, dict):
         if isinstance(value.get("$secret"), str):

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _SPECIAL = ({"set"}, {"block"}, {"type", "fields"}, {"$bytes"}, {"$dict"})
 
 
-def redacted_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+def redact_fields(body: Mapping[str, Any]) -> dict[str, Any]:
     """Return the fields of a block's body; secrets as ``{"set": …}``."""
     hints = _hints(str(body["type"]))
     return {name: _redact(value, hints.get(name)) for name, value in body["fields"].items()}
 
 
-def _hints(slug: str) -> dict[str, Any]:
+def _hints(slug: str) -> dict[str, object]:
     """Return the type hints of a block type's fields; none where it can't be loaded."""
     try:
         fields = registry.find_block_type(slug).model_fields
@@ -43,7 +43,7 @@ def _hints(slug: str) -> dict[str, Any]:
     return {name: field.annotation for name, field in fields.items()}
 
 
-def _redact(value: Any, hint: Any) -> Any:
+def _redact(value: object, hint: object) -> object:
     if isinstance(value, list):
         return [_redact(item, None) for item in value]
     if not isinstance(value, dict):
@@ -59,7 +59,7 @@ def _redact(value: Any, hint: Any) -> Any:
         inner = value["$block"]
         if isinstance(inner, str):
             return {"block": inner}
-        return {"type": inner["type"], "fields": redacted_fields(inner)}
+        return {"type": inner["type"], "fields": redact_fields(inner)}
     if "$bytes" in value:
         return value
     model = _model(hint)
@@ -78,7 +78,7 @@ def _redact_partial(tree: Any) -> Any:
     return {key: _redact_partial(item) for key, item in tree.items()}
 
 
-def _model(hint: Any) -> type[BaseModel] | None:
+def _model(hint: object) -> type[BaseModel] | None:
     """Return the model that a type hint allows, if it does."""
     if isinstance(hint, type) and issubclass(hint, BaseModel):
         return hint
@@ -92,13 +92,13 @@ def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, A
     Args:
         block: as it was loaded.
         body: its document's, which was shown.
-        fields: as `redacted_fields` gives them; one that is left out stays.
+        fields: as `redact_fields` gives them; one that is left out stays.
 
     Raises:
         BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
     """
     kind = type(block)
-    was = redacted_fields(body)
+    was = redact_fields(body)
     wrong: dict[str, str] = {}
     values = {name: block.__dict__[name] for name in kind.model_fields}
     for name, value in fields.items():
@@ -117,13 +117,16 @@ def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, A
 
 
 def from_redacted(
-    kind: type[Block], fields: Mapping[str, Any], old: Block | None, body: Mapping[str, Any] | None
+    kind: type[Block],
+    fields: Mapping[str, object],
+    old: Block | None,
+    body: Mapping[str, object] | None,
 ) -> Block:
     """Return a block of fields as they are shown, which are all that it is to have.
 
     Args:
         kind: its type.
-        fields: as `redacted_fields` gives them; one that is left out takes its default.
+        fields: as `redact_fields` gives them; one that is left out takes its default.
         old: what is saved under its name; None where nothing is.
         body: its document's.
 
@@ -131,7 +134,7 @@ def from_redacted(
         BlockInvalid: a field does not fit, or says of a secret that it is set where none is.
     """
     same = old if type(old) is kind else None
-    was = redacted_fields(body) if same is not None and body is not None else {}
+    was = redact_fields(body) if same is not None and body is not None else {}
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for name, value in fields.items():
@@ -186,7 +189,7 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
     if keys == {"block"}:
         return _load(shown["block"])
     if keys == {"type", "fields"}:
-        return _nested_block(shown, was, old)
+        return _rebuild_block(shown, was, old)
     if keys == {"$bytes"}:
         return codec.decode(shown, lambda _: b"", lambda _: None)
     if keys == {"$dict"}:
@@ -198,7 +201,7 @@ def _value(shown: Any, was: Any, old: Any) -> Any:
     return _keep_unmentioned(shown, was, old) | values
 
 
-def _below(key: str, shown: Any, was: Any, old: Any) -> Any:
+def _below(key: str, shown: object, was: object, old: object) -> object:
     try:
         return _value(shown, was, old)
     except _Refused as refused:
@@ -217,7 +220,7 @@ def _load(reference: object) -> Block:
         raise _Refused(str(error)) from error
 
 
-def _nested_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
+def _rebuild_block(shown: dict[str, Any], was: Any, old: Any) -> Block:
     """Return a block that is kept inside another one."""
     kind = registry.find_block_type(str(shown["type"]))
     same = type(old) is kind and isinstance(was, dict) and was.get("type") == shown["type"]

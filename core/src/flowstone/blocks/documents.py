@@ -20,7 +20,7 @@ from flowstone.errors import (
     SecretUnreadable,
 )
 from flowstone.plugins import registry
-from flowstone.secrets.vault import sealing_key
+from flowstone.secrets.vault import read_key_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -62,10 +62,10 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
     if types is not None:
         types[slug] = kind
 
-    def nested(value: object) -> Json | None:
+    def encode_nested(value: object) -> Json | None:
         if not _is_block(value):
             return None
-        if types is None and (reference := _saved_reference(value)):
+        if types is None and (reference := _find_reference(value)):
             return {"$block": reference}
         return {"$block": encode_block(value, types)}
 
@@ -75,7 +75,7 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
     fields = {}
     for field in kind.model_fields:
         try:
-            fields[field] = codec.encode(block.__dict__[field], seal, nested)
+            fields[field] = codec.encode(block.__dict__[field], seal, encode_nested)
         except PydanticSerializationError:
             problem = f"a {type(block.__dict__[field]).__name__} has no JSON form"
         else:
@@ -89,7 +89,7 @@ def _is_block(value: object) -> TypeGuard[Documented]:
     return isinstance(value, BaseModel) and hasattr(value, "block_type_slug")
 
 
-def _saved_reference(block: Documented) -> str | None:
+def _find_reference(block: Documented) -> str | None:
     """Return the reference of a block that is in the store as it is here."""
     name, slug = block._name, block.block_type_slug()
     if name is None or block._changed:
@@ -119,7 +119,7 @@ def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) 
     try:
         document = services().documents.get(f"{PREFIX}{slug}", name)
     except ObjectNotFound:
-        raise missing_block(slug, name) from None
+        raise make_missing_error(slug, name) from None
     reference = f"{slug}/{name}"
     if reference in path:
         ring = " → ".join((*path, reference))
@@ -135,14 +135,14 @@ def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) 
         if error.affected:
             raise
         problem, key = error.problem, error.key
-        same = _find_sealed(lambda token: sealing_key(token) == key)
+        same = _find_sealed(lambda token: read_key_id(token) == key)
         affected = same if key else [reference]
         raise SecretUnreadable(f"of block {reference!r}", problem, affected, key) from error
     block._name = name
     return block
 
 
-def missing_block(slug: str, name: str) -> ObjectNotFound:
+def make_missing_error(slug: str, name: str) -> ObjectNotFound:
     """Return the error of a block that is not there, with near names."""
     kind = f"{PREFIX}{slug}"
     known = [found.name for found in services().documents.find(kind) if found.kind == kind]
@@ -160,7 +160,7 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
 
 def _decode(
     kind: type[B],
-    body: Mapping[str, Any],
+    body: Mapping[str, object],
     name: str,
     path: tuple[str, ...] = (),
     types: Mapping[str, type[Documented]] | None = None,
@@ -172,7 +172,7 @@ def _decode(
     def unseal(token: str) -> bytes:
         return services().sealer.open(token, f"{PREFIX}{slug}")
 
-    def nested(value: str | Json) -> object:
+    def decode_nested(value: str | Json) -> object:
         if isinstance(value, str):
             inner, _, inner_name = value.rpartition("/")
             saved: object = load_block(registry.find_block_type(inner), inner, inner_name, path)
@@ -181,7 +181,7 @@ def _decode(
         found = (types or {}).get(inner) or registry.find_block_type(inner)
         return _decode(found, value, name, path, types)
 
-    clear = {field: codec.decode(value, unseal, nested) for field, value in fields.items()}
+    clear = {field: codec.decode(value, unseal, decode_nested) for field, value in fields.items()}
     try:
         return kind(**clear)
     except BlockInvalid as error:

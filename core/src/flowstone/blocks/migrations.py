@@ -14,7 +14,7 @@ WHOLE = "the whole block"
 
 
 def migrate_fields(
-    body: Mapping[str, Any],
+    body: Mapping[str, object],
     what: tuple[str, str],
     installed: int,
     migrations: Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]],

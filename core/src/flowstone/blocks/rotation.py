@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.blocks import codec
 from flowstone.errors import ConfigurationError, ObjectNotFound, SecretUnreadable, StaleDocument
-from flowstone.secrets.vault import Vault, sealing_key
+from flowstone.secrets.vault import Vault, read_key_id
 
 if TYPE_CHECKING:
     from flowstone.ports import DocumentStore
@@ -101,12 +101,12 @@ def _seal_anew(documents: DocumentStore, vault: Vault, found: Rotation) -> None:
 def _has_others(document: Document, found: Rotation) -> bool:
     if _describe(document) in found.unreadable:
         return False
-    return any(sealing_key(token) != found.key for token in codec.tokens(document.body))
+    return any(read_key_id(token) != found.key for token in codec.tokens(document.body))
 
 
 def _replace(documents: DocumentStore, vault: Vault, document: Document, found: Rotation) -> None:
     def again(token: str, purpose: str) -> str:
-        if sealing_key(token) == found.key:
+        if read_key_id(token) == found.key:
             return token
         try:
             return vault.seal(vault.open(token, purpose), purpose)

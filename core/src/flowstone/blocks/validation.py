@@ -5,7 +5,7 @@ What does not fit is told without the values that were given.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -118,7 +118,7 @@ def hide(text: str, clear: Iterable[str]) -> str:
     return redact(text)
 
 
-def _secret_inputs(model: type[BaseModel], data: Any) -> set[str]:
+def _secret_inputs(model: type[BaseModel], data: object) -> set[str]:
     given = data if isinstance(data, dict) else getattr(data, "__dict__", {})
     return {
         text

@@ -84,13 +84,13 @@ class Variable:
         return True
 
     @classmethod
-    async def aget(cls, name: str, default: Any = None) -> Any:
+    async def aget(cls, name: str, default: object = None) -> Any:
         """Do as `get`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(cls.get, name, default)
 
     @classmethod
     async def aset(
-        cls, name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False
+        cls, name: str, value: object, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
         """Do as `set`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(cls.set, name, value, tags, overwrite)

@@ -90,8 +90,8 @@ def _decide_log_prints(spec: Spec, settings: Settings) -> bool | None:
 
 
 def _call_with_output(
-    fn: Callable[..., Any], output: Output, log: bool, *args: Any, **kwargs: Any
-) -> Any:
+    fn: Callable[..., object], output: Output, log: bool, *args: object, **kwargs: object
+) -> object:
     with output(log):
         return fn(*args, **kwargs)
 
@@ -106,7 +106,7 @@ async def _acall_with_output(
 # ---------------------------------------------------------------- functions that yield
 
 
-def is_generator(fn: Callable[..., Any]) -> bool:
+def is_generator(fn: Callable[..., object]) -> bool:
     """Tell whether a function is a generator, sync or async."""
     return inspect.isgeneratorfunction(fn) or inspect.isasyncgenfunction(fn)
 

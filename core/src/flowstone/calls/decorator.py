@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Kind
 
 
-def make_spec(kind: Kind, fn: Callable[..., Any], options: Mapping[str, Any]) -> Spec:
+def make_spec(kind: Kind, fn: Callable[..., object], options: Mapping[str, object]) -> Spec:
     """Return the spec of a function with these options.
 
     Args:
@@ -39,7 +39,7 @@ def make_spec(kind: Kind, fn: Callable[..., Any], options: Mapping[str, Any]) ->
     return apply_options(spec, options)
 
 
-def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., Any]) -> None:
+def _refuse_reserved(kind: Kind, name: str, fn: Callable[..., object]) -> None:
     code = getattr(inspect.unwrap(fn), "__code__", None)
     if code is None:
         return
@@ -67,7 +67,7 @@ def unwrap_function(fn: Any) -> tuple[Callable[..., Any], type | None]:
     return function, binding
 
 
-def find_local_names() -> Mapping[str, Any] | None:
+def find_local_names() -> Mapping[str, object] | None:
     """Return the local names of the function in which a decorator stands; None in a module.
 
     A type hint that is written as text may name them, and nothing else remembers them.
@@ -78,7 +78,7 @@ def find_local_names() -> Mapping[str, Any] | None:
     return None if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
-def _hash_file_of(fn: Callable[..., Any]) -> str | None:
+def _hash_file_of(fn: Callable[..., object]) -> str | None:
     while isinstance(fn, partial):
         fn = fn.func
     code = getattr(inspect.unwrap(fn), "__code__", None)

@@ -8,7 +8,7 @@ from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import format_exception
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.calls.flow import Flow
 from flowstone.errors import ConfigurationError, suggest_names
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["load_flow_from_entrypoint"]
 
 
-def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., Any]:
+def load_flow_from_entrypoint(entrypoint: str) -> Flow[..., object]:
     """Return the flow that an entrypoint names.
 
     Args:

@@ -60,7 +60,7 @@ class Flow(Runnable[P, R]):
     def __get__(
         self: Flow[Concatenate[Any, Q], T], instance: object, owner: type | None = ...
     ) -> Flow[Q, T]: ...
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> object:
         """Bind to an instance or class, as a function would be."""
         return self._bind(instance, owner)
 
@@ -80,10 +80,10 @@ class Flow(Runnable[P, R]):
         self.parameters.validate(bound)
         return dict(bound.arguments)
 
-    def serialize_parameters(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def serialize_parameters(self, parameters: Mapping[str, object]) -> dict[str, object]:
         """Return the parameters as JSON values, as a run's record has them; secrets masked."""
         # JSON takes 3 ms to import; a program that only runs flows in memory does without.
-        from flowstone.records.encoding import describe_as_json  # noqa: PLC0415
+        from flowstone.records.encoding import describe_as_json
 
         return {name: describe_as_json(value) for name, value in parameters.items()}
 
@@ -111,13 +111,13 @@ class Flow(Runnable[P, R]):
         """Return the graph of what a call would run as text for Mermaid; see `visualize`."""
         return self._sketch(args, kwargs).mermaid()
 
-    def _sketch(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Graph:
+    def _sketch(self, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
         # Layout and drawing: 10 ms that a flow that is run never needs.
-        from flowstone.calls.sketch import sketch_call  # noqa: PLC0415
+        from flowstone.calls.sketch import sketch_call
 
         return sketch_call(self, args, kwargs)
 
-    def run_again(self, takeover: Takeover, arguments: Mapping[str, Any]) -> Any:
+    def run_again(self, takeover: Takeover, arguments: Mapping[str, object]) -> object:
         """Execute a run that there is once more; its state, or a coroutine of that.
 
         Args:
@@ -160,7 +160,7 @@ def flow(fn: Callable[..., Any] | None = None, /, **options: Unpack[FlowOptions]
         UnknownName: no installed package has a task runner of that name.
     """
 
-    def decorate(fn: Callable[..., Any]) -> Flow[..., Any]:
+    def decorate(fn: Callable[..., object]) -> Flow[..., object]:
         function, binding = unwrap_function(fn)
         runner = _make_runner(options.get("task_runner"), ThreadPoolTaskRunner())
         spec = make_spec("flow", function, options)
@@ -174,7 +174,7 @@ def _make_runner(choice: Choice, default: TaskRunner) -> TaskRunner:
         return default
     if isinstance(choice, str):
         # What packages offer takes 25 ms to look up, for the few flows that name one.
-        from flowstone.plugins import catalog  # noqa: PLC0415
+        from flowstone.plugins import catalog
 
         choice = catalog.load("runner", choice)
     runner = choice() if isinstance(choice, type) else choice

@@ -121,7 +121,7 @@ class Future(FutureBase, Generic[R]):
         await self.await_end()
         return self.result(raise_on_failure=raise_on_failure)
 
-    def __await__(self) -> Generator[Any, None, R]:
+    def __await__(self) -> Generator[object, None, R]:
         return self.aresult().__await__()
 
     def wait(self, timeout: float | None = None) -> None:
@@ -140,7 +140,7 @@ class Future(FutureBase, Generic[R]):
 
     async def await_end(self) -> None:
         """Let other coroutines run until the run has ended."""
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         if self._end is not None:
             return
@@ -201,7 +201,7 @@ class Future(FutureBase, Generic[R]):
     def stop(self, error: type[BaseException]) -> None:
         """Raise an error where it runs, as soon as Python code runs there."""
         # ctypes: 5 ms of start-up that only an interrupted flow pays.
-        from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
+        from flowstone.engine.timeouts import raise_in_thread
 
         where = self._where
         if self._end is not None or where is None:
@@ -241,7 +241,7 @@ class Future(FutureBase, Generic[R]):
 
     async def arun(self) -> None:
         """Live the run's life on the loop, unless it was withdrawn."""
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         ticket = self._take_ticket()
         if not ticket:
@@ -369,7 +369,7 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
                 raise self._make_timeout(given) from None
 
     async def __aiter__(self) -> AsyncIterator[Future[R]]:
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         ended: asyncio.Queue[Future[R]] = asyncio.Queue()
         loop = asyncio.get_running_loop()

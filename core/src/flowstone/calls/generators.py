@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Spec
 
 
-def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) -> Any:
+def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: bool) -> object:
     """Return the iterator that is a run, which begins with its first value.
 
     Raises:
@@ -31,7 +31,7 @@ def make_iterator(spec: Spec, begin: Callable[[], GeneratorParts], *, isasync: b
     return aiterate_values(begin) if isasync else iterate_values(begin)
 
 
-def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, Any]:
+def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[object, object, object]:
     """Begin a run at the first `next`, and hand its values out; its value is what it returns."""
     run = SyncGeneratorRun(begin())
     sent: Any = None
@@ -47,10 +47,10 @@ def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[Any, Any, A
             error = raised
 
 
-async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[Any, Any]:
+async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator[object, object]:
     """Do the same for an async generator."""
     # asyncio: 40 ms of start-up; here it is running already.
-    from flowstone.engine.async_generators import AsyncGeneratorRun  # noqa: PLC0415
+    from flowstone.engine.async_generators import AsyncGeneratorRun
 
     run = AsyncGeneratorRun(begin())
     sent: Any = None
@@ -72,7 +72,7 @@ async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator
                 error, cancelled = GeneratorExit(), raised
 
 
-def _unwrap_end(run: GeneratorRun, last: BaseException | None) -> Any:
+def _unwrap_end(run: GeneratorRun, last: BaseException | None) -> object:
     """Return or raise what comes of a run's end, for who has just thrown in `last`."""
     closed, end = run.progress.closed, run.end
     assert end is not None

@@ -62,8 +62,8 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
 
     def send(run: Run, state: State) -> None:
         # 40 ms of start-up that a run without news need not pay.
-        from flowstone.blocks import Block, Notifier  # noqa: PLC0415
-        from flowstone.errors import ConfigurationError  # noqa: PLC0415 - with the other
+        from flowstone.blocks import Block, Notifier
+        from flowstone.errors import ConfigurationError  # with the other
 
         found = Block.load(notifier) if isinstance(notifier, str) else notifier
         if not isinstance(found, Notifier):
@@ -77,7 +77,7 @@ def notify_by(notifier: Notifier | str) -> Callable[[Any, Run, State], Awaitable
         if not (iscoroutinefunction(unit.fn) or isasyncgenfunction(unit.fn)):
             send(run, state)
             return None
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         return asyncio.to_thread(send, run, state)  # or all other runs of the loop would wait
 

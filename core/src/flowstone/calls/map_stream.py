@@ -114,7 +114,7 @@ class FutureStream(FutureBase, Generic[R]):
         await self.await_end()
         return self._values(raise_on_failure)
 
-    def __await__(self) -> Generator[Any, None, list[R]]:
+    def __await__(self) -> Generator[object, None, list[R]]:
         return self.aresult().__await__()
 
     def done(self) -> bool:
@@ -167,7 +167,7 @@ class MapWindow:
 
     # ------------------------------------------------------------ one after the other
 
-    def peek(self) -> Future[Any] | None:
+    def peek(self) -> Future[object] | None:
         """Return the next future in order, and draw what there is room for; None at the end."""
         if self._given is not None and self._given.observed:
             self._owner.pending_runs.pop(
@@ -192,7 +192,7 @@ class MapWindow:
     def _has_room(self, used: int) -> bool:
         return self._window is None or used < self._window
 
-    def _draw(self) -> Future[Any] | None:
+    def _draw(self) -> Future[object] | None:
         with self._lock:
             if self._exhausted:
                 return None
@@ -227,7 +227,7 @@ class MapWindow:
 
     async def adrain(self, *, keep: bool) -> None:
         """Do the same while other coroutines run."""
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         loop = asyncio.get_running_loop()
         ended: asyncio.Queue[Future[Any]] = asyncio.Queue()
@@ -241,8 +241,8 @@ class MapWindow:
                 self._count(future)
 
     def _iterate_pending(
-        self, keep: bool, put: Callable[[Future[Any]], Any]
-    ) -> Generator[dict[Future[Any], None], None, None]:
+        self, keep: bool, put: Callable[[Future[object]], object]
+    ) -> Generator[dict[Future[object], None], None, None]:
         """Yield what is on its way, until nothing is; the caller takes out what has ended."""
         live = dict.fromkeys(self.held)
         for held in self.held:
@@ -260,7 +260,7 @@ class MapWindow:
                 return
             yield live
 
-    def _count(self, future: Future[Any]) -> None:
+    def _count(self, future: Future[object]) -> None:
         """Remember a failure that nobody can ask for any more; few of them whole."""
         if future.final_state().type is COMPLETED or future.observed:
             return
@@ -321,7 +321,7 @@ class CompletionQueue(Generic[R]):
         return self._ended.popleft()
 
 
-def _run_unstarted(live: dict[Future[Any], None], ended: CompletionQueue[Any]) -> None:
+def _run_unstarted(live: dict[Future[object], None], ended: CompletionQueue[object]) -> None:
     for future in list(live):
         if not ended.is_empty():
             return

@@ -52,7 +52,7 @@ def zip_arguments(
         )
 
 
-def _find_elements(value: Any) -> tuple[list[Any]] | None:
+def _find_elements(value: object) -> tuple[list[object]] | None:
     """Return the elements of an iterable argument, in a 1-tuple; None for a single value."""
     if type(value) is allow_failure:
         inner = _find_elements(value.value)
@@ -70,7 +70,7 @@ def _find_elements(value: Any) -> tuple[list[Any]] | None:
     return (list(value),)
 
 
-def _pick_cell(column: tuple[list[Any]] | None, value: Any, row: int) -> Any:
+def _pick_cell(column: tuple[list[object]] | None, value: object, row: int) -> object:
     return value if column is None else column[0][row]
 
 
@@ -99,9 +99,9 @@ def stream_arguments(
 
 def _iterate_rows(
     unit: str,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    sources: Mapping[str, Iterator[Any]],
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    sources: Mapping[str, Iterator[object]],
 ) -> Iterator[Arguments]:
     end = object()
     places = [str(place) for place in range(len(args))]
@@ -119,7 +119,7 @@ def _iterate_rows(
         )
 
 
-def _open_source(value: Any) -> Iterator[Any] | None:
+def _open_source(value: object) -> Iterator[object] | None:
     if type(value) is allow_failure:
         inner = _open_source(value.value)
         return map(allow_failure, inner) if inner else None
@@ -142,7 +142,9 @@ def batch_arguments(calls: Iterator[Arguments], size: int) -> Iterator[Arguments
         first += len(batch)
 
 
-def make_batch_function(fn: Callable[..., Any], name: str, *, isasync: bool) -> Callable[..., Any]:
+def make_batch_function(
+    fn: Callable[..., object], name: str, *, isasync: bool
+) -> Callable[..., object]:
     """Return a function that makes the calls of one batch, and returns their values."""
 
     def tell(calls: list[Arguments], first: int) -> CallStory[list[Any]]:
@@ -156,10 +158,10 @@ def make_batch_function(fn: Callable[..., Any], name: str, *, isasync: bool) -> 
             values.append(value)
         return values
 
-    def one_batch(calls: list[Arguments], first: int) -> list[Any]:
+    def one_batch(calls: list[Arguments], first: int) -> list[object]:
         return make_calls(tell(calls, first))
 
-    async def one_async_batch(calls: list[Arguments], first: int) -> list[Any]:
+    async def one_async_batch(calls: list[Arguments], first: int) -> list[object]:
         return await amake_calls(tell(calls, first))
 
     batch: Any = one_async_batch if isasync else one_batch
@@ -170,7 +172,7 @@ def make_batch_function(fn: Callable[..., Any], name: str, *, isasync: bool) -> 
 
 
 def _make_element_error(
-    name: str, first: int, values: list[Any], calls: list[Arguments], error: Exception
+    name: str, first: int, values: list[object], calls: list[Arguments], error: Exception
 ) -> ElementFailed:
     told = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return ElementFailed(name, first + len(values), first, first + len(calls) - 1, told)

@@ -89,7 +89,7 @@ def check_function(what: str, value: object) -> Hook:
 def check_key_function(what: str, value: object) -> object:
     """Return the cache policy that a function of keys is."""
     # Imported where it is used: hashing takes 5 ms that most programs save.
-    from flowstone.results.policies import CacheKeyFnPolicy  # noqa: PLC0415
+    from flowstone.results.policies import CacheKeyFnPolicy
 
     return CacheKeyFnPolicy(check_function(what, value))
 

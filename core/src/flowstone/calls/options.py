@@ -287,7 +287,7 @@ def _write_help(kind: Kind) -> str:
 FlowOptions.__doc__, TaskOptions.__doc__ = _write_help("flow"), _write_help("task")
 
 
-def apply_options(spec: Spec, options: Mapping[str, Any]) -> Spec:
+def apply_options(spec: Spec, options: Mapping[str, object]) -> Spec:
     """Return a spec with some options changed; one that is None stays as it was.
 
     Raises:

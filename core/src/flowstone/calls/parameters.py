@@ -127,7 +127,7 @@ class Parameters:
         }
 
     def _read(self, name: str, written: Written) -> Any:
-        import json  # noqa: PLC0415 - 2 ms, which only the command line pays
+        import json  # 2 ms, which only the command line pays
 
         text = str(written)
         try:
@@ -176,7 +176,7 @@ class Parameters:
     def _make_bind_error(self, problem: str) -> ParameterBindError:
         return ParameterBindError(self.name, str(self.signature), problem)
 
-    def _find_hint(self, name: str) -> Any:
+    def _find_hint(self, name: str) -> object:
         if self._hints is None:
             try:
                 around = dict(self._around) if self._around else None
@@ -204,7 +204,7 @@ def _resolve_if_done(promise: Any, _may_fail: bool) -> Any:
 
 def _is_exact(hint: object) -> bool:
     """Tell whether a type hint wants a number with all the digits that were written."""
-    from decimal import Decimal  # noqa: PLC0415 - 2 ms, which only the command line pays
+    from decimal import Decimal  # 2 ms, which only the command line pays
 
     kinds = (hint, *get_args(hint))
     return Decimal in kinds and float not in kinds and str not in kinds
@@ -214,7 +214,7 @@ class _Misfit(Exception):
     pass
 
 
-def _is_hashable(hint: Any) -> bool:
+def _is_hashable(hint: object) -> bool:
     try:
         hash(hint)
     except TypeError:
@@ -224,7 +224,7 @@ def _is_hashable(hint: Any) -> bool:
 
 def _make_check(hint: Any) -> Callable[[Any], Any]:
     # pydantic takes 40 ms to import; flows whose arguments fit exactly never need it.
-    from pydantic import (  # noqa: PLC0415
+    from pydantic import (
         ConfigDict,
         PydanticSchemaGenerationError,
         PydanticUserError,

@@ -162,7 +162,7 @@ class SketchedFuture(FutureBase):
     async def aresult(self, raise_on_failure: bool = True) -> Any:  # noqa: ARG002 - a Future's
         return self.value
 
-    def __await__(self) -> Generator[Any, None, Any]:
+    def __await__(self) -> Generator[object, None, object]:
         return self.aresult().__await__()
 
     def wait(self, timeout: float | None = None) -> None:

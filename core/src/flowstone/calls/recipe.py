@@ -69,7 +69,7 @@ def _find_name(around: Mapping[str, object], unit: Any) -> str:
 def _is_kept(unit: Any, name: str, value: object) -> bool:
     """Tell whether a parameter can be given again from its kept form, exactly as it was."""
     # JSON takes 3 ms to import; a program with flows that fail at their call does without.
-    from flowstone.records.encoding import describe_as_json, is_exact  # noqa: PLC0415
+    from flowstone.records.encoding import describe_as_json, is_exact
 
     parameters = unit.parameters
     if parameters.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:

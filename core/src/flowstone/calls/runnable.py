@@ -67,7 +67,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
 
-    def _bind(self, instance: object, owner: type | None = None) -> Any:
+    def _bind(self, instance: object, owner: type | None = None) -> object:
         """Bind to an instance or class, as a function would be."""
         if self._binding is staticmethod:
             return self
@@ -76,7 +76,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             return self
         return self._copy_with(self.fn.__get__(target, owner), self.spec)
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Return what another process needs of it; the names around it may be anything."""
         return _drop_local_names(self.__dict__)
 
@@ -170,7 +170,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         if not persist:
             return None
         # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
-        from flowstone.results.caching import open_cache  # noqa: PLC0415
+        from flowstone.results.caching import open_cache
 
         return open_cache(self, services, keeps, run_id, parent)
 
@@ -216,7 +216,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         if not self._is_direct:
             if self.yields and not return_state:
                 # Few programs have functions that yield.
-                from flowstone.calls.generators import make_iterator  # noqa: PLC0415
+                from flowstone.calls.generators import make_iterator
 
                 return make_iterator(
                     self.spec, partial(self._begin, args, kwargs, wait_for), isasync=self.isasync
@@ -286,8 +286,8 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         )
 
     def _submit(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], wait_for: Iterable[Any] | None
-    ) -> Future[Any]:
+        self, args: tuple[object, ...], kwargs: dict[str, object], wait_for: Iterable[object] | None
+    ) -> Future[object]:
         """Run it elsewhere, as a part of the current flow run, or by itself outside one."""
         runner = find_owner().open_runner()
         parent = current.scope.get()
@@ -317,7 +317,7 @@ def _find_lineage(owner: Scope, name: str) -> str:
     return f"{owner.lineage or owner.run.id}/{name}-{number}"
 
 
-def _drop_local_names(state: dict[str, Any]) -> dict[str, Any]:
+def _drop_local_names(state: dict[str, object]) -> dict[str, object]:
     return {**{key: state[key] for key in state if key != "parameters"}, "_around": None}
 
 

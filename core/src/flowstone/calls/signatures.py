@@ -40,7 +40,7 @@ class AsyncYields(Protocol[T_co]):
 class Calling(Generic[P, R]):
     """Something that is called like its function; a run comes of each call."""
 
-    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _call(self, args: tuple[object, ...], kwargs: dict[str, object]) -> object:
         raise NotImplementedError
 
     @overload
@@ -49,41 +49,43 @@ class Calling(Generic[P, R]):
     def __call__(
         self: Awaits[T],
         /,
-        *args: Any,
+        *args: object,
         return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
-    ) -> Coroutine[Any, Any, State[T]]: ...
+        wait_for: Iterable[object] | None = ...,
+        **kwargs: object,
+    ) -> Coroutine[object, object, State[T]]: ...
     @overload
     def __call__(
         self: Yields[T],
         /,
-        *args: Any,
+        *args: object,
         return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
+        wait_for: Iterable[object] | None = ...,
+        **kwargs: object,
     ) -> State[list[T]]: ...
     @overload
     def __call__(
         self: AsyncYields[T],
         /,
-        *args: Any,
+        *args: object,
         return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
-    ) -> Coroutine[Any, Any, State[list[T]]]: ...
+        wait_for: Iterable[object] | None = ...,
+        **kwargs: object,
+    ) -> Coroutine[object, object, State[list[T]]]: ...
     @overload
     def __call__(
         self,
         /,
-        *args: Any,
+        *args: object,
         return_state: Literal[True],
-        wait_for: Iterable[Any] | None = ...,
-        **kwargs: Any,
+        wait_for: Iterable[object] | None = ...,
+        **kwargs: object,
     ) -> State[R]: ...
     @overload
-    def __call__(self, /, *args: Any, wait_for: Iterable[Any] | None, **kwargs: Any) -> R: ...
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(
+        self, /, *args: object, wait_for: Iterable[object] | None, **kwargs: object
+    ) -> R: ...
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         """Run it here, and return its value; inside a flow, a task, or neither.
 
         Args:

@@ -35,7 +35,7 @@ _MOST = 1_000
 _SHARED = (type(None), bool, int)
 
 
-def sketch_call(flow: Any, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
+def sketch_call(flow: object, args: tuple[object, ...], kwargs: dict[str, object]) -> Graph:
     """Return the graph of what a call would run. The context around stays as it is.
 
     Raises:
@@ -231,8 +231,8 @@ def _list_items(value: object) -> Iterable[object]:
 def _finish(coroutine: Coroutine[object, object, object]) -> None:
     """Run a coroutine to its end, also where a loop is running: then in a thread of its own."""
     # 40 ms of start-up; only an async flow comes here.
-    import asyncio  # noqa: PLC0415
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    import asyncio
+    from concurrent.futures import ThreadPoolExecutor
 
     try:
         asyncio.get_running_loop()

@@ -58,7 +58,7 @@ class Task(Runnable[P, R]):
     def __get__(
         self: Task[Concatenate[Any, Q], T], instance: object, owner: type | None = ...
     ) -> Task[Q, T]: ...
-    def __get__(self, instance: object, owner: type | None = None) -> Any:
+    def __get__(self, instance: object, owner: type | None = None) -> object:
         """Bind to an instance or class, as a function would be."""
         return self._bind(instance, owner)
 
@@ -216,7 +216,7 @@ class Task(Runnable[P, R]):
             futures.wait()
         return [_wait_for_end(future) for future in futures]
 
-    def _pop_count(self, option: str, kwargs: dict[str, Any]) -> int | None:
+    def _pop_count(self, option: str, kwargs: dict[str, object]) -> int | None:
         """Take an option of `.map` out of the arguments, unless it is the function's own."""
         if option not in kwargs or option in self.parameters.signature.parameters:
             return None
@@ -228,12 +228,12 @@ class Task(Runnable[P, R]):
 
     def _map_lazily(
         self,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        upstream: list[Any] | None,
+        args: tuple[object, ...],
+        kwargs: dict[str, object],
+        upstream: list[object] | None,
         window: int | None,
         size: int | None,
-    ) -> FutureStream[Any]:
+    ) -> FutureStream[object]:
         calls = (zip_arguments if window is None else stream_arguments)(self.name, args, kwargs)
         unit: Task[..., Any] = self
         if size is not None:
@@ -262,7 +262,7 @@ class Task(Runnable[P, R]):
         if not self.spec.on_commit:
             return None
         # Locks and ids of transactions: 3 ms, for the few tasks that have such hooks.
-        from flowstone.results.transaction import OwnTransaction  # noqa: PLC0415
+        from flowstone.results.transaction import OwnTransaction
 
         return OwnTransaction()
 
@@ -271,7 +271,7 @@ class Task(Runnable[P, R]):
         return Task(self.fn, apply_options(self.spec, options), self._binding, self._around)
 
 
-def _wait_for_end(future: Future[Any]) -> State:
+def _wait_for_end(future: Future[object]) -> State:
     future.wait()
     return future.state
 
@@ -293,7 +293,7 @@ def task(fn: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]
         ConfigurationError: an option is not known, or its value can't be used.
     """
 
-    def decorate(fn: Callable[..., Any]) -> Task[..., Any]:
+    def decorate(fn: Callable[..., object]) -> Task[..., object]:
         function, binding = unwrap_function(fn)
         return Task(function, make_spec("task", function, options), binding, find_local_names())
 
@@ -309,13 +309,13 @@ def exponential_backoff(backoff_factor: float) -> Callable[[int], list[float]]:
     return delays
 
 
-def task_input_hash(call: TaskCall, parameters: Mapping[str, Any]) -> str:
+def task_input_hash(call: TaskCall, parameters: Mapping[str, object]) -> str:
     """Return a key of the task, its code and its arguments, for `cache_key_fn`.
 
     Raises:
         NotHashable: an argument has no stable fingerprint.
     """
     # Hashing takes 5 ms to import, and few programs cache.
-    from flowstone.results.fingerprints import fingerprint  # noqa: PLC0415
+    from flowstone.results.fingerprints import fingerprint
 
     return fingerprint([call.task.name, call.task.fn, dict(parameters)], "arguments")

@@ -142,7 +142,7 @@ def _make_views(found: SavedArtifact, *, whole: bool) -> list[View]:
     return views
 
 
-def _make_table(data: Any, *, whole: bool) -> list[View]:
+def _make_table(data: object, *, whole: bool) -> list[View]:
     columns, rows = _read_grid(data)
     most = len(rows) if whole or not is_terminal() else _MOST_ROWS
     numeric = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -94,7 +94,7 @@ def _make_absent_table(absent: dict[str, str]) -> Table:
     return Table(("not installed", "what it brings", "command"), rows)
 
 
-def _describe(offer: Offer) -> dict[str, Any]:
+def _describe(offer: Offer) -> dict[str, object]:
     return {
         "name": offer.name,
         "kind": offer.kind,
@@ -114,7 +114,7 @@ def show_offer(name: str, kind: str | None, as_json: bool) -> None:
     Only NAME is imported.
     """
     # Cost 150 ms, for pydantic; a list needs none of it.
-    from flowstone.cli.sheets import make_sheet  # noqa: PLC0415
+    from flowstone.cli.sheets import make_sheet
 
     sheets = [make_sheet(offer) for offer in _find_offers(name, kind)]
     if as_json:

@@ -109,7 +109,7 @@ def _load_offer(ctx: click.Context, name: str) -> click.Command:
     words = _spell(ctx, name)
     package = find_package_offering("command", words)
     # A known command needs no other plugin: one that is slow, or ends the process, is not met.
-    host = plugins.installed_of(package) if package else plugins.get_host()
+    host = plugins.get_host_of(package) if package else plugins.get_host()
     return cast("click.Command", host.load("command", words))
 
 

@@ -180,13 +180,13 @@ def _show(steps: list[Step], words: dict[str, str], *, err: bool = False) -> Non
             show(branch)
 
 
-def _format_change(path: str, was: Any, now: Any) -> str:
+def _format_change(path: str, was: object, now: object) -> str:
     if was == now:
         return f"{path} is another one"
     return f"{path}: {_format_value(was)} → {_format_value(now)}"
 
 
-def _format_value(value: Any) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict) and set(value) == {"set"}:
         return "set" if value["set"] else "not set"
     return "nothing" if value is None else redact(json.dumps(value, ensure_ascii=False))
@@ -199,7 +199,7 @@ def _summarize(plan: Plan) -> str:
     return ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "0 entries"
 
 
-def _describe(step: Step, error: FlowstoneError | None) -> dict[str, Any]:
+def _describe(step: Step, error: FlowstoneError | None) -> dict[str, object]:
     changes = [{"path": path, "was": was, "now": now} for path, was, now in step.changes]
     return {
         "section": step.section,

@@ -35,7 +35,7 @@ def show(*views: View) -> None:
     """Show views, one under the other with a blank line between."""
     if is_terminal():
         # Costs 60 ms; a pipe must not pay it.
-        from flowstone.cli import terminal  # noqa: PLC0415
+        from flowstone.cli import terminal
 
         terminal.show(views)
     else:

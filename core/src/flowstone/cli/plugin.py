@@ -66,7 +66,7 @@ def _make_cells(plugin: Plugin) -> tuple[Cell, ...]:
     return Cell(plugin.distribution, "bold"), Cell(plugin.version), Cell(plugin.name), offers
 
 
-def _describe(plugin: Plugin) -> dict[str, Any]:
+def _describe(plugin: Plugin) -> dict[str, object]:
     error = plugin.error
     return {
         "plugin": plugin.name,

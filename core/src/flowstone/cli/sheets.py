@@ -137,13 +137,13 @@ def _find_default(parameter: inspect.Parameter) -> str | None:
     )
 
 
-def _format_default(value: Any, factory: Any) -> str:
+def _format_default(value: object, factory: object) -> str:
     if factory is not None:
         return f"{getattr(factory, '__name__', 'made anew')}()"
     return f"{type(value).__name__}(…)" if isinstance(value, Block) else repr(value)
 
 
-def format_hint(annotation: Any) -> str:
+def format_hint(annotation: object) -> str:
     """Return a type hint without the modules of its names."""
     if isinstance(annotation, str):
         text = annotation

@@ -14,7 +14,7 @@ def show_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
     # Costs 20 ms; only this option needs it.
-    from importlib.metadata import version  # noqa: PLC0415
+    from importlib.metadata import version
 
     settings = read_settings()
     store = settings.home / "flowstone.db" if settings.store == "sqlite" else None

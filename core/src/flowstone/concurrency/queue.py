@@ -261,7 +261,7 @@ class QueuedSlotRequest:
         self, seconds: float | None = None, max_retries: int | None = None
     ) -> None:
         """Let other coroutines run until the slots are taken. Raises `SlotTimeout`."""
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         loop, rung = asyncio.get_running_loop(), asyncio.Event()
         self.notify = partial(_set_on_loop, loop, rung)

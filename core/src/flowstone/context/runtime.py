@@ -146,7 +146,7 @@ class FlowRun(_Facts):
     def scheduled_start_time(self) -> datetime | None:
         """When it was to start: for a run that was called, when it was called."""
         # 2 ms of start-up that most programs save.
-        from datetime import UTC, datetime  # noqa: PLC0415
+        from datetime import UTC, datetime
 
         origin = self._origin
         return None if origin is None else datetime.fromtimestamp(origin.created, UTC)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.engine.annotations import Mark, allow_failure, quote, unmapped
 from flowstone.records.states import State
+
+if TYPE_CHECKING:
+    from flowstone.ports import PendingRun
 
 T = TypeVar("T")
 
@@ -76,8 +79,8 @@ def find_futures(value: object) -> Iterator[tuple[Any, bool]]:
 
 
 def find_upstream(
-    args: tuple[Any, ...], kwargs: Mapping[str, Any], wait_for: Iterable[object] | None = None
-) -> list[tuple[Any, bool]] | None:
+    args: tuple[object, ...], kwargs: Mapping[str, object], wait_for: Iterable[object] | None = None
+) -> list[tuple[PendingRun, bool]] | None:
     """Return the futures that a call waits for; None where its arguments can stay as they are."""
     if wait_for is not None:
         return [*(find_upstream(args, kwargs) or ()), *find_awaited(list(wait_for))]

@@ -47,7 +47,7 @@ class AsyncGeneratorRun(GeneratorRun):
         else:
             self._ending = asyncio.get_running_loop().create_task(self._conclude(kind()))
 
-    async def advance(self, sent: Any, error: BaseException | None) -> Any:
+    async def advance(self, sent: object, error: BaseException | None) -> object:
         """Return the function's next value; or set `end`, and return None."""
         async with self._lock:
             if self.end is not None:
@@ -68,7 +68,7 @@ class AsyncGeneratorRun(GeneratorRun):
         self._closer = PROCESS if self._owner is None else FLOW
         await self._conclude(self._why or GeneratorExit())
 
-    async def _step(self, sent: Any, error: BaseException | None) -> Any:
+    async def _step(self, sent: object, error: BaseException | None) -> object:
         try:
             return await _Within(self._context, self._go_on(sent, error))
         finally:
@@ -76,7 +76,7 @@ class AsyncGeneratorRun(GeneratorRun):
             if self.end is not None:
                 self._close_guard()
 
-    async def _go_on(self, sent: Any, error: BaseException | None) -> Any:
+    async def _go_on(self, sent: object, error: BaseException | None) -> object:
         raised: BaseException | None = None
         if error is None and self._body is not None:  # most steps are no more than this
             try:
@@ -139,7 +139,7 @@ class _Within:
     def __init__(self, context: Context, coroutine: Coroutine[Any, Any, Any]) -> None:
         self._context, self._coroutine = context, coroutine
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def __await__(self) -> Generator[object, object, object]:
         run, coroutine = self._context.run, self._coroutine
         resume: Callable[[Any], Any] = coroutine.send
         given: Any = None

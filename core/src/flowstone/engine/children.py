@@ -46,7 +46,7 @@ async def afinish_children(
     recorder: RunRecorder, scope: Scope, step: FinishChildren
 ) -> list[PendingRun]:
     """Do as `finish_children`, and let other coroutines run meanwhile."""
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms of start-up; here it is running already
 
     limit = asyncio.timeout(_choose_grace(step))
     try:

@@ -23,6 +23,6 @@ class SystemClock:
             woken.wait(seconds)
 
     async def asleep(self, seconds: float) -> None:
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         await asyncio.sleep(seconds)

@@ -141,10 +141,10 @@ class RunDriver:
     async def adrive(self, life: Lifecycle) -> State: ...
     @overload
     async def adrive(
-        self, life: Lifecycle, answer: Any, error: BaseException | None
+        self, life: Lifecycle, answer: object, error: BaseException | None
     ) -> State | Iterate: ...
     async def adrive(
-        self, life: Lifecycle, answer: Any = None, error: BaseException | None = None
+        self, life: Lifecycle, answer: object = None, error: BaseException | None = None
     ) -> State | Iterate:
         """Live an async run to its end, or to where its values are handed out."""
         try:
@@ -204,7 +204,7 @@ class RunDriver:
 
     def _call(self, step: CallFunction) -> object:
         # ctypes and signal: only runs with a timeout pay for their import.
-        from flowstone.engine.timeouts import call_within  # noqa: PLC0415
+        from flowstone.engine.timeouts import call_within
 
         seconds, name = step.timeout or 0.0, self.recorder.origin.name
         return call_within(step.fn, step.args, step.kwargs, seconds, name)
@@ -250,7 +250,7 @@ class RunDriver:
         return await value if isawaitable(value) else value
 
     async def _aload(self, step: Load) -> CacheLookup:
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         look, args, kwargs = self.cache.look, step.args, step.kwargs
         # Whoever has the lock may be on this very loop, so it is asked for and not waited for.
@@ -315,13 +315,13 @@ class RunDriver:
         name = self.recorder.origin.name
         return step.around.stage_run(name, save, step.on_commit, step.on_rollback)
 
-    async def await_within(self, awaitable: Awaitable[Any], seconds: float) -> Any:
+    async def await_within(self, awaitable: Awaitable[object], seconds: float) -> object:
         """Await something for so many seconds.
 
         Raises:
             RunTimeout: it took longer.
         """
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         loop, name = asyncio.get_running_loop(), self.recorder.origin.name
         limit = asyncio.timeout(seconds)

@@ -122,8 +122,8 @@ class GeneratorRun:
     # ------------------------------------------------------------ from one value to the next
 
     def _live(
-        self, sent: Any, error: BaseException | None, raised: BaseException | None = None
-    ) -> CallStory[Any]:
+        self, sent: object, error: BaseException | None, raised: BaseException | None = None
+    ) -> CallStory[object]:
         """Go on to the next value, and return it; at the run's end, set `end` and return None.
 
         Args:
@@ -246,7 +246,7 @@ class SyncGeneratorRun(GeneratorRun):
 
     def _end_stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-        from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
+        from flowstone.engine.timeouts import raise_in_thread
 
         thread, is_busy = self._thread, self._is_busy
         if is_busy and thread == began_on:
@@ -258,7 +258,7 @@ class SyncGeneratorRun(GeneratorRun):
             # The step was over before: it must not come up in other code.
             raise_in_thread(thread, None)
 
-    def advance(self, sent: Any, error: BaseException | None) -> Any:
+    def advance(self, sent: object, error: BaseException | None) -> object:
         """Return the function's next value; or set `end`, and return None."""
         with self._lock:
             if self.end is None:
@@ -282,7 +282,7 @@ class SyncGeneratorRun(GeneratorRun):
     async def await_end(self) -> None:
         self.wait()
 
-    def _step(self, sent: Any, error: BaseException | None) -> Any:
+    def _step(self, sent: object, error: BaseException | None) -> object:
         # What is being told to end is not interrupted once more.
         self._thread, self._is_busy = threading.get_ident(), self._why is None
         try:
@@ -296,7 +296,7 @@ class SyncGeneratorRun(GeneratorRun):
             if self.end is not None:
                 self._close_guard()
 
-    def _go_on(self, sent: Any, error: BaseException | None) -> Any:
+    def _go_on(self, sent: object, error: BaseException | None) -> object:
         raised: BaseException | None = None
         if error is None and self._body is not None:  # most steps are no more than this
             try:
@@ -330,7 +330,7 @@ class SyncGeneratorRun(GeneratorRun):
 
     def _limit(self, send: Callable[[Any], Any], sent: Any) -> Any:
         # ctypes and signal: only runs with a timeout pay for their import.
-        from flowstone.engine.timeouts import call_within  # noqa: PLC0415
+        from flowstone.engine.timeouts import call_within
 
         left = max(self._left or 0.0, 1e-6)
         with self._count_time():

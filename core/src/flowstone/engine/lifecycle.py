@@ -166,7 +166,7 @@ def _record_end(
             continue  # too late: it has ended
 
 
-def _log_end(end: State) -> Generator[Step, Any, None]:
+def _log_end(end: State) -> Generator[Step, object, None]:
     """Log how the run ends."""
     if end.type is not COMPLETED:
         cause = end.data if isinstance(end.data, BaseException) else None
@@ -222,7 +222,7 @@ def _release_slots(request: SlotRequest) -> Generator[Step, object, None]:
         raise
 
 
-def _choose_held_value(plan: CallPlan, look: CacheLookup | None, end: State) -> Any:
+def _choose_held_value(plan: CallPlan, look: CacheLookup | None, end: State) -> object:
     """Return what is held of a value that is wanted in its file only: where it is read."""
     if (
         end.type is not COMPLETED
@@ -298,8 +298,8 @@ def _take_value(promise: Any, may_fail: bool) -> Any:
 
 
 def _attempt(
-    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: CacheLookup | None
-) -> Generator[Step, Any, State]:
+    plan: CallPlan, args: tuple[object, ...], kwargs: dict[str, object], look: CacheLookup | None
+) -> Generator[Step, object, State]:
     """Call the function once, keep what it returned, and say how that ended."""
     try:
         end = yield from _call(plan, args, kwargs)
@@ -355,7 +355,9 @@ def _find_futures(value: object) -> list[Any]:
     return [promise for promise, _ in find_futures(value)]
 
 
-def _choose_delay(plan: CallPlan, end: State, attempt: int) -> Generator[Step, Any, float | None]:
+def _choose_delay(
+    plan: CallPlan, end: State, attempt: int
+) -> Generator[Step, object, float | None]:
     """Return the seconds to wait before the next attempt, or None to give up."""
     spec, error = plan.spec, end.data
     if attempt > policy.count_retries(spec, plan.settings) or not policy.may_retry(error):
@@ -377,7 +379,7 @@ def _choose_delay(plan: CallPlan, end: State, attempt: int) -> Generator[Step, A
     return seconds
 
 
-def _call_hooks(plan: CallPlan, state: State) -> Generator[Step, Any, None]:
+def _call_hooks(plan: CallPlan, state: State) -> Generator[Step, object, None]:
     """Call the hooks of a state; one that fails is logged."""
     for hook in plan.spec.hooks.get(state.type, ()):
         try:

@@ -84,8 +84,8 @@ class _Count:
 
 def _make_bar() -> Progress:
     # Costs 60 ms; only whoever waits long on a terminal pays it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import (  # noqa: PLC0415
+    from rich.console import Console
+    from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
         Progress,

@@ -66,7 +66,7 @@ def sigterm_on_loop() -> Iterator[Stop]:
     The loop's own code must not be interrupted: an error raised there would end the loop, or be
     swallowed. Of several runs beside each other, all are ended, and the last one the process.
     """
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms of start-up; here it is running already
 
     task = asyncio.current_task()
     assert task is not None
@@ -142,7 +142,7 @@ class LoopInterrupter:
 
     def _is_blocked(self) -> bool:
         """Tell, on the main thread, whether there is code to break into."""
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+        import asyncio  # 40 ms of start-up; here it is running already
 
         running = asyncio.current_task(self._task.get_loop())
         if self._is_heard or self._is_over or running is None:
@@ -166,7 +166,7 @@ def translate_cancellation(error: BaseException) -> BaseException:
     """Return what an error means: a coroutine that SIGTERM has cancelled was terminated."""
     if not (_received or _suspended) or not is_cancellation(error):
         return error
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms of start-up; here it is running already
 
     if not _received and asyncio.current_task() not in _suspended:
         return error
@@ -226,7 +226,7 @@ def _stop_main(thread: int, is_inside: Callable[[], bool], error: type[StopSigna
 
 def _stop_thread(thread: int, error: type[StopSignal]) -> None:
     # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-    from flowstone.engine.timeouts import raise_in_thread  # noqa: PLC0415
+    from flowstone.engine.timeouts import raise_in_thread
 
     raise_in_thread(thread, error)
 
@@ -245,7 +245,7 @@ def _terminate(number: int, _: object) -> None:
 
 
 def _cancel(number: int, _: object) -> None:
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms of start-up; here it is running already
 
     if _requests:
         error, is_blocked = _requests.pop()

@@ -65,8 +65,8 @@ def run_awaitable(awaitable: Awaitable[T]) -> T:
 
     Where a loop runs in this thread already, the awaitable gets a thread and a loop of its own.
     """
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up that most runs do without
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - asyncio has it anyway
+    import asyncio  # 40 ms of start-up that most runs do without
+    from concurrent.futures import ThreadPoolExecutor  # asyncio has it anyway
 
     async def wait() -> T:
         return await awaitable

@@ -23,12 +23,12 @@ class _Expired(BaseException):
 
 
 def call_within(
-    fn: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
+    fn: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
     seconds: float,
     name: str,
-) -> Any:
+) -> object:
     """Call `fn`, and give up after so many seconds.
 
     Raises:

@@ -30,7 +30,7 @@ class FlowstoneError(Worded, Exception):
 def suggest_names(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x' or 'y'?"``, or what there is, or nothing at all."""
     # 2 ms to import, which only a program with a misspelt name pays.
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches
 
     names = sorted(set(known))
     close = get_close_matches(name, names, n=3, cutoff=0.5)

@@ -55,7 +55,7 @@ class RunInput(BaseModel):
         return self._metadata
 
     @classmethod
-    def with_initial_data(cls, description: str | None = None, **initial: Any) -> type[Self]:
+    def with_initial_data(cls, description: str | None = None, **initial: object) -> type[Self]:
         """Return this model with other defaults.
 
         Args:
@@ -95,7 +95,7 @@ class RunInput(BaseModel):
         """Send it to a run; see `send_input`."""
         send_input(self, flow_run_id, sender)
 
-    def respond(self, run_input: Any, sender: str | None = None) -> None:
+    def respond(self, run_input: object, sender: str | None = None) -> None:
         """Send something to the run that sent this.
 
         Raises:
@@ -108,7 +108,7 @@ class RunInput(BaseModel):
         send_input(run_input, to, sender)
 
 
-def send_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> None:
+def send_input(run_input: object, flow_run_id: str, sender: str | None = None) -> None:
     """Send something to a run, which gets it by `receive_input`; it is kept until then, sealed.
 
     Args:
@@ -133,7 +133,7 @@ def send_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> N
     current.documents.put(_make_kind(run_id), new_id(), body)
 
 
-async def asend_input(run_input: Any, flow_run_id: str, sender: str | None = None) -> None:
+async def asend_input(run_input: object, flow_run_id: str, sender: str | None = None) -> None:
     """Do as `send_input` does."""
     send_input(run_input, flow_run_id, sender)
 
@@ -244,7 +244,7 @@ class Received(Iterator[T], AsyncIterator[T], Generic[T]):
         return found
 
 
-def _name_type(kind: Any) -> str:
+def _name_type(kind: object) -> str:
     """Return the name by which inputs of one type are told from others."""
     kind = get_origin(kind) or kind
     return str(getattr(kind, "__name__", kind))

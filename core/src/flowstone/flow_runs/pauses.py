@@ -39,7 +39,7 @@ def pause_flow_run(
     wait_for_input: type[T], timeout: float = ..., poll_interval: float = ..., key: str | None = ...
 ) -> T: ...
 def pause_flow_run(
-    wait_for_input: Any = None,
+    wait_for_input: object = None,
     timeout: float = 3600,
     poll_interval: float = 10,
     key: str | None = None,
@@ -85,7 +85,7 @@ async def apause_flow_run(
     key: str | None = ...,
 ) -> T: ...
 async def apause_flow_run(
-    wait_for_input: Any = None,
+    wait_for_input: object = None,
     timeout: float = 3600,  # noqa: ASYNC109 - the name that people know
     poll_interval: float = 10,
     key: str | None = None,
@@ -114,7 +114,7 @@ def suspend_flow_run(
     key: str | None = ...,
 ) -> T: ...
 def suspend_flow_run(
-    wait_for_input: Any = None,
+    wait_for_input: object = None,
     flow_run_id: str | None = None,
     timeout: float | None = None,
     key: str | None = None,
@@ -177,10 +177,10 @@ async def asuspend_flow_run(
     return suspend_flow_run(wait_for_input, flow_run_id, timeout, key)
 
 
-def _stand_in(wanted: Any) -> Any:
+def _stand_in(wanted: object) -> object:
     """Return what a pause gives where the flow is drawn, and not run."""
     # Only a flow that is drawn needs them.
-    from flowstone.calls.placeholders import Placeholder, ValueSource  # noqa: PLC0415
+    from flowstone.calls.placeholders import Placeholder, ValueSource
 
     return None if wanted is None else Placeholder(ValueSource("", "pause_flow_run"))
 
@@ -240,7 +240,7 @@ class _Asking:
         self._schema: dict[str, Any] | None = None
         if wanted is not None:
             # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-            from flowstone.flow_runs.schemas import make_model, make_schema  # noqa: PLC0415
+            from flowstone.flow_runs.schemas import make_model, make_schema
 
             self._model = make_model(wanted)
             self._is_value = self._model is not wanted
@@ -257,7 +257,7 @@ class _Asking:
             return False
         if self._model is None:
             return True
-        from flowstone.flow_runs.schemas import fill_in  # noqa: PLC0415 - see above
+        from flowstone.flow_runs.schemas import fill_in  # see above
 
         found = fill_in(self._model, question.open_input(winner.id))
         if isinstance(found, dict):

@@ -74,7 +74,7 @@ class Question:
             SecretUnreadable: it was sealed with another key.
         """
         # JSON takes 3 ms to import; a program that never pauses does without.
-        from flowstone.records.encoding import loads  # noqa: PLC0415
+        from flowstone.records.encoding import loads
 
         token = self.answers[event_id]
         if token is None:
@@ -153,7 +153,7 @@ def ask(question: Question) -> Question:
 
 def answer(question: Question, event_id: str, given: Mapping[str, object] | None) -> None:
     """Keep what an event that is about to be recorded brings; sealed, as it may be secret."""
-    from flowstone.records.encoding import dumps  # noqa: PLC0415 - see above
+    from flowstone.records.encoding import dumps  # see above
 
     token = None
     if given is not None:

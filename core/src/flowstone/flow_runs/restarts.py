@@ -138,7 +138,7 @@ async def aresume_flow_run(
 def _run_to_end(state: Any) -> State:
     if iscoroutine(state):
         # 40 ms of start-up that most programs do without.
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         state = asyncio.run(state)
     return state  # type: ignore[no-any-return]
@@ -196,7 +196,7 @@ def _check_input(run: Run, question: Question | None, run_input: object) -> Argu
     if run_input is None and schema is None:
         return None
     # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-    from flowstone.flow_runs.schemas import dump_plain, find_misfits  # noqa: PLC0415
+    from flowstone.flow_runs.schemas import dump_plain, find_misfits
 
     given = dump_plain({} if run_input is None else run_input)
     if schema is None:
@@ -226,11 +226,11 @@ def _describe_now(conflict: Conflict) -> str:
 
 
 def _execute(
-    flow: Flow[..., Any],
+    flow: Flow[..., object],
     takeover: Takeover,
     arguments: Arguments,
     late: Callable[[Conflict], Exception],
-) -> Any:
+) -> object:
     """Execute a run again; its final state, or a coroutine of it.
 
     Args:
@@ -346,7 +346,7 @@ def _check_kept(run: Run, recipe: RestartInfo | None, parameters: Arguments) -> 
         )
 
 
-def _load_flow(run: Run, recipe: RestartInfo | None, entrypoint: str | None) -> Flow[..., Any]:
+def _load_flow(run: Run, recipe: RestartInfo | None, entrypoint: str | None) -> Flow[..., object]:
     place = entrypoint or (recipe.entrypoint if recipe else None)
     if place is None:
         known = recipe.reason if recipe else "where it stands is not known"

@@ -147,7 +147,7 @@ def _make_hint(part: Schema, definitions: Schema, depth: int) -> Any:
     return Annotated[hint, pydantic.Field(**limits)] if limits else hint
 
 
-def _make_bare_hint(part: Schema, definitions: Schema, depth: int) -> Any:
+def _make_bare_hint(part: Schema, definitions: Schema, depth: int) -> object:
     match part.get("type"):
         case "string":
             return _FORMATS.get(part.get("format", ""), str)

@@ -46,7 +46,7 @@ class Graph:
     def svg(self) -> str:
         """Return the graph as a picture that needs no other file, for light and dark pages."""
         # Takes 5 ms to import, which only a program that draws pays.
-        from flowstone.graphs.drawing.svg import draw_svg  # noqa: PLC0415
+        from flowstone.graphs.drawing.svg import draw_svg
 
         return draw_svg(self.nodes, self.edges)
 
@@ -75,8 +75,8 @@ class Graph:
     def show(self) -> None:
         """Open the picture in the browser; without one, do nothing."""
         # Both start other programs' parts: 10 ms that only a person who looks pays.
-        import webbrowser  # noqa: PLC0415
-        from tempfile import NamedTemporaryFile  # noqa: PLC0415
+        import webbrowser
+        from tempfile import NamedTemporaryFile
 
         with suppress(webbrowser.Error):
             browser = webbrowser.get()

@@ -64,9 +64,9 @@ class FileSystemLockManager:
 
 def _lock(descriptor: int) -> bool:
     try:
-        import fcntl  # noqa: PLC0415 - not on Windows
+        import fcntl  # not on Windows
     except ImportError:
-        import msvcrt  # noqa: PLC0415 - only on Windows
+        import msvcrt  # only on Windows
 
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]

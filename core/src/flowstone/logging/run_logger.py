@@ -54,7 +54,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
         return bool(self.extra) and not _silent.get() and super().isEnabledFor(level)
 
     def process(
-        self, msg: Any, kwargs: MutableMapping[str, Any]
+        self, msg: object, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs
@@ -196,7 +196,7 @@ def _format_text(record: logging.LogRecord, form: logging.Handler | logging.Form
     try:
         return form.format(record)
     except Exception as error:  # noqa: BLE001 - whatever a foreign __str__ raises
-        from flowstone.records.encoding import describe_as_json  # noqa: PLC0415 - see `_read_extra`
+        from flowstone.records.encoding import describe_as_json  # see `_read_extra`
 
         said, args = describe_as_json(record.msg), describe_as_json(record.args)
         return f"{said} % {args} (can't be put together: {type(error).__name__})"
@@ -245,7 +245,7 @@ def _read_extra(record: logging.LogRecord) -> dict[str, object] | None:
     if not said:
         return None
     # 5 ms of start-up, for JSON, that most programs save.
-    from flowstone.records.encoding import describe_as_json  # noqa: PLC0415
+    from flowstone.records.encoding import describe_as_json
 
     return {name: describe_as_json(record.__dict__[name]) for name in sorted(said)}
 

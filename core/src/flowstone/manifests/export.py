@@ -20,7 +20,7 @@ def export_sections(wanted: Iterable[Section]) -> str:
     A secret stands in it as its reference, or as ``{set: true}``, which leaves it as it is.
     """
     # 30 ms to import, which only commands that write files pay.
-    from ruamel.yaml import YAML  # noqa: PLC0415
+    from ruamel.yaml import YAML
 
     content: dict[str, Any] = {"flowstone": FORMAT}
     for section in wanted:

@@ -196,7 +196,7 @@ def _apply_entries(entries: Mapping[tuple[str, str], _Entry], problems: Problems
 
 def _order_entries(
     section: Section, mine: Mapping[str, _Entry], problems: Problems
-) -> Iterator[tuple[str, Any, set[str]]]:
+) -> Iterator[tuple[str, object, set[str]]]:
     """Yield entries with their references resolved, those first that others need."""
     values: dict[str, Any] = {}
     for key, entry in mine.items():
@@ -228,7 +228,7 @@ def _make_step(section: Section, key: str, real: Any, overlay: Overlay) -> Step:
     return Step(section.name, key, "change", told, before, after)
 
 
-def _find_changes(was: Any, now: Any, path: str = "") -> Iterator[Change]:
+def _find_changes(was: object, now: object, path: str = "") -> Iterator[Change]:
     if isinstance(was, dict) and isinstance(now, dict) and not _is_leaf(was) and not _is_leaf(now):
         for key in sorted({*was, *now}):
             yield from _find_changes(
@@ -238,5 +238,5 @@ def _find_changes(was: Any, now: Any, path: str = "") -> Iterator[Change]:
         yield path, was, now
 
 
-def _is_leaf(value: dict[str, Any]) -> bool:
+def _is_leaf(value: dict[str, object]) -> bool:
     return set(value) in ({"set"}, {"block"})

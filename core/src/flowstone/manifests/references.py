@@ -25,7 +25,7 @@ class _Unresolved(Exception):
     pass
 
 
-def escape(value: Any) -> Any:
+def escape(value: object) -> object:
     """Return a value whose texts mean themselves in a file."""
     if isinstance(value, dict):
         return {key: escape(item) for key, item in value.items()}

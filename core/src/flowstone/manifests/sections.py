@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import find_new_secrets, from_redacted, redacted_fields
+from flowstone.blocks.display import find_new_secrets, from_redacted, redact_fields
 from flowstone.blocks.migrations import migrate_fields
 from flowstone.blocks.variable import KIND as VARIABLE
 from flowstone.blocks.variable import Variable
@@ -42,7 +42,7 @@ class Section(Protocol):
     def entry(self, document: Document) -> Any:
         """Return what stands in a file; texts mean themselves."""
 
-    def describe(self, document: Document) -> dict[str, Any]:
+    def describe(self, document: Document) -> dict[str, object]:
         """Return what may be shown of it, by field, for a comparison."""
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
@@ -66,7 +66,7 @@ class Variables:
             return {"value": value, **({"tags": list(tags)} if tags else {})}
         return value
 
-    def describe(self, document: Document) -> dict[str, Any]:
+    def describe(self, document: Document) -> dict[str, object]:
         return {"value": document.body["value"], "tags": document.body["tags"]}
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
@@ -100,7 +100,7 @@ class Limits:
         own = encode_limit(limit).items()
         return {field: each for field, each in own if field == "slots" or each != plain[field]}
 
-    def describe(self, document: Document) -> dict[str, Any]:
+    def describe(self, document: Document) -> dict[str, object]:
         return dict(encode_limit(read_limit(document)))
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
@@ -126,7 +126,7 @@ _TYPES: dict[str, tuple[tuple[type, ...], str]] = {
 }
 
 
-def _find_problem(field: str, value: Any) -> str:
+def _find_problem(field: str, value: object) -> str:
     """Return what is wrong with a field of a limit; empty for nothing."""
     if field not in _TYPES:
         return f"there is no such field.{suggest_names(field, _TYPES)}"
@@ -144,11 +144,11 @@ class Blocks:
         return f"{document.kind.removeprefix(self.kind)}/{document.name}"
 
     def entry(self, document: Document) -> Any:
-        fields = escape(redacted_fields(document.body))
+        fields = escape(redact_fields(document.body))
         return {"schema": document.body["schema"], "fields": fields}
 
-    def describe(self, document: Document) -> dict[str, Any]:
-        return redacted_fields(document.body)
+    def describe(self, document: Document) -> dict[str, object]:
+        return redact_fields(document.body)
 
     def put(self, key: str, entry: Any, refuse: Refuse) -> None:
         slug, slash, name = key.partition("/")
@@ -176,7 +176,7 @@ class Blocks:
         self._save(kind, registry.check_name("block", name), fields, refuse)
 
     def _save(
-        self, kind: type[Block], name: str, fields: Mapping[str, Any], refuse: Refuse
+        self, kind: type[Block], name: str, fields: Mapping[str, object], refuse: Refuse
     ) -> None:
         old, body = _load_saved(kind, name)
         try:
@@ -198,7 +198,7 @@ class Blocks:
         return set().union(*map(self.needs, entry)) if isinstance(entry, list) else set()
 
 
-def _load_saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, Any] | None]:
+def _load_saved(kind: type[Block], name: str) -> tuple[Block | None, Mapping[str, object] | None]:
     """Return what is saved under a name; what can't be loaded any more is as if it were not."""
     try:
         document = current.services().documents.get(f"block:{kind.block_type_slug()}", name)

@@ -67,8 +67,8 @@ def read(name: str, text: str, known: Iterable[str]) -> ManifestFile:
         ManifestInvalid: it is no such YAML, or not of this format.
     """
     # 30 ms to import, which only commands that read files pay.
-    from ruamel.yaml import YAML  # noqa: PLC0415
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # noqa: PLC0415
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     source = ManifestFile(name, {}, {})
     problems = Problems()
@@ -94,7 +94,7 @@ def _refuse(source: ManifestFile, problem: str, error: Exception) -> NoReturn:
     raise ManifestInvalid([f"{source.locate(())}: {problem}"]) from error
 
 
-def _check_head(source: ManifestFile, data: Any, known: list[str], problems: Problems) -> None:
+def _check_head(source: ManifestFile, data: object, known: list[str], problems: Problems) -> None:
     if not isinstance(data, dict) or "flowstone" not in data:
         problems.add(source, (), f"the file has to begin with `flowstone: {FORMAT}`")
         return

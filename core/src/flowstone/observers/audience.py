@@ -104,7 +104,7 @@ def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
     if not settings.observers:
         return
     # Finding plugins costs 20 ms; only who has observers pays it.
-    from flowstone.plugins import get_host  # noqa: PLC0415
+    from flowstone.plugins import get_host
 
     for name in dict.fromkeys(settings.observers):
         try:
@@ -117,7 +117,7 @@ def open_chosen_feeds(settings: Settings) -> Iterator[Feed]:
 
 
 def _make_observer(offer: Offer, settings: Settings) -> Observer:
-    from flowstone.plugins import get_host  # noqa: PLC0415 - see above
+    from flowstone.plugins import get_host  # see above
 
     observer: Observer = get_host().load("observer", offer.name)(settings)
     return observer

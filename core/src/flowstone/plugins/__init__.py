@@ -9,7 +9,7 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.plugins.collection import Collection, format_kind
     from flowstone.plugins.hookspecs import hookimpl
-    from flowstone.plugins.host import Host, Offer, Plugin, get_host, installed_of
+    from flowstone.plugins.host import Host, Offer, Plugin, get_host, get_host_of
 
 __all__ = [
     "Collection",
@@ -18,8 +18,8 @@ __all__ = [
     "Plugin",
     "format_kind",
     "get_host",
+    "get_host_of",
     "hookimpl",
-    "installed_of",
     "lazy_exports",
 ]
 
@@ -29,6 +29,6 @@ if not TYPE_CHECKING:
         {
             ".collection": ("Collection", "format_kind"),
             ".hookspecs": ("hookimpl",),
-            ".host": ("Host", "Offer", "Plugin", "get_host", "installed_of"),
+            ".host": ("Host", "Offer", "Plugin", "get_host", "get_host_of"),
         },
     )

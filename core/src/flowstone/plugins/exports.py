@@ -47,7 +47,7 @@ def _make_error(package: str, name: str) -> Exception:
     """Return what to raise for a name that a package has not."""
     if package.startswith("flowstone.") and not name.startswith("_"):
         # Read only where a name is not there: some were in the core before they had packages.
-        from flowstone.plugins.known import find_package_exporting  # noqa: PLC0415
+        from flowstone.plugins.known import find_package_exporting
 
         if elsewhere := find_package_exporting(name):
             return MissingPackage(name, elsewhere)

@@ -73,7 +73,7 @@ class Offer:
 def scan() -> Iterable[EntryPoint]:
     """Return the entry points of all installed plugins; reads metadata only."""
     # Costs about 20 ms; a program that uses no plugin must not pay it.
-    from importlib.metadata import entry_points  # noqa: PLC0415
+    from importlib.metadata import entry_points
 
     return entry_points(group=GROUP)
 
@@ -243,7 +243,7 @@ def get_host() -> Host:
 
 
 @cache
-def installed_of(package: str) -> Host:
+def get_host_of(package: str) -> Host:
     """Return a host of one package's plugin and core's own; no other is loaded.
 
     Args:

@@ -80,8 +80,8 @@ class RunTransaction(Protocol):
         self,
         name: str,
         save: Callable[[], None] | None,
-        on_commit: Sequence[Callable[..., Any]],
-        on_rollback: Sequence[Callable[..., Any]],
+        on_commit: Sequence[Callable[..., object]],
+        on_rollback: Sequence[Callable[..., object]],
     ) -> Generator[Awaitable[object], None, None]:
         """Take a run that has completed: what to do at the commit, or at a rollback.
 

@@ -25,7 +25,7 @@ class Serializer(Protocol):
     def type(self) -> str:
         """The name that a kept result carries."""
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         """Return the value as bytes. Raises `NotSerializable`."""
 
     def loads(self, content: bytes) -> Any:

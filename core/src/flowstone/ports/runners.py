@@ -54,7 +54,7 @@ class Runner(Protocol):
     def submit(self, call: Callable[[], None]) -> None:
         """Run a call, which never raises."""
 
-    def submit_async(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def submit_async(self, call: Callable[[], Coroutine[object, object, None]]) -> None:
         """Run a coroutine function's call, which never raises, on an event loop of the runner's."""
 
     def close(self) -> None:

@@ -88,7 +88,7 @@ class Threads(Protocol):
     def Thread(self, *, target: Callable[[], None], name: str, daemon: bool) -> Thread:  # noqa: N802
         """Return a thread that will call `target`."""
 
-    def RLock(self) -> AbstractContextManager[Any]:  # noqa: N802
+    def RLock(self) -> AbstractContextManager[object]:  # noqa: N802
         """Return a lock that its holder can take again."""
 
     def Condition(self) -> WaitCondition:  # noqa: N802

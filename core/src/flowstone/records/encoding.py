@@ -67,7 +67,7 @@ def is_exact(value: object, depth: int = 8) -> bool:
     return all(is_exact(item, depth - 1) for item in parts)
 
 
-def mask_json(value: Any) -> Any:
+def mask_json(value: object) -> object:
     """Return a JSON value with secrets masked, and nothing else changed."""
     if isinstance(value, str):
         return redact(value)
@@ -76,7 +76,7 @@ def mask_json(value: Any) -> Any:
     return [mask_json(item) for item in value] if isinstance(value, list) else value
 
 
-def _describe_object(value: object, depth: int) -> Any:
+def _describe_object(value: object, depth: int) -> object:
     if isinstance(value, Enum):
         return describe_as_json(value.value, depth - 1)
     if hasattr(value, "isoformat"):

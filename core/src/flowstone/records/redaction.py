@@ -60,8 +60,8 @@ def _list_forms(value: str) -> set[str]:
     if PLAIN.fullmatch(bare):
         return {value, bare} if len(bare) >= SHORTEST else {value}
     # Imported with the first secret that is more than a word: 5 ms that others need not pay.
-    import html  # noqa: PLC0415
-    from urllib.parse import quote, quote_plus  # noqa: PLC0415
+    import html
+    from urllib.parse import quote, quote_plus
 
     raw = value.encode("utf-8", "surrogatepass")
     once = set(_escape(value)) | {repr(raw)[2:-1], repr(raw + b"'\"")[2:-4]}
@@ -72,7 +72,7 @@ def _list_forms(value: str) -> set[str]:
 
 
 def _escape(text: str) -> Iterator[str]:
-    import json  # noqa: PLC0415 - as above
+    import json  # as above
 
     yield json.dumps(text)[1:-1]
     yield json.dumps(text, ensure_ascii=False)[1:-1]

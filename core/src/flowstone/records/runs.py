@@ -179,7 +179,7 @@ class Run:
 
 def _to_datetime(seconds: float | None) -> datetime | None:
     # 3 ms to import, which no run of a flow needs.
-    from datetime import UTC, datetime  # noqa: PLC0415
+    from datetime import UTC, datetime
 
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 

@@ -121,7 +121,7 @@ class State(Generic[R]):
     @property
     def timestamp(self) -> datetime:
         # 3 ms to import, which no run of a flow needs.
-        from datetime import UTC, datetime  # noqa: PLC0415
+        from datetime import UTC, datetime
 
         return datetime.fromtimestamp(self.at, UTC)
 
@@ -261,7 +261,7 @@ def Retrying(message: str | None = None) -> State:  # noqa: N802
 
 
 def Completed(  # noqa: N802
-    message: str | None = None, *, name: str = "Completed", data: Any = None
+    message: str | None = None, *, name: str = "Completed", data: object = None
 ) -> State:
     """A run that came to its end; `data` is its value."""
     return State(COMPLETED, name, message, data=data)
@@ -272,12 +272,12 @@ def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None
     return State(FAILED, name, message, data=data)
 
 
-def Crashed(message: str | None = None, *, name: str = "Crashed", data: Any = None) -> State:  # noqa: N802
+def Crashed(message: str | None = None, *, name: str = "Crashed", data: object = None) -> State:  # noqa: N802
     """A run whose process or machine ended before it did."""
     return State(CRASHED, name, message, data=data)
 
 
-def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: Any = None) -> State:  # noqa: N802
+def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: object = None) -> State:  # noqa: N802
     """A run that was told to stop, and has."""
     return State(CANCELLED, name, message, data=data)
 

@@ -90,5 +90,5 @@ class FlowResultCache:
     def read(self, key: str) -> Any:
         return self._store.read_value(key, self._name)
 
-    def end(self, look: Any) -> None:
+    def end(self, look: object) -> None:
         """Nobody waits for it."""

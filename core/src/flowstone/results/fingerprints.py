@@ -180,7 +180,7 @@ def _feed_function(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -
         _feed(feed, bound, f"{path}.__self__", around)
 
 
-def _list_constants(code: CodeType) -> list[Any]:
+def _list_constants(code: CodeType) -> list[object]:
     found: list[Any] = list(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -190,7 +190,7 @@ def _list_constants(code: CodeType) -> list[Any]:
     return found
 
 
-def _feed_reduced(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
+def _feed_reduced(feed: Feed, value: object, path: str, around: tuple[int, ...]) -> None:
     """Follow what pickling would write: how the object is made, and of what."""
     kind = type(value)
     try:
@@ -254,8 +254,8 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
 
     To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
     """
-    from pandas.api.types import infer_dtype  # noqa: PLC0415 - only met by whoever has imported it
-    from pandas.util import hash_array, hash_pandas_object  # noqa: PLC0415 - likewise
+    from pandas.api.types import infer_dtype  # only met by whoever has imported it
+    from pandas.util import hash_array, hash_pandas_object  # likewise
 
     _tag(feed, "dtype", str(values.dtype).encode())
     if values.dtype == object:
@@ -283,8 +283,8 @@ def _feed_polars(feed: Feed, value: Any, name: str, _path: str) -> bool:
     return True
 
 
-def _feed_arrow(feed: Feed, value: Any, _name: str, _path: str) -> bool:
-    import pyarrow as pa  # noqa: PLC0415 - only met by whoever has imported it
+def _feed_arrow(feed: Feed, value: object, _name: str, _path: str) -> bool:
+    import pyarrow as pa  # only met by whoever has imported it
 
     if isinstance(value, (pa.Array, pa.ChunkedArray)):
         value = pa.table({"": value})

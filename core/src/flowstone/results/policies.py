@@ -94,7 +94,7 @@ class CachePolicy:
         task_ctx: TaskCall,
         inputs: dict[str, Any],
         flow_parameters: dict[str, Any],
-        **kwargs: Any,
+        **kwargs: object,
     ) -> str | None:
         """Return a call's key, in a policy of your own; None for no caching.
 
@@ -108,12 +108,12 @@ class CachePolicy:
 
     def configure(
         self,
-        key_storage: Any = None,
+        key_storage: object = None,
         lock_manager: LockManager | None = None,
         isolation_level: IsolationLevel | str | None = None,
     ) -> Self:
         """Return this policy with another storage, lock manager or isolation level."""
-        from flowstone.locking import IsolationLevel  # noqa: PLC0415 - a circle otherwise
+        from flowstone.locking import IsolationLevel  # a circle otherwise
 
         new = copy(self)  # a policy of somebody's own may be made in any way
         if key_storage is not None:

@@ -200,7 +200,7 @@ class CallCache:
         word = "hit" if found.found else "miss"
         return found._replace(told=f"{word}: {found.told} ({told})")
 
-    def _key(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Key:
+    def _key(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> Key:
         call = self._call._replace(parameters=self._names(args, kwargs))
         if self._caching.template is None:
             return make_key(self._caching.policy, call)
@@ -217,7 +217,7 @@ class CallCache:
     def read(self, key: str) -> Any:
         return self._caching.store.read_value(key, self._call.task.name)
 
-    def end(self, _look: Any) -> None:
+    def end(self, _look: object) -> None:
         if self._locked is not None and self._caching.locks is not None:
             self._caching.locks.release_lock(self._locked, self._run_id)
             self._locked = None
@@ -283,7 +283,7 @@ def open_store(store: StoreOption, services: Services) -> tuple[ResultFiles, Loc
     return ResultFiles(storage, open_serializer(store.serializer), services), store.lock_manager
 
 
-def open_storage(option: Any, services: Services) -> BlobStore:
+def open_storage(option: object, services: Services) -> BlobStore:
     """Return the blob store that an option names: a block, its saved name, a path, or nothing.
 
     Raises:

@@ -129,7 +129,7 @@ class Transaction:
 
     def stage(
         self,
-        value: Any,
+        value: object,
         on_rollback_hooks: list[Any] | None = None,
         on_commit_hooks: list[Any] | None = None,
     ) -> None:
@@ -275,7 +275,7 @@ class OwnTransaction(Transaction):
     """The transaction of one task run that is in no other: it commits when the run is staged."""
 
     def stage_run(
-        self, name: str, save: Callable[[], None] | None, on_commit: Any, on_rollback: Any
+        self, name: str, save: Callable[[], None] | None, on_commit: object, on_rollback: object
     ) -> Story[None]:
         yield from super().stage_run(name, save, on_commit, on_rollback)
         yield from self.perform_commit()
@@ -348,11 +348,11 @@ async def atransaction(
     isolation_level: IsolationLevel | str | None = None,
     overwrite: bool = False,
     write_on_commit: bool = True,
-    logger: Any = None,
+    logger: object = None,
     lock_manager: LockManager | None = None,
 ) -> AsyncIterator[Transaction]:
     """Group the task runs in an async block; see `transaction`, whose arguments it takes."""
-    import asyncio  # noqa: PLC0415 - 40 ms of start-up; here it is running already
+    import asyncio  # 40 ms of start-up; here it is running already
 
     made, lock = _prepare(
         key,
@@ -422,7 +422,7 @@ def _prepare(
     isolation_level: IsolationLevel | str | None,
     overwrite: bool,
     write_on_commit: bool,
-    logger: Any,
+    logger: object,
     lock_manager: LockManager | None,
 ) -> tuple[Transaction, _KeyLock | None]:
     """Make the transaction of a block, and the lock that it has to take first."""
@@ -433,7 +433,7 @@ def _prepare(
     services = current.services()
     if key is not None and not is_sketched:
         # Blocks and serializers: 60 ms, for those transactions that keep a value.
-        from flowstone.results.result_store import open_store  # noqa: PLC0415
+        from flowstone.results.result_store import open_store
 
         results, locks = open_store(store, services)
         lock_manager = lock_manager or locks

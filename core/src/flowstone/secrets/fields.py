@@ -57,7 +57,7 @@ class SecretField:
     base: type
     hint: object = None
 
-    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> Any:
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> object:
         schema: Any = handler(source)
         schema["serialization"] = _SHOW
         return schema

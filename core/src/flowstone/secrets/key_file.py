@@ -56,7 +56,7 @@ class KeyFile:
             with self._draft([new_key()]) as draft, suppress(FileExistsError):
                 os.link(draft, self.path)  # unless somebody else was first: theirs is the key
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _translate_write_error(self.path, error) from error
 
     def begin(self) -> None:
         """Put a new key before the others, and remark that a rotation has begun."""
@@ -72,7 +72,7 @@ class KeyFile:
     def lock(self) -> Iterator[None]:
         """Let one process at a time change the file."""
         # Costs 5 ms, which only a rotation has to pay.
-        from flowstone.locking import FileSystemLockManager  # noqa: PLC0415
+        from flowstone.locking import FileSystemLockManager
 
         locks, holder = FileSystemLockManager(self.path.parent / "locks"), "rotation"
         locks.acquire_lock(str(self.path), holder)
@@ -102,7 +102,7 @@ class KeyFile:
                 draft.replace(self.path)
             _sync(self.path.parent)
         except OSError as error:
-            raise _unwritable(self.path, error) from error
+            raise _translate_write_error(self.path, error) from error
 
     @contextmanager
     def _draft(self, lines: list[str]) -> Iterator[Path]:
@@ -153,7 +153,7 @@ def _describe_unreadable(error: OSError) -> str:
     return f"it can't be read ({error.strerror})"
 
 
-def _unwritable(path: Path, error: OSError) -> StoreUnusable:
+def _translate_write_error(path: Path, error: OSError) -> StoreUnusable:
     return StoreUnusable(
         str(path),
         f"the key that seals secrets can't be kept there ({error.strerror})",

@@ -68,7 +68,7 @@ def is_reference(text: str) -> bool:
     if wanted.provider in BUILT_IN or wanted.provider in (known := providers()):
         return True
     # 2 ms to import, which only a text of that form pays.
-    from difflib import get_close_matches  # noqa: PLC0415
+    from difflib import get_close_matches
 
     near = get_close_matches(wanted.provider.lower(), known, n=1, cutoff=0.8)
     if near:

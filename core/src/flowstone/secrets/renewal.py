@@ -84,7 +84,7 @@ def _renew(holders: tuple[object, ...], began: float) -> bool:
     return bool(references) and services().references.renew(sorted(references), began)
 
 
-def _positions(args: Iterable[object]) -> list[tuple[Any, int | None]]:
+def _positions(args: Iterable[object]) -> list[tuple[object, int | None]]:
     """Return where the streams among the arguments stand; None for one that can't go back."""
     # Most arguments are keys, which `hasattr` would take longest for.
     streams: list[Any] = [

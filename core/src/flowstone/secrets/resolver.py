@@ -109,7 +109,7 @@ class Resolver:
                 better = better or self._renewed.get(key, float("-inf")) >= since
         return better
 
-    def _value(self, key: Key, kind: Any) -> bytes:
+    def _value(self, key: Key, kind: object) -> bytes:
         above = _above.get()
         if key in above:
             ring = " → ".join(_describe(each) for each in (*above, key))
@@ -154,7 +154,7 @@ class ReferenceMismatch(Exception):
 def _parse(reference: str) -> tuple[Key, Any, list[str]]:
     """Return what a reference asks of which provider, and the path in the JSON of that."""
     # Of this floor, and loaded with the first reference only: a process without blocks has none.
-    from flowstone.secrets.reference import provider_type, split  # noqa: PLC0415
+    from flowstone.secrets.reference import provider_type, split
 
     wanted: Wanted | None = split(reference)
     if wanted is None:

@@ -27,7 +27,7 @@ SALT = b"flowstone secret key, version 1"
 GOLDEN_KEY = "golden documents hold no secrets of anybody"
 
 
-def sealing_key(token: str) -> str:
+def read_key_id(token: str) -> str:
     """Return the id of the key that a token was sealed with; empty for what is no token."""
     scheme, _, rest = token.partition(".")
     return rest.partition(".")[0] if scheme == SCHEME else ""
@@ -93,7 +93,7 @@ class Vault:
             SecretUnreadable: it was sealed with another key or purpose, or was changed.
         """
         # Costs 30 ms; a process that opens no secret must not pay it.
-        from cryptography.exceptions import InvalidTag  # noqa: PLC0415
+        from cryptography.exceptions import InvalidTag
 
         ring = self._load_keys(make=False)
         scheme, _, rest = token.partition(".")
@@ -146,9 +146,9 @@ class Vault:
 
 def _key(raw: bytes) -> _Key:
     # Cost 30 ms; a process that seals no secret must not pay it.
-    from hashlib import sha256  # noqa: PLC0415
+    from hashlib import sha256
 
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     return _Key(sha256(b"flowstone key id" + raw).hexdigest()[:8], AESGCM(raw))
 
@@ -159,6 +159,6 @@ def _from_setting(text: str, variable: str) -> bytes:
     if len(text) < SHORTEST_PASSPHRASE:
         problem = "it is neither base64 of 32 bytes nor a passphrase of 16 or more characters"
         raise SecretKeyInvalid(variable, problem)
-    from hashlib import scrypt  # noqa: PLC0415 - loads OpenSSL: 5 ms, see above
+    from hashlib import scrypt  # loads OpenSSL: 5 ms, see above
 
     return scrypt(text.encode(), salt=SALT, n=2**14, r=8, p=1, dklen=KEY_BYTES)

@@ -27,8 +27,8 @@ def is_exact_table(value: Any) -> bool:
     """
     if not is_table(value) or type(value).__module__.partition(".")[0] != "pandas":
         return is_table(value)
-    from pandas import Series  # noqa: PLC0415 - only met by whoever has imported it
-    from pandas.api.types import infer_dtype  # noqa: PLC0415 - likewise
+    from pandas import Series  # only met by whoever has imported it
+    from pandas.api.types import infer_dtype  # likewise
 
     exact = (
         {"string"} if Series(["text"]).dtype == object else set()
@@ -75,7 +75,7 @@ class ArrowSerializer:
         if maker == b"pandas":
             return table.to_pandas()
         if maker == b"polars":
-            import polars as pl  # noqa: PLC0415 - optional
+            import polars as pl  # optional
 
             return pl.from_arrow(table)
         return table
@@ -102,9 +102,9 @@ class ParquetSerializer(ArrowSerializer):
 
 def _import_arrow() -> Any:
     try:
-        import pyarrow as pa  # noqa: PLC0415 - optional, and large
-        import pyarrow.ipc  # noqa: PLC0415 - pyarrow does not import it by itself
-        import pyarrow.parquet  # noqa: PLC0415 - nor this
+        import pyarrow as pa  # optional, and large
+        import pyarrow.ipc  # pyarrow does not import it by itself
+        import pyarrow.parquet  # nor this
     except ImportError as error:
         raise MissingExtra("the Arrow serializer", "flowstone[arrow]") from error
     return pa

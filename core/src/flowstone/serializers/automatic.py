@@ -18,7 +18,7 @@ class AutomaticSerializer:
 
     type = "auto"
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         chosen = 0 if is_exact(value) else 1 if is_exact_table(value) else _PICKLE
         try:
             return bytes([chosen]) + _CHOICES[chosen].dumps(value)

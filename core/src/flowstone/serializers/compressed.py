@@ -36,7 +36,7 @@ class CompressedSerializer:
         if compressionlib != "lzma":
             self.type += f"/{compressionlib}"
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         library = import_module(self.compressionlib)
         return bytes(library.compress(self.serializer.dumps(value)))
 

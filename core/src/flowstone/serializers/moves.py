@@ -30,6 +30,7 @@ MODULES = {
     "flowstone.blocks.shell": "flowstone.blocks.jobs.shell",
     "flowstone.blocks.slack": "flowstone_slack.notifier",
     "flowstone.blocks.sqlite": "flowstone.blocks.databases.sqlite",
+    "flowstone.blocks.web": "flowstone.blocks.notifiers.http",
     "flowstone.blocks.webhook": "flowstone.blocks.notifiers.webhook",
     "flowstone.cache_policies": "flowstone.results.policies",
     "flowstone.commits": "flowstone.results.transaction",
@@ -57,11 +58,16 @@ MODULES = {
 #: A name that pickles have, in the module that has it or would have it now → where it is now.
 NAMES = {
     "flowstone.blocks.base:Block._dumped": "flowstone.blocks.base:Block._dump",
+    "flowstone.blocks.databases.driver:Aware": "flowstone.blocks.databases.driver:AwareDatetime",
     "flowstone.blocks.jobs.job_run:JobStatus": "flowstone.blocks.jobs.provider:JobStatus",
     "flowstone.blocks.jobs.job_run:Report": "flowstone.blocks.jobs.provider:Report",
     "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",
     "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
     "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
+    "flowstone.records.events:Line": "flowstone.records.events:LogLine",
+    "flowstone.records.runs:Change": "flowstone.records.runs:StateChange",
+    "flowstone.records.runs:Recipe": "flowstone.records.runs:RestartInfo",
+    "flowstone.records.states:Kept": "flowstone.records.states:StoredValue",
     "flowstone.secrets.values:Literal": "flowstone.secrets.values:LiteralSecret",
     "flowstone.secrets.values:Partly": "flowstone.secrets.values:PartialSecret",
     "flowstone.secrets.values:_dumped": "flowstone.secrets.fields:_show",
@@ -70,6 +76,9 @@ NAMES = {
     "flowstone.secrets.values:partly": "flowstone.secrets.values:make_partial",
     "flowstone.secrets.values:refer": "flowstone.secrets.values:make_reference",
     "flowstone.secrets.values:unresolved": "flowstone.secrets.values:leave_unresolved",
+    "flowstone.serializers.sealed_pickle:_opened": (
+        "flowstone.serializers.sealed_pickle:_open_secret"
+    ),
 }
 
 

@@ -17,7 +17,7 @@ class PickleSerializer:
 
     type = "pickle"
 
-    def dumps(self, value: Any) -> bytes:
+    def dumps(self, value: object) -> bytes:
         try:
             return dump_sealed(value)
         except Exception as error:

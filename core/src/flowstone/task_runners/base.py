@@ -82,15 +82,15 @@ class ProcessPoolTaskRunner:
             remedy = "Use a ThreadPoolTaskRunner."
             raise ConfigurationError("ProcessPoolTaskRunner", "it needs a POSIX system", remedy)
         # cloudpickle, subprocess and asyncio take 60 ms, which only these flows need pay.
-        from flowstone.task_runners.processes import ProcessPool  # noqa: PLC0415
-        from flowstone.task_runners.worker_process import SetupMessage  # noqa: PLC0415
+        from flowstone.task_runners.processes import ProcessPool
+        from flowstone.task_runners.worker_process import SetupMessage
 
         setup = SetupMessage(sys.path, settings, self.initializer, self.initargs)
         window = self.max_in_flight or settings.max_in_flight
         return ProcessPool(self.max_workers or os.cpu_count() or 1, setup, window)
 
 
-def _check_counts(runner: Any) -> None:
+def _check_counts(runner: object) -> None:
     for option in ("max_workers", "max_in_flight"):
         value = getattr(runner, option)
         if value is not None and (type(value) is not int or value < 1):

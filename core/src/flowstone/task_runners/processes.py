@@ -227,7 +227,7 @@ class Child:
             if not self._take_in(kind, content, services):
                 return kind, content
 
-    def _receive(self, run: Run) -> tuple[str, Any]:
+    def _receive(self, run: Run) -> tuple[str, object]:
         try:
             content = self._connection.recv_bytes()
         except (EOFError, OSError):
@@ -292,7 +292,7 @@ def _find_token() -> str | None:
 
 
 def _pack_call(
-    fn: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Run
+    fn: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object], run: Run
 ) -> bytes:
     what = f"the function of {run.name!r}, or one of its arguments,"
     body = _pack_if_possible((fn, args, kwargs), what)

@@ -72,7 +72,7 @@ class ThreadPool:
         if self._idle <= self._calls.qsize() - 1 and self._threads < self._max_workers:
             self._grow()
 
-    def submit_async(self, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def submit_async(self, call: Callable[[], Coroutine[object, object, None]]) -> None:
         loop = self._event_loop()
 
         def start() -> None:
@@ -112,7 +112,7 @@ class ThreadPool:
             del call  # or an idle thread would keep the last call's arguments alive
 
     def _event_loop(self) -> AbstractEventLoop:
-        import asyncio  # noqa: PLC0415 - 40 ms of start-up that flows without async tasks save
+        import asyncio  # 40 ms of start-up that flows without async tasks save
 
         with self._lock:
             if self._loop is None:

@@ -92,7 +92,7 @@ class ParentJournal:
     def refresh(self, run_id: str, _token: str | None = None) -> Any:
         return self._ask("heed", run_id)
 
-    def _ask(self, kind: str, content: object) -> Any:
+    def _ask(self, kind: str, content: object) -> object:
         with self._lock:
             self.send(kind, content)
             error, answer = unpacked(self._connection.recv_bytes())
@@ -182,7 +182,7 @@ def _make_services(setup: SetupMessage, home: ParentJournal) -> current.Services
     return replace(services, journal=home)
 
 
-def _serve(connection: Connection[Any, Any], home: ParentJournal, settings: Settings) -> None:
+def _serve(connection: Connection[object, object], home: ParentJournal, settings: Settings) -> None:
     around = None
     while True:
         try:
@@ -213,7 +213,7 @@ def _make_scope(around: FlowRunMessage) -> current.Scope:
     return scope
 
 
-def _unpack_argument(value: bytes | None) -> Any:
+def _unpack_argument(value: bytes | None) -> object:
     try:
         return UnsentArgument() if value is None else unpacked(value)
     except Exception:  # noqa: BLE001 - most tasks never ask for it

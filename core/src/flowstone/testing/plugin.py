@@ -38,7 +38,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def flowstone_services() -> Iterator[Services]:
     """Services in memory for one test alone: an empty store, with nothing of other tests in it."""
-    from flowstone.testing.memory import flowstone_test_harness  # noqa: PLC0415 - see above
+    from flowstone.testing.memory import flowstone_test_harness  # see above
 
     with flowstone_test_harness() as services:
         yield services

@@ -265,7 +265,7 @@ def _one_line(value: str | SecretStr | None) -> str | SecretStr | None:
     return text if isinstance(value, str) else SecretStr(text)
 
 
-def _limit_waiting(parameters: AwsClientParameters) -> dict[str, Any]:
+def _limit_waiting(parameters: AwsClientParameters) -> dict[str, object]:
     return {"config": {**_PATIENCE, **(parameters.config or {})}}
 
 

@@ -266,7 +266,7 @@ def find_rule(error: Exception, key: str | None = None) -> ErrorRule | None:
     return next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
 
 
-def make_refusal(entry: Mapping[str, Any], where: str, who: Callable[[], str]) -> FlowstoneError:
+def make_refusal(entry: Mapping[str, object], where: str, who: Callable[[], str]) -> FlowstoneError:
     """Return our error for one entry in the list of what S3 did not do, in its `DeleteObjects`."""
     key = str(entry.get("Key", ""))
     rule = _find_by_answer({"Error": entry}, key)

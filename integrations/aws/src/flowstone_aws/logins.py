@@ -116,8 +116,8 @@ class Login:
 
     def _open_session(self) -> boto3.Session:
         # The SDK takes 0.2 s to load; a flow that only names a block need not wait for it.
-        import boto3  # noqa: PLC0415
-        import botocore.session  # noqa: PLC0415
+        import boto3
+        import botocore.session
 
         values = self._values
         core = self._core = botocore.session.Session(profile=values.profile)
@@ -144,7 +144,7 @@ class Login:
 
     def _assume_role(self, source: boto3.Session, arn: str) -> Credentials:
         """Return credentials of a role, which AWS is asked for at first use and before they end."""
-        from botocore.credentials import (  # noqa: PLC0415 - see above
+        from botocore.credentials import (  # see above
             AssumeRoleCredentialFetcher,
             DeferredRefreshableCredentials,
         )
@@ -157,7 +157,7 @@ class Login:
                 "Give keys or a profile_name besides assume_role_arn.",
             )
 
-        def sts(service: str, **keys: Any) -> Any:
+        def sts(service: str, **keys: object) -> Any:
             where = {"region_name": source.region_name or FALLBACK_REGION}
             return self._new_client(source, service, {**where, **keys})
 
@@ -180,8 +180,8 @@ class Login:
         return DeferredRefreshableCredentials(refresh_using=fetch, method="assume-role")
 
     def _new_client(
-        self, session: boto3.Session, service: str, overrides: Mapping[str, Any]
-    ) -> Any:
+        self, session: boto3.Session, service: str, overrides: Mapping[str, object]
+    ) -> object:
         new_client: Any = session.client  # its types list each service by name
         merged = {**self._parameters, **overrides}
         with translate_errors(f"AWS's {service}", lambda: self._values.who):
@@ -198,7 +198,7 @@ class Login:
                 ) from error
 
     def _config(self, service: str, override: Any) -> Config:
-        from botocore.config import Config  # noqa: PLC0415 - see above
+        from botocore.config import Config  # see above
 
         config = Config(**self._defaults(service))
         for given in (self._parameters.get("config"), override):
@@ -226,8 +226,8 @@ class Login:
 
 
 def _make_config(options: Mapping[str, Any]) -> Config:
-    import botocore  # noqa: PLC0415 - see above
-    from botocore.config import Config  # noqa: PLC0415 - see above
+    import botocore  # see above
+    from botocore.config import Config  # see above
 
     unknown = [name for name in options if name not in Config.OPTION_DEFAULTS]
     if unknown:
@@ -246,7 +246,7 @@ def _make_config(options: Mapping[str, Any]) -> Config:
 def _provide_credentials(session: botocore.session.Session, credentials: Credentials) -> None:
     """Make a session's chain of credentials one link long."""
     # The SDK is loaded with the first client, not with the package.
-    from botocore.credentials import CredentialProvider, CredentialResolver  # noqa: PLC0415
+    from botocore.credentials import CredentialProvider, CredentialResolver
 
     class Given(CredentialProvider):
         METHOD = CANONICAL_NAME = "flowstone"

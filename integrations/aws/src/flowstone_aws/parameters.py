@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 
 
-def _as_dict(value: Any) -> Any:
+def _as_dict(value: object) -> object:
     """Return the options of a botocore `Config`, which has no JSON form itself, as a dict."""
     defaults = getattr(value, "OPTION_DEFAULTS", None)
     if not isinstance(defaults, Mapping):
@@ -21,7 +21,7 @@ def _as_dict(value: Any) -> Any:
     return {name: option for name, option in found.items() if option != defaults[name]}
 
 
-def _no_login_in(value: Any) -> None:
+def _no_login_in(value: object) -> None:
     if isinstance(value, str) and "://" in value and "@" in urlsplit(value).netloc:
         raise ValueError(
             "a URL here may not carry a login, it would be saved in clear; give the login in the "
@@ -60,7 +60,7 @@ class AwsClientParameters(_Model):
 
     @field_validator("endpoint_url", "config")
     @classmethod
-    def _hold_no_login(cls, value: Any) -> Any:
+    def _hold_no_login(cls, value: object) -> object:
         _no_login_in(value)
         return value
 

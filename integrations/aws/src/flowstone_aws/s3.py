@@ -94,7 +94,7 @@ class S3Bucket(ObjectStore):
 
     @field_validator("upload_options")
     @classmethod
-    def _are_known(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _are_known(cls, value: dict[str, object]) -> dict[str, object]:
         unknown = sorted(set(value) - _OPTIONS)
         if unknown:
             raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(_OPTIONS))}")

@@ -74,7 +74,7 @@ class SecretsManager:
                 )
                 return created
 
-    def _put(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
+    def _put(self, name: str, content: dict[str, object]) -> dict[str, object]:
         client = self.client()
         try:
             is_deleted = "DeletedDate" in client.describe_secret(SecretId=name)
@@ -87,7 +87,7 @@ class SecretsManager:
         found: dict[str, Any] = client.put_secret_value(SecretId=name, **content)
         return found
 
-    def create(self, name: str, value: str | bytes, **options: Any) -> str:
+    def create(self, name: str, value: str | bytes, **options: object) -> str:
         """Make a secret, and return its ARN."""
         with self.translate_errors(name):
             arn: str = self.client().create_secret(Name=name, **_encode_content(value), **options)[
@@ -105,7 +105,12 @@ class SecretsManager:
             return arn
 
     def delete(
-        self, name: str, recovery_window_in_days: int = 30, *, force: bool = False, **options: Any
+        self,
+        name: str,
+        recovery_window_in_days: int = 30,
+        *,
+        force: bool = False,
+        **options: object,
     ) -> str:
         """Delete a secret, for good or so that it can be had back for a while; return its ARN."""
         when: dict[str, Any] = {"RecoveryWindowInDays": recovery_window_in_days}
@@ -211,7 +216,7 @@ class AwsSecret(Block):
     )
 
     def read_secret(
-        self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: Any
+        self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: object
     ) -> bytes:
         """Return the secret.
 
@@ -230,7 +235,7 @@ class AwsSecret(Block):
         )
         return found.encode() if isinstance(found, str) else found
 
-    def write_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: Any) -> str:
+    def write_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: object) -> str:
         """Write the secret, as bytes, and return its ARN; it is made where there is none.
 
         Raises:
@@ -246,7 +251,7 @@ class AwsSecret(Block):
         self,
         recovery_window_in_days: int = 30,
         force_delete_without_recovery: bool = False,
-        **delete_kwargs: Any,
+        **delete_kwargs: object,
     ) -> str:
         """Delete the secret, and return its ARN.
 
@@ -267,12 +272,12 @@ class AwsSecret(Block):
         )
 
     async def aread_secret(
-        self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: Any
+        self, version_id: str | None = None, version_stage: str | None = None, **read_kwargs: object
     ) -> bytes:
         """Do as `read_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.read_secret, version_id, version_stage, **read_kwargs)
 
-    async def awrite_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: Any) -> str:
+    async def awrite_secret(self, secret_data: bytes, **put_or_create_secret_kwargs: object) -> str:
         """Do as `write_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(
             self.write_secret, secret_data, **put_or_create_secret_kwargs
@@ -282,7 +287,7 @@ class AwsSecret(Block):
         self,
         recovery_window_in_days: int = 30,
         force_delete_without_recovery: bool = False,
-        **delete_kwargs: Any,
+        **delete_kwargs: object,
     ) -> str:
         """Do as `delete_secret`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(

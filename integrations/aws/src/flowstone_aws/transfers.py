@@ -43,7 +43,7 @@ METADATA = (
 def make_manager(client: S3Client) -> TransferManager:
     """Return what moves parts for all objects of a client: its threads and memory are shared."""
     # boto3's SDK takes 0.2 s to load; a flow that only names a bucket need not wait for it.
-    from s3transfer.manager import TransferConfig, TransferManager  # noqa: PLC0415
+    from s3transfer.manager import TransferConfig, TransferManager
 
     config = TransferConfig(
         multipart_threshold=PART_BYTES,

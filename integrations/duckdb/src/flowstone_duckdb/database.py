@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from pydantic import Field
 
 from flowstone.blocks import Database
-from flowstone.blocks.databases import ArrowDriver, Aware
+from flowstone.blocks.databases import ArrowDriver, AwareDatetime
 from flowstone_duckdb.errors import SeveralStatements, translate
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
     savepoints = False
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bytes: "BLOB",
-        Decimal: "DECIMAL(38, 10)", Aware: "TIMESTAMPTZ", datetime: "TIMESTAMP", date: "DATE",
-        list: "JSON", dict: "JSON",
+        Decimal: "DECIMAL(38, 10)", AwareDatetime: "TIMESTAMPTZ", datetime: "TIMESTAMP",
+        date: "DATE", list: "JSON", dict: "JSON",
     }  # fmt: skip
 
     def __init__(
@@ -91,7 +91,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
 
     def open(self) -> None:
         """Open the file, or a database in memory."""
-        import duckdb  # noqa: PLC0415 - a block is made, saved and loaded without it
+        import duckdb  # a block is made, saved and loaded without it
 
         self._database = duckdb.connect(self._path, read_only=self._read_only, config=self._config)
 

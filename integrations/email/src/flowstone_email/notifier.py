@@ -65,7 +65,7 @@ class EmailNotifier(Notifier):
 class SmtpProvider(NotifierProvider):
     """Some mailboxes, by an SMTP server."""
 
-    longest_body = 500_000
+    max_body_length = 500_000
 
     def __init__(self, notifier: EmailNotifier) -> None:
         self._notifier = notifier

@@ -27,7 +27,7 @@ class SlackWebhook(HttpNotifier):
 
     def make_provider(self) -> HttpProvider:
         """Return the channel, as its URL takes notes."""
-        return HttpProvider(self, _render, longest_body=LONGEST_BODY)
+        return HttpProvider(self, _render, max_body_length=LONGEST_BODY)
 
 
 def _render(note: Note) -> dict[str, str]:

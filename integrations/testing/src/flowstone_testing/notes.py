@@ -41,7 +41,7 @@ class MemoryNotifier(Notifier):
 class DeskProvider(NotifierProvider):
     """A `MemoryDesk`, found by its name."""
 
-    longest_body = 5_000
+    max_body_length = 5_000
 
     def __init__(self, notifier: MemoryNotifier) -> None:
         self.notifier = notifier

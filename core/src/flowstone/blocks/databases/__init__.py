@@ -11,27 +11,27 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.database import Database
     from flowstone.blocks.databases.driver import (
         ArrowDriver,
-        Aware,
+        AwareDatetime,
         Cursor,
         DatabaseDriver,
         DBAPIDriver,
         Row,
     )
     from flowstone.blocks.databases.sqlite import SqliteDatabase, SqliteDriver
-    from flowstone.blocks.databases.transaction import Transaction
+    from flowstone.blocks.databases.transaction import DatabaseTransaction
 
 __all__ = [
     "ArrowDriver",
-    "Aware",
+    "AwareDatetime",
     "Cursor",
     "DBAPIDriver",
     "Database",
     "DatabaseDriver",
+    "DatabaseTransaction",
     "DriverCalls",
     "Row",
     "SqliteDatabase",
     "SqliteDriver",
-    "Transaction",
 ]
 
 if not TYPE_CHECKING:
@@ -40,8 +40,15 @@ if not TYPE_CHECKING:
         {
             ".calls": ("DriverCalls",),
             ".database": ("Database",),
-            ".driver": ("ArrowDriver", "Aware", "Cursor", "DBAPIDriver", "DatabaseDriver", "Row"),
+            ".driver": (
+                "ArrowDriver",
+                "AwareDatetime",
+                "Cursor",
+                "DBAPIDriver",
+                "DatabaseDriver",
+                "Row",
+            ),
             ".sqlite": ("SqliteDatabase", "SqliteDriver"),
-            ".transaction": ("Transaction",),
+            ".transaction": ("DatabaseTransaction",),
         },
     )

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.databases.cancellation import Stopped
-from flowstone.blocks.databases.placeholders import PlaceholderMismatch, bound
+from flowstone.blocks.databases.placeholders import PlaceholderMismatch, bind_placeholders
 from flowstone.blocks.databases.pool import ConnectionPool
 from flowstone.blocks.validation import SHORTEST, hide
 from flowstone.errors import QueryCancelled, QueryInvalid
@@ -72,7 +72,7 @@ class DriverCalls:
         if not operation.strip():
             raise QueryInvalid(where, "the statement is empty", "Give one.", operation)
         try:
-            text, values = bound(operation, parameters, self.driver.placeholder_style)
+            text, values = bind_placeholders(operation, parameters, self.driver.placeholder_style)
         except PlaceholderMismatch as error:
             problem, position = error.problem, error.position
         else:

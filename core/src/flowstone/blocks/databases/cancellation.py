@@ -165,7 +165,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         raise
 
 
-def stoppable(
+def make_stoppable(
     method: Callable[Concatenate[S, P], T],
 ) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
     """Return the async twin of a method; when it is cancelled, its query is stopped."""

@@ -16,9 +16,9 @@ from pydantic import PrivateAttr
 from flowstone.blocks.base import Block
 from flowstone.blocks.databases import tables
 from flowstone.blocks.databases.calls import DriverCalls
-from flowstone.blocks.databases.cancellation import in_thread, stoppable, walk
+from flowstone.blocks.databases.cancellation import in_thread, make_stoppable, walk
 from flowstone.blocks.databases.driver import ArrowDriver, Cursor, Row
-from flowstone.blocks.databases.transaction import Transaction, find_transaction
+from flowstone.blocks.databases.transaction import DatabaseTransaction, find_transaction
 from flowstone.errors import QueryInvalid, RowsInvalid
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.blocks.databases.pool import PooledConnection
 
-__all__ = ["BATCH", "Cursor", "Database", "Row", "Transaction"]
+__all__ = ["BATCH", "Cursor", "Database", "DatabaseTransaction", "Row"]
 
 #: Rows that are fetched or sent at a time.
 BATCH = 1000
@@ -75,7 +75,7 @@ class Queries(ABC):
     def execute_many(self, operation: str, seq_of_parameters: Iterable[Parameters]) -> int:
         """Run one statement with each of many parameters, all or none; return rows changed."""
         changed = 0
-        with self._whole() as (calls, connection):
+        with self._begin_whole() as (calls, connection):
             for batch in tables.batches(seq_of_parameters, BATCH):
                 made = [calls.bind(operation, each or ()) for each in batch]
                 rows = [values for _, values in made]
@@ -105,12 +105,12 @@ class Queries(ABC):
         for rows in self._batches(operation, parameters, batch):
             yield from rows
 
-    def transaction(self) -> Transaction:
+    def transaction(self) -> DatabaseTransaction:
         """Keep together what runs in its ``with`` block: all of it, or nothing.
 
         Inside another one, it is a part of that which can be taken back alone.
         """
-        return Transaction(self, self.driver_calls)
+        return DatabaseTransaction(self, self.driver_calls)
 
     def cancel(self) -> int:
         """Stop what this block is running now, in all threads; return how many queries.
@@ -154,7 +154,7 @@ class Queries(ABC):
             return tables.polars_frame_of_arrow(found)
         return tables.polars_frame(*self._fetch_columns(operation, parameters))
 
-    def insert(self, table: str, rows: Any, *, create: bool = False) -> int:
+    def insert(self, table: str, rows: object, *, create: bool = False) -> int:
         """Add rows to a table, all or none, and return how many.
 
         Args:
@@ -168,7 +168,7 @@ class Queries(ABC):
             TableMissing: there is no such table.
             IntegrityViolated: a row breaks a constraint; none was added.
         """
-        with self._whole() as (calls, connection):
+        with self._begin_whole() as (calls, connection):
             name = ".".join(map(calls.driver.quote_name, table.split(".")))
             reader = tables.read_arrow(rows) if isinstance(calls.driver, ArrowDriver) else None
             if reader is not None:
@@ -211,7 +211,7 @@ class Queries(ABC):
             calls.pool.give_back(connection)
 
     @contextmanager
-    def _whole(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
+    def _begin_whole(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
         """A transaction for many rows; where there are none inside another, the one that is."""
         outer = find_transaction(self)
         if outer is not None and outer.connection and not outer.calls.driver.savepoints:
@@ -260,10 +260,10 @@ class Queries(ABC):
             return calls.run(connection, operation, parameters, calls.driver.fetch_arrow)
 
     def _batch_rows(
-        self, calls: DriverCalls, table: str, rows: Any
+        self, calls: DriverCalls, table: str, rows: object
     ) -> Iterator[tuple[list[str], list[Row]]]:
         try:
-            yield from tables.batched(rows, BATCH)
+            yield from tables.batch_rows(rows, BATCH)
         except tables.NoRows as error:
             problem = str(error)
         else:
@@ -273,15 +273,15 @@ class Queries(ABC):
 
     # -- async twins -----------------------------------------------------------------------------
 
-    aexecute = stoppable(execute)
-    aexecute_many = stoppable(execute_many)
-    afetch_one = stoppable(fetch_one)
-    afetch_many = stoppable(fetch_many)
-    afetch_all = stoppable(fetch_all)
-    afetch_arrow = stoppable(fetch_arrow)
-    afetch_pandas = stoppable(fetch_pandas)
-    afetch_polars = stoppable(fetch_polars)
-    ainsert = stoppable(insert)
+    aexecute = make_stoppable(execute)
+    aexecute_many = make_stoppable(execute_many)
+    afetch_one = make_stoppable(fetch_one)
+    afetch_many = make_stoppable(fetch_many)
+    afetch_all = make_stoppable(fetch_all)
+    afetch_arrow = make_stoppable(fetch_arrow)
+    afetch_pandas = make_stoppable(fetch_pandas)
+    afetch_polars = make_stoppable(fetch_polars)
+    ainsert = make_stoppable(insert)
 
     def astream(
         self, operation: str, parameters: Parameters = None, batch: int = BATCH
@@ -344,7 +344,7 @@ class Database(Queries, Block):
         copied._calls = None
         return copied
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         if name in type(self).model_fields:
             self.close()  # the connections are those of another database now

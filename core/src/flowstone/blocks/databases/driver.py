@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 
-class Aware(datetime):
-    """Stands for times with a zone, where columns are made for types of values."""
+class AwareDatetime(datetime):
+    """Marks timezone-aware datetimes in `column_types`."""
 
 
 class Cursor(Protocol):
@@ -58,10 +58,10 @@ class DatabaseDriver(ABC, Generic[C]):
 
     A block has a driver of its own from its first call until it is closed. Connections are of
     whatever type ``C`` suits; each is used by one thread at a time, and not always by the same one.
-    Methods raise the errors of the client library as they are: `translate_error` makes ours of
-    them. A query that runs is stopped by `interrupt`, from another thread.
+    Methods raise the errors of the client library as they are; `translate_error` converts them
+    to Flowstone errors. A query that runs is stopped by `interrupt`, from another thread.
 
-    What the database can do is said by attributes, of the class or of the driver.
+    Attributes of the class or of the driver describe what the database can do.
 
     Attributes:
         where: which database it is, for messages; no secret is in it.
@@ -82,7 +82,7 @@ class DatabaseDriver(ABC, Generic[C]):
         str: "TEXT",
         bytes: "BLOB",
         Decimal: "DECIMAL(38, 10)",
-        Aware: "TIMESTAMP WITH TIME ZONE",
+        AwareDatetime: "TIMESTAMP WITH TIME ZONE",
         datetime: "TIMESTAMP",
         date: "DATE",
     }

@@ -37,7 +37,9 @@ class PlaceholderMismatch(ValueError):
         super().__init__(problem)
 
 
-def bound(operation: str, parameters: Parameters, style: Style) -> tuple[str, list[Any]]:
+def bind_placeholders(
+    operation: str, parameters: Parameters, style: Style
+) -> tuple[str, list[Any]]:
     """Return a statement as a driver wants it, and its values in the order of the placeholders.
 
     ``?`` takes the values of a sequence one after another, ``:name`` those of a mapping; ``??``
@@ -53,7 +55,7 @@ def bound(operation: str, parameters: Parameters, style: Style) -> tuple[str, li
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, (Mapping, Sequence)):
         kind = type(parameters).__name__
         raise PlaceholderMismatch(f"its parameters are a {kind}, and not a sequence or a mapping")
-    return _Binding(parameters, style).made(operation)
+    return _Binding(parameters, style).bind(operation)
 
 
 def render_placeholder(style: Style, place: int) -> str:
@@ -69,23 +71,23 @@ class _Binding:
         self._values: list[Any] = []
         self._places: dict[str, int] = {}
 
-    def made(self, operation: str) -> tuple[str, list[Any]]:
+    def bind(self, operation: str) -> tuple[str, list[Any]]:
         parts, end = [], 0
         for token in _TOKEN.finditer(operation):
-            parts += [self._plain(operation[end : token.start()]), self._replaced(token)]
+            parts += [self._escape_plain(operation[end : token.start()]), self._replace(token)]
             end = token.end()
-        parts.append(self._plain(operation[end:]))
+        parts.append(self._escape_plain(operation[end:]))
         if isinstance(self._parameters, Sequence) and len(self._values) != len(self._parameters):
             marks, given = len(self._values), len(self._parameters)
             raise PlaceholderMismatch(f"it has {marks} placeholders, and {given} values were given")
         return "".join(parts), self._values
 
-    def _plain(self, text: str) -> str:
+    def _escape_plain(self, text: str) -> str:
         return text.replace("%", "%%") if self._style == "format" else text
 
-    def _replaced(self, token: re.Match[str]) -> str:
+    def _replace(self, token: re.Match[str]) -> str:
         if token["text"] is not None:
-            return self._plain(token["text"])
+            return self._escape_plain(token["text"])
         if token["mark"] == "??":
             return "?"
         if token["mark"]:
@@ -99,9 +101,9 @@ class _Binding:
             return self._placeholder()
         if not isinstance(self._parameters, Mapping):
             return token[0]
-        return self._named(token["name"], token.start())
+        return self._bind_name(token["name"], token.start())
 
-    def _named(self, name: str, position: int) -> str:
+    def _bind_name(self, name: str, position: int) -> str:
         assert isinstance(self._parameters, Mapping)
         if name not in self._parameters:
             raise PlaceholderMismatch(f"no value was given for :{name}", position)

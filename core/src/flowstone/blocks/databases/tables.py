@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowstone.blocks.databases.driver import Aware
+from flowstone.blocks.databases.driver import AwareDatetime
 from flowstone.errors import MissingExtra
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def batched(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
+def batch_rows(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
     """Yield rows in batches, each with the names of the columns.
 
     Raises:
@@ -43,16 +43,16 @@ def batched(given: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
     if package == "pyarrow" and hasattr(given, "schema"):
         yield from _of_arrow(given, size)
     elif package == "polars":
-        yield from _sliced(list(given.columns), given.iter_rows(), size)
+        yield from _slice_rows(list(given.columns), given.iter_rows(), size)
     elif package == "pandas":
-        yield from _sliced([str(name) for name in given.columns], _of_pandas(given), size)
+        yield from _slice_rows([str(name) for name in given.columns], _of_pandas(given), size)
     elif isinstance(given, Iterable) and not isinstance(given, (Mapping, str, bytes)):
         yield from _of_dicts(given, size)
     else:
         raise NoRows(f"a {type(given).__name__} has no rows")
 
 
-def _sliced(
+def _slice_rows(
     columns: list[str], rows: Iterable[Row], size: int
 ) -> Iterator[tuple[list[str], list[Row]]]:
     for batch in batches(rows, size):
@@ -67,7 +67,7 @@ def _of_arrow(table: Any, size: int) -> Iterator[tuple[list[str], list[Row]]]:
         parts = [table] if hasattr(table, "slice") else table  # one batch, or a reader of them
     for part in parts:
         rows = zip(*(column.to_pylist() for column in part.columns), strict=True)
-        yield from _sliced(columns, rows, size)
+        yield from _slice_rows(columns, rows, size)
 
 
 def _of_pandas(frame: Any) -> Iterator[Row]:
@@ -77,7 +77,7 @@ def _of_pandas(frame: Any) -> Iterator[Row]:
         yield tuple(v.to_pydatetime() if hasattr(v, "to_pydatetime") else v for v in row)
 
 
-def _of_dicts(rows: Iterable[Any], size: int) -> Iterator[tuple[list[str], list[Row]]]:
+def _of_dicts(rows: Iterable[object], size: int) -> Iterator[tuple[list[str], list[Row]]]:
     columns: list[str] | None = None
     for number, batch in enumerate(batches(rows, size)):
         found = []
@@ -108,8 +108,10 @@ def kinds(columns: Sequence[str], rows: Sequence[Row]) -> dict[str, type]:
     return found
 
 
-def _kind(value: Any) -> type:
-    return Aware if isinstance(value, datetime) and value.tzinfo is not None else type(value)
+def _kind(value: object) -> type:
+    return (
+        AwareDatetime if isinstance(value, datetime) and value.tzinfo is not None else type(value)
+    )
 
 
 def can_use_arrow() -> bool:
@@ -125,7 +127,7 @@ def read_arrow(given: object) -> pa.RecordBatchReader | None:
     package = type(given).__module__.partition(".")[0]
     if package not in {"pyarrow", "polars", "pandas"} or not can_use_arrow():
         return None
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+    import pyarrow as pa  # an optional dependency
 
     found: Any = given
     try:
@@ -148,7 +150,7 @@ def read_arrow(given: object) -> pa.RecordBatchReader | None:
 
 def _is_plain(kind: pa.DataType, nested: bool) -> bool:
     """Tell whether values of a type mean the same in Arrow as in rows of Python."""
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    from pyarrow import types  # an optional dependency
 
     if types.is_dictionary(kind):
         return _is_plain(kind.value_type, nested)
@@ -166,7 +168,7 @@ def _is_plain(kind: pa.DataType, nested: bool) -> bool:
 
 def gather(reader: pa.RecordBatchReader, size: int) -> Iterator[pa.Table]:
     """Yield the batches of a reader in tables of at least so many rows, the last apart."""
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+    import pyarrow as pa  # an optional dependency
 
     parts: list[pa.RecordBatch] = []
     for part in reader:
@@ -184,12 +186,12 @@ def find_arrow_kinds(schema: pa.Schema) -> dict[str, type]:
 
 
 def _find_arrow_kind(kind: pa.DataType) -> type:
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    from pyarrow import types  # an optional dependency
 
     if types.is_dictionary(kind):
         return _find_arrow_kind(kind.value_type)
     if types.is_timestamp(kind):
-        return datetime if kind.tz is None else Aware
+        return datetime if kind.tz is None else AwareDatetime
     tests = {
         types.is_boolean: bool, types.is_integer: int, types.is_floating: float,
         types.is_decimal: Decimal, types.is_binary: bytes, types.is_large_binary: bytes,
@@ -201,7 +203,7 @@ def _find_arrow_kind(kind: pa.DataType) -> type:
 def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> Any:
     """Return rows as a table of Arrow."""
     try:
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
     except ImportError as error:
         raise MissingExtra("`fetch_arrow`", "flowstone[arrow]") from error
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
@@ -215,7 +217,7 @@ def pandas_frame(columns: Sequence[str], rows: Sequence[Row]) -> Any:
 
 def pandas_frame_of_arrow(table: pa.Table) -> Any:
     """Return a table of Arrow as a DataFrame of pandas."""
-    from pyarrow import types  # noqa: PLC0415 - an optional dependency
+    from pyarrow import types  # an optional dependency
 
     _import_pandas()
     frame = table.to_pandas()
@@ -238,7 +240,7 @@ def polars_frame_of_arrow(table: pa.Table) -> Any:
 
 def _import_pandas() -> Any:
     try:
-        import pandas as pd  # noqa: PLC0415 - an optional dependency
+        import pandas as pd  # an optional dependency
     except ImportError as error:
         raise MissingExtra("`fetch_pandas`", "pandas") from error
     return pd
@@ -246,7 +248,7 @@ def _import_pandas() -> Any:
 
 def _import_polars() -> Any:
     try:
-        import polars as pl  # noqa: PLC0415 - an optional dependency
+        import polars as pl  # an optional dependency
     except ImportError as error:
         raise MissingExtra("`fetch_polars`", "polars") from error
     return pl

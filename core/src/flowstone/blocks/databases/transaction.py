@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.calls import DriverCalls
     from flowstone.blocks.databases.pool import PooledConnection
 
-_open: ContextVar[tuple[Transaction, ...]] = ContextVar(
+_open: ContextVar[tuple[DatabaseTransaction, ...]] = ContextVar(
     "flowstone_database_transactions", default=()
 )
 #: Each savepoint of this process has a name of its own.
 _numbers = count(1)
 
 
-def find_transaction(database: object) -> Transaction | None:
+def find_transaction(database: object) -> DatabaseTransaction | None:
     """Return the innermost transaction of a block that the code is in."""
     for transaction in reversed(_open.get()):
         if transaction.database is database and transaction.connection is not None:
@@ -31,7 +31,7 @@ def find_transaction(database: object) -> Transaction | None:
     return None
 
 
-class Transaction:
+class DatabaseTransaction:
     """Use it in a ``with`` or an ``async with``; one inside another can be taken back alone.
 
     All calls on the block, from the code in its block and from what that code calls, go through
@@ -43,9 +43,9 @@ class Transaction:
         self.calls = calls
         self.connection: PooledConnection | None = None
         self._savepoint: str | None = None
-        self._before: tuple[Transaction, ...] = ()
+        self._before: tuple[DatabaseTransaction, ...] = ()
 
-    def _begin(self, outer: Transaction | None) -> None:
+    def _begin(self, outer: DatabaseTransaction | None) -> None:
         if outer is None:
             connection, self._savepoint = self.calls.borrow(), None
         elif not outer.calls.driver.savepoints:

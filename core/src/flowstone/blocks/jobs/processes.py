@@ -157,7 +157,7 @@ class Process:
                 self._say(line)
 
 
-def born(pid: int) -> str:
+def read_start_time(pid: int) -> str:
     """Return when a process was started, as the system tells it; "" where it has ended.
 
     With the id, it names one process for good: ids are given again.

@@ -18,7 +18,7 @@ from pydantic import Field, PrivateAttr, SecretStr
 
 from flowstone.blocks.jobs.job import Job
 from flowstone.blocks.jobs.job_run import get_job_logger
-from flowstone.blocks.jobs.processes import Process, born, end_group
+from flowstone.blocks.jobs.processes import Process, end_group, read_start_time
 from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
 from flowstone.errors import JobError, JobLost, SecretError
 from flowstone.settings import read_environment
@@ -137,7 +137,7 @@ class ShellProvider(JobProvider):
             _remove(script)
             raise
         else:
-            handle = Handle(f"{gethostname()}/{process.pid}/{born(process.pid)}")
+            handle = Handle(f"{gethostname()}/{process.pid}/{read_start_time(process.pid)}")
             handle.process = _processes[handle] = process
             # Those that have ended are forgotten, or a block in a loop would remember them all.
             self._started[:] = [old for old in self._started if self._is_running(old)]
@@ -212,7 +212,7 @@ class ShellProvider(JobProvider):
     def _is_running(self, handle: str) -> bool:
         host, pid, start = _read(handle)
         if host == gethostname():
-            return bool(start) and born(pid) == start
+            return bool(start) and read_start_time(pid) == start
         raise JobLost(
             self.where, f"{handle!r} runs on {host}", "Attach to it on that machine.", handle
         )

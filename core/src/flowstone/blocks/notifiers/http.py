@@ -103,11 +103,11 @@ def send(
             if isinstance(reason, Forbidden):
                 raise reason from None
             late = over.is_set() or isinstance(reason, TimeoutError)
-            told = f"it took longer than {manner.seconds:g} s" if late else _told(reason)
+            told = f"it took longer than {manner.seconds:g} s" if late else _describe_reason(reason)
             raise (NoAnswer if line.sent else NotSent)(told) from None
 
 
-def _told(reason: object) -> str:
+def _describe_reason(reason: object) -> str:
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted ({reason.verify_message})"
     text = str(getattr(reason, "strerror", None) or reason)

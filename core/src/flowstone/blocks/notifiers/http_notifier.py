@@ -53,11 +53,11 @@ class HttpNotifier(Notifier):
         default=True, description="Whether the address may be one of a private network."
     )
 
-    def _private(self) -> Iterator[str]:
+    def _list_private(self) -> Iterator[str]:
         # The URL may be kept elsewhere, and then it is no text of the block's.
         with suppress(SecretError):
             yield self.url.get_secret_value()
-        yield from super()._private()
+        yield from super()._list_private()
 
 
 class HttpProvider(NotifierProvider):
@@ -68,7 +68,7 @@ class HttpProvider(NotifierProvider):
         render: returns the JSON value that carries a note.
         method: of the request.
         headers: of the request; one of Content-Type replaces that of JSON.
-        longest_body: characters that a note's body may have; None is any number.
+        max_body_length: characters that a note's body may have; None is any number.
     """
 
     def __init__(
@@ -78,11 +78,11 @@ class HttpProvider(NotifierProvider):
         *,
         method: str = "POST",
         headers: SecretDict | None = None,
-        longest_body: int | None = None,
+        max_body_length: int | None = None,
     ) -> None:
         self._notifier, self._render = notifier, render
         self._method, self._headers = method, headers
-        self.longest_body = longest_body
+        self.max_body_length = max_body_length
 
     @property
     def where(self) -> str:

@@ -115,8 +115,8 @@ class Notifier(Block):
             problem = f"a subject is one line, and {redact(subject[:80])!r} is more"
             raise NotificationInvalid(provider.where, problem, "Put the rest into the body.")
         return Note(
-            cut(clean(note.body), provider.longest_body),
-            cut(clean(subject).strip(), provider.longest_subject) if subject else None,
+            cut(clean(note.body), provider.max_body_length),
+            cut(clean(subject).strip(), provider.max_subject_length) if subject else None,
             None if note.html is None else clean(note.html),
         )
 
@@ -149,12 +149,12 @@ class Notifier(Block):
                 return kind(where, problem, remedy, error.status)
         return NotificationFailed(where, problem, remedy, error.status)
 
-    def _private(self) -> Iterator[str]:
+    def _list_private(self) -> Iterator[str]:
         """Yield the secrets whose parts no error may show."""
         yield from secret_texts(self)
 
     def _mask(self, text: str) -> str:
-        private = {part for secret in self._private() for part in fragments(secret)}
+        private = {part for secret in self._list_private() for part in fragments(secret)}
         return hide(text, sorted(private, key=len, reverse=True))
 
 
@@ -172,7 +172,7 @@ def _is_text(value: object) -> bool:
 
 def fragments(secret: str) -> Iterator[str]:
     """Yield a secret, and of a secret URL what errors may quote alone: its path, its query."""
-    yield from _long(secret)
+    yield from _yield_long(secret)
     if "://" in secret:
         try:
             url = urlsplit(secret)
@@ -180,10 +180,10 @@ def fragments(secret: str) -> Iterator[str]:
             return
         segments = [part for part in url.path.split("/") if len(part) >= SEGMENT]
         for part in (url.path, url.query, url.username, url.password, *segments):
-            yield from _long(part or "")
-            yield from _long(unquote(part or ""))
+            yield from _yield_long(part or "")
+            yield from _yield_long(unquote(part or ""))
 
 
-def _long(text: str) -> Iterator[str]:
+def _yield_long(text: str) -> Iterator[str]:
     if len(text) >= SHORTEST and text.strip("/"):
         yield text

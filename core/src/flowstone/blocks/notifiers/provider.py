@@ -16,13 +16,13 @@ class NotifierProvider(ABC):
     block's secrets in errors, so that a provider quotes the service as it is.
 
     Attributes:
-        longest_body: characters that a body may have; a longer one is cut, with a mark. None is any
-            number.
-        longest_subject: characters that a subject may have.
+        max_body_length: characters that a body may have; a longer one is cut, with a mark. None
+            is any number.
+        max_subject_length: characters that a subject may have.
     """
 
-    longest_body: int | None = None
-    longest_subject: int = 250
+    max_body_length: int | None = None
+    max_subject_length: int = 250
 
     @property
     @abstractmethod

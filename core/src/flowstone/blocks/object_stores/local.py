@@ -90,7 +90,7 @@ class LocalProvider(ObjectStoreProvider):
         except OSError as error:
             raise _translate(path, error) from error
         if stat.S_ISDIR(found.st_mode):
-            raise _missing(path, "it is a directory")
+            raise _make_missing_error(path, "it is a directory")
         return _describe(key, found)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -146,7 +146,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
 
 def _translate(path: Path, error: OSError) -> StorageError:
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
-        return _missing(path, error.strerror)
+        return _make_missing_error(path, error.strerror)
     return translate_read_error(path, error)
 
 
@@ -165,7 +165,7 @@ def _has_link(root: Path, key: str) -> bool:
     return False
 
 
-def _missing(path: Path, problem: str | None) -> ObjectMissing:
+def _make_missing_error(path: Path, problem: str | None) -> ObjectMissing:
     remedy = f"`list_objects({path.parent.name!r})` shows what is there."
     return ObjectMissing(str(path), f"there is no such object ({problem})", remedy)
 

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, resuming
+from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.errors import StorageError
 from flowstone.secrets.renewal import renew_in
 
@@ -39,7 +39,7 @@ class ObjectInfo:
 
 
 class ObjectStoreProvider(ABC):
-    """The objects of one place by their whole keys, as one service has them.
+    """Access to the objects of one bucket or directory, by full key, as implemented by one service.
 
     A package writes `where`, `get`, `put`, `head`, `list` and `delete`, and overrides what its
     service does better than the defaults. Keys are normalised: no empty part, no ``.`` or ``..``.
@@ -69,7 +69,7 @@ class ObjectStoreProvider(ABC):
         """The place, without the folder, for messages and comparison: ``s3://bucket``."""
 
     def identify(self, key: str) -> tuple[str, str]:
-        """Return what is equal for one object, whichever block it is asked of.
+        """Return an identity that is equal whenever two blocks refer to the same object.
 
         Override it where one place has several names: a move onto itself would delete the object.
         """
@@ -182,4 +182,4 @@ class ObjectStoreProvider(ABC):
         def open_at(offset: int) -> BufferedIOBase:
             return opened.pop() if opened else self.get(key, offset)
 
-        return resuming(open_at, f"{self.where}/{key}", self.attempts)
+        return make_resuming_reader(open_at, f"{self.where}/{key}", self.attempts)

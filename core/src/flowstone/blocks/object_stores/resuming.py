@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 CHUNK_BYTES = 1024 * 1024
 
 
-def resuming(open_at: Callable[[int], BufferedIOBase], what: str, attempts: int) -> BufferedReader:
+def make_resuming_reader(
+    open_at: Callable[[int], BufferedIOBase], what: str, attempts: int
+) -> BufferedReader:
     """Return a buffered reader over ``open_at(offset)``, opened again when it breaks.
 
     Where the readers have an `etag`, content that changed in between raises `StorageError`.
@@ -46,7 +48,7 @@ class _Resuming(RawIOBase):
         for attempt in range(1, self._attempts + 1):
             try:
                 if self._source is None:
-                    self._source = self._reopened()
+                    self._source = self._reopen()
                 chunk: bytes = self._source.read(size)
             except Unreachable:
                 self._drop()
@@ -57,7 +59,7 @@ class _Resuming(RawIOBase):
                 return chunk
         raise AssertionError("there is at least one attempt")
 
-    def _reopened(self) -> BufferedIOBase:
+    def _reopen(self) -> BufferedIOBase:
         source = self._open_at(self._offset)
         if getattr(source, "etag", None) != self._etag:
             source.close()

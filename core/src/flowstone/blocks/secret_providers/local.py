@@ -100,7 +100,7 @@ class FileProvider(SecretStoreProvider):
             remedy = "Write it there, or refer to another; a relative path begins where the run is."
             raise SecretMissing(str(path), "there is no such file", remedy) from None
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _translate_os_error(path, error) from error
         if not is_safe:
             problem = f"anybody may write it (mode {stat.S_IMODE(mode):04o})"
             raise SecretStoreError(str(path), problem, f"Run `chmod o-w {path}`.")
@@ -114,7 +114,7 @@ class FileProvider(SecretStoreProvider):
                     os.fchmod(file.fileno(), 0o600)
                 file.write(value if not value.endswith(b"\n") else value + b"\n")
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _translate_os_error(path, error) from error
         return ""
 
     def delete(self, name: str) -> None:
@@ -125,7 +125,7 @@ class FileProvider(SecretStoreProvider):
             problem, remedy = "there is no such file", "`ls()` tells what is there."
             raise SecretMissing(str(path), problem, remedy) from None
         except OSError as error:
-            raise _unreadable(path, error) from error
+            raise _translate_os_error(path, error) from error
 
     def list_names(self, prefix: str) -> Iterator[str]:
         root = (self._directory or Path()).expanduser()
@@ -148,7 +148,7 @@ class FileProvider(SecretStoreProvider):
         return inside
 
 
-def _unreadable(path: Path, error: OSError) -> SecretStoreError | AccessDenied:
+def _translate_os_error(path: Path, error: OSError) -> SecretStoreError | AccessDenied:
     problem = f"the file can't be used ({error.strerror or error})"
     remedy = "Check the path, and who may read it."
     kind = AccessDenied if isinstance(error, PermissionError) else SecretStoreError

@@ -1,4 +1,4 @@
-"""SecretStoreProvider: what a package writes behind a block whose secrets references lead to."""
+"""SecretStoreProvider: what a package implements behind a `SecretProvider` block."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SecretStoreProvider(ABC):
     """The service that keeps the secrets of a `SecretProvider`; each method asks it once.
 
     What is common to all comes from the block: names and versions are checked, and each value is
-    known to redaction. A place that is only read leaves `write` and `delete` out; its block has
+    known to redaction. A read-only store omits `write` and `delete`, and its block sets
     ``writes = False``.
     """
 
@@ -24,7 +24,7 @@ class SecretStoreProvider(ABC):
 
     @abstractmethod
     def read(self, name: str, version: str | None) -> bytes:
-        """Return a secret; version None is the one that counts now.
+        """Return a secret's value; `version=None` means the current version.
 
         Raises:
             SecretMissing: there is none of that name or version.

@@ -36,7 +36,7 @@ def create_block(
     """Create a block of type SLUG, and save it as NAME.
 
     \b
-    field=value        a string, a number, a saved block (store=local-directory/raw)
+    field=value        a string, a number, a block (store=local-directory/raw)
     field:=JSON        any JSON value
     field=@env:NAME    the value of an environment variable
     field=@file:PATH   the content of a file

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.cli.wording import format_iso
 from flowstone.context.current import services
@@ -86,7 +86,7 @@ def _find_sealed(value: object, purpose: str = "") -> Iterator[tuple[str, str]]:
             yield from _find_sealed(item, purpose)
 
 
-def describe(document: Document) -> dict[str, Any]:
+def describe(document: Document) -> dict[str, object]:
     """Return what every `--json` says of a saved block."""
     return {
         "block": format_reference(document),

@@ -110,7 +110,7 @@ class FieldReader:
         """Read a text that somebody typed for a field."""
         self._put(name, text)
 
-    def _put(self, name: str, value: Any) -> FieldInfo:
+    def _put(self, name: str, value: object) -> FieldInfo:
         field = self._known.get(name) or next(
             (each for each in self._known.values() if each.alias == name), None
         )
@@ -149,7 +149,7 @@ class FieldReader:
         return sys.stdin.read()
 
 
-def _fit(hint: Any, value: Any) -> Any:
+def _fit(hint: object, value: object) -> object:
     """Return a text as what the field wants: a saved block, JSON where it takes no text."""
     if not isinstance(value, str):
         return value
@@ -166,7 +166,7 @@ def _fit(hint: Any, value: Any) -> Any:
     return value
 
 
-def _takes_text(hint: Any) -> bool:
+def _takes_text(hint: object) -> bool:
     """Whether a text is a value of this type as it is."""
     return any(
         choice is Any or isinstance(choice, str) or _is_text(choice)
@@ -174,7 +174,7 @@ def _takes_text(hint: Any) -> bool:
     )
 
 
-def _is_text(choice: Any) -> bool:
+def _is_text(choice: object) -> bool:
     return isinstance(choice, type) and issubclass(choice, _TEXTS)
 
 
@@ -200,7 +200,7 @@ def _read_text(path: str, name: str) -> str:
         raise click.BadParameter(f"{path!r} is not UTF-8 text", param_hint=name) from None
 
 
-def _parse(text: str, name: str) -> Any:
+def _parse(text: str, name: str) -> object:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:

@@ -19,7 +19,7 @@ def list_types(slug: str | None, as_json: bool) -> None:
     """List the installed block types, or show the fields of one."""
     if slug is not None:
         # Costs 150 ms, for pydantic; a list needs none of it.
-        from flowstone.cli.block.one import show_type  # noqa: PLC0415
+        from flowstone.cli.block.one import show_type
 
         show_type(slug, as_json=as_json)
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from flowstone.blocks import Block, Check, Credentials
-from flowstone.blocks.display import redacted_fields
+from flowstone.blocks.display import redact_fields
 from flowstone.cli.block import documents
 from flowstone.cli.output import emit, json_option, show
 from flowstone.cli.sheets import format_hint
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def show_block(block: str, as_json: bool) -> None:
     """Show a block; for each secret, only whether it is set."""
     found = documents.find(block)
-    fields = redacted_fields(found.body)
+    fields = redact_fields(found.body)
     if as_json:
         emit({**documents.describe(found), "fields": fields})
         return
@@ -106,7 +106,7 @@ def _suggest(block: Block) -> str:
     return "Save its login as a block of its own, and check that." if used else "Check a login."
 
 
-def _format_fields(fields: dict[str, Any]) -> Iterator[tuple[str, Cell]]:
+def _format_fields(fields: dict[str, object]) -> Iterator[tuple[str, Cell]]:
     """Yield the fields as lines; of what is inside them, only what is set."""
     for name, value in fields.items():
         lines = list(_format_inner(name, value))

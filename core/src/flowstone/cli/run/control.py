@@ -103,7 +103,7 @@ def start_run(
     suspended, 1 if it failed, 3 if it crashed, and 130 if it was cancelled.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.calls.entrypoints import load_flow_from_entrypoint  # noqa: PLC0415
+    from flowstone.calls.entrypoints import load_flow_from_entrypoint
 
     flow = load_flow_from_entrypoint(entrypoint)
     args, kwargs = flow.parameters.rebind(flow.parameters.read(read_parameters(file, pairs)))

@@ -78,9 +78,9 @@ def execute(
         as_json: whether to print the run as JSON in the end.
     """
     # 40 ms and more, which only the commands that execute runs need.
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
-    from flowstone.observers import observing  # noqa: PLC0415
+    from flowstone.observers import observing
 
     begun = FirstRun(again)
     state: State | None = None
@@ -134,17 +134,17 @@ def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[No
     if not is_wanted or not (sys.stderr.isatty() or sys.stdout.isatty()):
         return nullcontext()
     # Costs 60 ms; a pipe must not pay it.
-    from flowstone.cli.run import screen  # noqa: PLC0415
+    from flowstone.cli.run import screen
 
     return screen.show(run)
 
 
-def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, Any]:
+def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, object]:
     """Return the parameters of a command line by name; those of `--param` come before a file's."""
     return {**_read_file(file), **dict(_parse_pair(pair) for pair in pairs)}
 
 
-def _read_file(file: Path | None) -> Mapping[str, Any]:
+def _read_file(file: Path | None) -> Mapping[str, object]:
     if file is None:
         return {}
     try:
@@ -160,7 +160,7 @@ def _read_file(file: Path | None) -> Mapping[str, Any]:
 
 def _parse_pair(pair: str) -> tuple[str, Written]:
     # 5 ms of start-up, which only the commands that execute runs need.
-    from flowstone.calls.parameters import Written  # noqa: PLC0415
+    from flowstone.calls.parameters import Written
 
     name, equals, text = pair.partition("=")
     if not equals or not name:

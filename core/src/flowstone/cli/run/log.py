@@ -107,7 +107,7 @@ class _Names:
         return self._names.setdefault(event.run_id, None)
 
 
-def _describe(logged: LogEntry) -> dict[str, Any]:
+def _describe(logged: LogEntry) -> dict[str, object]:
     """Return a line as `--json` prints it."""
     return {
         "at": format_iso(logged.at),
@@ -149,9 +149,9 @@ def _print_plain(cells: list[Cell]) -> None:
 
 def _make_printer() -> Any:
     # Costs 60 ms; a pipe must not pay it.
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console
 
-    from flowstone.cli.terminal import print_line  # noqa: PLC0415
+    from flowstone.cli.terminal import print_line
 
     console = Console(highlight=False)
     return lambda cells: print_line(console, cells)

@@ -49,12 +49,12 @@ def retry_run(
     first attempt, unless --param changes them. Exit codes are those of `run start`.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs.restarts import retry_flow_run  # noqa: PLC0415
+    from flowstone.flow_runs.restarts import retry_flow_run
 
     parameters = read_parameters(file, pairs)
     found = services().runs.run(run)
 
-    def retry() -> Any:
+    def retry() -> object:
         return retry_flow_run(found.id, parameters, entrypoint=entrypoint)
 
     execute(retry, found, tree=tree, as_json=as_json)
@@ -94,13 +94,13 @@ def resume_run(
     retry`, and takes the same options. On a terminal, missing input is asked for.
     """
     # What a program of the user's imports is its own affair; the command itself starts fast.
-    from flowstone.flow_runs.restarts import find_waiting_run, resume_flow_run  # noqa: PLC0415
+    from flowstone.flow_runs.restarts import find_waiting_run, resume_flow_run
 
     found, question = find_waiting_run(run)
     answer = _read_input(found, question, inputs, input_file)
     parameters = read_parameters(file, pairs)
 
-    def resume() -> Any:
+    def resume() -> object:
         return resume_flow_run(found.id, answer, parameters=parameters, entrypoint=entrypoint)
 
     if found.is_root and found.lease is None:
@@ -114,16 +114,16 @@ def resume_run(
 
 def _read_input(
     run: Run, question: Question | None, inputs: tuple[str, ...], file: str | None
-) -> dict[str, Any] | None:
+) -> dict[str, object] | None:
     if question is None or question.schema is None:
         if inputs or file:
             raise click.UsageError(f"{run.name} asks for no input.")
         return None
     # pydantic: 40 ms of start-up, which only a run that asks for input pays.
-    from flowstone.cli.block.fields import FieldReader  # noqa: PLC0415
-    from flowstone.errors import BlockInvalid, InputInvalid  # noqa: PLC0415
-    from flowstone.flow_runs.schemas import make_form  # noqa: PLC0415
-    from flowstone.records.redaction import register  # noqa: PLC0415
+    from flowstone.cli.block.fields import FieldReader
+    from flowstone.errors import BlockInvalid, InputInvalid
+    from flowstone.flow_runs.schemas import make_form
+    from flowstone.records.redaction import register
 
     reader = FieldReader(make_form(question.schema))
     try:
@@ -148,7 +148,7 @@ def _read_input(
 
 def _ask(question: Question, reader: Any) -> None:
     """Ask a person for each field, until it fits."""
-    from flowstone.flow_runs.schemas import find_misfits  # noqa: PLC0415 - see above
+    from flowstone.flow_runs.schemas import find_misfits  # see above
 
     assert question.schema is not None
     if question.description:
@@ -175,7 +175,7 @@ def _ask(question: Question, reader: Any) -> None:
             warn("; ".join(wrong.values()))
 
 
-def _find_property(question: Question, name: str) -> Any:
+def _find_property(question: Question, name: str) -> object:
     assert question.schema is not None
     return question.schema["properties"][name]
 

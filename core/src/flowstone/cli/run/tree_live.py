@@ -29,7 +29,7 @@ _WAITING, TIMES = "○", "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class TreeRow:
     """A run, and what it called."""
 
     run: Run
@@ -50,7 +50,7 @@ class Group:
 
     unit: str
     counts: Counter[StateType] = field(default_factory=Counter)
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, TreeRow] = field(default_factory=dict)
     bad: list[Run] = field(default_factory=list)
     groups: dict[str, Group] = field(default_factory=dict)
     folded: bool = False
@@ -119,7 +119,7 @@ class LiveTree:
     def __init__(self, run: Run | None = None, *, marks: bool = True) -> None:
         self._marks = marks
         self._lock = Lock()
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, TreeRow] = {}
         self._top: dict[str, Group] = {}
         if run is not None:
             self._add(run)
@@ -152,7 +152,7 @@ class LiveTree:
             return
         groups = self._find_groups(run)
         group = groups.setdefault(run.unit, Group(run.unit))
-        row = Row(run, group)
+        row = TreeRow(run, group)
         group.counts[run.state.type] += 1
         self._rows[run.id] = row
         if not group.folded:
@@ -188,7 +188,7 @@ class LiveTree:
                 self._forget(row, group)
         group.rows = {}
 
-    def _forget(self, row: Row, group: Group) -> None:
+    def _forget(self, row: TreeRow, group: Group) -> None:
         self._rows.pop(row.run.id, None)
         if row.run.state.type is not COMPLETED and len(group.bad) < SHOWN_BAD:
             group.bad.append(row.run)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
@@ -135,7 +135,9 @@ def _is_kept(connection: sqlite3.Connection, event: Event) -> bool:
     return found is not None
 
 
-def _runs(connection: sqlite3.Connection, statement: str, values: Sequence[Any] = ()) -> list[Run]:
+def _runs(
+    connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()
+) -> list[Run]:
     return [read_run(row) for row in connection.execute(statement, values).fetchall()]
 
 

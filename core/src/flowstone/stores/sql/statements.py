@@ -103,7 +103,7 @@ INSERT_STRAY = "INSERT INTO strays (run_id) VALUES (?) ON CONFLICT DO NOTHING"
 DELETE_STRAY = "DELETE FROM strays WHERE run_id = ?"
 
 
-def select_runs(query: RunQuery) -> tuple[str, list[Any]]:
+def select_runs(query: RunQuery) -> tuple[str, list[object]]:
     """Return the statement and its parameters for a query of runs."""
     terms: list[str] = []
     values: list[Any] = []
@@ -137,7 +137,7 @@ def select_events(
     run_id: str | None,
     kinds: Sequence[str],
     limit: int | None,
-) -> tuple[str, list[Any]]:
+) -> tuple[str, list[object]]:
     """Return the statement and its parameters for a reading of events, up to the newest."""
     terms = ["e.seq > ?"]
     values: list[Any] = [after]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.stores.sql.documents import SqlDocuments
 from flowstone.stores.sql.runs import SqlRuns
 from flowstone.stores.sql.slots import SqlSlots
-from flowstone.stores.sqlite.connection import PATIENCE, SqliteConnection
+from flowstone.stores.sqlite.connection import PATIENCE, SqliteFile
 from flowstone.stores.sqlite.liveness import LivenessFiles
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["PATIENCE", "SqliteStore", "open_sqlite"]
 class SqliteStore(SqlRuns, SqlDocuments, SqlSlots):
     """A `RunStore`, a `DocumentStore` and a `SlotStore` over one file."""
 
-    def __init__(self, database: SqliteConnection, presence: LivenessFiles) -> None:
+    def __init__(self, database: SqliteFile, presence: LivenessFiles) -> None:
         SqlRuns.__init__(self, database, presence)
         SqlDocuments.__init__(self, database)
         SqlSlots.__init__(self, database, presence)
@@ -41,6 +41,4 @@ def open_sqlite(path: Path, *, patience: float = PATIENCE) -> SqliteStore:
         StoreUnusable: it can't be read or written.
         StoreBusy: it was held by others for longer than `patience`.
     """
-    return SqliteStore(
-        SqliteConnection(path, patience=patience), LivenessFiles(path.parent / "presence")
-    )
+    return SqliteStore(SqliteFile(path, patience=patience), LivenessFiles(path.parent / "presence"))

@@ -34,7 +34,7 @@ _HEADER_SIZE = 100
 _WAL = b"\2\2"
 
 
-class SqliteConnection:
+class SqliteFile:
     """A connection that is opened when needed, and again after a fork.
 
     Work is given as functions of the connection. They may be called more than once, so they
@@ -112,14 +112,14 @@ class SqliteConnection:
         return self._connection
 
 
-_databases: WeakSet[SqliteConnection] = WeakSet()
+_databases: WeakSet[SqliteFile] = WeakSet()
 
 _opening = RLock()
 #: How many connections of this process each file has. Closing any descriptor of a file drops every
 #: POSIX lock that the process has on it, SQLite's too: an open file's header must not be read.
 _open_files: Counter[tuple[int, int]] = Counter()
 
-_paused: list[SqliteConnection] = []
+_paused: list[SqliteFile] = []
 
 
 def _pause_all() -> None:

@@ -67,7 +67,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, item: Any, call: pytest.CallInfo[None]
+        self, item: object, call: pytest.CallInfo[None]
     ) -> Generator[None, Any, Any]:
         report = yield
         if report.when == "call" or report.outcome != "passed":

@@ -55,7 +55,7 @@ def make_samples(kind: type[Block]) -> list[Block]:
     return made
 
 
-def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dict[str, Any]:
+def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dict[str, object]:
     found: dict[str, Any] = {}
     for name, field in kind.model_fields.items():
         if field.is_required() or (secrets and hides(field.annotation)):
@@ -79,7 +79,7 @@ def _make_fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
     return value
 
 
-def _make_value(name: str, hint: Any, *, secrets: bool, depth: int) -> Any:
+def _make_value(name: str, hint: object, *, secrets: bool, depth: int) -> object:
     if hint in _PLAIN:
         return _PLAIN[hint]()
     origin, parts = get_origin(hint), get_args(hint)
@@ -102,7 +102,9 @@ def _make_value(name: str, hint: Any, *, secrets: bool, depth: int) -> Any:
     raise NoSample(f"there is no value for {name!r}, a {hint}")
 
 
-def _make_first(name: str, hint: Any, parts: tuple[Any, ...], *, secrets: bool, depth: int) -> Any:
+def _make_first(
+    name: str, hint: object, parts: tuple[object, ...], *, secrets: bool, depth: int
+) -> object:
     """Return a value of the first part that one can be made for; a secret one before others."""
     for part in sorted(parts, key=lambda part: not hides(part)):
         try:

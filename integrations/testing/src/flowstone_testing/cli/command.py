@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -78,7 +78,7 @@ def check_package(
         ctx.exit(1)
 
 
-def _encode(found: CheckRecord, grades: list[Grade], reached: Level) -> dict[str, Any]:
+def _encode(found: CheckRecord, grades: list[Grade], reached: Level) -> dict[str, object]:
     about = {key: found.package.get(key) for key in ("name", "version", "plugin")}
     return {
         **about,

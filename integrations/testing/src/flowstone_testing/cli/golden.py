@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.secrets.vault import GOLDEN_KEY, Vault
 from flowstone.settings import Settings
@@ -28,7 +28,7 @@ def reseal(folder: Path, earlier: Callable[[str], str]) -> None:
         file.write_text(f"{text}\n", "utf-8")
 
 
-def _reseal_value(value: Any, vault: Vault, earlier: Callable[[str], str], slug: str) -> Any:
+def _reseal_value(value: object, vault: Vault, earlier: Callable[[str], str], slug: str) -> object:
     if isinstance(value, list):
         return [_reseal_value(item, vault, earlier, slug) for item in value]
     if not isinstance(value, dict):

@@ -109,7 +109,7 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
     """
     try:
         # An extra: who runs flows makes no packages. It takes 300 ms, too.
-        from copier import run_copy  # noqa: PLC0415
+        from copier import run_copy
     except ImportError as error:
         raise MissingExtra("`flowstone plugin new`", "flowstone-testing[new]") from error
     if target.exists() and (not target.is_dir() or any(target.iterdir())):

@@ -22,9 +22,9 @@ def watch_progress() -> Iterator[Callable[[str, Reading], object]]:
         yield _draw_nothing
         return
     # Cost 60 ms; a pipe must not pay it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
     if console.is_dumb_terminal:

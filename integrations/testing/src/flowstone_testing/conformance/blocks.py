@@ -17,7 +17,7 @@ import pytest
 from pydantic import Field
 
 from flowstone.blocks import Block
-from flowstone.blocks.display import apply_redacted, redacted_fields
+from flowstone.blocks.display import apply_redacted, redact_fields
 from flowstone.context.current import services as current_services
 from flowstone.context.current import use_services
 from flowstone.errors import BlockInvalid, DocumentInvalid
@@ -268,7 +268,7 @@ class BlockSuite(BlockReferences):
                 kept.save("kept", overwrite=True)
                 body = _body(kept, services)
                 loaded = type(kept).load("kept")
-                shown = json.loads(json.dumps(redacted_fields(body)))
+                shown = json.loads(json.dumps(redact_fields(body)))
                 _assert_hidden(block, dumps(shown))
                 assert apply_redacted(loaded, body, shown) is loaded
                 for name, value in shown.items():  # each put back alone, as after an edit
@@ -317,7 +317,7 @@ def _assert_hidden(block: Block, *shown: str) -> None:
             assert not found
 
 
-def _takes(model: type[Block], given: dict[str, Any]) -> bool:
+def _takes(model: type[Block], given: dict[str, object]) -> bool:
     """Tell whether a type takes these fields: one that is a `Secret[Any]` takes all there is."""
     try:
         model(**given)
@@ -326,7 +326,7 @@ def _takes(model: type[Block], given: dict[str, Any]) -> bool:
     return True
 
 
-def _list_problems(model: type[Block], given: dict[str, Any]) -> list[str]:
+def _list_problems(model: type[Block], given: dict[str, object]) -> list[str]:
     with pytest.raises(BlockInvalid) as caught:
         model(**given)
     with pytest.raises(BlockInvalid) as nested:

@@ -79,7 +79,7 @@ def describe_hint(annotation: Any) -> str:
     return _name(annotation)
 
 
-def _name(annotation: Any) -> str:
+def _name(annotation: object) -> str:
     if annotation is ...:
         return "…"
     if isinstance(annotation, type):

@@ -113,15 +113,15 @@ class NotifierSuite(Suite):
         assert "twelve lines are missing" in received
 
     def test_the_longest_text_arrives_whole(self, notifier: Notifier, desk: Desk) -> None:
-        """Look at `longest_body`: the service takes less, or counts escaped characters."""
-        longest = notifier.make_provider().longest_body or 300_000
+        """Look at `max_body_length`: the service takes less, or counts escaped characters."""
+        longest = notifier.make_provider().max_body_length or 300_000
         body = "<&>ü" * (longest // 4)
         notifier.notify(body)
         assert [body in text for text in desk.received()] == [True]
 
     def test_a_longer_text_is_cut_with_a_mark(self, notifier: Notifier, desk: Desk) -> None:
         """Look for a cut of the provider's own: it tells nobody that something is missing."""
-        longest = notifier.make_provider().longest_body
+        longest = notifier.make_provider().max_body_length
         if longest is None:
             return  # the service takes texts of any length
         notifier.notify("x" * longest + "y" * longest)

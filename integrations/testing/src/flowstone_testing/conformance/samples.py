@@ -46,7 +46,7 @@ def child_run(root: Run, name: str = "child", **more: Any) -> Run:
     return Run(key, kind, name, unit, root.id, root.id, state, **fields)
 
 
-def begin(store: RunStore, name: str = "root", **more: Any) -> Run:
+def begin(store: RunStore, name: str = "root", **more: object) -> Run:
     """Create a root run in the store, and return it."""
     root = root_run(name, **more)
     store.create(make_birth_event(root))

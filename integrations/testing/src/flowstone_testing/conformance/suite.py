@@ -35,7 +35,7 @@ def capability(name: str, lacking: type[Exception], words: str = "") -> Callable
 
     def mark(test: Test) -> Test:
         @wraps(test)
-        def either(self: Suite, *args: Any, **kwargs: Any) -> None:
+        def either(self: Suite, *args: object, **kwargs: object) -> None:
             has = bool(getattr(self, name))
             try:
                 test(self, *args, **kwargs)

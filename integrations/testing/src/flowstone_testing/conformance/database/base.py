@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from flowstone.blocks import Database
-from flowstone.blocks.databases import Aware
+from flowstone.blocks.databases import AwareDatetime
 from flowstone.context.current import use_services
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
@@ -40,7 +40,7 @@ class DatabaseBase(Suite):
 
     Attributes:
         keeps: the types of values that come back as they went in, besides None, int, float, str
-            and bytes; of `bool`, `Decimal`, `date`, `datetime`, `Aware` (a
+            and bytes; of `bool`, `Decimal`, `date`, `datetime`, `AwareDatetime` (a
             datetime with a zone), `list` and `dict`.
         endless: a query that would run for minutes.
         series: a query for the numbers from 1 to ``:count``, one in a row.
@@ -57,7 +57,7 @@ class DatabaseBase(Suite):
 
     kind = "block"
     interface = Database
-    keeps: ClassVar[frozenset[type]] = frozenset({bool, Decimal, date, datetime, Aware})
+    keeps: ClassVar[frozenset[type]] = frozenset({bool, Decimal, date, datetime, AwareDatetime})
     endless: ClassVar[str] = ENDLESS
     series: ClassVar[str] = SERIES
     constraints: ClassVar[bool] = True

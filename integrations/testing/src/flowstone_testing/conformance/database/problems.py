@@ -57,7 +57,7 @@ class ProblemTests(DatabaseBase):
 
     def test_values_are_in_no_error(self, database: Database) -> None:
         """Look at `translate_error`: drivers quote the values that do not fit."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
 
         canary = f"canary-{secrets.token_hex(12)}"
         database.execute("CREATE TABLE guarded (id INTEGER, code VARCHAR(100) PRIMARY KEY)")

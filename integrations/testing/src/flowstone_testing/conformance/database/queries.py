@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.blocks import Database
-from flowstone.blocks.databases import Aware
+from flowstone.blocks.databases import AwareDatetime
 from flowstone.blocks.databases.database import Queries
 from flowstone.errors import QueryInvalid
 from flowstone_testing.conformance.database.base import DatabaseBase, names
@@ -37,7 +37,7 @@ VALUES: dict[type, tuple[Any, Callable[[Any], Any]]] = {
     Decimal: (Decimal("12345.67"), lambda text: Decimal(str(text))),
     date: (date(2024, 2, 29), date.fromisoformat),
     datetime: (datetime(2024, 2, 29, 23, 59, 58, 123456), datetime.fromisoformat),  # noqa: DTZ001 - a column without a zone
-    Aware: (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime.fromisoformat),
+    AwareDatetime: (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime.fromisoformat),
     list: ([1, None, 3], loads),
     dict: ({"a": [1.5, {"b": None}], "c": "\u00e4"}, loads),
 }
@@ -147,7 +147,7 @@ class QueryTests(DatabaseBase):
             [(found,)] = database.fetch_all("SELECT value FROM kept")
             if kind in self.keeps:
                 assert (type(found), found) == (type(value), value)
-                assert kind is not Aware or found.utcoffset() is not None
+                assert kind is not AwareDatetime or found.utcoffset() is not None
             else:
                 assert type(found) is not type(value), f"put {kind.__name__} into `keeps`"
                 assert read(found) == value

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flowstone.blocks.databases import Aware
+from flowstone.blocks.databases import AwareDatetime
 from flowstone.errors import RowsInvalid, TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 
@@ -62,7 +62,7 @@ class TableTests(DatabaseBase):
 
     def test_tables_have_the_values_of_rows(self, database: Database) -> None:
         """Look at `fetch_arrow` of an `ArrowDriver`: the types and values of rows, and nulls."""
-        rows = [*_typed_rows(self.keeps), dict.fromkeys(_typed_rows(self.keeps)[0])]
+        rows = [*make_typed_rows(self.keeps), dict.fromkeys(make_typed_rows(self.keeps)[0])]
         database.insert("typed", rows, create=True)
         for query in (
             "SELECT * FROM typed ORDER BY number",
@@ -79,9 +79,9 @@ class TableTests(DatabaseBase):
 
     def test_tables_are_kept_as_rows_are(self, database: Database) -> None:
         """Look at `insert_arrow` of an `ArrowDriver`: what was rows comes back the same."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
 
-        rows = _typed_rows(self.keeps)
+        rows = make_typed_rows(self.keeps)
         table = pa.table({name: [row[name] for row in rows] for name in rows[0]})
         assert database.insert("by_rows", rows, create=True) == len(rows)
         assert database.insert("by_table", table, create=True) == len(rows)
@@ -98,7 +98,7 @@ class TableTests(DatabaseBase):
 
     def test_a_table_goes_in_whole_or_not_at_all(self, items: Database) -> None:
         """Look at `insert_arrow` of an `ArrowDriver`: it must not commit by itself."""
-        import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+        import pyarrow as pa  # an optional dependency
 
         schema = pa.schema({"id": pa.int64(), "name": pa.string()})
 
@@ -155,7 +155,7 @@ class TableTests(DatabaseBase):
         assert items.fetch_one("SELECT count(*), sum(id) FROM items") == (5001, 5000 * 5001 // 2)
 
 
-def _typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
+def make_typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
     """Return rows with a column for each type that comes back as it went in."""
     values: dict[str, tuple[object, object]] = {
         "number": (1, -(2**62)),
@@ -169,7 +169,10 @@ def _typed_rows(keeps: frozenset[type]) -> list[dict[str, object]]:
         Decimal: (Decimal("12345.67"), Decimal("-0.01")),
         date: (date(2024, 2, 29), date(1969, 12, 31)),
         datetime: (datetime(2024, 2, 29, 23, 59, 58, 123456), datetime(1969, 12, 31)),  # noqa: DTZ001 - a column without a zone
-        Aware: (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime(1969, 12, 31, tzinfo=UTC)),
+        AwareDatetime: (
+            datetime(2024, 2, 29, 23, 59, 58, 123456, UTC),
+            datetime(1969, 12, 31, tzinfo=UTC),
+        ),
     }
     values |= {f"a_{kind.__name__.lower()}": more[kind] for kind in more if kind in keeps}
     return [{name: pair[place] for name, pair in values.items()} for place in (0, 1)]
@@ -179,10 +182,10 @@ def _types(rows: Iterable[Iterable[object]]) -> list[list[type]]:
     return [[type(value) for value in row] for row in rows]
 
 
-def _make_frames() -> list[Any]:
-    import pandas as pd  # noqa: PLC0415 - an optional dependency
-    import polars as pl  # noqa: PLC0415 - an optional dependency
-    import pyarrow as pa  # noqa: PLC0415 - an optional dependency
+def _make_frames() -> list[object]:
+    import pandas as pd  # an optional dependency
+    import polars as pl  # an optional dependency
+    import pyarrow as pa  # an optional dependency
 
     table = pa.Table.from_pylist(ROWS)
     batches = table.to_batches(max_chunksize=2)

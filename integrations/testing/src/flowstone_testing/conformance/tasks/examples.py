@@ -78,7 +78,7 @@ class TaskBase(Suite):
         return {name: twin for name, twin in named.items() if isinstance(twin, Task)}
 
 
-def _find_beside(task: Task[..., Any]) -> object:
+def _find_beside(task: Task[..., object]) -> object:
     """Return what has the name of a task's twin in the task's own module."""
     return getattr(import_module(task.fn.__module__), f"a{task.name}", None)
 
@@ -93,7 +93,7 @@ def name_in_errors(name: str) -> Iterator[None]:
         raise
 
 
-def find_hints(task: Task[..., Any]) -> dict[str, Any]:
+def find_hints(task: Task[..., object]) -> dict[str, Any]:
     """Return the type hints of a task's parameters, and of ``return``.
 
     Raises:

@@ -116,23 +116,23 @@ class TaskFacts(TaskBase):
             called = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
             assert called & {name, f"a{name}"}, f"{name} has no example that calls it"
 
-    def _all(self) -> list[Task[..., Any]]:
+    def _all(self) -> list[Task[..., object]]:
         return [*self.find_tasks().values(), *self.find_twins().values()]
 
-    def _says_unit(self, task: Task[..., Any], name: str) -> bool:
+    def _says_unit(self, task: Task[..., object], name: str) -> bool:
         told = parse(task.fn.__doc__).arguments.get(name, "")
         return name in self.known_names and bool(UNITS & set(re.findall(r"\w+", told)))
 
 
-def _parameters(task: Task[..., Any]) -> dict[str, inspect.Parameter]:
+def _parameters(task: Task[..., object]) -> dict[str, inspect.Parameter]:
     return dict(inspect.signature(task.fn).parameters)
 
 
-def _globals(task: Task[..., Any]) -> dict[str, Any]:
+def _globals(task: Task[..., object]) -> dict[str, object]:
     return dict(getattr(inspect.unwrap(task.fn), "__globals__", {}))
 
 
-def _find_untyped(task: Task[..., Any]) -> Iterator[str]:
+def _find_untyped(task: Task[..., object]) -> Iterator[str]:
     try:
         found = find_hints(task)
     except NameError as error:
@@ -148,7 +148,7 @@ def _find_untyped(task: Task[..., Any]) -> Iterator[str]:
         yield f"{task.name} -> ?"
 
 
-def _find_undocumented(task: Task[..., Any]) -> Iterator[str]:
+def _find_undocumented(task: Task[..., object]) -> Iterator[str]:
     there, told = set(_parameters(task)), set(parse(task.fn.__doc__).arguments)
     yield from (f"{task.name}({name}) is not documented" for name in sorted(there - told))
     yield from (f"{task.name} has no {name}" for name in sorted(told - there))
@@ -158,7 +158,7 @@ def _is_error(found: object) -> bool:
     return isinstance(found, type) and issubclass(found, BaseException)
 
 
-def _find_numbers(task: Task[..., Any]) -> Iterator[str]:
+def _find_numbers(task: Task[..., object]) -> Iterator[str]:
     try:
         found = find_hints(task)
     except NameError:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, is_typeddict
 
 
-def fits(value: object, hint: Any) -> bool:
+def fits(value: object, hint: object) -> bool:
     """Tell whether a value fits a hint; a hint of a kind that is not known here fits all."""
     origin, parts = get_origin(hint), get_args(hint)
     if hint is None:
