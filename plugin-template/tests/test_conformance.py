@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import (
     # % if interface == "database"
     Iterator,
@@ -40,6 +39,7 @@ from flowstone_testing import (
     # % endif
     PluginSuite,
     TaskSuite,
+    reserve_closed_port,
 )
 
 # % if interface == "notifier"
@@ -51,9 +51,7 @@ from .server import Service
 
 def nowhere() -> str:
     """Return an address where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{reserve_closed_port()}"
 
 
 class TestTemplateCredentialsBlock(BlockSuite):

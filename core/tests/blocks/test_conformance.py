@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -29,6 +28,7 @@ from flowstone_testing.conformance.objectstore import ObjectStoreSuite
 from flowstone_testing.conformance.plugins import PluginSuite
 from flowstone_testing.conformance.secretprovider import SecretsSuite
 from flowstone_testing.objects import MemoryObjects
+from flowstone_testing.ports import reserve_closed_port
 
 
 def canary() -> str:
@@ -171,9 +171,7 @@ class TestDoor(CredentialsSuite):
 
     @pytest.fixture
     def unreachable(self) -> GateCredentials:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))
-            return GateCredentials(url=f"http://127.0.0.1:{taken.getsockname()[1]}", password="x")
+        return GateCredentials(url=f"http://127.0.0.1:{reserve_closed_port()}", password="x")
 
 
 class TestEnvSecretsBlock(BlockSuite):

@@ -22,6 +22,7 @@ from flowstone.errors import NotificationFailed, NotificationInvalid, Notificati
 from flowstone_testing.certificates import make_certificate
 from flowstone_testing.conformance.notifier import HastyClock
 from flowstone_testing.desks import WebDesk, web_desk
+from flowstone_testing.ports import reserve_closed_port
 
 
 @pytest.fixture
@@ -258,12 +259,10 @@ def test_too_much_patience_is_not_had(clock: HastyClock, after: str, slept: list
 
 
 def test_a_name_helps_to_find_it(clock: HastyClock) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        hook = Webhook(url=f"http://127.0.0.1:{taken.getsockname()[1]}/T0/B0")
-        hook.save("alerts")
-        with pytest.raises(NotificationUnsent, match=r"'alerts' at 127\.0\.0\.1") as caught:
-            hook.notify("a")
+    hook = Webhook(url=f"http://127.0.0.1:{reserve_closed_port()}/T0/B0")
+    hook.save("alerts")
+    with pytest.raises(NotificationUnsent, match=r"'alerts' at 127\.0\.0\.1") as caught:
+        hook.notify("a")
     assert "T0/B0" not in str(caught.value)
 
 

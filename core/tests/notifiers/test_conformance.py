@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -11,6 +10,7 @@ from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.notifier import NotifierSuite
 from flowstone_testing.desks import PATIENCE, Desk, WebDesk, web_desk
 from flowstone_testing.notes import MemoryDesk, MemoryNotifier
+from flowstone_testing.ports import reserve_closed_port
 
 
 def canary() -> str:
@@ -23,9 +23,7 @@ def secret_path() -> str:
 
 def nowhere() -> str:
     """Return an address where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    return f"http://127.0.0.1:{reserve_closed_port()}"
 
 
 class TestWebhookBlock(BlockSuite):

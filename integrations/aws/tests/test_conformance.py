@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -35,6 +34,7 @@ from flowstone_testing import (
     PluginSuite,
     SecretsSuite,
     TaskSuite,
+    reserve_closed_port,
 )
 from flowstone_testing.check.outside import find_sdks
 
@@ -44,9 +44,7 @@ IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 2}
 @pytest.fixture
 def nowhere() -> str:
     """An address where nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
+    return f"http://127.0.0.1:{reserve_closed_port()}"
 
 
 class TestPlugin(PluginSuite):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import secrets
-import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.notifier import NotifierSuite
 from flowstone_testing.conformance.plugins import PluginSuite
 from flowstone_testing.desks import Desk
+from flowstone_testing.ports import reserve_closed_port
 
 from .maildesk import PASSWORD, MailDesk, Way, login, mail_desk
 
@@ -41,10 +41,7 @@ class TestEmailBlock(BlockSuite):
 
 @pytest.fixture
 def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
+    return reserve_closed_port()
 
 
 class TestLogin(CredentialsSuite):

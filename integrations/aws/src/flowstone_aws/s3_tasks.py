@@ -244,7 +244,7 @@ async def as3_copy(
     source_bucket_name: Bucket,
     aws_credentials: Login | None = None,
     target_bucket_name: Bucket | None = None,
-    **copy_kwargs: object,
+    **copy_kwargs: Any,
 ) -> str:
     """Do as `s3_copy`, and let other coroutines run meanwhile."""
     return await asyncio.to_thread(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flowstone_testing.conformance.suite import Gap, Suite, capability
     from flowstone_testing.conformance.tasks import Arguments, Example, TaskSuite
     from flowstone_testing.desks import web_desk
+    from flowstone_testing.ports import reserve_closed_port
 
 __all__ = [
     "Arguments",
@@ -44,6 +45,7 @@ __all__ = [
     "Suite",
     "TaskSuite",
     "capability",
+    "reserve_closed_port",
     "web_desk",
 ]
 
@@ -67,5 +69,6 @@ if not TYPE_CHECKING:
             ".conformance.suite": ("Gap", "Suite", "capability"),
             ".conformance.tasks": ("Arguments", "Example", "TaskSuite"),
             ".desks": ("web_desk",),
+            ".ports": ("reserve_closed_port",),
         },
     )
