@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from .api import RATCHET, code_lines, weak_types
-from .house import ROOT, Source, members, parsed, sources
+from .house import ROOT, Function, Source, members, parsed, sources
 
 #: Names for rooms in which anything could be.
 NO_NOUNS = {"utils", "util", "helpers", "helper", "common", "misc", "shared", "_internal", "tools"}
@@ -152,3 +152,30 @@ def test_types_and_lint_hold_nearly_everywhere() -> None:
     weak = weak_types().values()
     assert sum(counts["noqa"] for counts in weak) <= NOQA
     assert 1000 * sum(counts["Any"] for counts in weak) <= ANY_PER_THOUSAND * code_lines()
+
+
+def read_hints(function: ast.FunctionDef | ast.AsyncFunctionDef) -> dict[str, str]:
+    """Return the hints of a function's parameters, by their names."""
+    given = function.args
+    every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+    return {each.arg: ast.unparse(each.annotation) for each in every if each and each.annotation}
+
+
+def test_an_async_twin_takes_what_its_sync_one_takes() -> None:
+    """Give both the same hint: `answer: object` beside `answer: Any` is an oversight."""
+    differing = []
+    for source in sources():
+        for scope in ast.walk(source.tree):
+            if not isinstance(scope, ast.Module | ast.ClassDef):
+                continue
+            # The last of a name: what overloads say of it comes before.
+            own = {node.name: node for node in scope.body if isinstance(node, Function)}
+            for name, function in own.items():
+                if (twin := own.get(f"a{name}")) is not None:
+                    one, other = read_hints(function), read_hints(twin)
+                    differing += [
+                        f"{source.where}: {name}({each})"
+                        for each in one.keys() & other.keys()
+                        if one[each] != other[each]
+                    ]
+    assert not differing

@@ -35,7 +35,7 @@ class Variable:
     tags: tuple[str, ...] = ()
 
     @classmethod
-    def get(cls, name: str, default: Any = None) -> Any:
+    def get(cls, name: str, default: object = None) -> Any:
         """Return the value kept under a name, or the default where there is none."""
         try:
             return cls.load(name).value
@@ -53,7 +53,7 @@ class Variable:
 
     @classmethod
     def set(
-        cls, name: str, value: Any, tags: Sequence[str] | None = None, overwrite: bool = False
+        cls, name: str, value: object, tags: Sequence[str] | None = None, overwrite: bool = False
     ) -> Variable:
         """Keep a value under a name.
 

@@ -101,10 +101,10 @@ class RunDriver:
     def drive(self, life: Lifecycle) -> State: ...
     @overload
     def drive(
-        self, life: Lifecycle, answer: Any, error: BaseException | None
+        self, life: Lifecycle, answer: object, error: BaseException | None
     ) -> State | Iterate: ...
     def drive(
-        self, life: Lifecycle, answer: Any = None, error: BaseException | None = None
+        self, life: Lifecycle, answer: object = None, error: BaseException | None = None
     ) -> State | Iterate:
         """Live a sync run to its end, or to where its values are handed out.
 

@@ -114,7 +114,7 @@ def suspend_flow_run(
     key: str | None = ...,
 ) -> T: ...
 def suspend_flow_run(
-    wait_for_input: object = None,
+    wait_for_input: Any = None,
     flow_run_id: str | None = None,
     timeout: float | None = None,
     key: str | None = None,

@@ -295,7 +295,7 @@ def transaction(
     isolation_level: IsolationLevel | str | None = None,
     overwrite: bool = False,
     write_on_commit: bool = True,
-    logger: Any = None,
+    logger: object = None,
     lock_manager: LockManager | None = None,
 ) -> Iterator[Transaction]:
     """Group the task runs in a block: all are committed at its end, or all are rolled back.
