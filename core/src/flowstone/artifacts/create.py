@@ -25,27 +25,6 @@ from flowstone.records.ids import new_id
 if TYPE_CHECKING:
     from flowstone.artifacts.read import SavedArtifact
 
-__all__ = [
-    "Artifact",
-    "ImageArtifact",
-    "LinkArtifact",
-    "MarkdownArtifact",
-    "ProgressArtifact",
-    "TableArtifact",
-    "acreate_image_artifact",
-    "acreate_link_artifact",
-    "acreate_markdown_artifact",
-    "acreate_progress_artifact",
-    "acreate_table_artifact",
-    "aupdate_progress_artifact",
-    "create_image_artifact",
-    "create_link_artifact",
-    "create_markdown_artifact",
-    "create_progress_artifact",
-    "create_table_artifact",
-    "update_progress_artifact",
-]
-
 P = ParamSpec("P")
 R = TypeVar("R")
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from flowstone.ports import Runner
     from flowstone.records.specs import Spec
 
-__all__ = ["Flow", "flow"]
-
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")

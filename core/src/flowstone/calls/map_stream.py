@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from flowstone.context.current import Scope
     from flowstone.ports.threads import Signal
 
-__all__ = ["FutureStream"]
-
 R = TypeVar("R")
 
 #: So many failures that nobody asked for are kept to be told of; the rest is counted.

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from flowstone.records.specs import Hook, Spec
     from flowstone.results.policies import CachePolicy, TaskCall
 
-__all__ = ["Task", "exponential_backoff", "task", "task_input_hash"]
-
 P = ParamSpec("P")
 Q = ParamSpec("Q")
 R = TypeVar("R")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from flowstone.ports import CallRequest, CurrentRun
     from flowstone.records.states import State
 
-__all__ = ["Deployment", "FlowRun", "TaskRun", "deployment", "flow_run", "task_run"]
-
 
 def current_flow() -> Scope | None:
     """Return the flow run around this code."""

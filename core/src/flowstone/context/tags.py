@@ -10,8 +10,6 @@ from flowstone.context import current
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["tags"]
-
 
 @contextmanager
 def tags(*new_tags: str) -> Iterator[frozenset[str]]:

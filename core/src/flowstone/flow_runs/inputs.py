@@ -19,8 +19,6 @@ from flowstone.records.ids import new_id
 if TYPE_CHECKING:
     from flowstone.records.documents import Document
 
-__all__ = ["Received", "RunInput", "RunInputMetadata", "asend_input", "receive_input", "send_input"]
-
 T = TypeVar("T")
 
 logger = logging.getLogger("flowstone.input")

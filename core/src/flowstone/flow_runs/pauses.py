@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["apause_flow_run", "asuspend_flow_run", "pause_flow_run", "suspend_flow_run"]
-
 
 @overload
 def pause_flow_run(

@@ -7,8 +7,6 @@ from hashlib import blake2b
 from pathlib import Path
 from time import monotonic, sleep
 
-__all__ = ["FileSystemLockManager"]
-
 #: Between two tries for a file that somebody else has locked, in seconds.
 _NAP = 0.01
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 
-__all__ = ["MemoryLockManager"]
-
 
 class MemoryLockManager:
     """Locks among the threads of this process."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Protocol
 
-__all__ = ["IsolationLevel", "LockManager"]
-
 
 class IsolationLevel(StrEnum):
     """What calls with the same key do at the same time.

@@ -27,16 +27,6 @@ if TYPE_CHECKING:
 
     from flowstone.records.runs import Run
 
-__all__ = [
-    "LogEavesdropper",
-    "RunLogger",
-    "disable_run_logger",
-    "flow_run_logger",
-    "get_logger",
-    "get_run_logger",
-    "task_run_logger",
-]
-
 ROOT = logging.getLogger("flowstone")
 RUNS = logging.getLogger("flowstone.runs")
 

@@ -29,34 +29,6 @@ else:
 
     R = TypeVar("R")
 
-__all__ = [
-    "BIRTH",
-    "NEXT",
-    "TERMINAL",
-    "AwaitingConcurrencySlot",
-    "AwaitingRetry",
-    "Cancelled",
-    "Cancelling",
-    "Completed",
-    "Crashed",
-    "Failed",
-    "InfrastructurePending",
-    "Late",
-    "Paused",
-    "Pending",
-    "Resuming",
-    "Retrying",
-    "Running",
-    "Scheduled",
-    "State",
-    "StateType",
-    "Submitting",
-    "Suspended",
-    "Suspending",
-    "get_state_exception",
-    "raise_state_exception",
-]
-
 
 class StateType(StrEnum):
     """The nine kinds of state; a state's name may say more, as ``Late`` or ``TimedOut`` do."""

@@ -21,21 +21,6 @@ if TYPE_CHECKING:
 #: So many bytes of a key may be in a file's name; most systems allow 255, and a suffix is added.
 LONGEST = 200
 
-__all__ = [
-    "DEFAULT",
-    "FLOW_PARAMETERS",
-    "INPUTS",
-    "NONE",
-    "NO_CACHE",
-    "RUN_ID",
-    "TASK_SOURCE",
-    "CacheKeyFnPolicy",
-    "CachePolicy",
-    "CompoundCachePolicy",
-    "Inputs",
-    "TaskCall",
-]
-
 
 class TaskCall(NamedTuple):
     """One call of a task, as policies and `cache_key_fn` see it.

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from flowstone.ports import Runner
     from flowstone.settings import Settings
 
-__all__ = ["ConcurrentTaskRunner", "ProcessPoolTaskRunner", "TaskRunner", "ThreadPoolTaskRunner"]
-
 
 class TaskRunner(Protocol):
     """What `task_runner` of a flow takes: an instance, or its class."""
