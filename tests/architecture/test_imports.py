@@ -93,6 +93,7 @@ VIOLATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", VIOLATIONS)
 def test_the_contracts_bite(case: str, tmp_path: Path) -> None:
     """Plant a violation in a copy of the house; the contracts must name it."""

@@ -129,6 +129,7 @@ def test_a_rule_is_kept(rule: str) -> None:
     assert not found, rule
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_bites(rule: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     _, violations, planted = RULES[rule]

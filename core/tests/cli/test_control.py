@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # each starts programs
+
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 PROGRAM = """
 import asyncio, sys, time

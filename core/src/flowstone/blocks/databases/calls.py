@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -42,6 +43,8 @@ class DriverCalls:
         """
         self.driver = driver
         self.pool = ConnectionPool(driver)
+        # Not in `__del__`, which may come after the modules that it needs are gone.
+        weakref.finalize(self, self.pool.close)
         self._block = block
 
     def borrow(self) -> PooledConnection:

@@ -310,7 +310,7 @@ class Database(Queries, Block):
     def close(self) -> None:
         """Close the connections; those in use are closed when their call has ended."""
         calls, self._calls = self._calls, None
-        if calls is not None and calls.pool.is_here():
+        if calls is not None:
             calls.pool.close()
 
     async def aclose(self) -> None:

@@ -102,7 +102,12 @@ class ConnectionPool:
         return len(calls)
 
     def close(self) -> None:
-        """Close what is idle now, and what is in use when it is given back."""
+        """Close what is idle now, and what is in use when it is given back.
+
+        In a process that was forked from the pool's, do nothing.
+        """
+        if not self.is_here():
+            return
         with self._lock:
             idle, self._idle = self._idle, []
             self._all.clear()
@@ -117,7 +122,3 @@ class ConnectionPool:
     def _disconnect(self, connection: PooledConnection) -> None:
         with suppress(Exception):
             self.driver.disconnect(connection.raw)
-
-    def __del__(self) -> None:
-        if self.is_here():
-            self.close()
