@@ -33,7 +33,7 @@ NOW = 100.0
 def run(above: Run | None = None, unit: str = "step", name: str = "", kind: Any = "task") -> Run:
     key, state = new_id(), State(RUNNING, at=90.0)
     root, parent = (above.root_id, above.id) if above else (key, None)
-    return Run(key, kind, name or unit, unit, root, parent, state, started=90.0, attempt=1)
+    return Run(key, kind, name or unit, unit, root, parent, state=state, started=90.0, attempt=1)
 
 
 def end(run: Run, kind: StateType = COMPLETED, message: str | None = None) -> Event:

@@ -60,7 +60,9 @@ def test_numbers_are_grouped() -> None:
 
 def a_run(state: State, *, started: float | None = 0.0, ended: float | None = None) -> Run:
     lease = Lease("token", "here/1/mark", 0.0)
-    return Run("r", "flow", "r", "f", "r", None, state, started=started, ended=ended, lease=lease)
+    return Run(
+        "r", "flow", "r", "f", "r", None, state=state, started=started, ended=ended, lease=lease
+    )
 
 
 def test_a_run_lasts_from_its_start_to_its_end_or_till_now() -> None:

@@ -33,12 +33,12 @@ def root() -> Run:
     key = new_id()
     state = State(StateType.RUNNING, at=1.0)
     lease = Lease(new_id(), "here/1/x", 4e9)
-    return Run(key, "flow", "calm-otter", "f", key, None, state, lease=lease, started=1.0)
+    return Run(key, "flow", "calm-otter", "f", key, None, state=state, lease=lease, started=1.0)
 
 
 def child(parent: Run, number: int = 0) -> Run:
     state = State(StateType.RUNNING, at=2.0)
-    return Run(new_id(), "task", f"t-{number}", "t", parent.id, parent.id, state, started=2.0)
+    return Run(new_id(), "task", f"t-{number}", "t", parent.id, parent.id, state=state, started=2.0)
 
 
 class Watched(MemoryRuns):

@@ -42,7 +42,16 @@ def run(
 ) -> Run:
     state = state or State(COMPLETED, at=12.0)
     return Run(
-        key, kind, name or key, unit, "top", parent, state, started=10.0, ended=12.0, inputs=inputs
+        id=key,
+        kind=kind,
+        name=name or key,
+        unit=unit,
+        root_id="top",
+        parent_id=parent,
+        inputs=inputs,
+        state=state,
+        started=10.0,
+        ended=12.0,
     )
 
 
@@ -125,7 +134,9 @@ def test_words_are_no_wider_than_was_thought() -> None:
 
 
 def test_a_run_says_how_it_went() -> None:
-    again = Run("b", "task", "flaky-0", "flaky", "top", "top", State(FAILED, "TimedOut"), 1, 3)
+    again = Run(
+        "b", "task", "flaky-0", "flaky", "top", "top", state=State(FAILED, "TimedOut"), attempt=3
+    )
     cached = run("c", "double", "top", state=State(COMPLETED, "Cached"), name="double-0")
     graph = drawn(run("a", "extract", "top", name="extract-0"), again, cached)
     assert texts(graph) == [

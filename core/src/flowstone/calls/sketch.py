@@ -22,6 +22,7 @@ from flowstone.engine.arguments import ITEMS, FutureBase, find_futures, resolve
 from flowstone.errors import ValueNotComputed
 from flowstone.graphs import Graph, build_graph
 from flowstone.logging.run_logger import disable_run_logger
+from flowstone.records.evolution import evolve
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Run
 from flowstone.records.states import COMPLETED, PENDING, RUNNING, State
@@ -156,7 +157,14 @@ class Sketch:
         root_id = self.runs[0].id if self.runs else run_id
         inputs = tuple(dict.fromkeys(self._find_sources(given)))
         run = Run(
-            run_id, unit.spec.kind, name, unit.name, root_id, above, State(PENDING), inputs=inputs
+            id=run_id,
+            kind=unit.spec.kind,
+            name=name,
+            unit=unit.name,
+            root_id=root_id,
+            parent_id=above,
+            inputs=inputs,
+            state=State(PENDING),
         )
         self.runs.append(run)
         return run
@@ -193,7 +201,7 @@ class _DrawnScope(current.Scope):
         super().__init__(None)
         self.sketch = sketch
         self.caller, self.request, self.arguments = current.scope.get(), asked, arguments
-        origin = run.origin()._replace(unit_version=asked.unit.spec.version)
+        origin = evolve(run.origin(), unit_version=asked.unit.spec.version)
         self.current = SentRun(origin, 1, State(RUNNING))
 
 

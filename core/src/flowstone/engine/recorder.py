@@ -9,7 +9,16 @@ from flowstone.errors import CancelSignal, Conflict, SuspendSignal
 from flowstone.records.events import KINDS, Event, make_handover_event, make_log_event
 from flowstone.records.ids import new_id
 from flowstone.records.runs import Handover, Lease, Origin, Run, StateChange
-from flowstone.records.states import BIRTH, PAUSED, PENDING, RUNNING, TERMINAL, State, StateType
+from flowstone.records.states import (
+    BIRTH,
+    PAUSED,
+    PENDING,
+    RUNNING,
+    TERMINAL,
+    UNBORN,
+    State,
+    StateType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -126,25 +135,7 @@ class RunRecorder:
         self._attempt = self._born.attempt
 
     def _make_birth(self, state: State) -> Event:
-        who = self.origin
-        run = Run(
-            id=who.id,
-            kind=who.kind,
-            name=who.name,
-            unit=who.unit,
-            root_id=who.root_id,
-            parent_id=who.parent_id,
-            state=state,
-            attempt=self._attempt,
-            created=who.created,
-            started=state.at if state.type is RUNNING else None,
-            tags=who.tags,
-            unit_version=who.unit_version,
-            parameters=who.parameters,
-            inputs=who.inputs,
-            lease=who.lease,
-            recipe=who.recipe,
-        )
+        run = self.origin.make_run(state, self._attempt)
         return Event(new_id(), KINDS[run.kind][state.type], run.id, run.root_id, state.at, run)
 
     def _make_change(self, state: State) -> Event:
@@ -257,8 +248,6 @@ def make_lease(services: Services, now: float) -> Lease:
     """Return a new lease for a root that this process drives."""
     return Lease(new_id(), services.holder(), now + services.settings.lease_seconds)
 
-
-UNBORN = State(PENDING, "Unborn", None, 0.0)
 
 #: How many forks lie between this process and the one that imported this.
 _generation = 0

@@ -39,7 +39,8 @@ FlowstoneError
 │   ├── StoreBusy (TimeoutError)
 │   ├── StoreUnusable (OSError)
 │   ├── StoreForeign
-│   └── StoreTooNew
+│   ├── StoreTooNew
+│   └── RecordInvalid (ValueError)
 ├── DocumentError                          something saved by name
 │   ├── ObjectNotFound (LookupError)
 │   ├── ObjectAlreadyExists
@@ -194,6 +195,7 @@ from flowstone.errors.stores import (
     ManifestInvalid,
     ObjectAlreadyExists,
     ObjectNotFound,
+    RecordInvalid,
     RunNotFound,
     StaleDocument,
     StoreBusy,
@@ -267,6 +269,7 @@ __all__ = [
     "ProcessDied",
     "QueryCancelled",
     "QueryInvalid",
+    "RecordInvalid",
     "ReferenceUnresolved",
     "RemoteTraceback",
     "RowsInvalid",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+E = TypeVar("E", bound=BaseException)
 
 
 class Worded(BaseException):
@@ -13,10 +15,11 @@ class Worded(BaseException):
 
     def __reduce__(self) -> tuple[object, ...]:
         # Its arguments are facts, not its message, so the usual way would word it twice.
-        return _revive, (type(self), self.args, self.__dict__)
+        return revive, (type(self), self.args, self.__dict__)
 
 
-def _revive(kind: type[Worded], args: tuple[object, ...], facts: dict[str, object]) -> object:
+def revive(kind: type[E], args: tuple[object, ...], facts: dict[str, object]) -> E:
+    """Return an error as it was, without wording it again."""
     error = kind.__new__(kind)
     error.args = args
     error.__dict__.update(facts)

@@ -89,6 +89,17 @@ class StoreTooNew(StoreError):
         )
 
 
+class RecordInvalid(StoreError, ValueError):
+    """A record can't be decoded: it is damaged, or of a newer version."""
+
+    def __init__(self, record: str, problem: str) -> None:
+        self.record, self.problem = record, problem
+        super().__init__(
+            f"a {record} can't be decoded: {problem}. If a newer Flowstone wrote it, upgrade with "
+            "`pip install -U flowstone`."
+        )
+
+
 class DocumentError(FlowstoneError):
     """Something saved by name could not be read or written."""
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from flowstone.errors import RecordInvalid
+from flowstone.records.codec import Form, Json, RecordCodec
+from flowstone.records.documents import Document
 from flowstone.records.events import ArtifactVersion, Event, LogLine
+from flowstone.records.evolution import evolve
+from flowstone.records.limits import Claim, Limit, Refusal, Slot
 from flowstone.records.redaction import redact
-from flowstone.records.runs import Handover, Lease, RestartInfo, Run, StateChange
+from flowstone.records.runs import (
+    Fence,
+    Handover,
+    Lease,
+    RestartInfo,
+    Run,
+    RunQuery,
+    StateChange,
+)
 from flowstone.records.states import COMPLETED, MISSING, State, StateType
 
 if TYPE_CHECKING:
     from flowstone.records.events import Payload
-
-Json = dict[str, Any]
 
 dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 loads = json.loads
@@ -115,109 +126,71 @@ def encode_state(state: State) -> Json:
 def decode_state(body: Mapping[str, Any]) -> State:
     kind = StateType(body["type"])
     data = MISSING if kind is COMPLETED else None
-    return State(kind, body["name"], body.get("message"), body["at"], data)
+    return State(kind, body.get("name", ""), body.get("message"), body.get("at", 0.0), data)
 
 
-def encode_lease(lease: Lease | None) -> Json | None:
-    if lease is None:
-        return None
-    return {"token": lease.token, "holder": lease.holder, "until": lease.until}
+_MASKED = Form(redact, str)
+_MASKED_JSON = Form(mask_json, lambda body: body)
+#: How a field is encoded that JSON has no value for, by its annotation.
+FORMS: dict[str, Form] = {
+    "State": Form(encode_state, decode_state),
+    "Mapping[str, Any]": Form(describe_as_json, dict),
+    "tuple[str, ...]": Form(list, tuple),
+}
+LEASE_CODEC = RecordCodec(Lease, FORMS)
+#: With the keys of the first stores.
+RESTART_CODEC = RecordCodec(
+    RestartInfo, FORMS, keys={"reason": "obstacle", "missing_parameters": "lost"}
+)
+FORMS |= {"Lease": LEASE_CODEC.form, "RestartInfo": RESTART_CODEC.form}
+RUN_CODEC = RecordCodec(Run, FORMS)
+LINE_CODEC = RecordCodec(LogLine, {"message": _MASKED, "fields": _MASKED_JSON})
+ARTIFACT_CODEC = RecordCodec(ArtifactVersion, {"description": _MASKED, "data": _MASKED_JSON})
+_LIMIT_CODEC = RecordCodec(Limit, FORMS)
+_SLOT_CODEC = RecordCodec(Slot, FORMS)
+FORMS |= {
+    "Limit": _LIMIT_CODEC.form,
+    "tuple[Slot, ...]": Form(
+        lambda slots: [_SLOT_CODEC.encode(slot) for slot in slots],
+        lambda bodies: tuple(_SLOT_CODEC.decode(body) for body in bodies),
+    ),
+}
+
+#: What can stand where records of several types may: by the type that its JSON says.
+RECORDS: dict[str, RecordCodec[Any]] = {
+    "run": RUN_CODEC,
+    "state_change": RecordCodec(StateChange, FORMS),
+    "handover": RecordCodec(Handover, FORMS),
+    "log_line": LINE_CODEC,
+    "artifact": ARTIFACT_CODEC,
+    "lease": LEASE_CODEC,
+    "fence": RecordCodec(Fence, FORMS),
+    "run_query": RecordCodec(RunQuery, FORMS),
+    "document": RecordCodec(Document, {"body": _MASKED_JSON}),
+    "limit": _LIMIT_CODEC,
+    "slot": _SLOT_CODEC,
+    "claim": RecordCodec(Claim, FORMS),
+    "refusal": RecordCodec(Refusal, FORMS),
+}
+_TAGS = {codec.record: (tag, codec) for tag, codec in RECORDS.items()}
 
 
-def decode_lease(body: Mapping[str, Any] | None) -> Lease | None:
-    return None if body is None else Lease(**body)
+def encode_record(record: object) -> Json:
+    """Return a record as JSON that says its type."""
+    tag, codec = _TAGS[type(record)]
+    return {"type": tag, **codec.encode(record)}
 
 
-def encode_restart(recipe: RestartInfo) -> Json:
-    return {
-        "entrypoint": recipe.entrypoint,
-        "obstacle": recipe.reason,
-        "lost": list(recipe.missing_parameters),
-    }
+def decode_record(body: Mapping[str, Any]) -> Any:
+    """Return the record that `encode_record` has encoded.
 
-
-def decode_restart(body: Mapping[str, Any]) -> RestartInfo:
-    return RestartInfo(body["entrypoint"], body.get("obstacle"), tuple(body["lost"]))
-
-
-def encode_run(run: Run) -> Json:
-    return {
-        "id": run.id,
-        "kind": run.kind,
-        "name": run.name,
-        "unit": run.unit,
-        "root_id": run.root_id,
-        "parent_id": run.parent_id,
-        "state": encode_state(run.state),
-        "version": run.version,
-        "attempt": run.attempt,
-        "created": run.created,
-        "started": run.started,
-        "ended": run.ended,
-        "tags": list(run.tags),
-        "unit_version": run.unit_version,
-        "parameters": None if run.parameters is None else describe_as_json(run.parameters),
-        "inputs": list(run.inputs),
-        "lease": encode_lease(run.lease),
-        "recipe": run.recipe and encode_restart(run.recipe),
-    }
-
-
-def decode_run(body: Mapping[str, Any]) -> Run:
-    recipe = body.get("recipe")
-    return Run(
-        **{
-            **body,
-            "state": decode_state(body["state"]),
-            "tags": tuple(body["tags"]),
-            "inputs": tuple(body["inputs"]),
-            "lease": decode_lease(body["lease"]),
-            "recipe": recipe and decode_restart(recipe),
-        }
-    )
-
-
-def encode_line(line: LogLine) -> Json:
-    body: Json = {"level": line.level, "logger": line.logger, "message": redact(line.message)}
-    if line.fields is not None:
-        body["fields"] = mask_json(line.fields)
-    return body
-
-
-def encode_artifact(artifact: ArtifactVersion) -> Json:
-    description = artifact.description
-    return {
-        "id": artifact.id,
-        "kind": artifact.kind,
-        "key": artifact.key,
-        "description": None if description is None else redact(description),
-        "data": mask_json(artifact.data),
-    }
-
-
-def encode_payload(payload: Payload) -> Json:
-    if isinstance(payload, StateChange):
-        body: Json = {"version": payload.version, "attempt": payload.attempt}
-        body["state"] = encode_state(payload.state)
-        if isinstance(payload, Handover):
-            body["lease"] = encode_lease(payload.lease)
-        return body
-    if isinstance(payload, LogLine):
-        return encode_line(payload)
-    if isinstance(payload, ArtifactVersion):
-        return {"artifact": encode_artifact(payload)}
-    return {"run": encode_run(payload)}
-
-
-def decode_payload(body: Mapping[str, Any]) -> Payload:
-    if "run" in body:
-        return decode_run(body["run"])
-    if "level" in body:
-        return LogLine(**body)
-    if "artifact" in body:
-        return ArtifactVersion(**body["artifact"])
-    step = body["version"], decode_state(body["state"]), body["attempt"]
-    return Handover(*step, decode_lease(body["lease"])) if "lease" in body else StateChange(*step)
+    Raises:
+        RecordInvalid: it is of no type that this version knows, or a field is missing.
+    """
+    codec = RECORDS.get(body.get("type", ""))
+    if codec is None:
+        raise RecordInvalid("record", f"there is no type {body.get('type')!r}")
+    return codec.decode(body)
 
 
 def encode_event(event: Event) -> Json:
@@ -227,12 +200,27 @@ def encode_event(event: Event) -> Json:
         "run_id": event.run_id,
         "root_id": event.root_id,
         "at": event.at,
-        "payload": encode_payload(event.payload),
+        "payload": encode_record(event.payload),
     }
 
 
 def decode_event(body: Mapping[str, Any]) -> Event:
-    return Event(**{**body, "payload": decode_payload(body["payload"])})
+    payload = _decode_payload(body["payload"])
+    return Event(body["id"], body["kind"], body["run_id"], body["root_id"], body["at"], payload)
+
+
+def _decode_payload(body: Mapping[str, Any]) -> Payload:
+    if "type" not in body:  # the first versions told them apart by their keys
+        if "run" in body:
+            body = {"type": "run", **body["run"]}
+        elif "artifact" in body:
+            body = {"type": "artifact", **body["artifact"]}
+        else:
+            key = next((key for key in ("level", "lease") if key in body), "")
+            tag = {"level": "log_line", "lease": "handover"}.get(key, "state_change")
+            body = {"type": tag, **body}
+    payload: Payload = decode_record(body)
+    return payload
 
 
 def strip_event(event: Event) -> Event:
@@ -247,19 +235,19 @@ def _strip_payload(payload: Payload) -> Payload:
     if isinstance(payload, LogLine):
         message = redact(payload.message)
         if payload.fields is None:
-            return payload if message == payload.message else replace(payload, message=message)
-        return LogLine(**loads(dumps(encode_line(payload))))
+            return payload if message == payload.message else evolve(payload, message=message)
+        return LINE_CODEC.decode(loads(dumps(LINE_CODEC.encode(payload))))
     if isinstance(payload, ArtifactVersion):
-        return ArtifactVersion(**loads(dumps(encode_artifact(payload))))
+        return ARTIFACT_CODEC.decode(loads(dumps(ARTIFACT_CODEC.encode(payload))))
     state = _strip_state(payload.state)
     if isinstance(payload, Handover):
-        return replace(payload, state=state)
+        return evolve(payload, state=state)
     if isinstance(payload, StateChange):
         return StateChange(payload.version, state, payload.attempt)
     if state is payload.state and payload.parameters is None:
         return payload
     parameters = None if payload.parameters is None else describe_as_json(payload.parameters)
-    return replace(payload, state=state, parameters=parameters)
+    return evolve(payload, state=state, parameters=parameters)
 
 
 def _strip_state(state: State) -> State:

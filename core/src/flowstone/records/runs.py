@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from dataclasses import dataclass, fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Literal
 
-from flowstone.records.states import RUNNING, State
+from flowstone.records.evolution import evolve
+from flowstone.records.states import RUNNING, UNBORN, State
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from flowstone.records.states import StateType
@@ -48,27 +50,13 @@ class RestartInfo:
     missing_parameters: tuple[str, ...] = ()
 
 
-class Origin(NamedTuple):
-    """What a run is born with; a tuple, as one is made for every task run."""
-
-    id: str
-    kind: Kind
-    name: str
-    unit: str
-    root_id: str
-    parent_id: str | None
-    created: float
-    tags: tuple[str, ...]
-    unit_version: str | None
-    parameters: dict[str, Any] | None
-    inputs: tuple[str, ...]
-    lease: Lease | None
-    recipe: RestartInfo | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class Run:
-    """One execution of a flow or a task, as it is at one version.
+class Origin:
+    """What a run is born with, and keeps.
+
+    A field that is added here, or to `Run`, is in the encoding, in the columns of SQL and in each
+    change of a run as well: they are made from these fields, by name. A store on disk needs a
+    migration that adds its column.
 
     Attributes:
         id: sorts by the time of its making.
@@ -77,10 +65,7 @@ class Run:
         unit: the name of the flow or task.
         root_id: the outermost run, the one whose process drives this one; its own id for a root.
         parent_id: the run that called this one; None for a root.
-        state: the state it is in.
-        version: 1 at birth, one more with each change.
-        attempt: how often it has been started; 0 before the first time.
-        created, started, ended: seconds since the epoch; None while it has not come to that.
+        created: seconds since the epoch.
         tags: sorted.
         unit_version: what the flow or task says of its version.
         parameters: the arguments as JSON values, secrets masked; None where they are not kept.
@@ -96,18 +81,49 @@ class Run:
     unit: str
     root_id: str
     parent_id: str | None
-    state: State
-    version: int = 1
-    attempt: int = 0
     created: float = 0.0
-    started: float | None = None
-    ended: float | None = None
     tags: tuple[str, ...] = ()
     unit_version: str | None = None
     parameters: Mapping[str, Any] | None = None
     inputs: tuple[str, ...] = ()
     lease: Lease | None = None
     recipe: RestartInfo | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any] | list[Any]) -> None:
+        values = state if isinstance(state, dict) else dict(zip(_FIRST, state, strict=False))
+        for field in fields(self):
+            value = values.get(field.name, field.default)
+            object.__setattr__(self, field.name, value)
+
+    def make_run(self, state: State, attempt: int) -> Run:
+        """Return the run as it is born, in its first state."""
+        started = state.at if state.type is RUNNING else None
+        values = (*read_origin(self), state, 1, attempt, started)
+        return Run(*values)
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Origin):
+    """One execution of a flow or a task, as it is at one version.
+
+    Attributes:
+        state: the state it is in.
+        version: 1 at birth, one more with each change.
+        attempt: how often it has been started; 0 before the first time.
+        started, ended: seconds since the epoch; None while it has not come to that.
+    """
+
+    state: State = UNBORN
+    version: int = 1
+    attempt: int = 0
+    started: float | None = None
+    ended: float | None = None
+
+    __getstate__ = Origin.__getstate__
+    __setstate__ = Origin.__setstate__
 
     @property
     def is_root(self) -> bool:
@@ -135,46 +151,30 @@ class Run:
 
     def origin(self, lease: Lease | None = None) -> Origin:
         """Return what this run was born with, for who holds it under another lease, or none."""
-        return Origin(
-            id=self.id,
-            kind=self.kind,
-            name=self.name,
-            unit=self.unit,
-            root_id=self.root_id,
-            parent_id=self.parent_id,
-            created=self.created,
-            tags=self.tags,
-            unit_version=self.unit_version,
-            parameters=None if self.parameters is None else dict(self.parameters),
-            inputs=self.inputs,
-            lease=lease,
-            recipe=self.recipe,
-        )
+        return evolve(Origin(*read_origin(self)), lease=lease)
 
     def apply(self, change: StateChange) -> Run:
         """Return this run as the change leaves it."""
         state = change.state
         begins = self.started is None and state.type is RUNNING
-        return Run(  # `replace` takes four times as long, and a store in memory does this often
-            id=self.id,
-            kind=self.kind,
-            name=self.name,
-            unit=self.unit,
-            root_id=self.root_id,
-            parent_id=self.parent_id,
+        return evolve(
+            self,
             state=state,
             version=change.version,
             attempt=change.attempt,
-            created=self.created,
             started=state.at if begins else self.started,
             ended=state.at if state.is_final() else None,
-            tags=self.tags,
-            unit_version=self.unit_version,
-            parameters=self.parameters,
-            inputs=self.inputs,
-            lease=self.lease,
-            recipe=self.recipe,
         )
+
+
+#: The fields of a `Run` as the first versions pickled them, by their places.
+_FIRST = (
+    "id", "kind", "name", "unit", "root_id", "parent_id", "state", "version", "attempt",
+    "created", "started", "ended", "tags", "unit_version", "parameters", "inputs", "lease",
+    "recipe",
+)  # fmt: skip
+#: Returns the values of a run's, or an origin's, fields of birth, in the order of `Origin`.
+read_origin: Callable[[Origin], tuple[Any, ...]] = attrgetter(*(f.name for f in fields(Origin)))
 
 
 def _to_datetime(seconds: float | None) -> datetime | None:

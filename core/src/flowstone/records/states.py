@@ -186,6 +186,9 @@ class _Missing:
 
 MISSING = _Missing()
 
+#: The state of a run before its first fact; no store has it.
+UNBORN = State(PENDING, "Unborn", None, 0.0)
+
 
 def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:  # noqa: N802
     """A run that waits for its time."""

@@ -64,6 +64,7 @@ NAMES = {
     "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",
     "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
     "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
+    "flowstone.errors.base:_revive": "flowstone.errors.base:revive",
     "flowstone.records.events:Line": "flowstone.records.events:LogLine",
     "flowstone.records.runs:Change": "flowstone.records.runs:StateChange",
     "flowstone.records.runs:Recipe": "flowstone.records.runs:RestartInfo",

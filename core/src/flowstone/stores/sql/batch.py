@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from flowstone.records.encoding import encode_state
 from flowstone.records.runs import Run, StateChange
 from flowstone.records.states import RUNNING, TERMINAL
-from flowstone.stores.sql.rows import make_event_row, make_grown_row
+from flowstone.stores.sql.rows import make_event_row
+from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.states import State
-    from flowstone.stores.sql.rows import Row
+    from flowstone.stores.sql.run_table import Row
 
 
 @dataclass(slots=True)
@@ -55,7 +56,7 @@ class _Growth:
             ended = self.run.ended
         else:
             ended = state.at if state.type in TERMINAL else None
-        return make_grown_row(self.run, state, self.version, self.attempt, self.started, ended)
+        return RUNS.make_grown_row(self.run, state, self.version, self.attempt, self.started, ended)
 
 
 def make_batch(events: Sequence[Event]) -> Batch:

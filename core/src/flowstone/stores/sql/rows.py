@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from flowstone.records.encoding import (
-    decode_lease,
-    decode_restart,
+    ARTIFACT_CODEC,
+    LEASE_CODEC,
+    RUN_CODEC,
     decode_state,
-    describe_as_json,
     dumps,
-    encode_artifact,
-    encode_lease,
-    encode_restart,
-    encode_run,
     encode_state,
     loads,
     mask_json,
 )
 from flowstone.records.events import KINDS, ArtifactVersion, Event, LogLine
+from flowstone.records.evolution import evolve
 from flowstone.records.redaction import redact
-from flowstone.records.runs import Handover, Lease, Run, StateChange
-from flowstone.records.states import COMPLETED, MISSING, RUNNING, State, StateType
+from flowstone.records.runs import Handover, Run, StateChange
+from flowstone.records.states import RUNNING, State, StateType
+from flowstone.stores.sql.run_table import RUNS, make_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flowstone.records.events import Payload
-    from flowstone.records.runs import Kind
-
-Row = tuple[Any, ...]
+    from flowstone.stores.sql.run_table import Row
 
 BIRTH, CHANGE, LINE, ARTIFACT = range(4)
 
 #: The state that an event of this kind has if nothing is said.
 _PLAIN = {kind: state for kinds in KINDS.values() for state, kind in kinds.items()}
 _NAMES = {state: State(state).name for state in StateType}
-_TYPES = {state.value: state for state in StateType}
 
 
 def make_event_row(event: Event) -> Row:
@@ -46,7 +41,7 @@ def make_event_row(event: Event) -> Row:
         kept = dumps(parts if payload.fields is None else [*parts, mask_json(payload.fields)])
         return event.id, event.root_id, event.run_id, event.kind, event.at, LINE, None, None, kept
     if isinstance(payload, ArtifactVersion):
-        kept = dumps(encode_artifact(payload))
+        kept = dumps(ARTIFACT_CODEC.encode(payload))
         return (
             event.id, event.root_id, event.run_id, event.kind, event.at, ARTIFACT, None, None, kept
         )  # fmt: skip
@@ -59,7 +54,10 @@ def make_event_row(event: Event) -> Row:
     )
     more: str | None
     if isinstance(payload, Handover):
-        body = {"state": encode_state(state), "lease": encode_lease(payload.lease)}
+        body = {
+            "state": encode_state(state),
+            "lease": payload.lease and LEASE_CODEC.encode(payload.lease),
+        }
         form, more = CHANGE, dumps(body)
     elif isinstance(payload, StateChange):
         form, more = CHANGE, None if is_plain else dumps({"state": encode_state(state)})
@@ -87,7 +85,7 @@ def _is_plain_birth(run: Run) -> bool:
 
 
 def _encode_birth(run: Run) -> str:
-    body = encode_run(run)
+    body = RUN_CODEC.encode(run)
     return dumps({key: body[key] for key in ("state", "started", "ended", "lease")})
 
 
@@ -98,113 +96,26 @@ def read_event(row: Sequence[Any]) -> Event:
     if form == LINE:
         payload = LogLine(*loads(more))
     elif form == ARTIFACT:
-        payload = ArtifactVersion(**loads(more))
+        payload = ARTIFACT_CODEC.decode(loads(more))
     else:
         body = loads(more) if more else {}
-        state = decode_state(body["state"]) if body else _make_state(_PLAIN[kind], None, None, at)
+        state = decode_state(body["state"]) if body else make_state(_PLAIN[kind], None, None, at)
+        lease = LEASE_CODEC.decode(body["lease"]) if body.get("lease") else None
         if form == CHANGE and "lease" in body:
-            payload = Handover(version, state, attempt, decode_lease(body["lease"]))
+            payload = Handover(version, state, attempt, lease)
         elif form == CHANGE:
             payload = StateChange(version, state, attempt)
         else:
-            payload = _read_birth(row[9:], state, version, attempt, body)
+            payload = evolve(
+                RUNS.read_run(row[9:]),
+                state=state,
+                version=version,
+                attempt=attempt,
+                started=body["started"] if body else state.at if state.type is RUNNING else None,
+                ended=body.get("ended"),
+                lease=lease,
+            )
     return Event(key, kind, run_id, root_id, at, payload)
-
-
-def _read_birth(
-    row: Sequence[Any], state: State, version: int, attempt: int, body: dict[str, Any]
-) -> Run:
-    started = body["started"] if body else state.at if state.type is RUNNING else None
-    return _make_run(
-        row,
-        state,
-        version,
-        attempt,
-        started,
-        body.get("ended"),
-        decode_lease(body.get("lease")),
-    )
-
-
-def make_run_row(run: Run) -> Row:
-    return make_grown_row(run, run.state, run.version, run.attempt, run.started, run.ended)
-
-
-def make_grown_row(
-    run: Run, state: State, version: int, attempt: int, started: float | None, ended: float | None
-) -> Row:
-    """Return the row of a run that has come to another state, without making that run."""
-    lease = run.lease
-    message = state.message
-    return (
-        run.id,
-        run.kind,
-        run.name,
-        run.unit,
-        run.root_id,
-        run.parent_id,
-        state.type.value,
-        state.name,
-        message if message is None else redact(message),
-        state.at,
-        version,
-        attempt,
-        run.created,
-        started,
-        ended,
-        dumps(run.tags) if run.tags else None,
-        run.unit_version,
-        None if run.parameters is None else dumps(describe_as_json(run.parameters)),
-        dumps(run.inputs) if run.inputs else None,
-        lease and lease.token,
-        lease and lease.holder,
-        lease and lease.until,
-        run.recipe and dumps(encode_restart(run.recipe)),
-    )
-
-
-def read_run(row: Sequence[Any]) -> Run:
-    token, holder, until = row[19:22]
-    state = _make_state(_TYPES[row[6]], row[7], row[8], row[9])
-    lease = None if token is None else Lease(token, holder, until)
-    return _make_run(row, state, row[10], row[11], row[13], row[14], lease)
-
-
-def _make_run(
-    row: Sequence[Any],
-    state: State,
-    version: int,
-    attempt: int,
-    started: float | None,
-    ended: float | None,
-    lease: Lease | None,
-) -> Run:
-    tags, unit_version, parameters, inputs = row[15:19]
-    recipe = row[22]
-    return Run(
-        id=row[0],
-        kind=cast("Kind", row[1]),
-        name=row[2],
-        unit=row[3],
-        root_id=row[4],
-        parent_id=row[5],
-        state=state,
-        version=version,
-        attempt=attempt,
-        created=row[12],
-        started=started,
-        ended=ended,
-        tags=tuple(loads(tags)) if tags else (),
-        unit_version=unit_version,
-        parameters=None if parameters is None else loads(parameters),
-        inputs=tuple(loads(inputs)) if inputs else (),
-        lease=lease,
-        recipe=None if recipe is None else decode_restart(loads(recipe)),
-    )
-
-
-def _make_state(kind: StateType, name: str | None, message: str | None, at: float) -> State:
-    return State(kind, name or "", message, at, MISSING if kind is COMPLETED else None)
 
 
 def make_storable(rows: Iterable[Row]) -> list[Row]:

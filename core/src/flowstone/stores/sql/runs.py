@@ -15,11 +15,10 @@ from flowstone.stores.sql import statements
 from flowstone.stores.sql.batch import make_batch
 from flowstone.stores.sql.rows import (
     make_event_row,
-    make_run_row,
     make_storable,
     read_event,
-    read_run,
 )
+from flowstone.stores.sql.run_table import RUNS
 
 if TYPE_CHECKING:
     import sqlite3
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Fence, Run, RunQuery
     from flowstone.stores.sql.batch import Batch
     from flowstone.stores.sql.database import Liveness, SqlDatabase
-    from flowstone.stores.sql.rows import Row
+    from flowstone.stores.sql.run_table import Row
 
 
 class SqlRuns:
@@ -138,12 +137,12 @@ def _is_kept(connection: sqlite3.Connection, event: Event) -> bool:
 def _runs(
     connection: sqlite3.Connection, statement: str, values: Sequence[object] = ()
 ) -> list[Run]:
-    return [read_run(row) for row in connection.execute(statement, values).fetchall()]
+    return [RUNS.read_run(row) for row in connection.execute(statement, values).fetchall()]
 
 
 def _find(connection: sqlite3.Connection, run_id: str) -> Run | None:
     row = connection.execute(statements.RUN, (run_id,)).fetchone()
-    return None if row is None else read_run(row)
+    return None if row is None else RUNS.read_run(row)
 
 
 def _look_up(connection: sqlite3.Connection, ref: str) -> Run:
@@ -214,7 +213,7 @@ def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterabl
         if run is None:
             connection.execute(statements.INSERT_STRAY, (run_id,))
         else:
-            _write(connection, statements.MEND_RUN, [make_run_row(run)])
+            _write(connection, statements.MEND_RUN, [RUNS.make_row(run)])
             connection.execute(statements.DELETE_STRAY, (run_id,))
 
 
@@ -231,7 +230,7 @@ def _record(connection: sqlite3.Connection, event: Event, *, keep_lease: bool = 
     if not run.is_root and not after.state.is_final():
         rules.check_root_open(_find(connection, run.root_id))
     _write(connection, statements.INSERT_EVENT, [make_event_row(event)])
-    _write(connection, statements.WRITE_RUN, [make_run_row(after)])
+    _write(connection, statements.WRITE_RUN, [RUNS.make_row(after)])
     if after.is_root and after.state.is_final():
         unfinished = _runs(connection, statements.UNFINISHED, (after.id,))
         _keep(connection, after.id, make_batch(rules.make_closing_events(after, unfinished)))

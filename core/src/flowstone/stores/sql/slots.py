@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.records.limits import Claim
     from flowstone.stores.sql.database import Liveness, SqlDatabase
-    from flowstone.stores.sql.rows import Row
+    from flowstone.stores.sql.run_table import Row
 
 _COLUMNS = "limit_name, token, occupy, holder, owner, run_id, since, until, is_rate"
 _NAMED = "IN (SELECT value FROM json_each(?))"

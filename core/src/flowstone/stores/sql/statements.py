@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowstone.records.events import ARTIFACT_SAVED
+from flowstone.stores.sql.run_table import LEASE_COLUMNS, RUNS, STATE_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,17 +14,6 @@ if TYPE_CHECKING:
     from flowstone.records.runs import RunQuery
 
 _EVENT_COLUMNS = ("id", "root_id", "run_id", "kind", "at", "form", "version", "attempt", "payload")
-_STATE_COLUMNS = (
-    "state_type", "state_name", "state_message", "state_at",
-    "version", "attempt", "started", "ended",
-)  # fmt: skip
-_LEASE_COLUMNS = ("lease_token", "lease_holder", "lease_until")
-_RUN_COLUMNS = (
-    "id", "kind", "name", "unit", "root_id", "parent_id",
-    "state_type", "state_name", "state_message", "state_at",
-    "version", "attempt", "created", "started", "ended",
-    "tags", "unit_version", "parameters", "inputs", *_LEASE_COLUMNS, "recipe",
-)  # fmt: skip
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -35,11 +25,11 @@ def _take(columns: Sequence[str]) -> str:
 
 
 INSERT_EVENT = f"{_insert('events', _EVENT_COLUMNS)} ON CONFLICT DO NOTHING"
-_PUT_RUN = f"{_insert('runs', _RUN_COLUMNS)} ON CONFLICT DO UPDATE SET"
+_PUT_RUN = f"{_insert('runs', RUNS.columns)} ON CONFLICT DO UPDATE SET"
 #: Only forward: a run that is further on stays as it is.
-GROW_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS)} WHERE excluded.version > runs.version"
-MEND_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS)} WHERE excluded.version >= runs.version"
-WRITE_RUN = f"{_PUT_RUN} {_take(_STATE_COLUMNS + _LEASE_COLUMNS)}"
+GROW_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version > runs.version"
+MEND_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version >= runs.version"
+WRITE_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS + LEASE_COLUMNS)}"
 #: So many rows are inserted by one statement, where there are so many.
 MANY = 50
 
@@ -69,7 +59,7 @@ IS_KEPT = "SELECT 1 FROM events WHERE root_id = ? AND id = ?"
 NEWEST = "SELECT coalesce(max(seq), 0) FROM events"
 LAST_FACT = "SELECT max(at) FROM events WHERE root_id = ?"
 
-_READ_RUN = f"SELECT {', '.join(_RUN_COLUMNS)} FROM runs"
+_READ_RUN = f"SELECT {', '.join(RUNS.columns)} FROM runs"
 RUN = f"{_READ_RUN} WHERE id = ?"
 UNFINISHED = f"{_READ_RUN} WHERE root_id = ? AND ended IS NULL ORDER BY id"
 LEASED = f"{_READ_RUN} WHERE ended IS NULL AND parent_id IS NULL AND lease_token IS NOT NULL"
@@ -87,7 +77,7 @@ NAMES = "SELECT name FROM runs WHERE kind = 'flow' OR parent_id IS NULL ORDER BY
 #: With what its run was born with, where it is a birth (form 0).
 _READ_EVENT = (
     f"SELECT e.seq, {', '.join(f'e.{column}' for column in _EVENT_COLUMNS)}, "
-    f"{', '.join(f'r.{column}' for column in _RUN_COLUMNS)} "
+    f"{', '.join(f'r.{column}' for column in RUNS.columns)} "
     "FROM events e LEFT JOIN runs r ON e.form = 0 AND r.id = e.run_id"
 )
 HISTORIES = (

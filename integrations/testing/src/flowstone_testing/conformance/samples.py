@@ -34,7 +34,7 @@ def root_run(name: str = "root", **more: Any) -> Run:
     state = more.pop("state", State(RUNNING))
     lease = Lease(f"token-{key}", ELSEWHERE, time() + LONG)
     fields = {"started": state.at, "created": state.at, "attempt": 1, "lease": lease, **more}
-    return Run(key, "flow", name, "unit", key, None, state, **fields)
+    return Run(key, "flow", name, "unit", key, None, state=state, **fields)
 
 
 def child_run(root: Run, name: str = "child", **more: Any) -> Run:
@@ -43,7 +43,7 @@ def child_run(root: Run, name: str = "child", **more: Any) -> Run:
     key, kind, unit = new_id(), more.pop("kind", "task"), more.pop("unit", "step")
     started = state.at if state.type is RUNNING else None
     fields = {"started": started, "created": state.at, "attempt": 1, **more}
-    return Run(key, kind, name, unit, root.id, root.id, state, **fields)
+    return Run(key, kind, name, unit, root.id, root.id, state=state, **fields)
 
 
 def begin(store: RunStore, name: str = "root", **more: object) -> Run:

@@ -1,0 +1,124 @@
+"""How a record becomes JSON, and comes back: field by field, as the annotation of each says."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, ForwardRef, Generic, NamedTuple, TypeVar
+
+from flowstone.errors import RecordInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+R = TypeVar("R")
+Json = dict[str, Any]
+
+#: Annotations of what JSON has itself; with ``| None`` as well.
+PLAIN = frozenset({"str", "int", "float", "bool", "Kind", "object", "Any"})
+
+
+class Form(NamedTuple):
+    """How a value that JSON has not becomes one that it has, and comes back."""
+
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+class Field(NamedTuple):
+    """A field of a record.
+
+    Attributes:
+        key: its name in JSON.
+        form: how its value is encoded; None for one that JSON has.
+    """
+
+    name: str
+    key: str
+    form: Form | None
+
+
+class RecordCodec(Generic[R]):
+    """Encodes records of one type as JSON objects, and decodes them.
+
+    What is decoded may come from another version: a key that is not known is ignored, and a field
+    without its key has its default.
+    """
+
+    def __init__(
+        self,
+        record: type[R],
+        forms: Mapping[str, Form],
+        *,
+        keys: Mapping[str, str] | None = None,
+        without: frozenset[str] = frozenset(),
+    ) -> None:
+        """Read the fields of the record.
+
+        Args:
+            record: a dataclass or a named tuple, whose annotations are strings.
+            forms: by annotation, and before that by the name of a field.
+            keys: names in JSON, where they differ from those of the fields.
+            without: fields that are not encoded.
+        """
+        self.record = record
+        self.fields = [
+            Field(name, (keys or {}).get(name, name), find_form(annotation, forms, name))
+            for name, annotation in read_annotations(record)
+            if name not in without
+        ]
+        self._read = attrgetter(*(field.name for field in self.fields))
+
+    def encode(self, record: R) -> Json:
+        return {
+            key: value if form is None or value is None else form.encode(value)
+            for (_, key, form), value in zip(self.fields, self._read(record), strict=True)
+        }
+
+    def decode(self, body: Mapping[str, Any]) -> R:
+        """Return the record.
+
+        Raises:
+            RecordInvalid: a field that has no default is not there.
+        """
+        values = {
+            name: body[key] if form is None or body[key] is None else form.decode(body[key])
+            for name, key, form in self.fields
+            if key in body
+        }
+        try:
+            return self.record(**values)
+        except TypeError as error:
+            raise RecordInvalid(self.record.__name__, str(error)) from error
+
+    @property
+    def form(self) -> Form:
+        """How this record is encoded as a field of another."""
+        return Form(self.encode, self.decode)
+
+
+def read_annotations(record: type[Any]) -> Iterator[tuple[str, str]]:
+    """Yield the fields of a dataclass or a named tuple, each with its annotation as it is written.
+
+    Those of a named tuple are references that hold it.
+    """
+    if hasattr(record, "_fields"):
+        for name, annotation in record.__annotations__.items():
+            text = annotation.__forward_arg__ if isinstance(annotation, ForwardRef) else annotation
+            yield name, text
+    else:
+        for field in fields(record):
+            yield field.name, str(field.type)
+
+
+def find_form(annotation: str, forms: Mapping[str, Form], name: str) -> Form | None:
+    """Return how a field is encoded; None where JSON has what it holds.
+
+    Raises:
+        TypeError: nobody has said how; a mistake in the table of forms.
+    """
+    annotation = annotation.removesuffix(" | None")
+    form = forms.get(name) or forms.get(annotation)
+    if form is None and annotation not in PLAIN:
+        raise TypeError(f"no form for field {name!r} of type {annotation!r}")
+    return form

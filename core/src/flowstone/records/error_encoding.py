@@ -1,0 +1,59 @@
+"""Errors as JSON and back, with the facts and records that they carry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowstone import errors
+from flowstone.errors.base import FlowstoneError, revive
+from flowstone.records.encoding import RECORDS, decode_record, describe_as_json, encode_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowstone.records.codec import Json
+
+_RECORDS = tuple(codec.record for codec in RECORDS.values())
+
+
+def encode_error(error: FlowstoneError) -> Json:
+    """Return an error as JSON: its type, its message and its facts; secrets masked."""
+    return {
+        "type": type(error).__name__,
+        "args": [_encode_fact(value) for value in error.args],
+        "facts": {name: _encode_fact(value) for name, value in vars(error).items()},
+    }
+
+
+def decode_error(body: Mapping[str, Any]) -> FlowstoneError:
+    """Return the error; of a type that this version has not, a `FlowstoneError` that says it."""
+    found = getattr(errors, body["type"], None)
+    kind = found if isinstance(found, type) and issubclass(found, FlowstoneError) else None
+    args = tuple(_decode_fact(value) for value in body.get("args", ()))
+    facts = {name: _decode_fact(value) for name, value in body.get("facts", {}).items()}
+    return revive(kind or FlowstoneError, args, facts)
+
+
+def _encode_fact(value: object) -> Any:
+    if isinstance(value, _RECORDS):
+        return {"$record": encode_record(value)}
+    if isinstance(value, tuple):
+        return {"$tuple": [_encode_fact(item) for item in value]}
+    if isinstance(value, list):
+        return [_encode_fact(item) for item in value]
+    if isinstance(value, dict):
+        return {"$dict": {str(key): _encode_fact(item) for key, item in value.items()}}
+    return describe_as_json(value)
+
+
+def _decode_fact(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode_fact(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((form, body),) = value.items()
+    if form == "$record":
+        return decode_record(body)
+    if form == "$tuple":
+        return tuple(_decode_fact(item) for item in body)
+    return {key: _decode_fact(item) for key, item in body.items()}

@@ -1,0 +1,114 @@
+"""The table of runs: its columns are the fields of `Run`, by name."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from flowstone.records.codec import find_form
+from flowstone.records.encoding import FORMS, dumps, loads
+from flowstone.records.redaction import redact
+from flowstone.records.runs import Lease, Run
+from flowstone.records.states import COMPLETED, MISSING, State, StateType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Row = tuple[Any, ...]
+
+LEASE_COLUMNS = ("lease_token", "lease_holder", "lease_until")
+#: What changes with each step of a run.
+STATE_COLUMNS = (
+    "state_type", "state_name", "state_message", "state_at",
+    "version", "attempt", "started", "ended",
+)  # fmt: skip
+
+_TYPES = {state.value: state for state in StateType}
+
+
+class RunTable:
+    """Makes rows of runs, and runs of rows.
+
+    A value that JSON has not is kept as JSON; an empty one as NULL, which stands for the field's
+    default. The lease and the state have columns of their own.
+
+    Attributes:
+        columns: in the order of a row.
+    """
+
+    def __init__(self, record: type[Run] = Run) -> None:
+        self._record = record
+        columns = [field for field in fields(record) if field.name not in _ELSEWHERE]
+        forms = {field.name: find_form(str(field.type), FORMS, field.name) for field in columns}
+        self._plain = [name for name, form in forms.items() if form is None]
+        self._coded = [(name, form) for name, form in forms.items() if form is not None]
+        self._encoders = [form.encode for _, form in self._coded]
+        self._read_plain = attrgetter(*self._plain)
+        self._read_coded = attrgetter(*(name for name, _ in self._coded))
+        names = [*self._plain, *(name for name, _ in self._coded)]
+        self.columns = (*names, *LEASE_COLUMNS, *STATE_COLUMNS)
+        self._width = len(names)
+
+    def make_row(self, run: Run) -> Row:
+        return self.make_grown_row(run, run.state, run.version, run.attempt, run.started, run.ended)
+
+    def make_grown_row(
+        self,
+        run: Run,
+        state: State,
+        version: int,
+        attempt: int,
+        started: float | None,
+        ended: float | None,
+    ) -> Row:
+        """Return the row of a run that has come to another state, without making that run."""
+        lease, message = run.lease, state.message
+        return (
+            *self._read_plain(run),
+            *[
+                None if value is None or value is _EMPTY else dumps(encode(value))
+                for encode, value in zip(self._encoders, self._read_coded(run), strict=True)
+            ],
+            lease and lease.token,
+            lease and lease.holder,
+            lease and lease.until,
+            state.type.value,
+            state.name,
+            message if message is None else redact(message),
+            state.at,
+            version,
+            attempt,
+            started,
+            ended,
+        )
+
+    def read_run(self, row: Sequence[Any]) -> Run:
+        values = dict(zip(self._plain, row, strict=False))
+        for (name, form), text in zip(self._coded, row[len(self._plain) :], strict=False):
+            if text is not None:
+                values[name] = form.decode(loads(text))
+        token, holder, until, kind, name, message, at, *steps = row[self._width :]
+        version, attempt, started, ended = steps
+        return self._record(
+            **values,
+            lease=None if token is None else Lease(token, holder, until),
+            state=make_state(_TYPES[kind], name, message, at),
+            version=version,
+            attempt=attempt,
+            started=started,
+            ended=ended,
+        )
+
+
+def make_state(kind: StateType, name: str | None, message: str | None, at: float) -> State:
+    """Return a state as a store keeps it, without the value."""
+    return State(kind, name or "", message, at, MISSING if kind is COMPLETED else None)
+
+
+#: What NULL stands for, beside None; all empty tuples are this one.
+_EMPTY = ()
+#: Fields that have columns of another name, or that change with each step.
+_ELSEWHERE = {"lease", "state", "version", "attempt", "started", "ended"}
+
+RUNS = RunTable()
