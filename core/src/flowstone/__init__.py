@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from flowstone.calls.hooks import notify_by
     from flowstone.calls.map_stream import FutureStream
     from flowstone.calls.task import Task, exponential_backoff, task
+    from flowstone.context.external_work import (
+        record_handle,
+        record_handle_end,
+        record_measures,
+        record_task_run,
+    )
     from flowstone.context.tags import tags
     from flowstone.engine.annotations import allow_failure, quote, unmapped
     from flowstone.flow_runs.restarts import (
@@ -45,6 +51,10 @@ __all__ = [
     "notify_by",
     "pause_flow_run",
     "quote",
+    "record_handle",
+    "record_handle_end",
+    "record_measures",
+    "record_task_run",
     "resume_flow_run",
     "runtime",
     "suspend_flow_run",
@@ -62,6 +72,12 @@ if not TYPE_CHECKING:
             "flowstone.calls.hooks": ("notify_by",),
             "flowstone.calls.map_stream": ("FutureStream",),
             "flowstone.calls.task": ("Task", "exponential_backoff", "task"),
+            "flowstone.context.external_work": (
+                "record_handle",
+                "record_handle_end",
+                "record_measures",
+                "record_task_run",
+            ),
             "flowstone.context.tags": ("tags",),
             "flowstone.engine.annotations": ("allow_failure", "quote", "unmapped"),
             "flowstone.flow_runs.restarts": (

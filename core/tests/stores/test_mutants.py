@@ -12,7 +12,7 @@ from hypothesis import is_hypothesis_test
 from flowstone.errors import Conflict
 from flowstone.records.documents import Document
 from flowstone.records.encoding import describe_as_json
-from flowstone.records.events import ArtifactVersion, LogLine
+from flowstone.records.events import ArtifactVersion, LogLine, Measures
 from flowstone.records.runs import Handover, StateChange
 from flowstone.stores.memory import MemoryStore
 from flowstone_testing.conformance import DocumentStoreSuite, RunStoreSuite
@@ -191,6 +191,26 @@ class CutsLongArtifacts(MemoryStore):
         return replace(event, payload=replace(payload, data=describe_as_json(payload.data)))
 
 
+class RoundsMeasures(MemoryStore):
+    def _keep(self, events: Sequence[Event]) -> None:
+        super()._keep([self._round(event) for event in events])
+
+    def _round(self, event: Event) -> Event:
+        payload = event.payload
+        if not isinstance(payload, Measures):
+            return event
+        values = {name: round(value) for name, value in payload.values.items()}
+        return replace(event, payload=replace(payload, values=values))
+
+
+class AsksTheCleanerForAToken(MemoryStore):
+    def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
+        if not fence.token:
+            root = self._runs[fence.root_id]
+            raise Conflict(root.name, fence.version, root.version, root)
+        super()._check_batch(events, fence)
+
+
 class RefusesNotesAfterTheEnd(MemoryStore):
     def _check_batch(self, events: Sequence[Event], fence: Fence) -> None:
         super()._check_batch(events, fence)
@@ -220,6 +240,8 @@ class ForgetsHandovers(MemoryStore):
 
 
 RUN_MUTANTS = {
+    RoundsMeasures: "test_work_elsewhere_and_measures_read_back",
+    AsksTheCleanerForAToken: "test_the_end_of_work_left_behind_is_told_by_anybody",
     LeavesTheLeaseWhereItWas: "test_a_root_that_has_ended_is_taken_up",
     TakesWhatIsHeld: "test_nobody_takes_what_is_held",
     ForgetsHandovers: "test_a_handover_reads_back",

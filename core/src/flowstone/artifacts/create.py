@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 
 from flowstone.artifacts import read
 from flowstone.context import current
+from flowstone.context.current import current_run
 from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
-from flowstone.logging.run_logger import current_run, get_run_logger
+from flowstone.logging.run_logger import get_run_logger
 from flowstone.records.encoding import describe_as_json, dumps
 from flowstone.records.events import ArtifactVersion, make_artifact_event
 from flowstone.records.ids import new_id

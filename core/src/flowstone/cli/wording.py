@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from flowstone.cli.views import Cell
+from flowstone.records.durations import format_duration
 from flowstone.records.states import (
     CANCELLED,
     CANCELLING,
@@ -84,3 +86,14 @@ def format_ago(at: float, now: float) -> str:
 def format_count(number: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``, ``10,000 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def format_measure(value: float, unit: str) -> str:
+    """Return a measure for a person: ``1.2 MB``, ``12.3 s``, ``4,096``."""
+    if unit == "seconds":
+        return format_duration(value)
+    if unit == "bytes":
+        power = min(int(math.log10(abs(value)) // 3), 4) if abs(value) >= 1 else 0
+        digits = 1 if power else 0
+        return f"{value / 1000**power:,.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"

@@ -6,8 +6,9 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
+from flowstone.context.current import current_run
 from flowstone.errors import ConfigurationError, StoreError
-from flowstone.logging.run_logger import RunLogger, current_run
+from flowstone.logging.run_logger import RunLogger
 from flowstone.records.limits import Refusal
 
 if TYPE_CHECKING:

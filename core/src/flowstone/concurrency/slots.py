@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 from flowstone.concurrency.leases import warn
 from flowstone.context import current
+from flowstone.context.current import current_run
 from flowstone.engine.timeouts import raise_in_thread
 from flowstone.errors import ConfigurationError, SlotsLost
-from flowstone.logging.run_logger import current_run
 from flowstone.records.limits import KIND, SlotDemand
 
 if TYPE_CHECKING:

@@ -201,3 +201,9 @@ def sketch() -> Sketching | None:
 transaction: ContextVar[RunTransaction | None] = ContextVar("flowstone.transaction", default=None)
 scope: ContextVar[Scope | None] = ContextVar("flowstone.scope", default=None)
 tags: ContextVar[frozenset[str]] = ContextVar("flowstone.tags", default=frozenset())
+
+
+def current_run() -> Run | None:
+    """Return the run that the code is in; None before its first state, when no store has it."""
+    found = scope.get()
+    return None if found is None else getattr(found, "run", None)

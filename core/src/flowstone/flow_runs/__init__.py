@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.flow_runs.cleanup import cleanup_flow_run
     from flowstone.flow_runs.pauses import (
         apause_flow_run,
         asuspend_flow_run,
@@ -25,6 +26,7 @@ __all__ = [
     "aresume_flow_run",
     "aretry_flow_run",
     "asuspend_flow_run",
+    "cleanup_flow_run",
     "pause_flow_run",
     "resume_flow_run",
     "retry_flow_run",
@@ -35,6 +37,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".cleanup": ("cleanup_flow_run",),
             ".pauses": (
                 "apause_flow_run",
                 "asuspend_flow_run",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowstone.calls.entrypoints import load_flow_from_entrypoint
 from flowstone.context.current import services
+from flowstone.context.external_work import find_open_handles
 from flowstone.engine.recorder import Takeover, make_lease
 from flowstone.errors import (
     ConfigurationError,
@@ -25,6 +26,7 @@ from flowstone.flow_runs.pauses import (
     pause_flow_run,
     suspend_flow_run,
 )
+from flowstone.logging.run_logger import get_logger
 from flowstone.records.events import make_change_event, make_handover_event
 from flowstone.records.states import (
     CANCELLED,
@@ -70,6 +72,7 @@ def retry_flow_run(
     """Execute a run that failed, crashed or was cancelled once more, here, under the same id.
 
     What it has kept results of by `RUN_ID`, as the default cache policy does, is not done again.
+    Work that it has left elsewhere, as a job that still runs, is cancelled first.
 
     Args:
         run: its id, a part of it, or its name.
@@ -84,6 +87,7 @@ def retry_flow_run(
         NotRepeatable: it is part of another, has not ended or has completed, its flow can't be
             loaded again, parameters are not kept as they were, or somebody else was first.
     """
+    _end_left_behind(run)
     return _run_to_end(_retry(run, parameters or {}, entrypoint))
 
 
@@ -91,6 +95,10 @@ async def aretry_flow_run(
     run: str, parameters: Arguments | None = None, *, entrypoint: str | None = None
 ) -> State:
     """Do as `retry_flow_run` does, for an async flow inside a loop."""
+    # 40 ms of start-up that most programs do without.
+    import asyncio
+
+    await asyncio.to_thread(_end_left_behind, run)
     state = _retry(run, parameters or {}, entrypoint)
     return await state if iscoroutine(state) else state  # type: ignore[no-any-return]
 
@@ -271,6 +279,20 @@ def _wait_until_resumed(run: Run, question: Question | None) -> State:
         if again is not None and again.problems:
             raise InputInvalid(run.name, again.problems)
     return found.state
+
+
+def _end_left_behind(ref: str) -> None:
+    current = services()
+    current.runs.reap(current.clock.time())
+    run = current.runs.run(ref)
+    if not run.state.is_final() or not find_open_handles(run):
+        return
+    # Loads the packages of the blocks that began it: only where there is something to end.
+    from flowstone.flow_runs.cleanup import cleanup_flow_run
+
+    for cleanup in cleanup_flow_run(run.id):
+        if cleanup.error is not None:
+            get_logger("runs").warning("%s may still run: %s", cleanup.work.handle, cleanup.error)
 
 
 def _retry(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:

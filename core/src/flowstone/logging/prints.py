@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from flowstone.logging.run_logger import RunLogger, current_run
+from flowstone.context.current import current_run
+from flowstone.logging.run_logger import RunLogger
 from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:

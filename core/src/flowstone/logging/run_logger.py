@@ -16,6 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
+from flowstone.context.current import current_run
 from flowstone.errors import FencedRun, MissingContextError, StoreError
 from flowstone.records import redaction
 from flowstone.records.events import LogLine, make_log_event
@@ -129,12 +130,6 @@ def disable_run_logger() -> Iterator[None]:
 
 
 _silent: ContextVar[bool] = ContextVar("flowstone.silent", default=False)
-
-
-def current_run() -> Run | None:
-    """Return the run that the code is in; None before its first state, when no store has it."""
-    scope = current.scope.get()
-    return None if scope is None else getattr(scope, "run", None)
 
 
 class Unlocked(logging.Handler):

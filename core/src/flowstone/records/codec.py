@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ForwardRef, Generic, NamedTuple, TypeVar
@@ -9,23 +10,25 @@ from typing import TYPE_CHECKING, Any, ForwardRef, Generic, NamedTuple, TypeVar
 from flowstone.errors import RecordInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 R = TypeVar("R")
 Json = dict[str, Any]
+#: Takes and returns what one field holds, or its JSON.
+Transform = Callable[..., object]
 
 #: Annotations of what JSON has itself; with ``| None`` as well.
-PLAIN = frozenset({"str", "int", "float", "bool", "Kind", "object", "Any"})
+PLAIN = frozenset({"str", "int", "float", "bool", "Kind", "object"})
 
 
 class Form(NamedTuple):
     """How a value that JSON has not becomes one that it has, and comes back."""
 
-    encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]
+    encode: Transform
+    decode: Transform
 
 
-class Field(NamedTuple):
+class FieldCodec(NamedTuple):
     """A field of a record.
 
     Attributes:
@@ -63,7 +66,7 @@ class RecordCodec(Generic[R]):
         """
         self.record = record
         self.fields = [
-            Field(name, (keys or {}).get(name, name), find_form(annotation, forms, name))
+            FieldCodec(name, (keys or {}).get(name, name), find_form(annotation, forms, name))
             for name, annotation in read_annotations(record)
             if name not in without
         ]
@@ -75,7 +78,7 @@ class RecordCodec(Generic[R]):
             for (_, key, form), value in zip(self.fields, self._read(record), strict=True)
         }
 
-    def decode(self, body: Mapping[str, Any]) -> R:
+    def decode(self, body: Json) -> R:
         """Return the record.
 
         Raises:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any
 from flowstone.errors import RecordInvalid
 from flowstone.records.codec import Form, Json, RecordCodec
 from flowstone.records.documents import Document
-from flowstone.records.events import ArtifactVersion, Event, LogLine
+from flowstone.records.events import (
+    ArtifactVersion,
+    Event,
+    ExternalHandle,
+    LogLine,
+    Measures,
+)
 from flowstone.records.evolution import evolve
 from flowstone.records.limits import Claim, Limit, Refusal, Slot
 from flowstone.records.redaction import redact
@@ -163,6 +169,8 @@ RECORDS: dict[str, RecordCodec[Any]] = {
     "handover": RecordCodec(Handover, FORMS),
     "log_line": LINE_CODEC,
     "artifact": ARTIFACT_CODEC,
+    "external_handle": RecordCodec(ExternalHandle, {"id": _MASKED}),
+    "measures": RecordCodec(Measures, {"values": Form(dict, dict), "units": Form(dict, dict)}),
     "lease": LEASE_CODEC,
     "fence": RecordCodec(Fence, FORMS),
     "run_query": RecordCodec(RunQuery, FORMS),
@@ -181,7 +189,7 @@ def encode_record(record: object) -> Json:
     return {"type": tag, **codec.encode(record)}
 
 
-def decode_record(body: Mapping[str, Any]) -> Any:
+def decode_record(body: Json) -> Any:
     """Return the record that `encode_record` has encoded.
 
     Raises:
@@ -209,7 +217,7 @@ def decode_event(body: Mapping[str, Any]) -> Event:
     return Event(body["id"], body["kind"], body["run_id"], body["root_id"], body["at"], payload)
 
 
-def _decode_payload(body: Mapping[str, Any]) -> Payload:
+def _decode_payload(body: Json) -> Payload:
     if "type" not in body:  # the first versions told them apart by their keys
         if "run" in body:
             body = {"type": "run", **body["run"]}
@@ -239,6 +247,9 @@ def _strip_payload(payload: Payload) -> Payload:
         return LINE_CODEC.decode(loads(dumps(LINE_CODEC.encode(payload))))
     if isinstance(payload, ArtifactVersion):
         return ARTIFACT_CODEC.decode(loads(dumps(ARTIFACT_CODEC.encode(payload))))
+    if isinstance(payload, ExternalHandle | Measures):
+        stripped: Payload = decode_record(encode_record(payload))
+        return stripped
     state = _strip_state(payload.state)
     if isinstance(payload, Handover):
         return evolve(payload, state=state)

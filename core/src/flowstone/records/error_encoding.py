@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone import errors
 from flowstone.errors.base import FlowstoneError, revive
 from flowstone.records.encoding import RECORDS, decode_record, describe_as_json, encode_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flowstone.records.codec import Json
 
 _RECORDS = tuple(codec.record for codec in RECORDS.values())
@@ -25,7 +23,7 @@ def encode_error(error: FlowstoneError) -> Json:
     }
 
 
-def decode_error(body: Mapping[str, Any]) -> FlowstoneError:
+def decode_error(body: Json) -> FlowstoneError:
     """Return the error; of a type that this version has not, a `FlowstoneError` that says it."""
     found = getattr(errors, body["type"], None)
     kind = found if isinstance(found, type) and issubclass(found, FlowstoneError) else None
@@ -34,7 +32,7 @@ def decode_error(body: Mapping[str, Any]) -> FlowstoneError:
     return revive(kind or FlowstoneError, args, facts)
 
 
-def _encode_fact(value: object) -> Any:
+def _encode_fact(value: object) -> object:
     if isinstance(value, _RECORDS):
         return {"$record": encode_record(value)}
     if isinstance(value, tuple):
@@ -46,7 +44,7 @@ def _encode_fact(value: object) -> Any:
     return describe_as_json(value)
 
 
-def _decode_fact(value: Any) -> Any:
+def _decode_fact(value: object) -> object:
     if isinstance(value, list):
         return [_decode_fact(item) for item in value]
     if not isinstance(value, dict):

@@ -52,9 +52,48 @@ class ArtifactVersion:
     data: Any
 
 
-Payload = Run | StateChange | LogLine | ArtifactVersion
+@dataclass(frozen=True, slots=True)
+class ExternalHandle:
+    """Work that a run has begun elsewhere; recorded before anybody waits for it.
+
+    Attributes:
+        kind: what it is: ``job``, ``query``, ``container`` …
+        block: the block that reaches it, as ``type/name``; only ``type`` where it was not saved.
+        id: what the service knows it by.
+        attempt: of the run, that began it.
+    """
+
+    kind: str
+    block: str
+    id: str
+    attempt: int = 1
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether another process can reach it, by the saved block."""
+        return "/" in self.block
+
+    def __str__(self) -> str:
+        kind, _, name = self.block.partition("/")
+        return f"{self.kind} {self.id} of {name or f'a {kind} that was not saved'!r}"
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """Numbers that tell how much a run did: rows, bytes, credits.
+
+    Attributes:
+        values: by name.
+        units: by the same names.
+    """
+
+    values: Mapping[str, float]
+    units: Mapping[str, str]
+
+
+Payload = Run | StateChange | LogLine | ArtifactVersion | ExternalHandle | Measures
 #: What tells something of a run without changing it. A run's writer may tell it after the end.
-INFORMATIONAL = (LogLine, ArtifactVersion)
+INFORMATIONAL = (LogLine, ArtifactVersion, ExternalHandle, Measures)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +106,9 @@ class Event:
         run_id: the run that it happened to.
         root_id: the outermost run of that run's tree.
         at: seconds since the epoch.
-        payload: a `Run` at its birth, a `StateChange` of it later, a `LogLine` of its log, or an
-            `ArtifactVersion` that it saved.
+        payload: a `Run` at its birth, a `StateChange` of it later, a `LogLine` of its log, an
+            `ArtifactVersion` that it saved, an `ExternalHandle` of work that it began elsewhere
+            or that has ended there, or `Measures`.
     """
 
     id: str
@@ -96,6 +136,9 @@ KINDS: Mapping[str, Mapping[StateType, str]] = {
 }
 LOG_WRITTEN = "LogWritten"
 ARTIFACT_SAVED = "ArtifactSaved"
+EXTERNAL_WORK_STARTED = "ExternalWorkStarted"
+EXTERNAL_WORK_ENDED = "ExternalWorkEnded"
+MEASURED = "Measured"
 
 
 def make_birth_event(run: Run) -> Event:
@@ -119,6 +162,16 @@ def make_handover_event(run: Run, state: State, lease: Lease | None) -> Event:
 def make_log_event(run: Run, at: float, line: LogLine) -> Event:
     """Return the fact that a run has logged a line."""
     return Event(new_id(), LOG_WRITTEN, run.id, run.root_id, at, line)
+
+
+def make_external_event(run: Run, at: float, handle: ExternalHandle, kind: str) -> Event:
+    """Return the fact that work elsewhere has started, or has ended, as the kind says."""
+    return Event(new_id(), kind, run.id, run.root_id, at, handle)
+
+
+def make_measures_event(run: Run, at: float, measures: Measures) -> Event:
+    """Return the fact that a run has done so much."""
+    return Event(new_id(), MEASURED, run.id, run.root_id, at, measures)
 
 
 def make_artifact_event(run: Run, at: float, artifact: ArtifactVersion) -> Event:

@@ -27,6 +27,6 @@ def evolve(record: R, **changes: object) -> R:
 @cache
 def _find_places(
     record: type[Any],
-) -> tuple[Callable[[object], tuple[Any, ...]], Mapping[str, int]]:
+) -> tuple[Callable[[object], tuple[object, ...]], Mapping[str, int]]:
     names = [field.name for field in fields(record)]
     return attrgetter(*names), {name: place for place, name in enumerate(names)}

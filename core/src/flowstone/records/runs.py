@@ -89,10 +89,10 @@ class Origin:
     lease: Lease | None = None
     recipe: RestartInfo | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
-    def __setstate__(self, state: dict[str, Any] | list[Any]) -> None:
+    def __setstate__(self, state: dict[str, object] | list[object]) -> None:
         values = state if isinstance(state, dict) else dict(zip(_FIRST, state, strict=False))
         for field in fields(self):
             value = values.get(field.name, field.default)

@@ -190,94 +190,104 @@ MISSING = _Missing()
 UNBORN = State(PENDING, "Unborn", None, 0.0)
 
 
-def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:  # noqa: N802
+def Scheduled(message: str | None = None, *, name: str = "Scheduled") -> State:
     """A run that waits for its time."""
     return State(SCHEDULED, name, message)
 
 
-def Late(message: str | None = None) -> State:  # noqa: N802
+def Late(message: str | None = None) -> State:
     """Return the state of a run that should have started by now."""
     return State(SCHEDULED, "Late", message)
 
 
-def AwaitingConcurrencySlot(message: str | None = None) -> State:  # noqa: N802
+def AwaitingConcurrencySlot(message: str | None = None) -> State:
     """Return the state of a run that waits for a slot under a limit."""
     return State(SCHEDULED, "AwaitingConcurrencySlot", message)
 
 
-def AwaitingRetry(message: str | None = None) -> State:  # noqa: N802
+def AwaitingRetry(message: str | None = None) -> State:
     """A run that failed, and waits to start again."""
     return State(SCHEDULED, "AwaitingRetry", message)
 
 
-def Pending(message: str | None = None, *, name: str = "Pending") -> State:  # noqa: N802
+def Pending(message: str | None = None, *, name: str = "Pending") -> State:
     """A run that is about to start."""
     return State(PENDING, name, message)
 
 
-def Submitting(message: str | None = None) -> State:  # noqa: N802
+def Submitting(message: str | None = None) -> State:
     """Return the state of a run that is being handed to where it will run."""
     return State(PENDING, "Submitting", message)
 
 
-def InfrastructurePending(message: str | None = None) -> State:  # noqa: N802
+def InfrastructurePending(message: str | None = None) -> State:
     """Return the state of a run whose machine or container is being made."""
     return State(PENDING, "InfrastructurePending", message)
 
 
-def Running(message: str | None = None, *, name: str = "Running") -> State:  # noqa: N802
+def Running(message: str | None = None, *, name: str = "Running") -> State:
     """A run that is at work."""
     return State(RUNNING, name, message)
 
 
-def Retrying(message: str | None = None) -> State:  # noqa: N802
+def Retrying(message: str | None = None) -> State:
     """A run that is at work again, after a failure."""
     return State(RUNNING, "Retrying", message)
 
 
-def Completed(  # noqa: N802
-    message: str | None = None, *, name: str = "Completed", data: object = None
-) -> State:
+def Completed(message: str | None = None, *, name: str = "Completed", data: object = None) -> State:
     """A run that came to its end; `data` is its value."""
     return State(COMPLETED, name, message, data=data)
 
 
-def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None) -> State:  # noqa: N802
+def Failed(message: str | None = None, *, name: str = "Failed", data: Any = None) -> State:
     """A run that raised; `data` is the exception."""
     return State(FAILED, name, message, data=data)
 
 
-def Crashed(message: str | None = None, *, name: str = "Crashed", data: object = None) -> State:  # noqa: N802
+def Crashed(message: str | None = None, *, name: str = "Crashed", data: object = None) -> State:
     """A run whose process or machine ended before it did."""
     return State(CRASHED, name, message, data=data)
 
 
-def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: object = None) -> State:  # noqa: N802
+def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: object = None) -> State:
     """A run that was told to stop, and has."""
     return State(CANCELLED, name, message, data=data)
 
 
-def Cancelling(message: str | None = None) -> State:  # noqa: N802
+def Skipped(message: str) -> State:
+    """Return the state of a run that was not to do its work; it counts as no success.
+
+    Args:
+        message: why it was skipped; it must not be empty.
+    """
+    if not message:
+        problem, remedy = "it has no message", "Say why the run was skipped."
+        raise ConfigurationError("a Skipped state", problem, remedy)
+    return State(CANCELLED, "Skipped", message)
+
+
+def Cancelling(message: str | None = None) -> State:
     """A run that was told to stop, and has not yet."""
     return State(CANCELLING, "Cancelling", message)
 
 
-def Paused(message: str | None = None, *, name: str = "Paused") -> State:  # noqa: N802
+def Paused(message: str | None = None, *, name: str = "Paused") -> State:
     """A run that waits for somebody."""
     return State(PAUSED, name, message)
 
 
-def Suspending(message: str | None = None) -> State:  # noqa: N802
+def Suspending(message: str | None = None) -> State:
     """Return the state of a run that somebody has told to suspend itself, and that has not yet."""
     return State(RUNNING, "Suspending", message)
 
 
-def Resuming(message: str | None = None) -> State:  # noqa: N802
+def Resuming(message: str | None = None) -> State:
     """Return the state of a paused run that somebody has told to go on, and that has not yet."""
     return State(SCHEDULED, "Resuming", message)
 
 
-def Suspended(message: str | None = None) -> State:  # noqa: N802
+def Suspended(message: str | None = None) -> State:
     """Return the state of a run that waits outside its process to be resumed."""
     return State(PAUSED, "Suspended", message)
 

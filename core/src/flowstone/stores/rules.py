@@ -13,12 +13,12 @@ from flowstone.errors import (
     RunNotFound,
     StaleDocument,
 )
-from flowstone.records.events import INFORMATIONAL, fold, make_change_event
+from flowstone.records.events import EXTERNAL_WORK_ENDED, INFORMATIONAL, fold, make_change_event
 from flowstone.records.runs import Handover, Run
 from flowstone.records.states import CANCELLED, CRASHED, NEXT, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Lease, StateChange
@@ -58,7 +58,7 @@ def check_root_open(root: Run | None) -> None:
         raise Conflict(root.name, root.version, root.version, root)
 
 
-def check_batch(root: Run | None, fence: Fence, events: Iterable[Event]) -> None:
+def check_batch(root: Run | None, fence: Fence, events: Collection[Event]) -> None:
     """Let a batch pass, or refuse all of it.
 
     Raises:
@@ -69,11 +69,13 @@ def check_batch(root: Run | None, fence: Fence, events: Iterable[Event]) -> None
     if root is None:
         raise RunNotFound(fence.root_id)
     held = root.lease is not None and root.lease.token == fence.token
+    # Of a root that has ended, anybody may say that work which it left elsewhere has ended, too.
+    held |= root.state.is_final() and all(event.kind == EXTERNAL_WORK_ENDED for event in events)
     if root.version != fence.version or not held or not _fits(root, events):
         raise Conflict(root.name, fence.version, root.version, root)
 
 
-def _fits(root: Run, events: Iterable[Event]) -> bool:
+def _fits(root: Run, events: Collection[Event]) -> bool:
     if any(event.root_id != root.id for event in events):
         return False
     return not root.state.is_final() or all(

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from abc import abstractmethod
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.jobs.job_run import JobRun
+from flowstone.blocks.jobs.job_run import JobRun, get_job_logger
 from flowstone.blocks.jobs.provider import JobProvider, Report
 from flowstone.blocks.validation import hide
 from flowstone.context.current import services
-from flowstone.errors import JobError
-from flowstone.logging.run_logger import current_run, get_logger
-from flowstone.records.events import LOG_WRITTEN, LogLine, make_log_event
+from flowstone.context.external_work import (
+    find_left_by_earlier_attempts,
+    read_handles,
+    record_handle,
+    record_handle_end,
+)
+from flowstone.errors import JobError, JobLost
 from flowstone.secrets.renewal import retry_refused
 from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
+
+    from flowstone.records.events import ExternalHandle
 
 T = TypeVar("T")
-
-#: So many facts of a run are read at a time.
-PAGE = 1000
-LOGGER = "flowstone.jobs"
 
 
 class Job(Block):
@@ -50,14 +52,15 @@ class Job(Block):
         Raises:
             JobError: it can't be started.
         """
+        self._cancel_left_behind()
         service = _Service(self)
         handle = service.start()
         try:
-            self._record(handle)
+            work = self._record(handle)
         except BaseException:
             service.cancel(handle)  # or it would go on, and nobody would know
             raise
-        return JobRun(service, handle)
+        return JobRun(service, handle, work)
 
     async def atrigger(self) -> JobRun:
         """Do as `trigger`, and let other coroutines run meanwhile."""
@@ -95,31 +98,41 @@ class Job(Block):
         Raises:
             RunNotFound: there is no such run.
         """
-        store = services().runs
         services().journal.flush()
-        run = store.run(run_id)
+        run, block = services().runs.run(run_id), self._reference()
         return [
-            str(fields["handle"])
-            for event_run, fields in _read_jobs(run.root_id)
-            if fields.get("job") == self.block_type_slug()
-            and fields.get("name") == self.name
-            and (run.id in (run.root_id, event_run))
+            work.handle.id
+            for work, _ in read_handles(run.root_id)
+            if work.handle.block == block and run.id in (run.root_id, work.run_id)
         ]
 
-    def _record(self, handle: str) -> None:
-        """Keep the handle as a line of the run's log, and have it written before we go on."""
-        text = f"{self.make_provider().where} started as {handle}"
-        run = current_run()
-        if run is None:
-            get_logger("jobs").info(text)
-            return
+    def cancel_external(self, handle: ExternalHandle) -> None:
+        """End what a run has left behind; `flowstone run cleanup` calls it.
+
+        What is gone has ended.
+
+        Raises:
+            JobError: it can't be ended.
+        """
+        with suppress(JobLost):
+            self.attach(handle.id).cancel()
+
+    def _reference(self) -> str:
+        slug = self.block_type_slug()
+        return f"{slug}/{self.name}" if self.name else slug
+
+    def _record(self, handle: str) -> ExternalHandle:
+        """Record the handle, and have it written before we go on."""
+        get_job_logger().info("%s started as %s", self.make_provider().where, handle)
         # A provider's handle may be more than a text, and that does not go to another process.
-        fields = {"job": self.block_type_slug(), "name": self.name, "handle": str(handle)}
-        current = services()
-        # Not by the logger: a level that hides such lines must not lose the job.
-        line = LogLine(logging.INFO, LOGGER, text, fields)
-        current.journal.append(make_log_event(run, current.clock.time(), line))
-        current.journal.flush()
+        return record_handle("job", self._reference(), str(handle))
+
+    def _cancel_left_behind(self) -> None:
+        """End what an earlier attempt of the current run has begun, and did not see end."""
+        for handle in find_left_by_earlier_attempts(self._reference()):
+            get_job_logger().info("%s was left behind by an earlier attempt: cancelled", handle)
+            self.cancel_external(handle)
+            record_handle_end(handle)
 
 
 class _Service(JobProvider):
@@ -165,14 +178,3 @@ class _Service(JobProvider):
 
     def _mask(self, text: str) -> str:
         return hide(text, sorted(filter(None, secret_texts(self._job)), key=len, reverse=True))
-
-
-def _read_jobs(root_id: str) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Yield what the lines of a tree of runs say of jobs, with the run that said it."""
-    store, cursor = services().runs, 0
-    while page := store.events(cursor, root_id=root_id, kinds=[LOG_WRITTEN], limit=PAGE):
-        cursor = page[-1][0]
-        for _, event in page:
-            line = event.payload
-            if isinstance(line, LogLine) and line.logger == LOGGER and line.fields:
-                yield event.run_id, line.fields

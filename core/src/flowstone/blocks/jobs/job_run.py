@@ -9,12 +9,14 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from flowstone.blocks.jobs.provider import JobStatus
-from flowstone.context.current import services
+from flowstone.context.current import current_run, services
+from flowstone.context.external_work import record_handle_end
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
-from flowstone.logging.run_logger import RunLogger, current_run, get_logger
+from flowstone.logging.run_logger import RunLogger, get_logger
 
 if TYPE_CHECKING:
     from flowstone.blocks.jobs.provider import JobProvider, Report
+    from flowstone.records.events import ExternalHandle
 
 #: No wait is longer, in seconds: a run in a thread is cancelled when its code next runs.
 SLICE = 0.2
@@ -32,8 +34,10 @@ class JobRun:
         handle: what the service knows it by; `Job.attach` takes it, in another process too.
     """
 
-    def __init__(self, provider: JobProvider, handle: str) -> None:
-        self._provider, self.handle = provider, handle
+    def __init__(
+        self, provider: JobProvider, handle: str, work: ExternalHandle | None = None
+    ) -> None:
+        self._provider, self.handle, self._work = provider, handle, work
         self._seen = 0
         self._last: Report | None = None
 
@@ -144,6 +148,8 @@ class JobRun:
             self._log(self._provider.read_logs(self.handle, self._seen))
         if report.status.ended:
             self._last = report
+            if self._work is not None:
+                record_handle_end(self._work)
         return report
 
     def _log(self, lines: list[str]) -> None:

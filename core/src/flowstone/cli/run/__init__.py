@@ -13,6 +13,10 @@ _HERE = "flowstone.cli.run"
     cls=Commands,
     lazy={
         "cancel": (f"{_HERE}.control:cancel_run", "Cancel a run, and wait until it has ended."),
+        "cleanup": (
+            f"{_HERE}.cleanup:cleanup_run",
+            "Cancel the work elsewhere that a run has left behind.",
+        ),
         "graph": (f"{_HERE}.graph:show_graph", "Print or draw the graph of a run."),
         "logs": (f"{_HERE}.log:show_logs", "Show the logs of a run and of everything it called."),
         "ls": (f"{_HERE}.list:list_runs", "List runs, most recent first."),
@@ -23,7 +27,7 @@ _HERE = "flowstone.cli.run"
     },
 )
 def run() -> None:
-    """Start, list, show, cancel, retry and resume runs; read their logs and draw their graphs.
+    """Start, list, show, cancel, retry, resume and clean up runs; read logs and draw graphs.
 
     A RUN is an id, of which the first or last eight characters are enough, or a name, which stands
     for the newest run of that name.

@@ -14,11 +14,14 @@ from flowstone.cli.views import Cell, Facts
 from flowstone.cli.wording import (
     format_ago,
     format_count,
+    format_measure,
     format_time,
     make_reason_cell,
     make_state_cell,
+    shorten_id,
 )
 from flowstone.context.current import services
+from flowstone.context.external_work import find_open_handles, read_handles, sum_measures
 from flowstone.flow_runs import requests
 from flowstone.graphs.tree import Children
 from flowstone.records.durations import duration, format_duration
@@ -48,7 +51,10 @@ def show_run(run: str, whole: bool, as_json: bool) -> None:
         emit(_describe(found, children, now, root, attempts))
         return
     tree_view = TreeView(children, root, now, whole, attempts)
-    show(_make_facts(found, now, root, whole=whole), tree_view.build_branch(found))
+    show(
+        _make_facts(found, now, root, _list_ids(found, children), whole=whole),
+        tree_view.build_branch(found),
+    )
 
 
 def _describe(run: Run, children: Children, now: float, root: Run, attempts: Attempts) -> Json:
@@ -70,10 +76,46 @@ def _describe(run: Run, children: Children, now: float, root: Run, attempts: Att
         found["cache"] = _find_cache_lookup(run)
     if run.state.is_paused() and (question := requests.find_open_question(run.id)):
         found["asks"] = {"description": question.description, "schema": question.schema}
+    measured = sum_measures(root.id, _list_ids(run, children))
+    found["measures"] = {
+        name: {"value": value, "unit": unit} for name, (value, unit) in measured.items()
+    }
+    found["external"] = [
+        {
+            "kind": work.handle.kind,
+            "block": work.handle.block,
+            "id": work.handle.id,
+            "run_id": work.run_id,
+            "ended": ended,
+        }
+        for work, ended in read_handles(root.id)
+        if work.run_id in records
+    ]
     return found
 
 
-def _make_facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
+def _list_ids(run: Run, children: Children) -> set[str] | None:
+    """Return the ids of a run and of all that it called; None for the whole tree."""
+    return None if run.is_root else {each.id for each in children.below(run)}
+
+
+def _list_measures(run: Run, run_ids: set[str] | None) -> Iterator[tuple[str, Cell]]:
+    """Yield what a run and all that it called have measured, added up."""
+    measured = sum_measures(run.root_id, run_ids)
+    for number, (name, (value, unit)) in enumerate(sorted(measured.items())):
+        yield "measures" if not number else "", Cell(f"{name} = {format_measure(value, unit)}")
+
+
+def _list_open_handles(run: Run, root: Run) -> Iterator[tuple[str, Cell]]:
+    """Yield the work elsewhere that may still run; to ask whether it does is left to `cleanup`."""
+    for number, work in enumerate(find_open_handles(run)):
+        told = f"{work.handle} is running"
+        if root.state.is_final():
+            told = f"{work.handle} may still run: `flowstone run cleanup {shorten_id(run)}`"
+        yield "elsewhere" if not number else "", Cell(told, "yellow")
+
+
+def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, whole: bool) -> Facts:
     facts = [
         ("run", Cell(run.name, "bold")),
         (run.kind, Cell(run.unit + (f", version {run.unit_version}" if run.unit_version else ""))),
@@ -94,6 +136,8 @@ def _make_facts(run: Run, now: float, root: Run, *, whole: bool) -> Facts:
         attempts = f", {format_count(run.attempt, 'attempt')}" if run.attempt > 1 else ""
         told = "unknown: nobody saw it end" if took is None else format_duration(took)
         facts.append(("took", Cell(told + attempts)))
+    facts += _list_measures(run, run_ids)
+    facts += _list_open_handles(run, root)
     if not run.is_root:
         facts.append(("part of", Cell(f"{root.name} ({root.id})")))
     if run.tags:

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.records.encoding import (
     ARTIFACT_CODEC,
     LEASE_CODEC,
     RUN_CODEC,
+    decode_record,
     decode_state,
     dumps,
+    encode_record,
     encode_state,
     loads,
     mask_json,
 )
-from flowstone.records.events import KINDS, ArtifactVersion, Event, LogLine
+from flowstone.records.events import (
+    KINDS,
+    ArtifactVersion,
+    Event,
+    ExternalHandle,
+    LogLine,
+    Measures,
+)
 from flowstone.records.evolution import evolve
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Handover, Run, StateChange
@@ -22,12 +31,12 @@ from flowstone.records.states import RUNNING, State, StateType
 from flowstone.stores.sql.run_table import RUNS, make_state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from flowstone.records.events import Payload
     from flowstone.stores.sql.run_table import Row
 
-BIRTH, CHANGE, LINE, ARTIFACT = range(4)
+BIRTH, CHANGE, LINE, ARTIFACT, RECORD = range(5)
 
 #: The state that an event of this kind has if nothing is said.
 _PLAIN = {kind: state for kinds in KINDS.values() for state, kind in kinds.items()}
@@ -45,6 +54,9 @@ def make_event_row(event: Event) -> Row:
         return (
             event.id, event.root_id, event.run_id, event.kind, event.at, ARTIFACT, None, None, kept
         )  # fmt: skip
+    if isinstance(payload, ExternalHandle | Measures):
+        kept = dumps(encode_record(payload))
+        return event.id, event.root_id, event.run_id, event.kind, event.at, RECORD, None, None, kept
     state = payload.state
     is_plain = (
         state.message is None
@@ -89,7 +101,7 @@ def _encode_birth(run: Run) -> str:
     return dumps({key: body[key] for key in ("state", "started", "ended", "lease")})
 
 
-def read_event(row: Sequence[Any]) -> Event:
+def read_event(row: Row) -> Event:
     """Return the event of a row: the columns of the event, then those of its run at a birth."""
     key, root_id, run_id, kind, at, form, version, attempt, more = row[:9]
     payload: Payload
@@ -97,6 +109,8 @@ def read_event(row: Sequence[Any]) -> Event:
         payload = LogLine(*loads(more))
     elif form == ARTIFACT:
         payload = ARTIFACT_CODEC.decode(loads(more))
+    elif form == RECORD:
+        payload = decode_record(loads(more))
     else:
         body = loads(more) if more else {}
         state = decode_state(body["state"]) if body else make_state(_PLAIN[kind], None, None, at)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from dataclasses import fields
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flowstone.records.codec import find_form
 from flowstone.records.encoding import FORMS, dumps, loads
 from flowstone.records.redaction import redact
 from flowstone.records.runs import Lease, Run
 from flowstone.records.states import COMPLETED, MISSING, State, StateType
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 Row = tuple[Any, ...]
 
@@ -83,7 +80,7 @@ class RunTable:
             ended,
         )
 
-    def read_run(self, row: Sequence[Any]) -> Run:
+    def read_run(self, row: Row) -> Run:
         values = dict(zip(self._plain, row, strict=False))
         for (name, form), text in zip(self._coded, row[len(self._plain) :], strict=False):
             if text is not None:

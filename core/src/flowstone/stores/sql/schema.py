@@ -111,8 +111,13 @@ _FOURTH = (
     "ALTER TABLE runs ADD COLUMN recipe TEXT",
 )
 
+_FIFTH = (
+    # So that work elsewhere and measures of a tree are found among millions of other facts.
+    "CREATE INDEX events_of_records ON events (root_id) WHERE form = 4",
+)
+
 #: Migration number n stands at n - 1; the file's `user_version` is the last one applied.
-MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH)
+MIGRATIONS = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 CURRENT = len(MIGRATIONS)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowstone.records.events import ARTIFACT_SAVED
+from flowstone.records.events import (
+    ARTIFACT_SAVED,
+    EXTERNAL_WORK_ENDED,
+    EXTERNAL_WORK_STARTED,
+    MEASURED,
+)
 from flowstone.stores.sql.run_table import LEASE_COLUMNS, RUNS, STATE_COLUMNS
 
 if TYPE_CHECKING:
@@ -85,6 +90,7 @@ HISTORIES = (
     "AND e.run_id IN (SELECT value FROM json_each(?)) ORDER BY e.seq"
 )
 
+_RECORDS = frozenset({EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED, MEASURED})
 #: So many facts are sooner read one after the other than found by the index of their tree.
 FEW = 10_000
 
@@ -143,7 +149,10 @@ def select_events(
         values += [run_id, run_id]
     if set(kinds) == {ARTIFACT_SAVED}:
         terms.append("e.form = 3")  # said as the index says it
-    elif kinds:
+        kinds = ()
+    elif kinds and _RECORDS.issuperset(kinds):
+        terms.append("e.form = 4")  # for their index
+    if kinds:
         terms.append(f"e.kind IN ({', '.join('?' * len(kinds))})")
         values += kinds
     return f"{_READ_EVENT}{_render_where(terms)} ORDER BY e.seq LIMIT ?", [

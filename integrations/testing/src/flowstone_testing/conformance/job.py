@@ -14,7 +14,7 @@ from flowstone.blocks import Job, JobRun, JobStatus
 from flowstone.context.current import services as current_services
 from flowstone.context.current import use_services
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, RunTimeout
-from flowstone.records.events import LogLine
+from flowstone.records.events import ExternalHandle, LogLine
 from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
@@ -167,11 +167,10 @@ class JobSuite(Suite):
         """Look for a `trigger` of the provider's own: it comes from the interface."""
 
         @flow
-        def start() -> tuple[str, list[object]]:
+        def start() -> tuple[str, list[str]]:
             with long.trigger() as run:
                 kept = [event.payload for _, event in services.runs.events()]
-            fields = [line.fields for line in kept if isinstance(line, LogLine) and line.fields]
-            return run.handle, [each.get("handle") for each in fields]
+            return run.handle, [each.id for each in kept if isinstance(each, ExternalHandle)]
 
         handle, kept = start()
         assert kept == [handle]

@@ -9,11 +9,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from flowstone.records.events import (
+    EXTERNAL_WORK_ENDED,
+    EXTERNAL_WORK_STARTED,
     ArtifactVersion,
+    ExternalHandle,
     LogLine,
     make_artifact_event,
     make_birth_event,
     make_change_event,
+    make_external_event,
     make_log_event,
 )
 from flowstone.records.states import COMPLETED, FAILED, PENDING, RUNNING, SCHEDULED, State
@@ -54,12 +58,12 @@ json_objects = st.dictionaries(_text, _values, max_size=4)
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Event]:
-    """Draw the facts of one tree in their order: a root, its tasks, lines, artifacts."""
+    """Draw the facts of one tree in their order: a root, its tasks, lines, artifacts, handles."""
     root = root_run(draw(_text), tags=tuple(sorted(draw(st.sets(_text, max_size=3)))))
     runs: list[Run] = [replace(root, parameters=draw(st.none() | json_objects))]
     events = [make_birth_event(runs[0])]
     for _ in range(draw(st.integers(1, 12))):
-        choice = draw(st.integers(0, 3 if len(runs) > 1 else 0))
+        choice = draw(st.integers(0, 4 if len(runs) > 1 else 0))
         if choice == 0:
             run = child_run(root, draw(_text), state=draw(_states), unit_version=draw(_text))
             started = draw(st.sampled_from([run.started, None, 1.5]))
@@ -74,6 +78,11 @@ def histories(draw: st.DrawFn) -> list[Event]:
             texts = draw(st.tuples(_text, st.just("table"), st.none() | _text, st.none() | _text))
             shown = ArtifactVersion(*texts, draw(_values))
             events.append(make_artifact_event(draw(st.sampled_from(runs)), draw(_moments), shown))
+        elif choice == 3:
+            handle = ExternalHandle(draw(_text), draw(_text), draw(_text))
+            kind = draw(st.sampled_from([EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED]))
+            run = draw(st.sampled_from(runs))
+            events.append(make_external_event(run, draw(_moments), handle, kind))
         else:
             fields = draw(st.none() | json_objects)
             message = LogLine(draw(st.integers(0, 50)), draw(_text), draw(_text), fields)

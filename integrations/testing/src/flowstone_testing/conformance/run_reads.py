@@ -8,11 +8,24 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 
-from flowstone.errors import RunNotFound
-from flowstone.records.events import ArtifactVersion, LogLine, make_birth_event, make_log_event
+from flowstone.errors import Conflict, RunNotFound
+from flowstone.records.events import (
+    EXTERNAL_WORK_ENDED,
+    EXTERNAL_WORK_STARTED,
+    MEASURED,
+    ArtifactVersion,
+    ExternalHandle,
+    LogLine,
+    Measures,
+    make_birth_event,
+    make_change_event,
+    make_external_event,
+    make_log_event,
+    make_measures_event,
+)
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import MASK, register
-from flowstone.records.runs import RunQuery
+from flowstone.records.runs import Fence, RunQuery
 from flowstone.records.states import COMPLETED, FAILED, RUNNING, State
 from flowstone_testing.conformance.laws import histories, law
 from flowstone_testing.conformance.samples import (
@@ -179,6 +192,42 @@ class ReadTests(Suite):
         mixed = store.events(kinds=("ArtifactSaved", "LogWritten"), root_id=other.id)
         assert [event.kind for _, event in mixed] == ["ArtifactSaved", "LogWritten"]
         assert store.run(task.id).version == 2
+
+    def test_work_elsewhere_and_measures_read_back(self, store: RunStore) -> None:
+        """A handle or a measure came back changed, or was not found by its kind or its tree."""
+        root, other = begin(store), begin(store)
+        handle = ExternalHandle("query", "warehouse/main", "01ab")
+        measures = Measures({"rows": 2**40, "credits": 0.1}, {"rows": "rows", "credits": "credits"})
+        facts = [
+            make_external_event(root, 1.0, handle, EXTERNAL_WORK_STARTED),
+            make_log_event(root, 2.0, LogLine(20, "x", "between")),
+            make_measures_event(root, 3.0, measures),
+            make_external_event(root, 4.0, handle, EXTERNAL_WORK_ENDED),
+        ]
+        store.append(facts, fence(root))
+        foreign = make_external_event(other, 5.0, handle, EXTERNAL_WORK_STARTED)
+        store.append([foreign], fence(other))
+        kinds = (EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED, MEASURED)
+        found = [event for _, event in store.events(kinds=kinds, root_id=root.id)]
+        assert found == [facts[0], facts[2], facts[3]]
+        found = [event for _, event in store.events(kinds=[EXTERNAL_WORK_STARTED])]
+        assert found == [facts[0], foreign]
+
+    def test_the_end_of_work_left_behind_is_told_by_anybody(self, store: RunStore) -> None:
+        """Who cleaned up after a run could not record it, or could record more than that."""
+        root = begin(store)
+        ended = store.record(make_change_event(root, State(FAILED), root.attempt))
+        nobody = Fence(root.id, ended.version, "")
+        handle = ExternalHandle("job", "shell-operation/x", "1")
+        end = make_external_event(root, 1.0, handle, EXTERNAL_WORK_ENDED)
+        for fact in (
+            make_external_event(root, 1.0, handle, EXTERNAL_WORK_STARTED),
+            make_log_event(root, 1.0, LogLine(20, "x", "y")),
+        ):
+            with pytest.raises(Conflict):
+                store.append([end, fact], nobody)
+        store.append([end], nobody)
+        assert [event for _, event in store.events(kinds=[EXTERNAL_WORK_ENDED])] == [end]
 
     def test_notes_are_kept_without_secrets(self, store: RunStore) -> None:
         """A registered secret stood in an artifact, or in what was said beside a log line."""

@@ -1,0 +1,265 @@
+"""Work that a run has done elsewhere: handles of what it began, measures, and task runs of others.
+
+All of it are facts of the current run, written by its one writer, so a run that was cancelled or
+taken over adds none.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flowstone.context import current
+from flowstone.context.current import current_run
+from flowstone.context.runtime import snapshot_run
+from flowstone.errors import ConfigurationError, MissingContextError
+from flowstone.records.events import (
+    EXTERNAL_WORK_ENDED,
+    EXTERNAL_WORK_STARTED,
+    MEASURED,
+    Event,
+    ExternalHandle,
+    LogLine,
+    Measures,
+    make_birth_event,
+    make_change_event,
+    make_external_event,
+    make_log_event,
+    make_measures_event,
+)
+from flowstone.records.ids import new_id
+from flowstone.records.redaction import redact
+from flowstone.records.runs import Fence, Origin
+from flowstone.records.states import CANCELLED, PENDING, RUNNING, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from flowstone.records.runs import Run
+
+#: So many facts are read at a time.
+PAGE = 1000
+#: Units that a measure has by a word of its name, as ``bytes_billed``; else its name is the unit.
+UNITS = ("bytes", "seconds", "rows", "objects", "credits", "tokens")
+
+
+# ---------------------------------------------------------------- handles
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalWork:
+    """Work elsewhere, and the run that began it."""
+
+    run_id: str
+    handle: ExternalHandle
+
+
+def record_handle(kind: str, block: str, handle_id: str) -> ExternalHandle:
+    """Record that the current run has begun work elsewhere; return when the store has it.
+
+    Outside of a run nothing is recorded.
+
+    Args:
+        kind: what it is: ``job``, ``query``, ``container`` …
+        block: the block that reaches it, as ``type/name``; only ``type`` where it was not saved.
+        handle_id: what the service knows it by.
+    """
+    handle = ExternalHandle(kind, block, str(handle_id), _count_attempts())
+    if (run := current_run()) is not None:
+        _append(run, EXTERNAL_WORK_STARTED, handle)
+        current.services().journal.flush()
+    return handle
+
+
+def find_left_by_earlier_attempts(block: str) -> list[ExternalHandle]:
+    """Return what earlier attempts of the current run began by a block and did not see end."""
+    run, attempt = current_run(), _count_attempts()
+    if run is None or attempt < 2:
+        return []
+    return [
+        work.handle
+        for work in find_open_handles(run)
+        if work.run_id == run.id and work.handle.block == block and work.handle.attempt < attempt
+    ]
+
+
+def _count_attempts() -> int:
+    scope = current.scope.get()
+    return 1 if scope is None else snapshot_run(scope).attempt
+
+
+def record_handle_end(handle: ExternalHandle) -> None:
+    """Record that work elsewhere has ended, however it did; outside of a run, do nothing."""
+    if (run := current_run()) is not None:
+        _append(run, EXTERNAL_WORK_ENDED, handle)
+
+
+def record_end_of_left_behind(root: Run, work: ExternalWork) -> None:
+    """Record from any process that work has ended which an ended root left behind."""
+    services = current.services()
+    now = services.clock.time()
+    event = Event(new_id(), EXTERNAL_WORK_ENDED, work.run_id, root.id, now, work.handle)
+    services.runs.append([event], Fence(root.id, root.version, ""))
+
+
+def _append(run: Run, kind: str, handle: ExternalHandle) -> None:
+    services = current.services()
+    services.journal.append(make_external_event(run, services.clock.time(), handle, kind))
+
+
+def read_handles(root_id: str) -> list[tuple[ExternalWork, bool]]:
+    """Return the work that a tree of runs began elsewhere, oldest first; and whether it ended."""
+    begun: dict[ExternalHandle, str] = {}
+    ended: set[ExternalHandle] = set()
+    for event in _read_facts(root_id, EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED):
+        if isinstance(event.payload, ExternalHandle):
+            begun.setdefault(event.payload, event.run_id)
+            if event.kind == EXTERNAL_WORK_ENDED:  # any run may have seen it, as who waited
+                ended.add(event.payload)
+    return [(ExternalWork(run_id, handle), handle in ended) for handle, run_id in begun.items()]
+
+
+def find_open_handles(run: Run) -> list[ExternalWork]:
+    """Return the work that a run, or what it called, began elsewhere and did not see end.
+
+    Of a root, that of its whole tree; of another run, its own.
+    """
+    return [
+        work
+        for work, has_ended in read_handles(run.root_id)
+        if not has_ended and (run.is_root or work.run_id == run.id)
+    ]
+
+
+# ---------------------------------------------------------------- measures
+
+
+def record_measures(measures: Mapping[str, float] | None = None, /, **more: float) -> None:
+    """Record how much the current run did; `run show` has the sums of a flow.
+
+    A measure's unit is a word of its name, as ``bytes_billed``, ``rows_read`` and
+    ``queue_seconds`` say; else the name itself, as ``credits``. What is recorded twice is added.
+
+    Args:
+        measures: by name.
+        **more: the same.
+
+    Raises:
+        ConfigurationError: a value is not a finite number.
+        MissingContextError: there is no current run.
+    """
+    values = {**(measures or {}), **more}
+    run = current_run()
+    if run is None:
+        if current.sketch():
+            return
+        raise MissingContextError("recording measures")
+    services = current.services()
+    services.journal.append(
+        make_measures_event(run, services.clock.time(), _check_measures(values))
+    )
+
+
+def _check_measures(values: Mapping[str, float]) -> Measures:
+    for name, value in values.items():
+        if type(value) not in {int, float} or not math.isfinite(value):
+            problem = f"{value!r} is not a finite number"
+            raise ConfigurationError(f"measure {name!r}", problem, "Record an int or a float.")
+    return Measures(values, {name: _find_unit(name) for name in values})
+
+
+def _find_unit(name: str) -> str:
+    words = name.split("_")
+    return next((unit for unit in UNITS if unit in words), name)
+
+
+def sum_measures(root_id: str, run_ids: set[str] | None = None) -> dict[str, tuple[float, str]]:
+    """Return what runs of a tree have measured, added up: by name, the sum and its unit.
+
+    Args:
+        root_id: of the tree.
+        run_ids: the runs to add up; None for all of the tree.
+    """
+    sums: dict[str, float] = {}
+    units: dict[str, str] = {}
+    for event in _read_facts(root_id, MEASURED):
+        if isinstance(event.payload, Measures) and (run_ids is None or event.run_id in run_ids):
+            for name, value in event.payload.values.items():
+                sums[name] = sums.get(name, 0) + value
+                units[name] = event.payload.units.get(name, name)
+    return {name: (sums[name], units[name]) for name in sums}
+
+
+def _read_facts(root_id: str, *kinds: str) -> Iterator[Event]:
+    store, cursor = current.services().runs, 0
+    while page := store.events(cursor, root_id=root_id, kinds=kinds, limit=PAGE):
+        cursor = page[-1][0]
+        yield from (event for _, event in page)
+
+
+# ---------------------------------------------------------------- task runs of others
+
+
+def record_task_run(
+    name: str,
+    state: State,
+    *,
+    started: float,
+    ended: float,
+    logs: Sequence[str] = (),
+    inputs: Sequence[str] = (),
+    measures: Mapping[str, float] | None = None,
+) -> str:
+    """Record a task run that something else has executed, as a node of dbt or a step of a job.
+
+    It is a task run of the current run like any other: listed, drawn, and ended once.
+
+    Args:
+        name: of the task; the run is called the same.
+        state: how it ended.
+        started: seconds since the epoch.
+        ended: the same.
+        logs: lines of its log.
+        inputs: ids of the runs whose results went into it.
+        measures: as `record_measures` takes them.
+
+    Returns:
+        The id of the task run.
+
+    Raises:
+        ConfigurationError: the state is not an end, or it ended before it started.
+        MissingContextError: there is no current run.
+    """
+    parent = current_run()
+    if parent is None:
+        raise MissingContextError("recording a task run")
+    remedy = "Record it when it has ended."
+    if not state.is_final():
+        raise ConfigurationError(f"task run {name!r}", f"{state.name} is no end", remedy)
+    if ended < started:
+        raise ConfigurationError(f"task run {name!r}", "it ended before it started", remedy)
+    origin = Origin(
+        id=new_id(),
+        kind="task",
+        name=name,
+        unit=name,
+        root_id=parent.root_id,
+        parent_id=parent.id,
+        created=started,
+        inputs=tuple(dict.fromkeys(inputs)),
+    )
+    has_run = not (state.type is CANCELLED and state.name == "Skipped")
+    birth = State(RUNNING if has_run else PENDING, at=started)
+    run = origin.make_run(birth, int(has_run))
+    message = None if state.message is None else redact(state.message)
+    end = State(state.type, state.name, message, ended)
+    facts = [make_birth_event(run)]
+    facts += [make_log_event(run, ended, LogLine(logging.INFO, name, text)) for text in logs]
+    if measures:
+        facts.append(make_measures_event(run, ended, _check_measures(measures)))
+    facts.append(make_change_event(run, end, run.attempt))
+    for fact in facts:
+        current.services().journal.append(fact)
+    return run.id

@@ -1,0 +1,268 @@
+"""Work that a run does elsewhere: handles, measures, and task runs that core did not call."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from flowstone import (
+    flow,
+    record_handle,
+    record_handle_end,
+    record_measures,
+    record_task_run,
+    runtime,
+    task,
+)
+from flowstone.blocks import ShellOperation
+from flowstone.cli.app import flowstone
+from flowstone.context.external_work import find_open_handles, read_handles, sum_measures
+from flowstone.errors import ConfigurationError, JobFailed, MissingContextError, NotRepeatable
+from flowstone.flow_runs import cleanup_flow_run
+from flowstone.records.runs import Run, RunQuery
+from flowstone.records.states import Completed, Failed, Running, Skipped, StateType
+
+from .jobs.test_conformance import group_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.context.current import Services
+
+
+@pytest.fixture
+def sleeper(services: Services) -> Iterator[ShellOperation]:
+    with ShellOperation(commands=["sleep 60"]) as job:
+        job.save("sleeper")
+        yield job
+
+
+def only_run(services: Services) -> Run:
+    [run] = services.runs.runs(RunQuery(listed=True))
+    return run
+
+
+def command(*arguments: str) -> Any:
+    return CliRunner().invoke(flowstone, arguments)
+
+
+# ---------------------------------------------------------------- handles
+
+
+def leave(job: ShellOperation) -> str:
+    """Run a flow that triggers a job and fails; return the job's handle."""
+    handles: list[str] = []
+
+    @flow
+    def leave() -> None:
+        handles.append(job.trigger().handle)
+        raise ValueError("no")
+
+    assert leave(return_state=True).is_failed()
+    return handles[0]
+
+
+def test_a_job_that_is_left_behind_is_told_and_cleaned_up(
+    services: Services, sleeper: ShellOperation
+) -> None:
+    handle = leave(sleeper)
+    run = only_run(services)
+    assert [work.handle.id for work in find_open_handles(run)] == [handle]
+    shown = command("run", "show", run.id).output
+    told = f"job {handle} of 'sleeper' may still run: `flowstone run cleanup {run.id[-12:]}`"
+    assert told in " ".join(shown.split())
+    done = command("run", "cleanup", run.id)
+    assert (done.exit_code, done.output) == (0, f"job {handle} of 'sleeper' has ended.\n")
+    assert not group_alive(handle)
+    assert not find_open_handles(run)
+    assert command("run", "cleanup", run.id).output == "Nothing was left behind.\n"
+
+
+def test_what_was_seen_to_end_was_not_left_behind(services: Services) -> None:
+    job = ShellOperation(commands=["true"])
+    bad = ShellOperation(commands=["exit 3"])
+
+    @flow
+    def finish() -> None:
+        job.run()
+        with pytest.raises(JobFailed):
+            bad.run()
+        with ShellOperation(commands=["sleep 60"]).trigger():
+            pass
+
+    finish()
+    handles = read_handles(only_run(services).id)
+    assert [ended for _, ended in handles] == [True, True, True]
+
+
+def test_a_job_is_seen_to_end_by_whoever_waits_for_it(services: Services) -> None:
+    @task
+    def start() -> str:
+        return ShellOperation(commands=["true"]).trigger().handle
+
+    @flow
+    def wait() -> None:
+        run = ShellOperation(commands=["true"]).trigger()
+        run.wait()
+        start()
+
+    wait()
+    root = only_run(services)
+    ended = [ended for _, ended in read_handles(root.id)]
+    assert ended == [True, False]
+    assert json.loads(command("run", "show", root.id, "--json").output)["external"][0]["ended"]
+
+
+def test_a_block_that_was_not_saved_can_not_be_reached(services: Services) -> None:
+    with ShellOperation(commands=["sleep 60"]) as job:
+        handle = leave(job)
+        run = only_run(services)
+        done = command("run", "cleanup", run.id, "--json")
+        assert done.exit_code == 1
+        [told] = json.loads(done.output)
+        assert (told["id"], told["ended"]) == (handle, False)
+        assert "was not saved, so nothing here can reach it. End it by hand" in told["error"]
+        assert group_alive(handle)
+        assert "may still run:" in command("run", "cleanup", run.id).output
+
+
+def test_a_run_that_goes_on_is_not_cleaned_up(services: Services) -> None:
+    @flow
+    def busy() -> None:
+        with pytest.raises(NotRepeatable, match="Cancel it first: `flowstone run cancel"):
+            cleanup_flow_run(str(runtime.flow_run.id))
+
+    busy()
+
+
+def test_a_retry_ends_what_the_attempt_before_left_behind(
+    services: Services, sleeper: ShellOperation
+) -> None:
+    handles: list[str] = []
+
+    @task(retries=1)
+    def start() -> None:
+        handles.extend(sleeper.trigger().handle for _ in range(2))
+        if len(handles) == 2:
+            raise ValueError("again")
+
+    @flow
+    def run() -> None:
+        start()
+
+    run()
+    assert [group_alive(handle) for handle in handles] == [False, False, True, True]
+
+
+def test_outside_of_a_run_there_is_nothing_to_record(services: Services) -> None:
+    record_handle_end(record_handle("query", "warehouse/main", "01ab"))
+    assert services.runs.events() == []
+
+
+# ---------------------------------------------------------------- measures
+
+
+def test_measures_are_added_up_for_a_flow(services: Services) -> None:
+    @task
+    def load(rows: int) -> None:
+        record_measures(rows_read=rows, bytes_billed=rows * 1000, queue_seconds=0.5)
+        record_measures({"credits": 0.25})
+
+    @flow
+    def etl() -> None:
+        load.map([10, 2000]).wait()
+        record_measures(rows_read=1)
+
+    etl()
+    root = only_run(services)
+    assert sum_measures(root.id) == {
+        "rows_read": (2011, "rows"),
+        "bytes_billed": (2_010_000, "bytes"),
+        "queue_seconds": (1.0, "seconds"),
+        "credits": (0.5, "credits"),
+    }
+    [first, _] = [r for r in services.runs.runs(RunQuery(root_id=root.id)) if not r.is_root]
+    assert sum_measures(root.id, {first.id})["rows_read"] == (10, "rows")
+    shown = command("run", "show", root.id).output
+    for line in ("bytes_billed = 2.0 MB", "rows_read = 2,011", "credits = 0.5"):
+        assert line in shown
+    told = json.loads(command("run", "show", root.id, "--json").output)["measures"]
+    assert told["rows_read"] == {"value": 2011, "unit": "rows"}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, "3", True, None])
+def test_a_measure_is_a_finite_number(services: Services, value: Any) -> None:
+    @flow
+    def bad() -> None:
+        with pytest.raises(ConfigurationError, match=r"measure 'rows': .* Record an int or a"):
+            record_measures(rows=value)
+
+    bad()
+    with pytest.raises(MissingContextError):
+        record_measures(rows=1)
+
+
+# ---------------------------------------------------------------- task runs of others
+
+
+def test_a_task_run_that_core_did_not_call_is_one_like_any_other(services: Services) -> None:
+    @flow
+    def build() -> None:
+        orders = record_task_run(
+            "orders",
+            Completed(),
+            started=100.0,
+            ended=103.0,
+            logs=["built"],
+            measures={"rows_affected": 7},
+        )
+        bad = record_task_run("users", Failed("no table"), started=101.0, ended=102.0)
+        record_task_run(
+            "sums", Skipped("users failed"), started=102.0, ended=102.0, inputs=[orders, bad, bad]
+        )
+
+    build()
+    root, *nodes = services.runs.runs(RunQuery(root_id=only_run(services).id))
+    told = [(run.name, run.state.name, run.started, run.ended, run.attempt) for run in nodes]
+    assert told == [
+        ("orders", "Completed", 100.0, 103.0, 1),
+        ("users", "Failed", 101.0, 102.0, 1),
+        ("sums", "Skipped", None, 102.0, 0),
+    ]
+    assert nodes[2].inputs == (nodes[0].id, nodes[1].id)
+    assert all(run.parent_id == root.id for run in nodes)
+    assert sum_measures(root.id) == {"rows_affected": (7, "rows")}
+    assert "built" in command("run", "logs", root.id).output
+    assert "sums  Skipped  -  users failed" in command("run", "show", root.id).output
+
+
+def test_a_skipped_run_is_no_success(services: Services) -> None:
+    @flow
+    def decide() -> object:
+        return Skipped("nothing new")
+
+    state = decide(return_state=True)
+    assert (state.type, state.name, state.message) == (
+        StateType.CANCELLED,
+        "Skipped",
+        "nothing new",
+    )
+    with pytest.raises(ConfigurationError, match="Say why the run was skipped"):
+        Skipped("")
+
+
+def test_a_task_run_is_recorded_when_it_has_ended(services: Services) -> None:
+    @flow
+    def build() -> None:
+        with pytest.raises(ConfigurationError, match="Running is no end"):
+            record_task_run("a", Running(), started=1.0, ended=2.0)
+        with pytest.raises(ConfigurationError, match="it ended before it started"):
+            record_task_run("a", Completed(), started=2.0, ended=1.0)
+
+    build()
+    with pytest.raises(MissingContextError):
+        record_task_run("a", Completed(), started=1.0, ended=2.0)
