@@ -36,9 +36,16 @@ def open_cache(
         return FlowResultCache(caching.store, run_id, unit.name)
     owner = None if parent is None else parent.owner
     flow_run = run_id if owner is None else owner.run.id
-    arguments, lineage = ({}, "") if owner is None else (owner.arguments, owner.lineage)
+    arguments, lineage = ({}, "") if owner is None else (_list_arguments(owner), owner.lineage)
     call = TaskCall(unit, {}, flow_run, arguments, lineage=lineage)
     return CallCache(caching, call, unit.parameters.bind_by_name, run_id)
+
+
+def _list_arguments(owner: Scope) -> dict[str, Any]:
+    """Return what a flow run was called with, and its `self` where it is a method's."""
+    request = getattr(owner, "request", None)  # not in a process that a task of it was sent to
+    held = {} if request is None else request.unit.parameters.held
+    return {**held, **owner.arguments} if held else owner.arguments
 
 
 def _open_options(unit: Any, services: Services, keeps: ResultOptions) -> CacheOptions:

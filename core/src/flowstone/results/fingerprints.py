@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from copyreg import dispatch_table
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cached_property
 from hashlib import blake2b
 from io import BytesIO
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
@@ -145,12 +146,24 @@ def _feed_object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> 
         _feed_secret(feed, value, path, around)
     elif is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        parts |= _list_attributes(value)
         _feed_mapping(feed, name, parts, path, around)
     elif hasattr(kind, "model_fields"):
-        parts = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+        parts = {**_list_attributes(value), **(value.__pydantic_extra__ or {})}
+        parts |= value.__pydantic_private__ or {}
         _feed_mapping(feed, name, parts, path, around)
     else:
         _feed_reduced(feed, value, path, around)
+
+
+def _list_attributes(value: Any) -> dict[str, Any]:
+    """Return what an object holds, but for what it has computed of that."""
+    kind, held = type(value), getattr(value, "__dict__", {})
+    return {
+        name: held[name]
+        for name in held
+        if not isinstance(getattr(kind, name, None), cached_property)
+    }
 
 
 def _feed_secret(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -211,7 +212,7 @@ class Inputs(CachePolicy):
 @dataclass(unsafe_hash=True)
 class _TaskSource(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
-        function = inspect.unwrap(call.task.fn)
+        function = _find_function(call.task.fn)
         plain = getattr(function, "__func__", function)  # of a method, which is made at each look
         known = _sources.get(plain)
         if known is not None:
@@ -223,6 +224,17 @@ class _TaskSource(CachePolicy):
             return {"source": fingerprint(source, "the task's source")}
         _sources[plain] = found = fingerprint(source, "the task's source")
         return {"source": found}
+
+
+def _find_function(fn: Any) -> Any:
+    """Return the function that has the source: below wrappers and partials, or of an object."""
+    while True:
+        if isinstance(fn, partial):
+            fn = fn.func
+        elif hasattr(fn, "__wrapped__"):
+            fn = fn.__wrapped__
+        else:
+            return fn if inspect.isroutine(fn) else type(fn).__call__
 
 
 @dataclass(unsafe_hash=True)
