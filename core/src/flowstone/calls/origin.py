@@ -36,6 +36,7 @@ def make_origin(
     parent: Scope | None,
     known: dict[str, Any] | None,
     upstream: Sequence[tuple[PendingRun, bool]] | None,
+    fits: bool = True,
 ) -> Origin:
     """Return what a run is to be born with.
 
@@ -47,10 +48,11 @@ def make_origin(
         parent: the run around it; None for a root.
         known: the call's arguments by name, where they are known already.
         upstream: what the call waits for.
+        fits: whether the arguments do; with ones that don't no name can be made.
     """
     spec, run_id, tags = unit.spec, new_id(), collect_tags(unit.spec.tags)
     is_root = parent is None
-    if spec.run_name is None:
+    if spec.run_name is None or not fits:
         name = choose_name(spec, run_id, parent)
     else:
         name = render_name(UnitCall(unit, args, kwargs), run_id, known, parent=parent, tags=tags)

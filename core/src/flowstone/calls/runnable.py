@@ -25,6 +25,7 @@ from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
 from flowstone.engine.steps import YieldProgress
+from flowstone.errors import ParameterError
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
@@ -108,22 +109,36 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         caller: RemoteCaller | None = None,
         progress: YieldProgress | None = None,
         takeover: Takeover | None = None,
+        is_tolerant: bool = False,
     ) -> tuple[RunDriver, Lifecycle]:
         """Make the run, and all that drives it; nothing has happened yet.
 
-        With `takeover`, it is a run that there is; it is taken up at the end of this.
+        With `takeover`, it is a run that there is; it is taken up at the end of this. A tolerant
+        one is there also where its arguments don't fit: it fails of that.
         """
         services, spec = current.services(), self.spec
         upstream = find_upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
-        flow = spec.kind == "flow"
+        flow, fits = spec.kind == "flow", True
         if flow and upstream is None:
-            args, kwargs, known = self._check_arguments(args, kwargs)
+            try:
+                args, kwargs, known = self._check_arguments(args, kwargs)
+            except ParameterError:
+                if not is_tolerant:
+                    raise
+                upstream, fits = [], False  # they are checked again, in the run
         if takeover is not None:
             origin = takeover.origin
         else:
             origin = make_origin(
-                self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
+                self,
+                args,
+                kwargs,
+                services=services,
+                parent=parent,
+                known=known,
+                upstream=upstream,
+                fits=fits,
             )
         run_id, settings = origin.id, services.settings
         scope = self._make_scope(services, parent, known)
@@ -138,7 +153,9 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             kwargs=kwargs,
             upstream=upstream,
             owns_children=flow or parent is None,
-            cache=self._open_cache(services, run_id, parent) if progress is None or flow else None,
+            cache=self._open_cache(services, run_id, parent, scope.lineage)
+            if progress is None or flow
+            else None,
             transaction=None if flow else current.transaction.get() or self._make_transaction(),
             check=self._recheck_arguments if flow and upstream is not None else None,
             slot_request=_request_slots(services, origin) if origin.tags and not flow else None,
@@ -158,7 +175,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return None
 
     def _open_cache(
-        self, services: Services, run_id: str, parent: Scope | None
+        self, services: Services, run_id: str, parent: Scope | None, lineage: str
     ) -> ResultCache | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""
         if self._is_silent:  # most are, and this is asked for every task run
@@ -172,7 +189,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
         from flowstone.results.caching import open_cache
 
-        return open_cache(self, services, keeps, run_id, parent)
+        return open_cache(self, services, keeps, run_id, parent, lineage)
 
     def _make_scope(
         self, services: Services, parent: Scope | None, known: dict[str, Any] | None
@@ -226,7 +243,14 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                     args, kwargs, wait_for, return_state=return_state, takeover=takeover
                 )
         parent = current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, takeover=takeover)
+        driver, story = self._start(
+            args,
+            kwargs,
+            wait_for,
+            parent,
+            takeover=takeover,
+            is_tolerant=return_state and takeover is None,
+        )
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -254,7 +278,14 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         takeover: Takeover | None,
     ) -> Any:
         parent = None if takeover is not None else current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, takeover=takeover)
+        driver, story = self._start(
+            args,
+            kwargs,
+            wait_for,
+            parent,
+            takeover=takeover,
+            is_tolerant=return_state and takeover is None,
+        )
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
