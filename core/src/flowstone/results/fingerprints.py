@@ -6,6 +6,7 @@ process's hash seed. What can't be followed is refused, and said by its path.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable
 from copyreg import dispatch_table
@@ -82,7 +83,7 @@ def _feed(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
         _feed_ordered(feed, kind.__name__, value, path, inside)
     elif kind in {set, frozenset}:
         digests = sorted(_digest(item, f"{path}{{…}}", inside) for item in value)
-        _tag(feed, "set", *digests)
+        _tag(feed, kind.__name__, *digests)
     elif kind is dict:
         _feed_mapping(feed, "dict", value, path, inside)
     else:
@@ -94,7 +95,7 @@ _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     bool: lambda value: b"1" if value else b"0",
     # Python refuses to write huge numbers with decimal digits.
     int: lambda value: (str(value) if value.bit_length() < 10_000 else hex(value)).encode(),
-    float: lambda value: struct.pack("<d", value or 0.0),
+    float: lambda value: struct.pack("<d", value),
     complex: lambda value: struct.pack("<dd", value.real, value.imag),
     str: lambda value: value.encode("utf-8", "surrogatepass"),
     bytes: lambda value: value,
@@ -267,7 +268,9 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
 
     To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
     """
-    from pandas.api.types import infer_dtype  # only met by whoever has imported it
+    import numpy as np  # only met by whoever has imported pandas
+    import pandas as pd  # likewise
+    from pandas.api.types import infer_dtype  # likewise
     from pandas.util import hash_array, hash_pandas_object  # likewise
 
     _tag(feed, "dtype", str(values.dtype).encode())
@@ -279,6 +282,11 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
     elif hasattr(values.dtype, "categories"):
         _tag(feed, "ordered", repr(values.dtype.ordered).encode())
         _feed_index(feed, values.dtype.categories, path)
+    elif getattr(values.dtype, "kind", "") == "f":
+        numbers = pd.Series(values).to_numpy(float, na_value=math.nan)
+        below = np.flatnonzero((numbers == 0) & np.signbit(numbers))
+        if below.size:  # to pandas, -0.0 is 0.0
+            _tag(feed, "-0.0", below.tobytes())
     if hasattr(values, "array"):  # a Series or an Index
         feed(hash_pandas_object(values, index=False).to_numpy().tobytes())
     else:
