@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import faulthandler
 import sys
+from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def nest(unit: Any, way: str, rest: Path) -> Any:
     return None
 
 
-def run(path: Path) -> int:
+def run(path: Path) -> Any:
     if not path:
         return 1
     (way, kind), rest = path[0], path[1:]
@@ -71,7 +72,7 @@ def run(path: Path) -> int:
     return unit(rest) if way == "call" else nest(unit, way, rest)
 
 
-async def arun(path: Path) -> int:
+async def arun(path: Path) -> Any:
     if not path:
         return 1
     (way, kind), rest = path[0], path[1:]
@@ -139,6 +140,5 @@ def main(runner: str, workers: int, depth: int, parts: int, part: int) -> None:
 
 
 if __name__ == "__main__":
-    import nesting  # so that processes find its functions by their names
-
-    nesting.main(sys.argv[1], *map(int, sys.argv[2:]))
+    # As a module, so that processes find its functions by their names.
+    import_module("nesting").main(sys.argv[1], *map(int, sys.argv[2:]))

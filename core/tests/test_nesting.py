@@ -83,7 +83,10 @@ async def stay(gate: threading.Event) -> int:
 @pytest.mark.usefixtures("services")
 @pytest.mark.parametrize("chain", [block, alternate])
 def test_a_chain_of_blocking_tasks_ends(chain: Any) -> None:
-    run = flow(lambda: chain.submit(40).result(), task_runner=ThreadPoolTaskRunner(1))
+    @flow(task_runner=ThreadPoolTaskRunner(1))
+    def run() -> Any:
+        return chain.submit(40).result()
+
     assert run() == 40
 
 

@@ -68,23 +68,24 @@ class Task(Runnable[P, R]):
     @overload
     def submit(
         self: Awaits[T],
+        /,
         *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
     ) -> Future[T]: ...
     @overload
     def submit(
-        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: Yields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[list[T]]: ...
     @overload
     def submit(
-        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: AsyncYields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[list[T]]: ...
     @overload
     def submit(
-        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self, /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[R]: ...
-    def submit(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+    def submit(self, /, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
         """Run the task elsewhere, by the flow's task runner, and return its future at once.
 
         Args:
@@ -101,6 +102,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Awaits[T],
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -109,6 +111,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Awaits[T],
+        /,
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -117,6 +120,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Awaits[T],
+        /,
         *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
@@ -124,6 +128,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Yields[T],
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -132,6 +137,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Yields[T],
+        /,
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -139,11 +145,12 @@ class Task(Runnable[P, R]):
     ) -> FutureStream[list[T]]: ...
     @overload
     def map(
-        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: Yields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[list[T]]: ...
     @overload
     def map(
         self: AsyncYields[T],
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -152,6 +159,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: AsyncYields[T],
+        /,
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -159,11 +167,12 @@ class Task(Runnable[P, R]):
     ) -> FutureStream[list[T]]: ...
     @overload
     def map(
-        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: AsyncYields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[list[T]]: ...
     @overload
     def map(
         self,
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -171,13 +180,13 @@ class Task(Runnable[P, R]):
     ) -> FutureStream[R]: ...
     @overload
     def map(
-        self, *args: Any, batch_size: int, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self, /, *args: Any, batch_size: int, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureStream[R]: ...
     @overload
     def map(
-        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self, /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[R]: ...
-    def map(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
         """Submit the task once for each element of its iterable arguments, in step.
 
         Args:
