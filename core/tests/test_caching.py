@@ -17,7 +17,13 @@ import pytest
 from flowstone import flow, task
 from flowstone.blocks import LocalDirectory
 from flowstone.context.current import Services
-from flowstone.errors import ConfigurationError, NotHashable, NotSerializable, UnknownName
+from flowstone.errors import (
+    ConfigurationError,
+    LockNotHeld,
+    NotHashable,
+    NotSerializable,
+    UnknownName,
+)
 from flowstone.locking import FileSystemLockManager, MemoryLockManager
 from flowstone.records.events import Event
 from flowstone.records.runs import RunQuery
@@ -599,9 +605,13 @@ def test_locks_of_both_kinds(tmp_path: Path) -> None:
         assert manager.is_locked("a")
         assert not manager.acquire_lock("a", "two", acquire_timeout=0.02)
         assert manager.acquire_lock("b", "two", acquire_timeout=0.02)
-        manager.release_lock("a", "two")
+        with pytest.raises(LockNotHeld, match="the lock of 'a' is not held by 'two'"):
+            manager.release_lock("a", "two")
         assert manager.is_locked("a")
         manager.release_lock("a", "one")
+        for holder, key in (("one", "a"), ("one", "b"), ("one", "never")):
+            with pytest.raises(LockNotHeld):
+                manager.release_lock(key, holder)
         assert manager.acquire_lock("a", "two", acquire_timeout=0.02)
     assert FileSystemLockManager(tmp_path) == FileSystemLockManager(str(tmp_path))
 

@@ -69,7 +69,7 @@ def _find_elements(value: object) -> tuple[list[object]] | None:
     return (list(value),)
 
 
-def _read(value: Any, *, may_fail: bool = False) -> Any:
+def _read(value: object, *, may_fail: bool = False) -> object:
     """Return what is mapped over: a future's value, or error; all else as it is."""
     if isinstance(value, FutureBase) and hasattr(value, "result"):
         return value.result(raise_on_failure=not may_fail)

@@ -15,7 +15,7 @@ from flowstone.records.runs import Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.context.current import Scope, Services
+    from flowstone.context.current import Scope
     from flowstone.ports import PendingRun
 
 
@@ -28,12 +28,9 @@ class UnitCall(NamedTuple):
 
 
 def make_origin(
-    unit: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    *,
-    services: Services,
+    call: UnitCall,
     parent: Scope | None,
+    *,
     known: dict[str, Any] | None,
     upstream: Sequence[tuple[PendingRun, bool]] | None,
     fits: bool = True,
@@ -41,24 +38,22 @@ def make_origin(
     """Return what a run is to be born with.
 
     Args:
-        unit: the flow or task.
-        args: of the call.
-        kwargs: those by name.
-        services: for the time, and the holder of a root's lease.
+        call: the flow or task, and what it is called with.
         parent: the run around it; None for a root.
         known: the call's arguments by name, where they are known already.
         upstream: what the call waits for.
         fits: whether the arguments do; with ones that don't no name can be made.
     """
-    spec, run_id, tags = unit.spec, new_id(), collect_tags(unit.spec.tags)
+    services, spec, run_id = current.services(), call.unit.spec, new_id()
+    tags = collect_tags(spec.tags)
     is_root = parent is None
     if spec.run_name is None or not fits:
         name = choose_name(spec, run_id, parent)
     else:
-        name = render_name(UnitCall(unit, args, kwargs), run_id, known, parent=parent, tags=tags)
+        name = render_name(call, run_id, known, parent=parent, tags=tags)
     inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
     if parent is not None and parent.owner.producers is not None:
-        inputs += parent.owner.producers.find(args, kwargs)
+        inputs += parent.owner.producers.find(call.args, call.kwargs)
     now = services.clock.time()
     return Origin(
         id=run_id,
@@ -73,7 +68,7 @@ def make_origin(
         parameters=known,
         inputs=inputs,
         lease=make_lease(services, now) if is_root else None,
-        recipe=make_restart_info(unit, known) if is_root and spec.kind == "flow" else None,
+        recipe=make_restart_info(call.unit, known) if is_root and spec.kind == "flow" else None,
     )
 
 

@@ -76,7 +76,7 @@ class Parameters:
         return {**self.held, **self.bind(args, kwargs).arguments}
 
     @cached_property
-    def held(self) -> dict[str, Any]:
+    def held(self) -> dict[str, object]:
         """The arguments that the function holds: the `self` of a method, those of a partial."""
         return _find_held(self._fn)
 
@@ -204,7 +204,7 @@ class Parameters:
         return check(value)
 
 
-def _find_held(fn: Any) -> dict[str, Any]:
+def _find_held(fn: Any) -> dict[str, object]:
     if isinstance(fn, MethodType):
         name = next(iter(inspect.signature(fn.__func__).parameters.values()))
         is_named = name.kind is not inspect.Parameter.VAR_POSITIONAL

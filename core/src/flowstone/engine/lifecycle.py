@@ -298,7 +298,7 @@ def _take_value(promise: Any, may_fail: bool) -> Any:
 
 
 def _attempt(
-    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any], look: CacheLookup | None
+    plan: CallPlan, args: tuple[object, ...], kwargs: dict[str, object], look: CacheLookup | None
 ) -> Generator[Step, object, State]:
     """Call the function once, keep what it returned, and say how that ended."""
     try:

@@ -51,6 +51,7 @@ FlowstoneError
 ├── LimitError                             slots under a limit
 │   ├── SlotTimeout (TimeoutError)
 │   └── SlotsLost (RuntimeError)
+├── LockNotHeld (ValueError)               by who releases it
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   ├── SecretUnreadable
@@ -135,7 +136,7 @@ from flowstone.errors.databases import (
     RowsInvalid,
     TableMissing,
 )
-from flowstone.errors.limits import LimitError, SlotsLost, SlotTimeout
+from flowstone.errors.limits import LimitError, LockNotHeld, SlotsLost, SlotTimeout
 from flowstone.errors.runs import (
     ArtifactInvalid,
     CancelledRun,
@@ -236,6 +237,7 @@ __all__ = [
     "JobTimeout",
     "KeyNotMade",
     "LimitError",
+    "LockNotHeld",
     "ManifestInvalid",
     "MappingLengthMismatch",
     "MappingMissingIterable",

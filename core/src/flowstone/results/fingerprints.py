@@ -157,7 +157,7 @@ def _feed_object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> 
         _feed_reduced(feed, value, path, around)
 
 
-def _list_attributes(value: Any) -> dict[str, Any]:
+def _list_attributes(value: object) -> dict[str, object]:
     """Return what an object holds, but for what it has computed of that."""
     kind, held = type(value), getattr(value, "__dict__", {})
     return {
@@ -268,8 +268,7 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
 
     To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
     """
-    import numpy as np  # only met by whoever has imported pandas
-    import pandas as pd  # likewise
+    import pandas as pd  # only met by whoever has imported it
     from pandas.api.types import infer_dtype  # likewise
     from pandas.util import hash_array, hash_pandas_object  # likewise
 
@@ -284,7 +283,7 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
         _feed_index(feed, values.dtype.categories, path)
     elif getattr(values.dtype, "kind", "") == "f":
         numbers = pd.Series(values).to_numpy(float, na_value=math.nan)
-        below = np.flatnonzero((numbers == 0) & np.signbit(numbers))
+        (below,) = (numbers.view("int64") == -(2**63)).nonzero()
         if below.size:  # to pandas, -0.0 is 0.0
             _tag(feed, "-0.0", below.tobytes())
     if hasattr(values, "array"):  # a Series or an Index
