@@ -100,6 +100,8 @@ class Future(FutureBase, Generic[R]):
         """The run's state now; looking at an end counts as asking for it."""
         if self._end is not None:
             self.observed = True
+            if self._end.type is COMPLETED:
+                record_producer(self._scope, self._end.data, self.run_id)
             return self._end
         driver = self._driver
         return driver.recorder.state if driver is not None else self.final_state()
@@ -388,8 +390,9 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         ended: SimpleQueue[Future[R]] = SimpleQueue()
         end = None if self._timeout is None else monotonic() + self._timeout
         waiting = iter(self._futures if end is None and is_worker() else ())
+        for unfinished in self._futures if get_loop() else ():
+            unfinished.leave_loop()
         for future in self._futures:
-            future.leave_loop()
             future.add_done_callback(ended.put)
         for given in range(len(self._futures)):
             while ended.empty() and (unstarted := next(waiting, None)):

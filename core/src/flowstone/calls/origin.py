@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowstone.calls.recipe import make_restart_info
 from flowstone.calls.run_names import choose_name, render_name
 from flowstone.context import current
+from flowstone.engine.annotations import Mark
 from flowstone.engine.recorder import make_lease
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import redact
@@ -53,7 +54,9 @@ def make_origin(
         name = render_name(call, run_id, known, parent=parent, tags=tags)
     inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
     if parent is not None and parent.owner.producers is not None:
-        inputs += parent.owner.producers.find(call.args, call.kwargs)
+        given = [*call.args, *call.kwargs.values()]
+        given = list(map(_unmark, given)) if Mark.made else given
+        inputs = tuple(dict.fromkeys((*inputs, *parent.owner.producers.find(given))))
     now = services.clock.time()
     return Origin(
         id=run_id,
@@ -70,6 +73,10 @@ def make_origin(
         lease=make_lease(services, now) if is_root else None,
         recipe=make_restart_info(call.unit, known) if is_root and spec.kind == "flow" else None,
     )
+
+
+def _unmark(value: object) -> object:
+    return value.value if isinstance(value, Mark) else value
 
 
 def collect_tags(own: frozenset[str]) -> tuple[str, ...]:

@@ -260,10 +260,13 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                 state = driver.drive(story)
         finally:
             current.scope.reset(token)
-        if return_state or state.type is not COMPLETED or self._rereads:
-            return unwrap(state, return_state)
-        if parent is not None and type(state.data) not in PLAIN:
+        if parent is not None and state.type is COMPLETED and type(state.data) not in PLAIN:
             record_producer(parent.owner, state.data, driver.recorder.origin.id)
+        if return_state or state.type is not COMPLETED or self._rereads:
+            value = unwrap(state, return_state)
+            if parent is not None and self._rereads and not return_state:
+                record_producer(parent.owner, value, driver.recorder.origin.id)
+            return value
         return state.data
 
     async def _acall(

@@ -20,8 +20,9 @@ from flowstone.calls.options import Option, TaskOptions, apply_options
 from flowstone.calls.runnable import Runnable, find_owner
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
 from flowstone.context import current
+from flowstone.engine.arguments import ITEMS, EndedRun, FutureBase
 from flowstone.errors import ConfigurationError
-from flowstone.records.states import State
+from flowstone.records.states import Completed, State
 
 if TYPE_CHECKING:
     from flowstone.ports import RunTransaction
@@ -207,7 +208,7 @@ class Task(Runnable[P, R]):
             return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         # What is mapped over is an input of each, though each gets but an element of its value.
-        whole = [each for each in (*args, *kwargs.values()) if isinstance(each, Future)]
+        whole = _find_makers((*args, *kwargs.values()))
         upstream = [*(wait_for or ()), *whole] or None
         window = (
             self._pop_count("max_in_flight", kwargs) or find_owner().open_runner().max_in_flight
@@ -278,6 +279,18 @@ class Task(Runnable[P, R]):
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""
         return Task(self.fn, apply_options(self.spec, options), self._binding, self._around)
+
+
+def _find_makers(arguments: Iterable[object]) -> list[FutureBase]:
+    """Return the runs that made what is mapped over, as something to wait for."""
+    producers, found = find_owner().producers, list[FutureBase]()
+    for value in arguments:
+        if isinstance(value, Future):
+            found.append(value)
+        elif producers is not None and isinstance(value, ITEMS):
+            run_id = producers.find_maker(value)
+            found += [EndedRun(Completed(), run_id)] if run_id else []
+    return found
 
 
 def _wait_for_end(future: Future[object]) -> State:
