@@ -18,6 +18,7 @@ from flowstone.artifacts.create import (
     LinkArtifact,
     MarkdownArtifact,
     TableArtifact,
+    acreate_link_artifact,
     acreate_markdown_artifact,
     acreate_progress_artifact,
     aupdate_progress_artifact,
@@ -29,7 +30,7 @@ from flowstone.artifacts.create import (
     update_progress_artifact,
 )
 from flowstone.context.current import Services
-from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
+from flowstone.errors import ArtifactInvalid, ObjectNotFound
 from flowstone.records.events import Event
 from flowstone.records.redaction import MASK, register
 from flowstone.records.runs import RunQuery
@@ -114,9 +115,38 @@ def test_the_limit_is_told_before_anything_is_kept(services: Services) -> None:
     assert len(facts(services)) == 1
 
 
-def test_outside_a_run_there_is_nothing_to_save_it_with() -> None:
-    with pytest.raises(MissingContextError, match="a markdown artifact needs a current run"):
-        create_markdown_artifact("x")
+@task
+def show_done() -> str:
+    return create_markdown_artifact("# done", key="report")
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        show_done.fn,
+        lambda: create_table_artifact([{"a": 1}]),
+        lambda: create_progress_artifact(5, key="report"),
+        lambda: asyncio.run(acreate_link_artifact("https://x.org")),
+        lambda: MarkdownArtifact(markdown="# done").create(),
+    ],
+)
+def test_outside_a_run_an_artifact_is_of_no_run(services: Services, save: Any) -> None:
+    made = save()
+    [event] = facts(services)
+    found = read.find(made)
+    assert (event.run_id, event.root_id, found.run_id, found.root_id) == ("", "", "", "")
+    assert found.id == made
+    assert services.runs.runs(RunQuery()) == []
+    assert services.runs.events(root_id="another") == []
+
+
+def test_outside_a_run_progress_is_updated_and_secrets_are_masked(services: Services) -> None:
+    made = create_progress_artifact(5, key="report")
+    update_progress_artifact(made, 50)
+    register("hunter2-hunter2")
+    create_markdown_artifact("it is hunter2-hunter2", key="secret")
+    assert [each.versions for each in read.find_versions("report")] == [1]
+    assert (read.find("report").data, read.find("secret").data) == (50.0, f"it is {MASK}")
 
 
 def test_a_secret_is_masked(services: Services) -> None:

@@ -17,7 +17,13 @@ import pytest
 from flowstone import flow, task
 from flowstone.blocks import LocalDirectory
 from flowstone.context.current import Services
-from flowstone.errors import ConfigurationError, NotSerializable, UnknownName
+from flowstone.errors import (
+    ConfigurationError,
+    LockNotHeld,
+    NotHashable,
+    NotSerializable,
+    UnknownName,
+)
 from flowstone.locking import FileSystemLockManager, MemoryLockManager
 from flowstone.records.events import Event
 from flowstone.records.runs import RunQuery
@@ -29,6 +35,7 @@ from flowstone.results.policies import (
     RUN_ID,
     TASK_SOURCE,
     CachePolicy,
+    Inputs,
     TaskCall,
     make_key,
 )
@@ -317,6 +324,45 @@ def test_policies_of_ones_own_are_classes_of_any_kind(place: Path) -> None:
     assert {path.name for path in place.iterdir()} == {"plain-1", "data-1"}
 
 
+def test_a_policy_of_ones_own_may_build_on_a_built_in_ones_key(place: Path) -> None:
+    class Versioned(CachePolicy):
+        def compute_key(self, *args: Any, **kwargs: Any) -> str:
+            return f"v2-{base.compute_key(*args, **kwargs)}"
+
+    bases = (INPUTS, INPUTS - "y", DEFAULT, TASK_SOURCE + INPUTS, INPUTS + FLOW_PARAMETERS)
+    for number, base in enumerate(bases):
+        counter = Counter(cache_policy=Versioned(key_storage=place / str(number)))
+        assert [counter.task(x)[0] for x in (1, 1, 2)] == [1, 1, 2]
+        # Outside a flow each run has its own id.
+        assert counter.calls == (3 if base is DEFAULT else 2)
+        call = TaskCall(counter.task, {}, "run", {})
+        assert (
+            base.compute_key(call, {"x": 1, "y": 1}, {})
+            == make_key(base, call._replace(parameters={"x": 1, "y": 1})).name
+        )
+
+
+def test_a_built_in_policy_may_be_changed_by_a_subclass(place: Path) -> None:
+    class Versioned(Inputs):
+        def compute_key(self, *args: Any, **kwargs: Any) -> str:
+            return f"v2-{super().compute_key(*args, **kwargs)}"
+
+    counter = Counter(cache_policy=Versioned(exclude=["y"], key_storage=place))
+    assert [counter.task(x, y) for x, y in ((1, 2), (1, 3), (2, 3))] == [[1, 2], [1, 2], [2, 3]]
+    assert {path.name[:3] for path in place.iterdir()} == {"v2-"}
+
+
+def test_keys_of_policies_that_make_none(place: Path) -> None:
+    call = TaskCall(Counter().task, {}, "run", {}, lineage="root/child-0")
+    assert NO_CACHE.compute_key(call, {"x": 1}, {}) is None
+    assert RUN_ID.compute_key(call, {}, {}) == RUN_ID.compute_key(call, {"x": 1}, {})
+    assert CachePolicy.from_cache_key_fn(lambda *_: "mine").compute_key(call, {}, {}) == "mine"
+    with pytest.raises(NotHashable, match="argument 'x'"):
+        INPUTS.compute_key(call, {"x": threading.Lock()}, {})
+    with pytest.raises(NotImplementedError, match="CachePolicy needs a method compute_key"):
+        CachePolicy().compute_key(call, {}, {})
+
+
 def test_a_result_expires(place: Path) -> None:
     short = Counter(cache_policy=INPUTS, cache_expiration=0, result_storage=place)
     short.task(1)
@@ -559,9 +605,13 @@ def test_locks_of_both_kinds(tmp_path: Path) -> None:
         assert manager.is_locked("a")
         assert not manager.acquire_lock("a", "two", acquire_timeout=0.02)
         assert manager.acquire_lock("b", "two", acquire_timeout=0.02)
-        manager.release_lock("a", "two")
+        with pytest.raises(LockNotHeld, match="the lock of 'a' is not held by 'two'"):
+            manager.release_lock("a", "two")
         assert manager.is_locked("a")
         manager.release_lock("a", "one")
+        for holder, key in (("one", "a"), ("one", "b"), ("one", "never")):
+            with pytest.raises(LockNotHeld):
+                manager.release_lock(key, holder)
         assert manager.acquire_lock("a", "two", acquire_timeout=0.02)
     assert FileSystemLockManager(tmp_path) == FileSystemLockManager(str(tmp_path))
 

@@ -4,7 +4,7 @@ import math
 import re
 import subprocess
 import sys
-from collections import OrderedDict, namedtuple
+from collections import Counter, OrderedDict, deque, namedtuple
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -112,6 +112,17 @@ DIFFERENT: list[Any] = [
     pd.DataFrame({"a": [1, 2]}, index=pd.MultiIndex.from_tuples([(0, 0), (0, "1")])),
     *(pd.Series(pd.Categorical(["a"], categories, ordered=ordered))
       for categories in (["a", "b"], ["b", "a"], ["a"]) for ordered in (True, False)),
+    *(make(zero) for zero in (0.0, -0.0) for make in (
+        float, complex, Decimal, lambda x: complex(1, x), lambda x: (x, 0), lambda x: {"zero": x},
+        lambda x: np.array([x]), np.float64, lambda x: pd.Series([x]),
+        lambda x: pd.Series([x, None], dtype="Float64"), lambda x: pd.Index([x]),
+        lambda x: pl.Series([x]), lambda x: pa.array([x]), lambda x: pd.Series([x, "x"]),
+        lambda x: math.copysign(math.inf, x),
+    )),
+    *(make([7]) for make in (
+        set, frozenset, list, tuple, deque, lambda x: dict.fromkeys(x), OrderedDict.fromkeys,
+        Counter, lambda x: [frozenset(x)], lambda x: [set(x)],
+    )),
 ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ import pytest
 from flowstone import flow, get_run_logger, task
 from flowstone.bootstrap import open_services
 from flowstone.context import current
+from flowstone.context.runtime import task_run
 from flowstone.engine.journal import WriteBehind
 from flowstone.errors import MissingContextError
 from flowstone.logging import (
@@ -19,8 +20,10 @@ from flowstone.logging import (
     disable_run_logger,
     flow_run_logger,
     get_logger,
+    run_logger,
     task_run_logger,
 )
+from flowstone.logging.run_logger import RUNS
 from flowstone.records.events import Event, LogLine
 from flowstone.records.redaction import MASK, register
 from flowstone.records.runs import RunQuery
@@ -391,3 +394,62 @@ def test_a_thread_that_was_stopped_while_it_logged_holds_up_nobody(services: Ser
         event.payload.message  # type: ignore[union-attr]
         for _, event in services.runs.events(kinds=["LogWritten"])
     ]
+
+
+NAMES = ("flow_run_id", "flow_run_name", "flow_name", "task_run_id", "task_run_name", "task_name")
+
+
+def test_records_name_their_run_as_log_shippers_expect(services: Services, library: str) -> None:
+    seen: dict[str, tuple[str, ...]] = {}
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found = [getattr(record, name) for name in NAMES]
+            seen[record.getMessage()] = tuple(names.get(each, each) for each in found)
+
+    names: dict[str | None, str] = {None: "-"}
+
+    def say(text: str) -> None:
+        names.update({run.id: f"id of {run.unit}" for run in services.runs.runs(RunQuery())})
+        get_run_logger().info(text)
+
+    @task(task_run_name="a step", log_prints=True)
+    def step(text: str) -> None:
+        names[task_run.id] = "id of step"
+        say(text)
+        print(f"{text}, printed")
+        logging.getLogger(library).warning("%s, by a library", text)
+
+    @flow(flow_run_name="a child")
+    def child() -> None:
+        step("in the child")
+
+    @flow(flow_run_name="a parent")
+    def parent() -> None:
+        say("in the flow")
+        step("in the task")
+        step.submit("submitted").wait()
+        child()
+
+    keep = Keep()
+    RUNS.parent.addHandler(keep)  # type: ignore[union-attr]
+    logging.getLogger(library).addHandler(keep)
+    run_logger.configure("INFO", [library])
+    logging.getLogger(library).removeHandler(keep)
+    logging.getLogger(library).addHandler(keep)  # behind the handler that knows the run
+    try:
+        parent()
+        step("alone")
+    finally:
+        RUNS.parent.removeHandler(keep)  # type: ignore[union-attr]
+    of_parent, of_child = (
+        ("id of parent", "a parent", "parent"),
+        ("id of child", "a child", "child"),
+    )
+    of_step = ("id of step", "a step", "step")
+    assert seen["in the flow"] == (*of_parent, "-", "-", "-")
+    assert seen["in the child"] == (*of_child, *of_step)
+    assert seen["alone"] == ("-", "-", "-", *of_step)
+    for text in ("in the task", "submitted", "in the task, printed", "submitted, by a library"):
+        assert seen[text] == (*of_parent, *of_step)
+    assert all(line.fields is None for _, line in lines(services))

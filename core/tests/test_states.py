@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from flowstone.errors import (
@@ -21,6 +23,7 @@ from flowstone.records.states import (
     Failed,
     InfrastructurePending,
     Running,
+    State,
     StateType,
     Submitting,
     get_state_exception,
@@ -84,3 +87,19 @@ def test_ways_to_be_pending() -> None:
     for state in (Submitting("so"), InfrastructurePending("so")):
         assert state.is_pending()
         assert state.message == "so"
+
+
+@pytest.mark.parametrize("kind", StateType)
+def test_a_type_may_be_given_by_its_name(kind: StateType) -> None:
+    for name in (kind.value, kind.value.lower(), kind.value.capitalize()):
+        state = State(type=cast("StateType", name))
+        assert state.type is kind
+        assert state.name == kind.value.capitalize()
+        assert getattr(state, f"is_{kind.value.lower()}")()
+        assert state.is_final() is (kind in TERMINAL)
+
+
+@pytest.mark.parametrize("kind", ["", "DONE", "Retrying", None, 1, "COMPLETED "])
+def test_what_is_no_type_is_refused_at_once(kind: object) -> None:
+    with pytest.raises(ConfigurationError, match=r"there is no .*Use one: SCHEDULED, PENDING"):
+        State(type=cast("StateType", kind))

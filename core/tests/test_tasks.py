@@ -522,7 +522,7 @@ def test_a_run_knows_what_its_arguments_were_made_by(services: Services) -> None
         ["frame-0", "rows-1"],
         [],
         [],
-        ["frame-0", "rows-11"],
+        ["frame-0", "rows-11", "rows-2"],
         [],
         ["arows-0"],
     ]

@@ -256,6 +256,16 @@ def test_nothing_is_remembered_under_that_name() -> None:
             txn.get("x")
 
 
+@pytest.mark.parametrize("value", [[1], {"a": [1]}, threading.Lock(), None])
+def test_what_is_remembered_is_the_object_and_no_copy(value: object) -> None:
+    with transaction() as outer:
+        outer.set("x", value)
+        with transaction() as inner:
+            assert inner.get("x") is outer.get("x") is value
+        outer.set("x", 2)
+        assert inner.get("x") == 2
+
+
 def test_what_is_rolled_back_is_not_found_as_committed(place: Path) -> None:
     ledger = Ledger(cache_policy=INPUTS, result_storage=place)
 

@@ -148,3 +148,13 @@ make()
     assert "… and 150 more rows" in long
     assert "249" in home.terminal(*command, "long", "--all").finish().out
     assert len(home.run("artifact", "show", "long").out.splitlines()) > 250
+
+
+def test_an_artifact_of_no_run_is_shown_without_one(cli: InProcess) -> None:
+    create_markdown_artifact("# Report", "report")
+    shown = cli("artifact", "show", "report").out
+    assert "# Report" in shown
+    assert "by" not in [line.split()[0] for line in shown.splitlines() if line.strip()]
+    [listed] = cli("artifact", "ls", "--json").json
+    assert (listed["key"], listed["run_id"], listed["root_id"]) == ("report", None, None)
+    assert cli("artifact", "show", "report", "--versions").code == 0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar
 from flowstone.artifacts import read
 from flowstone.context import current
 from flowstone.context.current import current_run
-from flowstone.errors import ArtifactInvalid, MissingContextError, ObjectNotFound
+from flowstone.errors import ArtifactInvalid, ObjectNotFound
 from flowstone.logging.run_logger import get_run_logger
 from flowstone.records.encoding import describe_as_json, dumps
 from flowstone.records.events import ArtifactVersion, make_artifact_event
@@ -58,11 +58,10 @@ class Artifact:
         raise NotImplementedError
 
     def create(self) -> str:
-        """Save it as a fact of the current run, and return its id.
+        """Save it as a fact of the current run, or of none outside one, and return its id.
 
         Raises:
             ArtifactInvalid: its key or content can't be kept, or it is too big.
-            MissingContextError: there is no current run.
         """
         name = f"a {self.kind} artifact"
         if self.key is not None and not _KEY.fullmatch(self.key):
@@ -263,17 +262,16 @@ _progress: OrderedDict[str, ArtifactVersion] = OrderedDict()
 
 
 def _save(version: ArtifactVersion) -> None:
-    run = current_run()
-    if run is None and not current.sketch():
-        raise MissingContextError(f"saving a {version.kind} artifact")
     size = len(dumps([version.description, version.data]).encode("utf-8", "replace"))
     if size > LIMIT:
         problem = f"it has {size:,} bytes, and an artifact may have {LIMIT:,}"
         remedy = "Write it to an object store, and save a link to it as the artifact."
         raise ArtifactInvalid(f"a {version.kind} artifact", problem, remedy)
+    run, services = current_run(), current.services()
     if run is not None:
-        services = current.services()
         services.journal.append(make_artifact_event(run, services.clock.time(), version))
+    elif not current.sketch():
+        services.runs.create(make_artifact_event(None, services.clock.time(), version))
     if version.kind == "progress":
         with _lock:
             _progress[version.id] = version

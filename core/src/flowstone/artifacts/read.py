@@ -26,7 +26,7 @@ class SavedArtifact:
 
     Attributes:
         artifact: its newest version.
-        run_id: the run that saved that.
+        run_id: the run that saved that; empty where it was outside any run.
         root_id: the outermost run of that run's tree.
         created: when that version was first saved, in seconds since the epoch.
         updated: when it was last updated.

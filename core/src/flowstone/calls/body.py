@@ -53,8 +53,10 @@ def choose_function(
         if iterated:
             return fn
         fn = collect_values(fn)
-    wanted = unit.spec.log_prints is not None or settings.log_prints  # asked for every task run
-    log_prints = _decide_log_prints(unit.spec, settings) if wanted else None
+    is_sent = caller is not None
+    # Asked for every task run.
+    wanted = unit.spec.log_prints is not None or settings.log_prints or is_sent
+    log_prints = _decide_log_prints(unit.spec, settings, is_sent=is_sent) if wanted else None
     if log_prints is not None:
         fn = partial(
             _acall_with_output if unit.isasync else _call_with_output,
@@ -63,7 +65,7 @@ def choose_function(
             log_prints,
         )
     if settings.capture_stdout:
-        captures = unit.spec.log_prints is not False
+        captures = _captures(unit.spec)
         fn = partial(
             _acall_with_output if unit.isasync else _call_with_output, fn, capture_stdout, captures
         )
@@ -76,28 +78,41 @@ def redirect_output(spec: Spec, settings: Settings) -> Iterator[None]:
     log_prints = _decide_log_prints(spec, settings)
     with ExitStack() as stack:
         if settings.capture_stdout:
-            stack.enter_context(capture_stdout(spec.log_prints is not False))
+            stack.enter_context(capture_stdout(_captures(spec)))
         if log_prints is not None:
             stack.enter_context(redirect_prints(log_prints))
         yield
 
 
-def _decide_log_prints(spec: Spec, settings: Settings) -> bool | None:
-    """Tell whether prints are logged, or are not any more; None where it stays as it is."""
-    if spec.log_prints is None:
-        return True if settings.log_prints and not is_logging_prints() else None
-    return spec.log_prints
+def _decide_log_prints(spec: Spec, settings: Settings, *, is_sent: bool = False) -> bool | None:
+    """Tell whether prints are logged, or are not any more; None where it stays as it is.
+
+    Args:
+        spec: of the flow or task.
+        settings: for where neither it nor what is around it says.
+        is_sent: whether its function is called elsewhere, where nothing is around it.
+    """
+    around = is_logging_prints()
+    if spec.log_prints is not None:
+        return spec.log_prints
+    if around is None:
+        return settings.log_prints or None
+    return around if is_sent else None
+
+
+def _captures(spec: Spec) -> bool:
+    return (is_logging_prints() if spec.log_prints is None else spec.log_prints) is not False
 
 
 def _call_with_output(
-    fn: Callable[..., object], output: Output, log: bool, *args: object, **kwargs: object
+    fn: Callable[..., object], output: Output, log: bool, /, *args: object, **kwargs: object
 ) -> object:
     with output(log):
         return fn(*args, **kwargs)
 
 
 async def _acall_with_output(
-    fn: Callable[..., Any], output: Output, log: bool, *args: Any, **kwargs: Any
+    fn: Callable[..., Any], output: Output, log: bool, /, *args: Any, **kwargs: Any
 ) -> Any:
     with output(log):
         return await fn(*args, **kwargs)
@@ -126,12 +141,12 @@ def collect_values(fn: Callable[..., Any], most: int | None = None) -> Callable[
     return collected
 
 
-def _collect(fn: Callable[..., Any], most: int | None, *args: Any, **kwargs: Any) -> list[Any]:
+def _collect(fn: Callable[..., Any], most: int | None, /, *args: Any, **kwargs: Any) -> list[Any]:
     return list(islice(fn(*args, **kwargs), most))
 
 
 async def _acollect(
-    fn: Callable[..., Any], most: int | None, *args: Any, **kwargs: Any
+    fn: Callable[..., Any], most: int | None, /, *args: Any, **kwargs: Any
 ) -> list[Any]:
     values: list[Any] = []
     async with aclosing(fn(*args, **kwargs)) as yielded:

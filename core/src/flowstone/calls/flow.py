@@ -85,7 +85,7 @@ class Flow(Runnable[P, R]):
 
         return {name: describe_as_json(value) for name, value in parameters.items()}
 
-    def visualize(self, *args: P.args, **kwargs: P.kwargs) -> Graph:
+    def visualize(self, /, *args: P.args, **kwargs: P.kwargs) -> Graph:
         """Return the graph of what a call would run, without running any task; see `Graph`.
 
         The flow's own code runs, with stand-ins for the values of tasks. Nothing is kept. On a
@@ -105,7 +105,7 @@ class Flow(Runnable[P, R]):
             graph.show()
         return graph
 
-    def generate_mermaid_graph(self, *args: P.args, **kwargs: P.kwargs) -> str:
+    def generate_mermaid_graph(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the graph of what a call would run as text for Mermaid; see `visualize`."""
         return self._sketch(args, kwargs).mermaid()
 

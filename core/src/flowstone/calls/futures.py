@@ -18,10 +18,17 @@ from flowstone.engine.arguments import (
     resolve_futures_to_states,  # fmt: skip
 )
 from flowstone.engine.policy import is_cancellation
-from flowstone.errors import CancelSignal, RunTimeout, StopSignal
+from flowstone.errors import CancelSignal, ConfigurationError, RunTimeout, StopSignal
 from flowstone.ports.threads import call_back, call_on_loop, wait_for
 from flowstone.records.states import CANCELLED, COMPLETED, CRASHED, State
-from flowstone.task_runners.threads import call_nested, is_worker
+from flowstone.task_runners.threads import (
+    call_nested,
+    enter_loop,
+    get_loop,
+    has_next_loop,
+    is_worker,
+    release_worker,
+)
 
 if TYPE_CHECKING:
     from asyncio import Task as LoopTask
@@ -93,6 +100,8 @@ class Future(FutureBase, Generic[R]):
         """The run's state now; looking at an end counts as asking for it."""
         if self._end is not None:
             self.observed = True
+            if self._end.type is COMPLETED:
+                record_producer(self._scope, self._end.data, self.run_id)
             return self._end
         driver = self._driver
         return driver.recorder.state if driver is not None else self.final_state()
@@ -129,14 +138,35 @@ class Future(FutureBase, Generic[R]):
 
         Without a timeout, a run that has not started is run here and now: a thread that waits
         may as well work, and a full pool whose tasks wait for each other can't lock up.
+
+        Raises:
+            ConfigurationError: it has started on the event loop that this would block.
         """
         if self._end is not None:
             return
+        self.leave_loop()
         if timeout is None:
             self.run_inline()
         ended = services().threads.Event()  # set at once where it has ended by now
         self.add_done_callback(lambda _: ended.set())
-        wait_for(ended, timeout)
+        with release_worker():
+            wait_for(ended, timeout)
+
+    def leave_loop(self) -> None:
+        """Let it start on another loop than this thread's, which is blocked while it waits.
+
+        Raises:
+            ConfigurationError: it has started on this one, or there is no other.
+        """
+        loop, where = get_loop(), self._where
+        if loop is None or self._end is not None:
+            return
+        has_begun = where is not None and not isinstance(where, int) and where.get_loop() is loop
+        if has_begun or not has_next_loop():
+            problem = "it runs on the event loop that this would block"
+            raise ConfigurationError(f"waiting for {self.name!r}", problem, "Await the future.")
+        if self._on_loop and self._ticket:
+            self._scope.open_runner().submit_async(self.arun)
 
     async def await_end(self) -> None:
         """Let other coroutines run until the run has ended."""
@@ -147,7 +177,8 @@ class Future(FutureBase, Generic[R]):
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
         self.add_done_callback(lambda _: call_on_loop(loop, ended.set))
-        await ended.wait()
+        with release_worker():
+            await ended.wait()
 
     def run_inline(self) -> None:
         """Run it here, if it has not started and needs no loop; raise what stops this thread."""
@@ -247,6 +278,7 @@ class Future(FutureBase, Generic[R]):
         if not ticket:
             return
         context, life = ticket
+        enter_loop(context)
         driver = self._driver
         assert driver is not None
         task = asyncio.get_running_loop().create_task(_adrive(driver, life), context=context)
@@ -358,15 +390,19 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
         ended: SimpleQueue[Future[R]] = SimpleQueue()
         end = None if self._timeout is None else monotonic() + self._timeout
         waiting = iter(self._futures if end is None and is_worker() else ())
+        for unfinished in self._futures if get_loop() else ():
+            unfinished.leave_loop()
         for future in self._futures:
             future.add_done_callback(ended.put)
         for given in range(len(self._futures)):
             while ended.empty() and (unstarted := next(waiting, None)):
                 unstarted.run_inline()
             try:
-                yield ended.get(timeout=None if end is None else max(0.0, end - monotonic()))
+                with release_worker():
+                    future = ended.get(timeout=None if end is None else max(0.0, end - monotonic()))
             except Empty:
                 raise self._make_timeout(given) from None
+            yield future
 
     async def __aiter__(self) -> AsyncIterator[Future[R]]:
         import asyncio  # 40 ms of start-up; here it is running already
@@ -378,8 +414,9 @@ class as_completed(Generic[R]):  # noqa: N801 - the name that users know
             future.add_done_callback(lambda end: call_on_loop(loop, ended.put_nowait, end))
         for given in range(len(self._futures)):
             try:
-                async with asyncio.timeout_at(end):
-                    future = await ended.get()
+                with release_worker():
+                    async with asyncio.timeout_at(end):
+                        future = await ended.get()
             except TimeoutError:
                 raise self._make_timeout(given) from None
             yield future

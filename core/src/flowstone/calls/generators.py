@@ -40,6 +40,7 @@ def iterate_values(begin: Callable[[], GeneratorParts]) -> Generator[object, obj
         value = run.advance(sent, error)
         if run.end is not None:
             return _unwrap_end(run, error)
+        run.record_value(value)
         sent = error = None
         try:
             sent = yield value
@@ -63,6 +64,7 @@ async def aiterate_values(begin: Callable[[], GeneratorParts]) -> AsyncGenerator
             if cancelled is not None:
                 raise cancelled
             return
+        run.record_value(value)
         sent = error = None
         try:
             sent = yield value

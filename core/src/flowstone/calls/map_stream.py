@@ -15,7 +15,7 @@ from flowstone.engine.policy import judge_unobserved
 from flowstone.errors import RunTimeout
 from flowstone.records.ids import new_id
 from flowstone.records.states import COMPLETED, State
-from flowstone.task_runners.threads import is_worker
+from flowstone.task_runners.threads import get_loop, is_worker, release_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -212,9 +212,12 @@ class MapWindow:
         draining = self._iterate_pending(keep, ended.put)
         for live in draining:
             while True:
+                for unfinished in live if get_loop() else ():
+                    unfinished.leave_loop()
                 if end is None and is_worker():
                     _run_unstarted(live, ended)
-                future = ended.get(None if end is None else max(0.0, end - monotonic()))
+                with release_worker():
+                    future = ended.get(None if end is None else max(0.0, end - monotonic()))
                 if future is None:
                     return
                 live.pop(future)
@@ -233,7 +236,8 @@ class MapWindow:
         for live in self._iterate_pending(
             keep, lambda future: loop.call_soon_threadsafe(put, future)
         ):
-            future = await ended.get()
+            with release_worker():
+                future = await ended.get()
             live.pop(future)
             if not keep:
                 self._count(future)

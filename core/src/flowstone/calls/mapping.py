@@ -55,10 +55,9 @@ def zip_arguments(
 def _find_elements(value: object) -> tuple[list[object]] | None:
     """Return the elements of an iterable argument, in a 1-tuple; None for a single value."""
     if type(value) is allow_failure:
-        inner = _find_elements(value.value)
+        inner = _find_elements(_read(value.value, may_fail=True))
         return ([allow_failure(item) for item in inner[0]],) if inner else None
-    if isinstance(value, FutureBase):
-        value = value.result()  # type: ignore[attr-defined]
+    value = _read(value)
     if isinstance(value, (WHOLE, Mark)) or not isinstance(value, Iterable):
         return None
     if isinstance(value, (count, cycle)):
@@ -68,6 +67,13 @@ def _find_elements(value: object) -> tuple[list[object]] | None:
             "Give it a window, as in .map(numbers, max_in_flight=1000).",
         )
     return (list(value),)
+
+
+def _read(value: object, *, may_fail: bool = False) -> object:
+    """Return what is mapped over: a future's value, or error; all else as it is."""
+    if isinstance(value, FutureBase) and hasattr(value, "result"):
+        return value.result(raise_on_failure=not may_fail)
+    return value
 
 
 def _pick_cell(column: tuple[list[object]] | None, value: object, row: int) -> object:
@@ -121,10 +127,10 @@ def _iterate_rows(
 
 def _open_source(value: object) -> Iterator[object] | None:
     if type(value) is allow_failure:
-        inner = _open_source(value.value)
+        value = value.value
+        inner = _open_source(value if isinstance(value, Iterable) else _read(value, may_fail=True))
         return map(allow_failure, inner) if inner else None
-    if isinstance(value, FutureBase) and hasattr(value, "result"):
-        value = value if isinstance(value, Iterable) else value.result()
+    value = value if isinstance(value, Iterable) else _read(value)
     if isinstance(value, (WHOLE, Mark)) or not isinstance(value, Iterable):
         return None
     return iter(value)

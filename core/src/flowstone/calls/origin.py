@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from flowstone.calls.recipe import make_restart_info
 from flowstone.calls.run_names import choose_name, render_name
 from flowstone.context import current
+from flowstone.engine.annotations import Mark
 from flowstone.engine.recorder import make_lease
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import redact
@@ -15,7 +16,7 @@ from flowstone.records.runs import Origin
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flowstone.context.current import Scope, Services
+    from flowstone.context.current import Scope
     from flowstone.ports import PendingRun
 
 
@@ -28,35 +29,34 @@ class UnitCall(NamedTuple):
 
 
 def make_origin(
-    unit: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    *,
-    services: Services,
+    call: UnitCall,
     parent: Scope | None,
+    *,
     known: dict[str, Any] | None,
     upstream: Sequence[tuple[PendingRun, bool]] | None,
+    fits: bool = True,
 ) -> Origin:
     """Return what a run is to be born with.
 
     Args:
-        unit: the flow or task.
-        args: of the call.
-        kwargs: those by name.
-        services: for the time, and the holder of a root's lease.
+        call: the flow or task, and what it is called with.
         parent: the run around it; None for a root.
         known: the call's arguments by name, where they are known already.
         upstream: what the call waits for.
+        fits: whether the arguments do; with ones that don't no name can be made.
     """
-    spec, run_id, tags = unit.spec, new_id(), collect_tags(unit.spec.tags)
+    services, spec, run_id = current.services(), call.unit.spec, new_id()
+    tags = collect_tags(spec.tags)
     is_root = parent is None
-    if spec.run_name is None:
+    if spec.run_name is None or not fits:
         name = choose_name(spec, run_id, parent)
     else:
-        name = render_name(UnitCall(unit, args, kwargs), run_id, known, parent=parent, tags=tags)
+        name = render_name(call, run_id, known, parent=parent, tags=tags)
     inputs = tuple(p.run_id for p, _ in upstream if p.run_id) if upstream else ()
     if parent is not None and parent.owner.producers is not None:
-        inputs += parent.owner.producers.find(args, kwargs)
+        given = [*call.args, *call.kwargs.values()]
+        given = list(map(_unmark, given)) if Mark.made else given
+        inputs = tuple(dict.fromkeys((*inputs, *parent.owner.producers.find(given))))
     now = services.clock.time()
     return Origin(
         id=run_id,
@@ -71,8 +71,12 @@ def make_origin(
         parameters=known,
         inputs=inputs,
         lease=make_lease(services, now) if is_root else None,
-        recipe=make_restart_info(unit, known) if is_root and spec.kind == "flow" else None,
+        recipe=make_restart_info(call.unit, known) if is_root and spec.kind == "flow" else None,
     )
+
+
+def _unmark(value: object) -> object:
+    return value.value if isinstance(value, Mark) else value
 
 
 def collect_tags(own: frozenset[str]) -> tuple[str, ...]:

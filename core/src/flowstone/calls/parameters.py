@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
+from types import MethodType, ModuleType
 from typing import Any, get_args, get_type_hints
 
 from flowstone.context.runtime import deployment, flow_run, task_run
@@ -64,7 +65,7 @@ class Parameters:
         return bound
 
     def bind_by_name(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the arguments by name, defaults included.
+        """Return the arguments by name: those of the call, defaults, and what the function holds.
 
         Raises:
             ParameterBindError: they do not fit the signature.
@@ -72,14 +73,19 @@ class Parameters:
         plain = self._plain
         if plain is not None and not kwargs and len(args) == len(plain):
             return dict(zip(plain, args, strict=True))  # most calls, in a tenth of the time
-        return self.bind(args, kwargs).arguments
+        return {**self.held, **self.bind(args, kwargs).arguments}
+
+    @cached_property
+    def held(self) -> dict[str, object]:
+        """The arguments that the function holds: the `self` of a method, those of a partial."""
+        return _find_held(self._fn)
 
     @cached_property
     def _plain(self) -> tuple[str, ...] | None:
-        """The names, where each is given by its place or by name; None where some are not."""
+        """The names, where each is given by its place or by name and there are no others."""
         kinds = {parameter.kind for parameter in self.signature.parameters.values()}
         plain = kinds <= {inspect.Parameter.POSITIONAL_OR_KEYWORD}
-        return tuple(self.signature.parameters) if plain else None
+        return tuple(self.signature.parameters) if plain and not self.held else None
 
     def bind_known(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Return a call's arguments by name; futures that have ended as what they ended with."""
@@ -196,6 +202,22 @@ class Parameters:
         if kind is inspect.Parameter.VAR_KEYWORD:
             return {key: check(item) for key, item in value.items()}
         return check(value)
+
+
+def _find_held(fn: Any) -> dict[str, object]:
+    if isinstance(fn, MethodType):
+        name = next(iter(inspect.signature(fn.__func__).parameters.values()))
+        is_named = name.kind is not inspect.Parameter.VAR_POSITIONAL
+        return {name.name if is_named else "self": fn.__self__}
+    if isinstance(fn, partial):  # what it holds by name are defaults
+        return {
+            **_find_held(fn.func),
+            **inspect.signature(fn.func).bind_partial(*fn.args).arguments,
+        }
+    if wrapped := getattr(fn, "__wrapped__", None):
+        return _find_held(wrapped)
+    holder = getattr(fn, "__self__", None) if inspect.isroutine(fn) else fn
+    return {} if holder is None or isinstance(holder, ModuleType) else {"self": holder}
 
 
 def _resolve_if_done(promise: Any, _may_fail: bool) -> Any:

@@ -73,7 +73,7 @@ def render_name(
     if known is None:
         known = dict(unit.parameters.bind(asked.args, asked.kwargs).arguments)
     with _enter_coming_run(asked, run_id, known, parent=parent, tags=tags):
-        return render_run_name(unit.name, unit.spec.run_name, known)
+        return render_run_name(unit.name, unit.spec.run_name, {**unit.parameters.held, **known})
 
 
 @contextmanager

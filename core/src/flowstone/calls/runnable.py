@@ -13,7 +13,7 @@ from flowstone.calls.body import choose_function, is_generator, redirect_output
 from flowstone.calls.futures import Future
 from flowstone.calls.hooks import HookMethods
 from flowstone.calls.options import OptionAttributes
-from flowstone.calls.origin import make_origin
+from flowstone.calls.origin import UnitCall, make_origin
 from flowstone.calls.outcome import reraise_stop_signal, unwrap
 from flowstone.calls.parameters import Parameters
 from flowstone.calls.signatures import Calling
@@ -25,6 +25,7 @@ from flowstone.engine.lifecycle import CallPlan, Lifecycle, lifecycle
 from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
 from flowstone.engine.steps import YieldProgress
+from flowstone.errors import ParameterError
 from flowstone.logging.run_logger import RunLogger
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
@@ -108,37 +109,38 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         caller: RemoteCaller | None = None,
         progress: YieldProgress | None = None,
         takeover: Takeover | None = None,
+        is_tolerant: bool = False,
     ) -> tuple[RunDriver, Lifecycle]:
         """Make the run, and all that drives it; nothing has happened yet.
 
-        With `takeover`, it is a run that there is; it is taken up at the end of this.
+        With `takeover`, it is a run that there is; it is taken up at the end of this. A tolerant
+        one is there also where its arguments don't fit: it fails of that.
         """
         services, spec = current.services(), self.spec
         upstream = find_upstream(args, kwargs, wait_for)
-        known: dict[str, Any] | None = None
-        flow = spec.kind == "flow"
+        flow, yields = spec.kind == "flow", progress is not None
+        known, fits = None, True
         if flow and upstream is None:
-            args, kwargs, known = self._check_arguments(args, kwargs)
+            args, kwargs, known, fits = self._check_early(args, kwargs, is_tolerant=is_tolerant)
+            upstream = None if fits else []  # they are checked again, in the run
         if takeover is not None:
             origin = takeover.origin
         else:
-            origin = make_origin(
-                self, args, kwargs, services=services, parent=parent, known=known, upstream=upstream
-            )
-        run_id, settings = origin.id, services.settings
+            call = UnitCall(self, args, kwargs)
+            origin = make_origin(call, parent, known=known, upstream=upstream, fits=fits)
         scope = self._make_scope(services, parent, known)
         plan = CallPlan(
             unit=self,
             spec=spec,
-            settings=settings,
-            run_id=run_id,
+            settings=services.settings,
+            run_id=origin.id,
             run_name=origin.name,
-            fn=choose_function(self, settings, caller, scope, iterated=progress is not None),
+            fn=choose_function(self, services.settings, caller, scope, iterated=yields),
             args=args,
             kwargs=kwargs,
             upstream=upstream,
             owns_children=flow or parent is None,
-            cache=self._open_cache(services, run_id, parent) if progress is None or flow else None,
+            cache=self._open_cache(services, origin.id, parent, scope, iterated=yields),
             transaction=None if flow else current.transaction.get() or self._make_transaction(),
             check=self._recheck_arguments if flow and upstream is not None else None,
             slot_request=_request_slots(services, origin) if origin.tags and not flow else None,
@@ -158,9 +160,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return None
 
     def _open_cache(
-        self, services: Services, run_id: str, parent: Scope | None
+        self, services: Services, run_id: str, parent: Scope | None, scope: Scope, *, iterated: bool
     ) -> ResultCache | None:
         """Return how the result of a run of this is looked for and kept; None for not at all."""
+        if iterated and self.spec.kind == "task":
+            return None
         if self._is_silent:  # most are, and this is asked for every task run
             around = parent.owner.result_options if parent is not None else None
             if not services.settings.persist_results and (around is None or not around.persist):
@@ -172,7 +176,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         # Imported where results are kept: blocks and hashing take 60 ms that most programs save.
         from flowstone.results.caching import open_cache
 
-        return open_cache(self, services, keeps, run_id, parent)
+        return open_cache(self, services, keeps, run_id, parent, scope.lineage)
 
     def _make_scope(
         self, services: Services, parent: Scope | None, known: dict[str, Any] | None
@@ -198,6 +202,17 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         if self.spec.validate_parameters:
             self.parameters.validate(bound)
         return bound.args, bound.kwargs, dict(bound.arguments)
+
+    def _check_early(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_tolerant: bool
+    ) -> tuple[tuple[Any, ...], dict[str, Any], dict[str, Any] | None, bool]:
+        """Check arguments before there is a run; say whether they fit, where they may not."""
+        try:
+            return *self._check_arguments(args, kwargs), True
+        except ParameterError:
+            if not is_tolerant:
+                raise
+            return args, kwargs, None, False
 
     def _recheck_arguments(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
@@ -226,7 +241,14 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                     args, kwargs, wait_for, return_state=return_state, takeover=takeover
                 )
         parent = current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, takeover=takeover)
+        driver, story = self._start(
+            args,
+            kwargs,
+            wait_for,
+            parent,
+            takeover=takeover,
+            is_tolerant=return_state and takeover is None,
+        )
         token = current.scope.set(driver.scope)
         try:
             if parent is None:
@@ -238,10 +260,13 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
                 state = driver.drive(story)
         finally:
             current.scope.reset(token)
-        if return_state or state.type is not COMPLETED or self._rereads:
-            return unwrap(state, return_state)
-        if parent is not None and type(state.data) not in PLAIN:
+        if parent is not None and state.type is COMPLETED and type(state.data) not in PLAIN:
             record_producer(parent.owner, state.data, driver.recorder.origin.id)
+        if return_state or state.type is not COMPLETED or self._rereads:
+            value = unwrap(state, return_state)
+            if parent is not None and self._rereads and not return_state:
+                record_producer(parent.owner, value, driver.recorder.origin.id)
+            return value
         return state.data
 
     async def _acall(
@@ -254,7 +279,14 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         takeover: Takeover | None,
     ) -> Any:
         parent = None if takeover is not None else current.scope.get()
-        driver, story = self._start(args, kwargs, wait_for, parent, takeover=takeover)
+        driver, story = self._start(
+            args,
+            kwargs,
+            wait_for,
+            parent,
+            takeover=takeover,
+            is_tolerant=return_state and takeover is None,
+        )
         token = current.scope.set(driver.scope)
         try:
             if parent is None:

@@ -92,8 +92,8 @@ class Calling(Generic[P, R]):
             *args: the function's own arguments. Futures among them are waited for. A flow's are
                 checked against its type hints before it starts.
             **kwargs: the function's own, and these two: `return_state=True` returns the final
-                `State` instead of the value or error; `wait_for` takes futures that must have
-                completed before it starts.
+                `State` instead of the value or error, also where a flow's arguments do not fit;
+                `wait_for` takes futures that must have completed before it starts.
 
         Raises:
             ParameterBindError, ParameterTypeError: a flow's arguments do not fit; nothing was

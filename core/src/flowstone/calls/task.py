@@ -20,8 +20,9 @@ from flowstone.calls.options import Option, TaskOptions, apply_options
 from flowstone.calls.runnable import Runnable, find_owner
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
 from flowstone.context import current
+from flowstone.engine.arguments import ITEMS, EndedRun, FutureBase
 from flowstone.errors import ConfigurationError
-from flowstone.records.states import State
+from flowstone.records.states import Completed, State
 
 if TYPE_CHECKING:
     from flowstone.ports import RunTransaction
@@ -66,23 +67,24 @@ class Task(Runnable[P, R]):
     @overload
     def submit(
         self: Awaits[T],
+        /,
         *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
     ) -> Future[T]: ...
     @overload
     def submit(
-        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: Yields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[list[T]]: ...
     @overload
     def submit(
-        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: AsyncYields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[list[T]]: ...
     @overload
     def submit(
-        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self, /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> Future[R]: ...
-    def submit(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+    def submit(self, /, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
         """Run the task elsewhere, by the flow's task runner, and return its future at once.
 
         Args:
@@ -99,6 +101,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Awaits[T],
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -107,6 +110,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Awaits[T],
+        /,
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -115,6 +119,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Awaits[T],
+        /,
         *args: Any,
         wait_for: Iterable[Any] | None = ...,
         **kwargs: Any,
@@ -122,6 +127,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Yields[T],
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -130,6 +136,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: Yields[T],
+        /,
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -137,11 +144,12 @@ class Task(Runnable[P, R]):
     ) -> FutureStream[list[T]]: ...
     @overload
     def map(
-        self: Yields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: Yields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[list[T]]: ...
     @overload
     def map(
         self: AsyncYields[T],
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -150,6 +158,7 @@ class Task(Runnable[P, R]):
     @overload
     def map(
         self: AsyncYields[T],
+        /,
         *args: Any,
         batch_size: int,
         wait_for: Iterable[Any] | None = ...,
@@ -157,11 +166,12 @@ class Task(Runnable[P, R]):
     ) -> FutureStream[list[T]]: ...
     @overload
     def map(
-        self: AsyncYields[T], *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self: AsyncYields[T], /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[list[T]]: ...
     @overload
     def map(
         self,
+        /,
         *args: Any,
         max_in_flight: int,
         wait_for: Iterable[Any] | None = ...,
@@ -169,13 +179,13 @@ class Task(Runnable[P, R]):
     ) -> FutureStream[R]: ...
     @overload
     def map(
-        self, *args: Any, batch_size: int, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self, /, *args: Any, batch_size: int, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureStream[R]: ...
     @overload
     def map(
-        self, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
+        self, /, *args: Any, wait_for: Iterable[Any] | None = ..., **kwargs: Any
     ) -> FutureList[R]: ...
-    def map(self, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
+    def map(self, /, *args: Any, wait_for: Iterable[Any] | None = None, **kwargs: Any) -> Any:
         """Submit the task once for each element of its iterable arguments, in step.
 
         Args:
@@ -196,7 +206,7 @@ class Task(Runnable[P, R]):
             return sketch.map(self, args, {**kwargs, "wait_for": wait_for})
         return_state = kwargs.pop("return_state", False)
         # What is mapped over is an input of each, though each gets but an element of its value.
-        whole = [each for each in (*args, *kwargs.values()) if isinstance(each, Future)]
+        whole = _find_makers((*args, *kwargs.values()))
         upstream = [*(wait_for or ()), *whole] or None
         window = (
             self._pop_count("max_in_flight", kwargs) or find_owner().open_runner().max_in_flight
@@ -267,6 +277,18 @@ class Task(Runnable[P, R]):
     def with_options(self, **options: Unpack[TaskOptions]) -> Task[P, R]:
         """Return a task with some options changed; what is not given stays as it is."""
         return Task(self.fn, apply_options(self.spec, options), self._binding, self._around)
+
+
+def _find_makers(arguments: Iterable[object]) -> list[FutureBase]:
+    """Return the runs that made what is mapped over, as something to wait for."""
+    producers, found = find_owner().producers, list[FutureBase]()
+    for value in arguments:
+        if isinstance(value, Future):
+            found.append(value)
+        elif producers is not None and isinstance(value, ITEMS):
+            run_id = producers.find_maker(value)
+            found += [EndedRun(Completed(), run_id)] if run_id else []
+    return found
 
 
 def _wait_for_end(future: Future[object]) -> State:

@@ -122,8 +122,10 @@ def _make_views(found: SavedArtifact, *, whole: bool) -> list[View]:
     facts = [("artifact", Cell(found.key or found.id, "bold")), ("kind", Cell(artifact.kind))]
     if found.key is not None:
         facts += [("id", Cell(found.id)), ("versions", Cell(f"{found.versions:,}"))]
-    run = services().runs.run(found.run_id)
-    facts += [("saved", Cell(format_time(found.created))), ("by", Cell(f"{run.name} ({run.id})"))]
+    facts.append(("saved", Cell(format_time(found.created))))
+    if found.run_id:
+        run = services().runs.run(found.run_id)
+        facts.append(("by", Cell(f"{run.name} ({run.id})")))
     if found.updated != found.created:
         facts.append(("updated", Cell(format_time(found.updated))))
     if artifact.description:
@@ -190,8 +192,8 @@ def _describe(found: SavedArtifact) -> dict[str, object]:
         "key": found.key,
         "kind": found.artifact.kind,
         "description": found.artifact.description,
-        "run_id": found.run_id,
-        "root_id": found.root_id,
+        "run_id": found.run_id or None,
+        "root_id": found.root_id or None,
         "created": format_iso(found.created),
         "updated": format_iso(found.updated),
         "versions": found.versions,

@@ -34,8 +34,8 @@ class EndedRun(FutureBase):
 
     __slots__ = ("_end", "name", "observed", "run_id")
 
-    def __init__(self, end: State) -> None:
-        self._end, self.name, self.run_id, self.observed = end, str(end), "", True
+    def __init__(self, end: State, run_id: str = "") -> None:
+        self._end, self.name, self.run_id, self.observed = end, str(end), run_id, True
 
     def done(self) -> bool:
         return True

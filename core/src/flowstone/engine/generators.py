@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context.current import scope
+from flowstone.context.lineage import record_producer
 from flowstone.engine.signals import Stop, sigterm_as_signal, translate_close
 from flowstone.engine.story import make_calls
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
@@ -74,6 +75,11 @@ class GeneratorRun:
             atexit.unregister(end_all)
             atexit.register(end_all)
         _open[self.run_id] = self
+
+    def record_value(self, value: object) -> None:
+        """Say that the run made a value, to the flow around it."""
+        if self._owner is not None:
+            record_producer(self._owner, value, self.run_id)
 
     def _finish(self, end: State) -> None:
         self.end, self._body = end, None

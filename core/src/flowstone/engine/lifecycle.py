@@ -302,7 +302,10 @@ def _attempt(
 ) -> Generator[Step, object, State]:
     """Call the function once, keep what it returned, and say how that ended."""
     try:
-        end = yield from _call(plan, args, kwargs)
+        # Here, not in a generator of its own: that could not raise a function's StopIteration.
+        step = CallFunction if plan.progress is None else Iterate
+        value = yield step(plan.fn, args, kwargs, plan.timeout)
+        end = yield from _judge(plan, value)
         kept = look if look is not None and look.key is not None else None
         if end.type is COMPLETED and plan.transaction is not None:
             commits, undoes = plan.spec.on_commit, plan.spec.on_rollback
@@ -324,12 +327,8 @@ def _attempt(
         return _make_end(plan, cause)
 
 
-def _call(
-    plan: CallPlan, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Generator[Step, Any, State]:
-    """Call the function, and judge what it returned."""
-    step = CallFunction if plan.progress is None else Iterate
-    value = yield step(plan.fn, args, kwargs, plan.timeout)
+def _judge(plan: CallPlan, value: object) -> Generator[Step, Any, State]:
+    """Return the end that a run gets by what its function returned."""
     if not plan.owns_children and type(value) in PLAIN:  # as most values are
         return _make_completed(value)
     if not plan.owns_children and (FutureBase.made == 0 or not _find_futures(value)):
@@ -339,12 +338,14 @@ def _call(
     for promise in promises:
         promise.observed = True
     unseen = (yield FinishChildren(None)) if plan.owns_children else (yield Await(promises)) or ()
-    explicit = find_states(value)
-    states = explicit + [promise.final_state() for promise in promises]
+    states = find_states(value) + [promise.final_state() for promise in promises]
+    lost = policy.judge_unobserved(unseen)
+    if not states:
+        return lost or _make_completed(value)
+    if lost is not None:
+        yield Log(logging.WARNING, f"{lost.message}; what the flow returned decides its end")
     good = all(state.type is COMPLETED for state in states)
-    if states and (explicit or not good):
-        return policy.judge(states, resolve(value, _take_value) if good else value)
-    return policy.judge_unobserved(unseen) or _make_completed(resolve(value, _take_value))
+    return policy.judge(states, resolve(value, _take_value) if good else value)
 
 
 def _make_completed(value: object) -> State:

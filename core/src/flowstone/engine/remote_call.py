@@ -28,6 +28,6 @@ class Remote:
     ) -> None:
         self._caller, self._fn, self._scope, self._timeout = caller, fn, scope, timeout
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         runs = self._scope.run, self._scope.owner.run
         return self._caller.call(self._fn, args, kwargs, runs, self._timeout)

@@ -1,10 +1,14 @@
-"""Timeouts of blocking calls: an alarm on the main thread, an error put into any other."""
+"""Timeouts of blocking calls: a signal on the main thread, an error put into any other."""
 
 from __future__ import annotations
 
 import ctypes
+import math
+import os
 import signal
 import threading
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +18,8 @@ from flowstone.ports.interrupts import interrupt
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: Interrupts the main thread. SIGALRM is left to the code that runs there: libraries set alarms.
+_SIGNAL: int = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else getattr(signal, "SIGURG", 0)
 #: Code that is not stopped so many seconds after its limit was in a call that blocks.
 _LATE = 0.5
 
@@ -36,7 +42,7 @@ def call_within(
             thread), that is said, and the error comes when the call has ended.
     """
     main = threading.current_thread() is threading.main_thread()
-    limit: Any = _Alarm if main and hasattr(signal, "setitimer") else _Injection
+    limit: Any = _Interrupt if main and _SIGNAL else _Injection
     began = monotonic()
     expired = limit(seconds)
     try:
@@ -56,32 +62,82 @@ def _explain(took: float) -> str:
     return f"A blocking call could not be interrupted; it ended after {took:.1f} s."
 
 
-class _Alarm:
-    """SIGALRM, nested: an inner limit that is later than the outer one leaves the outer's alarm."""
+class _Interrupt:
+    """A signal to the main thread when the time is over, whose handler raises there."""
 
     def __init__(self, seconds: float) -> None:
         self.error = _Expired()
         self._seconds = seconds
 
     def __enter__(self) -> None:
-        self._began = monotonic()
-        self._outer, _ = signal.getitimer(signal.ITIMER_REAL)
-        self._armed = not 0 < self._outer <= self._seconds
-        if self._armed:
-            self._handler = signal.signal(signal.SIGALRM, self._fire)
-            signal.setitimer(signal.ITIMER_REAL, self._seconds)
+        if signal.getsignal(_SIGNAL) is not _raise_expired:
+            signal.signal(_SIGNAL, _raise_expired)
+        _limits.append(self)
+        self.end = monotonic() + self._seconds
+        _watch.wake_at(self.end)
 
     def __exit__(self, *_: object) -> None:
-        if not self._armed:
-            return
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, self._handler)
-        if self._outer:
-            left = self._outer - (monotonic() - self._began)
-            signal.setitimer(signal.ITIMER_REAL, max(left, 1e-6))
+        self.end = math.inf
+        _limits.remove(self)
 
-    def _fire(self, *_: object) -> None:
-        raise self.error
+
+#: The limits of the calls that the main thread is in, the outermost first.
+_limits: list[_Interrupt] = []
+
+
+def _raise_expired(*_: object) -> None:
+    """End the outermost call whose time is over; a signal that comes late ends nothing."""
+    now = monotonic()
+    for limit in _limits:
+        if limit.end <= now:
+            limit.end = math.inf  # once
+            raise limit.error
+
+
+class _Watch:
+    """A thread that interrupts the main thread when one of its limits is over.
+
+    It takes no lock: the main thread may be interrupted while it has one, and never release it.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._until = math.inf
+
+    def wake_at(self, end: float) -> None:
+        """Look at the limits at that time."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="flowstone-limits", daemon=True)
+            self._thread.start()
+        if end < self._until:
+            self._calls.put(None)
+
+    def _run(self) -> None:
+        main = threading.main_thread().ident or 0
+        while True:
+            self._until = math.inf  # so that a limit that comes from here on wakes it
+            now = monotonic()
+            ends = [limit.end for limit in list(_limits)]
+            if any(end <= now for end in ends):
+                signal.pthread_kill(main, _SIGNAL)
+            self._until = min((end for end in ends if end > now), default=math.inf)
+            with suppress(Empty):
+                self._calls.get(timeout=None if self._until == math.inf else self._until - now)
+
+
+_watch = _Watch()
+
+
+def _restart_watch() -> None:
+    global _watch
+    _watch = _Watch()
+    for limit in _limits:
+        limit.end = math.inf
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_restart_watch)  # a child has none of its threads
 
 
 class _Injection:

@@ -52,6 +52,7 @@ FlowstoneError
 ├── LimitError                             slots under a limit
 │   ├── SlotTimeout (TimeoutError)
 │   └── SlotsLost (RuntimeError)
+├── LockNotHeld (ValueError)               by who releases it
 ├── SecretError
 │   ├── SecretKeyInvalid (ValueError)
 │   ├── SecretUnreadable
@@ -136,7 +137,7 @@ from flowstone.errors.databases import (
     RowsInvalid,
     TableMissing,
 )
-from flowstone.errors.limits import LimitError, SlotsLost, SlotTimeout
+from flowstone.errors.limits import LimitError, LockNotHeld, SlotsLost, SlotTimeout
 from flowstone.errors.runs import (
     ArtifactInvalid,
     CancelledRun,
@@ -238,6 +239,7 @@ __all__ = [
     "JobTimeout",
     "KeyNotMade",
     "LimitError",
+    "LockNotHeld",
     "ManifestInvalid",
     "MappingLengthMismatch",
     "MappingMissingIterable",

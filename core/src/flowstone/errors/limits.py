@@ -1,4 +1,4 @@
-"""Errors of slots under limits."""
+"""Errors of slots under limits, and of locks."""
 
 from __future__ import annotations
 
@@ -28,4 +28,15 @@ class SlotsLost(LimitError, RuntimeError):
         super().__init__(
             f"{owner!r} was stopped, as it has lost its slots under {names}. See that the store "
             "can be reached, or pass raise_on_lease_renewal_failure=False to go on all the same."
+        )
+
+
+class LockNotHeld(FlowstoneError, ValueError):
+    """Somebody releases a lock that another has, or nobody."""
+
+    def __init__(self, key: str, holder: str) -> None:
+        self.key, self.holder = key, holder
+        super().__init__(
+            f"the lock of {key!r} is not held by {holder!r}, so it was not released. "
+            "Call release_lock as the holder that acquired it, and once."
         )

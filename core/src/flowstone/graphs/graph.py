@@ -13,6 +13,7 @@ from flowstone.graphs.mermaid import write_flowchart
 from flowstone.graphs.parts import Edge, Node, Tally
 from flowstone.graphs.tree import FOLD, Children
 from flowstone.records.durations import duration
+from flowstone.records.runs import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -195,4 +196,5 @@ def _make_node(draft: _Draft, now: float, *, ran: bool) -> Node:
         tuple(Tally(*state, count) for state, count in states.items()) if ran else (),
         None if draft.folded or not ran else duration(first, now),
         max(run.attempt for run in draft.runs),
+        any(UNKNOWN in run.inputs for run in draft.runs),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.graphs.parts import join_lines
+from flowstone.graphs.parts import INCOMPLETE, join_lines
 from flowstone.records.durations import format_duration
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def _write_node(node: Node) -> str:
     )
     took = "" if node.folded or not states else f" · {format_duration(node.took)}"
     text = _escape(node.label) + (f"<br/>{_escape(states + took)}" if states else "")
+    text += f"<br/>{INCOMPLETE}" if node.is_incomplete else ""
     begin, end = ("[[", "]]") if node.kind == "flow" else ("(", ")")
     outcome = "" if node.outcome is None else f":::{node.outcome}"
     return f'n{node.number}{begin}"{text}"{end}{outcome}'

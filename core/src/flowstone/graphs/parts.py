@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from flowstone.records.states import StateType
 
 
+#: What a node says where its run was given more than is looked at.
+INCOMPLETE = "not all inputs known"
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How many runs are in a state."""
@@ -36,6 +40,7 @@ class Node:
         states: the states of its runs; none where they have not run.
         took: seconds that the run took, or has taken by now; None for many, and where unknown.
         attempts: how often the run was started; of many, the most.
+        is_incomplete: whether more may have gone into it than the graph knows.
     """
 
     number: int
@@ -48,6 +53,7 @@ class Node:
     states: tuple[Tally, ...] = ()
     took: float | None = None
     attempts: int = 1
+    is_incomplete: bool = False
 
     @property
     def label(self) -> str:

@@ -7,6 +7,8 @@ from hashlib import blake2b
 from pathlib import Path
 from time import monotonic, sleep
 
+from flowstone.errors import LockNotHeld
+
 #: Between two tries for a file that somebody else has locked, in seconds.
 _NAP = 0.01
 
@@ -44,8 +46,9 @@ class FileSystemLockManager:
 
     def release_lock(self, key: str, holder: str) -> None:
         descriptor = self._held.pop((key, holder), None)
-        if descriptor is not None:
-            os.close(descriptor)
+        if descriptor is None:
+            raise LockNotHeld(key, holder)
+        os.close(descriptor)
 
     def is_locked(self, key: str) -> bool:
         descriptor = self._open(key)

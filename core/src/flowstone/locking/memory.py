@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from flowstone.errors import LockNotHeld
+
 
 class MemoryLockManager:
     """Locks among the threads of this process."""
@@ -23,9 +25,10 @@ class MemoryLockManager:
 
     def release_lock(self, key: str, holder: str) -> None:
         with self._changed:
-            if self._holders.get(key) == holder:
-                del self._holders[key]
-                self._changed.notify_all()
+            if self._holders.get(key) != holder:
+                raise LockNotHeld(key, holder)
+            del self._holders[key]
+            self._changed.notify_all()
 
     def is_locked(self, key: str) -> bool:
         return key in self._holders

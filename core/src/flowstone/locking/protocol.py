@@ -24,7 +24,11 @@ class LockManager(Protocol):
         """Wait until the key is free, and take it; False where that took too long, in seconds."""
 
     def release_lock(self, key: str, holder: str) -> None:
-        """Let the key go; nothing happens where the holder has not got it."""
+        """Let the key go.
+
+        Raises:
+            LockNotHeld: the holder has not got it.
+        """
 
     def is_locked(self, key: str) -> bool:
         """Tell whether somebody has it."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
 from flowstone.context.current import current_run
+from flowstone.context.runtime import find_flow_around
 from flowstone.errors import FencedRun, MissingContextError, StoreError
 from flowstone.records import redaction
 from flowstone.records.events import LogLine, make_log_event
@@ -38,7 +39,7 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     def __init__(self, run: Run | None, logger: logging.Logger = RUNS) -> None:
         facts: dict[str, object] = {}
         if run is not None:
-            facts = {"flowstone_run": run, "run_id": run.id, "run_name": run.name, "unit": run.unit}
+            facts = {"flowstone_run": run, **_name_run(run)}
         super().__init__(logger, facts)
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - the standard library's name
@@ -49,6 +50,27 @@ class RunLogger(logging.LoggerAdapter[logging.Logger]):
     ) -> tuple[Any, MutableMapping[str, Any]]:
         kwargs["extra"] = {**(self.extra or {}), **(kwargs.get("extra") or {})}
         return msg, kwargs
+
+
+def _name_run(run: Run) -> dict[str, object]:
+    """Return what a record says of its run, and of the flow run around a task run."""
+    flow: Run | None = run if run.kind == "flow" else None
+    if flow is None:
+        around = find_flow_around(current.scope.get())
+        found = None if around is None else getattr(around, "run", None)
+        flow = found if found is not None and found.root_id == run.root_id else None
+    task = run if run.kind == "task" else None
+    return {
+        "run_id": run.id,
+        "run_name": run.name,
+        "unit": run.unit,
+        "flow_run_id": None if flow is None else flow.id,
+        "flow_run_name": None if flow is None else flow.name,
+        "flow_name": None if flow is None else flow.unit,
+        "task_run_id": None if task is None else task.id,
+        "task_run_name": None if task is None else task.name,
+        "task_name": None if task is None else task.unit,
+    }
 
 
 def get_run_logger() -> RunLogger:
@@ -159,6 +181,8 @@ class RunLogHandler(Unlocked):
         run: Run | None = getattr(record, "flowstone_run", None)
         if run is None and record.name.partition(".")[0] != ROOT.name:
             run = current_run()
+            if run is not None:
+                record.__dict__.update(_name_run(run))
         if run is None:
             return
         record.flowstone_kept = True
@@ -222,6 +246,7 @@ def _mask_value(value: object) -> object:
 #: What every record has, and what we add to it: not what somebody said beside the text.
 _OWN = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _OWN |= {"flowstone_run", "flowstone_kept", "flowstone_shown", "run_id", "run_name", "unit"}
+_OWN |= {"flow_run_id", "flow_run_name", "flow_name", "task_run_id", "task_run_name", "task_name"}
 
 
 def _read_extra(record: logging.LogRecord) -> dict[str, object] | None:
@@ -294,7 +319,7 @@ def configure(level: str, extra_loggers: Iterable[str] = ()) -> None:
 
 # ---------------------------------------------------------------- print
 
-_prints: ContextVar[bool] = ContextVar("flowstone.prints", default=False)
+_prints: ContextVar[bool | None] = ContextVar("flowstone.prints", default=None)
 _lock = threading.Lock()
 _users = 0
 _print = builtins.print
@@ -324,8 +349,8 @@ def redirect_prints(active: bool) -> Iterator[None]:
                     builtins.print = _print
 
 
-def is_logging_prints() -> bool:
-    """Tell whether the run around this code logs its prints."""
+def is_logging_prints() -> bool | None:
+    """Tell whether the run around this code logs its prints; None where nobody has said."""
     return _prints.get()
 
 

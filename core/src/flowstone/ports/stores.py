@@ -23,7 +23,8 @@ class RunStore(Protocol):
     def create(self, event: Event) -> None:
         """Keep a run that is born; the event's payload is the `Run`. Written through.
 
-        An event that is kept already changes nothing.
+        Or an artifact of no run, whose ids of runs are empty. An event that is kept already
+        changes nothing.
 
         Raises:
             Conflict: the root of its tree has ended; the error carries it.

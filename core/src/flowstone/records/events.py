@@ -174,9 +174,10 @@ def make_measures_event(run: Run, at: float, measures: Measures) -> Event:
     return Event(new_id(), MEASURED, run.id, run.root_id, at, measures)
 
 
-def make_artifact_event(run: Run, at: float, artifact: ArtifactVersion) -> Event:
-    """Return the fact that a run has saved an artifact."""
-    return Event(new_id(), ARTIFACT_SAVED, run.id, run.root_id, at, artifact)
+def make_artifact_event(run: Run | None, at: float, artifact: ArtifactVersion) -> Event:
+    """Return the fact that a run has saved an artifact, or somebody outside any run."""
+    run_id, root_id = ("", "") if run is None else (run.id, run.root_id)
+    return Event(new_id(), ARTIFACT_SAVED, run_id, root_id, at, artifact)
 
 
 def fold(run: Run | None, event: Event) -> Run | None:

@@ -69,7 +69,8 @@ class Origin:
         tags: sorted.
         unit_version: what the flow or task says of its version.
         parameters: the arguments as JSON values, secrets masked; None where they are not kept.
-        inputs: ids of the runs whose results went into this one.
+        inputs: ids of the runs whose results went into this one; `UNKNOWN` where there may be
+            more.
         lease: who may write it; only a root has one. A run that was ended because its process is
             gone has none, and one that is suspended.
         recipe: how it can be executed again; only a root flow run has one.
@@ -202,6 +203,10 @@ class Handover(StateChange):
     """
 
     lease: Lease | None
+
+
+#: Stands among the inputs of a run that was given more than is looked at.
+UNKNOWN = "…"
 
 
 @dataclass(frozen=True, slots=True)

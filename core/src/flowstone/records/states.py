@@ -71,7 +71,7 @@ class State(Generic[R]):
     """One state of one run, whose value is an `R`.
 
     Attributes:
-        type: the kind of state.
+        type: the kind of state; may be given by its name.
         name: the type's name, or a finer one such as ``Retrying`` or ``TimedOut``.
         message: why, in words for a person; None where there is nothing to add.
         at: when it began, in seconds since the epoch.
@@ -87,6 +87,8 @@ class State(Generic[R]):
     data: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        if type(self.type) is not StateType:
+            object.__setattr__(self, "type", _read_type(self.type))
         if not self.name:
             object.__setattr__(self, "name", self.type.value.capitalize())
 
@@ -163,6 +165,16 @@ class State(Generic[R]):
             return UnfinishedRun("", self.type.value.lower())
         ends = {FAILED: FailedRun, CRASHED: CrashedRun, CANCELLED: CancelledRun}
         return ends[self.type]("", self.message)
+
+
+def _read_type(written: object) -> StateType:
+    """Return the type of state that somebody has written as a text."""
+    if isinstance(written, str) and written.upper() in StateType.__members__:
+        return StateType[written.upper()]
+    known = ", ".join(StateType.__members__)
+    raise ConfigurationError(
+        "the type of a state", f"there is no {written!r}", f"Use one: {known}."
+    )
 
 
 class StoredValue:

@@ -28,17 +28,39 @@ _opened: WeakKeyDictionary[Any, tuple[tuple[Any, ...], CacheOptions]] = WeakKeyD
 
 
 def open_cache(
-    unit: Any, services: Services, keeps: ResultOptions, run_id: str, parent: Scope | None
+    unit: Any,
+    services: Services,
+    keeps: ResultOptions,
+    run_id: str,
+    parent: Scope | None,
+    lineage: str,
 ) -> ResultCache:
-    """Return how the result of one run is looked for and kept."""
+    """Return how the result of one run is looked for and kept.
+
+    Args:
+        unit: the flow or task.
+        services: for the settings, the time and the home.
+        keeps: where and how.
+        run_id: of the run.
+        parent: the run around it.
+        lineage: of a flow that another calls, what is the same in each attempt of that one.
+    """
     caching = _open_options(unit, services, keeps)
     if unit.spec.kind == "flow":
-        return FlowResultCache(caching.store, run_id, unit.name)
+        call = TaskCall(unit, {}, run_id, {}, lineage="" if unit.yields else lineage)
+        return FlowResultCache(caching, call, unit.parameters.bind_by_name, run_id)
     owner = None if parent is None else parent.owner
     flow_run = run_id if owner is None else owner.run.id
-    arguments, lineage = ({}, "") if owner is None else (owner.arguments, owner.lineage)
+    arguments, lineage = ({}, "") if owner is None else (_list_arguments(owner), owner.lineage)
     call = TaskCall(unit, {}, flow_run, arguments, lineage=lineage)
     return CallCache(caching, call, unit.parameters.bind_by_name, run_id)
+
+
+def _list_arguments(owner: Scope) -> dict[str, Any]:
+    """Return what a flow run was called with, and its `self` where it is a method's."""
+    request = getattr(owner, "request", None)  # not in a process that a task of it was sent to
+    held = {} if request is None else request.unit.parameters.held
+    return {**held, **owner.arguments} if held else owner.arguments
 
 
 def _open_options(unit: Any, services: Services, keeps: ResultOptions) -> CacheOptions:
@@ -70,25 +92,19 @@ def _choose_policy(own: CachePolicy | None, settings: Settings) -> CachePolicy:
     return DEFAULT if own is None else own
 
 
-class FlowResultCache:
-    """Keeps the value of a flow run by the run's id; never looks for one."""
+class FlowResultCache(CallCache):
+    """Keeps the value of a flow run by the run's id; of one that another calls, by the call.
 
-    def __init__(self, store: ResultFiles, run_id: str, name: str) -> None:
-        self._store, self._run_id, self._name = store, run_id, name
+    That is looked for where the other is executed again: what its children did is not repeated.
+    """
+
+    __slots__ = ()
 
     def look(
-        self,
-        _args: tuple[Any, ...],
-        _kwargs: Mapping[str, Any],
-        _patience: float | None = None,
+        self, args: tuple[Any, ...], kwargs: Mapping[str, Any], patience: float | None = None
     ) -> ResultLookup:
-        return ResultLookup(self._run_id, "")
-
-    def keep(self, look: Any, value: Any) -> None:
-        self._store.write(look.key, value, self._run_id, None)
-
-    def read(self, key: str) -> Any:
-        return self._store.read_value(key, self._name)
-
-    def end(self, look: object) -> None:
-        """Nobody waits for it."""
+        whole = ResultLookup(self._run_id, "")
+        found = super().look(args, kwargs, patience) if self._call.lineage else None
+        if found is None or found.key is None:
+            return whole
+        return found if found.found else found._replace(told="")

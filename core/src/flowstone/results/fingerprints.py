@@ -6,11 +6,13 @@ process's hash seed. What can't be followed is refused, and said by its path.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable
 from copyreg import dispatch_table
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from functools import cached_property
 from hashlib import blake2b
 from io import BytesIO
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
@@ -81,7 +83,7 @@ def _feed(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
         _feed_ordered(feed, kind.__name__, value, path, inside)
     elif kind in {set, frozenset}:
         digests = sorted(_digest(item, f"{path}{{…}}", inside) for item in value)
-        _tag(feed, "set", *digests)
+        _tag(feed, kind.__name__, *digests)
     elif kind is dict:
         _feed_mapping(feed, "dict", value, path, inside)
     else:
@@ -93,7 +95,7 @@ _SIMPLE: dict[type, Callable[[Any], bytes]] = {
     bool: lambda value: b"1" if value else b"0",
     # Python refuses to write huge numbers with decimal digits.
     int: lambda value: (str(value) if value.bit_length() < 10_000 else hex(value)).encode(),
-    float: lambda value: struct.pack("<d", value or 0.0),
+    float: lambda value: struct.pack("<d", value),
     complex: lambda value: struct.pack("<dd", value.real, value.imag),
     str: lambda value: value.encode("utf-8", "surrogatepass"),
     bytes: lambda value: value,
@@ -145,12 +147,24 @@ def _feed_object(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> 
         _feed_secret(feed, value, path, around)
     elif is_dataclass(value):
         parts = {field.name: getattr(value, field.name) for field in fields(value)}
+        parts |= _list_attributes(value)
         _feed_mapping(feed, name, parts, path, around)
     elif hasattr(kind, "model_fields"):
-        parts = {**value.__dict__, **(value.__pydantic_extra__ or {})}
+        parts = {**_list_attributes(value), **(value.__pydantic_extra__ or {})}
+        parts |= value.__pydantic_private__ or {}
         _feed_mapping(feed, name, parts, path, around)
     else:
         _feed_reduced(feed, value, path, around)
+
+
+def _list_attributes(value: object) -> dict[str, object]:
+    """Return what an object holds, but for what it has computed of that."""
+    kind, held = type(value), getattr(value, "__dict__", {})
+    return {
+        name: held[name]
+        for name in held
+        if not isinstance(getattr(kind, name, None), cached_property)
+    }
 
 
 def _feed_secret(feed: Feed, value: Any, path: str, around: tuple[int, ...]) -> None:
@@ -254,7 +268,8 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
 
     To pandas, 1 and "1" are the same in a column of mixed objects, and so are all that are missing.
     """
-    from pandas.api.types import infer_dtype  # only met by whoever has imported it
+    import pandas as pd  # only met by whoever has imported it
+    from pandas.api.types import infer_dtype  # likewise
     from pandas.util import hash_array, hash_pandas_object  # likewise
 
     _tag(feed, "dtype", str(values.dtype).encode())
@@ -266,6 +281,11 @@ def _feed_column(feed: Feed, values: Any, path: str) -> None:
     elif hasattr(values.dtype, "categories"):
         _tag(feed, "ordered", repr(values.dtype.ordered).encode())
         _feed_index(feed, values.dtype.categories, path)
+    elif getattr(values.dtype, "kind", "") == "f":
+        numbers = pd.Series(values).to_numpy(float, na_value=math.nan)
+        (below,) = (numbers.view("int64") == -(2**63)).nonzero()
+        if below.size:  # to pandas, -0.0 is 0.0
+            _tag(feed, "-0.0", below.tobytes())
     if hasattr(values, "array"):  # a Series or an Index
         feed(hash_pandas_object(values, index=False).to_numpy().tobytes())
     else:

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -81,15 +82,25 @@ class CachePolicy:
         flow_parameters: dict[str, Any],
         **kwargs: object,
     ) -> str | None:
-        """Return a call's key, in a policy of your own; None for no caching.
+        """Return a call's key; None for no caching. A policy of your own may make another.
 
         Args:
             task_ctx: the call.
             inputs: its arguments by name.
             flow_parameters: those of the flow run around it.
             **kwargs: nothing for now.
+
+        Raises:
+            NotHashable: some part can't be made.
         """
-        raise NotImplementedError
+        del kwargs
+        made = [vars(kind).get("parts", CachePolicy.parts) for kind in type(self).__mro__]
+        find_parts = next((parts for parts in made if parts is not CachePolicy.parts), None)
+        if find_parts is None:
+            raise NotImplementedError(f"{type(self).__name__} needs a method compute_key")
+        call = task_ctx._replace(parameters=inputs, flow_parameters=flow_parameters)
+        parts: dict[str, str] | None = find_parts(self, call)
+        return None if parts is None else _join_parts(parts)
 
     def configure(
         self,
@@ -152,7 +163,7 @@ class CompoundCachePolicy(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
         found: dict[str, str] = {}
         for policy in self.policies:
-            own = policy.parts(call)
+            own = _find_parts(policy, call)
             if own is None:  # a part that says no must not leave a key that says less
                 return None
             for part, value in own.items():
@@ -196,7 +207,7 @@ class Inputs(CachePolicy):
 @dataclass(unsafe_hash=True)
 class _TaskSource(CachePolicy):
     def parts(self, call: TaskCall) -> dict[str, str] | None:
-        function = inspect.unwrap(call.task.fn)
+        function = _find_function(call.task.fn)
         plain = getattr(function, "__func__", function)  # of a method, which is made at each look
         known = _sources.get(plain)
         if known is not None:
@@ -208,6 +219,17 @@ class _TaskSource(CachePolicy):
             return {"source": fingerprint(source, "the task's source")}
         _sources[plain] = found = fingerprint(source, "the task's source")
         return {"source": found}
+
+
+def _find_function(fn: Any) -> Any:
+    """Return the function that has the source: below wrappers and partials, or of an object."""
+    while True:
+        if isinstance(fn, partial):
+            fn = fn.func
+        elif hasattr(fn, "__wrapped__"):
+            fn = fn.__wrapped__
+        else:
+            return fn if inspect.isroutine(fn) else type(fn).__call__
 
 
 @dataclass(unsafe_hash=True)
@@ -274,15 +296,27 @@ class Key(NamedTuple):
 def make_key(policy: CachePolicy, call: TaskCall) -> Key:
     """Return a call's key and what it was made of, or None and why there is none."""
     try:
-        parts = policy.parts(call)
+        parts = _find_parts(policy, call)
     except NotHashable as error:
         return Key(None, f"not cached: {error}", is_trouble=True)
     if parts is None:
         return Key(None, "not cached: its policy says so")
-    told = ", ".join(f"{name} {value[:8]}" for name, value in sorted(parts.items()))
+    key = _join_parts(parts)
     if set(parts) == {"key"}:
-        return Key(file_name(parts["key"]), f"key {parts['key']}")
-    return Key(fingerprint(parts), told or "nothing")
+        return Key(file_name(key), f"key {key}")
+    told = ", ".join(f"{name} {value[:8]}" for name, value in sorted(parts.items()))
+    return Key(key, told or "nothing")
+
+
+def _find_parts(policy: CachePolicy, call: TaskCall) -> dict[str, str] | None:
+    """Return the parts of a key, by whichever of its two methods a policy's class has last made."""
+    kinds = type(policy).__mro__
+    own = next(kind for kind in kinds if not vars(kind).keys().isdisjoint({"parts", "compute_key"}))
+    return policy.parts(call) if "parts" in vars(own) else CachePolicy.parts(policy, call)
+
+
+def _join_parts(parts: Mapping[str, str]) -> str:
+    return parts["key"] if set(parts) == {"key"} else fingerprint(parts)
 
 
 def file_name(key: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -11,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.blocks import Block, LocalDirectory, ObjectStore
 from flowstone.context import current, runtime
-from flowstone.errors import ConfigurationError, FlowstoneError, MissingResult, ObjectMissing
+from flowstone.errors import (
+    ConfigurationError,
+    FlowstoneError,
+    LockNotHeld,
+    MissingResult,
+    ObjectMissing,
+)
 from flowstone.locking import FileSystemLockManager, IsolationLevel, LockManager
 from flowstone.records.encoding import dumps, loads
 from flowstone.results.policies import CachePolicy, Key, TaskCall, file_name, make_key
@@ -193,6 +200,7 @@ class CallCache:
         if locks is not None:
             self._locked = key  # before it is, so that an interrupt leaves no lock behind
             if not locks.acquire_lock(key, self._run_id, patience):
+                self._locked = None
                 return None
         if caching.refresh:
             return ResultLookup(key, f"miss: a refresh was asked for ({told})")
@@ -219,7 +227,8 @@ class CallCache:
 
     def end(self, _look: object) -> None:
         if self._locked is not None and self._caching.locks is not None:
-            self._caching.locks.release_lock(self._locked, self._run_id)
+            with suppress(LockNotHeld):  # an interrupt came before it had it
+                self._caching.locks.release_lock(self._locked, self._run_id)
             self._locked = None
 
 

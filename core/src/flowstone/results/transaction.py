@@ -115,6 +115,8 @@ class Transaction:
     def get(self, name: str, default: Any = ...) -> Any:
         """Return what was remembered here, or in a transaction around this one.
 
+        It is that object, not a copy: what a hook changes in it, the others see.
+
         Raises:
             ConfigurationError: nothing is remembered under that name, and there is no default.
         """

@@ -1,15 +1,17 @@
-"""Submitted calls on threads of this process; coroutines on one event loop beside them."""
+"""Submitted calls on threads of this process; coroutines on event loops beside them."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Coroutine
-from contextvars import Context
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
+from contextvars import Context, ContextVar, copy_context
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
+    from collections.abc import Iterator
 
     from flowstone.ports import RemoteCaller
     from flowstone.ports.threads import Threads
@@ -17,13 +19,52 @@ if TYPE_CHECKING:
 
 #: So many calls that wait for each other are made inside each other on one thread.
 DEEPEST = 8
+#: So many event loops has a pool at the most; each takes a thread and three open files.
+MOST_LOOPS = 64
 
 _here = threading.local()
+#: How many coroutines that were submitted by each other this code is in.
+_level: ContextVar[int] = ContextVar("flowstone.loop", default=0)
 
 
 def is_worker() -> bool:
     """Tell whether this thread is a pool's: one that waits here may keep others from running."""
-    return getattr(_here, "works", False)
+    return getattr(_here, "pool", None) is not None
+
+
+@contextmanager
+def release_worker() -> Iterator[None]:
+    """Let another thread work in this one's place, where this is a pool's, while it waits."""
+    pool: ThreadPool | None = getattr(_here, "pool", None)
+    if pool is None:
+        yield
+        return
+    _here.waits = waits = (
+        getattr(_here, "waits", 0) + 1
+    )  # coroutines of one thread may wait at once
+    if waits == 1:
+        pool.count_waiting(1)
+    try:
+        yield
+    finally:
+        _here.waits -= 1
+        if not _here.waits:
+            pool.count_waiting(-1)
+
+
+def get_loop() -> AbstractEventLoop | None:
+    """Return the event loop that a pool runs on this thread, if there is one."""
+    return getattr(_here, "loop", None)
+
+
+def has_next_loop() -> bool:
+    """Tell whether what is submitted here gets another loop than this code's."""
+    return _level.get() < MOST_LOOPS
+
+
+def enter_loop(context: Context) -> None:
+    """Say that what runs in a context is a part of the submitted coroutine that this code is in."""
+    context.run(_level.set, _level.get())
 
 
 def call_nested(call: Callable[[], object], threads: Threads) -> None:
@@ -31,7 +72,7 @@ def call_nested(call: Callable[[], object], threads: Threads) -> None:
 
     A thousand calls that wait for each other must not become a stack of a thousand.
     """
-    depth, works = getattr(_here, "depth", 0), is_worker()
+    depth, pool = getattr(_here, "depth", 0), getattr(_here, "pool", None)
     if depth < DEEPEST:
         _here.depth = depth + 1
         try:
@@ -41,7 +82,7 @@ def call_nested(call: Callable[[], object], threads: Threads) -> None:
         return
 
     def elsewhere() -> None:
-        _here.works = works
+        _here.pool = pool
         call()
 
     thread = threads.Thread(target=elsewhere, name="flowstone-nested", daemon=True)
@@ -51,6 +92,10 @@ def call_nested(call: Callable[[], object], threads: Threads) -> None:
 
 class ThreadPool:
     """A `Runner`: threads are started as they are needed, up to a number, and shared.
+
+    Coroutines share an event loop. One that is submitted by another gets the next loop: the other
+    may block its own until it has the result. Where all threads wait, another one stands in, as
+    what they wait for may wait for what has not started.
 
     They are daemons: a blocking call that can't be stopped must not keep the process from
     ending. Whoever needs a call to end waits for its future, not for its thread.
@@ -64,42 +109,56 @@ class ThreadPool:
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
-        self._loop: AbstractEventLoop | None = None
+        self._waiting = 0
+        self._loops: dict[int, AbstractEventLoop] = {}
         self._tasks: set[Any] = set()
 
     def submit(self, call: Callable[[], None]) -> None:
         self._calls.put(call)
-        if self._idle <= self._calls.qsize() - 1 and self._threads < self._max_workers:
+        if self._waiting >= self._threads or (
+            self._idle <= self._calls.qsize() - 1 and self._threads < self._max_workers
+        ):
+            self._grow()
+
+    def count_waiting(self, change: int) -> None:
+        """Take note that one more of the threads waits, or one less."""
+        with self._lock:
+            self._waiting += change
+        if self._waiting >= self._threads and not self._calls.empty():
             self._grow()
 
     def submit_async(self, call: Callable[[], Coroutine[object, object, None]]) -> None:
-        loop = self._event_loop()
+        level = min(_level.get() + 1, MOST_LOOPS)
+        loop, context = self._open_loop(level), copy_context()
+        context.run(_level.set, level)
 
         def start() -> None:
             task = loop.create_task(call())
             self._tasks.add(task)  # the loop itself keeps only a weak reference
             task.add_done_callback(self._tasks.discard)
 
-        loop.call_soon_threadsafe(start)
+        loop.call_soon_threadsafe(start, context=context)
 
     def close(self) -> None:
         with self._lock:
             for _ in range(self._threads):
                 self._calls.put(None)
-            loop, self._loop = self._loop, None
-        if loop is not None:
+            loops, self._loops = self._loops, {}
+        for loop in loops.values():
             loop.call_soon_threadsafe(loop.stop)
 
     def _grow(self) -> None:
         with self._lock:
-            if self._threads >= self._max_workers:
+            stands_in = self._threads >= self._max_workers
+            if stands_in and self._waiting < self._threads:
                 return
             self._threads += 1
             name = f"flowstone-worker-{self._threads}"
-        threading.Thread(target=self._work, name=name, daemon=True).start()
+        work = self._stand_in if stands_in else self._work
+        threading.Thread(target=work, name=name, daemon=True).start()
 
     def _work(self) -> None:
-        _here.works = True
+        _here.pool = self
         while True:
             with self._lock:
                 self._idle += 1
@@ -111,22 +170,39 @@ class ThreadPool:
             call()
             del call  # or an idle thread would keep the last call's arguments alive
 
-    def _event_loop(self) -> AbstractEventLoop:
+    def _stand_in(self) -> None:
+        """Work until there is no more to do, or one of those that waited works again."""
+        _here.pool = self
+        while True:
+            with suppress(Empty):
+                call = self._calls.get_nowait()
+                if call is None:
+                    return
+                call()
+                del call
+            with self._lock:
+                self._threads -= 1  # before the look: who submits from now on starts another
+                if self._calls.empty() or self._waiting < self._threads:
+                    return
+                self._threads += 1
+
+    def _open_loop(self, level: int) -> AbstractEventLoop:
         import asyncio  # 40 ms of start-up that flows without async tasks save
 
         with self._lock:
-            if self._loop is None:
-                loop = self._loop = asyncio.new_event_loop()
-                target = _run_loop
-                name = "flowstone-loop"
+            loop = self._loops.get(level)
+            if loop is None:
+                loop = self._loops[level] = asyncio.new_event_loop()
+                name = "flowstone-loop" if level == 1 else f"flowstone-loop-{level}"
                 # A fresh context: the first submitter's must not be everybody's.
                 threading.Thread(
-                    target=Context().run, args=(target, loop), name=name, daemon=True
+                    target=Context().run, args=(_run_loop, loop), name=name, daemon=True
                 ).start()
-            return self._loop
+            return loop
 
 
 def _run_loop(loop: AbstractEventLoop) -> None:
+    _here.loop = loop
     try:
         loop.run_forever()
     finally:

@@ -1,14 +1,16 @@
-"""Services in memory, for tests: nothing is kept, and nothing touches the disk."""
+"""Services in memory, for tests: nothing is kept, and nothing is left on the disk."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from contextlib import contextmanager
-from os import urandom
+from os import getpid, urandom
 from pathlib import Path
+from shutil import rmtree
 from tempfile import gettempdir
 from typing import TYPE_CHECKING
 from uuid import uuid4
+from weakref import finalize
 
 from flowstone.bootstrap import open_services
 from flowstone.context import current
@@ -25,14 +27,22 @@ def memory_services(home: Path | None = None, *, key: str | None = None) -> Serv
 
     Args:
         home: where a secret key file is made; None uses a key that is forgotten with them, and a
-            home that is never made.
+            home that is removed with them, or at the end of the process.
         key: seals secrets in place of that; for documents that outlive the services.
     """
     if home is not None:
         return open_services(Settings(home=home, store="memory"))
     nowhere = Path(gettempdir()) / f"flowstone-{uuid4().hex}"
     key = key or b64encode(urandom(32)).decode()
-    return open_services(Settings(home=nowhere, store="memory", secret_key=key))
+    services = open_services(Settings(home=nowhere, store="memory", secret_key=key))
+    finalize(services.documents, _remove_home, nowhere, getpid())
+    return services
+
+
+def _remove_home(home: Path, pid: int) -> None:
+    """Remove a home, unless this is a fork of the process that has it."""
+    if getpid() == pid:
+        rmtree(home, ignore_errors=True)
 
 
 @contextmanager
@@ -41,9 +51,10 @@ def flowstone_test_harness() -> Iterator[Services]:
 
     It takes a few milliseconds, starts no server, reads no settings and leaves nothing behind.
     """
-    services = memory_services()
+    services, pid = memory_services(), getpid()
     with current.use_services(services):
         try:
             yield services
         finally:
             services.close()
+            _remove_home(services.settings.home, pid)

@@ -105,6 +105,7 @@ def _describe(graph: Graph) -> dict[str, object]:
                 "label": node.label,
                 "states": {tally.name: tally.count for tally in node.states},
                 "runs": list(node.runs),
+                "is_incomplete": node.is_incomplete,
             }
             for node in graph.nodes
         ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
 
 from flowstone.graphs.drawing.layout import Size
-from flowstone.graphs.parts import join_lines
+from flowstone.graphs.parts import INCOMPLETE, join_lines
 from flowstone.records.durations import format_duration
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Card:
 
     Attributes:
         title: the run's name, or the flow's or task's, where it is many runs.
-        count: how many, where it is many.
+        count: how many, where it is many; and whether not all that went in is known.
         facts: how the run is and how long it took; empty where tallies tell, or it has not run.
         tallies: of many runs, how many are in which state.
         mark: of a single run, its state.
@@ -94,7 +94,8 @@ def _measure_char(char: str) -> float:
 
 
 def _format_count(node: Node) -> str:
-    return f"\N{MULTIPLICATION SIGN}{len(node.runs):,}" if node.folded else ""
+    count = f"\N{MULTIPLICATION SIGN}{len(node.runs):,}" if node.folded else ""
+    return " · ".join(filter(None, (count, INCOMPLETE if node.is_incomplete else "")))
 
 
 def _format_title(node: Node) -> str:

@@ -10,7 +10,14 @@ import pytest
 
 from flowstone.errors import Conflict, IllegalTransition, MissingResult, RunNotFound
 from flowstone.records import redaction
-from flowstone.records.events import make_birth_event, make_change_event
+from flowstone.records.events import (
+    ARTIFACT_SAVED,
+    ArtifactVersion,
+    make_artifact_event,
+    make_birth_event,
+    make_change_event,
+)
+from flowstone.records.ids import new_id
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import (
     CANCELLED,
@@ -66,6 +73,17 @@ class WriteTests(Suite):
         store.create(birth)
         assert store.run(root.id) == root
         assert [event for _, event in store.events(root_id=root.id)] == [birth, change]
+
+    def test_an_artifact_of_no_run_is_kept_and_makes_none(self, store: RunStore) -> None:
+        """What is saved outside a run was lost, or taken for one: look at `create`."""
+        root = begin(store)
+        version = ArtifactVersion(new_id(), "markdown", "report", None, "# done")
+        saved = make_artifact_event(None, 1.0, version)
+        store.create(saved)
+        store.create(saved)
+        assert [event for _, event in store.events(kinds=[ARTIFACT_SAVED])] == [saved]
+        assert saved not in [event for _, event in store.events(root_id=root.id)]
+        assert store.runs(RunQuery()) == [root]
 
     def test_a_child_that_is_created_belongs_to_its_tree(self, store: RunStore) -> None:
         """A nested flow run is written through too: look at `create` for runs with a parent."""
