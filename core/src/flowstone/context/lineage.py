@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice
 from sys import getrefcount, getsizeof
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import ref
 
 from flowstone.records.runs import UNKNOWN
@@ -111,10 +111,10 @@ class Producers:
         return kept[1] if kept is not None and kept[0] is value else ""
 
 
-def _is_followed(value: Any) -> bool:
+def _is_followed(value: object) -> bool:
     """Tell whether a value, where it is met again, is the one that a run made."""
     kind = type(value)
-    if kind is str or kind is bytes or kind is bytearray:
+    if isinstance(value, (str, bytes, bytearray)):
         return len(value) >= SHORTEST
     return kind not in PLAIN and not (kind is tuple and not value)
 
@@ -128,7 +128,7 @@ def _is_plain(values: Collection[object]) -> bool:
     return kinds <= PLAIN
 
 
-def _estimate_size(value: Any) -> int:
+def _estimate_size(value: object) -> int:
     """Return about how many bytes a value takes, judging by its first elements."""
     size, count = getsizeof(value) + _ENTRY, 1
     for _ in range(_DEEPEST):
