@@ -6,8 +6,9 @@ import collections.abc as abc
 import inspect
 import io
 from collections import deque
-from functools import partial
+from functools import partial, reduce
 from itertools import chain, product
+from operator import or_
 from types import SimpleNamespace, UnionType
 from typing import (
     IO,
@@ -43,6 +44,8 @@ Check = abc.Callable[[Value], Value]
 _ITEMS = (list, tuple, set, frozenset, dict, deque, str, bytes)
 #: Hints that any of these fits, and that pydantic would make an iterator of, or not look into.
 _LOOSE = (abc.Iterable, abc.Collection, abc.Container, abc.Reversible)
+#: Where the containers are whose items pydantic checks.
+_STANDARD = {"builtins", "collections", "collections.abc"}
 _FILES = (IO, TextIO, BinaryIO)
 
 
@@ -358,23 +361,12 @@ def _adapt(hint: Hint) -> Value:
     if origin is Annotated:
         return Annotated[(_adapt(args[0]), *hint.__metadata__)]
     if origin in {Union, UnionType}:
-        return Union[tuple(map(_adapt, args))]  # noqa: UP007 - of parts that are made here
-    if kind in _LOOSE:
-        form: Hint = list[_adapt(args[0]) if args else Any]  # type: ignore[misc]
-    elif (
-        isinstance(origin, type)
-        and origin.__module__
-        in {
-            "builtins",
-            "collections",
-            "collections.abc",
-        }
-        and issubclass(origin, abc.Iterable)
-    ):
-        parts = tuple(each if each is Ellipsis else _adapt(each) for each in args)
-        form = hint.copy_with(parts) if hasattr(hint, "copy_with") else origin[parts]  # type: ignore[index]
-    else:
+        return reduce(or_, map(_adapt, args))
+    generic: Value = list if kind in _LOOSE else origin
+    if not _is_container(generic):
         return hint
+    parts = tuple(each if each is Ellipsis else _adapt(each) for each in args)
+    form = generic[parts] if parts else generic
     fits = make_fit(hint)
 
     def keep(value: Value, handler: Check) -> Value:
@@ -386,6 +378,12 @@ def _adapt(hint: Hint) -> Value:
         return wanted(found) if wanted is not None and kind in _LOOSE else found
 
     return Annotated[form, WrapValidator(keep)]
+
+
+def _is_container(kind: object) -> bool:
+    return (
+        isinstance(kind, type) and kind.__module__ in _STANDARD and issubclass(kind, abc.Iterable)
+    )
 
 
 def _require_file(hint: Hint, value: object) -> object:

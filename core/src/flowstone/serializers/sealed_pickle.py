@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from flowstone.context.current import services
+from flowstone.serializers.exceptions import reduce_exception
 from flowstone.serializers.moves import unpickle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pickle import Pickler  # cloudpickle has no types; its pickler is used as this one
 else:
     from cloudpickle import Pickler
@@ -25,10 +27,15 @@ class SealingPickler(Pickler):
     A block sees to its own fields; this is for what code takes out of them, or makes itself.
     """
 
+    #: Tells what of an exception can be pickled, where the rest is to be left out.
+    can_pickle: Callable[[object], bool] | None = None
+
     def reducer_override(self, obj: object) -> Any:
         if _is_secret(obj):
             clear = cloudpickle.dumps(obj)
             return _open_secret, (services().sealer.seal(clear, _PURPOSE),)
+        if isinstance(obj, BaseException):
+            return reduce_exception(obj, self.can_pickle)
         return super().reducer_override(obj)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from contextlib import suppress
 from operator import attrgetter
 from types import FunctionType
 from typing import Any
@@ -27,12 +28,35 @@ class _Pickler(sealed_pickle.SealingPickler):
         return super().reducer_override(obj)
 
 
+class _LenientPickler(_Pickler):
+    """The same, but of exceptions it leaves out what can't be pickled."""
+
+    @staticmethod
+    def can_pickle(value: object) -> bool:
+        if isinstance(value, BaseException):  # its parts are asked for when it is pickled itself
+            value = type(value)
+        return _pack_readably(value, _LenientPickler) is not None
+
+
 def pack(value: object) -> bytes:
     """Return a value as bytes. Raises whatever its parts raise where they can't be pickled."""
     return sealed_pickle.dump_sealed(value, _Pickler)
 
 
 unpacked = pickle.loads
+
+
+def pack_error(error: BaseException) -> bytes | None:
+    """Return an exception as bytes, without the parts that can't be sent; None for not at all."""
+    return _pack_readably(error, _Pickler) or _pack_readably(error, _LenientPickler)
+
+
+def _pack_readably(value: object, pickler: type[_Pickler]) -> bytes | None:
+    with suppress(Exception):  # many an exception pickles and can't be read again
+        content = sealed_pickle.dump_sealed(value, pickler)
+        unpacked(content)
+        return content
+    return None
 
 
 def send_by_value(name: str) -> bool:
