@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from copy import copy
+from inspect import currentframe
 from operator import attrgetter
 from types import MethodType
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 #: What may stand between a pickler and this module.
-_BETWEEN = {"pickle", "flowstone.calls.runnable"}
+_BETWEEN = {__name__, "flowstone.calls.runnable", "pickle"}
 
 
 def find_reference(unit: Value) -> Reference | None:
@@ -88,10 +89,10 @@ def _goes_by_value(module: str) -> bool:
     A name in `__main__` means something else in another program. The standard pickler knows
     nothing but names.
     """
-    frame = sys._getframe(2)  # noqa: SLF001 - a pickler does not say who it is
-    while frame.f_back and frame.f_globals.get("__name__") in _BETWEEN:
+    frame = currentframe()  # a pickler does not say who it is
+    while frame is not None and frame.f_globals.get("__name__") in _BETWEEN:
         frame = frame.f_back
-    if "cloudpickle" not in str(frame.f_globals.get("__name__")):
+    if frame is None or "cloudpickle" not in str(frame.f_globals.get("__name__")):
         return False
     # cloudpickle takes 20 ms to import; who comes here has.
     from flowstone.task_runners.messages import goes_by_value

@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, MemberDescriptorType, WrapperDescriptorTy
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     #: What `__reduce__` returns: a function, its arguments, the state and what sets it.
     Reduced = tuple[
@@ -85,6 +85,44 @@ def _leave_out(attributes: Attributes, can_pickle: Callable[[object], bool]) -> 
         notes = parts[0].get("__notes__")
         parts[0]["__notes__"] = [*(notes if isinstance(notes, list) else ()), note]
     return Attributes(*parts)
+
+
+def describe_exception(
+    error: BaseException, can_write: Callable[[object], bool]
+) -> dict[str, object]:
+    """Return what there is to know of an exception, but for the parts that can't be written."""
+    args = [each if can_write(each) else repr(each) for each in error.args]
+    own, slots = _leave_out(_find_attributes(error), can_write)
+    chain = {"cause": error.__cause__, "context": error.__context__}
+    if _is_in_a_circle(error, ()):
+        chain = {}
+    return {
+        "args": args,
+        "own": own,
+        "slots": slots,
+        "suppress": error.__suppress_context__,
+        **{name: other for name, other in chain.items() if other is not None and can_write(other)},
+    }
+
+
+def _is_in_a_circle(error: BaseException | None, above: tuple[BaseException, ...]) -> bool:
+    return error is not None and (
+        error in above
+        or _is_in_a_circle(error.__cause__, (*above, error))
+        or (
+            error.__context__ is not error.__cause__
+            and _is_in_a_circle(error.__context__, (*above, error))
+        )
+    )
+
+
+def make_exception(
+    kind: type[BaseException], args: Iterable[object], attributes: Attributes, chain: Chain
+) -> BaseException:
+    """Make the exception that was described so."""
+    error = _make(kind, tuple(args))
+    _restore(error, (attributes, chain))
+    return error
 
 
 def _make(kind: type[BaseException], args: tuple[object, ...]) -> BaseException:
