@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from types import MethodType, ModuleType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Unpack, get_args
 
+from flowstone.calls.hints import (
+    Check,
+    Hint,
+    Misfit,
+    Uncheckable,
+    Value,
+    find_hints,
+    make_check,
+    split_hint,
+)
 from flowstone.context.runtime import deployment, flow_run, task_run
 from flowstone.engine.arguments import resolve
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
@@ -19,6 +30,9 @@ RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
 #: A hint of one of these and a value of exactly that type need no validation.
 EXACT = frozenset({str, int, float, bool, bytes, list, dict, tuple, set})
 
+_logger = logging.getLogger("flowstone.parameters")
+#: The functions whose hints have been named in a warning, with those hints.
+_named: set[tuple[str, str, str]] = set()
 
 #: Names that each call has a use for; no function's parameter has one.
 RESERVED = frozenset({"return_state", "wait_for"})
@@ -48,8 +62,8 @@ class Parameters:
         self._around = around
         self.signature = inspect.signature(fn)
         self._fn = fn
-        self._hints: dict[str, Any] | None = None
-        self._checks: dict[str, Callable[[Any], Any]] = {}
+        self._checks: dict[str, Check] = {}
+        self._restorers: dict[str, Callable[[Value, Value], bool]] = {}
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
         """Bind the arguments, defaults included.
@@ -101,26 +115,26 @@ class Parameters:
         """
         problems: dict[str, str] = {}
         for name, value in bound.arguments.items():
-            hint = self._find_hint(name)
-            if hint is Any or (hint in EXACT and type(value) is hint):
+            hint = self._hints.get(name, Any)
+            if hint is Any or (type(value) is hint and hint in EXACT):
                 continue
             try:
                 bound.arguments[name] = self._coerce(name, hint, value)
-            except _Misfit as misfit:
+            except Misfit as misfit:
                 problems[name] = str(misfit)
         if problems:
             raise ParameterTypeError(self.name, problems)
 
     def can_restore(self, name: str, kept: object, value: object) -> bool:
         """Tell whether the type hint makes the same value again of what is kept of it."""
-        hint = self._find_hint(name)
-        if hint is Any:
+        if name not in self._hints:
             return False
-        try:
-            again = self._coerce(name, hint, kept)
-            return type(again) is type(value) and bool(again == value)
-        except Exception:  # noqa: BLE001 - what can't be compared is not the same
-            return False
+        # It needs JSON, 3 ms; a flow that is called with nothing else never comes here.
+        from flowstone.calls.restoring import make_restorer
+
+        if name not in self._restorers:
+            self._restorers[name] = make_restorer(self._hints[name])
+        return self._restorers[name](kept, value)
 
     def read(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return arguments by name, those that are `Written` as their type hints want them.
@@ -140,18 +154,18 @@ class Parameters:
             value = json.loads(text)
         except ValueError:
             return text
-        if isinstance(value, float) and _is_exact(self._find_hint(name)):
+        if isinstance(value, float) and _is_exact(self._hints.get(name, Any)):
             return text  # a float may have lost digits of it
         is_text_only = not self._fits(name, value) and self._fits(name, text)
         return text if is_text_only else value
 
     def _fits(self, name: str, value: object) -> bool:
-        parameter, hint = self.signature.parameters.get(name), self._find_hint(name)
+        parameter, hint = self.signature.parameters.get(name), self._hints.get(name, Any)
         if parameter is None or hint is Any or type(value) is hint:
             return True
         try:
             self._coerce(name, hint, value)
-        except _Misfit:
+        except Misfit:
             return False
         return True
 
@@ -182,26 +196,42 @@ class Parameters:
     def _make_bind_error(self, problem: str) -> ParameterBindError:
         return ParameterBindError(self.name, str(self.signature), problem)
 
-    def _find_hint(self, name: str) -> object:
-        if self._hints is None:
-            try:
-                around = dict(self._around) if self._around else None
-                self._hints = get_type_hints(self._fn, None, around, include_extras=True)
-            except Exception:  # noqa: BLE001 - a hint that can't be evaluated can't be checked
-                self._hints = {}
-        hint = self._hints.get(name, Any)
-        return hint if _is_hashable(hint) else Any
+    @cached_property
+    def _hints(self) -> dict[str, Hint]:
+        hints, problems = find_hints(self._fn, self.signature, self._around or {})
+        if problems:
+            self._warn("; ".join(f"{name} ({problem})" for name, problem in problems.items()))
+        return hints
 
-    def _coerce(self, name: str, hint: Any, value: Any) -> Any:
+    def _warn(self, told: str) -> None:
+        """Name the hints by which nothing is checked; once for each function."""
+        fn = self._fn
+        key = (getattr(fn, "__module__", ""), getattr(fn, "__qualname__", self.name), told)
+        if key not in _named:
+            _named.add(key)
+            _logger.warning(
+                "%r takes anything for these parameters, as their type hints can't be checked: "
+                "%s. Import the types where the program runs, or use types that can be checked.",
+                self.name,
+                told,
+            )
+
+    def _coerce(self, name: str, hint: Hint, value: Value) -> Value:
+        origin, inner = split_hint(hint)
+        kind, unpacked = self.signature.parameters[name].kind, origin is Unpack
         check = self._checks.get(name)
         if check is None:
-            check = self._checks[name] = _make_check(hint)
-        kind = self.signature.parameters[name].kind
-        if kind is inspect.Parameter.VAR_POSITIONAL:
-            return tuple(check(item) for item in value)
-        if kind is inspect.Parameter.VAR_KEYWORD:
+            check = self._checks[name] = make_check(inner[0] if unpacked else hint)
+        try:
+            if unpacked or kind not in _REST:
+                return check(value)
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                return tuple(map(check, value))
             return {key: check(item) for key, item in value.items()}
-        return check(value)
+        except Uncheckable:
+            self._warn(f"{name} ({hint!r})")
+            self._hints[name] = Any
+            return value
 
 
 def _find_held(fn: Any) -> dict[str, object]:
@@ -230,54 +260,6 @@ def _is_exact(hint: object) -> bool:
 
     kinds = (hint, *get_args(hint))
     return Decimal in kinds and float not in kinds and str not in kinds
-
-
-class _Misfit(Exception):
-    pass
-
-
-def _is_hashable(hint: object) -> bool:
-    try:
-        hash(hint)
-    except TypeError:
-        return False
-    return True
-
-
-def _make_check(hint: Any) -> Callable[[Any], Any]:
-    # pydantic takes 40 ms to import; flows whose arguments fit exactly never need it.
-    from pydantic import (
-        ConfigDict,
-        PydanticSchemaGenerationError,
-        PydanticUserError,
-        TypeAdapter,
-        ValidationError,
-    )
-
-    try:
-        adapter = TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
-    except PydanticUserError:  # models and dataclasses bring their own configuration
-        try:
-            adapter = TypeAdapter(hint)
-        except (PydanticSchemaGenerationError, PydanticUserError):
-            return lambda value: value
-
-    def check(value: Any) -> Any:
-        try:
-            return adapter.validate_python(value)
-        except ValidationError as error:
-            raise _Misfit(_describe_errors(error, value)) from None
-
-    return check
-
-
-def _describe_errors(error: Any, value: object) -> str:
-    parts = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        where = ".".join(str(part) for part in problem["loc"])
-        text = problem["msg"][:1].lower() + problem["msg"][1:]
-        parts.append(f"{where}: {text}" if where else f"{text} (got {type(value).__name__})")
-    return "; ".join(parts)
 
 
 def render_run_name(

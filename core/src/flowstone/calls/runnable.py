@@ -6,8 +6,9 @@ import atexit
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from functools import cached_property, partial, update_wrapper
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, SupportsIndex, TypeVar, cast
 
 from flowstone.calls.body import choose_function, is_generator, redirect_output
 from flowstone.calls.futures import Future
@@ -53,6 +54,9 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         around: Mapping[str, Any] | None = None,
     ) -> None:
         """Take a function, how it was bound, and the local names where it was written."""
+        attributes = () if isinstance(fn, Runnable) else ("__dict__",)
+        update_wrapper(cast("Callable[..., Any]", self), fn, updated=attributes)
+        vars(self).setdefault("__name__", spec.name)  # a partial has none
         self.fn = fn
         self._around = around
         self.spec = spec
@@ -63,7 +67,6 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         self._is_direct = not (self.isasync or self.yields)
         self._is_silent = spec.persist_result is None and spec.asks_to_keep is None
         self._binding = binding  # classmethod or staticmethod, where it was written so
-        update_wrapper(cast("Callable[..., Any]", self), fn)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r}>"
@@ -80,6 +83,43 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
     def __getstate__(self) -> dict[str, object]:
         """Return what another process needs of it; the names around it may be anything."""
         return _drop_local_names(self.__dict__)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
+        # Few programs pickle any.
+        from flowstone.calls.references import find_reference
+
+        return find_reference(self) or super().__reduce_ex__(protocol)
+
+    def __copy__(self) -> Self:
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        copied = self.__copy__()
+        copied.fn = deepcopy(self.fn, memo)  # a method's instance is copied, and no function is
+        vars(copied)["__wrapped__"] = copied.fn
+        return copied
+
+    # By these three, `inspect` takes it for a function, and tells whether it is async.
+
+    @property
+    def __code__(self) -> object:
+        return self._ask_function("__code__")
+
+    @property
+    def __defaults__(self) -> object:
+        return self._ask_function("__defaults__")
+
+    @property
+    def __kwdefaults__(self) -> object:
+        return self._ask_function("__kwdefaults__")
+
+    def _ask_function(self, name: str) -> object:
+        fn: object = self.fn
+        while isinstance(fn, partial):
+            fn = fn.func
+        return getattr(fn, name, None)
 
     def _copy_with(self, fn: Callable[P, R], spec: Spec) -> Self:
         """Return the same kind of unit around another function or spec."""

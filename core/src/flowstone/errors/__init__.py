@@ -23,6 +23,7 @@ FlowstoneError
 │   ├── NotHashable (TypeError)
 │   │   └── KeyNotMade                     by a function or a policy of somebody's own
 │   ├── NotSerializable (TypeError)
+│   ├── UnreadableResult (ValueError)
 │   ├── ArtifactInvalid (ValueError)
 │   ├── NotRepeatable                      it can't be executed again
 │   ├── NotPausable (RuntimeError)
@@ -172,6 +173,7 @@ from flowstone.errors.runs import (
     SuspendSignal,
     TerminationSignal,
     UnfinishedRun,
+    UnreadableResult,
     UpstreamTaskError,
     ValueNotComputed,
 )
@@ -301,6 +303,7 @@ __all__ = [
     "UnfinishedRun",
     "UnknownName",
     "Unreachable",
+    "UnreadableResult",
     "UpstreamTaskError",
     "ValueNotComputed",
     "suggest_names",

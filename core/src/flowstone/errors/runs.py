@@ -197,6 +197,17 @@ class NotSerializable(RunError, TypeError):
         )
 
 
+class UnreadableResult(RunError, ValueError):
+    """What is kept of a result can't be read again by its serializer."""
+
+    def __init__(self, serializer: str, problem: str) -> None:
+        self.serializer, self.problem = serializer, problem
+        super().__init__(
+            f"a result can't be read by the {serializer!r} serializer: {problem}. "
+            "Read it by the serializer and the program that wrote it, or make it again."
+        )
+
+
 class NotSendable(RunError, TypeError):
     """Something can't be sent between this process and the one where a task runs."""
 

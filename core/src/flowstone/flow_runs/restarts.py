@@ -27,6 +27,7 @@ from flowstone.flow_runs.pauses import (
     suspend_flow_run,
 )
 from flowstone.logging.run_logger import get_logger
+from flowstone.records.encoding import describe_as_json
 from flowstone.records.events import make_change_event, make_handover_event
 from flowstone.records.states import (
     CANCELLED,
@@ -349,7 +350,25 @@ def load_call(
     bound = flow.parameters.bind(args, kwargs)
     if flow.spec.validate_parameters:
         flow.parameters.validate(bound)
+        _check_restored(run, bound.arguments, parameters)
     return flow, arguments
+
+
+def _check_restored(run: Run, restored: Arguments, parameters: Arguments) -> None:
+    """Refuse values that their types' own validators have changed a second time."""
+    known = run.parameters or {}
+    for name in (restored.keys() & known.keys()) - parameters.keys():
+        if _sort(describe_as_json(restored[name])) != _sort(known[name]):
+            problem = f"the validators of its parameter {name!r} make another value of it"
+            remedy = f"Give it again: --param {name}=…"
+            raise NotRepeatable(run.name, problem, remedy)
+
+
+def _sort(value: object) -> object:
+    """Return a JSON value with its lists in one order: sets have no order of their own."""
+    if isinstance(value, dict):
+        return {name: _sort(item) for name, item in value.items()}
+    return sorted(map(_sort, value), key=repr) if isinstance(value, list) else value
 
 
 def _check_kept(run: Run, recipe: RestartInfo | None, parameters: Arguments) -> None:

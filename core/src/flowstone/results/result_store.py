@@ -90,10 +90,14 @@ class ResultFiles:
             foreign = header["serializer"] != "json" and header["python"] != _PYTHON
             if foreign and "pickle" in header["serializer"]:
                 return ResultLookup(key, f"the result was pickled by Python {header['python']}")
-            value = find_serializer(header["serializer"]).loads(body)
+            value = self._find_serializer(header["serializer"]).loads(body)
         except Exception as error:  # noqa: BLE001 - a result that can't be read is a miss
             return ResultLookup(key, f"the result can't be read: {type(error).__name__}: {error}")
         return ResultLookup(key, f"result of run {header['run_id'][-8:]}", True, value)
+
+    def _find_serializer(self, name: str) -> Serializer:
+        """Return what reads a value: the own serializer, with its options, if that wrote it."""
+        return self.serializer if self.serializer.type == name else find_serializer(name)
 
     def read_maker(self, key: str) -> str | None:
         """Return by whom the value of a key was kept; None where that can't be read."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, UnknownName
+from flowstone.serializers.arrow import ArrowSerializer, ParquetSerializer
+from flowstone.serializers.automatic import AutomaticSerializer
 from flowstone.serializers.json import JSONSerializer
 from flowstone.serializers.pickle import PickleSerializer
 
@@ -15,21 +17,44 @@ if TYPE_CHECKING:
 LIBRARIES = ("bz2", "gzip", "lzma", "zlib")
 
 
+#: What can be compressed, by its name.
+BASE: dict[str, Serializer] = {
+    made.type: made
+    for made in (
+        AutomaticSerializer(),
+        JSONSerializer(),
+        PickleSerializer(),
+        ArrowSerializer(),
+        ParquetSerializer(),
+    )
+}
+
+
 class CompressedSerializer:
     """Another serializer's bytes, compressed.
 
     Args:
-        serializer: what writes the value.
+        serializer: what writes the value, or its name.
         compressionlib: one of bz2, gzip, lzma and zlib.
+
+    Raises:
+        ConfigurationError: there is no such library.
+        UnknownName: there is no such serializer.
     """
 
-    def __init__(self, serializer: Serializer, compressionlib: str = "lzma") -> None:
+    def __init__(
+        self, serializer: Serializer | str = "pickle", compressionlib: str = "lzma"
+    ) -> None:
         if compressionlib not in LIBRARIES:
             raise ConfigurationError(
                 "CompressedSerializer",
                 f"there is no compressionlib {compressionlib!r}",
                 f"Use one of {', '.join(LIBRARIES)}.",
             )
+        if isinstance(serializer, str):
+            if serializer not in BASE:
+                raise UnknownName("serializer", serializer, list(BASE))
+            serializer = BASE[serializer]
         self.serializer = serializer
         self.compressionlib = compressionlib
         self.type = f"compressed/{serializer.type}"

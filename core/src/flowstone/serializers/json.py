@@ -1,17 +1,22 @@
-"""JSON: for values that are made of what JSON has, and come back exactly as they were."""
+"""JSON: values come back as they were, of the same types; what it can't give back it refuses."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flowstone.errors import NotSerializable
+from flowstone.errors import NotSerializable, UnreadableResult
+from flowstone.serializers.libraries import find_function, find_library
+from flowstone.serializers.typed_json import Decoder, Encoder, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 _PLAIN = frozenset({type(None), bool, int, float, str})
 
 
-def is_exact(value: Any) -> bool:
-    """Tell whether JSON gives a value back as it was: same types, same values."""
+def is_exact(value: Value) -> bool:
+    """Tell whether a value is made of what JSON has: same types, same values."""
     kind = type(value)
     if kind in _PLAIN:
         return True
@@ -23,15 +28,56 @@ def is_exact(value: Any) -> bool:
 
 
 class JSONSerializer:
-    """UTF-8 JSON; numbers that are not finite are written as Python's `json` does."""
+    """UTF-8 JSON, in which what JSON has not says its type; see `serializers.typed_json`.
+
+    Numbers that are not finite are written as Python's `json` does.
+
+    Args:
+        jsonlib: the module that writes and reads JSON, by its name.
+        object_encoder: a function, or its name as ``package.module.function``, that is asked
+            first for each object that JSON does not have; a TypeError leaves it to this class.
+        object_decoder: likewise, one that takes each JSON object, as a dict, and returns what
+            stands for it.
+        dumps_kwargs: more arguments for the module's `dumps`.
+        loads_kwargs: more arguments for the module's `loads`.
+
+    Raises:
+        ConfigurationError: there is no such module or function.
+    """
 
     type = "json"
 
+    def __init__(
+        self,
+        jsonlib: str = "json",
+        object_encoder: Callable[..., object] | str | None = None,
+        object_decoder: Callable[..., object] | str | None = None,
+        dumps_kwargs: Mapping[str, object] | None = None,
+        loads_kwargs: Mapping[str, object] | None = None,
+    ) -> None:
+        self.jsonlib = jsonlib
+        self.object_encoder, self.object_decoder = object_encoder, object_decoder
+        compact = {"ensure_ascii": False, "separators": (",", ":")} if jsonlib == "json" else {}
+        self.dumps_kwargs = {**compact, **(dumps_kwargs or {})}
+        self.loads_kwargs = {**(loads_kwargs or {})}
+        self._library = json if jsonlib == "json" else find_library(self, jsonlib, "dumps", "loads")
+        self._encoder = Encoder(find_function(self, object_encoder))
+        self._decoder = Decoder(find_function(self, object_decoder))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        functions = self.object_encoder, self.object_decoder
+        return type(self), (self.jsonlib, *functions, self.dumps_kwargs, self.loads_kwargs)
+
     def dumps(self, value: object) -> bytes:
         try:
-            return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-        except (TypeError, ValueError) as error:
+            text = self._library.dumps(self._encoder.encode(value), **self.dumps_kwargs)
+            # A lone surrogate, as in the name of a file, is read again in the same way.
+            return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
+        except (TypeError, ValueError, RecursionError) as error:
             raise NotSerializable(self.type, type(value).__name__, str(error)) from error
 
     def loads(self, content: bytes) -> Any:
-        return json.loads(content)
+        try:
+            return self._decoder.decode(self._library.loads(content, **self.loads_kwargs))
+        except (TypeError, ValueError, LookupError, RecursionError) as error:
+            raise UnreadableResult(self.type, f"{type(error).__name__}: {error}") from error

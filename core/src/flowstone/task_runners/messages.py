@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+from contextlib import suppress
 from operator import attrgetter
 from types import FunctionType
 from typing import Any
@@ -20,11 +21,21 @@ class _Pickler(sealed_pickle.SealingPickler):
     """
 
     def reducer_override(self, obj: Any) -> Any:
-        if isinstance(obj, FunctionType) or hasattr(type(obj), "with_options"):
+        if isinstance(obj, FunctionType):
             unit = _find_original(obj)
             if unit is not None:
-                return _look_up, (obj.__module__, obj.__qualname__, unit is not obj)
+                return getattr, (unit, "fn")
         return super().reducer_override(obj)
+
+
+class _LenientPickler(_Pickler):
+    """The same, but of exceptions it leaves out what can't be pickled."""
+
+    @staticmethod
+    def can_pickle(value: object) -> bool:
+        if isinstance(value, BaseException):  # its parts are asked for when it is pickled itself
+            value = type(value)
+        return _pack_readably(value, _LenientPickler) is not None
 
 
 def pack(value: object) -> bytes:
@@ -33,6 +44,19 @@ def pack(value: object) -> bytes:
 
 
 unpacked = pickle.loads
+
+
+def pack_error(error: BaseException) -> bytes | None:
+    """Return an exception as bytes, without the parts that can't be sent; None for not at all."""
+    return _pack_readably(error, _Pickler) or _pack_readably(error, _LenientPickler)
+
+
+def _pack_readably(value: object, pickler: type[_Pickler]) -> bytes | None:
+    with suppress(Exception):  # many an exception pickles and can't be read again
+        content = sealed_pickle.dump_sealed(value, pickler)
+        unpacked(content)
+        return content
+    return None
 
 
 def send_by_value(name: str) -> bool:
@@ -50,28 +74,24 @@ def send_by_value(name: str) -> bool:
     return bool(modules)
 
 
-def _find_original(obj: object) -> object | None:
-    """Return what stands in the object's module under its name, if that is or wraps the object."""
-    module = getattr(obj, "__module__", None)
-    name = getattr(obj, "__qualname__", "<locals>")
-    if module is None or module == "__main__" or "<" in name or _goes_by_value(module):
+def _find_original(obj: FunctionType) -> object | None:
+    """Return the flow or task that stands for a function in its module."""
+    module, name = obj.__module__, obj.__qualname__
+    if module == "__main__" or "<" in name or goes_by_value(module):
         return None
     try:
-        unit: object = attrgetter(name)(sys.modules[module])
+        found: object = attrgetter(name)(sys.modules[module])
     except (KeyError, AttributeError):
         return None
-    if hasattr(type(unit), "with_options"):
-        return unit if unit is obj or getattr(unit, "fn", None) is obj else None
+    while hasattr(type(found), "with_options"):  # it may have been decorated twice
+        if getattr(found, "fn", None) is obj:
+            return found
+        found = getattr(found, "fn", None)
     return None
 
 
-def _goes_by_value(module: str) -> bool:
+def goes_by_value(module: str) -> bool:
+    """Tell whether what is in a module is sent by value."""
     known = cloudpickle.list_registry_pickle_by_value()
     parts = module.split(".")
     return any(".".join(parts[:length]) in known for length in range(1, len(parts) + 1))
-
-
-def _look_up(module: str, name: str, bare: bool) -> Any:
-    __import__(module)
-    unit = attrgetter(name)(sys.modules[module])
-    return unit.fn if bare else unit

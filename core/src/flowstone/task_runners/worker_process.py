@@ -21,7 +21,7 @@ from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging.run_logger import ROOT
 from flowstone.records import redaction
 from flowstone.records.encoding import encode_event
-from flowstone.task_runners.messages import pack, unpacked
+from flowstone.task_runners.messages import pack, pack_error, unpacked
 from flowstone.task_runners.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -259,24 +259,30 @@ def _settle(owner: current.Scope) -> None:
 
 
 def _pack_error(error: BaseException, name: str) -> bytes:
-    """Return an error packed, with its traceback as text, or what can be said of it."""
+    """Return an error packed, with its traceback as text, and what can be said of it."""
     text = redaction.redact("".join(format_exception(error)))
-    error.__traceback__ = None
-    try:
-        told = pack((error, text))
-        unpacked(told)  # many an error pickles and can't be read again
-        return told
-    except Exception:  # noqa: BLE001 - then it is told in words
-        said = f"{type(error).__name__}: {error}"
-        return pack((FailedRun(name, said), text))
+    said = f"{type(error).__name__}: {error}"
+    return pack((pack_error(error), name, said, text))
 
 
 def revive_error(told: bytes) -> BaseException:
-    """Return an error that a child has packed, with the child's traceback as its cause."""
-    error, text = unpacked(told)
+    """Return an error that a child has packed; the child's traceback is the last of its causes."""
+    content, name, said, text = unpacked(told)
+    try:
+        error = unpacked(content)
+    except Exception:  # noqa: BLE001 - its class is not here, or it has not been packed at all
+        error = FailedRun(name, said)
+    last, seen = error, {error}
+    while (cause := _find_cause(last)) is not None and cause not in seen:
+        seen.add(last := cause)
+    last.__cause__ = RemoteTraceback(text)
     assert isinstance(error, BaseException)
-    error.__cause__ = RemoteTraceback(text)
     return error
+
+
+def _find_cause(error: BaseException) -> BaseException | None:
+    """Return the exception that a traceback shows above this one."""
+    return error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _end_with_parent(life: int) -> None:
