@@ -10,7 +10,7 @@ from typing import Any, get_args, get_type_hints
 from flowstone.context.runtime import deployment, flow_run, task_run
 from flowstone.engine.arguments import resolve
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
-from flowstone.records.redaction import redact
+from flowstone.records.redaction import redact, register
 
 #: What a template of a name may use beside the parameters.
 RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
@@ -104,6 +104,32 @@ class Parameters:
                 problems[name] = str(misfit)
         if problems:
             raise ParameterTypeError(self.name, problems)
+
+    @cached_property
+    def secret_hints(self) -> dict[str, object]:
+        """The type hints with a secret type in them, by the name of their parameter."""
+        from flowstone.secrets.fields import hides  # pydantic: asked for where it is loaded
+
+        found: dict[str, object] = {}
+        for name, parameter in self.signature.parameters.items():
+            hint: Any = self._find_hint(name)
+            if hides(hint):
+                is_rest = parameter.kind in _REST
+                found[name] = _REST[parameter.kind][0][hint] if is_rest else hint
+        return found
+
+    def register_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Register what is secret among arguments, and defaults, by the type hints."""
+        from flowstone.secrets.fields import find_secret_texts  # as above
+
+        try:
+            bound = self.signature.bind_partial(*args, **kwargs)
+        except TypeError:
+            return  # they don't fit: there will be no call
+        bound.apply_defaults()
+        for name, hint in self.secret_hints.items():
+            for text in find_secret_texts(hint, bound.arguments.get(name)):
+                register(text)
 
     def can_restore(self, name: str, kept: object, value: object) -> bool:
         """Tell whether the type hint makes the same value again of what is kept of it."""

@@ -16,6 +16,7 @@ from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import make_origin
 from flowstone.calls.outcome import reraise_stop_signal, unwrap
 from flowstone.calls.parameters import Parameters
+from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, record_producer
@@ -26,6 +27,7 @@ from flowstone.engine.recorder import RunRecorder, Takeover
 from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
 from flowstone.engine.steps import YieldProgress
 from flowstone.logging.run_logger import RunLogger
+from flowstone.records.redaction import register_secrets
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
@@ -117,6 +119,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         upstream = find_upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
         flow = spec.kind == "flow"
+        register_secret_arguments(self, args, kwargs)
         if flow and upstream is None:
             args, kwargs, known = self._check_arguments(args, kwargs)
         if takeover is not None:
@@ -140,7 +143,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             owns_children=flow or parent is None,
             cache=self._open_cache(services, run_id, parent) if progress is None or flow else None,
             transaction=None if flow else current.transaction.get() or self._make_transaction(),
-            check=self._recheck_arguments if flow and upstream is not None else None,
+            check=self._recheck_arguments if upstream is not None else None,
             slot_request=_request_slots(services, origin) if origin.tags and not flow else None,
             progress=progress,
             is_root=parent is None,
@@ -197,12 +200,15 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         bound = self.parameters.bind(args, kwargs)
         if self.spec.validate_parameters:
             self.parameters.validate(bound)
+            register_secrets(bound.arguments)
         return bound.args, bound.kwargs, dict(bound.arguments)
 
     def _recheck_arguments(
         self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        args, kwargs, _ = self._check_arguments(args, kwargs)
+        register_secret_arguments(self, args, kwargs)
+        if self.spec.kind == "flow":
+            args, kwargs, _ = self._check_arguments(args, kwargs)
         return args, kwargs
 
     def _call(

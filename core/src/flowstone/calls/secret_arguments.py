@@ -1,0 +1,45 @@
+"""Secrets among the arguments of a call: registered, so that nothing that is kept or shown has them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from flowstone.context.lineage import PLAIN
+from flowstone.records.redaction import register_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Whether a function has secret parameters: methods get a unit of their own with each call.
+_hides: WeakKeyDictionary[Callable[..., object], bool] = WeakKeyDictionary()
+
+
+def register_secret_arguments(unit: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Register every secret among the arguments of a call, wherever in them it is.
+
+    Secret is what is of one of pydantic's types for that, and what is given for a parameter of
+    such a type. No argument is secret in a process that has not loaded pydantic.
+    """
+    if "pydantic" not in sys.modules:
+        return
+    for value in args:
+        if type(value) not in PLAIN:
+            register_secrets(value)
+    for value in kwargs.values():
+        if type(value) not in PLAIN:
+            register_secrets(value)
+    fn = getattr(unit.fn, "__func__", unit.fn)
+    hides = _hides.get(fn)
+    if hides is None:
+        hides = _hides[fn] = _find_secrets(unit)
+    if hides:
+        unit.parameters.register_secrets(args, kwargs)
+
+
+def _find_secrets(unit: Any) -> bool:
+    """Return whether the function has a secret parameter; register secrets among its defaults."""
+    parameters = unit.parameters
+    register_secrets([each.default for each in parameters.signature.parameters.values()])
+    return bool(parameters.secret_hints)
