@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, get_args, get_type_hints
+from typing import Any, Self, get_args, get_type_hints
 
 from flowstone.context.runtime import deployment, flow_run, task_run
 from flowstone.engine.arguments import resolve
@@ -31,9 +32,20 @@ _TOLD: dict[type, str] = {list: "a list", dict: "an object"}
 
 
 class Written(str):
-    """A value as somebody wrote it, for a parameter whose type is not known yet."""
+    """A value as somebody wrote it, for a parameter whose type is not known yet.
 
-    __slots__ = ()
+    Attributes:
+        on_secret: called with the parameter's name, where that turns out to be for a secret.
+    """
+
+    __slots__ = ("on_secret",)
+
+    on_secret: Callable[[str], None] | None
+
+    def __new__(cls, text: str, on_secret: Callable[[str], None] | None = None) -> Self:
+        written = super().__new__(cls, text)
+        written.on_secret = on_secret
+        return written
 
 
 class Parameters:
@@ -156,6 +168,12 @@ class Parameters:
         import json  # 2 ms, which only the command line pays
 
         text = str(written)
+        if (
+            written.on_secret is not None
+            and "pydantic" in sys.modules
+            and name in self.secret_hints
+        ):
+            written.on_secret(name)
         try:
             value = json.loads(text)
         except ValueError:

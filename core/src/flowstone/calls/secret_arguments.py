@@ -1,4 +1,4 @@
-"""Secrets among the arguments of a call: registered, so that nothing that is kept or shown has them."""
+"""Secrets among the arguments of a call: registered, so that nothing kept or shown has them."""
 
 from __future__ import annotations
 
