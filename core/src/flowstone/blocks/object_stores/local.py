@@ -8,9 +8,9 @@ import stat
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from flowstone.blocks.local_files import (
     is_draft,
@@ -44,15 +44,22 @@ class LocalDirectory(ObjectStore):
         description="The directory; ~ is your home, and a relative one starts where you are."
     )
 
+    _is_private: bool = PrivateAttr(default=False)
+
     def make_provider(self) -> LocalProvider:
-        return LocalProvider(self.basepath)
+        return LocalProvider(self.basepath, is_private=self._is_private)
+
+    def make_private(self) -> Self:
+        """Make its new files and folders their owner's alone, from now on; return it."""
+        self._is_private = True
+        return self
 
 
 class LocalProvider(ObjectStoreProvider):
     """The files of one directory as objects; a key is a path below it."""
 
-    def __init__(self, basepath: Path) -> None:
-        self._basepath = basepath
+    def __init__(self, basepath: Path, *, is_private: bool = False) -> None:
+        self._basepath, self._is_private = basepath, is_private
 
     @property
     def where(self) -> str:
@@ -80,7 +87,7 @@ class LocalProvider(ObjectStoreProvider):
             raise _translate(path, error) from error
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
-        with open_atomically(self._file(key)) as file:
+        with open_atomically(self._file(key), is_private=self._is_private) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
     def head(self, key: str) -> ObjectInfo:
