@@ -79,7 +79,7 @@ def make_flow(hint: Any, **options: Any) -> Flow[..., Any]:
         reveal(pw)
 
     login.__annotations__["pw"] = hint
-    return flow(login, log_prints=True, flow_run_name="as-{pw}", **options)
+    return flow(log_prints=True, flow_run_name="as-{pw}", **options)(login)
 
 
 @pytest.fixture
@@ -236,7 +236,7 @@ def test_a_secret_of_an_async_task_is_masked(
 def test_a_secret_in_a_process_is_masked(canary: str, check: Callable[[str], None]) -> None:
     @flow(task_runner=ProcessPoolTaskRunner(max_workers=1), log_prints=True)
     def outer() -> None:
-        use.submit(canary).wait()  # type: ignore[arg-type]
+        use.submit(canary).wait()
         use.submit(SecretStr(canary)).wait()
         reveal(make.submit().result())
 

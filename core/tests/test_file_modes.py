@@ -69,7 +69,7 @@ def test_what_is_kept_is_its_owners_alone(tmp_path: Path, umask: int) -> None:
         h()
         Secret(value="tell-nobody").save("word")
         FileSecrets(directory=home / "secrets").write("word", "tell-nobody")
-        found = {}
+        found: dict[str, int] = {}
         for root in (tmp_path / "above", tmp_path / "own", tmp_path / "block"):
             found |= {f"{root.name}/{name}": mode for name, mode in read_modes(root).items()}
     names = " ".join(found)

@@ -121,8 +121,8 @@ class Block(BaseModel):
                 block = handler(data)
             if block is not data or not isinstance(block, Block):
                 block = validate_fields(block, cls.__name__)
-                is_new = isinstance(block, Block) and not isinstance(data, Block)
-                if is_new and not is_trial():
+                is_new = not isinstance(data, Block) and not is_trial()
+                if isinstance(block, Block) and is_new:
                     with leave_unresolved(False):
                         block.block_initialization()
             return block

@@ -132,7 +132,8 @@ class _BlockEncoder:
         }
         token = _trial.set(True)
         try:
-            return self._kind(**decoded)  # type: ignore[no-any-return]
+            again: object = self._kind(**decoded)
+            return again
         except Exception:  # noqa: BLE001 - whatever a validator of the user's raises
             return None
         finally:
@@ -254,7 +255,9 @@ def _decode(
     try:
         if "exact" in body and body["schema"] == kind.schema_version:
             exact = ExactDecoder(unseal, decode_nested, as_pickle=types is not None)
-            return _revive(kind, {name: exact.decode(form) for name, form in body["exact"].items()})
+            values = {name: exact.decode(form) for name, form in body["exact"].items()}
+            revived: B = _revive(kind, values)
+            return revived
         clear = {name: codec.decode(form, unseal, decode_nested) for name, form in fields.items()}
         return kind(**clear)
     except BlockInvalid as error:
@@ -272,12 +275,12 @@ def _revive(kind: Any, values: Mapping[str, object]) -> Any:
         raise BlockInvalid(kind.__name__, dict.fromkeys(extra, "there is no such field any more"))
     with leave_unresolved():
         block = construct(kind, {n: values[n] for n in values if n in known}, extra)
-    for name, value in values.items():
-        mark = known[name].metadata[-1:] if isinstance(value, (Reference, PartialSecret)) else ()
-        for each in mark:
-            if isinstance(each, SecretField):  # which tells errors where it is
-                block.__dict__[name] = each.read(value, lambda value: value)
-    block = validate_fields(block, kind.__name__)
+    for name, field in known.items():
+        value, mark = values.get(name), field.metadata[-1:]
+        if isinstance(value, (Reference, PartialSecret)) and isinstance(mark[0], SecretField):
+            # The mark knows the field's place and type, which the form does not have.
+            block.__dict__[name] = mark[0].read(value, lambda value: value)
+    validate_fields(block, kind.__name__)
     block.block_initialization()
     return block
 

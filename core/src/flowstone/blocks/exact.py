@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 from base64 import b64decode, b64encode
 from collections import deque
 from dataclasses import fields, is_dataclass
+from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from importlib import import_module
@@ -213,12 +215,12 @@ def construct(
     """
     made = kind.__new__(kind)
     known = kind.model_fields
-    values = {n: values[n] if n in values else _make_default(known[n]) for n in known}
-    object.__setattr__(made, "__dict__", dict(values))
+    values = {n: values[n] if n in values else _make_default(n, known[n]) for n in known}
     object.__setattr__(made, "__pydantic_fields_set__", set(values))
     allows = kind.model_config.get("extra") == "allow"
     object.__setattr__(made, "__pydantic_extra__", dict(extra or {}) if allows else None)
     object.__setattr__(made, "__pydantic_private__", None)
+    object.__setattr__(made, "__dict__", dict(values))  # last: those above are in it for some
     if kind.__pydantic_post_init__:
         getattr(made, kind.__pydantic_post_init__)(None)
         made.__dict__.update(values)
@@ -227,9 +229,9 @@ def construct(
     return made
 
 
-def _make_default(field: FieldInfo) -> object:
+def _make_default(name: str, field: FieldInfo) -> object:
     if field.is_required():
-        raise NotExact("a field was added since that has no default")
+        raise NotExact(f"there is no value for {name!r}, a field that was added since")
     return field.get_default(call_default_factory=True, validated_data={})
 
 
@@ -263,13 +265,16 @@ def _encode_leaf(value: Any) -> object:
 
 def _dump(kind: Any, value: Any) -> object:
     if isinstance(value, Enum):
-        return value.name or _dump(type(value.value), value.value)
+        known = type(value).__members__
+        return value.name if value.name in known else _dump(type(value.value), value.value)
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
     if isinstance(value, (str, int)):
         return str.__str__(value) if isinstance(value, str) else int.__int__(value)
-    if isinstance(value, float):
-        return float.__repr__(value)
+    if isinstance(value, (float, Decimal)):
+        return str(value)
+    if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+        return [value.pattern, value.flags]
     return _adapt(kind).dump_python(value, mode="json")
 
 
@@ -279,8 +284,10 @@ def _decode_leaf(kind: Any, form: Any) -> object:
             return kind[form] if form in kind.__members__ else kind(form)
         if issubclass(kind, (bytes, bytearray)):
             return kind(b64decode(form))
-        if issubclass(kind, (str, int, float)):
+        if issubclass(kind, (str, int, float, Decimal)):
             return kind(form)
+        if kind is re.Pattern:
+            return re.compile(*form)
         return _adapt(kind).validate_python(form)
     except Exception as error:
         raise NotExact(f"{kind.__name__} does not take what was kept of one") from error
@@ -315,7 +322,8 @@ def is_same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(is_same, one, other))
     if isinstance(one, (set, frozenset)):
         return {(type(item), item) for item in one} == {(type(item), item) for item in other}
-    if type(one).__eq__ is object.__eq__:  # a type by whose values nothing is ever equal
+    kind: Any = type(one)
+    if kind.__eq__ is object.__eq__:  # a type of whose values no two are ever equal
         return is_same(getattr(one, "__dict__", None), getattr(other, "__dict__", None))
     return is_equal(one, other) or (one != one and other != other)
 

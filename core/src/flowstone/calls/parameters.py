@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property
+from types import GenericAlias
 from typing import Any, Self, get_args, get_type_hints
 
 from flowstone.context.runtime import deployment, flow_run, task_run
@@ -118,16 +119,19 @@ class Parameters:
             raise ParameterTypeError(self.name, problems)
 
     @cached_property
-    def secret_hints(self) -> dict[str, object]:
+    def secret_hints(self) -> dict[str, Any]:
         """The type hints with a secret type in them, by the name of their parameter."""
         from flowstone.secrets.fields import hides  # pydantic: asked for where it is loaded
 
-        found: dict[str, object] = {}
-        for name, parameter in self.signature.parameters.items():
-            hint: Any = self._find_hint(name)
-            if hides(hint):
-                is_rest = parameter.kind in _REST
-                found[name] = _REST[parameter.kind][0][hint] if is_rest else hint
+        found: dict[str, Any] = {
+            name: hint for name in self.signature.parameters if hides(hint := self._find_hint(name))
+        }
+        for name in found:
+            kind = self.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                found[name] = GenericAlias(list, (found[name],))
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                found[name] = GenericAlias(dict, (str, found[name]))
         return found
 
     def register_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

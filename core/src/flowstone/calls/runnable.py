@@ -204,7 +204,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         return bound.args, bound.kwargs, dict(bound.arguments)
 
     def _recheck_arguments(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         register_secret_arguments(self, args, kwargs)
         if self.spec.kind == "flow":

@@ -74,6 +74,8 @@ class SecretField:
             return make_partial(self.base, value.tree())
         if isinstance(value, LiteralSecret):
             return value
+        if issubclass(self.base, pydantic.Secret):
+            value = _unmask(value)
         given: Any = value.get_secret_value() if isinstance(value, MASKED) else value
         text = read_text(given)
         if text is None:
@@ -86,6 +88,17 @@ class SecretField:
         if isinstance(found, MASKED):
             return make_literal(type(found), found.get_secret_value())
         return found
+
+
+def _unmask(value: Any) -> object:
+    """Return what is to be in a `Secret`: a secret in there would only ever be seen masked."""
+    if isinstance(value, (Reference, PartialSecret, LiteralSecret)):
+        return value
+    if isinstance(value, MASKED):
+        return _unmask(value.get_secret_value())
+    if type(value) is dict:
+        return {key: _unmask(item) for key, item in value.items()}
+    return [_unmask(item) for item in value] if type(value) is list else value
 
 
 def _show(value: object, info: core_schema.SerializationInfo) -> object:
