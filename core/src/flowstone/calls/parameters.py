@@ -126,12 +126,12 @@ class Parameters:
         found: dict[str, Any] = {
             name: hint for name in self.signature.parameters if hides(hint := self._find_hint(name))
         }
-        for name in found:
+        for name, hint in found.items():
             kind = self.signature.parameters[name].kind
             if kind is inspect.Parameter.VAR_POSITIONAL:
-                found[name] = GenericAlias(list, (found[name],))
+                found[name] = GenericAlias(list, (hint,))
             elif kind is inspect.Parameter.VAR_KEYWORD:
-                found[name] = GenericAlias(dict, (str, found[name]))
+                found[name] = GenericAlias(dict, (str, hint))
         return found
 
     def register_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:

@@ -41,8 +41,8 @@ FlowstoneError
 │   ├── StoreForeign
 │   └── StoreTooNew
 ├── DocumentError                          something saved by name
-│   ├── ObjectNotFound (LookupError)
-│   ├── ObjectAlreadyExists
+│   ├── ObjectNotFound (LookupError, ValueError)
+│   ├── ObjectAlreadyExists (ValueError)
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
 │   ├── DocumentInvalid (ValueError)
@@ -61,7 +61,7 @@ FlowstoneError
 ├── PluginError
 │   ├── PluginBroken (ImportError)
 │   ├── PluginHangs (TimeoutError)
-│   ├── UnknownName (LookupError)
+│   ├── UnknownName (LookupError, ValueError)
 │   ├── MissingExtra (ImportError)
 │   └── MissingPackage (ImportError)
 ├── StorageError (OSError)                 an object store
