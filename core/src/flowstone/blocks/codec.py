@@ -60,12 +60,17 @@ def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Js
         return _dump_by_type(type(value), value)
 
 
-def _dump_by_type(kind: Any, value: object) -> Any:
+def _dump_by_type(kind: type, value: object) -> object:
     """Return the JSON form that pydantic knows of a type, though not of any value by itself."""
     try:
-        return TypeAdapter(kind).dump_python(value, mode="json")
+        return make_adapter(kind).dump_python(value, mode="json")
     except PydanticUserError as error:
         raise PydanticSerializationError(str(error)) from None
+
+
+def make_adapter(kind: type) -> TypeAdapter[object]:
+    """Return what knows the JSON form of a type's values."""
+    return TypeAdapter(kind)
 
 
 def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:

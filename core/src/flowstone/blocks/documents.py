@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, TypeVar, cast
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         _changed: bool
 
         def __init__(self, **fields: object) -> None: ...
+        def block_initialization(self) -> None: ...
         @classmethod
         def block_type_slug(cls) -> str: ...
 
@@ -84,15 +85,15 @@ class _BlockEncoder:
     """Makes the body of one block; see `encode_block`."""
 
     def __init__(self, block: Documented, types: dict[str, type] | None) -> None:
-        self._block, self._types = block, types
-        self._kind: Any = type(block)
+        self._block: Any = block
+        self._kind, self._types = type(self._block), types
         self._slug = self._kind.block_type_slug()
         self._sealer = services().sealer
         self._nested: list[Documented] = []
         self._bodies: dict[int, Json] = {}
 
     def encode(self) -> Json:
-        block: Any = self._block
+        block = self._block
         if self._types is not None:
             self._types[self._slug] = self._kind
         values = {**block.__dict__, **(block.__pydantic_extra__ or {})}
@@ -198,7 +199,7 @@ def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) 
             f"{slug} block", name, {"the whole block": f"it is in itself: {ring}"}
         )
     try:
-        block = _decode(kind, document.body, name, (*path, reference))
+        block = _decode(kind, dict(document.body), name, (*path, reference))
     except SecretKeyInvalid as error:
         affected = _find_sealed(lambda _: True)
         raise SecretKeyInvalid(error.source, error.problem, affected) from error
@@ -231,7 +232,7 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
 
 def _decode(
     kind: type[B],
-    body: Mapping[str, Any],
+    body: Json,
     name: str,
     path: tuple[str, ...] = (),
     types: Mapping[str, type[Documented]] | None = None,
@@ -256,8 +257,7 @@ def _decode(
         if "exact" in body and body["schema"] == kind.schema_version:
             exact = ExactDecoder(unseal, decode_nested, as_pickle=types is not None)
             values = {name: exact.decode(form) for name, form in body["exact"].items()}
-            revived: B = _revive(kind, values)
-            return revived
+            return _revive(kind, values)
         clear = {name: codec.decode(form, unseal, decode_nested) for name, form in fields.items()}
         return kind(**clear)
     except BlockInvalid as error:
@@ -267,26 +267,27 @@ def _decode(
     raise DocumentInvalid(f"{slug} block", name, found)
 
 
-def _revive(kind: Any, values: Mapping[str, object]) -> Any:
+def _revive(kind: type[B], values: Mapping[str, object]) -> B:
     """Return a block of values that have been validated, when it was made."""
-    known = kind.model_fields
+    model = cast("type[BaseModel]", kind)
+    known = model.model_fields
     extra = {name: value for name, value in values.items() if name not in known}
-    if extra and kind.model_config.get("extra") != "allow":
+    if extra and model.model_config.get("extra") != "allow":
         raise BlockInvalid(kind.__name__, dict.fromkeys(extra, "there is no such field any more"))
     with leave_unresolved():
-        block = construct(kind, {n: values[n] for n in values if n in known}, extra)
+        made = construct(model, {n: values[n] for n in values if n in known}, extra)
     for name, field in known.items():
         value, mark = values.get(name), field.metadata[-1:]
         if isinstance(value, (Reference, PartialSecret)) and isinstance(mark[0], SecretField):
             # The mark knows the field's place and type, which the form does not have.
-            block.__dict__[name] = mark[0].read(value, lambda value: value)
-    validate_fields(block, kind.__name__)
+            made.__dict__[name] = mark[0].read(value, lambda value: value)
+    block = cast("B", validate_fields(made, kind.__name__))
     block.block_initialization()
     return block
 
 
 def unpickle_block(
-    types: Mapping[str, type[Documented]], body: Mapping[str, Any], name: str | None
+    types: Mapping[str, type[Documented]], body: Json, name: str | None
 ) -> Documented:
     """Return the block of a pickle: of `encode_block`'s body and types, and the block's name."""
     block = _decode(types[body["type"]], body, name or "(pickled)", types=types)

@@ -9,15 +9,14 @@ from collections import deque
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from importlib import import_module
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, PydanticUserError, TypeAdapter
+from pydantic import BaseModel, PydanticUserError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from flowstone.blocks.codec import decode_partial, encode_partial
+from flowstone.blocks.codec import decode_partial, encode_partial, make_adapter
 from flowstone.secrets.values import (
     MASKED,
     LiteralSecret,
@@ -32,11 +31,15 @@ from flowstone.secrets.walk import clear_value
 from flowstone.serializers.moves import unpickle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from pydantic.fields import FieldInfo
 
+    from flowstone.secrets.values import Masked
+
     Json = dict[str, Any]
+
+M = TypeVar("M", bound=BaseModel)
 
 #: What JSON gives back as it was.
 _PLAIN = frozenset({type(None), bool, int, str})
@@ -60,13 +63,13 @@ class ExactEncoder:
     def __init__(
         self,
         seal: Callable[[bytes], str],
-        nested: Callable[[Any], Json | None],
+        nested: Callable[[object], Json | None],
         *,
         as_pickle: bool = False,
     ) -> None:
         self._seal, self._nested, self._as_pickle = seal, nested, as_pickle
 
-    def encode(self, value: Any) -> Any:
+    def encode(self, value: object) -> object:
         """Return the form of a value.
 
         Raises:
@@ -108,7 +111,7 @@ class ExactEncoder:
                 continue  # a client or a lock, which its model makes again
         return {**body, "private": private} if private else body
 
-    def _encode_secret(self, secret: Any) -> Json:
+    def _encode_secret(self, secret: Masked) -> Json:
         if isinstance(secret, Reference):
             base = get_masked_type(type(secret))
             return {"$ref": secret.reference, "type": self._name(base)}
@@ -120,7 +123,7 @@ class ExactEncoder:
         inside = pickle.dumps(clear) if self._as_pickle else to_json(self.encode(clear))
         return {"$secret": self._seal(inside), "as": "exact", "type": self._name(kind)}
 
-    def _name(self, kind: type) -> Any:
+    def _name(self, kind: type) -> object:
         if self._as_pickle:
             return kind
         name = f"{kind.__module__}:{kind.__qualname__}"
@@ -145,13 +148,13 @@ class ExactDecoder:
     def __init__(
         self,
         unseal: Callable[[str], bytes],
-        nested: Callable[[Any], object],
+        nested: Callable[[str | Json], object],
         *,
         as_pickle: bool = False,
     ) -> None:
         self._unseal, self._nested, self._as_pickle = unseal, nested, as_pickle
 
-    def decode(self, value: Any) -> Any:
+    def decode(self, value: object) -> object:
         """Return a value as it was.
 
         Raises:
@@ -165,13 +168,14 @@ class ExactDecoder:
             return self._nested(value["$block"])
         if "$value" in value:
             return value["$value"]
-        kind: Any = value["type"] if self._as_pickle else find_type(value["type"])
+        kind: type = value["type"] if self._as_pickle else find_type(value["type"])
         if "$model" in value:
             body: Mapping[str, Json] = value["$model"]
             known = {name: self._decode_items(items) for name, items in body.items()}
             return construct(kind, known["fields"], known.get("extra"), known.get("private"))
         if "$data" in value:
-            made = kind.__new__(kind)
+            new: Callable[..., object] = kind.__new__
+            made = new(kind)
             for name, item in self._decode_items(value["$data"]).items():
                 object.__setattr__(made, name, item)
             return made
@@ -179,7 +183,7 @@ class ExactDecoder:
             return _decode_leaf(kind, value["$of"])
         return self._decode_container(kind, value)
 
-    def _decode_container(self, kind: Any, value: Json) -> object:
+    def _decode_container(self, kind: type, value: Json) -> object:
         if "$pairs" in value:
             pairs = [(self.decode(key), self.decode(item)) for key, item in value["$pairs"]]
             made = kind()
@@ -200,11 +204,11 @@ class ExactDecoder:
 
 
 def construct(
-    kind: type[BaseModel],
-    values: Mapping[str, Any],
-    extra: Mapping[str, Any] | None = None,
-    private: Mapping[str, Any] | None = None,
-) -> Any:
+    kind: type[M],
+    values: Mapping[str, object],
+    extra: Mapping[str, object] | None = None,
+    private: Mapping[str, object] | None = None,
+) -> M:
     """Return a model with these values, past its validators.
 
     Args:
@@ -235,7 +239,7 @@ def _make_default(name: str, field: FieldInfo) -> object:
     return field.get_default(call_default_factory=True, validated_data={})
 
 
-def find_type(name: str) -> Any:
+def find_type(name: str) -> type:
     """Return a class by ``module:name``.
 
     Raises:
@@ -251,11 +255,11 @@ def find_type(name: str) -> Any:
     return found
 
 
-def _encode_leaf(value: Any) -> object:
+def _encode_leaf(value: object) -> object:
     """Return the JSON form that pydantic gives a value of that type, and takes again."""
     kind = type(value)
     try:
-        form = _dump(kind, value)
+        form = _dump(value)
     except (PydanticUserError, PydanticSerializationError):
         raise NotExact(f"a {kind.__name__} has no JSON form") from None
     if not is_same(_decode_leaf(kind, form), value):
@@ -263,10 +267,10 @@ def _encode_leaf(value: Any) -> object:
     return form
 
 
-def _dump(kind: Any, value: Any) -> object:
+def _dump(value: object) -> object:
     if isinstance(value, Enum):
         known = type(value).__members__
-        return value.name if value.name in known else _dump(type(value.value), value.value)
+        return value.name if value.name in known else _dump(value.value)
     if isinstance(value, (bytes, bytearray)):
         return b64encode(value).decode()
     if isinstance(value, (str, int)):
@@ -275,57 +279,62 @@ def _dump(kind: Any, value: Any) -> object:
         return str(value)
     if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
         return [value.pattern, value.flags]
-    return _adapt(kind).dump_python(value, mode="json")
+    kind: type = type(value)
+    return make_adapter(kind).dump_python(value, mode="json")
 
 
-def _decode_leaf(kind: Any, form: Any) -> object:
+def _decode_leaf(kind: type, form: object) -> object:
+    make: Callable[..., object] = kind
     try:
         if issubclass(kind, Enum):
-            return kind[form] if form in kind.__members__ else kind(form)
+            known = kind.__members__
+            return known[form] if isinstance(form, str) and form in known else make(form)
         if issubclass(kind, (bytes, bytearray)):
-            return kind(b64decode(form))
+            return make(b64decode(str(form)))
         if issubclass(kind, (str, int, float, Decimal)):
-            return kind(form)
-        if kind is re.Pattern:
+            return make(form)
+        if kind is re.Pattern and isinstance(form, list):
             return re.compile(*form)
-        return _adapt(kind).validate_python(form)
+        return make_adapter(kind).validate_python(form)
     except Exception as error:
         raise NotExact(f"{kind.__name__} does not take what was kept of one") from error
 
 
-@lru_cache(maxsize=256)
-def _adapt(kind: Any) -> TypeAdapter[object]:
-    return TypeAdapter(kind)
-
-
-def is_same(one: Any, other: Any) -> bool:
+def is_same(one: object, other: object) -> bool:
     """Whether two values are equal, and of the same types to their bottom."""
     if one is other:
         return True
     if type(one) is not type(other):
         return False
-    if isinstance(one, MASKED):
-        is_reference = isinstance(one, Reference)
-        return one == other if is_reference else is_same(clear_value(one), clear_value(other))
-    if isinstance(one, BaseModel):
-        pairs = (
-            (one.__dict__, other.__dict__),
-            (one.__pydantic_extra__ or {}, other.__pydantic_extra__ or {}),
-        )
-        return all(is_same(*pair) for pair in pairs)
-    if is_dataclass(one) and not isinstance(one, type):
-        names = [each.name for each in fields(one)]
-        return all(is_same(getattr(one, name), getattr(other, name)) for name in names)
-    if isinstance(one, dict):
-        return is_same([*one.items()], [*other.items()])
-    if isinstance(one, (list, tuple, deque)):
-        return len(one) == len(other) and all(map(is_same, one, other))
-    if isinstance(one, (set, frozenset)):
-        return {(type(item), item) for item in one} == {(type(item), item) for item in other}
-    kind: Any = type(one)
-    if kind.__eq__ is object.__eq__:  # a type of whose values no two are ever equal
-        return is_same(getattr(one, "__dict__", None), getattr(other, "__dict__", None))
-    return is_equal(one, other) or (one != one and other != other)
+    mine, theirs = _list_parts(one), _list_parts(other)
+    if mine is not None and theirs is not None:
+        return len(mine) == len(theirs) and all(map(is_same, mine, theirs))
+    is_number = isinstance(one, (float, complex, Decimal))  # of which some equal nothing
+    return is_equal(one, other) or (is_number and repr(one) == repr(other))
+
+
+def _list_parts(value: object) -> Sequence[object] | None:
+    """Return what a value is made of, in order; None for what is compared as a whole."""
+    if isinstance(value, Reference):
+        return None
+    if isinstance(value, MASKED):
+        return [clear_value(value)]
+    if isinstance(value, BaseModel):
+        return [value.__dict__, value.__pydantic_extra__ or {}]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [getattr(value, each.name) for each in fields(value)]
+    if isinstance(value, dict):
+        return list(value.items())
+    if isinstance(value, (list, tuple, deque)):
+        return list(value)
+    if isinstance(value, (set, frozenset)):
+        return sorted(value, key=lambda item: (type(item).__qualname__, hash(item)))
+    kind = type(value)
+    if (
+        getattr(kind, "__eq__", None) is object.__eq__ and kind is not object
+    ):  # no two of its values are ever equal
+        return [getattr(value, "__dict__", None)]
+    return None
 
 
 def is_equal(one: object, other: object) -> bool:

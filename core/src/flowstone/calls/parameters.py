@@ -119,11 +119,11 @@ class Parameters:
             raise ParameterTypeError(self.name, problems)
 
     @cached_property
-    def secret_hints(self) -> dict[str, Any]:
+    def secret_hints(self) -> dict[str, object]:
         """The type hints with a secret type in them, by the name of their parameter."""
         from flowstone.secrets.fields import hides  # pydantic: asked for where it is loaded
 
-        found: dict[str, Any] = {
+        found = {
             name: hint for name in self.signature.parameters if hides(hint := self._find_hint(name))
         }
         for name, hint in found.items():
@@ -134,7 +134,7 @@ class Parameters:
                 found[name] = GenericAlias(dict, (str, hint))
         return found
 
-    def register_secrets(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    def register_secrets(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
         """Register what is secret among arguments, and defaults, by the type hints."""
         from flowstone.secrets.fields import find_secret_texts  # as above
 

@@ -115,10 +115,9 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
 
         With `takeover`, it is a run that there is; it is taken up at the end of this.
         """
-        services, spec = current.services(), self.spec
+        services, spec, flow = current.services(), self.spec, self.spec.kind == "flow"
         upstream = find_upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
-        flow = spec.kind == "flow"
         register_secret_arguments(self, args, kwargs)
         if flow and upstream is None:
             args, kwargs, known = self._check_arguments(args, kwargs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
 from flowstone.context.lineage import PLAIN
@@ -12,11 +12,24 @@ from flowstone.records.redaction import register_secrets
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flowstone.calls.parameters import Parameters
+
+    class Unit(Protocol):
+        """A flow or task, as far as its parameters go."""
+
+        @property
+        def fn(self) -> Callable[..., object]: ...
+        @property
+        def parameters(self) -> Parameters: ...
+
+
 #: Whether a function has secret parameters: methods get a unit of their own with each call.
 _hides: WeakKeyDictionary[Callable[..., object], bool] = WeakKeyDictionary()
 
 
-def register_secret_arguments(unit: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+def register_secret_arguments(
+    unit: Unit, args: tuple[object, ...], kwargs: Mapping[str, object]
+) -> None:
     """Register every secret among the arguments of a call, wherever in them it is.
 
     Secret is what is of one of pydantic's types for that, and what is given for a parameter of
@@ -38,7 +51,7 @@ def register_secret_arguments(unit: Any, args: tuple[Any, ...], kwargs: Mapping[
         unit.parameters.register_secrets(args, kwargs)
 
 
-def _find_secrets(unit: Any) -> bool:
+def _find_secrets(unit: Unit) -> bool:
     """Return whether the function has a secret parameter; register secrets among its defaults."""
     parameters = unit.parameters
     register_secrets([each.default for each in parameters.signature.parameters.values()])

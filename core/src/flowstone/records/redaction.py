@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,9 +53,9 @@ def register_secrets(value: object) -> None:
     References to secrets, and what has them in it, are those of a block, which sees to them.
     """
     types = sys.modules.get("pydantic.types")
-    if getattr(types, "SecretBytes", None) is None:
+    if types is None or not hasattr(types, "SecretBytes"):
         return  # who has no pydantic has none of its secrets, and loading it takes 100 ms
-    masked = types.SecretStr, types.SecretBytes, types.Secret  # type: ignore[union-attr]
+    masked = types.SecretStr, types.SecretBytes, types.Secret
     seen: set[int] = set()
     waiting = [value]
     while waiting:
@@ -81,7 +81,7 @@ def _register_texts(secret: object) -> None:
             _register_texts(part)
 
 
-def _list_parts(value: Any) -> Iterable[object]:
+def _list_parts(value: object) -> Iterable[object]:
     """Return what a container, a model or a dataclass holds; nothing of any other value."""
     if isinstance(value, dict):
         return value.values()
@@ -92,9 +92,8 @@ def _list_parts(value: Any) -> Iterable[object]:
         own = "__dict__", "__pydantic_extra__", "__pydantic_private__"
         held = (getattr(value, name, None) or {} for name in own)
         return [item for items in held for item in items.values()]
-    if hasattr(kind, "__dataclass_fields__"):
-        return [getattr(value, name, None) for name in kind.__dataclass_fields__]
-    return ()
+    fields = getattr(kind, "__dataclass_fields__", ())
+    return [getattr(value, name, None) for name in fields]
 
 
 def adopt(forms: Iterable[str]) -> None:

@@ -90,15 +90,15 @@ class SecretField:
         return found
 
 
-def _unmask(value: Any) -> object:
+def _unmask(value: object) -> object:
     """Return what is to be in a `Secret`: a secret in there would only ever be seen masked."""
     if isinstance(value, (Reference, PartialSecret, LiteralSecret)):
         return value
     if isinstance(value, MASKED):
         return _unmask(value.get_secret_value())
-    if type(value) is dict:
+    if isinstance(value, dict):
         return {key: _unmask(item) for key, item in value.items()}
-    return [_unmask(item) for item in value] if type(value) is list else value
+    return [_unmask(item) for item in value] if isinstance(value, list) else value
 
 
 def _show(value: object, info: core_schema.SerializationInfo) -> object:
@@ -257,7 +257,7 @@ def find_secret_texts(hint: object, value: object) -> Iterator[str]:
         yield from find_secret_texts(part, item)
 
 
-def _list_inner_hints(hint: Any) -> list[object]:
+def _list_inner_hints(hint: object) -> list[object]:
     """Return the type hints that one is made of: of a union, a container, an alias."""
     if isinstance(hint, type) and issubclass(hint, RootModel):
         return [hint.model_fields["root"].annotation]

@@ -182,7 +182,7 @@ class _Line:
 
 class _Guarded(HTTPConnection):
     line: _Line
-    _create_connection: Any
+    _create_connection: Callable[..., socket.socket]
 
     def request(self, *args: Any, **options: Any) -> None:
         self.connect()
