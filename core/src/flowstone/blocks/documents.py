@@ -133,9 +133,8 @@ class _BlockEncoder:
         }
         token = _trial.set(True)
         try:
-            again: object = self._kind(**decoded)
-            return again
-        except Exception:  # noqa: BLE001 - whatever a validator of the user's raises
+            with suppress(Exception):  # whatever a validator of the user's raises
+                return self._kind(**decoded)
             return None
         finally:
             _trial.reset(token)

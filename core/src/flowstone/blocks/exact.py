@@ -6,6 +6,7 @@ import pickle
 import re
 from base64 import b64decode, b64encode
 from collections import deque
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
@@ -339,7 +340,6 @@ def _list_parts(value: object) -> Sequence[object] | None:
 
 def is_equal(one: object, other: object) -> bool:
     """Whether two values say that they are equal; what can't be compared is not."""
-    try:
+    with suppress(Exception):  # whatever a type of the user's raises
         return bool(one == other)
-    except Exception:  # noqa: BLE001 - whatever a type of the user's raises
-        return False
+    return False

@@ -6,6 +6,7 @@ import builtins
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from inspect import get_annotations, signature
 from types import ModuleType, NoneType, UnionType
@@ -277,7 +278,6 @@ def _list_fields(kind: type) -> dict[str, object]:
         return hints
     if not (is_dataclass(kind) or is_typeddict(kind) or hasattr(kind, "_fields")):
         return {}
-    try:
+    with suppress(Exception):  # a hint that can't be evaluated says nothing
         return get_type_hints(kind, include_extras=True)
-    except Exception:  # noqa: BLE001 - a hint that can't be evaluated says nothing
-        return {}
+    return {}

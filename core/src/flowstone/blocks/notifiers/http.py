@@ -144,10 +144,9 @@ class _Line:
 
     def take(self, connection: _Guarded) -> _Guarded:
         connection.line, self._connection = self, connection
-        connection._create_connection = self._connect  # noqa: SLF001 - as its own tunnels do
         return connection
 
-    def _connect(
+    def connect(
         self, address: tuple[str, int], timeout: float, source: tuple[str, int] | None
     ) -> socket.socket:
         """Connect to an address that was looked at: the name is not resolved a second time."""
@@ -182,7 +181,10 @@ class _Line:
 
 class _Guarded(HTTPConnection):
     line: _Line
-    _create_connection: Callable[..., socket.socket]
+
+    def connect(self) -> None:
+        self._create_connection = self.line.connect
+        super().connect()
 
     def request(self, *args: Any, **options: Any) -> None:
         self.connect()
