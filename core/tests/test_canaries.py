@@ -18,9 +18,11 @@ from pydantic import BaseModel, Field, RootModel, SecretBytes, SecretStr
 from flowstone import Flow, flow, task
 from flowstone.blocks import Secret
 from flowstone.bootstrap import open_services
+from flowstone.cache_policies import INPUTS
 from flowstone.cli.app import flowstone
 from flowstone.context.current import use_services
 from flowstone.errors import ElementFailed
+from flowstone.records.redaction import redact
 from flowstone.settings import Settings
 from flowstone.task_runners import ProcessPoolTaskRunner
 
@@ -247,3 +249,27 @@ def test_a_secret_in_a_process_is_masked(canary: str, check: Callable[[str], Non
     with pytest.raises(RuntimeError, match="login failed"):
         outer()
     check(canary)
+
+
+@pytest.mark.parametrize("serializer", ["pickle", "compressed/pickle", None])
+def test_a_secret_is_sealed_in_a_result_that_is_kept(
+    serializer: str | None, canary: str, home: Path
+) -> None:
+    calls: list[int] = []
+
+    @task(cache_policy=INPUTS, result_serializer=serializer)
+    def make(pw: SecretStr) -> list[object]:
+        calls.append(1)
+        return [pw, Login(pw=canary), Key(pw), {"a": (SecretBytes(canary.encode()),)}]
+
+    @flow(persist_result=True)
+    def outer(pw: SecretStr) -> list[object]:
+        return make(pw)
+
+    first, again = outer(canary), outer(canary)  # type: ignore[arg-type]
+    assert first == again
+    assert len(calls) == 1
+    kept = [path for path in (home / "storage").rglob("*") if path.is_file()]
+    assert len(kept) >= 2
+    assert canary not in b"".join(path.read_bytes() for path in kept).decode("latin-1")
+    assert redact(canary) == "********"
