@@ -102,7 +102,7 @@ def test_the_tree_is_drawn_as_it_is() -> None:
 
 def cut(line: str) -> str:
     """Return a line of the drawing without its remark."""
-    found = re.match(r"([├└│─ ]*)(\w+)( \(\w+\))?", line)
+    found = re.match(r"([├└│─ ]*)(\w+)( \([\w, ]+\))?", line)
     assert found, line
     return found.group(0).rstrip()
 
@@ -135,8 +135,8 @@ def public(kind: type) -> bool:
 
 
 def builtin(kind: type[BaseException]) -> str:
-    """Return the builtin that an error also is, as the drawing has it."""
+    """Return the builtins that an error also is, as the drawing has them."""
     if kind is errors.StopSignal:
         return " (BaseException)"
     own = [base.__name__ for base in kind.__bases__ if base.__module__ == "builtins"]
-    return f" ({own[0]})" if own and own != ["Exception"] else ""
+    return f" ({', '.join(own)})" if own and own != ["Exception"] else ""

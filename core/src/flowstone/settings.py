@@ -184,6 +184,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
+def make_private_directory(path: Path) -> None:
+    """Make a directory where there is none, and what is above it: its owner's alone."""
+    if not path.is_dir():
+        make_private_directory(path.parent)
+        path.mkdir(mode=0o700, exist_ok=True)
+
+
 def read_environment() -> Mapping[str, str]:
     """Return the environment, for the variables that a user names, and for a child process."""
     return os.environ

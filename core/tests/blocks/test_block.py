@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, model_validator
 
 from flowstone.blocks import Block, Credentials, ObjectStore, Secret, SecretDict, Variable
-from flowstone.context.current import Services
+from flowstone.context.current import Services, services
 from flowstone.errors import (
     BlockInvalid,
     ConfigurationError,
@@ -493,3 +493,33 @@ def test_a_base_with_an_underscore_takes_no_slug() -> None:
     assert _Login.block_type_slug() == "login"
     Login(user="you").save("of-the-class")
     assert Block.load("login/of-the-class") == Login(user="you")
+
+
+@pytest.mark.parametrize(
+    ("kind", "call"),
+    [
+        (LookupError, lambda: Secret.load("not-there")),
+        (LookupError, lambda: Block.load("secret/not-there")),
+        (LookupError, lambda: Block.load("no-such-type/a")),
+        (LookupError, lambda: Secret.delete("not-there")),
+        (LookupError, lambda: Variable.load("not-there")),
+        (ObjectNotFound, lambda: asyncio.run(Secret.aload("not-there"))),
+        (ObjectAlreadyExists, lambda: [Login().save("taken") for _ in range(2)]),
+        (BlockInvalid, lambda: Place(count="many")),
+        (InvalidName, lambda: Login().save("a name")),
+        (DocumentInvalid, lambda: load_what_does_not_fit()),
+    ],
+)
+def test_programs_that_catch_a_value_error_go_on(
+    kind: type[Exception], call: Callable[[], object]
+) -> None:
+    with pytest.raises(ValueError) as caught:
+        call()
+    assert isinstance(caught.value, kind)
+    assert isinstance(caught.value, FlowstoneError)
+
+
+def load_what_does_not_fit() -> Block:
+    body = {"type": "place", "schema": 1, "fields": {"count": "many"}}
+    services().documents.put("block:place", "odd", body, expected=None)
+    return Place.load("odd")

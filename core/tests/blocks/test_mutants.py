@@ -414,12 +414,8 @@ BLOCKS = {
         "other: SecretStr | None = Field(default=None, description='Other.')",
         "test_every_secret_field_is_set_in_an_example",
     ),
-    "a validator that changes": (
-        """
-        @field_validator('text')
-        @classmethod
-        def longer(cls, text): return text + "!"
-        """,
+    "a preparation that changes": (
+        "def block_initialization(self): self.text += '!'",
         "test_it_comes_back_as_it_was_saved test_what_is_shown_and_put_back_changes_nothing",
     ),
     "a block that reads its secret when it is made": (

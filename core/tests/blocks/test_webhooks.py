@@ -16,7 +16,7 @@ from threading import Event, Thread
 import pytest
 
 from flowstone.blocks import Webhook
-from flowstone.blocks.notifiers.http import is_global
+from flowstone.blocks.notifiers.http import Forbidden, Manner, NotSent, is_global, send
 from flowstone.context.current import Services, use_services
 from flowstone.errors import NotificationFailed, NotificationInvalid, NotificationUnsent
 from flowstone_testing.certificates import make_certificate
@@ -156,13 +156,82 @@ def test_a_redirect_is_not_followed(desk: WebDesk) -> None:
     assert not desk.requests
 
 
-def test_private_addresses_can_be_refused_before_anything_is_sent(desk: WebDesk) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "localhost",
+        "2130706433",
+        "0x7f.1",
+        "0177.0.0.1",
+        "127.1",
+        "0",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::127.0.0.1]",
+        "[2002:7f00:1::]",
+        "[64:ff9b::7f00:1]",
+    ],
+)
+def test_private_addresses_are_refused_before_a_connection_is_made(
+    clock: HastyClock, host: str, scheme: str
+) -> None:
     with answering(b"") as (url, seen):
-        for host in ("127.0.0.1", "localhost"):
-            hook = Webhook(url=url.replace("127.0.0.1", host), allow_private_urls=False)
+        place = f"{scheme}://{host}:{url.rpartition(':')[2]}/a"
+        hook = Webhook(url=place, allow_private_urls=False, timeout_seconds=20)
+        for act in (hook.notify, hook.call):
             with pytest.raises(NotificationInvalid, match="private"):
-                hook.notify("a")
-    assert not any(seen)
+                act("a")
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "answers", [["10.0.0.1"], ["8.8.8.8", "127.0.0.1"], ["2606:4700::1111", "fe80::1%lo"]]
+)
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_name_with_one_private_address_is_refused(answers: list[str], scheme: str) -> None:
+    manner = Manner(20, private=False, resolve=lambda host, port: answers)
+    with pytest.raises(Forbidden):
+        send("POST", f"{scheme}://hooks.test/a", b"1", {}, manner)
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_connected_to(desk: WebDesk) -> None:
+    asked: list[tuple[str, int]] = []
+    port = int(desk.url.rpartition(":")[2])
+
+    def resolve(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        return ["127.0.0.1"] if len(asked) == 1 else ["203.0.113.1"]
+
+    answer = send("POST", f"http://hooks.test:{port}/a", b"1", {}, Manner(20, resolve=resolve))
+    assert answer.ok
+    assert asked == [("hooks.test", port)]
+    assert desk.requests[0][2]["Host"] == f"hooks.test:{port}"
+
+
+def test_every_address_of_a_name_is_tried(desk: WebDesk) -> None:
+    port = int(desk.url.rpartition(":")[2])
+    found = ["::1", "127.0.0.1"]  # nobody listens at the first
+    manner = Manner(20, resolve=lambda host, port: found)
+    assert send("POST", f"http://hooks.test:{port}/a", b"1", {}, manner).ok
+    found.clear()
+    with pytest.raises(NotSent, match="no address"):
+        send("POST", f"http://hooks.test:{port}/a", b"1", {}, manner)
+
+
+@pytest.mark.parametrize("url", ["http://hooks.test/a", "https://hooks.test/a"])
+def test_what_a_proxy_is_to_connect_to_is_looked_at(
+    desk: WebDesk, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, desk.url)
+    monkeypatch.setenv("no_proxy", "")
+    for host in ("hooks.test", "[::1]", "[::1]:8080"):
+        manner = Manner(20, private=False, resolve=lambda host, port: ["::1"])
+        with pytest.raises(Forbidden):
+            send("POST", url.replace("hooks.test", host), b"1", {}, manner)
+    assert not desk.requests
 
 
 @pytest.mark.parametrize(
@@ -177,6 +246,12 @@ def test_private_addresses_can_be_refused_before_anything_is_sent(desk: WebDesk)
         ("::ffff:127.0.0.1", False),
         ("224.0.0.1", False),
         ("0.0.0.0", False),
+        ("2002:a00:1::", False),
+        ("2002:808:808::", True),
+        ("64:ff9b::a00:1", False),
+        ("::10.0.0.1", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
     ],
 )
 def test_which_addresses_are_private(address: str, is_open: bool) -> None:

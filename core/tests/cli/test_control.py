@@ -67,6 +67,19 @@ def odd():
 
 not_a_flow = 3
 """
+SECRETS = """
+from flowstone import flow, task
+from pydantic import BaseModel, SecretStr
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+@flow(flow_run_name="entry")
+def log_in(pw: SecretStr, user: str = "", more: list[SecretStr] = [], login: Login | None = None):
+    values = [pw, *more, *([login.password] if login else [])]
+    raise RuntimeError(f"{user} is refused with " + "+".join(v.get_secret_value() for v in values))
+"""
 
 
 class Shop:
@@ -136,6 +149,52 @@ def test_a_file_of_parameters_is_json_in_utf8_or_comes_on_standard_input(shop: S
     assert done.stdout == "('\u00fc', 1, None)\n", done.stderr
     done = shop.run("start", "shop.py:add", "--params", "-", stdin='{"a": 1}')
     assert done.stdout == "sum 3\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "stdin"),
+    [("@env:DOOR_WORD", ""), ("@file:word", ""), ("@-", "canary-0815\n"), ("canary-0815", "")],
+)
+def test_a_secret_parameter_stays_out_of_sight(shop: Shop, written: str, stdin: str) -> None:
+    (shop.home / "word").write_text("canary-0815\n")
+    (shop.home / "secrets_.py").write_text(SECRETS)
+    shop.env["DOOR_WORD"] = "canary-0815"
+    started = shop.run("start", "secrets_.py:log_in", f"-ppw={written}", "-puser=me", stdin=stdin)
+    again = shop.run("retry", "entry", f"-ppw={written}", stdin=stdin)
+    for done in (started, again, shop.run("ls"), shop.run("show", "entry", "--json")):
+        assert "canary" not in done.stdout + done.stderr
+    for done in (started, again):
+        assert "me is refused with ********" in done.stderr
+        assert ("Warning: pw was typed" in done.stderr) is (written == "canary-0815")
+    kept = b"".join(path.read_bytes() for path in (shop.home / "home").rglob("*.db*"))
+    assert b"canary" not in kept
+
+
+@pytest.mark.parametrize(
+    "pair", ['more=["canary-0816"]', 'login={"user": "me", "password": "canary-0816"}']
+)
+def test_a_typed_secret_inside_of_a_parameter_is_warned_of(shop: Shop, pair: str) -> None:
+    (shop.home / "secrets_.py").write_text(SECRETS)
+    done = shop.run("start", "secrets_.py:log_in", "-ppw=@env:HOME", "-p", pair)
+    assert f"Warning: {pair.partition('=')[0]} was typed" in done.stderr
+    assert "canary" not in done.stdout + done.stderr
+
+
+def test_every_parameter_may_be_in_a_variable(shop: Shop) -> None:
+    shop.env["COUNT"] = "3"
+    assert shop.run("start", "shop.py:add", "-p", "a=@env:COUNT").stdout == "sum 5\n"
+    (shop.home / "p.json").write_text('{"a": "@env:COUNT"}')
+    for words, told in (
+        (["-p", "a=@env:NOT_THERE"], "there is no variable 'NOT_THERE'"),
+        (["-p", "a=@p.json"], "write a=@file:p.json"),
+        (["-p", "a=@-", "-p", "b=@-"], "standard input was read for a already"),
+        (["--params", "-", "-p", "b=@-"], "standard input was read for --params already"),
+        (["-p", "=hunter2"], "is not NAME=VALUE"),
+    ):
+        done = shop.run("start", "shop.py:add", *words, stdin="{}")
+        assert done.returncode == 2
+        assert told in done.stderr
+        assert "hunter2" not in done.stderr
 
 
 @pytest.mark.parametrize(

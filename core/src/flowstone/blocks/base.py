@@ -16,7 +16,13 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from flowstone.blocks.documents import PREFIX, encode_block, load_block, make_missing_error
+from flowstone.blocks.documents import (
+    PREFIX,
+    encode_block,
+    is_trial,
+    load_block,
+    make_missing_error,
+)
 from flowstone.blocks.documents import unpickle_block as _unpickle  # its name in older pickles
 from flowstone.blocks.validation import mask_inputs, problems, validate_fields
 from flowstone.context.current import services
@@ -115,7 +121,8 @@ class Block(BaseModel):
                 block = handler(data)
             if block is not data or not isinstance(block, Block):
                 block = validate_fields(block, cls.__name__)
-                if isinstance(block, Block) and not isinstance(data, Block):
+                is_new = not isinstance(data, Block) and not is_trial()
+                if isinstance(block, Block) and is_new:
                     with leave_unresolved(False):
                         block.block_initialization()
             return block
@@ -171,7 +178,9 @@ class Block(BaseModel):
         # A name, and what a subclass keeps in private attributes, are no part of a block's value.
         if type(self) is not type(other):
             return NotImplemented
-        return all(self.__dict__[f] == other.__dict__[f] for f in type(self).model_fields)
+        mine, theirs = self.__pydantic_extra__, other.__pydantic_extra__
+        fields = type(self).model_fields
+        return mine == theirs and all(self.__dict__[f] == other.__dict__[f] for f in fields)
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Secret, SecretBytes, SecretStr
-from pydantic_core import from_json, to_json, to_jsonable_python
+from pydantic import BaseModel, PydanticUserError, Secret, SecretBytes, SecretStr, TypeAdapter
+from pydantic_core import PydanticSerializationError, from_json, to_json, to_jsonable_python
 
 from flowstone.secrets.reference import escape
 from flowstone.secrets.values import (
@@ -36,12 +37,14 @@ def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Js
     if isinstance(value, Reference):
         return _encode_reference(value)
     if isinstance(value, PartialSecret):
-        return {"$secrets": _encode_partial(value.tree(), seal)}
+        return {"$secrets": encode_partial(value.tree(), seal)}
     if isinstance(value, MASKED):
         return _seal(value, seal)
     if isinstance(value, BaseModel):
         extra = value.__pydantic_extra__ or {}
         value = {name: value.__dict__[name] for name in type(value).model_fields} | extra
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, dict):
         keys = to_jsonable_python(dict.fromkeys(value))
         items = (encode(item, seal, special) for item in value.values())
@@ -51,7 +54,23 @@ def encode(value: Any, seal: Callable[[bytes], str], special: Callable[[Any], Js
         return [encode(item, seal, special) for item in value]
     if isinstance(value, bytes):
         return {"$bytes": b64encode(value).decode()}
-    return to_jsonable_python(value)
+    try:
+        return to_jsonable_python(value)
+    except PydanticSerializationError:
+        return _dump_by_type(type(value), value)
+
+
+def _dump_by_type(kind: type, value: object) -> object:
+    """Return the JSON form that pydantic knows of a type, though not of any value by itself."""
+    try:
+        return make_adapter(kind).dump_python(value, mode="json")
+    except PydanticUserError as error:
+        raise PydanticSerializationError(str(error)) from None
+
+
+def make_adapter(kind: type) -> TypeAdapter[object]:
+    """Return what knows the JSON form of a type's values."""
+    return TypeAdapter(kind)
 
 
 def _seal(value: Masked, seal: Callable[[bytes], str]) -> Json:
@@ -67,14 +86,14 @@ def _encode_reference(value: Reference) -> Json:
     return body if value.form == "str" else {**body, "as": value.form}
 
 
-def _encode_partial(tree: object, seal: Callable[[bytes], str]) -> object:
+def encode_partial(tree: object, seal: Callable[[bytes], str]) -> object:
     """Return a container of secrets with each sealed by itself, and its references in clear."""
     if isinstance(tree, Reference):
         return _encode_reference(tree)
     if isinstance(tree, dict):
-        return {key: _encode_partial(item, seal) for key, item in tree.items()}
+        return {key: encode_partial(item, seal) for key, item in tree.items()}
     if isinstance(tree, list):
-        return [_encode_partial(item, seal) for item in tree]
+        return [encode_partial(item, seal) for item in tree]
     return {"$secret": seal(to_json(tree, bytes_mode="base64")), "as": "json"}
 
 
@@ -91,7 +110,7 @@ def decode(value: object, unseal: Callable[[str], bytes], block: Callable[[Any],
     if "$ref" in value:
         return make_reference(_KINDS[value.get("as", "str")], value["$ref"])
     if "$secrets" in value:
-        return make_partial(Secret, _decode_partial(value["$secrets"], unseal))
+        return make_partial(Secret, decode_partial(value["$secrets"], unseal))
     if "$secret" in value:
         clear = unseal(value["$secret"])
         if value["as"] == "bytes":
@@ -103,14 +122,15 @@ def decode(value: object, unseal: Callable[[str], bytes], block: Callable[[Any],
     return {key: decode(item, unseal, block) for key, item in body.items()}
 
 
-def _decode_partial(value: Any, unseal: Callable[[str], bytes]) -> Any:
+def decode_partial(value: Any, unseal: Callable[[str], bytes]) -> Any:
+    """Return what `encode_partial` was given."""
     if isinstance(value, list):
-        return [_decode_partial(item, unseal) for item in value]
+        return [decode_partial(item, unseal) for item in value]
     if "$ref" in value:
         return make_reference(SecretStr, value["$ref"])
     if "$secret" in value:
         return from_json(unseal(value["$secret"]))
-    return {key: _decode_partial(item, unseal) for key, item in value.items()}
+    return {key: decode_partial(item, unseal) for key, item in value.items()}
 
 
 def _escape_all(value: object) -> object:

@@ -100,7 +100,7 @@ def apply_redacted(block: Block, body: Mapping[str, Any], fields: Mapping[str, A
     kind = type(block)
     was = redact_fields(body)
     wrong: dict[str, str] = {}
-    values = {name: block.__dict__[name] for name in kind.model_fields}
+    values = {**block.__dict__, **(block.__pydantic_extra__ or {})}
     for name, value in fields.items():
         if name not in values:
             wrong[name] = "there is no such field"

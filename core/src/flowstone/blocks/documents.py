@@ -4,13 +4,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, TypeVar
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeGuard, TypeVar, cast
 
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
 from flowstone.blocks import codec
+from flowstone.blocks.exact import (
+    ExactDecoder,
+    ExactEncoder,
+    NotExact,
+    construct,
+    is_equal,
+    is_same,
+)
 from flowstone.blocks.migrations import migrate_fields
+from flowstone.blocks.validation import validate_fields
 from flowstone.context.current import services
 from flowstone.errors import (
     BlockInvalid,
@@ -20,6 +31,8 @@ from flowstone.errors import (
     SecretUnreadable,
 )
 from flowstone.plugins import registry
+from flowstone.secrets.fields import SecretField
+from flowstone.secrets.values import PartialSecret, Reference, leave_unresolved
 from flowstone.secrets.vault import read_key_id
 
 if TYPE_CHECKING:
@@ -36,13 +49,21 @@ if TYPE_CHECKING:
         _changed: bool
 
         def __init__(self, **fields: object) -> None: ...
+        def block_initialization(self) -> None: ...
         @classmethod
         def block_type_slug(cls) -> str: ...
 
     B = TypeVar("B", bound=Documented)
 
+_trial: ContextVar[bool] = ContextVar("flowstone.blocks.is_trial", default=False)
+
 #: What the kinds of blocks' documents begin with.
 PREFIX = "block:"
+
+
+def is_trial() -> bool:
+    """Whether a block is only made to see whether it comes back: nothing is prepared with it."""
+    return _trial.get()
 
 
 def encode_block(block: Documented, types: dict[str, type] | None = None) -> Json:
@@ -57,31 +78,81 @@ def encode_block(block: Documented, types: dict[str, type] | None = None) -> Jso
         BlockInvalid: a field has no JSON form.
         SecretKeyInvalid: the key that seals secrets can't be used.
     """
-    kind: Any = type(block)
-    slug, secrets = kind.block_type_slug(), services().sealer
-    if types is not None:
-        types[slug] = kind
+    return _BlockEncoder(block, types).encode()
 
-    def encode_nested(value: object) -> Json | None:
+
+class _BlockEncoder:
+    """Makes the body of one block; see `encode_block`."""
+
+    def __init__(self, block: Documented, types: dict[str, type] | None) -> None:
+        self._block: Any = block
+        self._kind, self._types = type(self._block), types
+        self._slug = self._kind.block_type_slug()
+        self._sealer = services().sealer
+        self._nested: list[Documented] = []
+        self._bodies: dict[int, Json] = {}
+
+    def encode(self) -> Json:
+        block = self._block
+        if self._types is not None:
+            self._types[self._slug] = self._kind
+        values = {**block.__dict__, **(block.__pydantic_extra__ or {})}
+        fields, unfit = self._encode_plain(values)
+        body = {"type": self._slug, "schema": block.schema_version, "fields": fields}
+        again = None if unfit or self._types is not None else self._decode_again(fields)
+        if again is not None and is_same(again, block) and is_equal(again, block):
+            return body
+        exact = ExactEncoder(self._seal, self._encode_nested, as_pickle=self._types is not None)
+        problems = {}
+        found = {}
+        for name, value in values.items():
+            try:
+                found[name] = exact.encode(value)
+            except NotExact as error:
+                problems[name] = str(error)
+        if not problems:
+            return {**body, "exact": found}
+        if again is not None and is_same(again, block):
+            return body  # but for what is no part of its value: its models' private attributes
+        raise BlockInvalid(self._kind.__name__, problems)
+
+    def _encode_plain(self, values: Mapping[str, object]) -> tuple[Json, bool]:
+        """Return the fields in JSON as people read it, and whether some have no such form."""
+        fields: Json = {}
+        for name, value in values.items():
+            with suppress(PydanticSerializationError):
+                fields[name] = codec.encode(value, self._seal, self._encode_nested)
+        return fields, len(fields) < len(values)
+
+    def _decode_again(self, fields: Json) -> object:
+        """Return the block as it would be loaded; None where it would not."""
+        nested = iter(self._nested)
+        decoded = {
+            name: codec.decode(value, self._unseal, lambda _: next(nested))
+            for name, value in fields.items()
+        }
+        token = _trial.set(True)
+        try:
+            with suppress(Exception):  # whatever a validator of the user's raises
+                return self._kind(**decoded)
+            return None
+        finally:
+            _trial.reset(token)
+
+    def _encode_nested(self, value: object) -> Json | None:
         if not _is_block(value):
             return None
-        if types is None and (reference := _find_reference(value)):
-            return {"$block": reference}
-        return {"$block": encode_block(value, types)}
+        self._nested.append(value)
+        if id(value) not in self._bodies:
+            reference = _find_reference(value) if self._types is None else None
+            self._bodies[id(value)] = {"$block": reference or encode_block(value, self._types)}
+        return self._bodies[id(value)]
 
-    def seal(clear: bytes) -> str:
-        return secrets.seal(clear, f"{PREFIX}{slug}")
+    def _seal(self, clear: bytes) -> str:
+        return self._sealer.seal(clear, f"{PREFIX}{self._slug}")
 
-    fields = {}
-    for field in kind.model_fields:
-        try:
-            fields[field] = codec.encode(block.__dict__[field], seal, encode_nested)
-        except PydanticSerializationError:
-            problem = f"a {type(block.__dict__[field]).__name__} has no JSON form"
-        else:
-            continue
-        raise BlockInvalid(kind.__name__, {field: problem})
-    return {"type": slug, "schema": block.schema_version, "fields": fields}
+    def _unseal(self, token: str) -> bytes:
+        return self._sealer.open(token, f"{PREFIX}{self._slug}")
 
 
 def _is_block(value: object) -> TypeGuard[Documented]:
@@ -127,7 +198,7 @@ def load_block(kind: type[B], slug: str, name: str, path: tuple[str, ...] = ()) 
             f"{slug} block", name, {"the whole block": f"it is in itself: {ring}"}
         )
     try:
-        block = _decode(kind, document.body, name, (*path, reference))
+        block = _decode(kind, dict(document.body), name, (*path, reference))
     except SecretKeyInvalid as error:
         affected = _find_sealed(lambda _: True)
         raise SecretKeyInvalid(error.source, error.problem, affected) from error
@@ -160,7 +231,7 @@ def _find_sealed(fits: Callable[[str], bool]) -> list[str]:
 
 def _decode(
     kind: type[B],
-    body: Mapping[str, object],
+    body: Json,
     name: str,
     path: tuple[str, ...] = (),
     types: Mapping[str, type[Documented]] | None = None,
@@ -181,16 +252,41 @@ def _decode(
         found = (types or {}).get(inner) or registry.find_block_type(inner)
         return _decode(found, value, name, path, types)
 
-    clear = {field: codec.decode(value, unseal, decode_nested) for field, value in fields.items()}
     try:
+        if "exact" in body and body["schema"] == kind.schema_version:
+            exact = ExactDecoder(unseal, decode_nested, as_pickle=types is not None)
+            values = {name: exact.decode(form) for name, form in body["exact"].items()}
+            return _revive(kind, values)
+        clear = {name: codec.decode(form, unseal, decode_nested) for name, form in fields.items()}
         return kind(**clear)
     except BlockInvalid as error:
         found = error.problems
+    except NotExact as error:
+        found = {"the whole block": str(error)}
     raise DocumentInvalid(f"{slug} block", name, found)
 
 
+def _revive(kind: type[B], values: Mapping[str, object]) -> B:
+    """Return a block of values that have been validated, when it was made."""
+    model = cast("type[BaseModel]", kind)
+    known = model.model_fields
+    extra = {name: value for name, value in values.items() if name not in known}
+    if extra and model.model_config.get("extra") != "allow":
+        raise BlockInvalid(kind.__name__, dict.fromkeys(extra, "there is no such field any more"))
+    with leave_unresolved():
+        made = construct(model, {n: values[n] for n in values if n in known}, extra)
+    for name, field in known.items():
+        value, mark = values.get(name), field.metadata[-1:]
+        if isinstance(value, (Reference, PartialSecret)) and isinstance(mark[0], SecretField):
+            # The mark knows the field's place and type, which the form does not have.
+            made.__dict__[name] = mark[0].read(value, lambda value: value)
+    block = cast("B", validate_fields(made, kind.__name__))
+    block.block_initialization()
+    return block
+
+
 def unpickle_block(
-    types: Mapping[str, type[Documented]], body: Mapping[str, Any], name: str | None
+    types: Mapping[str, type[Documented]], body: Json, name: str | None
 ) -> Documented:
     """Return the block of a pickle: of `encode_block`'s body and types, and the block's name."""
     block = _decode(types[body["type"]], body, name or "(pickled)", types=types)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from flowstone.blocks.ignore_files import is_ignored, read_rules
 from flowstone.errors import StorageError
+from flowstone.settings import make_private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PRIVATE, _SHARED = 0o600, 0o666  # but for what the umask takes away
 PREFIX, SUFFIX = ".flowstone-", ".part"
 
 
@@ -23,15 +25,19 @@ def is_draft(name: str) -> bool:
 
 
 @contextmanager
-def open_atomically(path: Path) -> Iterator[BinaryIO]:
+def open_atomically(path: Path, *, is_private: bool = False) -> Iterator[BinaryIO]:
     """Open a file to write; it takes its place when the block ends well, else nothing changes.
+
+    Args:
+        path: where; directories that are missing are made.
+        is_private: whether it, and they, are their owner's alone, whatever the umask.
 
     Raises:
         StorageError: the disk is full, the place can't be written to.
     """
     draft = path.with_name(f"{PREFIX}{secrets.token_hex(8)}{SUFFIX}")
     try:
-        file = _create_draft(draft)
+        file = _create_draft(draft, _PRIVATE if is_private else _SHARED)
     except OSError as error:
         raise translate_write_error(path, error) from error
     try:
@@ -48,12 +54,18 @@ def open_atomically(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def _create_draft(draft: Path) -> BinaryIO:
+def _create_draft(draft: Path, mode: int) -> BinaryIO:
+    def create(path: str, flags: int) -> int:
+        return os.open(path, flags, mode)
+
     try:
-        return draft.open("xb")
+        return open(draft, "xb", opener=create)
     except FileNotFoundError:  # most often the directory is there
-        draft.parent.mkdir(parents=True, exist_ok=True)
-        return draft.open("xb")
+        if mode == _PRIVATE:
+            make_private_directory(draft.parent)
+        else:
+            draft.parent.mkdir(parents=True, exist_ok=True)
+        return open(draft, "xb", opener=create)
 
 
 def translate_write_error(path: Path, error: OSError) -> StorageError:

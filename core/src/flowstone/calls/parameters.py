@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from types import MethodType, ModuleType
-from typing import Any, Unpack, get_args
+from types import GenericAlias, MethodType, ModuleType
+from typing import Any, Self, Unpack, get_args
 
 from flowstone.calls.hints import (
     Check,
@@ -22,7 +23,7 @@ from flowstone.calls.hints import (
 from flowstone.context.runtime import deployment, flow_run, task_run
 from flowstone.engine.arguments import resolve
 from flowstone.errors import ConfigurationError, ParameterBindError, ParameterTypeError
-from flowstone.records.redaction import redact
+from flowstone.records.redaction import redact, register
 
 #: What a template of a name may use beside the parameters.
 RUNTIME = {"flow_run": flow_run, "task_run": task_run, "deployment": deployment}
@@ -46,9 +47,20 @@ _TOLD: dict[type, str] = {list: "a list", dict: "an object"}
 
 
 class Written(str):
-    """A value as somebody wrote it, for a parameter whose type is not known yet."""
+    """A value as somebody wrote it, for a parameter whose type is not known yet.
 
-    __slots__ = ()
+    Attributes:
+        on_secret: called with the parameter's name, where that turns out to be for a secret.
+    """
+
+    __slots__ = ("on_secret",)
+
+    on_secret: Callable[[str], None] | None
+
+    def __new__(cls, text: str, on_secret: Callable[[str], None] | None = None) -> Self:
+        written = super().__new__(cls, text)
+        written.on_secret = on_secret
+        return written
 
 
 class Parameters:
@@ -125,6 +137,37 @@ class Parameters:
         if problems:
             raise ParameterTypeError(self.name, problems)
 
+    @cached_property
+    def secret_hints(self) -> dict[str, object]:
+        """The type hints with a secret type in them, by the name of their parameter."""
+        from flowstone.secrets.fields import hides  # pydantic: asked for where it is loaded
+
+        found = {
+            name: hint
+            for name in self.signature.parameters
+            if hides(hint := self._hints.get(name, Any))
+        }
+        for name, hint in found.items():
+            kind = self.signature.parameters[name].kind
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                found[name] = GenericAlias(list, (hint,))
+            elif kind is inspect.Parameter.VAR_KEYWORD:
+                found[name] = GenericAlias(dict, (str, hint))
+        return found
+
+    def register_secrets(self, args: tuple[object, ...], kwargs: Mapping[str, object]) -> None:
+        """Register what is secret among arguments, and defaults, by the type hints."""
+        from flowstone.secrets.fields import find_secret_texts  # as above
+
+        try:
+            bound = self.signature.bind_partial(*args, **kwargs)
+        except TypeError:
+            return  # they don't fit: there will be no call
+        bound.apply_defaults()
+        for name, hint in self.secret_hints.items():
+            for text in find_secret_texts(hint, bound.arguments.get(name)):
+                register(text)
+
     def can_restore(self, name: str, kept: object, value: object) -> bool:
         """Tell whether the type hint makes the same value again of what is kept of it."""
         if name not in self._hints:
@@ -150,6 +193,12 @@ class Parameters:
         import json  # 2 ms, which only the command line pays
 
         text = str(written)
+        if (
+            written.on_secret is not None
+            and "pydantic" in sys.modules
+            and name in self.secret_hints
+        ):
+            written.on_secret(name)
         try:
             value = json.loads(text)
         except ValueError:

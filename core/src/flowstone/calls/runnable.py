@@ -17,6 +17,7 @@ from flowstone.calls.options import OptionAttributes
 from flowstone.calls.origin import UnitCall, make_origin
 from flowstone.calls.outcome import reraise_stop_signal, unwrap
 from flowstone.calls.parameters import Parameters
+from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import Calling
 from flowstone.context import current
 from flowstone.context.lineage import PLAIN, record_producer
@@ -28,6 +29,7 @@ from flowstone.engine.signals import sigterm_as_signal, sigterm_on_loop
 from flowstone.engine.steps import YieldProgress
 from flowstone.errors import ParameterError
 from flowstone.logging.run_logger import RunLogger
+from flowstone.records.redaction import register_secrets
 from flowstone.records.states import COMPLETED, PENDING
 from flowstone.task_runners.base import ThreadPoolTaskRunner
 
@@ -156,10 +158,12 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         With `takeover`, it is a run that there is; it is taken up at the end of this. A tolerant
         one is there also where its arguments don't fit: it fails of that.
         """
-        services, spec = current.services(), self.spec
+        services, spec, flow = current.services(), self.spec, self.spec.kind == "flow"
         upstream = find_upstream(args, kwargs, wait_for)
-        flow, yields = spec.kind == "flow", progress is not None
-        known, fits = None, True
+        yields = progress is not None
+        known: dict[str, Any] | None = None
+        fits = True
+        register_secret_arguments(self, args, kwargs)
         if flow and upstream is None:
             args, kwargs, known, fits = self._check_early(args, kwargs, is_tolerant=is_tolerant)
             upstream = None if fits else []  # they are checked again, in the run
@@ -182,7 +186,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             owns_children=flow or parent is None,
             cache=self._open_cache(services, origin.id, parent, scope, iterated=yields),
             transaction=None if flow else current.transaction.get() or self._make_transaction(),
-            check=self._recheck_arguments if flow and upstream is not None else None,
+            check=self._recheck_arguments if upstream is not None else None,
             slot_request=_request_slots(services, origin) if origin.tags and not flow else None,
             progress=progress,
             is_root=parent is None,
@@ -241,6 +245,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         bound = self.parameters.bind(args, kwargs)
         if self.spec.validate_parameters:
             self.parameters.validate(bound)
+            register_secrets(bound.arguments)
         return bound.args, bound.kwargs, dict(bound.arguments)
 
     def _check_early(
@@ -255,9 +260,11 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             return args, kwargs, None, False
 
     def _recheck_arguments(
-        self, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        args, kwargs, _ = self._check_arguments(args, kwargs)
+        register_secret_arguments(self, args, kwargs)
+        if self.spec.kind == "flow":
+            args, kwargs, _ = self._check_arguments(args, kwargs)
         return args, kwargs
 
     def _call(

@@ -11,6 +11,7 @@ from flowstone.calls.decorator import find_local_names, make_spec, unwrap_functi
 from flowstone.calls.futures import Future, FutureList
 from flowstone.calls.map_stream import FutureStream, MapWindow
 from flowstone.calls.mapping import (
+    Arguments,
     batch_arguments,
     make_batch_function,
     stream_arguments,
@@ -18,6 +19,7 @@ from flowstone.calls.mapping import (
 )
 from flowstone.calls.options import Option, TaskOptions, apply_options
 from flowstone.calls.runnable import Runnable, find_owner
+from flowstone.calls.secret_arguments import register_secret_arguments
 from flowstone.calls.signatures import AsyncYields, Awaits, Yields
 from flowstone.context import current
 from flowstone.engine.arguments import ITEMS, EndedRun, FutureBase
@@ -245,7 +247,12 @@ class Task(Runnable[P, R]):
         calls = (zip_arguments if window is None else stream_arguments)(self.name, args, kwargs)
         unit: Task[..., Any] = self
         if size is not None:
-            calls = batch_arguments(calls, size)
+
+            def register(call: Arguments) -> Arguments:
+                register_secret_arguments(self, *call)
+                return call
+
+            calls = batch_arguments(map(register, calls), size)
             batch = make_batch_function(collect_values(self.fn), self.name, isasync=self.isasync)
             # The template of a run's name is over the parameters of a single call.
             unit = Task(batch, replace(self.spec, run_name=None), None, self._around)

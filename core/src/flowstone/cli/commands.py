@@ -11,6 +11,7 @@ import click
 from flowstone import plugins
 from flowstone.errors import FlowstoneError, UnknownName, suggest_names
 from flowstone.plugins.known import find_package_offering
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ class Commands(click.Group):
             return super().main(*args, **options)
         except FlowstoneError as error:
             for text in (f"Error: {error}", *_read_notes(error)):
-                click.echo(text, err=True)
+                click.echo(redact(text), err=True)
             sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -10,6 +10,7 @@ import click
 
 from flowstone.cli import pipe
 from flowstone.cli.views import make_printable
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +54,8 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Print a line beside the result, on standard error."""
-    click.echo(make_printable(text), err=True)
+    """Print a line beside the result, on standard error; secrets in it are masked."""
+    click.echo(make_printable(redact(text)), err=True)
 
 
 def is_terminal() -> bool:

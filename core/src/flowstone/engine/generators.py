@@ -19,6 +19,7 @@ from flowstone.context.lineage import record_producer
 from flowstone.engine.signals import Stop, sigterm_as_signal, translate_close
 from flowstone.engine.story import make_calls
 from flowstone.errors import ClosedEarly, RunTimeout, StopSignal, StoreError
+from flowstone.records.redaction import register_secrets
 from flowstone.records.states import CRASHED, TERMINAL, State
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ class GeneratorRun:
                     value, raised = yield from self._resume(sent, error)
                 if raised is None:
                     self.progress.count += 1
+                    register_secrets(value)
                     return value
                 error, raised = raised, None
                 if isinstance(error, Returned):

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from flowstone.engine.arguments import PLAIN
 from flowstone.errors import CancelSignal, Conflict, SuspendSignal
 from flowstone.records.events import KINDS, Event, make_handover_event, make_log_event
 from flowstone.records.ids import new_id
+from flowstone.records.redaction import register_secrets
 from flowstone.records.runs import Handover, Lease, Origin, Run, StateChange
 from flowstone.records.states import (
     BIRTH,
@@ -111,6 +113,8 @@ class RunRecorder:
             FencedRun: it was ended or taken over from outside.
             StoreError: the fact can't be kept.
         """
+        if data is not None and type(data) not in PLAIN:
+            register_secrets(data)
         if self._pending is not None and self._repeat_fact(kind, name, message):
             return State(kind, name, message, self.state.at, data)
         state = State(kind, name, message, self._time(), data)

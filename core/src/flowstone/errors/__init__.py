@@ -43,8 +43,8 @@ FlowstoneError
 │   ├── StoreTooNew
 │   └── RecordInvalid (ValueError)
 ├── DocumentError                          something saved by name
-│   ├── ObjectNotFound (LookupError)
-│   ├── ObjectAlreadyExists
+│   ├── ObjectNotFound (LookupError, ValueError)
+│   ├── ObjectAlreadyExists (ValueError)
 │   ├── StaleDocument
 │   ├── InvalidName (ValueError)
 │   ├── DocumentInvalid (ValueError)
@@ -64,7 +64,7 @@ FlowstoneError
 ├── PluginError
 │   ├── PluginBroken (ImportError)
 │   ├── PluginHangs (TimeoutError)
-│   ├── UnknownName (LookupError)
+│   ├── UnknownName (LookupError, ValueError)
 │   ├── MissingExtra (ImportError)
 │   └── MissingPackage (ImportError)
 ├── StorageError (OSError)                 an object store

@@ -94,7 +94,7 @@ class PluginHangs(PluginError, TimeoutError):
         )
 
 
-class UnknownName(PluginError, LookupError):
+class UnknownName(PluginError, LookupError, ValueError):
     """No installed package offers something of that kind and name."""
 
     def __init__(

@@ -104,7 +104,7 @@ class DocumentError(FlowstoneError):
     """Something saved by name could not be read or written."""
 
 
-class ObjectNotFound(DocumentError, LookupError):
+class ObjectNotFound(DocumentError, LookupError, ValueError):
     """Nothing of that kind is saved under that name."""
 
     def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
@@ -113,7 +113,7 @@ class ObjectNotFound(DocumentError, LookupError):
         super().__init__(f"there is no {kind} named {name!r}.{listed}")
 
 
-class ObjectAlreadyExists(DocumentError):
+class ObjectAlreadyExists(DocumentError, ValueError):
     """The name is taken."""
 
     def __init__(self, kind: str, name: str, remedy: str) -> None:

@@ -16,9 +16,8 @@ from pydantic_core import to_jsonable_python
 from flowstone.blocks.validation import mask_inputs, problems
 from flowstone.errors import ConfigurationError, suggest_names
 from flowstone.flow_runs.requests import Schema, is_secret, resolve_reference
-from flowstone.records.redaction import register
+from flowstone.records.redaction import register_secrets
 from flowstone.secrets.values import MASKED
-from flowstone.secrets.walk import secret_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,8 +96,7 @@ def fill_in(model: type[BaseModel], given: Mapping[str, object]) -> BaseModel | 
         found = model.model_validate(given)
     except ValidationError as error:
         return problems(mask_inputs(model, given, error))
-    for text in secret_texts(found):
-        register(text)
+    register_secrets(found)
     return found
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_args
 
 from flowstone.records.encoding import dumps, encode_event, mask_json
 from flowstone.records.events import Payload
+from flowstone.settings import make_private_directory
 
 if sys.platform != "win32":
     import fcntl
@@ -41,7 +42,7 @@ class EventsFile:
         known = (event for event in events if type(event.payload) in get_args(Payload))
         lines = (f"{dumps(mask_json(encode_event(event)))}\n" for event in known)
         content = "".join(lines).encode()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_directory(self._path.parent)
         while not self._write(content):
             continue  # with the file that is there now
 

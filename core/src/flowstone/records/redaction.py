@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,9 @@ COMMON = {"http://", "https://"}
 #: Nobody writes these characters in another way.
 PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 
+#: Types that hold nothing; asked first, since most values are of these.
+_PLAIN = frozenset({type(None), bool, int, float, str, bytes})
+
 _lock = Lock()
 _values: set[str] = set()
 _pattern: re.Pattern[str] | None = None
@@ -41,6 +45,55 @@ def register(value: str) -> None:
     with _lock:
         _values.update(forms)
         _stale = True
+
+
+def register_secrets(value: object) -> None:
+    """Register each secret of pydantic's types inside a value: in models, dataclasses, containers.
+
+    References to secrets, and what has them in it, are those of a block, which sees to them.
+    """
+    types = sys.modules.get("pydantic.types")
+    if types is None or not hasattr(types, "SecretBytes"):
+        return  # who has no pydantic has none of its secrets, and loading it takes 100 ms
+    masked = types.SecretStr, types.SecretBytes, types.Secret
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, masked):
+            if not hasattr(part, "reference") and not hasattr(part, "tree"):
+                _register_texts(part.get_secret_value())
+        elif id(part) not in seen:
+            seen.add(id(part))
+            waiting += [item for item in _list_parts(part) if type(item) not in _PLAIN]
+            if isinstance(part, dict):
+                waiting += [key for key in part if type(key) not in _PLAIN]
+
+
+def _register_texts(secret: object) -> None:
+    """Register each text in what is secret as a whole; numbers as they are printed."""
+    if isinstance(secret, (bytes, bytearray)):
+        register(secret.decode("utf-8", "backslashreplace"))
+    elif isinstance(secret, (str, int, float)):
+        register(str(secret))
+    else:
+        for part in _list_parts(secret):
+            _register_texts(part)
+
+
+def _list_parts(value: object) -> Iterable[object]:
+    """Return what a container, a model or a dataclass holds; nothing of any other value."""
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return value
+    kind = type(value)
+    if hasattr(kind, "__pydantic_fields__"):
+        own = "__dict__", "__pydantic_extra__", "__pydantic_private__"
+        held = (getattr(value, name, None) or {} for name in own)
+        return [item for items in held for item in items.values()]
+    fields = getattr(kind, "__dataclass_fields__", ())
+    return [getattr(value, name, None) for name in fields]
 
 
 def adopt(forms: Iterable[str]) -> None:

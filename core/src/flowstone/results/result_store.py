@@ -304,13 +304,17 @@ def open_storage(option: object, services: Services) -> BlobStore:
         ObjectNotFound: no block is saved under that name.
     """
     if option is None:
-        return LocalDirectory(basepath=str(services.settings.home / "storage"))
+        option = services.settings.home / "storage"
     if isinstance(option, str) and option[:1] in {".", "/", "~"}:
         option = Path(option)
     elif isinstance(option, str) and "/" in option:
         option = Block.load(option)
     if isinstance(option, Path):
-        return LocalDirectory(basepath=str(option.expanduser().absolute()))
+        option = LocalDirectory(basepath=option.expanduser().absolute())
+    if isinstance(option, LocalDirectory):
+        return (
+            option.model_copy().make_private()
+        )  # a result may hold anything: others must not read it
     if not isinstance(option, ObjectStore):
         raise ConfigurationError(
             "result_storage",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import builtins
 import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, is_dataclass
 from inspect import get_annotations, signature
 from types import ModuleType, NoneType, UnionType
 from typing import (
@@ -17,10 +19,12 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    get_type_hints,
+    is_typeddict,
 )
 
 import pydantic
-from pydantic import BaseModel, GetCoreSchemaHandler, ValidationInfo, field_validator
+from pydantic import BaseModel, GetCoreSchemaHandler, RootModel, ValidationInfo, field_validator
 from pydantic_core import core_schema
 
 from flowstone.secrets.reference import LITERAL, is_literal, is_reference
@@ -34,9 +38,10 @@ from flowstone.secrets.values import (
     make_reference,
     read_text,
 )
+from flowstone.secrets.walk import leaf_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 #: Stands for what is not known yet.
 _UNKNOWN = ForwardRef("unknown")
@@ -70,6 +75,8 @@ class SecretField:
             return make_partial(self.base, value.tree())
         if isinstance(value, LiteralSecret):
             return value
+        if issubclass(self.base, pydantic.Secret):
+            value = _unmask(value)
         given: Any = value.get_secret_value() if isinstance(value, MASKED) else value
         text = read_text(given)
         if text is None:
@@ -82,6 +89,17 @@ class SecretField:
         if isinstance(found, MASKED):
             return make_literal(type(found), found.get_secret_value())
         return found
+
+
+def _unmask(value: object) -> object:
+    """Return what is to be in a `Secret`: a secret in there would only ever be seen masked."""
+    if isinstance(value, (Reference, PartialSecret, LiteralSecret)):
+        return value
+    if isinstance(value, MASKED):
+        return _unmask(value.get_secret_value())
+    if isinstance(value, dict):
+        return {key: _unmask(item) for key, item in value.items()}
+    return [_unmask(item) for item in value] if isinstance(value, list) else value
 
 
 def _show(value: object, info: core_schema.SerializationInfo) -> object:
@@ -201,13 +219,65 @@ def _inside(secret: object) -> object:
 
 def hides(annotation: object, seen: frozenset[object] = frozenset()) -> bool:
     """Whether a type hint has a secret type in it, at any depth."""
-    if isinstance(annotation, type):
-        if issubclass(annotation, MASKED):
-            return True
-        if issubclass(annotation, BaseModel) and annotation not in seen:
-            fields = annotation.model_fields.values()
-            return any(hides(field.annotation, seen | {annotation}) for field in fields)
-    origin = getattr(annotation, "__origin__", None)  # `Secret[int]` is an alias of its type
-    if isinstance(origin, type) and issubclass(origin, MASKED):
+    if _is_masked(annotation):  # `Secret[int]` is an alias of its type
         return True
-    return any(hides(part, seen) for part in getattr(annotation, "__args__", ()))
+    if isinstance(annotation, type) and annotation not in seen:
+        inner = seen | {annotation}
+        if any(hides(hint, inner) for hint in _list_fields(annotation).values()):
+            return True
+    return any(hides(part, seen) for part in _list_inner_hints(annotation))
+
+
+def find_secret_texts(hint: object, value: object) -> Iterator[str]:
+    """Yield every text of a value that a type hint says is secret, though nobody has read it yet.
+
+    Args:
+        hint: of a parameter or field.
+        value: as it was given for it: a text, or a dict for a model.
+    """
+    if _is_masked(hint):
+        if isinstance(value, (str, bytes, int, float, dict, list, tuple, *MASKED)):
+            yield from leaf_texts(value)
+        return
+    inner = _list_inner_hints(hint)
+    if get_origin(hint) in {Annotated, Union, UnionType, None} and inner:
+        pairs: Iterable[tuple[object, object]] = ((part, value) for part in inner)
+    elif isinstance(value, Mapping):
+        fields = _list_fields(hint) if isinstance(hint, type) else {}
+        rest = inner[-1] if inner else None
+        pairs = ((fields.get(key, rest), item) for key, item in value.items())
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        if isinstance(hint, type):
+            inner = list(_list_fields(hint).values())
+        elif get_origin(hint) is not tuple or ... in inner:
+            inner = inner[:1] * len(value)
+        pairs = zip(inner, value, strict=False)
+    else:
+        return
+    for part, item in pairs:
+        yield from find_secret_texts(part, item)
+
+
+def _list_inner_hints(hint: object) -> list[object]:
+    """Return the type hints that one is made of: of a union, a container, an alias."""
+    if isinstance(hint, type) and issubclass(hint, RootModel):
+        return [hint.model_fields["root"].annotation]
+    alias = getattr(hint, "__value__", None) or getattr(hint, "__supertype__", None)
+    if alias is not None:
+        return [alias]
+    found = get_args(hint)
+    return list(found[:1] if get_origin(hint) is Annotated else found)
+
+
+def _list_fields(kind: type) -> dict[str, object]:
+    """Return the type hints of the fields of a model, dataclass, typed dict or named tuple."""
+    if issubclass(kind, BaseModel):
+        hints: dict[str, object] = {}
+        for name, info in kind.model_fields.items():
+            hints |= dict.fromkeys(filter(None, (name, info.alias)), info.annotation)
+        return hints
+    if not (is_dataclass(kind) or is_typeddict(kind) or hasattr(kind, "_fields")):
+        return {}
+    with suppress(Exception):  # a hint that can't be evaluated says nothing
+        return get_type_hints(kind, include_extras=True)
+    return {}

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flowstone.errors import SecretKeyInvalid, StoreUnusable
+from flowstone.settings import make_private_directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +53,7 @@ class KeyFile:
     def make(self) -> None:
         """Make the file whole or not at all, with one key; of several processes, one wins."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_directory(self.path.parent)
             with self._draft([new_key()]) as draft, suppress(FileExistsError):
                 os.link(draft, self.path)  # unless somebody else was first: theirs is the key
         except OSError as error:

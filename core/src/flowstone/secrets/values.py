@@ -83,7 +83,7 @@ class Reference:
     @property
     def form(self) -> str:
         """What the field holds: ``str``, ``bytes``, or ``json`` for what `Secret` has inside."""
-        base = _get_masked_type(type(self))
+        base = get_masked_type(type(self))
         if issubclass(base, SecretStr):
             return "str"
         return "bytes" if issubclass(base, SecretBytes) else "json"
@@ -113,7 +113,7 @@ class Reference:
         return self.reference
 
     def __reduce__(self) -> tuple[object, ...]:
-        return make_reference, (_get_masked_type(type(self)), self.reference, self.place, self.hint)
+        return make_reference, (get_masked_type(type(self)), self.reference, self.place, self.hint)
 
 
 class PartialSecret:
@@ -142,7 +142,7 @@ class PartialSecret:
         return "**********"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return make_partial, (_get_masked_type(type(self)), self._secret_value)
+        return make_partial, (get_masked_type(type(self)), self._secret_value)
 
 
 class LiteralSecret:
@@ -162,7 +162,7 @@ class LiteralSecret:
         return self._secret_value
 
     def __reduce__(self) -> tuple[object, ...]:
-        return make_literal, (_get_masked_type(type(self)), self._secret_value)
+        return make_literal, (get_masked_type(type(self)), self._secret_value)
 
 
 Masked = SecretStr | SecretBytes | pydantic.Secret[Any] | Reference | PartialSecret | LiteralSecret
@@ -179,7 +179,7 @@ def _mix(mark: type, base: type) -> type[Any]:
     return type(base.__name__, (mark, base), {"__module__": base.__module__})
 
 
-def _get_masked_type(kind: type) -> type:
+def get_masked_type(kind: type) -> type:
     """Return pydantic's of the two types that one of `_mix` is."""
     return kind.__bases__[1]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from operator import is_
 from typing import TYPE_CHECKING
 
@@ -47,6 +49,16 @@ def map_secrets(value: object, change: Callable[[Path, Masked], object], path: P
                 new = map_secrets(fields[name], change, (*path, name))
                 if new is not fields[name]:
                     fields[name] = new
+        extra = value.__pydantic_extra__ or {}
+        for key, new in _map_items(extra.items(), change, path).items():
+            extra[str(key)] = new
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        for each in dataclass_fields(value):
+            old = getattr(value, each.name, None)
+            new = map_secrets(old, change, (*path, each.name))
+            if new is not old:
+                object.__setattr__(value, each.name, new)  # a frozen one, too
         return value
     if isinstance(value, dict):
         changed = _map_items(value.items(), change, path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from flowstone.context.current import services
+from flowstone.records.redaction import register_secrets
 from flowstone.serializers.exceptions import reduce_exception
 from flowstone.serializers.moves import unpickle
 
@@ -64,4 +65,5 @@ def _is_secret(obj: object) -> bool:
 
 def _open_secret(token: str) -> object:
     found: object = unpickle(services().sealer.open(token, _PURPOSE))
+    register_secrets(found)
     return found

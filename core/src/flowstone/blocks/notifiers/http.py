@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from ipaddress import IPv6Address, ip_address
 from json import loads
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
 from flowstone.blocks.notifiers.deadlines import deadline, hang_up, trust
@@ -57,6 +58,18 @@ class NoAnswer(OSError):
 class Forbidden(OSError):
     """The address is one of a private network."""
 
+    def __init__(self) -> None:
+        super().__init__("its address is one of a private network")
+
+
+#: Returns the IP addresses of a host, for a port.
+Resolver = Callable[[str, int], Sequence[str]]
+
+
+def resolve_host(host: str, port: int) -> list[str]:
+    """Return the addresses that the system knows of a host, by name or written in any way."""
+    return [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
 
 @dataclass(frozen=True, slots=True)
 class Manner:
@@ -66,11 +79,13 @@ class Manner:
         seconds: how long the whole of it may take.
         verify: whether the server's certificate must be right.
         private: whether addresses of private networks are allowed.
+        resolve: finds the addresses of a host; it is asked once for each connection.
     """
 
     seconds: float
     verify: bool = True
     private: bool = True
+    resolve: Resolver = resolve_host
 
 
 def send(
@@ -83,7 +98,7 @@ def send(
         NoAnswer: the request was sent, and no whole answer came in time.
         Forbidden: the address is of a private network, and that is not allowed.
     """
-    line = _Line(manner.private)
+    line = _Line(manner)
     # No handlers for redirects and errors: an answer is returned as it is, and a secret URL's
     # payload goes nowhere else.
     opener = OpenerDirector()
@@ -123,19 +138,41 @@ def _read(response: HTTPResponse) -> Answer:
 class _Line:
     """The connection of one request, and how far it has come."""
 
-    def __init__(self, private: bool) -> None:
-        self.private, self.sent = private, False
+    def __init__(self, manner: Manner) -> None:
+        self._private, self._resolve, self.sent = manner.private, manner.resolve, False
         self._connection: HTTPConnection | None = None
 
     def take(self, connection: _Guarded) -> _Guarded:
         connection.line, self._connection = self, connection
         return connection
 
-    def check(self, connection: HTTPConnection) -> None:
-        """Refuse a private address: after connecting, so that no name can change in between."""
-        if not self.private and not is_global(connection.sock.getpeername()[0]):
-            connection.close()
-            raise Forbidden("its address is one of a private network")
+    def connect(
+        self, address: tuple[str, int], timeout: float, source: tuple[str, int] | None
+    ) -> socket.socket:
+        """Connect to an address that was looked at: the name is not resolved a second time."""
+        host, port = address
+        trouble: OSError = OSError("the host has no address")
+        for found in self._find_addresses(host, port):
+            try:
+                return socket.create_connection((found, port), timeout, source)
+            except OSError as error:
+                trouble = error
+        raise trouble
+
+    def _find_addresses(self, host: str, port: int) -> Sequence[str]:
+        found = self._resolve(host, port)
+        if not self._private and not all(map(is_global, found)):
+            raise Forbidden
+        return found
+
+    def check_proxied(self, request: Request) -> None:
+        """Look at what a proxy will connect to, as far as its name tells; the proxy is trusted."""
+        tunnel = getattr(request, "_tunnel_host", None)
+        target = tunnel or (request.selector.split("/")[2] if request.has_proxy() else None)
+        if target is None or self._private:
+            return
+        self._find_addresses(urlsplit(f"//{target}").hostname or "", 0)
+        self._private = True  # the proxy's own address may be any
 
     def drop(self) -> None:
         if self._connection is not None:
@@ -146,8 +183,8 @@ class _Guarded(HTTPConnection):
     line: _Line
 
     def connect(self) -> None:
+        self._create_connection = self.line.connect
         super().connect()
-        self.line.check(self)
 
     def request(self, *args: Any, **options: Any) -> None:
         self.connect()
@@ -156,7 +193,7 @@ class _Guarded(HTTPConnection):
 
 
 class _GuardedTls(HTTPSConnection, _Guarded):
-    """Its `connect` is that of HTTPS, around the one above: no handshake before the check."""
+    """Its `connect` is that of HTTPS."""
 
 
 class _Plain(HTTPHandler):
@@ -165,7 +202,7 @@ class _Plain(HTTPHandler):
         self._line = line
 
     def http_open(self, req: Request) -> HTTPResponse:
-        _check_proxied(self._line, req)
+        self._line.check_proxied(req)
         return self.do_open(lambda host, **options: self._line.take(_Guarded(host, **options)), req)
 
 
@@ -175,7 +212,7 @@ class _Sealed(HTTPSHandler):
         self._line, self._tls = line, context
 
     def https_open(self, req: Request) -> HTTPResponse:
-        _check_proxied(self._line, req)
+        self._line.check_proxied(req)
 
         def connection(host: str, **options: Any) -> _GuardedTls:
             made = _GuardedTls(host, context=self._tls, **options)
@@ -185,22 +222,10 @@ class _Sealed(HTTPSHandler):
         return self.do_open(connection, req)
 
 
-def _check_proxied(line: _Line, request: Request) -> None:
-    """Look at what a proxy will connect to, as far as its name tells us; the proxy is trusted."""
-    tunnel = getattr(request, "_tunnel_host", None)
-    target = tunnel or (request.selector.split("/")[2] if request.has_proxy() else None)
-    if target is None or line.private:
-        return
-    line.private = True
-    host = target.rpartition("@")[2].rpartition(":")[0].strip("[]") or target
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    if not all(is_global(str(each[4][0])) for each in found):
-        raise Forbidden("its address is one of a private network")
-
-
 def is_global(address: str) -> bool:
     """Tell whether an IP address is one of the open internet."""
     ip = ip_address(address.partition("%")[0])
-    if isinstance(ip, IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
-    return ip.is_global and not ip.is_multicast
+    inner = (ip.ipv4_mapped or ip.sixtofour) if isinstance(ip, IPv6Address) else None
+    if inner is not None:
+        return is_global(str(inner))
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved

@@ -8,9 +8,9 @@ import stat
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from flowstone.blocks.local_files import (
     is_draft,
@@ -19,7 +19,7 @@ from flowstone.blocks.local_files import (
     translate_write_error,
 )
 from flowstone.blocks.object_stores.object_store import ObjectStore
-from flowstone.blocks.object_stores.paths import local_path
+from flowstone.blocks.object_stores.paths import folder_key, local_path, object_key
 from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedIOBase
 
+    from flowstone.blocks.object_stores.paths import ObjectPath
     from flowstone.errors import StorageError
 
 
@@ -44,19 +45,32 @@ class LocalDirectory(ObjectStore):
         description="The directory; ~ is your home, and a relative one starts where you are."
     )
 
+    _is_private: bool = PrivateAttr(default=False)
+
     def make_provider(self) -> LocalProvider:
-        return LocalProvider(self.basepath)
+        return LocalProvider(self.basepath, is_private=self._is_private)
+
+    def make_private(self) -> Self:
+        """Make its new files and folders their owner's alone, from now on; return it."""
+        self._is_private = True
+        return self
 
 
 class LocalProvider(ObjectStoreProvider):
     """The files of one directory as objects; a key is a path below it."""
 
-    def __init__(self, basepath: Path) -> None:
-        self._basepath = basepath
+    def __init__(self, basepath: Path, *, is_private: bool = False) -> None:
+        self._basepath, self._is_private = basepath, is_private
 
     @property
     def where(self) -> str:
         return str(self._root())
+
+    def make_key(self, path: ObjectPath) -> str:
+        return object_key("", self._strip_root(path))
+
+    def make_prefix(self, folder: ObjectPath = "") -> str:
+        return folder_key("", self._strip_root(folder))
 
     def identify(self, key: str) -> tuple[str, str]:
         # One file may be in several of them, as of `data` and `data/raw`.
@@ -80,7 +94,7 @@ class LocalProvider(ObjectStoreProvider):
             raise _translate(path, error) from error
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
-        with open_atomically(self._file(key)) as file:
+        with open_atomically(self._file(key), is_private=self._is_private) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
     def head(self, key: str) -> ObjectInfo:
@@ -111,6 +125,27 @@ class LocalProvider(ObjectStoreProvider):
                 continue
             except OSError as error:
                 raise translate_write_error(path, error) from error
+
+    def _strip_root(self, path: ObjectPath) -> ObjectPath:
+        """Return a path of this machine as one below the directory; any other path as it is.
+
+        Outer slashes of an object's path mean nothing, so one that begins with a slash is a path
+        of this machine only where it leads to the directory, or where what it begins with exists.
+
+        Raises:
+            PathEscapes: it is a path of this machine, and leads elsewhere.
+        """
+        place = Path(path)
+        if not place.is_absolute():
+            return path
+        for root in (self._basepath.expanduser().absolute(), self._root()):
+            if place.is_relative_to(root):
+                return place.relative_to(root)
+        if len(place.parts) == 1 or not Path(*place.parts[:2]).exists():
+            return path
+        problem = f"it is a path of this machine, and not in {self._root()}"
+        remedy = "Drop its first slash if it is an object's, or use a LocalDirectory of that place."
+        raise PathEscapes(repr(os.fspath(path)), problem, remedy)
 
     def _root(self) -> Path:
         return self._basepath.expanduser().resolve()

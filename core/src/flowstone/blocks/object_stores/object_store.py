@@ -14,8 +14,8 @@ from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
 from flowstone.blocks.local_files import open_atomically, translate_read_error, walk
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
-from flowstone.blocks.object_stores.paths import folder_key, object_key, parts
 from flowstone.blocks.object_stores.paths import local_path as path_below
+from flowstone.blocks.object_stores.paths import parts
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 from flowstone.errors import ObjectMissing, StorageError, Unreachable
 
@@ -55,7 +55,7 @@ class ObjectStore(Block):
             ObjectMissing: there is no such object.
         """
         provider = self.make_provider()
-        return provider.read(object_key(provider.folder, path))
+        return provider.read(provider.make_key(path))
 
     def write_path(self, path: ObjectPath, content: bytes) -> str:
         """Write an object, over what is there; return its path."""
@@ -65,13 +65,13 @@ class ObjectStore(Block):
     def open_read(self, path: ObjectPath) -> BufferedReader:
         """Open an object to read as a binary file; close it, or use it in a `with`."""
         provider = self.make_provider()
-        return provider.open_reader(object_key(provider.folder, path))
+        return provider.open_reader(provider.make_key(path))
 
     def stream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
         """Yield an object's content in chunks of so many bytes."""
         if chunk_bytes < 1:
             provider = self.make_provider()
-            where = f"{provider.where}/{object_key(provider.folder, path)}"
+            where = f"{provider.where}/{provider.make_key(path)}"
             problem, remedy = f"chunks of {chunk_bytes} bytes were asked for", "Ask for more."
             raise StorageError(where, problem, remedy)
         with self.open_read(path) as reader:
@@ -85,14 +85,14 @@ class ObjectStore(Block):
             ObjectMissing: there is no such object.
         """
         provider = self.make_provider()
-        found = provider.head(object_key(provider.folder, path))
-        return _strip_folder(found, folder_key(provider.folder))
+        found = provider.head(provider.make_key(path))
+        return _strip_folder(found, provider.make_prefix())
 
     def exists(self, path: ObjectPath) -> bool:
         """Return whether there is such an object; a folder is none."""
         provider = self.make_provider()
         try:
-            provider.head(object_key(provider.folder, path))
+            provider.head(provider.make_key(path))
         except ObjectMissing:
             return False
         return True
@@ -100,7 +100,7 @@ class ObjectStore(Block):
     def delete_object(self, path: ObjectPath) -> None:
         """Delete an object; one that is not there is no error."""
         provider = self.make_provider()
-        provider.delete([object_key(provider.folder, path)])
+        provider.delete([provider.make_key(path)])
 
     def presigned_url(
         self,
@@ -110,7 +110,7 @@ class ObjectStore(Block):
     ) -> str:
         """Return a URL that reads or writes the object without a login, for a while."""
         provider = self.make_provider()
-        return provider.presign(object_key(provider.folder, path), method, expires_seconds)
+        return provider.presign(provider.make_key(path), method, expires_seconds)
 
     def copy_object(
         self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
@@ -125,7 +125,7 @@ class ObjectStore(Block):
         """Copy an object, then delete the first; return its new path."""
         source = self.make_provider()
         target = source if to_bucket is None else to_bucket.make_provider()
-        key, new_key = object_key(source.folder, from_path), object_key(target.folder, to_path)
+        key, new_key = source.make_key(from_path), target.make_key(to_path)
         is_same = source.identify(key) == target.identify(new_key)
         moved = self.copy_object(from_path, to_path, to_bucket)
         if not is_same:
@@ -137,14 +137,14 @@ class ObjectStore(Block):
     ) -> str:
         """Copy an object from another store to this one; return its path here."""
         source, target = bucket.make_provider(), self.make_provider()
-        key = object_key(source.folder, from_path)
+        key = source.make_key(from_path)
         new_path = parts(key)[-1] if to_path is None else to_path
-        new_key = object_key(target.folder, new_path)
+        new_key = target.make_key(new_path)
         if source.identify(key) == target.identify(new_key):
             source.head(key)  # a copy onto itself changes nothing, but must find something
         else:
             target.copy(source, key, new_key)
-        return "/".join(parts(new_path))
+        return new_key.removeprefix(target.make_prefix())
 
     # -- objects and local files -----------------------------------------------------------------
 
@@ -164,7 +164,7 @@ class ObjectStore(Block):
         A broken connection is tried again where the file can seek.
         """
         provider = self.make_provider()
-        key = object_key(provider.folder, to_path)
+        key = provider.make_key(to_path)
         start = from_file_object.tell() if from_file_object.seekable() else None
         size = None
         if start is not None:
@@ -178,7 +178,7 @@ class ObjectStore(Block):
             except Unreachable:
                 if start is None or attempt == provider.attempts:
                     raise
-        return "/".join(parts(to_path))
+        return key.removeprefix(provider.make_prefix())
 
     def download_object_to_path(
         self, from_path: ObjectPath, to_path: Path | str | None = None
@@ -190,7 +190,7 @@ class ObjectStore(Block):
             to_path: a file, or a directory that exists; None for the object's name, here.
         """
         provider = self.make_provider()
-        key = object_key(provider.folder, from_path)
+        key = provider.make_key(from_path)
         target = Path.cwd() if to_path is None else Path(to_path)
         if target.is_dir():
             target = path_below(target, key.rpartition("/")[2])
@@ -203,7 +203,7 @@ class ObjectStore(Block):
     ) -> BinaryIO:
         """Download an object into an open binary file, and return that file."""
         provider = self.make_provider()
-        provider.download(object_key(provider.folder, from_path), to_file_object)
+        provider.download(provider.make_key(from_path), to_file_object)
         return to_file_object
 
     # -- folders ---------------------------------------------------------------------------------
@@ -213,8 +213,8 @@ class ObjectStore(Block):
     ) -> Iterator[ObjectInfo]:
         """Yield the objects in a folder and below, ordered by path, fetched as you go."""
         provider = self.make_provider()
-        above = folder_key(provider.folder)
-        found = provider.list(folder_key(provider.folder, folder))
+        above = provider.make_prefix()
+        found = provider.list(provider.make_prefix(folder))
         objects = (info for info in found if not info.path.endswith("/"))
         return (_strip_folder(info, above) for info in islice(objects, max_items))
 
@@ -222,7 +222,7 @@ class ObjectStore(Block):
         """Delete every object in a folder and below; return how many there were."""
         provider = self.make_provider()
         count = 0
-        for batch in batches(provider.list(folder_key(provider.folder, folder)), 1000):
+        for batch in batches(provider.list(provider.make_prefix(folder)), 1000):
             provider.delete([info.path for info in batch])
             count += sum(not info.path.endswith("/") for info in batch)
         return count
@@ -237,7 +237,7 @@ class ObjectStore(Block):
             local_path: where to; None for the working directory.
         """
         provider = self.make_provider()
-        prefix = folder_key(provider.folder, from_path or "")
+        prefix = provider.make_prefix(from_path or "")
         root = Path.cwd() if local_path is None else Path(local_path)
 
         def fetch(info: ObjectInfo) -> Path | None:
@@ -274,10 +274,10 @@ class ObjectStore(Block):
             ignore_file: patterns of what to leave out, as in a .gitignore.
         """
         root = Path.cwd() if local_path is None else Path(local_path)
-        folder = "/".join(parts(to_path or ""))
+        folder = self._find_folder(to_path)
 
         def send(relative: str) -> str:
-            return self.upload_from_path(root / relative, f"{folder}/{relative}")
+            return self.upload_from_path(root / relative, f"{folder}{relative}")
 
         files = walk(root, ignore_file)
         return sum(1 for _ in map_in_threads(send, files, self.make_provider().parallel))
@@ -287,7 +287,11 @@ class ObjectStore(Block):
     ) -> str:
         """Upload a local directory and what is below it, in parallel; return the folder here."""
         self.put_directory(from_folder, to_folder)
-        return "/".join(parts(to_folder or ""))
+        return self._find_folder(to_folder).removesuffix("/")
+
+    def _find_folder(self, path: ObjectPath | None) -> str:
+        provider = self.make_provider()
+        return provider.make_prefix(path or "").removeprefix(provider.make_prefix())
 
     # -- async twins -----------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from flowstone.blocks.object_stores.paths import folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.errors import StorageError
 from flowstone.secrets.renewal import renew_in
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from datetime import datetime
     from io import BufferedIOBase, BufferedReader
+
+    from flowstone.blocks.object_stores.paths import ObjectPath
 
 #: What a refused login ends, and is tried again with renewed secrets.
 OPERATIONS = ("get", "put", "head", "list", "delete", "copy", "read", "download", "presign")
@@ -169,6 +172,14 @@ class ObjectStoreProvider(ABC):
         """
         problem, remedy = "it has no presigned URLs", f"Pass the bytes of {key!r} instead."
         raise StorageError(self.where, problem, remedy)
+
+    def make_key(self, path: ObjectPath) -> str:
+        """Return the key of an object: its path in the block's folder."""
+        return object_key(self.folder, path)
+
+    def make_prefix(self, folder: ObjectPath = "") -> str:
+        """Return what the keys in a folder begin with: nothing, or what ends in a slash."""
+        return folder_key(self.folder, folder)
 
     def open_reader(self, key: str, first: BufferedIOBase | None = None) -> BufferedReader:
         """Open an object to read; a connection that breaks is taken up where it broke.

@@ -109,9 +109,7 @@ class FileProvider(SecretStoreProvider):
     def write(self, name: str, value: bytes) -> str:
         path = self._find_path(name)
         try:
-            with open_atomically(path) as file:
-                if os.name == "posix":
-                    os.fchmod(file.fileno(), 0o600)
+            with open_atomically(path, is_private=True) as file:
                 file.write(value if not value.endswith(b"\n") else value + b"\n")
         except OSError as error:
             raise _translate_os_error(path, error) from error

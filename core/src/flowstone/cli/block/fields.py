@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union
@@ -12,12 +11,11 @@ import click
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
-from flowstone.cli.output import warn
+from flowstone.cli.value_reader import ValueReader, warn_of_typed
 from flowstone.errors import BlockInvalid, suggest_names
 from flowstone.secrets.fields import hides
 from flowstone.secrets.reference import refers
 from flowstone.secrets.values import MASKED
-from flowstone.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -39,13 +37,13 @@ class FieldReader:
     def __init__(self, kind: type[BaseModel]) -> None:
         self._kind = kind
         self._known: Mapping[str, FieldInfo] = kind.model_fields
-        self._stdin_of: str | None = None
+        self._values = ValueReader()
         self.fields: dict[str, Any] = {}
         self.typed: list[str] = []
 
     def read_file(self, path: str) -> None:
         """Read a JSON object of fields; ``-`` is standard input."""
-        text = self._read_stdin("--json-file") if path == "-" else _read_text(path, "--json-file")
+        text = self._values.read_file(path, "--json-file")
         found = _parse(text, "--json-file")
         if not isinstance(found, dict):
             raise click.BadParameter(
@@ -56,7 +54,7 @@ class FieldReader:
 
     def read_shown(self, path: str) -> dict[str, Any]:
         """Read what `block show --json` printed of a block; ``-`` is standard input."""
-        text = self._read_stdin("--json-file") if path == "-" else _read_text(path, "--json-file")
+        text = self._values.read_file(path, "--json-file")
         found = _parse(text, "--json-file")
         if not isinstance(found, dict) or not isinstance(found.get("fields", {}), dict):
             problem = "it is JSON, but not what `block show --json` prints"
@@ -66,10 +64,7 @@ class FieldReader:
     def warn_of_typed(self) -> None:
         """Say which secrets stood on the command line."""
         for field in self.typed:
-            warn(
-                f"Warning: {field} was typed on the command line, and may stay in the shell's "
-                f"history. Better: {field}=@env:NAME, {field}=@file:PATH or {field}=@-"
-            )
+            warn_of_typed(field)
 
     def read_arguments(self, arguments: Iterable[str]) -> None:
         """Read ``field=value`` arguments. Errors never repeat a value: it may be a secret."""
@@ -82,7 +77,7 @@ class FieldReader:
                 name, is_literal = name[:-1], True
                 value = _parse(text, name)
             else:
-                value, is_literal = self._read_value(name, text)
+                value, is_literal = self._values.read(name, text)
             field = self._put(name, value)
             is_secret = is_literal and hides(field.annotation) and not self._is_block(name)
             if is_secret and not refers(value):
@@ -123,30 +118,6 @@ class FieldReader:
 
     def _is_block(self, name: str) -> bool:
         return isinstance(self.fields[name], Block)
-
-    def _read_value(self, name: str, text: str) -> tuple[str, bool]:
-        """Return the text that was meant, and whether it was written there itself."""
-        if text == "@-":
-            return _strip_newline(self._read_stdin(name)), False
-        if text.startswith("@env:"):
-            variable = text.removeprefix("@env:")
-            value = read_environment().get(variable)
-            if value is None:
-                raise click.BadParameter(f"there is no variable {variable!r}", param_hint=name)
-            return value, False
-        if text.startswith("@file:"):
-            return _strip_newline(_read_text(text.removeprefix("@file:"), name)), False
-        if text.startswith("@") and Path(text[1:]).expanduser().is_file():
-            problem = f"{text[1:]!r} is a file: write {name}=@file:{text[1:]} for what is in it"
-            raise click.BadParameter(problem, param_hint=name)
-        return text, True
-
-    def _read_stdin(self, name: str) -> str:
-        if self._stdin_of is not None:
-            problem = f"standard input was read for {self._stdin_of} already"
-            raise click.BadParameter(problem, param_hint=name)
-        self._stdin_of = name
-        return sys.stdin.read()
 
 
 def _fit(hint: object, value: object) -> object:
@@ -190,16 +161,6 @@ def _list_choices(hint: Any) -> list[Any]:
     return [choice for part in parts for choice in _list_choices(part)] if parts else [hint]
 
 
-def _read_text(path: str, name: str) -> str:
-    try:
-        return Path(path).expanduser().read_text("utf-8")
-    except OSError as error:
-        problem = f"{path!r} can't be read ({error.strerror})"
-        raise click.BadParameter(problem, param_hint=name) from None
-    except UnicodeDecodeError:
-        raise click.BadParameter(f"{path!r} is not UTF-8 text", param_hint=name) from None
-
-
 def _parse(text: str, name: str) -> object:
     try:
         return json.loads(text)
@@ -207,11 +168,6 @@ def _parse(text: str, name: str) -> object:
         where = f"line {error.lineno}, column {error.colno}"
     # Outside the `except`: the error's own text is in it, and may be a secret.
     raise click.BadParameter(f"that is not JSON ({where}). {_FORM}", param_hint=name)
-
-
-def _strip_newline(text: str) -> str:
-    """Return the text without the newline that editors and `echo` put at its end."""
-    return text.removesuffix("\n").removesuffix("\r")
 
 
 def _format_ordinal(number: int) -> str:

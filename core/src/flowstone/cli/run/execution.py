@@ -12,6 +12,7 @@ import click
 
 from flowstone.cli.output import emit, say, warn
 from flowstone.cli.run.records import describe_run
+from flowstone.cli.value_reader import ValueReader, warn_of_typed
 from flowstone.cli.wording import shorten_id
 from flowstone.context.current import services
 from flowstone.errors import CancelSignal
@@ -35,7 +36,8 @@ param_option = click.option(
     "pairs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter; VALUE is read as JSON if that fits its type. Can be repeated.",
+    help="A parameter; VALUE is read as JSON if that fits its type, and may be @env:NAME, "
+    "@file:PATH or @- (standard input). Can be repeated.",
 )
 params_option = click.option(
     "--params",
@@ -141,15 +143,17 @@ def _show_tree(run: Run | None, *, is_wanted: bool) -> AbstractContextManager[No
 
 def read_parameters(file: Path | None, pairs: tuple[str, ...]) -> dict[str, object]:
     """Return the parameters of a command line by name; those of `--param` come before a file's."""
-    return {**_read_file(file), **dict(_parse_pair(pair) for pair in pairs)}
+    reader = ValueReader()
+    found = {} if file is None else _read_file(file, reader)
+    return {**found, **dict(_read_pair(pair, reader) for pair in pairs)}
 
 
-def _read_file(file: Path | None) -> Mapping[str, object]:
-    if file is None:
-        return {}
+def _read_file(file: Path, reader: ValueReader) -> Mapping[str, object]:
     try:
         # As bytes: JSON is UTF-8, whatever the locale, and may begin with a byte order mark.
-        found = json.loads(sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes())
+        is_stdin = str(file) == "-"
+        content = reader.open_stdin("--params").buffer.read() if is_stdin else file.read_bytes()
+        found = json.loads(content)
     except ValueError as error:
         raise click.BadParameter(f"{file} is not JSON: {error}", param_hint="--params") from None
     if not isinstance(found, dict):
@@ -158,11 +162,13 @@ def _read_file(file: Path | None) -> Mapping[str, object]:
     return found
 
 
-def _parse_pair(pair: str) -> tuple[str, Written]:
+def _read_pair(pair: str, reader: ValueReader) -> tuple[str, Written]:
     # 5 ms of start-up, which only the commands that execute runs need.
     from flowstone.calls.parameters import Written
 
     name, equals, text = pair.partition("=")
-    if not equals or not name:
-        raise click.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--param")
-    return name, Written(text)
+    if not equals or not name:  # what is behind a sign may be a secret
+        told = "what has no name" if equals else repr(pair)
+        raise click.BadParameter(f"{told} is not NAME=VALUE", param_hint="--param")
+    value, is_typed = reader.read(name, text)
+    return name, Written(value, warn_of_typed if is_typed else None)

@@ -138,11 +138,7 @@ def _read_input(
         value = reader.fields.get(field.name)
         if field.is_secret and isinstance(value, str):
             register(value)
-    for name in reader.typed:
-        warn(
-            f"Warning: {name} was typed on the command line, and may stay in the shell's history. "
-            f"Better: {name}=@env:VARIABLE, {name}=@file:PATH or {name}=@-"
-        )
+    reader.warn_of_typed()
     return reader.fields
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakSet
 
 from flowstone.errors import StoreBusy, StoreForeign, StoreTooNew, StoreUnusable
+from flowstone.settings import make_private_directory
 from flowstone.stores.sql.schema import APPLICATION_ID, CURRENT, migrate
 from flowstone.stores.sqlite.errors import BUSY, read_code, translate, translate_os_error
 
@@ -192,7 +193,7 @@ def _prepare(path: Path) -> bool:
 
 
 def _read_header(path: Path) -> bytes:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(path.parent)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         return os.read(descriptor, _HEADER_SIZE)

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from flowstone.records.ids import new_id
+from flowstone.settings import make_private_directory
 from flowstone.stores.sqlite.errors import translate_os_error
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class LivenessFiles:
 
 
 def _leave_mark(directory: Path) -> _Mark:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_directory(directory)
     while True:
         path = directory / f"{_HOST}.{new_id()}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
