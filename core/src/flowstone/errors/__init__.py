@@ -69,7 +69,9 @@ FlowstoneError
 │   ├── BucketMissing (FileNotFoundError)
 │   ├── AccessDenied (PermissionError)
 │   ├── Unreachable (ConnectionError)
-│   └── PathEscapes (ValueError)
+│   ├── PathInvalid (ValueError)
+│   ├── PathEscapes (ValueError)
+│   └── FilesLeftOut                       of a folder
 ├── DatabaseError                          a database
 │   ├── QueryInvalid (ValueError)
 │   ├── TableMissing (LookupError)
@@ -106,10 +108,12 @@ from flowstone.errors.blocks import (
     AccessDenied,
     BucketMissing,
     CredentialsError,
+    FilesLeftOut,
     MissingExtra,
     MissingPackage,
     ObjectMissing,
     PathEscapes,
+    PathInvalid,
     PluginBroken,
     PluginError,
     PluginHangs,
@@ -224,6 +228,7 @@ __all__ = [
     "ElementFailed",
     "FailedRun",
     "FencedRun",
+    "FilesLeftOut",
     "FlowstoneError",
     "IllegalTransition",
     "InputInvalid",
@@ -260,6 +265,7 @@ __all__ = [
     "ParameterError",
     "ParameterTypeError",
     "PathEscapes",
+    "PathInvalid",
     "PauseTimeout",
     "PluginBroken",
     "PluginError",
