@@ -179,6 +179,10 @@ class S3Provider(ObjectStoreProvider):
                 return _Body(None, 0, etag, lambda: self.translate_errors(key))
             raise
         self._seen.add(self.where)
+        if offset and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+            answer["Body"].close()
+            problem = f"what is behind the first {offset} bytes was asked for, and not given"
+            raise StorageError(f"{self.where}/{key}", problem, "Check endpoint_url: it is not S3.")
         return _Body(
             answer["Body"],
             answer["ContentLength"],
