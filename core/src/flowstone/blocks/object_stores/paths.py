@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-#: `pathlib` makes ``s3:/bucket/key`` of a URL. One letter may be a drive.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class ExactKey(str):
@@ -133,14 +132,18 @@ def _find_parts(
 def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
     """Return a path in a place without the place's URL, and whether it had one."""
     text = path.as_posix() if isinstance(path, PurePath) else cast("str", path)
+    found = _URL.match(text)
     for url in urls:
-        if "://" in url and f"{text}/".startswith(f"{url}/"):
+        if f"{text}/".startswith(f"{url}/"):
             return text[len(url) :], True
-    if found := _URL.match(text):
+        # `pathlib` makes ``s3:/bucket/key`` of a URL.
+        scheme = url.partition("/")[0]
+        found = found or re.match(re.escape(f"{scheme}/"), text)
+    if found:
         # The rest may hold a login.
         problem = f"it is a URL, and none of {', '.join(urls) or 'this place'}"
         remedy = "Use a block of that place, or give the path in this one."
-        raise PathEscapes(f"{found[0]}/…", problem, remedy)
+        raise PathEscapes(f"{found[0]}…", problem, remedy)
     return text, False
 
 

@@ -66,8 +66,7 @@ class ObjectStoreProvider(ABC):
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
         """Open an object to read, from an offset in bytes; never the whole of it in memory.
 
-        An offset at or after the end gives no bytes. What is opened at 0 and is `seekable` is
-        sought in; else seeking opens the object again.
+        What is opened at 0 and is `seekable` is sought in; else seeking opens the object again.
 
         A reader that has an attribute `etag` is opened again at an offset only while it is the
         same: content that was changed in between is not mixed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from io import BufferedReader, RawIOBase
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING
 
 from flowstone.errors import StorageError, Unreachable
@@ -46,7 +46,8 @@ class _Resuming(RawIOBase):
         super().__init__()
         self._open_at, self._what, self._attempts = open_at, what, attempts
         self._measure = measure
-        self._offset = 0
+        self._offset, self._is_sought = 0, False
+        self._size: int | None = None
         self._source: BufferedIOBase | None = None  # closed even where it can't be opened
         self._source, self._is_whole = open_at(0), True
         self._etag = getattr(self._source, "etag", None)
@@ -61,13 +62,14 @@ class _Resuming(RawIOBase):
         if whence == os.SEEK_CUR:
             offset += self._offset
         elif whence == os.SEEK_END:
-            offset += self._measure()
+            offset += self._find_size()
         if offset < 0:
             raise OSError(errno.EINVAL, f"there is nothing before the start: {offset}")
         if self._source is not None and self._is_whole and self._source.seekable():
             self._source.seek(offset)
         elif offset != self._offset:
             self._drop()
+            self._is_sought = True
         self._offset = offset
         return offset
 
@@ -94,7 +96,14 @@ class _Resuming(RawIOBase):
                 return chunk
         raise AssertionError("there is at least one attempt")
 
+    def _find_size(self) -> int:
+        if self._size is None:
+            self._size = self._measure()
+        return self._size
+
     def _reopen(self) -> BufferedIOBase:
+        if self._is_sought and self._offset >= self._find_size():
+            return BytesIO()
         source, self._is_whole = self._open_at(self._offset), not self._offset
         if getattr(source, "etag", None) != self._etag:
             source.close()

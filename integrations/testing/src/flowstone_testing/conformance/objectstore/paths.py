@@ -24,7 +24,7 @@ SPELLINGS = ["/a/b.txt", "./a/b.txt", "a/./b.txt", "a/b.txt/", "//a/b.txt//", "/
 UNCLEAR = ["a//b", "//a///b", "a/.//b", "a/b\0", "a/\udcff"]
 LEADING_OUT = [
     "..", "../b", "a/../../b", "/../b", "a/./../../b", "a/..", "a/../b", "b/..", "..//b",
-    "s3://of-somebody-else/b", "s3:/of-somebody-else/b", "https://of.somebody.else/b?token=1",
+    "s3://of-somebody-else/b", "https://of.somebody.else/b?token=1",
 ]  # fmt: skip
 REFUSED = [(path, PathInvalid) for path in UNCLEAR] + [(path, PathEscapes) for path in LEADING_OUT]
 #: What other programs call their objects; a store that can't have one of them refuses it.
@@ -99,7 +99,13 @@ class PathTests(ObjectStoreBase):
             assert store.read_path(whole) == b"1"
             assert store.copy_object(whole, f"{whole}-copy") == "a/b-copy"
             assert names(store, f"{url}/{provider.make_prefix('a')}") == ["a/b", "a/b-copy"]
-            for other in (f"{url}-2/a/b", f"{url}/../b", f"{url}//a//b", f"x{url}/a/b"):
+            for other in (
+                f"{url}-2/a/b",
+                f"{url}/../b",
+                f"{url}//a//b",
+                f"x{url}/a/b",
+                url.replace("//", "/"),
+            ):
                 with pytest.raises((PathEscapes, PathInvalid)):
                     store.read_path(other)
             if provider.folder:
