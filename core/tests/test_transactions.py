@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flowstone import flow, task
+from flowstone.blocks.object_stores import ObjectPath
 from flowstone.cache_policies import INPUTS
 from flowstone.context.current import Services
 from flowstone.errors import ConfigurationError
@@ -301,7 +302,7 @@ def test_a_commit_that_is_broken_into_is_undone(place: Path, stop: type[BaseExce
 class Lying(MemoryObjects):
     """Says that it could not be written, though it was."""
 
-    def write_path(self, path: str | PurePath, content: bytes) -> str:
+    def write_path(self, path: ObjectPath, content: bytes) -> str:
         super().write_path(path, content)
         raise ValueError("who knows")
 
@@ -309,7 +310,7 @@ class Lying(MemoryObjects):
 class Cut(MemoryObjects):
     """Is interrupted when it has written."""
 
-    def write_path(self, path: str | PurePath, content: bytes) -> str:
+    def write_path(self, path: ObjectPath, content: bytes) -> str:
         super().write_path(path, content)
         raise KeyboardInterrupt
 

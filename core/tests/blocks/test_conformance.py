@@ -112,7 +112,7 @@ class TestMemoryObjects(ObjectStoreSuite):
 
     @pytest.fixture
     def store(self, outside: MemoryObjects) -> ObjectStore:
-        return MemoryObjects(place=outside.place, folder="/some//folder/")
+        return MemoryObjects(place=outside.place, folder="/some/folder/")
 
 
 class GateCredentials(Credentials):

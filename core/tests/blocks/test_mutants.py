@@ -124,6 +124,34 @@ STORES = {
         "def get(self, key, offset=0): return super().get(key)",
         "test_a_provider_reads_from_an_offset",
     ),
+    "no offset, and no seeking": (
+        """
+        def get(self, key, offset=0):
+            class Forward(io.BytesIO):
+                def seekable(self): return False
+            return Forward(super().get(key).read())
+        """,
+        "test_a_reader_seeks test_an_archive_is_read_in_place",
+    ),
+    "an address of its own refused": (
+        "def make_key(self, path): return object_key(self.folder, path)",
+        "test_an_address_of_its_own_is_understood",
+    ),
+    "keys cleaned on their way": (
+        """
+        def _find(self, key):
+            return super()._find("/".join(part for part in key.split("/") if part))
+        """,
+        "test_what_is_listed_is_taken_as_it_is",
+    ),
+    "long names cut": (
+        """
+        def put(self, key, source, size):
+            folder = self.make_prefix()
+            super().put(folder + key.removeprefix(folder)[:3], source, size)
+        """,
+        "test_any_path_that_is_taken_is_read",
+    ),
     "bytes added at the end": (
         """
         def put(self, key, source, size):

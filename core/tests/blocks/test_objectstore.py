@@ -1,78 +1,229 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from io import BufferedIOBase, BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import BinaryIO, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowstone.blocks import LocalDirectory, ObjectInfo
+from flowstone.blocks import LocalDirectory, ObjectInfo, ObjectStore
 from flowstone.blocks.ignore_files import is_ignored, read_rules
-from flowstone.blocks.object_stores import folder_key, map_in_threads, object_key
+from flowstone.blocks.object_stores import (
+    CHUNK_BYTES,
+    ExactKey,
+    folder_key,
+    map_in_threads,
+    object_key,
+)
 from flowstone.blocks.object_stores.parallel import batches
-from flowstone.blocks.object_stores.paths import local_path, parts
+from flowstone.blocks.object_stores.paths import local_path
 from flowstone.blocks.object_stores.resuming import make_resuming_reader
 from flowstone.errors import (
     BucketMissing,
-    InvalidName,
+    FilesLeftOut,
+    ObjectMissing,
     PathEscapes,
+    PathInvalid,
     StorageError,
     Unreachable,
 )
 from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
-segment = st.text(st.characters(blacklist_characters="/\0"), min_size=1).filter(
-    lambda text: text not in {".", ".."}
-)
+segment = st.text(
+    st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1
+).filter(lambda text: text not in {".", ".."})
 clean = st.lists(segment, min_size=1, max_size=4)
-noise = st.sampled_from(["", ".", "x/.."])
 
 
 @given(folder=st.lists(segment, max_size=3), path=clean, data=st.data())
 def test_one_path_has_one_key(folder: list[str], path: list[str], data: st.DataObject) -> None:
-    noisy = [part for item in path for part in (data.draw(noise), item, data.draw(noise))]
-    key = object_key("/" + "//".join(folder) + "/", "/" + "/".join(noisy))
+    dots = [part for item in path for part in ([item, "."] if data.draw(st.booleans()) else [item])]
+    outside = data.draw(st.sampled_from(["", "/", "//", "./", "/./"]))
+    key = object_key("/" + "/".join(folder) + "//", outside + "/".join(dots) + "/")
     assert key == "/".join([*folder, *path])
     assert object_key("/".join(folder), "/".join(path)) == key
     assert key.startswith(folder_key("/".join(folder)))
-    assert parts(key) == [*folder, *path]
+    assert object_key("", ExactKey(key)) == object_key("/".join(folder), ExactKey("/".join(path)))
 
 
-@given(st.lists(st.sampled_from(["a", "b", ".", "..", ""]), max_size=8))
-def test_no_path_leads_out(found: list[str]) -> None:
+@given(st.lists(st.sampled_from(["a", "b", ".", "..", "", "s3:"]), max_size=8))
+def test_no_path_leads_out_or_to_another_object(found: list[str]) -> None:
     path = "/".join(found)
     try:
         key = object_key("in/side", path)
-    except (PathEscapes, InvalidName):
+    except (PathEscapes, PathInvalid):
         return
-    normal = os.path.normpath("/in/side/" + path)
-    assert "/" + key == normal
-    assert normal.startswith("/in/side/")
+    assert ".." not in path
+    assert "//" not in path.strip("/")
+    assert key == "in/side/" + "/".join(part for part in found if part not in {"", "."})
 
 
-@given(name=st.lists(st.sampled_from(["a", "..", ".", "", "b"]), min_size=1).map("/".join))
+@given(st.text(st.sampled_from("a/.\0:"), max_size=6))
+def test_an_exact_key_is_not_changed(text: str) -> None:
+    key = ExactKey(text)
+    assert folder_key("in/side", key) in {f"in/side/{text}", f"in/side/{text}/"}
+    assert object_key("in/side", key) == f"in/side/{text}"
+    assert pickle.loads(pickle.dumps(key)).__class__ is ExactKey
+
+
+@pytest.mark.parametrize("path", [None, b"a", 1])
+def test_what_is_no_path_is_refused(path: str) -> None:
+    with pytest.raises(TypeError):
+        object_key("folder", path)
+
+
+@given(name=st.lists(st.sampled_from(["a", "..", ".", "", "b", "\0"]), min_size=1).map("/".join))
 def test_nothing_is_written_outside_a_local_folder(name: str) -> None:
     root = Path("/root/folder")
     try:
-        assert local_path(root, name).is_relative_to(root)
-    except PathEscapes:
-        assert ".." in name or name.startswith("/")
+        found = local_path(root, name)
+    except (PathEscapes, PathInvalid):
+        assert {"", ".", "..", "\0"} & set(name.split("/"))
     else:
-        assert ".." not in PurePosixPath(name).parts
+        assert found == root / name
+        assert not {"..", "."} & set(name.split("/"))
 
 
-def test_hostile_keys_are_not_written(tmp_path: Path) -> None:
-    store = MemoryObjects(place=str(tmp_path))
-    store.make_provider().put("in/../../evil", BytesIO(b"evil"), None)
-    with pytest.raises(PathEscapes, match="evil"):
+HOSTILE = ["in/../../evil", "/../evil", "../evil", "in/..", "..", "in/a\0b", "x" * 300]
+
+
+@pytest.mark.parametrize("key", HOSTILE)
+def test_hostile_keys_are_not_written(tmp_path: Path, key: str) -> None:
+    store = MemoryObjects(place=str(tmp_path), folder="f")
+    store.make_provider().put(f"f/{key}", BytesIO(b"evil"), None)
+    for number in range(3):
+        store.write_path(f"in/{number}", b"good")
+    with pytest.raises(FilesLeftOut, match="1 of its files could not go") as caught:
         store.get_directory("", tmp_path / "down")
-    assert not (tmp_path / "evil").exists()
+    assert list(caught.value.problems) == [f"f/{key}"]
+    assert [path.name for path in tmp_path.iterdir()] == ["down"]
+    assert sorted(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()) == (
+        [b"good"] * 3
+    )
+
+
+ODD_FOLDERS = {
+    "two slashes": (["a/1", "a//2", "a///b/3", "a/./4"], ["1", "2", "4", "b/3"], []),
+    "an object and a folder": (["a/same", "a/same/inner", "a/z"], ["same", "z"], ["a/same/inner"]),
+    "a marker, and an object": (["a/same", "a/same/", "a/z"], ["same", "z"], ["a/same/"]),
+    "a folder, then an object": (["a//b/c", "a/b", "a/z"], ["b/c", "z"], ["a/b"]),
+    "two of one file": (["a/./b", "a//b", "a/b", "a/z"], ["b", "z"], ["a//b", "a/b"]),
+    "a deep one": (["a/b", "a/b/c/d", "a/b/c/e"], ["b"], ["a/b/c/d", "a/b/c/e"]),
+}
+
+
+@pytest.mark.parametrize("case", ODD_FOLDERS)
+def test_a_folder_with_odd_keys_comes_down(tmp_path: Path, case: str) -> None:
+    keys, files, left_out = ODD_FOLDERS[case]
+    store = MemoryObjects(place=str(tmp_path))
+    for key in keys:
+        content = b"" if key.endswith("/") else key.encode()
+        store.make_provider().put(key, BytesIO(content), None)
+    down = tmp_path / "down"
+    if left_out:
+        with pytest.raises(FilesLeftOut) as caught:
+            store.get_directory("a", down)
+        assert list(caught.value.problems) == left_out
+        assert all(name in str(caught.value) for name in left_out)
+        others = {key for key in keys if key not in left_out}
+        assert all(any(o in why for o in others) for why in caught.value.problems.values())
+    else:
+        assert len(store.get_directory("a", down)) == len(files)
+    found = {path.relative_to(down).as_posix(): path for path in down.rglob("*") if path.is_file()}
+    assert sorted(found) == files
+    assert all(path.read_bytes().decode() in keys for path in found.values())
+
+
+def test_what_is_on_the_disk_is_in_the_way(tmp_path: Path) -> None:
+    store = MemoryObjects(place=str(tmp_path))
+    for path in ("a", "b/c", "d"):
+        store.write_path(path, b"new")
+    (tmp_path / "down/a").mkdir(parents=True)
+    (tmp_path / "down/b").write_bytes(b"old")
+    with pytest.raises(FilesLeftOut, match=r"(?s)'a': .*directory of that name.*'b/c': .*a file"):
+        store.get_directory("", tmp_path / "down")
+    assert (tmp_path / "down/b").read_bytes() == b"old"
+    assert (tmp_path / "down/d").read_bytes() == b"new"
+
+
+@pytest.fixture(params=["memory", "local"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    if request.param == "memory":
+        return MemoryObjects(place=str(tmp_path))
+    return LocalDirectory(basepath=tmp_path / "store")
+
+
+def test_what_is_no_file_is_named(store: ObjectStore, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "deep").mkdir(parents=True)
+    (tree / "deep/z.txt").write_text("z")
+    os.mkfifo(tree / "deep/pipe")
+    (tree / "to-pipe").symlink_to("deep/pipe")
+    (tree / "nowhere").symlink_to("nothing")
+    (tree / "itself").symlink_to("itself")
+    (tree / "null").symlink_to("/dev/null")
+    Path(os.fsdecode(os.fsencode(tree) + b"/bad-\xff.txt")).write_text("bad")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(tree / "a.sock"))
+        with pytest.raises(FilesLeftOut) as caught:
+            store.put_directory(tree, "t")
+    assert {name: why.partition(" (")[0] for name, why in caught.value.problems.items()} == {
+        "a.sock": "a socket",
+        "bad-\udcff.txt": "its name is no text in UTF-8",
+        "deep/pipe": "a named pipe",
+        "itself": "a link that leads nowhere",
+        "nowhere": "a link that leads nowhere",
+        "null": "a device",
+        "to-pipe": "a named pipe",
+    }
+    assert r"'bad-\udcff.txt'" in str(caught.value)
+    assert [info.path for info in store.list_objects()] == ["t/deep/z.txt"]
+    (tmp_path / "ignore").write_text("*pipe\n*.sock\nbad*\nitself\nnowhere\nnull\n")
+    assert store.put_directory(tree, "t", tmp_path / "ignore") == 1
+
+
+def test_linked_folders_are_followed(store: ObjectStore, tmp_path: Path) -> None:
+    tree, elsewhere = tmp_path / "tree", tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    (elsewhere / "deep/b.txt").write_text("b")
+    tree.mkdir()
+    (tree / "linked").symlink_to(elsewhere)
+    (tree / "again").symlink_to("linked")
+    (tree / "file.txt").symlink_to(elsewhere / "deep/b.txt")
+    assert store.put_directory(tree, "t") == 3
+    files = ["t/again/deep/b.txt", "t/file.txt", "t/linked/deep/b.txt"]
+    assert [info.path for info in store.list_objects()] == files
+    (elsewhere / "deep/up").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(tree)
+    with pytest.raises(FilesLeftOut, match="a link to a directory that it is in") as caught:
+        store.put_directory(tree, "u")
+    loops = ["deep/up", "back"]
+    assert set(caught.value.problems) == {
+        f"{link}/{loop}" for link in ("again", "linked") for loop in loops
+    }
+    assert len(list(store.list_objects("u"))) == 3
+
+
+def test_names_that_look_like_paths_go_up_as_they_are(store: ObjectStore, tmp_path: Path) -> None:
+    names = ["a\\b", "s3:", "%2F", " a ", "...", "~", "a\nb", "-", "umlaut-a\u0308"]
+    for name in names:
+        (tmp_path / "tree/s3:").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "tree/s3:" / name).write_text(name)
+    assert store.put_directory(tmp_path / "tree") == len(names)
+    assert {info.path: store.read_path(info.path).decode() for info in store.list_objects()} == {
+        f"s3:/{name}": name for name in names
+    }
+    assert store.upload_from_path(tmp_path / "tree/s3:/%2F") == "%2F"
+    assert store.stream_from(store, ExactKey("s3:/%2F")) == "%2F"
+    assert len(store.get_directory(ExactKey("s3:"), tmp_path / "down")) == len(names)
 
 
 def test_empty_folders_of_others_become_directories(tmp_path: Path) -> None:
@@ -152,7 +303,7 @@ def test_a_broken_read_goes_on_where_it_was(content: bytes, after: int, sizes: l
         opened.append(offset)
         return Breaking(content[offset:], after)
 
-    with make_resuming_reader(open_at, "it", 3) as reader:
+    with make_resuming_reader(open_at, "it", 3, lambda: 0) as reader:
         found = b"".join(reader.read(size) for size in sizes)
         found += reader.read()
     assert found == content
@@ -166,7 +317,7 @@ def test_a_read_that_stays_broken_is_an_error() -> None:
         opened.append(offset)
         return Breaking(b"content", 0)
 
-    with make_resuming_reader(open_at, "it", 3) as reader, pytest.raises(Unreachable):
+    with make_resuming_reader(open_at, "it", 3, lambda: 0) as reader, pytest.raises(Unreachable):
         reader.read()
     assert len(opened) == 3
 
@@ -175,7 +326,7 @@ def test_content_that_changed_in_between_is_told() -> None:
     etags = iter(["1", "2"])
     with (
         make_resuming_reader(
-            lambda offset: Breaking(b"content"[offset:], 3, next(etags)), "it", 3
+            lambda offset: Breaking(b"content"[offset:], 3, next(etags)), "it", 3, lambda: 0
         ) as reader,
         pytest.raises(StorageError, match="it was changed while it was read"),
     ):
@@ -305,11 +456,61 @@ class TestLocalDirectory:
                 store.write_path(path, b"")
         assert list((tmp_path / "in2").iterdir()) == []
 
+    def test_what_is_no_file_is_no_object(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "pipe")
+        (tmp_path / "itself").symlink_to("itself")
+        (tmp_path / "nowhere").symlink_to("nothing")
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(os.path.relpath(tmp_path / "a.sock"))
+            store = LocalDirectory(basepath=tmp_path)
+            for path in ("pipe", "itself", "nowhere", "a.sock", "x" * 300, "x/" * 3000 + "x"):
+                assert not store.exists(path)
+                for look in (store.read_path, store.open_read, store.object_info):
+                    with pytest.raises(ObjectMissing):
+                        look(path)
+            store.delete_object("x" * 300)
+            assert list(store.list_objects()) == []
+
+    def test_a_listing_gives_what_can_be_read(self, tmp_path: Path) -> None:
+        (tmp_path / "outside").mkdir()
+        (tmp_path / "outside/secret").write_bytes(b"secret")
+        store = LocalDirectory(basepath=tmp_path / "in")
+        store.write_path("a", b"1")
+        (tmp_path / "in/b").symlink_to("a")
+        (tmp_path / "in/c").symlink_to(tmp_path / "outside/secret")
+        (tmp_path / "in/d").symlink_to(tmp_path / "outside")
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/in/bad-\xff")).write_bytes(b"1")
+        found = [info.path for info in store.list_objects()]
+        assert found == ["a", "b", "bad-\udcff"]
+        assert [store.read_path(path) for path in found] == [b"1"] * 3
+        with pytest.raises(PathEscapes, match="link leads it out"):
+            list(store.list_objects("d"))
+        assert store.move_object(found[-1], "good") == "good"
+        with pytest.raises(PathInvalid, match="UTF-8"):
+            store.copy_object("good", "bad-\udcff")
+        with pytest.raises(PathInvalid, match="UTF-8"):
+            store.copy_object("good", ExactKey("\udcff"), MemoryObjects(place=str(tmp_path)))
+
+    def test_a_reader_keeps_to_what_it_opened(self, tmp_path: Path) -> None:
+        store = LocalDirectory(basepath=tmp_path)
+        store.write_path("a", b"old" * CHUNK_BYTES)
+        with store.open_read("a") as reader:
+            assert reader.read(3) == b"old"
+            store.write_path("a", b"new" * CHUNK_BYTES)
+            reader.seek(2 * CHUNK_BYTES)
+            assert set(reader.read()) == set(b"old")
+
     def test_drafts_are_not_objects(self, tmp_path: Path) -> None:
         (tmp_path / ".flowstone-0123.part").write_bytes(b"half")
         (tmp_path / ".part").write_bytes(b"whole")
         store = LocalDirectory(basepath=tmp_path)
         assert [info.path for info in store.list_objects()] == [".part"]
+        with pytest.raises(PathInvalid, match="a file in the making"):
+            store.write_path(".flowstone-0123.part", b"whole")
+        (tmp_path / "tree").mkdir()
+        (tmp_path / ".flowstone-0123.part").rename(tmp_path / "tree/.flowstone-0123.part")
+        with pytest.raises(FilesLeftOut, match="a file in the making"):
+            store.put_directory(tmp_path / "tree", "t")
 
     def test_an_object_can_not_be_a_folder_too(self, tmp_path: Path) -> None:
         store = LocalDirectory(basepath=tmp_path)

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -130,6 +130,13 @@ def proxy(emulated: str) -> Iterator[Callable[..., Proxy]]:
 
 
 @pytest.fixture
+def ending() -> Iterator[Callable[[bytes], EndingServer]]:
+    """Servers that end each connection after so much of an answer."""
+    with ExitStack() as stack:
+        yield lambda answer: stack.enter_context(EndingServer(answer))
+
+
+@pytest.fixture
 def refusing() -> Iterator[str]:
     """The address of a service that refuses every login, in AWS's words."""
     with serving(Refusing) as url:
@@ -182,7 +189,7 @@ class Emulator:
 
 
 class Proxy:
-    """A real TCP proxy before a server, which resets some connections in the middle.
+    """A real TCP proxy before a server, which ends some connections in the middle.
 
     Args:
         target: the URL of the server.
@@ -190,23 +197,34 @@ class Proxy:
             after these are whole.
         requests: likewise, after how many bytes of requests.
         always: whether the last of the cuts holds for all connections after it.
+        how: whether a cut is a reset, an orderly end, or silence on an open connection.
+
+    Attributes:
+        seen: what has passed, in order: requests, then answers.
     """
 
-    def __init__(
-        self,
-        target: str,
-        *,
-        answers: tuple[int, ...] = (),
-        requests: tuple[int, ...] = (),
-        always: bool = False,
-    ) -> None:
+    def __init__(self, target: str, **cuts: Any) -> None:
         url = urlsplit(target)
         assert url.hostname
         assert url.port
         self._target = (url.hostname, url.port)
-        self._answers, self._requests, self._always = list(answers), list(requests), always
         self._open: set[socket.socket] = set()
+        self._over = threading.Event()
+        self.seen = (bytearray(), bytearray())
         self.cuts = 0
+        self.plan(**cuts)
+
+    def plan(
+        self,
+        *,
+        answers: tuple[int, ...] = (),
+        requests: tuple[int, ...] = (),
+        always: bool = False,
+        how: str = "reset",
+    ) -> None:
+        """Cut the connections from now on as the arguments of the class say."""
+        self._answers, self._requests = list(answers), list(requests)
+        self._always, self._how = always, how
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -216,6 +234,7 @@ class Proxy:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._over.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._threads[0].join()
         self._listener.close()
@@ -244,29 +263,72 @@ class Proxy:
     def _carry(self, client: socket.socket, answers: int | None, requests: int | None) -> None:
         with client, socket.create_connection(self._target) as server:
             self._open |= {client, server}
-            back = threading.Thread(target=self._pass_on, args=(server, client, answers))
+            passing = (server, client, answers, self.seen[1])
+            back = threading.Thread(target=self._pass_on, args=passing)
             back.start()
-            self._pass_on(client, server, requests)
+            self._pass_on(client, server, requests, self.seen[0])
             back.join()
             self._open -= {client, server}
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+    def _pass_on(
+        self, source: socket.socket, sink: socket.socket, limit: int | None, seen: bytearray
+    ) -> None:
         passed = 0
         with suppress(OSError):
             while chunk := source.recv(65536):
                 if limit is not None and passed + len(chunk) >= limit:
                     sink.sendall(chunk[: limit - passed])
                     self.cuts += 1
-                    for end in (source, sink):
-                        # Zero seconds to linger: it is reset, not closed.
-                        linger = struct.pack("ii", 1, 0)
-                        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    if self._how == "silence":
+                        self._over.wait()
+                    if self._how == "reset":
+                        for end in (source, sink):
+                            # Zero seconds to linger: it is reset, not closed.
+                            linger = struct.pack("ii", 1, 0)
+                            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                     break
+                seen += chunk
                 sink.sendall(chunk)
                 passed += len(chunk)
         for end in (source, sink):
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
+
+
+class EndingServer:
+    """A server that reads a request's headers, sends so many bytes, and ends the connection.
+
+    Attributes:
+        heads: the headers of each request.
+    """
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._open: list[socket.socket] = []
+        self.heads: list[bytes] = []
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
+        for end in (*self._open, self._listener):
+            end.close()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._open.append(client)  # closed now, with bytes unread, it would be reset
+                lines = client.makefile("rb")
+                self.heads.append(b"".join(iter(lines.readline, b"\r\n")))
+                client.sendall(self._answer)
+                client.shutdown(socket.SHUT_WR)
 
 
 class Answering(BaseHTTPRequestHandler):

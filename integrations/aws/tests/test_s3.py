@@ -6,6 +6,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from flowstone.errors import (
     BlockInvalid,
     BucketMissing,
     CredentialsError,
+    FilesLeftOut,
     ObjectMissing,
     StorageError,
     Unreachable,
@@ -315,6 +317,40 @@ def test_a_copy_of_a_block_looks_for_its_own_bucket(bucket: S3Bucket) -> None:
     other = bucket.model_copy(update={"bucket_name": "no-such-bucket-of-ours"})
     with pytest.raises(BucketMissing, match="no-such-bucket-of-ours"):
         other.exists("a")
+
+
+def test_an_object_beside_a_folder_of_its_name(bucket: S3Bucket, tmp_path: Path) -> None:
+    for path in ("data/same", "data/same/inner.txt", "data/z.txt"):
+        bucket.write_path(path, path.encode())
+    bucket.make_provider().put(f"{bucket.basepath}/data//extra", BytesIO(b"extra"), 5)
+    with pytest.raises(FilesLeftOut, match=r"(?s)data/same/inner\.txt.*data/same' is a file"):
+        bucket.get_directory("data", tmp_path / "down")
+    down = {path.name: path.read_bytes() for path in (tmp_path / "down").iterdir()}
+    assert down == {"same": b"data/same", "z.txt": b"data/z.txt", "extra": b"extra"}
+
+
+def test_a_key_that_s3_does_not_take_is_an_error(bucket: S3Bucket) -> None:
+    for length in (1025, 5000):
+        for attempt in (
+            lambda path: bucket.write_path(path, b"1"),
+            bucket.read_path,
+            bucket.exists,
+            bucket.delete_object,
+        ):
+            with suppress(StorageError):
+                attempt("x/" * (length // 2) + "x")
+    assert list(bucket.list_objects()) == []
+
+
+def test_a_reader_fetches_the_parts_that_are_read(bucket: S3Bucket, proxy: Proxies) -> None:
+    content = patterned(20 * MB)
+    bucket.write_path("large", content)
+    between = proxy()
+    with behind(between.url, bucket).open_read("large") as reader:
+        for place in (-100, -10 * MB):
+            reader.seek(place, 2)
+            assert reader.read(100) == content[place:][:100]
+    assert len(between.seen[1]) < len(content)
 
 
 def test_an_object_that_is_not_there_is_named(bucket: S3Bucket) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 import flowstone_aws
 from flowstone import Task, flow, unmapped
-from flowstone.errors import BucketMissing, ObjectMissing
+from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
 from flowstone_aws import (
     AwsClientParameters,
     AwsCredentials,
@@ -81,6 +82,41 @@ def test_a_bucket_as_a_block_and_paths_in_its_folder(bucket: S3Bucket) -> None:
     assert there_and_back() == b"text"
     assert [item["Key"] for item in s3_list_objects(bucket)] == ["a/b.txt", "d.txt"]
     assert [info.path for info in bucket.list_objects()] == ["a/b.txt", "d.txt"]
+
+
+@pytest.mark.parametrize("odd", ["logs//a.txt", "/a.txt", "up/../a.txt", "./a.txt", "s3://x/a"])
+def test_tasks_take_the_keys_that_are_listed(bucket: S3Bucket, odd: str) -> None:
+    bucket.write_path("a.txt", b"another")
+    provider = bucket.make_provider()
+    provider.put(provider.make_prefix() + odd, BytesIO(b"this"), 4)
+
+    @flow
+    def read_move_read() -> list[bytes]:
+        [listed] = [item["Key"] for item in s3_list_objects(bucket) if item["Size"] == 4]
+        assert listed == odd
+        found = [s3_download(bucket, listed)]
+        s3_move(listed, "moved", bucket)
+        s3_copy("moved", listed, bucket)
+        return [*found, s3_download(bucket, listed), s3_download(bucket, "a.txt")]
+
+    assert read_move_read() == [b"this", b"this", b"another"]
+    assert sorted(info.path for info in bucket.list_objects()) == sorted(["a.txt", "moved", odd])
+
+
+def test_an_address_is_the_object_that_it_names(
+    login: AwsCredentials, bucket_name: str, bucket: S3Bucket, folder: str
+) -> None:
+    url = f"s3://{bucket_name}/{folder}/a.txt"
+    for place, own in ((bucket_name, login), (bucket, None)):
+        s3_upload(b"1", place, own, key=url)
+        assert s3_download(place, url, own) == b"1"
+        s3_move(url, f"{url}-2", place, own)
+        assert [info.path for info in bucket.list_objects()] == ["a.txt-2"]
+        for other in ("s3://another-bucket/a.txt", f"s3://{bucket_name}-2/{folder}/a.txt"):
+            with pytest.raises(PathEscapes, match="it is a URL, and none of s3://"):
+                s3_upload(b"1", place, own, key=other)
+    with pytest.raises(PathEscapes, match="not in the block's folder"):
+        s3_download(bucket, f"s3://{bucket_name}/a.txt")
 
 
 def test_tasks_are_submitted_and_mapped(bucket: S3Bucket) -> None:

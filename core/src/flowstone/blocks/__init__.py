@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.notifiers.webhook import Webhook
     from flowstone.blocks.object_stores.local import LocalDirectory
     from flowstone.blocks.object_stores.object_store import ObjectStore
-    from flowstone.blocks.object_stores.provider import ObjectInfo
+    from flowstone.blocks.object_stores.paths import ObjectInfo
     from flowstone.blocks.secret_providers.local import EnvSecrets, FileSecrets
     from flowstone.blocks.secret_providers.provider import SecretStoreProvider
     from flowstone.blocks.secret_providers.secret import Secret
@@ -75,7 +75,7 @@ if not TYPE_CHECKING:
             ".notifiers.webhook": ("Webhook",),
             ".object_stores.local": ("LocalDirectory",),
             ".object_stores.object_store": ("ObjectStore",),
-            ".object_stores.provider": ("ObjectInfo",),
+            ".object_stores.paths": ("ObjectInfo",),
             ".secret_providers.local": ("EnvSecrets", "FileSecrets"),
             ".secret_providers.provider": ("SecretStoreProvider",),
             ".secret_providers.secret": ("Secret",),

@@ -170,6 +170,7 @@ class ExactDecoder:
         if "$value" in value:
             return value["$value"]
         kind: type = value["type"] if self._as_pickle else find_type(value["type"])
+        _check_kind(kind, value)
         if "$model" in value:
             body: Mapping[str, Json] = value["$model"]
             known = {name: self._decode_items(items) for name, items in body.items()}
@@ -202,6 +203,22 @@ class ExactDecoder:
 
     def _decode_items(self, items: Json) -> Json:
         return {name: self.decode(item) for name, item in items.items()}
+
+
+def _check_kind(kind: type, value: Json) -> None:
+    """Refuse a class that such a form is never made of: a document must not call it."""
+    fits = {
+        "$model": issubclass(kind, BaseModel),
+        "$data": is_dataclass(kind),
+        "$pairs": issubclass(kind, dict),
+        "$items": issubclass(kind, _ITEMS),
+        "$ref": issubclass(kind, MASKED),
+        "$secrets": issubclass(kind, MASKED),
+        "$secret": issubclass(kind, MASKED),
+        "$of": True,  # pydantic makes it, or it is one of a few types
+    }
+    if not any(fits.get(key, False) for key in value):
+        raise NotExact(f"a {kind.__name__} is not made of {', '.join(map(repr, value))}")
 
 
 def construct(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from flowstone.blocks.ignore_files import is_ignored, read_rules
-from flowstone.errors import StorageError
+from flowstone.errors import PathInvalid, StorageError
 from flowstone.settings import make_private_directory
 
 if TYPE_CHECKING:
@@ -68,12 +70,22 @@ def _create_draft(draft: Path, mode: int) -> BinaryIO:
         return open(draft, "xb", opener=create)
 
 
+#: What of a name is in the way of a new file.
+_IN_THE_WAY = {
+    errno.EISDIR: "there is a directory of that name",
+    errno.ENOTDIR: "there is a file where one of its directories would be",
+    errno.EEXIST: "there is a file where one of its directories would be",
+    errno.ENAMETOOLONG: "the name is too long for this disk",
+}
+
+
 def translate_write_error(path: Path, error: OSError) -> StorageError:
     """Return our error for a local path that can't be written."""
+    place = os.fspath(path)
+    if reason := _IN_THE_WAY.get(error.errno or 0):
+        return PathInvalid(place, reason)
     problem = f"it can't be written ({error.strerror or error})"
-    return StorageError(
-        os.fspath(path), problem, "Check the disk's space, and who may write there."
-    )
+    return StorageError(place, problem, "Check the disk's space, and who may write there.")
 
 
 def translate_read_error(path: Path, error: OSError) -> StorageError:
@@ -82,15 +94,16 @@ def translate_read_error(path: Path, error: OSError) -> StorageError:
     return StorageError(os.fspath(path), problem, "Check the path, and who may read it.")
 
 
-def walk(root: Path, ignore_file: Path | str | None = None) -> Iterator[str]:
+def walk(root: Path, ignore_file: Path | str | None, left_out: dict[str, str]) -> Iterator[str]:
     """Yield the files of a directory and below, relative and with slashes, in a fixed order.
 
     Args:
-        root: the directory; links to directories in it are not followed.
+        root: the directory; links in it are followed.
         ignore_file: patterns of what to leave out, as in a .gitignore; None leaves out nothing.
+        left_out: gets what else is there, as a named pipe, and why it is no file.
 
     Raises:
-        StorageError: the directory or the ignore file can't be read.
+        StorageError: a directory or the ignore file can't be read.
     """
     try:
         lines = [] if ignore_file is None else Path(ignore_file).read_text("utf-8").splitlines()
@@ -98,15 +111,47 @@ def walk(root: Path, ignore_file: Path | str | None = None) -> Iterator[str]:
         raise translate_read_error(Path(ignore_file or ""), error) from error
     rules = read_rules(lines)
 
-    def refuse(error: OSError) -> None:
-        raise translate_read_error(Path(error.filename or root), error) from error
-
-    for place, folders, files in os.walk(root, onerror=refuse):
-        here = Path(place).relative_to(root)
-        folders[:] = sorted(
-            name for name in folders if not is_ignored(rules, (here / name).as_posix(), folder=True)
-        )
-        for name in sorted(files):
-            relative = (here / name).as_posix()
-            if not is_ignored(rules, relative, folder=False):
+    def walk_folder(above: str, around: frozenset[tuple[int, int]]) -> Iterator[str]:
+        folder = root / above
+        try:
+            own = folder.stat()
+            with os.scandir(folder) as found:
+                entries = sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise translate_read_error(folder, error) from error
+        around |= {(own.st_dev, own.st_ino)}
+        for entry in entries:
+            relative = above + entry.name
+            kind, reason = _judge(entry, around)
+            if is_ignored(rules, relative, folder=kind == stat.S_IFDIR):
+                continue
+            if reason:
+                left_out[relative] = reason
+            elif kind == stat.S_IFDIR:
+                yield from walk_folder(f"{relative}/", around)
+            else:
                 yield relative
+
+    return walk_folder("", frozenset())
+
+
+_NO_FILES = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+
+
+def _judge(entry: os.DirEntry[str], around: frozenset[tuple[int, int]]) -> tuple[int, str]:
+    """Return what an entry is, a link being what it leads to, and why it is left out, if so."""
+    try:
+        entry.name.encode()
+        if entry.is_file():
+            return stat.S_IFREG, ""
+        found = entry.stat()
+    except UnicodeEncodeError:
+        return 0, "its name is no text in UTF-8"
+    except OSError as error:
+        return 0, f"a link that leads nowhere ({error.strerror})"
+    kind = stat.S_IFMT(found.st_mode)
+    if kind != stat.S_IFDIR:
+        return kind, _NO_FILES.get(kind, "a device")
+    if (found.st_dev, found.st_ino) in around:
+        return kind, "a link to a directory that it is in"
+    return kind, ""

@@ -72,7 +72,9 @@ FlowstoneError
 │   ├── BucketMissing (FileNotFoundError)
 │   ├── AccessDenied (PermissionError)
 │   ├── Unreachable (ConnectionError)
-│   └── PathEscapes (ValueError)
+│   ├── PathInvalid (ValueError)
+│   ├── PathEscapes (ValueError)
+│   └── FilesLeftOut                       of a folder
 ├── DatabaseError                          a database
 │   ├── QueryInvalid (ValueError)
 │   ├── TableMissing (LookupError)
@@ -109,10 +111,12 @@ from flowstone.errors.blocks import (
     AccessDenied,
     BucketMissing,
     CredentialsError,
+    FilesLeftOut,
     MissingExtra,
     MissingPackage,
     ObjectMissing,
     PathEscapes,
+    PathInvalid,
     PluginBroken,
     PluginError,
     PluginHangs,
@@ -229,6 +233,7 @@ __all__ = [
     "ElementFailed",
     "FailedRun",
     "FencedRun",
+    "FilesLeftOut",
     "FlowstoneError",
     "IllegalTransition",
     "InputInvalid",
@@ -266,6 +271,7 @@ __all__ = [
     "ParameterError",
     "ParameterTypeError",
     "PathEscapes",
+    "PathInvalid",
     "PauseTimeout",
     "PluginBroken",
     "PluginError",

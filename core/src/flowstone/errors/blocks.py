@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.errors.base import FlowstoneError, suggest_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class SecretError(FlowstoneError):
@@ -157,8 +157,37 @@ class Unreachable(StorageError, ConnectionError):
     """The service could not be reached, or the connection broke and stayed broken."""
 
 
+class PathInvalid(StorageError, ValueError):
+    """A path that names no object, or that could mean two."""
+
+    def __init__(
+        self, path: str, problem: str, remedy: str = "Choose another, or drop that part of it."
+    ) -> None:
+        self.path = path
+        super().__init__(repr(path), problem, remedy)
+
+
 class PathEscapes(StorageError, ValueError):
     """A path leads out of the place that it belongs to."""
+
+
+class FilesLeftOut(StorageError):
+    """A folder went up or down but for some files, which the other side can't have.
+
+    Attributes:
+        problems: why each could not go, by name.
+    """
+
+    #: The message names so many; `problems` has all.
+    SHOWN = 10
+
+    def __init__(self, where: str, problems: Mapping[str, str], remedy: str) -> None:
+        self.problems = dict(sorted(problems.items()))
+        lines = [f"\n  {name!r}: {problem}" for name, problem in self.problems.items()]
+        if len(lines) > self.SHOWN:
+            lines[self.SHOWN :] = [f"\n  and {len(lines) - self.SHOWN} more"]
+        problem = f"{len(self.problems)} of its files could not go; all others did"
+        super().__init__(where, f"{problem}:{''.join(lines)}", remedy)
 
 
 class CredentialsError(FlowstoneError):

@@ -62,6 +62,9 @@ NAMES = {
     "flowstone.blocks.jobs.job_run:JobStatus": "flowstone.blocks.jobs.provider:JobStatus",
     "flowstone.blocks.jobs.job_run:Report": "flowstone.blocks.jobs.provider:Report",
     "flowstone.blocks.notifiers.notifier:Note": "flowstone.blocks.notifiers.note:Note",
+    "flowstone.blocks.object_stores.provider:ObjectInfo": (
+        "flowstone.blocks.object_stores.paths:ObjectInfo"
+    ),
     "flowstone.blocks.validation:admitted": "flowstone.blocks.validation:validate_fields",
     "flowstone.blocks.validation:masked": "flowstone.blocks.validation:mask_inputs",
     "flowstone.errors.base:_revive": "flowstone.errors.base:revive",

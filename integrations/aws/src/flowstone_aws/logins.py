@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
+from flowstone_aws.connections import watch_connections
 from flowstone_aws.errors import translate_errors
 from flowstone_aws.logs import keep_secrets
 
@@ -187,7 +188,9 @@ class Login:
         with translate_errors(f"AWS's {service}", lambda: self._values.who):
             try:
                 merged["config"] = self._config(service, overrides.get("config"))
-                return new_client(service, **merged)
+                client = new_client(service, **merged)
+                watch_connections(client)
+                return client
             except (TypeError, ValueError) as error:
                 if type(error).__module__.startswith("botocore"):
                     raise

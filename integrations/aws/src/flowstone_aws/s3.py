@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
@@ -14,7 +15,6 @@ from flowstone.blocks.object_stores import (
     ObjectInfo,
     ObjectStore,
     ObjectStoreProvider,
-    folder_key,
 )
 from flowstone.errors import BucketMissing, FlowstoneError, ObjectMissing, StorageError
 from flowstone_aws import transfers
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 WEEK = 7 * 24 * 3600
 READ_BYTES = 128 * 1024
+#: What a key may have, and a list of keys in XML may not.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 #: Options of a new object that a server-side copy takes too.
 _KEPT = frozenset(
     """
@@ -103,7 +105,7 @@ class S3Bucket(ObjectStore):
     @property
     def basepath(self) -> str:
         """The folder as S3 has it: empty, or without a slash at its ends."""
-        return folder_key(self.bucket_folder).rstrip("/")
+        return self.make_provider().make_prefix().removesuffix("/")
 
     def make_provider(self) -> S3Provider:
         return S3Provider(
@@ -131,6 +133,7 @@ class S3Provider(ObjectStoreProvider):
         seen: set[str],
     ) -> None:
         self.bucket, self.credentials, self.folder = bucket, credentials, folder
+        self.urls = [f"s3://{bucket}"]
         self._options, self._seen = options, seen
 
     @property
@@ -176,6 +179,10 @@ class S3Provider(ObjectStoreProvider):
                 return _Body(None, 0, etag, lambda: self.translate_errors(key))
             raise
         self._seen.add(self.where)
+        if offset and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+            answer["Body"].close()
+            problem = f"what is behind the first {offset} bytes was asked for, and not given"
+            raise StorageError(f"{self.where}/{key}", problem, "Check endpoint_url: it is not S3.")
         return _Body(
             answer["Body"],
             answer["ContentLength"],
@@ -246,14 +253,16 @@ class S3Provider(ObjectStoreProvider):
         self._seen.add(self.where)
 
     def delete(self, keys: Sequence[str]) -> None:
-        with self.translate_errors(keys[0] if len(keys) == 1 else None):
-            if len(keys) == 1:
-                self.client().delete_object(Bucket=self.bucket, Key=keys[0])
-                return
-            objects = [{"Key": key} for key in keys]
+        together = [key for key in keys if len(keys) > 1 and not _NOT_IN_XML.search(key)]
+        for key in set(keys).difference(together):
+            with self.translate_errors(key):
+                self.client().delete_object(Bucket=self.bucket, Key=key)
+        if not together:
+            return
+        with self.translate_errors():
             answer = self.client().delete_objects(
                 Bucket=self.bucket,
-                Delete={"Objects": objects, "Quiet": True},  # type: ignore[typeddict-item]
+                Delete={"Objects": [{"Key": key} for key in together], "Quiet": True},
             )
         for failed in answer.get("Errors", ())[:1]:
             raise make_refusal(failed, self.where, self._describe_login)

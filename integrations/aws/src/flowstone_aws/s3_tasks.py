@@ -1,7 +1,8 @@
 """S3 as tasks: upload, download, copy, move and list, each with an async twin.
 
 A bucket is a name, and then keys are whole and go to S3 as they are; or it is an `S3Bucket`, which
-brings its login, and then keys are paths in its folder.
+brings its login, and then keys are paths in its folder, by the rules of its methods. The bucket's
+own ``s3://bucket/key`` is understood in both.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from flowstone import task
-from flowstone.blocks.object_stores import folder_key, object_key
+from flowstone.blocks.object_stores import ExactKey
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.parameters import AwsClientParameters
 from flowstone_aws.s3 import S3Bucket, S3Provider
@@ -48,7 +49,7 @@ def s3_upload(
     provider = _reach(bucket, aws_credentials, aws_client_parameters)
     content = data.encode() if isinstance(data, str) else data
     key = uuid4().hex if key is None else key
-    provider.put(_key(bucket, key), BytesIO(content), len(content))
+    provider.put(_make_key(provider, bucket, key), BytesIO(content), len(content))
     return key
 
 
@@ -76,7 +77,7 @@ def s3_download(
         content = s3_download(bucket, key)
     """
     provider = _reach(bucket, aws_credentials, aws_client_parameters)
-    return provider.read(_key(bucket, key))
+    return provider.read(_make_key(provider, bucket, key))
 
 
 @task
@@ -109,7 +110,8 @@ def s3_copy(
     target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
     source = _reach(source_bucket_name, aws_credentials)
     target = _reach(target_bucket, aws_credentials or source.credentials)
-    key, new_key = _key(source_bucket_name, source_path), _key(target_bucket, target_path)
+    key = _make_key(source, source_bucket_name, source_path)
+    new_key = _make_key(target, target_bucket, target_path)
     if copy_kwargs:
         origin = {"Bucket": source.bucket, "Key": key}
         with target.translate_errors(new_key):
@@ -154,7 +156,8 @@ def s3_move(
     target_bucket = source_bucket_name if target_bucket_name is None else target_bucket_name
     source = _reach(source_bucket_name, aws_credentials)
     target = _reach(target_bucket, aws_credentials or source.credentials)
-    key, new_key = _key(source_bucket_name, source_path), _key(target_bucket, target_path)
+    key = _make_key(source, source_bucket_name, source_path)
+    new_key = _make_key(target, target_bucket, target_path)
     if source.identify(key) == target.identify(new_key):
         source.head(key)
     else:
@@ -194,7 +197,7 @@ def s3_list_objects(
         sizes = {item["Key"]: item["Size"] for item in s3_list_objects(bucket, prefix="raw/")}
     """
     provider = _reach(bucket, aws_credentials, aws_client_parameters)
-    folder = folder_key(provider.folder)
+    folder = provider.make_prefix()
     with provider.translate_errors():
         pages = (
             provider.client()
@@ -207,7 +210,7 @@ def s3_list_objects(
             )
         )
         found = list(pages.search(jmespath_query or "Contents[]"))
-    return [_inside(folder, item) for item in found if item is not None]
+    return [_strip_folder(folder, item) for item in found if item is not None]
 
 
 @task
@@ -323,11 +326,13 @@ def _reach(
     return bucket.make_provider()
 
 
-def _key(bucket: Bucket, path: str) -> str:
-    return object_key(bucket.bucket_folder, path) if isinstance(bucket, S3Bucket) else path
+def _make_key(provider: S3Provider, bucket: Bucket, path: str) -> str:
+    if isinstance(bucket, S3Bucket) or path.startswith("s3://"):
+        return provider.make_key(path)
+    return path
 
 
-def _inside(folder: str, item: Any) -> Any:
+def _strip_folder(folder: str, item: Any) -> Any:
     if isinstance(item, dict) and isinstance(item.get("Key"), str):
-        return {**item, "Key": item["Key"].removeprefix(folder)}
+        return {**item, "Key": ExactKey(item["Key"].removeprefix(folder))}
     return item

@@ -39,6 +39,7 @@ class MemoryProvider(ObjectStoreProvider):
 
     def __init__(self, place: str, folder: str) -> None:
         self._place, self.folder = place, folder
+        self.urls = [self.where]
 
     @property
     def where(self) -> str:

@@ -10,12 +10,19 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.blocks.object_stores.parallel import map_in_threads
-    from flowstone.blocks.object_stores.paths import ObjectPath, folder_key, object_key
-    from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
+    from flowstone.blocks.object_stores.paths import (
+        ExactKey,
+        ObjectInfo,
+        ObjectPath,
+        folder_key,
+        object_key,
+    )
+    from flowstone.blocks.object_stores.provider import ObjectStoreProvider
     from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 
 __all__ = [
     "CHUNK_BYTES",
+    "ExactKey",
     "LocalDirectory",
     "LocalProvider",
     "ObjectInfo",
@@ -34,8 +41,8 @@ if not TYPE_CHECKING:
             ".local": ("LocalDirectory", "LocalProvider"),
             ".object_store": ("ObjectStore",),
             ".parallel": ("map_in_threads",),
-            ".paths": ("ObjectPath", "folder_key", "object_key"),
-            ".provider": ("ObjectInfo", "ObjectStoreProvider"),
+            ".paths": ("ExactKey", "ObjectInfo", "ObjectPath", "folder_key", "object_key"),
+            ".provider": ("ObjectStoreProvider",),
             ".resuming": ("CHUNK_BYTES",),
         },
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 from datetime import UTC, datetime
-from io import FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 
@@ -19,10 +20,16 @@ from flowstone.blocks.local_files import (
     translate_write_error,
 )
 from flowstone.blocks.object_stores.object_store import ObjectStore
-from flowstone.blocks.object_stores.paths import folder_key, local_path, object_key
-from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
+from flowstone.blocks.object_stores.paths import (
+    ExactKey,
+    ObjectInfo,
+    folder_key,
+    local_path,
+    object_key,
+)
+from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
-from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
+from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes, PathInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +74,7 @@ class LocalProvider(ObjectStoreProvider):
         return str(self._root())
 
     def make_key(self, path: ObjectPath) -> str:
+        # A file's name may be no text, and is listed and read all the same.
         return object_key("", self._strip_root(path))
 
     def make_prefix(self, folder: ObjectPath = "") -> str:
@@ -77,24 +85,22 @@ class LocalProvider(ObjectStoreProvider):
         return "", str(self._file(key).resolve())
 
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
-        path = self._file(key)
-        try:
-            file = path.open("rb")
-        except OSError as error:
-            raise _translate(path, error) from error
+        file = BufferedReader(self._open(key))
         file.seek(offset)
         return file
 
     def read(self, key: str) -> bytes:
-        path = self._file(key)
-        try:
-            with FileIO(path) as file:
+        with self._open(key) as file:
+            try:
                 return file.readall()
-        except OSError as error:
-            raise _translate(path, error) from error
+            except OSError as error:
+                raise translate_read_error(self._file(key), error) from error
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
-        with open_atomically(self._file(key), is_private=self._is_private) as file:
+        path = self._file(key)
+        if is_draft(path.name):
+            raise PathInvalid(key, "it is the name of a file in the making, which is not listed")
+        with open_atomically(path, is_private=self._is_private) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
     def head(self, key: str) -> ObjectInfo:
@@ -103,8 +109,8 @@ class LocalProvider(ObjectStoreProvider):
             found = path.stat()
         except OSError as error:
             raise _translate(path, error) from error
-        if stat.S_ISDIR(found.st_mode):
-            raise _make_missing_error(path, "it is a directory")
+        if not stat.S_ISREG(found.st_mode):
+            raise _make_missing_error(path, "it is no file")
         return _describe(key, found)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -112,19 +118,28 @@ class LocalProvider(ObjectStoreProvider):
         if not root.is_dir():
             remedy = "Make the directory, or write something first."
             raise BucketMissing(str(root), "there is no such directory", remedy)
-        return _walk(local_path(root, prefix), prefix)
+        return self._walk(self._file(prefix[:-1]) if prefix else root, prefix)
 
     def delete(self, keys: Sequence[str]) -> None:
         for key in keys:
             path = self._file(key)
-            if path.is_dir():
-                continue  # a folder is no object
             try:
-                path.unlink(missing_ok=True)
-            except NotADirectoryError:
-                continue
+                if not stat.S_ISDIR(path.stat().st_mode):  # a folder is no object
+                    path.unlink(missing_ok=True)
             except OSError as error:
-                raise translate_write_error(path, error) from error
+                if error.errno not in _NO_FILE:
+                    raise translate_write_error(path, error) from error
+
+    def _open(self, key: str) -> FileIO:
+        path = self._file(key)
+        try:
+            file = FileIO(path, opener=_open_at_once)
+        except OSError as error:
+            raise _translate(path, error) from error
+        if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return file
+        file.close()
+        raise _make_missing_error(path, "it is no file")
 
     def _strip_root(self, path: ObjectPath) -> ObjectPath:
         """Return a path of this machine as one below the directory; any other path as it is.
@@ -135,6 +150,8 @@ class LocalProvider(ObjectStoreProvider):
         Raises:
             PathEscapes: it is a path of this machine, and leads elsewhere.
         """
+        if isinstance(path, (ExactKey, ObjectInfo)):
+            return path
         place = Path(path)
         if not place.is_absolute():
             return path
@@ -150,37 +167,54 @@ class LocalProvider(ObjectStoreProvider):
     def _root(self) -> Path:
         return self._basepath.expanduser().resolve()
 
+    def _is_inside(self, path: Path) -> bool:
+        return Path(os.path.realpath(path)).is_relative_to(self._root())
+
     def _file(self, key: str) -> Path:
         root = self._basepath.expanduser().absolute()
         path = local_path(root, key)
-        if _has_link(root, key) and not path.resolve().is_relative_to(root := root.resolve()):
-            problem = f"a link leads it out of {root}"
+        if _has_link(root, key) and not self._is_inside(path):
+            problem = f"a link leads it out of {self._root()}"
             raise PathEscapes(repr(key), problem, "Remove the link, or use its target's directory.")
         return path
 
+    def _walk(self, folder: Path, prefix: str) -> Iterator[ObjectInfo]:
+        try:
+            with os.scandir(folder) as entries:
+                # A folder sorts as its keys do, with the slash.
+                found = sorted(
+                    (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
+                    for entry in entries
+                    if not is_draft(entry.name)
+                )
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise translate_read_error(folder, error) from error
+        for name, entry in found:
+            if name.endswith("/"):
+                yield from self._walk(folder / name, prefix + name)
+            elif not entry.is_symlink() or self._is_inside(folder / name):
+                try:
+                    info = entry.stat()
+                except OSError as error:  # deleted meanwhile, or a link to nothing
+                    if error.errno not in _NO_FILE:
+                        raise translate_read_error(folder / name, error) from error
+                else:
+                    if stat.S_ISREG(info.st_mode):
+                        yield _describe(prefix + name, info)
 
-def _walk(folder: Path, prefix: str) -> Iterator[ObjectInfo]:
-    try:
-        with os.scandir(folder) as entries:
-            # A folder sorts as its keys do, with the slash.
-            found = sorted(
-                (entry.name + "/" * entry.is_dir(follow_symlinks=False), entry)
-                for entry in entries
-                if not is_draft(entry.name)
-            )
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise translate_read_error(folder, error) from error
-    for name, entry in found:
-        if name.endswith("/"):
-            yield from _walk(folder / name, prefix + name)
-        elif entry.is_file():
-            yield _describe(prefix + name, entry.stat())
+
+def _open_at_once(path: str, flags: int) -> int:
+    # A named pipe would be waited for.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
 
 
 def _translate(path: Path, error: OSError) -> StorageError:
-    if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
+    if error.errno in _NO_FILE:
         return _make_missing_error(path, error.strerror)
     return translate_read_error(path, error)
 

@@ -13,26 +13,31 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
 from flowstone.blocks.local_files import open_atomically, translate_read_error, walk
+from flowstone.blocks.object_stores.local_places import LocalPlaces
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
+from flowstone.blocks.object_stores.paths import ExactKey, is_exact
 from flowstone.blocks.object_stores.paths import local_path as path_below
-from flowstone.blocks.object_stores.paths import parts
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
-from flowstone.errors import ObjectMissing, StorageError, Unreachable
+from flowstone.errors import FilesLeftOut, ObjectMissing, PathInvalid, StorageError, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from io import BufferedReader
 
-    from flowstone.blocks.object_stores.paths import ObjectPath
-    from flowstone.blocks.object_stores.provider import ObjectInfo, ObjectStoreProvider
+    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
+    from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
 class ObjectStore(Block):
     """Objects by path, in one folder of one place.
 
-    A path is relative to the block's folder: leading, trailing and double slashes and ``.`` change
-    nothing, and ``..`` may not lead out. Missing objects raise `ObjectMissing`, a missing place
-    `BucketMissing`, a service that can't be reached `Unreachable`; all are `StorageError`.
+    A path is relative to the block's folder: leading and trailing slashes and ``./`` change
+    nothing; ``//`` inside, ``..`` and another place's URL are refused. What `list_objects` gives
+    is exact: it is taken as it is, whatever other programs call their objects.
+
+    What can be no path raises `PathInvalid`, what leads elsewhere `PathEscapes`, missing objects
+    raise `ObjectMissing`, a missing place `BucketMissing`, a service that can't be reached
+    `Unreachable`; all are `StorageError`.
     Each method has an async twin: ``aread_path``, ``alist_objects``.
 
     A package subclasses it with fields and `make_provider`, and nothing else.
@@ -63,7 +68,7 @@ class ObjectStore(Block):
         return self.upload_from_file_object(BytesIO(content), path)
 
     def open_read(self, path: ObjectPath) -> BufferedReader:
-        """Open an object to read as a binary file; close it, or use it in a `with`."""
+        """Open an object to read as a binary file that can seek; close it, or use a `with`."""
         provider = self.make_provider()
         return provider.open_reader(provider.make_key(path))
 
@@ -138,13 +143,14 @@ class ObjectStore(Block):
         """Copy an object from another store to this one; return its path here."""
         source, target = bucket.make_provider(), self.make_provider()
         key = source.make_key(from_path)
-        new_path = parts(key)[-1] if to_path is None else to_path
-        new_key = target.make_key(new_path)
+        if to_path is None:
+            to_path = ExactKey(key.rstrip("/").rpartition("/")[2])
+        new_key = target.make_key(to_path)
         if source.identify(key) == target.identify(new_key):
             source.head(key)  # a copy onto itself changes nothing, but must find something
         else:
             target.copy(source, key, new_key)
-        return new_key.removeprefix(target.make_prefix())
+        return _strip_prefix(target, to_path, new_key)
 
     # -- objects and local files -----------------------------------------------------------------
 
@@ -156,7 +162,9 @@ class ObjectStore(Block):
         except OSError as error:
             raise translate_read_error(source, error) from error
         with file:
-            return self.upload_from_file_object(file, source.name if to_path is None else to_path)
+            return self.upload_from_file_object(
+                file, ExactKey(source.name) if to_path is None else to_path
+            )
 
     def upload_from_file_object(self, from_file_object: BinaryIO, to_path: ObjectPath) -> str:
         """Upload from an open binary file, from where it stands; return the object's path.
@@ -178,7 +186,7 @@ class ObjectStore(Block):
             except Unreachable:
                 if start is None or attempt == provider.attempts:
                     raise
-        return key.removeprefix(provider.make_prefix())
+        return _strip_prefix(provider, to_path, key)
 
     def download_object_to_path(
         self, from_path: ObjectPath, to_path: Path | str | None = None
@@ -215,7 +223,7 @@ class ObjectStore(Block):
         provider = self.make_provider()
         above = provider.make_prefix()
         found = provider.list(provider.make_prefix(folder))
-        objects = (info for info in found if not info.path.endswith("/"))
+        objects = (info for info in found if not info.is_folder())
         return (_strip_folder(info, above) for info in islice(objects, max_items))
 
     def delete_folder(self, folder: ObjectPath) -> int:
@@ -224,7 +232,7 @@ class ObjectStore(Block):
         count = 0
         for batch in batches(provider.list(provider.make_prefix(folder)), 1000):
             provider.delete([info.path for info in batch])
-            count += sum(not info.path.endswith("/") for info in batch)
+            count += sum(not info.is_folder() for info in batch)
         return count
 
     def get_directory(
@@ -235,22 +243,33 @@ class ObjectStore(Block):
         Args:
             from_path: the folder; None for the block's own.
             local_path: where to; None for the working directory.
+
+        Raises:
+            FilesLeftOut: a disk can't have some of them, such as `a` beside `a/b`; all others
+                are there.
         """
         provider = self.make_provider()
         prefix = provider.make_prefix(from_path or "")
         root = Path.cwd() if local_path is None else Path(local_path)
+        places = LocalPlaces(root, prefix)
 
-        def fetch(info: ObjectInfo) -> Path | None:
-            target = path_below(root, info.path.removeprefix(prefix))
-            if info.path.endswith("/"):
-                target.mkdir(parents=True, exist_ok=True)
+        def fetch(item: tuple[str, Path]) -> Path | None:
+            key, target = item
+            try:
+                with open_atomically(target) as file:
+                    provider.download(key, file)
+            except PathInvalid as error:
+                places.left_out[key] = error.problem
                 return None
-            with open_atomically(target) as file:
-                provider.download(info.path, file)
             return target
 
-        found = map_in_threads(fetch, provider.list(prefix), provider.parallel)
-        return [path for path in found if path is not None]
+        infos = provider.list(prefix)
+        wanted = ((info.path, place) for info in infos if (place := places.find(info)) is not None)
+        done = list(map_in_threads(fetch, wanted, provider.parallel))
+        if places.left_out:
+            remedy = "`download_object_to_path` can give them other names."
+            raise FilesLeftOut(f"{provider.where}/{prefix} to {root}", places.left_out, remedy)
+        return [path for path in done if path is not None]
 
     def download_folder_to_path(
         self, from_folder: ObjectPath, to_folder: Path | str | None = None
@@ -272,15 +291,30 @@ class ObjectStore(Block):
             local_path: the directory; None for the working directory.
             to_path: the folder to put it in; None for the block's own.
             ignore_file: patterns of what to leave out, as in a .gitignore.
+
+        Raises:
+            FilesLeftOut: some are no files, as a named pipe, or have no possible names; all others
+                are there.
         """
+        provider = self.make_provider()
         root = Path.cwd() if local_path is None else Path(local_path)
         folder = self._find_folder(to_path)
+        left_out: dict[str, str] = {}
 
-        def send(relative: str) -> str:
-            return self.upload_from_path(root / relative, f"{folder}{relative}")
+        def send(relative: str) -> bool:
+            try:
+                self.upload_from_path(root / relative, ExactKey(folder + relative))
+            except PathInvalid as error:
+                left_out[relative] = error.problem
+                return False
+            return True
 
-        files = walk(root, ignore_file)
-        return sum(1 for _ in map_in_threads(send, files, self.make_provider().parallel))
+        files = walk(root, ignore_file, left_out)
+        count = sum(map_in_threads(send, files, provider.parallel))
+        if left_out:
+            remedy = "Name them in an ignore_file, or move them away."
+            raise FilesLeftOut(f"{root} to {provider.where}", left_out, remedy)
+        return count
 
     def upload_from_folder(
         self, from_folder: Path | str, to_folder: ObjectPath | None = None
@@ -329,4 +363,10 @@ class ObjectStore(Block):
 
 def _strip_folder(info: ObjectInfo, prefix: str) -> ObjectInfo:
     """Return what a provider says of a key as what the block says of a path."""
-    return replace(info, path=info.path.removeprefix(prefix))
+    return replace(info, path=ExactKey(info.path.removeprefix(prefix)))
+
+
+def _strip_prefix(provider: ObjectStoreProvider, path: ObjectPath, key: str) -> str:
+    """Return the path of a key that was made of a path."""
+    found = key.removeprefix(provider.make_prefix())
+    return ExactKey(found) if is_exact(path) else found

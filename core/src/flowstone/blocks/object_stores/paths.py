@@ -1,54 +1,96 @@
-"""Object paths: the one normalisation, and the folder of a block applied exactly once."""
+"""Object paths: the one rule for what is typed, and keys that are taken as they are."""
 
 from __future__ import annotations
 
 import os.path
+import re
+from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, TypeAlias, cast
 
-from flowstone.errors import InvalidName, PathEscapes
+from flowstone.errors import PathEscapes, PathInvalid
 
-ObjectPath = str | PurePath
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
-def parts(path: ObjectPath) -> list[str]:
-    """Return the parts of a path: empty ones and ``.`` dropped, ``..`` resolved.
+class ExactKey(str):
+    """A path that is taken as it is, character by character, below the block's folder.
+
+    `ObjectInfo.path` is one. What other programs wrote may be called ``logs//a.txt``, which as a
+    plain text is refused.
+    """
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """What a store says of one object.
+
+    Attributes:
+        path: relative to the block's folder and exact, so that ``read_path(info.path)`` reads it,
+            as ``read_path(info)`` does. From a provider: the whole key.
+        size: bytes.
+        modified: when it was last written; aware, UTC.
+        etag: changes when the content does; None where the store has no such thing.
+    """
+
+    path: str
+    size: int
+    modified: datetime
+    etag: str | None = None
+
+    def is_folder(self) -> bool:
+        """Return whether it only stands for an empty folder, as some programs write them."""
+        return self.path.endswith("/") and not self.size
+
+
+ObjectPath: TypeAlias = str | PurePath | ObjectInfo
+
+
+def is_exact(path: ObjectPath) -> bool:
+    """Return whether a path is a key to be taken as it is."""
+    return isinstance(path, (ExactKey, ObjectInfo))
+
+
+def folder_key(folder: ObjectPath, path: ObjectPath = "", urls: Sequence[str] = ()) -> str:
+    """Return the prefix of a folder's keys: empty, or ending in a slash.
+
+    Args:
+        folder: the block's.
+        path: a folder in it.
+        urls: addresses of the place itself, which a path may begin with: ``s3://bucket``.
 
     Raises:
-        PathEscapes: a ``..`` leads out of where the path begins.
+        PathInvalid: an inner ``//``, a NUL character, what UTF-8 can't encode.
+        PathEscapes: a ``..``, another place's URL, or one outside of the block's folder.
     """
-    text = path.as_posix() if isinstance(path, PurePath) else path
-    if "\0" in text:
-        raise InvalidName("object", text, "it has a NUL character")
-    found: list[str] = []
-    for part in text.split("/"):
-        if part == "..":
-            if not found:
-                raise PathEscapes(
-                    repr(text), "it leads out of the block's folder", "Drop the '..'."
-                )
-            found.pop()
-        elif part not in {"", "."}:
-            found.append(part)
-    return found
+    key = "/".join(_find_parts(folder, path, urls))
+    return key if not key or key.endswith("/") else f"{key}/"
 
 
-def folder_key(folder: ObjectPath, path: ObjectPath = "") -> str:
-    """Return the prefix of a folder's keys: empty, or ending in one slash."""
-    both = [*parts(folder), *parts(path)]
-    return "/".join(both) + "/" if both else ""
-
-
-def object_key(folder: ObjectPath, path: ObjectPath) -> str:
-    """Return the key of an object in a folder.
+def object_key(folder: ObjectPath, path: ObjectPath, urls: Sequence[str] = ()) -> str:
+    """Return the key of an object in a folder; arguments and errors as in `folder_key`.
 
     Raises:
-        InvalidName: the path names the folder itself.
-        PathEscapes: the path leads out of the folder.
+        PathInvalid: the path names the folder itself, too.
     """
-    named = parts(path)
-    if not named:
-        raise InvalidName("object", str(path), "it names the folder itself; add a file name")
-    return "/".join([*parts(folder), *named] if folder else named)
+    key = "/".join(_find_parts(folder, path, urls, at_least=1))
+    if not key:
+        raise PathInvalid(key, "it names nothing", "Add a file name.")
+    return key
+
+
+def check_text(key: str) -> None:
+    """Refuse what UTF-8 can't encode: names of files may be that, keys may not."""
+    try:
+        key.encode()
+    except UnicodeEncodeError as error:
+        raise PathInvalid(key, "it is no text that UTF-8 can encode") from error
 
 
 def local_path(root: Path, relative: str) -> Path:
@@ -56,10 +98,64 @@ def local_path(root: Path, relative: str) -> Path:
 
     Raises:
         PathEscapes: its name would lead out of the folder.
+        PathInvalid: no file can have that name.
     """
     named = relative.split("/")
-    if ".." in named or relative.startswith("/") or os.path.isabs(relative):  # noqa: PTH117 - said of text
-        raise PathEscapes(
-            repr(relative), f"it would be written outside {root}", "Rename the object."
-        )
-    return root.joinpath(*parts(relative))
+    if ".." in named or os.path.isabs(relative):  # noqa: PTH117 - said of text
+        problem = f"it would be written outside {root}"
+        raise PathEscapes(repr(relative), problem, "Rename the object.")
+    if not all(part not in {"", "."} and "\0" not in part for part in named):
+        problem = "no file can have that name: a part of it is empty, '.' or has a NUL character"
+        raise PathInvalid(relative, problem)
+    return root.joinpath(*named)
+
+
+def _find_parts(
+    folder: ObjectPath, path: ObjectPath, urls: Sequence[str], at_least: int = 0
+) -> list[str]:
+    """Return the folder's parts and the path's; one part where the path is exact."""
+    above = _split(_strip_url(folder, urls)[0]) if folder else []
+    if is_exact(path):
+        return [*above, path.path if isinstance(path, ObjectInfo) else str(path)]
+    text, is_whole = _strip_url(path, urls)
+    named = _split(text)
+    if not is_whole:
+        named = [*above, *named]
+    elif named[: len(above)] != above:
+        problem = f"it is not in the block's folder {'/'.join(above)!r}"
+        raise PathEscapes(repr(path), problem, "Use a block of that folder, or of none.")
+    if len(named) < len(above) + at_least:
+        raise PathInvalid(text, "it names the folder itself", "Add a file name.")
+    return named
+
+
+def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
+    """Return a path in a place without the place's URL, and whether it had one."""
+    text = path.as_posix() if isinstance(path, PurePath) else cast("str", path)
+    found = _URL.match(text)
+    for url in urls:
+        if f"{text}/".startswith(f"{url}/"):
+            return text[len(url) :], True
+        # `pathlib` makes ``s3:/bucket/key`` of a URL.
+        scheme = url.partition("/")[0]
+        found = found or re.match(re.escape(f"{scheme}/"), text)
+    if found:
+        # The rest may hold a login.
+        problem = f"it is a URL, and none of {', '.join(urls) or 'this place'}"
+        remedy = "Use a block of that place, or give the path in this one."
+        raise PathEscapes(f"{found[0]}…", problem, remedy)
+    return text, False
+
+
+def _split(text: str) -> list[str]:
+    """Return the parts of a typed path: outer slashes and ``.`` dropped."""
+    if "\0" in text:
+        raise PathInvalid(text, "it has a NUL character")
+    check_text(text)
+    named = text.strip("/").split("/") if text.strip("/") else []
+    if ".." in named:
+        raise PathEscapes(repr(text), "it has a '..', which may lead elsewhere", "Drop the '..'.")
+    if "" in named:
+        remedy = "Drop one; another program's key is taken as an ExactKey, as `list_objects` gives."
+        raise PathInvalid(text, "it has two slashes in a row", remedy)
+    return [part for part in named if part != "."]

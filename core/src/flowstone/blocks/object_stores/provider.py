@@ -4,49 +4,30 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from flowstone.blocks.object_stores.paths import folder_key, object_key
+from flowstone.blocks.object_stores.paths import check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.errors import StorageError
 from flowstone.secrets.renewal import renew_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
     from io import BufferedIOBase, BufferedReader
 
-    from flowstone.blocks.object_stores.paths import ObjectPath
+    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
 
 #: What a refused login ends, and is tried again with renewed secrets.
 OPERATIONS = ("get", "put", "head", "list", "delete", "copy", "read", "download", "presign")
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
-    """What a store says of one object.
-
-    Attributes:
-        path: relative to the block's folder, so that ``read_path(info.path)`` reads it. From a
-            provider: the whole key.
-        size: bytes.
-        modified: when it was last written; aware, UTC.
-        etag: changes when the content does; None where the store has no such thing.
-    """
-
-    path: str
-    size: int
-    modified: datetime
-    etag: str | None = None
 
 
 class ObjectStoreProvider(ABC):
     """Access to the objects of one bucket or directory, by full key, as implemented by one service.
 
     A package writes `where`, `get`, `put`, `head`, `list` and `delete`, and overrides what its
-    service does better than the defaults. Keys are normalised: no empty part, no ``.`` or ``..``.
-    Every operation turns the service's errors into `StorageError`, `CredentialsError` and their
+    service does better than the defaults. Keys are exact: what the service has under another
+    spelling is another object, and a key that it can't have is refused with `PathInvalid`. Every
+    operation turns the service's errors into `StorageError`, `CredentialsError` and their
     kin, may be called from several threads at once, and is called once more where the login was
     refused and a secret that is given by reference has changed: so hold the credentials block, and
     ask it for a client in each operation.
@@ -54,11 +35,14 @@ class ObjectStoreProvider(ABC):
     Attributes:
         folder: the folder that the paths of the block are in, as the user gave it; keys begin
             with it already.
+        urls: addresses of the place itself, without the folder, that a path may begin with:
+            ``s3://bucket``; a path that begins with another URL is refused.
         parallel: objects that are on their way at a time, in operations on folders.
         attempts: how often a transfer is begun or taken up, when its connection breaks.
     """
 
     folder: str = ""
+    urls: Sequence[str] = ()
     parallel: int = 8
     attempts: int = 3
 
@@ -81,6 +65,8 @@ class ObjectStoreProvider(ABC):
     @abstractmethod
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
         """Open an object to read, from an offset in bytes; never the whole of it in memory.
+
+        What is opened at 0 and is `seekable` is sought in; else seeking opens the object again.
 
         A reader that has an attribute `etag` is opened again at an offset only while it is the
         same: content that was changed in between is not mixed.
@@ -175,14 +161,16 @@ class ObjectStoreProvider(ABC):
 
     def make_key(self, path: ObjectPath) -> str:
         """Return the key of an object: its path in the block's folder."""
-        return object_key(self.folder, path)
+        key = object_key(self.folder, path, self.urls)
+        check_text(key)
+        return key
 
     def make_prefix(self, folder: ObjectPath = "") -> str:
         """Return what the keys in a folder begin with: nothing, or what ends in a slash."""
-        return folder_key(self.folder, folder)
+        return folder_key(self.folder, folder, self.urls)
 
     def open_reader(self, key: str, first: BufferedIOBase | None = None) -> BufferedReader:
-        """Open an object to read; a connection that breaks is taken up where it broke.
+        """Open an object to read and to seek; a connection that breaks is taken up again.
 
         Args:
             key: the object.
@@ -193,4 +181,7 @@ class ObjectStoreProvider(ABC):
         def open_at(offset: int) -> BufferedIOBase:
             return opened.pop() if opened else self.get(key, offset)
 
-        return make_resuming_reader(open_at, f"{self.where}/{key}", self.attempts)
+        def measure() -> int:
+            return self.head(key).size
+
+        return make_resuming_reader(open_at, f"{self.where}/{key}", self.attempts, measure)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from io import BufferedReader, RawIOBase
+import errno
+import os
+from io import BufferedReader, BytesIO, RawIOBase
 from typing import TYPE_CHECKING
 
 from flowstone.errors import StorageError, Unreachable
@@ -15,26 +17,61 @@ CHUNK_BYTES = 1024 * 1024
 
 
 def make_resuming_reader(
-    open_at: Callable[[int], BufferedIOBase], what: str, attempts: int
+    open_at: Callable[[int], BufferedIOBase],
+    what: str,
+    attempts: int,
+    measure: Callable[[], int],
 ) -> BufferedReader:
-    """Return a buffered reader over ``open_at(offset)``, opened again when it breaks.
+    """Return a buffered reader over ``open_at(offset)``, opened again when it breaks or is sought.
 
     Where the readers have an `etag`, content that changed in between raises `StorageError`.
+
+    Args:
+        open_at: opens the object at an offset.
+        what: the object, for messages.
+        attempts: how often a read that breaks is begun or taken up.
+        measure: returns the object's size, which seeks from its end need.
     """
-    return BufferedReader(_Resuming(open_at, what, attempts), CHUNK_BYTES)
+    return BufferedReader(_Resuming(open_at, what, attempts, measure), CHUNK_BYTES)
 
 
 class _Resuming(RawIOBase):
-    def __init__(self, open_at: Callable[[int], BufferedIOBase], what: str, attempts: int) -> None:
+    def __init__(
+        self,
+        open_at: Callable[[int], BufferedIOBase],
+        what: str,
+        attempts: int,
+        measure: Callable[[], int],
+    ) -> None:
         super().__init__()
         self._open_at, self._what, self._attempts = open_at, what, attempts
-        self._offset = 0
+        self._measure = measure
+        self._offset, self._is_sought = 0, False
+        self._size: int | None = None
         self._source: BufferedIOBase | None = None  # closed even where it can't be opened
-        self._source = open_at(0)
+        self._source, self._is_whole = open_at(0), True
         self._etag = getattr(self._source, "etag", None)
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if whence == os.SEEK_CUR:
+            offset += self._offset
+        elif whence == os.SEEK_END:
+            offset += self._find_size()
+        if offset < 0:
+            raise OSError(errno.EINVAL, f"there is nothing before the start: {offset}")
+        if self._source is not None and self._is_whole and self._source.seekable():
+            self._source.seek(offset)
+        elif offset != self._offset:
+            self._drop()
+            self._is_sought = True
+        self._offset = offset
+        return offset
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         chunk = self._next(len(buffer))
@@ -59,8 +96,15 @@ class _Resuming(RawIOBase):
                 return chunk
         raise AssertionError("there is at least one attempt")
 
+    def _find_size(self) -> int:
+        if self._size is None:
+            self._size = self._measure()
+        return self._size
+
     def _reopen(self) -> BufferedIOBase:
-        source = self._open_at(self._offset)
+        if self._is_sought and self._offset >= self._find_size():
+            return BytesIO()
+        source, self._is_whole = self._open_at(self._offset), not self._offset
         if getattr(source, "etag", None) != self._etag:
             source.close()
             raise StorageError(self._what, "it was changed while it was read", "Read it again.")

@@ -50,7 +50,7 @@ class FolderTests(ObjectStoreBase):
     def test_a_folder_comes_back_as_it_was(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look at the keys: the folder's own path is put before, and taken off again, once."""
         _plant(tmp_path / "up", TREE)
-        for to_path, back in (("x/y", "x/y"), ("/x//y/", "x/y/"), (None, None)):
+        for to_path, back in (("x/y", "x/y"), ("/./x/y/", "x/y/"), (None, None)):
             assert store.put_directory(tmp_path / "up", to_path) == len(TREE)
             prefix = "x/y/" if to_path else ""
             assert set(names(store)) >= {prefix + name for name in TREE}
@@ -63,7 +63,7 @@ class FolderTests(ObjectStoreBase):
     def test_upload_and_download_of_folders(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look at `test_a_folder_comes_back_as_it_was`: these are the same by other names."""
         _plant(tmp_path / "up", TREE)
-        assert store.upload_from_folder(tmp_path / "up", "/to//folder/") == "to/folder"
+        assert store.upload_from_folder(tmp_path / "up", "/to/folder/") == "to/folder"
         assert names(store) == sorted(f"to/folder/{name}" for name in TREE)
         assert store.download_folder_to_path("to", tmp_path / "down") == tmp_path / "down"
         assert _tree(tmp_path / "down") == {f"folder/{name}": TREE[name] for name in TREE}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+from io import BytesIO
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from flowstone.blocks.object_stores import folder_key
-from flowstone.errors import InvalidName, PathEscapes
+from flowstone.errors import PathEscapes, PathInvalid, StorageError
 from flowstone_testing.conformance.objectstore.base import ObjectStoreBase, names
 
 if TYPE_CHECKING:
@@ -16,8 +20,21 @@ if TYPE_CHECKING:
 
     from flowstone.blocks import ObjectStore
 
-SPELLINGS = ["/a/b.txt", "a//b.txt", "./a/./b.txt", "a/b.txt/", "//a///b.txt", "a/x/../b.txt"]
-LEADING_OUT = ["..", "../b", "a/../../b", "/../b", "a/./../../b"]
+SPELLINGS = ["/a/b.txt", "./a/b.txt", "a/./b.txt", "a/b.txt/", "//a/b.txt//", "/./a/././b.txt"]
+UNCLEAR = ["a//b", "//a///b", "a/.//b", "a/b\0", "a/\udcff"]
+LEADING_OUT = [
+    "..", "../b", "a/../../b", "/../b", "a/./../../b", "a/..", "a/../b", "b/..", "..//b",
+    "s3://of-somebody-else/b", "https://of.somebody.else/b?token=1",
+]  # fmt: skip
+REFUSED = [(path, PathInvalid) for path in UNCLEAR] + [(path, PathEscapes) for path in LEADING_OUT]
+#: What other programs call their objects; a store that can't have one of them refuses it.
+EXACT = [
+    "a//b", "/b", "//b", "b//", "a/./b", "./b", "a/../b", "../b", "..", ".", "a/.", "a/..", "b/",
+    "s3://of-somebody-else/b", " b ", "a\nb", "a\rb", "a\\b", "a%2Fb", "\x01b", "b" * 500,
+]  # fmt: skip
+#: As a key, any text but with NUL and halves of surrogate pairs.
+segments = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1)
+typed = st.lists(segments, min_size=1, max_size=3).map("/".join)
 ODD = [
     "with space.txt", "plus+.txt", "per%20cent.txt", "hash#.txt", "question?.txt", "amp&=.txt",
     "quote'.txt", 'double".txt', "tilde~.txt", "semi;.txt", "comma,.txt", "brackets[1].txt",
@@ -41,8 +58,10 @@ class PathTests(ObjectStoreBase):
         store.delete_object(spelling)
         assert names(store) == []
 
-    @pytest.mark.parametrize("path", LEADING_OUT)
-    def test_a_path_may_not_lead_out(self, store: ObjectStore, path: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(("path", "error"), REFUSED)
+    def test_a_path_may_not_lead_out(
+        self, store: ObjectStore, path: str, error: type[Exception], tmp_path: Path
+    ) -> None:
         """Look for a public method that the provider overrides, and that takes paths raw."""
         store.write_path("b", b"inside")
         for refused in (
@@ -57,17 +76,95 @@ class PathTests(ObjectStoreBase):
             lambda: store.get_directory(path, tmp_path),
             lambda: store.put_directory(tmp_path, path),
         ):
-            with pytest.raises(PathEscapes):
+            with pytest.raises(error) as caught:
                 refused()
+            assert isinstance(caught.value, StorageError)
+            assert "token" not in str(caught.value)
         assert names(store) == ["b"]
 
-    @pytest.mark.parametrize("path", ["", "/", ".", "a/.."])
+    @pytest.mark.parametrize("path", ["", "/", ".", "./", "//"])
     def test_a_folder_is_no_object(self, store: ObjectStore, path: str) -> None:
         """Look for a public method that the provider overrides."""
-        with pytest.raises(InvalidName):
+        with pytest.raises(PathInvalid):
             store.write_path(path, b"")
-        with pytest.raises(InvalidName):
+        with pytest.raises(PathInvalid):
             store.read_path(path)
+
+    def test_an_address_of_its_own_is_understood(self, store: ObjectStore) -> None:
+        """Look at `urls`: the place, without the folder."""
+        provider = store.make_provider()
+        store.write_path("a/b", b"1")
+        for url in provider.urls:
+            whole = f"{url}/{provider.make_key('a/b')}"
+            assert store.read_path(whole) == b"1"
+            assert store.copy_object(whole, f"{whole}-copy") == "a/b-copy"
+            assert names(store, f"{url}/{provider.make_prefix('a')}") == ["a/b", "a/b-copy"]
+            for other in (
+                f"{url}-2/a/b",
+                f"{url}/../b",
+                f"{url}//a//b",
+                f"x{url}/a/b",
+                url.replace("//", "/"),
+            ):
+                with pytest.raises((PathEscapes, PathInvalid)):
+                    store.read_path(other)
+            if provider.folder:
+                with pytest.raises(PathEscapes):
+                    store.read_path(f"{url}/a/b")
+
+    @pytest.mark.parametrize("exact", EXACT)
+    def test_what_is_listed_is_taken_as_it_is(self, store: ObjectStore, exact: str) -> None:
+        """Look for keys that are cleaned on their way: `a//b` is another object than `a/b`."""
+        for path in ("a/b", "b"):
+            store.write_path(path, b"another")
+        provider = store.make_provider()
+        try:
+            provider.put(provider.make_prefix() + exact, BytesIO(b"this"), 4)
+        except StorageError:
+            assert names(store) == ["a/b", "b"]
+            return
+        [info] = [info for info in store.list_objects() if info.size == 4]
+        assert info.path == exact
+        assert store.read_path(info) == store.read_path(info.path) == b"this"
+        assert store.object_info(info) == info
+        assert store.exists(info.path)
+        assert store.copy_object(info, "copy") == "copy"
+        assert store.move_object(info.path, "moved") == "moved"
+        assert store.move_object("moved", info) == exact
+        assert store.write_path(info, b"that") == exact
+        assert store.read_path(copy.deepcopy(info.path)) == b"that"
+        store.delete_object(info)
+        assert names(store) == ["a/b", "b", "copy"]
+        provider.put(provider.make_prefix() + exact, BytesIO(b"this"), 4)
+        assert store.delete_folder("") == 4
+
+    @settings(
+        max_examples=50,
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+        ],
+    )
+    @given(path=typed, content=st.binary(max_size=100))
+    def test_any_path_that_is_taken_is_read(
+        self, store: ObjectStore, path: str, content: bytes
+    ) -> None:
+        """Look at how keys are quoted: whatever is written comes back, under that name only."""
+        store.delete_folder("")
+        try:
+            written = store.write_path(path, content)
+        except StorageError:
+            assert names(store) == []
+            return
+        assert store.read_path(path) == store.read_path(written) == content
+        [info] = store.list_objects()
+        assert (info.path, info.size) == (written, len(content))
+        assert store.read_path(info) == content
+        assert store.move_object(info, "to") == "to"
+        assert names(store) == ["to"]
+        store.delete_object("to")
+        assert names(store) == []
 
     def test_names_are_kept_as_they_are(self, store: ObjectStore) -> None:
         """Look at how keys are quoted for URLs, and whether unicode is normalised on the way."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import os
+import tarfile
 import tracemalloc
+import zipfile
 from contextlib import contextmanager
-from io import BufferedReader, BytesIO, RawIOBase
-from typing import TYPE_CHECKING
+from io import BufferedReader, BytesIO, RawIOBase, TextIOWrapper
+from typing import TYPE_CHECKING, BinaryIO
 
 import pytest
 
@@ -15,7 +19,7 @@ from flowstone.errors import ObjectMissing
 from flowstone_testing.conformance.objectstore.base import MIB, ObjectStoreBase, assert_same, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from flowstone.blocks import ObjectStore
@@ -58,6 +62,46 @@ class TransferTests(ObjectStoreBase):
             assert_same(reader.read(), content[100_010:])
             assert reader.read(1) == b""
         assert reader.closed
+
+    def test_a_reader_seeks(self, store: ObjectStore) -> None:
+        """Look at `get` from an offset, and at the size in `head`: archives are read so."""
+        content = bytes(range(251)) * 12_000
+        store.write_path("a", content)
+        with store.open_read("a") as reader:
+            assert reader.seekable()
+            for offset, whence, at in (
+                (-100, os.SEEK_END, len(content) - 100),
+                (1000, os.SEEK_SET, 1000),
+                (2_000_000, os.SEEK_CUR, 2_001_050),
+                (-2_000_000, os.SEEK_CUR, 1100),
+                (0, os.SEEK_END, len(content)),
+                (len(content) + 10, os.SEEK_SET, len(content) + 10),
+                (0, os.SEEK_SET, 0),
+            ):
+                assert reader.seek(offset, whence) == reader.tell() == at
+                assert_same(reader.read(50), content[at : at + 50])
+            with pytest.raises(OSError, match="before the start"):
+                reader.seek(-len(content) - 1, os.SEEK_END)
+            assert_same(reader.read(), content[50:])
+
+    def test_an_archive_is_read_in_place(self, store: ObjectStore) -> None:
+        """Look at `test_a_reader_seeks`."""
+        files = {f"{number}.csv": f"name,number\nrow,{number}\n" * 5000 for number in range(3)}
+        for kind, name in (("w", "a.zip"), ("w:gz", "a.tar.gz"), ("w:", "a.tar")):
+            made = BytesIO()
+            with _open_archive(made, kind) as put:
+                for path, text in files.items():
+                    put(path, text.encode())
+            store.write_path(name, made.getvalue())
+        with store.open_read("a.zip") as reader, zipfile.ZipFile(reader) as archive:
+            assert {name: archive.read(name).decode() for name in archive.namelist()} == files
+            with archive.open("1.csv") as inner, TextIOWrapper(inner, newline="") as rows:
+                assert list(csv.DictReader(rows))[-1] == {"name": "row", "number": "1"}
+        for name in ("a.tar.gz", "a.tar"):
+            with store.open_read(name) as reader, tarfile.open(fileobj=reader) as tar:
+                members = sorted(tar.getnames(), reverse=True)
+                found = {name: tar.extractfile(name) for name in members}
+                assert {k: v.read().decode() for k, v in found.items() if v} == files
 
     def test_a_provider_reads_from_an_offset(self, store: ObjectStore) -> None:
         """Look at the range that `get` asks for: a broken transfer is taken up there."""
@@ -144,6 +188,22 @@ class TransferTests(ObjectStoreBase):
             store.download_object_to_path("nothing", target)
         assert target.read_bytes() == b"old"
         assert list(target.parent.iterdir()) == [target]
+
+
+@contextmanager
+def _open_archive(file: BinaryIO, kind: str) -> Iterator[Callable[[str, bytes], None]]:
+    if kind == "w":
+        with zipfile.ZipFile(file, "w") as archive:
+            yield archive.writestr
+        return
+
+    def put(name: str, content: bytes) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        tar.addfile(info, BytesIO(content))
+
+    with tarfile.open(fileobj=file, mode="w:gz" if kind == "w:gz" else "w:") as tar:
+        yield put
 
 
 @contextmanager

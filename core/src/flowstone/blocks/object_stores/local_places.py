@@ -1,0 +1,65 @@
+"""Where the objects of a folder go on a disk, which can't have every name that a store can."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.local_files import translate_write_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flowstone.blocks.object_stores.paths import ObjectInfo
+
+
+class LocalPlaces:
+    """The files of a folder's objects, each one's own.
+
+    Attributes:
+        left_out: why an object has no file, by its key.
+    """
+
+    def __init__(self, root: Path, prefix: str) -> None:
+        self._root, self._prefix = root, prefix
+        # The object that needs a file or a directory there, by its place below the root.
+        self._files: dict[str, str] = {}
+        self._folders: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
+
+    def find(self, info: ObjectInfo) -> Path | None:
+        """Return the file of an object; make the directory of an empty folder."""
+        # What another program called `logs//a` is `logs/a` on a disk, if nothing else is.
+        named = info.path.removeprefix(self._prefix).split("/")
+        parts = [part for part in named if part not in {"", "."}]
+        place = "/".join(parts)
+        above = ["/".join(parts[:count]) for count in range(1, len(parts) + info.is_folder())]
+        reason = self._object_to(info, place, above)
+        if reason:
+            self.left_out[info.path] = reason
+            return None
+        self._folders.update((folder, info.path) for folder in above if folder not in self._folders)
+        target = self._root / place
+        if not info.is_folder():
+            self._files[place] = info.path
+            return target
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise translate_write_error(target, error) from error
+        return None
+
+    def _object_to(self, info: ObjectInfo, place: str, above: list[str]) -> str:
+        if ".." in place.split("/"):
+            return f"it would be written outside {self._root}"
+        if "\0" in place or (not place and not info.is_folder()):
+            return "no file can have that name"
+        for folder in above:
+            if folder in self._files:
+                return f"{self._files[folder]!r} is a file where its directory would be"
+        if info.is_folder():
+            return ""
+        if place in self._folders:
+            return f"{self._folders[place]!r} needs a directory of that name"
+        if place in self._files:
+            return f"{self._files[place]!r} is the same file"
+        return ""

@@ -1,0 +1,61 @@
+"""Connections that end in the middle, which botocore does not notice by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from botocore.awsrequest import AWSPreparedRequest
+    from botocore.client import BaseClient
+    from botocore.model import OperationModel
+
+
+class _Answer(TypedDict):
+    headers: Mapping[str, str]
+    status_code: int
+    body: object
+
+
+def watch_connections(client: BaseClient) -> None:
+    """Make a client of boto3 notice where a connection ends."""
+    endpoint = client.meta.endpoint_url
+
+    def refuse_half(operation_model: OperationModel, response_dict: _Answer, **_: object) -> None:
+        if _is_half(response_dict, operation_model.name):
+            raise ConnectionClosedError(endpoint_url=endpoint)
+
+    # The SDK is loaded by the first client, not with the package.
+    from botocore.exceptions import ConnectionClosedError
+
+    client.meta.events.register("before-send", _expect_nothing)
+    client.meta.events.register("before-parse.s3", refuse_half)
+
+
+def _expect_nothing(request: AWSPreparedRequest, **_: object) -> None:
+    # botocore reads for ever where a connection ends after "100 Continue". It is not signed.
+    if "Expect" in request.headers:
+        del request.headers["Expect"]
+
+
+def _is_half(answer: _Answer, operation: str) -> bool:
+    """Return whether the connection ended in an answer, which the SDK takes for the answer's end.
+
+    What has a body says how long it is, or that it ends with the connection. An object's own
+    content is not here yet: its reader sees to that.
+    """
+    headers = {name.lower(): value for name, value in answer["headers"].items()}
+    if answer["status_code"] not in {200, 206} or "transfer-encoding" in headers:
+        return False
+    if operation == "HeadObject" and "last-modified" not in headers:
+        return True
+    length = headers.get("content-length")
+    if length is None:
+        return headers.get("connection", "").lower() != "close"
+    if not length.isdigit():
+        return True
+    body = answer["body"]
+    if not isinstance(body, bytes) or operation.startswith("Head"):
+        return False
+    return "content-encoding" not in headers and len(body) < int(length)
