@@ -160,18 +160,15 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         """
         services, spec, flow = current.services(), self.spec, self.spec.kind == "flow"
         upstream = find_upstream(args, kwargs, wait_for)
-        yields = progress is not None
         known: dict[str, Any] | None = None
-        fits = True
+        fits, yields = True, progress is not None
         register_secret_arguments(self, args, kwargs)
         if flow and upstream is None:
             args, kwargs, known, fits = self._check_early(args, kwargs, is_tolerant=is_tolerant)
             upstream = None if fits else []  # they are checked again, in the run
-        if takeover is not None:
-            origin = takeover.origin
-        else:
-            call = UnitCall(self, args, kwargs)
-            origin = make_origin(call, parent, known=known, upstream=upstream, fits=fits)
+        call = UnitCall(self, args, kwargs)
+        origin = takeover.origin if takeover else None
+        origin = origin or make_origin(call, parent, known=known, upstream=upstream, fits=fits)
         scope = self._make_scope(services, parent, known)
         plan = CallPlan(
             unit=self,

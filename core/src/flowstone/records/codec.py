@@ -21,7 +21,7 @@ Transform = Callable[..., object]
 PLAIN = frozenset({"str", "int", "float", "bool", "Kind", "object"})
 
 
-class Form(NamedTuple):
+class FieldForm(NamedTuple):
     """How a value that JSON has not becomes one that it has, and comes back."""
 
     encode: Transform
@@ -38,7 +38,7 @@ class FieldCodec(NamedTuple):
 
     name: str
     key: str
-    form: Form | None
+    form: FieldForm | None
 
 
 class RecordCodec(Generic[R]):
@@ -51,7 +51,7 @@ class RecordCodec(Generic[R]):
     def __init__(
         self,
         record: type[R],
-        forms: Mapping[str, Form],
+        forms: Mapping[str, FieldForm],
         *,
         keys: Mapping[str, str] | None = None,
         without: frozenset[str] = frozenset(),
@@ -95,9 +95,9 @@ class RecordCodec(Generic[R]):
             raise RecordInvalid(self.record.__name__, str(error)) from error
 
     @property
-    def form(self) -> Form:
+    def form(self) -> FieldForm:
         """How this record is encoded as a field of another."""
-        return Form(self.encode, self.decode)
+        return FieldForm(self.encode, self.decode)
 
 
 def read_annotations(record: type[Any]) -> Iterator[tuple[str, str]]:
@@ -114,7 +114,7 @@ def read_annotations(record: type[Any]) -> Iterator[tuple[str, str]]:
             yield field.name, str(field.type)
 
 
-def find_form(annotation: str, forms: Mapping[str, Form], name: str) -> Form | None:
+def find_form(annotation: str, forms: Mapping[str, FieldForm], name: str) -> FieldForm | None:
     """Return how a field is encoded; None where JSON has what it holds.
 
     Raises:

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import RecordInvalid
-from flowstone.records.codec import Form, Json, RecordCodec
+from flowstone.records.codec import FieldForm, Json, RecordCodec
 from flowstone.records.documents import Document
 from flowstone.records.events import (
     ArtifactVersion,
@@ -135,13 +135,13 @@ def decode_state(body: Mapping[str, Any]) -> State:
     return State(kind, body.get("name", ""), body.get("message"), body.get("at", 0.0), data)
 
 
-_MASKED = Form(redact, str)
-_MASKED_JSON = Form(mask_json, lambda body: body)
+_MASKED = FieldForm(redact, str)
+_MASKED_JSON = FieldForm(mask_json, lambda body: body)
 #: How a field is encoded that JSON has no value for, by its annotation.
-FORMS: dict[str, Form] = {
-    "State": Form(encode_state, decode_state),
-    "Mapping[str, Any]": Form(describe_as_json, dict),
-    "tuple[str, ...]": Form(list, tuple),
+FORMS: dict[str, FieldForm] = {
+    "State": FieldForm(encode_state, decode_state),
+    "Mapping[str, Any]": FieldForm(describe_as_json, dict),
+    "tuple[str, ...]": FieldForm(list, tuple),
 }
 LEASE_CODEC = RecordCodec(Lease, FORMS)
 #: With the keys of the first stores.
@@ -156,7 +156,7 @@ _LIMIT_CODEC = RecordCodec(Limit, FORMS)
 _SLOT_CODEC = RecordCodec(Slot, FORMS)
 FORMS |= {
     "Limit": _LIMIT_CODEC.form,
-    "tuple[Slot, ...]": Form(
+    "tuple[Slot, ...]": FieldForm(
         lambda slots: [_SLOT_CODEC.encode(slot) for slot in slots],
         lambda bodies: tuple(_SLOT_CODEC.decode(body) for body in bodies),
     ),
@@ -170,7 +170,9 @@ RECORDS: dict[str, RecordCodec[Any]] = {
     "log_line": LINE_CODEC,
     "artifact": ARTIFACT_CODEC,
     "external_handle": RecordCodec(ExternalHandle, {"id": _MASKED}),
-    "measures": RecordCodec(Measures, {"values": Form(dict, dict), "units": Form(dict, dict)}),
+    "measures": RecordCodec(
+        Measures, {"values": FieldForm(dict, dict), "units": FieldForm(dict, dict)}
+    ),
     "lease": LEASE_CODEC,
     "fence": RecordCodec(Fence, FORMS),
     "run_query": RecordCodec(RunQuery, FORMS),
