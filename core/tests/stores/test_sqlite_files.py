@@ -52,6 +52,7 @@ def test_a_file_of_the_first_schema_is_brought_on(path: Path) -> None:
     fill(path, 3)
     connection = sqlite3.connect(path)
     connection.execute("DROP INDEX events_of_artifacts")
+    connection.execute("DROP INDEX events_of_records")
     connection.execute("DROP TABLE slots")
     connection.execute("DROP TABLE wishes")
     connection.execute("ALTER TABLE runs DROP COLUMN recipe")
