@@ -23,6 +23,17 @@ from flowstone.task_runners import ProcessPoolTaskRunner
 pytestmark = pytest.mark.usefixtures("services")
 
 
+@pytest.fixture(autouse=True)
+def by_name() -> Iterator[None]:
+    """Undo what tests of process runners have left: modules that a child could not import."""
+    known = [sys.modules[name] for name in cloudpickle.list_registry_pickle_by_value()]
+    for module in known:
+        cloudpickle.unregister_pickle_by_value(module)
+    yield
+    for module in known:
+        cloudpickle.register_pickle_by_value(module)
+
+
 @flow
 def double(n: int, *, more: int = 0) -> int:
     return 2 * n + more
