@@ -160,6 +160,7 @@ def test_a_retry_ends_what_the_attempt_before_left_behind(
 
 def test_outside_of_a_run_there_is_nothing_to_record(services: Services) -> None:
     record_handle_end(record_handle("query", "warehouse/main", "01ab"))
+    record_measures(rows=1)
     assert services.runs.events() == []
 
 
@@ -202,8 +203,6 @@ def test_a_measure_is_a_finite_number(services: Services, value: Any) -> None:
             record_measures(rows=value)
 
     bad()
-    with pytest.raises(MissingContextError):
-        record_measures(rows=1)
 
 
 # ---------------------------------------------------------------- task runs of others

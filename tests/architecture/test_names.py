@@ -48,9 +48,11 @@ ADJECTIVE = re.compile(
 #: Names by which all know what is like theirs, and whose they are.
 BORROWED = {
     "done": "concurrent.futures.Future",
+    "modified": "fsspec.AbstractFileSystem",
     "presigned_url": "the SDKs of all object stores",
     "readable": "io.IOBase",
     "seekable": "io.IOBase",
+    "writable": "io.IOBase",
 }
 #: Names that stay, and why.
 STAY = {

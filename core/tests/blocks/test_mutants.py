@@ -333,6 +333,19 @@ OVERRIDES = {
     ),
 }
 OTHERS = {
+    "an address of another folder": (
+        False,
+        "def make_uri(self, key): return super().make_uri(f'other/{key}')",
+        "test_an_address_leads_back_to_the_folder",
+    ),
+    "an address beside the folder": (
+        False,
+        """
+        def make_key(self, path):
+            return super().make_key(str(path).replace("../", ""))
+        """,
+        "test_an_address_leads_back_to_the_folder",
+    ),
     "none": (False, "", ""),
     "the whole of it in memory": (
         False,

@@ -20,6 +20,7 @@ def collection() -> Collection:
             "processes": "flowstone.task_runners.base:ProcessPoolTaskRunner",
             "threads": "flowstone.task_runners.base:ThreadPoolTaskRunner",
         },
+        schemes={"file": "flowstone.blocks.object_stores.local:LocalDirectory"},
         secret_providers={
             "env": "flowstone.blocks.secret_providers.local:EnvSecrets",
             "file": "flowstone.blocks.secret_providers.local:FileSecrets",

@@ -139,6 +139,8 @@ def find_open_handles(run: Run) -> list[ExternalWork]:
 def record_measures(measures: Mapping[str, float] | None = None, /, **more: float) -> None:
     """Record how much the current run did; `run show` has the sums of a flow.
 
+    Outside of a run nothing is recorded.
+
     A measure's unit is a word of its name, as ``bytes_billed``, ``rows_read`` and
     ``queue_seconds`` say; else the name itself, as ``credits``. What is recorded twice is added.
 
@@ -148,18 +150,13 @@ def record_measures(measures: Mapping[str, float] | None = None, /, **more: floa
 
     Raises:
         ConfigurationError: a value is not a finite number.
-        MissingContextError: there is no current run.
     """
     values = {**(measures or {}), **more}
     run = current_run()
-    if run is None:
-        if current.sketch():
-            return
-        raise MissingContextError("recording measures")
-    services = current.services()
-    services.journal.append(
-        make_measures_event(run, services.clock.time(), _check_measures(values))
-    )
+    measured = _check_measures(values)
+    if run is not None:
+        services = current.services()
+        services.journal.append(make_measures_event(run, services.clock.time(), measured))
 
 
 def _check_measures(values: Mapping[str, float]) -> Measures:

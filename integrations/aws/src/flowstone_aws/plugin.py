@@ -14,6 +14,7 @@ def collection() -> Collection:
             "minio-credentials": "flowstone_aws.credentials:MinIOCredentials",
             "s3-bucket": "flowstone_aws.s3:S3Bucket",
         },
+        schemes={"s3": "flowstone_aws.s3:S3Bucket"},
         secret_providers={
             "aws-secrets": "flowstone_aws.secrets:AwsSecrets",
             "aws-ssm": "flowstone_aws.ssm:AwsParameters",

@@ -8,7 +8,7 @@ from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
@@ -16,7 +16,15 @@ from flowstone.blocks.object_stores import (
     ObjectStore,
     ObjectStoreProvider,
 )
-from flowstone.errors import BucketMissing, FlowstoneError, ObjectMissing, StorageError
+from flowstone.errors import (
+    BucketMissing,
+    FlowstoneError,
+    ObjectMissing,
+    PathInvalid,
+    StorageError,
+)
+from flowstone.records.access import StoreAccess
+from flowstone.records.redaction import register
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
@@ -38,6 +46,7 @@ if TYPE_CHECKING:
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
 
+    from flowstone.blocks.object_stores.provider import Tool
     from flowstone_aws.logins import Login
 
 WEEK = 7 * 24 * 3600
@@ -107,6 +116,13 @@ class S3Bucket(ObjectStore):
         """The folder as S3 has it: empty, or without a slash at its ends."""
         return self.make_provider().make_prefix().removesuffix("/")
 
+    @classmethod
+    def parse_uri(cls, uri: str) -> dict[str, str]:
+        parts = urlsplit(uri)
+        if not parts.netloc:
+            raise PathInvalid(uri, "it names no bucket", "Write s3://bucket/folder.")
+        return {"bucket_name": parts.netloc, "bucket_folder": uri.partition(parts.netloc)[2][1:]}
+
     def make_provider(self) -> S3Provider:
         return S3Provider(
             self.bucket_name, self.credentials, self.bucket_folder, self.upload_options, self._seen
@@ -147,6 +163,55 @@ class S3Provider(ObjectStoreProvider):
         host = urlsplit(endpoint).hostname or ""
         is_aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
         return f"{'' if is_aws else endpoint}/{self.bucket}", key
+
+    def make_access(self) -> StoreAccess:
+        """Return the address and the login, which is that of the SDK's chain where there is one."""
+        parameters = self.credentials.aws_client_parameters
+        with self.translate_errors():
+            session = self.credentials.get_boto3_session()
+            found = session.get_credentials()
+            login = None if found is None else found.get_frozen_credentials()
+        names = "access_key_id", "secret_access_key", "session_token"
+        values = (login.access_key, login.secret_key, login.token) if login else ()
+        secrets = {
+            name: SecretStr(value) for name, value in zip(names, values, strict=False) if value
+        }
+        for secret in secrets.values():
+            register(secret.get_secret_value())
+        region = session.region_name
+        return StoreAccess(
+            "s3",
+            self.bucket,
+            self.make_prefix().removesuffix("/"),
+            parameters.endpoint_url,
+            options={"region": region} if region else {},
+            secrets=secrets,
+            refresh=self.make_access if "session_token" in secrets else None,
+        )
+
+    def make_storage_options(self, tool: Tool) -> dict[str, Any]:
+        access = self.make_access()
+        region, endpoint = access.options.get("region"), access.endpoint
+        login = [access.reveal(n) for n in ("access_key_id", "secret_access_key", "session_token")]
+        if tool == "pandas":
+            client = {"endpoint_url": endpoint, "region_name": region}
+            options: dict[str, Any] = dict(zip(("key", "secret", "token"), login, strict=True))
+            options["client_kwargs"] = {name: value for name, value in client.items() if value}
+            options["anon"] = None if login[0] else True
+        else:
+            options = {
+                "aws_access_key_id": login[0],
+                "aws_secret_access_key": login[1],
+                "aws_session_token": login[2],
+                "aws_region": region,
+                "aws_endpoint_url": endpoint,
+                "aws_allow_http": "true" if (endpoint or "").startswith("http:") else None,
+                "aws_skip_signature": None if login[0] else "true",
+            }
+        return {name: value for name, value in options.items() if value}
+
+    def make_uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}" if key else f"s3://{self.bucket}"
 
     def client(self) -> S3Client:
         """Return boto3's client, the same one each time."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -10,10 +11,11 @@ from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from flowstone.blocks import Database
+from flowstone.blocks import Database, ObjectStore
 from flowstone.blocks.databases import ArrowDriver, AwareDatetime
+from flowstone.records.access import DatabaseAccess
 from flowstone_duckdb.errors import SeveralStatements, translate
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from flowstone.errors import DatabaseError
 
 MEMORY = ":memory:"
+_SCHEME = re.compile(r"[a-z][a-z0-9]*")
+#: Schemes that DuckDB, or an extension of its own, reads itself.
+_TAKEN = frozenset({"file", "http", "https", "s3", "gs", "gcs", "az", "azure", "abfss", "hf"})
 #: The name that a table of Arrow has on a connection while its rows are inserted.
 VIEW = "flowstone_arrow"
 #: By types that some versions hand out as bytes of their own.
@@ -47,6 +52,10 @@ class DuckDBDatabase(Database):
         '    print(sales.fetch_arrow("SELECT item, sum(price) FROM orders GROUP BY item"))'
     )
 
+    schema_version: ClassVar[int] = 2
+    #: 2: `stores` were added.
+    migrations: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: dict}
+
     path: str = Field(
         default=MEMORY,
         description="The file; ~ is your home, and it is made if it is not there. "
@@ -59,9 +68,28 @@ class DuckDBDatabase(Database):
         "as they are shown.",
     )
 
+    stores: dict[str, ObjectStore] = Field(
+        default_factory=dict,
+        description="Object stores that statements read and write, by a name: "
+        "with {'raw': bucket}, FROM 'raw://2026/*.parquet'.",
+    )
+
+    @field_validator("stores")
+    @classmethod
+    def _are_schemes(cls, value: dict[str, ObjectStore]) -> dict[str, ObjectStore]:
+        for name in value:
+            if not _SCHEME.fullmatch(name) or name in _TAKEN:
+                raise ValueError(
+                    f"{name!r} can't be one's name: use lower-case letters and digits, and none of "
+                    f"{', '.join(sorted(_TAKEN))}, which are DuckDB's own"
+                )
+        return value
+
     def make_driver(self) -> DuckDBDriver:
         """Return a driver for the file, or for a new database in memory."""
-        return DuckDBDriver(self.path, read_only=self.read_only, config=self.config)
+        return DuckDBDriver(
+            self.path, read_only=self.read_only, config=self.config, stores=self.stores
+        )
 
 
 class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
@@ -81,19 +109,30 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
         *,
         read_only: bool = False,
         config: Mapping[str, str | int | float | bool] | None = None,
+        stores: Mapping[str, ObjectStore] | None = None,
     ) -> None:
         super().__init__(f"DuckDB {path}")
         in_memory = path == MEMORY
         self._path = MEMORY if in_memory else str(Path(path).expanduser().absolute())
         self._read_only = read_only and not in_memory
         self._config: dict[str, str | bool | int | float | list[str]] = {**(config or {})}
+        self._stores = stores or {}
         self._database: duckdb.DuckDBPyConnection | None = None
 
     def open(self) -> None:
         """Open the file, or a database in memory."""
         import duckdb  # a block is made, saved and loaded without it
 
+        filesystems = [store.filesystem(name) for name, store in self._stores.items()]
         self._database = duckdb.connect(self._path, read_only=self._read_only, config=self._config)
+        for filesystem in filesystems:
+            self._database.register_filesystem(filesystem)
+
+    def make_access(self) -> DatabaseAccess:
+        if self._path == MEMORY:
+            return super().make_access()
+        options = {"access_mode": "READ_ONLY"} if self._read_only else {}
+        return DatabaseAccess("duckdb", self._path, options=options)
 
     def close(self) -> None:
         """Close the file, or let the database in memory go."""

@@ -30,6 +30,11 @@ class MemoryObjects(ObjectStore):
     place: str = Field(description="Blocks that name the same place share their objects.")
     folder: str = Field(default="", description="The folder that all paths are in.")
 
+    @classmethod
+    def parse_uri(cls, uri: str) -> dict[str, str]:
+        place, _, folder = uri.removeprefix("memory://").partition("/")
+        return {"place": place, "folder": folder}
+
     def make_provider(self) -> MemoryProvider:
         return MemoryProvider(self.place, self.folder)
 

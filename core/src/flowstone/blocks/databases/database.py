@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.driver import DatabaseDriver
     from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.blocks.databases.pool import PooledConnection
+    from flowstone.records.access import DatabaseAccess
 
 __all__ = ["BATCH", "Cursor", "Database", "DatabaseTransaction", "Row"]
 
@@ -306,6 +307,18 @@ class Database(Queries, Block):
     """
 
     _calls: DriverCalls | None = PrivateAttr(default=None)
+
+    def access(self) -> DatabaseAccess:
+        """Return what another tool needs to reach the database by itself.
+
+        Raises:
+            QueryInvalid: only this block reaches it, as a database in memory.
+        """
+        return self.make_driver().make_access()
+
+    async def aaccess(self) -> DatabaseAccess:
+        """Do as `access`, and let other coroutines run meanwhile."""
+        return await in_thread(self.access)
 
     def close(self) -> None:
         """Close the connections; those in use are closed when their call has ended."""

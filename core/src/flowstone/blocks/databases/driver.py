@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flowstone.blocks.databases.placeholders import render_placeholder
+from flowstone.errors import QueryInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases.placeholders import Style
     from flowstone.errors import DatabaseError
+    from flowstone.records.access import DatabaseAccess
 
 Row = tuple[Any, ...]
 
@@ -89,6 +91,15 @@ class DatabaseDriver(ABC, Generic[C]):
 
     def __init__(self, where: str) -> None:
         self.where = where
+
+    def make_access(self) -> DatabaseAccess:
+        """Return what another tool needs to reach the database; override where one can.
+
+        Raises:
+            QueryInvalid: only this block reaches it, as a database in memory.
+        """
+        problem = "it hands out no access for other tools"
+        raise QueryInvalid(self.where, problem, "Ask it by this block.")
 
     # -- connections -----------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ from flowstone.errors import (
     QueryInvalid,
     TableMissing,
 )
+from flowstone.records.access import DatabaseAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,6 +55,7 @@ _KINDS: dict[int, tuple[type[DatabaseError], str]] = {
     sqlite3.SQLITE_PERM: (DatabaseDenied, "Check who may read and write the file."),
     sqlite3.SQLITE_READONLY: (DatabaseDenied, "Open it to write, or check who may."),
 }
+_READ_ONLY = {"mode": "ro"}
 _MEND = "Mend the statement or its parameters."
 
 
@@ -107,12 +109,18 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         super().__init__(f"SQLite {path}")
         self._read_only, self._busy_seconds = read_only, busy_seconds
         self._in_memory = path == MEMORY
+        self._path = str(Path(path).expanduser().absolute())
         if self._in_memory:
             self._uri = f"file:/flowstone-{uuid4().hex}?vfs=memdb"
         else:
             mode = "ro" if read_only else "rwc"
-            self._uri = f"file:{quote(str(Path(path).expanduser().absolute()))}?mode={mode}"
+            self._uri = f"file:{quote(self._path)}?mode={mode}"
         self._anchor: SqliteConnection | None = None
+
+    def make_access(self) -> DatabaseAccess:
+        if self._in_memory:
+            return super().make_access()
+        return DatabaseAccess("sqlite", self._path, options=_READ_ONLY if self._read_only else {})
 
     def open(self) -> None:
         """Hold a database in memory, which lives as long as a connection to it."""

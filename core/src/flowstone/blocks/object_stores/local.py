@@ -9,7 +9,8 @@ import stat
 from datetime import UTC, datetime
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, PrivateAttr
 
@@ -30,12 +31,14 @@ from flowstone.blocks.object_stores.paths import (
 from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
 from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes, PathInvalid
+from flowstone.records.access import StoreAccess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedIOBase
 
     from flowstone.blocks.object_stores.paths import ObjectPath
+    from flowstone.blocks.object_stores.provider import Tool
     from flowstone.errors import StorageError
 
 
@@ -53,6 +56,13 @@ class LocalDirectory(ObjectStore):
     )
 
     _is_private: bool = PrivateAttr(default=False)
+
+    @classmethod
+    def parse_uri(cls, uri: str) -> dict[str, str]:
+        parts = urlsplit(uri)
+        if parts.netloc not in {"", "localhost"}:
+            raise PathInvalid(uri, f"it is on {parts.netloc!r}", "Write file:///path.")
+        return {"basepath": unquote(parts.path)}
 
     def make_provider(self) -> LocalProvider:
         return LocalProvider(self.basepath, is_private=self._is_private)
@@ -79,6 +89,15 @@ class LocalProvider(ObjectStoreProvider):
 
     def make_prefix(self, folder: ObjectPath = "") -> str:
         return folder_key("", self._strip_root(folder))
+
+    def make_access(self) -> StoreAccess:
+        return StoreAccess("file", str(self._root()))
+
+    def make_storage_options(self, tool: Tool) -> dict[str, Any]:  # noqa: ARG002
+        return {}  # a path is all that any tool wants
+
+    def make_uri(self, key: str) -> str:
+        return (self._root() / key).as_uri()
 
     def identify(self, key: str) -> tuple[str, str]:
         # One file may be in several of them, as of `data` and `data/raw`.

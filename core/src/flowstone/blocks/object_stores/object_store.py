@@ -13,12 +13,19 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
 from flowstone.blocks.local_files import open_atomically, translate_read_error, walk
+from flowstone.blocks.object_stores.addresses import Addresses
 from flowstone.blocks.object_stores.local_places import LocalPlaces
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey, is_exact
 from flowstone.blocks.object_stores.paths import local_path as path_below
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
-from flowstone.errors import FilesLeftOut, ObjectMissing, PathInvalid, StorageError, Unreachable
+from flowstone.errors import (
+    FilesLeftOut,
+    ObjectMissing,
+    PathInvalid,
+    StorageError,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
-class ObjectStore(Block):
+class ObjectStore(Addresses, Block):
     """Objects by path, in one folder of one place.
 
     A path is relative to the block's folder: leading and trailing slashes and ``./`` change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from flowstone.blocks.object_stores.paths import check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from io import BufferedIOBase, BufferedReader
 
     from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
+    from flowstone.records.access import StoreAccess
 
+Tool = Literal["pandas", "polars", "delta"]
 #: What a refused login ends, and is tried again with renewed secrets.
 OPERATIONS = ("get", "put", "head", "list", "delete", "copy", "read", "download", "presign")
 
@@ -158,6 +160,40 @@ class ObjectStoreProvider(ABC):
         """
         problem, remedy = "it has no presigned URLs", f"Pass the bytes of {key!r} instead."
         raise StorageError(self.where, problem, remedy)
+
+    def make_access(self) -> StoreAccess:
+        """Return what another tool needs to reach this place; override where one can.
+
+        It may ask for a login that is good for a while, and then has a `refresh`.
+
+        Raises:
+            StorageError: only Flowstone reaches it.
+        """
+        raise self._make_refusal("hands out no access for other tools")
+
+    def make_storage_options(self, tool: Tool) -> dict[str, Any]:
+        """Return `make_access` in the words that a tool takes; override it with that.
+
+        Args:
+            tool: ``pandas`` (the words of fsspec's file systems), ``polars`` or ``delta``.
+
+        Raises:
+            StorageError: the tool does not reach such places.
+        """
+        raise self._make_refusal(f"is out of reach for {tool}")
+
+    def make_uri(self, key: str) -> str:
+        """Return the address of an object, or of a folder; override where it is another one.
+
+        Raises:
+            StorageError: the place has no URIs.
+        """
+        if not self.urls:
+            raise self._make_refusal("has no URIs")
+        return f"{self.urls[0]}/{key}"
+
+    def _make_refusal(self, problem: str) -> StorageError:
+        return StorageError(self.where, f"it {problem}", "Read and write it by this block.")
 
     def make_key(self, path: ObjectPath) -> str:
         """Return the key of an object: its path in the block's folder."""

@@ -1,5 +1,6 @@
 """ObjectStoreSuite: what every object store does, be it a directory, S3, GCS or Azure."""
 
+from flowstone_testing.conformance.objectstore.addresses import AddressTests
 from flowstone_testing.conformance.objectstore.base import ObjectStoreBase
 from flowstone_testing.conformance.objectstore.folders import FolderTests
 from flowstone_testing.conformance.objectstore.objects import ObjectTests
@@ -9,7 +10,7 @@ from flowstone_testing.conformance.objectstore.transfers import TransferTests
 __all__ = ["ObjectStoreBase", "ObjectStoreSuite"]
 
 
-class ObjectStoreSuite(PathTests, ObjectTests, TransferTests, FolderTests):
+class ObjectStoreSuite(PathTests, ObjectTests, TransferTests, FolderTests, AddressTests):
     """Join with a fixture `store`, and with `outside` where the block has a folder.
 
     See `ObjectStoreBase` for what they are, and for what can be switched.

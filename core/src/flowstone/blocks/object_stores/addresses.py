@@ -1,0 +1,98 @@
+"""What an object store hands out to other tools: addresses, logins, a file system."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self, cast
+
+from flowstone.blocks.async_twins import make_twin
+from flowstone.errors import MissingExtra, PathInvalid
+from flowstone.plugins import get_host
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
+
+    from flowstone.blocks.object_stores.paths import ObjectPath
+    from flowstone.blocks.object_stores.provider import ObjectStoreProvider, Tool
+    from flowstone.records.access import StoreAccess
+
+
+class Addresses:
+    """The methods of `ObjectStore` by which other tools reach the same place."""
+
+    def make_provider(self) -> ObjectStoreProvider:
+        """Return what reaches the place."""
+        raise NotImplementedError
+
+    def access(self) -> StoreAccess:
+        """Return what another tool needs to reach this place by itself.
+
+        Raises:
+            StorageError: only Flowstone reaches it.
+        """
+        return self.make_provider().make_access()
+
+    def storage_options(self, tool: Tool = "pandas") -> dict[str, Any]:
+        """Return what a tool takes as its `storage_options`, secrets in clear, for `uri`.
+
+        Args:
+            tool: ``pandas`` (and whatever else uses fsspec), ``polars`` or ``delta``.
+
+        Raises:
+            StorageError: the tool does not reach such places.
+        """
+        return self.make_provider().make_storage_options(tool)
+
+    def uri(self, path: ObjectPath = "") -> str:
+        """Return the address of an object, or of the block's folder; it has no secret in it.
+
+        Raises:
+            StorageError: such places have none.
+        """
+        provider = self.make_provider()
+        folder = provider.make_prefix().removesuffix("/")
+        return provider.make_uri(provider.make_key(path) if path else folder)
+
+    @classmethod
+    def from_uri(cls, uri: str, **fields: Any) -> Self:
+        """Return the store that an address is in, with the folder that it names.
+
+        Args:
+            uri: as ``s3://bucket/folder`` or ``file:///data``; the installed packages say which
+                schemes there are.
+            **fields: further fields of the block, such as `credentials`.
+
+        Raises:
+            UnknownName: no installed package has that scheme.
+            PathInvalid: it is no such address, or one of another type of store.
+        """
+        scheme, colon, _ = uri.partition("://")
+        if not colon:
+            raise PathInvalid(uri, "it is no URI", "Begin it with a scheme, as in s3://bucket.")
+        kind = get_host().load("scheme", scheme.lower())
+        if not issubclass(kind, cls):
+            problem = f"it is that of a {kind.__name__}, not of a {cls.__name__}"
+            raise PathInvalid(uri, problem, f"Ask {kind.__name__}.from_uri.")
+        store: Self = kind(**{**kind.parse_uri(uri), **fields})
+        return store
+
+    @classmethod
+    def parse_uri(cls, uri: str) -> dict[str, Any]:
+        """Return the fields that an address gives; override it in a block with a scheme."""
+        raise PathInvalid(uri, f"a {cls.__name__} has no URIs", "Make the block of its fields.")
+
+    def filesystem(self, protocol: str = "flowstone") -> AbstractFileSystem:
+        """Return the block's folder as a file system of fsspec, which many tools take.
+
+        Args:
+            protocol: what addresses in it begin with, where a tool asks for that.
+
+        Raises:
+            MissingExtra: fsspec is not installed.
+        """
+        try:
+            from flowstone.blocks.object_stores.filesystem import make_filesystem  # an extra
+        except ImportError as error:
+            raise MissingExtra("a file system of fsspec", "flowstone[fsspec]") from error
+        return make_filesystem(cast("Any", self), protocol)  # an `ObjectStore`
+
+    aaccess, astorage_options = make_twin(access), make_twin(storage_options)
