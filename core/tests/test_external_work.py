@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 from flowstone import (
     flow,
-    record_handle,
-    record_handle_end,
+    record_external_end,
+    record_external_start,
     record_measures,
     record_task_run,
     runtime,
@@ -21,7 +21,7 @@ from flowstone import (
 from flowstone.blocks import ShellOperation
 from flowstone.cli.app import flowstone
 from flowstone.context.external_work import find_open_handles, read_handles, sum_measures
-from flowstone.errors import ConfigurationError, JobFailed, MissingContextError, NotRepeatable
+from flowstone.errors import ConfigurationError, JobFailed, MissingContextError, RunNotEnded
 from flowstone.flow_runs import cleanup_flow_run
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import Completed, Failed, Running, Skipped, StateType
@@ -73,13 +73,13 @@ def test_a_job_that_is_left_behind_is_told_and_cleaned_up(
     run = only_run(services)
     assert [work.handle.id for work in find_open_handles(run)] == [handle]
     shown = command("run", "show", run.id).output
-    told = f"job {handle} of 'sleeper' may still run: `flowstone run cleanup {run.id[-12:]}`"
+    told = f"job {handle} ('sleeper') may still be running: `flowstone run cleanup {run.id[-12:]}`"
     assert told in " ".join(shown.split())
     done = command("run", "cleanup", run.id)
-    assert (done.exit_code, done.output) == (0, f"job {handle} of 'sleeper' has ended.\n")
+    assert (done.exit_code, done.output) == (0, f"Cancelled job {handle} ('sleeper').\n")
     assert not group_alive(handle)
     assert not find_open_handles(run)
-    assert command("run", "cleanup", run.id).output == "Nothing was left behind.\n"
+    assert command("run", "cleanup", run.id).output == "Nothing to clean up.\n"
 
 
 def test_what_was_seen_to_end_was_not_left_behind(services: Services) -> None:
@@ -125,15 +125,18 @@ def test_a_block_that_was_not_saved_can_not_be_reached(services: Services) -> No
         assert done.exit_code == 1
         [told] = json.loads(done.output)
         assert (told["id"], told["ended"]) == (handle, False)
-        assert "was not saved, so nothing here can reach it. End it by hand" in told["error"]
+        assert (
+            "it was started by an unsaved block of type 'shell-operation'. Cancel it in"
+            in told["error"]
+        )
         assert group_alive(handle)
-        assert "may still run:" in command("run", "cleanup", run.id).output
+        assert "Could not cancel job" in command("run", "cleanup", run.id).output
 
 
 def test_a_run_that_goes_on_is_not_cleaned_up(services: Services) -> None:
     @flow
     def busy() -> None:
-        with pytest.raises(NotRepeatable, match="Cancel it first: `flowstone run cancel"):
+        with pytest.raises(RunNotEnded, match="Cancel it first: `flowstone run cancel"):
             cleanup_flow_run(str(runtime.flow_run.id))
 
     busy()
@@ -159,7 +162,7 @@ def test_a_retry_ends_what_the_attempt_before_left_behind(
 
 
 def test_outside_of_a_run_there_is_nothing_to_record(services: Services) -> None:
-    record_handle_end(record_handle("query", "warehouse/main", "01ab"))
+    record_external_end(record_external_start("query", "warehouse/main", "01ab"))
     record_measures(rows=1)
     assert services.runs.events() == []
 
@@ -250,16 +253,16 @@ def test_a_skipped_run_is_no_success(services: Services) -> None:
         "Skipped",
         "nothing new",
     )
-    with pytest.raises(ConfigurationError, match="Say why the run was skipped"):
+    with pytest.raises(ConfigurationError, match="Pass the reason why"):
         Skipped("")
 
 
 def test_a_task_run_is_recorded_when_it_has_ended(services: Services) -> None:
     @flow
     def build() -> None:
-        with pytest.raises(ConfigurationError, match="Running is no end"):
+        with pytest.raises(ConfigurationError, match="the state Running is not final"):
             record_task_run("a", Running(), started=1.0, ended=2.0)
-        with pytest.raises(ConfigurationError, match="it ended before it started"):
+        with pytest.raises(ConfigurationError, match="`ended` is before `started`"):
             record_task_run("a", Completed(), started=2.0, ended=1.0)
 
     build()

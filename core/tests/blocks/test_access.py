@@ -42,9 +42,9 @@ def test_an_address_leads_to_the_object(store: LocalDirectory) -> None:
 @pytest.mark.parametrize(
     ("uri", "error", "told"),
     [
-        ("data/raw", PathInvalid, "Begin it with a scheme"),
+        ("data/raw", PathInvalid, "Start it with a scheme"),
         ("s4://bucket", UnknownName, "s4"),
-        ("file://elsewhere/data", PathInvalid, "it is on 'elsewhere'"),
+        ("file://elsewhere/data", PathInvalid, "it names the host 'elsewhere'"),
     ],
 )
 def test_what_is_no_address_is_told(uri: str, error: type[FlowstoneError], told: str) -> None:
@@ -62,7 +62,7 @@ def test_the_access_is_a_record(store: LocalDirectory, tmp_path: Path) -> None:
     database = SqliteDatabase(path=str(tmp_path / "a.db"), read_only=True)
     expected = DatabaseAccess("sqlite", str(tmp_path / "a.db"), options={"mode": "ro"})
     assert database.access() == expected
-    with pytest.raises(QueryInvalid, match="hands out no access"):
+    with pytest.raises(QueryInvalid, match="other tools can't connect"):
         SqliteDatabase().access()
 
 

@@ -70,8 +70,8 @@ class DuckDBDatabase(Database):
 
     stores: dict[str, ObjectStore] = Field(
         default_factory=dict,
-        description="Object stores that statements read and write, by a name: "
-        "with {'raw': bucket}, FROM 'raw://2026/*.parquet'.",
+        description="Object stores that SQL statements can read and write, by name: "
+        "with {'raw': bucket}, use FROM 'raw://2026/*.parquet'.",
     )
 
     @field_validator("stores")
@@ -80,8 +80,8 @@ class DuckDBDatabase(Database):
         for name in value:
             if not _SCHEME.fullmatch(name) or name in _TAKEN:
                 raise ValueError(
-                    f"{name!r} can't be one's name: use lower-case letters and digits, and none of "
-                    f"{', '.join(sorted(_TAKEN))}, which are DuckDB's own"
+                    f"{name!r} is not a valid store name: use lower-case letters and digits, and none "
+                    f"of DuckDB's schemes: {', '.join(sorted(_TAKEN))}"
                 )
         return value
 

@@ -98,8 +98,8 @@ class DatabaseDriver(ABC, Generic[C]):
         Raises:
             QueryInvalid: only this block reaches it, as a database in memory.
         """
-        problem = "it hands out no access for other tools"
-        raise QueryInvalid(self.where, problem, "Ask it by this block.")
+        problem = "other tools can't connect to it"
+        raise QueryInvalid(self.where, problem, "Run queries through this block.")
 
     # -- connections -----------------------------------------------------------------------------
 

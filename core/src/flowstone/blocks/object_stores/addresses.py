@@ -67,18 +67,20 @@ class Addresses:
         """
         scheme, colon, _ = uri.partition("://")
         if not colon:
-            raise PathInvalid(uri, "it is no URI", "Begin it with a scheme, as in s3://bucket.")
+            raise PathInvalid(uri, "it is not a URI", "Start it with a scheme: s3://bucket.")
         kind = get_host().load("scheme", scheme.lower())
         if not issubclass(kind, cls):
-            problem = f"it is that of a {kind.__name__}, not of a {cls.__name__}"
-            raise PathInvalid(uri, problem, f"Ask {kind.__name__}.from_uri.")
+            problem = f"its scheme belongs to {kind.__name__}, not {cls.__name__}"
+            raise PathInvalid(uri, problem, f"Call {kind.__name__}.from_uri.")
         store: Self = kind(**{**kind.parse_uri(uri), **fields})
         return store
 
     @classmethod
     def parse_uri(cls, uri: str) -> dict[str, Any]:
         """Return the fields that an address gives; override it in a block with a scheme."""
-        raise PathInvalid(uri, f"a {cls.__name__} has no URIs", "Make the block of its fields.")
+        raise PathInvalid(
+            uri, f"{cls.__name__} does not support URIs", "Create the block from its fields."
+        )
 
     def filesystem(self, protocol: str = "flowstone") -> AbstractFileSystem:
         """Return the block's folder as a file system of fsspec, which many tools take.

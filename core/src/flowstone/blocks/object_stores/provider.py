@@ -169,7 +169,7 @@ class ObjectStoreProvider(ABC):
         Raises:
             StorageError: only Flowstone reaches it.
         """
-        raise self._make_refusal("hands out no access for other tools")
+        raise self._make_refusal("is out of reach for other tools")
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any]:
         """Return `make_access` in the words that a tool takes; override it with that.
@@ -180,7 +180,7 @@ class ObjectStoreProvider(ABC):
         Raises:
             StorageError: the tool does not reach such places.
         """
-        raise self._make_refusal(f"is out of reach for {tool}")
+        raise self._make_refusal(f"has no storage_options for {tool!r}")
 
     def make_uri(self, key: str) -> str:
         """Return the address of an object, or of a folder; override where it is another one.
@@ -193,7 +193,7 @@ class ObjectStoreProvider(ABC):
         return f"{self.urls[0]}/{key}"
 
     def _make_refusal(self, problem: str) -> StorageError:
-        return StorageError(self.where, f"it {problem}", "Read and write it by this block.")
+        return StorageError(self.where, f"it {problem}", "Read and write through this block.")
 
     def make_key(self, path: ObjectPath) -> str:
         """Return the key of an object: its path in the block's folder."""

@@ -1,4 +1,4 @@
-"""`flowstone run cleanup`: end the work elsewhere that a run has left behind."""
+"""`flowstone run cleanup`: cancel the external work that a run left running."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from flowstone.cli.output import emit, json_option, say, warn
 @click.argument("run")
 @json_option
 def cleanup_run(run: str, as_json: bool) -> None:
-    """Cancel jobs and queries that an ended run began elsewhere and did not see end.
+    """Cancel external jobs and queries that a finished run left running.
 
-    Each is reached by the saved block that began it. The exit code is 1 where one may still run.
+    Uses the saved block that started each one. Exits with 1 if any could not be cancelled.
     """
     # The packages of the blocks that began the work are loaded: here, and in no other command.
     from flowstone.flow_runs.cleanup import cleanup_flow_run
@@ -36,11 +36,11 @@ def cleanup_run(run: str, as_json: bool) -> None:
             ]
         )
     elif not cleanups:
-        say("Nothing was left behind.")
+        say("Nothing to clean up.")
     for cleanup in [] if as_json else cleanups:
         if cleanup.error is None:
-            say(f"{cleanup.work.handle} has ended.")
+            say(f"Cancelled {cleanup.work.handle}.")
         else:
-            warn(f"{cleanup.work.handle} may still run: {cleanup.error}")
+            warn(f"Could not cancel {cleanup.work.handle}: {cleanup.error}")
     if any(cleanup.error for cleanup in cleanups):
         sys.exit(1)
