@@ -505,11 +505,11 @@ class TestLocalDirectory:
         (tmp_path / ".part").write_bytes(b"whole")
         store = LocalDirectory(basepath=tmp_path)
         assert [info.path for info in store.list_objects()] == [".part"]
-        with pytest.raises(PathInvalid, match="a file in the making"):
+        with pytest.raises(PathInvalid, match="reserved for temporary files"):
             store.write_path(".flowstone-0123.part", b"whole")
         (tmp_path / "tree").mkdir()
         (tmp_path / ".flowstone-0123.part").rename(tmp_path / "tree/.flowstone-0123.part")
-        with pytest.raises(FilesLeftOut, match="a file in the making"):
+        with pytest.raises(FilesLeftOut, match="reserved for temporary files"):
             store.put_directory(tmp_path / "tree", "t")
 
     def test_an_object_can_not_be_a_folder_too(self, tmp_path: Path) -> None:

@@ -80,8 +80,8 @@ class DuckDBDatabase(Database):
         for name in value:
             if not _SCHEME.fullmatch(name) or name in _TAKEN:
                 raise ValueError(
-                    f"{name!r} is not a valid store name: use lower-case letters and digits, and none "
-                    f"of DuckDB's schemes: {', '.join(sorted(_TAKEN))}"
+                    f"{name!r} is no valid store name: use lower-case letters and digits, and "
+                    f"none of DuckDB's schemes: {', '.join(sorted(_TAKEN))}"
                 )
         return value
 
