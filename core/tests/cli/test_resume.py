@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home, Result
+    from flowstone_testing.programs import Home, Result
 
 CANARY = "canary-of-an-input"
 PROGRAM = """

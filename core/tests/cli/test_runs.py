@@ -9,7 +9,7 @@ from flowstone import flow, get_run_logger, tags, task
 from flowstone.cache_policies import INPUTS
 
 if TYPE_CHECKING:
-    from .conftest import InProcess
+    from flowstone_testing.programs import InProcess
 
 
 @task

@@ -11,8 +11,7 @@ from flowstone.blocks import Block, Secret
 from flowstone.context.current import services, use_services
 from flowstone.secrets.key_file import UNFINISHED
 from flowstone.testing.memory import memory_services
-
-from .conftest import Home, InProcess
+from flowstone_testing.programs import Home, InProcess
 
 CANARY = "canary-of-the-environment"
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone_testing.cli.stages import CheckRecord, Reading
-
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home, InProcess
 
 pytestmark = pytest.mark.slow
 

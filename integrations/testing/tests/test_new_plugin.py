@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from flowstone.errors import ConfigurationError
 from flowstone_testing.cli.template import Names, spell_for_copier, tidy
-
-from .conftest import COMMAND
-from .test_plugins import GOOD, install
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home, InProcess
 
 
 def test_a_package_is_made_and_what_comes_next_is_said(cli: InProcess, tmp_path: Path) -> None:
@@ -85,8 +83,12 @@ def test_a_name_that_no_package_has_is_refused(
 
 
 def test_a_name_that_is_taken_is_refused(home: Home) -> None:
-    environ = install(home, "garden", GOOD)
-    done = home.run("plugin", "new", "flowstone-garden", "--defaults", **environ)
+    info = home.directory / "site/garden-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: garden\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[flowstone]\ngarden = garden\n")
+    site = str(home.directory / "site")
+    done = home.run("plugin", "new", "flowstone-garden", "--defaults", PYTHONPATH=site)
     assert done.code == 1
     assert "the installed garden has that name" in done.err
     done = home.run("plugin", "new", "flowstone-object", "--defaults")
