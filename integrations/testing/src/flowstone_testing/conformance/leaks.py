@@ -21,7 +21,7 @@ WARM = 2
 #: Calls between the counts; what each of them leaves behind is one.
 CALLS = 4
 #: Seconds in which the other end may close what was closed here.
-PATIENCE = 10.0
+PATIENCE = 5.0
 
 
 def assert_nothing_is_left(name: str, call: Callable[[], object]) -> None:
