@@ -12,10 +12,6 @@ from collections.abc import (
 )
 from secrets import token_hex
 
-# % if interface == "job"
-from typing import ClassVar
-
-# % endif
 import pytest
 
 from flowstone.blocks import Block, Credentials
@@ -131,7 +127,7 @@ class TestTemplateJobBlock(BlockSuite):
 
 
 class TestTemplateJob(JobSuite):
-    wanted: ClassVar[list[str]] = ["one", "two"]
+    wanted = "one\ntwo"
     lines = ("one", "two")
 
     @pytest.fixture

@@ -15,7 +15,9 @@ from flowstone.artifacts import (
 from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from flowstone_testing.programs import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 
 @flow(flow_run_name="maker")

@@ -17,7 +17,7 @@ from flowstone.blocks import (
 from flowstone.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from flowstone_testing.programs import InProcess
+    from .conftest import InProcess
 
 
 class Proxy(BaseModel):

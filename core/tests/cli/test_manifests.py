@@ -16,7 +16,7 @@ from flowstone.errors import FlowstoneError
 from flowstone.testing import flowstone_test_harness
 
 if TYPE_CHECKING:
-    from flowstone_testing.programs import InProcess
+    from .conftest import InProcess
 
 
 class Wagon(Block):

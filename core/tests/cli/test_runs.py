@@ -9,7 +9,7 @@ from flowstone import flow, get_run_logger, tags, task
 from flowstone.cache_policies import INPUTS
 
 if TYPE_CHECKING:
-    from flowstone_testing.programs import InProcess
+    from .conftest import InProcess
 
 
 @task

@@ -18,7 +18,7 @@ from flowstone.secrets.fields import hides
 from .test_blocks import DoorCredentials
 
 if TYPE_CHECKING:
-    from flowstone_testing.programs import InProcess
+    from .conftest import InProcess
 
 #: No shorter, or it would be found in words that have nothing to do with it.
 canaries = st.text(

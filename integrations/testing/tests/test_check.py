@@ -15,7 +15,9 @@ from flowstone_testing.programs import COMMAND
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flowstone_testing.programs import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 pytestmark = pytest.mark.slow
 

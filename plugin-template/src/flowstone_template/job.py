@@ -21,7 +21,7 @@ class TemplateJob(Job):
     _block_type_name: ClassVar[str | None] = "Template Job"
     _block_type_slug: ClassVar[str | None] = "template-job"
     _description: ClassVar[str | None] = "A program that the service runs, as a job."
-    _code_example: ClassVar[str | None] = 'lines = TemplateJob(program="count").run()'
+    _code_example: ClassVar[str | None] = 'text = TemplateJob(program="count").run()'
 
     program: str = Field(description="The name of the program, as the service knows it.")
     credentials: TemplateCredentials = Field(
@@ -64,9 +64,9 @@ class ProgramProvider(JobProvider):
         lines: list[str] = self._ask("GET", handle).json()["lines"]
         return lines[seen:]
 
-    def read_result(self, handle: str) -> list[str]:
-        """Return the lines that it has written."""
-        return self.read_logs(handle, 0)
+    def read_result(self, handle: str) -> str:
+        """Return what it has written."""
+        return "\n".join(self.read_logs(handle, 0))
 
     def _ask(self, method: str, handle: str) -> httpx.Response:
         with self._job.credentials.client() as client, raise_job_errors(self.where, handle):

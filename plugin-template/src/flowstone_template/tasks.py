@@ -107,8 +107,8 @@ def template_query(
 # % endif
 # % if interface == "job"
 @task
-def template_run(job: TemplateJob) -> list[str]:
-    """Run a program to its end, and return the lines that it has written.
+def template_run(job: TemplateJob) -> str:
+    """Run a program to its end, and return what it has written.
 
     Args:
         job: the program.
@@ -117,10 +117,10 @@ def template_run(job: TemplateJob) -> list[str]:
         JobError: it failed, or could not be started.
 
     Example:
-        lines = template_run(job)
+        text = template_run(job)
     """
-    lines: list[str] = job.run()
-    return lines
+    text: str = job.run()
+    return text
 
 
 # % endif

@@ -1,4 +1,4 @@
-"""The command line under test: in this process, in one of its own, and on a terminal."""
+"""The command line under test: in a process of its own, and on a terminal."""
 
 # ruff: noqa: S603 - the programs are those of the tests
 
@@ -18,19 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click.testing import CliRunner
-
-from flowstone.cli.app import flowstone
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 #: The command as it is installed.
 COMMAND = str(Path(sys.executable).with_name("flowstone"))
 
 
 @dataclass
-class Result:
+class ProgramResult:
     """How a command ended, and what it wrote."""
 
     code: int
@@ -39,26 +35,17 @@ class Result:
 
     @property
     def json(self) -> Any:
+        """Return what it wrote, which is one document of JSON."""
         return json.loads(self.out)
-
-
-class InProcess:
-    """The command line in this process, on services in memory."""
-
-    def __call__(self, *args: str, stdin: str | None = None) -> Result:
-        done = CliRunner().invoke(
-            flowstone, args, input=stdin, prog_name="flowstone", catch_exceptions=False
-        )
-        return Result(done.exit_code, done.stdout, done.stderr)
 
 
 class Home:
     """The real command and real programs, each in a process of its own, in a fresh home."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
         self.path = directory / "home"
         self.directory = directory
-        kept = {key: value for key, value in os.environ.items() if not _is_ours(key)}
+        kept = {key: value for key, value in environ.items() if not _is_ours(key)}
         self.environ = {
             **kept,
             "HOME": str(directory),
@@ -66,10 +53,10 @@ class Home:
             "PYTHONWARNINGS": "error",
         }
 
-    def run(self, *args: str, stdin: str | None = None, **environ: str) -> Result:
+    def run(self, *args: str, stdin: str | None = None, **environ: str) -> ProgramResult:
         return self.execute([COMMAND, *args], stdin=stdin, **environ)
 
-    def python(self, code: str, *args: str, **environ: str) -> Result:
+    def python(self, code: str, *args: str, **environ: str) -> ProgramResult:
         """Run a program to its end; it must succeed."""
         done = self.execute([sys.executable, str(self.write(code)), *args], **environ)
         assert done.code == 0, done.err
@@ -80,7 +67,7 @@ class Home:
         path.write_text(code)
         return path
 
-    def execute(self, argv: list[str], stdin: str | None = None, **environ: str) -> Result:
+    def execute(self, argv: list[str], stdin: str | None = None, **environ: str) -> ProgramResult:
         done = subprocess.run(
             argv,
             input=stdin or "",
@@ -91,7 +78,7 @@ class Home:
             timeout=300,
             check=False,
         )
-        return Result(done.returncode, done.stdout, done.stderr)
+        return ProgramResult(done.returncode, done.stdout, done.stderr)
 
     def terminal(
         self, *argv: str, columns: int = 80, rows: int = 24, echo: bool = True, **environ: str
@@ -160,12 +147,12 @@ class Terminal:
         """Do as Ctrl-C does."""
         self._process.send_signal(number)
 
-    def finish(self) -> Result:
+    def finish(self) -> ProgramResult:
         """Read to the end."""
         while self._read():
             pass
         os.close(self._fd)
-        return Result(self._process.wait(timeout=300), self.text)
+        return ProgramResult(self._process.wait(timeout=300), self.text)
 
     def _read(self) -> bool:
         try:

@@ -35,7 +35,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report = yield
     # Where a standard test ran, this is loaded; a run without one must not pay for it.
     suites = sys.modules.get("flowstone_testing.conformance.suite")
-    cls: Any = getattr(item, "cls", None)
+    cls = getattr(item, "cls", None)
     suite = suites and suites.find_suite(cls)
     name = getattr(item, "originalname", None) or item.name
     if str(report.longrepr).startswith("[XPASS(strict)]") and name in getattr(cls, "gaps", ()):

@@ -50,7 +50,7 @@ class Recorder:
             said = [line[1:] for line in lines if line.startswith("E ")] or lines[-1:]
             self._facts.note_problem(f"{report.nodeid or 'tests'}: {_shorten(' '.join(said))}")
 
-    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[Any]) -> None:
         kept = [item for item in items if _is_standard(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
@@ -127,7 +127,7 @@ def _is_standard(item: Any) -> bool:
     suite = find_suite(cls)
     only = getattr(cls, "only", None)
     name = getattr(item, "originalname", None) or item.name
-    if suite is None or not hasattr(suite, name) or list_lacks(cls, name):
+    if suite is None or not hasattr(suite, name) or list_lacks(item.cls, name):
         return False
     return only is None or name in only
 

@@ -7,12 +7,13 @@ import socket
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from types import FrameType
 
 #: Seconds between two beats, by which the ticks of the loop are judged.
@@ -27,7 +28,7 @@ _TLS = {"do_handshake", "read", "write"}
 _WAITS = {"epoll.poll", "poll.poll", "kqueue.control", "select", "getaddrinfo", "sleep"}
 
 
-def assert_lets_others_run(name: str, make: Callable[[], Coroutine[Any, Any, object]]) -> None:
+def assert_lets_others_run(name: str, make: Callable[[], object]) -> None:
     """Fail where a coroutine blocks its event loop.
 
     Args:
@@ -43,13 +44,15 @@ def assert_lets_others_run(name: str, make: Callable[[], Coroutine[Any, Any, obj
     pytest.fail(f"{name} blocks the event loop: {places[0]}. Await it, or use asyncio.to_thread")
 
 
-async def _find_block(make: Callable[[], Coroutine[Any, Any, object]]) -> str:
+async def _find_block(make: Callable[[], object]) -> str:
     """Run a coroutine beside one that ticks; return where it blocks, or an empty text."""
     watch, ticker = _Watch(), _Ticker()
     beats = threading.Thread(target=ticker.beat, daemon=True)
     ticking = asyncio.create_task(ticker.tick())
     await asyncio.sleep(0)
-    work = asyncio.create_task(make())
+    coroutine = make()
+    assert isinstance(coroutine, Awaitable)
+    work = asyncio.ensure_future(coroutine)
     before = sys.getprofile()
     beats.start()
     sys.setprofile(watch)
@@ -91,7 +94,7 @@ class _Watch:
     def __init__(self) -> None:
         self.place = ""
 
-    def __call__(self, frame: FrameType, event: str, called: Any) -> None:
+    def __call__(self, frame: FrameType, event: str, called: object) -> None:
         if event != "c_call" or self.place or not _waits(called):
             return
         if asyncio.current_task() is None:  # the loop itself waits for what comes next
@@ -100,13 +103,13 @@ class _Watch:
         while caller is not None and _is_library(caller):
             caller = caller.f_back
         at = caller or frame
-        name = getattr(called, "__qualname__", called.__name__)
+        name = getattr(called, "__qualname__", "a call")
         self.place = f"{name} in {at.f_code.co_name}, {at.f_code.co_filename}:{at.f_lineno}"
 
 
-def _waits(called: Any) -> bool:
+def _waits(called: object) -> bool:
     """Tell whether a function of C waits for something, as it is called here."""
-    name, of = called.__name__, getattr(called, "__self__", None)
+    name, of = getattr(called, "__name__", ""), getattr(called, "__self__", None)
     if isinstance(of, socket.SocketType):
         return name in _SOCKET and of.gettimeout() != 0.0
     if type(of).__name__ == "_SSLSocket":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -81,7 +81,7 @@ def find_calls(block: Block) -> Iterator[tuple[str, Call]]:
             yield name, method
 
 
-def find_own_methods(block: Block) -> Iterator[tuple[str, Callable[[], Any]]]:
+def find_own_methods(block: Block) -> Iterator[tuple[str, Call]]:
     """Yield the public methods that a package wrote, and that can be called with nothing."""
     of_interface = {name for home in (Block, Credentials, Database) for name in dir(home)}
     for name in dir(type(block)):
@@ -98,7 +98,8 @@ def find_own_methods(block: Block) -> Iterator[tuple[str, Callable[[], Any]]]:
 
 def _is_common(block: Block, name: str) -> bool:
     """Tell whether a method is one of Flowstone's own, as the block has it."""
-    return getattr(type(block), name).__module__.startswith("flowstone.")
+    module: str = getattr(type(block), name).__module__
+    return module.startswith("flowstone.")
 
 
 def _is_optional(parameter: inspect.Parameter) -> bool:

@@ -186,9 +186,9 @@ class TaskWays(TaskBase):
         return [(name, task) for name, task in self.find_tasks().items() if name in examples]
 
 
-def _call(task: Task[..., Any], example: Example) -> object:
+def _call(task: Task[..., object], example: Example) -> object:
     value = task.fn(**example())
-    return asyncio.run(value) if task.isasync else value
+    return asyncio.run(_await_if_needed(value)) if task.isasync else value
 
 
 async def _await_if_needed(value: Any) -> Any:
