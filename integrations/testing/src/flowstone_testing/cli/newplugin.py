@@ -33,9 +33,9 @@ LICENCES = (
 )
 #: What to do with a new package, inside its folder.
 NEXT = ("uv run pytest", "uv run flowstone plugin ls", "uv build")
-#: The same without uv; the first line makes a place of its own, and enters it.
+#: The same without uv; the first line makes a place of its own, with a pip that knows groups.
 NEXT_BY_PIP = (
-    "python -m venv .venv && . .venv/bin/activate",
+    "python -m venv --upgrade-deps .venv && . .venv/bin/activate",
     "pip install --group dev --editable . build",
     "pytest",
     "flowstone plugin ls",
@@ -71,7 +71,7 @@ def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
     say(f"The package {name} is in {into / name}. Next:\n")
     for command in (enter, *NEXT):
         say(f"  {command}")
-    say("\nOr, with pip 25.1 or newer:\n")
+    say("\nOr, with pip:\n")
     for command in (enter, *NEXT_BY_PIP):
         say(f"  {command}")
 
