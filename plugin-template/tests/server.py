@@ -15,12 +15,20 @@ from uuid import uuid4
 from .channels import Channels
 
 # % endif
+# % if interface == "job"
+from .programs import Programs
+
+# % endif
 # % if interface == "database"
 from .queries import Databases
 
 # % endif
 # % if interface == "store"
 from .spaces import Request, Spaces
+
+# % endif
+# % if interface == "secrets"
+from .vaults import Vault
 
 # % endif
 
@@ -38,6 +46,12 @@ class Service(ThreadingHTTPServer):
         # % if interface == "notifier"
         self.channels = Channels()
         # % endif
+        # % if interface == "job"
+        self.programs = Programs()
+        # % endif
+        # % if interface == "secrets"
+        self.vault = Vault()
+        # % endif
         # % if interface == "store"
         self.spaces: Spaces = {"raw": {}}
         # % endif
@@ -54,6 +68,12 @@ class Service(ThreadingHTTPServer):
         # % if interface == "notifier"
         self.channels.over.set()
         self.channels = Channels()
+        # % endif
+        # % if interface == "job"
+        self.programs = Programs()
+        # % endif
+        # % if interface == "secrets"
+        self.vault = Vault()
         # % endif
         # % if interface == "store"
         self.spaces = {"raw": {}}
@@ -93,6 +113,16 @@ class Handler(BaseHTTPRequestHandler):
     do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
     def _answer(self, place: str, key: str, query: dict[str, Any]) -> None:
+        # % if interface == "job"
+        if place == "runs":
+            self.server.programs.take(self, key)
+            return
+        # % endif
+        # % if interface == "secrets"
+        if place == "secrets":
+            self.server.vault.take(self, key, query.get("prefix", ""))
+            return
+        # % endif
         # % if interface == "database"
         if self.command == "POST" and key:
             self.server.databases.take(self, place, key, query["do"])

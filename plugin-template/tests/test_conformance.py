@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import (
+    # % if interface == "job"
+    Callable,
+    # % endif
     # % if interface == "database"
     Iterator,
     # % endif
@@ -17,8 +20,14 @@ from flowstone_template import (
     # % if interface == "database"
     TemplateDatabase,
     # % endif
+    # % if interface == "job"
+    TemplateJob,
+    # % endif
     # % if interface == "notifier"
     TemplateNotifier,
+    # % endif
+    # % if interface == "secrets"
+    TemplateSecrets,
     # % endif
     # % if interface == "store"
     TemplateStore,
@@ -31,6 +40,9 @@ from flowstone_testing import (
     DatabaseSuite,
     # % endif
     Example,
+    # % if interface == "job"
+    JobSuite,
+    # % endif
     # % if interface == "notifier"
     NotifierSuite,
     # % endif
@@ -38,6 +50,9 @@ from flowstone_testing import (
     ObjectStoreSuite,
     # % endif
     PluginSuite,
+    # % if interface == "secrets"
+    SecretsSuite,
+    # % endif
     TaskSuite,
     reserve_closed_port,
 )
@@ -100,6 +115,39 @@ class TestTemplateDatabase(DatabaseSuite):
 
 
 # % endif
+# % if interface == "job"
+class TestTemplateJobBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [
+            TemplateJob(program="count"),
+            TemplateJob(program="count", credentials=login),
+        ]
+
+
+class TestTemplateJob(JobSuite):
+    wanted = "one\ntwo"
+    lines = ("one", "two")
+
+    @pytest.fixture
+    def good(self, login: TemplateCredentials) -> TemplateJob:
+        return TemplateJob(program="count", credentials=login)
+
+    @pytest.fixture
+    def bad(self, login: TemplateCredentials) -> TemplateJob:
+        return TemplateJob(program="fail", credentials=login)
+
+    @pytest.fixture
+    def long(self, login: TemplateCredentials) -> TemplateJob:
+        return TemplateJob(program="wait", credentials=login)
+
+    @pytest.fixture
+    def alive(self, service: Service) -> Callable[[str], bool]:
+        return service.programs.is_running
+
+
+# % endif
 # % if interface == "notifier"
 class TestTemplateNotifierBlock(BlockSuite):
     @pytest.fixture
@@ -126,6 +174,28 @@ class TestTemplateNotifier(NotifierSuite):
     def absent(self) -> TemplateNotifier:
         login = TemplateCredentials(url=nowhere(), token=token_hex())
         return TemplateNotifier(channel="alerts", credentials=login)
+
+
+# % endif
+# % if interface == "secrets"
+class TestTemplateSecretsBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[Block]:
+        login = TemplateCredentials(url="https://example.org", token=token_hex())
+        return [TemplateSecrets(), TemplateSecrets(credentials=login)]
+
+
+class TestTemplateSecrets(SecretsSuite):
+    name = "template-secrets"
+
+    @pytest.fixture
+    def provider(self, login: TemplateCredentials) -> TemplateSecrets:
+        return TemplateSecrets(credentials=login)
+
+    @pytest.fixture
+    def refused(self, service: Service) -> TemplateSecrets:
+        wrong = TemplateCredentials(url=service.url, token=token_hex())
+        return TemplateSecrets(credentials=wrong)
 
 
 # % endif
@@ -181,6 +251,10 @@ class TestTemplateTasks(TaskSuite):
         found: dict[str, Example] = {"template_whoami": lambda: {"credentials": login}}
         # % if interface == "database"
         found["template_query"] = lambda: {"query": "SELECT 1", "database": shop}
+        # % endif
+        # % if interface == "job"
+        job = TemplateJob(program="count", credentials=login)
+        found["template_run"] = lambda: {"job": job}
         # % endif
         # % if interface == "notifier"
         alerts = TemplateNotifier(channel="alerts", credentials=login)

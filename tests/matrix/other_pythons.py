@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 WANTED = ("3.12", "3.13", "3.14", "3.15")
 #: What says as much on one Python as on all: that the suites bite, and what the engine decides.
-LEFT_OUT = ("*mutants*", "*/simulation/*", "*/cli/test_check.py")
+LEFT_OUT = ("*mutants*", "*/simulation/*", "*/test_check.py")
 #: What depends on the interpreter: threads, loops, processes, pickles, signatures.
 BETWEEN = (
     "engine",

@@ -18,6 +18,8 @@ PACKAGES = {
     "flowstone-acme": ("store", {"AcmeCredentials", "AcmeStore"}),
     "flowstone-big-blue": ("none", {"BigBlueCredentials"}),
     "flowstone-horn": ("notifier", {"HornCredentials", "HornNotifier"}),
+    "flowstone-crane": ("job", {"CraneCredentials", "CraneJob"}),
+    "flowstone-chest": ("secrets", {"ChestCredentials", "ChestSecrets"}),
     "flowstone-ledger": ("database", {"LedgerCredentials", "LedgerDatabase"}),
 }
 #: What `uv` and the tests leave in a package.

@@ -83,7 +83,8 @@ class Workshop:
     def make(self, name: str, *options: str) -> str:
         """Make a package; return the commands that it is said to be time for next."""
         told = self.run(" ".join(["flowstone plugin new", name, *options]))
-        return "\n".join(line[2:] for line in told.splitlines() if line.startswith("  "))
+        by_uv, _, _ = told.partition("Or, with pip")
+        return "\n".join(line[2:] for line in by_uv.splitlines() if line.startswith("  "))
 
     def tests(self, name: str, *options: str) -> subprocess.CompletedProcess[str]:
         """Run tests of a package that is installed already."""

@@ -188,6 +188,7 @@ class TestFileSecretsBlock(BlockSuite):
 
 class TestEnvSecrets(SecretsSuite):
     name = "env"
+    writes = False
     prefix = "FLOWSTONE_TEST_"
     # A variable has no zero byte and no end; all else it takes.
 

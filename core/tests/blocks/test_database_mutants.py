@@ -58,6 +58,7 @@ class Mutant(SqliteDatabase):
 
 class TestMutant(DatabaseSuite):
     keeps = frozenset()
+    {lacks}
     patience = {patience}
 
     @pytest.fixture
@@ -85,8 +86,36 @@ OF_ARROW = {
     "tables, their first rows only",
 }
 
+#: What the class declares to lack, of a driver that says so too, or of one that does not.
+LACKS = {
+    "none that has transactions": ["transactions = savepoints = False"],
+    "none that stops": ["cancels = False"],
+    "transactions, not declared": ["transactions = savepoints = False"],
+    "savepoints, not declared": ["savepoints = False"],
+    "stopping, not declared": ["cancels = False"],
+    "keys, not declared": ["constraints = False"],
+    "streams, not declared": ["streams = False"],
+    "one for all blocks, not declared": ["persists = False"],
+}
+
 FAULTS = {
     "none": ("", ""),
+    "none that has transactions": ("transactions = savepoints = False", ""),
+    "none that stops": ("cancels = False", ""),
+    "transactions, not declared": ("", "test_a_transaction_is_committed"),
+    "savepoints, not declared": ("", "test_one_inside_another_is_taken_back_alone"),
+    "stopping, not declared": ("", "test_cancel_stops_what_runs"),
+    "keys, not declared": ("", "test_a_broken_constraint_is_told"),
+    "streams, not declared": ("", "test_many_rows_stream_in_little_memory"),
+    "one for all blocks, not declared": (
+        "",
+        "test_a_database_that_is_shared_is_seen_at_once",
+    ),
+    "transactions, declared and not there": (
+        "transactions = False",
+        "test_a_transaction_is_committed",
+    ),
+    "stopping, declared and not there": ("cancels = False", "test_cancel_stops_what_runs"),
     "none, with Arrow": ("", ""),
     "no count": (
         "def execute(self, c, o, v): super().execute(c, o, v); return 1",
@@ -394,13 +423,14 @@ def test_databases(pytester: pytest.Pytester, fault: str) -> None:
             driver="" if fault in OF_BLOCKS else written,
             block=written if fault in OF_BLOCKS else "",
             patience=2 if tests else 30,
+            lacks="; ".join(LACKS.get(fault, [])),
         )
     )
     quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:  # tables alone, where nothing but tables is another's
         chosen = ("-k", "table or frames or values") if "Arrow" in fault else ()
         outcome = pytester.runpytest_inprocess(*quiet, *chosen).parseoutcomes()
-        assert outcome.keys() <= {"passed", "deselected"}
+        assert outcome.keys() <= {"passed", "deselected", *(["skipped"] if fault in LACKS else [])}
     for test in tests.split():
         result = pytester.runpytest_inprocess(*quiet, "-k", test)
         outcome, shown = result.parseoutcomes(), str(result.stdout)

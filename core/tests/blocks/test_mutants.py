@@ -470,6 +470,37 @@ BLOCKS = {
         """,
         "test_a_mask_is_not_taken_for_a_secret",
     ),
+    "a password in a URL": (
+        "url: str = Field(default='', description='Where.')",
+        "test_a_url_holds_no_password",
+    ),
+    "an error of the client's": (
+        """
+        url: SecretStr = Field(default=SecretStr('http://example.org'), description='Where.')
+        def ask(self):
+            from urllib.request import urlopen
+            return urlopen(self.url.get_secret_value())
+        """,
+        "test_only_errors_of_ours_come_out",
+    ),
+    "a coroutine that blocks": (
+        """
+        host: str = Field(default='example.org', description='Where.')
+        async def ask(self):
+            import time
+            time.sleep(0.001)
+        """,
+        "test_its_coroutines_let_others_run",
+    ),
+    "a coroutine that waits for a thread": (
+        """
+        host: str = Field(default='example.org', description='Where.')
+        async def ask(self):
+            import threading
+            threading.Event().wait(0.4)
+        """,
+        "test_its_coroutines_let_others_run",
+    ),
     "a slug of another's": (
         "_block_type_slug = 'secret'",
         "test_it_is_in_the_catalog",
@@ -494,6 +525,8 @@ from pydantic import Field, SecretStr
 from flowstone.blocks import Check, Credentials
 from flowstone.errors import CredentialsError, Unreachable
 from flowstone_testing.conformance.credentials import CredentialsSuite
+
+kept = []
 
 class Mutant(Credentials):
     url: str = Field(default="up", description="Up or down.")
@@ -554,6 +587,15 @@ LOGINS = {
         def load(cls, name): return cls()
         """,
         "test_a_loaded_login_is_as_good",
+    ),
+    "a socket that stays": (
+        """
+        def _check(self):
+            import socket
+            kept.append(socket.socket())
+            return "you are in"
+        """,
+        "test_checks_leave_nothing_open",
     ),
     "a twin of its own": (
         "async def acheck(self): return Check(True, 'in', 0.1)",

@@ -62,6 +62,7 @@ class Mutant({block}):
 class TestMutant(SecretsSuite):
     in_catalog = {catalog}
     name = {name!r}
+    versions, writes = Mutant.versions, Mutant.writes
     prefix = "FLOWSTONE_TEST_"
 
     @pytest.fixture
@@ -106,7 +107,7 @@ FAULTS = {
     "versions are all the newest": (
         "Versioned",
         "def read(self, name, version): return super().read(name, None)",
-        "test_a_version_that_is_not_there_is_missing test_writing_again_replaces",
+        "test_a_version_that_is_not_there_is_missing test_each_version_is_read",
     ),
     "deletes nothing": (
         "Versioned",
@@ -201,7 +202,9 @@ def test_secret_providers(pytester: pytest.Pytester, fault: str) -> None:
     pytester.makepyfile(source)
     quiet = ("-p", "no:cacheprovider", "-q", "--timeout=300")
     if not tests:
-        assert pytester.runpytest_inprocess(*quiet).parseoutcomes().keys() == {"passed"}
+        assert pytester.runpytest_inprocess(*quiet).parseoutcomes().keys() - {"skipped"} == {
+            "passed"
+        }
     for test in tests.split():
         outcome = pytester.runpytest_inprocess(*quiet, "-k", test).parseoutcomes()
         assert outcome.get("failed") or outcome.get("errors"), f"{test} does not bite"

@@ -12,11 +12,12 @@ from flowstone.artifacts import (
     create_progress_artifact,
     create_table_artifact,
 )
-
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 
 @flow(flow_run_name="maker")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from .test_plugins import BROKEN, install
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 SHED = """
 from flowstone.plugins import Collection, hookimpl

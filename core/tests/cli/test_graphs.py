@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from flowstone import flow, task
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 
 @task

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home
+    from flowstone_testing.programs import Home
 
 FLOW = """
 from flowstone import flow, task

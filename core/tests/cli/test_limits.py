@@ -10,7 +10,9 @@ from flowstone.concurrency import concurrency, rate_limit
 from flowstone.context import current
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 
 def test_a_limit_is_set_and_listed(cli: InProcess) -> None:

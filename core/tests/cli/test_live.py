@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home, Terminal
+    from flowstone_testing.programs import Home, Terminal
 
 PROGRAM = """
 import atexit, click, logging, sys

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from .conftest import Home
+    from flowstone_testing.programs import Home
 
 COUNT = 3000
 

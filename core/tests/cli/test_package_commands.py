@@ -19,7 +19,7 @@ from flowstone.plugins import Collection
 from .test_plugins import install
 
 if TYPE_CHECKING:
-    from .conftest import Home
+    from flowstone_testing.programs import Home
 
 PLUGIN = """
 from flowstone.plugins import Collection, hookimpl

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home, Result
+    from flowstone_testing.programs import Home, ProgramResult
 
 CANARY = "canary-of-an-input"
 PROGRAM = """
@@ -77,7 +77,7 @@ def paused(home: Home) -> Iterator[subprocess.Popen[str]]:
         child.communicate()
 
 
-def resume(home: Home, *args: str) -> Result:
+def resume(home: Home, *args: str) -> ProgramResult:
     return home.run("run", "resume", "paused", *args, TOKEN=CANARY)
 
 

@@ -11,8 +11,9 @@ from flowstone.blocks import Block, Secret
 from flowstone.context.current import services, use_services
 from flowstone.secrets.key_file import UNFINISHED
 from flowstone.testing.memory import memory_services
+from flowstone_testing.programs import Home
 
-from .conftest import Home, InProcess
+from .conftest import InProcess
 
 CANARY = "canary-of-the-environment"
 

@@ -7,7 +7,9 @@ import pytest
 from flowstone.variables import Variable
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 
 def test_a_value_is_a_text_if_nothing_is_said(cli: InProcess) -> None:

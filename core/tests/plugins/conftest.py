@@ -19,7 +19,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
     before = set(sys.modules)
 
     def install(
-        name: str, plugin: str, version: str = "1.2.3", entry: str = "", **modules: str
+        name: str,
+        plugin: str,
+        version: str = "1.2.3",
+        entry: str = "",
+        needs: str = "flowstone>=0.1",
+        **modules: str,
     ) -> Path:
         package = site / name.replace("-", "_")
         package.mkdir()
@@ -29,7 +34,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         info = site / f"{package.name}-{version}.dist-info"
         info.mkdir()
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        (info / "METADATA").write_text(metadata)
+        (info / "METADATA").write_text(f"{metadata}Requires-Dist: {needs}\n")
         entry = entry or name.removeprefix("acme-")
         (info / "entry_points.txt").write_text(f"[flowstone]\n{entry} = {package.name}.plugin\n")
         return site

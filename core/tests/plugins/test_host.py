@@ -251,13 +251,20 @@ def test_mutants_of_plugins_are_found(install: Install, tmp_path: Path) -> None:
     """
     listed = {"listed{n}": "acme_{n}.things:Listed{n}"}
 
-    def package(n: str, blocks: dict[str, str], plugin: str = "", init: str = "") -> Path:
+    def package(
+        n: str,
+        blocks: dict[str, str],
+        plugin: str = "",
+        init: str = "",
+        needs: str = "flowstone>=0.1",
+    ) -> Path:
         things = dedent(block.format(name=f"Listed{n}")) + "class Hidden(Block): ...\n"
         names = f"__all__ = ['Listed{n}']\n"
         lazy = f"def __getattr__(name):\n    from acme_{n} import things\n"
         lazy += "    return getattr(things, name)\n"
         source = good({k.format(n=n): v.format(n=n) for k, v in blocks.items()}) + plugin
-        return install(f"acme-{n}", source, things=things, __init__=names + lazy + init)
+        more = {"things": things, "__init__": names + lazy + init}
+        return install(f"acme-{n}", source, needs=needs, **more)
 
     package("fine", listed)
     package("long", listed, plugin="\n" * 40)
@@ -266,8 +273,11 @@ def test_mutants_of_plugins_are_found(install: Install, tmp_path: Path) -> None:
     package("gone", {**listed, "nothing": "acme_{n}.things:Nothing"})
     package("slug", {"another-slug": "acme_{n}.things:Listed{n}"})
     package("hidden", listed, init="__all__.append('Hidden')\n")
+    package("unbound", listed, needs="flowstone; python_version >= '3.11'")
+    package("undeclared", listed, init="def render():\n    import jinja2.sandbox\n")
     site = package("broken", listed, plugin="import no_such_module_of_anybody\n")
     names = ["fine", "long", "heavy", "unsorted", "gone", "slug", "hidden", "broken", "absent"]
+    names += ["unbound", "undeclared"]
     tests = "from flowstone_testing.conformance.plugins import PluginSuite\n"
     for name in names:
         tests += f"class Test_{name}(PluginSuite):\n    plugin = {name!r}\n"
@@ -293,6 +303,8 @@ def test_mutants_of_plugins_are_found(install: Install, tmp_path: Path) -> None:
         ("Test_gone", "test_everything_it_lists_is_there"),
         ("Test_slug", "test_blocks_are_listed_under_their_slugs"),
         ("Test_hidden", "test_every_public_block_type_is_listed"),
+        ("Test_unbound", "test_dependencies_have_lower_bounds"),
+        ("Test_undeclared", "test_what_is_imported_is_declared"),
         ("Test_broken", "test_it_loads"),
         ("Test_absent", "test_it_loads"),
     }

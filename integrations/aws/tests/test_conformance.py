@@ -137,6 +137,7 @@ class TestAwsSecretBlock(BlockSuite):
 
 class TestAwsSecrets(SecretsSuite):
     name = "aws-secrets"
+    versions = True
     prefix = f"flowstone/{uuid4().hex[:12]}/"
 
     @pytest.fixture
@@ -150,6 +151,7 @@ class TestAwsSecrets(SecretsSuite):
 
 class TestAwsParameters(SecretsSuite):
     name = "aws-ssm"
+    versions = True
     prefix = f"/flowstone/{uuid4().hex[:12]}/"
     binary = False
 

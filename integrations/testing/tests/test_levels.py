@@ -43,7 +43,6 @@ def test_full_is_every_standard_test_on_everything() -> None:
     ("outcomes", "said"),
     [
         (("passed", "failed"), "TestShed.test_two fails: it failed\nLook here."),
-        (("passed", "gap"), "TestShed.test_two is a gap: it gap"),
         (("passed", "skipped"), "TestShed skips test_two: it skipped"),
         (("passed",), "TestShed does not run test_two"),
     ],
@@ -51,6 +50,15 @@ def test_full_is_every_standard_test_on_everything() -> None:
 def test_what_does_not_pass_is_missing(outcomes: tuple[str, ...], said: str) -> None:
     found = grade(*results(*outcomes))
     assert (found.level, found.missing) == (Level.PARTIAL, [said])
+
+
+def test_what_an_emulator_does_not_show_is_counted_apart() -> None:
+    found = grade(*results("passed", "gap"))
+    assert (found.level, found.missing) == (Level.FULL, [])
+    assert found.not_shown == ["TestShed.test_two: it gap"]
+    assert found.label == "full (emulated; 1 not shown)"
+    assert grade(*results("gap", "gap")).level is Level.NONE
+    assert grade(*results("failed", "gap")).label == "none (emulated; 1 not shown)"
 
 
 def test_what_nobody_tests_is_missing() -> None:

@@ -9,7 +9,7 @@ import pytest
 from flowstone.catalog import Collection
 from flowstone_testing import conformance
 from flowstone_testing.conformance.credentials import CredentialsSuite
-from flowstone_testing.conformance.suite import Gap, Suite
+from flowstone_testing.conformance.suite import EmulatorGap, Suite
 
 pytest_plugins = ["pytester"]
 
@@ -39,7 +39,7 @@ def test_a_gap_must_name_a_standard_test() -> None:
     with pytest.raises(TypeError, match="names test_three"):
 
         class Mine(Standard):
-            gaps: ClassVar = {"test_three": Gap("no such test", ValueError)}
+            gaps: ClassVar = {"test_three": EmulatorGap("pretend", "1.0", "no such test")}
 
 
 def test_a_subclass_may_add_tests() -> None:
@@ -49,24 +49,58 @@ def test_a_subclass_may_add_tests() -> None:
     assert Mine.gaps == {}
 
 
-def test_a_gap_runs_and_must_fail_as_it_says(pytester: pytest.Pytester) -> None:
+GAPS = """
+from flowstone_testing.conformance.suite import EmulatorGap, Suite
+
+class Standard(Suite):
+    def test_fails(self): raise KeyError("as known")
+    def test_passes(self): pass
+    def test_fails_otherwise(self): raise ValueError("not as known")
+    def test_no_gap(self): pass
+
+class TestMine(Standard):
+    gaps = {
+        name: EmulatorGap("pretend", "1.0", "it forgets", KeyError)
+        for name in ("test_fails", "test_passes", "test_fails_otherwise")
+    }
+"""
+
+
+def test_a_gap_runs_on_the_emulator_and_must_fail_there(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(GAPS)
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rx")
+    outcome.assert_outcomes(passed=1, xfailed=1, failed=2)
+    outcome.stdout.fnmatch_lines(
+        [
+            "*pretend passes test_passes now: take it out of `TestMine.gaps`*",
+            "XFAIL *pretend 1.0: it forgets*",
+        ]
+    )
+
+
+def test_live_a_gap_is_a_test_as_all(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(GAPS)
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--live")
+    outcome.assert_outcomes(passed=2, failed=2)
+
+
+def test_what_is_built_on_a_lack_is_left_out(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
-        from flowstone_testing.conformance.suite import Gap, Suite
+        import pytest
+        from flowstone_testing.conformance.suite import Suite, capability, needs
 
         class Standard(Suite):
-            def test_fails(self): raise KeyError("as known")
-            def test_passes(self): pass
-            def test_fails_otherwise(self): raise ValueError("not as known")
-            def test_no_gap(self): pass
+            signs = True
 
-        class TestMine(Standard):
-            gaps = {
-                name: Gap("known", KeyError)
-                for name in ("test_fails", "test_passes", "test_fails_otherwise")
-            }
+            @needs("signs")
+            def test_of_signs(self): assert self.signs
+
+        class TestAble(Standard): pass
+        class TestUnable(Standard): signs = False
     """)
-    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider")
-    outcome.assert_outcomes(passed=1, xfailed=1, failed=2)
+    outcome = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-rs")
+    outcome.assert_outcomes(passed=1, skipped=1)
+    outcome.stdout.fnmatch_lines(["SKIPPED*it is declared to lack signs"])
 
 
 ABLE = """
@@ -109,11 +143,11 @@ def test_a_capability_is_declared_or_refused(
 def test_a_report_says_what_to_look_at(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("""
         import pytest
-        from flowstone_testing.conformance.suite import Gap
+        from flowstone_testing.conformance.suite import EmulatorGap
         from flowstone_testing.conformance.credentials import CredentialsSuite
 
         class TestMine(CredentialsSuite):
-            gaps = {"test_a_check_looks_again_each_time": Gap("known", KeyError)}
+            gaps = {"test_a_check_looks_again_each_time": EmulatorGap("it", "1.0", "no")}
 
             @pytest.fixture
             def good(self): return 1

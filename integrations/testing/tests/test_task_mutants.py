@@ -30,7 +30,7 @@ from flowstone import get_run_logger, task
 from flowstone.runtime import flow_run
 
 __all__ = ["aacme_put", "acme_put"]
-SEEN, READY = set(), False
+SEEN, READY, SOCKETS = set(), False, []
 
 @task
 def acme_put(path: str, text: str, timeout_seconds: float = 1.0, **options: Any) -> int:
@@ -87,6 +87,12 @@ CLOSURE = """def made():
 
 acme_put = made()
 """
+LAMP = """        from flowstone.blocks import Block
+        class Lamp(Block):
+            host: str = "lamp.local"
+        path = str(tmp_path / "a")
+        return {"acme_put": lambda: {"path": path, "text": Lamp()}}
+"""
 
 #: What breaks it: the text to replace, what with, and the tests that must see it.
 FAULTS = {
@@ -112,6 +118,26 @@ FAULTS = {
         "return await asyncio",
         "return str(1); await asyncio",
         "test_the_async_twin_does_the_same",
+    ),
+    "a task that is async": (
+        '__all__ = ["aacme_put", "acme_put"]',
+        '__all__ = ["aacme_put", "acme_get", "acme_put"]\n@task\nasync def acme_get(): ...',
+        "test_an_async_task_does_not_stand_alone",
+    ),
+    "a twin that blocks": (
+        "return await asyncio.to_thread(acme_put.fn, ",
+        "import time; time.sleep(0.001); return await asyncio.to_thread(acme_put.fn, ",
+        "test_the_async_twin_lets_others_run",
+    ),
+    "a socket that stays": (
+        OPEN,
+        f"    import socket; SOCKETS.append(socket.socket())\n{OPEN}",
+        "test_it_leaves_nothing_open",
+    ),
+    "a thread that stays": (
+        OPEN,
+        f"    threading.Thread(target=threading.Event().wait, daemon=True).start()\n{OPEN}",
+        "test_it_leaves_nothing_open",
     ),
     "a parameter without a type": ("text: str, t", "text, t", "test_everything_has_a_type"),
     "anything": ("-> int", "-> Any", "test_everything_has_a_type"),
@@ -185,6 +211,11 @@ JOINED = {
         'return {"acme_put": lambda: {"path": str(tmp_path / str(next(names))), "text": "a"}}',
         'one = {"path": str(tmp_path / "a"), "text": "a"}; return {"acme_put": lambda: one}',
         "test_arguments_are_fresh_each_time",
+    ),
+    "a lamp that raises what it likes": (
+        'return {"acme_put": lambda: {"path": str(tmp_path / str(next(names))), "text": "a"}}',
+        LAMP.strip(),
+        "test_only_errors_of_ours_come_out",
     ),
     "a lock as an argument": (
         '"text": "a"',

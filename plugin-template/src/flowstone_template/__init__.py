@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from flowstone_template.database import TemplateDatabase
 
     # % endif
+    # % if interface == "job"
+    from flowstone_template.job import TemplateJob
+
+    # % endif
     # % if interface == "notifier"
     from flowstone_template.notifier import TemplateNotifier
+
+    # % endif
+    # % if interface == "secrets"
+    from flowstone_template.secrets import TemplateSecrets
 
     # % endif
     # % if interface == "store"
@@ -27,6 +35,9 @@ if TYPE_CHECKING:
         # % endif
         # % if interface == "database"
         template_query,
+        # % endif
+        # % if interface == "job"
+        template_run,
         # % endif
         # % if interface == "notifier"
         template_send,
@@ -42,8 +53,14 @@ __all__ = [
     # % if interface == "database"
     "TemplateDatabase",
     # % endif
+    # % if interface == "job"
+    "TemplateJob",
+    # % endif
     # % if interface == "notifier"
     "TemplateNotifier",
+    # % endif
+    # % if interface == "secrets"
+    "TemplateSecrets",
     # % endif
     # % if interface == "store"
     "TemplateStore",
@@ -51,6 +68,9 @@ __all__ = [
     # % endif
     # % if interface == "database"
     "template_query",
+    # % endif
+    # % if interface == "job"
+    "template_run",
     # % endif
     # % if interface == "notifier"
     "template_send",
@@ -70,8 +90,14 @@ if not TYPE_CHECKING:
             # % if interface == "database"
             ".database": ("TemplateDatabase",),
             # % endif
+            # % if interface == "job"
+            ".job": ("TemplateJob",),
+            # % endif
             # % if interface == "notifier"
             ".notifier": ("TemplateNotifier",),
+            # % endif
+            # % if interface == "secrets"
+            ".secrets": ("TemplateSecrets",),
             # % endif
             # % if interface == "store"
             ".store": ("TemplateStore",),
@@ -82,6 +108,9 @@ if not TYPE_CHECKING:
                 # % endif
                 # % if interface == "database"
                 "template_query",
+                # % endif
+                # % if interface == "job"
+                "template_run",
                 # % endif
                 # % if interface == "notifier"
                 "template_send",

@@ -6,9 +6,10 @@ import os
 import ssl
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
 import httpx
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
 from flowstone.errors import CredentialsError
@@ -28,6 +29,13 @@ class TemplateCredentials(Credentials):
     url: str | None = Field(default=None, description="Where the service is: https://host:port.")
     token: SecretStr | None = Field(default=None, description="The access token.")
     timeout_seconds: float = Field(default=30.0, gt=0, description="To connect, and between bytes.")
+
+    @field_validator("url")
+    @classmethod
+    def _hold_no_login(cls, url: str | None) -> str | None:
+        if url is not None and "@" in urlsplit(url).netloc:
+            raise ValueError("it holds a login: give `token`, which is kept secret")
+        return url
 
     def client(self, **options: Any) -> httpx.Client:
         """Open a client; close it when you are done, best by `with`.

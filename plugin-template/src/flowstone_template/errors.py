@@ -23,6 +23,10 @@ from flowstone.errors import (
     # % if interface == "database"
     IntegrityViolated,
     # % endif
+    # % if interface == "job"
+    JobError,
+    JobLost,
+    # % endif
     # % if interface == "notifier"
     NotificationFailed,
     NotificationUnsent,
@@ -33,6 +37,10 @@ from flowstone.errors import (
     # % if interface == "database"
     QueryCancelled,
     QueryInvalid,
+    # % endif
+    # % if interface == "secrets"
+    SecretMissing,
+    SecretStoreError,
     # % endif
     StorageError,
     # % if interface == "database"
@@ -143,6 +151,59 @@ def _make_notifier_error(where: str, response: httpx.Response) -> NotificationFa
     else:
         remedy = "Look at the block's `channel`, and at what the service takes."
     return NotificationFailed(where, problem, remedy, status)
+
+
+# % endif
+# % if interface == "job"
+@contextmanager
+def raise_job_errors(where: str, handle: str | None = None) -> Iterator[None]:
+    """Raise Flowstone's errors of jobs instead of the service's.
+
+    Args:
+        where: the program; it begins the message.
+        handle: which run of it was asked for.
+    """
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        code = error.response.headers.get("x-problem", "")
+        if error.response.status_code == httpx.codes.UNAUTHORIZED:
+            raise _make_error(where, error.response) from error
+        problem = f"the service said {error.response.status_code} {code}"
+        if code == "no-such-run":
+            remedy = "Look into the service's own log: it forgets what is long over."
+            raise JobLost(where, problem, remedy, handle) from error
+        remedy = "Look at the block's `program`, and at what the service runs."
+        raise JobError(where, problem, remedy, handle) from error
+    except httpx.TransportError as error:
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        raise JobError(where, problem, remedy, handle) from error
+
+
+# % endif
+# % if interface == "secrets"
+@contextmanager
+def raise_secret_errors(where: str) -> Iterator[None]:
+    """Raise Flowstone's errors of secrets instead of the service's.
+
+    Args:
+        where: the place and the name; it begins the message.
+    """
+    try:
+        yield
+    except httpx.HTTPStatusError as error:
+        status = error.response.status_code
+        problem = f"the service said {status} {error.response.headers.get('x-problem', '')}"
+        if status == httpx.codes.NOT_FOUND:
+            raise SecretMissing(where, problem, "`ls()` tells what is there.") from error
+        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            raise _make_error(where, error.response) from error
+        raise SecretStoreError(where, problem, "Look into the service's own log.") from error
+    except httpx.TransportError as error:
+        problem = f"the service did not answer ({type(error).__name__})"
+        remedy = "Look at the `url` of the credentials, and whether the service is up."
+        raise Unreachable(where, problem, remedy) from error
 
 
 # % endif

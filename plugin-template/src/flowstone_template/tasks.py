@@ -14,6 +14,10 @@ from flowstone_template.credentials import TemplateCredentials
 from flowstone_template.database import TemplateDatabase
 
 # % endif
+# % if interface == "job"
+from flowstone_template.job import TemplateJob
+
+# % endif
 # % if interface == "notifier"
 from flowstone_template.notifier import TemplateNotifier
 
@@ -28,6 +32,9 @@ __all__ = [
     # % endif
     # % if interface == "database"
     "template_query",
+    # % endif
+    # % if interface == "job"
+    "template_run",
     # % endif
     # % if interface == "notifier"
     "template_send",
@@ -95,6 +102,25 @@ def template_query(
         rows = template_query("SELECT item FROM orders WHERE id = :id", database, {"id": 1})
     """
     return list(database.fetch_all(query, parameters))
+
+
+# % endif
+# % if interface == "job"
+@task
+def template_run(job: TemplateJob) -> str:
+    """Run a program to its end, and return what it has written.
+
+    Args:
+        job: the program.
+
+    Raises:
+        JobError: it failed, or could not be started.
+
+    Example:
+        text = template_run(job)
+    """
+    text: str = job.run()
+    return text
 
 
 # % endif

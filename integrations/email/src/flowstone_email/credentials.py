@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 
 from flowstone.blocks import Credentials
 from flowstone.blocks.notifiers import trust
-from flowstone.errors import CredentialsError
+from flowstone.errors import CredentialsError, Unreachable
 from flowstone_email.errors import describe
 
 #: The ports of the ways to connect.
@@ -67,11 +67,15 @@ class EmailServerCredentials(Credentials):
 
         Raises:
             CredentialsError: the login was refused.
-            OSError: the server can't be reached, or its certificate is wrong.
+            Unreachable: the server can't be reached, or its certificate is wrong.
         """
         server = create_server(self)
         try:
             log_in(server, self)
+        except OSError as error:  # an error of smtplib is one, too
+            server.close()
+            remedy = "Is the server up, and `smtp_server` right? Look at its port and certificate."
+            raise Unreachable(f"{self.host()}:{self.port()}", describe(error), remedy) from error
         except BaseException:
             server.close()
             raise

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flowstone_testing.conformance.runs import RunStoreSuite
     from flowstone_testing.conformance.secretprovider import SecretsSuite
     from flowstone_testing.conformance.slots import SlotStoreSuite
-    from flowstone_testing.conformance.suite import Gap, Suite, capability
+    from flowstone_testing.conformance.suite import EmulatorGap, Suite, capability, needs
     from flowstone_testing.conformance.tasks import Arguments, Example, TaskSuite
     from flowstone_testing.desks import web_desk
     from flowstone_testing.ports import reserve_closed_port
@@ -31,8 +31,8 @@ __all__ = [
     "CredentialsSuite",
     "DatabaseSuite",
     "DocumentStoreSuite",
+    "EmulatorGap",
     "Example",
-    "Gap",
     "JobSuite",
     "NotifierSuite",
     "ObjectStoreSuite",
@@ -45,6 +45,7 @@ __all__ = [
     "Suite",
     "TaskSuite",
     "capability",
+    "needs",
     "reserve_closed_port",
     "web_desk",
 ]
@@ -66,7 +67,7 @@ if not TYPE_CHECKING:
             ".conformance.runs": ("RunStoreSuite",),
             ".conformance.secretprovider": ("SecretsSuite",),
             ".conformance.slots": ("SlotStoreSuite",),
-            ".conformance.suite": ("Gap", "Suite", "capability"),
+            ".conformance.suite": ("EmulatorGap", "Suite", "capability", "needs"),
             ".conformance.tasks": ("Arguments", "Example", "TaskSuite"),
             ".desks": ("web_desk",),
             ".ports": ("reserve_closed_port",),

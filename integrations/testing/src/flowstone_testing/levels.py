@@ -13,6 +13,7 @@ __all__ = [
     "Level",
     "Result",
     "find_lowest",
+    "format_level",
     "grade_suites",
 ]
 
@@ -22,8 +23,9 @@ class Level(StrEnum):
 
     Attributes:
         NONE: nothing.
-        PARTIAL: something; some tests fail, don't run, or stand in gaps.
-        FULL: every standard test, on everything that the suite is for.
+        PARTIAL: something; some tests fail, or don't run.
+        FULL: every standard test, on everything that the suite is for; those that only an emulator
+            fails are counted apart.
     """
 
     NONE = "none"
@@ -69,7 +71,7 @@ class Result:
 
     Attributes:
         joined: the name of the class.
-        outcome: ``passed``, ``failed``, ``skipped``, or ``gap`` for one that is known to fail.
+        outcome: ``passed``, ``failed``, ``skipped``, or ``gap`` where only the emulator fails it.
         subjects: on what it ran; empty where the test does not say.
         message: why it did not pass.
         hint: what to look at then.
@@ -90,6 +92,7 @@ class Grade:
     Attributes:
         subjects: the level of each thing that it is for.
         missing: what to do for the next level; empty for full.
+        not_shown: the standard tests that only the emulator fails, each with why.
         capabilities: what the classes that join it declare.
     """
 
@@ -100,6 +103,12 @@ class Grade:
     failed: int = 0
     missing: list[str] = field(default_factory=list)
     capabilities: dict[str, bool] = field(default_factory=dict)
+    not_shown: list[str] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """The level as people read it: ``full (emulated; 4 not shown)``."""
+        return format_level(self.level, len(self.not_shown))
 
 
 @dataclass(slots=True)
@@ -124,8 +133,9 @@ class _Case:
     @property
     def is_complete(self) -> bool:
         passed = {result.test for result in self.results if result.outcome == "passed"}
-        others = [result for result in self.results if result.outcome != "passed"]
-        return not others and passed >= set(self.joined.tests)
+        stood = {result.test for result in self.results if result.outcome == "gap"}
+        others = [result for result in self.results if result.outcome not in {"passed", "gap"}]
+        return bool(passed) and not others and passed | stood >= set(self.joined.tests)
 
     def covers(self, subject: str) -> bool:
         return subject in self.subjects or "*" in self.subjects
@@ -148,6 +158,11 @@ def find_lowest(grades: Sequence[Grade]) -> Level:
     return min((grade.level for grade in grades), key=order.index, default=Level.NONE)
 
 
+def format_level(level: Level, not_shown: int) -> str:
+    """Return a level as people read it, with how many tests an emulator could not show."""
+    return f"{level} (emulated; {not_shown} not shown)" if not_shown else str(level)
+
+
 def _grade(wanted: ExpectedSuite, cases: list[_Case]) -> Grade:
     subjects = {name: _choose_level(name, cases) for name in wanted.subjects}
     levels = set(subjects.values())
@@ -162,6 +177,14 @@ def _grade(wanted: ExpectedSuite, cases: list[_Case]) -> Grade:
         sum(result.outcome == "failed" for result in results),
         [] if level is Level.FULL else list(_find_missing(wanted, cases, subjects)),
         {name: has for case in own for name, has in case.joined.capabilities.items()},
+        sorted(
+            {
+                f"{case.joined.name}.{result.test}: {result.message}"
+                for case in cases
+                for result in case.results
+                if result.outcome == "gap"
+            }
+        ),
     )
 
 
@@ -204,8 +227,6 @@ def _find_missing_in(case: _Case, known: Collection[tuple[str, str]]) -> Iterato
         if result.outcome == "failed":
             hint = f"\n{result.hint}" if result.hint else ""
             told.add(f"{name} fails{reason}{hint}")
-        elif result.outcome == "gap":
-            told.add(f"{name} is a gap{reason}")
         elif result.outcome == "skipped":
             skips.setdefault(reason, set()).add(result.test)
     yield from sorted(told)

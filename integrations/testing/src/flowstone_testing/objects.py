@@ -53,8 +53,9 @@ class MemoryProvider(ObjectStoreProvider):
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
         return BytesIO(self._find(key)[0][offset:])
 
-    def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
         content = source.read()
+        del size  # what is in memory has no need of it
         with _lock:
             self._objects()[key] = content, datetime.now(UTC)
 

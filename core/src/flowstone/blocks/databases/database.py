@@ -19,7 +19,7 @@ from flowstone.blocks.databases.calls import DriverCalls
 from flowstone.blocks.databases.cancellation import in_thread, make_stoppable, walk
 from flowstone.blocks.databases.driver import ArrowDriver, Cursor, Row
 from flowstone.blocks.databases.transaction import DatabaseTransaction, find_transaction
-from flowstone.errors import QueryInvalid, RowsInvalid
+from flowstone.errors import DatabaseError, QueryInvalid, RowsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -117,7 +117,14 @@ class Queries(ABC):
         """Stop what this block is running now, in all threads; return how many queries.
 
         Whoever waits for one gets `QueryCancelled`.
+
+        Raises:
+            DatabaseError: it is of a kind whose queries can't be stopped.
         """
+        driver = self.driver_calls.driver
+        if not driver.cancels:
+            remedy = "Wait for it, or stop it with the service's own tools."
+            raise DatabaseError(driver.where, "a query that runs can't be stopped", remedy)
         return 0 if self._calls is None else self._calls.pool.stop()
 
     # -- whole tables ----------------------------------------------------------------------------
@@ -213,7 +220,11 @@ class Queries(ABC):
 
     @contextmanager
     def _begin_whole(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
-        """A transaction for many rows; where there are none inside another, the one that is."""
+        """A transaction for many rows, as far as the database has them: one, or one inside."""
+        if not self.driver_calls.driver.transactions:
+            with self._connection() as found:
+                yield found
+            return
         outer = find_transaction(self)
         if outer is not None and outer.connection and not outer.calls.driver.savepoints:
             yield outer.calls, outer.connection

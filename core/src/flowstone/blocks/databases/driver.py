@@ -68,14 +68,18 @@ class DatabaseDriver(ABC, Generic[C]):
     Attributes:
         where: which database it is, for messages; no secret is in it.
         placeholder_style: how placeholders are written: ``?``, ``%s``, ``:1`` or ``$1``.
+        transactions: whether what is done can be taken back; without, each statement stands alone.
         savepoints: whether a transaction can be begun inside another, and taken back alone.
+        cancels: whether `interrupt` can stop what runs; without, it is waited for.
         max_idle_connections: how many connections are kept open for the next call.
         column_types: what a column is made as, in a table that `insert` creates, by the type of its
             values; types that are not there are made as `str` is.
     """
 
     placeholder_style: Style = "qmark"
+    transactions: bool = True
     savepoints: bool = True
+    cancels: bool = True
     max_idle_connections: int = 8
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN",

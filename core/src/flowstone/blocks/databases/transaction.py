@@ -46,6 +46,10 @@ class DatabaseTransaction:
         self._before: tuple[DatabaseTransaction, ...] = ()
 
     def _begin(self, outer: DatabaseTransaction | None) -> None:
+        driver = self.calls.driver
+        if not driver.transactions:
+            remedy = "Leave it out, and write each statement so that it may stand alone."
+            raise DatabaseError(driver.where, "it has no transactions", remedy)
         if outer is None:
             connection, self._savepoint = self.calls.borrow(), None
         elif not outer.calls.driver.savepoints:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pkgutil
-import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -15,7 +14,7 @@ import flowstone_testing
 from flowstone.errors import PluginError
 from flowstone.plugins import Plugin, format_kind, get_host
 from flowstone_testing import conformance
-from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.plugins import PluginSuite, normalize_name
 from flowstone_testing.conformance.suite import Suite
 from flowstone_testing.levels import ExpectedSuite
 
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
 def find_plugin(package: str) -> Plugin | None:
     """Return the plugin of a distribution, a module, or a plugin's name; None if there is none."""
-    wanted = _normalize_name(package)
+    wanted = normalize_name(package)
     found = get_host().plugins()
     for names in (_distribution, _module, _name):
         for plugin in found:
-            if _normalize_name(names(plugin)) == wanted:
+            if normalize_name(names(plugin)) == wanted:
                 return plugin
     return None
 
@@ -108,10 +107,6 @@ def _iterate_subclasses(suite: type[Suite]) -> Iterator[type[Suite]]:
     for found in suite.__subclasses__():
         yield found
         yield from _iterate_subclasses(found)
-
-
-def _normalize_name(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _distribution(plugin: Plugin) -> str:

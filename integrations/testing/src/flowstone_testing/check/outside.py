@@ -15,7 +15,7 @@ from flowstone_testing.check.inventory import find_plugin
 from flowstone_testing.check.samples import NoSample, make_samples
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.credentials import CredentialsSuite
-from flowstone_testing.conformance.plugins import PluginSuite
+from flowstone_testing.conformance.plugins import PluginSuite, normalize_name
 from flowstone_testing.conformance.secretprovider import SecretsSuite
 from flowstone_testing.conformance.suite import Suite
 from flowstone_testing.conformance.tasks import TaskFacts, TaskSuite
@@ -123,7 +123,7 @@ def find_sdks(name: str) -> tuple[str, ...]:
     wanted = _find_needs(name, extras=True) - _find_all_needs("flowstone")
     homes = packages_distributions().items()
     return tuple(
-        sorted(module for module, dists in homes if wanted & {_normalize_name(d) for d in dists})
+        sorted(module for module, dists in homes if wanted & {normalize_name(d) for d in dists})
     )
 
 
@@ -133,7 +133,7 @@ def _find_needs(name: str, *, extras: bool = False) -> set[str]:
     except PackageNotFoundError:
         return set()
     return {
-        _normalize_name(found.group()) for line in lines if (found := re.match(r"[\w.-]+", line))
+        normalize_name(found.group()) for line in lines if (found := re.match(r"[\w.-]+", line))
     }
 
 
@@ -143,7 +143,3 @@ def _find_all_needs(name: str) -> set[str]:
         found |= new
         new = {each for known in new for each in _find_needs(known)} - found
     return found
-
-
-def _normalize_name(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -13,7 +13,14 @@ from flowstone.records.redaction import redact
 from flowstone_testing.check.facts import FactLog
 from flowstone_testing.conformance.plugins import PluginSuite
 from flowstone_testing.conformance.secretprovider import SecretsSuite
-from flowstone_testing.conformance.suite import Suite, find_suite, list_capabilities
+from flowstone_testing.conformance.suite import (
+    Suite,
+    describe_stale_gap,
+    find_suite,
+    list_capabilities,
+    list_lacks,
+    list_tests,
+)
 from flowstone_testing.levels import JoinedSuite, Result
 
 #: More of a message than this is for the package's own test run.
@@ -43,7 +50,7 @@ class Recorder:
             said = [line[1:] for line in lines if line.startswith("E ")] or lines[-1:]
             self._facts.note_problem(f"{report.nodeid or 'tests'}: {_shorten(' '.join(said))}")
 
-    def pytest_collection_modifyitems(self, config: Any, items: list[Any]) -> None:
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[Any]) -> None:
         kept = [item for item in items if _is_standard(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
@@ -52,8 +59,7 @@ class Recorder:
         for name, cls in {self._name(item): item.cls for item in kept}.items():
             suite = find_suite(cls)
             if suite is not None:
-                tests = [test for test in dir(suite) if test.startswith("test")]
-                found = list_capabilities(cls)
+                tests, found = list_tests(cls), list_capabilities(cls)
                 self._facts.note_joined(
                     JoinedSuite(name, suite.__name__, self._stage, tests, found)
                 )
@@ -81,14 +87,14 @@ class Recorder:
 
     def _result(self, item: Any, report: Any, call: pytest.CallInfo[None]) -> Result:
         outcome, message = str(report.outcome), ""
+        name = getattr(item, "originalname", None) or item.name
         if hasattr(report, "wasxfail"):
             outcome, message = "gap", str(report.wasxfail)
         elif call.excinfo is not None:
             skipped = report.outcome == "skipped"
             message = str(call.excinfo.value) if skipped else call.excinfo.exconly(tryshort=True)
         elif report.failed:
-            message = str(report.longrepr)
-        name = getattr(item, "originalname", None) or item.name
+            message = describe_stale_gap(item.cls, name)
         hint = " ".join((item.function.__doc__ or "").split())
         about = find_subjects(item.cls, getattr(item, "funcargs", {}))
         return Result(self._name(item), name, outcome, about, _shorten(message), hint)
@@ -121,7 +127,9 @@ def _is_standard(item: Any) -> bool:
     suite = find_suite(cls)
     only = getattr(cls, "only", None)
     name = getattr(item, "originalname", None) or item.name
-    return suite is not None and hasattr(suite, name) and (only is None or name in only)
+    if suite is None or not hasattr(suite, name) or list_lacks(item.cls, name):
+        return False
+    return only is None or name in only
 
 
 def _shorten(message: str) -> str:

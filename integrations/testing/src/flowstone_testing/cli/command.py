@@ -13,7 +13,7 @@ from flowstone.cli.views import Branch, Cell, Facts, Row, Table
 from flowstone.errors import UnknownName
 from flowstone_testing.cli.stages import CheckRecord, check_in_stages
 from flowstone_testing.cli.watching import watch_progress
-from flowstone_testing.levels import Grade, Level, find_lowest
+from flowstone_testing.levels import Grade, Level, find_lowest, format_level
 
 if TYPE_CHECKING:
     from flowstone.cli.views import View
@@ -30,6 +30,7 @@ STYLES = {Level.FULL: "green", Level.PARTIAL: "yellow", Level.NONE: "red"}
     "source tree that it is installed from.",
 )
 @click.option("--no-tests", is_flag=True, help="Check only what is seen from outside.")
+@click.option("--live", is_flag=True, help="Run the package's tests on the real service.")
 @click.option(
     "--level",
     type=click.Choice(["partial", "full"]),
@@ -48,6 +49,7 @@ def check_package(
     package: str,
     tests: Path | None,
     no_tests: bool,
+    live: bool,
     level: str,
     timeout_seconds: float,
     as_json: bool,
@@ -56,12 +58,12 @@ def check_package(
 
     PACKAGE is a distribution, a module, or the name of a plugin. Any package is checked from
     outside; the level full takes tests of its own that join the suites, with the real service or an
-    emulator. Everything runs in separate processes. Exits with 1 if a test fails, or if a suite is
-    below the level.
+    emulator; what only an emulator fails is counted apart. Everything runs in separate processes.
+    Exits with 1 if a test fails, or if a suite is below the level.
     """
     with watch_progress() as watch:
         found = check_in_stages(
-            package, tests, own=not no_tests, seconds=timeout_seconds, watch=watch
+            package, tests, own=not no_tests, live=live, seconds=timeout_seconds, watch=watch
         )
     known = found.package.get("known")
     if known is not None:
@@ -84,6 +86,7 @@ def _encode(found: CheckRecord, grades: list[Grade], reached: Level) -> dict[str
         **about,
         "tests": found.package.get("tests", []),
         "level": reached,
+        "not_shown": _count_not_shown(grades),
         "error": found.package.get("error") or None,
         "problems": found.problems,
         "suites": [asdict(grade) for grade in grades],
@@ -94,7 +97,7 @@ def _show(found: CheckRecord, grades: list[Grade], reached: Level) -> None:
     about = found.package
     facts = [
         ("package", Cell(f"{about.get('name', '?')} {about.get('version', '')}".strip(), "bold")),
-        ("level", Cell(reached, STYLES[reached])),
+        ("level", Cell(format_level(reached, _count_not_shown(grades)), STYLES[reached])),
         ("tests", Cell("\n".join(about.get("tests", ())) or "none ran: --tests names them")),
     ]
     views: list[View] = [Facts(facts)]
@@ -102,7 +105,12 @@ def _show(found: CheckRecord, grades: list[Grade], reached: Level) -> None:
         columns = ("suite", "level", "passed", "failed", "on")
         numbers = frozenset({"passed", "failed"})
         views.append(Table(columns, [_row(grade) for grade in grades], right=numbers))
-    views += [_draw_missing(grade) for grade in grades if grade.missing]
+    views += [_draw_list(grade, "is missing", grade.missing) for grade in grades if grade.missing]
+    views += [
+        _draw_list(grade, "is not shown by the emulator", grade.not_shown)
+        for grade in grades
+        if grade.not_shown
+    ]
     show(*views)
     if about.get("error"):
         warn(f"\nIts plugin is broken:\n{about['error'].rstrip()}")
@@ -115,20 +123,24 @@ def _row(grade: Grade) -> Row:
         name if level is grade.level else f"{name} ({level})"
         for name, level in grade.subjects.items()
     )
-    has = ", ".join(name for name, has in grade.capabilities.items() if has)
+    lacks = ", ".join(sorted(name for name, has in grade.capabilities.items() if not has))
     cells = (
         Cell(grade.suite, "bold"),
-        Cell(grade.level, STYLES[grade.level]),
+        Cell(grade.label, STYLES[grade.level]),
         Cell(str(grade.passed)),
         Cell(str(grade.failed)),
-        Cell(f"{on}; {has}" if has else on),
+        Cell(f"{on}; lacks {lacks}" if lacks else on),
     )
     return Row(cells)
 
 
-def _draw_missing(grade: Grade) -> Branch:
-    head = Branch((Cell(grade.suite, "bold"), Cell("is missing")))
-    for each in grade.missing:
+def _count_not_shown(grades: list[Grade]) -> int:
+    return sum(len(grade.not_shown) for grade in grades)
+
+
+def _draw_list(grade: Grade, what: str, lines: list[str]) -> Branch:
+    head = Branch((Cell(grade.suite, "bold"), Cell(what)))
+    for each in lines:
         first, *rest = each.split("\n")
         children = [Branch((Cell(line, "dim"),)) for line in rest]
         head.children.append(Branch((Cell(first),), children))

@@ -15,7 +15,14 @@ from flowstone.plugins import catalog
 from flowstone_testing.cli.template import Names, copy
 
 #: Each interface that a package can bring → the end of its class's name.
-INTERFACES = {"store": "Store", "database": "Database", "notifier": "Notifier", "none": ""}
+INTERFACES = {
+    "store": "Store",
+    "database": "Database",
+    "notifier": "Notifier",
+    "job": "Job",
+    "secrets": "Secrets",
+    "none": "",
+}
 LICENCES = (
     "Apache-2.0",
     "MIT",
@@ -26,6 +33,14 @@ LICENCES = (
 )
 #: What to do with a new package, inside its folder.
 NEXT = ("uv run pytest", "uv run flowstone plugin ls", "uv build")
+#: The same without uv; the first line makes a place of its own, with a pip that knows groups.
+NEXT_BY_PIP = (
+    "python -m venv --upgrade-deps .venv && . .venv/bin/activate",
+    "pip install --group dev --editable . build",
+    "pytest",
+    "flowstone plugin ls",
+    "python -m build",
+)
 
 
 @click.command("new")
@@ -52,8 +67,12 @@ def new(name: str, into: Path, defaults: bool, **given: str | None) -> None:
     _refuse_existing(names)
     answers = {each: answer.strip() for each, answer in given.items() if answer is not None}
     copy(names, into / name, answers, ask=not defaults and sys.stdin.isatty())
+    enter = shlex.join(["cd", str(into / name)])
     say(f"The package {name} is in {into / name}. Next:\n")
-    for command in (shlex.join(["cd", str(into / name)]), *NEXT):
+    for command in (enter, *NEXT):
+        say(f"  {command}")
+    say("\nOr, with pip:\n")
+    for command in (enter, *NEXT_BY_PIP):
         say(f"  {command}")
 
 

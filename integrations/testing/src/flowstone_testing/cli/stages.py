@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from flowstone_testing.levels import ExpectedSuite, Grade, JoinedSuite, Result, grade_suites
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     #: Is told the stage, and its facts so far.
     Watch = Callable[[str, "Reading"], object]
@@ -114,7 +114,7 @@ class Reading:
 
 
 def check_in_stages(
-    package: str, tests: Path | None, *, own: bool, seconds: float, watch: Watch
+    package: str, tests: Path | None, *, own: bool, live: bool, seconds: float, watch: Watch
 ) -> CheckRecord:
     """Check a package, in three stages: what it offers, what is seen from outside, its own tests.
 
@@ -122,6 +122,7 @@ def check_in_stages(
         package: a distribution, a module, or the name of a plugin.
         tests: the package's tests that join the kit; None takes those of its source tree.
         own: whether to run them.
+        live: whether they run on the real service.
         seconds: for each stage.
         watch: is told what each stage is at, many times a second.
     """
@@ -138,7 +139,7 @@ def check_in_stages(
             places = (tests,) if tests else tuple(Path(path) for path in known)
             if own and places:
                 found.package["tests"] = [str(path) for path in places]
-                stage.test("joined", *places)
+                stage.test("joined", *places, options=["--live"] if live else [])
     return found
 
 
@@ -148,7 +149,7 @@ class StageRunner:
     def __init__(self, folder: Path, found: CheckRecord, seconds: float, watch: Watch) -> None:
         self._folder, self._found, self._seconds, self._watch = folder, found, seconds, watch
 
-    def test(self, name: str, *tests: Path) -> None:
+    def test(self, name: str, *tests: Path, options: Sequence[str] = ()) -> None:
         """Run tests, in the directory where they are: it decides about pytest's settings."""
         recorder = ("-p", "flowstone_testing.check.recorder", "-p", "no:cacheprovider")
         facts = (f"--kit-facts={self._folder / name}", f"--kit-stage={name}")
@@ -156,7 +157,8 @@ class StageRunner:
         where = paths[0] if paths[0].is_dir() else paths[0].parent
         # A message that leaves names out tells nobody what to mend.
         whole = ("-o", "verbosity_assertions=2")
-        self.run(name, "pytest", "-q", *whole, *recorder, *facts, *map(str, paths), cwd=where)
+        words = ("-q", *options, *whole, *recorder, *facts, *map(str, paths))
+        self.run(name, "pytest", *words, cwd=where)
 
     def run(self, name: str, module: str, *words: str, cwd: Path | None = None) -> None:
         """Run a module in a process of its own, and take up what it writes down."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ _PLACES = (
     Path(__file__).parent / "plugin-template",
     Path(__file__).parents[5] / "plugin-template",
 )
+#: The whole text of each licence; who holds the copyright, and since when, is copier's to fill in.
+_LICENCES = Path(__file__).parent / "licences"
 #: What working in the template leaves behind.
 _LEFTOVERS = ("__pycache__", "*.py[cod]", ".*_cache", ".hypothesis", ".venv", "build", "dist")
 _NAME = re.compile(r"flowstone-[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -118,7 +121,7 @@ def copy(names: Names, target: Path, answers: Mapping[str, str], *, ask: bool) -
     with TemporaryDirectory() as folder:
         source = Path(folder) / "template"
         _prepare(source)
-        data = {**asdict(names), **answers}
+        data = {"year": datetime.now(UTC).year, **asdict(names), **answers}
         try:
             run_copy(str(source), target, data, defaults=not ask, overwrite=True, quiet=True)
         except ValueError as error:  # so it refuses answers
@@ -152,3 +155,6 @@ def _prepare(target: Path) -> None:
         if path.is_file() and path.name != "copier.yml":
             path.write_text(spell_for_copier(path.read_text("utf-8")), "utf-8")
         path.rename(path.with_name(spell_for_copier(path.name)))
+    shutil.copytree(_LICENCES, target / "licences")
+    include = '<!-- % include "licences/" ~ licence ~ ".txt" -->\n'
+    (target / "LICENSE").write_text(include, "utf-8")

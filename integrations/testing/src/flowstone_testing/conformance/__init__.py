@@ -5,15 +5,16 @@ from flowstone_testing.conformance.observer import ObserverSuite
 from flowstone_testing.conformance.runner import RunnerSuite
 from flowstone_testing.conformance.runs import RunStoreSuite
 from flowstone_testing.conformance.slots import SlotStoreSuite
-from flowstone_testing.conformance.suite import Gap, Suite, capability
+from flowstone_testing.conformance.suite import EmulatorGap, Suite, capability, needs
 
 __all__ = [
     "DocumentStoreSuite",
-    "Gap",
+    "EmulatorGap",
     "ObserverSuite",
     "RunStoreSuite",
     "RunnerSuite",
     "SlotStoreSuite",
     "Suite",
     "capability",
+    "needs",
 ]

@@ -4,20 +4,33 @@
 
 from __future__ import annotations
 
+import inspect
 import pickle
 import re
+from secrets import token_hex
 from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
 
 import pytest
+from pydantic import BaseModel
 
 from flowstone.errors import ReferenceUnresolved
 from flowstone.records.encoding import dumps
 from flowstone.secrets.fields import hides
 from flowstone.secrets.values import MASKED
+from flowstone_testing.conformance.loops import assert_lets_others_run
+from flowstone_testing.conformance.reaching import (
+    ADDRESS,
+    assert_own_errors,
+    find_calls,
+    find_own_methods,
+    make_unreachable,
+    takes_text,
+)
 from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flowstone.blocks import Block
     from flowstone.context.current import Services
@@ -52,6 +65,35 @@ class BlockReferences(Suite):
         }
         assert sorted(plain) == []
 
+    def test_a_url_holds_no_password(self, examples: Sequence[Block]) -> None:
+        """Refuse a password in the fields that are named, by a validator, or make them secret.
+
+        A URL in a ``str`` is shown and saved as it is: its password has a field of its own.
+        """
+        shown = {
+            f"{type(model).__name__}.{name}"
+            for block in examples
+            for model in _walk_models(block)
+            for name, field in type(model).model_fields.items()
+            if ADDRESS.search(name) and takes_text(field) and _shows_password(model, name)
+        }
+        assert sorted(shown) == []
+
+    def test_only_errors_of_ours_come_out(self, examples: Sequence[Block]) -> None:
+        """Translate what the SDK raises where nobody listens at the address of the block."""
+        for block in examples:
+            unreachable = make_unreachable(block)
+            for name, call in find_calls(unreachable) if unreachable is not None else ():
+                assert_own_errors(f"{type(block).__name__}.{name}", call)
+
+    def test_its_coroutines_let_others_run(self, examples: Sequence[Block]) -> None:
+        """Look at the async methods of the block's own, and what they call: nothing may block."""
+        for block in examples:
+            unreachable = make_unreachable(block)
+            for name, method in find_own_methods(unreachable) if unreachable is not None else ():
+                if inspect.iscoroutinefunction(method):
+                    assert_lets_others_run(f"{type(block).__name__}.{name}", method)
+
     def test_a_secret_field_takes_a_reference(
         self, examples: Sequence[Block], services: Services
     ) -> None:
@@ -73,6 +115,27 @@ class BlockReferences(Suite):
                 assert pickle.loads(pickle.dumps(referring)) == referring
                 with pytest.raises(ReferenceUnresolved, match="FLOWSTONE_NO_SUCH_VARIABLE"):
                     getattr(referring, name).get_secret_value()
+
+
+def _walk_models(model: BaseModel) -> Iterator[BaseModel]:
+    yield model
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            yield from _walk_models(value)
+
+
+def _shows_password(model: BaseModel, name: str) -> bool:
+    """Tell whether a field takes a URL with a password in it, and shows that."""
+    canary = f"canary-{token_hex(12)}"
+    given = {each: getattr(model, each) for each in type(model).model_fields}
+    value = given[name]
+    scheme = urlsplit(value).scheme if isinstance(value, str) and value else "https"
+    try:
+        made = type(model)(**{**given, name: f"{scheme}://user:{canary}@example.org"})
+    except ValueError as error:
+        return canary in str(error)
+    return canary in repr(made) or canary in made.model_dump_json()
 
 
 def _is_text(hint: object) -> bool:

@@ -12,6 +12,7 @@ from flowstone.blocks import Check, Credentials
 from flowstone.context.current import use_services
 from flowstone.secrets.walk import secret_texts
 from flowstone.testing.memory import memory_services
+from flowstone_testing.conformance.leaks import assert_nothing_is_left
 from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ class CredentialsSuite(Suite):
         good.save("login")
         check = type(good).load("login").check()
         assert check.ok, check.reason
+
+    def test_checks_leave_nothing_open(self, good: Credentials) -> None:
+        """Close the client that `_check` opens: sockets and threads are counted."""
+        assert_nothing_is_left("check", good.check)
 
     def test_the_async_twin_says_the_same(self, good: Credentials, refused: Credentials) -> None:
         """Look for an `acheck` of the type's own: it comes from the interface."""

@@ -4,16 +4,23 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from inspect import isabstract
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from flowstone.blocks import Block
 from flowstone.plugins import Plugin, format_kind, get_host
 from flowstone_testing.conformance.suite import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import ModuleType
 
 MOST_LINES = 40
 
@@ -25,11 +32,13 @@ class PluginSuite(Suite):
         plugin: the name of the entry point in group ``flowstone``.
         package: the module whose `__all__` is public: ``flowstone_aws``.
         sdks: modules that are heavy, or optional, and that listing must not load.
+        handed_in: modules that it meets only as values from a program, which has them then.
     """
 
     plugin: ClassVar[str]
     package: ClassVar[str]
     sdks: ClassVar[tuple[str, ...]] = ()
+    handed_in: ClassVar[frozenset[str]] = frozenset({"pandas", "polars"})
 
     def test_it_loads(self) -> None:
         """Read the traceback: the plugin module, or a name that another package has, breaks it."""
@@ -40,7 +49,7 @@ class PluginSuite(Suite):
         module = import_module(self._find_plugin().module)
         assert module.__file__
         lines = Path(module.__file__).read_text("utf-8").splitlines()
-        assert len(lines) <= MOST_LINES
+        assert len([line for line in lines if not line.lstrip().startswith("#")]) <= MOST_LINES
 
     def test_listing_loads_no_sdk(self) -> None:
         """Find who imports the modules that are named, and import them where they are used."""
@@ -89,7 +98,72 @@ class PluginSuite(Suite):
         listed = [get_host().load("block", slug) for slug in self._find_plugin().collection.blocks]
         assert not [found for found in types if found is not Block and found not in listed]
 
+    def test_dependencies_have_lower_bounds(self) -> None:
+        """Give what is named the oldest version that is tested: ``httpx>=0.28``."""
+        bare = [
+            line
+            for line in self._list_requirements()
+            if "@" not in line and not re.search(r"(?<![<!])[=>~]=|>", line.partition(";")[0])
+        ]
+        assert bare == []
+
+    def test_what_is_imported_is_declared(self) -> None:
+        """Add the distributions that are named to `dependencies`, or to an extra.
+
+        What another dependency brings is gone with its next version.
+        """
+        names = (re.match(r"[\w.-]+", line) for line in self._list_requirements())
+        declared = {normalize_name(found.group()) for found in names if found}
+        declared |= {pin for name in declared for pin in _find_pins(name)}
+        declared.add(normalize_name(self._find_plugin().distribution))
+        homes = packages_distributions()
+        missing = {
+            " or ".join(sorted(set(homes.get(module, [module]))))
+            for module in find_imports(import_module(self.package)) - self.handed_in
+            if not declared & set(map(normalize_name, [module, *homes.get(module, ())]))
+        }
+        assert sorted(missing) == []
+
+    def _list_requirements(self) -> list[str]:
+        """Return what the installed distribution says that it needs, extras included."""
+        return requires(self._find_plugin().distribution) or []
+
     def _find_plugin(self) -> Plugin:
         found = [plugin for plugin in get_host().plugins() if plugin.name == self.plugin]
         assert found, f"no installed package has an entry point {self.plugin!r}: install it"
         return found[0]
+
+
+def normalize_name(name: str) -> str:
+    """Return the name of a distribution as the index compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _find_pins(distribution: str) -> set[str]:
+    """Return what comes with a distribution, in step with it: pydantic-core with pydantic."""
+    try:
+        needed = requires(distribution) or []
+    except PackageNotFoundError:
+        return set()
+    pins = (re.match(r"([\w.-]+)==[\d.]+$", line) for line in needed)
+    return {normalize_name(found[1]) for found in pins if found}
+
+
+def find_imports(package: ModuleType) -> set[str]:
+    """Return the top modules that a package imports when it runs, without its own and Python's."""
+    folders = [Path(path) for path in getattr(package, "__path__", ())]
+    files = [file for folder in folders for file in folder.rglob("*.py")]
+    files = files or [Path(str(package.__file__))]
+    found = {name for file in files for name in _iterate_imports(ast.parse(file.read_bytes()))}
+    return found - sys.stdlib_module_names - {package.__name__}
+
+
+def _iterate_imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        yield node.module.partition(".")[0]
+    elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        node = ast.Module(node.orelse, [])
+    for child in ast.iter_child_nodes(node):
+        yield from _iterate_imports(child)

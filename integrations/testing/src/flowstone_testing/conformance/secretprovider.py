@@ -23,7 +23,7 @@ from flowstone.errors import (
 from flowstone.plugins import get_host
 from flowstone.records.redaction import redact
 from flowstone.testing.memory import memory_services
-from flowstone_testing.conformance.suite import Suite
+from flowstone_testing.conformance.suite import Suite, capability, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,7 +51,9 @@ class SecretsSuite(Suite):
     Attributes:
         name: what the catalog lists the provider under.
         in_catalog: whether it is listed there; False for the suite's own tests.
-        binary: whether bytes that are no UTF-8 text can be kept.
+        binary: whether bytes that are no UTF-8 text can be kept; where not, they are refused.
+        versions: whether a secret has versions; where not, to ask for one is refused.
+        writes: whether secrets can be written and deleted; where not, that is refused.
         prefix: what the names of the tests begin with.
         count: secrets in the test of many; more than a page of the service's listing.
         values: what must come back as it was written.
@@ -62,6 +64,8 @@ class SecretsSuite(Suite):
     name: ClassVar[str] = ""
     in_catalog: ClassVar[bool] = True
     binary: ClassVar[bool] = True
+    versions: ClassVar[bool] = False
+    writes: ClassVar[bool] = True
     prefix: ClassVar[str] = ""
     count: ClassVar[int] = 120
     values: ClassVar[tuple[bytes, ...]] = VALUES
@@ -101,15 +105,11 @@ class SecretsSuite(Suite):
             assert provider.read_secret(name) == value
             assert provider.read(name) == value.decode()
 
+    @needs("writes")
+    @capability("binary", SecretStoreError)
     def test_bytes_are_kept_or_refused(self, provider: SecretProvider) -> None:
         """Set `binary` to what the place can; where it can't, `write` raises SecretStoreError."""
-        if not provider.writes:
-            return
         name, value = f"{self.prefix}binary", b"\x00\xff\xfe\x80"
-        if not self.binary:
-            with pytest.raises(SecretStoreError):
-                provider.write_secret(name, value)
-            return
         provider.write_secret(name, value)
         assert provider.read_secret(name) == value
         with pytest.raises(SecretStoreError, match="UTF-8"):
@@ -120,25 +120,29 @@ class SecretsSuite(Suite):
         name = f"{self.prefix}nothing_here"
         with pytest.raises(SecretMissing, match="nothing_here"):
             provider.read_secret(name)
-        if provider.writes:
+        if self.writes:
             with pytest.raises(SecretMissing, match="nothing_here"):
                 provider.delete_secret(name)
         assert name not in provider.ls(self.prefix)
 
+    @needs("writes")
     def test_writing_again_replaces(self, provider: SecretProvider) -> None:
         """Look at `write`: does it make a second secret, or refuse one that is there?"""
-        if not provider.writes:
-            return
         name = f"{self.prefix}again"
         versions = [provider.write(name, value) for value in ("first value", "second value")]
         assert provider.read(name) == "second value"
         assert provider.ls(name) == [name]
-        if not provider.versions:
-            assert versions == ["", ""]
-            return
-        assert len(set(versions)) == 2
-        found = [provider.read(name, version) for version in versions]
-        assert found == ["first value", "second value"]
+        assert versions == ["", ""] or self.versions
+
+    @needs("writes")
+    @capability("versions", SecretStoreError, "no versions")
+    def test_each_version_is_read(self, provider: SecretProvider) -> None:
+        """Look at what `write` returns; set `versions` of the block and of the suite alike."""
+        name = f"{self.prefix}versions"
+        values = ("first value", "second value")
+        versions = [provider.write(name, value) for value in values]
+        found = [provider.read(name, version or "1") for version in versions]
+        assert found == list(values)
 
     def test_a_version_that_is_not_there_is_missing(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]
@@ -150,12 +154,11 @@ class SecretsSuite(Suite):
         with pytest.raises(error, match="versioned"):
             provider.read_secret(name, "999")
 
+    @needs("writes")
     def test_what_is_deleted_is_missing_and_can_be_written_anew(
         self, provider: SecretProvider
     ) -> None:
         """Look at `delete`, and at a place that keeps what was deleted for a while."""
-        if not provider.writes:
-            return
         name = f"{self.prefix}deleted"
         provider.write(name, "first value")
         provider.delete_secret(name)
@@ -165,14 +168,13 @@ class SecretsSuite(Suite):
         provider.write(name, "second value")
         assert provider.read(name) == "second value"
 
+    @capability("writes", SecretReadOnly)
     def test_a_place_that_is_only_read_says_so(self, provider: SecretProvider) -> None:
-        """Leave `write` and `delete` out, and set `writes` of the block to False."""
-        if provider.writes:
-            return
-        with pytest.raises(SecretReadOnly):
-            provider.write(f"{self.prefix}x", "a value")
-        with pytest.raises(SecretReadOnly):
-            provider.delete_secret(f"{self.prefix}x")
+        """Leave `write` and `delete` out, and set `writes` of the block and the suite to False."""
+        if not self.writes:
+            with pytest.raises(SecretReadOnly):
+                provider.delete_secret(f"{self.prefix}x")
+        provider.write(f"{self.prefix}x", "a value")
 
     def test_names_are_listed_by_their_beginning(
         self, provider: SecretProvider, seed: Callable[[str, bytes], None]

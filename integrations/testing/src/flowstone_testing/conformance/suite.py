@@ -1,4 +1,4 @@
-"""The base of every suite: standard tests run as they are, or stand in `gaps`, strictly."""
+"""The base of every suite: what a vendor lacks is declared, what an emulator lacks is a gap."""
 
 from __future__ import annotations
 
@@ -15,18 +15,33 @@ Test = TypeVar("Test", bound="Callable[..., None]")
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
-    """A standard test that an implementation does not pass yet.
+class EmulatorGap:
+    """A standard test that the service passes, and its emulator does not.
 
-    The test still runs, and must fail with `raises`: once it passes, the gap has to go.
+    The test still runs on the emulator, and must fail there: once it passes, the gap has to go.
+    With ``--live`` it runs as any other test.
+
+    Attributes:
+        emulator: what stands for the service: ``moto``.
+        version: of the emulator, where it was last seen to fail.
+        reason: what the emulator does not do.
+        raises: what the test ends with there; another error is a failure.
     """
 
+    emulator: str
+    version: str
     reason: str
-    raises: type[BaseException] | tuple[type[BaseException], ...]
+    raises: type[BaseException] | tuple[type[BaseException], ...] = (
+        Exception,
+        pytest.fail.Exception,
+    )
+
+    def __str__(self) -> str:
+        return f"{self.emulator} {self.version}: {self.reason}"
 
 
-def capability(name: str, lacking: type[Exception], words: str = "") -> Callable[[Test], Test]:
-    """Mark a standard test of something that not every provider has.
+def capability(name: str, lacking: type[BaseException], words: str = "") -> Callable[[Test], Test]:
+    """Mark the standard test of something that not every provider has.
 
     Who has it declares it, as the class attribute `name` of the suite, and passes the test. Who
     does not declare it must refuse it: the test has to raise `lacking`, with `words` in its
@@ -49,8 +64,22 @@ def capability(name: str, lacking: type[Exception], words: str = "") -> Callable
                 if not has:
                     pytest.fail(f"It can do this: declare `{name} = True` in {type(self).__name__}")
 
-        either.capability = name  # type: ignore[attr-defined]
+        vars(either)["capability"] = name
         return cast("Test", either)
+
+    return mark
+
+
+def needs(*names: str) -> Callable[[Test], Test]:
+    """Mark a standard test of what is built on capabilities; who lacks one is not asked for it.
+
+    Args:
+        *names: the capabilities; each has a test of its own, by `capability`.
+    """
+
+    def mark(test: Test) -> Test:
+        vars(test)["needs"] = names
+        return test
 
     return mark
 
@@ -62,12 +91,12 @@ class Suite:
     can't replace a standard one, only name it in `gaps`.
 
     Attributes:
-        gaps: the standard tests that an implementation does not pass yet, strictly.
+        gaps: by their names, the standard tests that only the emulator fails, strictly.
         kind: what of a package's `Collection` the suite is for: ``block``, ``task`` …
         interface: of that kind, what is a subclass of this; None where it is for all.
     """
 
-    gaps: ClassVar[Mapping[str, Gap]] = {}
+    gaps: ClassVar[Mapping[str, EmulatorGap]] = {}
     kind: ClassVar[str] = ""
     interface: ClassVar[type | None] = None
 
@@ -78,7 +107,7 @@ class Suite:
         if replaced:
             raise TypeError(
                 f"{cls.__name__} replaces the standard tests {', '.join(replaced)}. "
-                "Give yours other names; where a standard test can't pass yet, name it in `gaps`."
+                "Give yours other names; where only an emulator fails it, name it in `gaps`."
             )
         unknown = sorted(set(cls.gaps) - standard)
         if unknown:
@@ -88,11 +117,14 @@ class Suite:
             )
 
     @pytest.fixture(autouse=True)
-    def _gap(self, request: pytest.FixtureRequest) -> None:
+    def _respect_declarations(self, request: pytest.FixtureRequest) -> None:
         name = getattr(request.node, "originalname", None) or request.node.name
+        lacks = list_lacks(type(self), name)
+        if lacks:
+            pytest.skip(f"it is declared to lack {', '.join(lacks)}")
         gap = self.gaps.get(name)
-        if gap is not None:
-            mark = pytest.mark.xfail(strict=True, raises=gap.raises, reason=gap.reason)
+        if gap is not None and not request.config.getoption("--live"):
+            mark = pytest.mark.xfail(strict=True, raises=gap.raises, reason=str(gap))
             request.applymarker(mark)
 
 
@@ -115,6 +147,25 @@ def find_suite(cls: object) -> type[Suite] | None:
     joined = [home for home in cls.__mro__ if home.__module__.startswith(__package__)]
     suites = [home for home in joined if home.__name__.endswith("Suite") and home is not Suite]
     return suites[0] if suites else None
+
+
+def list_lacks(cls: type[Suite], test: str) -> list[str]:
+    """Return which capabilities a class is declared to lack, of those that a test needs."""
+    wanted = getattr(getattr(cls, test, None), "needs", ())
+    return [name for name in wanted if not getattr(cls, name)]
+
+
+def list_tests(cls: type[Suite]) -> list[str]:
+    """Return the standard tests of the suite that a class joins, without those it can't run."""
+    suite = find_suite(cls) or cls
+    names = (name for name in dir(suite) if name.startswith("test"))
+    return [name for name in names if not list_lacks(cls, name)]
+
+
+def describe_stale_gap(cls: type[Suite], test: str) -> str:
+    """Say what to do about a gap whose test passes."""
+    gap = cls.gaps[test]
+    return f"{gap.emulator} passes {test} now: take it out of `{cls.__name__}.gaps`"
 
 
 def list_capabilities(cls: type[Suite]) -> dict[str, bool]:

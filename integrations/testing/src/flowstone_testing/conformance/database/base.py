@@ -45,9 +45,10 @@ class DatabaseBase(Suite):
         endless: a query that would run for minutes.
         series: a query for the numbers from 1 to ``:count``, one in a row.
         constraints: whether a primary key is enforced.
+        transactions: whether what is done can be taken back; where not, a transaction is refused.
         savepoints: whether a transaction inside another can be taken back alone; where not, it
-            has to be refused.
-        cancels: whether a query that runs can be stopped.
+            is refused.
+        cancels: whether a query that runs can be stopped; where not, `cancel` is refused.
         persists: whether a second block with the same fields sees the same database.
         streams: whether `stream` holds only a batch of the rows in memory.
         count: how many rows are streamed.
@@ -61,6 +62,7 @@ class DatabaseBase(Suite):
     endless: ClassVar[str] = ENDLESS
     series: ClassVar[str] = SERIES
     constraints: ClassVar[bool] = True
+    transactions: ClassVar[bool] = True
     savepoints: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
     persists: ClassVar[bool] = True

@@ -18,6 +18,7 @@ from flowstone.blocks.databases import AwareDatetime
 from flowstone.blocks.databases.database import Queries
 from flowstone.errors import QueryInvalid
 from flowstone_testing.conformance.database.base import DatabaseBase, names
+from flowstone_testing.conformance.suite import capability, needs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,7 @@ class QueryTests(DatabaseBase):
             items.execute("INSERT INTO items VALUES (:id, :name)", {"id": 1})
         assert names(items) == []
 
+    @needs("transactions")
     def test_many_go_all_or_none(self, items: Database) -> None:
         """Look at the driver's `execute_many`: it stays in the transaction of its connection."""
         statement = "INSERT INTO items VALUES (?, ?)"
@@ -180,8 +182,9 @@ class QueryTests(DatabaseBase):
                 run("SELECT 1; DELETE FROM items")
         assert names(items) == ["a"]
 
+    @capability("streams", AssertionError, "were in memory")
     def test_many_rows_stream_in_little_memory(self, database: Database) -> None:
-        """Look at the driver's `query`: rows come a batch at a time, not all at once."""
+        """Look at the driver's `query`: rows come a batch at a time, or set `streams` to False."""
         next(database.stream(self.series, {"count": 10}))
         tracemalloc.start()
         try:
@@ -190,7 +193,7 @@ class QueryTests(DatabaseBase):
         finally:
             tracemalloc.stop()
         assert total == self.count * (self.count + 1) // 2
-        assert peak < self.most_bytes or not self.streams
+        assert peak < self.most_bytes, f"{peak} bytes were in memory"
 
     def test_a_stream_may_be_left(self, items: Database) -> None:
         """Look at the driver's `query`: closing its cursor lets go of locks."""
@@ -206,6 +209,8 @@ class QueryTests(DatabaseBase):
         for (number,) in items.stream("SELECT id FROM items ORDER BY id", batch=2):
             items.execute("UPDATE items SET name = 'new' WHERE id = ?", [number])
         assert names(items) == ["new"] * 30
+        if not self.transactions:
+            return  # another test sees that it has none
         with items.transaction():
             for (number,) in items.stream("SELECT id FROM items ORDER BY id", batch=2):
                 items.execute("UPDATE items SET name = 'newer' WHERE id = ?", [number])

@@ -10,11 +10,10 @@ import pickle
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-import pytest
-
 from flowstone import flow, task
 from flowstone.errors import TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
+from flowstone_testing.conformance.suite import capability, needs
 
 if TYPE_CHECKING:
     from flowstone.blocks import Database
@@ -40,6 +39,7 @@ class SharingTests(DatabaseBase):
         assert fill() == list(range(50))
         assert names(items) == [f"n{number}" for number in range(50)]
 
+    @needs("transactions")
     def test_transactions_of_threads_do_not_mix(self, items: Database) -> None:
         """Look at `connect` and `begin`: a transaction belongs to whoever has begun it."""
 
@@ -96,12 +96,12 @@ class SharingTests(DatabaseBase):
 
         asyncio.run(work())
 
+    @capability("persists", TableMissing)
     def test_a_database_that_is_shared_is_seen_at_once(self, items: Database) -> None:
-        """Look at the isolation of connections: what was committed is there for the next query."""
-        if not self.persists:
-            with pickle.loads(pickle.dumps(items)) as other, pytest.raises(TableMissing):  # noqa: S301 - ours
-                names(other)
-            return
+        """Look at the isolation of connections: what was committed is there for the next query.
+
+        Set `persists` to False where a block has a database of its own.
+        """
         with items.model_copy() as other:
             for number in range(5):
                 items.execute("INSERT INTO items VALUES (?, 'x')", [number])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flowstone import flow, task
-from flowstone.errors import QueryCancelled, RunTimeout
+from flowstone.errors import DatabaseError, QueryCancelled, RunTimeout
 from flowstone_testing.conformance.database.base import Aside, DatabaseBase, until
+from flowstone_testing.conformance.suite import capability, needs
 
 if TYPE_CHECKING:
     from flowstone.blocks import Database
@@ -19,19 +20,20 @@ if TYPE_CHECKING:
 class StoppingTests(DatabaseBase):
     """Cancel, time out, and go on after it."""
 
-    @pytest.fixture(autouse=True)
-    def _cancels(self, request: pytest.FixtureRequest) -> None:
-        if "stop" in request.node.name and not self.cancels:
-            pytest.skip("`cancels` is False")
-
+    @capability("cancels", DatabaseError, "can't be stopped")
     def test_cancel_stops_what_runs(self, database: Database) -> None:
-        """Look at `interrupt`: it is called from another thread, and stops the query."""
+        """Look at `interrupt`: it is called from another thread, and stops the query.
+
+        Set `cancels` of the driver, and of the suite, to False where that can't be done.
+        """
+        assert database.cancel() == 0
         query = Aside(lambda: database.fetch_all(self.endless))
         until(database.cancel, "a query runs, and `cancel` counts it", self.patience)
         assert isinstance(query.join(self.patience).error, QueryCancelled)
         assert database.cancel() == 0
         assert database.fetch_one("SELECT 1") == (1,)
 
+    @needs("cancels")
     def test_a_cancelled_coroutine_stops_its_query(self, database: Database) -> None:
         """Look at `interrupt`; the coroutine ends when the query has."""
 
@@ -47,6 +49,7 @@ class StoppingTests(DatabaseBase):
         Aside(lambda: asyncio.run(ask())).join(self.patience).check()
         assert database.fetch_one("SELECT 1") == (1,)
 
+    @needs("cancels")
     def test_a_task_s_timeout_stops_its_query(self, database: Database) -> None:
         """Look at `interrupt`: a task that ran out of time has its query stopped."""
 
@@ -64,6 +67,7 @@ class StoppingTests(DatabaseBase):
         assert database.cancel() == 0
         assert database.fetch_one("SELECT 1") == (1,)
 
+    @needs("cancels", "transactions")
     def test_a_transaction_that_is_stopped_is_rolled_back(self, items: Database) -> None:
         """Look at `disconnect`: closing a connection ends its transaction."""
         written = Event()

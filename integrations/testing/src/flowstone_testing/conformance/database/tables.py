@@ -12,6 +12,7 @@ import pytest
 from flowstone.blocks.databases import AwareDatetime
 from flowstone.errors import RowsInvalid, TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
+from flowstone_testing.conformance.suite import needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -96,6 +97,7 @@ class TableTests(DatabaseBase):
         told = [loads(value) if isinstance(value, str) else value for value in values]
         assert told == [[1, None], {"a": "b"}]
 
+    @needs("transactions")
     def test_a_table_goes_in_whole_or_not_at_all(self, items: Database) -> None:
         """Look at `insert_arrow` of an `ArrowDriver`: it must not commit by itself."""
         import pyarrow as pa  # an optional dependency

@@ -11,6 +11,7 @@ import pytest
 
 from flowstone.errors import DatabaseError
 from flowstone_testing.conformance.database.base import Aside, DatabaseBase, names
+from flowstone_testing.conformance.suite import capability, needs
 
 if TYPE_CHECKING:
     from flowstone.blocks import Database
@@ -21,6 +22,7 @@ ADD = "INSERT INTO items VALUES (?, ?)"
 class TransactionTests(DatabaseBase):
     """Commit, roll back, one inside another."""
 
+    @capability("transactions", DatabaseError, "it has no transactions")
     def test_a_transaction_is_committed(self, items: Database) -> None:
         """Look at `begin` and `commit`; and that statements go through its connection."""
         with items.transaction():
@@ -29,6 +31,7 @@ class TransactionTests(DatabaseBase):
             assert names(items) == ["a", "b"], "it sees what it wrote"
         assert names(items) == ["a", "b"]
 
+    @needs("transactions")
     def test_an_error_rolls_back(self, items: Database) -> None:
         """Look at `rollback`; and that `begin` ends the driver's own autocommit."""
         items.execute(ADD, (1, "a"))
@@ -40,24 +43,21 @@ class TransactionTests(DatabaseBase):
         items.execute(ADD, (2, "e"))
         assert names(items) == ["a", "e"]
 
+    @needs("transactions", "persists")
     def test_others_do_not_see_it_before_its_end(self, items: Database) -> None:
         """Look at `connect`: each connection is one of its own."""
-        if not self.persists:
-            return  # only this block sees the database
         with items.transaction():
             items.execute(ADD, (1, "a"))
             seen = Aside(lambda: names(items)).join(self.patience)
             assert (seen.value, seen.error) == ([], None)
         assert names(items) == ["a"]
 
+    @needs("transactions")
+    @capability("savepoints", DatabaseError, "transactions inside a transaction")
     def test_one_inside_another_is_taken_back_alone(self, items: Database) -> None:
         """Look at the savepoints of `begin` and `rollback`; or set `savepoints` to False."""
         with items.transaction():
             items.execute(ADD, (1, "a"))
-            if not self.savepoints:
-                with pytest.raises(DatabaseError), items.transaction():
-                    pytest.fail("a transaction inside another has to be refused")
-                return
             with pytest.raises(ZeroDivisionError), items.transaction():
                 items.execute(ADD, (2, "b"))
                 raise ZeroDivisionError
@@ -70,10 +70,9 @@ class TransactionTests(DatabaseBase):
             raise ZeroDivisionError
         assert names(items) == ["a", "c"]
 
+    @needs("transactions", "savepoints", "constraints")
     def test_an_error_of_a_statement_can_be_met_inside(self, items: Database) -> None:
         """Look at what the database does with a transaction after an error in it."""
-        if not (self.savepoints and self.constraints):
-            return  # another test sees that it has none
         with items.transaction():
             items.execute(ADD, (1, "a"))
             with pytest.raises(DatabaseError), items.transaction():
@@ -81,6 +80,7 @@ class TransactionTests(DatabaseBase):
             items.execute(ADD, (2, "b"))
         assert names(items) == ["a", "b"]
 
+    @needs("transactions")
     def test_a_transaction_works_in_async_code(self, items: Database) -> None:
         """Look for what binds a connection to the thread that opened it."""
 
@@ -96,6 +96,7 @@ class TransactionTests(DatabaseBase):
         asyncio.run(work())
         assert names(items) == ["a", "b", "b"]
 
+    @needs("transactions")
     def test_an_insert_is_all_or_none(self, items: Database) -> None:
         """Look at the driver's `insert`: it must not commit by itself."""
         rows = ({"id": n if n < 1500 else 1, "name": "x"} for n in range(1501))

@@ -14,12 +14,14 @@ import pytest
 from flowstone import Task
 from flowstone.plugins import get_host
 from flowstone.testing.memory import flowstone_test_harness
+from flowstone_testing.conformance.reaching import make_unreachable
 from flowstone_testing.conformance.suite import Suite
 from flowstone_testing.conformance.tasks.fitting import fits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flowstone.blocks import Block
     from flowstone.context.current import Services
 
 #: The arguments of one call, by parameter.
@@ -42,6 +44,11 @@ class TaskBase(Suite):
     def examples(self) -> Mapping[str, Example]:
         """By the name of each listed task, a function that makes the arguments of a call."""
         raise NotImplementedError("give the suite a fixture `examples`")
+
+    @pytest.fixture
+    def unreachable(self) -> Callable[[Block], Block | None]:
+        """Returns a block whose service can't be reached; None where it needs no service."""
+        return make_unreachable
 
     @pytest.fixture(autouse=True)
     def services(self) -> Iterator[Services]:

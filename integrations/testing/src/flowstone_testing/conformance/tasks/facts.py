@@ -70,6 +70,19 @@ class TaskFacts(TaskBase):
             assert twin.isasync, f"{twin.name} is not async"
             assert str(inspect.signature(twin.fn)) == str(inspect.signature(tasks[name].fn)), name
 
+    def test_an_async_task_does_not_stand_alone(self) -> None:
+        """Write the sync task that is named, which sync flows can call, and list that one.
+
+        The async one is its twin: it is called ``a`` and the name of the task.
+        """
+        twins = [*self.find_twins().values()]
+        every = {**self.find_public(), **self.find_tasks()}
+        assert [
+            name
+            for name, task in sorted(every.items())
+            if isinstance(task, Task) and task.isasync and task not in twins
+        ] == []
+
     def test_everything_has_a_type(self) -> None:
         """Annotate what is named, so that it resolves at run time; `object` where `Any` stands."""
         assert [problem for task in self._all() for problem in _find_untyped(task)] == []

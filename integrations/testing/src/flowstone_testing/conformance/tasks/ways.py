@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import flowstone
 from flowstone import flow
+from flowstone.blocks import Block
 from flowstone.plugins.docstrings import parse
 from flowstone.records.runs import RunQuery
 from flowstone.records.states import COMPLETED
+from flowstone_testing.conformance.leaks import assert_nothing_is_left
+from flowstone_testing.conformance.loops import assert_lets_others_run
+from flowstone_testing.conformance.reaching import assert_own_errors
 from flowstone_testing.conformance.tasks.examples import TaskBase, assert_fits, name_in_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowstone import Task
     from flowstone.context.current import Services
-    from flowstone_testing.conformance.tasks.examples import Example
+    from flowstone_testing.conformance.leaks import assert_nothing_is_left
+from flowstone_testing.conformance.tasks.examples import Example
 
 #: So many calls in the test of `.map`.
 SEVERAL = 3
@@ -55,8 +61,7 @@ class TaskWays(TaskBase):
         """Look for a task that asks for the run it is in: its `fn` works without one, too."""
         for name, task in self._find_tasks_with_arguments(examples):
             with name_in_errors(name):
-                value = task.fn(**examples[name]())
-                assert_fits(task, asyncio.run(value) if task.isasync else value)
+                assert_fits(task, _call(task, examples[name]))
 
     def test_it_is_submitted(self, examples: Mapping[str, Example]) -> None:
         """Look at what the task shares between threads: submitted, it runs in another one."""
@@ -127,6 +132,37 @@ class TaskWays(TaskBase):
                 for value in asyncio.run(f()):
                     assert_fits(twin, value)
 
+    def test_the_async_twin_lets_others_run(self, examples: Mapping[str, Example]) -> None:
+        """Look at the place that is named: await there, or call the task's `fn` in a thread."""
+        for name, twin in self.find_twins().items():
+            if name in examples:
+                assert_lets_others_run(
+                    twin.name,
+                    lambda twin=twin, name=name: twin.fn(**examples[name]()),  # type: ignore[misc]
+                )
+
+    def test_it_leaves_nothing_open(self, examples: Mapping[str, Example]) -> None:
+        """Close clients, by `with`: sockets and threads are counted before and after calls."""
+        for name, task in self._find_tasks_with_arguments(examples):
+            assert_nothing_is_left(name, lambda task=task, name=name: _call(task, examples[name]))  # type: ignore[misc]
+
+    def test_only_errors_of_ours_come_out(
+        self,
+        examples: Mapping[str, Example],
+        unreachable: Callable[[Block], Block | None],
+    ) -> None:
+        """Translate what the SDK raises where nobody listens at the address of a block."""
+        for name, task in self._find_tasks_with_arguments(examples):
+            arguments = dict(examples[name]())
+            lost = {
+                key: block
+                for key, value in arguments.items()
+                if isinstance(value, Block) and (block := unreachable(value)) is not None
+            }
+            if lost:
+                call = partial(_call, task, lambda given={**arguments, **lost}: given)  # type: ignore[misc]
+                assert_own_errors(name, call)
+
     def test_the_example_runs(self, examples: Mapping[str, Example]) -> None:
         """Read the error: the code of the `Example:` section gets the arguments by their names.
 
@@ -148,6 +184,11 @@ class TaskWays(TaskBase):
     ) -> list[tuple[str, Task[..., Any]]]:
         """Return the tasks that have arguments; a test of its own tells which have none."""
         return [(name, task) for name, task in self.find_tasks().items() if name in examples]
+
+
+def _call(task: Task[..., object], example: Example) -> object:
+    value = task.fn(**example())
+    return asyncio.run(_await_if_needed(value)) if task.isasync else value
 
 
 async def _await_if_needed(value: Any) -> Any:

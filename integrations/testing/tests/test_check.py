@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone_testing.cli.stages import CheckRecord, Reading
-
-from .conftest import COMMAND
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 pytestmark = pytest.mark.slow
 
@@ -29,6 +30,12 @@ def collection():
         blocks={"garden-login": "garden.things:GardenLogin"},
         tasks={"garden_dig": "garden.things:garden_dig"},
     )
+"""
+METADATA = """Metadata-Version: 2.1
+Name: garden-tools
+Version: 1.2
+Requires-Dist: flowstone>=0.1
+Requires-Dist: pydantic>=2
 """
 THINGS = '''
 from pydantic import Field, SecretStr
@@ -75,7 +82,7 @@ from garden.things import GardenLogin
 from flowstone_testing.conformance.blocks import BlockSuite
 from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.plugins import PluginSuite
-from flowstone_testing.conformance.suite import Gap
+from flowstone_testing.conformance.suite import EmulatorGap
 from flowstone_testing.conformance.tasks import TaskSuite
 
 class TestPlugin(PluginSuite):
@@ -113,7 +120,7 @@ class Stranger:
         info.mkdir()
         for name, source in {"__init__": "__all__ = []", "plugin": PLUGIN, **modules}.items():
             (package / f"{name}.py").write_text(source)
-        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: garden-tools\nVersion: 1.2\n")
+        (info / "METADATA").write_text(METADATA)
         (info / "entry_points.txt").write_text("[flowstone]\ngarden = garden.plugin\n")
 
     def tests(self, source: str = TESTS) -> Path:
@@ -200,9 +207,9 @@ def test_a_flaw_is_told_with_what_to_look_at(home: Home) -> None:
     assert "Give each field that is named a ``Field(description=...)``" in done.out
 
 
-def test_a_gap_is_not_full(home: Home) -> None:
+def test_a_gap_of_the_emulator_is_counted_apart(home: Home) -> None:
     stranger = Stranger(home, things=THINGS)
-    gap = 'gaps = {"test_a_loaded_login_is_as_good": Gap("keys are worn out", AssertionError)}'
+    gap = 'gaps = {"test_a_loaded_login_is_as_good": EmulatorGap("toy", "1.0", "worn keys")}'
     worn = TESTS.replace(
         "class TestLogin(CredentialsSuite):", f"class TestLogin(CredentialsSuite):\n    {gap}"
     )
@@ -215,11 +222,17 @@ def test_a_gap_is_not_full(home: Home) -> None:
         "class Worn(GardenLogin):\n    _block_type_slug = 'garden-login'\n"
         "    @classmethod\n    def load(cls, *a): return cls(key='wrong')\n\nclass TestPlugin",
     )
-    report = stranger.check("--tests", str(stranger.tests(worn)), code=1)
-    assert levels(report)["CredentialsSuite"] == "partial"
-    assert "test_a_loaded_login_is_as_good is a gap: keys are worn out" in missing(
-        report, "CredentialsSuite"
-    )
+    tests = str(stranger.tests(worn))
+    report = stranger.check("--tests", tests, code=1)
+    (login,) = [each for each in report["suites"] if each["suite"] == "CredentialsSuite"]
+    assert (login["level"], login["missing"], report["not_shown"]) == ("full", [], 1)
+    (told,) = login["not_shown"]
+    assert told.endswith("TestLogin.test_a_loaded_login_is_as_good: toy 1.0: worn keys")
+    site = str(stranger.site)
+    shown = home.run("plugin", "check", "garden", "--tests", tests, PYTHONPATH=site).out
+    assert "full (emulated; 1 not shown)" in shown
+    live = stranger.check("--tests", tests, "--live", code=1)
+    assert (levels(live)["CredentialsSuite"], live["not_shown"]) == ("partial", 0)
     # A check writes no golden document, either.
     assert "`pytest --write-golden` writes one" in missing(report, "BlockSuite")
 

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowstone.errors import ConfigurationError
+from flowstone_testing.cli.newplugin import LICENCES
 from flowstone_testing.cli.template import Names, spell_for_copier, tidy
-
-from .conftest import COMMAND
-from .test_plugins import GOOD, install
+from flowstone_testing.programs import COMMAND
 
 if TYPE_CHECKING:
-    from .conftest import Home, InProcess
+    from flowstone_testing.programs import Home
+
+    from .conftest import InProcess
 
 
 def test_a_package_is_made_and_what_comes_next_is_said(cli: InProcess, tmp_path: Path) -> None:
@@ -24,6 +25,7 @@ def test_a_package_is_made_and_what_comes_next_is_said(cli: InProcess, tmp_path:
     package = tmp_path / "flowstone-acme"
     assert f"cd {package}" in done.out
     assert "uv run pytest" in done.out
+    assert "pip install --group dev --editable . build" in done.out
     assert (package / "src/flowstone_acme/store.py").is_file()
     assert (package / "tests/golden/acme-store.1.json").is_file()
 
@@ -45,6 +47,33 @@ def test_answers_are_in_what_is_made(cli: InProcess, tmp_path: Path) -> None:
     assert '"ACME Cloud Credentials"' in credentials
     assert '"acme-credentials"' in credentials
     assert not (package / "src/flowstone_acme/store.py").exists()
+
+
+@pytest.mark.parametrize(
+    ("interface", "file"),
+    [("job", "job.py"), ("secrets", "secrets.py"), ("database", "database.py")],
+)
+def test_it_brings_what_it_is_asked_for(
+    cli: InProcess, tmp_path: Path, interface: str, file: str
+) -> None:
+    words = ("plugin", "new", "flowstone-acme", "--into", str(tmp_path), "--interface", interface)
+    assert cli(*words, "--defaults").code == 0
+    source = tmp_path / "flowstone-acme/src/flowstone_acme"
+    found = {path.name for path in source.glob("*.py")}
+    assert found == {"__init__.py", "credentials.py", "errors.py", "plugin.py", "tasks.py", file}
+
+
+@pytest.mark.parametrize("licence", LICENCES)
+def test_the_whole_licence_is_written(cli: InProcess, tmp_path: Path, licence: str) -> None:
+    words = ("--licence", licence, "--author", "Ann, Bo & Co.", "--interface", "none", "--defaults")
+    assert cli("plugin", "new", "flowstone-acme", "--into", str(tmp_path), *words).code == 0
+    package = tmp_path / "flowstone-acme"
+    text = (package / "LICENSE").read_text("utf-8")
+    whole = {"Apache-2.0": 200, "MPL-2.0": 370, "GPL-3.0-or-later": 670}
+    assert len(text.splitlines()) >= whole.get(licence, 3)
+    assert "«" not in text
+    assert "Ann, Bo & Co." in text or licence in whole
+    assert not (package / "licences").exists()
 
 
 @pytest.mark.parametrize(
@@ -85,8 +114,12 @@ def test_a_name_that_no_package_has_is_refused(
 
 
 def test_a_name_that_is_taken_is_refused(home: Home) -> None:
-    environ = install(home, "garden", GOOD)
-    done = home.run("plugin", "new", "flowstone-garden", "--defaults", **environ)
+    info = home.directory / "site/garden-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: garden\nVersion: 1.2\n")
+    (info / "entry_points.txt").write_text("[flowstone]\ngarden = garden\n")
+    site = str(home.directory / "site")
+    done = home.run("plugin", "new", "flowstone-garden", "--defaults", PYTHONPATH=site)
     assert done.code == 1
     assert "the installed garden has that name" in done.err
     done = home.run("plugin", "new", "flowstone-object", "--defaults")

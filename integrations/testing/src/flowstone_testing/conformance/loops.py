@@ -1,0 +1,123 @@
+"""Whether a coroutine lets others run: what its thread calls, and whether another still ticks."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+import threading
+import time
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+#: Seconds between two beats, by which the ticks of the loop are judged.
+BEAT = 0.002
+#: So many beats without a tick, one after the other, are a loop that stands still.
+STILL = 25
+#: What blocks is found in each of so many tries, or it was the machine.
+TRIES = 3
+
+_SOCKET = {"accept", "connect", "recv", "recv_into", "recvfrom", "send", "sendall", "sendto"}
+_TLS = {"do_handshake", "read", "write"}
+_WAITS = {"epoll.poll", "poll.poll", "kqueue.control", "select", "getaddrinfo", "sleep"}
+
+
+def assert_lets_others_run(name: str, make: Callable[[], object]) -> None:
+    """Fail where a coroutine blocks its event loop.
+
+    Args:
+        name: of what makes it.
+        make: makes a fresh one, for each try.
+    """
+    places = []
+    for _ in range(TRIES):
+        place = asyncio.run(_find_block(make))
+        if not place:
+            return
+        places.append(place)
+    pytest.fail(f"{name} blocks the event loop: {places[0]}. Await it, or use asyncio.to_thread")
+
+
+async def _find_block(make: Callable[[], object]) -> str:
+    """Run a coroutine beside one that ticks; return where it blocks, or an empty text."""
+    watch, ticker = _Watch(), _Ticker()
+    beats = threading.Thread(target=ticker.beat, daemon=True)
+    ticking = asyncio.create_task(ticker.tick())
+    await asyncio.sleep(0)
+    coroutine = make()
+    assert isinstance(coroutine, Awaitable)
+    work = asyncio.ensure_future(coroutine)
+    before = sys.getprofile()
+    beats.start()
+    sys.setprofile(watch)
+    try:
+        await asyncio.wait({work})
+    finally:
+        sys.setprofile(before)
+        ticker.over.set()
+        await ticking
+        await asyncio.to_thread(beats.join)
+    work.exception()  # other tests look at it
+    if watch.place:
+        return watch.place
+    return "no other coroutine ran for most of it" if ticker.most >= STILL else ""
+
+
+class _Ticker:
+    """Ticks in the loop, and beats in a thread: beats without a tick are counted."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.ticks = self.most = 0
+
+    async def tick(self) -> None:
+        while not self.over.is_set():
+            self.ticks += 1
+            await asyncio.sleep(0)
+
+    def beat(self) -> None:
+        seen, still = self.ticks, 0
+        while not self.over.wait(BEAT):
+            still = 0 if self.ticks != seen else still + 1
+            seen, self.most = self.ticks, max(self.most, still)
+
+
+class _Watch:
+    """A profile function: it notes the first call of a coroutine that waits."""
+
+    def __init__(self) -> None:
+        self.place = ""
+
+    def __call__(self, frame: FrameType, event: str, called: object) -> None:
+        if event != "c_call" or self.place or not _waits(called):
+            return
+        if asyncio.current_task() is None:  # the loop itself waits for what comes next
+            return
+        caller: FrameType | None = frame
+        while caller is not None and _is_library(caller):
+            caller = caller.f_back
+        at = caller or frame
+        name = getattr(called, "__qualname__", "a call")
+        self.place = f"{name} in {at.f_code.co_name}, {at.f_code.co_filename}:{at.f_lineno}"
+
+
+def _waits(called: object) -> bool:
+    """Tell whether a function of C waits for something, as it is called here."""
+    name, of = getattr(called, "__name__", ""), getattr(called, "__self__", None)
+    if isinstance(of, socket.SocketType):
+        return name in _SOCKET and of.gettimeout() != 0.0
+    if type(of).__name__ == "_SSLSocket":
+        owner = getattr(of, "owner", None)
+        return name in _TLS and owner is not None and owner.gettimeout() != 0.0
+    return called is time.sleep or getattr(called, "__qualname__", name) in _WAITS
+
+
+def _is_library(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return "site-packages" in file or f"{sys.base_prefix}/lib" in file or file.startswith("<frozen")
