@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 #: Modules whose tests share what takes long to make; of others, each test stands alone.
 TOGETHER = {"tests/template/test_new.py"}
 #: Fixtures that start programs: what uses one is no unit test, and counts as slow.
-PROGRAMS = {"emulator", "home", "place"}
+PROGRAMS = {"home", "place"}
+
+pytest_plugins = ["tests.services.fixtures"]
 
 # A job in a shell's background ignores Ctrl-C, one of `nohup` a closed terminal; and so would the
 # programs that tests start.

@@ -9,15 +9,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -25,7 +22,8 @@ import pytest
 
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
-HERE = Path(__file__).parent
+if TYPE_CHECKING:
+    from tests.services.s3 import Moto
 
 
 @pytest.fixture(scope="session")
@@ -39,31 +37,20 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def emulator(live: bool) -> Iterator[Emulator | None]:
-    if live:
-        yield None
-        return
-    server = subprocess.Popen(
-        [sys.executable, HERE / "motoserver.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"},
-    )
-    with server:
-        emulator = Emulator(server)
-        yield emulator
-        emulator.close()
+def emulator(live: bool, request: pytest.FixtureRequest) -> Moto | None:
+    """Moto, as `tests/services` starts it; None for a real account."""
+    moto: Moto | None = None if live else request.getfixturevalue("moto")
+    return moto
 
 
 @pytest.fixture(scope="session")
-def endpoint(emulator: Emulator | None) -> str | None:
+def endpoint(emulator: Moto | None) -> str | None:
     """The address of S3 and STS; None for AWS's own."""
     return emulator.url if emulator else None
 
 
 @pytest.fixture
-def fill(emulator: Emulator | None) -> Callable[[S3Bucket, int], None]:
+def fill(emulator: Moto | None) -> Callable[[S3Bucket, int], None]:
     """Makes so many small objects in a bucket's folder."""
 
     def fill(bucket: S3Bucket, count: int) -> None:
@@ -161,24 +148,6 @@ def login_at(endpoint: str | None, **fields: object) -> AwsCredentials:
         "aws_client_parameters": AwsClientParameters(endpoint_url=endpoint),
     }
     return AwsCredentials(**{**keys, **fields})
-
-
-class Emulator:
-    """Moto's server, as `motoserver.py` runs it."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdin
-        assert process.stdout
-        self._orders, self._answers = process.stdin, process.stdout
-        self.url = self._answers.readline().strip()
-
-    def fill(self, bucket: str, prefix: str, count: int) -> None:
-        self._orders.write(f"{bucket} {prefix} {count}\n")
-        self._orders.flush()
-        assert self._answers.readline() == "done\n"
-
-    def close(self) -> None:
-        self._orders.close()
 
 
 class Proxy:
