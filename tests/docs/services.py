@@ -8,19 +8,18 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 from typing import Any
 
 from ..services.mail import mail_desk
 from ..services.s3 import moto
+from ..services.web import Handler, serve_web
 from ..template.workshop import with_wheels
 from .pages import ROOT
 
 
-class Web(BaseHTTPRequestHandler):
+class Web(Handler):
     """Answers any path with JSON about it: https://example.org in the pages."""
 
     def do_GET(self) -> None:
@@ -36,18 +35,11 @@ class Web(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         self.do_GET()
 
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
 
 @contextmanager
 def web() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_web(Web) as server:
+        yield server.url
 
 
 @contextmanager

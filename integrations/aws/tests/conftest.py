@@ -13,12 +13,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
+from tests.services.web import Handler, serve_web
 
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
@@ -238,7 +238,7 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
 
 
-class Answering(BaseHTTPRequestHandler):
+class Answering(Handler):
     """A real HTTP server, for answers that moto does not give."""
 
     protocol_version = "HTTP/1.1"
@@ -259,9 +259,6 @@ class Answering(BaseHTTPRequestHandler):
 
     def reply(self, *, of_sts: bool) -> tuple[int, str]:
         raise NotImplementedError
-
-    def log_message(self, *args: object) -> None:
-        """Keep quiet."""
 
 
 class Refusing(Answering):
@@ -311,12 +308,5 @@ class S3Only(Answering):
 
 @contextmanager
 def serving(handler: type[Answering]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve_web(handler) as server:
+        yield server.url

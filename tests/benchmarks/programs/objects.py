@@ -10,7 +10,8 @@ from time import perf_counter
 
 import boto3
 
-name, url, way, count, kilobytes = *sys.argv[1:4], *map(int, sys.argv[4:])
+name, url, way = sys.argv[1:4]
+count, kilobytes = map(int, sys.argv[4:])
 BUCKET, PREFIX, THREADS = "objects", "here", 10
 source, target = Path("source"), Path("target")
 for folder in (source, target):
