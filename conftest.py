@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Modules whose tests share what takes long to make; of others, each test stands alone.
 TOGETHER = {"tests/template/test_new.py"}
 #: Fixtures that start programs: what uses one is no unit test, and counts as slow.
-PROGRAMS = {"home", "place"}
+PROGRAMS = {"emulator", "home", "place"}
 
 pytest_plugins = ["tests.services.fixtures"]
 

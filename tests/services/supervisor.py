@@ -73,14 +73,22 @@ class Supervisor:
         raise AssertionError("never reached")
 
     def _prepare(self, port: int) -> None:
-        (self.folder / "data").mkdir(exist_ok=True)
+        data = self.folder / "data"
+        shutil.rmtree(data, ignore_errors=True)  # of a try that failed
+        data.mkdir()
+        self.log.write_bytes(b"")
         if self.order["user"]:
             self.folder.chmod(0o711)
-            shutil.chown(self.folder / "data", self.order["user"])
-            self._bring_home()
+            shutil.chown(data, self.order["user"])
+            if self.order["home"]:
+                self._bring_home()
         for command in self.order["commands"][:-1]:
-            process = self._popen(command, port)
-            if process.wait(PATIENCE):
+            self.server = self._popen(command, port)
+            try:
+                code = self.server.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                code = 1
+            if code:
                 raise Failed(self._words())
 
     def _bring_home(self) -> None:

@@ -46,6 +46,14 @@ with serve(PROGRAM, Path(sys.argv[1]) if sys.argv[1:] else None) as port:
 PROGRAM = Program("sample", ((sys.executable, "-c", SERVER, "{port}"),))
 
 
+def start_users(*places: Path | None) -> list[User]:
+    """Start them at once, and wait until all use the server."""
+    users = [User(*([place] if place else [])) for place in places]
+    for user in users:
+        user.begin()
+    return users
+
+
 class User:
     """A process that uses the server."""
 
@@ -57,6 +65,10 @@ class User:
             stdout=subprocess.PIPE,
             text=True,
         )
+        self.port, self.pids, self.folder = 0, [0], Path()
+
+    def begin(self) -> None:
+        """Wait until it uses the server."""
         assert self.process.stdout
         port, server, child, folder = self.process.stdout.readline().split()
         self.port, self.pids, self.folder = int(port), [int(server), int(child)], Path(folder)
@@ -89,22 +101,22 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("number", [None, signal.SIGTERM, signal.SIGKILL])
 def test_nothing_stays_behind(number: int | None) -> None:
-    user = User()
+    (user,) = start_users(None)
     assert all(map(is_alive, user.pids))
     user.end(number)
     wait_until(lambda: has_ended(user))
 
 
 def test_the_processes_of_a_run_share_a_server(tmp_path: Path) -> None:
-    first, second = User(tmp_path), User(tmp_path)
+    first, second = start_users(tmp_path, tmp_path)
     assert (first.port, first.pids) == (second.port, second.pids)
     first.end(signal.SIGKILL)
-    third = User(tmp_path)
+    (third,) = start_users(tmp_path)
     assert third.pids == first.pids
     second.end()
     third.end()
     wait_until(lambda: has_ended(first))
-    fourth = User(tmp_path)
+    (fourth,) = start_users(tmp_path)
     assert fourth.pids != first.pids
     fourth.end()
     wait_until(lambda: has_ended(fourth))
