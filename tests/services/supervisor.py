@@ -94,8 +94,9 @@ class Supervisor:
     def _bring_home(self) -> None:
         home, copy = Path(self.order["home"]), self.folder / "home"
         if not all(place.stat().st_mode & 0o001 for place in home.resolve().parents):
-            shutil.copytree(home, copy, symlinks=True, dirs_exist_ok=True)
-            self.order["home"] = str(copy)
+            for part in home.parent.glob(f"{home.name}*"):  # its libraries are beside it
+                shutil.copytree(part, copy / part.name, symlinks=True, dirs_exist_ok=True)
+            self.order["home"] = str(copy / home.name)
 
     def _start(self, port: int) -> None:
         self.server = self._popen(self.order["commands"][-1], port)

@@ -12,6 +12,7 @@ import pymysql
 import pytest
 from azure.storage.blob import BlobServiceClient
 from google.cloud import storage
+from tests.services.proxy import Proxy
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -71,6 +72,19 @@ def test_postgres(postgres: str) -> None:
         connection.execute("insert into t values (1, %s, %s)", (CONTENT, told))
         found = connection.execute("select content, told from t").fetchall()
     assert found == [(CONTENT, {"a": ["ä", 1]})]
+
+
+def test_round_trips_to_a_database_are_counted(postgres: str) -> None:
+    with (
+        Proxy(postgres) as link,
+        # It would prepare what it has sent five times, which is one more.
+        psycopg.connect(link.url, autocommit=True, prepare_threshold=None) as connection,
+    ):
+        for count in (1, 10):
+            before = link.requests
+            for _ in range(count):
+                connection.execute("select 1")
+            assert link.requests == before + count
 
 
 def test_mariadb(mariadb: str) -> None:
