@@ -5,13 +5,16 @@ RUN := $(UV) run --no-sync
 PYTEST := $(RUN) pytest -q -n 2
 # What each package tests of itself, and the rules of the house.
 UNITS := core/tests integrations plugin-template/tests tests/architecture
+# What npm brings of the services that tests start; the rest is in wheels, or in `make services`.
+AZURITE := .cache/azurite/node_modules/.package-lock.json
+NODE := $(CURDIR)/.cache/node
 
 export UV_COMPILE_BYTECODE ?= 1
 export UV_PYTHON_DOWNLOADS ?= never
 export UV_LINK_MODE ?= copy
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup quick test check lint types demo bench docs api soak clean
+.PHONY: help setup quick test check lint types demo bench docs api soak services clean
 
 help:
 	@echo "make quick   lint, types, unit tests: for each commit (2 minutes on two cores)"
@@ -19,6 +22,7 @@ help:
 	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
 	@echo "make lint    ruff only                        make demo    a flow on real data, with S3"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
+	@echo "make services   with root: what wheels and npm can't bring for tests: MariaDB, Docker"
 	@echo "make api     write down the public API        make soak    the long forms of the soaks; SEEDS=100000"
 
 $(CURDIR)/.tools/bin/uv:
@@ -26,6 +30,17 @@ $(CURDIR)/.tools/bin/uv:
 
 setup: $(UV)
 	@$(UV) sync --quiet --locked --all-packages --all-extras
+
+# Where npm has nothing, the tests of Azure's storage are skipped, and named at the end.
+$(AZURITE): tests/services/azurite/package-lock.json | $(UV)
+	-@command -v npm >/dev/null || UV_PROJECT_ENVIRONMENT=$(NODE) $(UV) sync -q --locked --only-group node
+	@mkdir -p .cache/azurite && cp tests/services/azurite/*.json .cache/azurite
+	-@PATH="$$PATH:$(NODE)/bin" npm ci --prefix .cache/azurite \
+		--ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+
+services:
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server docker.io
 
 lint: setup
 	$(RUN) ruff check
@@ -37,7 +52,7 @@ types: setup
 quick: lint types
 	$(PYTEST) -m "not slow and not check" $(UNITS)
 
-test: lint types
+test: lint types $(AZURITE)
 	$(PYTEST) -m "not check" --durations=10
 
 check: setup
@@ -47,7 +62,7 @@ check: setup
 
 demo: export FLOWSTONE_HOME := $(or $(FLOWSTONE_HOME),$(CURDIR)/.cache/demo)
 demo: setup
-	@$(RUN) python docs/demo/demo.py $(ARGS)
+	@$(RUN) python -m docs.demo.demo $(ARGS)
 
 bench: setup
 	@$(RUN) python -m tests.benchmarks $(ARGS)

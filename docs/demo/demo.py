@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from endpoint import local_s3
+from docs.demo.endpoint import local_s3
 from rich.console import Console
 from rich.table import Table
 from vega_datasets import local_data

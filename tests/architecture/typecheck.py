@@ -27,7 +27,7 @@ def main() -> int:
             [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"),
              "--cache-dir", str(ROOT / ".cache/mypy"), *map(str, paths)],
             cwd=base,
-            env={**os.environ, "MYPYPATH": os.pathsep.join(map(str, [base / "src", base]))},
+            env={**os.environ, "MYPYPATH": os.pathsep.join(map(str, [base / "src", base, ROOT]))},
             check=False,
         )  # fmt: skip
         failures += done.returncode != 0

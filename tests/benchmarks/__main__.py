@@ -37,6 +37,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "million": partial(scale.million, many),
         "results": partial(scale.results, *large),
         "folders": partial(transfers.folders, files, kilobytes),
+        "objects": partial(transfers.objects, 3 if tiny else 200, 16),
     }
 
 

@@ -9,8 +9,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -87,20 +85,3 @@ def _used() -> float:
     """Return the processor's seconds that ended children have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-@contextmanager
-def moto(python: str = sys.executable) -> Iterator[str]:
-    """Start moto's server in a process of its own, and give its address."""
-    server = subprocess.Popen(
-        [python, PROGRAMS / "endpoint.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    with server:
-        assert server.stdout is not None
-        assert server.stdin is not None
-        yield server.stdout.readline().strip()
-        server.stdin.close()

@@ -24,6 +24,7 @@ NAMES = [
     "million",
     "results",
     "folders",
+    "objects",
 ]
 
 

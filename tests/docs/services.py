@@ -5,21 +5,21 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import ModuleType
 from typing import Any
 
+from ..services.mail import mail_desk
+from ..services.s3 import moto
+from ..services.web import Handler, serve_web
 from ..template.workshop import with_wheels
 from .pages import ROOT
 
 
-class Web(BaseHTTPRequestHandler):
+class Web(Handler):
     """Answers any path with JSON about it: https://example.org in the pages."""
 
     def do_GET(self) -> None:
@@ -35,18 +35,11 @@ class Web(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers["content-length"]))
         self.do_GET()
 
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
 
 @contextmanager
 def web() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Web) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_web(Web) as server:
+        yield server.url
 
 
 @contextmanager
@@ -61,11 +54,8 @@ def template_service(folder: Path) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def mail(folder: Path) -> Iterator[dict[str, str]]:
-    """Start the mail server of that package's own tests; yield what stands for its address."""
-    tests = sys.modules["email_tests"] = ModuleType("email_tests")
-    tests.__path__ = [str(ROOT / "integrations/email/tests")]
-    module: Any = importlib.import_module("email_tests.maildesk")
-    with module.mail_desk(folder, "STARTTLS", "an-app-password") as desk:
+    """Start a mail server; yield what stands for its address."""
+    with mail_desk(folder, "STARTTLS", "an-app-password") as desk:
         here = f'smtp_server="127.0.0.1", smtp_port={desk.port}, verify=False'
         yield {'smtp_server="mail.example.org"': here}
 
@@ -80,23 +70,6 @@ def index(wheels: Path) -> dict[str, str]:
 @contextmanager
 def s3() -> Iterator[dict[str, str]]:
     """Start an S3 endpoint that has the bucket `raw`; yield the environment that finds it."""
-    environment = {
-        "AWS_ACCESS_KEY_ID": "docs",
-        "AWS_SECRET_ACCESS_KEY": "docs-secret-key",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    with subprocess.Popen(
-        [sys.executable, ROOT / "integrations/aws/tests/motoserver.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    ) as server:
-        assert server.stdout
-        assert server.stdin
-        environment["AWS_ENDPOINT_URL"] = server.stdout.readline().strip()
-        make = "import boto3; boto3.client('s3').create_bucket(Bucket='raw')"
-        subprocess.run([sys.executable, "-c", make], env={**os.environ, **environment}, check=True)
-        yield environment
-        server.stdin.close()  # which ends it
+    with moto() as service:
+        service.make_bucket("raw")
+        yield service.environment

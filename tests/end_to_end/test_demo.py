@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-DEMO = Path(__file__).parents[2] / "docs" / "demo" / "demo.py"
+ROOT = Path(__file__).parents[2]
+DEMO = ROOT / "docs" / "demo" / "demo.py"
 
 
 def _run(home: Path, *args: str) -> str:
@@ -18,8 +19,8 @@ def _run(home: Path, *args: str) -> str:
     path = os.pathsep.join([str(bin_), os.environ["PATH"]])
     env = {"PATH": path, "HOME": str(home), "FLOWSTONE_HOME": str(home / "flowstone")}
     done = subprocess.run(
-        [sys.executable, DEMO, *args],
-        env={**env, "COLUMNS": "80"},
+        [sys.executable, "-m", "docs.demo.demo", *args],
+        env={**env, "COLUMNS": "80", "PYTHONPATH": str(ROOT)},
         cwd=home,
         capture_output=True,
         text=True,

@@ -11,13 +11,12 @@ import textwrap
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.services.web import Handler, serve_web
 
 from flowstone.context import current
 from flowstone.records.events import LogLine
@@ -127,15 +126,11 @@ def script(tmp_path: Path) -> Script:
 @pytest.fixture
 def api() -> Iterator[str]:
     """The address of a server that answers as GitHub's does."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Repository) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with serve_web(_Repository) as server:
+        yield server.url
 
 
-class _Repository(BaseHTTPRequestHandler):
+class _Repository(Handler):
     def do_GET(self) -> None:
         body = json.dumps({"full_name": self.path.removeprefix("/repos/"), "stargazers_count": 42})
         self.send_response(200)

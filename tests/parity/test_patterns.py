@@ -6,15 +6,14 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 from tests.parity.conftest import SAMPLES
+from tests.services.web import Handler, serve_web
 
 from flowstone.artifacts import read
 from flowstone.context import current
@@ -28,19 +27,21 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
 
 
-class _Flaky(ThreadingHTTPServer):
-    """Is overloaded at first."""
+@dataclass
+class _Flaky:
+    """A service that is overloaded at first."""
 
-    failures = 2
-    asked = 0
+    url: str = ""
+    failures: int = 2
+    asked: int = 0
 
 
-class _Answer(BaseHTTPRequestHandler):
-    server: _Flaky
+class _Answer(Handler):
+    flaky: _Flaky
 
     def do_GET(self) -> None:
-        self.server.asked += 1
-        good = self.server.asked > self.server.failures
+        self.flaky.asked += 1
+        good = self.flaky.asked > self.flaky.failures
         self.send_response(200 if good else 503)
         self.end_headers()
         self.wfile.write(self._body() if good else b"busy")
@@ -56,18 +57,13 @@ class _Answer(BaseHTTPRequestHandler):
         articles = [{"id": n, "title": f"No. {n}", "user": {"name": "ann"}} for n in numbers]
         return json.dumps(articles).encode()
 
-    def log_message(self, *args: object) -> None:
-        pass
-
 
 @pytest.fixture
 def source() -> Iterator[_Flaky]:
-    with _Flaky(("127.0.0.1", 0), _Answer) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    flaky = _Flaky()
+    with serve_web(type("_OneAnswer", (_Answer,), {"flaky": flaky})) as server:
+        flaky.url = server.url
+        yield flaky
 
 
 def _runs(unit: str) -> list[Run]:
@@ -78,7 +74,7 @@ class _Warehouse:
     """What the pipeline's own functions do: it asks over HTTP, and writes into a database."""
 
     def __init__(self, source: _Flaky, database: Path) -> None:
-        self._address = f"http://127.0.0.1:{source.server_port}/data"
+        self._address = f"{source.url}/data"
         self._database = database
 
     def fetch_api_data(self, source: str) -> str:
@@ -130,7 +126,7 @@ def test_etl_gives_up_after_its_retries(
 def test_pages_into_a_frame_and_a_file(
     sample: Sample, clock: HastyClock, source: _Flaky, tmp_path: Path
 ) -> None:
-    base, path = f"http://127.0.0.1:{source.server_port}", tmp_path / "articles.csv"
+    base, path = source.url, tmp_path / "articles.csv"
     assert sample("articles")["etl"](base, pages=4, path=str(path)) == 12
     table = path.read_text().splitlines()
     assert (table[0], table[-1]) == ("id,title,user.name", "11,No. 11,ann")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from secrets import token_hex
-from threading import Thread
 from typing import Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
+from tests.services.web import Handler, serve_web
 
 from flowstone.blocks import Job, JobProvider, JobStatus, Report, SqliteDatabase, Webhook
 from flowstone.blocks.databases.sqlite import SqliteConnection, SqliteDriver
@@ -104,7 +103,7 @@ def test_a_password_by_value_is_tried_once(services: Services, tmp_path: Path) -
     assert Cellar.given == ["a wrong one"]
 
 
-class Gate(BaseHTTPRequestHandler):
+class Gate(Handler):
     """Takes notes at one path, with one header."""
 
     path_now, key_now = "", ""
@@ -118,21 +117,12 @@ class Gate(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
 
 @contextmanager
 def gate(path: str, key: str = "") -> Iterator[tuple[type[Gate], str]]:
     kind = type("OneGate", (Gate,), {"path_now": path, "key_now": key, "tries": []})
-    with HTTPServer(("127.0.0.1", 0), kind) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield kind, f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve_web(kind) as server:
+        yield kind, server.url
 
 
 def test_a_note_goes_to_the_new_url(later: Later, monkeypatch: pytest.MonkeyPatch) -> None:

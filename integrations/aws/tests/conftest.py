@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import os
 import socket
-import struct
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 import pytest
+from tests.services.proxy import Proxy
+from tests.services.web import Handler, serve_web
 
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
 
-HERE = Path(__file__).parent
+if TYPE_CHECKING:
+    from tests.services.s3 import Moto
 
 
 @pytest.fixture(scope="session")
@@ -39,31 +36,20 @@ def soak(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(scope="session")
-def emulator(live: bool) -> Iterator[Emulator | None]:
-    if live:
-        yield None
-        return
-    server = subprocess.Popen(
-        [sys.executable, HERE / "motoserver.py"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "AWS_ACCESS_KEY_ID": "moto", "AWS_SECRET_ACCESS_KEY": "moto"},
-    )
-    with server:
-        emulator = Emulator(server)
-        yield emulator
-        emulator.close()
+def emulator(live: bool, request: pytest.FixtureRequest) -> Moto | None:
+    """Moto, as `tests/services` starts it; None for a real account."""
+    moto: Moto | None = None if live else request.getfixturevalue("moto")
+    return moto
 
 
 @pytest.fixture(scope="session")
-def endpoint(emulator: Emulator | None) -> str | None:
+def endpoint(emulator: Moto | None) -> str | None:
     """The address of S3 and STS; None for AWS's own."""
     return emulator.url if emulator else None
 
 
 @pytest.fixture
-def fill(emulator: Emulator | None) -> Callable[[S3Bucket, int], None]:
+def fill(emulator: Moto | None) -> Callable[[S3Bucket, int], None]:
     """Makes so many small objects in a bucket's folder."""
 
     def fill(bucket: S3Bucket, count: int) -> None:
@@ -170,131 +156,6 @@ def login_at(endpoint: str | None, **fields: object) -> AwsCredentials:
     return AwsCredentials(**{**keys, **fields})
 
 
-class Emulator:
-    """Moto's server, as `motoserver.py` runs it."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdin
-        assert process.stdout
-        self._orders, self._answers = process.stdin, process.stdout
-        self.url = self._answers.readline().strip()
-
-    def fill(self, bucket: str, prefix: str, count: int) -> None:
-        self._orders.write(f"{bucket} {prefix} {count}\n")
-        self._orders.flush()
-        assert self._answers.readline() == "done\n"
-
-    def close(self) -> None:
-        self._orders.close()
-
-
-class Proxy:
-    """A real TCP proxy before a server, which ends some connections in the middle.
-
-    Args:
-        target: the URL of the server.
-        answers: for each connection in turn, after how many bytes of answers it is cut; connections
-            after these are whole.
-        requests: likewise, after how many bytes of requests.
-        always: whether the last of the cuts holds for all connections after it.
-        how: whether a cut is a reset, an orderly end, or silence on an open connection.
-
-    Attributes:
-        seen: what has passed, in order: requests, then answers.
-    """
-
-    def __init__(self, target: str, **cuts: Any) -> None:
-        url = urlsplit(target)
-        assert url.hostname
-        assert url.port
-        self._target = (url.hostname, url.port)
-        self._open: set[socket.socket] = set()
-        self._over = threading.Event()
-        self.seen = (bytearray(), bytearray())
-        self.cuts = 0
-        self.plan(**cuts)
-
-    def plan(
-        self,
-        *,
-        answers: tuple[int, ...] = (),
-        requests: tuple[int, ...] = (),
-        always: bool = False,
-        how: str = "reset",
-    ) -> None:
-        """Cut the connections from now on as the arguments of the class say."""
-        self._answers, self._requests = list(answers), list(requests)
-        self._always, self._how = always, how
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._over.set()
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._threads[0].join()
-        self._listener.close()
-        for connection in tuple(self._open):
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads[1:]:
-            thread.join()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            limits = self._next(self._answers), self._next(self._requests)
-            thread = threading.Thread(target=self._carry, args=(client, *limits))
-            self._threads.append(thread)
-            thread.start()
-
-    def _next(self, limits: list[int]) -> int | None:
-        if not limits:
-            return None
-        return limits[0] if self._always and len(limits) == 1 else limits.pop(0)
-
-    def _carry(self, client: socket.socket, answers: int | None, requests: int | None) -> None:
-        with client, socket.create_connection(self._target) as server:
-            self._open |= {client, server}
-            passing = (server, client, answers, self.seen[1])
-            back = threading.Thread(target=self._pass_on, args=passing)
-            back.start()
-            self._pass_on(client, server, requests, self.seen[0])
-            back.join()
-            self._open -= {client, server}
-
-    def _pass_on(
-        self, source: socket.socket, sink: socket.socket, limit: int | None, seen: bytearray
-    ) -> None:
-        passed = 0
-        with suppress(OSError):
-            while chunk := source.recv(65536):
-                if limit is not None and passed + len(chunk) >= limit:
-                    sink.sendall(chunk[: limit - passed])
-                    self.cuts += 1
-                    if self._how == "silence":
-                        self._over.wait()
-                    if self._how == "reset":
-                        for end in (source, sink):
-                            # Zero seconds to linger: it is reset, not closed.
-                            linger = struct.pack("ii", 1, 0)
-                            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-                    break
-                seen += chunk
-                sink.sendall(chunk)
-                passed += len(chunk)
-        for end in (source, sink):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-
-
 class EndingServer:
     """A server that reads a request's headers, sends so many bytes, and ends the connection.
 
@@ -331,7 +192,7 @@ class EndingServer:
                 client.shutdown(socket.SHUT_WR)
 
 
-class Answering(BaseHTTPRequestHandler):
+class Answering(Handler):
     """A real HTTP server, for answers that moto does not give."""
 
     protocol_version = "HTTP/1.1"
@@ -352,9 +213,6 @@ class Answering(BaseHTTPRequestHandler):
 
     def reply(self, *, of_sts: bool) -> tuple[int, str]:
         raise NotImplementedError
-
-    def log_message(self, *args: object) -> None:
-        """Keep quiet."""
 
 
 class Refusing(Answering):
@@ -404,12 +262,5 @@ class S3Only(Answering):
 
 @contextmanager
 def serving(handler: type[Answering]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serve_web(handler) as server:
+        yield server.url

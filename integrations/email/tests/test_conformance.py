@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from tests.services.mail import MailDesk, Way, mail_desk
 
 from flowstone.blocks import Block, Notifier
 from flowstone_email import EmailNotifier, EmailServerCredentials
@@ -15,7 +16,7 @@ from flowstone_testing.conformance.plugins import PluginSuite
 from flowstone_testing.desks import Desk
 from flowstone_testing.ports import reserve_closed_port
 
-from .maildesk import PASSWORD, MailDesk, Way, login, mail_desk
+from .logins import PASSWORD, login
 
 # The server warns that it takes logins without TLS; it has it from the first byte on.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while")

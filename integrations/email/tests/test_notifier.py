@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 from click.testing import CliRunner
+from tests.services.mail import MailDesk, mail_desk
 
 from flowstone.cli.app import flowstone
 from flowstone.context.current import Services, use_services
@@ -25,7 +26,7 @@ from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone_email import EmailNotifier, EmailServerCredentials
 from flowstone_testing.conformance.notifier import HastyClock
 
-from .maildesk import PASSWORD, MailDesk, login, mail_desk
+from .logins import PASSWORD, login
 
 # The server warns that it takes logins without TLS; it has it from the first byte on.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while")

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
+from tests.services.web import Handler, serve_web
 
 from flowstone.errors import NotificationDenied, NotificationFailed
 from flowstone_slack import SlackWebhook
@@ -29,7 +28,7 @@ ANSWERS: dict[str, tuple[int, type[NotificationFailed]]] = {
 def answering(status: int, words: str) -> Iterator[str]:
     """Serve one answer to every request."""
 
-    class Answer(BaseHTTPRequestHandler):
+    class Answer(Handler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
             self.send_response(status)
@@ -37,17 +36,8 @@ def answering(status: int, words: str) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(words.encode())
 
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
-        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/services/T0/B0/x1y2z3"
-        finally:
-            server.shutdown()
-            thread.join()
+    with serve_web(Answer) as server:
+        yield f"{server.url}/services/T0/B0/x1y2z3"
 
 
 @pytest.mark.parametrize("words", ANSWERS)

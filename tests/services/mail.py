@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -14,25 +13,10 @@ from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, LoginPassword
 
-from flowstone_email import EmailServerCredentials
 from flowstone_testing.certificates import make_certificate
 from flowstone_testing.desks import Script
 
 Way = Literal["SSL", "STARTTLS", "INSECURE"]
-
-PASSWORD = f"canary-{secrets.token_hex(12)}"
-
-
-def login(port: int, way: Way = "SSL", password: str = PASSWORD) -> EmailServerCredentials:
-    """Return a login to a desk of this machine."""
-    return EmailServerCredentials(
-        smtp_server="127.0.0.1",
-        smtp_port=port,
-        smtp_type=way,
-        username="me@example.org",
-        password=password,
-        verify=False,
-    )
 
 
 class MailDesk(Script):

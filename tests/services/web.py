@@ -1,0 +1,37 @@
+"""A web server in this process, for what a test makes up."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers requests, and writes none of them to standard error."""
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+class WebServer(ThreadingHTTPServer):
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+@contextmanager
+def serve_web(handler: type[Handler]) -> Iterator[WebServer]:
+    """Answer by a handler on a free port."""
+    with WebServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
