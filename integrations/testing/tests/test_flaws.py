@@ -167,7 +167,8 @@ class Package:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.environ = {**os.environ, "PYTHONPATH": str(folder / "src")}
+        own = {"PYTHONPATH": str(folder / "src"), "PYTEST_DEBUG_TEMPROOT": str(folder.parent)}
+        self.environ = {**os.environ, **own}
 
     def plant(self, flaw: Flaw) -> None:
         file = self.folder / flaw.file

@@ -136,15 +136,12 @@ class TaskWays(TaskBase):
         """Look at the place that is named: await there, or call the task's `fn` in a thread."""
         for name, twin in self.find_twins().items():
             if name in examples:
-                assert_lets_others_run(
-                    twin.name,
-                    lambda twin=twin, name=name: twin.fn(**examples[name]()),  # type: ignore[misc]
-                )
+                assert_lets_others_run(twin.name, partial(_begin, twin, examples[name]))
 
     def test_it_leaves_nothing_open(self, examples: Mapping[str, Example]) -> None:
         """Close clients, by `with`: sockets and threads are counted before and after calls."""
         for name, task in self._find_tasks_with_arguments(examples):
-            assert_nothing_is_left(name, lambda task=task, name=name: _call(task, examples[name]))  # type: ignore[misc]
+            assert_nothing_is_left(name, partial(_call, task, examples[name]))
 
     def test_only_errors_of_ours_come_out(
         self,
@@ -160,8 +157,8 @@ class TaskWays(TaskBase):
                 if isinstance(value, Block) and (block := unreachable(value)) is not None
             }
             if lost:
-                call = partial(_call, task, lambda given={**arguments, **lost}: given)  # type: ignore[misc]
-                assert_own_errors(name, call)
+                given: Example = partial(dict, {**arguments, **lost})
+                assert_own_errors(name, partial(_call, task, given))
 
     def test_the_example_runs(self, examples: Mapping[str, Example]) -> None:
         """Read the error: the code of the `Example:` section gets the arguments by their names.
@@ -186,8 +183,12 @@ class TaskWays(TaskBase):
         return [(name, task) for name, task in self.find_tasks().items() if name in examples]
 
 
+def _begin(task: Task[..., object], example: Example) -> object:
+    return task.fn(**example())
+
+
 def _call(task: Task[..., object], example: Example) -> object:
-    value = task.fn(**example())
+    value = _begin(task, example)
     return asyncio.run(_await_if_needed(value)) if task.isasync else value
 
 
