@@ -240,6 +240,10 @@ def test_a_task_run_that_core_did_not_call_is_one_like_any_other(services: Servi
     assert sum_measures(root.id) == {"rows_affected": (7, "rows")}
     assert "built" in command("run", "logs", root.id).output
     assert "sums  Skipped  -  users failed" in command("run", "show", root.id).output
+    assert "1/3, 1 skipped" in command("run", "ls").output
+    [listed] = json.loads(command("run", "ls", "--json").output)
+    assert listed["tasks"] == {"total": 3, "completed": 1, "failed": 1, "skipped": 1}
+    assert command("run", "ls", "--state", "skipped").exit_code == 0
 
 
 def test_a_skipped_run_is_no_success(services: Services) -> None:

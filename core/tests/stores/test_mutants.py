@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
-    from flowstone.states import StateType
     from flowstone_testing.conformance import Suite
 
 
@@ -164,7 +163,7 @@ class CursorsFromTheStart(MemoryStore):
 
 
 class CountsByTree(MemoryStore):
-    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         found = super().tally(root_ids)
         return {root_id: counts for counts in found.values() for root_id in root_ids}
 

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from flowstone.ports import RunStore
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
-    from flowstone.records.states import StateType
 
 #: What a store itself records of a tree whose root ends.
 _CLOSINGS = [KINDS[kind][state] for kind in KINDS for state in (CANCELLED, CRASHED)]
@@ -63,7 +62,7 @@ class ObservedRuns:
     def runs(self, query: RunQuery) -> list[Run]:
         return self._store.runs(query)
 
-    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         return self._store.tally(root_ids)
 
     def events(

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from flowstone.records.documents import Document
     from flowstone.records.events import Event
     from flowstone.records.runs import Fence, Run, RunQuery
-    from flowstone.records.states import StateType
 
 
 class RunStore(Protocol):
@@ -87,10 +86,11 @@ class RunStore(Protocol):
     def runs(self, query: RunQuery) -> list[Run]:
         """Return the runs that fit, ordered by id."""
 
-    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         """Count the task runs of these trees, by the run that called them and by their state.
 
-        Runs that called none are left out.
+        A state is a value of `StateType`, or ``SKIPPED`` for what is Cancelled by that name. Runs
+        that called none are left out.
         """
 
     def events(

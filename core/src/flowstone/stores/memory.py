@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowstone.records.runs import Fence
-    from flowstone.records.states import StateType
 
 
 class MemoryRuns:
@@ -97,13 +96,14 @@ class MemoryRuns:
         found.sort(key=_get_id, reverse=query.newest_first)
         return found[: query.limit]
 
-    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
-        counts: dict[str, dict[StateType, int]] = {}
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+        counts: dict[str, dict[str, int]] = {}
         with self._lock:
             for run in self._runs.values():
                 if run.kind == "task" and run.parent_id and run.root_id in root_ids:
                     of_parent = counts.setdefault(run.parent_id, {})
-                    of_parent[run.state.type] = of_parent.get(run.state.type, 0) + 1
+                    state = "SKIPPED" if run.state.name == "Skipped" else run.state.type.value
+                    of_parent[state] = of_parent.get(state, 0) + 1
         return counts
 
     def events(

@@ -189,7 +189,7 @@ class S3Provider(ObjectStoreProvider):
             refresh=self.make_access if "session_token" in secrets else None,
         )
 
-    def make_storage_options(self, tool: Tool) -> dict[str, Any]:
+    def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
         access = self.make_access()
         region, endpoint = access.options.get("region"), access.endpoint
         login = [access.reveal(n) for n in ("access_key_id", "secret_access_key", "session_token")]
@@ -208,7 +208,7 @@ class S3Provider(ObjectStoreProvider):
                 "aws_allow_http": "true" if (endpoint or "").startswith("http:") else None,
                 "aws_skip_signature": None if login[0] else "true",
             }
-        return {name: value for name, value in options.items() if value}
+        return {name: value for name, value in options.items() if value} or None
 
     def make_uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}" if key else f"s3://{self.bucket}"

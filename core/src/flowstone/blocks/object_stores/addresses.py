@@ -31,8 +31,10 @@ class Addresses:
         """
         return self.make_provider().make_access()
 
-    def storage_options(self, tool: Tool = "pandas") -> dict[str, Any]:
+    def storage_options(self, tool: Tool = "pandas") -> dict[str, Any] | None:
         """Return what a tool takes as its `storage_options`, secrets in clear, for `uri`.
+
+        It is None where the tool wants nothing.
 
         Args:
             tool: ``pandas`` (and whatever else uses fsspec), ``polars`` or ``delta``.

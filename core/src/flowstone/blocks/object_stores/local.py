@@ -9,7 +9,7 @@ import stat
 from datetime import UTC, datetime
 from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 from urllib.parse import unquote, urlsplit
 
 from pydantic import Field, PrivateAttr
@@ -93,8 +93,8 @@ class LocalProvider(ObjectStoreProvider):
     def make_access(self) -> StoreAccess:
         return StoreAccess("file", str(self._root()))
 
-    def make_storage_options(self, tool: Tool) -> dict[str, Any]:  # noqa: ARG002
-        return {}  # a path is all that any tool wants
+    def make_storage_options(self, tool: Tool) -> None:
+        """Return None: a path is all that any tool wants."""
 
     def make_uri(self, key: str) -> str:
         return (self._root() / key).as_uri()

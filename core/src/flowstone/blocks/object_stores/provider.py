@@ -171,8 +171,8 @@ class ObjectStoreProvider(ABC):
         """
         raise self._make_refusal("is out of reach for other tools")
 
-    def make_storage_options(self, tool: Tool) -> dict[str, Any]:
-        """Return `make_access` in the words that a tool takes; override it with that.
+    def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
+        """Return `make_access` in the words that a tool takes, or None where it wants nothing.
 
         Args:
             tool: ``pandas`` (the words of fsspec's file systems), ``polars`` or ``delta``.

@@ -34,6 +34,7 @@ _FINER = (
     "AwaitingRetry",
     "Resuming",
     "Retrying",
+    "Skipped",
     "Suspended",
     "TimedOut",
 )
@@ -93,7 +94,7 @@ def _parse_state(name: str) -> str:
 
 
 def _make_table(
-    runs: list[Run], now: float, tally: Mapping[str, Mapping[StateType, int]], *, is_choice: bool
+    runs: list[Run], now: float, tally: Mapping[str, Mapping[str, int]], *, is_choice: bool
 ) -> Table:
     empty = "No run fits." if is_choice else "There is no run yet."
     rows = [
@@ -121,11 +122,13 @@ def _format_start(at: float | None, now: float) -> str:
     return format_ago(at, now) if is_terminal() else format_time(at)
 
 
-def _make_tally_cell(counts: Mapping[StateType, int]) -> Cell:
+def _make_tally_cell(counts: Mapping[str, int]) -> Cell:
     total, done = sum(counts.values()), counts.get(COMPLETED, 0)
     style = "red" if counts.get(FAILED) else ""
-    return Cell(f"{done:,}" if done == total else f"{done:,}/{total:,}", style)
+    told = f"{done:,}" if done == total else f"{done:,}/{total:,}"
+    skipped = counts.get("SKIPPED", 0)
+    return Cell(f"{told}, {skipped:,} skipped" if skipped else told, style)
 
 
-def _describe(run: Run, now: float, counts: Mapping[StateType, int]) -> Json:
+def _describe(run: Run, now: float, counts: Mapping[str, int]) -> Json:
     return {**describe_run(run, now), "tasks": describe_tally(counts)}

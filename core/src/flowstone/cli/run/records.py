@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowstone.records.runs import Run
-    from flowstone.records.states import StateType
 
 Json = dict[str, Any]
 
@@ -41,7 +40,7 @@ def describe_run(run: Run, now: float, root: Run | None = None) -> Json:
     }
 
 
-def describe_tally(counts: Mapping[StateType, int]) -> Json:
+def describe_tally(counts: Mapping[str, int]) -> Json:
     """Return how many task runs there are in each state, and in all."""
-    states = {state.value.lower(): count for state, count in sorted(counts.items())}
+    states = {state.lower(): count for state, count in sorted(counts.items())}
     return {"total": sum(counts.values()), **states}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from flowstone.errors import RunNotFound
 from flowstone.records.encoding import dumps
 from flowstone.records.runs import StateChange
-from flowstone.records.states import StateType
 from flowstone.stores import rules
 from flowstone.stores.sql import statements
 from flowstone.stores.sql.batch import make_batch
@@ -90,14 +89,14 @@ class SqlRuns:
         statement, values = statements.select_runs(query)
         return self._database.read(lambda connection: _runs(connection, statement, values))
 
-    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[StateType, int]]:
+    def tally(self, root_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         values = (dumps(list(root_ids)),)
         rows = self._database.read(
             lambda connection: connection.execute(statements.TALLY, values).fetchall()
         )
-        counts: dict[str, dict[StateType, int]] = {}
+        counts: dict[str, dict[str, int]] = {}
         for parent_id, state, count in rows:
-            counts.setdefault(parent_id, {})[StateType(state)] = count
+            counts.setdefault(parent_id, {})[state] = count
         return counts
 
     def events(

@@ -72,9 +72,10 @@ BEGINS_WITH = f"{_READ_RUN} WHERE id >= ? AND id < ? LIMIT 9"
 ENDS_WITH = f"{_READ_RUN} WHERE substr(id, -?) = ? LIMIT 9"
 NAMED = f"{_READ_RUN} WHERE name = ? ORDER BY id DESC LIMIT 1"
 TALLY = (
-    "SELECT parent_id, state_type, count(*) FROM runs "
+    "SELECT parent_id, CASE state_name WHEN 'Skipped' THEN 'SKIPPED' ELSE state_type END AS state, "
+    "count(*) FROM runs "
     "WHERE root_id IN (SELECT value FROM json_each(?)) "
-    "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state_type"
+    "AND kind = 'task' AND parent_id IS NOT NULL GROUP BY parent_id, state"
 )
 #: Of the runs that are listed: a run's thousands of tasks are near to each other, not to a mistake.
 NAMES = "SELECT name FROM runs WHERE kind = 'flow' OR parent_id IS NULL ORDER BY id DESC LIMIT 1000"

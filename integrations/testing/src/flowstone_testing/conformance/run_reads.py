@@ -26,7 +26,7 @@ from flowstone.records.events import (
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import MASK, register
 from flowstone.records.runs import Fence, RunQuery
-from flowstone.records.states import COMPLETED, FAILED, RUNNING, State
+from flowstone.records.states import CANCELLED, COMPLETED, FAILED, PENDING, RUNNING, State
 from flowstone_testing.conformance.laws import histories, law
 from flowstone_testing.conformance.samples import (
     artifact,
@@ -251,6 +251,11 @@ class ReadTests(Suite):
         inner = replace(child_run(root), parent_id=nested.id)
         ends = [*[COMPLETED] * 2, FAILED]
         facts = [fact for end in ends for fact in life(child_run(root), end)[0]]
+        skipped = child_run(root, state=State(PENDING))
+        facts += [
+            make_birth_event(skipped),
+            make_change_event(skipped, State(CANCELLED, "Skipped", "why"), 0),
+        ]
         store.append(
             [
                 *facts,
@@ -261,7 +266,10 @@ class ReadTests(Suite):
             fence(root),
         )
         store.append(life(child_run(other), COMPLETED)[0], fence(other))
-        mine = {root.id: {COMPLETED: 2, FAILED: 1, RUNNING: 1}, nested.id: {RUNNING: 1}}
+        mine = {
+            root.id: {COMPLETED: 2, FAILED: 1, RUNNING: 1, "SKIPPED": 1},
+            nested.id: {RUNNING: 1},
+        }
         assert store.tally([root.id]) == mine
         assert store.tally([root.id, other.id]) == {**mine, other.id: {COMPLETED: 1}}
         assert store.tally([]) == {}
