@@ -24,6 +24,7 @@ STORE = """
 import io, pytest, unicodedata
 from itertools import islice
 from dataclasses import replace
+from pydantic import SecretStr
 from flowstone.blocks.object_stores import *
 from flowstone.errors import *
 from flowstone_testing.conformance.objectstore import ObjectStoreSuite
@@ -255,6 +256,16 @@ STORES = {
 }
 #: Blocks that do in their own way what the interface does for all.
 OVERRIDES = {
+    "an address with a secret": (
+        """
+        token: SecretStr = SecretStr("canary-of-a-token")
+        def make_provider(self):
+            made = MutantProvider(self.place, self.folder)
+            made.urls = [f"memory://{self.token.get_secret_value()}@{self.place}"]
+            return made
+        """,
+        "test_what_is_told_to_other_tools_shows_no_secret",
+    ),
     "paths taken raw": (
         """
         def read_path(self, path):
