@@ -100,7 +100,7 @@ def _test(version: str, python: str, uv: str, *, all_of_them: bool) -> str | Non
         *(f"--ignore-glob={glob}" for glob in LEFT_OUT),
     ]
     for what, command in (
-        ("no environment", [*sync, "--all-extras", "--no-group", "services"]),
+        ("no environment", [*sync, "--all-extras", "--group", "dev"]),
         ("tests failed", tests),
     ):
         if subprocess.run(command, cwd=ROOT, env=env, check=False).returncode:

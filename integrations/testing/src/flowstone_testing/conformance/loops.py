@@ -79,7 +79,9 @@ class _Ticker:
     async def tick(self) -> None:
         while not self.over.is_set():
             self.ticks += 1
-            await asyncio.sleep(0)
+            # Not `sleep(0)`: a loop that never waits can keep the lock of the interpreter from
+            # the threads that the coroutine waits for.
+            await asyncio.sleep(BEAT / 2)
 
     def beat(self) -> None:
         seen, still = self.ticks, 0
