@@ -34,32 +34,31 @@ def assert_nothing_is_left(name: str, call: Callable[[], object]) -> None:
     with _without_collector():
         for _ in range(WARM):
             call()
-        sockets, threads = count_sockets(), threading.active_count()
+        before = _find_open()  # by identity: one of them may end meanwhile
         for _ in range(CALLS):
             call()
         end, pause = monotonic() + PATIENCE, threading.Event()
-        while _grew(sockets, threads) and monotonic() < end:
+        while _describe_new(before) and monotonic() < end:
             pause.wait(0.02)
-        left = _grew(sockets, threads)
+        left = _describe_new(before)
     if left:
         pytest.fail(f"{CALLS} calls of {name} left {left} behind: close what it opens, by `with`")
 
 
-def count_sockets() -> int:
-    """Return how many sockets this process has open; 0 where the system does not tell."""
-    found = 0
+def _find_open() -> dict[str, set[object]]:
+    """Return what this process has open; no sockets where the system does not tell."""
+    sockets: set[object] = set()
     with suppress(FileNotFoundError):
         for path in Path("/dev/fd").iterdir():
             with suppress(OSError):
-                found += stat.S_ISSOCK(os.fstat(int(path.name)).st_mode)
-    return found
+                found = os.fstat(int(path.name))
+                if stat.S_ISSOCK(found.st_mode):
+                    sockets.add(found.st_ino or path.name)
+    return {"sockets": sockets, "threads": set(threading.enumerate())}
 
 
-def _grew(sockets: int, threads: int) -> str:
-    more = {
-        "sockets": count_sockets() - sockets,
-        "threads": threading.active_count() - threads,
-    }
+def _describe_new(before: dict[str, set[object]]) -> str:
+    more = {what: len(found - before[what]) for what, found in _find_open().items()}
     return " and ".join(f"{count} {what}" for what, count in more.items() if count >= CALLS)
 
 
