@@ -24,11 +24,12 @@ pytestmark = pytest.mark.slow
 #: To each package at the newest of what it needs, which `make test` tries, one at the oldest.
 RESOLUTIONS = ["highest", pytest.param("lowest-direct", marks=pytest.mark.check)]
 
-#: pytest alone loads its plugins, and comes with the extra `testing`.
+#: pytest alone loads its plugins, and comes with the extra `testing`, as fsspec with its own.
 ALL_BUT_PLUGINS_OF_PYTEST = """
 import importlib, pkgutil, sys, {module} as package
 for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-    if found.name != "flowstone.testing.plugin" and not found.name.endswith("__main__"):
+    without = ("flowstone.testing.plugin", "flowstone.blocks.object_stores.filesystem", "__main__")
+    if not found.name.endswith(without):
         importlib.import_module(found.name)
 for name in package.__all__:
     getattr(package, name)
@@ -82,6 +83,14 @@ with DuckDBDatabase() as database:
     database.execute("CREATE TABLE t (i INTEGER, seen TIMESTAMPTZ)")
     database.insert("t", [{"i": 1, "seen": datetime.now(UTC)}])
     assert database.fetch_one("SELECT i, seen FROM t")[1].tzinfo
+""",
+    "fsspec": """
+from flowstone.blocks import LocalDirectory
+
+files = LocalDirectory(basepath="data").filesystem()
+with files.open("a/b.txt", "wb") as file:
+    file.write(b"hello")
+assert files.find("") == ["a/b.txt"] and files.cat_file("a/b.txt") == b"hello"
 """,
     "new": """
 import subprocess, sys
@@ -269,4 +278,4 @@ def test_the_kit_is_all_that_a_stranger_needs(
     words = ("plugin", "check", "flowstone-template", "--tests", "tests", "--level", "full")
     told = json.loads(ran(programs, project, programs / "flowstone", *words, "--json"))
     assert {suite["level"] for suite in told["suites"]} == {"full"}
-    assert len(told["suites"]) == 7
+    assert len(told["suites"]) == 9
