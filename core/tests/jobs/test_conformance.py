@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,9 +19,10 @@ def canary() -> str:
 
 def group_alive(handle: str) -> bool:
     group = handle.split("/")[1]
-    found = [
-        path.read_text().rpartition(")")[2].split() for path in Path("/proc").glob("[0-9]*/stat")
-    ]
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            found.append(path.read_text().rpartition(")")[2].split())
     return any(facts[2] == group and facts[0] not in "ZX" for facts in found)
 
 

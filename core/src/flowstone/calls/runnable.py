@@ -59,7 +59,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         attributes = () if isinstance(fn, Runnable) else ("__dict__",)
         update_wrapper(cast("Callable[..., Any]", self), fn, updated=attributes)
         vars(self).setdefault("__name__", spec.name)  # a partial has none
-        self.fn = fn
+        self.fn: Callable[P, R] = fn
         self._around = around
         self.spec = spec
         self.name = spec.name
