@@ -54,7 +54,7 @@ class ArtifactVersion:
 
 @dataclass(frozen=True, slots=True)
 class ExternalHandle:
-    """Work that a run has begun elsewhere; recorded before anybody waits for it.
+    """External work that a run has started; recorded before anybody waits for it.
 
     Attributes:
         kind: what it is: ``job``, ``query``, ``container`` …
@@ -75,7 +75,7 @@ class ExternalHandle:
 
     def __str__(self) -> str:
         kind, _, name = self.block.partition("/")
-        return f"{self.kind} {self.id} of {name or f'a {kind} that was not saved'!r}"
+        return f"{self.kind} {self.id} ({repr(name) if name else f'unsaved {kind}'})"
 
 
 @dataclass(frozen=True, slots=True)

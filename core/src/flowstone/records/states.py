@@ -268,13 +268,13 @@ def Cancelled(message: str | None = None, *, name: str = "Cancelled", data: obje
 
 
 def Skipped(message: str) -> State:
-    """Return the state of a run that was not to do its work; it counts as no success.
+    """Return a Skipped state, of type CANCELLED; it does not count as success.
 
     Args:
         message: why it was skipped; it must not be empty.
     """
     if not message:
-        problem, remedy = "it has no message", "Say why the run was skipped."
+        problem, remedy = "the message is empty", "Pass the reason why the run was skipped."
         raise ConfigurationError("a Skipped state", problem, remedy)
     return State(CANCELLED, "Skipped", message)
 
