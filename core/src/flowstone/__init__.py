@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from flowstone.calls.map_stream import FutureStream
     from flowstone.calls.task import Task, exponential_backoff, task
     from flowstone.context.external_work import (
-        record_handle,
-        record_handle_end,
+        record_external_end,
+        record_external_start,
         record_measures,
         record_task_run,
     )
@@ -51,8 +51,8 @@ __all__ = [
     "notify_by",
     "pause_flow_run",
     "quote",
-    "record_handle",
-    "record_handle_end",
+    "record_external_end",
+    "record_external_start",
     "record_measures",
     "record_task_run",
     "resume_flow_run",
@@ -73,8 +73,8 @@ if not TYPE_CHECKING:
             "flowstone.calls.map_stream": ("FutureStream",),
             "flowstone.calls.task": ("Task", "exponential_backoff", "task"),
             "flowstone.context.external_work": (
-                "record_handle",
-                "record_handle_end",
+                "record_external_start",
+                "record_external_end",
                 "record_measures",
                 "record_task_run",
             ),

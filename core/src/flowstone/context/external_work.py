@@ -1,4 +1,4 @@
-"""Work that a run has done elsewhere: handles of what it began, measures, and task runs of others.
+"""External work of a run: handles of what it started, measures, task runs that others executed.
 
 All of it are facts of the current run, written by its one writer, so a run that was cancelled or
 taken over adds none.
@@ -50,14 +50,14 @@ UNITS = ("bytes", "seconds", "rows", "objects", "credits", "tokens")
 
 @dataclass(frozen=True, slots=True)
 class ExternalWork:
-    """Work elsewhere, and the run that began it."""
+    """External work, and the run that started it."""
 
     run_id: str
     handle: ExternalHandle
 
 
-def record_handle(kind: str, block: str, handle_id: str) -> ExternalHandle:
-    """Record that the current run has begun work elsewhere; return when the store has it.
+def record_external_start(kind: str, block: str, handle_id: str) -> ExternalHandle:
+    """Record that the current run has started external work; return when the store has it.
 
     Outside of a run nothing is recorded.
 
@@ -74,10 +74,11 @@ def record_handle(kind: str, block: str, handle_id: str) -> ExternalHandle:
 
 
 def find_left_by_earlier_attempts(block: str) -> list[ExternalHandle]:
-    """Return what earlier attempts of the current run began by a block and did not see end."""
+    """Return what earlier attempts of the current run started by a block and left running."""
     run, attempt = current_run(), _count_attempts()
-    if run is None or attempt < 2:
+    if run is None or attempt <= 1:
         return []
+    current.services().journal.flush()  # what has ended may not be written yet
     return [
         work.handle
         for work in find_open_handles(run)
@@ -90,14 +91,14 @@ def _count_attempts() -> int:
     return 1 if scope is None else snapshot_run(scope).attempt
 
 
-def record_handle_end(handle: ExternalHandle) -> None:
-    """Record that work elsewhere has ended, however it did; outside of a run, do nothing."""
+def record_external_end(handle: ExternalHandle) -> None:
+    """Record that external work has ended; outside of a run, do nothing."""
     if (run := current_run()) is not None:
         _append(run, EXTERNAL_WORK_ENDED, handle)
 
 
 def record_end_of_left_behind(root: Run, work: ExternalWork) -> None:
-    """Record from any process that work has ended which an ended root left behind."""
+    """Record from any process that external work of a finished run has ended."""
     services = current.services()
     now = services.clock.time()
     event = Event(new_id(), EXTERNAL_WORK_ENDED, work.run_id, root.id, now, work.handle)
@@ -110,7 +111,7 @@ def _append(run: Run, kind: str, handle: ExternalHandle) -> None:
 
 
 def read_handles(root_id: str) -> list[tuple[ExternalWork, bool]]:
-    """Return the work that a tree of runs began elsewhere, oldest first; and whether it ended."""
+    """Return the external work of a tree of runs, oldest first, and whether it has ended."""
     begun: dict[ExternalHandle, str] = {}
     ended: set[ExternalHandle] = set()
     for event in _read_facts(root_id, EXTERNAL_WORK_STARTED, EXTERNAL_WORK_ENDED):
@@ -122,7 +123,7 @@ def read_handles(root_id: str) -> list[tuple[ExternalWork, bool]]:
 
 
 def find_open_handles(run: Run) -> list[ExternalWork]:
-    """Return the work that a run, or what it called, began elsewhere and did not see end.
+    """Return external work that a run, or a run it called, left running.
 
     Of a root, that of its whole tree; of another run, its own.
     """
@@ -139,6 +140,8 @@ def find_open_handles(run: Run) -> list[ExternalWork]:
 def record_measures(measures: Mapping[str, float] | None = None, /, **more: float) -> None:
     """Record how much the current run did; `run show` has the sums of a flow.
 
+    Outside of a run nothing is recorded.
+
     A measure's unit is a word of its name, as ``bytes_billed``, ``rows_read`` and
     ``queue_seconds`` say; else the name itself, as ``credits``. What is recorded twice is added.
 
@@ -148,18 +151,13 @@ def record_measures(measures: Mapping[str, float] | None = None, /, **more: floa
 
     Raises:
         ConfigurationError: a value is not a finite number.
-        MissingContextError: there is no current run.
     """
     values = {**(measures or {}), **more}
     run = current_run()
-    if run is None:
-        if current.sketch():
-            return
-        raise MissingContextError("recording measures")
-    services = current.services()
-    services.journal.append(
-        make_measures_event(run, services.clock.time(), _check_measures(values))
-    )
+    measured = _check_measures(values)
+    if run is not None:
+        services = current.services()
+        services.journal.append(make_measures_event(run, services.clock.time(), measured))
 
 
 def _check_measures(values: Mapping[str, float]) -> Measures:
@@ -167,7 +165,7 @@ def _check_measures(values: Mapping[str, float]) -> Measures:
         if type(value) not in {int, float} or not math.isfinite(value):
             problem = f"{value!r} is not a finite number"
             raise ConfigurationError(f"measure {name!r}", problem, "Record an int or a float.")
-    return Measures(values, {name: _find_unit(name) for name in values})
+    return Measures(dict(values), {name: _find_unit(name) for name in values})
 
 
 def _find_unit(name: str) -> str:
@@ -212,7 +210,7 @@ def record_task_run(
     inputs: Sequence[str] = (),
     measures: Mapping[str, float] | None = None,
 ) -> str:
-    """Record a task run that something else has executed, as a node of dbt or a step of a job.
+    """Record a task run that another tool executed, such as a node of dbt.
 
     It is a task run of the current run like any other: listed, drawn, and ended once.
 
@@ -235,16 +233,19 @@ def record_task_run(
     parent = current_run()
     if parent is None:
         raise MissingContextError("recording a task run")
-    remedy = "Record it when it has ended."
+    what = f"task run {name!r}"
     if not state.is_final():
-        raise ConfigurationError(f"task run {name!r}", f"{state.name} is no end", remedy)
+        remedy = "Pass a final state: Completed, Failed, Crashed, Cancelled or Skipped."
+        raise ConfigurationError(what, f"the state {state.name} is not final", remedy)
     if ended < started:
-        raise ConfigurationError(f"task run {name!r}", "it ended before it started", remedy)
+        remedy = "Pass both in seconds since the epoch."
+        raise ConfigurationError(what, "`ended` is before `started`", remedy)
+    shown = redact(name)
     origin = Origin(
         id=new_id(),
         kind="task",
-        name=name,
-        unit=name,
+        name=shown,
+        unit=shown,
         root_id=parent.root_id,
         parent_id=parent.id,
         created=started,
@@ -256,7 +257,7 @@ def record_task_run(
     message = None if state.message is None else redact(state.message)
     end = State(state.type, state.name, message, ended)
     facts = [make_birth_event(run)]
-    facts += [make_log_event(run, ended, LogLine(logging.INFO, name, text)) for text in logs]
+    facts += [make_log_event(run, ended, LogLine(logging.INFO, shown, text)) for text in logs]
     if measures:
         facts.append(make_measures_event(run, ended, _check_measures(measures)))
     facts.append(make_change_event(run, end, run.attempt))

@@ -26,6 +26,7 @@ FlowstoneError
 │   ├── UnreadableResult (ValueError)
 │   ├── ArtifactInvalid (ValueError)
 │   ├── NotRepeatable                      it can't be executed again
+│   ├── RunNotEnded                        it can't be cleaned up yet
 │   ├── NotPausable (RuntimeError)
 │   ├── NotPaused                          it does not wait to be resumed
 │   ├── PauseTimeout (TimeoutError)
@@ -171,6 +172,7 @@ from flowstone.errors.runs import (
     ProcessDied,
     RemoteTraceback,
     RunError,
+    RunNotEnded,
     RunTimeout,
     StopSignal,
     SuspendedRun,
@@ -284,6 +286,7 @@ __all__ = [
     "RemoteTraceback",
     "RowsInvalid",
     "RunError",
+    "RunNotEnded",
     "RunNotFound",
     "RunTimeout",
     "SecretError",

@@ -267,6 +267,17 @@ class NotRepeatable(RunError):
         super().__init__(f"run {name!r} can't be executed again: {problem}. {remedy}")
 
 
+class RunNotEnded(RunError):
+    """A run has to end first."""
+
+    def __init__(self, name: str, state: str, run_id: str) -> None:
+        self.name, self.state, self.run_id = name, state, run_id
+        super().__init__(
+            f"run {name!r} can't be cleaned up: it is {state}. Cancel it first: "
+            f"`flowstone run cancel {run_id}`."
+        )
+
+
 class NotPausable(RunError, RuntimeError):
     """A run was to be paused or suspended from where that can't be."""
 

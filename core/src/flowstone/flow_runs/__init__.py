@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
-    from flowstone.flow_runs.cleanup import cleanup_flow_run
+    from flowstone.flow_runs.cleanup import acleanup_flow_run, cleanup_flow_run
     from flowstone.flow_runs.pauses import (
         apause_flow_run,
         asuspend_flow_run,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "acleanup_flow_run",
     "apause_flow_run",
     "aresume_flow_run",
     "aretry_flow_run",
@@ -37,7 +38,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".cleanup": ("cleanup_flow_run",),
+            ".cleanup": ("acleanup_flow_run", "cleanup_flow_run"),
             ".pauses": (
                 "apause_flow_run",
                 "asuspend_flow_run",

@@ -1,4 +1,4 @@
-"""End the work elsewhere that runs have left behind: jobs, queries, containers."""
+"""Cancel external work that runs left running: jobs, queries, containers."""
 
 from __future__ import annotations
 
@@ -8,66 +8,76 @@ from typing import TYPE_CHECKING
 from flowstone.blocks.base import Block
 from flowstone.context.current import services
 from flowstone.context.external_work import find_open_handles, record_end_of_left_behind
-from flowstone.errors import ConfigurationError, FlowstoneError, NotRepeatable
+from flowstone.errors import ConfigurationError, FlowstoneError, RunNotEnded
 
 if TYPE_CHECKING:
     from flowstone.context.external_work import ExternalWork
 
 
+_BY_HAND = "Cancel it in the service itself."
+
+
 @dataclass(frozen=True, slots=True)
-class Cleanup:
-    """What came of an attempt to end work elsewhere.
+class CleanupResult:
+    """The outcome of cancelling one piece of external work.
 
     Attributes:
         work: it, and the run that began it.
-        error: why it could not be ended; None where it has ended.
+        error: why it could not be cancelled; None where it has ended.
     """
 
     work: ExternalWork
     error: FlowstoneError | None = None
 
 
-def cleanup_flow_run(run: str) -> list[Cleanup]:
-    """End what an ended run, or what it called, began elsewhere and did not see end.
+def cleanup_flow_run(run: str) -> list[CleanupResult]:
+    """Cancel external work that a finished run, or a run it called, left running.
 
-    Each is reached by the saved block that began it, whose package is loaded for that.
+    The saved block that started each one is loaded, and its package with it.
 
     Args:
         run: its id, a part of it, or its name.
 
     Returns:
-        One for each that was left behind; its `error` says why it may still run.
+        One for each that was left running; its `error` says why it may still be.
 
     Raises:
         RunNotFound: there is no such run.
-        NotRepeatable: it has not ended.
+        RunNotEnded: it has not ended.
     """
     store = services().runs
     found = store.run(run)
     root = store.run(found.root_id)
     if not root.state.is_final():
-        remedy = f"Cancel it first: `flowstone run cancel {root.id}`."
-        raise NotRepeatable(root.name, f"it is {root.state.name}", remedy)
+        raise RunNotEnded(root.name, root.state.name, root.id)
     cleanups = []
     for work in find_open_handles(found):
         try:
             _cancel(work)
             record_end_of_left_behind(root, work)
         except FlowstoneError as error:
-            cleanups.append(Cleanup(work, error))
+            cleanups.append(CleanupResult(work, error))
         else:
-            cleanups.append(Cleanup(work))
+            cleanups.append(CleanupResult(work))
     return cleanups
+
+
+async def acleanup_flow_run(run: str) -> list[CleanupResult]:
+    """Do as `cleanup_flow_run`, and let other coroutines run meanwhile."""
+    # 40 ms of start-up that most programs do without.
+    import asyncio
+
+    return await asyncio.to_thread(cleanup_flow_run, run)
 
 
 def _cancel(work: ExternalWork) -> None:
     handle = work.handle
     what = f"{handle.kind} {handle.id}"
     if not handle.is_reachable:
-        problem = f"its block of type {handle.block!r} was not saved, so nothing here can reach it"
-        raise ConfigurationError(what, problem, "End it by hand, where it runs.")
+        problem = f"it was started by an unsaved block of type {handle.block!r}"
+        raise ConfigurationError(what, problem, _BY_HAND)
     cancel = getattr(Block.load(handle.block), "cancel_external", None)
     if cancel is None:
-        problem = f"the block {handle.block!r} has no way to cancel it"
-        raise ConfigurationError(what, problem, "End it by hand, where it runs.")
+        problem = f"the block {handle.block!r} can't cancel it"
+        raise ConfigurationError(what, problem, _BY_HAND)
     cancel(handle)

@@ -73,7 +73,7 @@ def retry_flow_run(
     """Execute a run that failed, crashed or was cancelled once more, here, under the same id.
 
     What it has kept results of by `RUN_ID`, as the default cache policy does, is not done again.
-    Work that it has left elsewhere, as a job that still runs, is cancelled first.
+    External work that it left running, such as a job, is cancelled first.
 
     Args:
         run: its id, a part of it, or its name.
@@ -293,7 +293,11 @@ def _end_left_behind(ref: str) -> None:
 
     for cleanup in cleanup_flow_run(run.id):
         if cleanup.error is not None:
-            get_logger("runs").warning("%s may still run: %s", cleanup.work.handle, cleanup.error)
+            get_logger("runs").warning(
+                "could not cancel %s, which may still be running: %s",
+                cleanup.work.handle,
+                cleanup.error,
+            )
 
 
 def _retry(ref: str, parameters: Arguments, entrypoint: str | None) -> Any:
@@ -359,7 +363,7 @@ def _check_restored(run: Run, restored: Arguments, parameters: Arguments) -> Non
     known = run.parameters or {}
     for name in (restored.keys() & known.keys()) - parameters.keys():
         if _sort(describe_as_json(restored[name])) != _sort(known[name]):
-            problem = f"the validators of its parameter {name!r} make another value of it"
+            problem = f"the validators of parameter {name!r} change the recorded value"
             remedy = f"Give it again: --param {name}=…"
             raise NotRepeatable(run.name, problem, remedy)
 

@@ -16,8 +16,8 @@ from flowstone.context.current import services
 from flowstone.context.external_work import (
     find_left_by_earlier_attempts,
     read_handles,
-    record_handle,
-    record_handle_end,
+    record_external_end,
+    record_external_start,
 )
 from flowstone.errors import JobError, JobLost
 from flowstone.secrets.renewal import retry_refused
@@ -107,12 +107,12 @@ class Job(Block):
         ]
 
     def cancel_external(self, handle: ExternalHandle) -> None:
-        """End what a run has left behind; `flowstone run cleanup` calls it.
+        """Cancel a job by its handle; `flowstone run cleanup` calls it.
 
-        What is gone has ended.
+        A job that no longer exists counts as ended.
 
         Raises:
-            JobError: it can't be ended.
+            JobError: it can't be cancelled.
         """
         with suppress(JobLost):
             self.attach(handle.id).cancel()
@@ -125,14 +125,19 @@ class Job(Block):
         """Record the handle, and have it written before we go on."""
         get_job_logger().info("%s started as %s", self.make_provider().where, handle)
         # A provider's handle may be more than a text, and that does not go to another process.
-        return record_handle("job", self._reference(), str(handle))
+        return record_external_start("job", self._reference(), str(handle))
 
     def _cancel_left_behind(self) -> None:
-        """End what an earlier attempt of the current run has begun, and did not see end."""
+        """Cancel jobs that earlier attempts of the current run left running."""
         for handle in find_left_by_earlier_attempts(self._reference()):
-            get_job_logger().info("%s was left behind by an earlier attempt: cancelled", handle)
-            self.cancel_external(handle)
-            record_handle_end(handle)
+            logger = get_job_logger()
+            logger.info("cancelling %s, which an earlier attempt left running", handle)
+            try:
+                self.cancel_external(handle)
+            except JobError as error:
+                logger.warning("could not cancel %s, which may still be running: %s", handle, error)
+            else:
+                record_external_end(handle)
 
 
 class _Service(JobProvider):

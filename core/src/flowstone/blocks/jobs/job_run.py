@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.context.current import current_run, services
-from flowstone.context.external_work import record_handle_end
+from flowstone.context.external_work import record_external_end
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
 from flowstone.logging.run_logger import RunLogger, get_logger
 
@@ -35,9 +35,9 @@ class JobRun:
     """
 
     def __init__(
-        self, provider: JobProvider, handle: str, work: ExternalHandle | None = None
+        self, provider: JobProvider, handle: str, external: ExternalHandle | None = None
     ) -> None:
-        self._provider, self.handle, self._work = provider, handle, work
+        self._provider, self.handle, self._external = provider, handle, external
         self._seen = 0
         self._last: Report | None = None
 
@@ -148,8 +148,8 @@ class JobRun:
             self._log(self._provider.read_logs(self.handle, self._seen))
         if report.status.ended:
             self._last = report
-            if self._work is not None:
-                record_handle_end(self._work)
+            if self._external is not None:
+                record_external_end(self._external)
         return report
 
     def _log(self, lines: list[str]) -> None:

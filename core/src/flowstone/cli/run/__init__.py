@@ -15,7 +15,7 @@ _HERE = "flowstone.cli.run"
         "cancel": (f"{_HERE}.control:cancel_run", "Cancel a run, and wait until it has ended."),
         "cleanup": (
             f"{_HERE}.cleanup:cleanup_run",
-            "Cancel the work elsewhere that a run has left behind.",
+            "Cancel external jobs and queries that a run left running.",
         ),
         "graph": (f"{_HERE}.graph:show_graph", "Print or draw the graph of a run."),
         "logs": (f"{_HERE}.log:show_logs", "Show the logs of a run and of everything it called."),

@@ -1,21 +1,25 @@
-"""`flowstone run cleanup`: end the work elsewhere that a run has left behind."""
+"""`flowstone run cleanup`: cancel the external work that a run left running."""
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from flowstone.cli.output import emit, json_option, say, warn
+
+if TYPE_CHECKING:
+    from flowstone.flow_runs.cleanup import CleanupResult
 
 
 @click.command("cleanup")
 @click.argument("run")
 @json_option
 def cleanup_run(run: str, as_json: bool) -> None:
-    """Cancel jobs and queries that an ended run began elsewhere and did not see end.
+    """Cancel external jobs and queries that a finished run left running.
 
-    Each is reached by the saved block that began it. The exit code is 1 where one may still run.
+    Uses the saved block that started each one. Exits with 1 if any could not be cancelled.
     """
     # The packages of the blocks that began the work are loaded: here, and in no other command.
     from flowstone.flow_runs.cleanup import cleanup_flow_run
@@ -35,12 +39,17 @@ def cleanup_run(run: str, as_json: bool) -> None:
                 for cleanup in cleanups
             ]
         )
-    elif not cleanups:
-        say("Nothing was left behind.")
-    for cleanup in [] if as_json else cleanups:
-        if cleanup.error is None:
-            say(f"{cleanup.work.handle} has ended.")
-        else:
-            warn(f"{cleanup.work.handle} may still run: {cleanup.error}")
+    else:
+        _show(cleanups)
     if any(cleanup.error for cleanup in cleanups):
         sys.exit(1)
+
+
+def _show(cleanups: list[CleanupResult]) -> None:
+    if not cleanups:
+        say("Nothing to clean up.")
+    for cleanup in cleanups:
+        if cleanup.error is None:
+            say(f"Cancelled {cleanup.work.handle}.")
+        else:
+            warn(f"Could not cancel {cleanup.work.handle}: {cleanup.error}")

@@ -107,12 +107,12 @@ def _list_measures(run: Run, run_ids: set[str] | None) -> Iterator[tuple[str, Ce
 
 
 def _list_open_handles(run: Run, root: Run) -> Iterator[tuple[str, Cell]]:
-    """Yield the work elsewhere that may still run; to ask whether it does is left to `cleanup`."""
+    """Yield external work that may still be running; no service is asked."""
     for number, work in enumerate(find_open_handles(run)):
         told = f"{work.handle} is running"
         if root.state.is_final():
-            told = f"{work.handle} may still run: `flowstone run cleanup {shorten_id(run)}`"
-        yield "elsewhere" if not number else "", Cell(told, "yellow")
+            told = f"{work.handle} may still be running: `flowstone run cleanup {shorten_id(run)}`"
+        yield "external" if not number else "", Cell(told, "yellow")
 
 
 def _make_facts(run: Run, now: float, root: Run, run_ids: set[str] | None, *, whole: bool) -> Facts:
