@@ -181,8 +181,12 @@ class S3Provider(ObjectStoreProvider):
         self._seen.add(self.where)
         if offset and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
             answer["Body"].close()
-            problem = f"what is behind the first {offset} bytes was asked for, and not given"
-            raise StorageError(f"{self.where}/{key}", problem, "Check endpoint_url: it is not S3.")
+            problem = f"the service ignored the Range header (bytes={offset}-)"
+            raise StorageError(
+                f"{self.where}/{key}",
+                problem,
+                "Check endpoint_url: the service must support range requests.",
+            )
         return _Body(
             answer["Body"],
             answer["ContentLength"],

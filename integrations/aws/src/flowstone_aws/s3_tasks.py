@@ -12,7 +12,7 @@ from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
-from flowstone import task
+from flowstone import record_measures, task
 from flowstone.blocks.object_stores import ExactKey
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.parameters import AwsClientParameters
@@ -50,6 +50,7 @@ def s3_upload(
     content = data.encode() if isinstance(data, str) else data
     key = uuid4().hex if key is None else key
     provider.put(_make_key(provider, bucket, key), BytesIO(content), len(content))
+    record_measures(bytes_written=len(content), objects_written=1)
     return key
 
 
@@ -77,7 +78,9 @@ def s3_download(
         content = s3_download(bucket, key)
     """
     provider = _reach(bucket, aws_credentials, aws_client_parameters)
-    return provider.read(_make_key(provider, bucket, key))
+    content = provider.read(_make_key(provider, bucket, key))
+    record_measures(bytes_read=len(content), objects_read=1)
+    return content
 
 
 @task
@@ -123,6 +126,7 @@ def s3_copy(
             )
     else:
         target.copy(source, key, new_key)
+    record_measures(objects_written=1)
     return target_path
 
 
@@ -163,6 +167,7 @@ def s3_move(
     else:
         target.copy(source, key, new_key)
         source.delete([key])
+        record_measures(objects_written=1, objects_deleted=1)
     return target_path
 
 
