@@ -101,7 +101,7 @@ def test_hostile_keys_are_not_written(tmp_path: Path, key: str) -> None:
     store.make_provider().put(f"f/{key}", BytesIO(b"evil"), None)
     for number in range(3):
         store.write_path(f"in/{number}", b"good")
-    with pytest.raises(FilesLeftOut, match="1 of its files could not go") as caught:
+    with pytest.raises(FilesLeftOut, match="1 of its files were not transferred") as caught:
         store.get_directory("", tmp_path / "down")
     assert list(caught.value.problems) == [f"f/{key}"]
     assert [path.name for path in tmp_path.iterdir()] == ["down"]
@@ -505,11 +505,11 @@ class TestLocalDirectory:
         (tmp_path / ".part").write_bytes(b"whole")
         store = LocalDirectory(basepath=tmp_path)
         assert [info.path for info in store.list_objects()] == [".part"]
-        with pytest.raises(PathInvalid, match="a file in the making"):
+        with pytest.raises(PathInvalid, match="reserved for temporary files"):
             store.write_path(".flowstone-0123.part", b"whole")
         (tmp_path / "tree").mkdir()
         (tmp_path / ".flowstone-0123.part").rename(tmp_path / "tree/.flowstone-0123.part")
-        with pytest.raises(FilesLeftOut, match="a file in the making"):
+        with pytest.raises(FilesLeftOut, match="reserved for temporary files"):
             store.put_directory(tmp_path / "tree", "t")
 
     def test_an_object_can_not_be_a_folder_too(self, tmp_path: Path) -> None:

@@ -259,8 +259,8 @@ class Parameters:
         if key not in _named:
             _named.add(key)
             _logger.warning(
-                "%r takes anything for these parameters, as their type hints can't be checked: "
-                "%s. Import the types where the program runs, or use types that can be checked.",
+                "%r: these parameters are not validated, as their type hints can't be resolved or "
+                "checked: %s. Import the types at runtime, or use types that can be checked.",
                 self.name,
                 told,
             )

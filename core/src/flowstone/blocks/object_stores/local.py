@@ -99,7 +99,7 @@ class LocalProvider(ObjectStoreProvider):
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
         path = self._file(key)
         if is_draft(path.name):
-            raise PathInvalid(key, "it is the name of a file in the making, which is not listed")
+            raise PathInvalid(key, "the name is reserved for temporary files")
         with open_atomically(path, is_private=self._is_private) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
@@ -110,7 +110,7 @@ class LocalProvider(ObjectStoreProvider):
         except OSError as error:
             raise _translate(path, error) from error
         if not stat.S_ISREG(found.st_mode):
-            raise _make_missing_error(path, "it is no file")
+            raise _make_missing_error(path, "it is not a regular file")
         return _describe(key, found)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -139,7 +139,7 @@ class LocalProvider(ObjectStoreProvider):
         if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return file
         file.close()
-        raise _make_missing_error(path, "it is no file")
+        raise _make_missing_error(path, "it is not a regular file")
 
     def _strip_root(self, path: ObjectPath) -> ObjectPath:
         """Return a path of this machine as one below the directory; any other path as it is.
@@ -160,8 +160,10 @@ class LocalProvider(ObjectStoreProvider):
                 return place.relative_to(root)
         if len(place.parts) == 1 or not Path(*place.parts[:2]).exists():
             return path
-        problem = f"it is a path of this machine, and not in {self._root()}"
-        remedy = "Drop its first slash if it is an object's, or use a LocalDirectory of that place."
+        problem = f"it is an absolute path outside {self._root()}"
+        remedy = (
+            "Drop the first slash if it is an object's, or use a LocalDirectory of that folder."
+        )
         raise PathEscapes(repr(os.fspath(path)), problem, remedy)
 
     def _root(self) -> Path:
