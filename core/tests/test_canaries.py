@@ -15,7 +15,14 @@ import pytest
 from click.testing import CliRunner
 from pydantic import BaseModel, Field, RootModel, SecretBytes, SecretStr
 
-from flowstone import Flow, flow, task
+from flowstone import (
+    Flow,
+    flow,
+    record_external_start,
+    record_measures,
+    record_task_run,
+    task,
+)
 from flowstone.blocks import Secret
 from flowstone.bootstrap import open_services
 from flowstone.cache_policies import INPUTS
@@ -24,6 +31,7 @@ from flowstone.context.current import use_services
 from flowstone.errors import ElementFailed
 from flowstone.records.redaction import redact
 from flowstone.settings import Settings
+from flowstone.states import Failed
 from flowstone.task_runners import ProcessPoolTaskRunner
 
 Password = NewType("Password", SecretStr)
@@ -248,6 +256,28 @@ def test_a_secret_in_a_process_is_masked(canary: str, check: Callable[[str], Non
 
     with pytest.raises(RuntimeError, match="login failed"):
         outer()
+    check(canary)
+
+
+def test_a_secret_in_what_is_told_of_external_work_is_masked(
+    canary: str, check: Callable[[str], None]
+) -> None:
+    @flow(log_prints=True)
+    def outer(pw: SecretStr) -> None:
+        record_external_start(f"job {canary}", f"block/{canary}", canary)
+        record_measures({canary: 1, f"{canary}_bytes": 2})
+        record_task_run(
+            f"node {canary}",
+            Failed(f"no {canary}"),
+            started=1.0,
+            ended=2.0,
+            logs=[f"built by {canary}"],
+            measures={canary: 3},
+        )
+        reveal(pw)
+
+    with pytest.raises(RuntimeError, match="login failed"):
+        outer(SecretStr(canary))
     check(canary)
 
 

@@ -21,7 +21,13 @@ from flowstone import (
 from flowstone.blocks import ShellOperation
 from flowstone.cli.app import flowstone
 from flowstone.context.external_work import find_open_handles, read_handles, sum_measures
-from flowstone.errors import ConfigurationError, JobFailed, MissingContextError, RunNotEnded
+from flowstone.errors import (
+    ConfigurationError,
+    JobError,
+    JobFailed,
+    MissingContextError,
+    RunNotEnded,
+)
 from flowstone.flow_runs import cleanup_flow_run
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import Completed, Failed, Running, Skipped, StateType
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowstone.context.current import Services
+    from flowstone.records.events import ExternalHandle
 
 
 @pytest.fixture
@@ -159,6 +166,50 @@ def test_a_retry_ends_what_the_attempt_before_left_behind(
 
     run()
     assert [group_alive(handle) for handle in handles] == [False, False, True, True]
+
+
+def test_a_retry_lets_be_what_has_ended(services: Services) -> None:
+    job = ShellOperation(commands=["true"])
+    attempts: list[int] = []
+
+    @task(retries=1)
+    def start() -> None:
+        attempts.append(1)
+        job.run()
+        if len(attempts) == 1:
+            raise ValueError("again")
+
+    @flow
+    def run() -> None:
+        start()
+
+    run()
+    assert len(attempts) == 2
+    assert "earlier attempt" not in command("run", "logs", only_run(services).id).output
+
+
+def test_what_can_not_be_cancelled_does_not_stop_a_retry(services: Services) -> None:
+    class Stubborn(ShellOperation):
+        def cancel_external(self, handle: ExternalHandle) -> None:
+            raise JobError(handle.block, "it is stuck", "Look at it.")
+
+    handles: list[str] = []
+
+    @task(retries=1)
+    def start() -> None:
+        handles.append(job.trigger().handle)
+        if len(handles) == 1:
+            raise ValueError("again")
+
+    @flow
+    def run() -> None:
+        start()
+
+    with Stubborn(commands=["sleep 60"]) as job:
+        run()
+    told = command("run", "logs", only_run(services).id).output
+    assert f"could not cancel job {handles[0]}" in told
+    assert "which may still be running: " in told
 
 
 def test_outside_of_a_run_there_is_nothing_to_record(services: Services) -> None:

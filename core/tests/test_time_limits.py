@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -100,3 +102,26 @@ def test_async_code_that_holds_up_its_loop_is_late_and_says_so() -> None:
     state = asyncio.run(blocking(return_state=True))
     assert state.name == "TimedOut"
     assert "It held up its event loop; it ended after" in (state.message or "")
+
+
+def test_an_error_that_is_taken_back_leaves_nothing_to_look_for() -> None:
+    """Python 3.11 looks for ever for what a thread is to raise, where a profiler is at work."""
+    code = """
+import resource, sys, threading
+from flowstone.engine.timeouts import raise_in_thread, take_error_back
+
+over = threading.Event()
+thread = threading.Thread(target=over.wait)
+thread.start()
+raise_in_thread(thread.ident, KeyboardInterrupt)
+take_error_back(thread.ident)
+resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+sys.setprofile(lambda *_: None)
+sorted([2, 1], key=lambda number: number)
+sys.setprofile(None)
+over.set()
+thread.join()
+print("ended")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "ended\n", done.stderr

@@ -184,6 +184,27 @@ def test_an_error_comes_back_with_its_facts(error: FlowstoneError) -> None:
     assert vars(again) == vars(error)
 
 
+@dataclass
+class Place:
+    path: str
+
+
+def test_a_fact_that_json_has_not_is_told() -> None:
+    error = StoreBusy("a.db", 5.0)
+    vars(error).update(place=Place("a.db"), places={Place("b.db").path}, by={1: [Place("c.db")]})
+    again = vars(decode_error(encoding.loads(encoding.dumps(encode_error(error)))))
+    assert again["place"] == {"path": "a.db"}
+    assert again["places"] == ["b.db"]
+    assert again["by"] == {"1": [{"path": "c.db"}]}
+
+
+def test_a_document_is_sent_as_it_is() -> None:
+    redaction.register("a registered secret")
+    body = {"user": "a registered secret", "many": list(range(2 * encoding.MOST_ITEMS))}
+    document = Document("block:x", "a", body, 1, 1.0, 1.0)
+    assert encoding.decode_record(encoding.encode_record(document)) == document
+
+
 def test_an_error_of_a_newer_version_is_a_plain_one() -> None:
     again = decode_error({"type": "MoonMissing", "args": ["there is no moon"]})
     assert type(again) is FlowstoneError

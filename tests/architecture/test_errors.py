@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import pickle
 import re
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from flowstone import errors
+from flowstone.records.error_encoding import decode_error, encode_error
 
 #: What the parameters of the errors are given; a mapping or a list goes by its annotation.
 FACTS: dict[str, Any] = {
@@ -89,6 +91,18 @@ def test_an_error_travels_between_processes(kind: type[BaseException]) -> None:
     error = made(kind)
     error.__dict__.pop("actual", None)
     arrived = pickle.loads(pickle.dumps(error))
+    assert type(arrived) is kind
+    assert str(arrived) == str(error)
+    assert vars(arrived) == vars(error)
+
+
+@pytest.mark.parametrize("kind", classes(), ids=lambda kind: kind.__name__)
+def test_an_error_travels_as_json(kind: type[BaseException]) -> None:
+    error = made(kind)
+    if not isinstance(error, errors.FlowstoneError):
+        return  # what stops a run does not leave its process
+    vars(error).pop("actual", None)
+    arrived = decode_error(json.loads(json.dumps(encode_error(error))))
     assert type(arrived) is kind
     assert str(arrived) == str(error)
     assert vars(arrived) == vars(error)

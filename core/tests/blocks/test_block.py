@@ -23,6 +23,7 @@ from flowstone.errors import (
     ObjectNotFound,
     UnknownName,
 )
+from flowstone.plugins import registry
 from flowstone.plugins.registry import to_kebab
 
 pytestmark = pytest.mark.usefixtures("services")
@@ -523,3 +524,27 @@ def load_what_does_not_fit() -> Block:
     body = {"type": "place", "schema": 1, "fields": {"count": "many"}}
     services().documents.put("block:place", "odd", body, expected=None)
     return Place.load("odd")
+
+
+def test_a_type_that_was_defined_again_counts_when_the_newer_one_is_gone() -> None:
+    def define(number: int) -> type[Block]:
+        body = {"__module__": __name__, "__annotations__": {"number": int}, "number": number}
+        return type("Twice", (Block,), body)
+
+    first = define(1)
+    second = define(2)
+    assert registry.find_block_type("twice") is second
+    del second
+    gc.collect()
+    assert registry.find_block_type("twice") is first
+    assert [kind for slug, kind in registry.list_defined() if slug == "twice"] == [first]
+
+
+class Standing(Block):
+    number: int = 1
+
+
+def test_a_copy_that_a_pickle_makes_of_a_type_does_not_count() -> None:
+    copied = type("Standing", (Block,), {"__module__": __name__, "__qualname__": "Standing"})
+    assert registry.find_block_type("standing") is Standing
+    del copied

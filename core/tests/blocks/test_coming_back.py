@@ -16,7 +16,7 @@ from decimal import Decimal
 from fractions import Fraction
 from ipaddress import IPv4Address, IPv4Network, IPv6Address
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, NamedTuple, Self, TypeVar
 from zoneinfo import ZoneInfo
 
 import pydantic
@@ -296,7 +296,7 @@ def only_unmarked(text: str) -> str:
     return add_mark(text)
 
 
-class Changed(Block):
+class Remarked(Block):
     text: Annotated[str, AfterValidator(add_mark)] = "a"
 
 
@@ -315,7 +315,7 @@ class Wrapping(Block):
 class Decorated(Block):
     token: SecretStr
     when: dt.date = dt.date(2020, 1, 1)
-    spare: Changed = Field(default_factory=lambda: Changed(text="b"))
+    spare: Remarked = Field(default_factory=lambda: Remarked(text="b"))
 
     @field_validator("token")
     @classmethod
@@ -345,14 +345,14 @@ class Renaming(Block):
 @pytest.mark.parametrize(
     "make",
     [
-        lambda: Changed(text="a"),
+        lambda: Remarked(text="a"),
         lambda: Split(text="a,b"),
         lambda: Refusing(text="a"),
         lambda: Wrapping(text="ab"),
         lambda: Decorated(token="tell-nobody"),
         lambda: Counted(text="b"),
         lambda: Renaming.model_validate({"old": 3}),
-        lambda: Anything(value=[Changed(text="x")], further=Changed(text="y")),
+        lambda: Anything(value=[Remarked(text="x")], further=Remarked(text="y")),
     ],
 )
 def test_validators_are_for_what_people_pass(make: Callable[[], Block]) -> None:
@@ -370,7 +370,7 @@ def test_what_was_saved_past_validators_has_its_secrets_sealed(services: Service
 
 
 def test_a_reference_comes_back_past_validators(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Pair(Changed):
+    class Pair(Remarked):
         token: SecretStr
         more: SecretDict = SecretDict({})
 
@@ -387,7 +387,7 @@ def test_a_reference_comes_back_past_validators(monkeypatch: pytest.MonkeyPatch)
 def test_a_block_is_prepared_once_when_it_is_loaded_and_not_when_it_is_saved() -> None:
     prepared: list[str] = []
 
-    class Prepared(Changed):
+    class Prepared(Remarked):
         def block_initialization(self) -> None:
             prepared.append(self.text)
 
@@ -433,9 +433,9 @@ def test_what_cannot_come_back_is_refused() -> None:
 
 
 def test_a_document_without_exact_forms_is_validated_as_before(services: Services) -> None:
-    body = {"type": "changed", "schema": 1, "fields": {"text": "a"}}
-    services.documents.put("block:changed", "old", body, expected=None)
-    assert Changed.load("old").text == "a!"
+    body = {"type": "remarked", "schema": 1, "fields": {"text": "a"}}
+    services.documents.put("block:remarked", "old", body, expected=None)
+    assert Remarked.load("old").text == "a!"
 
 
 def test_a_newer_type_migrates_what_was_saved_past_validators(services: Services) -> None:
@@ -461,9 +461,9 @@ def test_a_type_that_is_gone_is_named(services: Services) -> None:
     with pytest.raises(DocumentInvalid, match=r"there is no class 'no.such:Target'"):
         Anything.load("gone")
     body = {**found.body, "exact": {"value": 1, "nothing": 2}}
-    services.documents.put("block:changed", "odd", {**body, "type": "changed"}, expected=None)
+    services.documents.put("block:remarked", "odd", {**body, "type": "remarked"}, expected=None)
     with pytest.raises(DocumentInvalid, match="value: there is no such field any more"):
-        Changed.load("odd")
+        Remarked.load("odd")
 
 
 @pytest.mark.parametrize("value", [SecretStr("hunter2-x"), SecretBytes(b"hunter2-x"), "hunter2-x"])
@@ -475,3 +475,79 @@ def test_a_secret_of_a_secret_is_the_secret(value: Any) -> None:
     assert check(block).get() == {"a": [want]}  # type: ignore[attr-defined]
     block.value = pydantic.Secret(value)
     assert block.get() == want
+
+
+class Trap:
+    calls: ClassVar[list[object]] = []
+
+    def __new__(cls, *args: object) -> Self:
+        cls.calls.append(args)
+        return super().__new__(cls)
+
+    def update(self, *args: object) -> None:
+        self.calls.append(args)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"$items": ["x"]},
+        {"$pairs": []},
+        {"$model": {"fields": {}}},
+        {"$data": {}},
+        {"$of": "x"},
+        {"$ref": "env:X"},
+        {"$secret": "x", "as": "exact"},
+        {"$of": "x", "$data": {}},
+        {"$of": "x", "$pairs": []},
+        {},
+    ],
+    ids=str,
+)
+def test_a_document_calls_no_class_that_such_a_form_is_not_made_of(
+    form: dict[str, Any], services: Services
+) -> None:
+    Anything(value=CloudTarget(host="h")).save("bad")
+    found = services.documents.get("block:anything", "bad")
+    value = {**form, "type": f"{__name__}:Trap"}
+    body = {**found.body, "exact": {"value": value}}
+    services.documents.put("block:anything", "bad", body, expected=None)
+    with pytest.raises(DocumentInvalid, match="the whole block"):
+        Anything.load("bad")
+    assert Trap.calls == []
+
+
+@pytest.mark.parametrize(
+    "form", [{"$items": ["x"]}, {"$pairs": 3, "type": "builtins:dict"}], ids=str
+)
+def test_a_damaged_document_is_told(form: dict[str, Any], services: Services) -> None:
+    Anything(value=CloudTarget(host="h")).save("bad")
+    found = services.documents.get("block:anything", "bad")
+    body = {**found.body, "exact": {"value": form}}
+    services.documents.put("block:anything", "bad", body, expected=None)
+    with pytest.raises(DocumentInvalid, match="its exact form is damaged"):
+        Anything.load("bad")
+
+
+@pytest.mark.parametrize(
+    ("value", "more"),
+    [
+        (deque([1, 2], maxlen=2), operator.attrgetter("maxlen")),
+        (defaultdict(list, a=[1]), operator.attrgetter("default_factory")),
+    ],
+    ids=["deque", "defaultdict"],
+)
+def test_a_container_comes_back_with_what_it_has_beside_its_items(
+    value: Any, more: Callable[[Any], object]
+) -> None:
+    Anything(value=value).save("container")
+    again = Anything.load("container").value
+    assert again == value
+    assert more(again) == more(value)
+    pickled = PickleSerializer().loads(PickleSerializer().dumps(Anything(value=value)))
+    assert more(pickled.value) == more(value)
+
+
+def test_a_defaultdict_whose_factory_is_code_is_refused() -> None:
+    with pytest.raises(BlockInvalid, match="is code"):
+        Anything(value=defaultdict(lambda: 1, a=2)).save("factory")

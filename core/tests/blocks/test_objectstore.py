@@ -101,7 +101,7 @@ def test_hostile_keys_are_not_written(tmp_path: Path, key: str) -> None:
     store.make_provider().put(f"f/{key}", BytesIO(b"evil"), None)
     for number in range(3):
         store.write_path(f"in/{number}", b"good")
-    with pytest.raises(FilesLeftOut, match="1 of its files could not go") as caught:
+    with pytest.raises(FilesLeftOut, match="1 of its files were not transferred") as caught:
         store.get_directory("", tmp_path / "down")
     assert list(caught.value.problems) == [f"f/{key}"]
     assert [path.name for path in tmp_path.iterdir()] == ["down"]

@@ -173,9 +173,12 @@ def test_secrets_come_from_elsewhere(
 @pytest.mark.parametrize(
     ("argument", "problem"),
     [
-        ("password=@env:NOT_THERE", "there is no variable 'NOT_THERE'"),
+        ("password=@env:NOT_THERE", "environment variable 'NOT_THERE' is not set"),
         ("password=@file:/not/there", "can't be read"),
-        (f"password=@{__file__}", f"is a file: write password=@file:{__file__}"),
+        (
+            f"password=@{__file__}",
+            f"is a file. To pass its content, write password=@file:{__file__}",
+        ),
         ("=value", "it has no field name"),
         ("hunter2", "it has no field name"),
         ("user:={hunter2", "that is not JSON (line 1, column 2)"),
@@ -193,7 +196,7 @@ def test_standard_input_is_read_once(cli: InProcess) -> None:
     args = ["create", "door-credentials", "x", "user=@-", "password=@-"]
     done = cli("block", *args, stdin="word")
     assert done.code == 2
-    assert "was read for user already" in done.err
+    assert "is already used for user" in done.err
 
 
 def test_fields_come_from_a_file_too(cli: InProcess, tmp_path: Path) -> None:

@@ -185,10 +185,10 @@ def test_every_parameter_may_be_in_a_variable(shop: Shop) -> None:
     assert shop.run("start", "shop.py:add", "-p", "a=@env:COUNT").stdout == "sum 5\n"
     (shop.home / "p.json").write_text('{"a": "@env:COUNT"}')
     for words, told in (
-        (["-p", "a=@env:NOT_THERE"], "there is no variable 'NOT_THERE'"),
+        (["-p", "a=@env:NOT_THERE"], "environment variable 'NOT_THERE' is not set"),
         (["-p", "a=@p.json"], "write a=@file:p.json"),
-        (["-p", "a=@-", "-p", "b=@-"], "standard input was read for a already"),
-        (["--params", "-", "-p", "b=@-"], "standard input was read for --params already"),
+        (["-p", "a=@-", "-p", "b=@-"], "standard input is already used for a"),
+        (["--params", "-", "-p", "b=@-"], "standard input is already used for --params"),
         (["-p", "=hunter2"], "is not NAME=VALUE"),
     ):
         done = shop.run("start", "shop.py:add", *words, stdin="{}")

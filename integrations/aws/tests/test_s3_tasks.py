@@ -11,7 +11,10 @@ import pytest
 
 import flowstone_aws
 from flowstone import Task, flow, unmapped
+from flowstone.context.external_work import sum_measures
 from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes
+from flowstone.records.runs import RunQuery
+from flowstone.testing import flowstone_test_harness
 from flowstone_aws import (
     AwsClientParameters,
     AwsCredentials,
@@ -113,7 +116,7 @@ def test_an_address_is_the_object_that_it_names(
         s3_move(url, f"{url}-2", place, own)
         assert [info.path for info in bucket.list_objects()] == ["a.txt-2"]
         for other in ("s3://another-bucket/a.txt", f"s3://{bucket_name}-2/{folder}/a.txt"):
-            with pytest.raises(PathEscapes, match="it is a URL, and none of s3://"):
+            with pytest.raises(PathEscapes, match="this URL is not in s3://"):
                 s3_upload(b"1", place, own, key=other)
     with pytest.raises(PathEscapes, match="not in the block's folder"):
         s3_download(bucket, f"s3://{bucket_name}/a.txt")
@@ -205,3 +208,23 @@ def test_what_went_wrong_is_the_state_of_the_run(bucket: S3Bucket) -> None:
         s3_download(bucket, "nothing")
     with pytest.raises(BucketMissing):
         s3_list_objects("no-such-bucket-of-ours", bucket.credentials)
+
+
+def test_what_is_read_and_written_is_measured(bucket: S3Bucket) -> None:
+    @flow
+    def go() -> None:
+        s3_upload("12345", bucket, key="a")
+        s3_copy("a", "b", bucket)
+        s3_move("b", "c", bucket)
+        assert asyncio.run(as3_download(bucket, "c")) == b"12345"
+
+    with flowstone_test_harness() as services:
+        go()
+        [root] = services.runs.runs(RunQuery(listed=True))
+        assert sum_measures(root.id) == {
+            "bytes_written": (5, "bytes"),
+            "objects_written": (3, "objects"),
+            "objects_deleted": (1, "objects"),
+            "bytes_read": (5, "bytes"),
+            "objects_read": (1, "objects"),
+        }

@@ -26,6 +26,7 @@ from flowstone.context.current import services
 from flowstone.errors import (
     BlockInvalid,
     DocumentInvalid,
+    FlowstoneError,
     ObjectNotFound,
     SecretKeyInvalid,
     SecretUnreadable,
@@ -255,8 +256,7 @@ def _decode(
     try:
         if "exact" in body and body["schema"] == kind.schema_version:
             exact = ExactDecoder(unseal, decode_nested, as_pickle=types is not None)
-            values = {name: exact.decode(form) for name, form in body["exact"].items()}
-            return _revive(kind, values)
+            return _revive(kind, _decode_exact(exact, body["exact"]))
         clear = {name: codec.decode(form, unseal, decode_nested) for name, form in fields.items()}
         return kind(**clear)
     except BlockInvalid as error:
@@ -264,6 +264,15 @@ def _decode(
     except NotExact as error:
         found = {"the whole block": str(error)}
     raise DocumentInvalid(f"{slug} block", name, found)
+
+
+def _decode_exact(decoder: ExactDecoder, forms: Json) -> Json:
+    try:
+        return {name: decoder.decode(form) for name, form in forms.items()}
+    except FlowstoneError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise NotExact(f"its exact form is damaged ({type(error).__name__})") from error
 
 
 def _revive(kind: type[B], values: Mapping[str, object]) -> B:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pickle
 import re
 from base64 import b64decode, b64encode
-from collections import deque
+from collections import defaultdict, deque
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from decimal import Decimal
 from enum import Enum
 from importlib import import_module
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import BaseModel, PydanticUserError
 from pydantic_core import PydanticSerializationError, from_json, to_json
@@ -45,6 +45,8 @@ M = TypeVar("M", bound=BaseModel)
 #: What JSON gives back as it was.
 _PLAIN = frozenset({type(None), bool, int, str})
 _ITEMS = (list, tuple, set, frozenset, deque)
+#: What a defaultdict may make its values by; all else is code.
+_FACTORIES = (list, dict, set, tuple, int, float, str, bool, bytes)
 
 
 class NotExact(Exception):
@@ -91,10 +93,12 @@ class ExactEncoder:
             return {"$data": body, "type": self._name(type(value))}
         if isinstance(value, dict):
             pairs = [[self.encode(key), self.encode(item)] for key, item in value.items()]
-            return {"$pairs": pairs, "type": self._name(type(value))}
+            own = {"factory": self._name_factory(value)} if isinstance(value, defaultdict) else {}
+            return {"$pairs": pairs, **own, "type": self._name(type(value))}
         if isinstance(value, _ITEMS):
             items = [self.encode(item) for item in value]
-            return {"$items": items, "type": self._name(type(value))}
+            own = {"maxlen": value.maxlen} if isinstance(value, deque) else {}
+            return {"$items": items, **own, "type": self._name(type(value))}
         if self._as_pickle:
             return {"$value": value}
         return {"$of": _encode_leaf(value), "type": self._name(type(value))}
@@ -123,6 +127,14 @@ class ExactEncoder:
         clear = clear_value(secret)
         inside = pickle.dumps(clear) if self._as_pickle else to_json(self.encode(clear))
         return {"$secret": self._seal(inside), "as": "exact", "type": self._name(kind)}
+
+    def _name_factory(self, value: defaultdict[object, object]) -> object:
+        factory = value.default_factory
+        if factory is None or self._as_pickle:
+            return factory
+        if factory not in _FACTORIES:
+            raise NotExact(f"the default_factory {factory!r} is code")
+        return getattr(factory, "__name__", None)
 
     def _name(self, kind: type) -> object:
         if self._as_pickle:
@@ -190,7 +202,11 @@ class ExactDecoder:
             pairs = [(self.decode(key), self.decode(item)) for key, item in value["$pairs"]]
             made = kind()
             made.update(dict(pairs))
+            if isinstance(made, defaultdict):
+                made.default_factory = self._find_factory(value.get("factory"))
             return made
+        if value.get("maxlen") is not None and issubclass(kind, deque):
+            return kind([self.decode(item) for item in value["$items"]], value["maxlen"])
         if "$items" in value:
             return getattr(kind, "_make", kind)([self.decode(item) for item in value["$items"]])
         if "$ref" in value:
@@ -200,6 +216,11 @@ class ExactDecoder:
         inside = self._unseal(value["$secret"])
         clear = unpickle(inside) if self._as_pickle else self.decode(from_json(inside))
         return make_literal(kind, clear)
+
+    def _find_factory(self, factory: object) -> Callable[[], object] | None:
+        if self._as_pickle:
+            return cast("Callable[[], object] | None", factory)
+        return next((each for each in _FACTORIES if each.__name__ == factory), None)
 
     def _decode_items(self, items: Json) -> Json:
         return {name: self.decode(item) for name, item in items.items()}
@@ -217,7 +238,8 @@ def _check_kind(kind: type, value: Json) -> None:
         "$secret": issubclass(kind, MASKED),
         "$of": True,  # pydantic makes it, or it is one of a few types
     }
-    if not any(fits.get(key, False) for key in value):
+    forms = [key for key in value if key in fits]
+    if len(forms) != 1 or not fits[forms[0]]:
         raise NotExact(f"a {kind.__name__} is not made of {', '.join(map(repr, value))}")
 
 
@@ -342,8 +364,10 @@ def _list_parts(value: object) -> Sequence[object] | None:
     if is_dataclass(value) and not isinstance(value, type):
         return [getattr(value, each.name) for each in fields(value)]
     if isinstance(value, dict):
-        return list(value.items())
-    if isinstance(value, (list, tuple, deque)):
+        return [getattr(value, "default_factory", None), *value.items()]
+    if isinstance(value, deque):
+        return [value.maxlen, *value]
+    if isinstance(value, (list, tuple)):
         return list(value)
     if isinstance(value, (set, frozenset)):
         return sorted(value, key=lambda item: (type(item).__qualname__, hash(item)))

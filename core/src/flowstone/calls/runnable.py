@@ -36,7 +36,7 @@ from flowstone.task_runners.base import ThreadPoolTaskRunner
 if TYPE_CHECKING:
     from flowstone.context.current import Scope, Services
     from flowstone.engine.generators import GeneratorParts
-    from flowstone.ports import RemoteCaller, ResultCache, Runner, RunTransaction
+    from flowstone.ports import Clock, RemoteCaller, ResultCache, Runner, RunTransaction
     from flowstone.ports.slots import SlotRequest
     from flowstone.records.runs import Origin
     from flowstone.records.specs import Spec
@@ -151,24 +151,29 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         caller: RemoteCaller | None = None,
         progress: YieldProgress | None = None,
         takeover: Takeover | None = None,
-        is_tolerant: bool = False,
+        return_state: bool = False,
     ) -> tuple[RunDriver, Lifecycle]:
         """Make the run, and all that drives it; nothing has happened yet.
 
-        With `takeover`, it is a run that there is; it is taken up at the end of this. A tolerant
-        one is there also where its arguments don't fit: it fails of that.
+        With `takeover`, it is a run that exists, and it is taken up at the end of this. Where its
+        state is asked for, there is a run even if the arguments don't fit: it fails of that.
         """
-        services, spec, flow = current.services(), self.spec, self.spec.kind == "flow"
+        services, spec = current.services(), self.spec
+        flow, yields = spec.kind == "flow", progress is not None
         upstream = find_upstream(args, kwargs, wait_for)
         known: dict[str, Any] | None = None
-        fits, yields = True, progress is not None
+        fits = True
         register_secret_arguments(self, args, kwargs)
         if flow and upstream is None:
-            args, kwargs, known, fits = self._check_early(args, kwargs, is_tolerant=is_tolerant)
+            args, kwargs, known, fits = self._check_early(
+                args, kwargs, is_tolerant=return_state and takeover is None
+            )
             upstream = None if fits else []  # they are checked again, in the run
-        call = UnitCall(self, args, kwargs)
-        origin = takeover.origin if takeover else None
-        origin = origin or make_origin(call, parent, known=known, upstream=upstream, fits=fits)
+        if takeover is not None:
+            origin = takeover.origin
+        else:
+            call = UnitCall(self, args, kwargs)
+            origin = make_origin(call, parent, known=known, upstream=upstream, fits=fits)
         scope = self._make_scope(services, parent, known)
         plan = CallPlan(
             unit=self,
@@ -190,11 +195,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             timeout=spec.timeout_seconds if caller is None else None,  # the caller keeps to it
         )
         recorder = RunRecorder(services, origin, None if parent is None else parent.token)
-        scope.current, scope.request = recorder, plan
-        driver = RunDriver(recorder, scope, services.clock, RunLogger, cache=plan.cache)
-        if takeover is not None:
-            recorder.take_up(takeover)
-        return driver, lifecycle(plan)
+        return _make_driver(recorder, plan, scope, services.clock, takeover), lifecycle(plan)
 
     def _make_transaction(self) -> RunTransaction | None:
         """Return a transaction for one run alone; None where nothing asks for one."""
@@ -291,7 +292,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             wait_for,
             parent,
             takeover=takeover,
-            is_tolerant=return_state and takeover is None,
+            return_state=return_state,
         )
         token = current.scope.set(driver.scope)
         try:
@@ -329,7 +330,7 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
             wait_for,
             parent,
             takeover=takeover,
-            is_tolerant=return_state and takeover is None,
+            return_state=return_state,
         )
         token = current.scope.set(driver.scope)
         try:
@@ -372,6 +373,17 @@ class Runnable(HookMethods, OptionAttributes, Calling[P, R]):
         future: Future[Any] = Future(driver, story, find_owner())
         future.start(runner, on_loop=self.isasync)
         return future
+
+
+def _make_driver(
+    recorder: RunRecorder, plan: CallPlan, scope: Scope, clock: Clock, takeover: Takeover | None
+) -> RunDriver:
+    """Return what drives a run; one that exists is taken up."""
+    scope.current, scope.request = recorder, plan
+    driver = RunDriver(recorder, scope, clock, RunLogger, cache=plan.cache)
+    if takeover is not None:
+        recorder.take_up(takeover)
+    return driver
 
 
 def _request_slots(services: Services, origin: Origin) -> SlotRequest:

@@ -26,12 +26,14 @@ class ValueReader:
             variable = text.removeprefix("@env:")
             value = read_environment().get(variable)
             if value is None:
-                raise click.BadParameter(f"there is no variable {variable!r}", param_hint=name)
+                raise click.BadParameter(
+                    f"environment variable {variable!r} is not set", param_hint=name
+                )
             return value, False
         if text.startswith("@file:"):
             return _strip_newline(self.read_file(text.removeprefix("@file:"), name)), False
         if text.startswith("@") and Path(text[1:]).expanduser().is_file():
-            problem = f"{text[1:]!r} is a file: write {name}=@file:{text[1:]} for what is in it"
+            problem = f"{text[1:]!r} is a file. To pass its content, write {name}=@file:{text[1:]}"
             raise click.BadParameter(problem, param_hint=name)
         return text, True
 
@@ -54,7 +56,7 @@ class ValueReader:
             BadParameter: it was read for another already.
         """
         if self._stdin_of is not None:
-            problem = f"standard input was read for {self._stdin_of} already"
+            problem = f"standard input is already used for {self._stdin_of}"
             raise click.BadParameter(problem, param_hint=name)
         self._stdin_of = name
         return sys.stdin

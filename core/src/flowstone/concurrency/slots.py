@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from flowstone.concurrency.leases import warn
 from flowstone.context import current
 from flowstone.context.current import current_run
-from flowstone.engine.timeouts import raise_in_thread
+from flowstone.engine.timeouts import raise_in_thread, take_error_back
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.records.limits import KIND, SlotDemand
 
@@ -173,7 +173,7 @@ class _InThread(Interruption):
             self._over = True
         came = kind is not None and issubclass(kind, self._error)
         if self._fired and not came:
-            raise_in_thread(self._thread, None)  # it must not come up later
+            take_error_back(self._thread)  # it must not come up later
         return came
 
 

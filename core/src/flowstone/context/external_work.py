@@ -76,8 +76,9 @@ def record_external_start(kind: str, block: str, handle_id: str) -> ExternalHand
 def find_left_by_earlier_attempts(block: str) -> list[ExternalHandle]:
     """Return what earlier attempts of the current run started by a block and left running."""
     run, attempt = current_run(), _count_attempts()
-    if run is None or attempt < 2:
+    if run is None or attempt <= 1:
         return []
+    current.services().journal.flush()  # what has ended may not be written yet
     return [
         work.handle
         for work in find_open_handles(run)
@@ -164,7 +165,7 @@ def _check_measures(values: Mapping[str, float]) -> Measures:
         if type(value) not in {int, float} or not math.isfinite(value):
             problem = f"{value!r} is not a finite number"
             raise ConfigurationError(f"measure {name!r}", problem, "Record an int or a float.")
-    return Measures(values, {name: _find_unit(name) for name in values})
+    return Measures(dict(values), {name: _find_unit(name) for name in values})
 
 
 def _find_unit(name: str) -> str:
@@ -239,11 +240,12 @@ def record_task_run(
     if ended < started:
         remedy = "Pass both in seconds since the epoch."
         raise ConfigurationError(what, "`ended` is before `started`", remedy)
+    shown = redact(name)
     origin = Origin(
         id=new_id(),
         kind="task",
-        name=name,
-        unit=name,
+        name=shown,
+        unit=shown,
         root_id=parent.root_id,
         parent_id=parent.id,
         created=started,
@@ -255,7 +257,7 @@ def record_task_run(
     message = None if state.message is None else redact(state.message)
     end = State(state.type, state.name, message, ended)
     facts = [make_birth_event(run)]
-    facts += [make_log_event(run, ended, LogLine(logging.INFO, name, text)) for text in logs]
+    facts += [make_log_event(run, ended, LogLine(logging.INFO, shown, text)) for text in logs]
     if measures:
         facts.append(make_measures_event(run, ended, _check_measures(measures)))
     facts.append(make_change_event(run, end, run.attempt))

@@ -254,7 +254,7 @@ class SyncGeneratorRun(GeneratorRun):
 
     def _end_stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-        from flowstone.engine.timeouts import raise_in_thread
+        from flowstone.engine.timeouts import raise_in_thread, take_error_back
 
         thread, is_busy = self._thread, self._is_busy
         if is_busy and thread == began_on:
@@ -264,7 +264,7 @@ class SyncGeneratorRun(GeneratorRun):
         self.conclude(kind())
         if is_busy and thread != _MAIN:
             # The step was over before: it must not come up in other code.
-            raise_in_thread(thread, None)
+            take_error_back(thread)
 
     def advance(self, sent: object, error: BaseException | None) -> object:
         """Return the function's next value; or set `end`, and return None."""

@@ -343,7 +343,9 @@ def _judge(plan: CallPlan, value: object) -> Generator[Step, Any, State]:
     if not states:
         return lost or _make_completed(value)
     if lost is not None:
-        yield Log(logging.WARNING, f"{lost.message}; what the flow returned decides its end")
+        yield Log(
+            logging.WARNING, f"{lost.message}; the flow's return value decides its final state"
+        )
     good = all(state.type is COMPLETED for state in states)
     return policy.judge(states, resolve(value, _take_value) if good else value)
 

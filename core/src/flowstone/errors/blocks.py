@@ -160,9 +160,7 @@ class Unreachable(StorageError, ConnectionError):
 class PathInvalid(StorageError, ValueError):
     """A path that names no object, or that could mean two."""
 
-    def __init__(
-        self, path: str, problem: str, remedy: str = "Choose another, or drop that part of it."
-    ) -> None:
+    def __init__(self, path: str, problem: str, remedy: str = "Choose another path.") -> None:
         self.path = path
         super().__init__(repr(path), problem, remedy)
 
@@ -172,10 +170,10 @@ class PathEscapes(StorageError, ValueError):
 
 
 class FilesLeftOut(StorageError):
-    """A folder went up or down but for some files, which the other side can't have.
+    """A folder was transferred, except for files that the destination can't hold.
 
     Attributes:
-        problems: why each could not go, by name.
+        problems: why each was not transferred, by name.
     """
 
     #: The message names so many; `problems` has all.
@@ -186,7 +184,7 @@ class FilesLeftOut(StorageError):
         lines = [f"\n  {name!r}: {problem}" for name, problem in self.problems.items()]
         if len(lines) > self.SHOWN:
             lines[self.SHOWN :] = [f"\n  and {len(lines) - self.SHOWN} more"]
-        problem = f"{len(self.problems)} of its files could not go; all others did"
+        problem = f"{len(self.problems)} of its files were not transferred; all others were"
         super().__init__(where, f"{problem}:{''.join(lines)}", remedy)
 
 

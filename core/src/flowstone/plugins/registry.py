@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import sys
+from operator import attrgetter
 from typing import Any
-from weakref import WeakValueDictionary
+from weakref import ref
 
 from flowstone.errors import ConfigurationError, InvalidName
 from flowstone.plugins import get_host
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,200}")
 
-#: Weak, so that a class made in a test or a notebook cell may go.
-_defined: WeakValueDictionary[str, type[Any]] = WeakValueDictionary()
+#: The classes of each slug, the newest last. Weak, so that a class made in a test or a notebook
+#: cell may go; the one before it counts again, then.
+_defined: dict[str, list[ref[type]]] = {}
 
 
 def define(slug: str, kind: type[Any]) -> None:
@@ -30,12 +33,31 @@ def define(slug: str, kind: type[Any]) -> None:
         remedy = "Count from 1, by one whenever the fields change."
         raise ConfigurationError(f"{kind.__name__}.schema_version", problem, remedy)
     if not kind.__name__.startswith("_"):
-        _defined[slug] = kind
+        alive = [found for found in _defined.get(slug, ()) if found() is not None]
+        _defined[slug] = [*alive, ref(kind)]
 
 
 def list_defined() -> list[tuple[str, type[Any]]]:
     """Return the block types that this process has defined or loaded, with their slugs."""
-    return list(_defined.items())
+    found = [(slug, _find_defined(slug)) for slug in list(_defined)]
+    return [(slug, kind) for slug, kind in found if kind is not None]
+
+
+def _find_defined(slug: str) -> type | None:
+    """Return the newest class of a slug, and before others one that stands in its module.
+
+    A pickle that has a class in it makes an empty copy of it, which is given up for the class that
+    is there, and lives on for a while.
+    """
+    alive = [kind for found in _defined.get(slug, ()) if (kind := found()) is not None]
+    return next(filter(_is_in_its_module, reversed(alive)), alive[-1] if alive else None)
+
+
+def _is_in_its_module(kind: type) -> bool:
+    try:
+        return attrgetter(kind.__qualname__)(sys.modules[kind.__module__]) is kind
+    except (AttributeError, KeyError):
+        return False
 
 
 def find_block_type(slug: str) -> Any:
@@ -45,7 +67,7 @@ def find_block_type(slug: str) -> Any:
         UnknownName: no class of this process and no installed package has it.
         PluginBroken: the package that brings it can't be loaded.
     """
-    return _defined.get(slug) or get_host().load("block", slug)
+    return _find_defined(slug) or get_host().load("block", slug)
 
 
 def to_kebab(name: str) -> str:

@@ -54,7 +54,6 @@ class RecordCodec(Generic[R]):
         forms: Mapping[str, FieldForm],
         *,
         keys: Mapping[str, str] | None = None,
-        without: frozenset[str] = frozenset(),
     ) -> None:
         """Read the fields of the record.
 
@@ -62,13 +61,11 @@ class RecordCodec(Generic[R]):
             record: a dataclass or a named tuple, whose annotations are strings.
             forms: by annotation, and before that by the name of a field.
             keys: names in JSON, where they differ from those of the fields.
-            without: fields that are not encoded.
         """
         self.record = record
         self.fields = [
             FieldCodec(name, (keys or {}).get(name, name), find_form(annotation, forms, name))
             for name, annotation in read_annotations(record)
-            if name not in without
         ]
         self._read = attrgetter(*(field.name for field in self.fields))
 

@@ -137,6 +137,8 @@ def decode_state(body: Mapping[str, Any]) -> State:
 
 _MASKED = FieldForm(redact, str)
 _MASKED_JSON = FieldForm(mask_json, lambda body: body)
+#: What is secret in a document is sealed, and nothing else of it may change.
+_JSON = FieldForm(dict, dict)
 #: How a field is encoded that JSON has no value for, by its annotation.
 FORMS: dict[str, FieldForm] = {
     "State": FieldForm(encode_state, decode_state),
@@ -169,14 +171,14 @@ RECORDS: dict[str, RecordCodec[Any]] = {
     "handover": RecordCodec(Handover, FORMS),
     "log_line": LINE_CODEC,
     "artifact": ARTIFACT_CODEC,
-    "external_handle": RecordCodec(ExternalHandle, {"id": _MASKED}),
-    "measures": RecordCodec(
-        Measures, {"values": FieldForm(dict, dict), "units": FieldForm(dict, dict)}
+    "external_handle": RecordCodec(
+        ExternalHandle, {"kind": _MASKED, "block": _MASKED, "id": _MASKED}
     ),
+    "measures": RecordCodec(Measures, {"values": _MASKED_JSON, "units": _MASKED_JSON}),
     "lease": LEASE_CODEC,
     "fence": RecordCodec(Fence, FORMS),
     "run_query": RecordCodec(RunQuery, FORMS),
-    "document": RecordCodec(Document, {"body": _MASKED_JSON}),
+    "document": RecordCodec(Document, {"body": _JSON}),
     "limit": _LIMIT_CODEC,
     "slot": _SLOT_CODEC,
     "claim": RecordCodec(Claim, FORMS),
@@ -199,7 +201,7 @@ def decode_record(body: Json) -> Any:
     """
     codec = RECORDS.get(body.get("type", ""))
     if codec is None:
-        raise RecordInvalid("record", f"there is no type {body.get('type')!r}")
+        raise RecordInvalid("record", f"unknown record type {body.get('type')!r}")
     return codec.decode(body)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone import errors
 from flowstone.errors.base import FlowstoneError, revive
 from flowstone.records.encoding import RECORDS, decode_record, describe_as_json, encode_record
+from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from flowstone.records.codec import Json
@@ -40,8 +41,9 @@ def _encode_fact(value: object) -> object:
     if isinstance(value, list):
         return [_encode_fact(item) for item in value]
     if isinstance(value, dict):
-        return {"$dict": {str(key): _encode_fact(item) for key, item in value.items()}}
-    return describe_as_json(value)
+        return {"$dict": {redact(str(key)): _encode_fact(item) for key, item in value.items()}}
+    plain = describe_as_json(value)
+    return _encode_fact(plain) if isinstance(plain, (list, dict)) else plain
 
 
 def _decode_fact(value: object) -> object:

@@ -81,7 +81,7 @@ def _leave_out(attributes: Attributes, can_pickle: Callable[[object], bool]) -> 
     parts = [{n: v for n, v in part.items() if can_pickle(v)} for part in attributes]
     lost = sorted({n for part in attributes for n in part} - {n for part in parts for n in part})
     if lost:
-        note = f"Not pickled with it, as that can't be done: {', '.join(lost)}."
+        note = f"These attributes could not be kept and were dropped: {', '.join(lost)}."
         notes = parts[0].get("__notes__")
         parts[0]["__notes__"] = [*(notes if isinstance(notes, list) else ()), note]
     return Attributes(*parts)

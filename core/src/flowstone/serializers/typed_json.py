@@ -71,7 +71,7 @@ class Encoder:
             return self.encode(dict(value))
         if isinstance(value, (list, tuple)):
             return self.encode(list(value))
-        raise Unwritable(f"JSON has nothing for a {kind.__module__}.{kind.__qualname__}")
+        raise Unwritable(f"a {kind.__module__}.{kind.__qualname__} is not JSON serializable")
 
 
 class Decoder:
@@ -199,7 +199,9 @@ def _read_pairs(value: Value, read: Convert) -> Value:
 def _write_defaults(value: Value, write: Convert) -> Value:
     factory = value.default_factory
     if factory is not None and factory not in _FACTORIES:
-        raise Unwritable(f"the default_factory of a defaultdict, {factory!r}, is code")
+        raise Unwritable(
+            f"the default_factory {factory!r} of a defaultdict can't be written as JSON"
+        )
     return [factory and factory.__name__, _write_pairs(value, write)]
 
 
@@ -346,9 +348,9 @@ def _write_model(value: Value, write: Convert) -> Value:
         try:
             again = _make_model(kind, values | (value.__pydantic_extra__ or {}))
         except ValueError as error:
-            raise Unwritable(f"its own validators refuse it: {error}") from error
+            raise Unwritable(f"its validators reject it: {error}") from error
         if again != value:
-            raise Unwritable("its own validators, or private attributes, make another of it")
+            raise Unwritable("validating it again, or its private attributes, would change it")
     return write(values | (value.__pydantic_extra__ or {}))
 
 

@@ -130,9 +130,14 @@ class Job(Block):
     def _cancel_left_behind(self) -> None:
         """Cancel jobs that earlier attempts of the current run left running."""
         for handle in find_left_by_earlier_attempts(self._reference()):
-            get_job_logger().info("cancelling %s, which an earlier attempt left running", handle)
-            self.cancel_external(handle)
-            record_external_end(handle)
+            logger = get_job_logger()
+            logger.info("cancelling %s, which an earlier attempt left running", handle)
+            try:
+                self.cancel_external(handle)
+            except JobError as error:
+                logger.warning("could not cancel %s, which may still be running: %s", handle, error)
+            else:
+                record_external_end(handle)
 
 
 class _Service(JobProvider):

@@ -81,7 +81,7 @@ def object_key(folder: ObjectPath, path: ObjectPath, urls: Sequence[str] = ()) -
     """
     key = "/".join(_find_parts(folder, path, urls, at_least=1))
     if not key:
-        raise PathInvalid(key, "it names nothing", "Add a file name.")
+        raise PathInvalid(key, "the path is empty", "Add a file name.")
     return key
 
 
@@ -90,7 +90,7 @@ def check_text(key: str) -> None:
     try:
         key.encode()
     except UnicodeEncodeError as error:
-        raise PathInvalid(key, "it is no text that UTF-8 can encode") from error
+        raise PathInvalid(key, "it can't be encoded as UTF-8") from error
 
 
 def local_path(root: Path, relative: str) -> Path:
@@ -141,8 +141,8 @@ def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
         found = found or re.match(re.escape(f"{scheme}/"), text)
     if found:
         # The rest may hold a login.
-        problem = f"it is a URL, and none of {', '.join(urls) or 'this place'}"
-        remedy = "Use a block of that place, or give the path in this one."
+        problem = f"this URL is not in {', '.join(urls) or 'this store'}"
+        remedy = "Use a block for that location, or pass a path relative to this one."
         raise PathEscapes(f"{found[0]}…", problem, remedy)
     return text, False
 
@@ -156,6 +156,6 @@ def _split(text: str) -> list[str]:
     if ".." in named:
         raise PathEscapes(repr(text), "it has a '..', which may lead elsewhere", "Drop the '..'.")
     if "" in named:
-        remedy = "Drop one; another program's key is taken as an ExactKey, as `list_objects` gives."
+        remedy = "Drop one, or pass an ExactKey if the key really contains '//'."
         raise PathInvalid(text, "it has two slashes in a row", remedy)
     return [part for part in named if part != "."]

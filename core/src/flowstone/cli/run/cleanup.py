@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from flowstone.cli.output import emit, json_option, say, warn
+
+if TYPE_CHECKING:
+    from flowstone.flow_runs.cleanup import CleanupResult
 
 
 @click.command("cleanup")
@@ -35,12 +39,17 @@ def cleanup_run(run: str, as_json: bool) -> None:
                 for cleanup in cleanups
             ]
         )
-    elif not cleanups:
+    else:
+        _show(cleanups)
+    if any(cleanup.error for cleanup in cleanups):
+        sys.exit(1)
+
+
+def _show(cleanups: list[CleanupResult]) -> None:
+    if not cleanups:
         say("Nothing to clean up.")
-    for cleanup in [] if as_json else cleanups:
+    for cleanup in cleanups:
         if cleanup.error is None:
             say(f"Cancelled {cleanup.work.handle}.")
         else:
             warn(f"Could not cancel {cleanup.work.handle}: {cleanup.error}")
-    if any(cleanup.error for cleanup in cleanups):
-        sys.exit(1)

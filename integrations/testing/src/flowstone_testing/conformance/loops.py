@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flowstone.engine.timeouts import stop_looking_for_errors
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -55,6 +57,7 @@ async def _find_block(make: Callable[[], object]) -> str:
     work = asyncio.ensure_future(coroutine)
     before = sys.getprofile()
     beats.start()
+    stop_looking_for_errors()
     sys.setprofile(watch)
     try:
         await asyncio.wait({work})
