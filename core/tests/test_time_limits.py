@@ -108,7 +108,7 @@ def test_an_error_that_is_taken_back_leaves_nothing_to_look_for() -> None:
     """Python 3.11 looks for ever for what a thread is to raise, where a profiler is at work."""
     code = """
 import resource, sys, threading
-from flowstone.engine.timeouts import raise_in_thread, take_error_back
+from flowstone.engine.thread_errors import raise_in_thread, take_error_back
 
 over = threading.Event()
 thread = threading.Thread(target=over.wait)

@@ -19,7 +19,7 @@ from flowstone.blocks import Database, SqliteDatabase
 from flowstone.blocks.abstract import DatabaseBlock
 from flowstone.blocks.databases.cancellation import Call, Stopped, in_thread
 from flowstone.builtin import database_tasks as tasks
-from flowstone.engine.timeouts import raise_in_thread
+from flowstone.engine.thread_errors import raise_in_thread
 from flowstone.errors import (
     DatabaseBusy,
     DatabaseDenied,

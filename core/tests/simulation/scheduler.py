@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import Context
 from random import Random
 
-from flowstone.engine.timeouts import take_error_back
+from flowstone.engine.thread_errors import take_error_back
 
 #: Fake time begins here, and no seed needs so many seconds or steps.
 START, LONGEST, MOST_STEPS = 1_000_000.0, 1800.0, 20_000

@@ -6,7 +6,7 @@ from threading import Event, Thread, get_ident
 
 import pytest
 
-from flowstone.engine.timeouts import raise_in_thread
+from flowstone.engine.thread_errors import raise_in_thread
 
 from .scheduler import Gate
 

@@ -232,7 +232,7 @@ class Future(FutureBase, Generic[R]):
     def stop(self, error: type[BaseException]) -> None:
         """Raise an error where it runs, as soon as Python code runs there."""
         # ctypes: 5 ms of start-up that only an interrupted flow pays.
-        from flowstone.engine.timeouts import raise_in_thread
+        from flowstone.engine.thread_errors import raise_in_thread
 
         where = self._where
         if self._end is not None or where is None:

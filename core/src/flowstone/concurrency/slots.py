@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from flowstone.concurrency.leases import warn
 from flowstone.context import current
 from flowstone.context.current import current_run
-from flowstone.engine.timeouts import raise_in_thread, take_error_back
+from flowstone.engine.thread_errors import raise_in_thread, take_error_back
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.records.limits import KIND, SlotDemand
 

@@ -254,7 +254,7 @@ class SyncGeneratorRun(GeneratorRun):
 
     def _end_stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-        from flowstone.engine.timeouts import raise_in_thread, take_error_back
+        from flowstone.engine.thread_errors import raise_in_thread, take_error_back
 
         thread, is_busy = self._thread, self._is_busy
         if is_busy and thread == began_on:

@@ -226,7 +226,7 @@ def _stop_main(thread: int, is_inside: Callable[[], bool], error: type[StopSigna
 
 def _stop_thread(thread: int, error: type[StopSignal]) -> None:
     # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-    from flowstone.engine.timeouts import raise_in_thread
+    from flowstone.engine.thread_errors import raise_in_thread
 
     raise_in_thread(thread, error)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import os
 import signal
@@ -12,8 +11,8 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from flowstone.engine.thread_errors import raise_in_thread, take_error_back
 from flowstone.errors import RunTimeout
-from flowstone.ports.interrupts import interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,40 +167,3 @@ class _Injection:
             if not self._over:
                 self._fired = True
                 raise_in_thread(self._thread, self.error)
-
-
-def raise_in_thread(thread: int, error: type[BaseException]) -> None:
-    """Make a thread raise an error when it next runs Python code.
-
-    What the thread waits for is ended where it can be, so that this is soon.
-    """
-    _set_error(thread, error)
-    interrupt(thread)
-
-
-def take_error_back(thread: int) -> None:
-    """Make a thread not raise the error that it was to raise, if it has not come up yet."""
-    _set_error(thread, None)
-    stop_looking_for_errors()
-
-
-def stop_looking_for_errors() -> None:
-    """Make the interpreter not look for errors that threads are to raise.
-
-    Once one was put into a thread, it looks for it in all of them until it has come up, and Python
-    3.11 does nothing else where a profiler, a debugger or coverage traces a call. A thread that
-    is still to raise one does so when its blocking call ends.
-    """
-    with suppress(_TakenBack):
-        _set_error(threading.get_ident(), _TakenBack)
-        while True:
-            pass
-
-
-class _TakenBack(BaseException):
-    """Raised and caught at once."""
-
-
-def _set_error(thread: int, error: type[BaseException] | None) -> None:
-    value = ctypes.py_object(error) if error is not None else None
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), value)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.engine.timeouts import stop_looking_for_errors
+from flowstone.engine.thread_errors import stop_looking_for_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
