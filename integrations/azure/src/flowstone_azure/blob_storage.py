@@ -106,7 +106,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         self, container: str, credentials: AzureBlobStorageCredentials, folder: str
     ) -> None:
         self.container, self.credentials, self.folder = container, credentials, folder
-        self.urls = [f"az://{container}"]
+        self.urls = [f"az://{container}", *_find_urls(container, credentials.account_url)]
 
     @property
     def where(self) -> str:
@@ -391,6 +391,15 @@ class _Body(BufferedIOBase):
     def close(self) -> None:
         self._body = None
         super().close()
+
+
+def _find_urls(container: str, account_url: str | None) -> list[str]:
+    """Return the container's further addresses, which tell the account."""
+    if account_url is None:
+        return []
+    host = urlsplit(account_url).netloc
+    lake = f"abfss://{container}@{host.replace('.blob.', '.dfs.')}"
+    return [f"{account_url}/{container}", *([lake] if ".blob." in host else [])]
 
 
 def _strip_quotes(etag: str | None) -> str | None:

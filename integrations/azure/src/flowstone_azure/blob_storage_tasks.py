@@ -13,6 +13,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from flowstone import record_measures, task
+from flowstone.blocks.object_stores import ExactKey
 from flowstone_azure.blob_storage import AzureBlobStorageContainer, AzureBlobStorageProvider
 from flowstone_azure.credentials import AzureBlobStorageCredentials
 
@@ -117,7 +118,7 @@ def blob_storage_list(
         prefix = f"{folder}{name_starts_with or ''}" or None
         found = list(client.list_blobs(name_starts_with=prefix, include=include, **kwargs))
     for each in found:
-        each.name = each.name.removeprefix(folder)
+        each.name = ExactKey(each.name.removeprefix(folder))
     return found
 
 

@@ -191,6 +191,11 @@ class AzureBlobStorageCredentials(Credentials):
         self, url: str, others: dict[str, str | None], named: list[str]
     ) -> LoginFields:
         found = {"url": url, "account": find_account(url)}
+        if "account_key" in named and not found["account"]:
+            raise _refuse(
+                "account_url does not tell the account's name, which a key belongs to",
+                "Give a connection_string with AccountName, AccountKey and BlobEndpoint.",
+            )
         if named == ["account_key"]:
             return self._fields(kind="account key", secret=others["account_key"], **found)
         if named == ["sas_token"]:

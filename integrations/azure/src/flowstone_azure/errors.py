@@ -48,6 +48,7 @@ def _make_table(*groups: tuple[ErrorRule, str]) -> dict[str, ErrorRule]:
 #: service (`HttpResponseError`) is looked up by its code first.
 BY_EXCEPTION = _make_table(
     (NO_LOGIN, "CredentialUnavailableError"),
+    (REFUSED, "AzureSigningError"),
     (BAD_LOGIN, "ClientAuthenticationError AuthenticationRequiredError"),
     (
         DOWN,
@@ -63,7 +64,6 @@ BY_EXCEPTION = _make_table(
         AzureError HttpResponseError ResourceExistsError ResourceNotFoundError
         ResourceModifiedError ResourceNotModifiedError TooManyRedirectsError ODataV4Error
         StreamConsumedError StreamClosedError ResponseNotReadError PartialBatchErrorException
-        AzureSigningError
         """,
     ),
 )
@@ -72,8 +72,10 @@ BY_EXCEPTION = _make_table(
 BY_CODE = _make_table(
     (
         NO_CONTAINER,
-        "ContainerNotFound ContainerBeingDeleted ContainerDisabled AccountIsDisabled "
-        "AccountBeingCreated",
+        """
+        ContainerNotFound ContainerBeingDeleted ContainerDisabled AccountIsDisabled
+        AccountBeingCreated
+        """,
     ),
     (NO_OBJECT, "BlobNotFound"),
     (

@@ -1,4 +1,4 @@
-"""The SDK's own log lines without secrets: urllib3 writes whole URLs at DEBUG, and a SAS in them."""
+"""The SDK's own log lines without secrets: at DEBUG, urllib3 writes whole URLs with their SAS."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
 
 
 class _Transport(RequestsTransport):
-    """Hands out content that has no length: the SDK makes a list of it, with a slot for each byte."""
+    """Hands out content without a length, as the SDK makes a list of so many slots of it."""
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         response = super().send(request, **kwargs)
