@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, StorageStreamDownloader
 
     from flowstone.blocks.object_stores.provider import Tool
-    from flowstone_azure.logins import Login
+    from flowstone_azure.logins import BlobLogin
 
 #: Azure gives a SAS made with a key any time; longer than this nobody should want.
 LONGEST_URL_SECONDS = 10 * 365 * 24 * 3600
@@ -112,7 +112,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def where(self) -> str:
         return f"{self._login().values.url}/{self.container}"
 
-    def _login(self) -> Login:
+    def _login(self) -> BlobLogin:
         return self.credentials.find_login()
 
     def _describe_login(self) -> str:
@@ -323,11 +323,11 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 source_etag=f'"{found.etag}"',
                 source_match_condition=MatchConditions.IfNotModified,
             )
-            status, copy_id = started["copy_status"], started["copy_id"]
+            status, copy_id = str(started["copy_status"]), str(started["copy_id"])
             try:
                 while status == "pending":
                     sleep(COPY_POLL_SECONDS)
-                    status = client.get_blob_properties().copy.status
+                    status = str(client.get_blob_properties().copy.status)
             except BaseException:
                 client.abort_copy(copy_id)
                 raise

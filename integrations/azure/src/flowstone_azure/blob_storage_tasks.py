@@ -116,7 +116,8 @@ def blob_storage_list(
     with provider.translate_errors():
         client = provider.credentials.get_container_client(provider.container)
         prefix = f"{folder}{name_starts_with or ''}" or None
-        found = list(client.list_blobs(name_starts_with=prefix, include=include, **kwargs))
+        more: str | list[str] | None = [*include] if isinstance(include, list) else include
+        found = list(client.list_blobs(prefix, include=more, **kwargs))
     for each in found:
         each.name = ExactKey(each.name.removeprefix(folder))
     return found

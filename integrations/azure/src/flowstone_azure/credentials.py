@@ -12,7 +12,7 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_azure.errors import NARROW, read_code, translate_errors
-from flowstone_azure.logins import Login, LoginFields, find_login
+from flowstone_azure.logins import BlobLogin, BlobLoginFields, find_login
 from flowstone_azure.rules import EXPIRED
 
 if TYPE_CHECKING:
@@ -146,16 +146,16 @@ class AzureBlobStorageCredentials(Credentials):
         """Return the SDK's client of a blob."""
         return self.client().get_blob_client(container, blob)
 
-    def find_login(self) -> Login:
+    def find_login(self) -> BlobLogin:
         """Return the login that these fields make, which equal blocks share.
 
         Raises:
             CredentialsError: the fields don't make one.
         """
         values = self._choose()
-        return find_login(values, lambda: Login(values, self.client_options))
+        return find_login(values, lambda: BlobLogin(values, self.client_options))
 
-    def _choose(self) -> LoginFields:
+    def _choose(self) -> BlobLoginFields:
         text = _reveal(self.connection_string)
         others = {
             "account_key": _reveal(self.account_key),
@@ -189,7 +189,7 @@ class AzureBlobStorageCredentials(Credentials):
 
     def _choose_kind(
         self, url: str, others: dict[str, str | None], named: list[str]
-    ) -> LoginFields:
+    ) -> BlobLoginFields:
         found = {"url": url, "account": find_account(url)}
         if "account_key" in named and not found["account"]:
             raise _refuse(
@@ -220,7 +220,7 @@ class AzureBlobStorageCredentials(Credentials):
         around = sorted(item for item in os.environ.items() if item[0].startswith("AZURE_"))
         return self._fields(kind="default chain", around=repr(around), **found)
 
-    def _read_connection_string(self, text: str) -> LoginFields:
+    def _read_connection_string(self, text: str) -> BlobLoginFields:
         pairs = (part.partition("=") for part in text.split(";") if part.strip())
         words = {name.strip().lower(): value.strip() for name, _, value in pairs}
         if words.get("usedevelopmentstorage", "").lower() == "true":
@@ -243,12 +243,12 @@ class AzureBlobStorageCredentials(Credentials):
             return self._fields(kind="account key", url=url, account=account, secret=key)
         return self._fields(kind="SAS", url=url, account=account, secret=(sas or "").lstrip("?"))
 
-    def _fields(self, **values: Any) -> LoginFields:
-        return LoginFields(**values, options=repr(sorted(self.client_options.items())))
+    def _fields(self, **values: Any) -> BlobLoginFields:
+        return BlobLoginFields(**values, options=repr(sorted(self.client_options.items())))
 
     def _check(self) -> str:
         values = self._choose()
-        login = Login(values, self.client_options)
+        login = BlobLogin(values, self.client_options)
         scope = parse_qs(values.secret or "") if values.kind == "SAS" else {}
         if scope:
             _check_dates(scope, login.who())

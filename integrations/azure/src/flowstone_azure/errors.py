@@ -30,7 +30,7 @@ from flowstone_azure.rules import (
     UNCOMMITTED,
     UNSUPPORTED,
     WRONG_KIND,
-    ErrorRule,
+    AzureErrorRule,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 LONGEST = 400
 
 
-def _make_table(*groups: tuple[ErrorRule, str]) -> dict[str, ErrorRule]:
+def _make_table(*groups: tuple[AzureErrorRule, str]) -> dict[str, AzureErrorRule]:
     return {name: rule for rule, names in groups for name in names.split()}
 
 
@@ -206,7 +206,7 @@ def translate(
     return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", rule.remedy)
 
 
-def find_rule(error: Exception, key: str | None = None) -> ErrorRule | None:
+def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None:
     """Return what an error of the SDK means; None for anybody else's."""
     names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("azure.")]
     if not names:

@@ -30,7 +30,7 @@ Kind = Literal["account key", "SAS", "service principal", "managed identity", "d
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginFields:
+class BlobLoginFields:
     """What makes a login; equal values share it.
 
     Attributes:
@@ -50,10 +50,10 @@ class LoginFields:
     around: str = field(default="", repr=False)
 
 
-class Login:
+class BlobLogin:
     """A client of one account's Blob service; safe to use from several threads."""
 
-    def __init__(self, values: LoginFields, options: dict[str, Any]) -> None:
+    def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
         self.values, self._options = values, options
         self._lock = threading.RLock()
         self._client: BlobServiceClient | None = None
@@ -65,7 +65,7 @@ class Login:
                 register(signature)
 
     def __repr__(self) -> str:
-        return f"<Login of {self.who()}>"
+        return f"<BlobLogin of {self.who()}>"
 
     def who(self) -> str:
         """Return which credentials are used, in words, without a secret."""
@@ -156,11 +156,11 @@ class Login:
             return self._token
 
 
-_logins: OrderedDict[LoginFields, Login] = OrderedDict()
+_logins: OrderedDict[BlobLoginFields, BlobLogin] = OrderedDict()
 _lock = threading.Lock()
 
 
-def find_login(values: LoginFields, new: Callable[[], Login]) -> Login:
+def find_login(values: BlobLoginFields, new: Callable[[], BlobLogin]) -> BlobLogin:
     """Return the login of these values in this process; `new` makes it where there is none."""
     with _lock:
         found = _logins.get(values)

@@ -54,7 +54,7 @@ def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
     return _Transport(session=session, **settings)
 
 
-class _Transport(RequestsTransport):
+class _Transport(RequestsTransport):  # type: ignore[misc]  # the SDK loads it on demand, without a type
     """Hands out content without a length, as the SDK makes a list of so many slots of it."""
 
     def send(self, request: Any, **kwargs: Any) -> Any:
@@ -126,8 +126,10 @@ def upload_blocks(
         ended.set()
     # Where threads overtook each other, blocks came in another order than they were read.
     blocks.sort()
-    new = {} if overwrite else {"match_condition": MatchConditions.IfMissing}
-    client.commit_block_list([BlobBlock(name) for name in blocks], settings, **new)
+    condition = None if overwrite else MatchConditions.IfMissing
+    client.commit_block_list(
+        [BlobBlock(name) for name in blocks], settings, match_condition=condition
+    )
 
 
 def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) -> None:
