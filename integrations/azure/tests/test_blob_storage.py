@@ -69,6 +69,19 @@ def test_blocks_are_put_together_in_order(container: AzureBlobStorageContainer, 
         assert client.download_blob().readall() == content
 
 
+@pytest.mark.parametrize("page", [1, 2, 3, None])
+def test_pages_of_a_listing_come_in_order(
+    container: AzureBlobStorageContainer, page: int | None
+) -> None:
+    paths = ["a", "b/1", "b/2", "b.txt", "\u00e4", "z"]
+    for path in paths:
+        container.write_path(path, b"")
+    provider = container.make_provider()
+    provider.page_objects = page
+    prefix = provider.make_prefix()
+    assert [info.path for info in provider.list(prefix)] == [prefix + p for p in sorted(paths)]
+
+
 def test_a_sources_end_comes_through(container: AzureBlobStorageContainer) -> None:
     class Interrupted(BytesIO):
         def read(self, size: int | None = -1) -> bytes:

@@ -100,7 +100,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         container: its name.
         credentials: the login.
         folder: that all paths are in.
+
+    Attributes:
+        page_objects: objects in one answer to a listing; None for Azure's own, 5,000.
     """
+
+    page_objects: int | None = None
 
     def __init__(
         self, container: str, credentials: AzureBlobStorageCredentials, folder: str
@@ -250,10 +255,11 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self.translate_errors():
             container = self.credentials.get_container_client(self.container)
-            pages = container.list_blobs(name_starts_with=prefix or None).by_page()
+            pages = container.list_blobs(prefix or None, results_per_page=self.page_objects)
+            found = pages.by_page()
         while True:
             with self.translate_errors():
-                page = next(pages, None)
+                page = next(found, None)
                 items = [] if page is None else list(page)
             if page is None:
                 return

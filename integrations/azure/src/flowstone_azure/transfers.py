@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import requests
 from azure.core import MatchConditions
+from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock
 from requests.adapters import HTTPAdapter
@@ -55,15 +56,36 @@ def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
 
 
 class _Transport(RequestsTransport):  # type: ignore[misc]  # the SDK loads it on demand, without a type
-    """Hands out content without a length, as the SDK makes a list of so many slots of it."""
+    """Notices an answer that ends among its headers, and hands out content without a length.
+
+    Where it has a length, the SDK makes a list of so many slots of it.
+    """
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         response = super().send(request, **kwargs)
+        if _is_half(request.method, response):
+            response.internal_response.close()
+            raise ServiceResponseError("the connection ended in the middle of the answer")
         if not kwargs.get("stream"):
             return response
         stream = response.stream_download
         response.stream_download = lambda *args, **options: _Content(stream(*args, **options))
         return response
+
+
+def _is_half(method: str, response: Any) -> bool:
+    """Return whether the connection ended among the headers, which the SDK takes for their end."""
+    if response.status_code not in {200, 201, 202, 206}:
+        return False
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    wanted = {"date", "x-ms-request-id"}
+    if response.status_code == 206:
+        wanted.add("content-range")
+    if method == "HEAD":
+        wanted |= {"etag", "last-modified", "content-length"}
+    has_end = {"content-length", "transfer-encoding"} & set(headers)
+    ends_with_connection = headers.get("connection", "").lower() == "close"
+    return not wanted <= set(headers) or not (has_end or ends_with_connection)
 
 
 class _Content:
