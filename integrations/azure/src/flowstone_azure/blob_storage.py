@@ -194,7 +194,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             }
         return {name: value for name, value in options.items() if value is not None}
 
-    def _describe_to_adlfs(self) -> dict[str, Any]:
+    def _describe_to_adlfs(self) -> dict[str, object]:
         values = self._login().values
         if values.kind == "managed identity":
             raise StorageError(
