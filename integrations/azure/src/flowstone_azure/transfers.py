@@ -10,7 +10,6 @@ from uuid import uuid4
 import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import ServiceResponseError
-from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobBlock
 from requests.adapters import HTTPAdapter
 
@@ -19,7 +18,10 @@ from flowstone.blocks.object_stores import map_in_threads
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from azure.core.pipeline.transport._requests_basic import RequestsTransport
     from azure.storage.blob import BlobClient, ContentSettings
+else:
+    from azure.core.pipeline.transport import RequestsTransport  # which gives it without a type
 
 MB = 1024 * 1024
 #: Objects up to this size go in one request; larger ones in blocks.
@@ -55,7 +57,7 @@ def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
     return _Transport(session=session, **settings)
 
 
-class _Transport(RequestsTransport):  # type: ignore[misc]  # the SDK loads it on demand, without a type
+class _Transport(RequestsTransport):
     """Notices an answer that ends among its headers, and hands out content without a length.
 
     Where it has a length, the SDK makes a list of so many slots of it.
