@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import files, packages_distributions
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -26,6 +27,7 @@ OURS = {member.name for member in members()}
 HANDED_IN = {"pandas", "polars"}
 #: What an optional SDK imports for what the core does with it, and does not bring itself.
 BEHIND = {("flowstone-duckdb", "pytz")}
+HOMES = packages_distributions()
 
 
 def imported(member: Member) -> set[str]:
@@ -36,15 +38,27 @@ def imported(member: Member) -> set[str]:
             continue
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Import):
-                modules |= {alias.name.partition(".")[0] for alias in node.names}
+                modules |= {alias.name for alias in node.names}
             if isinstance(node, ast.ImportFrom) and node.module:
-                modules.add(node.module.partition(".")[0])
-    foreign = modules - set(sys.stdlib_module_names) - {member.module}
-    homes = packages_distributions()
-    found = {normal(homes[module][0]) if module in homes else module for module in foreign}
+                modules.add(node.module)
+    own = {*sys.stdlib_module_names, member.module}
+    found = {find_home(name) for name in modules if name.partition(".")[0] not in own}
     found -= HANDED_IN - declared(member)
     # Stubs are for the type checker alone, and are in the workspace's dev group.
     return {PARTS.get(name, name) for name in found if not name.startswith("types-")}
+
+
+def find_home(module: str) -> str:
+    """Return the distribution of a module; several may share a namespace, as those of `azure`."""
+    top = module.partition(".")[0]
+    homes = HOMES.get(top, [top])
+    if len(homes) == 1:
+        return normal(homes[0])
+    place = Path(*module.split("."))
+    for home in homes:
+        if {place / "__init__.py", place.with_suffix(".py")} & set(map(Path, files(home) or ())):
+            return normal(home)
+    return normal(homes[0])
 
 
 def declared(member: Member) -> set[str]:

@@ -12,6 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from azure.storage.blob import BlobServiceClient
+
+from ..services.azure import azurite
 from ..services.mail import mail_desk
 from ..services.s3 import moto
 from ..services.web import Handler, serve_web
@@ -73,3 +76,13 @@ def s3() -> Iterator[dict[str, str]]:
     with moto() as service:
         service.make_bucket("raw")
         yield service.environment
+
+
+@contextmanager
+def azure() -> Iterator[dict[str, str]]:
+    """Start a Blob service that has the container `raw`; yield the environment that finds it."""
+    with azurite() as service:
+        client = BlobServiceClient.from_connection_string(service.connection_string)
+        with client:
+            client.create_container("raw")
+        yield {"AZURE_STORAGE_CONNECTION_STRING": service.connection_string}

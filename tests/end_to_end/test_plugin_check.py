@@ -23,6 +23,13 @@ SUITES = {
         "SecretsSuite",
         "TaskSuite",
     },
+    "flowstone_azure": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "ObjectStoreSuite",
+        "TaskSuite",
+    },
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
     "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
     "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},

@@ -13,7 +13,7 @@ from flowstone.testing.memory import memory_services
 from flowstone_testing.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from flowstone.context.current import Services
@@ -29,6 +29,7 @@ class ObjectStoreBase(Suite):
         big_bytes: the size of a big object.
         most_bytes: what may be in memory while a big object goes up or down.
         presigns: whether the store has presigned URLs, which urllib can read and write.
+        presigned_headers: what a PUT to such a URL must say besides its type.
     """
 
     kind = "block"
@@ -37,6 +38,7 @@ class ObjectStoreBase(Suite):
     big_bytes: ClassVar[int] = 96 * MIB
     most_bytes: ClassVar[int] = 48 * MIB
     presigns: ClassVar[bool] = False
+    presigned_headers: ClassVar[Mapping[str, str]] = {}
 
     @pytest.fixture
     def store(self) -> ObjectStore:

@@ -164,8 +164,9 @@ class ObjectTests(ObjectStoreBase):
         with urlopen(store.presigned_url("a b/ä+.txt")) as answer:
             assert answer.read() == b"signed"
         url = store.presigned_url("new.txt", method="PUT")
-        kind = {"Content-Type": "application/octet-stream"}  # urllib's own is that of a form
-        with urlopen(Request(url, b"put", kind, method="PUT")) as answer:
+        # urllib's own type is that of a form
+        headers = {"Content-Type": "application/octet-stream", **self.presigned_headers}
+        with urlopen(Request(url, b"put", headers, method="PUT")) as answer:
             assert answer.status in {200, 201}
         assert store.read_path("new.txt") == b"put"
 

@@ -1,0 +1,297 @@
+"""Credentials for Azure's Blob Storage: their fields become logins, and nothing else reads them."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from flowstone.blocks import Credentials
+from flowstone.errors import AccessDenied, CredentialsError
+from flowstone_azure.errors import NARROW, read_code, translate_errors
+from flowstone_azure.logins import BlobLogin, BlobLoginFields, find_login
+from flowstone_azure.rules import EXPIRED
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
+
+#: A check answers soon: it tries twice at most.
+_PATIENCE: dict[str, Any] = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10}
+#: What the clients of the SDK take, but for a login of their own.
+_OPTIONS = frozenset(
+    {
+        "api_version",
+        "connection_timeout",
+        "connection_verify",
+        "increment_base",
+        "initial_backoff",
+        "read_timeout",
+        "retry_connect",
+        "retry_read",
+        "retry_status",
+        "retry_total",
+    }
+)
+
+
+class AzureBlobStorageCredentials(Credentials):
+    """A login to the Blob service of an account: with no field set, the environment says which.
+
+    One login, of the first fields that are set: a connection string; or `account_url` with the
+    account's key, a SAS, a service principal (tenant, client id and secret), or a managed identity
+    (a client id alone); or `account_url` alone, with what the SDK's default chain finds.
+    """
+
+    _block_type_name: ClassVar[str | None] = "Azure Blob Storage Credentials"
+    _description: ClassVar[str | None] = (
+        "A login to Azure's Blob Storage: the SDK's chain, an identity, a key, or a SAS."
+    )
+    _code_example: ClassVar[str | None] = (
+        "AzureBlobStorageCredentials(\n"
+        '    account_url="https://mydata.blob.core.windows.net"\n'
+        ').save("data")\n'
+        'AzureBlobStorageCredentials.load("data").get_client().list_containers()'
+    )
+
+    connection_string: SecretStr | None = Field(
+        default=None, description="The account's connection string; with it, no other field."
+    )
+    account_url: str | None = Field(
+        default=None,
+        description="The address of the Blob service: https://mydata.blob.core.windows.net.",
+    )
+    client_id: str | None = Field(
+        default=None,
+        description="The service principal's client id; alone, that of a managed identity.",
+    )
+    tenant_id: str | None = Field(default=None, description="The service principal's tenant.")
+    client_secret: SecretStr | None = Field(
+        default=None, description="The service principal's secret."
+    )
+    sas_token: SecretStr | None = Field(
+        default=None, description="A SAS of the account, or of one container."
+    )
+    account_key: SecretStr | None = Field(default=None, description="A key of the account.")
+    client_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description='How the SDK\'s clients connect: {"retry_total": 8, "read_timeout": 20}.',
+    )
+
+    @field_validator("account_url")
+    @classmethod
+    def _is_a_url(cls, value: str | None) -> str | None:
+        text = (value or "").strip().rstrip("/")
+        if not text:
+            return None
+        parts = urlsplit(text)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("it begins with https:// and names a host")
+        if parts.query or parts.username or parts.password:
+            raise ValueError(
+                "it may not carry a login, which would be saved in clear; what follows the "
+                "question mark belongs to sas_token"
+            )
+        return text
+
+    @field_validator("client_id", "tenant_id")
+    @classmethod
+    def _is_a_word(cls, value: str | None) -> str | None:
+        return (value or "").strip() or None
+
+    @field_validator("connection_string", "client_secret", "sas_token", "account_key")
+    @classmethod
+    def _is_one_line(cls, value: SecretStr | None) -> SecretStr | None:
+        text = _reveal(value)
+        if text is not None and not text.isprintable():
+            raise ValueError("it has control characters inside")
+        return None if text is None else SecretStr(text)
+
+    @field_validator("client_options")
+    @classmethod
+    def _are_known(cls, value: dict[str, object]) -> dict[str, object]:
+        unknown = sorted(set(value) - _OPTIONS)
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(_OPTIONS))}")
+        return value
+
+    def client(self, service: Literal["blob"] = "blob", **overrides: Any) -> BlobServiceClient:
+        """Return a client of the SDK, the same one each time, safe to use from several threads.
+
+        Args:
+            service: ``blob``, the one that there is.
+            **overrides: options of `BlobServiceClient`, which is a new one then; close it.
+
+        Raises:
+            CredentialsError: no login can be made from these fields.
+        """
+        if service != "blob":
+            raise CredentialsError(
+                f"a client of Azure's {service!r}", "there is none here", "Ask for 'blob'."
+            )
+        login = self.find_login()
+        return login.open_client(**overrides) if overrides else login.client()
+
+    def get_client(self) -> BlobServiceClient:
+        """Do as `client`."""
+        return self.client()
+
+    def get_container_client(self, container: str) -> ContainerClient:
+        """Return the SDK's client of a container."""
+        return self.client().get_container_client(container)
+
+    def get_blob_client(self, container: str, blob: str) -> BlobClient:
+        """Return the SDK's client of a blob."""
+        return self.client().get_blob_client(container, blob)
+
+    def find_login(self) -> BlobLogin:
+        """Return the login that these fields make, which equal blocks share.
+
+        Raises:
+            CredentialsError: the fields don't make one.
+        """
+        values = self._choose()
+        return find_login(values, lambda: BlobLogin(values, self.client_options))
+
+    def _choose(self) -> BlobLoginFields:
+        text = _reveal(self.connection_string)
+        others = {
+            "account_key": _reveal(self.account_key),
+            "sas_token": _reveal(self.sas_token),
+            "client_secret": _reveal(self.client_secret),
+            "tenant_id": self.tenant_id,
+            "client_id": self.client_id,
+        }
+        named = [name for name, value in others.items() if value]
+        if text is None and self.account_url is None and not named:
+            text = os.environ.get("AZURE_STORAGE_CONNECTION_STRING") or None
+        if text is not None:
+            if self.account_url or named:
+                extra = ", ".join([*(["account_url"] if self.account_url else []), *named])
+                raise _refuse(
+                    f"connection_string is a whole login, and there is {extra}, too",
+                    "Clear one of the two.",
+                )
+            return self._read_connection_string(text)
+        url = self.account_url
+        if url is None:
+            account = os.environ.get("AZURE_STORAGE_ACCOUNT")
+            if not account:
+                raise _refuse(
+                    "it is not said which account",
+                    "Set account_url or connection_string, or AZURE_STORAGE_ACCOUNT or "
+                    "AZURE_STORAGE_CONNECTION_STRING in the environment.",
+                )
+            url = f"https://{account}.blob.core.windows.net"
+        return self._choose_kind(url, others, named)
+
+    def _choose_kind(
+        self, url: str, others: dict[str, str | None], named: list[str]
+    ) -> BlobLoginFields:
+        found = {"url": url, "account": find_account(url)}
+        if "account_key" in named and not found["account"]:
+            raise _refuse(
+                "account_url does not tell the account's name, which a key belongs to",
+                "Give a connection_string with AccountName, AccountKey and BlobEndpoint.",
+            )
+        if named == ["account_key"]:
+            return self._fields(kind="account key", secret=others["account_key"], **found)
+        if named == ["sas_token"]:
+            token = (others["sas_token"] or "").lstrip("?")
+            return self._fields(kind="SAS", secret=token, **found)
+        if named == ["client_secret", "tenant_id", "client_id"]:
+            return self._fields(
+                kind="service principal",
+                secret=others["client_secret"],
+                tenant_id=self.tenant_id,
+                client_id=self.client_id,
+                **found,
+            )
+        if named == ["client_id"]:
+            return self._fields(kind="managed identity", client_id=self.client_id, **found)
+        if named:
+            raise _refuse(
+                f"{', '.join(named)} make no login together",
+                "Set one of: account_key; sas_token; tenant_id, client_id and client_secret; "
+                "client_id alone, for a managed identity; none, for the SDK's default chain.",
+            )
+        around = sorted(item for item in os.environ.items() if item[0].startswith("AZURE_"))
+        return self._fields(kind="default chain", around=repr(around), **found)
+
+    def _read_connection_string(self, text: str) -> BlobLoginFields:
+        pairs = (part.partition("=") for part in text.split(";") if part.strip())
+        words = {name.strip().lower(): value.strip() for name, _, value in pairs}
+        if words.get("usedevelopmentstorage", "").lower() == "true":
+            raise _refuse(
+                "UseDevelopmentStorage names no account and no address",
+                "Give the emulator's whole connection string, as its documentation has it.",
+            )
+        account, url = words.get("accountname", ""), words.get("blobendpoint", "").rstrip("/")
+        if not url and account:
+            scheme = words.get("defaultendpointsprotocol", "https")
+            url = f"{scheme}://{account}.blob.{words.get('endpointsuffix', 'core.windows.net')}"
+        key, sas = words.get("accountkey"), words.get("sharedaccesssignature")
+        if not url or not (key or sas):
+            raise _refuse(
+                "connection_string names no account, or has neither key nor SAS",
+                "Copy it whole from the account's page, under 'Access keys'.",
+            )
+        account = account or find_account(url)
+        if key:
+            return self._fields(kind="account key", url=url, account=account, secret=key)
+        return self._fields(kind="SAS", url=url, account=account, secret=(sas or "").lstrip("?"))
+
+    def _fields(self, **values: Any) -> BlobLoginFields:
+        return BlobLoginFields(**values, options=repr(sorted(self.client_options.items())))
+
+    def _check(self) -> str:
+        values = self._choose()
+        login = BlobLogin(values, self.client_options)
+        scope = parse_qs(values.secret or "") if values.kind == "SAS" else {}
+        if scope:
+            _check_dates(scope, login.who())
+        with login.open_client(**{**_PATIENCE, **self.client_options}) as client:
+            try:
+                with translate_errors(values.url, login.who):
+                    client.get_account_information()
+            except (AccessDenied, CredentialsError) as error:
+                if "sr" in scope:
+                    return (
+                        f"{login.who()} is in its time; Azure tells whether it is good only "
+                        f"when its container is used"
+                    )
+                if read_code(error.__cause__) not in NARROW:
+                    raise
+                return f"{login.who()} is let in at {values.url}, and may not look at the account"
+        return f"{login.who()} is let in at {values.url}"
+
+
+def find_account(url: str) -> str:
+    """Return the name of the account in the address of its Blob service; "" if there is none."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if ".blob." in host:
+        return host.partition(".")[0]
+    return parts.path.strip("/")  # as the emulator has it
+
+
+def _check_dates(scope: dict[str, list[str]], who: str) -> None:
+    ends = scope.get("se", [""])[0]
+    try:
+        moment = datetime.fromisoformat(ends)
+    except ValueError:
+        return  # it is in a stored policy
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    if moment < datetime.now(UTC):
+        raise CredentialsError(f"Azure, with {who}", f"it ended at {ends}", EXPIRED.remedy)
+
+
+def _refuse(problem: str, remedy: str) -> CredentialsError:
+    return CredentialsError("Azure's Blob Storage", problem, remedy)
+
+
+def _reveal(value: SecretStr | None) -> str | None:
+    return value.get_secret_value().strip() or None if value is not None else None

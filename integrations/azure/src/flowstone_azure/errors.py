@@ -1,0 +1,239 @@
+"""Azure's errors as Flowstone's: a table by exception, one by the service's codes, one way in."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flowstone.errors import CredentialsError, FlowstoneError
+from flowstone.records.redaction import redact
+from flowstone_azure.rules import (
+    ARCHIVED,
+    BAD_LOGIN,
+    BAD_REQUEST,
+    BUSY,
+    CHANGED,
+    DAMAGED,
+    DENIED,
+    DOWN,
+    EXPIRED,
+    LEASED,
+    MISUSED,
+    NO_CONTAINER,
+    NO_LOGIN,
+    NO_OBJECT,
+    PROTECTED,
+    REFUSED,
+    SNAPSHOTS,
+    THERE,
+    TOO_BIG,
+    UNCOMMITTED,
+    UNSUPPORTED,
+    WRONG_KIND,
+    AzureErrorRule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Longer texts of Azure's are cut: a proxy's error page says nothing after that.
+LONGEST = 400
+
+
+def _make_table(*groups: tuple[AzureErrorRule, str]) -> dict[str, AzureErrorRule]:
+    return {name: rule for rule, names in groups for name in names.split()}
+
+
+#: By the name of the exception's class; the nearest ancestor counts. What is an answer of the
+#: service (`HttpResponseError`) is looked up by its code first.
+BY_EXCEPTION = _make_table(
+    (NO_LOGIN, "CredentialUnavailableError"),
+    (REFUSED, "AzureSigningError"),
+    (BAD_LOGIN, "ClientAuthenticationError AuthenticationRequiredError"),
+    (
+        DOWN,
+        """
+        ServiceRequestError ServiceResponseError ServiceRequestTimeoutError
+        ServiceResponseTimeoutError IncompleteReadError
+        """,
+    ),
+    (DAMAGED, "DecodeError"),
+    (
+        MISUSED,
+        """
+        AzureError HttpResponseError ResourceExistsError ResourceNotFoundError
+        ResourceModifiedError ResourceNotModifiedError TooManyRedirectsError ODataV4Error
+        StreamConsumedError StreamClosedError ResponseNotReadError PartialBatchErrorException
+        """,
+    ),
+)
+
+#: By the code in the service's answer.
+BY_CODE = _make_table(
+    (
+        NO_CONTAINER,
+        """
+        ContainerNotFound ContainerBeingDeleted ContainerDisabled AccountIsDisabled
+        AccountBeingCreated
+        """,
+    ),
+    (NO_OBJECT, "BlobNotFound"),
+    (
+        DENIED,
+        """
+        AuthorizationFailure AuthorizationPermissionMismatch AuthorizationProtocolMismatch
+        AuthorizationResourceTypeMismatch AuthorizationServiceMismatch
+        AuthorizationSourceIPMismatch InsufficientAccountPermissions PublicAccessNotPermitted
+        UnauthorizedBlobOverwrite
+        """,
+    ),
+    (PROTECTED, "BlobImmutableDueToPolicy BlobImmutableDueToLegalHold"),
+    (
+        LEASED,
+        """
+        LeaseAlreadyBroken LeaseAlreadyPresent LeaseIdMismatchWithBlobOperation
+        LeaseIdMismatchWithContainerOperation LeaseIdMismatchWithLeaseOperation LeaseIdMissing
+        LeaseIsBreakingAndCannotBeAcquired LeaseIsBreakingAndCannotBeChanged
+        LeaseIsBrokenAndCannotBeRenewed LeaseLost LeaseNotPresentWithBlobOperation
+        LeaseNotPresentWithContainerOperation LeaseNotPresentWithLeaseOperation SystemInUse
+        InfiniteLeaseDurationRequired
+        """,
+    ),
+    (SNAPSHOTS, "SnapshotsPresent"),
+    (
+        REFUSED,
+        """
+        AuthenticationFailed InvalidAuthenticationInfo NoAuthenticationInformation
+        KeyBasedAuthenticationNotPermitted
+        """,
+    ),
+    (BUSY, "ServerBusy InternalError OperationTimedOut PendingCopyOperation"),
+    (
+        CHANGED,
+        """
+        AppendPositionConditionNotMet BlobOverwritten ConditionNotMet CopyIdMismatch
+        InvalidBlockList InvalidRange MaxBlobSizeConditionNotMet NoPendingCopyOperation
+        SequenceNumberConditionNotMet SourceConditionNotMet TargetConditionNotMet
+        """,
+    ),
+    (UNCOMMITTED, "InvalidBlobOrBlock"),
+    (THERE, "AccountAlreadyExists BlobAlreadyExists ContainerAlreadyExists ResourceAlreadyExists"),
+    (
+        WRONG_KIND,
+        """
+        InvalidBlobType InvalidSourceBlobType ResourceTypeMismatch
+        IncrementalCopyBlobMismatch OperationNotAllowedOnIncrementalCopyBlob
+        """,
+    ),
+    (ARCHIVED, "BlobArchived BlobBeingRehydrated"),
+    (
+        TOO_BIG,
+        """
+        BlockCountExceedsLimit BlockListTooLong ContentLengthLargerThanTierLimit
+        RequestBodyTooLarge MetadataTooLarge
+        """,
+    ),
+    (
+        BAD_REQUEST,
+        """
+        BlobAccessTierNotSupportedForAccountType BlobNotArchived
+        BlobTierInadequateForContentLength CannotChangeToLowerTier CannotVerifyCopySource
+        ConditionHeadersNotSupported CopyAcrossAccountsNotSupported EmptyMetadataKey
+        IncrementalCopyOfEarlierSnapshotNotAllowed
+        IncrementalCopyOfEarlierVersionSnapshotNotAllowed IncrementalCopySourceMustBeSnapshot
+        InvalidBlobTier InvalidBlockId InvalidHeaderValue InvalidInput InvalidMd5
+        InvalidMetadata InvalidOperation InvalidPageRange InvalidQueryParameterValue
+        InvalidResourceName InvalidSourceBlobUrl InvalidUri InvalidVersionForPageBlobOperation
+        InvalidXmlDocument InvalidXmlNodeValue Md5Mismatch MissingContentLengthHeader
+        MissingRequiredHeader MissingRequiredQueryParameter MissingRequiredXmlNode
+        MultipleConditionHeadersNotSupported OutOfRangeInput OutOfRangeQueryParameterValue
+        PreviousSnapshotCannotBeNewer PreviousSnapshotNotFound
+        PreviousSnapshotOperationNotSupported RequestUrlFailedToParse
+        SequenceNumberIncrementTooLarge SnapshotCountExceeded SnapshotOperationRateExceeded
+        """,
+    ),
+    (
+        UNSUPPORTED,
+        """
+        FeatureVersionMismatch InvalidHttpVerb NotImplemented UnsupportedHeader
+        UnsupportedHttpVerb UnsupportedQueryParameter UnsupportedXmlNode APINotImplemented
+        """,
+    ),
+)
+
+#: Codes of logins that were let in, and may not do just this.
+NARROW = frozenset(
+    {
+        "AuthorizationPermissionMismatch",
+        "AuthorizationResourceTypeMismatch",
+        "AuthorizationServiceMismatch",
+        "InsufficientAccountPermissions",
+    }
+)
+_BY_STATUS = {401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANGED, 416: CHANGED, 429: BUSY}
+
+
+@contextmanager
+def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
+    """Turn what Azure's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
+
+    Args:
+        where: the container or the account, for the message.
+        who: says which credentials are used; called when something went wrong.
+        key: the object, where it is about one.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = translate(error, where, who, key)
+        if told is None:
+            raise
+        raise told from error
+
+
+def translate(
+    error: Exception, where: str, who: Callable[[], str], key: str | None = None
+) -> FlowstoneError | None:
+    """Return our error for one of the SDK's; None for anybody else's."""
+    rule = find_rule(error, key)
+    if rule is None:
+        return None
+    place = where if key is None or rule is NO_CONTAINER else f"{where}/{key}"
+    detail = format_details(error)
+    if issubclass(rule.kind, CredentialsError):
+        problem = f"{rule.problem} for {place} ({detail})"
+        return rule.kind(f"Azure, with {who()}", problem, rule.remedy)
+    return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", rule.remedy)
+
+
+def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None:
+    """Return what an error of the SDK means; None for anybody else's."""
+    names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("azure.")]
+    if not names:
+        return None
+    code, status = read_code(error), getattr(error, "status_code", None)
+    if code == "AuthenticationFailed" and "time frame" in str(error):
+        return EXPIRED
+    if code in BY_CODE:
+        return BY_CODE[code]
+    found = next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
+    if found is not MISUSED or not status:
+        return found
+    if status == 404:
+        return NO_CONTAINER if key is None else NO_OBJECT
+    return _BY_STATUS.get(status, BUSY if status >= 500 else BAD_REQUEST)
+
+
+def read_code(error: BaseException | None) -> str:
+    """Return the code in the service's answer, as ``BlobNotFound``; "" if there is none."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+def format_details(error: Exception) -> str:
+    """Return the SDK's own words, short and without secrets."""
+    code = read_code(error)
+    # What follows the first line are the request's id, the time and the answer in XML.
+    line = next(iter(str(getattr(error, "message", error) or error).strip().splitlines()), "")
+    text = redact(" ".join(f"{code}: {line}".split()) if code else line).strip(" .:")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"

@@ -1,0 +1,183 @@
+"""Logins: one client of the Blob service for each set of values, opened once and shared."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+from flowstone.errors import CredentialsError
+from flowstone.records.redaction import register
+from flowstone_azure.errors import translate_errors
+from flowstone_azure.logs import keep_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from azure.core.credentials import TokenCredential
+    from azure.storage.blob import BlobServiceClient
+
+T = TypeVar("T")
+
+#: Logins that are kept; the one that was used longest ago goes first.
+MOST_LOGINS = 32
+#: What a token for the Blob service is asked with.
+SCOPE = "https://storage.azure.com/.default"
+Kind = Literal["account key", "SAS", "service principal", "managed identity", "default chain"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlobLoginFields:
+    """What makes a login; equal values share it.
+
+    Attributes:
+        url: the address of the account's Blob service, without a slash at its end.
+        account: its name; empty where the address does not tell.
+        options: the clients' options, as their `repr`.
+        around: the environment that the SDK's chain reads.
+    """
+
+    kind: Kind
+    url: str
+    account: str
+    client_id: str | None = None
+    tenant_id: str | None = None
+    secret: str | None = field(default=None, repr=False)
+    options: str = ""
+    around: str = field(default="", repr=False)
+
+
+class BlobLogin:
+    """A client of one account's Blob service; safe to use from several threads."""
+
+    def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
+        self.values, self._options = values, options
+        self._lock = threading.RLock()
+        self._client: BlobServiceClient | None = None
+        self._token: TokenCredential | None = None
+        if values.secret:
+            register(values.secret)
+        if values.kind == "SAS":
+            for signature in parse_qs(values.secret or "").get("sig", ()):
+                register(signature)
+
+    def __repr__(self) -> str:
+        return f"<BlobLogin of {self.who()}>"
+
+    def who(self) -> str:
+        """Return which credentials are used, in words, without a secret."""
+        values = self.values
+        whose = values.account or urlsplit(values.url).hostname or "?"
+        match values.kind:
+            case "account key":
+                return f"the account key of {whose!r}"
+            case "SAS":
+                scope = parse_qs(values.secret or "")
+                reach = "a container or blob" if "sr" in scope else "the account"
+                return f"a SAS of {reach} in {whose!r}"
+            case "service principal":
+                return f"service principal {values.client_id} of tenant {values.tenant_id}"
+            case "managed identity":
+                return f"managed identity {values.client_id}"
+            case _:
+                return "the SDK's default chain"
+
+    def client(self) -> BlobServiceClient:
+        """Return the client, the same one each time."""
+        with self._lock:
+            if self._client is None:
+                self._client = self.open_client()
+            return self._client
+
+    def open_client(self, **overrides: Any) -> BlobServiceClient:
+        """Return a new client, with further options."""
+        # The SDK takes 0.3 s to load; a flow that only names a container need not wait for it.
+        from azure.storage.blob import BlobServiceClient
+
+        from flowstone_azure.transfers import CLIENT_DEFAULTS, open_transport
+
+        options = {**CLIENT_DEFAULTS, **self._options, **overrides}
+        if "transport" not in options:
+            options["transport"] = open_transport(options)
+        with translate_errors(self.values.url, self.who):
+            try:
+                client = BlobServiceClient(
+                    self.values.url, credential=self._make_credential(), **options
+                )
+            except ValueError as error:
+                remedy = "Check account_url and the login's fields."
+                raise CredentialsError(
+                    f"Azure, with {self.who()}", f"no client can be made: {error}", remedy
+                ) from error
+        keep_secrets()
+        return client
+
+    def get_token(self) -> str:
+        """Return a token of Microsoft Entra that is good now; the SDK keeps and renews it."""
+        with translate_errors(self.values.url, self.who):
+            token = self._find_token_credential().get_token(SCOPE).token
+        keep_secrets()
+        register(token)
+        return token
+
+    def _make_credential(self) -> Any:
+        from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential  # see above
+
+        values = self.values
+        if values.kind == "account key":
+            return AzureNamedKeyCredential(values.account, values.secret or "")
+        if values.kind == "SAS":
+            return AzureSasCredential(values.secret or "")
+        return self._find_token_credential()
+
+    def _find_token_credential(self) -> TokenCredential:
+        # It takes 0.3 s more to load, and keys have no need of it.
+        from azure.identity import (
+            ClientSecretCredential,
+            DefaultAzureCredential,
+            ManagedIdentityCredential,
+        )
+
+        values = self.values
+        with self._lock:
+            if self._token is not None:
+                return self._token
+            if values.kind == "service principal":
+                self._token = ClientSecretCredential(
+                    values.tenant_id or "", values.client_id or "", values.secret or ""
+                )
+            elif values.kind == "managed identity":
+                self._token = ManagedIdentityCredential(client_id=values.client_id)
+            else:
+                self._token = DefaultAzureCredential()
+            return self._token
+
+
+_logins: OrderedDict[BlobLoginFields, BlobLogin] = OrderedDict()
+_lock = threading.Lock()
+
+
+def find_login(values: BlobLoginFields, new: Callable[[], BlobLogin]) -> BlobLogin:
+    """Return the login of these values in this process; `new` makes it where there is none."""
+    with _lock:
+        found = _logins.get(values)
+        if found is None:
+            found = _logins[values] = new()
+            if len(_logins) > MOST_LOGINS:
+                _logins.popitem(last=False)
+        _logins.move_to_end(values)
+        return found
+
+
+def _forget() -> None:
+    global _lock
+    # A child of a fork has its parent's sockets, and locks that nobody will open.
+    _lock = threading.Lock()
+    _logins.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

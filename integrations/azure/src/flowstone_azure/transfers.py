@@ -1,0 +1,201 @@
+"""Large objects on their way: blocks in parallel, in little memory, and no half object after."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, Any, BinaryIO
+from uuid import uuid4
+
+import requests
+from azure.core import MatchConditions
+from azure.core.exceptions import ServiceResponseError
+from azure.storage.blob import BlobBlock
+from requests.adapters import HTTPAdapter
+
+from flowstone.blocks.object_stores import map_in_threads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from azure.core.pipeline.transport._requests_basic import RequestsTransport
+    from azure.storage.blob import BlobClient, ContentSettings
+else:
+    from azure.core.pipeline.transport import RequestsTransport  # which gives it without a type
+
+MB = 1024 * 1024
+#: Objects up to this size go in one request; larger ones in blocks.
+PART_BYTES = 8 * MB
+BLOCK_BYTES = 4 * MB
+MOST_BLOCKS = 50_000
+WORKERS = 4
+#: Blocks of all transfers of this process that are in memory at a time.
+_in_memory = threading.BoundedSemaphore(16)
+
+CLIENT_DEFAULTS: Mapping[str, Any] = {
+    "retry_total": 3,
+    # The SDK's own first wait is 15 s.
+    "initial_backoff": 1,
+    "increment_base": 2,
+    "connection_timeout": 10,
+    "read_timeout": 60,
+    "connection_data_block_size": MB // 4,
+    # A download holds a chunk in memory.
+    "max_single_get_size": BLOCK_BYTES,
+    "max_chunk_get_size": BLOCK_BYTES,
+    "user_agent": "flowstone-azure",
+}
+
+
+def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
+    """Return a transport with as many connections as a folder's transfers and their blocks take."""
+    session = requests.Session()
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_maxsize=64))
+    names = ("connection_timeout", "read_timeout", "connection_verify", "connection_cert")
+    settings = {name: options[name] for name in names if name in options}
+    return _Transport(session=session, **settings)
+
+
+class _Transport(RequestsTransport):
+    """Notices an answer that ends among its headers, and hands out content without a length.
+
+    Where it has a length, the SDK makes a list of so many slots of it.
+    """
+
+    def send(self, request: Any, **kwargs: Any) -> Any:
+        response = super().send(request, **kwargs)
+        if _is_half(request.method, response):
+            response.internal_response.close()
+            raise ServiceResponseError("the connection ended in the middle of the answer")
+        if not kwargs.get("stream"):
+            return response
+        stream = response.stream_download
+        response.stream_download = lambda *args, **options: _Content(stream(*args, **options))
+        return response
+
+
+def _is_half(method: str, response: Any) -> bool:
+    """Return whether the connection ended among the headers, which the SDK takes for their end."""
+    if response.status_code not in {200, 201, 202, 206}:
+        return False
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    wanted = {"date", "x-ms-request-id"}
+    if response.status_code == 206:
+        wanted.add("content-range")
+    if method == "HEAD":
+        wanted |= {"etag", "last-modified", "content-length"}
+    has_end = {"content-length", "transfer-encoding"} & set(headers)
+    ends_with_connection = headers.get("connection", "").lower() == "close"
+    return not wanted <= set(headers) or not (has_end or ends_with_connection)
+
+
+class _Content:
+    def __init__(self, content: Any) -> None:
+        self._content = content
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._content, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._content)
+
+
+def upload_blocks(
+    client: BlobClient,
+    source: BinaryIO,
+    size: int | None,
+    settings: ContentSettings,
+    *,
+    overwrite: bool,
+) -> None:
+    """Upload in blocks, several at a time; the object is there, whole, with the last request.
+
+    Blocks that were sent before something failed are not part of any object; Azure drops them
+    after a week.
+
+    Args:
+        client: of the object.
+        source: is read in order, by one thread at a time.
+        size: bytes; None where that is unknown.
+        settings: content type and the like.
+        overwrite: whether an object that is there is no error.
+    """
+    upload, reading, ended = uuid4().hex, threading.Lock(), threading.Event()
+    numbers = count()
+
+    def send(_: int) -> str | None:
+        with _in_memory:
+            with reading:
+                if ended.is_set():
+                    return None
+                number = next(numbers)
+                try:
+                    content = _read(source, _choose_block_bytes(size, number))
+                except BaseException:
+                    ended.set()
+                    raise
+                if not content:
+                    ended.set()
+                    return None
+            # All ids of an object are of one length; the SDK encodes them.
+            name = f"{upload}{number:08}"
+            client.stage_block(name, content, length=len(content))
+        return name
+
+    try:
+        turns = takewhile(lambda _: not ended.is_set(), count())
+        blocks = [block for block in map_in_threads(send, turns, WORKERS) if block is not None]
+    finally:
+        ended.set()
+    # Where threads overtook each other, blocks came in another order than they were read.
+    blocks.sort()
+    condition = None if overwrite else MatchConditions.IfMissing
+    client.commit_block_list(
+        [BlobBlock(name) for name in blocks], settings, match_condition=condition
+    )
+
+
+def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) -> None:
+    """Read an object into a file that can seek, from where that stands, several ranges at a time.
+
+    Args:
+        client: of the object.
+        size: bytes.
+        etag: of the content; what was changed meanwhile is not mixed.
+        target: is written by one thread at a time, and stands at its end after.
+    """
+    start, writing = target.tell(), threading.Lock()
+
+    def fetch(offset: int) -> None:
+        with _in_memory:
+            content = client.download_blob(
+                offset,
+                min(BLOCK_BYTES, size - offset),
+                etag=f'"{etag}"',
+                match_condition=MatchConditions.IfNotModified,
+                max_concurrency=1,
+            ).readall()
+            with writing:
+                target.seek(start + offset)
+                target.write(content)
+
+    for _ in map_in_threads(fetch, range(0, size, BLOCK_BYTES), WORKERS):
+        pass
+    target.seek(start + size)
+
+
+def _choose_block_bytes(size: int | None, number: int) -> int:
+    """Return how large a block is: larger ones where there would be too many."""
+    if size is not None:
+        return max(BLOCK_BYTES, -(-size // MOST_BLOCKS))
+    return BLOCK_BYTES * (1 + number // 10_000)
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    """Return so many bytes, fewer only at the end: a pipe gives what it has."""
+    chunks: list[bytes] = []
+    while size > 0 and (chunk := source.read(size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

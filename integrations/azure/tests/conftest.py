@@ -1,0 +1,80 @@
+"""A real Blob service over HTTP: Azurite, or with `--live` an account of yours.
+
+Live, the container's name is in FLOWSTONE_AZURE_CONTAINER, and the login is what the environment
+says: AZURE_STORAGE_CONNECTION_STRING, or AZURE_STORAGE_ACCOUNT and the SDK's default chain. The
+tests keep to folders of their own in that container, and delete them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
+
+if TYPE_CHECKING:
+    from tests.services.azure import Azurite
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--live"))
+
+
+@pytest.fixture(scope="session")
+def emulator(live: bool, request: pytest.FixtureRequest) -> Azurite | None:
+    """Azurite, as `tests/services` starts it; None for a real account."""
+    azurite: Azurite | None = None if live else request.getfixturevalue("azurite")
+    return azurite
+
+
+@pytest.fixture
+def emulated(emulator: Azurite | None) -> Azurite:
+    """The emulator, for tests of what an account can't be asked for."""
+    if emulator is None:
+        pytest.skip("only against the emulator")
+    return emulator
+
+
+@pytest.fixture(autouse=True)
+def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own set-up of Azure is seen by a test."""
+    if live:
+        return
+    for name in [name for name in os.environ if name.startswith("AZURE_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def login(emulator: Azurite | None) -> AzureBlobStorageCredentials:
+    if emulator is None:
+        return AzureBlobStorageCredentials()
+    return AzureBlobStorageCredentials(connection_string=emulator.connection_string)
+
+
+@pytest.fixture
+def container_name(live: bool, login: AzureBlobStorageCredentials) -> str:
+    """A container that is there; a fresh one, where it is not yours."""
+    if live:
+        return os.environ["FLOWSTONE_AZURE_CONTAINER"]
+    name = f"test-{uuid4().hex[:16]}"
+    login.client().create_container(name)
+    return name
+
+
+@pytest.fixture
+def container(
+    login: AzureBlobStorageCredentials, container_name: str, live: bool
+) -> Iterator[AzureBlobStorageContainer]:
+    """An empty folder of a container."""
+    folder = f"flowstone/{uuid4().hex[:16]}"
+    container = AzureBlobStorageContainer(
+        container_name=container_name, credentials=login, base_folder=f"/{folder}/"
+    )
+    yield container
+    if live:
+        container.delete_folder("")

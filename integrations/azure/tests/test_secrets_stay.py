@@ -1,0 +1,119 @@
+"""Canaries: random secrets in every field are in nothing that leaves the process."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import pickle
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+
+from flowstone import flow
+from flowstone.bootstrap import open_services
+from flowstone.context import current
+from flowstone.settings import Settings
+from flowstone_azure import (
+    AzureBlobStorageContainer,
+    AzureBlobStorageCredentials,
+    blob_storage_download,
+    blob_storage_list,
+    blob_storage_upload,
+)
+from flowstone_azure.logs import redact_line
+
+if TYPE_CHECKING:
+    from tests.services.azure import Azurite
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home with a store on disk."""
+    services = open_services(Settings(home=tmp_path / "home"))
+    with current.use_services(services):
+        yield tmp_path / "home"
+    services.close()
+
+
+def use(store: AzureBlobStorageContainer) -> list[str]:
+    """Do everything with a container that may go wrong, and return all that it says."""
+
+    @flow(log_prints=True)
+    def everything(store: AzureBlobStorageContainer, parameter: object) -> None:
+        print(store, parameter)
+        for attempt in (
+            lambda: blob_storage_upload(b"1", store, blob="a", overwrite=True),
+            lambda: blob_storage_download(store, "nothing"),
+            lambda: blob_storage_list(store),
+            lambda: store.copy_object("a", "b"),
+        ):
+            try:
+                attempt()
+            except Exception as error:
+                said.append("".join(traceback.format_exception(error)))
+                said.append(repr(error.__dict__))
+
+    said: list[str] = []
+    everything(store, store.credentials)
+    login = store.credentials
+    return [
+        *said,
+        repr(login.check()),
+        repr(login.find_login()),
+        repr(login.find_login().values),
+        repr(store),
+        str(login),
+        store.model_dump_json(),
+    ]
+
+
+def test_canaries_are_nowhere(
+    emulated: Azurite, container_name: str, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    key = base64.b64encode(f"{uuid4().hex}+/".encode()).decode()
+    signature = base64.b64encode(uuid4().bytes).decode()
+    logins = [
+        {"account_url": emulated.url, "account_key": key},
+        {
+            "connection_string": f"BlobEndpoint={emulated.url};AccountName=devstoreaccount1;"
+            f"AccountKey={key}"
+        },
+        {
+            "account_url": emulated.url,
+            "sas_token": f"sv=2024-08-04&sr=c&se=2999-01-01&sig={quote(signature, safe='')}",
+        },
+    ]
+    shown: list[str] = []
+    with caplog.at_level(logging.DEBUG):
+        for number, fields in enumerate(logins):
+            login = AzureBlobStorageCredentials(**fields, client_options={"retry_total": 0})
+            store = AzureBlobStorageContainer(container_name=container_name, credentials=login)
+            store.save(f"canary-{number}")
+            shown += use(store)
+            shown.append(pickle.dumps(store).decode("latin-1"))
+    current.services().close()
+    shown.append(caplog.text)
+    shown += [path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()]
+    assert "urllib3" in caplog.text
+    for canary in (key, signature):
+        for form in (canary, json.dumps(canary)[1:-1], quote(canary, safe="")):
+            assert not [text for text in shown if form in text]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'http://127.0.0.1:1 "GET /account/raw/a?sv=1&sig=HIDDEN%3D&se=2 HTTP/1.1" 200 None',
+        "x-ms-copy-source: https://a.blob.core.windows.net/raw/a?SIG=HIDDEN",
+        "grant_type=client_credentials&client_secret=HIDDEN&scope=x",
+    ],
+)
+def test_signatures_never_seen_before_are_known_by_their_place(line: str) -> None:
+    assert "HIDDEN" not in redact_line(line)
+    assert len(redact_line(line)) > 20
