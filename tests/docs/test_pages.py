@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import index, mail, s3, template_service, web
+from .services import gcs, index, mail, s3, template_service, web
 
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -22,6 +22,7 @@ NO_RUN = {
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
     "integrations/email/README.md": 1,
+    "integrations/gcp/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/duckdb/README.md": 1,
     "integrations/testing/README.md": 1,
@@ -93,6 +94,8 @@ def services(
     """Start what the page talks to; return what its environment says of it."""
     if any("flowstone_aws import" in block.text for block in blocks(text)):
         return s3()
+    if any("flowstone_gcp import" in block.text for block in blocks(text)):
+        return gcs()
     if "uv run" in "".join(block.text for block in blocks(text) if block.language == "console"):
         return nullcontext(index(request.getfixturevalue("wheels")))
     if "TEMPLATE_URL" in text:

@@ -1,4 +1,4 @@
-"""A token service of OAuth on this machine: what hands out Google's tokens, answered as Google does.
+"""Token services of Google on this machine.
 
 The routes and answers: https://developers.google.com/identity/protocols/oauth2/service-account
 (``/token``), https://cloud.google.com/iam/docs/reference/sts/rest/v1/TopLevel/token (an exchange)

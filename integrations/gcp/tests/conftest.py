@@ -44,7 +44,9 @@ def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the developer's own set-up of Google Cloud is seen by a test."""
     if live:
         return
-    for name in [name for name in os.environ if name.startswith(("GOOGLE_", "GCLOUD_", "STORAGE_"))]:
+    for name in [
+        name for name in os.environ if name.startswith(("GOOGLE_", "GCLOUD_", "STORAGE_"))
+    ]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
     monkeypatch.setenv("NO_GCE_CHECK", "true")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 from uuid import uuid4
@@ -17,7 +17,6 @@ from flowstone_testing import (
     Arguments,
     BlockSuite,
     CredentialsSuite,
-    EmulatorGap,
     Example,
     ObjectStoreSuite,
     PluginSuite,
@@ -30,7 +29,7 @@ from flowstone_testing.check.outside import find_sdks
 class TestPlugin(PluginSuite):
     plugin = "gcp"
     package = "flowstone_gcp"
-    sdks = ("google.api_core", "google.auth", "google.cloud.storage", "requests")
+    sdks = ("google", "requests")
 
 
 class TestGcpCredentials(BlockSuite):
@@ -90,3 +89,52 @@ class TestGcs(ObjectStoreSuite):
         if live:
             return None  # a bucket of yours is not empty, and nothing is left in it
         return GcsBucket(bucket=store.bucket, gcp_credentials=store.gcp_credentials)
+
+
+class TestTasks(TaskSuite):
+    plugin = "gcp"
+    known_names: ClassVar[frozenset[str]] = frozenset({"chunk_size", "timeout"})
+
+    @pytest.fixture
+    def examples(
+        self, bucket: GcsBucket, login: GcpCredentials, emulated: str, tmp_path: Path
+    ) -> Mapping[str, Example]:
+        (tmp_path / "cities.csv").write_bytes(b"name,country\n")
+        login = login.model_copy(update={"timeout_seconds": 1.5})
+        bucket = bucket.model_copy(update={"gcp_credentials": login})
+
+        def written() -> Arguments:
+            path = bucket.write_path(f"raw/{uuid4().hex}", b"name,country\n")
+            return {"bucket": bucket, "blob": path}
+
+        def new() -> Arguments:
+            return {"bucket": bucket, "blob": uuid4().hex}
+
+        return {
+            "cloud_storage_copy_blob": lambda: {
+                "source_bucket": bucket,
+                "dest_bucket": bucket,
+                "source_blob": written()["blob"],
+                "dest_blob": uuid4().hex,
+            },
+            "cloud_storage_create_bucket": lambda: {
+                "bucket": f"test-{uuid4().hex[:16]}",
+                "gcp_credentials": login,
+            },
+            "cloud_storage_download_blob_as_bytes": written,
+            "cloud_storage_download_blob_to_file": lambda: {
+                **written(),
+                "path": str(tmp_path / uuid4().hex),
+            },
+            "cloud_storage_upload_blob_from_file": lambda: {
+                **new(),
+                "file": str(tmp_path / "cities.csv"),
+            },
+            "cloud_storage_upload_blob_from_string": lambda: {**new(), "data": b"1"},
+        }
+
+
+def test_what_it_needs_besides_flowstone_is_heavy() -> None:
+    found = set(find_sdks("flowstone-gcp"))
+    assert found >= {"google", "requests"}
+    assert "pydantic" not in found

@@ -108,7 +108,7 @@ class GcsBucket(ObjectStore):
         """Return the bucket as google-cloud-storage has it; nothing is asked there."""
         return self.make_provider().sdk_bucket()
 
-    def create_bucket(self, location: str | None = None, **create_kwargs: Any) -> Any:
+    def create_bucket(self, /, location: str | None = None, **create_kwargs: Any) -> Any:
         """Create the bucket, and return it as google-cloud-storage has it.
 
         Args:
@@ -326,15 +326,15 @@ class GcsProvider(ObjectStoreProvider):
         content: BinaryIO = BytesIO(source.read()) if is_small else wrap_source(source)
         # A new object is the usual case for a small one; a large one is not sent to find out.
         generation = 0 if is_small else self._find_generation(key)
-        for attempt in range(1, CHANGES + 1):
+        left = 0 if "if_generation_match" in options else CHANGES
+        while True:
             blob = self.blob(key, **{"chunk_size": PART_BYTES, **shape})
             given = {"size": size, "if_generation_match": generation, **options}
-            is_ours = given["if_generation_match"] is generation
-            if self._upload(blob, content, given, is_last=attempt == CHANGES or not is_ours):
-                break
+            if self._upload(blob, content, given, is_last=not left):
+                return int(blob.size)
+            left -= 1
             generation = self._find_generation(key)
             content.seek(0)
-        return int(blob.size)
 
     def _upload(self, blob: Any, content: BinaryIO, options: Options, *, is_last: bool) -> bool:
         """Write over one generation, 0 being none; return False where it is another by now.

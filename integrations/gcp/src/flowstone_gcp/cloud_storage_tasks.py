@@ -5,10 +5,14 @@ a `GcsBucket`, which brings its login, and then they are paths in its folder, by
 methods. The bucket's own ``gs://bucket/name`` is understood in both.
 """
 
+# ruff: noqa: ASYNC109, PLR0913 - the parameters are those that users know
+
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -71,7 +75,7 @@ def cloud_storage_download_blob_as_bytes(
     Args:
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or application default credentials.
+        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         chunk_size: bytes in one request, a multiple of 256 KiB; all of them by default.
         encryption_key: the customer's key that the object is encrypted with, of 32 bytes.
         timeout: seconds that each request may wait for an answer.
@@ -89,7 +93,9 @@ def cloud_storage_download_blob_as_bytes(
     provider = _reach(bucket, gcp_credentials, project)
     target = BytesIO()
     options = {"timeout": timeout, **download_kwargs}
-    provider.fetch(_make_key(provider, bucket, blob), target, _shape(chunk_size, encryption_key), options)
+    provider.fetch(
+        _make_key(provider, bucket, blob), target, _shape(chunk_size, encryption_key), options
+    )
     content = target.getvalue()
     record_measures(bytes_read=len(content), objects_read=1)
     return content
@@ -113,7 +119,7 @@ def cloud_storage_download_blob_to_file(
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
         path: a file, or a directory that exists, in which it gets the object's name.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or application default credentials.
+        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         chunk_size: bytes in one request, a multiple of 256 KiB; all of them by default.
         encryption_key: the customer's key that the object is encrypted with, of 32 bytes.
         timeout: seconds that each request may wait for an answer.
@@ -158,7 +164,7 @@ def cloud_storage_upload_blob_from_string(
         data: the content; a text is encoded as UTF-8.
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or application default credentials.
+        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         content_type: as ``text/csv``; by default what the object's name says.
         chunk_size: bytes in one request, a multiple of 256 KiB.
         encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
@@ -205,7 +211,7 @@ def cloud_storage_upload_blob_from_file(
         file: a path, or a binary file.
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or application default credentials.
+        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         content_type: as ``text/csv``; by default what the object's name says.
         chunk_size: bytes in one request, a multiple of 256 KiB.
         encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
@@ -223,15 +229,8 @@ def cloud_storage_upload_blob_from_file(
     provider = _reach(bucket, gcp_credentials, project)
     key, shape = _make_key(provider, bucket, blob), _shape(chunk_size, encryption_key)
     options = {"content_type": content_type, "timeout": timeout, **upload_kwargs}
-    if isinstance(file, (str, Path)):
-        try:
-            opened = Path(file).open("rb")
-        except OSError as error:
-            raise translate_read_error(Path(file), error) from error
-        with opened:
-            _send(provider, key, opened, shape, options)
-    else:
-        _send(provider, key, file, shape, options)
+    with _open(file) as source:
+        _send(provider, key, source, shape, options)
     return blob
 
 
@@ -252,7 +251,7 @@ def cloud_storage_copy_blob(
         source_bucket: the bucket's name, or a `GcsBucket`.
         dest_bucket: the bucket to copy to, likewise.
         source_blob: the object.
-        gcp_credentials: the login; by default the `GcsBucket`'s, or application default credentials.
+        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         dest_blob: the new name; the same one by default.
         timeout: seconds that each request may wait for an answer.
         project: in place of the login's.
@@ -264,12 +263,15 @@ def cloud_storage_copy_blob(
         CredentialsError: there is no login, or it was refused.
 
     Example:
-        cloud_storage_copy_blob(source_bucket, "archive", source_blob)
+        cloud_storage_copy_blob(source_bucket, dest_bucket, source_blob, dest_blob="copy")
     """
     source = _reach(source_bucket, gcp_credentials, project)
     target = _reach(dest_bucket, gcp_credentials or source.credentials, project)
     name = source_blob if dest_blob is None else dest_blob
-    key, new_key = _make_key(source, source_bucket, source_blob), _make_key(target, dest_bucket, name)
+    key, new_key = (
+        _make_key(source, source_bucket, source_blob),
+        _make_key(target, dest_bucket, name),
+    )
     target.rewrite(source, key, new_key, {"timeout": timeout, **copy_kwargs})
     record_measures(objects_written=1)
     return name
@@ -451,6 +453,20 @@ def _shape(chunk_size: int | None, encryption_key: EncryptionKey | None) -> dict
     content = key.encode() if isinstance(key, str) else key
     found = {"chunk_size": chunk_size, "encryption_key": content}
     return {name: value for name, value in found.items() if value is not None}
+
+
+@contextmanager
+def _open(file: str | Path | BinaryIO) -> Iterator[BinaryIO]:
+    """Open a file by its path; one that is open already is left so."""
+    if not isinstance(file, (str, Path)):
+        yield file
+        return
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(Path(file).open("rb"))
+        except OSError as error:
+            raise translate_read_error(Path(file), error) from error
+        yield opened
 
 
 def _send(

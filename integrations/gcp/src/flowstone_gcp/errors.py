@@ -1,4 +1,4 @@
-"""Google's errors as Flowstone's: a table by exception, one by the services' reasons, one way in."""
+"""Google's errors as Flowstone's: a table by exception, one by reasons, one way in."""
 
 from __future__ import annotations
 
@@ -45,8 +45,10 @@ def _make_table(*groups: tuple[ErrorRule, str]) -> dict[str, ErrorRule]:
 BY_EXCEPTION = _make_table(
     (
         NO_LOGIN,
-        "DefaultCredentialsError MalformedError InvalidResource InvalidOperation InvalidValue "
-        "InvalidType",
+        """
+        DefaultCredentialsError MalformedError InvalidResource InvalidOperation InvalidValue
+        InvalidType OSError
+        """,
     ),
     (
         REFUSED,
@@ -57,8 +59,10 @@ BY_EXCEPTION = _make_table(
     ),
     (
         BAD_LOGIN,
-        "GoogleAuthError MutualTLSChannelError ClientCertError ResponseError "
-        "DuplicateCredentialArgs",
+        """
+        GoogleAuthError MutualTLSChannelError ClientCertError ResponseError
+        DuplicateCredentialArgs
+        """,
     ),
     (DENIED, "Forbidden PermissionDenied"),
     (NO_OBJECT, "NotFound"),
@@ -116,8 +120,10 @@ BY_REASON = _make_table(
     (PAYS, "userProjectMissing userProjectInvalid userProjectAccessDenied"),
     (
         BILLING,
-        "accountDisabled accessNotConfigured userProjectAccountProblem billingNotEnabled "
-        "SERVICE_DISABLED UserProjectAccountProblem",
+        """
+        accountDisabled accessNotConfigured userProjectAccountProblem billingNotEnabled
+        SERVICE_DISABLED UserProjectAccountProblem
+        """,
     ),
     (CHANGED, "conditionNotMet"),
     (CONFLICT, "conflict"),
@@ -173,6 +179,25 @@ def find_rule(error: BaseException, key: str | None = None) -> ErrorRule | None:
     if rule is None:
         rule = next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
     return NO_BUCKET if rule is NO_OBJECT and key is None else rule
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether the same request may succeed in a moment."""
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    return (
+        status in {408, 429}
+        or status >= 500
+        or isinstance(error, ConnectionError)
+        or find_rule(error) in {BUSY, DOWN}
+    )
+
+
+def is_refused(error: BaseException) -> bool:
+    """Return whether no connection came about: nobody listens, or the name is unknown."""
+    if type(error).__name__ in {"NewConnectionError", "NameResolutionError"}:
+        return True
+    inner = getattr(error, "reason", None) or next(iter(error.args), None)
+    return isinstance(inner, BaseException) and is_refused(inner)
 
 
 def read_reasons(error: BaseException) -> list[str]:

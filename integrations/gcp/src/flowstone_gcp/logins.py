@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
-from flowstone_gcp.errors import translate_errors
+from flowstone_gcp.errors import is_passing, is_refused, translate_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +27,8 @@ MOST_LOGINS = 32
 #: How often a transfer is begun or taken up; each time takes its part of the login's timeout.
 ATTEMPTS = 3
 CONNECT_SECONDS = 10.0
+#: How often a connection that was refused is tried again, in one attempt.
+REFUSALS = 2
 #: What clients may be asked for, by the names that users know.
 STORAGE = frozenset({"storage", "cloud_storage"})
 #: Fields of a key or a configuration that are secret by themselves.
@@ -149,12 +151,20 @@ class Login:
             return session
 
     def retry(self) -> Retry:
-        """Return how requests are tried again: for a part of the timeout, by the SDK's rules."""
-        from google.cloud.storage.retry import DEFAULT_RETRY  # see above
+        """Return how a request is tried again: for a part of the timeout, longer each time.
 
-        patience = self._values.timeout / ATTEMPTS
-        found: Retry = DEFAULT_RETRY.with_delay(0.2, patience / 2, 2).with_timeout(patience)
-        return found
+        Where nobody listens it is given up after a few times.
+        """
+        from google.api_core.retry import Retry  # see above
+
+        patience, chances = self._values.timeout / ATTEMPTS, iter(range(REFUSALS))
+
+        def may_help(error: Exception) -> bool:
+            if is_refused(error):
+                return next(chances, None) is not None
+            return is_passing(error)
+
+        return Retry(may_help, 0.2, patience / 2, 2, patience)
 
     def refresh(self) -> str | None:
         """Ask for a token that is good now, and return it; None where nobody logs in."""
@@ -165,7 +175,7 @@ class Login:
         credentials = self.credentials()
         with translate_errors("the token service", self.who):
             credentials.refresh(Request())
-        token: str = credentials.token
+        token = str(credentials.token)
         register(token)
         return token
 

@@ -12,11 +12,14 @@ def collection() -> Collection:
         },
         schemes={"gs": "flowstone_gcp.cloud_storage:GcsBucket"},
         tasks={
-            "cloud_storage_copy_blob": "flowstone_gcp.cloud_storage_tasks:cloud_storage_copy_blob",
-            "cloud_storage_create_bucket": "flowstone_gcp.cloud_storage_tasks:cloud_storage_create_bucket",
-            "cloud_storage_download_blob_as_bytes": "flowstone_gcp.cloud_storage_tasks:cloud_storage_download_blob_as_bytes",
-            "cloud_storage_download_blob_to_file": "flowstone_gcp.cloud_storage_tasks:cloud_storage_download_blob_to_file",
-            "cloud_storage_upload_blob_from_file": "flowstone_gcp.cloud_storage_tasks:cloud_storage_upload_blob_from_file",
-            "cloud_storage_upload_blob_from_string": "flowstone_gcp.cloud_storage_tasks:cloud_storage_upload_blob_from_string",
+            name: f"flowstone_gcp.cloud_storage_tasks:{name}"
+            for name in (
+                "cloud_storage_copy_blob",
+                "cloud_storage_create_bucket",
+                "cloud_storage_download_blob_as_bytes",
+                "cloud_storage_download_blob_to_file",
+                "cloud_storage_upload_blob_from_file",
+                "cloud_storage_upload_blob_from_string",
+            )
         },
     )
