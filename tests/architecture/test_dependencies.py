@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from importlib.metadata import packages_distributions
+from importlib.metadata import files, packages_distributions
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -36,15 +36,25 @@ def imported(member: Member) -> set[str]:
             continue
         for node in ast.walk(source.tree):
             if isinstance(node, ast.Import):
-                modules |= {alias.name.partition(".")[0] for alias in node.names}
+                modules |= {alias.name for alias in node.names}
             if isinstance(node, ast.ImportFrom) and node.module:
-                modules.add(node.module.partition(".")[0])
-    foreign = modules - set(sys.stdlib_module_names) - {member.module}
-    homes = packages_distributions()
-    found = {normal(homes[module][0]) if module in homes else module for module in foreign}
+                modules.add(node.module)
+    known = {*sys.stdlib_module_names, member.module}
+    found = {find_home(module) for module in modules if module.partition(".")[0] not in known}
     found -= HANDED_IN - declared(member)
     # Stubs are for the type checker alone, and are in the workspace's dev group.
     return {PARTS.get(name, name) for name in found if not name.startswith("types-")}
+
+
+def find_home(module: str) -> str:
+    """Return the distribution of a module; several may share the first part of its name."""
+    top, path = module.partition(".")[0], module.replace(".", "/")
+    homes = packages_distributions().get(top, [top])
+    for home in set(homes) if len(set(homes)) > 1 else ():
+        own = {str(file) for file in files(home) or ()}
+        if own & {f"{path}/__init__.py", f"{path}.py"}:
+            return normal(home)
+    return normal(homes[0])
 
 
 def declared(member: Member) -> set[str]:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.object_stores.paths import ObjectPath
     from flowstone.blocks.object_stores.provider import Tool
-    from flowstone_gcp.logins import Login
+    from flowstone_gcp.logins import GcpLogin
 
 #: Arguments in the SDK's own words; their types are for it to check.
 Options: TypeAlias = "dict[str, Any]"
@@ -452,7 +452,7 @@ class GcsProvider(ObjectStoreProvider):
         except FlowstoneError:
             return  # whether it is there, these credentials may not know
 
-    def _login(self) -> Login:
+    def _login(self) -> GcpLogin:
         return self.credentials._login()  # noqa: SLF001 - one package
 
     def _endpoint(self) -> str | None:

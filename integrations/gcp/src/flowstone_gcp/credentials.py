@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_gcp.errors import translate_errors
-from flowstone_gcp.logins import Login, LoginFields, find_login
+from flowstone_gcp.logins import GcpLogin, GcpLoginFields, find_login
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
@@ -147,7 +147,7 @@ class GcpCredentials(Credentials):
         """Return the project: the field's, the key's, or the environment's; None without one."""
         return self._login().project()
 
-    def _login(self) -> Login:
+    def _login(self) -> GcpLogin:
         emulator = os.environ.get("STORAGE_EMULATOR_HOST")
         info = self.service_account_info
         text = info.get_secret_value().strip() if info is not None else ""
@@ -166,10 +166,11 @@ class GcpCredentials(Credentials):
                 "Leave out anonymous, or the login.",
             )
         return find_login(
-            LoginFields(
+            GcpLoginFields(
                 info=text or None,
                 file=str(file) if file else None,
                 project=self.project or None,
+                usual_project=_find_usual_project(),
                 chain=tuple(self.impersonation_chain),
                 scopes=tuple(self.scopes),
                 quota_project=self.quota_project or None,
@@ -202,6 +203,10 @@ class GcpCredentials(Credentials):
                 raise
             return f"{where} is there for {who}: public data only"
         return f"{who} is let in at {where}" + (f", project {project}" if project else "")
+
+
+def _find_usual_project() -> str | None:
+    return os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("GCLOUD_PROJECT") or None
 
 
 def _make_url(host: str | None) -> str | None:

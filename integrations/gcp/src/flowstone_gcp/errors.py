@@ -26,7 +26,7 @@ from flowstone_gcp.rules import (
     REFUSED,
     RETAINED,
     UNSUPPORTED,
-    ErrorRule,
+    GcpErrorRule,
 )
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ LONGEST = 400
 SDKS = ("google", "requests", "urllib3")
 
 
-def _make_table(*groups: tuple[ErrorRule, str]) -> dict[str, ErrorRule]:
+def _make_table(*groups: tuple[GcpErrorRule, str]) -> dict[str, GcpErrorRule]:
     return {name: rule for rule, names in groups for name in names.split()}
 
 
@@ -163,7 +163,7 @@ def translate(
     return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", rule.remedy)
 
 
-def find_rule(error: BaseException, key: str | None = None) -> ErrorRule | None:
+def find_rule(error: BaseException, key: str | None = None) -> GcpErrorRule | None:
     """Return what an error of the SDK means; None for anybody else's."""
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_sdk(kind)]
     if not names:

@@ -36,12 +36,14 @@ _SECRET = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoginFields:
+class GcpLoginFields:
     """What makes a login; equal values share it.
 
     Attributes:
         info: a key or configuration of Google's, as JSON.
         file: a file with one.
+        project: where to work, whatever the login.
+        usual_project: where to work, if the login does not say.
         chain: service accounts to impersonate, each by the one before; the last one is used.
         around: the environment and the times of the files that the SDK reads.
     """
@@ -49,6 +51,7 @@ class LoginFields:
     info: str | None = field(default=None, repr=False)
     file: str | None = None
     project: str | None = None
+    usual_project: str | None = None
     chain: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     quota_project: str | None = None
@@ -58,10 +61,10 @@ class LoginFields:
     around: str = field(default="", repr=False)
 
 
-class Login:
+class GcpLogin:
     """Google's credentials and their clients; safe to use from several threads."""
 
-    def __init__(self, values: LoginFields) -> None:
+    def __init__(self, values: GcpLoginFields) -> None:
         self._values = values
         self._lock = threading.RLock()
         self._opened: tuple[Credentials, str | None] | None = None
@@ -193,13 +196,13 @@ class Login:
 
         values = self._values
         if values.anonymous:
-            return AnonymousCredentials(), _find_project()
+            return AnonymousCredentials(), values.usual_project
         found: Any
         info = _read_info(values)
         if info is None:
             found, project = google.auth.default(scopes=values.scopes)
         else:
-            found, project = _make_credentials(info), info.get("project_id") or _find_project()
+            found, project = _make_credentials(info), info.get("project_id") or values.usual_project
             found = with_scopes_if_required(found, values.scopes)
         if values.chain:
             from google.auth import impersonated_credentials  # see above
@@ -229,7 +232,7 @@ class Login:
                 ) from error
 
 
-def _read_info(values: LoginFields) -> dict[str, Any] | None:
+def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
     """Return the key or configuration that the fields give; None for the default chain."""
     if values.info:
         where, text = "service_account_info", values.info
@@ -259,7 +262,7 @@ def _read_info(values: LoginFields) -> dict[str, Any] | None:
 def _make_credentials(info: dict[str, Any]) -> Any:
     """Return Google's credentials of a key or configuration, by its type."""
     # The SDK's own way, `load_credentials_from_dict`, is deprecated: it takes types not asked for.
-    # The modules are the SDK's; see `Login.session`.
+    # The modules are the SDK's; see `GcpLogin.session`.
     from google.auth import aws, identity_pool, impersonated_credentials, pluggable
     from google.oauth2 import credentials, service_account
 
@@ -294,23 +297,16 @@ def _make_credentials(info: dict[str, Any]) -> Any:
         ) from None
 
 
-def _find_project() -> str | None:
-    for name in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
-        if found := os.environ.get(name):
-            return found
-    return None
-
-
-_logins: OrderedDict[LoginFields, Login] = OrderedDict()
+_logins: OrderedDict[GcpLoginFields, GcpLogin] = OrderedDict()
 _lock = threading.Lock()
 
 
-def find_login(values: LoginFields) -> Login:
+def find_login(values: GcpLoginFields) -> GcpLogin:
     """Return the login of these values in this process."""
     with _lock:
         found = _logins.get(values)
         if found is None:
-            found = _logins[values] = Login(values)
+            found = _logins[values] = GcpLogin(values)
             if len(_logins) > MOST_LOGINS:
                 _logins.popitem(last=False)
         _logins.move_to_end(values)
