@@ -11,10 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.request import Request, urlopen
 
 from azure.storage.blob import BlobServiceClient
 
 from ..services.azure import azurite
+from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
 from ..services.web import Handler, serve_web
@@ -68,6 +70,16 @@ def index(wheels: Path) -> dict[str, str]:
     found = with_wheels(wheels)
     programs = str(Path(sys.executable).parent)
     return {**found, "PATH": os.pathsep.join([programs, found["PATH"]])}
+
+
+@contextmanager
+def gcs() -> Iterator[dict[str, str]]:
+    """Start a Cloud Storage that has the bucket `raw`; yield the environment that finds it."""
+    with serve_gcs() as url:
+        body = json.dumps({"name": "raw"}).encode()
+        kind = {"Content-Type": "application/json"}
+        with urlopen(Request(f"{url}/storage/v1/b", body, kind)):
+            yield {"STORAGE_EMULATOR_HOST": url, "GOOGLE_CLOUD_PROJECT": "example-project"}
 
 
 @contextmanager

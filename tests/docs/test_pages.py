@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import azure, index, mail, s3, template_service, web
+from .services import azure, gcs, index, mail, s3, template_service, web
 
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -23,6 +23,7 @@ NO_RUN = {
     "integrations/aws/README.md": 1,
     "integrations/azure/README.md": 1,
     "integrations/email/README.md": 1,
+    "integrations/gcp/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/duckdb/README.md": 1,
     "integrations/testing/README.md": 1,
@@ -97,6 +98,8 @@ def services(
     if any("flowstone_azure import" in block.text for block in blocks(text)):
         request.getfixturevalue("azurite")  # skips where Azurite is absent
         return azure()
+    if any("flowstone_gcp import" in block.text for block in blocks(text)):
+        return gcs()
     if "uv run" in "".join(block.text for block in blocks(text) if block.language == "console"):
         return nullcontext(index(request.getfixturevalue("wheels")))
     if "TEMPLATE_URL" in text:

@@ -32,6 +32,13 @@ SUITES = {
     },
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
     "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
+    "flowstone_gcp": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "ObjectStoreSuite",
+        "TaskSuite",
+    },
     "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {
         "PluginSuite",

@@ -1,0 +1,66 @@
+"""Google Cloud for Flowstone: logins, Cloud Storage buckets as object stores, and tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone_gcp.cloud_storage import GcsBucket
+    from flowstone_gcp.cloud_storage_tasks import (
+        acloud_storage_copy_blob,
+        acloud_storage_create_bucket,
+        acloud_storage_download_blob_as_bytes,
+        acloud_storage_download_blob_to_file,
+        acloud_storage_upload_blob_from_file,
+        acloud_storage_upload_blob_from_string,
+        cloud_storage_copy_blob,
+        cloud_storage_create_bucket,
+        cloud_storage_download_blob_as_bytes,
+        cloud_storage_download_blob_to_file,
+        cloud_storage_upload_blob_from_file,
+        cloud_storage_upload_blob_from_string,
+    )
+    from flowstone_gcp.credentials import GcpCredentials
+
+__all__ = [
+    "GcpCredentials",
+    "GcsBucket",
+    "acloud_storage_copy_blob",
+    "acloud_storage_create_bucket",
+    "acloud_storage_download_blob_as_bytes",
+    "acloud_storage_download_blob_to_file",
+    "acloud_storage_upload_blob_from_file",
+    "acloud_storage_upload_blob_from_string",
+    "cloud_storage_copy_blob",
+    "cloud_storage_create_bucket",
+    "cloud_storage_download_blob_as_bytes",
+    "cloud_storage_download_blob_to_file",
+    "cloud_storage_upload_blob_from_file",
+    "cloud_storage_upload_blob_from_string",
+]
+
+if not TYPE_CHECKING:
+    # Who uses a bucket need not wait for the task engine, nor anybody here for pydantic.
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".cloud_storage": ("GcsBucket",),
+            ".cloud_storage_tasks": (
+                "acloud_storage_copy_blob",
+                "acloud_storage_create_bucket",
+                "acloud_storage_download_blob_as_bytes",
+                "acloud_storage_download_blob_to_file",
+                "acloud_storage_upload_blob_from_file",
+                "acloud_storage_upload_blob_from_string",
+                "cloud_storage_copy_blob",
+                "cloud_storage_create_bucket",
+                "cloud_storage_download_blob_as_bytes",
+                "cloud_storage_download_blob_to_file",
+                "cloud_storage_upload_blob_from_file",
+                "cloud_storage_upload_blob_from_string",
+            ),
+            ".credentials": ("GcpCredentials",),
+        },
+    )

@@ -1,0 +1,234 @@
+"""Credentials for Google Cloud: their fields become logins, and nothing else reads them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from flowstone.blocks import Credentials
+from flowstone.errors import AccessDenied, CredentialsError
+from flowstone_gcp.errors import translate_errors
+from flowstone_gcp.logins import GcpLogin, GcpLoginFields, find_login
+
+if TYPE_CHECKING:
+    from google.auth.credentials import Credentials as GoogleCredentials
+
+CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
+#: What the SDK's chain depends on, besides its own files.
+_AROUND = ("GOOGLE_", "GCLOUD_", "GCE_", "CLOUDSDK_", "NO_GCE_CHECK", "STORAGE_EMULATOR_HOST")
+
+
+class GcpCredentials(Credentials):
+    """A login to Google Cloud: with no field set, application default credentials.
+
+    Environment, ``gcloud``, a virtual machine, Cloud Run, workload identity: what Google's SDK
+    finds, this finds. Whatever the login, its tokens renew themselves.
+    """
+
+    _block_type_name: ClassVar[str | None] = "GCP Credentials"
+    _description: ClassVar[str | None] = (
+        "A login to Google Cloud: application default credentials, a key, or impersonation."
+    )
+    _code_example: ClassVar[str | None] = (
+        'GcpCredentials(service_account_file="~/key.json").save("data")\n'
+        'GcpCredentials.load("data").client("storage").list_buckets()'
+    )
+
+    service_account_file: Path | None = Field(
+        default=None, description="A file with a key, or with another configuration of Google's."
+    )
+    service_account_info: SecretStr | None = Field(
+        default=None,
+        description="The same as JSON or as a dict: a service account's key, an external account "
+        "(workload identity), an authorized user.",
+    )
+    project: str | None = Field(
+        default=None, description="The project; the key's or the environment's where empty."
+    )
+    impersonation_chain: list[str] = Field(
+        default_factory=list,
+        description="Service accounts, each impersonated by the one before; the last one works.",
+    )
+    scopes: list[str] = Field(
+        default_factory=lambda: [CLOUD_PLATFORM], description="What tokens may be used for."
+    )
+    quota_project: str | None = Field(
+        default=None, description="The project that pays, as for buckets where the requester does."
+    )
+    endpoint: str | None = Field(
+        default=None, description="The address of Cloud Storage, where it is not Google's own."
+    )
+    anonymous: bool = Field(default=False, description="Whether to log in at all: public data.")
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, description="How long a request may go on being tried."
+    )
+
+    @field_validator("service_account_info", mode="before")
+    @classmethod
+    def _is_json(cls, value: object) -> object:
+        return json.dumps(dict(value)) if isinstance(value, Mapping) else value
+
+    @field_validator("impersonation_chain", mode="before")
+    @classmethod
+    def _is_a_list(cls, value: object) -> object:
+        return [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("endpoint")
+    @classmethod
+    def _is_a_url(cls, value: str | None) -> str | None:
+        if value is None or not value.strip():
+            return None
+        parts = urlsplit(value.strip())
+        if parts.scheme not in {"http", "https"}:
+            raise ValueError("it begins with http:// or https://")
+        if "@" in parts.netloc:
+            raise ValueError("it may not carry a login, which would be saved in clear")
+        return value.strip().rstrip("/")
+
+    def client(self, kind: str = "storage", **overrides: Any) -> Any:
+        """Open a client of Google's SDK, the same one each time, for use from several threads.
+
+        Args:
+            kind: ``storage``, also known as ``cloud_storage``.
+            **overrides: arguments of `google.cloud.storage.Client`, instead of this block's.
+
+        Raises:
+            CredentialsError: no login, or no such client, can be made from these fields.
+        """
+        return self._login().client(kind, **overrides)
+
+    def get_client(self, client_type: str, **get_client_kwargs: Any) -> Any:
+        """Do as `client`."""
+        return self.client(getattr(client_type, "value", client_type), **get_client_kwargs)
+
+    def get_cloud_storage_client(self, project: str | None = None) -> Any:
+        """Do as ``client("storage")``, in another project where one is given."""
+        return self.client("storage", **({"project": project} if project else {}))
+
+    def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> Any:
+        """Refuse, and say how to make one: this package has no BigQuery yet."""
+        return self.client("bigquery", project=project, location=location)
+
+    def get_secret_manager_client(self) -> Any:
+        """Refuse, and say how to make one: this package has no Secret Manager yet."""
+        return self.client("secret_manager")
+
+    def get_job_service_client(self, client_options: Any = None) -> Any:
+        """Refuse, and say how to make one: this package has no Vertex AI yet."""
+        return self.client("job_service", client_options=client_options)
+
+    def get_job_service_async_client(self, client_options: Any = None) -> Any:
+        """Refuse, and say how to make one: this package has no Vertex AI yet."""
+        return self.client("job_service_async", client_options=client_options)
+
+    def get_credentials(self) -> GoogleCredentials:
+        """Return the credentials of google-auth, for any client of Google's; they renew themselves.
+
+        Raises:
+            CredentialsError: there are none, or they can't be read.
+        """
+        return self._login().credentials()
+
+    def get_credentials_from_service_account(self) -> GoogleCredentials:
+        """Do as `get_credentials`."""
+        return self.get_credentials()
+
+    def get_access_token(self) -> str | None:
+        """Return a token that is good now, for an hour at most; None where nobody logs in."""
+        return self._login().refresh()
+
+    def find_project(self) -> str | None:
+        """Return the project: the field's, the key's, or the environment's; None without one."""
+        return self._login().project()
+
+    def _login(self) -> GcpLogin:
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST")
+        info = self.service_account_info
+        text = info.get_secret_value().strip() if info is not None else ""
+        file = self.service_account_file
+        if text and file:
+            raise CredentialsError(
+                "Google Cloud",
+                "service_account_info and service_account_file are both set",
+                "Give one of them.",
+            )
+        given = bool(text or file or self.impersonation_chain)
+        if self.anonymous and given:
+            raise CredentialsError(
+                "Google Cloud",
+                "it is to be anonymous, and a login is given too",
+                "Leave out anonymous, or the login.",
+            )
+        return find_login(
+            GcpLoginFields(
+                info=text or None,
+                file=str(file) if file else None,
+                project=self.project or None,
+                usual_project=_find_usual_project(),
+                chain=tuple(self.impersonation_chain),
+                scopes=tuple(self.scopes),
+                quota_project=self.quota_project or None,
+                endpoint=self.endpoint or _make_url(emulator),
+                # As the SDK has it: the emulator that the environment names asks for no login.
+                anonymous=self.anonymous or bool(emulator and not given and not self.endpoint),
+                timeout=self.timeout_seconds,
+                around=_describe_surroundings(file),
+            )
+        )
+
+    def _check(self) -> str:
+        login = self._login()
+        login.refresh()
+        who, project = login.who(), login.project()
+        where = self.endpoint or "Cloud Storage"
+        if project is None and not self.anonymous and self.endpoint is None:
+            return f"{who} got a token; no project is known, so nothing was asked there"
+        try:
+            with translate_errors(where, login.who):
+                client = login.client("storage")
+                buckets = client.list_buckets(
+                    max_results=1, project=project or "-", timeout=login.timeout, retry=None
+                )
+                next(iter(buckets), None)
+        except AccessDenied:
+            return f"{who} is let in at {where}, and may not list the buckets of {project}"
+        except CredentialsError:
+            if not self.anonymous or self.endpoint is not None:
+                raise
+            return f"{where} is there for {who}: public data only"
+        return f"{who} is let in at {where}" + (f", project {project}" if project else "")
+
+
+def _find_usual_project() -> str | None:
+    return os.environ.get("GOOGLE_CLOUD_PROJECT") or os.environ.get("GCLOUD_PROJECT") or None
+
+
+def _make_url(host: str | None) -> str | None:
+    if not host:
+        return None
+    return host.rstrip("/") if "://" in host else f"http://{host}"
+
+
+def _describe_surroundings(file: Path | None) -> str:
+    """Return what else a login depends on: a change of it makes another one."""
+    variables = sorted(item for item in os.environ.items() if item[0].startswith(_AROUND))
+    config = os.environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud"
+    files = (
+        file,
+        os.environ.get("GOOGLE_APPLICATION_CREDENTIALS"),
+        f"{config}/application_default_credentials.json",
+    )
+    return repr((variables, [_read_mtime(path) for path in files if path]))
+
+
+def _read_mtime(path: Path | str) -> int:
+    try:
+        return Path(path).expanduser().stat().st_mtime_ns
+    except (OSError, RuntimeError):
+        return 0

@@ -1,0 +1,223 @@
+"""Google's errors as Flowstone's: a table by exception, one by reasons, one way in."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from flowstone.errors import CredentialsError, FlowstoneError
+from flowstone.records.redaction import redact
+from flowstone_gcp.rules import (
+    BAD_LOGIN,
+    BAD_REQUEST,
+    BILLING,
+    BUSY,
+    CERTIFICATE,
+    CHANGED,
+    CONFLICT,
+    DAMAGED,
+    DENIED,
+    DOWN,
+    MISUSED,
+    NO_BUCKET,
+    NO_LOGIN,
+    NO_OBJECT,
+    PAYS,
+    REFUSED,
+    RETAINED,
+    UNSUPPORTED,
+    GcpErrorRule,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+#: Longer texts of the service's are cut: a proxy's error page says nothing after that.
+LONGEST = 400
+SDKS = ("google", "requests", "urllib3")
+
+
+def _make_table(*groups: tuple[GcpErrorRule, str]) -> dict[str, GcpErrorRule]:
+    return {name: rule for rule, names in groups for name in names.split()}
+
+
+#: By the name of the exception's class; the nearest ancestor counts.
+BY_EXCEPTION = _make_table(
+    (
+        NO_LOGIN,
+        """
+        DefaultCredentialsError MalformedError InvalidResource InvalidOperation InvalidValue
+        InvalidType OSError
+        """,
+    ),
+    (
+        REFUSED,
+        """
+        RefreshError UserAccessTokenError OAuthError ReauthFailError ReauthSamlChallengeFailError
+        Unauthorized Unauthenticated
+        """,
+    ),
+    (
+        BAD_LOGIN,
+        """
+        GoogleAuthError MutualTLSChannelError ClientCertError ResponseError
+        DuplicateCredentialArgs
+        """,
+    ),
+    (DENIED, "Forbidden PermissionDenied"),
+    (NO_OBJECT, "NotFound"),
+    (CHANGED, "PreconditionFailed RequestRangeNotSatisfiable NotModified Aborted"),
+    (CONFLICT, "Conflict AlreadyExists"),
+    (
+        BUSY,
+        """
+        TooManyRequests ResourceExhausted ServerError InternalServerError Unknown BadGateway
+        ServiceUnavailable GatewayTimeout DeadlineExceeded RetryError
+        """,
+    ),
+    (
+        DOWN,
+        """
+        TransportError TimeoutError RequestException ConnectionError ConnectTimeout ReadTimeout
+        Timeout ProxyError ChunkedEncodingError TooManyRedirects HTTPError
+        ProtocolError IncompleteRead InvalidChunkLength MaxRetryError NewConnectionError
+        NameResolutionError ConnectTimeoutError ReadTimeoutError PoolError RequestError
+        TransferStalledError ResumableTransferError ResumeIncomplete
+        """,
+    ),
+    (CERTIFICATE, "SSLError"),
+    (DAMAGED, "DataCorruption DataLoss ContentDecodingError DecodeError"),
+    (
+        BAD_REQUEST,
+        """
+        ClientError BadRequest InvalidArgument FailedPrecondition OutOfRange LengthRequired
+        Cancelled InvalidPathError UnseekableStreamError URLRequired MissingSchema InvalidSchema
+        InvalidURL InvalidHeader InvalidProxyURL UnrewindableBodyError StreamConsumedError
+        """,
+    ),
+    (
+        UNSUPPORTED,
+        """
+        Redirection MovedPermanently TemporaryRedirect MethodNotAllowed MethodNotImplemented
+        InvalidResponse InvalidJSONError JSONDecodeError MissingStatusHeaderError
+        """,
+    ),
+    (
+        MISUSED,
+        """
+        GoogleAPIError GoogleAPICallError AsyncRestUnsupportedParameterError UploadCancelledError
+        RetryStrategyError RequestsWarning FileModeWarning RequestsDependencyWarning
+        """,
+    ),
+)
+
+#: By the reason in the service's answer, which tells more than its status:
+#: https://cloud.google.com/storage/docs/json_api/v1/status-codes
+BY_REASON = _make_table(
+    (REFUSED, "authError expired required_login invalid_grant"),
+    (BUSY, "rateLimitExceeded userRateLimitExceeded backendError internalError"),
+    (RETAINED, "retentionPolicyNotMet objectUnderActiveHold orgPolicyConstraintFailed"),
+    (PAYS, "userProjectMissing userProjectInvalid userProjectAccessDenied"),
+    (
+        BILLING,
+        """
+        accountDisabled accessNotConfigured userProjectAccountProblem billingNotEnabled
+        SERVICE_DISABLED UserProjectAccountProblem
+        """,
+    ),
+    (CHANGED, "conditionNotMet"),
+    (CONFLICT, "conflict"),
+)
+
+
+@contextmanager
+def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
+    """Turn what Google's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
+
+    Args:
+        where: the bucket or service, for the message.
+        who: says which credentials are used; called when something went wrong.
+        key: the object, where it is about one.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = translate(error, where, who, key)
+        if told is None:
+            raise
+        raise told from error
+
+
+def translate(
+    error: Exception, where: str, who: Callable[[], str], key: str | None = None
+) -> FlowstoneError | None:
+    """Return our error for one of the SDK's; None for anybody else's."""
+    rule = find_rule(error, key)
+    if rule is None:
+        return None
+    place = where if key is None or rule is NO_BUCKET else f"{where}/{key}"
+    detail = format_details(error)
+    if issubclass(rule.kind, CredentialsError):
+        problem = f"{rule.problem} for {place} ({detail})"
+        return rule.kind(f"Google Cloud, with {who()}", problem, rule.remedy)
+    return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", rule.remedy)
+
+
+def find_rule(error: BaseException, key: str | None = None) -> GcpErrorRule | None:
+    """Return what an error of the SDK means; None for anybody else's."""
+    names = [kind.__name__ for kind in type(error).__mro__ if _is_of_sdk(kind)]
+    if not names:
+        return None
+    cause = getattr(error, "cause", None)
+    if "RetryError" in names and isinstance(cause, BaseException):
+        return find_rule(cause, key) or DOWN
+    reasons = read_reasons(error)
+    found = [BY_REASON[reason] for reason in reasons if reason in BY_REASON]
+    if "BadRequest" in names and "required" in reasons and "requester pays" in str(error).lower():
+        found = [PAYS]
+    rule = next(iter(found), None)
+    if rule is None:
+        rule = next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
+    return NO_BUCKET if rule is NO_OBJECT and key is None else rule
+
+
+def is_passing(error: BaseException) -> bool:
+    """Return whether the same request may succeed in a moment."""
+    status = getattr(getattr(error, "response", None), "status_code", 0)
+    return (
+        status in {408, 429}
+        or status >= 500
+        or isinstance(error, ConnectionError)
+        or find_rule(error) in {BUSY, DOWN}
+    )
+
+
+def is_refused(error: BaseException) -> bool:
+    """Return whether no connection came about: nobody listens, or the name is unknown."""
+    if type(error).__name__ in {"NewConnectionError", "NameResolutionError"}:
+        return True
+    inner = getattr(error, "reason", None) or next(iter(error.args), None)
+    return isinstance(inner, BaseException) and is_refused(inner)
+
+
+def read_reasons(error: BaseException) -> list[str]:
+    """Return the reasons that the service's answer gives, as ``retentionPolicyNotMet``."""
+    entries = getattr(error, "errors", None)
+    if not isinstance(entries, (list, tuple)):
+        return []
+    return [str(entry.get("reason", "")) for entry in entries if isinstance(entry, dict)]
+
+
+def format_details(error: BaseException) -> str:
+    """Return the SDK's own words, short and without secrets."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, BaseException):
+        return format_details(cause)
+    text = " ".join(str(getattr(error, "message", None) or error).split())
+    code = getattr(error, "code", None)
+    text = redact(f"{int(code)} {text}" if isinstance(code, int) else text).strip(" .:")
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _is_of_sdk(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] in SDKS

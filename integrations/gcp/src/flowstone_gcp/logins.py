@@ -1,0 +1,324 @@
+"""Logins: Google's credentials and clients of one set of values, opened once per process."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flowstone.errors import CredentialsError, suggest_names
+from flowstone.records.redaction import register
+from flowstone_gcp.errors import is_passing, is_refused, translate_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.api_core.retry import Retry
+    from google.auth.credentials import Credentials
+    from google.auth.transport.requests import AuthorizedSession
+
+#: Logins that are kept; the one that was used longest ago goes first.
+MOST_LOGINS = 32
+#: How often a transfer is begun or taken up; each time takes its part of the login's timeout.
+ATTEMPTS = 3
+CONNECT_SECONDS = 10.0
+#: How often a connection that was refused is tried again, in one attempt.
+REFUSALS = 2
+#: What clients may be asked for, by the names that users know.
+STORAGE = frozenset({"storage", "cloud_storage"})
+#: Fields of a key or a configuration that are secret by themselves.
+_SECRET = ("private_key", "private_key_id", "client_secret", "refresh_token")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GcpLoginFields:
+    """What makes a login; equal values share it.
+
+    Attributes:
+        info: a key or configuration of Google's, as JSON.
+        file: a file with one.
+        project: where to work, whatever the login.
+        usual_project: where to work, if the login does not say.
+        chain: service accounts to impersonate, each by the one before; the last one is used.
+        around: the environment and the times of the files that the SDK reads.
+    """
+
+    info: str | None = field(default=None, repr=False)
+    file: str | None = None
+    project: str | None = None
+    usual_project: str | None = None
+    chain: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    quota_project: str | None = None
+    endpoint: str | None = None
+    anonymous: bool = False
+    timeout: float = 60.0
+    around: str = field(default="", repr=False)
+
+
+class GcpLogin:
+    """Google's credentials and their clients; safe to use from several threads."""
+
+    def __init__(self, values: GcpLoginFields) -> None:
+        self._values = values
+        self._lock = threading.RLock()
+        self._opened: tuple[Credentials, str | None] | None = None
+        self._clients: dict[str, Any] = {}
+
+    def __repr__(self) -> str:
+        return f"<Login of {self.who()}>"
+
+    @property
+    def own_endpoint(self) -> str | None:
+        """The address of Cloud Storage, where it is not Google's own."""
+        return self._values.endpoint
+
+    @property
+    def endpoint(self) -> str:
+        """The address of Cloud Storage."""
+        return self._values.endpoint or "https://storage.googleapis.com"
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether nobody logs in."""
+        return self._values.anonymous
+
+    @property
+    def timeout(self) -> tuple[float, float]:
+        """Seconds to connect, and to wait for each answer."""
+        return min(CONNECT_SECONDS, self._values.timeout), self._values.timeout
+
+    def who(self) -> str:
+        """Return which credentials are used, in words, without a secret."""
+        values = self._values
+        if values.anonymous:
+            return "no login (anonymous)"
+        kind = "a key" if values.info or values.file else "application default credentials"
+        opened = self._opened
+        email = getattr(opened[0], "service_account_email", None) if opened else None
+        if values.chain:
+            return f"service account {values.chain[-1]}, impersonated by {kind}"
+        if email and email != "default":
+            return f"service account {email} by {kind}"
+        return f"{kind} in {values.file}" if values.file else kind
+
+    def credentials(self) -> Credentials:
+        """Return Google's credentials; they renew themselves.
+
+        Raises:
+            CredentialsError: there are none, or they can't be read.
+        """
+        return self._open()[0]
+
+    def project(self) -> str | None:
+        """Return the project that is worked in: the field's, the key's, or the environment's."""
+        return self._values.project or self._open()[1]
+
+    def find_key(self) -> str | None:
+        """Return the service account's key as JSON, where that is the whole login."""
+        info = None if self._values.anonymous or self._values.chain else _read_info(self._values)
+        is_key = info is not None and info.get("type") == "service_account"
+        return json.dumps(info) if is_key else None
+
+    def client(self, kind: str, **overrides: Any) -> Any:
+        """Return a client; without overrides, the same one each time."""
+        if kind not in STORAGE:
+            near = suggest_names(kind, STORAGE)
+            raise CredentialsError(
+                f"a client of Google's {kind!r}",
+                f"flowstone-gcp opens clients of 'storage' only.{near}",
+                "Make it with the SDK: Client(credentials=login.get_credentials(), "
+                "project=login.find_project()).",
+            )
+        if overrides:
+            return self._new_client(overrides)
+        with self._lock:
+            if "storage" not in self._clients:
+                self._clients["storage"] = self._new_client({})
+            return self._clients["storage"]
+
+    def session(self) -> AuthorizedSession:
+        """Return a session of requests with this login, for what no client does: streams."""
+        # The SDK takes 0.3 s to load; a flow that only names a bucket need not wait for it.
+        from google.auth.transport.requests import AuthorizedSession
+
+        with self._lock:
+            if "session" not in self._clients:
+                self._clients["session"] = AuthorizedSession(self.credentials())
+            session: AuthorizedSession = self._clients["session"]
+            return session
+
+    def retry(self) -> Retry:
+        """Return how a request is tried again: for a part of the timeout, longer each time.
+
+        Where nobody listens it is given up after a few times.
+        """
+        from google.api_core.retry import Retry  # see above
+
+        patience, chances = self._values.timeout / ATTEMPTS, iter(range(REFUSALS))
+
+        def may_help(error: Exception) -> bool:
+            if is_refused(error):
+                return next(chances, None) is not None
+            return is_passing(error)
+
+        return Retry(may_help, 0.2, patience / 2, 2, patience)
+
+    def refresh(self) -> str | None:
+        """Ask for a token that is good now, and return it; None where nobody logs in."""
+        from google.auth.transport.requests import Request  # see above
+
+        if self._values.anonymous:
+            return None
+        credentials = self.credentials()
+        with translate_errors("the token service", self.who):
+            credentials.refresh(Request())
+        token = str(credentials.token)
+        register(token)
+        return token
+
+    def _open(self) -> tuple[Credentials, str | None]:
+        with self._lock:
+            if self._opened is None:
+                with translate_errors("Google Cloud", self.who):
+                    self._opened = self._find_credentials()
+            return self._opened
+
+    def _find_credentials(self) -> tuple[Credentials, str | None]:
+        # See `session`.
+        import google.auth
+        from google.auth.credentials import AnonymousCredentials, with_scopes_if_required
+
+        values = self._values
+        if values.anonymous:
+            return AnonymousCredentials(), values.usual_project
+        found: Any
+        info = _read_info(values)
+        if info is None:
+            found, project = google.auth.default(scopes=values.scopes)
+        else:
+            found, project = _make_credentials(info), info.get("project_id") or values.usual_project
+            found = with_scopes_if_required(found, values.scopes)
+        if values.chain:
+            from google.auth import impersonated_credentials  # see above
+
+            found = impersonated_credentials.Credentials(
+                found, values.chain[-1], list(values.scopes), delegates=list(values.chain[:-1])
+            )
+        if values.quota_project:
+            found = found.with_quota_project(values.quota_project)
+        return found, project
+
+    def _new_client(self, overrides: Mapping[str, Any]) -> Any:
+        from google.cloud.storage import Client  # see above
+
+        endpoint = self._values.endpoint
+        given: dict[str, Any] = {"credentials": self.credentials(), "project": self.project()}
+        if endpoint:
+            given["client_options"] = {"api_endpoint": endpoint}
+        with translate_errors("Cloud Storage", self.who):
+            try:
+                return Client(**{**given, **overrides})
+            except (TypeError, ValueError) as error:
+                raise CredentialsError(
+                    "a client of Cloud Storage",
+                    f"it can't be made: {error}",
+                    "Check the options that were given.",
+                ) from error
+
+
+def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
+    """Return the key or configuration that the fields give; None for the default chain."""
+    if values.info:
+        where, text = "service_account_info", values.info
+    elif values.file:
+        where = values.file
+        try:
+            text = Path(values.file).expanduser().read_text("utf-8")
+        except (OSError, RuntimeError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is no text"
+            remedy = "Check service_account_file."
+            raise CredentialsError(where, f"it can't be read: {reason}", remedy) from error
+    else:
+        return None
+    try:
+        info = json.loads(text)
+    except ValueError:
+        info = None  # the text may be a secret, so no words of the parser
+    if not isinstance(info, dict):
+        remedy = "Give the JSON that Google hands out for a key, whole."
+        raise CredentialsError(where, "it is no JSON object", remedy)
+    for secret in (info.get(name) for name in _SECRET):
+        if isinstance(secret, str):
+            register(secret)
+    return info
+
+
+def _make_credentials(info: dict[str, Any]) -> Any:
+    """Return Google's credentials of a key or configuration, by its type."""
+    # The SDK's own way, `load_credentials_from_dict`, is deprecated: it takes types not asked for.
+    # The modules are the SDK's; see `GcpLogin.session`.
+    from google.auth import aws, identity_pool, impersonated_credentials, pluggable
+    from google.oauth2 import credentials, service_account
+
+    kinds: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "service_account": service_account.Credentials.from_service_account_info,
+        "authorized_user": credentials.Credentials.from_authorized_user_info,
+        "impersonated_service_account": (
+            impersonated_credentials.Credentials.from_impersonated_service_account_info
+        ),
+        "external_account": identity_pool.Credentials.from_info,
+    }
+    kind = info.get("type")
+    source = info.get("credential_source")
+    if isinstance(source, Mapping) and "executable" in source:
+        kinds["external_account"] = pluggable.Credentials.from_info
+    elif isinstance(source, Mapping) and "environment_id" in source:
+        kinds["external_account"] = aws.Credentials.from_info
+    if kind not in kinds:
+        raise CredentialsError(
+            "the key of Google Cloud",
+            f"its type is {kind!r}",
+            f"It may be one of {', '.join(sorted(kinds))}.",
+        )
+    try:
+        return kinds[kind](info)
+    except (KeyError, TypeError, ValueError) as error:
+        # What it says may quote the key.
+        raise CredentialsError(
+            f"the key of Google Cloud, a {kind}",
+            f"it is not whole ({type(error).__name__})",
+            "Give the JSON that Google hands out, unchanged; create a new key if it is lost.",
+        ) from None
+
+
+_logins: OrderedDict[GcpLoginFields, GcpLogin] = OrderedDict()
+_lock = threading.Lock()
+
+
+def find_login(values: GcpLoginFields) -> GcpLogin:
+    """Return the login of these values in this process."""
+    with _lock:
+        found = _logins.get(values)
+        if found is None:
+            found = _logins[values] = GcpLogin(values)
+            if len(_logins) > MOST_LOGINS:
+                _logins.popitem(last=False)
+        _logins.move_to_end(values)
+        return found
+
+
+def _forget() -> None:
+    global _lock
+    # A child of a fork has its parent's sockets, and locks that nobody will open.
+    _lock = threading.Lock()
+    _logins.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,25 @@
+"""What this package offers Flowstone; it loads nothing of Google's."""
+
+from flowstone.plugins import Collection, hookimpl
+
+
+@hookimpl
+def collection() -> Collection:
+    return Collection(
+        blocks={
+            "gcp-credentials": "flowstone_gcp.credentials:GcpCredentials",
+            "gcs-bucket": "flowstone_gcp.cloud_storage:GcsBucket",
+        },
+        schemes={"gs": "flowstone_gcp.cloud_storage:GcsBucket"},
+        tasks={
+            name: f"flowstone_gcp.cloud_storage_tasks:{name}"
+            for name in (
+                "cloud_storage_copy_blob",
+                "cloud_storage_create_bucket",
+                "cloud_storage_download_blob_as_bytes",
+                "cloud_storage_download_blob_to_file",
+                "cloud_storage_upload_blob_from_file",
+                "cloud_storage_upload_blob_from_string",
+            )
+        },
+    )

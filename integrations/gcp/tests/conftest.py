@@ -1,0 +1,117 @@
+"""A real Cloud Storage over HTTP: fake-gcs-server, or with `--live` a project of yours.
+
+Live, the bucket's name is in FLOWSTONE_GCP_BUCKET, and the login is what Google's SDK finds. The
+tests keep to folders of their own in that bucket, and delete them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from uuid import uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.services.tokens import Tokens, serve_tokens
+
+from flowstone_gcp import GcpCredentials, GcsBucket
+
+EMAIL = "loader@example-project.iam.gserviceaccount.com"
+
+
+@pytest.fixture(scope="session")
+def live(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--live"))
+
+
+@pytest.fixture(scope="session")
+def endpoint(live: bool, request: pytest.FixtureRequest) -> str | None:
+    """The address of Cloud Storage; None for Google's own."""
+    return None if live else request.getfixturevalue("gcs")
+
+
+@pytest.fixture
+def emulated(live: bool, endpoint: str | None) -> str:
+    """The address of the emulator, for tests of what a project can't be asked for."""
+    if live or endpoint is None:
+        pytest.skip("only against the emulator")
+    return endpoint
+
+
+@pytest.fixture(autouse=True)
+def no_login_of_yours(live: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own set-up of Google Cloud is seen by a test."""
+    if live:
+        return
+    for name in [
+        name for name in os.environ if name.startswith(("GOOGLE_", "GCLOUD_", "STORAGE_"))
+    ]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+
+
+@pytest.fixture(scope="session")
+def private_key() -> str:
+    made = generate_private_key(public_exponent=65537, key_size=2048)
+    return made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.fixture
+def tokens() -> Iterator[Tokens]:
+    """Google's token service, for keys whose `token_uri` leads here."""
+    with serve_tokens() as found:
+        yield found
+
+
+@pytest.fixture
+def key(private_key: str, tokens: Tokens) -> dict[str, str]:
+    """A service account's key, as Google hands it out."""
+    return {
+        "type": "service_account",
+        "project_id": "example-project",
+        "private_key_id": uuid4().hex,
+        "private_key": private_key,
+        "client_email": EMAIL,
+        "client_id": "1",
+        "token_uri": f"{tokens.url}/token",
+    }
+
+
+@pytest.fixture
+def login(endpoint: str | None, request: pytest.FixtureRequest) -> GcpCredentials:
+    """A login by a key at the emulator, or live the one that Google's SDK finds."""
+    if endpoint is None:
+        return GcpCredentials()
+    key = request.getfixturevalue("key")
+    return GcpCredentials(service_account_info=key, endpoint=endpoint)
+
+
+@pytest.fixture
+def bucket_name(live: bool, login: GcpCredentials) -> str:
+    """A bucket that is there; a fresh one, where it is not yours."""
+    if live:
+        return os.environ["FLOWSTONE_GCP_BUCKET"]
+    name = f"test-{uuid4().hex[:16]}"
+    login.client("storage").create_bucket(name)
+    return name
+
+
+@pytest.fixture
+def bucket(login: GcpCredentials, bucket_name: str, live: bool) -> Iterator[GcsBucket]:
+    """An empty folder of a bucket."""
+    folder = f"flowstone/{uuid4().hex[:16]}"
+    bucket = GcsBucket(bucket=bucket_name, gcp_credentials=login, bucket_folder=f"/{folder}/")
+    yield bucket
+    if live:
+        bucket.delete_folder("")
+
+
+@pytest.fixture
+def refusing() -> Iterator[Tokens]:
+    """A token service that refuses every key, in Google's words."""
+    with serve_tokens() as found:
+        words = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
+        found.refusal = 400, words
+        yield found

@@ -1,0 +1,140 @@
+"""The standard tests, on Google Cloud's blocks and plugin."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+from uuid import uuid4
+
+import pytest
+from tests.services.tokens import Tokens
+
+from flowstone.blocks import Credentials
+from flowstone_gcp import GcpCredentials, GcsBucket
+from flowstone_testing import (
+    Arguments,
+    BlockSuite,
+    CredentialsSuite,
+    Example,
+    ObjectStoreSuite,
+    PluginSuite,
+    TaskSuite,
+    reserve_closed_port,
+)
+from flowstone_testing.check.outside import find_sdks
+
+
+class TestPlugin(PluginSuite):
+    plugin = "gcp"
+    package = "flowstone_gcp"
+    sdks = ("google", "requests")
+
+
+class TestGcpCredentials(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[GcpCredentials]:
+        return [
+            GcpCredentials(),
+            GcpCredentials(
+                service_account_info=key,
+                project="other-project",
+                impersonation_chain="a@p.iam.gserviceaccount.com, b@p.iam.gserviceaccount.com",
+                scopes=["https://www.googleapis.com/auth/devstorage.read_only"],
+                quota_project="paying-project",
+            ),
+            GcpCredentials(service_account_file="~/key.json", timeout_seconds=5),
+            GcpCredentials(anonymous=True, endpoint="http://localhost:4443/"),
+        ]
+
+
+class TestGcsBucketBlock(BlockSuite):
+    @pytest.fixture
+    def examples(self, key: dict[str, str]) -> Sequence[GcsBucket]:
+        return [
+            GcsBucket(bucket="raw"),
+            GcsBucket(bucket="gs://raw/2026/", bucket_folder="/may"),
+            GcsBucket(bucket="raw", gcp_credentials=GcpCredentials(service_account_info=key)),
+        ]
+
+
+class TestGcpLogin(CredentialsSuite):
+    @pytest.fixture
+    def good(self, login: GcpCredentials) -> Credentials:
+        return login
+
+    @pytest.fixture
+    def refused(self, key: dict[str, str], refusing: Tokens, emulated: str) -> Credentials:
+        wrong = {**key, "token_uri": f"{refusing.url}/token"}
+        return GcpCredentials(service_account_info=wrong, endpoint=emulated)
+
+    @pytest.fixture
+    def unreachable(self, key: dict[str, str]) -> Credentials:
+        nowhere = f"http://127.0.0.1:{reserve_closed_port()}"
+        return GcpCredentials(service_account_info=key, endpoint=nowhere, timeout_seconds=2)
+
+
+class TestGcs(ObjectStoreSuite):
+    presigns = True
+    # Two pages of a listing.
+    count: ClassVar[int] = 10_000 if "--soak" in sys.argv else 1_100
+
+    @pytest.fixture
+    def store(self, bucket: GcsBucket) -> GcsBucket:
+        return bucket
+
+    @pytest.fixture
+    def outside(self, store: GcsBucket, live: bool) -> GcsBucket | None:
+        if live:
+            return None  # a bucket of yours is not empty, and nothing is left in it
+        return GcsBucket(bucket=store.bucket, gcp_credentials=store.gcp_credentials)
+
+
+class TestTasks(TaskSuite):
+    plugin = "gcp"
+    known_names: ClassVar[frozenset[str]] = frozenset({"chunk_size", "timeout"})
+
+    @pytest.fixture
+    def examples(
+        self, bucket: GcsBucket, login: GcpCredentials, emulated: str, tmp_path: Path
+    ) -> Mapping[str, Example]:
+        (tmp_path / "cities.csv").write_bytes(b"name,country\n")
+        login = login.model_copy(update={"timeout_seconds": 1.5})
+        bucket = bucket.model_copy(update={"gcp_credentials": login})
+
+        def written() -> Arguments:
+            path = bucket.write_path(f"raw/{uuid4().hex}", b"name,country\n")
+            return {"bucket": bucket, "blob": path}
+
+        def new() -> Arguments:
+            return {"bucket": bucket, "blob": uuid4().hex}
+
+        return {
+            "cloud_storage_copy_blob": lambda: {
+                "source_bucket": bucket,
+                "dest_bucket": bucket,
+                "source_blob": written()["blob"],
+                "dest_blob": uuid4().hex,
+            },
+            "cloud_storage_create_bucket": lambda: {
+                "bucket": f"test-{uuid4().hex[:16]}",
+                "gcp_credentials": login,
+            },
+            "cloud_storage_download_blob_as_bytes": written,
+            "cloud_storage_download_blob_to_file": lambda: {
+                **written(),
+                "path": str(tmp_path / uuid4().hex),
+            },
+            "cloud_storage_upload_blob_from_file": lambda: {
+                **new(),
+                "file": str(tmp_path / "cities.csv"),
+            },
+            "cloud_storage_upload_blob_from_string": lambda: {**new(), "data": b"1"},
+        }
+
+
+def test_what_it_needs_besides_flowstone_is_heavy() -> None:
+    found = set(find_sdks("flowstone-gcp"))
+    assert found >= {"google", "requests"}
+    assert "pydantic" not in found

@@ -1,0 +1,136 @@
+"""The table of Google's errors is whole, and each message says what, by whom, and what to do."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import google.api_core.exceptions
+import google.auth.exceptions
+import google.cloud.storage.exceptions
+import pytest
+import requests.exceptions
+from google.api_core.exceptions import RetryError, from_http_status
+
+from flowstone.errors import (
+    AccessDenied,
+    BucketMissing,
+    CredentialsError,
+    FlowstoneError,
+    ObjectMissing,
+    StorageError,
+    Unreachable,
+)
+from flowstone_gcp import errors
+
+MODULES = (
+    google.api_core.exceptions,
+    google.auth.exceptions,
+    google.cloud.storage.exceptions,
+    requests.exceptions,
+)
+
+
+def sdk_errors() -> list[type[Exception]]:
+    return [
+        found
+        for module in MODULES
+        for _, found in inspect.getmembers(module, inspect.isclass)
+        if issubclass(found, Exception)
+        and not issubclass(found, Warning)
+        and found.__module__ == module.__name__
+    ]
+
+
+def told(error: Exception, key: str | None = "a/b.txt") -> FlowstoneError:
+    found = errors.translate(error, "gs://raw", lambda: "service account a@b", key)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kind", sdk_errors(), ids=lambda kind: kind.__name__)
+def test_every_error_of_the_sdk_is_in_the_table(kind: type[Exception]) -> None:
+    """A new one has to be thought about: it is never told as a guess."""
+    own = [each.__name__ for each in kind.__mro__ if each.__name__ in errors.BY_EXCEPTION]
+    assert kind.__name__ in errors.BY_EXCEPTION, own
+
+
+def test_the_two_tables_are_sound() -> None:
+    for rule in {*errors.BY_EXCEPTION.values(), *errors.BY_REASON.values()}:
+        assert issubclass(rule.kind, (StorageError, CredentialsError))
+        assert rule.problem
+        assert rule.remedy.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind", "says"),
+    [
+        (404, "notFound", ObjectMissing, "no such object"),
+        (403, "forbidden", AccessDenied, "roles/storage.objectViewer"),
+        (401, "authError", CredentialsError, "gcloud auth application-default login"),
+        (403, "retentionPolicyNotMet", StorageError, "retention"),
+        (400, "userProjectMissing", StorageError, "quota_project"),
+        (403, "accountDisabled", StorageError, "billing"),
+        (403, "userRateLimitExceeded", Unreachable, "later"),
+        (412, "conditionNotMet", StorageError, "changed meanwhile"),
+        (409, "conflict", StorageError, "there already"),
+        (429, "somethingNew", Unreachable, "later"),
+        (503, "somethingNew", Unreachable, "later"),
+        (400, "somethingNew", StorageError, "can't be made like this"),
+    ],
+)
+def test_an_answer_is_told_by_its_reason_first(
+    status: int, reason: str, kind: type[FlowstoneError], says: str
+) -> None:
+    answer = from_http_status(status, "the service's words", errors=[{"reason": reason}])
+    found = told(answer)
+    assert type(found) is kind
+    for words in (says, "service account a@b", "the service's words", "gs://raw/a/b.txt"):
+        assert words in str(found)
+
+
+def test_what_pays_is_known_by_the_words_too() -> None:
+    words = "Bucket is a requester pays bucket but no user project provided."
+    found = told(from_http_status(400, words, errors=[{"reason": "required"}]))
+    assert "quota_project" in str(found)
+
+
+def test_without_a_key_it_is_the_bucket_that_is_missing() -> None:
+    assert type(told(from_http_status(404, "Not Found"), None)) is BucketMissing
+
+
+def test_retries_that_ended_are_told_as_what_they_met() -> None:
+    ended = RetryError("Timeout of 20s exceeded", requests.exceptions.ConnectionError("refused"))
+    assert type(told(ended)) is Unreachable
+    assert "refused" in str(told(ended))
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), OSError("mine"), KeyError("mine")])
+def test_errors_of_others_pass(error: Exception) -> None:
+    assert errors.translate(error, "gs://raw", lambda: "nobody") is None
+    with pytest.raises(type(error)), errors.translate_errors("gs://raw", lambda: "nobody"):
+        raise error
+
+
+def test_long_answers_are_cut() -> None:
+    answer: Any = from_http_status(502, "<html>" * 1000)
+    assert len(str(told(answer))) < 1000
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (from_http_status(503, "later"), True),
+        (from_http_status(429, "slower"), True),
+        (from_http_status(403, "slower", errors=[{"reason": "rateLimitExceeded"}]), True),
+        (requests.exceptions.ReadTimeout(), True),
+        (ConnectionResetError(), True),
+        (google.auth.exceptions.TransportError("no answer"), True),
+        (google.auth.exceptions.RefreshError("invalid_grant"), False),
+        (from_http_status(403, "no"), False),
+        (from_http_status(412, "changed"), False),
+        (ValueError("mine"), False),
+    ],
+)
+def test_what_may_pass_is_tried_again(error: Exception, passes: bool) -> None:
+    assert errors.is_passing(error) is passes

@@ -1,0 +1,86 @@
+"""Canaries: random secrets in every field are in nothing that leaves the process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.services.tokens import Tokens
+
+from flowstone import flow
+from flowstone.bootstrap import open_services
+from flowstone.context import current
+from flowstone.settings import Settings
+from flowstone_gcp import (
+    GcpCredentials,
+    GcsBucket,
+    cloud_storage_download_blob_as_bytes,
+    cloud_storage_upload_blob_from_string,
+)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A home with a store on disk."""
+    services = open_services(Settings(home=tmp_path / "home"))
+    with current.use_services(services):
+        yield tmp_path / "home"
+    services.close()
+
+
+def use(bucket: GcsBucket) -> list[str]:
+    """Do everything with a bucket that may go wrong, and return all that it says."""
+
+    @flow(log_prints=True)
+    def everything(bucket: GcsBucket, parameter: object) -> None:
+        print(bucket, parameter)
+        for attempt in (
+            lambda: cloud_storage_upload_blob_from_string(b"1", bucket, "a"),
+            lambda: cloud_storage_download_blob_as_bytes(bucket, "nothing"),
+            lambda: bucket.gcp_credentials.client("no-such-service"),
+            lambda: bucket.access(),
+            lambda: bucket.presigned_url("a", expires_seconds=0),
+        ):
+            try:
+                said.append(repr(attempt()))
+            except Exception as error:
+                said.append("".join(traceback.format_exception(error)))
+                said.append(repr(error.__dict__))
+
+    said: list[str] = []
+    everything(bucket, bucket.gcp_credentials)
+    login = bucket.gcp_credentials
+    return [*said, repr(login.check()), repr(bucket), str(login), bucket.model_dump_json()]
+
+
+@pytest.mark.parametrize("service", ["tokens", "refusing"])
+def test_canaries_are_nowhere(
+    service: str,
+    request: pytest.FixtureRequest,
+    key: dict[str, str],
+    emulated: str,
+    bucket_name: str,
+    home: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given: Tokens = request.getfixturevalue(service)
+    info = {**key, "token_uri": f"{given.url}/token"}
+    login = GcpCredentials(service_account_info=info, endpoint=emulated, timeout_seconds=3)
+    bucket = GcsBucket(bucket=bucket_name, gcp_credentials=login)
+    with caplog.at_level(logging.DEBUG):
+        bucket.save("canary")
+        shown = use(bucket)
+        shown += [pickle.dumps(bucket).decode("latin-1"), repr(login._login())]
+    current.services().close()
+    shown.append(caplog.text)
+    shown += [path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()]
+    assert given.asked
+    assert any("flow" in text for text in shown)
+    line = key["private_key"].splitlines()[3]
+    for canary in (key["private_key_id"], line, json.dumps(line)[1:-1], *given.given):
+        assert not [text for text in shown if canary in text]
