@@ -302,16 +302,16 @@ def test_a_commit_that_is_broken_into_is_undone(place: Path, stop: type[BaseExce
 class Lying(MemoryObjects):
     """Says that it could not be written, though it was."""
 
-    def write_path(self, path: ObjectPath, content: bytes) -> str:
-        super().write_path(path, content)
+    def write_path(self, path: ObjectPath, content: bytes, **options: Any) -> str:
+        super().write_path(path, content, **options)
         raise ValueError("who knows")
 
 
 class Cut(MemoryObjects):
     """Is interrupted when it has written."""
 
-    def write_path(self, path: ObjectPath, content: bytes) -> str:
-        super().write_path(path, content)
+    def write_path(self, path: ObjectPath, content: bytes, **options: Any) -> str:
+        super().write_path(path, content, **options)
         raise KeyboardInterrupt
 
 

@@ -95,6 +95,8 @@ class TestLocalDirectory(BlockSuite):
 
 
 class TestLocalObjects(ObjectStoreSuite):
+    conditional_writes = True
+
     @pytest.fixture
     def store(self, tmp_path: Path) -> ObjectStore:
         (tmp_path / "store").mkdir()
@@ -102,6 +104,8 @@ class TestLocalObjects(ObjectStoreSuite):
 
 
 class TestMemoryObjects(ObjectStoreSuite):
+    conditional_writes = keeps_metadata = versions = True
+
     big_bytes = 8 * 1024 * 1024  # they are in memory by nature
 
     @pytest.fixture

@@ -99,10 +99,10 @@ def _run_id() -> str:
 class SimBlobs(MemoryObjects):
     """The results of the current world."""
 
-    def read_path(self, path: Any) -> bytes:
+    def read_path(self, path: Any, **_: Any) -> bytes:
         return here().world.cache.read(path, _run_id())
 
-    def write_path(self, path: Any, content: bytes) -> str:
+    def write_path(self, path: Any, content: bytes, **_: Any) -> str:
         return here().world.cache.write(path, content, _run_id())
 
 

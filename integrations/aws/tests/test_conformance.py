@@ -29,6 +29,7 @@ from flowstone_testing import (
     Arguments,
     BlockSuite,
     CredentialsSuite,
+    EmulatorGap,
     Example,
     ObjectStoreSuite,
     PluginSuite,
@@ -222,12 +223,28 @@ class TestMinIOLogin(CredentialsSuite):
 
 
 class TestS3(ObjectStoreSuite):
+    conditional_writes = keeps_metadata = versions = True
+    gaps: ClassVar[Mapping[str, EmulatorGap]] = {
+        "test_a_large_object_that_was_changed_is_not_written_over": EmulatorGap(
+            "moto", "5.2.5", "CompleteMultipartUpload ignores If-Match", pytest.fail.Exception
+        ),
+        "test_names_of_metadata_may_have_underscores": EmulatorGap(
+            "moto", "5.2.5", "WSGI takes an underscore in a header for a dash", AssertionError
+        ),
+    }
     presigns = True
     # Two pages; `test_ten_thousand_keys_list_right` has ten, and does not write one by one.
     count: ClassVar[int] = 10_000 if "--soak" in sys.argv else 1_100
 
     @pytest.fixture
     def store(self, bucket: S3Bucket) -> S3Bucket:
+        return bucket
+
+    @pytest.fixture
+    def versioned(self, bucket: S3Bucket) -> S3Bucket:
+        bucket.credentials.client("s3").put_bucket_versioning(
+            Bucket=bucket.bucket_name, VersioningConfiguration={"Status": "Enabled"}
+        )
         return bucket
 
     @pytest.fixture

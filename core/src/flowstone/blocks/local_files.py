@@ -15,7 +15,7 @@ from flowstone.errors import PathInvalid, StorageError
 from flowstone.settings import make_private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _PRIVATE, _SHARED = 0o600, 0o666  # but for what the umask takes away
 PREFIX, SUFFIX = ".flowstone-", ".part"
@@ -27,12 +27,18 @@ def is_draft(name: str) -> bool:
 
 
 @contextmanager
-def open_atomically(path: Path, *, is_private: bool = False) -> Iterator[BinaryIO]:
+def open_atomically(
+    path: Path,
+    *,
+    is_private: bool = False,
+    put_in_place: Callable[[Path, Path], object] = Path.replace,
+) -> Iterator[BinaryIO]:
     """Open a file to write; it takes its place when the block ends well, else nothing changes.
 
     Args:
         path: where; directories that are missing are made.
         is_private: whether it, and they, are their owner's alone, whatever the umask.
+        put_in_place: gets the temporary file's path and `path`, and moves the one to the other.
 
     Raises:
         StorageError: the disk is full, the place can't be written to.
@@ -45,7 +51,7 @@ def open_atomically(path: Path, *, is_private: bool = False) -> Iterator[BinaryI
     try:
         with file:
             yield file
-        draft.replace(path)
+        put_in_place(draft, path)
     except OSError as error:
         draft.unlink(missing_ok=True)
         if isinstance(error, StorageError):

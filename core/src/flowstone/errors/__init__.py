@@ -69,6 +69,8 @@ FlowstoneError
 │   ├── MissingExtra (ImportError)
 │   └── MissingPackage (ImportError)
 ├── StorageError (OSError)                 an object store
+│   ├── ObjectChanged
+│   ├── ObjectExists (FileExistsError)
 │   ├── ObjectMissing (FileNotFoundError)
 │   ├── BucketMissing (FileNotFoundError)
 │   ├── AccessDenied (PermissionError)
@@ -115,6 +117,8 @@ from flowstone.errors.blocks import (
     FilesLeftOut,
     MissingExtra,
     MissingPackage,
+    ObjectChanged,
+    ObjectExists,
     ObjectMissing,
     PathEscapes,
     PathInvalid,
@@ -267,6 +271,8 @@ __all__ = [
     "NotificationInvalid",
     "NotificationUnsent",
     "ObjectAlreadyExists",
+    "ObjectChanged",
+    "ObjectExists",
     "ObjectMissing",
     "ObjectNotFound",
     "ParameterBindError",

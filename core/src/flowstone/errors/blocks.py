@@ -145,6 +145,23 @@ class ObjectMissing(StorageError, FileNotFoundError):
     """There is no object under that key."""
 
 
+class ObjectExists(StorageError, FileExistsError):
+    """There is an object under that key already, and the write was to make a new one."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            where, "there is such an object already", "Read it, or choose another path."
+        )
+
+
+class ObjectChanged(StorageError):
+    """The object is not, or no longer, the one with the etag that was given."""
+
+    def __init__(self, where: str) -> None:
+        problem = "it was changed or deleted since that etag was read"
+        super().__init__(where, problem, "Read it again, and decide again.")
+
+
 class BucketMissing(StorageError, FileNotFoundError):
     """There is no such bucket, container or root directory."""
 

@@ -36,7 +36,7 @@ class FileSystemLockManager:
             return True
         deadline = None if acquire_timeout is None else monotonic() + acquire_timeout
         descriptor = self._open(key)
-        while not _lock(descriptor):
+        while not lock_descriptor(descriptor):
             if deadline is not None and monotonic() >= deadline:
                 os.close(descriptor)
                 return False
@@ -53,7 +53,7 @@ class FileSystemLockManager:
     def is_locked(self, key: str) -> bool:
         descriptor = self._open(key)
         try:
-            return not _lock(descriptor)
+            return not lock_descriptor(descriptor)
         finally:
             os.close(descriptor)
 
@@ -63,7 +63,8 @@ class FileSystemLockManager:
         return os.open(self.lock_files_directory / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
 
 
-def _lock(descriptor: int) -> bool:
+def lock_descriptor(descriptor: int) -> bool:
+    """Lock an open file until it is closed; return False where somebody else has it locked."""
     try:
         import fcntl  # not on Windows
     except ImportError:

@@ -18,6 +18,10 @@ T = TypeVar("T")
 REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
 
 
+#: What may fail as it is walked, however it is made.
+_WALKS = {"_list", "list", "list_level", "list_versions"}
+
+
 def retry_refused(block: object, call: Callable[[], T]) -> T:
     """Call, and call once more where a secret that `block` refers to may have changed meanwhile.
 
@@ -39,8 +43,7 @@ def renew_in(kind: type, names: Iterable[str]) -> None:
     for name in names:
         method = getattr(kind, name)
         if not hasattr(method, "tries_again") and not hasattr(method, "__isabstractmethod__"):
-            # A listing may fail as it is walked, however it is made.
-            lazy = isgeneratorfunction(method) or name in {"_list", "list"}
+            lazy = isgeneratorfunction(method) or name in _WALKS
             tries = _retry_walk(method) if lazy else _retry_call(method)
             tries.tries_again = True  # type: ignore[attr-defined]
             setattr(kind, name, tries)

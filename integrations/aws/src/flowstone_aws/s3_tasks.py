@@ -16,7 +16,8 @@ from flowstone import record_measures, task
 from flowstone.blocks.object_stores import ExactKey
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.parameters import AwsClientParameters
-from flowstone_aws.s3 import S3Bucket, S3Provider
+from flowstone_aws.s3 import S3Bucket
+from flowstone_aws.s3_provider import S3Provider
 
 Login = AwsCredentials | MinIOCredentials
 Bucket = str | S3Bucket

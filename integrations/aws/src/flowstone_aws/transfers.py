@@ -8,7 +8,7 @@ from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from flowstone.blocks.object_stores import map_in_threads
+from flowstone.blocks.object_stores import map_in_threads, send_in_parts
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
-    from types_boto3_s3.type_defs import CompletedPartTypeDef
+    from types_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
 #: Options in S3's own words; their types are for S3 to check.
 Options: TypeAlias = "Mapping[str, Any]"
@@ -29,6 +29,10 @@ PART_BYTES = 8 * MB
 COPY_BYTES = 5 * 1024 * MB
 COPY_PART_BYTES = 256 * MB
 MOST_PARTS = 10_000
+#: Options of an object that each of its parts takes, too.
+PART_OPTIONS = frozenset(
+    ("ExpectedBucketOwner", "RequestPayer", "SSECustomerAlgorithm", "SSECustomerKey")
+)
 METADATA = (
     "CacheControl",
     "ContentDisposition",
@@ -126,6 +130,44 @@ def leave_open(source: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", _Unclosed(source))
 
 
+def upload_in_parts(
+    client: S3Client,
+    source: BinaryIO,
+    target: Options,
+    options: Options,
+    condition: Options,
+) -> None:
+    """Upload in parts, where the object is made on a condition: boto3's manager knows none.
+
+    Args:
+        client: the SDK's.
+        source: the content, from where it stands to its end.
+        target: ``Bucket`` and ``Key``.
+        options: of the new object, in S3's words.
+        condition: ``IfMatch`` or ``IfNoneMatch``.
+    """
+    upload = client.create_multipart_upload(**target, **options)["UploadId"]
+    each = {name: value for name, value in options.items() if name in PART_OPTIONS}
+
+    def send(number: int, content: bytes) -> CompletedPartTypeDef:
+        part = {**target, **each, "UploadId": upload, "PartNumber": number + 1, "Body": content}
+        return {"PartNumber": number + 1, "ETag": client.upload_part(**part)["ETag"]}
+
+    def choose_bytes(number: int) -> int:
+        return PART_BYTES * (1 + number // 1000)  # 10,000 parts hold 400 GB
+
+    try:
+        parts = send_in_parts(source, send, choose_bytes=choose_bytes, workers=4)
+        if not parts:
+            parts = [send(0, b"")]
+        client.complete_multipart_upload(
+            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
+        )
+    except BaseException:
+        client.abort_multipart_upload(**target, UploadId=upload)
+        raise
+
+
 def copy_whole(
     client: S3Client, source: Mapping[str, str], target: Mapping[str, str], kept: Options
 ) -> None:
@@ -133,7 +175,7 @@ def copy_whole(
     client.copy_object(
         Bucket=target["Bucket"],
         Key=target["Key"],
-        CopySource={"Bucket": source["Bucket"], "Key": source["Key"]},
+        CopySource=_name_source(source),
         CopySourceIfMatch=source["ETag"],
         **kept,
     )
@@ -150,14 +192,14 @@ def copy_in_parts(
 
     Args:
         client: whose region is the target's.
-        source: ``Bucket``, ``Key`` and ``ETag`` of the object to copy.
+        source: ``Bucket``, ``Key`` and ``ETag`` of the object to copy, perhaps a ``VersionId``.
         target: ``Bucket`` and ``Key``.
         size: bytes.
         kept: further options of the new object, in S3's words.
     """
     bucket, key = target["Bucket"], target["Key"]
     step = max(COPY_PART_BYTES, -(-size // MOST_PARTS))
-    found: Options = client.head_object(Bucket=source["Bucket"], Key=source["Key"])
+    found: Options = client.head_object(**_name_source(source))
     # A whole copy takes these over; a copy in parts is a new object.
     same = {name: found[name] for name in METADATA if name in found}
     started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **kept})
@@ -170,7 +212,7 @@ def copy_in_parts(
             Key=key,
             UploadId=upload,
             PartNumber=number,
-            CopySource={"Bucket": source["Bucket"], "Key": source["Key"]},
+            CopySource=_name_source(source),
             CopySourceIfMatch=source["ETag"],
             CopySourceRange=f"bytes={first}-{min(first + step, size) - 1}",
         )
@@ -184,3 +226,10 @@ def copy_in_parts(
     except BaseException:
         client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         raise
+
+
+def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:
+    named: CopySourceTypeDef = {"Bucket": source["Bucket"], "Key": source["Key"]}
+    if "VersionId" in source:
+        named["VersionId"] = source["VersionId"]
+    return named

@@ -9,29 +9,36 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
     from flowstone.blocks.object_stores.object_store import ObjectStore
-    from flowstone.blocks.object_stores.parallel import map_in_threads
+    from flowstone.blocks.object_stores.parallel import map_in_threads, send_in_parts
     from flowstone.blocks.object_stores.paths import (
         ExactKey,
+        FolderInfo,
         ObjectInfo,
         ObjectPath,
+        ObjectVersion,
         folder_key,
         object_key,
     )
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
     from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
+    from flowstone.blocks.object_stores.writing import WriteOptions
 
 __all__ = [
     "CHUNK_BYTES",
     "ExactKey",
+    "FolderInfo",
     "LocalDirectory",
     "LocalProvider",
     "ObjectInfo",
     "ObjectPath",
     "ObjectStore",
     "ObjectStoreProvider",
+    "ObjectVersion",
+    "WriteOptions",
     "folder_key",
     "map_in_threads",
     "object_key",
+    "send_in_parts",
 ]
 
 if not TYPE_CHECKING:
@@ -40,9 +47,18 @@ if not TYPE_CHECKING:
         {
             ".local": ("LocalDirectory", "LocalProvider"),
             ".object_store": ("ObjectStore",),
-            ".parallel": ("map_in_threads",),
-            ".paths": ("ExactKey", "ObjectInfo", "ObjectPath", "folder_key", "object_key"),
+            ".parallel": ("map_in_threads", "send_in_parts"),
+            ".paths": (
+                "ExactKey",
+                "FolderInfo",
+                "ObjectInfo",
+                "ObjectPath",
+                "ObjectVersion",
+                "folder_key",
+                "object_key",
+            ),
             ".provider": ("ObjectStoreProvider",),
             ".resuming": ("CHUNK_BYTES",),
+            ".writing": ("WriteOptions",),
         },
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+import mimetypes
 import os
 import shutil
 import stat
@@ -20,6 +20,14 @@ from flowstone.blocks.local_files import (
     translate_read_error,
     translate_write_error,
 )
+from flowstone.blocks.object_stores.local_writes import (
+    NO_FILE,
+    make_etag,
+    must_match,
+    place_new_file,
+    replace_file,
+    replace_matching_file,
+)
 from flowstone.blocks.object_stores.object_store import ObjectStore
 from flowstone.blocks.object_stores.paths import (
     ExactKey,
@@ -34,11 +42,12 @@ from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes, PathInva
 from flowstone.records.access import StoreAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from io import BufferedIOBase
 
     from flowstone.blocks.object_stores.paths import ObjectPath
     from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.blocks.object_stores.writing import WriteOptions
     from flowstone.errors import StorageError
 
 
@@ -116,10 +125,29 @@ class LocalProvider(ObjectStoreProvider):
                 raise translate_read_error(self._file(key), error) from error
 
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
+        self._put(key, source, replace_file)
+
+    def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
+        """Do as `put`, with a condition; a file's content type is what its name says."""
+        if options.metadata:
+            super().write(key, source, size, options)
+        elif options.is_new:
+            self._put(key, source, place_new_file)
+        elif (etag := options.if_match) is not None:
+            must_match(self._file(key), etag)  # before all of the content is read
+
+            def place(draft: Path, path: Path) -> None:
+                replace_matching_file(draft, path, etag)
+
+            self._put(key, source, place)
+        else:
+            self._put(key, source, replace_file)
+
+    def _put(self, key: str, source: BinaryIO, place: Callable[[Path, Path], None]) -> None:
         path = self._file(key)
         if is_draft(path.name):
             raise PathInvalid(key, "the name is reserved for temporary files")
-        with open_atomically(path, is_private=self._is_private) as file:
+        with open_atomically(path, is_private=self._is_private, put_in_place=place) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
 
     def head(self, key: str) -> ObjectInfo:
@@ -146,7 +174,7 @@ class LocalProvider(ObjectStoreProvider):
                 if not stat.S_ISDIR(path.stat().st_mode):  # a folder is no object
                     path.unlink(missing_ok=True)
             except OSError as error:
-                if error.errno not in _NO_FILE:
+                if error.errno not in NO_FILE:
                     raise translate_write_error(path, error) from error
 
     def _open(self, key: str) -> FileIO:
@@ -219,7 +247,7 @@ class LocalProvider(ObjectStoreProvider):
                 try:
                     info = entry.stat()
                 except OSError as error:  # deleted meanwhile, or a link to nothing
-                    if error.errno not in _NO_FILE:
+                    if error.errno not in NO_FILE:
                         raise translate_read_error(folder / name, error) from error
                 else:
                     if stat.S_ISREG(info.st_mode):
@@ -231,11 +259,8 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
-_NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
-
-
 def _translate(path: Path, error: OSError) -> StorageError:
-    if error.errno in _NO_FILE:
+    if error.errno in NO_FILE:
         return _make_missing_error(path, error.strerror)
     return translate_read_error(path, error)
 
@@ -262,4 +287,7 @@ def _make_missing_error(path: Path, problem: str | None) -> ObjectMissing:
 
 def _describe(key: str, found: os.stat_result) -> ObjectInfo:
     modified = datetime.fromtimestamp(found.st_mtime, UTC)
-    return ObjectInfo(key, found.st_size, modified, f"{found.st_mtime_ns:x}-{found.st_size:x}")
+    kind, encoding = mimetypes.guess_type(key)
+    return ObjectInfo(
+        key, found.st_size, modified, make_etag(found), content_type=None if encoding else kind
+    )

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
-from dataclasses import replace
+from contextlib import suppress
 from io import BytesIO
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
-from flowstone.blocks.local_files import open_atomically, translate_read_error, walk
+from flowstone.blocks.local_files import open_atomically, translate_read_error
 from flowstone.blocks.object_stores.addresses import Addresses
-from flowstone.blocks.object_stores.local_places import LocalPlaces
-from flowstone.blocks.object_stores.parallel import batches, map_in_threads
-from flowstone.blocks.object_stores.paths import ExactKey, is_exact
+from flowstone.blocks.object_stores.folders import Folders
+from flowstone.blocks.object_stores.parallel import batches
+from flowstone.blocks.object_stores.paths import ExactKey, is_exact, strip_folder
 from flowstone.blocks.object_stores.paths import local_path as path_below
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
-from flowstone.errors import (
-    FilesLeftOut,
-    ObjectMissing,
-    PathInvalid,
-    StorageError,
-    Unreachable,
-)
+from flowstone.blocks.object_stores.writing import make_write_options
+from flowstone.errors import ObjectMissing, StorageError, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
     from io import BufferedReader
 
-    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
+    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath, ObjectVersion
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
-class ObjectStore(Addresses, Block):
+class ObjectStore(Addresses, Folders, Block):
     """Objects by path, in one folder of one place.
 
     A path is relative to the block's folder: leading and trailing slashes and ``./`` change
@@ -60,19 +53,74 @@ class ObjectStore(Addresses, Block):
 
     # -- objects ---------------------------------------------------------------------------------
 
-    def read_path(self, path: ObjectPath) -> bytes:
+    def read_path(self, path: ObjectPath, *, version: str | None = None) -> bytes:
         """Return an object's content.
+
+        Args:
+            path: the object.
+            version: one of its `versions`; None for the newest.
+
+        Raises:
+            ObjectMissing: there is no such object, or no such version of it.
+        """
+        provider = self.make_provider()
+        key = provider.make_key(path)
+        if version is None:
+            return provider.read(key)
+        with provider.get_version(key, version) as reader:
+            return reader.read()
+
+    def read_range(self, path: ObjectPath, offset: int, length: int) -> bytes:
+        """Return a part of an object: so many bytes from an offset, fewer at the object's end.
 
         Raises:
             ObjectMissing: there is no such object.
         """
         provider = self.make_provider()
-        return provider.read(provider.make_key(path))
+        key = provider.make_key(path)
+        if offset < 0 or length < 0:
+            problem = f"offset {offset} and length {length} are no range"
+            raise StorageError(f"{provider.where}/{key}", problem, "Pass 0 or more for both.")
+        for _ in range(1, provider.attempts):
+            with suppress(Unreachable):
+                return provider.read_range(key, offset, length)
+        return provider.read_range(key, offset, length)
 
-    def write_path(self, path: ObjectPath, content: bytes) -> str:
-        """Write an object, over what is there; return its path."""
+    def write_path(
+        self,
+        path: ObjectPath,
+        content: bytes,
+        *,
+        if_none_match: Literal["*"] | None = None,
+        if_match: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        """Write an object, over what is there; return its path.
+
+        Args:
+            path: the object.
+            content: all of its bytes.
+            if_none_match: "*" to write only where there is no such object.
+            if_match: an etag, to write only over the content that has it.
+            content_type: media type of the content; by default, what the path's suffix says.
+            metadata: texts by name, kept with the object: names of lower-case letters, digits and
+                underscores, values in printable ASCII, 2 kB together.
+
+        Raises:
+            ObjectExists: with `if_none_match`, there is such an object.
+            ObjectChanged: with `if_match`, the object has another etag, or is not there.
+            StorageError: the store keeps no metadata, or has no conditional writes.
+        """
         memoryview(content).release()  # or `BytesIO(None)` would write an empty object
-        return self.upload_from_file_object(BytesIO(content), path)
+        return self.upload_from_file_object(
+            BytesIO(content),
+            path,
+            if_none_match=if_none_match,
+            if_match=if_match,
+            content_type=content_type,
+            metadata=metadata,
+        )
 
     def open_read(self, path: ObjectPath) -> BufferedReader:
         """Open an object to read as a binary file that can seek; close it, or use a `with`."""
@@ -91,14 +139,14 @@ class ObjectStore(Addresses, Block):
                 yield chunk
 
     def object_info(self, path: ObjectPath) -> ObjectInfo:
-        """Return size, time and etag of an object.
+        """Return size, time, etag, content type and metadata of an object.
 
         Raises:
             ObjectMissing: there is no such object.
         """
         provider = self.make_provider()
         found = provider.head(provider.make_key(path))
-        return _strip_folder(found, provider.make_prefix())
+        return strip_folder(found, provider.make_prefix())
 
     def exists(self, path: ObjectPath) -> bool:
         """Return whether there is such an object; a folder is none."""
@@ -113,6 +161,35 @@ class ObjectStore(Addresses, Block):
         """Delete an object; one that is not there is no error."""
         provider = self.make_provider()
         provider.delete([provider.make_key(path)])
+
+    def delete_objects(self, paths: Iterable[ObjectPath]) -> None:
+        """Delete objects, many in one request where the service can; one not there is no error."""
+        provider = self.make_provider()
+        for batch in batches((provider.make_key(path) for path in paths), 1000):
+            provider.delete(batch)
+
+    def versions(self, path: ObjectPath) -> Iterator[ObjectVersion]:
+        """Yield the versions of an object, the newest first, where the store keeps old ones.
+
+        Raises:
+            StorageError: this store keeps none.
+        """
+        provider = self.make_provider()
+        above = provider.make_prefix()
+        found = provider.list_versions(provider.make_key(path))
+        return (strip_folder(version, above) for version in found)
+
+    def restore_version(self, path: ObjectPath, version: str) -> None:
+        """Make an old version of an object its newest again, also of one that was deleted.
+
+        Nothing is lost: what was the newest until then becomes an old version.
+
+        Raises:
+            ObjectMissing: there is no such version.
+            StorageError: this store keeps none.
+        """
+        provider = self.make_provider()
+        provider.restore(provider.make_key(path), version)
 
     def presigned_url(
         self,
@@ -161,8 +238,20 @@ class ObjectStore(Addresses, Block):
 
     # -- objects and local files -----------------------------------------------------------------
 
-    def upload_from_path(self, from_path: Path | str, to_path: ObjectPath | None = None) -> str:
-        """Upload a local file, under its own name where none is given; return its path here."""
+    def upload_from_path(
+        self,
+        from_path: Path | str,
+        to_path: ObjectPath | None = None,
+        *,
+        if_none_match: Literal["*"] | None = None,
+        if_match: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
+        """Upload a local file, under its own name where none is given; return its path here.
+
+        The further arguments are those of `write_path`.
+        """
         source = Path(from_path)
         try:
             file = source.open("rb")
@@ -170,29 +259,40 @@ class ObjectStore(Addresses, Block):
             raise translate_read_error(source, error) from error
         with file:
             return self.upload_from_file_object(
-                file, ExactKey(source.name) if to_path is None else to_path
+                file,
+                ExactKey(source.name) if to_path is None else to_path,
+                if_none_match=if_none_match,
+                if_match=if_match,
+                content_type=content_type,
+                metadata=metadata,
             )
 
-    def upload_from_file_object(self, from_file_object: BinaryIO, to_path: ObjectPath) -> str:
+    def upload_from_file_object(
+        self,
+        from_file_object: BinaryIO,
+        to_path: ObjectPath,
+        *,
+        if_none_match: Literal["*"] | None = None,
+        if_match: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> str:
         """Upload from an open binary file, from where it stands; return the object's path.
 
-        A broken connection is tried again where the file can seek.
+        A broken connection is tried again where the file can seek and there is no condition: it
+        would be about what the first try may have written. The further arguments are those of
+        `write_path`.
         """
         provider = self.make_provider()
         key = provider.make_key(to_path)
-        start = from_file_object.tell() if from_file_object.seekable() else None
-        size = None
-        if start is not None:
-            size = from_file_object.seek(0, os.SEEK_END) - start
-        for attempt in range(1, provider.attempts + 1):
-            if start is not None:
-                from_file_object.seek(start)
-            try:
-                provider.put(key, from_file_object, size)
-                break
-            except Unreachable:
-                if start is None or attempt == provider.attempts:
-                    raise
+        options = make_write_options(
+            f"{provider.where}/{key}",
+            if_none_match=if_none_match,
+            if_match=if_match,
+            content_type=content_type,
+            metadata=metadata,
+        )
+        provider.upload(key, from_file_object, options)
         return _strip_prefix(provider, to_path, key)
 
     def download_object_to_path(
@@ -221,119 +321,6 @@ class ObjectStore(Addresses, Block):
         provider.download(provider.make_key(from_path), to_file_object)
         return to_file_object
 
-    # -- folders ---------------------------------------------------------------------------------
-
-    def list_objects(
-        self, folder: ObjectPath = "", max_items: int | None = None
-    ) -> Iterator[ObjectInfo]:
-        """Yield the objects in a folder and below, ordered by path, fetched as you go."""
-        provider = self.make_provider()
-        above = provider.make_prefix()
-        found = provider.list(provider.make_prefix(folder))
-        objects = (info for info in found if not info.is_folder())
-        return (_strip_folder(info, above) for info in islice(objects, max_items))
-
-    def delete_folder(self, folder: ObjectPath) -> int:
-        """Delete every object in a folder and below; return how many there were."""
-        provider = self.make_provider()
-        count = 0
-        for batch in batches(provider.list(provider.make_prefix(folder)), 1000):
-            provider.delete([info.path for info in batch])
-            count += sum(not info.is_folder() for info in batch)
-        return count
-
-    def get_directory(
-        self, from_path: ObjectPath | None = None, local_path: Path | str | None = None
-    ) -> list[Path]:
-        """Download a folder and what is below it, in parallel; return the files' places.
-
-        Args:
-            from_path: the folder; None for the block's own.
-            local_path: where to; None for the working directory.
-
-        Raises:
-            FilesLeftOut: a disk can't have some of them, such as `a` beside `a/b`; all others
-                are there.
-        """
-        provider = self.make_provider()
-        prefix = provider.make_prefix(from_path or "")
-        root = Path.cwd() if local_path is None else Path(local_path)
-        places = LocalPlaces(root, prefix)
-
-        def fetch(item: tuple[str, Path]) -> Path | None:
-            key, target = item
-            try:
-                with open_atomically(target) as file:
-                    provider.download(key, file)
-            except PathInvalid as error:
-                places.left_out[key] = error.problem
-                return None
-            return target
-
-        infos = provider.list(prefix)
-        wanted = ((info.path, place) for info in infos if (place := places.find(info)) is not None)
-        done = list(map_in_threads(fetch, wanted, provider.parallel))
-        if places.left_out:
-            remedy = "`download_object_to_path` can give them other names."
-            raise FilesLeftOut(f"{provider.where}/{prefix} to {root}", places.left_out, remedy)
-        return [path for path in done if path is not None]
-
-    def download_folder_to_path(
-        self, from_folder: ObjectPath, to_folder: Path | str | None = None
-    ) -> Path:
-        """Download a folder and what is below it, in parallel; return the local directory."""
-        root = Path.cwd() if to_folder is None else Path(to_folder)
-        self.get_directory(from_folder, root)
-        return root
-
-    def put_directory(
-        self,
-        local_path: Path | str | None = None,
-        to_path: ObjectPath | None = None,
-        ignore_file: Path | str | None = None,
-    ) -> int:
-        """Upload a local directory and what is below it, in parallel; return how many files.
-
-        Args:
-            local_path: the directory; None for the working directory.
-            to_path: the folder to put it in; None for the block's own.
-            ignore_file: patterns of what to leave out, as in a .gitignore.
-
-        Raises:
-            FilesLeftOut: some are no files, as a named pipe, or have no possible names; all others
-                are there.
-        """
-        provider = self.make_provider()
-        root = Path.cwd() if local_path is None else Path(local_path)
-        folder = self._find_folder(to_path)
-        left_out: dict[str, str] = {}
-
-        def send(relative: str) -> bool:
-            try:
-                self.upload_from_path(root / relative, ExactKey(folder + relative))
-            except PathInvalid as error:
-                left_out[relative] = error.problem
-                return False
-            return True
-
-        files = walk(root, ignore_file, left_out)
-        count = sum(map_in_threads(send, files, provider.parallel))
-        if left_out:
-            remedy = "Name them in an ignore_file, or move them away."
-            raise FilesLeftOut(f"{root} to {provider.where}", left_out, remedy)
-        return count
-
-    def upload_from_folder(
-        self, from_folder: Path | str, to_folder: ObjectPath | None = None
-    ) -> str:
-        """Upload a local directory and what is below it, in parallel; return the folder here."""
-        self.put_directory(from_folder, to_folder)
-        return self._find_folder(to_folder).removesuffix("/")
-
-    def _find_folder(self, path: ObjectPath | None) -> str:
-        provider = self.make_provider()
-        return provider.make_prefix(path or "").removeprefix(provider.make_prefix())
-
     # -- async twins -----------------------------------------------------------------------------
 
     # In pairs: pydantic's plugin for mypy takes a name that stands alone for a field.
@@ -350,27 +337,19 @@ class ObjectStore(Addresses, Block):
         make_twin(download_object_to_path),
         make_twin(download_object_to_file_object),
     )
-    aget_directory, aput_directory = make_twin(get_directory), make_twin(put_directory)
-    adelete_folder, adownload_folder_to_path, aupload_from_folder = (
-        make_twin(delete_folder),
-        make_twin(download_folder_to_path),
-        make_twin(upload_from_folder),
+    aread_range, adelete_objects, arestore_version = (
+        make_twin(read_range),
+        make_twin(delete_objects),
+        make_twin(restore_version),
     )
 
     def astream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
         """Do as `stream`, in an `async for`."""
         return iterate(lambda: self.stream(path, chunk_bytes), batch=1)
 
-    def alist_objects(
-        self, folder: ObjectPath = "", max_items: int | None = None
-    ) -> AsyncIterator[ObjectInfo]:
-        """Do as `list_objects`, in an `async for`."""
-        return iterate(lambda: self.list_objects(folder, max_items))
-
-
-def _strip_folder(info: ObjectInfo, prefix: str) -> ObjectInfo:
-    """Return what a provider says of a key as what the block says of a path."""
-    return replace(info, path=ExactKey(info.path.removeprefix(prefix)))
+    def aversions(self, path: ObjectPath) -> AsyncIterator[ObjectVersion]:
+        """Do as `versions`, in an `async for`."""
+        return iterate(lambda: self.versions(path))
 
 
 def _strip_prefix(provider: ObjectStoreProvider, path: ObjectPath, key: str) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from itertools import count, islice, takewhile
+from threading import Event, Lock
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,57 @@ def map_in_threads(work: Callable[[A], B], items: Iterable[A], workers: int) -> 
             yield waiting.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def send_in_parts(
+    source: BinaryIO,
+    send: Callable[[int, bytes], A],
+    *,
+    choose_bytes: Callable[[int], int],
+    workers: int,
+) -> list[A]:
+    """Send a file from where it stands, in parts, several at a time; return what `send` returned.
+
+    Only the parts that are on their way are in memory. The first error stops the rest.
+
+    Args:
+        source: is read in order, by one thread at a time; it need not seek.
+        send: gets the number of a part, from 0 on, and its content, which is never empty.
+        choose_bytes: returns how large the part of a number is; the last one may be smaller.
+        workers: parts on their way at a time.
+    """
+    reading, ended, numbers = Lock(), Event(), count()
+
+    def send_next(_: int) -> tuple[int, A] | None:
+        with reading:
+            if ended.is_set():
+                return None
+            number = next(numbers)
+            try:
+                content = _read(source, choose_bytes(number))
+            except BaseException:
+                ended.set()
+                raise
+            if not content:
+                ended.set()
+                return None
+        return number, send(number, content)
+
+    turns = takewhile(lambda _: not ended.is_set(), count())
+    try:
+        sent = [part for part in map_in_threads(send_next, turns, workers) if part is not None]
+    finally:
+        ended.set()
+    return [part for _, part in sorted(sent, key=lambda numbered: numbered[0])]
+
+
+def _read(source: BinaryIO, size: int) -> bytes:
+    """Return so many bytes, fewer only at the end: a pipe gives what it has."""
+    chunks: list[bytes] = []
+    while size > 0 and (chunk := source.read(size)):
+        chunks.append(chunk)
+        size -= len(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def batches(items: Iterable[A], size: int) -> Iterator[list[A]]:

@@ -1,17 +1,17 @@
-"""Object paths: the one rule for what is typed, and keys that are taken as they are."""
+"""Object paths: the one rule for what is typed, exact keys, and what is known of objects."""
 
 from __future__ import annotations
 
 import os.path
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from flowstone.errors import PathEscapes, PathInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -37,19 +37,74 @@ class ObjectInfo:
         size: bytes.
         modified: when it was last written; aware, UTC.
         etag: changes when the content does; None where the store has no such thing.
+        content_type: its media type, ``text/csv``; as all below, `object_info` has it, and a
+            listing only where the service lists it.
+        metadata: texts by name that it was written with, names in lower case.
+        storage_class: in the service's words; None for the usual one.
+        version: of a store that keeps old versions; None elsewhere.
     """
 
     path: str
     size: int
     modified: datetime
     etag: str | None = None
+    content_type: str | None = field(default=None, compare=False)
+    metadata: Mapping[str, str] = field(default_factory=dict, compare=False)
+    storage_class: str | None = field(default=None, compare=False)
+    version: str | None = field(default=None, compare=False)
 
     def is_folder(self) -> bool:
         """Return whether it only stands for an empty folder, as some programs write them."""
         return self.path.endswith("/") and not self.size
 
 
+@dataclass(frozen=True, slots=True)
+class FolderInfo:
+    """A folder, as `list_objects` with a delimiter yields it beside the objects.
+
+    Attributes:
+        path: relative to the block's folder, exact, with a slash at its end.
+    """
+
+    path: str
+
+    def is_folder(self) -> bool:
+        """Return True."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One version of an object, in a store that keeps old ones.
+
+    Attributes:
+        path: as that of an `ObjectInfo`.
+        version: the service's own name of it; GCS calls it generation.
+        modified: when it was written, or deleted; aware, UTC.
+        size: bytes; 0 where the object was deleted.
+        etag: of the content; None where the object was deleted.
+        is_current: whether it is what is read without a version.
+        is_deleted: whether it says that the object was deleted then.
+    """
+
+    path: str
+    version: str
+    modified: datetime
+    size: int = 0
+    etag: str | None = None
+    is_current: bool = False
+    is_deleted: bool = False
+
+
 ObjectPath: TypeAlias = str | PurePath | ObjectInfo
+
+
+Info = TypeVar("Info", bound=ObjectInfo | FolderInfo | ObjectVersion)
+
+
+def strip_folder(info: Info, prefix: str) -> Info:
+    """Return what a provider says of a key as what the block says of a path."""
+    return replace(info, path=ExactKey(info.path.removeprefix(prefix)))
 
 
 def is_exact(path: ObjectPath) -> bool:

@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
-from flowstone.blocks.object_stores.paths import check_text, folder_key, object_key
+from flowstone.blocks.object_stores.paths import FolderInfo, check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
-from flowstone.errors import StorageError
+from flowstone.blocks.object_stores.writing import WriteOptions
+from flowstone.errors import StorageError, Unreachable
 from flowstone.secrets.renewal import renew_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedIOBase, BufferedReader
 
-    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
+    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath, ObjectVersion
     from flowstone.records.access import StoreAccess
 
 Tool = Literal["pandas", "polars", "delta"]
 #: What a refused login ends, and is tried again with renewed secrets.
-OPERATIONS = ("get", "put", "head", "list", "delete", "copy", "read", "download", "presign")
+OPERATIONS = (
+    "get",
+    "put",
+    "head",
+    "list",
+    "delete",
+    "copy",
+    "read",
+    "download",
+    "presign",
+    "write",
+    "read_range",
+    "list_level",
+    "list_versions",
+    "get_version",
+    "restore",
+)
+
+
+_NOTHING = WriteOptions()
 
 
 class ObjectStoreProvider(ABC):
@@ -40,12 +61,14 @@ class ObjectStoreProvider(ABC):
         urls: addresses of the place itself, without the folder, that a path may begin with:
             ``s3://bucket``; a path that begins with another URL is refused.
         parallel: objects that are on their way at a time, in operations on folders.
+        keeps_metadata: whether `write` keeps content type and metadata; a copy then has them, too.
         attempts: how often a transfer is begun or taken up, when its connection breaks.
     """
 
     folder: str = ""
     urls: Sequence[str] = ()
     parallel: int = 8
+    keeps_metadata: bool = False
     attempts: int = 3
 
     def __init_subclass__(cls) -> None:
@@ -114,6 +137,113 @@ class ObjectStoreProvider(ABC):
     def delete(self, keys: Sequence[str]) -> None:
         """Delete up to 1000 objects; one that is not there is no error."""
 
+    def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
+        """Do as `put`, with options; override where the service has such.
+
+        A service that keeps no content type does without.
+
+        Args:
+            key: the object.
+            source: the content, as for `put`.
+            size: bytes; None where that is unknown.
+            options: content type, metadata and a condition.
+
+        Raises:
+            ObjectExists: it was to be new.
+            ObjectChanged: it has not the etag that was given.
+            StorageError: the service has no metadata, or no conditions.
+        """
+        if options.has_condition():
+            raise StorageError(
+                self.where, "it has no conditional writes", "Write without if_match, if_none_match."
+            )
+        if options.metadata:
+            raise StorageError(self.where, "it keeps no metadata", f"Write {key!r} without.")
+        self.put(key, source, size)
+
+    def upload(self, key: str, source: BinaryIO, options: WriteOptions) -> None:
+        """Write an object from where a file stands to its end; a broken connection is tried again.
+
+        It is not where the file can't seek, or where there is a condition: the first try may have
+        written what the second then finds.
+
+        Raises:
+            Unreachable: the connection broke in the last try, too.
+        """
+        start = source.tell() if source.seekable() else None
+        size = None if start is None else source.seek(0, os.SEEK_END) - start
+        attempts = 1 if start is None or options.has_condition() else self.attempts
+        for attempt in range(1, attempts + 1):
+            if start is not None:
+                source.seek(start)
+            try:
+                if options == _NOTHING:
+                    self.put(key, source, size)
+                else:
+                    self.write(key, source, size, options)
+                return
+            except Unreachable:
+                if attempt == attempts:
+                    raise
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        """Return a part of an object, less at its end; override to ask for no more than that.
+
+        Raises:
+            ObjectMissing: there is no such object.
+        """
+        chunks = []
+        with self.get(key, offset) as reader:
+            while length > 0 and (chunk := reader.read(length)):
+                chunks.append(chunk)
+                length -= len(chunk)
+        return b"".join(chunks)
+
+    def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
+        """Yield the objects right in a folder, and the folders in it, by key; as `list` otherwise.
+
+        Override it where the service leaves out what is in those folders.
+        """
+        last = None
+        for info in self.list(prefix):
+            name, slash, _ = info.path.removeprefix(prefix).partition("/")
+            folder = f"{prefix}{name}/"
+            if not slash:
+                yield info
+            elif folder != last:
+                yield FolderInfo(folder)
+                last = folder
+
+    def list_versions(self, key: str) -> Iterator[ObjectVersion]:
+        """Yield the versions of an object, the newest first; override where they are kept.
+
+        Raises:
+            StorageError: old versions are not kept, here or ever.
+        """
+        raise self._refuse_versions(key)
+
+    def get_version(self, key: str, version: str) -> BufferedIOBase:
+        """Open a version of an object to read, from its start.
+
+        Raises:
+            ObjectMissing: there is no such version.
+        """
+        del version
+        raise self._refuse_versions(key)
+
+    def restore(self, key: str, version: str) -> None:
+        """Make a version of an object its newest again; the others stay.
+
+        Raises:
+            ObjectMissing: there is no such version.
+        """
+        del version
+        raise self._refuse_versions(key)
+
+    def _refuse_versions(self, key: str) -> StorageError:
+        remedy = "Copy what is to be kept before it is written over."
+        return StorageError(f"{self.where}/{key}", "it keeps no old versions", remedy)
+
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
         """Copy an object from a place to this one; override to let the service do it.
 
@@ -125,9 +255,13 @@ class ObjectStoreProvider(ABC):
         Raises:
             ObjectMissing: there is no such object.
         """
-        size = source.head(source_key).size
+        found = source.head(source_key)
         with source.open_reader(source_key) as reader:
-            self.put(key, reader, size)
+            if self.keeps_metadata:
+                options = WriteOptions(found.content_type, found.metadata)
+                self.write(key, reader, found.size, options)
+            else:
+                self.put(key, reader, found.size)
 
     def read(self, key: str) -> bytes:
         """Return an object's content; override where a small one can be had more cheaply.

@@ -6,11 +6,21 @@ from flowstone_testing.conformance.objectstore.folders import FolderTests
 from flowstone_testing.conformance.objectstore.objects import ObjectTests
 from flowstone_testing.conformance.objectstore.paths import PathTests
 from flowstone_testing.conformance.objectstore.transfers import TransferTests
+from flowstone_testing.conformance.objectstore.versions import VersionTests
+from flowstone_testing.conformance.objectstore.write_options import WriteOptionTests
 
 __all__ = ["ObjectStoreBase", "ObjectStoreSuite"]
 
 
-class ObjectStoreSuite(PathTests, ObjectTests, TransferTests, FolderTests, AddressTests):
+class ObjectStoreSuite(
+    PathTests,
+    ObjectTests,
+    TransferTests,
+    FolderTests,
+    AddressTests,
+    WriteOptionTests,
+    VersionTests,
+):
     """Join with a fixture `store`, and with `outside` where the block has a folder.
 
     See `ObjectStoreBase` for what they are, and for what can be switched.

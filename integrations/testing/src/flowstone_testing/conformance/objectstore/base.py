@@ -29,6 +29,10 @@ class ObjectStoreBase(Suite):
         big_bytes: the size of a big object.
         most_bytes: what may be in memory while a big object goes up or down.
         presigns: whether the store has presigned URLs, which urllib can read and write.
+        conditional_writes: whether the store can write only where there is no object, or over one
+            with a given etag.
+        keeps_metadata: whether objects keep texts by name, and a content type.
+        versions: whether the store can keep old versions of objects.
         presigned_headers: what a PUT to such a URL must say besides its type.
     """
 
@@ -38,6 +42,9 @@ class ObjectStoreBase(Suite):
     big_bytes: ClassVar[int] = 96 * MIB
     most_bytes: ClassVar[int] = 48 * MIB
     presigns: ClassVar[bool] = False
+    conditional_writes: ClassVar[bool] = False
+    keeps_metadata: ClassVar[bool] = False
+    versions: ClassVar[bool] = False
     presigned_headers: ClassVar[Mapping[str, str]] = {}
 
     @pytest.fixture

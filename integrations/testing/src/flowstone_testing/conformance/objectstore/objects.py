@@ -94,6 +94,46 @@ class ObjectTests(ObjectStoreBase):
         assert names(store, "nothing") == []
         assert [info.path for info in store.list_objects(max_items=2)] == sorted(paths)[:2]
 
+    def test_a_level_is_listed_with_its_folders(self, store: ObjectStore) -> None:
+        """Look at a `list_level` of the provider's own: what is deeper is not yielded."""
+        for path in ("a", "b/1", "b/c/2", "b/d/3", "b-c", "b.txt", "z/9"):
+            store.write_path(path, b"1")
+        found = list(store.list_objects(delimiter="/"))
+        assert [info.path for info in found] == ["a", "b-c", "b.txt", "b/", "z/"]
+        assert [info.is_folder() for info in found] == [False, False, False, True, True]
+        level = [info.path for info in store.list_objects("b", delimiter="/")]
+        assert level == ["b/1", "b/c/", "b/d/"]
+        assert [info.path for info in store.list_objects("b/c", delimiter="/")] == ["b/c/2"]
+        assert list(store.list_objects("nothing", delimiter="/")) == []
+        with pytest.raises(StorageError, match="delimiter"):
+            list(store.list_objects(delimiter="-"))  # type: ignore[call-overload]
+
+    def test_a_listing_may_have_a_pattern(self, store: ObjectStore) -> None:
+        """Look for a `list_objects` of the block's own."""
+        for path in ("a.csv", "2026/b.csv", "2026/01/c.csv", "2026/01/c.txt", "csv/d"):
+            store.write_path(path, b"1")
+
+        def find(pattern: str, folder: str = "") -> list[str]:
+            return [info.path for info in store.list_objects(folder, pattern=pattern)]
+
+        assert find("*.csv") == ["2026/01/c.csv", "2026/b.csv", "a.csv"]
+        assert find("2026/*.csv") == ["2026/b.csv"]
+        assert find("/*.csv") == ["a.csv"]
+        assert find("**/01/*") == ["2026/01/c.csv", "2026/01/c.txt"]
+        assert find("*.csv", "2026") == ["2026/01/c.csv", "2026/b.csv"]
+        assert find("/*.csv", "2026") == ["2026/b.csv"]
+        levels = [i.path for i in store.list_objects(pattern="2*", delimiter="/")]
+        assert levels == ["2026/"]
+        assert [i.path for i in store.list_objects(max_items=1, pattern="a*")] == ["a.csv"]
+
+    def test_many_are_deleted_at_once(self, store: ObjectStore) -> None:
+        """Look at `delete` with several keys, one of which is not there."""
+        for path in ("a", "b/1", "b/2", "c"):
+            store.write_path(path, b"1")
+        store.delete_objects([*store.list_objects("b"), "c", "nothing"])
+        store.delete_objects([])
+        assert names(store) == ["a"]
+
     def test_folders_with_like_names_do_not_mix(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look at `list`: the prefix ends in a slash, and must be used as it is."""
         for path in ("a/b/1", "a/bc/2", "a/b.txt", "ab/3", "a/b"[:1] + "/b-c/4"):
@@ -193,11 +233,13 @@ class ObjectTests(ObjectStoreBase):
             return [info.path async for info in store.alist_objects()]
 
         assert asyncio.run(work()) == ["b"]
+        inside = [base for base in ObjectStore.__mro__ if "object_stores" in base.__module__]
         public = {
             name
-            for name, found in vars(ObjectStore).items()
+            for base in inside
+            for name, found in vars(base).items()
             if isfunction(found) and not name.startswith(("_", "a")) and not hasattr(Block, name)
-        } - {"make_provider"}
+        } - {"make_provider", "uri", "filesystem"}
         assert public
         assert not [name for name in public if not hasattr(ObjectStore, f"a{name}")]
         assert not [

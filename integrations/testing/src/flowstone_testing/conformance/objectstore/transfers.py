@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import pytest
 
 from flowstone.blocks.object_stores import object_key
-from flowstone.errors import ObjectMissing
+from flowstone.errors import ObjectMissing, StorageError
 from flowstone_testing.conformance.objectstore.base import MIB, ObjectStoreBase, assert_same, names
 
 if TYPE_CHECKING:
@@ -83,6 +83,23 @@ class TransferTests(ObjectStoreBase):
             with pytest.raises(OSError, match="before the start"):
                 reader.seek(-len(content) - 1, os.SEEK_END)
             assert_same(reader.read(), content[50:])
+
+    def test_a_range_is_read_alone(self, store: ObjectStore) -> None:
+        """Look at a `read_range` of the provider's own: as a slice, and never more."""
+        content = bytes(range(251)) * 100
+        store.write_path("a", content)
+        store.write_path("empty", b"")
+        size = len(content)
+        for offset, length in ((0, 10), (0, size), (5, 1), (size - 3, 10), (size, 1), (7, 0)):
+            assert_same(store.read_range("a", offset, length), content[offset : offset + length])
+        assert store.read_range("a", 2 * size, 10) == b""
+        assert store.read_range("empty", 0, 10) == b""
+        for offset, length in ((0, 10), (3, 0)):
+            with pytest.raises(ObjectMissing):
+                store.read_range("nothing", offset, length)
+        for offset, length in ((-1, 10), (0, -1)):
+            with pytest.raises(StorageError, match="no range"):
+                store.read_range("a", offset, length)
 
     def test_an_archive_is_read_in_place(self, store: ObjectStore) -> None:
         """Look at `test_a_reader_seeks`."""

@@ -1,0 +1,236 @@
+"""What an object store does with folders: list, delete, and carry them to and from a disk."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, overload
+
+from flowstone.blocks.async_twins import iterate, make_twin
+from flowstone.blocks.ignore_files import is_ignored, read_rules
+from flowstone.blocks.local_files import open_atomically, walk
+from flowstone.blocks.object_stores.local_places import LocalPlaces
+from flowstone.blocks.object_stores.parallel import batches, map_in_threads
+from flowstone.blocks.object_stores.paths import ExactKey, FolderInfo, strip_folder
+from flowstone.errors import FilesLeftOut, PathInvalid, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
+    from flowstone.blocks.object_stores.provider import ObjectStoreProvider
+
+
+class Folders:
+    """The methods of `ObjectStore` for whole folders."""
+
+    def make_provider(self) -> ObjectStoreProvider:
+        """Return what reaches the place."""
+        raise NotImplementedError
+
+    def upload_from_path(self, from_path: Path | str, to_path: ObjectPath | None = None) -> str:
+        """Upload a local file."""
+        raise NotImplementedError
+
+    @overload
+    def list_objects(
+        self,
+        folder: ObjectPath = "",
+        max_items: int | None = None,
+        *,
+        pattern: str | None = None,
+        delimiter: None = None,
+    ) -> Iterator[ObjectInfo]: ...
+
+    @overload
+    def list_objects(
+        self,
+        folder: ObjectPath = "",
+        max_items: int | None = None,
+        *,
+        pattern: str | None = None,
+        delimiter: Literal["/"],
+    ) -> Iterator[ObjectInfo | FolderInfo]: ...
+
+    def list_objects(
+        self,
+        folder: ObjectPath = "",
+        max_items: int | None = None,
+        *,
+        pattern: str | None = None,
+        delimiter: Literal["/"] | None = None,
+    ) -> Iterator[ObjectInfo] | Iterator[ObjectInfo | FolderInfo]:
+        """Yield the objects in a folder and below, ordered by path, fetched as you go.
+
+        Args:
+            folder: what is listed; the block's own by default.
+            max_items: the most to yield.
+            pattern: of paths in that folder, as in a .gitignore: ``*.csv`` is found in any folder
+                below, ``2026/*.csv`` in that one, ``2026/**/*.csv`` in it and below.
+            delimiter: "/" for the objects right in the folder alone; each folder in it is yielded
+                as a `FolderInfo`.
+
+        Raises:
+            BucketMissing: there is no such place.
+        """
+        provider = self.make_provider()
+        above, prefix = provider.make_prefix(), provider.make_prefix(folder)
+        if delimiter not in {None, "/"}:
+            problem, remedy = f"the delimiter is {delimiter!r}", "Pass '/', or none."
+            raise StorageError(f"{provider.where}/{prefix}", problem, remedy)
+        found = provider.list_level(prefix) if delimiter else provider.list(prefix)
+        rules = None if pattern is None else read_rules([pattern])
+
+        def fits(info: ObjectInfo | FolderInfo) -> bool:
+            if isinstance(info, FolderInfo):
+                return rules is None or is_ignored(
+                    rules, info.path.removeprefix(prefix).rstrip("/"), folder=True
+                )
+            if info.is_folder():
+                return False
+            return rules is None or is_ignored(rules, info.path.removeprefix(prefix), folder=False)
+
+        wanted = (strip_folder(info, above) for info in found if fits(info))
+        return islice(wanted, max_items)
+
+    def delete_folder(self, folder: ObjectPath) -> int:
+        """Delete every object in a folder and below; return how many there were."""
+        provider = self.make_provider()
+        count = 0
+        for batch in batches(provider.list(provider.make_prefix(folder)), 1000):
+            provider.delete([info.path for info in batch])
+            count += sum(not info.is_folder() for info in batch)
+        return count
+
+    def get_directory(
+        self, from_path: ObjectPath | None = None, local_path: Path | str | None = None
+    ) -> list[Path]:
+        """Download a folder and what is below it, in parallel; return the files' places.
+
+        Args:
+            from_path: the folder; None for the block's own.
+            local_path: where to; None for the working directory.
+
+        Raises:
+            FilesLeftOut: a disk can't have some of them, such as `a` beside `a/b`; all others
+                are there.
+        """
+        provider = self.make_provider()
+        prefix = provider.make_prefix(from_path or "")
+        root = Path.cwd() if local_path is None else Path(local_path)
+        places = LocalPlaces(root, prefix)
+
+        def fetch(item: tuple[str, Path]) -> Path | None:
+            key, target = item
+            try:
+                with open_atomically(target) as file:
+                    provider.download(key, file)
+            except PathInvalid as error:
+                places.left_out[key] = error.problem
+                return None
+            return target
+
+        infos = provider.list(prefix)
+        wanted = ((info.path, place) for info in infos if (place := places.find(info)) is not None)
+        done = list(map_in_threads(fetch, wanted, provider.parallel))
+        if places.left_out:
+            remedy = "`download_object_to_path` can give them other names."
+            raise FilesLeftOut(f"{provider.where}/{prefix} to {root}", places.left_out, remedy)
+        return [path for path in done if path is not None]
+
+    def download_folder_to_path(
+        self, from_folder: ObjectPath, to_folder: Path | str | None = None
+    ) -> Path:
+        """Download a folder and what is below it, in parallel; return the local directory."""
+        root = Path.cwd() if to_folder is None else Path(to_folder)
+        self.get_directory(from_folder, root)
+        return root
+
+    def put_directory(
+        self,
+        local_path: Path | str | None = None,
+        to_path: ObjectPath | None = None,
+        ignore_file: Path | str | None = None,
+    ) -> int:
+        """Upload a local directory and what is below it, in parallel; return how many files.
+
+        Args:
+            local_path: the directory; None for the working directory.
+            to_path: the folder to put it in; None for the block's own.
+            ignore_file: patterns of what to leave out, as in a .gitignore.
+
+        Raises:
+            FilesLeftOut: some are no files, as a named pipe, or have no possible names; all others
+                are there.
+        """
+        provider = self.make_provider()
+        root = Path.cwd() if local_path is None else Path(local_path)
+        folder = self._find_folder(to_path)
+        left_out: dict[str, str] = {}
+
+        def send(relative: str) -> bool:
+            try:
+                self.upload_from_path(root / relative, ExactKey(folder + relative))
+            except PathInvalid as error:
+                left_out[relative] = error.problem
+                return False
+            return True
+
+        files = walk(root, ignore_file, left_out)
+        count = sum(map_in_threads(send, files, provider.parallel))
+        if left_out:
+            remedy = "Name them in an ignore_file, or move them away."
+            raise FilesLeftOut(f"{root} to {provider.where}", left_out, remedy)
+        return count
+
+    def upload_from_folder(
+        self, from_folder: Path | str, to_folder: ObjectPath | None = None
+    ) -> str:
+        """Upload a local directory and what is below it, in parallel; return the folder here."""
+        self.put_directory(from_folder, to_folder)
+        return self._find_folder(to_folder).removesuffix("/")
+
+    def _find_folder(self, path: ObjectPath | None) -> str:
+        provider = self.make_provider()
+        return provider.make_prefix(path or "").removeprefix(provider.make_prefix())
+
+    # In pairs: pydantic's plugin for mypy takes a name that stands alone for a field.
+    aget_directory, aput_directory = make_twin(get_directory), make_twin(put_directory)
+    adelete_folder, adownload_folder_to_path, aupload_from_folder = (
+        make_twin(delete_folder),
+        make_twin(download_folder_to_path),
+        make_twin(upload_from_folder),
+    )
+
+    @overload
+    def alist_objects(
+        self,
+        folder: ObjectPath = "",
+        max_items: int | None = None,
+        *,
+        pattern: str | None = None,
+        delimiter: None = None,
+    ) -> AsyncIterator[ObjectInfo]: ...
+
+    @overload
+    def alist_objects(
+        self,
+        folder: ObjectPath = "",
+        max_items: int | None = None,
+        *,
+        pattern: str | None = None,
+        delimiter: Literal["/"],
+    ) -> AsyncIterator[ObjectInfo | FolderInfo]: ...
+
+    def alist_objects(
+        self,
+        folder: ObjectPath = "",
+        max_items: int | None = None,
+        *,
+        pattern: str | None = None,
+        delimiter: Literal["/"] | None = None,
+    ) -> AsyncIterator[ObjectInfo] | AsyncIterator[ObjectInfo | FolderInfo]:
+        """Do as `list_objects`, in an `async for`."""
+        return iterate(
+            lambda: self.list_objects(folder, max_items, pattern=pattern, delimiter=delimiter)
+        )

@@ -1,0 +1,470 @@
+"""The objects of an S3 bucket by their whole keys: what stands behind `S3Bucket`."""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from contextlib import contextmanager
+from io import BufferedIOBase
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from flowstone.blocks.object_stores import (
+    CHUNK_BYTES,
+    FolderInfo,
+    ObjectInfo,
+    ObjectStoreProvider,
+    ObjectVersion,
+)
+from flowstone.errors import (
+    BucketMissing,
+    FlowstoneError,
+    ObjectChanged,
+    ObjectExists,
+    ObjectMissing,
+    StorageError,
+)
+from flowstone.records.access import StoreAccess
+from flowstone.records.redaction import register
+from flowstone_aws import transfers
+from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
+from flowstone_aws.errors import make_refusal, read_code, translate_errors
+from flowstone_aws.s3_options import make_storage_options
+from flowstone_aws.transfers import (
+    PART_BYTES,
+    Options,
+    copy_in_parts,
+    copy_whole,
+    find_file,
+    finish,
+    leave_open,
+    make_manager,
+    upload_in_parts,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from botocore.response import StreamingBody
+    from s3transfer.manager import TransferManager
+    from types_boto3_s3.client import S3Client
+
+    from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.blocks.object_stores.writing import WriteOptions
+    from flowstone_aws.logins import Login
+
+WEEK = 7 * 24 * 3600
+READ_BYTES = 128 * 1024
+#: What a key may have, and a list of keys in XML may not.
+_NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+#: Options of a new object that a server-side copy takes too.
+KEPT = frozenset(
+    """
+    ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP
+    RequestPayer SSEKMSEncryptionContext SSEKMSKeyId ServerSideEncryption StorageClass
+    """.split()  # noqa: SIM905 - a list of so many words reads better as text
+)
+#: What S3 says of a condition that does not hold, or that another writer meanwhile met.
+_UNMET = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+
+_NO_VERSION = {"NoSuchVersion", "InvalidArgument", "MethodNotAllowed", "NoSuchKey", "404", "405"}
+
+
+class S3Provider(ObjectStoreProvider):
+    """The objects of one bucket by their whole keys.
+
+    Args:
+        bucket: its name.
+        credentials: the login.
+        folder: that all paths are in.
+        options: what S3 is told of each new object.
+        seen: the `where` of buckets that were there once; it is added to.
+    """
+
+    keeps_metadata = True
+
+    def __init__(
+        self,
+        bucket: str,
+        credentials: AwsCredentials | MinIOCredentials,
+        folder: str,
+        options: Options,
+        seen: set[str],
+    ) -> None:
+        self.bucket, self.credentials, self.folder = bucket, credentials, folder
+        self.urls = [f"s3://{bucket}"]
+        self._options, self._seen = options, seen
+
+    @property
+    def where(self) -> str:
+        endpoint = self.credentials.aws_client_parameters.endpoint_url
+        return f"{endpoint}/{self.bucket}" if endpoint else f"s3://{self.bucket}"
+
+    def identify(self, key: str) -> tuple[str, str]:
+        # The endpoints of AWS, with a region or without, lead to the same bucket.
+        endpoint = (self.credentials.aws_client_parameters.endpoint_url or "").rstrip("/").lower()
+        host = urlsplit(endpoint).hostname or ""
+        is_aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return f"{'' if is_aws else endpoint}/{self.bucket}", key
+
+    def make_access(self) -> StoreAccess:
+        """Return the address and the login, which is that of the SDK's chain where there is one."""
+        parameters = self.credentials.aws_client_parameters
+        with self.translate_errors():
+            session = self.credentials.get_boto3_session()
+            found = session.get_credentials()
+            login = None if found is None else found.get_frozen_credentials()
+        names = "access_key_id", "secret_access_key", "session_token"
+        values = (login.access_key, login.secret_key, login.token) if login else ()
+        secrets = {
+            name: SecretStr(value) for name, value in zip(names, values, strict=False) if value
+        }
+        for secret in secrets.values():
+            register(secret.get_secret_value())
+        region = session.region_name
+        return StoreAccess(
+            "s3",
+            self.bucket,
+            self.make_prefix().removesuffix("/"),
+            parameters.endpoint_url,
+            options={"region": region} if region else {},
+            secrets=secrets,
+            refresh=self.make_access if "session_token" in secrets else None,
+        )
+
+    def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
+        return make_storage_options(self.make_access(), tool)
+
+    def make_uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}" if key else f"s3://{self.bucket}"
+
+    def client(self) -> S3Client:
+        """Return boto3's client, the same one each time."""
+        return self.credentials.client("s3")
+
+    def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
+        """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
+        return translate_errors(self.where, self._describe_login, key)
+
+    def _login(self) -> Login:
+        return self.credentials._login()  # noqa: SLF001 - one package
+
+    def _describe_login(self) -> str:
+        return self._login().who()
+
+    def _manager(self) -> TransferManager:
+        login = self._login()
+        return login.get_or_make("transfers", lambda: make_manager(login.client("s3")))
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get(self, key: str, offset: int = 0) -> _Body:
+        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+        try:
+            with self.translate_errors(key):
+                answer = self.client().get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
+        except StorageError as error:
+            if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
+                etag = self.head(key).etag
+                return _Body(None, 0, etag, lambda: self.translate_errors(key))
+            raise
+        self._seen.add(self.where)
+        if offset and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+            answer["Body"].close()
+            problem = f"the service ignored the Range header (bytes={offset}-)"
+            raise StorageError(
+                f"{self.where}/{key}",
+                problem,
+                "Check endpoint_url: the service must support range requests.",
+            )
+        return _Body(
+            answer["Body"],
+            answer["ContentLength"],
+            _etag(answer),
+            lambda: self.translate_errors(key),
+        )
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        if not length:
+            self.head(key)
+            return b""
+        wanted = f"bytes={offset}-{offset + length - 1}"
+        try:
+            with self.translate_errors(key):
+                answer = self.client().get_object(Bucket=self.bucket, Key=key, Range=wanted)
+                return answer["Body"].read()
+        except StorageError as error:
+            if read_code(error.__cause__) in {"InvalidRange", "416"}:
+                return b""  # from its end on there is nothing
+            raise
+
+    def download(self, key: str, target: BinaryIO) -> None:
+        body = self.get(key)
+        if body.length > PART_BYTES and target.seekable():
+            body.close()
+            with self.translate_errors(key):
+                finish(self._manager().download(self.bucket, key, target))
+            return
+        with self.open_reader(key, body) as reader:
+            while chunk := reader.read(CHUNK_BYTES):
+                target.write(chunk)
+
+    def head(self, key: str) -> ObjectInfo:
+        try:
+            with self.translate_errors(key):
+                found = self.client().head_object(Bucket=self.bucket, Key=key)
+        except ObjectMissing:
+            self._must_exist()
+            raise
+        self._seen.add(self.where)
+        return ObjectInfo(
+            key,
+            found["ContentLength"],
+            found["LastModified"],
+            _etag(found),
+            content_type=found.get("ContentType"),
+            metadata=found["Metadata"],
+            storage_class=found.get("StorageClass"),
+            version=found.get("VersionId"),
+        )
+
+    def _must_exist(self) -> None:
+        """Raise where the bucket is missing: the answer to a HEAD has no body that says so."""
+        if self.where in self._seen:
+            return
+        try:
+            with self.translate_errors():
+                self.client().head_bucket(Bucket=self.bucket)
+        except BucketMissing:
+            raise
+        except FlowstoneError:
+            return  # whether it is there, these credentials may not know
+        self._seen.add(self.where)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        for page in self._pages("list_objects_v2", Prefix=prefix):
+            yield from map(_describe, page.get("Contents", ()))
+
+    def _pages(self, operation: str, **wanted: str) -> Iterator[Options]:
+        with self.translate_errors():
+            pages: Any = self.client().get_paginator(operation)  # type: ignore[call-overload]
+            found = iter(pages.paginate(Bucket=self.bucket, **wanted))
+        while True:
+            with self.translate_errors():
+                page = next(found, None)
+            if page is None:
+                return
+            self._seen.add(self.where)
+            yield page
+
+    def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
+        for page in self._pages("list_objects_v2", Prefix=prefix, Delimiter="/"):
+            found: list[ObjectInfo | FolderInfo] = [
+                FolderInfo(item["Prefix"]) for item in page.get("CommonPrefixes", ())
+            ]
+            found += [_describe(item) for item in page.get("Contents", ())]
+            yield from sorted(found, key=lambda info: info.path)
+
+    # -- versions --------------------------------------------------------------------------------
+
+    def list_versions(self, key: str) -> Iterator[ObjectVersion]:
+        found: list[tuple[Options, bool]] = []
+        for page in self._pages("list_object_versions", Prefix=key):
+            found += [(item, False) for item in page.get("Versions", ()) if item["Key"] == key]
+            found += [(item, True) for item in page.get("DeleteMarkers", ()) if item["Key"] == key]
+        # S3 lists both in one order, the newest first, of which the SDK makes two.
+        found.sort(key=lambda item: item[0]["LastModified"], reverse=True)
+        found.sort(key=lambda item: not item[0]["IsLatest"])
+        for item, is_deleted in found:
+            yield ObjectVersion(
+                key,
+                item["VersionId"],
+                item["LastModified"],
+                item.get("Size", 0),
+                _etag(item),
+                is_current=item["IsLatest"] and not is_deleted,
+                is_deleted=is_deleted,
+            )
+
+    def get_version(self, key: str, version: str) -> _Body:
+        with self._reach_version(key, version):
+            answer = self.client().get_object(Bucket=self.bucket, Key=key, VersionId=version)
+        etag = _etag(answer)
+        return _Body(
+            answer["Body"], answer["ContentLength"], etag, lambda: self.translate_errors(key)
+        )
+
+    def restore(self, key: str, version: str) -> None:
+        client, source = self.client(), {"Bucket": self.bucket, "Key": key, "VersionId": version}
+        with self._reach_version(key, version):
+            found = client.head_object(**source)  # type: ignore[arg-type]
+            origin = {**source, "ETag": found["ETag"]}
+            self._copy(client, origin, key, found["ContentLength"])
+
+    @contextmanager
+    def _reach_version(self, key: str, version: str) -> Iterator[None]:
+        try:
+            with self.translate_errors(key):
+                yield
+        except StorageError as error:
+            code = read_code(error.__cause__)
+            if code in _NO_VERSION:
+                problem = f"there is no version {version!r} of it"
+                remedy = "`versions` shows what is there."
+                raise ObjectMissing(f"{self.where}/{key}", problem, remedy) from error.__cause__
+            raise
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
+        given = {**_content_type(key), **self._options}
+        if options.content_type:
+            given["ContentType"] = options.content_type
+        if options.metadata:
+            given["Metadata"] = {**given.get("Metadata", {}), **options.metadata}
+        if not options.has_condition():
+            self._send(key, source, size, given)
+            return
+        condition = {"IfNoneMatch": "*"} if options.is_new else {"IfMatch": f'"{options.if_match}"'}
+        try:
+            self._send_on_condition(key, source, size, given, condition)
+        except StorageError as error:
+            code = read_code(error.__cause__)
+            if options.is_new and code in _UNMET:
+                raise ObjectExists(f"{self.where}/{key}") from error.__cause__
+            if not options.is_new and (code in _UNMET or isinstance(error, ObjectMissing)):
+                raise ObjectChanged(f"{self.where}/{key}") from error.__cause__
+            raise
+        self._seen.add(self.where)
+
+    def _send_on_condition(
+        self,
+        key: str,
+        source: BinaryIO,
+        size: int | None,
+        options: Options,
+        condition: Options,
+    ) -> None:
+        target = {"Bucket": self.bucket, "Key": key}
+        with self.translate_errors(key):
+            if size is not None and size <= PART_BYTES:
+                self.client().put_object(**target, Body=source.read(), **options, **condition)  # type: ignore[arg-type]
+            else:
+                upload_in_parts(self.client(), source, target, options, condition)
+
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        self._send(key, source, size, {**_content_type(key), **self._options})
+
+    def _send(self, key: str, source: BinaryIO, size: int | None, options: dict[str, Any]) -> None:
+        with self.translate_errors(key):
+            if size is not None and size <= PART_BYTES:
+                content = source.read()
+                self.client().put_object(Bucket=self.bucket, Key=key, Body=content, **options)
+            else:
+                upload = self._manager().upload(
+                    find_file(source) or leave_open(source), self.bucket, key, extra_args=options
+                )
+                finish(upload)
+        self._seen.add(self.where)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        together = [key for key in keys if len(keys) > 1 and not _NOT_IN_XML.search(key)]
+        for key in set(keys).difference(together):
+            with self.translate_errors(key):
+                self.client().delete_object(Bucket=self.bucket, Key=key)
+        if not together:
+            return
+        with self.translate_errors():
+            answer = self.client().delete_objects(
+                Bucket=self.bucket,
+                Delete={"Objects": [{"Key": key} for key in together], "Quiet": True},
+            )
+        for failed in answer.get("Errors", ())[:1]:
+            raise make_refusal(failed, self.where, self._describe_login)
+
+    def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
+        # A server-side copy is one request by one login, which has to read there and write here.
+        if not isinstance(source, S3Provider) or source.credentials != self.credentials:
+            super().copy(source, source_key, key)
+            return
+        found = source.head(source_key)
+        origin = {"Bucket": source.bucket, "Key": source_key, "ETag": f'"{found.etag}"'}
+        with self.translate_errors(key):
+            self._copy(self.client(), origin, key, found.size)
+
+    def _copy(self, client: S3Client, origin: dict[str, str], key: str, size: int) -> None:
+        target = {"Bucket": self.bucket, "Key": key}
+        kept = {name: value for name, value in self._options.items() if name in KEPT}
+        if size <= transfers.COPY_BYTES:
+            copy_whole(client, origin, target, kept)
+        else:
+            copy_in_parts(client, origin, target, size, kept)
+
+    def presign(self, key: str, method: str, expires_seconds: int) -> str:
+        if not 1 <= expires_seconds <= WEEK:
+            raise StorageError(
+                f"{self.where}/{key}",
+                f"a presigned URL can't last {expires_seconds!r} seconds",
+                f"S3 allows 1 to {WEEK}, a week.",
+            )
+        operation = {"GET": "get_object", "PUT": "put_object"}[method]
+        with self.translate_errors(key):
+            return self.client().generate_presigned_url(
+                operation,
+                Params={"Bucket": self.bucket, "Key": key},
+                ExpiresIn=expires_seconds,
+            )
+
+
+class _Body(BufferedIOBase):
+    """An answer's content as a file; what breaks in it is told as ours."""
+
+    def __init__(
+        self,
+        body: StreamingBody | None,
+        length: int,
+        etag: str | None,
+        translate_errors: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__()
+        self._body, self.length, self.etag = body, length, etag
+        self._translate_errors = translate_errors
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._body is None:
+            return b""
+        with self._translate_errors():
+            # What has come before a break is lost with the call, so calls are small.
+            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        super().close()
+
+
+def _describe(item: Options) -> ObjectInfo:
+    return ObjectInfo(
+        item["Key"],
+        item["Size"],
+        item["LastModified"],
+        _etag(item),
+        storage_class=item.get("StorageClass"),
+    )
+
+
+def _etag(found: Options) -> str | None:
+    etag: str | None = found.get("ETag")
+    return etag.strip('"') if etag else None
+
+
+def _content_type(key: str) -> dict[str, str]:
+    kind, encoding = mimetypes.guess_type(key)
+    return {"ContentType": kind} if kind and not encoding else {}
