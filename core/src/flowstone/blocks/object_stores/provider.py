@@ -192,6 +192,9 @@ class ObjectStoreProvider(ABC):
         Raises:
             ObjectMissing: there is no such object.
         """
+        length = min(length, self.head(key).size - offset)
+        if length <= 0:
+            return b""
         chunks = []
         with self.get(key, offset) as reader:
             while length > 0 and (chunk := reader.read(length)):
