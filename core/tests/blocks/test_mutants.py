@@ -174,6 +174,26 @@ STORES = {
         """,
         "test_size_time_and_etag_are_told",
     ),
+    "an etag of each listing": (
+        """
+        def list(self, prefix):
+            for info in super().list(prefix): yield replace(info, etag=str(id(object())))
+        """,
+        "test_new_objects_are_handed_out_once",
+    ),
+    "a miss that is remembered": (
+        """
+        def head(self, key):
+            missed = _places.setdefault("missed", set())
+            if (self._place, key) in missed: raise ObjectMissing(key, "it was missing", "Look.")
+            try:
+                return super().head(key)
+            except ObjectMissing:
+                missed.add((self._place, key))
+                raise
+        """,
+        "test_an_object_is_waited_for",
+    ),
     "an etag that stays": (
         "def head(self, key): return replace(super().head(key), etag='1')",
         "test_writing_again_replaces",
@@ -223,7 +243,7 @@ STORES = {
     ),
     "a delete that does nothing": (
         "def delete(self, keys): ...",
-        "test_a_move_leaves_nothing_behind",
+        "test_a_move_leaves_nothing_behind test_new_objects_are_moved_or_deleted",
     ),
     "an upload from the start": (
         "def put(self, key, source, size): source.seek(0); super().put(key, source, size)",

@@ -72,6 +72,7 @@ FlowstoneError
 │   ├── ObjectChanged
 │   ├── ObjectExists (FileExistsError)
 │   ├── ObjectMissing (FileNotFoundError)
+│   ├── ObjectTimeout (TimeoutError)
 │   ├── BucketMissing (FileNotFoundError)
 │   ├── AccessDenied (PermissionError)
 │   ├── Unreachable (ConnectionError)
@@ -120,6 +121,7 @@ from flowstone.errors.blocks import (
     ObjectChanged,
     ObjectExists,
     ObjectMissing,
+    ObjectTimeout,
     PathEscapes,
     PathInvalid,
     PluginBroken,
@@ -275,6 +277,7 @@ __all__ = [
     "ObjectExists",
     "ObjectMissing",
     "ObjectNotFound",
+    "ObjectTimeout",
     "ParameterBindError",
     "ParameterError",
     "ParameterTypeError",

@@ -162,6 +162,16 @@ class ObjectChanged(StorageError):
         super().__init__(where, problem, "Read it again, and decide again.")
 
 
+class ObjectTimeout(StorageError, TimeoutError):
+    """An object that was waited for did not come, or did not stay unchanged, in time."""
+
+    def __init__(self, where: str, seconds: float, is_there: bool = False) -> None:
+        self.seconds, self.is_there = seconds, is_there
+        what = "it did not stay unchanged for long enough" if is_there else "it did not come"
+        remedy = "Wait longer, or look at what should write it."
+        super().__init__(where, f"{what} in {seconds:g} s", remedy)
+
+
 class BucketMissing(StorageError, FileNotFoundError):
     """There is no such bucket, container or root directory."""
 

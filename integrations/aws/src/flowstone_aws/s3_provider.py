@@ -6,7 +6,7 @@ import mimetypes
 import re
 from contextlib import contextmanager
 from io import BufferedIOBase
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone.blocks.object_stores.writing import WriteOptions
     from flowstone_aws.logins import Login
+
+#: Listings of S3's that come in pages.
+Listing: TypeAlias = Literal["list_objects_v2", "list_object_versions"]
 
 WEEK = 7 * 24 * 3600
 READ_BYTES = 128 * 1024
@@ -246,13 +249,13 @@ class S3Provider(ObjectStoreProvider):
         self._seen.add(self.where)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        for page in self._pages("list_objects_v2", Prefix=prefix):
+        for page in self._pages("list_objects_v2", {"Prefix": prefix}):
             yield from map(_describe, page.get("Contents", ()))
 
-    def _pages(self, operation: str, **wanted: str) -> Iterator[Options]:
+    def _pages(self, operation: Listing, wanted: Options) -> Iterator[Options]:
         with self.translate_errors():
-            pages: Any = self.client().get_paginator(operation)  # type: ignore[call-overload]
-            found = iter(pages.paginate(Bucket=self.bucket, **wanted))
+            pages = self.client().get_paginator(operation)
+            found: Iterator[Options] = iter(pages.paginate(Bucket=self.bucket, **wanted))
         while True:
             with self.translate_errors():
                 page = next(found, None)
@@ -262,7 +265,7 @@ class S3Provider(ObjectStoreProvider):
             yield page
 
     def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
-        for page in self._pages("list_objects_v2", Prefix=prefix, Delimiter="/"):
+        for page in self._pages("list_objects_v2", {"Prefix": prefix, "Delimiter": "/"}):
             found: list[ObjectInfo | FolderInfo] = [
                 FolderInfo(item["Prefix"]) for item in page.get("CommonPrefixes", ())
             ]
@@ -273,7 +276,7 @@ class S3Provider(ObjectStoreProvider):
 
     def list_versions(self, key: str) -> Iterator[ObjectVersion]:
         found: list[tuple[Options, bool]] = []
-        for page in self._pages("list_object_versions", Prefix=key):
+        for page in self._pages("list_object_versions", {"Prefix": key}):
             found += [(item, False) for item in page.get("Versions", ()) if item["Key"] == key]
             found += [(item, True) for item in page.get("DeleteMarkers", ()) if item["Key"] == key]
         # S3 lists both in one order, the newest first, of which the SDK makes two.
@@ -299,9 +302,10 @@ class S3Provider(ObjectStoreProvider):
         )
 
     def restore(self, key: str, version: str) -> None:
-        client, source = self.client(), {"Bucket": self.bucket, "Key": key, "VersionId": version}
+        client = self.client()
+        source: Options = {"Bucket": self.bucket, "Key": key, "VersionId": version}
         with self._reach_version(key, version):
-            found = client.head_object(**source)  # type: ignore[arg-type]
+            found = client.head_object(**source)
             origin = {**source, "ETag": found["ETag"]}
             self._copy(client, origin, key, found["ContentLength"])
 
@@ -349,10 +353,10 @@ class S3Provider(ObjectStoreProvider):
         options: Options,
         condition: Options,
     ) -> None:
-        target = {"Bucket": self.bucket, "Key": key}
+        target: Options = {"Bucket": self.bucket, "Key": key}
         with self.translate_errors(key):
             if size is not None and size <= PART_BYTES:
-                self.client().put_object(**target, Body=source.read(), **options, **condition)  # type: ignore[arg-type]
+                self.client().put_object(**target, Body=source.read(), **options, **condition)
             else:
                 upload_in_parts(self.client(), source, target, options, condition)
 
@@ -396,7 +400,7 @@ class S3Provider(ObjectStoreProvider):
         with self.translate_errors(key):
             self._copy(self.client(), origin, key, found.size)
 
-    def _copy(self, client: S3Client, origin: dict[str, str], key: str, size: int) -> None:
+    def _copy(self, client: S3Client, origin: Options, key: str, size: int) -> None:
         target = {"Bucket": self.bucket, "Key": key}
         kept = {name: value for name, value in self._options.items() if name in KEPT}
         if size <= transfers.COPY_BYTES:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.blocks.object_stores.cursors import reset_cursor
     from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.blocks.object_stores.parallel import map_in_threads, send_in_parts
@@ -38,6 +39,7 @@ __all__ = [
     "folder_key",
     "map_in_threads",
     "object_key",
+    "reset_cursor",
     "send_in_parts",
 ]
 
@@ -45,6 +47,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".cursors": ("reset_cursor",),
             ".local": ("LocalDirectory", "LocalProvider"),
             ".object_store": ("ObjectStore",),
             ".parallel": ("map_in_threads", "send_in_parts"),

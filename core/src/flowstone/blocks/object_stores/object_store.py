@@ -12,6 +12,7 @@ from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.base import Block
 from flowstone.blocks.local_files import open_atomically, translate_read_error
 from flowstone.blocks.object_stores.addresses import Addresses
+from flowstone.blocks.object_stores.arrivals import Arrivals
 from flowstone.blocks.object_stores.folders import Folders
 from flowstone.blocks.object_stores.parallel import batches
 from flowstone.blocks.object_stores.paths import ExactKey, is_exact, strip_folder
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
-class ObjectStore(Addresses, Folders, Block):
+class ObjectStore(Addresses, Arrivals, Folders, Block):
     """Objects by path, in one folder of one place.
 
     A path is relative to the block's folder: leading and trailing slashes and ``./`` change

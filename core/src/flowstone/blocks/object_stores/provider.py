@@ -284,7 +284,7 @@ class ObjectStoreProvider(ABC):
         with self.open_reader(key) as reader:
             shutil.copyfileobj(reader, target, CHUNK_BYTES)
 
-    def presign(self, key: str, method: str, expires_seconds: int) -> str:  # noqa: ARG002
+    def presign(self, key: str, method: str, expires_seconds: int) -> str:
         """Return a URL that needs no login; override where the service has such.
 
         Args:
@@ -295,6 +295,7 @@ class ObjectStoreProvider(ABC):
         Raises:
             StorageError: the service has none, or none that last so long.
         """
+        del method, expires_seconds
         problem, remedy = "it has no presigned URLs", f"Pass the bytes of {key!r} instead."
         raise StorageError(self.where, problem, remedy)
 

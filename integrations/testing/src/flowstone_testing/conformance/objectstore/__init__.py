@@ -1,6 +1,7 @@
 """ObjectStoreSuite: what every object store does, be it a directory, S3, GCS or Azure."""
 
 from flowstone_testing.conformance.objectstore.addresses import AddressTests
+from flowstone_testing.conformance.objectstore.arrivals import ArrivalTests
 from flowstone_testing.conformance.objectstore.base import ObjectStoreBase
 from flowstone_testing.conformance.objectstore.folders import FolderTests
 from flowstone_testing.conformance.objectstore.objects import ObjectTests
@@ -20,6 +21,7 @@ class ObjectStoreSuite(
     AddressTests,
     WriteOptionTests,
     VersionTests,
+    ArrivalTests,
 ):
     """Join with a fixture `store`, and with `outside` where the block has a folder.
 

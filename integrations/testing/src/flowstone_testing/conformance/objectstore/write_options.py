@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from io import BufferedReader
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, TypedDict, cast
 
 import pytest
 
@@ -17,6 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowstone.blocks import ObjectStore
+
+
+class Options(TypedDict, total=False):
+    """Options of `write_path`."""
+
+    if_none_match: Literal["*"]
+    if_match: str
+    content_type: str
+    metadata: dict[str, str]
 
 
 class WriteOptionTests(ObjectStoreBase):
@@ -115,8 +124,8 @@ class WriteOptionTests(ObjectStoreBase):
 
     def test_conditions_that_make_no_sense_are_refused(self, store: ObjectStore) -> None:
         """Look for a `write_path` of the block's own."""
-        odd: list[dict[str, Any]] = [
-            {"if_none_match": "etag"},
+        odd: list[Options] = [
+            {"if_none_match": cast("Literal['*']", "etag")},
             {"if_none_match": "*", "if_match": "etag"},
             {"content_type": "text/csv\r\nx: y"},
             {"metadata": {"Team": "data"}},
