@@ -5,8 +5,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,11 +14,13 @@ import pytest
 from .pages import ROOT, Block, blocks, pages, title
 from .services import azure, gcs, index, mail, s3, template_service, web
 
+CLOUDS = {"flowstone_aws": s3, "flowstone_gcp": gcs, "flowstone_azure": azure}
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
 NO_RUN = {
     "CONTRIBUTING.md": 1,
     "README.md": 1,
+    "docs/clouds.md": 1,
     "docs/index.md": 1,
     "integrations/aws/README.md": 1,
     "integrations/azure/README.md": 1,
@@ -89,17 +91,28 @@ def mail_server(text: str, folder: Path) -> AbstractContextManager[dict[str, str
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 
+@contextmanager
+def start_all(
+    services: Iterable[AbstractContextManager[dict[str, str]]],
+) -> Iterator[dict[str, str]]:
+    """Start them all; yield their environments as one."""
+    with ExitStack() as stack:
+        found: dict[str, str] = {}
+        for service in services:
+            found |= stack.enter_context(service)
+        yield found
+
+
 def services(
     text: str, folder: Path, request: pytest.FixtureRequest
 ) -> AbstractContextManager[dict[str, str]]:
     """Start what the page talks to; return what its environment says of it."""
-    if any("flowstone_aws import" in block.text for block in blocks(text)):
-        return s3()
-    if any("flowstone_azure import" in block.text for block in blocks(text)):
-        request.getfixturevalue("azurite")  # skips where Azurite is absent
-        return azure()
-    if any("flowstone_gcp import" in block.text for block in blocks(text)):
-        return gcs()
+    code = "".join(block.text for block in blocks(text))
+    clouds = [(name, serve) for name, serve in CLOUDS.items() if f"{name} import" in code]
+    if clouds:
+        if "flowstone_azure" in dict(clouds):
+            request.getfixturevalue("azurite")  # skips where Azurite is absent
+        return start_all(serve() for _, serve in clouds)
     if "uv run" in "".join(block.text for block in blocks(text) if block.language == "console"):
         return nullcontext(index(request.getfixturevalue("wheels")))
     if "TEMPLATE_URL" in text:
