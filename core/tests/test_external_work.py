@@ -168,6 +168,26 @@ def test_a_retry_ends_what_the_attempt_before_left_behind(
     assert [group_alive(handle) for handle in handles] == [False, False, True, True]
 
 
+def test_a_retry_of_a_flow_ends_what_its_tasks_left_behind(
+    services: Services, sleeper: ShellOperation
+) -> None:
+    handles: list[str] = []
+
+    @task
+    def start() -> None:
+        handles.append(sleeper.trigger().handle)
+
+    @flow(retries=1)
+    def run() -> None:
+        start()
+        start()
+        if len(handles) == 2:
+            raise ValueError("again")
+
+    run()
+    assert [group_alive(handle) for handle in handles] == [False, False, True, True]
+
+
 def test_a_retry_lets_be_what_has_ended(services: Services) -> None:
     job = ShellOperation(commands=["true"])
     attempts: list[int] = []

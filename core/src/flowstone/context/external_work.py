@@ -18,6 +18,7 @@ from flowstone.errors import ConfigurationError, MissingContextError
 from flowstone.records.events import (
     EXTERNAL_WORK_ENDED,
     EXTERNAL_WORK_STARTED,
+    KINDS,
     MEASURED,
     Event,
     ExternalHandle,
@@ -31,7 +32,7 @@ from flowstone.records.events import (
 )
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import redact
-from flowstone.records.runs import Fence, Origin
+from flowstone.records.runs import Fence, Origin, StateChange
 from flowstone.records.states import CANCELLED, PENDING, RUNNING, State
 
 if TYPE_CHECKING:
@@ -74,16 +75,47 @@ def record_external_start(kind: str, block: str, handle_id: str) -> ExternalHand
 
 
 def find_left_by_earlier_attempts(block: str) -> list[ExternalHandle]:
-    """Return what earlier attempts of the current run started by a block and left running."""
-    run, attempt = current_run(), _count_attempts()
-    if run is None or attempt <= 1:
+    """Return what a block started and left running in earlier attempts.
+
+    They are those of the current run, and of the flow run that called it: of the latter, what its
+    other runs started.
+    """
+    scope, run = current.scope.get(), current_run()
+    if scope is None or run is None:
+        return []
+    owner, attempt = scope.owner.run, snapshot_run(scope).attempt
+    owner_attempt = snapshot_run(scope.owner).attempt
+    if attempt <= 1 and owner_attempt <= 1:
         return []
     current.services().journal.flush()  # what has ended may not be written yet
-    return [
+    left = [work for work, has_ended in read_handles(run.root_id) if not has_ended]
+    found = [
         work.handle
-        for work in find_open_handles(run)
+        for work in left
         if work.run_id == run.id and work.handle.block == block and work.handle.attempt < attempt
     ]
+    if owner.id != run.id and owner_attempt > 1:
+        before = _find_begun_before(owner, owner_attempt)
+        found += [work.handle for work in left if work in before and work.handle.block == block]
+    return found
+
+
+def _find_begun_before(owner: Run, attempt: int) -> set[ExternalWork]:
+    """Return what the runs that a flow run called started before one of its attempts."""
+    begun: set[ExternalWork] = set()
+    running = KINDS[owner.kind][RUNNING]
+    for event in _read_facts(owner.root_id, EXTERNAL_WORK_STARTED, running):
+        if isinstance(event.payload, ExternalHandle):
+            begun.add(ExternalWork(event.run_id, event.payload))
+        elif (
+            event.run_id == owner.id
+            and isinstance(event.payload, StateChange)
+            and event.payload.attempt >= attempt
+        ):
+            break
+    runs = current.services().runs
+    callers = {run_id: runs.run(run_id).parent_id for run_id in {work.run_id for work in begun}}
+    return {work for work in begun if callers[work.run_id] == owner.id}
 
 
 def _count_attempts() -> int:
