@@ -9,6 +9,7 @@ from typing import ClassVar
 from uuid import uuid4
 
 import pytest
+from pandas import DataFrame
 from tests.services.tokens import Tokens
 
 from flowstone.blocks import Credentials
@@ -125,6 +126,10 @@ class TestTasks(TaskSuite):
             "cloud_storage_download_blob_to_file": lambda: {
                 **written(),
                 "path": str(tmp_path / uuid4().hex),
+            },
+            "cloud_storage_upload_blob_from_dataframe": lambda: {
+                **new(),
+                "df": DataFrame({"name": ["Oslo"]}),
             },
             "cloud_storage_upload_blob_from_file": lambda: {
                 **new(),
