@@ -71,6 +71,25 @@ def test_the_longest_secret_is_masked_whole() -> None:
     assert redact("abcdefgh-ijkl") == MASK
 
 
+def test_long_secrets_that_begin_alike_are_told_apart() -> None:
+    beginning = '{"type": "service_account", "private_key": "'
+    for end in ("of-one", "of-another", "of-another-one", "of"):
+        register(beginning + end)
+    for end in ("of-one", "of-another", "of-another-one", "of"):
+        assert redact(f"{beginning[:40]} {beginning}{end}{beginning}") == (
+            f"{beginning[:40]} {MASK}{beginning}"
+        )
+    assert redact(beginning) == beginning
+
+
+def test_a_long_secret_is_masked_though_a_short_one_is_in_it() -> None:
+    register("zq-short-zq")
+    register("-----" * 10 + "zq-short-zq-and-more")
+    assert redact("at " + "-----" * 10 + "zq-short-zq-and-more, zq-short-zq") == (
+        f"at {MASK}, {MASK}"
+    )
+
+
 def test_short_values_are_no_secrets() -> None:
     register("x" * (SHORTEST - 1))
     assert redact("x" * (SHORTEST - 1)) == "x" * (SHORTEST - 1)

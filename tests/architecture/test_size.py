@@ -15,7 +15,7 @@ FILE, FUNCTION, CLASS, PARAMETERS = 500, 50, 350, 8
 VENDOR_CALLS: dict[str, str] = {
     f"cloud_storage_tasks.{twin}cloud_storage_upload_blob_from_{source}": "as users know it"
     for twin in ("", "a")
-    for source in ("file", "string")
+    for source in ("dataframe", "file", "string")
 }
 
 

@@ -131,6 +131,7 @@ def test_tools_are_told_in_their_own_words(key: dict[str, str]) -> None:
     assert (found["project"], found["endpoint_url"]) == ("example-project", access.endpoint)
     assert found["token"] is login.get_credentials()
     words = lake.storage_options("polars")
+    assert words is not None
     assert words == lake.storage_options("delta")
     assert set(words) == {"google_service_account_key", "google_base_url", "allow_http"}
     public = GcsBucket(bucket="lake", gcp_credentials=GcpCredentials(anonymous=True))

@@ -18,6 +18,10 @@ SHORTEST = 6
 #: So many first characters are told apart before whole values are; less than SHORTEST.
 BRANCHING = 3
 
+#: Longer values are looked for by this many first characters, and only then compared whole: the
+#: forms of a cloud's key are kilobytes, which a pattern takes long to be compiled of.
+HEAD = 32
+
 #: What an unfinished URL comes down to: hiding it would hide a part of every address.
 COMMON = {"http://", "https://"}
 
@@ -27,9 +31,36 @@ PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 #: Types that hold nothing; asked first, since most values are of these.
 _PLAIN = frozenset({type(None), bool, int, float, str, bytes})
 
+
+class _LongValues:
+    """Values that are longer than HEAD, by how they begin; the longest one that fits counts."""
+
+    def __init__(self, longest_first: Iterable[str]) -> None:
+        self._by_head: dict[str, list[str]] = {}
+        for value in longest_first:
+            self._by_head.setdefault(value[:HEAD], []).append(value)
+        self._heads = re.compile(_match_any(self._by_head, BRANCHING))
+
+    def mask(self, text: str) -> str:
+        """Return the text with each of the values replaced by asterisks."""
+        parts: list[str] = []
+        start = search = 0
+        while found := self._heads.search(text, search):
+            at = found.start()
+            values = self._by_head[found.group()]
+            value = next((value for value in values if text.startswith(value, at)), None)
+            if value is None:
+                search = at + 1
+            else:
+                parts += text[start:at], MASK
+                start = search = at + len(value)
+        return "".join(parts) + text[start:]
+
+
 _lock = Lock()
 _values: set[str] = set()
 _pattern: re.Pattern[str] | None = None
+_long: _LongValues | None = None
 _stale = False
 
 
@@ -149,15 +180,21 @@ def redact(text: str) -> str:
     """Return the text with every registered secret replaced by asterisks."""
     if _stale:
         _compile()
+    long = _long
+    if long is not None and len(text) > HEAD:
+        text = long.mask(text)
     return text if _pattern is None else _pattern.sub(MASK, text)
 
 
 def _compile() -> None:
     # Once for many secrets: doing it for each one is what loading a thousand blocks would wait for.
-    global _pattern, _stale
+    global _pattern, _long, _stale
     with _lock:
         longest_first = sorted(_values, key=len, reverse=True)
-        _pattern = re.compile(_match_any(longest_first, BRANCHING)) if longest_first else None
+        long = [value for value in longest_first if len(value) > HEAD]
+        short = longest_first[len(long) :]
+        _long = _LongValues(long) if long else None
+        _pattern = re.compile(_match_any(short, BRANCHING)) if short else None
         _stale = False
 
 

@@ -7,36 +7,44 @@ from typing import TYPE_CHECKING
 from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone_gcp.bucket_tasks import (
+        acloud_storage_create_bucket,
+        cloud_storage_create_bucket,
+    )
     from flowstone_gcp.cloud_storage import GcsBucket
     from flowstone_gcp.cloud_storage_tasks import (
         acloud_storage_copy_blob,
-        acloud_storage_create_bucket,
         acloud_storage_download_blob_as_bytes,
         acloud_storage_download_blob_to_file,
+        acloud_storage_upload_blob_from_dataframe,
         acloud_storage_upload_blob_from_file,
         acloud_storage_upload_blob_from_string,
         cloud_storage_copy_blob,
-        cloud_storage_create_bucket,
         cloud_storage_download_blob_as_bytes,
         cloud_storage_download_blob_to_file,
+        cloud_storage_upload_blob_from_dataframe,
         cloud_storage_upload_blob_from_file,
         cloud_storage_upload_blob_from_string,
     )
     from flowstone_gcp.credentials import GcpCredentials
+    from flowstone_gcp.dataframes import DataFrameSerializationFormat
 
 __all__ = [
+    "DataFrameSerializationFormat",
     "GcpCredentials",
     "GcsBucket",
     "acloud_storage_copy_blob",
     "acloud_storage_create_bucket",
     "acloud_storage_download_blob_as_bytes",
     "acloud_storage_download_blob_to_file",
+    "acloud_storage_upload_blob_from_dataframe",
     "acloud_storage_upload_blob_from_file",
     "acloud_storage_upload_blob_from_string",
     "cloud_storage_copy_blob",
     "cloud_storage_create_bucket",
     "cloud_storage_download_blob_as_bytes",
     "cloud_storage_download_blob_to_file",
+    "cloud_storage_upload_blob_from_dataframe",
     "cloud_storage_upload_blob_from_file",
     "cloud_storage_upload_blob_from_string",
 ]
@@ -46,21 +54,26 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".bucket_tasks": (
+                "acloud_storage_create_bucket",
+                "cloud_storage_create_bucket",
+            ),
             ".cloud_storage": ("GcsBucket",),
             ".cloud_storage_tasks": (
                 "acloud_storage_copy_blob",
-                "acloud_storage_create_bucket",
                 "acloud_storage_download_blob_as_bytes",
                 "acloud_storage_download_blob_to_file",
+                "acloud_storage_upload_blob_from_dataframe",
                 "acloud_storage_upload_blob_from_file",
                 "acloud_storage_upload_blob_from_string",
                 "cloud_storage_copy_blob",
-                "cloud_storage_create_bucket",
                 "cloud_storage_download_blob_as_bytes",
                 "cloud_storage_download_blob_to_file",
+                "cloud_storage_upload_blob_from_dataframe",
                 "cloud_storage_upload_blob_from_file",
                 "cloud_storage_upload_blob_from_string",
             ),
             ".credentials": ("GcpCredentials",),
+            ".dataframes": ("DataFrameSerializationFormat",),
         },
     )

@@ -1,4 +1,4 @@
-"""Cloud Storage as tasks: upload, download, copy, create a bucket, each with an async twin.
+"""Blobs of Cloud Storage as tasks: upload, download and copy, each with an async twin.
 
 A bucket is a name, and then names of blobs are whole and go to Cloud Storage as they are; or it is
 a `GcsBucket`, which brings its login, and then they are paths in its folder, by the rules of its
@@ -10,53 +10,25 @@ methods. The bucket's own ``gs://bucket/name`` is understood in both.
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import SecretStr
-
 from flowstone import record_measures, task
-from flowstone.blocks.local_files import open_atomically, translate_read_error
+from flowstone.blocks.local_files import open_atomically
 from flowstone.blocks.object_stores.paths import local_path
-from flowstone_gcp.cloud_storage import GcsBucket, GcsProvider
+from flowstone_gcp.cloud_storage_arguments import (
+    Bucket,
+    EncryptionKey,
+    Timeout,
+    make_blob_key,
+    open_source,
+    reach_bucket,
+    send_blob,
+    shape_blob,
+)
 from flowstone_gcp.credentials import GcpCredentials
-
-Bucket = str | GcsBucket
-EncryptionKey = str | bytes | SecretStr
-Timeout = float | tuple[float, float]
-
-
-@task
-def cloud_storage_create_bucket(
-    bucket: str,
-    gcp_credentials: GcpCredentials | None = None,
-    project: str | None = None,
-    location: str | None = None,
-    **create_kwargs: Any,
-) -> str:
-    """Create a bucket, and return its name.
-
-    Args:
-        bucket: the name, which nobody else in the world has.
-        gcp_credentials: the login; by default application default credentials.
-        project: where to create it; by default the login's.
-        location: where it is: ``EU``, ``europe-west1``; Google's default otherwise.
-        **create_kwargs: further arguments of `google.cloud.storage.Client.create_bucket`.
-
-    Raises:
-        StorageError: there is such a bucket, or Cloud Storage refused.
-        CredentialsError: there is no login, or it was refused.
-
-    Example:
-        cloud_storage_create_bucket(bucket, gcp_credentials, location="EU")
-    """
-    provider = _reach(bucket, gcp_credentials, project)
-    provider.create(location, create_kwargs)
-    return provider.bucket
+from flowstone_gcp.dataframes import DataFrameSerializationFormat, find_format, serialize
 
 
 @task
@@ -90,11 +62,14 @@ def cloud_storage_download_blob_as_bytes(
     Example:
         content = cloud_storage_download_blob_as_bytes(bucket, blob)
     """
-    provider = _reach(bucket, gcp_credentials, project)
+    provider = reach_bucket(bucket, gcp_credentials, project)
     target = BytesIO()
     options = {"timeout": timeout, **download_kwargs}
     provider.fetch(
-        _make_key(provider, bucket, blob), target, _shape(chunk_size, encryption_key), options
+        make_blob_key(provider, bucket, blob),
+        target,
+        shape_blob(chunk_size, encryption_key),
+        options,
     )
     content = target.getvalue()
     record_measures(bytes_read=len(content), objects_read=1)
@@ -134,13 +109,13 @@ def cloud_storage_download_blob_to_file(
     Example:
         path = cloud_storage_download_blob_to_file(bucket, blob, "cities.csv")
     """
-    provider = _reach(bucket, gcp_credentials, project)
-    key, target = _make_key(provider, bucket, blob), Path(path)
+    provider = reach_bucket(bucket, gcp_credentials, project)
+    key, target = make_blob_key(provider, bucket, blob), Path(path)
     if target.is_dir():
         target = local_path(target, key.rpartition("/")[2])
     options = {"timeout": timeout, **download_kwargs}
     with open_atomically(target) as file:
-        provider.fetch(key, file, _shape(chunk_size, encryption_key), options)
+        provider.fetch(key, file, shape_blob(chunk_size, encryption_key), options)
     record_measures(bytes_read=target.stat().st_size, objects_read=1)
     return str(target)
 
@@ -181,12 +156,12 @@ def cloud_storage_upload_blob_from_string(
         blob = cloud_storage_upload_blob_from_string(b"name,country", bucket, "cities.csv")
     """
     content = data.encode() if isinstance(data, str) else data
-    provider = _reach(bucket, gcp_credentials, project)
-    _send(
+    provider = reach_bucket(bucket, gcp_credentials, project)
+    send_blob(
         provider,
-        _make_key(provider, bucket, blob),
+        make_blob_key(provider, bucket, blob),
         BytesIO(content),
-        _shape(chunk_size, encryption_key),
+        shape_blob(chunk_size, encryption_key),
         {"content_type": content_type, "timeout": timeout, **upload_kwargs},
     )
     return blob
@@ -226,11 +201,58 @@ def cloud_storage_upload_blob_from_file(
     Example:
         blob = cloud_storage_upload_blob_from_file("cities.csv", bucket, "cities.csv")
     """
-    provider = _reach(bucket, gcp_credentials, project)
-    key, shape = _make_key(provider, bucket, blob), _shape(chunk_size, encryption_key)
+    provider = reach_bucket(bucket, gcp_credentials, project)
+    key, shape = make_blob_key(provider, bucket, blob), shape_blob(chunk_size, encryption_key)
     options = {"content_type": content_type, "timeout": timeout, **upload_kwargs}
-    with _open(file) as source:
-        _send(provider, key, source, shape, options)
+    with open_source(file) as source:
+        send_blob(provider, key, source, shape, options)
+    return blob
+
+
+@task
+def cloud_storage_upload_blob_from_dataframe(
+    df: object,
+    bucket: Bucket,
+    blob: str,
+    gcp_credentials: GcpCredentials | None = None,
+    serialization_format: str | DataFrameSerializationFormat = (
+        DataFrameSerializationFormat.CSV_GZIP
+    ),
+    chunk_size: int | None = None,
+    encryption_key: EncryptionKey | None = None,
+    timeout: Timeout = 60,
+    project: str | None = None,
+    **upload_kwargs: object,
+) -> str:
+    """Upload a DataFrame as CSV or Parquet, without its index, and return the object's name.
+
+    Args:
+        df: a DataFrame of pandas or polars.
+        bucket: the bucket's name, or a `GcsBucket`.
+        blob: the object; its ending becomes that of the format, as ``cities.csv.gz``.
+        gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
+        serialization_format: one of the formats, or its name, as ``parquet_snappy``.
+        chunk_size: bytes in one request, a multiple of 256 KiB.
+        encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
+        timeout: seconds that each request may wait for an answer.
+        project: in place of the login's.
+        **upload_kwargs: further arguments of `google.cloud.storage.Blob.upload_from_file`.
+
+    Raises:
+        StorageError: Cloud Storage refused, or the DataFrame can't be written in that format.
+        CredentialsError: there is no login, or it was refused.
+        MissingExtra: Parquet from pandas needs pyarrow.
+
+    Example:
+        blob = cloud_storage_upload_blob_from_dataframe(df, bucket, "cities.csv.gz")
+    """
+    kind = find_format(serialization_format)
+    provider = reach_bucket(bucket, gcp_credentials, project)
+    blob = kind.fix_extension_with(blob)
+    key, shape = make_blob_key(provider, bucket, blob), shape_blob(chunk_size, encryption_key)
+    options = {"content_type": kind.content_type, "timeout": timeout, **upload_kwargs}
+    with serialize(df, kind, f"{provider.where}/{key}") as file:
+        send_blob(provider, key, file.content, shape, options)
     return blob
 
 
@@ -265,30 +287,16 @@ def cloud_storage_copy_blob(
     Example:
         cloud_storage_copy_blob(source_bucket, dest_bucket, source_blob, dest_blob="copy")
     """
-    source = _reach(source_bucket, gcp_credentials, project)
-    target = _reach(dest_bucket, gcp_credentials or source.credentials, project)
+    source = reach_bucket(source_bucket, gcp_credentials, project)
+    target = reach_bucket(dest_bucket, gcp_credentials or source.credentials, project)
     name = source_blob if dest_blob is None else dest_blob
     key, new_key = (
-        _make_key(source, source_bucket, source_blob),
-        _make_key(target, dest_bucket, name),
+        make_blob_key(source, source_bucket, source_blob),
+        make_blob_key(target, dest_bucket, name),
     )
     target.rewrite(source, key, new_key, {"timeout": timeout, **copy_kwargs})
     record_measures(objects_written=1)
     return name
-
-
-@task
-async def acloud_storage_create_bucket(
-    bucket: str,
-    gcp_credentials: GcpCredentials | None = None,
-    project: str | None = None,
-    location: str | None = None,
-    **create_kwargs: Any,
-) -> str:
-    """Do as `cloud_storage_create_bucket`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        cloud_storage_create_bucket.fn, bucket, gcp_credentials, project, location, **create_kwargs
-    )
 
 
 @task
@@ -402,6 +410,37 @@ async def acloud_storage_upload_blob_from_file(
 
 
 @task
+async def acloud_storage_upload_blob_from_dataframe(
+    df: object,
+    bucket: Bucket,
+    blob: str,
+    gcp_credentials: GcpCredentials | None = None,
+    serialization_format: str | DataFrameSerializationFormat = (
+        DataFrameSerializationFormat.CSV_GZIP
+    ),
+    chunk_size: int | None = None,
+    encryption_key: EncryptionKey | None = None,
+    timeout: Timeout = 60,
+    project: str | None = None,
+    **upload_kwargs: object,
+) -> str:
+    """Do as `cloud_storage_upload_blob_from_dataframe`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        cloud_storage_upload_blob_from_dataframe.fn,
+        df,
+        bucket,
+        blob,
+        gcp_credentials,
+        serialization_format,
+        chunk_size,
+        encryption_key,
+        timeout,
+        project,
+        **upload_kwargs,
+    )
+
+
+@task
 async def acloud_storage_copy_blob(
     source_bucket: Bucket,
     dest_bucket: Bucket,
@@ -424,63 +463,3 @@ async def acloud_storage_copy_blob(
         project,
         **copy_kwargs,
     )
-
-
-def _reach(
-    bucket: Bucket, login: GcpCredentials | None = None, project: str | None = None
-) -> GcsProvider:
-    if isinstance(bucket, str):
-        bucket = GcsBucket(bucket=bucket)
-    if login is not None or project is not None:
-        login = login or bucket.gcp_credentials
-        if project is not None:
-            login = login.model_copy(update={"project": project})
-        bucket = bucket.model_copy(update={"gcp_credentials": login})
-    return bucket.make_provider()
-
-
-def _make_key(provider: GcsProvider, bucket: Bucket, path: str) -> str:
-    if isinstance(bucket, GcsBucket) or path.startswith("gs://"):
-        return provider.make_key(path)
-    return path
-
-
-def _shape(chunk_size: int | None, encryption_key: EncryptionKey | None) -> dict[str, Any]:
-    """Return what the SDK wants to know of a blob before it is up or down."""
-    key = encryption_key
-    if isinstance(key, SecretStr):
-        key = key.get_secret_value()
-    content = key.encode() if isinstance(key, str) else key
-    found = {"chunk_size": chunk_size, "encryption_key": content}
-    return {name: value for name, value in found.items() if value is not None}
-
-
-@contextmanager
-def _open(file: str | Path | BinaryIO) -> Iterator[BinaryIO]:
-    """Open a file by its path; one that is open already is left so."""
-    if not isinstance(file, (str, Path)):
-        yield file
-        return
-    with ExitStack() as stack:
-        try:
-            opened = stack.enter_context(Path(file).open("rb"))
-        except OSError as error:
-            raise translate_read_error(Path(file), error) from error
-        yield opened
-
-
-def _send(
-    provider: GcsProvider,
-    key: str,
-    file: BinaryIO,
-    shape: dict[str, Any],
-    options: dict[str, Any],
-) -> None:
-    """Upload from where the file stands, and record how much that was."""
-    size = None
-    if file.seekable():
-        start = file.tell()
-        size = file.seek(0, os.SEEK_END) - start
-        file.seek(start)
-    written = provider.send(key, file, size, shape, options)
-    record_measures(bytes_written=written, objects_written=1)

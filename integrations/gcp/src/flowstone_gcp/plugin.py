@@ -12,14 +12,15 @@ def collection() -> Collection:
         },
         schemes={"gs": "flowstone_gcp.cloud_storage:GcsBucket"},
         tasks={
-            name: f"flowstone_gcp.cloud_storage_tasks:{name}"
-            for name in (
-                "cloud_storage_copy_blob",
-                "cloud_storage_create_bucket",
-                "cloud_storage_download_blob_as_bytes",
-                "cloud_storage_download_blob_to_file",
-                "cloud_storage_upload_blob_from_file",
-                "cloud_storage_upload_blob_from_string",
+            name: f"flowstone_gcp.{module}:{name}"
+            for name, module in (
+                ("cloud_storage_copy_blob", "cloud_storage_tasks"),
+                ("cloud_storage_create_bucket", "bucket_tasks"),
+                ("cloud_storage_download_blob_as_bytes", "cloud_storage_tasks"),
+                ("cloud_storage_download_blob_to_file", "cloud_storage_tasks"),
+                ("cloud_storage_upload_blob_from_dataframe", "cloud_storage_tasks"),
+                ("cloud_storage_upload_blob_from_file", "cloud_storage_tasks"),
+                ("cloud_storage_upload_blob_from_string", "cloud_storage_tasks"),
             )
         },
     )

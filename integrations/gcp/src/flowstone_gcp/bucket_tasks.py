@@ -1,0 +1,53 @@
+"""Create a bucket of Cloud Storage as a task, with an async twin."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from flowstone import task
+from flowstone_gcp.cloud_storage_arguments import reach_bucket
+from flowstone_gcp.credentials import GcpCredentials
+
+
+@task
+def cloud_storage_create_bucket(
+    bucket: str,
+    gcp_credentials: GcpCredentials | None = None,
+    project: str | None = None,
+    location: str | None = None,
+    **create_kwargs: Any,
+) -> str:
+    """Create a bucket, and return its name.
+
+    Args:
+        bucket: the name, which nobody else in the world has.
+        gcp_credentials: the login; by default application default credentials.
+        project: where to create it; by default the login's.
+        location: where it is: ``EU``, ``europe-west1``; Google's default otherwise.
+        **create_kwargs: further arguments of `google.cloud.storage.Client.create_bucket`.
+
+    Raises:
+        StorageError: there is such a bucket, or Cloud Storage refused.
+        CredentialsError: there is no login, or it was refused.
+
+    Example:
+        cloud_storage_create_bucket(bucket, gcp_credentials, location="EU")
+    """
+    provider = reach_bucket(bucket, gcp_credentials, project)
+    provider.create(location, create_kwargs)
+    return provider.bucket
+
+
+@task
+async def acloud_storage_create_bucket(
+    bucket: str,
+    gcp_credentials: GcpCredentials | None = None,
+    project: str | None = None,
+    location: str | None = None,
+    **create_kwargs: Any,
+) -> str:
+    """Do as `cloud_storage_create_bucket`, and let other coroutines run meanwhile."""
+    return await asyncio.to_thread(
+        cloud_storage_create_bucket.fn, bucket, gcp_credentials, project, location, **create_kwargs
+    )
