@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mimetypes
 from contextlib import contextmanager
-from datetime import timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 from urllib.parse import quote
@@ -30,6 +29,7 @@ from flowstone.errors import (
 from flowstone_gcp import access
 from flowstone_gcp.errors import translate_errors
 from flowstone_gcp.logins import ATTEMPTS
+from flowstone_gcp.signed_urls import check_signing, sign_url
 from flowstone_gcp.transfers import PART_BYTES, Body, wrap_source
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 #: Arguments in the SDK's own words; their types are for it to check.
 Options: TypeAlias = "dict[str, Any]"
 
-WEEK = 7 * 24 * 3600
 #: https://cloud.google.com/storage/docs/objects#naming
 LONGEST_KEY = 1024
 #: What a listing asks for.
@@ -86,38 +85,16 @@ class GcsProvider(ObjectStoreProvider):
         folder = self.make_prefix().removesuffix("/")
         return access.make_access(self.bucket, folder, self._login(), self.make_access)
 
-    def make_storage_options(self, tool: Tool) -> dict[str, Any]:
+    def make_storage_options(self, tool: Tool) -> dict[str, object]:
         return access.make_storage_options(tool, self._login(), self.make_access)
 
     def make_uri(self, key: str) -> str:
         return f"gs://{self.bucket}/{key}" if key else f"gs://{self.bucket}"
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        # The SDK is loaded by the first client, not with the package.
-        from google.auth.credentials import Signing
-
-        if not 1 <= expires_seconds <= WEEK:
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL can't last {expires_seconds!r} seconds",
-                f"Cloud Storage allows 1 to {WEEK}, a week.",
-            )
-        credentials = self._login().credentials()
-        if not isinstance(credentials, Signing):
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL takes a private key, and {self._login().who()} has none",
-                "Log in with a service account's key, or impersonate a service account: "
-                "impersonation_chain lets Google sign.",
-            )
+        check_signing(f"{self.where}/{key}", self._login(), expires_seconds)
         with self.translate_errors(key):
-            url: str = self.blob(key).generate_signed_url(
-                version="v4",
-                expiration=timedelta(seconds=expires_seconds),
-                method=method,
-                api_access_endpoint=self._endpoint(),
-            )
-        return url
+            return sign_url(self.blob(key), method, expires_seconds, self._endpoint())
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -428,7 +405,7 @@ class GcsProvider(ObjectStoreProvider):
     def _endpoint(self) -> str | None:
         return self._login().own_endpoint
 
-    def _patience(self) -> dict[str, Any]:
+    def _patience(self) -> Options:
         login = self._login()
         return {"timeout": login.timeout, "retry": login.retry()}
 
