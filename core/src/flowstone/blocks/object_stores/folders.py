@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.ignore_files import is_ignored, read_rules
-from flowstone.blocks.local_files import open_atomically, walk
+from flowstone.blocks.local_files import open_atomically, read_ignore_file, walk
 from flowstone.blocks.object_stores.local_places import LocalPlaces
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey, FolderInfo, strip_folder
@@ -176,7 +176,7 @@ class Folders:
                 return False
             return True
 
-        files = walk(root, ignore_file, left_out)
+        files = walk(root, read_ignore_file(ignore_file), left_out)
         count = sum(map_in_threads(send, files, provider.parallel))
         if left_out:
             remedy = "Name them in an ignore_file, or move them away."
