@@ -102,6 +102,18 @@ def translate_read_error(path: Path, error: OSError) -> StorageError:
     return StorageError(os.fspath(path), problem, "Check the path, and who may read it.")
 
 
+def read_status(path: Path) -> os.stat_result:
+    """Return what is known of a file: its size, and its time.
+
+    Raises:
+        StorageError: there is none.
+    """
+    try:
+        return path.stat()
+    except OSError as error:
+        raise translate_read_error(path, error) from error
+
+
 def read_ignore_file(path: Path | str | None) -> list[IgnoreRule]:
     """Return the rules of an ignore file; of none, no rules.
 
@@ -126,7 +138,7 @@ def walk(
     """Yield the files of a directory and below, relative and with slashes, in that text's order.
 
     It is the order in which object stores list. The names of one directory are in memory at a
-    time, and those of the directories above it. Files in the making are left out.
+    time, and those of the directories above it.
 
     Args:
         root: the directory.
@@ -144,7 +156,7 @@ def walk(
                 relative = above + entry.name
                 kind, reason = _judge(entry, around)
                 is_folder = kind == stat.S_IFDIR
-                if is_draft(entry.name) or is_ignored(rules, relative, folder=is_folder):
+                if is_ignored(rules, relative, folder=is_folder):
                     continue
                 if reason:
                     left_out[relative] = reason

@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Generic, NamedTuple, TypeVar
 
 from flowstone.blocks.ignore_files import is_ignored_anywhere
 from flowstone.blocks.local_files import (
+    is_draft,
     open_atomically,
+    read_status,
     translate_read_error,
     translate_write_error,
     walk,
@@ -68,6 +70,8 @@ class Sync(ABC, Generic[T]):
         deletes: whether to delete at the destination what the source does not have.
     """
 
+    title: ClassVar[str]
+
     def __init__(
         self,
         provider: ObjectStoreProvider,
@@ -90,7 +94,13 @@ class Sync(ABC, Generic[T]):
         """Transfer what differs, then delete; arguments and errors as of `ObjectStore.sync_up`."""
         with (
             open_spool() as surplus,
-            show_progress(self._describe(), self._tally, self._measure, progress),
+            show_progress(
+                self.title,
+                self._describe(),
+                tally=self._tally,
+                measure=self._measure,
+                wanted=progress,
+            ),
         ):
             try:
                 self._transfer_all(self._plan(surplus))
@@ -154,6 +164,11 @@ class Sync(ABC, Generic[T]):
         except PathInvalid as error:
             self._blocked.append((item, error.problem))
 
+    def _walk(self, left_out: dict[str, str], *, follow_links: bool = True) -> Iterator[str]:
+        """Yield the names of the directory's files, but for those in the making."""
+        names = walk(self._root, self._rules, left_out, follow_links=follow_links)
+        return (name for name in names if not is_draft(name.rpartition("/")[2]))
+
     def _list(self) -> Iterator[ObjectInfo]:
         return must_be_ordered(self._provider.list(self._prefix), self._place)
 
@@ -178,6 +193,8 @@ class SyncUp(Sync[Pair]):
         upload: uploads a file to a path of the block. The others are those of `Sync`.
     """
 
+    title = "sync_up"
+
     def __init__(
         self,
         provider: ObjectStoreProvider,
@@ -196,13 +213,12 @@ class SyncUp(Sync[Pair]):
         return f"{self._root} to {self._place}"
 
     def _measure(self) -> Iterator[int]:
-        for name in walk(self._root, self._rules, {}):
-            with suppress(FileNotFoundError):
-                yield (self._root / name).stat().st_size
+        for name in self._walk({}):
+            with suppress(StorageError):  # deleted meanwhile
+                yield read_status(self._root / name).st_size
 
     def _plan(self, surplus: NameSpool) -> Iterator[Pair]:
-        files = walk(self._root, self._rules, self._left_out)
-        for pair in merge(files, self._list_old(), self._prefix):
+        for pair in merge(self._walk(self._left_out), self._list_old(), self._prefix):
             if pair.has_file:
                 yield pair
             elif self._deletes and not is_ignored_anywhere(self._rules, pair.name):
@@ -216,10 +232,7 @@ class SyncUp(Sync[Pair]):
 
     def _transfer(self, item: Pair) -> None:
         path, info = self._root / item.name, item.info
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise translate_read_error(path, error) from error
+        found = read_status(path)
         if info is not None:
             is_same = self._has_content(info, path, found)
             if is_same or (is_same is None and info.modified >= _read_time(found)):
@@ -264,6 +277,8 @@ class Download(NamedTuple):
 class SyncDown(Sync[Download]):
     """From a store to a local directory; arguments as of `Sync`."""
 
+    title = "sync_down"
+
     def __init__(
         self,
         provider: ObjectStoreProvider,
@@ -289,7 +304,7 @@ class SyncDown(Sync[Download]):
 
     def _plan(self, surplus: NameSpool) -> Iterator[Download]:
         lists_files = self._deletes and self._root.is_dir()
-        files = walk(self._root, self._rules, {}, follow_links=False) if lists_files else ()
+        files = self._walk({}, follow_links=False) if lists_files else ()
         is_there = not self._prefix
         for pair in merge(files, self._list(), self._prefix):
             if pair.info is None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from flowstone.context.progress import begin_run_progress
 from flowstone.engine import progress
 from flowstone.errors import FlowstoneError, StopSignal
-from flowstone.records.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,24 +57,30 @@ class Tally:
 
 @contextmanager
 def show_progress(
-    what: str, tally: Tally, measure: Callable[[], Iterator[int]], wanted: bool | None
+    title: str,
+    what: str,
+    *,
+    tally: Tally,
+    measure: Callable[[], Iterator[int]],
+    wanted: bool | None,
 ) -> Iterator[None]:
     """Show how far the code inside has come: as a bar on a terminal, as an artifact of a run.
 
     Args:
-        what: is transferred, and where to.
+        title: is shown beside the bar.
+        what: is transferred, and where to: the artifact's description has both.
         tally: what the code inside counts in.
         measure: yields the size of each file that is to be counted; it is called, in another
             thread, where the transfer takes a while.
         wanted: False to show nothing, True for a bar from the start; None for one after a while.
     """
-    artifact = None if wanted is False else begin_run_progress(what)
+    artifact = None if wanted is False else begin_run_progress(f"{title}: {what}")
     terminal = nullcontext(False) if wanted is False else progress.claim_terminal()
     with terminal as may_draw:
         if artifact is None and not may_draw:
             yield
             return
-        watcher = _Watcher(what, tally, measure, artifact, may_draw=may_draw)
+        watcher = _Watcher(title, tally, measure, artifact, may_draw=may_draw)
         with watcher.watching(0.0 if wanted else progress.DELAY):
             yield
     if artifact is not None:
@@ -87,14 +92,14 @@ class _Watcher:
 
     def __init__(
         self,
-        what: str,
+        title: str,
         tally: Tally,
         measure: Callable[[], Iterator[int]],
         artifact: RunProgress | None,
         *,
         may_draw: bool,
     ) -> None:
-        self._what, self._tally, self._measure = redact(what), tally, measure
+        self._title, self._tally, self._measure = title, tally, measure
         self._artifact, self._may_draw = artifact, may_draw
         self._over = Event()
         self._files = self._bytes = 0
@@ -138,7 +143,7 @@ class _Watcher:
             yield lambda: None
             return
         with progress.make_bar() as bar:
-            task = bar.add_task(self._what, total=None, amount="", bad="")
+            task = bar.add_task(self._title, total=None, amount="", bad="")
 
             def draw() -> None:
                 total = 100.0 if self._is_counted else None

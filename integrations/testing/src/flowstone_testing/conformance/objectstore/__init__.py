@@ -5,6 +5,7 @@ from flowstone_testing.conformance.objectstore.base import ObjectStoreBase
 from flowstone_testing.conformance.objectstore.folders import FolderTests
 from flowstone_testing.conformance.objectstore.objects import ObjectTests
 from flowstone_testing.conformance.objectstore.paths import PathTests
+from flowstone_testing.conformance.objectstore.syncing import SyncTests
 from flowstone_testing.conformance.objectstore.transfers import TransferTests
 from flowstone_testing.conformance.objectstore.versions import VersionTests
 from flowstone_testing.conformance.objectstore.write_options import WriteOptionTests
@@ -20,6 +21,7 @@ class ObjectStoreSuite(
     AddressTests,
     WriteOptionTests,
     VersionTests,
+    SyncTests,
 ):
     """Join with a fixture `store`, and with `outside` where the block has a folder.
 
