@@ -13,7 +13,7 @@ from flowstone.blocks.local_files import open_atomically, read_ignore_file, read
 from flowstone.blocks.object_stores.local_places import LocalPlaces
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey, FolderInfo, strip_folder
-from flowstone.blocks.object_stores.transfer_progress import Tally, show_progress
+from flowstone.blocks.object_stores.transfer_progress import TransferTally, show_progress
 from flowstone.errors import FilesLeftOut, PathInvalid, StorageError
 
 if TYPE_CHECKING:
@@ -125,11 +125,8 @@ class Folders:
         provider = self.make_provider()
         prefix = provider.make_prefix(from_path or "")
         root = Path.cwd() if local_path is None else Path(local_path)
-        what, tally, places = (
-            f"{provider.where}/{prefix} to {root}",
-            Tally(),
-            LocalPlaces(root, prefix),
-        )
+        what = f"{provider.where}/{prefix} to {root}"
+        tally, places = TransferTally(), LocalPlaces(root, prefix)
 
         def fetch(item: tuple[ObjectInfo, Path]) -> Path | None:
             info, target = item
@@ -185,7 +182,7 @@ class Folders:
         provider = self.make_provider()
         root = Path.cwd() if local_path is None else Path(local_path)
         folder = self._find_folder(to_path)
-        rules, tally, left_out = read_ignore_file(ignore_file), Tally(), dict[str, str]()
+        rules, tally, left_out = read_ignore_file(ignore_file), TransferTally(), dict[str, str]()
         what = f"{root} to {provider.where}"
 
         def send(relative: str) -> None:

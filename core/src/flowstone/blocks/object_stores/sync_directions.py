@@ -24,7 +24,7 @@ from flowstone.blocks.object_stores.local_places import OrderedPlaces
 from flowstone.blocks.object_stores.merging import Pair, merge, must_be_ordered, open_spool
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey
-from flowstone.blocks.object_stores.transfer_progress import Tally, show_progress
+from flowstone.blocks.object_stores.transfer_progress import TransferTally, show_progress
 from flowstone.context.external_work import record_measures
 from flowstone.errors import BucketMissing, FilesLeftOut, ObjectMissing, PathInvalid, StorageError
 
@@ -84,7 +84,7 @@ class Sync(ABC, Generic[T]):
         self._provider, self._root, self._prefix = provider, root, prefix
         self._rules, self._deletes = rules, deletes
         self._place = f"{provider.where}/{prefix}"
-        self._tally = Tally()
+        self._tally = TransferTally()
         self._deleted = 0
         self._left_out: dict[str, str] = {}
         #: What something at the destination is in the way of; perhaps it is deleted.

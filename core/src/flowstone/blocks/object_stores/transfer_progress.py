@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ARTIFACT_PAUSE = 1.0
 
 
-class Tally:
+class TransferTally:
     """What a transfer has done so far; several threads may add to it.
 
     Attributes:
@@ -60,7 +60,7 @@ def show_progress(
     title: str,
     what: str,
     *,
-    tally: Tally,
+    tally: TransferTally,
     measure: Callable[[], Iterator[int]],
     wanted: bool | None,
 ) -> Iterator[None]:
@@ -81,7 +81,7 @@ def show_progress(
             yield
             return
         watcher = _Watcher(title, tally, measure, artifact, may_draw=may_draw)
-        with watcher.watching(0.0 if wanted else progress.DELAY):
+        with watcher.watch(0.0 if wanted else progress.DELAY):
             yield
     if artifact is not None:
         artifact.record(100.0)
@@ -93,7 +93,7 @@ class _Watcher:
     def __init__(
         self,
         title: str,
-        tally: Tally,
+        tally: TransferTally,
         measure: Callable[[], Iterator[int]],
         artifact: RunProgress | None,
         *,
@@ -107,9 +107,9 @@ class _Watcher:
         self._next_drawing = self._next_record = 0.0
 
     @contextmanager
-    def watching(self, delay: float) -> Iterator[None]:
+    def watch(self, delay: float) -> Iterator[None]:
         """Watch the code inside, after so many seconds."""
-        args = (self._watch, delay)
+        args = (self._run, delay)
         thread = Thread(
             target=copy_context().run, args=args, name="flowstone-progress", daemon=True
         )
@@ -120,7 +120,7 @@ class _Watcher:
             self._over.set()
             thread.join()
 
-    def _watch(self, delay: float) -> None:
+    def _run(self, delay: float) -> None:
         if self._over.wait(delay):
             return
         # What fails here, as the terminal that goes away, must not disturb the transfer; what fails
