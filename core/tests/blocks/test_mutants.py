@@ -377,6 +377,22 @@ STORES = {
         "def delete(self, keys): super().delete(keys[1:] or keys)",
         "test_many_are_deleted_at_once",
     ),
+    "a checksum that nothing has": (
+        "def matches(self, info, file): return False",
+        "test_what_is_unchanged_is_not_sent_again",
+    ),
+    "a checksum that all have": (
+        "def matches(self, info, file): return True",
+        "test_what_has_changed_is_sent test_a_checksum_says_what_is_so",
+    ),
+    "a checksum of the first part": (
+        """
+        def matches(self, info, file):
+            with file.open("rb") as content, self.get(info.path) as found:
+                return content.read(1000_000) == found.read(1000_000)
+        """,
+        "test_a_checksum_says_what_is_so",
+    ),
 }
 #: Blocks that do in their own way what the interface does for all.
 OVERRIDES = {
@@ -481,6 +497,58 @@ OVERRIDES = {
             return super().upload_from_path(from_path)
         """,
         "test_files_go_up_and_come_down test_upload_and_download_of_folders",
+    ),
+    "a sync with its own path": (
+        """
+        def sync_down(self, from_path=None, local_path=None, **options):
+            return super().sync_down(from_path, f"{local_path}/{from_path}", **options)
+        """,
+        "test_a_sync_goes_up_and_comes_down",
+    ),
+    "a sync that always deletes": (
+        """
+        def sync_up(self, *a, delete=False, **k): return super().sync_up(*a, delete=True, **k)
+        """,
+        "test_what_the_source_has_not_is_deleted_on_demand",
+    ),
+    "a sync that deletes what links lead to": (
+        """
+        def sync_down(self, from_path=None, local_path=None, **options):
+            if options.get("delete"):
+                for link in local_path.glob("*"):
+                    if link.is_symlink() and link.is_dir():
+                        for file in link.iterdir(): file.unlink()
+            return super().sync_down(from_path, local_path, **options)
+        """,
+        "test_what_the_source_has_not_is_deleted_on_demand",
+    ),
+    "a sync without the ignore file": (
+        "def sync_down(self, *a, ignore_file=None, **k): return super().sync_down(*a, **k)",
+        "test_a_sync_leaves_alone_what_is_ignored",
+    ),
+    "a sync that begins anew": (
+        """
+        def sync_up(self, local_path=None, to_path=None, **options):
+            self.delete_folder(to_path)
+            return super().sync_up(local_path, to_path, **options)
+        """,
+        "test_a_sync_goes_on_where_it_broke test_what_is_unchanged_is_not_sent_again",
+    ),
+    "a sync with nothing": (
+        """
+        def sync_down(self, *a, **k):
+            try: return super().sync_down(*a, **k)
+            except ObjectMissing: return SyncResult()
+        """,
+        "test_a_source_that_is_not_there_deletes_nothing",
+    ),
+    "a sync that says not what it left out": (
+        """
+        def sync_up(self, *a, **k):
+            try: return super().sync_up(*a, **k)
+            except FilesLeftOut: return SyncResult()
+        """,
+        "test_what_can_be_no_file_is_named",
     ),
 }
 OTHERS = {

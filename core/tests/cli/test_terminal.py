@@ -193,3 +193,59 @@ def test_what_is_piped_away_stays_whole_beside_the_bar(home: Home) -> None:
     terminal.type("")
     assert terminal.finish().code == 0
     assert path.read_text() == "and at what it prints\ndone\n"
+
+
+#: The second of its files goes up when a line is typed.
+SYNCING = """
+import sys
+from pathlib import Path
+from threading import Event, Thread
+from flowstone_testing.objects import MemoryObjects, MemoryProvider
+
+opened = Event()
+
+def read():
+    sys.stdin.readline()
+    opened.set()
+
+class SlowProvider(MemoryProvider):
+    def put(self, key, source, size):
+        if key == "b":
+            opened.wait()
+        super().put(key, source, size)
+
+class Slow(MemoryObjects):
+    def make_provider(self):
+        return SlowProvider(self.place, self.folder)
+
+Path("up").mkdir(exist_ok=True)
+for name in "abc":
+    Path("up", name).write_text(name * 1000)
+Thread(target=read, daemon=True).start()
+print(Slow(place="slow").sync_up("up", progress=eval(sys.argv[1])))
+"""
+
+
+@pytest.mark.parametrize("progress", ["None", "True"])
+def test_a_sync_shows_its_progress_on_a_terminal(home: Home, progress: str) -> None:
+    terminal = home.terminal(sys.executable, str(home.write(SYNCING)), progress)
+    terminal.read_until(lambda text: "sync_up ━" in text and "2/3 files, 2.0 kB" in text)
+    terminal.type("")
+    done = terminal.finish()
+    assert done.code == 0
+    assert terminal.raw.count("\x1b[?25h") == terminal.raw.count("\x1b[?25l") > 0
+    last = terminal.raw.rpartition("\x1b[2K")[2]
+    assert "sync_up" not in last
+    assert "SyncResult(transferred=3, unchanged=0, deleted=0, bytes_transferred=3000)" in last
+
+
+def test_a_sync_draws_nothing_in_a_pipe_or_where_it_should_not(home: Home) -> None:
+    program = [sys.executable, str(home.write(SYNCING))]
+    for progress in ("None", "True"):
+        done = home.execute([*program, progress], stdin="\n")
+        assert (done.code, done.err) == (0, "")
+    terminal = home.terminal(*program, "False")
+    terminal.type("")
+    done = terminal.finish()
+    assert done.code == 0
+    assert "\x1b" not in terminal.raw

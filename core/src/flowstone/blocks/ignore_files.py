@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,17 @@ def is_ignored(rules: Iterable[IgnoreRule], path: str, *, folder: bool) -> bool:
         if (folder or not rule.folders_only) and rule.pattern.fullmatch(path):
             out = not rule.keeps
     return out
+
+
+def is_ignored_anywhere(rules: Sequence[IgnoreRule], path: str) -> bool:
+    """Whether a file is left out, be it by itself or with a folder that it is in."""
+    if not rules:
+        return False
+    parts = path.split("/")
+    folders = ("/".join(parts[:count]) for count in range(1, len(parts)))
+    return any(is_ignored(rules, folder, folder=True) for folder in folders) or is_ignored(
+        rules, path, folder=False
+    )
 
 
 def _compile_line(line: str) -> re.Pattern[str]:

@@ -15,7 +15,9 @@ from flowstone.errors import PathInvalid, StorageError
 from flowstone.settings import make_private_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from flowstone.blocks.ignore_files import IgnoreRule
 
 _PRIVATE, _SHARED = 0o600, 0o666  # but for what the umask takes away
 PREFIX, SUFFIX = ".flowstone-", ".part"
@@ -100,43 +102,82 @@ def translate_read_error(path: Path, error: OSError) -> StorageError:
     return StorageError(os.fspath(path), problem, "Check the path, and who may read it.")
 
 
-def walk(root: Path, ignore_file: Path | str | None, left_out: dict[str, str]) -> Iterator[str]:
-    """Yield the files of a directory and below, relative and with slashes, in a fixed order.
-
-    Args:
-        root: the directory; links in it are followed.
-        ignore_file: patterns of what to leave out, as in a .gitignore; None leaves out nothing.
-        left_out: gets what else is there, as a named pipe, and why it is no file.
+def read_status(path: Path) -> os.stat_result:
+    """Return what is known of a file: its size, and its time.
 
     Raises:
-        StorageError: a directory or the ignore file can't be read.
+        StorageError: there is none.
     """
     try:
-        lines = [] if ignore_file is None else Path(ignore_file).read_text("utf-8").splitlines()
+        return path.stat()
     except OSError as error:
-        raise translate_read_error(Path(ignore_file or ""), error) from error
-    rules = read_rules(lines)
+        raise translate_read_error(path, error) from error
+
+
+def read_ignore_file(path: Path | str | None) -> list[IgnoreRule]:
+    """Return the rules of an ignore file; of none, no rules.
+
+    Raises:
+        StorageError: it can't be read.
+    """
+    if path is None:
+        return []
+    try:
+        return read_rules(Path(path).read_text("utf-8").splitlines())
+    except OSError as error:
+        raise translate_read_error(Path(path), error) from error
+
+
+def walk(
+    root: Path,
+    rules: Sequence[IgnoreRule],
+    left_out: dict[str, str],
+    *,
+    follow_links: bool = True,
+) -> Iterator[str]:
+    """Yield the files of a directory and below, relative and with slashes, in that text's order.
+
+    It is the order in which object stores list. The names of one directory are in memory at a
+    time, and those of the directories above it.
+
+    Args:
+        root: the directory.
+        rules: what to leave out, as `read_ignore_file` returns them.
+        left_out: gets what else is there, as a named pipe, and why it is no file.
+        follow_links: whether to go into directories that links lead to.
+
+    Raises:
+        StorageError: a directory can't be read.
+    """
+
+    def scan(above: str, around: frozenset[tuple[int, int]]) -> Iterator[str]:
+        with os.scandir(root / above) as entries:
+            for entry in entries:
+                relative = above + entry.name
+                kind, reason = _judge(entry, around)
+                is_folder = kind == stat.S_IFDIR
+                if is_ignored(rules, relative, folder=is_folder):
+                    continue
+                if reason:
+                    left_out[relative] = reason
+                elif not is_folder:
+                    yield relative
+                elif follow_links or not entry.is_symlink():
+                    yield f"{relative}/"
 
     def walk_folder(above: str, around: frozenset[tuple[int, int]]) -> Iterator[str]:
         folder = root / above
         try:
             own = folder.stat()
-            with os.scandir(folder) as found:
-                entries = sorted(found, key=lambda entry: entry.name)
+            around |= {(own.st_dev, own.st_ino)}
+            names = sorted(scan(above, around))
         except OSError as error:
             raise translate_read_error(folder, error) from error
-        around |= {(own.st_dev, own.st_ino)}
-        for entry in entries:
-            relative = above + entry.name
-            kind, reason = _judge(entry, around)
-            if is_ignored(rules, relative, folder=kind == stat.S_IFDIR):
-                continue
-            if reason:
-                left_out[relative] = reason
-            elif kind == stat.S_IFDIR:
-                yield from walk_folder(f"{relative}/", around)
+        for name in names:
+            if name.endswith("/"):
+                yield from walk_folder(name, around)
             else:
-                yield relative
+                yield name
 
     return walk_folder("", frozenset())
 

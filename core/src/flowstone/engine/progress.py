@@ -1,4 +1,4 @@
-"""Progress of many futures: a bar on a terminal where waiting takes a while, nothing in a pipe."""
+"""Progress of what takes a while, as many futures: a bar on a terminal, nothing in a pipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 #: Waits shorter than this, in seconds, show nothing.
 DELAY = 0.5
-_PAUSE = 0.1
+#: Between two drawings.
+PAUSE = 0.1
 
 #: Held by the one wait that shows its progress: two bars would overwrite each other.
 _showing = Lock()
@@ -34,35 +35,53 @@ def hide() -> Iterator[None]:
 
 
 @contextmanager
+def claim_terminal() -> Iterator[bool]:
+    """Yield whether the code inside may draw on standard error: on a terminal, and it alone."""
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if not is_terminal or not _showing.acquire(blocking=False):
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _showing.release()
+
+
+@contextmanager
 def show(promises: Sequence[PendingRun]) -> Iterator[None]:
     """Show on standard error, while the code inside waits for them, how many have ended."""
-    is_terminal = sys.stderr is not None and sys.stderr.isatty()
-    if len(promises) < 2 or not is_terminal or not _showing.acquire(blocking=False):
+    if len(promises) < 2:
         yield
         return
-    over = Event()
-    thread = Thread(target=_watch, args=(promises, over), name="flowstone-progress", daemon=True)
-    try:
-        thread.start()
-        yield
-    finally:
-        over.set()
-        thread.join()
-        _showing.release()
+    with claim_terminal() as may_draw:
+        if not may_draw:
+            yield
+            return
+        over = Event()
+        thread = Thread(
+            target=_watch, args=(promises, over), name="flowstone-progress", daemon=True
+        )
+        try:
+            thread.start()
+            yield
+        finally:
+            over.set()
+            thread.join()
 
 
 def _watch(promises: Sequence[PendingRun], over: Event) -> None:
     if over.wait(DELAY):
         return
     # The terminal may go away under us; that must not disturb the run.
-    with suppress(OSError), _make_bar() as bar:
+    with suppress(OSError), make_bar() as bar:
         count = _Count(promises)
         count.update()
-        task = bar.add_task("tasks", total=len(promises), completed=count.ended, failed="")
-        while not over.wait(_PAUSE):
+        task = bar.add_task("tasks", total=len(promises), completed=count.ended, amount="", bad="")
+        while not over.wait(PAUSE):
             count.update()
-            failed = f"{count.failed:,} failed" if count.failed else ""
-            bar.update(task, completed=count.ended, failed=failed)
+            bad = f"{count.failed:,} failed" if count.failed else ""
+            amount = f"{count.ended}/{len(promises)}"
+            bar.update(task, completed=count.ended, amount=amount, bad=bad)
             bar.refresh()
 
 
@@ -82,22 +101,17 @@ class _Count:
             self.failed += sum(not promise.final_state().is_completed() for promise in ended)
 
 
-def _make_bar() -> Progress:
+def make_bar() -> Progress:
+    """Return a bar on standard error; its tasks have the fields `amount` and `bad`, two texts."""
     # Costs 60 ms; only whoever waits long on a terminal pays it.
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[failed]}", style="red"),
+        TextColumn("{task.fields[amount]}", style="progress.download"),
+        TextColumn("{task.fields[bad]}", style="red"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         auto_refresh=False,

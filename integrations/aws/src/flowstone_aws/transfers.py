@@ -130,6 +130,11 @@ def leave_open(source: BinaryIO) -> BinaryIO:
     return cast("BinaryIO", _Unclosed(source))
 
 
+def choose_part_bytes(number: int) -> int:
+    """Return how large the part of a number is, of an object whose size is not known before."""
+    return PART_BYTES * (1 + number // 1000)  # 10,000 parts hold 400 GB
+
+
 def upload_in_parts(
     client: S3Client,
     source: BinaryIO,
@@ -153,11 +158,8 @@ def upload_in_parts(
         part = {**target, **each, "UploadId": upload, "PartNumber": number + 1, "Body": content}
         return {"PartNumber": number + 1, "ETag": client.upload_part(**part)["ETag"]}
 
-    def choose_bytes(number: int) -> int:
-        return PART_BYTES * (1 + number // 1000)  # 10,000 parts hold 400 GB
-
     try:
-        parts = send_in_parts(source, send, choose_bytes=choose_bytes, workers=4)
+        parts = send_in_parts(source, send, choose_bytes=choose_part_bytes, workers=4)
         if not parts:
             parts = [send(0, b"")]
         client.complete_multipart_upload(

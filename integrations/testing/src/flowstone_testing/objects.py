@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from io import BytesIO
 from itertools import count
 from threading import Lock
@@ -24,6 +24,7 @@ from flowstone.errors import ObjectChanged, ObjectExists, ObjectMissing
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedIOBase
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class MemoryProvider(ObjectStoreProvider):
                 if versions and not versions[-1].is_deleted:
                     gone = _Version(b"", datetime.now(UTC), next(_numbers), is_deleted=True)
                     versions.append(gone)
+
+    def matches(self, info: ObjectInfo, file: Path) -> bool | None:
+        with file.open("rb") as content:
+            return file_digest(content, sha256).hexdigest() == info.etag
 
     def list_versions(self, key: str) -> Iterator[ObjectVersion]:
         versions = self._objects().get(key, [])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
     from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
+    from flowstone.blocks.object_stores.sync_directions import SyncResult
     from flowstone.blocks.object_stores.writing import WriteOptions
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "ObjectStore",
     "ObjectStoreProvider",
     "ObjectVersion",
+    "SyncResult",
     "WriteOptions",
     "folder_key",
     "map_in_threads",
@@ -62,6 +64,7 @@ if not TYPE_CHECKING:
             ),
             ".provider": ("ObjectStoreProvider",),
             ".resuming": ("CHUNK_BYTES",),
+            ".sync_directions": ("SyncResult",),
             ".writing": ("WriteOptions",),
         },
     )

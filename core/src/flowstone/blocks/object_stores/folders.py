@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
 from flowstone.blocks.async_twins import iterate, make_twin
 from flowstone.blocks.ignore_files import is_ignored, read_rules
-from flowstone.blocks.local_files import open_atomically, walk
+from flowstone.blocks.local_files import open_atomically, read_ignore_file, read_status, walk
 from flowstone.blocks.object_stores.local_places import LocalPlaces
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey, FolderInfo, strip_folder
+from flowstone.blocks.object_stores.transfer_progress import TransferTally, show_progress
 from flowstone.errors import FilesLeftOut, PathInvalid, StorageError
 
 if TYPE_CHECKING:
@@ -103,13 +105,18 @@ class Folders:
         return count
 
     def get_directory(
-        self, from_path: ObjectPath | None = None, local_path: Path | str | None = None
+        self,
+        from_path: ObjectPath | None = None,
+        local_path: Path | str | None = None,
+        *,
+        progress: bool | None = None,
     ) -> list[Path]:
         """Download a folder and what is below it, in parallel; return the files' places.
 
         Args:
             from_path: the folder; None for the block's own.
             local_path: where to; None for the working directory.
+            progress: as for `sync_up`.
 
         Raises:
             FilesLeftOut: a disk can't have some of them, such as `a` beside `a/b`; all others
@@ -118,24 +125,30 @@ class Folders:
         provider = self.make_provider()
         prefix = provider.make_prefix(from_path or "")
         root = Path.cwd() if local_path is None else Path(local_path)
-        places = LocalPlaces(root, prefix)
+        what = f"{provider.where}/{prefix} to {root}"
+        tally, places = TransferTally(), LocalPlaces(root, prefix)
 
-        def fetch(item: tuple[str, Path]) -> Path | None:
-            key, target = item
+        def fetch(item: tuple[ObjectInfo, Path]) -> Path | None:
+            info, target = item
             try:
                 with open_atomically(target) as file:
-                    provider.download(key, file)
+                    provider.download(info.path, file)
             except PathInvalid as error:
-                places.left_out[key] = error.problem
+                places.left_out[info.path] = error.problem
                 return None
+            tally.add_transferred(info.size)
             return target
 
+        def measure() -> Iterator[int]:
+            return (info.size for info in provider.list(prefix) if not info.is_folder())
+
         infos = provider.list(prefix)
-        wanted = ((info.path, place) for info in infos if (place := places.find(info)) is not None)
-        done = list(map_in_threads(fetch, wanted, provider.parallel))
+        wanted = ((info, place) for info in infos if (place := places.find(info)) is not None)
+        with show_progress("get_directory", what, tally=tally, measure=measure, wanted=progress):
+            done = list(map_in_threads(fetch, wanted, provider.parallel))
         if places.left_out:
             remedy = "`download_object_to_path` can give them other names."
-            raise FilesLeftOut(f"{provider.where}/{prefix} to {root}", places.left_out, remedy)
+            raise FilesLeftOut(what, places.left_out, remedy)
         return [path for path in done if path is not None]
 
     def download_folder_to_path(
@@ -151,6 +164,8 @@ class Folders:
         local_path: Path | str | None = None,
         to_path: ObjectPath | None = None,
         ignore_file: Path | str | None = None,
+        *,
+        progress: bool | None = None,
     ) -> int:
         """Upload a local directory and what is below it, in parallel; return how many files.
 
@@ -158,6 +173,7 @@ class Folders:
             local_path: the directory; None for the working directory.
             to_path: the folder to put it in; None for the block's own.
             ignore_file: patterns of what to leave out, as in a .gitignore.
+            progress: as for `sync_up`.
 
         Raises:
             FilesLeftOut: some are no files, as a named pipe, or have no possible names; all others
@@ -166,22 +182,28 @@ class Folders:
         provider = self.make_provider()
         root = Path.cwd() if local_path is None else Path(local_path)
         folder = self._find_folder(to_path)
-        left_out: dict[str, str] = {}
+        rules, tally, left_out = read_ignore_file(ignore_file), TransferTally(), dict[str, str]()
+        what = f"{root} to {provider.where}"
 
-        def send(relative: str) -> bool:
+        def send(relative: str) -> None:
+            size = read_status(root / relative).st_size
             try:
                 self.upload_from_path(root / relative, ExactKey(folder + relative))
             except PathInvalid as error:
                 left_out[relative] = error.problem
-                return False
-            return True
+            else:
+                tally.add_transferred(size)
 
-        files = walk(root, ignore_file, left_out)
-        count = sum(map_in_threads(send, files, provider.parallel))
+        def measure() -> Iterator[int]:
+            return (read_status(root / name).st_size for name in walk(root, rules, {}))
+
+        files = walk(root, rules, left_out)
+        with show_progress("put_directory", what, tally=tally, measure=measure, wanted=progress):
+            deque(map_in_threads(send, files, provider.parallel), 0)
         if left_out:
             remedy = "Name them in an ignore_file, or move them away."
-            raise FilesLeftOut(f"{root} to {provider.where}", left_out, remedy)
-        return count
+            raise FilesLeftOut(what, left_out, remedy)
+        return tally.transferred
 
     def upload_from_folder(
         self, from_folder: Path | str, to_folder: ObjectPath | None = None

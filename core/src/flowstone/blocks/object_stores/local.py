@@ -124,6 +124,13 @@ class LocalProvider(ObjectStoreProvider):
             except OSError as error:
                 raise translate_read_error(self._file(key), error) from error
 
+    def matches(self, info: ObjectInfo, file: Path) -> bool:
+        with self._open(info.path) as one, file.open("rb") as other:
+            while chunk := one.read(CHUNK_BYTES):
+                if chunk != other.read(len(chunk)):
+                    return False
+            return not other.read(1)
+
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:  # noqa: ARG002
         self._put(key, source, replace_file)
 

@@ -37,16 +37,21 @@ class LocalPlaces:
         if reason:
             self.left_out[info.path] = reason
             return None
-        self._folders.update((folder, info.path) for folder in above if folder not in self._folders)
+        self._remember(info, place, above)
         target = self._root / place
         if not info.is_folder():
-            self._files[place] = info.path
             return target
         try:
             target.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise translate_write_error(target, error) from error
         return None
+
+    def _remember(self, info: ObjectInfo, place: str, above: list[str]) -> None:
+        for folder in above:
+            self._folders.setdefault(folder, info.path)
+        if not info.is_folder():
+            self._files[place] = info.path
 
     def _object_to(self, info: ObjectInfo, place: str, above: list[str]) -> str:
         if ".." in place.split("/"):
@@ -63,3 +68,52 @@ class LocalPlaces:
         if place in self._files:
             return f"{self._files[place]!r} is the same file"
         return ""
+
+
+class OrderedPlaces(LocalPlaces):
+    """The same for objects that come ordered by key: it does not remember all of them.
+
+    What it forgets can only be met again by an object whose file has another name, as that of
+    ``a//b`` is ``a/b``: ask the store whether the object is there that `find_namesake` returns.
+    """
+
+    def __init__(self, root: Path, prefix: str) -> None:
+        super().__init__(root, prefix)
+        # Keys of files, each of which the next one begins with: what follows may be below them.
+        self._latest: list[str] = []
+        # The objects whose files have other names, by those.
+        self._renamed: dict[str, str] = {}
+
+    def find(self, info: ObjectInfo) -> Path | None:
+        while self._latest and not info.path.startswith(self._latest[-1]):
+            del self._files[self._latest.pop().removeprefix(self._prefix)]
+        return super().find(info)
+
+    def find_namesake(self, info: ObjectInfo, target: Path) -> str | None:
+        """Return the key that the name of an object's file would have, where it is another one."""
+        place = target.relative_to(self._root).as_posix()
+        return None if self._has_own_name(info, place) else self._prefix + place
+
+    def is_renamed(self, place: str) -> bool:
+        """Return whether an object has its file there that is called otherwise."""
+        return place in self._renamed
+
+    def _has_own_name(self, info: ObjectInfo, place: str) -> bool:
+        key = info.path.removesuffix("/") if info.is_folder() else info.path
+        return key == self._prefix + place
+
+    def _object_to(self, info: ObjectInfo, place: str, above: list[str]) -> str:
+        reason = super()._object_to(info, place, above)
+        if not reason and place in self._renamed and not self._has_own_name(info, place):
+            return f"{self._renamed[place]!r} is the same file"
+        return reason
+
+    def _remember(self, info: ObjectInfo, place: str, above: list[str]) -> None:
+        if not self._has_own_name(info, place):
+            for folder in above:
+                self._folders.setdefault(folder, info.path)
+            if not info.is_folder():
+                self._renamed[place] = info.path
+        elif not info.is_folder():
+            self._files[place] = info.path
+            self._latest.append(info.path)

@@ -18,6 +18,7 @@ from flowstone.blocks.object_stores.parallel import batches
 from flowstone.blocks.object_stores.paths import ExactKey, is_exact, strip_folder
 from flowstone.blocks.object_stores.paths import local_path as path_below
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
+from flowstone.blocks.object_stores.syncing import Syncing
 from flowstone.blocks.object_stores.writing import make_write_options
 from flowstone.errors import ObjectMissing, StorageError, Unreachable
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
 
 
-class ObjectStore(Addresses, Arrivals, Folders, Block):
+class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     """Objects by path, in one folder of one place.
 
     A path is relative to the block's folder: leading and trailing slashes and ``./`` change

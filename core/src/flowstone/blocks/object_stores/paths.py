@@ -42,6 +42,7 @@ class ObjectInfo:
         metadata: texts by name that it was written with, names in lower case.
         storage_class: in the service's words; None for the usual one.
         version: of a store that keeps old versions; None elsewhere.
+        md5: the MD5 of its content, 16 bytes; None where the service does not say it as such.
     """
 
     path: str
@@ -52,6 +53,7 @@ class ObjectInfo:
     metadata: Mapping[str, str] = field(default_factory=dict, compare=False)
     storage_class: str | None = field(default=None, compare=False)
     version: str | None = field(default=None, compare=False)
+    md5: bytes | None = field(default=None, compare=False)
 
     def is_folder(self) -> bool:
         """Return whether it only stands for an empty folder, as some programs write them."""

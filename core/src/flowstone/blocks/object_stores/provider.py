@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -16,6 +17,7 @@ from flowstone.secrets.renewal import renew_in
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from io import BufferedIOBase, BufferedReader
+    from pathlib import Path
 
     from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath, ObjectVersion
     from flowstone.records.access import StoreAccess
@@ -38,6 +40,7 @@ OPERATIONS = (
     "list_versions",
     "get_version",
     "restore",
+    "matches",
 )
 
 
@@ -201,6 +204,26 @@ class ObjectStoreProvider(ABC):
                 chunks.append(chunk)
                 length -= len(chunk)
         return b"".join(chunks)
+
+    def matches(self, info: ObjectInfo, file: Path) -> bool | None:
+        """Return whether a local file of the same size has an object's content.
+
+        By default it compares the MD5 that `list` has given; override it where the service has
+        another checksum. None says that the service has none of this object: a sync then goes by
+        the times.
+
+        Args:
+            info: the object, as `list` gave it.
+            file: the file.
+
+        Raises:
+            OSError: the file can't be read.
+        """
+        if info.md5 is None:
+            return None
+        with file.open("rb") as content:
+            found = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False))
+        return found.digest() == info.md5
 
     def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
         """Yield the objects right in a folder, and the folders in it, by key; as `list` otherwise.

@@ -6,6 +6,7 @@ from flowstone_testing.conformance.objectstore.base import ObjectStoreBase
 from flowstone_testing.conformance.objectstore.folders import FolderTests
 from flowstone_testing.conformance.objectstore.objects import ObjectTests
 from flowstone_testing.conformance.objectstore.paths import PathTests
+from flowstone_testing.conformance.objectstore.syncing import SyncTests
 from flowstone_testing.conformance.objectstore.transfers import TransferTests
 from flowstone_testing.conformance.objectstore.versions import VersionTests
 from flowstone_testing.conformance.objectstore.write_options import WriteOptionTests
@@ -22,6 +23,7 @@ class ObjectStoreSuite(
     WriteOptionTests,
     VersionTests,
     ArrivalTests,
+    SyncTests,
 ):
     """Join with a fixture `store`, and with `outside` where the block has a folder.
 

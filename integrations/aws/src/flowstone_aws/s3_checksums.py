@@ -1,0 +1,107 @@
+"""Whether a file has the content of an object, by what S3 says of the object: its ETag.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html: the ETag is the MD5 of the content
+where it was put at once, and that of the MD5s of its parts, with their count, where it was put in
+parts; where a key of KMS or of the customer encrypts it, it is neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from itertools import count, takewhile
+from typing import TYPE_CHECKING, TypeAlias
+
+from flowstone.blocks.object_stores import CHUNK_BYTES
+from flowstone_aws.transfers import MOST_PARTS, PART_BYTES, choose_part_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from flowstone_aws.transfers import Options
+
+    #: Returns how large the part of a number is, from 0 on.
+    PartSizes: TypeAlias = Callable[[int], int]
+
+_ETAG = re.compile(r"[0-9a-f]{32}(?:-([0-9]+))?")
+
+
+def matches_etag(
+    etag: str, size: int, file: Path, look: Callable[[Options], Options]
+) -> bool | None:
+    """Return whether a file has the content that an ETag was made of; None where it can't be told.
+
+    Args:
+        etag: without quotes.
+        size: bytes that the object has, and the file.
+        file: the file.
+        look: asks S3 what it knows of the object; it takes further words of the request.
+
+    Raises:
+        OSError: the file can't be read.
+    """
+    found = _ETAG.fullmatch(etag)
+    if found is None:
+        return None
+    if found[1] is None:
+        if _hash_whole(file) == etag:
+            return True
+        return None if _is_no_digest(look({})) else False
+    parts = int(found[1])
+    ours = _guess_sizes(size, parts)
+    if ours is not None and _hash_parts(file, ours) == etag:
+        return True
+    first = look({"PartNumber": 1})
+    length = first["ContentLength"]
+    if _is_no_digest(first) or first.get("PartsCount") != parts or not length:
+        return None
+    if ours is not None and ours(0) == length:
+        return False
+    return _hash_parts(file, lambda _: length) == etag if -(-size // length) == parts else None
+
+
+def _is_no_digest(found: Options) -> bool:
+    """Return whether S3 says that an object has an ETag that is no MD5."""
+    kind = found.get("ServerSideEncryption", "AES256")
+    return kind != "AES256" or "SSECustomerAlgorithm" in found
+
+
+def _guess_sizes(size: int, parts: int) -> PartSizes | None:
+    """Return the sizes of so many parts, as we make them; None where we would make others."""
+    step = PART_BYTES
+    while -(-size // step) > MOST_PARTS:  # as boto3 does
+        step *= 2
+    if -(-size // step) == parts:
+        return lambda _: step
+    ends, end = 0, 0
+    while end < size and ends <= parts:
+        end += choose_part_bytes(ends)
+        ends += 1
+    return choose_part_bytes if ends == parts else None
+
+
+def _hash_whole(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, _md5).hexdigest()
+
+
+def _hash_parts(file: Path, choose_bytes: PartSizes) -> str:
+    with file.open("rb") as content:
+        digests = (_hash_next(content, choose_bytes(number)) for number in count())
+        made = list(takewhile(bool, digests))
+    return f"{_md5(b''.join(made)).hexdigest()}-{len(made)}"
+
+
+def _hash_next(content: BinaryIO, size: int) -> bytes:
+    """Return the MD5 of so many bytes, of fewer at the end; nothing of none."""
+    part, left = _md5(), size
+    while left and (chunk := content.read(min(left, CHUNK_BYTES))):
+        part.update(chunk)
+        left -= len(chunk)
+    return part.digest() if left < size else b""
+
+
+def _md5(content: bytes = b"") -> hashlib._Hash:
+    return hashlib.md5(content, usedforsecurity=False)
