@@ -440,6 +440,20 @@ def test_anything_comes_back(plain: Any, hidden: Any, texts: Any, raw: bytes) ->
     assert Anything.load("a") == block
 
 
+@pytest.mark.parametrize("text", ["user:password", "A:0", "literal", "a"])
+def test_a_secret_that_looks_like_a_reference_comes_back_equal(text: str) -> None:
+    block = Anything(plain=None, hidden={}, texts={"a": [text]}, raw=b"")
+    block.save("a", overwrite=True)
+    loaded = Anything.load("a")
+    assert loaded == block
+    assert block == loaded
+    assert loaded.texts["a"][0].get_secret_value() == text
+    assert len({loaded.texts["a"][0], block.texts["a"][0]}) == 1
+    other = Anything(plain=None, hidden={}, texts={"a": [f"{text}!"]}, raw=b"")
+    assert loaded != other
+    assert other != loaded
+
+
 def test_async_twins_do_the_same() -> None:
     async def work() -> Login:
         await Login(user="async").asave("a")

@@ -161,6 +161,18 @@ class LiteralSecret:
         """Return the text, to anybody."""
         return self._secret_value
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, get_masked_type(type(self))):
+            return NotImplemented
+        if isinstance(other, (Reference, PartialSecret)):
+            return False
+        found: Any = other
+        value = found.literal() if isinstance(other, LiteralSecret) else found.get_secret_value()
+        return bool(self._secret_value == value)
+
+    def __hash__(self) -> int:
+        return hash(self._secret_value)
+
     def __reduce__(self) -> tuple[object, ...]:
         return make_literal, (get_masked_type(type(self)), self._secret_value)
 
