@@ -13,6 +13,8 @@ from itertools import count, takewhile
 from typing import TYPE_CHECKING, TypeAlias
 
 from flowstone.blocks.object_stores import CHUNK_BYTES
+from flowstone.errors import AccessDenied, StorageError
+from flowstone_aws.errors import read_code
 from flowstone_aws.transfers import MOST_PARTS, PART_BYTES, choose_part_bytes
 
 if TYPE_CHECKING:
@@ -20,12 +22,26 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from flowstone.blocks.object_stores import ObjectInfo
     from flowstone_aws.transfers import Options
 
     #: Returns how large the part of a number is, from 0 on.
     PartSizes: TypeAlias = Callable[[int], int]
 
 _ETAG = re.compile(r"[0-9a-f]{32}(?:-([0-9]+))?")
+
+
+def matches_object(info: ObjectInfo, file: Path, look: Callable[[Options], Options]) -> bool | None:
+    """Do as `matches_etag` for an object, as it was listed; None where S3 may not be asked."""
+    try:
+        return matches_etag(info.etag or "", info.size, file, look)
+    except AccessDenied:
+        return None  # this login may write alone
+    except StorageError as error:
+        # Without the customer's key that encrypts it, S3 says nothing of an object.
+        if read_code(error.__cause__) in {"400", "InvalidRequest"}:
+            return None
+        raise
 
 
 def matches_etag(

@@ -19,7 +19,6 @@ from flowstone.blocks.object_stores import (
     ObjectVersion,
 )
 from flowstone.errors import (
-    AccessDenied,
     BucketMissing,
     FlowstoneError,
     ObjectChanged,
@@ -32,7 +31,7 @@ from flowstone.records.redaction import register
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
-from flowstone_aws.s3_checksums import matches_etag
+from flowstone_aws.s3_checksums import matches_object
 from flowstone_aws.s3_options import make_storage_options
 from flowstone_aws.transfers import (
     PART_BYTES,
@@ -243,15 +242,7 @@ class S3Provider(ObjectStoreProvider):
             with self.translate_errors(info.path):
                 return self.client().head_object(Bucket=self.bucket, Key=info.path, **wanted)
 
-        try:
-            return matches_etag(info.etag or "", info.size, file, look)
-        except AccessDenied:
-            return None  # this login may write alone
-        except StorageError as error:
-            # Without the customer's key that encrypts it, S3 says nothing of an object.
-            if read_code(error.__cause__) in {"400", "InvalidRequest"}:
-                return None
-            raise
+        return matches_object(info, file, look)
 
     def _must_exist(self) -> None:
         """Raise where the bucket is missing: the answer to a HEAD has no body that says so."""
