@@ -210,7 +210,7 @@ def test_a_managed_identity_gives_tokens(machine: list[dict[str, list[str]]]) ->
     assert access.reveal("bearer_token") == "canary-1"
     assert "canary" not in repr(access)
     assert access.refresh is not None
-    assert lake.storage_options("delta")["azure_storage_token"] == "canary-1"
+    assert (lake.storage_options("delta") or {})["azure_storage_token"] == "canary-1"
     assert [each["resource"] for each in machine] == [["https://storage.azure.com"]]
     with pytest.raises(StorageError, match=r"adlfs .*AZURE_CLIENT_ID"):
         lake.storage_options("pandas")
