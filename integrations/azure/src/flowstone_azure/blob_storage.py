@@ -11,7 +11,7 @@ from time import sleep
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
@@ -21,7 +21,7 @@ from flowstone.blocks.object_stores import (
     map_in_threads,
 )
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
-from flowstone.records.access import StoreAccess
+from flowstone_azure import access
 from flowstone_azure.credentials import AzureBlobStorageCredentials
 from flowstone_azure.errors import read_code, translate_errors
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, StorageStreamDownloader
 
     from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.records.access import StoreAccess
     from flowstone_azure.logins import BlobLogin
 
 #: Azure gives a SAS made with a key any time; longer than this nobody should want.
@@ -141,80 +142,11 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return self.credentials.client().get_blob_client(self.container, key)
 
     def make_access(self) -> StoreAccess:
-        """Return the account's address and the login; a token that ends soon has a `refresh`."""
-        login = self._login()
-        values = login.values
-        options = {"account_name": values.account}
-        options |= {
-            name: value
-            for name, value in (("client_id", values.client_id), ("tenant_id", values.tenant_id))
-            if value
-        }
-        names = {
-            "account key": "account_key",
-            "SAS": "sas_token",
-            "service principal": "client_secret",
-        }
-        refresh = None
-        if values.kind in names:
-            secrets = {names[values.kind]: SecretStr(values.secret or "")}
-        else:
-            secrets = {"bearer_token": SecretStr(login.get_token())}
-            refresh = self.make_access
-        return StoreAccess(
-            "az",
-            self.container,
-            self.make_prefix().removesuffix("/"),
-            values.url,
-            options=options,
-            secrets=secrets,
-            refresh=refresh,
-        )
+        folder = self.make_prefix().removesuffix("/")
+        return access.make_access(self.container, folder, self._login(), self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any]:
-        values = self._login().values
-        is_chain = values.kind in {"default chain", "managed identity"}
-        secret = self._login().get_token() if is_chain and tool != "pandas" else values.secret
-        if tool == "pandas":
-            options = self._describe_to_adlfs()
-        else:
-            names = {
-                "account key": "azure_storage_account_key",
-                "SAS": "azure_storage_sas_key",
-                "service principal": "azure_storage_client_secret",
-            }
-            usual = f"https://{values.account}.blob.core.windows.net"
-            options = {
-                "azure_storage_account_name": values.account,
-                names.get(values.kind, "azure_storage_token"): secret,
-                "azure_storage_client_id": None if is_chain else values.client_id,
-                "azure_storage_tenant_id": values.tenant_id,
-                "azure_storage_endpoint": None if values.url == usual else values.url,
-                "azure_allow_http": "true" if values.url.startswith("http:") else None,
-            }
-        return {name: value for name, value in options.items() if value is not None}
-
-    def _describe_to_adlfs(self) -> dict[str, object]:
-        values = self._login().values
-        if values.kind == "managed identity":
-            raise StorageError(
-                self.where,
-                "adlfs takes no managed identity by its client id",
-                "Set AZURE_CLIENT_ID and a login without client_id, or use `filesystem()`.",
-            )
-        if values.kind == "account key":
-            place = f"AccountName={values.account};AccountKey={values.secret}"
-            return {"connection_string": f"{place};BlobEndpoint={values.url};"}
-        if values.kind == "SAS":
-            place = f"BlobEndpoint={values.url};SharedAccessSignature={values.secret}"
-            return {"account_name": values.account, "connection_string": place}
-        return {
-            "account_name": values.account,
-            "client_id": values.client_id,
-            "client_secret": values.secret,
-            "tenant_id": values.tenant_id,
-            "anon": False if values.kind == "default chain" else None,
-        }
+        return access.make_storage_options(tool, self.where, self._login())
 
     def make_uri(self, key: str) -> str:
         return f"az://{self.container}/{key}" if key else f"az://{self.container}"

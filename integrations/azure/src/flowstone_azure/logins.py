@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from base64 import b64decode
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,7 +16,7 @@ from flowstone_azure.errors import translate_errors
 from flowstone_azure.logs import keep_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobServiceClient
@@ -26,7 +27,11 @@ T = TypeVar("T")
 MOST_LOGINS = 32
 #: What a token for the Blob service is asked with.
 SCOPE = "https://storage.azure.com/.default"
-Kind = Literal["account key", "SAS", "service principal", "managed identity", "default chain"]
+Kind = Literal[
+    "account key", "SAS", "service principal", "certificate", "managed identity", "default chain"
+]
+#: Kinds that have a token of Microsoft Entra instead of a key.
+TOKEN_KINDS = frozenset({"service principal", "certificate", "managed identity", "default chain"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,8 @@ class BlobLoginFields:
     Attributes:
         url: the address of the account's Blob service, without a slash at its end.
         account: its name; empty where the address does not tell.
+        secret: a key, a SAS, a client secret, or a certificate: PEM, or PKCS #12 in base64.
+        password: the certificate's.
         options: the clients' options, as their `repr`.
         around: the environment that the SDK's chain reads.
     """
@@ -46,6 +53,7 @@ class BlobLoginFields:
     client_id: str | None = None
     tenant_id: str | None = None
     secret: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
     options: str = ""
     around: str = field(default="", repr=False)
 
@@ -58,8 +66,9 @@ class BlobLogin:
         self._lock = threading.RLock()
         self._client: BlobServiceClient | None = None
         self._token: TokenCredential | None = None
-        if values.secret:
-            register(values.secret)
+        for secret in (values.secret, values.password):
+            if secret:
+                register(secret)
         if values.kind == "SAS":
             for signature in parse_qs(values.secret or "").get("sig", ()):
                 register(signature)
@@ -80,6 +89,9 @@ class BlobLogin:
                 return f"a SAS of {reach} in {whose!r}"
             case "service principal":
                 return f"service principal {values.client_id} of tenant {values.tenant_id}"
+            case "certificate":
+                who = f"service principal {values.client_id} of tenant {values.tenant_id}"
+                return f"{who}, by certificate"
             case "managed identity":
                 return f"managed identity {values.client_id}"
             case _:
@@ -134,26 +146,48 @@ class BlobLogin:
         return self._find_token_credential()
 
     def _find_token_credential(self) -> TokenCredential:
-        # It takes 0.3 s more to load, and keys have no need of it.
-        from azure.identity import (
-            ClientSecretCredential,
-            DefaultAzureCredential,
-            ManagedIdentityCredential,
-        )
-
-        values = self.values
         with self._lock:
-            if self._token is not None:
-                return self._token
-            if values.kind == "service principal":
-                self._token = ClientSecretCredential(
-                    values.tenant_id or "", values.client_id or "", values.secret or ""
-                )
-            elif values.kind == "managed identity":
-                self._token = ManagedIdentityCredential(client_id=values.client_id)
-            else:
-                self._token = DefaultAzureCredential()
+            if self._token is None:
+                self._token = _make_token_credential(self.values, self.who, self._options)
             return self._token
+
+
+def _make_token_credential(
+    values: BlobLoginFields, who: Callable[[], str], options: Mapping[str, object]
+) -> TokenCredential:
+    # It takes 0.3 s more to load, and keys have no need of it.
+    from azure.identity import (
+        CertificateCredential,
+        ClientSecretCredential,
+        DefaultAzureCredential,
+        ManagedIdentityCredential,
+    )
+
+    # A proxy with a certificate of its own is between Entra and this machine, too.
+    verify = options.get("connection_verify", True)
+    tenant, client, secret = values.tenant_id or "", values.client_id or "", values.secret or ""
+    if values.kind == "service principal":
+        return ClientSecretCredential(tenant, client, secret, connection_verify=verify)
+    if values.kind == "managed identity":
+        return ManagedIdentityCredential(client_id=values.client_id, connection_verify=verify)
+    if values.kind == "default chain":
+        return DefaultAzureCredential(connection_verify=verify)
+    try:
+        content = secret.encode() if "-----BEGIN" in secret else b64decode(secret, validate=True)
+        return CertificateCredential(
+            tenant,
+            client,
+            certificate_data=content,
+            password=values.password,
+            connection_verify=verify,
+        )
+    except (TypeError, ValueError) as error:  # cryptography's, too, which name no content
+        raise CredentialsError(
+            f"Azure, with {who()}",
+            f"the certificate can't be used: {error}",
+            "Give the certificate and its RSA key as PEM or PKCS #12, and "
+            "client_certificate_password if the key is encrypted.",
+        ) from error
 
 
 _logins: OrderedDict[BlobLoginFields, BlobLogin] = OrderedDict()

@@ -67,12 +67,13 @@ NO_LOGIN = AzureErrorRule(
     CredentialsError,
     "no login was found",
     "Log in by `az login`, give the machine a managed identity, or set connection_string, "
-    "account_key, sas_token, or tenant_id with client_id and client_secret.",
+    "account_key, sas_token, or tenant_id with client_id and client_secret or a certificate.",
 )
 BAD_LOGIN = AzureErrorRule(
     CredentialsError,
     "Microsoft Entra gave no token",
-    "Check tenant_id, client_id and client_secret, or the identity of this machine.",
+    "Check tenant_id, client_id, and client_secret or the certificate, or the identity of this "
+    "machine.",
 )
 DOWN = AzureErrorRule(
     Unreachable,
