@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import ssl
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,12 @@ class Authority:
     ca: Path
     certificate: Path
     key: Path
+
+    def make_context(self) -> ssl.SSLContext:
+        """Return what a server secures its connections by."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
 
 
 @cache

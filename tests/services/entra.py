@@ -20,7 +20,6 @@ The SDK asks Entra at its own address, through a proxy (``HTTPS_PROXY``), which 
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,6 +45,8 @@ ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 STORAGE = "https://storage.azure.com"
 #: The client id by which the identity that a machine has anyway is known here.
 SYSTEM = "of-the-machine"
+#: The tenant of a machine's identities.
+MACHINE = "tenant-of-the-machine"
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,10 @@ class Entra:
         claims: dict[str, str] = jwt.decode(token, options={"verify_signature": False})
         return claims["appid"]
 
+    def find_tenant(self, client: str) -> str:
+        """Return whose a service principal is, or the machine's identity."""
+        return self.apps[client].tenant if client in self.apps else MACHINE
+
     def answer(self, path: str, fields: dict[str, str]) -> tuple[int, dict[str, Any]]:
         self.asked.append((path, fields))
         tenant, _, rest = path.strip("/").partition("/")
@@ -128,7 +133,7 @@ class Entra:
             return _refuse("invalid_request", "Identity not found")
         ends = int(time.time()) + self.seconds
         answer = {"expires_on": str(ends), "resource": fields["resource"], "client_id": client}
-        return 200, {**self._make_answer("a-tenant", client), **answer}
+        return 200, {**self._make_answer(MACHINE, client), **answer}
 
     def _has(self, tenant: str) -> bool:
         return tenant in {app.tenant for app in self.apps.values()}
@@ -207,9 +212,7 @@ def _refuse(error: str, problem: str, status: int = 400) -> tuple[int, dict[str,
 @contextmanager
 def serve_entra() -> Iterator[Entra]:
     """Hand out tokens on a free port, as a proxy on the way to Entra and as a machine's service."""
-    entra, authority = Entra(), find_authority()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(authority.certificate, authority.key)
+    entra, context = Entra(), find_authority().make_context()
 
     class Answering(Handler):
         def write(self, status: int, answer: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,6 +17,8 @@ import pytest
 from tests.services.entra import Entra, serve_entra
 
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
+
+from .logins import Place
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -64,6 +67,14 @@ def entra(monkeypatch: pytest.MonkeyPatch) -> Iterator[Entra]:
         for name, value in entra.list_settings().items():
             monkeypatch.setenv(name, value)
         yield entra
+
+
+@pytest.fixture
+def place(
+    azurite_tls: Azurite, entra: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Place:
+    """Where a login by a token is made."""
+    return Place(azurite_tls, entra, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.services.certificates import make_certificate, make_key
-from tests.services.entra import App, Entra
+from tests.services.entra import App
 
 from flowstone.errors import CredentialsError, StorageError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
@@ -50,13 +49,6 @@ def test_each_key_is_let_in_and_says_which_it_is(
     assert check.ok, check.reason
     assert check.reason.startswith(who)
     use(AzureBlobStorageContainer(container_name=container_name, credentials=login))
-
-
-@pytest.fixture
-def place(
-    azurite_tls: Azurite, entra: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Place:
-    return Place(azurite_tls, entra, tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("row", TOKENS)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import mimetypes
 import re
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
 from io import BufferedIOBase, BytesIO
 from time import sleep
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
@@ -21,7 +20,7 @@ from flowstone.blocks.object_stores import (
     map_in_threads,
 )
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
-from flowstone_azure import access
+from flowstone_azure import access, signed_urls
 from flowstone_azure.credentials import AzureBlobStorageCredentials
 from flowstone_azure.errors import read_code, translate_errors
 
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
     from flowstone.records.access import StoreAccess
     from flowstone_azure.logins import BlobLogin
 
-#: Azure gives a SAS made with a key any time; longer than this nobody should want.
-LONGEST_URL_SECONDS = 10 * 365 * 24 * 3600
 COPY_POLL_SECONDS = 0.5
 #: What the SDK or the service takes for another name: `\` is `/`, `a/./b` is `a/b`, `a.` is `a`.
 _ALTERED = re.compile(r"\\|(?:^|/)\.{1,2}(?:/|$)|^/|\.$|\./")
@@ -275,30 +272,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             )
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        values = self._login().values
-        if values.kind != "account key":
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL takes the account's key, and the login is {self._login().who()}",
-                "Use a login with account_key, or with a connection string that has one.",
-            )
-        if not 1 <= expires_seconds <= LONGEST_URL_SECONDS:
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL can't last {expires_seconds!r} seconds",
-                f"Give 1 to {LONGEST_URL_SECONDS}.",
-            )
-        from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # see `put`
-
-        rights = {"GET": {"read": True}, "PUT": {"create": True, "write": True}}[method]
         client = self.client(key)
-        signed = generate_blob_sas(
-            values.account,
-            self.container,
-            key,
-            account_key=values.secret,
-            permission=BlobSasPermissions(**rights),
-            expiry=datetime.now(UTC) + timedelta(seconds=expires_seconds),
+        signed = signed_urls.sign(
+            self._login(), (self.container, key), method, seconds=expires_seconds
         )
         return f"{client.url}?{signed}"
 

@@ -7,26 +7,30 @@ import threading
 from base64 import b64decode
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from flowstone.errors import CredentialsError
+from flowstone.errors import AccessDenied, CredentialsError
 from flowstone.records.redaction import register
-from flowstone_azure.errors import translate_errors
+from flowstone_azure.errors import NARROW, read_code, translate_errors
 from flowstone_azure.logs import keep_secrets
+from flowstone_azure.rules import NO_DELEGATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from azure.core.credentials import TokenCredential
-    from azure.storage.blob import BlobServiceClient
-
-T = TypeVar("T")
+    from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
 #: Logins that are kept; the one that was used longest ago goes first.
 MOST_LOGINS = 32
 #: What a token for the Blob service is asked with.
 SCOPE = "https://storage.azure.com/.default"
+#: A user delegation key lasts no longer, nor does what it signs.
+LONGEST_DELEGATED = timedelta(days=7)
+#: By so much, this machine's clock may be fast.
+SKEW = timedelta(minutes=5)
 Kind = Literal[
     "account key", "SAS", "service principal", "certificate", "managed identity", "default chain"
 ]
@@ -63,9 +67,10 @@ class BlobLogin:
 
     def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
         self.values, self._options = values, options
-        self._lock = threading.RLock()
+        self._lock, self._signing = threading.RLock(), threading.Lock()
         self._client: BlobServiceClient | None = None
         self._token: TokenCredential | None = None
+        self._delegation: tuple[UserDelegationKey, datetime] | None = None
         for secret in (values.secret, values.password):
             if secret:
                 register(secret)
@@ -134,6 +139,32 @@ class BlobLogin:
         keep_secrets()
         register(token)
         return token
+
+    def find_delegation_key(self, ends: datetime) -> UserDelegationKey:
+        """Return a key of Azure's that signs URLs until then; one serves for many.
+
+        Raises:
+            AccessDenied: the login has no role that gives such keys.
+        """
+        with self._signing:
+            if self._delegation is None or self._delegation[1] < ends:
+                now = datetime.now(UTC)
+                ends = max(ends, now + timedelta(days=1))
+                begins = max(now - SKEW, ends - LONGEST_DELEGATED)
+                self._delegation = self._ask_for_key(begins, ends), ends
+            return self._delegation[0]
+
+    def _ask_for_key(self, begins: datetime, ends: datetime) -> UserDelegationKey:
+        try:
+            with translate_errors(self.values.url, self.who):
+                key = self.client().get_user_delegation_key(begins, ends)
+        except AccessDenied as error:
+            if read_code(error.__cause__) not in NARROW:
+                raise
+            problem = f"{NO_DELEGATION.problem}, with {self.who()}"
+            raise AccessDenied(self.values.url, problem, NO_DELEGATION.remedy) from error.__cause__
+        register(key.value or "")
+        return key
 
     def _make_credential(self) -> Any:
         from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential  # see above

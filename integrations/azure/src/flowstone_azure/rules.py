@@ -37,6 +37,12 @@ DENIED = AzureErrorRule(
     "Give this login the role 'Storage Blob Data Contributor' (or Reader) on the container, or a "
     "SAS with the right; then check that the account's firewall lets this machine in.",
 )
+NO_DELEGATION = AzureErrorRule(
+    AccessDenied,
+    "the login may not ask for a user delegation key, which a presigned URL takes",
+    "Give it the role 'Storage Blob Delegator' on the storage account, not only on a container; "
+    "or use a login with account_key.",
+)
 PROTECTED = AzureErrorRule(
     AccessDenied,
     "a retention policy or a legal hold protects it",
