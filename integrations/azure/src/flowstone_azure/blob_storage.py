@@ -23,9 +23,10 @@ from flowstone.errors import ObjectMissing, PathInvalid, StorageError
 from flowstone_azure import access, signed_urls
 from flowstone_azure.credentials import AzureBlobStorageCredentials
 from flowstone_azure.errors import read_code, translate_errors
+from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from azure.storage.blob import BlobClient, StorageStreamDownloader
 
@@ -136,6 +137,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             raise PathInvalid(key, problem, "Rename it.")
         if _NO_NAME.search(key):
             raise PathInvalid(key, "Azure has no such name: a control character", "Rename it.")
+        if ("//" in key or key.endswith("/")) and self._login().is_hierarchical():
+            problem = "an account with a hierarchical namespace drops slashes that name nothing"
+            raise PathInvalid(key, problem, "Rename it.")
         return self.credentials.client().get_blob_client(self.container, key)
 
     def make_access(self) -> StoreAccess:
@@ -155,6 +159,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         try:
             with self.translate_errors(key):
                 answer = client.download_blob(offset=offset or None, max_concurrency=1)
+                self._refuse_folder(key, answer.properties.metadata)
         except StorageError as error:
             if offset and read_code(error.__cause__) == "InvalidRange":
                 return _Body(None, 0, self.head(key).etag, lambda: self.translate_errors(key))
@@ -179,12 +184,18 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         client = self.client(key)
         with self.translate_errors(key):
             found = client.get_blob_properties()
+        self._refuse_folder(key, found.metadata)
         return ObjectInfo(key, found.size, found.last_modified, _strip_quotes(found.etag))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return put_folders_last(self._list(prefix))
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self.translate_errors():
             container = self.credentials.get_container_client(self.container)
-            pages = container.list_blobs(prefix or None, results_per_page=self.page_objects)
+            pages = container.list_blobs(
+                prefix or None, include=["metadata"], results_per_page=self.page_objects
+            )
             found = pages.by_page()
         while True:
             with self.translate_errors():
@@ -193,8 +204,16 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             if page is None:
                 return
             for item in items:
+                if is_marked(item.metadata):
+                    yield make_folder(item.name, item.last_modified)
+                    continue
                 etag = _strip_quotes(item.etag)
                 yield ObjectInfo(item.name, item.size, item.last_modified, etag)
+
+    def _refuse_folder(self, key: str, metadata: Mapping[str, str] | None) -> None:
+        if is_marked(metadata):
+            where, remedy = f"{self.where}/{key}", f"`list_objects({key!r})` shows what is in it."
+            raise ObjectMissing(where, "there is no such object: it is a folder", remedy)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -228,18 +247,28 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 upload_blocks(client, source, size, settings, overwrite=overwrite)
 
     def delete(self, keys: Sequence[str]) -> None:
-        def delete(key: str) -> None:
-            client = self.client(key)
+        self._delete([key for key in keys if not isinstance(key, FolderKey)])
+        folders = sorted(key for key in keys if isinstance(key, FolderKey))
+        for depth in sorted({folder.depth for folder in folders}, reverse=True):
+            self._delete([folder.blob for folder in folders if folder.depth == depth])
+
+    def _delete(self, names: Sequence[str]) -> None:
+        def delete(name: str) -> None:
+            client = self.client(name)
             try:
-                with self.translate_errors(key):
+                with self.translate_errors(name):
                     client.delete_blob()
             except ObjectMissing:
                 return
+            except StorageError as error:
+                # A folder is no object, and stays as long as something is in it.
+                if read_code(error.__cause__) != "DirectoryIsNotEmpty":
+                    raise
 
-        if len(keys) == 1:
-            delete(keys[0])
+        if len(names) == 1:
+            delete(names[0])
             return
-        for _ in map_in_threads(delete, keys, self.parallel):
+        for _ in map_in_threads(delete, names, self.parallel):
             pass
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:

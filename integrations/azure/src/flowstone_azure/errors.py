@@ -17,11 +17,13 @@ from flowstone_azure.rules import (
     DENIED,
     DOWN,
     EXPIRED,
+    FILE_AND_FOLDER,
     LEASED,
     MISUSED,
     NO_CONTAINER,
     NO_LOGIN,
     NO_OBJECT,
+    NOT_EMPTY,
     PROTECTED,
     REFUSED,
     SNAPSHOTS,
@@ -121,10 +123,15 @@ BY_CODE = _make_table(
     (
         WRONG_KIND,
         """
-        InvalidBlobType InvalidSourceBlobType ResourceTypeMismatch
+        InvalidBlobType InvalidSourceBlobType BlobOperationNotSupported
         IncrementalCopyBlobMismatch OperationNotAllowedOnIncrementalCopyBlob
         """,
     ),
+    (
+        FILE_AND_FOLDER,
+        "OperationNotSupportedOnDirectory PathConflict ResourceTypeMismatch",
+    ),
+    (NOT_EMPTY, "DirectoryIsNotEmpty DirectoryNotEmpty"),
     (ARCHIVED, "BlobArchived BlobBeingRehydrated"),
     (
         TOO_BIG,
@@ -157,6 +164,7 @@ BY_CODE = _make_table(
         """
         FeatureVersionMismatch InvalidHttpVerb NotImplemented UnsupportedHeader
         UnsupportedHttpVerb UnsupportedQueryParameter UnsupportedXmlNode APINotImplemented
+        FeatureNotYetSupportedForHierarchicalNamespaceAccounts
         """,
     ),
 )

@@ -70,6 +70,7 @@ class BlobLogin:
         self._lock, self._signing = threading.RLock(), threading.Lock()
         self._client: BlobServiceClient | None = None
         self._token: TokenCredential | None = None
+        self._is_hierarchical: bool | None = None
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
         for secret in (values.secret, values.password):
             if secret:
@@ -139,6 +140,18 @@ class BlobLogin:
         keep_secrets()
         register(token)
         return token
+
+    def is_hierarchical(self) -> bool:
+        """Return whether the account has a hierarchical namespace; False if that can't be known."""
+        with self._lock:
+            if self._is_hierarchical is None:
+                try:
+                    with translate_errors(self.values.url, self.who):
+                        found = self.client().get_account_information()
+                except (AccessDenied, CredentialsError):
+                    found = {}
+                self._is_hierarchical = bool(found.get("is_hns_enabled"))
+            return self._is_hierarchical
 
     def find_delegation_key(self, ends: datetime) -> UserDelegationKey:
         """Return a key of Azure's that signs URLs until then; one serves for many.

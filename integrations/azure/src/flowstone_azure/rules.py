@@ -104,9 +104,20 @@ THERE = AzureErrorRule(
     "there is such an object already",
     "Choose another name, or overwrite it.",
 )
+FILE_AND_FOLDER = AzureErrorRule(
+    StorageError,
+    "the account has a hierarchical namespace, where a name can't be a file and a folder at once",
+    "Choose another name, or delete the folder of this name, or the file that is in its path.",
+)
+NOT_EMPTY = AzureErrorRule(
+    StorageError,
+    "the folder is not empty",
+    "`delete_folder` deletes what is in it, too.",
+)
 WRONG_KIND = AzureErrorRule(
     StorageError,
-    "an object of another kind is there: a page blob, an append blob or a folder",
+    "an object of another kind is there: a page blob, an append blob, or a file that the Data Lake "
+    "API wrote",
     "Delete it first, or choose another name.",
 )
 ARCHIVED = AzureErrorRule(
