@@ -89,6 +89,9 @@ def test_many_directories_are_deleted_batch_by_batch(
         lake.write(f"a/{number % 7}/{number}/b.txt", b"1")
     assert store.delete_folder("a") == 500
     assert lake.directories == {"a"}
+    # It takes no batches, and is not asked again.
+    assert [method for method, _ in lake.asked].count("POST") <= 4
+    assert not store.credentials.find_login().takes_batches
 
 
 def test_a_folder_comes_down_with_its_empty_directories(

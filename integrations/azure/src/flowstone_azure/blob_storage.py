@@ -22,6 +22,7 @@ from flowstone.blocks.object_stores import (
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
 from flowstone_azure import access, signed_urls
 from flowstone_azure.credentials import AzureBlobStorageCredentials
+from flowstone_azure.deletions import can_batch, delete_in_batches
 from flowstone_azure.errors import read_code, translate_errors
 from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
 
@@ -130,8 +131,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         """Return the SDK's client of a blob.
 
         Raises:
-            PathInvalid: the SDK would ask for another name.
+            PathInvalid: the SDK or the service would take it for another name.
         """
+        self._check_name(key)
+        return self.credentials.client().get_blob_client(self.container, key)
+
+    def _check_name(self, key: str) -> None:
         if _ALTERED.search(key):
             problem = "Azure would take it for another name: a backslash, an outer slash or a '.'"
             raise PathInvalid(key, problem, "Rename it.")
@@ -140,7 +145,6 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         if ("//" in key or key.endswith("/")) and self._login().is_hierarchical():
             problem = "an account with a hierarchical namespace drops slashes that name nothing"
             raise PathInvalid(key, problem, "Rename it.")
-        return self.credentials.client().get_blob_client(self.container, key)
 
     def make_access(self) -> StoreAccess:
         folder = self.make_prefix().removesuffix("/")
@@ -253,23 +257,31 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             self._delete([folder.blob for folder in folders if folder.depth == depth])
 
     def _delete(self, names: Sequence[str]) -> None:
-        def delete(name: str) -> None:
-            client = self.client(name)
-            try:
-                with self.translate_errors(name):
-                    client.delete_blob()
-            except ObjectMissing:
-                return
-            except StorageError as error:
-                # A folder is no object, and stays as long as something is in it.
-                if read_code(error.__cause__) != "DirectoryIsNotEmpty":
-                    raise
-
         if len(names) == 1:
-            delete(names[0])
+            self._delete_one(names[0])
             return
-        for _ in map_in_threads(delete, names, self.parallel):
+        for name in names:
+            self._check_name(name)
+        login, workers = self._login(), self.parallel
+        # Few are deleted as soon one by one, all at once.
+        if len(names) > workers and can_batch(login):
+            container = self.credentials.get_container_client(self.container)
+            delete_in_batches(container, names, self._delete_one, workers=workers, login=login)
+            return
+        for _ in map_in_threads(self._delete_one, names, workers):
             pass
+
+    def _delete_one(self, name: str) -> None:
+        client = self.client(name)
+        try:
+            with self.translate_errors(name):
+                client.delete_blob()
+        except ObjectMissing:
+            return
+        except StorageError as error:
+            # A folder is no object, and stays as long as something is in it.
+            if read_code(error.__cause__) != "DirectoryIsNotEmpty":
+                raise
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
         # A server-side copy is one request by one login, which has to read there and write here.

@@ -19,6 +19,7 @@ from flowstone_azure.rules import NO_DELEGATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobServiceClient, UserDelegationKey
@@ -63,13 +64,18 @@ class BlobLoginFields:
 
 
 class BlobLogin:
-    """A client of one account's Blob service; safe to use from several threads."""
+    """A client of one account's Blob service; safe to use from several threads.
+
+    Attributes:
+        takes_batches: whether the service may take batches of this login; False once it refused.
+    """
 
     def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
         self.values, self._options = values, options
         self._lock, self._signing = threading.RLock(), threading.Lock()
         self._client: BlobServiceClient | None = None
         self._token: TokenCredential | None = None
+        self.takes_batches = True
         self._is_hierarchical: bool | None = None
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
         for secret in (values.secret, values.password):
@@ -103,6 +109,10 @@ class BlobLogin:
             case _:
                 return "the SDK's default chain"
 
+    def translate_errors(self) -> AbstractContextManager[None]:
+        """Turn what the SDK raises inside into our errors, as those of the account."""
+        return translate_errors(self.values.url, self.who)
+
     def client(self) -> BlobServiceClient:
         """Return the client, the same one each time."""
         with self._lock:
@@ -120,7 +130,7 @@ class BlobLogin:
         options = {**CLIENT_DEFAULTS, **self._options, **overrides}
         if "transport" not in options:
             options["transport"] = open_transport(options)
-        with translate_errors(self.values.url, self.who):
+        with self.translate_errors():
             try:
                 client = BlobServiceClient(
                     self.values.url, credential=self._make_credential(), **options
@@ -135,7 +145,7 @@ class BlobLogin:
 
     def get_token(self) -> str:
         """Return a token of Microsoft Entra that is good now; the SDK keeps and renews it."""
-        with translate_errors(self.values.url, self.who):
+        with self.translate_errors():
             token = self._find_token_credential().get_token(SCOPE).token
         keep_secrets()
         register(token)
@@ -146,7 +156,7 @@ class BlobLogin:
         with self._lock:
             if self._is_hierarchical is None:
                 try:
-                    with translate_errors(self.values.url, self.who):
+                    with self.translate_errors():
                         found = self.client().get_account_information()
                 except (AccessDenied, CredentialsError):
                     found = {}
@@ -169,7 +179,7 @@ class BlobLogin:
 
     def _ask_for_key(self, begins: datetime, ends: datetime) -> UserDelegationKey:
         try:
-            with translate_errors(self.values.url, self.who):
+            with self.translate_errors():
                 key = self.client().get_user_delegation_key(begins, ends)
         except AccessDenied as error:
             if read_code(error.__cause__) not in NARROW:
