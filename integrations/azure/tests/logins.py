@@ -69,14 +69,20 @@ KEYS: dict[str, tuple[Callable[[str, str], Fields], str]] = {
         },
         "the account key of 'devstoreaccount1' is let in",
     ),
-    "SAS of the account": (account_sas, "a SAS of the account in 'devstoreaccount1' is let in"),
-    "SAS of a container": (container_sas, "a SAS of a container or blob in 'devstoreaccount1'"),
+    "SAS of the account": (
+        account_sas,
+        "a SAS of the account in 'devstoreaccount1' with the rights 'rwdl' is let in",
+    ),
+    "SAS of a container": (
+        container_sas,
+        "a SAS of a container in 'devstoreaccount1' with the rights 'rwdxl' is in its time",
+    ),
     "SAS in a connection string": (
         lambda url, container: {
             "connection_string": f"BlobEndpoint={url};SharedAccessSignature="
             + container_sas(url, container)["sas_token"]
         },
-        "a SAS of a container or blob in 'devstoreaccount1'",
+        "a SAS of a container in 'devstoreaccount1' with the rights 'rwdxl' is in its time",
     ),
 }
 

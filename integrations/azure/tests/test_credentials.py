@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.services.azure import KEY
 
-from flowstone.errors import AccessDenied, BlockInvalid, CredentialsError
+from flowstone.errors import BlockInvalid, CredentialsError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
-
-from .logins import container_sas
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -85,17 +83,3 @@ def test_fields_that_can_not_be_are_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(BlockInvalid) as caught:
         AzureBlobStorageCredentials(**fields)
     assert "HIDDEN" not in str(caught.value)
-
-
-def test_a_sas_that_has_ended_says_so(emulated: Azurite, container_name: str) -> None:
-    login = AzureBlobStorageCredentials(**container_sas(emulated.url, container_name, ends=-1))
-    check = login.check()
-    assert not check.ok
-    assert "it ended at" in check.reason
-
-
-def test_a_sas_opens_its_own_container_only(emulated: Azurite, container_name: str) -> None:
-    login = AzureBlobStorageCredentials(**container_sas(emulated.url, container_name))
-    other = AzureBlobStorageContainer(container_name="another", credentials=login)
-    with pytest.raises((AccessDenied, CredentialsError), match="a SAS of a container"):
-        other.read_path("a")

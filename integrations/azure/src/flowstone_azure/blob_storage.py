@@ -120,12 +120,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def _login(self) -> BlobLogin:
         return self.credentials.find_login()
 
-    def _describe_login(self) -> str:
-        return self._login().who()
-
     def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
-        return translate_errors(self.where, self._describe_login, key)
+        return translate_errors(self.where, self._login(), key)
 
     def client(self, key: str) -> BlobClient:
         """Return the SDK's client of a blob.
@@ -142,7 +139,8 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             raise PathInvalid(key, problem, "Rename it.")
         if _NO_NAME.search(key):
             raise PathInvalid(key, "Azure has no such name: a control character", "Rename it.")
-        if ("//" in key or key.endswith("/")) and self._login().is_hierarchical():
+        is_odd = "//" in key or key.endswith("/")
+        if is_odd and self._login().is_hierarchical(self.container):
             problem = "an account with a hierarchical namespace drops slashes that name nothing"
             raise PathInvalid(key, problem, "Rename it.")
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
-from flowstone_azure.errors import NARROW, read_code, translate_errors
+from flowstone_azure.errors import NARROW, read_code
 from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind, find_login
 from flowstone_azure.rules import EXPIRED
 
@@ -295,18 +294,17 @@ class AzureBlobStorageCredentials(Credentials):
     def _check(self) -> str:
         values = self._choose()
         login = BlobLogin(values, self.client_options)
-        scope = parse_qs(values.secret or "") if values.kind == "SAS" else {}
-        if scope:
-            _check_dates(scope, login.who())
+        if problem := login.find_problem():
+            raise CredentialsError(f"Azure, with {login.who()}", problem, EXPIRED.remedy)
         with login.open_client(**{**_PATIENCE, **self.client_options}) as client:
             try:
-                with translate_errors(values.url, login.who):
+                with login.translate_errors():
                     client.get_account_information()
             except (AccessDenied, CredentialsError) as error:
-                if "sr" in scope:
+                if login.sas and login.sas.scope:
                     return (
-                        f"{login.who()} is in its time; Azure tells whether it is good only "
-                        f"when its container is used"
+                        f"{login.who()} is in its time; Azure tells whether it is good only when "
+                        f"{login.sas.reach} is used"
                     )
                 if read_code(error.__cause__) not in NARROW:
                     raise
@@ -333,18 +331,6 @@ def _read_certificate(path: Path) -> str:
             "Check the path, and that this user may read the file.",
         ) from error
     return content.decode("latin-1") if b"-----BEGIN" in content else b64encode(content).decode()
-
-
-def _check_dates(scope: dict[str, list[str]], who: str) -> None:
-    ends = scope.get("se", [""])[0]
-    try:
-        moment = datetime.fromisoformat(ends)
-    except ValueError:
-        return  # it is in a stored policy
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if moment < datetime.now(UTC):
-        raise CredentialsError(f"Azure, with {who}", f"it ended at {ends}", EXPIRED.remedy)
 
 
 def _refuse(problem: str, remedy: str) -> CredentialsError:

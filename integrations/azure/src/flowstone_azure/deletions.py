@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs
 
 from flowstone.blocks.object_stores import map_in_threads
 from flowstone.errors import BucketMissing, CredentialsError, StorageError, Unreachable
@@ -22,8 +21,8 @@ MOST = 256
 
 def can_batch(login: BlobLogin) -> bool:
     """Return whether a login may send batches: a SAS of one blob may not."""
-    scope = parse_qs(login.values.secret or "") if login.values.kind == "SAS" else {}
-    return login.takes_batches and scope.get("sr", ["c"]) == ["c"]
+    reaches_container = login.sas is None or login.sas.scope in {"", "c"}
+    return login.takes_batches and reaches_container
 
 
 def delete_in_batches(

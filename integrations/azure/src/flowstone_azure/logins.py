@@ -16,6 +16,7 @@ from flowstone.records.redaction import register
 from flowstone_azure.errors import NARROW, read_code, translate_errors
 from flowstone_azure.logs import keep_secrets
 from flowstone_azure.rules import NO_DELEGATION
+from flowstone_azure.sas import read_sas
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -67,6 +68,7 @@ class BlobLogin:
     """A client of one account's Blob service; safe to use from several threads.
 
     Attributes:
+        sas: what its SAS says, if it has one.
         takes_batches: whether the service may take batches of this login; False once it refused.
     """
 
@@ -81,7 +83,8 @@ class BlobLogin:
         for secret in (values.secret, values.password):
             if secret:
                 register(secret)
-        if values.kind == "SAS":
+        self.sas = read_sas(values.secret or "") if values.kind == "SAS" else None
+        if self.sas:
             for signature in parse_qs(values.secret or "").get("sig", ()):
                 register(signature)
 
@@ -95,10 +98,9 @@ class BlobLogin:
         match values.kind:
             case "account key":
                 return f"the account key of {whose!r}"
-            case "SAS":
-                scope = parse_qs(values.secret or "")
-                reach = "a container or blob" if "sr" in scope else "the account"
-                return f"a SAS of {reach} in {whose!r}"
+            case "SAS" if self.sas is not None:
+                rights = f" with the rights {self.sas.rights!r}" if self.sas.rights else ""
+                return f"a SAS of {self.sas.reach} in {whose!r}{rights}"
             case "service principal":
                 return f"service principal {values.client_id} of tenant {values.tenant_id}"
             case "certificate":
@@ -109,9 +111,16 @@ class BlobLogin:
             case _:
                 return "the SDK's default chain"
 
+    def find_problem(self) -> str:
+        """Return what can be known to be wrong with the login without asking Azure; "" if nothing.
+
+        A SAS says when it is good.
+        """
+        return self.sas.find_problem(datetime.now(UTC)) if self.sas else ""
+
     def translate_errors(self) -> AbstractContextManager[None]:
         """Turn what the SDK raises inside into our errors, as those of the account."""
-        return translate_errors(self.values.url, self.who)
+        return translate_errors(self.values.url, self)
 
     def client(self) -> BlobServiceClient:
         """Return the client, the same one each time."""
@@ -151,13 +160,18 @@ class BlobLogin:
         register(token)
         return token
 
-    def is_hierarchical(self) -> bool:
-        """Return whether the account has a hierarchical namespace; False if that can't be known."""
+    def is_hierarchical(self, container: str) -> bool:
+        """Return whether the account has a hierarchical namespace; False if that can't be known.
+
+        Args:
+            container: one that the login reaches.
+        """
         with self._lock:
             if self._is_hierarchical is None:
                 try:
                     with self.translate_errors():
-                        found = self.client().get_account_information()
+                        client = self.client().get_container_client(container)
+                        found = client.get_account_information()
                 except (AccessDenied, CredentialsError):
                     found = {}
                 self._is_hierarchical = bool(found.get("is_hns_enabled"))
