@@ -181,7 +181,7 @@ NARROW = frozenset(
 _BY_STATUS = {401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANGED, 416: CHANGED, 429: BUSY}
 
 
-class Login(Protocol):
+class DescribedLogin(Protocol):
     """What an error says of a login."""
 
     def who(self) -> str:
@@ -192,7 +192,7 @@ class Login(Protocol):
 
 
 @contextmanager
-def translate_errors(where: str, login: Login, key: str | None = None) -> Iterator[None]:
+def translate_errors(where: str, login: DescribedLogin, key: str | None = None) -> Iterator[None]:
     """Turn what Azure's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
 
     Args:
@@ -210,7 +210,7 @@ def translate_errors(where: str, login: Login, key: str | None = None) -> Iterat
 
 
 def translate(
-    error: Exception, where: str, login: Login, key: str | None = None
+    error: Exception, where: str, login: DescribedLogin, key: str | None = None
 ) -> FlowstoneError | None:
     """Return our error for one of the SDK's; None for anybody else's."""
     rule = find_rule(error, key)
