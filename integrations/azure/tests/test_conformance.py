@@ -55,6 +55,19 @@ class TestAzureBlobStorageCredentials(BlockSuite):
                 client_secret=uuid4().hex,
                 client_options={"retry_total": 5, "read_timeout": 20},
             ),
+            AzureBlobStorageCredentials(
+                account_url=url,
+                tenant_id="a-tenant",
+                client_id="a-client",
+                client_certificate=f"-----BEGIN {uuid4().hex}\n{uuid4().hex}\n",
+                client_certificate_password=uuid4().hex,
+            ),
+            AzureBlobStorageCredentials(
+                account_url=url,
+                tenant_id="a-tenant",
+                client_id="a-client",
+                client_certificate_path="~/app.pem",
+            ),
         ]
 
 

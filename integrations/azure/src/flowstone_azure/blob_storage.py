@@ -5,13 +5,12 @@ from __future__ import annotations
 import mimetypes
 import re
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
 from io import BufferedIOBase, BytesIO
 from time import sleep
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
@@ -21,20 +20,21 @@ from flowstone.blocks.object_stores import (
     map_in_threads,
 )
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
-from flowstone.records.access import StoreAccess
+from flowstone_azure import access, signed_urls
 from flowstone_azure.credentials import AzureBlobStorageCredentials
+from flowstone_azure.deletions import can_batch, delete_in_batches
 from flowstone_azure.errors import read_code, translate_errors
+from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from azure.storage.blob import BlobClient, StorageStreamDownloader
 
     from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.records.access import StoreAccess
     from flowstone_azure.logins import BlobLogin
 
-#: Azure gives a SAS made with a key any time; longer than this nobody should want.
-LONGEST_URL_SECONDS = 10 * 365 * 24 * 3600
 COPY_POLL_SECONDS = 0.5
 #: What the SDK or the service takes for another name: `\` is `/`, `a/./b` is `a/b`, `a.` is `a`.
 _ALTERED = re.compile(r"\\|(?:^|/)\.{1,2}(?:/|$)|^/|\.$|\./")
@@ -120,101 +120,36 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def _login(self) -> BlobLogin:
         return self.credentials.find_login()
 
-    def _describe_login(self) -> str:
-        return self._login().who()
-
     def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
         """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
-        return translate_errors(self.where, self._describe_login, key)
+        return translate_errors(self.where, self._login(), key)
 
     def client(self, key: str) -> BlobClient:
         """Return the SDK's client of a blob.
 
         Raises:
-            PathInvalid: the SDK would ask for another name.
+            PathInvalid: the SDK or the service would take it for another name.
         """
+        self._check_name(key)
+        return self.credentials.client().get_blob_client(self.container, key)
+
+    def _check_name(self, key: str) -> None:
         if _ALTERED.search(key):
             problem = "Azure would take it for another name: a backslash, an outer slash or a '.'"
             raise PathInvalid(key, problem, "Rename it.")
         if _NO_NAME.search(key):
             raise PathInvalid(key, "Azure has no such name: a control character", "Rename it.")
-        return self.credentials.client().get_blob_client(self.container, key)
+        is_odd = "//" in key or key.endswith("/")
+        if is_odd and self._login().is_hierarchical(self.container):
+            problem = "an account with a hierarchical namespace drops slashes that name nothing"
+            raise PathInvalid(key, problem, "Rename it.")
 
     def make_access(self) -> StoreAccess:
-        """Return the account's address and the login; a token that ends soon has a `refresh`."""
-        login = self._login()
-        values = login.values
-        options = {"account_name": values.account}
-        options |= {
-            name: value
-            for name, value in (("client_id", values.client_id), ("tenant_id", values.tenant_id))
-            if value
-        }
-        names = {
-            "account key": "account_key",
-            "SAS": "sas_token",
-            "service principal": "client_secret",
-        }
-        refresh = None
-        if values.kind in names:
-            secrets = {names[values.kind]: SecretStr(values.secret or "")}
-        else:
-            secrets = {"bearer_token": SecretStr(login.get_token())}
-            refresh = self.make_access
-        return StoreAccess(
-            "az",
-            self.container,
-            self.make_prefix().removesuffix("/"),
-            values.url,
-            options=options,
-            secrets=secrets,
-            refresh=refresh,
-        )
+        folder = self.make_prefix().removesuffix("/")
+        return access.make_access(self.container, folder, self._login(), self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any]:
-        values = self._login().values
-        is_chain = values.kind in {"default chain", "managed identity"}
-        secret = self._login().get_token() if is_chain and tool != "pandas" else values.secret
-        if tool == "pandas":
-            options = self._describe_to_adlfs()
-        else:
-            names = {
-                "account key": "azure_storage_account_key",
-                "SAS": "azure_storage_sas_key",
-                "service principal": "azure_storage_client_secret",
-            }
-            usual = f"https://{values.account}.blob.core.windows.net"
-            options = {
-                "azure_storage_account_name": values.account,
-                names.get(values.kind, "azure_storage_token"): secret,
-                "azure_storage_client_id": None if is_chain else values.client_id,
-                "azure_storage_tenant_id": values.tenant_id,
-                "azure_storage_endpoint": None if values.url == usual else values.url,
-                "azure_allow_http": "true" if values.url.startswith("http:") else None,
-            }
-        return {name: value for name, value in options.items() if value is not None}
-
-    def _describe_to_adlfs(self) -> dict[str, object]:
-        values = self._login().values
-        if values.kind == "managed identity":
-            raise StorageError(
-                self.where,
-                "adlfs takes no managed identity by its client id",
-                "Set AZURE_CLIENT_ID and a login without client_id, or use `filesystem()`.",
-            )
-        if values.kind == "account key":
-            place = f"AccountName={values.account};AccountKey={values.secret}"
-            return {"connection_string": f"{place};BlobEndpoint={values.url};"}
-        if values.kind == "SAS":
-            place = f"BlobEndpoint={values.url};SharedAccessSignature={values.secret}"
-            return {"account_name": values.account, "connection_string": place}
-        return {
-            "account_name": values.account,
-            "client_id": values.client_id,
-            "client_secret": values.secret,
-            "tenant_id": values.tenant_id,
-            "anon": False if values.kind == "default chain" else None,
-        }
+        return access.make_storage_options(tool, self.where, self._login())
 
     def make_uri(self, key: str) -> str:
         return f"az://{self.container}/{key}" if key else f"az://{self.container}"
@@ -226,6 +161,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         try:
             with self.translate_errors(key):
                 answer = client.download_blob(offset=offset or None, max_concurrency=1)
+                self._refuse_folder(key, answer.properties.metadata)
         except StorageError as error:
             if offset and read_code(error.__cause__) == "InvalidRange":
                 return _Body(None, 0, self.head(key).etag, lambda: self.translate_errors(key))
@@ -250,12 +186,18 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         client = self.client(key)
         with self.translate_errors(key):
             found = client.get_blob_properties()
+        self._refuse_folder(key, found.metadata)
         return ObjectInfo(key, found.size, found.last_modified, _strip_quotes(found.etag))
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return put_folders_last(self._list(prefix))
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
         with self.translate_errors():
             container = self.credentials.get_container_client(self.container)
-            pages = container.list_blobs(prefix or None, results_per_page=self.page_objects)
+            pages = container.list_blobs(
+                prefix or None, include=["metadata"], results_per_page=self.page_objects
+            )
             found = pages.by_page()
         while True:
             with self.translate_errors():
@@ -264,8 +206,16 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             if page is None:
                 return
             for item in items:
+                if is_marked(item.metadata):
+                    yield make_folder(item.name, item.last_modified)
+                    continue
                 etag = _strip_quotes(item.etag)
                 yield ObjectInfo(item.name, item.size, item.last_modified, etag)
+
+    def _refuse_folder(self, key: str, metadata: Mapping[str, str] | None) -> None:
+        if is_marked(metadata):
+            where, remedy = f"{self.where}/{key}", f"`list_objects({key!r})` shows what is in it."
+            raise ObjectMissing(where, "there is no such object: it is a folder", remedy)
 
     # -- writing ---------------------------------------------------------------------------------
 
@@ -299,19 +249,37 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 upload_blocks(client, source, size, settings, overwrite=overwrite)
 
     def delete(self, keys: Sequence[str]) -> None:
-        def delete(key: str) -> None:
-            client = self.client(key)
-            try:
-                with self.translate_errors(key):
-                    client.delete_blob()
-            except ObjectMissing:
-                return
+        self._delete([key for key in keys if not isinstance(key, FolderKey)])
+        folders = sorted(key for key in keys if isinstance(key, FolderKey))
+        for depth in sorted({folder.depth for folder in folders}, reverse=True):
+            self._delete([folder.blob for folder in folders if folder.depth == depth])
 
-        if len(keys) == 1:
-            delete(keys[0])
+    def _delete(self, names: Sequence[str]) -> None:
+        if len(names) == 1:
+            self._delete_one(names[0])
             return
-        for _ in map_in_threads(delete, keys, self.parallel):
+        for name in names:
+            self._check_name(name)
+        login, workers = self._login(), self.parallel
+        # Few are deleted as soon one by one, all at once.
+        if len(names) > workers and can_batch(login):
+            container = self.credentials.get_container_client(self.container)
+            delete_in_batches(container, names, self._delete_one, workers=workers, login=login)
+            return
+        for _ in map_in_threads(self._delete_one, names, workers):
             pass
+
+    def _delete_one(self, name: str) -> None:
+        client = self.client(name)
+        try:
+            with self.translate_errors(name):
+                client.delete_blob()
+        except ObjectMissing:
+            return
+        except StorageError as error:
+            # A folder is no object, and stays as long as something is in it.
+            if read_code(error.__cause__) != "DirectoryIsNotEmpty":
+                raise
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
         # A server-side copy is one request by one login, which has to read there and write here.
@@ -343,30 +311,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             )
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        values = self._login().values
-        if values.kind != "account key":
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL takes the account's key, and the login is {self._login().who()}",
-                "Use a login with account_key, or with a connection string that has one.",
-            )
-        if not 1 <= expires_seconds <= LONGEST_URL_SECONDS:
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL can't last {expires_seconds!r} seconds",
-                f"Give 1 to {LONGEST_URL_SECONDS}.",
-            )
-        from azure.storage.blob import BlobSasPermissions, generate_blob_sas  # see `put`
-
-        rights = {"GET": {"read": True}, "PUT": {"create": True, "write": True}}[method]
         client = self.client(key)
-        signed = generate_blob_sas(
-            values.account,
-            self.container,
-            key,
-            account_key=values.secret,
-            permission=BlobSasPermissions(**rights),
-            expiry=datetime.now(UTC) + timedelta(seconds=expires_seconds),
+        signed = signed_urls.sign(
+            self._login(), (self.container, key), method, seconds=expires_seconds
         )
         return f"{client.url}?{signed}"
 

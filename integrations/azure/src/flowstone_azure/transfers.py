@@ -80,7 +80,8 @@ def _is_half(method: str, response: Any) -> bool:
     if response.status_code not in {200, 201, 202, 206}:
         return False
     headers = {name.lower(): value for name, value in response.headers.items()}
-    wanted = {"date", "x-ms-request-id"}
+    # Azurite gives no id with an answer to a POST, which is text that has an end of its own.
+    wanted = {"date"} if method == "POST" else {"date", "x-ms-request-id"}
     if response.status_code == 206:
         wanted.add("content-range")
     if method == "HEAD":
