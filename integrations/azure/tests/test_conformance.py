@@ -105,6 +105,7 @@ class TestLogin(CredentialsSuite):
 
 
 class TestContainer(ObjectStoreSuite):
+    conditional_writes = keeps_metadata = True
     presigns = True
     presigned_headers: ClassVar[Mapping[str, str]] = {"x-ms-blob-type": "BlockBlob"}
     # A page has 5,000, which takes minutes; `test_pages_of_a_listing_come_in_order` has small ones.

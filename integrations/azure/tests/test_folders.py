@@ -15,7 +15,7 @@ from tests.services.azure import KEY
 from flowstone.blocks.object_stores import ExactKey, ObjectInfo
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
-from flowstone_azure.blob_storage import AzureBlobStorageProvider
+from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
 from flowstone_azure.folders import FolderKey, make_folder, put_folders_last
 
 from .lake import Lake, list_above, serve_lake
