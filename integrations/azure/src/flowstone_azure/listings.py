@@ -64,22 +64,20 @@ def merge_level(
     waiting: list[str] = []
     for page in pages:
         for item in sorted(page, key=lambda each: each.name):
-            folder = _find_folder(item)
-            name = item.name if folder is None else folder.removesuffix("/")
-            while waiting and waiting[0] < name:
+            info = _describe_either(item)
+            while waiting and waiting[0] < item.name.removesuffix("/"):
                 yield FolderInfo(heappop(waiting))
-            if folder is None:
-                yield describe(item)
-            elif folder not in waiting:
-                heappush(waiting, folder)
+            if isinstance(info, ObjectInfo):
+                yield info
+            elif info.path not in waiting:
+                heappush(waiting, info.path)
     while waiting:
         yield FolderInfo(heappop(waiting))
 
 
-def _find_folder(item: BlobProperties | BlobPrefix) -> str | None:
-    """Return the path of what is listed as a folder, ending in a slash; None for an object."""
+def _describe_either(item: BlobProperties | BlobPrefix) -> ObjectInfo | FolderInfo:
     from azure.storage.blob import BlobPrefix  # loaded with the first client
 
     if isinstance(item, BlobPrefix):
-        return item.name
-    return f"{item.name}/" if is_marked(item.metadata) else None
+        return FolderInfo(item.name)
+    return FolderInfo(f"{item.name}/") if is_marked(item.metadata) else describe(item)
