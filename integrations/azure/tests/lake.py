@@ -2,7 +2,8 @@
 
 It answers what the tests ask for, as Microsoft documents it, and the official SDK asks:
 
-- https://learn.microsoft.com/rest/api/storageservices/list-blobs: directories are listed as blobs
+- https://learn.microsoft.com/rest/api/storageservices/list-blobs: directories are listed as blobs,
+  and as a `BlobPrefix` where there is a delimiter
 - https://learn.microsoft.com/rest/api/storageservices/put-blob, get-blob, get-blob-properties
 - https://learn.microsoft.com/rest/api/storageservices/delete-blob
 - https://learn.microsoft.com/rest/api/storageservices/get-account-information
@@ -77,11 +78,18 @@ class Lake:
             return ""
         return "BlobNotFound" if self.files.pop(name, None) is None else ""
 
-    def list(self, prefix: str, marker: str) -> str:
-        """Return a page of a listing, with metadata."""
+    def list(self, prefix: str, marker: str, delimiter: str) -> str:
+        """Return a page of a listing, with metadata; a directory is a prefix where it ends one."""
         names = sorted({*self.files, *self.directories})
         found = [name for name in names if name.startswith(prefix) and name >= marker]
-        blobs = "".join(self._describe(name) for name in found[: self.page])
+        if delimiter:
+            found = [name for name in found if delimiter not in name.removeprefix(prefix)]
+        blobs = "".join(
+            f"<BlobPrefix><Name>{escape(name)}/</Name></BlobPrefix>"
+            if delimiter and name in self.directories
+            else self._describe(name)
+            for name in found[: self.page]
+        )
         following = "".join(found[self.page : self.page + 1])
         return (
             f"<EnumerationResults><Prefix>{escape(prefix)}</Prefix><Blobs>{blobs}</Blobs>"
@@ -130,7 +138,8 @@ def serve_lake() -> Iterator[Lake]:
         def do_GET(self) -> None:
             name, query = self.find()
             if query.get("comp") == "list":
-                page = lake.list(query.get("prefix", ""), query.get("marker", ""))
+                wanted = (query.get(name, "") for name in ("prefix", "marker", "delimiter"))
+                page = lake.list(*wanted)
                 self.answer(200, page.encode(), {"Content-Type": "application/xml"})
             elif query.get("restype") == "account":
                 self.answer(200, b"", {"x-ms-is-hns-enabled": "true", "x-ms-sku-name": "LRS"})

@@ -8,6 +8,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from azure.storage.blob import BlobPrefix, BlobProperties
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.services.azure import KEY
@@ -17,6 +18,7 @@ from flowstone.errors import ObjectMissing, PathInvalid, StorageError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
 from flowstone_azure.folders import FolderKey, make_folder, put_folders_last
+from flowstone_azure.listings import merge_level
 
 from .lake import Lake, list_above, serve_lake
 
@@ -56,6 +58,21 @@ def test_directories_are_listed_as_folders_and_no_objects(
     assert folders == {f"{name}/" for name in lake.directories}
 
 
+@pytest.mark.parametrize("page", [1, 2, 5000])
+def test_a_level_has_its_directories(
+    filled: AzureBlobStorageContainer, lake: Lake, page: int
+) -> None:
+    lake.page = page
+    lake.directories.add("a/empty")
+
+    def level(folder: str) -> list[str]:
+        return [info.path for info in filled.list_objects(folder, delimiter="/")]
+
+    assert level("") == ["a/", "h.txt"]
+    assert level("a") == ["a/b-f/", "a/b.txt", "a/b/", "a/empty/", "a/i/"]
+    assert level("a/b") == ["a/b/c.txt", "a/b/d/"]
+
+
 def test_a_directory_is_no_object(filled: AzureBlobStorageContainer) -> None:
     assert not filled.exists("a/b")
     for use in (
@@ -63,6 +80,8 @@ def test_a_directory_is_no_object(filled: AzureBlobStorageContainer) -> None:
         lambda: filled.object_info("a/b"),
         lambda: filled.copy_object("a/b", "copy"),
         lambda: list(filled.stream("a/b")),
+        lambda: filled.read_range("a/b", 0, 5),
+        lambda: filled.read_range("a/b", 3, 5),
     ):
         with pytest.raises(ObjectMissing, match=r"a/b: .*it is a folder.*list_objects"):
             use()
@@ -133,7 +152,12 @@ def test_folders_that_hadoop_marks_are_none_of_the_objects(
     for name in ("a", "a/b", "a/empty"):
         mark(provider, provider.make_key(name))
     container.write_path("a/b/c.txt", b"1")
-    assert names(container) == ["a/b/c.txt"]
+    container.write_path("a.txt", b"1")
+    assert names(container) == ["a.txt", "a/b/c.txt"]
+    assert [info.path for info in container.list_objects(delimiter="/")] == ["a.txt", "a/"]
+    levels = [info.path for info in container.list_objects("a", delimiter="/")]
+    assert levels == ["a/b/", "a/empty/"]
+    container.delete_object("a.txt")
     assert not container.exists("a")
     with pytest.raises(ObjectMissing, match="it is a folder"):
         container.download_object_to_path("a", tmp_path / "a")
@@ -174,3 +198,31 @@ def test_a_folder_comes_after_what_is_in_it(
         if isinstance(info.path, FolderKey):
             after = [other.path for other in found[place + 1 :]]
             assert not [path for path in after if path.startswith(info.path)]
+
+
+@pytest.mark.parametrize("order", [str, lambda name: name.rstrip("/")], ids=["keys", "names"])
+@given(files=trees, size=st.integers(1, 4), marks=st.booleans())
+def test_a_level_is_ordered_and_has_each_folder_once(
+    order: Callable[[str], str], files: set[str], size: int, marks: bool
+) -> None:
+    tops = {file.partition("/")[0] for file in files if "/" in file}
+    objects = {file for file in files if "/" not in file} - tops
+    listed = sorted([*objects, *(f"{name}/" for name in tops)], key=order)
+    items: list[BlobProperties | BlobPrefix] = [
+        BlobPrefix(None, prefix=name) if name.endswith("/") else make_blob(name) for name in listed
+    ]
+    if marks:
+        items = sorted([*items, *map(make_mark, tops)], key=lambda item: order(item.name))
+    pages = [items[start : start + size] for start in range(0, len(items), size)]
+    found = [info.path for info in merge_level(pages)]
+    assert found == sorted([*objects, *(f"{name}/" for name in tops)])
+
+
+def make_blob(name: str, **metadata: str) -> BlobProperties:
+    found = BlobProperties(name=name, metadata=metadata)
+    found.size, found.last_modified = 1, NOW
+    return found
+
+
+def make_mark(name: str) -> BlobProperties:
+    return make_blob(name, hdi_isFolder="true")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import parse_qs
 
 import pytest
 from tests.services.azure import KEY
@@ -77,6 +78,22 @@ def test_a_version_is_made_the_newest_again(
     assert filled.read_path("a/b", version=newest.version) == b"three"
     assert len(list(filled.versions("a/b"))) == 4
     assert [method for method, _ in account.asked].count("PUT") == 7  # Azure copies by itself
+
+
+@pytest.mark.parametrize("kind", ["account key", "SAS"])
+def test_the_source_of_a_restored_version_can_be_read(
+    filled: AzureBlobStorageContainer, account: Versioned, kind: str
+) -> None:
+    if kind == "SAS":
+        login = AzureBlobStorageCredentials(account_url=account.url, sas_token="sv=1&sr=c&sig=s")
+        filled = filled.model_copy(update={"credentials": login})
+    oldest = list(filled.versions("a/b"))[-1]
+    filled.restore_version("a/b", oldest.version)
+    [source] = account.sources
+    path, _, query = source.partition("?")
+    signed = {"sv": ["1"], "sr": ["c"], "sig": ["s"]} if kind == "SAS" else {}
+    assert path == f"{account.url}/kept/f/a/b"
+    assert parse_qs(query) == {"versionid": [oldest.version], **signed}
 
 
 def test_what_was_deleted_is_restored(filled: AzureBlobStorageContainer) -> None:

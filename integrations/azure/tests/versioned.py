@@ -71,6 +71,7 @@ class Versioned:
         page: what a page of a listing holds at most.
         objects: the versions of each name.
         asked: methods and targets so far.
+        sources: what was to be copied so far.
     """
 
     url: str = ""
@@ -78,6 +79,7 @@ class Versioned:
     page: int = 5000
     objects: dict[str, list[Version]] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
     _times: Iterator[int] = field(default_factory=count)
 
     def write(self, name: str, content: bytes, headers: Mapping[str, str]) -> Version:
@@ -190,6 +192,7 @@ class _Handler(Handler):
         self.answer(201, b"", self.describe(version))
 
     def copy(self, name: str, source: str) -> None:
+        self.served.sources.append(source)
         origin, query = self.parse(source)
         found = self.served.find(origin, query.get("versionid"))
         if found is None:
