@@ -11,7 +11,6 @@ from uuid import uuid4
 import pytest
 from tests.services.azure import ACCOUNT
 
-from flowstone.errors import StorageError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 from flowstone_testing import (
     BlockSuite,
@@ -24,6 +23,8 @@ from flowstone_testing import (
     reserve_closed_port,
 )
 from flowstone_testing.check.outside import find_sdks
+
+from .versioned import GAPS
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -108,11 +109,7 @@ class TestLogin(CredentialsSuite):
 
 class TestContainer(ObjectStoreSuite):
     conditional_writes = keeps_metadata = versions = True
-    gaps: ClassVar[Mapping[str, EmulatorGap]] = {
-        "test_old_versions_are_listed_read_and_restored": EmulatorGap(
-            "Azurite", "3.35.0", "it keeps no versions of a blob", StorageError
-        ),
-    }
+    gaps: ClassVar[Mapping[str, EmulatorGap]] = GAPS
     presigns = True
     presigned_headers: ClassVar[Mapping[str, str]] = {"x-ms-blob-type": "BlockBlob"}
     # A page has 5,000, which takes minutes; `test_pages_of_a_listing_come_in_order` has small ones.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,9 +13,10 @@ from tests.services.azure import ACCOUNT, KEY
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 from flowstone_azure.sas import read_sas
-from flowstone_testing import ObjectStoreSuite
+from flowstone_testing import EmulatorGap, ObjectStoreSuite
 
 from .logins import container_sas, in_hours
+from .versioned import GAPS
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -40,6 +42,8 @@ def log_in(
 class TestContainerBySas(ObjectStoreSuite):
     """Every method works with a SAS of the container alone, but for presigned URLs."""
 
+    conditional_writes = keeps_metadata = versions = True
+    gaps: ClassVar[Mapping[str, EmulatorGap]] = GAPS
     count: ClassVar[int] = 20
     big_bytes: ClassVar[int] = 20 * 1024 * 1024
 
