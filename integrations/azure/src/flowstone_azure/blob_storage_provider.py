@@ -25,14 +25,16 @@ from flowstone_azure.errors import read_code, translate_errors
 from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
 from flowstone_azure.listings import describe, merge_level, read_pages, strip_quotes
 from flowstone_azure.versions import is_no_version, sort_versions
-from flowstone_azure.writing import find_content_type, find_unmet, make_condition, make_metadata
+from flowstone_azure.writing import describe_object, find_unmet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from azure.core.paging import ItemPaged
     from azure.storage.blob import (
         BlobClient,
+        BlobPrefix,
         BlobProperties,
         ContainerClient,
         StorageStreamDownloader,
@@ -166,8 +168,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return put_folders_last(self._list(prefix))
 
     def _list(self, prefix: str) -> Iterator[ObjectInfo]:
-        wanted = self._choose_listing(prefix)
-        pages = read_pages(lambda: self._container().list_blobs(**wanted), self.translate_errors)
+        def start() -> ItemPaged[BlobProperties]:
+            return self._container().list_blobs(
+                prefix or None, include=["metadata"], results_per_page=self.page_objects
+            )
+
+        pages = read_pages(start, self.translate_errors)
         for item in chain.from_iterable(pages):
             if is_marked(item.metadata):
                 yield make_folder(item.name, item.last_modified)
@@ -175,20 +181,15 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 yield describe(item)
 
     def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
-        wanted = self._choose_listing(prefix)
-        return merge_level(
-            read_pages(lambda: self._container().walk_blobs(**wanted), self.translate_errors)
-        )
+        def start() -> ItemPaged[BlobProperties | BlobPrefix]:
+            return self._container().walk_blobs(
+                prefix or None, include=["metadata"], results_per_page=self.page_objects
+            )
+
+        return merge_level(read_pages(start, self.translate_errors))
 
     def _container(self) -> ContainerClient:
         return self.credentials.get_container_client(self.container)
-
-    def _choose_listing(self, prefix: str) -> dict[str, Any]:
-        return {
-            "name_starts_with": prefix or None,
-            "include": ["metadata"],
-            "results_per_page": self.page_objects,
-        }
 
     def _refuse_folder(self, key: str, metadata: Mapping[str, str] | None) -> None:
         if is_marked(metadata):
@@ -261,17 +262,10 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             raise unmet from error.__cause__
 
     def _send(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
-        # Loaded with the first client, see `logins`.
-        from azure.storage.blob import ContentSettings
-
-        from flowstone_azure.transfers import PART_BYTES, upload_blocks  # likewise
+        from flowstone_azure.transfers import PART_BYTES, upload_blocks  # with the SDK
 
         client = self.client(key)
-        given: dict[str, Any] = {
-            "content_settings": ContentSettings(content_type=find_content_type(key, options)),
-            "metadata": make_metadata(f"{self.where}/{key}", options.metadata),
-            **make_condition(options),
-        }
+        given = describe_object(f"{self.where}/{key}", key, options)
         with self.translate_errors(key):
             if size is not None and size <= PART_BYTES:
                 content = source.read()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 from uuid import uuid4
 
 import requests
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from azure.core.pipeline.transport._requests_basic import RequestsTransport
     from azure.storage.blob import BlobClient
+
+    from flowstone_azure.writing import Given
 else:
     from azure.core.pipeline.transport import RequestsTransport  # which gives it without a type
 
@@ -105,7 +107,7 @@ def upload_blocks(
     client: BlobClient,
     source: BinaryIO,
     size: int | None,
-    **options: Any,
+    **options: Unpack[Given],
 ) -> None:
     """Upload in blocks, several at a time; the object is there, whole, with the last request.
 

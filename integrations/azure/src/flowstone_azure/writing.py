@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from flowstone.errors import ObjectChanged, ObjectExists, ObjectMissing, StorageError
 from flowstone_azure.errors import read_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from azure.core import MatchConditions
+    from azure.storage.blob import ContentSettings
 
     from flowstone.blocks.object_stores import WriteOptions
 
@@ -20,7 +23,42 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 _UNMET = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 
 
-def find_content_type(key: str, options: WriteOptions) -> str | None:
+class Given(TypedDict, total=False):
+    """What an object is written with, as the SDK's arguments."""
+
+    content_settings: ContentSettings
+    metadata: dict[str, str]
+    etag: str
+    match_condition: MatchConditions
+    retry_total: int
+
+
+def describe_object(where: str, key: str, options: WriteOptions) -> Given:
+    """Return the SDK's arguments for an object's type, its metadata, and a condition.
+
+    A request with a condition is sent only once: the SDK would send it again after a broken
+    connection, when the first may have been done.
+
+    Raises:
+        StorageError: its metadata has a value that no header can have.
+    """
+    # Loaded with the first client, see `logins`.
+    from azure.core import MatchConditions
+    from azure.storage.blob import ContentSettings
+
+    given: Given = {
+        "content_settings": ContentSettings(content_type=_find_content_type(key, options)),
+        "metadata": _make_metadata(where, options.metadata),
+    }
+    if options.is_new:
+        given |= {"match_condition": MatchConditions.IfMissing, "retry_total": 0}
+    elif options.if_match is not None:
+        given["etag"] = f'"{options.if_match}"'
+        given |= {"match_condition": MatchConditions.IfNotModified, "retry_total": 0}
+    return given
+
+
+def _find_content_type(key: str, options: WriteOptions) -> str | None:
     """Return the type that was given, or what the object's name says; None for Azure's own."""
     if options.content_type:
         return options.content_type
@@ -28,7 +66,7 @@ def find_content_type(key: str, options: WriteOptions) -> str | None:
     return kind if kind and not encoding else None
 
 
-def make_metadata(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
+def _make_metadata(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
     """Return metadata with names that Azure takes; a copy from another cloud may have others.
 
     Raises:
@@ -44,24 +82,6 @@ def make_metadata(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
 def _make_name(name: str) -> str:
     found = _NOT_IN_NAME.sub("_", name)
     return f"_{found}" if found[:1].isdigit() else found
-
-
-def make_condition(options: WriteOptions) -> dict[str, Any]:
-    """Return the SDK's arguments for a condition, and for a request that is sent only once.
-
-    The SDK would send it again after a broken connection, when the first may have been done.
-    """
-    if not options.has_condition():
-        return {}
-    from azure.core import MatchConditions  # loaded with the first client
-
-    if options.is_new:
-        return {"match_condition": MatchConditions.IfMissing, "retry_total": 0}
-    return {
-        "etag": f'"{options.if_match}"',
-        "match_condition": MatchConditions.IfNotModified,
-        "retry_total": 0,
-    }
 
 
 def find_unmet(where: str, options: WriteOptions, error: StorageError) -> StorageError | None:
