@@ -20,24 +20,46 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 @dataclass(frozen=True)
 class Azurite:
+    """Where it is, and by https the certificate that a client has to trust."""
+
     url: str
+    ca: Path | None = None
 
     @property
     def connection_string(self) -> str:
         login = f"AccountName={ACCOUNT};AccountKey={KEY}"
-        return f"DefaultEndpointsProtocol=http;{login};BlobEndpoint={self.url};"
+        scheme = self.url.partition(":")[0]
+        return f"DefaultEndpointsProtocol={scheme};{login};BlobEndpoint={self.url};"
 
 
 @contextmanager
 def azurite(shared: Path | None = None) -> Iterator[Azurite]:
     """Start Azurite's Blob service; 2 s."""
+    with serve(_make_program("azurite"), shared) as port:
+        yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
+
+
+@contextmanager
+def azurite_tls(shared: Path | None = None) -> Iterator[Azurite]:
+    """Start Azurite's Blob service by https, where it takes tokens of Entra's, too.
+
+    It reads what is in a token, and leaves the signature alone.
+    """
+    # Other Pythons lack what makes certificates, and don't run this.
+    from tests.services.certificates import find_authority
+
+    files = find_authority()
+    words = ("--oauth", "basic", "--cert", str(files.certificate), "--key", str(files.key))
+    with serve(_make_program("azurite-tls", *words), shared) as port:
+        yield Azurite(f"https://127.0.0.1:{port}/{ACCOUNT}", files.ca)
+
+
+def _make_program(name: str, *words: str) -> Program:
     script = ROOT / ".cache/azurite/node_modules/azurite/dist/src/blob/main.js"
     node = shutil.which("node") or str(ROOT / ".cache/node/bin/node")
     if not script.exists() or shutil.which(node) is None:
         raise Absent("azurite", "Azurite in .cache", "`make test` brings it by npm")
     # The SDK is ahead of Azurite: it names a version of the API that Azurite has not heard of.
-    words = ("--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
+    usual = ("--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
     where = ("--blobHost", "127.0.0.1", "--blobPort", "{port}")
-    program = Program("azurite", ((node, str(script), *words, *where),))
-    with serve(program, shared) as port:
-        yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
+    return Program(name, ((node, str(script), *usual, *where, *words),))

@@ -25,7 +25,12 @@ SHARED: dict[str, Opening] = {
     "azurite": azure.azurite,
     "mariadb": mariadb.mariadb,
 }
-OWN: dict[str, Opening] = {"fast_s3": s3.fast_s3, "gcs": gcs.gcs}
+OWN: dict[str, Opening] = {
+    "fast_s3": s3.fast_s3,
+    "gcs": gcs.gcs,
+    # Its certificate is of this process.
+    "azurite_tls": azure.azurite_tls,
+}
 
 
 def offer(name: str, opening: Opening, *, shared: bool) -> Any:

@@ -22,6 +22,7 @@ from flowstone.blocks.object_stores import (
     folder_key,
     map_in_threads,
     object_key,
+    send_in_parts,
 )
 from flowstone.blocks.object_stores.parallel import batches
 from flowstone.blocks.object_stores.paths import local_path
@@ -396,6 +397,42 @@ def test_work_is_bounded_ordered_and_stops_at_an_error() -> None:
     assert most <= 4
     assert taken < 520
     assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_a_bound_holds_parts_back_before_they_are_read() -> None:
+    bound, counting, held, most = threading.BoundedSemaphore(2), threading.Lock(), 0, 0
+
+    class Source(BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            nonlocal held, most
+            content = super().read(size)
+            with counting:
+                held += bool(content)
+                most = max(most, held)
+            return content
+
+    def send(number: int, content: bytes) -> tuple[int, bytes]:
+        nonlocal held
+        with counting:
+            held -= 1
+        return number, content
+
+    content = bytes(range(100))
+    sent = send_in_parts(
+        Source(content), send, choose_bytes=lambda number: 7 + number % 2, workers=8, bound=bound
+    )
+    assert b"".join(part for _, part in sent) == content
+    assert [number for number, _ in sent] == list(range(len(sent)))
+    assert 1 <= most <= 2
+    with pytest.raises(OSError, match="broken"):
+        send_in_parts(Broken(), send, choose_bytes=lambda _: 7, workers=8, bound=bound)
+    assert bound.acquire(blocking=False)
+    assert bound.acquire(blocking=False)
+
+
+class Broken(BytesIO):
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("broken")
 
 
 class TestLocalDirectory:

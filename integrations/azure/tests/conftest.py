@@ -8,13 +8,17 @@ tests keep to folders of their own in that container, and delete them.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
+from tests.services.entra import Entra, serve_entra
 
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
+
+from .logins import Place
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -54,6 +58,39 @@ def login(emulator: Azurite | None) -> AzureBlobStorageCredentials:
     if emulator is None:
         return AzureBlobStorageCredentials()
     return AzureBlobStorageCredentials(connection_string=emulator.connection_string)
+
+
+@pytest.fixture
+def entra(monkeypatch: pytest.MonkeyPatch) -> Iterator[Entra]:
+    """What hands out tokens in the place of Microsoft Entra, and of a machine's own service."""
+    with serve_entra() as entra:
+        for name, value in entra.list_settings().items():
+            monkeypatch.setenv(name, value)
+        yield entra
+
+
+@pytest.fixture
+def place(
+    azurite_tls: Azurite, entra: Entra, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Place:
+    """Where a login by a token is made."""
+    return Place(azurite_tls, entra, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def new_container() -> Callable[[Azurite], str]:
+    """Return a function that makes a container of an emulator, and returns its name."""
+
+    def make(azurite: Azurite) -> str:
+        options = {"connection_verify": str(azurite.ca)} if azurite.ca else {}
+        login = AzureBlobStorageCredentials(
+            connection_string=azurite.connection_string, client_options=options
+        )
+        name = f"test-{uuid4().hex[:16]}"
+        login.client().create_container(name)
+        return name
+
+    return make
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from tests.services.azure import KEY
 
 from flowstone.blocks import ObjectStore
-from flowstone.errors import PathInvalid, StorageError
+from flowstone.errors import PathInvalid
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 
 URL = "https://mydata.blob.core.windows.net"
@@ -99,15 +99,3 @@ def test_tools_read_and_write_the_container_by_themselves(
     frame.write_parquet(container.uri("b.parquet"), storage_options=options)
     with container.filesystem().open("b.parquet") as file:
         assert pl.read_parquet(file)["n"].to_list() == [1, 2]
-
-
-@pytest.mark.parametrize("login", [{"sas_token": "sv=1&sr=c&sig=2"}, PRINCIPAL, {}])
-def test_who_has_no_key_gets_no_presigned_url(login: dict[str, str]) -> None:
-    with pytest.raises(StorageError, match=r"takes the account's key.*Use a login"):
-        lake(**login).presigned_url("a.csv")
-
-
-@pytest.mark.parametrize("seconds", [0, -1, 10**10])
-def test_a_presigned_url_lasts_a_while(seconds: int) -> None:
-    with pytest.raises(StorageError, match="can't last"):
-        lake(account_key=KEY).presigned_url("a.csv", seconds)

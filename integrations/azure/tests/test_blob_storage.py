@@ -6,7 +6,6 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from azure.storage.blob import ContentSettings
 
 from flowstone import Task, flow
 from flowstone.errors import BucketMissing, PathInvalid, StorageError
@@ -65,7 +64,7 @@ def test_blocks_are_put_together_in_order(container: AzureBlobStorageContainer, 
     content = (LARGE * 2)[:size]
     client = container.make_provider().client(f"{container.base_folder}blocks".strip("/"))
     for known in (size, None):
-        upload_blocks(client, BytesIO(content), known, ContentSettings(), overwrite=True)
+        upload_blocks(client, BytesIO(content), known)
         assert client.download_blob().readall() == content
 
 

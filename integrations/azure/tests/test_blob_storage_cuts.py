@@ -91,6 +91,14 @@ def move(cut: Container, direct: Container) -> object:
     return done
 
 
+def delete_many(cut: Container, direct: Container) -> object:
+    for number in range(10):
+        direct.write_path(f"many/{number}", OLD)
+    done = attempt(lambda: cut.delete_folder("many"))
+    assert done is FAILED or not list(direct.list_objects("many"))
+    return done
+
+
 def prepare(store: Container) -> None:
     store.delete_object("moved")
     store.write_path("a", OLD)
@@ -99,7 +107,7 @@ def prepare(store: Container) -> None:
 
 @pytest.mark.parametrize("how", ["end", pytest.param("reset", marks=pytest.mark.check)])
 @pytest.mark.parametrize(
-    "work", [write, write_in_blocks, read, read_in_ranges, look, list_all, move]
+    "work", [write, write_in_blocks, read, read_in_ranges, look, list_all, move, delete_many]
 )
 def test_an_end_of_the_connection_is_an_error_or_is_mended(
     container: Container,

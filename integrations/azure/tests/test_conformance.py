@@ -15,6 +15,7 @@ from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentia
 from flowstone_testing import (
     BlockSuite,
     CredentialsSuite,
+    EmulatorGap,
     Example,
     ObjectStoreSuite,
     PluginSuite,
@@ -22,6 +23,8 @@ from flowstone_testing import (
     reserve_closed_port,
 )
 from flowstone_testing.check.outside import find_sdks
+
+from .versioned import GAPS
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
@@ -54,6 +57,19 @@ class TestAzureBlobStorageCredentials(BlockSuite):
                 client_id="a-client",
                 client_secret=uuid4().hex,
                 client_options={"retry_total": 5, "read_timeout": 20},
+            ),
+            AzureBlobStorageCredentials(
+                account_url=url,
+                tenant_id="a-tenant",
+                client_id="a-client",
+                client_certificate=f"-----BEGIN {uuid4().hex}\n{uuid4().hex}\n",
+                client_certificate_password=uuid4().hex,
+            ),
+            AzureBlobStorageCredentials(
+                account_url=url,
+                tenant_id="a-tenant",
+                client_id="a-client",
+                client_certificate_path="~/app.pem",
             ),
         ]
 
@@ -92,6 +108,8 @@ class TestLogin(CredentialsSuite):
 
 
 class TestContainer(ObjectStoreSuite):
+    conditional_writes = keeps_metadata = versions = True
+    gaps: ClassVar[Mapping[str, EmulatorGap]] = GAPS
     presigns = True
     presigned_headers: ClassVar[Mapping[str, str]] = {"x-ms-blob-type": "BlockBlob"}
     # A page has 5,000, which takes minutes; `test_pages_of_a_listing_come_in_order` has small ones.

@@ -47,8 +47,18 @@ def answer(code: str, status: int, words: str = "the service's words") -> HttpRe
     return error
 
 
+class Key:
+    """A login, as far as an error tells of it."""
+
+    def who(self) -> str:
+        return "the account key of 'raw'"
+
+    def find_problem(self) -> str:
+        return ""
+
+
 def tell(error: Exception, key: str | None = "a/b.txt") -> FlowstoneError:
-    found = errors.translate(error, "https://raw", lambda: "the account key of 'raw'", key)
+    found = errors.translate(error, "https://raw", Key(), key)
     assert found is not None
     return found
 
@@ -111,7 +121,7 @@ def test_errors_become_ours(error: Exception, kind: type[Exception], says: str) 
 
 
 def test_nobody_else_s_error_is_taken() -> None:
-    assert errors.translate(ValueError("x"), "https://raw", str) is None
+    assert errors.translate(ValueError("x"), "https://raw", Key()) is None
 
 
 def test_without_a_key_a_missing_resource_is_the_container() -> None:

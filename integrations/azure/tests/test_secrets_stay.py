@@ -78,6 +78,7 @@ def test_canaries_are_nowhere(
 ) -> None:
     key = base64.b64encode(f"{uuid4().hex}+/".encode()).decode()
     signature = base64.b64encode(uuid4().bytes).decode()
+    certificate, password = uuid4().hex, uuid4().hex
     logins = [
         {"account_url": emulated.url, "account_key": key},
         {
@@ -87,6 +88,13 @@ def test_canaries_are_nowhere(
         {
             "account_url": emulated.url,
             "sas_token": f"sv=2024-08-04&sr=c&se=2999-01-01&sig={quote(signature, safe='')}",
+        },
+        {
+            "account_url": emulated.url,
+            "tenant_id": "a-tenant",
+            "client_id": "a-client",
+            "client_certificate": f"-----BEGIN PRIVATE KEY-----\n{certificate}\n-----END",
+            "client_certificate_password": password,
         },
     ]
     shown: list[str] = []
@@ -101,7 +109,7 @@ def test_canaries_are_nowhere(
     shown.append(caplog.text)
     shown += [path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()]
     assert "urllib3" in caplog.text
-    for canary in (key, signature):
+    for canary in (key, signature, certificate, password):
         for form in (canary, json.dumps(canary)[1:-1], quote(canary, safe="")):
             assert not [text for text in shown if form in text]
 

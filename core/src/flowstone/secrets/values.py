@@ -166,9 +166,8 @@ class LiteralSecret:
             return NotImplemented
         if isinstance(other, (Reference, PartialSecret)):
             return False
-        found: Any = other
-        value = found.literal() if isinstance(other, LiteralSecret) else found.get_secret_value()
-        return bool(self._secret_value == value)
+        # Not `get_secret_value`: to a validator, that of another one says what it was written as.
+        return bool(self._secret_value == vars(other)["_secret_value"])
 
     def __hash__(self) -> int:
         return hash(self._secret_value)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from flowstone import record_measures, task
-from flowstone.blocks.object_stores import ExactKey
-from flowstone_azure.blob_storage import AzureBlobStorageContainer, AzureBlobStorageProvider
+from flowstone.blocks.object_stores import ExactKey, WriteOptions
+from flowstone_azure.blob_storage import AzureBlobStorageContainer
+from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
 from flowstone_azure.credentials import AzureBlobStorageCredentials
 
 Container = str | AzureBlobStorageContainer
@@ -68,6 +69,7 @@ def blob_storage_upload(
         overwrite: whether to write over a blob that is there; else that is an error.
 
     Raises:
+        ObjectExists: there is such a blob, and it is not to be overwritten.
         StorageError: Azure refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
         CredentialsError: there is no login, or it was refused.
 
@@ -78,10 +80,8 @@ def blob_storage_upload(
     content = data.encode() if isinstance(data, str) else data
     blob = uuid4().hex if blob is None else blob
     key = _make_key(provider, container, blob)
-    if overwrite:
-        provider.put(key, BytesIO(content), len(content))
-    else:
-        provider.create(key, content)
+    options = WriteOptions(is_new=not overwrite)
+    provider.write(key, BytesIO(content), len(content), options)
     record_measures(bytes_written=len(content), objects_written=1)
     return blob
 

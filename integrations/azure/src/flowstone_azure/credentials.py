@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from base64 import b64encode
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
-from flowstone_azure.errors import NARROW, read_code, translate_errors
-from flowstone_azure.logins import BlobLogin, BlobLoginFields, find_login
+from flowstone_azure.errors import NARROW, read_code
+from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind, find_login
 from flowstone_azure.rules import EXPIRED
 
 if TYPE_CHECKING:
@@ -35,14 +36,25 @@ _OPTIONS = frozenset(
         "retry_total",
     }
 )
+#: Fields that are set together, beside account_url, and the kind of login that they make.
+_KINDS: dict[frozenset[str], Kind] = {
+    frozenset({"account_key"}): "account key",
+    frozenset({"sas_token"}): "SAS",
+    frozenset({"tenant_id", "client_id", "client_secret"}): "service principal",
+    frozenset({"tenant_id", "client_id", "client_certificate"}): "certificate",
+    frozenset({"tenant_id", "client_id", "client_certificate_path"}): "certificate",
+    frozenset({"client_id"}): "managed identity",
+    frozenset(): "default chain",
+}
 
 
 class AzureBlobStorageCredentials(Credentials):
     """A login to the Blob service of an account: with no field set, the environment says which.
 
     One login, of the first fields that are set: a connection string; or `account_url` with the
-    account's key, a SAS, a service principal (tenant, client id and secret), or a managed identity
-    (a client id alone); or `account_url` alone, with what the SDK's default chain finds.
+    account's key, a SAS, a service principal (tenant and client id, with a secret or a
+    certificate), or a managed identity (a client id alone); or `account_url` alone, with what the
+    SDK's default chain finds.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Blob Storage Credentials"
@@ -70,6 +82,17 @@ class AzureBlobStorageCredentials(Credentials):
     tenant_id: str | None = Field(default=None, description="The service principal's tenant.")
     client_secret: SecretStr | None = Field(
         default=None, description="The service principal's secret."
+    )
+    client_certificate: SecretStr | None = Field(
+        default=None,
+        description="The service principal's certificate with its private key, as PEM; or PKCS #12 "
+        "in base64.",
+    )
+    client_certificate_path: Path | None = Field(
+        default=None, description="The same as a file, which is read again when it changes."
+    )
+    client_certificate_password: SecretStr | None = Field(
+        default=None, description="The password of the certificate's private key."
     )
     sas_token: SecretStr | None = Field(
         default=None, description="A SAS of the account, or of one container."
@@ -101,7 +124,13 @@ class AzureBlobStorageCredentials(Credentials):
     def _is_a_word(cls, value: str | None) -> str | None:
         return (value or "").strip() or None
 
-    @field_validator("connection_string", "client_secret", "sas_token", "account_key")
+    @field_validator(
+        "connection_string",
+        "client_secret",
+        "client_certificate_password",
+        "sas_token",
+        "account_key",
+    )
     @classmethod
     def _is_one_line(cls, value: SecretStr | None) -> SecretStr | None:
         text = _reveal(value)
@@ -161,6 +190,9 @@ class AzureBlobStorageCredentials(Credentials):
             "account_key": _reveal(self.account_key),
             "sas_token": _reveal(self.sas_token),
             "client_secret": _reveal(self.client_secret),
+            "client_certificate": _reveal(self.client_certificate),
+            "client_certificate_path": self.client_certificate_path,
+            "client_certificate_password": _reveal(self.client_certificate_password),
             "tenant_id": self.tenant_id,
             "client_id": self.client_id,
         }
@@ -185,40 +217,53 @@ class AzureBlobStorageCredentials(Credentials):
                     "AZURE_STORAGE_CONNECTION_STRING in the environment.",
                 )
             url = f"https://{account}.blob.core.windows.net"
-        return self._choose_kind(url, others, named)
+        return self._choose_kind(url, named)
 
-    def _choose_kind(
-        self, url: str, others: dict[str, str | None], named: list[str]
-    ) -> BlobLoginFields:
-        found = {"url": url, "account": find_account(url)}
-        if "account_key" in named and not found["account"]:
+    def _choose_kind(self, url: str, named: list[str]) -> BlobLoginFields:
+        account = find_account(url)
+        if "account_key" in named and not account:
             raise _refuse(
                 "account_url does not tell the account's name, which a key belongs to",
                 "Give a connection_string with AccountName, AccountKey and BlobEndpoint.",
             )
-        if named == ["account_key"]:
-            return self._fields(kind="account key", secret=others["account_key"], **found)
-        if named == ["sas_token"]:
-            token = (others["sas_token"] or "").lstrip("?")
-            return self._fields(kind="SAS", secret=token, **found)
-        if named == ["client_secret", "tenant_id", "client_id"]:
-            return self._fields(
-                kind="service principal",
-                secret=others["client_secret"],
-                tenant_id=self.tenant_id,
-                client_id=self.client_id,
-                **found,
-            )
-        if named == ["client_id"]:
-            return self._fields(kind="managed identity", client_id=self.client_id, **found)
-        if named:
+        found = set(named)
+        if {"client_certificate", "client_certificate_path"} & found:
+            found.discard("client_certificate_password")
+        kind = _KINDS.get(frozenset(found))
+        if kind is None:
             raise _refuse(
                 f"{', '.join(named)} make no login together",
-                "Set one of: account_key; sas_token; tenant_id, client_id and client_secret; "
-                "client_id alone, for a managed identity; none, for the SDK's default chain.",
+                "Set one of: account_key; sas_token; tenant_id and client_id, with client_secret, "
+                "client_certificate or client_certificate_path; client_id alone, for a managed "
+                "identity; none, for the SDK's default chain.",
             )
-        around = sorted(item for item in os.environ.items() if item[0].startswith("AZURE_"))
-        return self._fields(kind="default chain", around=repr(around), **found)
+        around = [item for item in os.environ.items() if item[0].startswith("AZURE_")]
+        return self._fields(
+            kind=kind,
+            url=url,
+            account=account,
+            secret=self._find_secret(kind),
+            password=_reveal(self.client_certificate_password),
+            tenant_id=self.tenant_id,
+            client_id=self.client_id,
+            around=repr(sorted(around)) if kind == "default chain" else "",
+        )
+
+    def _find_secret(self, kind: Kind) -> str | None:
+        match kind:
+            case "account key":
+                return _reveal(self.account_key)
+            case "SAS":
+                return (_reveal(self.sas_token) or "").lstrip("?")
+            case "service principal":
+                return _reveal(self.client_secret)
+            case "certificate" if self.client_certificate_path is not None:
+                return _read_certificate(self.client_certificate_path)
+            case "certificate":
+                # In an environment's variable, lines often end in a backslash and an n.
+                return (_reveal(self.client_certificate) or "").replace("\\n", "\n")
+            case _:
+                return None
 
     def _read_connection_string(self, text: str) -> BlobLoginFields:
         pairs = (part.partition("=") for part in text.split(";") if part.strip())
@@ -249,18 +294,17 @@ class AzureBlobStorageCredentials(Credentials):
     def _check(self) -> str:
         values = self._choose()
         login = BlobLogin(values, self.client_options)
-        scope = parse_qs(values.secret or "") if values.kind == "SAS" else {}
-        if scope:
-            _check_dates(scope, login.who())
+        if problem := login.find_problem():
+            raise CredentialsError(f"Azure, with {login.who()}", problem, EXPIRED.remedy)
         with login.open_client(**{**_PATIENCE, **self.client_options}) as client:
             try:
-                with translate_errors(values.url, login.who):
+                with login.translate_errors():
                     client.get_account_information()
             except (AccessDenied, CredentialsError) as error:
-                if "sr" in scope:
+                if login.sas and login.sas.scope:
                     return (
-                        f"{login.who()} is in its time; Azure tells whether it is good only "
-                        f"when its container is used"
+                        f"{login.who()} is in its time; Azure tells whether it is good only when "
+                        f"{login.sas.reach} is used"
                     )
                 if read_code(error.__cause__) not in NARROW:
                     raise
@@ -277,16 +321,16 @@ def find_account(url: str) -> str:
     return parts.path.strip("/")  # as the emulator has it
 
 
-def _check_dates(scope: dict[str, list[str]], who: str) -> None:
-    ends = scope.get("se", [""])[0]
+def _read_certificate(path: Path) -> str:
+    """Return a file's PEM, or what else is in it in base64."""
     try:
-        moment = datetime.fromisoformat(ends)
-    except ValueError:
-        return  # it is in a stored policy
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    if moment < datetime.now(UTC):
-        raise CredentialsError(f"Azure, with {who}", f"it ended at {ends}", EXPIRED.remedy)
+        content = path.expanduser().read_bytes()
+    except OSError as error:
+        raise _refuse(
+            f"client_certificate_path {str(path)!r} can't be read: {error.strerror}",
+            "Check the path, and that this user may read the file.",
+        ) from error
+    return content.decode("latin-1") if b"-----BEGIN" in content else b64encode(content).decode()
 
 
 def _refuse(problem: str, remedy: str) -> CredentialsError:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from flowstone.errors import CredentialsError, FlowstoneError
+from flowstone.errors import AccessDenied, CredentialsError, FlowstoneError
 from flowstone.records.redaction import redact
 from flowstone_azure.rules import (
     ARCHIVED,
@@ -17,11 +17,13 @@ from flowstone_azure.rules import (
     DENIED,
     DOWN,
     EXPIRED,
+    FILE_AND_FOLDER,
     LEASED,
     MISUSED,
     NO_CONTAINER,
     NO_LOGIN,
     NO_OBJECT,
+    NOT_EMPTY,
     PROTECTED,
     REFUSED,
     SNAPSHOTS,
@@ -34,7 +36,7 @@ from flowstone_azure.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 #: Longer texts of Azure's are cut: a proxy's error page says nothing after that.
 LONGEST = 400
@@ -121,10 +123,15 @@ BY_CODE = _make_table(
     (
         WRONG_KIND,
         """
-        InvalidBlobType InvalidSourceBlobType ResourceTypeMismatch
+        InvalidBlobType InvalidSourceBlobType BlobOperationNotSupported
         IncrementalCopyBlobMismatch OperationNotAllowedOnIncrementalCopyBlob
         """,
     ),
+    (
+        FILE_AND_FOLDER,
+        "OperationNotSupportedOnDirectory PathConflict ResourceTypeMismatch",
+    ),
+    (NOT_EMPTY, "DirectoryIsNotEmpty DirectoryNotEmpty"),
     (ARCHIVED, "BlobArchived BlobBeingRehydrated"),
     (
         TOO_BIG,
@@ -157,6 +164,7 @@ BY_CODE = _make_table(
         """
         FeatureVersionMismatch InvalidHttpVerb NotImplemented UnsupportedHeader
         UnsupportedHttpVerb UnsupportedQueryParameter UnsupportedXmlNode APINotImplemented
+        FeatureNotYetSupportedForHierarchicalNamespaceAccounts
         """,
     ),
 )
@@ -173,37 +181,51 @@ NARROW = frozenset(
 _BY_STATUS = {401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANGED, 416: CHANGED, 429: BUSY}
 
 
+class DescribedLogin(Protocol):
+    """What an error says of a login."""
+
+    def who(self) -> str:
+        """Return which credentials are used, in words, without a secret."""
+
+    def find_problem(self) -> str:
+        """Return what is known to be wrong with it; "" if nothing is."""
+
+
 @contextmanager
-def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
+def translate_errors(where: str, login: DescribedLogin, key: str | None = None) -> Iterator[None]:
     """Turn what Azure's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
 
     Args:
         where: the container or the account, for the message.
-        who: says which credentials are used; called when something went wrong.
+        login: which credentials are used; asked when something went wrong.
         key: the object, where it is about one.
     """
     try:
         yield
     except Exception as error:
-        told = translate(error, where, who, key)
+        told = translate(error, where, login, key)
         if told is None:
             raise
         raise told from error
 
 
 def translate(
-    error: Exception, where: str, who: Callable[[], str], key: str | None = None
+    error: Exception, where: str, login: DescribedLogin, key: str | None = None
 ) -> FlowstoneError | None:
     """Return our error for one of the SDK's; None for anybody else's."""
     rule = find_rule(error, key)
     if rule is None:
         return None
     place = where if key is None or rule is NO_CONTAINER else f"{where}/{key}"
-    detail = format_details(error)
+    problem, detail = rule.problem, format_details(error)
+    if issubclass(rule.kind, (AccessDenied, CredentialsError)) and (known := login.find_problem()):
+        # Azure's answers to these are of many kinds, and none says it.
+        rule, problem = EXPIRED, known
     if issubclass(rule.kind, CredentialsError):
-        problem = f"{rule.problem} for {place} ({detail})"
-        return rule.kind(f"Azure, with {who()}", problem, rule.remedy)
-    return rule.kind(place, f"{rule.problem}, with {who()} ({detail})", rule.remedy)
+        return rule.kind(
+            f"Azure, with {login.who()}", f"{problem} for {place} ({detail})", rule.remedy
+        )
+    return rule.kind(place, f"{problem}, with {login.who()} ({detail})", rule.remedy)
 
 
 def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None:

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import os
 import threading
+from base64 import b64decode
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from flowstone.errors import CredentialsError
+from flowstone.errors import AccessDenied, CredentialsError
 from flowstone.records.redaction import register
-from flowstone_azure.errors import translate_errors
+from flowstone_azure.errors import NARROW, read_code, translate_errors
 from flowstone_azure.logs import keep_secrets
+from flowstone_azure.rules import NO_DELEGATION
+from flowstone_azure.sas import read_sas
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from azure.core.credentials import TokenCredential
-    from azure.storage.blob import BlobServiceClient
-
-T = TypeVar("T")
+    from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
 #: Logins that are kept; the one that was used longest ago goes first.
 MOST_LOGINS = 32
 #: What a token for the Blob service is asked with.
 SCOPE = "https://storage.azure.com/.default"
-Kind = Literal["account key", "SAS", "service principal", "managed identity", "default chain"]
+#: A user delegation key lasts no longer, nor does what it signs.
+LONGEST_DELEGATED = timedelta(days=7)
+#: By so much, this machine's clock may be fast.
+SKEW = timedelta(minutes=5)
+Kind = Literal[
+    "account key", "SAS", "service principal", "certificate", "managed identity", "default chain"
+]
+#: Kinds that have a token of Microsoft Entra instead of a key.
+TOKEN_KINDS = frozenset({"service principal", "certificate", "managed identity", "default chain"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +47,8 @@ class BlobLoginFields:
     Attributes:
         url: the address of the account's Blob service, without a slash at its end.
         account: its name; empty where the address does not tell.
+        secret: a key, a SAS, a client secret, or a certificate: PEM, or PKCS #12 in base64.
+        password: the certificate's.
         options: the clients' options, as their `repr`.
         around: the environment that the SDK's chain reads.
     """
@@ -46,21 +59,32 @@ class BlobLoginFields:
     client_id: str | None = None
     tenant_id: str | None = None
     secret: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
     options: str = ""
     around: str = field(default="", repr=False)
 
 
 class BlobLogin:
-    """A client of one account's Blob service; safe to use from several threads."""
+    """A client of one account's Blob service; safe to use from several threads.
+
+    Attributes:
+        sas: what its SAS says, if it has one.
+        takes_batches: whether the service may take batches of this login; False once it refused.
+    """
 
     def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
         self.values, self._options = values, options
-        self._lock = threading.RLock()
+        self._lock, self._signing = threading.RLock(), threading.Lock()
         self._client: BlobServiceClient | None = None
         self._token: TokenCredential | None = None
-        if values.secret:
-            register(values.secret)
-        if values.kind == "SAS":
+        self.takes_batches = True
+        self._is_hierarchical: bool | None = None
+        self._delegation: tuple[UserDelegationKey, datetime] | None = None
+        for secret in (values.secret, values.password):
+            if secret:
+                register(secret)
+        self.sas = read_sas(values.secret or "") if values.kind == "SAS" else None
+        if self.sas:
             for signature in parse_qs(values.secret or "").get("sig", ()):
                 register(signature)
 
@@ -74,16 +98,29 @@ class BlobLogin:
         match values.kind:
             case "account key":
                 return f"the account key of {whose!r}"
-            case "SAS":
-                scope = parse_qs(values.secret or "")
-                reach = "a container or blob" if "sr" in scope else "the account"
-                return f"a SAS of {reach} in {whose!r}"
+            case "SAS" if self.sas is not None:
+                rights = f" with the rights {self.sas.rights!r}" if self.sas.rights else ""
+                return f"a SAS of {self.sas.reach} in {whose!r}{rights}"
             case "service principal":
                 return f"service principal {values.client_id} of tenant {values.tenant_id}"
+            case "certificate":
+                who = f"service principal {values.client_id} of tenant {values.tenant_id}"
+                return f"{who}, by certificate"
             case "managed identity":
                 return f"managed identity {values.client_id}"
             case _:
                 return "the SDK's default chain"
+
+    def find_problem(self) -> str:
+        """Return what can be known to be wrong with the login without asking Azure; "" if nothing.
+
+        A SAS says when it is good.
+        """
+        return self.sas.find_problem(datetime.now(UTC)) if self.sas else ""
+
+    def translate_errors(self) -> AbstractContextManager[None]:
+        """Turn what the SDK raises inside into our errors, as those of the account."""
+        return translate_errors(self.values.url, self)
 
     def client(self) -> BlobServiceClient:
         """Return the client, the same one each time."""
@@ -102,7 +139,7 @@ class BlobLogin:
         options = {**CLIENT_DEFAULTS, **self._options, **overrides}
         if "transport" not in options:
             options["transport"] = open_transport(options)
-        with translate_errors(self.values.url, self.who):
+        with self.translate_errors():
             try:
                 client = BlobServiceClient(
                     self.values.url, credential=self._make_credential(), **options
@@ -117,11 +154,54 @@ class BlobLogin:
 
     def get_token(self) -> str:
         """Return a token of Microsoft Entra that is good now; the SDK keeps and renews it."""
-        with translate_errors(self.values.url, self.who):
+        with self.translate_errors():
             token = self._find_token_credential().get_token(SCOPE).token
         keep_secrets()
         register(token)
         return token
+
+    def is_hierarchical(self, container: str) -> bool:
+        """Return whether the account has a hierarchical namespace; False if that can't be known.
+
+        Args:
+            container: one that the login reaches.
+        """
+        with self._lock:
+            if self._is_hierarchical is None:
+                try:
+                    with self.translate_errors():
+                        client = self.client().get_container_client(container)
+                        found = client.get_account_information()
+                except (AccessDenied, CredentialsError):
+                    found = {}
+                self._is_hierarchical = bool(found.get("is_hns_enabled"))
+            return self._is_hierarchical
+
+    def find_delegation_key(self, ends: datetime) -> UserDelegationKey:
+        """Return a key of Azure's that signs URLs until then; one serves for many.
+
+        Raises:
+            AccessDenied: the login has no role that gives such keys.
+        """
+        with self._signing:
+            if self._delegation is None or self._delegation[1] < ends:
+                now = datetime.now(UTC)
+                ends = max(ends, now + timedelta(days=1))
+                begins = max(now - SKEW, ends - LONGEST_DELEGATED)
+                self._delegation = self._ask_for_key(begins, ends), ends
+            return self._delegation[0]
+
+    def _ask_for_key(self, begins: datetime, ends: datetime) -> UserDelegationKey:
+        try:
+            with self.translate_errors():
+                key = self.client().get_user_delegation_key(begins, ends)
+        except AccessDenied as error:
+            if read_code(error.__cause__) not in NARROW:
+                raise
+            problem = f"{NO_DELEGATION.problem}, with {self.who()}"
+            raise AccessDenied(self.values.url, problem, NO_DELEGATION.remedy) from error.__cause__
+        register(key.value or "")
+        return key
 
     def _make_credential(self) -> Any:
         from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential  # see above
@@ -134,26 +214,48 @@ class BlobLogin:
         return self._find_token_credential()
 
     def _find_token_credential(self) -> TokenCredential:
-        # It takes 0.3 s more to load, and keys have no need of it.
-        from azure.identity import (
-            ClientSecretCredential,
-            DefaultAzureCredential,
-            ManagedIdentityCredential,
-        )
-
-        values = self.values
         with self._lock:
-            if self._token is not None:
-                return self._token
-            if values.kind == "service principal":
-                self._token = ClientSecretCredential(
-                    values.tenant_id or "", values.client_id or "", values.secret or ""
-                )
-            elif values.kind == "managed identity":
-                self._token = ManagedIdentityCredential(client_id=values.client_id)
-            else:
-                self._token = DefaultAzureCredential()
+            if self._token is None:
+                self._token = _make_token_credential(self.values, self.who, self._options)
             return self._token
+
+
+def _make_token_credential(
+    values: BlobLoginFields, who: Callable[[], str], options: Mapping[str, object]
+) -> TokenCredential:
+    # It takes 0.3 s more to load, and keys have no need of it.
+    from azure.identity import (
+        CertificateCredential,
+        ClientSecretCredential,
+        DefaultAzureCredential,
+        ManagedIdentityCredential,
+    )
+
+    # A proxy with a certificate of its own is between Entra and this machine, too.
+    verify = options.get("connection_verify", True)
+    tenant, client, secret = values.tenant_id or "", values.client_id or "", values.secret or ""
+    if values.kind == "service principal":
+        return ClientSecretCredential(tenant, client, secret, connection_verify=verify)
+    if values.kind == "managed identity":
+        return ManagedIdentityCredential(client_id=values.client_id, connection_verify=verify)
+    if values.kind == "default chain":
+        return DefaultAzureCredential(connection_verify=verify)
+    try:
+        content = secret.encode() if "-----BEGIN" in secret else b64decode(secret, validate=True)
+        return CertificateCredential(
+            tenant,
+            client,
+            certificate_data=content,
+            password=values.password,
+            connection_verify=verify,
+        )
+    except (TypeError, ValueError) as error:  # cryptography's, too, which name no content
+        raise CredentialsError(
+            f"Azure, with {who()}",
+            f"the certificate can't be used: {error}",
+            "Give the certificate and its RSA key as PEM or PKCS #12, and "
+            "client_certificate_password if the key is encrypted.",
+        ) from error
 
 
 _logins: OrderedDict[BlobLoginFields, BlobLogin] = OrderedDict()

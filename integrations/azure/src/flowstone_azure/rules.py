@@ -37,6 +37,12 @@ DENIED = AzureErrorRule(
     "Give this login the role 'Storage Blob Data Contributor' (or Reader) on the container, or a "
     "SAS with the right; then check that the account's firewall lets this machine in.",
 )
+NO_DELEGATION = AzureErrorRule(
+    AccessDenied,
+    "the login may not ask for a user delegation key, which a presigned URL takes",
+    "Give it the role 'Storage Blob Delegator' on the storage account, not only on a container; "
+    "or use a login with account_key.",
+)
 PROTECTED = AzureErrorRule(
     AccessDenied,
     "a retention policy or a legal hold protects it",
@@ -67,12 +73,13 @@ NO_LOGIN = AzureErrorRule(
     CredentialsError,
     "no login was found",
     "Log in by `az login`, give the machine a managed identity, or set connection_string, "
-    "account_key, sas_token, or tenant_id with client_id and client_secret.",
+    "account_key, sas_token, or tenant_id with client_id and client_secret or a certificate.",
 )
 BAD_LOGIN = AzureErrorRule(
     CredentialsError,
     "Microsoft Entra gave no token",
-    "Check tenant_id, client_id and client_secret, or the identity of this machine.",
+    "Check tenant_id, client_id, and client_secret or the certificate, or the identity of this "
+    "machine.",
 )
 DOWN = AzureErrorRule(
     Unreachable,
@@ -97,9 +104,20 @@ THERE = AzureErrorRule(
     "there is such an object already",
     "Choose another name, or overwrite it.",
 )
+FILE_AND_FOLDER = AzureErrorRule(
+    StorageError,
+    "the account has a hierarchical namespace, where a name can't be a file and a folder at once",
+    "Choose another name, or delete the folder of this name, or the file that is in its path.",
+)
+NOT_EMPTY = AzureErrorRule(
+    StorageError,
+    "the folder is not empty",
+    "`delete_folder` deletes what is in it, too.",
+)
 WRONG_KIND = AzureErrorRule(
     StorageError,
-    "an object of another kind is there: a page blob, an append blob or a folder",
+    "an object of another kind is there: a page blob, an append blob, or a file that the Data Lake "
+    "API wrote",
     "Delete it first, or choose another name.",
 )
 ARCHIVED = AzureErrorRule(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from contextvars import copy_context
 from itertools import count, islice, takewhile
 from threading import Event, Lock
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -42,6 +44,7 @@ def send_in_parts(
     *,
     choose_bytes: Callable[[int], int],
     workers: int,
+    bound: AbstractContextManager[object] | None = None,
 ) -> list[A]:
     """Send a file from where it stands, in parts, several at a time; return what `send` returned.
 
@@ -52,10 +55,12 @@ def send_in_parts(
         send: gets the number of a part, from 0 on, and its content, which is never empty.
         choose_bytes: returns how large the part of a number is; the last one may be smaller.
         workers: parts on their way at a time.
+        bound: is entered before a part is read and left once it is sent, by several threads at a
+            time: a semaphore that other transfers share.
     """
     reading, ended, numbers = Lock(), Event(), count()
 
-    def send_next(_: int) -> tuple[int, A] | None:
+    def read_next() -> tuple[int, bytes] | None:
         with reading:
             if ended.is_set():
                 return None
@@ -68,7 +73,12 @@ def send_in_parts(
             if not content:
                 ended.set()
                 return None
-        return number, send(number, content)
+        return number, content
+
+    def send_next(_: int) -> tuple[int, A] | None:
+        with bound or nullcontext():
+            part = read_next()
+            return None if part is None else (part[0], send(*part))
 
     turns = takewhile(lambda _: not ended.is_set(), count())
     try:

@@ -1,0 +1,108 @@
+"""What other tools need to reach a container by themselves, in the words of each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from flowstone.errors import StorageError
+from flowstone.records.access import StoreAccess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowstone.blocks.object_stores.provider import Tool
+    from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind
+
+#: What a login's secret is called in a `StoreAccess`; other logins have a token.
+_SECRETS: dict[Kind, str] = {
+    "account key": "account_key",
+    "SAS": "sas_token",
+    "service principal": "client_secret",
+}
+#: The same in the words of polars and Delta, whose Rust library knows no certificates.
+_RUST_SECRETS: dict[Kind, str] = {
+    "account key": "azure_storage_account_key",
+    "SAS": "azure_storage_sas_key",
+    "service principal": "azure_storage_client_secret",
+}
+#: What is in adlfs's way, and what to do.
+_NOT_ADLFS: dict[Kind, tuple[str, str]] = {
+    "certificate": ("certificate", "Use `filesystem()`, or a login with client_secret."),
+    "managed identity": (
+        "managed identity by its client id",
+        "Set AZURE_CLIENT_ID and a login without client_id, or use `filesystem()`.",
+    ),
+}
+
+
+def make_access(
+    container: str, folder: str, login: BlobLogin, refresh: Callable[[], StoreAccess]
+) -> StoreAccess:
+    """Return the account's address and the login; a token, which ends soon, has a `refresh`."""
+    values = login.values
+    options = {"account_name": values.account}
+    options |= {
+        name: value
+        for name, value in (("client_id", values.client_id), ("tenant_id", values.tenant_id))
+        if value
+    }
+    name = _SECRETS.get(values.kind)
+    if name is None:
+        secrets = {"bearer_token": SecretStr(login.get_token())}
+    else:
+        secrets = {name: SecretStr(values.secret or "")}
+    return StoreAccess(
+        "az",
+        container,
+        folder,
+        values.url,
+        options=options,
+        secrets=secrets,
+        refresh=refresh if name is None else None,
+    )
+
+
+def make_storage_options(tool: Tool, where: str, login: BlobLogin) -> dict[str, object]:
+    """Return a login in the words of a tool.
+
+    Raises:
+        StorageError: the tool knows no such login.
+    """
+    is_adlfs = tool == "pandas"
+    found = _describe_to_adlfs(where, login.values) if is_adlfs else _describe_to_rust(login)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _describe_to_rust(login: BlobLogin) -> dict[str, str | None]:
+    values = login.values
+    name = _RUST_SECRETS.get(values.kind)
+    usual = f"https://{values.account}.blob.core.windows.net"
+    return {
+        "azure_storage_account_name": values.account,
+        name or "azure_storage_token": values.secret if name else login.get_token(),
+        "azure_storage_client_id": values.client_id if name else None,
+        "azure_storage_tenant_id": values.tenant_id if name else None,
+        "azure_storage_endpoint": None if values.url == usual else values.url,
+        "azure_allow_http": "true" if values.url.startswith("http:") else None,
+    }
+
+
+def _describe_to_adlfs(where: str, values: BlobLoginFields) -> dict[str, object]:
+    if values.kind in _NOT_ADLFS:
+        problem, remedy = _NOT_ADLFS[values.kind]
+        raise StorageError(where, f"adlfs takes no {problem}", remedy)
+    if values.kind == "account key":
+        place = f"AccountName={values.account};AccountKey={values.secret}"
+        return {"connection_string": f"{place};BlobEndpoint={values.url};"}
+    if values.kind == "SAS":
+        place = f"BlobEndpoint={values.url};SharedAccessSignature={values.secret}"
+        return {"account_name": values.account, "connection_string": place}
+    return {
+        "account_name": values.account,
+        "client_id": values.client_id,
+        "client_secret": values.secret,
+        "tenant_id": values.tenant_id,
+        "anon": False if values.kind == "default chain" else None,
+    }

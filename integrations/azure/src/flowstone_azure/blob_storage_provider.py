@@ -1,0 +1,372 @@
+"""The blobs of a container by their whole names: what stands behind `AzureBlobStorageContainer`."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from io import BufferedIOBase
+from itertools import chain, takewhile
+from typing import TYPE_CHECKING, Any, BinaryIO
+from urllib.parse import urlencode, urlsplit
+
+from flowstone.blocks.object_stores import (
+    CHUNK_BYTES,
+    FolderInfo,
+    ObjectInfo,
+    ObjectStoreProvider,
+    ObjectVersion,
+    WriteOptions,
+    map_in_threads,
+)
+from flowstone.errors import ObjectMissing, PathInvalid, StorageError
+from flowstone_azure import access, signed_urls
+from flowstone_azure.deletions import can_batch, delete_in_batches
+from flowstone_azure.errors import read_code, translate_errors
+from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
+from flowstone_azure.listings import describe, merge_level, read_pages, strip_quotes
+from flowstone_azure.versions import is_no_version, sort_versions
+from flowstone_azure.writing import describe_object, find_unmet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from azure.core.paging import ItemPaged
+    from azure.storage.blob import (
+        BlobClient,
+        BlobPrefix,
+        BlobProperties,
+        ContainerClient,
+        StorageStreamDownloader,
+    )
+
+    from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.records.access import StoreAccess
+    from flowstone_azure.credentials import AzureBlobStorageCredentials
+    from flowstone_azure.logins import BlobLogin
+
+#: What the SDK or the service takes for another name: `\` is `/`, `a/./b` is `a/b`, `a.` is `a`.
+_ALTERED = re.compile(r"\\|(?:^|/)\.{1,2}(?:/|$)|^/|\.$|\./")
+#: What no name may have: control characters, and what is no character.
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
+
+
+class AzureBlobStorageProvider(ObjectStoreProvider):
+    """The blobs of one container by their whole names.
+
+    Args:
+        container: its name.
+        credentials: the login.
+        folder: that all paths are in.
+
+    Attributes:
+        page_objects: objects in one answer to a listing; None for Azure's own, 5,000.
+    """
+
+    keeps_metadata = True
+    page_objects: int | None = None
+
+    def __init__(
+        self, container: str, credentials: AzureBlobStorageCredentials, folder: str
+    ) -> None:
+        self.container, self.credentials, self.folder = container, credentials, folder
+        self.urls = [f"az://{container}", *_find_urls(container, credentials.account_url)]
+
+    @property
+    def where(self) -> str:
+        return f"{self._login().values.url}/{self.container}"
+
+    def _login(self) -> BlobLogin:
+        return self.credentials.find_login()
+
+    def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
+        """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
+        return translate_errors(self.where, self._login(), key)
+
+    def client(self, key: str) -> BlobClient:
+        """Return the SDK's client of a blob.
+
+        Raises:
+            PathInvalid: the SDK or the service would take it for another name.
+        """
+        self._check_name(key)
+        return self.credentials.client().get_blob_client(self.container, key)
+
+    def _check_name(self, key: str) -> None:
+        if _ALTERED.search(key):
+            problem = "Azure would take it for another name: a backslash, an outer slash or a '.'"
+            raise PathInvalid(key, problem, "Rename it.")
+        if _NO_NAME.search(key):
+            raise PathInvalid(key, "Azure has no such name: a control character", "Rename it.")
+        is_odd = "//" in key or key.endswith("/")
+        if is_odd and self._login().is_hierarchical(self.container):
+            problem = "an account with a hierarchical namespace drops slashes that name nothing"
+            raise PathInvalid(key, problem, "Rename it.")
+
+    def make_access(self) -> StoreAccess:
+        folder = self.make_prefix().removesuffix("/")
+        return access.make_access(self.container, folder, self._login(), self.make_access)
+
+    def make_storage_options(self, tool: Tool) -> dict[str, Any]:
+        return access.make_storage_options(tool, self.where, self._login())
+
+    def make_uri(self, key: str) -> str:
+        return f"az://{self.container}/{key}" if key else f"az://{self.container}"
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def get(self, key: str, offset: int = 0) -> _Body:
+        client = self.client(key)
+        try:
+            with self.translate_errors(key):
+                answer = client.download_blob(offset=offset or None, max_concurrency=1)
+                self._refuse_folder(key, answer.properties.metadata)
+        except StorageError as error:
+            if offset and read_code(error.__cause__) == "InvalidRange":
+                return _Body(None, 0, self.head(key).etag, lambda: self.translate_errors(key))
+            raise
+        etag = strip_quotes(answer.properties.etag)
+        return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
+
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        if not length:
+            self.head(key)
+            return b""
+        try:
+            with self.translate_errors(key):
+                # Above 4 MB the SDK asks for the rest in further requests, for the same content.
+                answer = self.client(key).download_blob(offset, length, max_concurrency=1)
+                self._refuse_folder(key, answer.properties.metadata)
+                return answer.readall()
+        except StorageError as error:
+            if read_code(error.__cause__) == "InvalidRange":
+                self.head(key)  # a folder is empty, too, and no object
+                return b""
+            raise
+
+    def download(self, key: str, target: BinaryIO) -> None:
+        from flowstone_azure.transfers import PART_BYTES, download_ranges  # with the SDK
+
+        body = self.get(key)
+        if body.length > PART_BYTES and target.seekable() and body.etag:
+            body.close()
+            with self.translate_errors(key):
+                download_ranges(self.client(key), body.length, body.etag, target)
+            return
+        with self.open_reader(key, body) as reader:
+            while chunk := reader.read(CHUNK_BYTES):
+                target.write(chunk)
+
+    def head(self, key: str) -> ObjectInfo:
+        client = self.client(key)
+        with self.translate_errors(key):
+            found = client.get_blob_properties()
+        self._refuse_folder(key, found.metadata)
+        return describe(found)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        return put_folders_last(self._list(prefix))
+
+    def _list(self, prefix: str) -> Iterator[ObjectInfo]:
+        def start() -> ItemPaged[BlobProperties]:
+            return self._container().list_blobs(
+                prefix or None, include=["metadata"], results_per_page=self.page_objects
+            )
+
+        pages = read_pages(start, self.translate_errors)
+        for item in chain.from_iterable(pages):
+            if is_marked(item.metadata):
+                yield make_folder(item.name, item.last_modified)
+            else:
+                yield describe(item)
+
+    def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
+        def start() -> ItemPaged[BlobProperties | BlobPrefix]:
+            return self._container().walk_blobs(
+                prefix or None, include=["metadata"], results_per_page=self.page_objects
+            )
+
+        return merge_level(read_pages(start, self.translate_errors))
+
+    def _container(self) -> ContainerClient:
+        return self.credentials.get_container_client(self.container)
+
+    def _refuse_folder(self, key: str, metadata: Mapping[str, str] | None) -> None:
+        if is_marked(metadata):
+            where, remedy = f"{self.where}/{key}", f"`list_objects({key!r})` shows what is in it."
+            raise ObjectMissing(where, "there is no such object: it is a folder", remedy)
+
+    # -- versions --------------------------------------------------------------------------------
+
+    def list_versions(self, key: str) -> Iterator[ObjectVersion]:
+        self._check_name(key)
+        pages = read_pages(
+            lambda: self._container().list_blobs(key, include=["versions"]), self.translate_errors
+        )
+        # The object itself is the first of those whose names begin with its own.
+        items = takewhile(lambda item: item.name == key, chain.from_iterable(pages))
+        found = [item for item in items if not item.deleted]
+        if found and not any(item.version_id for item in found):
+            raise self._refuse_versions(key)
+        yield from sort_versions(found)
+
+    def get_version(self, key: str, version: str) -> _Body:
+        client = self.client(key)
+        with self._reach_version(key, version):
+            answer = client.download_blob(version_id=version, max_concurrency=1)
+        self._check_version(key, answer.properties)
+        etag = strip_quotes(answer.properties.etag)
+        return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
+
+    def restore(self, key: str, version: str) -> None:
+        client = self.client(key)
+        with self._reach_version(key, version):
+            found = client.get_blob_properties(version_id=version)
+        self._check_version(key, found)
+        query = urlencode({"versionid": version})
+        self._copy(f"{client.url}?{query}", strip_quotes(found.etag), key)
+
+    @contextmanager
+    def _reach_version(self, key: str, version: str) -> Iterator[None]:
+        if not version:  # the SDK takes it for none
+            raise self._miss_version(key, version)
+        try:
+            with self.translate_errors(key):
+                yield
+        except StorageError as error:
+            if not is_no_version(error):
+                raise
+            raise self._miss_version(key, version) from error.__cause__
+
+    def _miss_version(self, key: str, version: str) -> ObjectMissing:
+        problem = f"there is no version {version!r} of it"
+        return ObjectMissing(f"{self.where}/{key}", problem, "`versions` shows what is there.")
+
+    def _check_version(self, key: str, found: BlobProperties) -> None:
+        """Refuse an answer of a service without versions, which is the object as it is now."""
+        if not found.version_id:
+            raise self._refuse_versions(key)
+
+    # -- writing ---------------------------------------------------------------------------------
+
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        self._send(key, source, size, WriteOptions())
+
+    def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
+        try:
+            self._send(key, source, size, options)
+        except StorageError as error:
+            unmet = find_unmet(f"{self.where}/{key}", options, error)
+            if unmet is None:
+                raise
+            raise unmet from error.__cause__
+
+    def _send(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
+        from flowstone_azure.transfers import PART_BYTES, upload_blocks  # with the SDK
+
+        client = self.client(key)
+        given = describe_object(f"{self.where}/{key}", key, options)
+        with self.translate_errors(key):
+            if size is not None and size <= PART_BYTES:
+                content = source.read()
+                client.upload_blob(content, length=len(content), overwrite=True, **given)
+            else:
+                upload_blocks(client, source, size, **given)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self._delete([key for key in keys if not isinstance(key, FolderKey)])
+        folders = sorted(key for key in keys if isinstance(key, FolderKey))
+        for depth in sorted({folder.depth for folder in folders}, reverse=True):
+            self._delete([folder.blob for folder in folders if folder.depth == depth])
+
+    def _delete(self, names: Sequence[str]) -> None:
+        if len(names) == 1:
+            self._delete_one(names[0])
+            return
+        for name in names:
+            self._check_name(name)
+        login, workers = self._login(), self.parallel
+        # Few are deleted as soon one by one, all at once.
+        if len(names) > workers and can_batch(login):
+            container = self._container()
+            delete_in_batches(container, names, self._delete_one, workers=workers, login=login)
+            return
+        for _ in map_in_threads(self._delete_one, names, workers):
+            pass
+
+    def _delete_one(self, name: str) -> None:
+        client = self.client(name)
+        try:
+            with self.translate_errors(name):
+                client.delete_blob()
+        except ObjectMissing:
+            return
+        except StorageError as error:
+            # A folder is no object, and stays as long as something is in it.
+            if read_code(error.__cause__) != "DirectoryIsNotEmpty":
+                raise
+
+    def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
+        # A server-side copy is one request by one login, which has to read there and write here.
+        if not isinstance(source, type(self)) or source.credentials != self.credentials:
+            super().copy(source, source_key, key)
+            return
+        found = source.head(source_key)
+        self._copy(source.client(source_key).url, found.etag, key)
+
+    def _copy(self, url: str, etag: str | None, key: str) -> None:
+        from flowstone_azure.copies import copy_by_service  # with the SDK
+
+        client, values = self.client(key), self._login().values
+        if values.kind == "SAS":
+            url = f"{url}{'&' if '?' in url else '?'}{values.secret}"
+        with self.translate_errors(key):
+            status = copy_by_service(client, url, etag)
+        if status != "success":
+            raise StorageError(
+                f"{self.where}/{key}", f"the copy ended as {status!r}", "Copy it again."
+            )
+
+    def presign(self, key: str, method: str, expires_seconds: int) -> str:
+        client = self.client(key)
+        signed = signed_urls.sign(
+            self._login(), (self.container, key), method, seconds=expires_seconds
+        )
+        return f"{client.url}?{signed}"
+
+
+class _Body(BufferedIOBase):
+    """An answer's content as a file; what breaks in it is told as ours."""
+
+    def __init__(
+        self,
+        body: StorageStreamDownloader[bytes] | None,
+        length: int,
+        etag: str | None,
+        translate_errors: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__()
+        self._body, self.length, self.etag = body, length, etag
+        self._translate_errors = translate_errors
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._body is None:
+            return b""
+        with self._translate_errors():
+            return self._body.read(-1 if size is None else size)
+
+    def close(self) -> None:
+        self._body = None
+        super().close()
+
+
+def _find_urls(container: str, account_url: str | None) -> list[str]:
+    """Return the container's further addresses, which tell the account."""
+    if account_url is None:
+        return []
+    host = urlsplit(account_url).netloc
+    lake = f"abfss://{container}@{host.replace('.blob.', '.dfs.')}"
+    return [f"{account_url}/{container}", *([lake] if ".blob." in host else [])]

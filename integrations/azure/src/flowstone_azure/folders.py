@@ -1,0 +1,57 @@
+"""Folders that are objects: an account with a hierarchical namespace has them, and so has Hadoop's.
+
+They are objects without content under the folder's name, marked by their metadata.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.object_stores import ObjectInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+
+class FolderKey(str):
+    """The key of a folder as it is listed, with a slash at its end, which Azure's name lacks."""
+
+    __slots__ = ()
+
+    @property
+    def blob(self) -> str:
+        """The name of the object that stands for it."""
+        return self.removesuffix("/")
+
+    @property
+    def depth(self) -> int:
+        return self.count("/")
+
+
+def is_marked(metadata: Mapping[str, str] | None) -> bool:
+    """Return whether an object with this metadata is a folder."""
+    # The case of names is kept, and means nothing.
+    found = {name.lower(): value for name, value in (metadata or {}).items()}
+    return found.get("hdi_isfolder", "").lower() == "true"
+
+
+def make_folder(name: str, modified: datetime) -> ObjectInfo:
+    """Return what a store says of a folder."""
+    return ObjectInfo(FolderKey(f"{name}/"), 0, modified)
+
+
+def put_folders_last(infos: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
+    """Yield a listing with each folder after what is in it: it is deleted in that order."""
+    open_folders: list[ObjectInfo] = []
+    for info in infos:
+        # `a-b` comes between the folder `a` and what is in it.
+        while open_folders and not info.path.startswith(open_folders[-1].path):
+            if info.path < open_folders[-1].path:
+                break
+            yield open_folders.pop()
+        if isinstance(info.path, FolderKey):
+            open_folders.append(info)
+        else:
+            yield info
+    yield from reversed(open_folders)

@@ -1,0 +1,83 @@
+"""What Azure lists, as what a store says: objects, and one level with its folders."""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+from typing import TYPE_CHECKING, TypeVar
+
+from flowstone.blocks.object_stores import FolderInfo, ObjectInfo
+from flowstone_azure.folders import is_marked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from azure.core.paging import ItemPaged
+    from azure.storage.blob import BlobPrefix, BlobProperties
+
+T = TypeVar("T")
+
+
+def read_pages(
+    start: Callable[[], ItemPaged[T]], translate_errors: Callable[[], AbstractContextManager[None]]
+) -> Iterator[list[T]]:
+    """Yield a listing page by page, as it is asked for; each request's errors are translated."""
+    with translate_errors():
+        pages = start().by_page()
+    while True:
+        with translate_errors():
+            page = next(pages, None)
+            items = [] if page is None else list(page)
+        if page is None:
+            return
+        yield items
+
+
+def describe(found: BlobProperties) -> ObjectInfo:
+    """Return what a store says of an object; its tier only where it is not the account's own."""
+    tier = None if found.blob_tier_inferred else found.blob_tier
+    return ObjectInfo(
+        found.name,
+        found.size,
+        found.last_modified,
+        strip_quotes(found.etag),
+        content_type=found.content_settings.content_type,
+        # The case of names is kept, and means nothing.
+        metadata={name.lower(): value or "" for name, value in (found.metadata or {}).items()},
+        storage_class=None if tier is None else str(getattr(tier, "value", tier)),
+        version=found.version_id,
+    )
+
+
+def strip_quotes(etag: str | None) -> str | None:
+    return etag.strip('"') if etag else None
+
+
+def merge_level(
+    pages: Iterable[list[BlobProperties | BlobPrefix]],
+) -> Iterator[ObjectInfo | FolderInfo]:
+    """Yield one level ordered by key, each folder once, whether listed as prefix, object or both.
+
+    `a-b` comes before the folder `a/`, which some accounts list first: so folders wait until what
+    is listed comes after them.
+    """
+    waiting: list[str] = []
+    for page in pages:
+        for item in sorted(page, key=lambda each: each.name):
+            info = _describe_either(item)
+            while waiting and waiting[0] < item.name.removesuffix("/"):
+                yield FolderInfo(heappop(waiting))
+            if isinstance(info, ObjectInfo):
+                yield info
+            elif info.path not in waiting:
+                heappush(waiting, info.path)
+    while waiting:
+        yield FolderInfo(heappop(waiting))
+
+
+def _describe_either(item: BlobProperties | BlobPrefix) -> ObjectInfo | FolderInfo:
+    from azure.storage.blob import BlobPrefix  # loaded with the first client
+
+    if isinstance(item, BlobPrefix):
+        return FolderInfo(item.name)
+    return FolderInfo(f"{item.name}/") if is_marked(item.metadata) else describe(item)

@@ -1,0 +1,59 @@
+"""Signed URLs: a SAS by the account's key, or by a key that Azure gives a login with a token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from flowstone.errors import StorageError
+from flowstone_azure.logins import LONGEST_DELEGATED, TOKEN_KINDS
+
+if TYPE_CHECKING:
+    from flowstone_azure.logins import BlobLogin
+
+#: Azure gives a SAS made with a key any time; longer than this nobody should want.
+LONGEST = timedelta(days=3650)
+_RIGHTS = {"GET": {"read": True}, "PUT": {"create": True, "write": True}}
+
+
+def sign(login: BlobLogin, place: tuple[str, str], method: str, seconds: int) -> str:
+    """Return the query of a URL that needs no login.
+
+    Args:
+        login: whose rights the URL has.
+        place: the container and the blob.
+        method: ``GET`` or ``PUT``.
+        seconds: how long it is good.
+
+    Raises:
+        StorageError: this login signs nothing, or nothing that lasts so long.
+        AccessDenied: it may not ask for a user delegation key.
+    """
+    values, where = login.values, "/".join((login.values.url, *place))
+    by_token = values.kind in TOKEN_KINDS
+    if values.kind == "SAS":
+        raise StorageError(
+            where,
+            f"a presigned URL takes the account's key or a token, and the login is {login.who()}",
+            "Use a login with account_key, a service principal, a managed identity, or the chain.",
+        )
+    longest = LONGEST_DELEGATED if by_token else LONGEST
+    if not 1 <= seconds <= longest.total_seconds():
+        remedy = f"Give 1 to {longest.total_seconds():.0f}"
+        raise StorageError(
+            where,
+            f"a presigned URL by {login.who()} can't last {seconds!r} seconds",
+            f"{remedy}, or use a login with account_key." if by_token else f"{remedy}.",
+        )
+    # Loaded with the first client, see `logins`.
+    from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+    ends = datetime.now(UTC) + timedelta(seconds=seconds)
+    return generate_blob_sas(
+        values.account,
+        *place,
+        account_key=None if by_token else values.secret,
+        user_delegation_key=login.find_delegation_key(ends) if by_token else None,
+        permission=BlobSasPermissions(**_RIGHTS[method]),
+        expiry=ends,
+    )

@@ -1,0 +1,46 @@
+"""Old versions of objects, in accounts that keep them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.object_stores import ObjectVersion
+from flowstone.errors import ObjectMissing
+from flowstone_azure.errors import read_code
+from flowstone_azure.listings import strip_quotes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from azure.storage.blob import BlobProperties
+
+    from flowstone.errors import StorageError
+
+#: What Azure answers where there is no such version, or where it is no time.
+_NO_VERSION = {"InvalidInput", "InvalidQueryParameterValue", "OutOfRangeQueryParameterValue"}
+
+
+def is_no_version(error: StorageError) -> bool:
+    """Return whether an error says that there is no such version."""
+    return isinstance(error, ObjectMissing) or read_code(error.__cause__) in _NO_VERSION
+
+
+def sort_versions(items: Iterable[BlobProperties]) -> Iterator[ObjectVersion]:
+    """Yield the versions of an object, the newest first.
+
+    An object that was written while versioning was off has no version that one could ask for.
+    """
+    found = [(bool(item.is_current_version), str(item.version_id or ""), item) for item in items]
+    # A version's id is the time at which it was written, and all are of one length.
+    found.sort(key=lambda each: each[:2], reverse=True)
+    for is_current, version, item in found:
+        if not version:
+            continue
+        yield ObjectVersion(
+            item.name,
+            version,
+            item.last_modified,
+            item.size,
+            strip_quotes(item.etag),
+            is_current=is_current,
+        )
