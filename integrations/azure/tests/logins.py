@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from tests.services.azure import ACCOUNT, KEY
 from tests.services.certificates import make_certificate, make_key, write_key
-from tests.services.entra import SYSTEM, App, Entra
+from tests.services.entra import HOST, SYSTEM, App, Entra
 
 if TYPE_CHECKING:
     import pytest
@@ -179,6 +179,7 @@ def by_workload_identity(place: Place) -> Fields:
     place.environment.setenv("AZURE_TENANT_ID", found["tenant_id"])
     place.environment.setenv("AZURE_CLIENT_ID", found["client_id"])
     place.environment.setenv("AZURE_FEDERATED_TOKEN_FILE", str(file))
+    place.environment.setenv("AZURE_AUTHORITY_HOST", HOST)
     return place.fields
 
 

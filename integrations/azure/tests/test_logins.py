@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -120,31 +121,42 @@ def test_a_certificate_that_was_renewed_in_its_file_is_taken(place: Place) -> No
 
 
 PRINCIPAL = {"account_url": URL, "tenant_id": "a-tenant", "client_id": "a-client"}
-PEM = Certified(make_key(), make_certificate("an app", make_key()))
+
+
+@cache
+def make_pem(password: str | None = None) -> str:
+    key = make_key()
+    return Certified(key, make_certificate("an app", key)).pem(password)
 
 
 @pytest.mark.parametrize(
-    ("fields", "says"),
+    ("make", "says"),
     [
-        ({"client_certificate": "HIDDEN"}, "the certificate can't be used"),
-        ({"client_certificate": "-----BEGIN HIDDEN"}, "the certificate can't be used"),
-        ({"client_certificate": PEM.pem("HIDDEN")}, "client_certificate_password"),
+        (lambda: {"client_certificate": "HIDDEN"}, "the certificate can't be used"),
+        (lambda: {"client_certificate": "-----BEGIN HIDDEN"}, "the certificate can't be used"),
+        (lambda: {"client_certificate": make_pem("HIDDEN")}, "client_certificate_password"),
         (
-            {"client_certificate": PEM.pem("HIDDEN"), "client_certificate_password": "another"},
+            lambda: {
+                "client_certificate": make_pem("HIDDEN"),
+                "client_certificate_password": "another",
+            },
             "the certificate can't be used",
         ),
-        ({"client_certificate_path": "/nothing/app.pem"}, "'/nothing/app.pem' can't be read"),
-        ({"client_certificate_path": "/"}, "'/' can't be read"),
-        ({"client_certificate_password": "HIDDEN"}, "make no login together"),
+        (lambda: {"client_certificate_path": "/no/app.pem"}, "'/no/app.pem' can't be read"),
+        (lambda: {"client_certificate_path": "/"}, "'/' can't be read"),
+        (lambda: {"client_certificate_password": "HIDDEN"}, "make no login together"),
         (
-            {"client_certificate": PEM.pem(), "client_certificate_path": "/app.pem"},
+            lambda: {"client_certificate": make_pem(), "client_certificate_path": "/app.pem"},
             "make no login together",
         ),
-        ({"client_certificate": PEM.pem(), "client_secret": "HIDDEN"}, "make no login together"),
+        (
+            lambda: {"client_certificate": make_pem(), "client_secret": "HIDDEN"},
+            "make no login together",
+        ),
     ],
 )
-def test_certificates_that_make_no_login_are_told(fields: Fields, says: str) -> None:
-    login = AzureBlobStorageCredentials(**PRINCIPAL, **fields)
+def test_certificates_that_make_no_login_are_told(make: Callable[[], Fields], says: str) -> None:
+    login = AzureBlobStorageCredentials(**PRINCIPAL, **make())
     with pytest.raises(CredentialsError, match=says) as caught:
         login.find_login().get_token()
     assert "HIDDEN" not in str(caught.value)
@@ -169,6 +181,20 @@ def test_who_gets_no_token_learns_who_was_refused(
     for name in ("client_id", "tenant_id"):
         assert str(change.get(name, "")) in str(caught.value)
     assert "a-secret" not in str(caught.value)
+
+
+def test_a_chain_that_finds_no_login_says_so(place: Place) -> None:
+    login = AzureBlobStorageCredentials(**place.fields)
+    with pytest.raises(CredentialsError, match=r"default chain: no login was found.*az login"):
+        login.find_login().get_token()
+
+
+def test_a_chain_tells_which_of_its_logins_was_refused(place: Place) -> None:
+    login = AzureBlobStorageCredentials(**by_environment(place))
+    place.environment.setenv("AZURE_CLIENT_SECRET", "another")
+    with pytest.raises(CredentialsError, match=r"EnvironmentCredential: .*AADSTS7000215") as caught:
+        login.find_login().get_token()
+    assert "another" not in str(caught.value)
 
 
 def test_other_tools_get_the_token_of_an_identity(place: Place) -> None:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 #: Longer texts of Azure's are cut: a proxy's error page says nothing after that.
 LONGEST = 400
+#: What the SDK's chain says before it tells of each login that it tried, and of one that is bad.
+_CHAIN, _REFUSED = "Attempted credentials:", "Authentication failed"
 
 
 def _make_table(*groups: tuple[AzureErrorRule, str]) -> dict[str, AzureErrorRule]:
@@ -239,6 +241,8 @@ def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None
     if code in BY_CODE:
         return BY_CODE[code]
     found = next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
+    if found is BAD_LOGIN and _CHAIN in str(error) and not _find_refusal(error):
+        return NO_LOGIN
     if found is not MISUSED or not status:
         return found
     if status == 404:
@@ -256,6 +260,17 @@ def format_details(error: Exception) -> str:
     """Return the SDK's own words, short and without secrets."""
     code = read_code(error)
     # What follows the first line are the request's id, the time and the answer in XML.
-    line = next(iter(str(getattr(error, "message", error) or error).strip().splitlines()), "")
+    line = _find_refusal(error) or next(iter(_read_lines(error)), "")
     text = redact(" ".join(f"{code}: {line}".split()) if code else line).strip(" .:")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _find_refusal(error: Exception) -> str:
+    """Return what the login that ended the SDK's chain was told; "" where the chain found none."""
+    lines = _read_lines(error)
+    refusals = (line.strip() for line in lines if line.startswith("\t") and _REFUSED in line)
+    return next(refusals, "") if _CHAIN in lines else ""
+
+
+def _read_lines(error: Exception) -> list[str]:
+    return str(getattr(error, "message", error) or error).strip().splitlines()
