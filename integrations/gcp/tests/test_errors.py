@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import Any
 
 import google.api_core.exceptions
@@ -103,6 +104,60 @@ def test_retries_that_ended_are_told_as_what_they_met() -> None:
     ended = RetryError("Timeout of 20s exceeded", requests.exceptions.ConnectionError("refused"))
     assert type(told(ended)) is Unreachable
     assert "refused" in str(told(ended))
+
+
+def from_iam(code: int, status: str) -> list[Exception]:
+    """What the SDK raises where IAM answers so, to a request for a token and for a signature."""
+    answer = {"error": {"code": code, "message": "in words", "status": status}}
+    refresh = google.auth.exceptions.RefreshError(
+        "Unable to acquire impersonated credentials", json.dumps(answer)
+    )
+    sign = google.auth.exceptions.TransportError(f"Error calling sign_bytes: {answer}")
+    return [refresh, sign]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "says"),
+    [
+        (400, "INVALID_ARGUMENT", CredentialsError, "fields of the credentials"),
+        (401, "UNAUTHENTICATED", CredentialsError, "Check the key"),
+        (403, "PERMISSION_DENIED", CredentialsError, "roles/iam.serviceAccountTokenCreator"),
+        (404, "NOT_FOUND", CredentialsError, "roles/iam.serviceAccountTokenCreator"),
+        (429, "RESOURCE_EXHAUSTED", Unreachable, "later"),
+        (503, "UNAVAILABLE", Unreachable, "later"),
+    ],
+)
+def test_an_answer_of_iam_is_told_by_its_code(
+    code: int, status: str, kind: type[FlowstoneError], says: str
+) -> None:
+    for error in from_iam(code, status):
+        found = told(error)
+        assert type(found) is kind
+        assert says in str(found)
+        assert "in words" in str(found)
+
+
+def test_a_token_service_that_is_down_is_no_refusal() -> None:
+    """The key is good; what has to be looked at is the network, or the service later."""
+    lost = google.auth.exceptions.TransportError("no answer")
+    busy = google.auth.exceptions.RefreshError("internal_failure", {}, retryable=True)
+    assert type(told(google.auth.exceptions.RefreshError(lost))) is Unreachable
+    assert type(told(busy)) is Unreachable
+    nobody = google.auth.exceptions.TransportError("no service account here", object())
+    found = told(google.auth.exceptions.RefreshError(nobody))
+    assert type(found) is CredentialsError
+    assert "(no service account here)" in str(found)
+
+
+def test_an_answer_that_may_be_a_token_is_not_shown() -> None:
+    kinds = (
+        "No access token in response.",
+        "Unable to acquire impersonated credentials: No access",
+    )
+    for words in kinds:
+        error = google.auth.exceptions.RefreshError(words, json.dumps({"accessToken": "ya29.x"}))
+        assert "ya29" not in str(told(error))
+        assert words.rstrip(".") in str(told(error))
 
 
 @pytest.mark.parametrize("error", [ValueError("mine"), OSError("mine"), KeyError("mine")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from flowstone_gcp.rules import (
     DAMAGED,
     DENIED,
     DOWN,
+    IMPERSONATION,
     MISUSED,
     NO_BUCKET,
     NO_LOGIN,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
 #: Longer texts of the service's are cut: a proxy's error page says nothing after that.
 LONGEST = 400
 SDKS = ("google", "requests", "urllib3")
+#: What the SDK says where IAM gave no token, or no signature, of another service account.
+BY_IAM = ("Unable to acquire impersonated credentials", "Error calling sign_bytes")
+STATUS = re.compile(r"""["']code["']: ?(\d{3})""")
 
 
 def _make_table(*groups: tuple[GcpErrorRule, str]) -> dict[str, GcpErrorRule]:
@@ -175,10 +180,29 @@ def find_rule(error: BaseException, key: str | None = None) -> GcpErrorRule | No
     found = [BY_REASON[reason] for reason in reasons if reason in BY_REASON]
     if "BadRequest" in names and "required" in reasons and "requester pays" in str(error).lower():
         found = [PAYS]
-    rule = next(iter(found), None)
+    rule = next(iter(found), None) or _find_login_rule(error, names)
     if rule is None:
         rule = next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
     return NO_BUCKET if rule is NO_OBJECT and key is None else rule
+
+
+def _find_login_rule(error: BaseException, names: list[str]) -> GcpErrorRule | None:
+    """Return what a request for a token or a signature met, where the class does not tell."""
+    if "GoogleAuthError" not in names or not error.args:
+        return None
+    first = error.args[0]
+    if isinstance(first, BaseException):
+        # With an answer of the metadata server, it has a second argument.
+        return find_rule(first) if len(first.args) == 1 else None
+    if not str(first).startswith(BY_IAM):
+        return BUSY if getattr(error, "retryable", False) else None
+    status = STATUS.search(str(error))
+    code = int(status[1]) if status else 0
+    if code in {403, 404}:
+        return IMPERSONATION
+    if code == 401:
+        return REFUSED
+    return BUSY if code == 429 or code >= 500 else BAD_LOGIN
 
 
 def is_passing(error: BaseException) -> bool:
@@ -213,10 +237,26 @@ def format_details(error: BaseException) -> str:
     cause = getattr(error, "cause", None)
     if isinstance(cause, BaseException):
         return format_details(cause)
-    text = " ".join(str(getattr(error, "message", None) or error).split())
+    text = " ".join((getattr(error, "message", None) or _join_texts(error)).split())
     code = getattr(error, "code", None)
     text = redact(f"{int(code)} {text}" if isinstance(code, int) else text).strip(" .:")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def _join_texts(error: BaseException) -> str:
+    """Return the texts of an error.
+
+    google-auth puts the answer behind its own words. What it takes for no token may be one all the
+    same, so only the answer to a refusal is shown.
+    """
+    if not error.args or not _is_of_sdk(type(error)):
+        return str(error)
+    first, *others = error.args
+    if isinstance(first, BaseException):
+        return _join_texts(first)
+    if type(error).__module__.startswith("google."):
+        others = [each for each in others if first == BY_IAM[0] and isinstance(each, str)]
+    return ": ".join(map(str, [first, *others]))
 
 
 def _is_of_sdk(kind: type) -> bool:

@@ -208,7 +208,10 @@ class GcpLogin:
             from google.auth import impersonated_credentials  # see above
 
             found = impersonated_credentials.Credentials(
-                found, values.chain[-1], list(values.scopes), delegates=list(values.chain[:-1])
+                found,
+                values.chain[-1],
+                list(values.scopes),
+                delegates=[f"projects/-/serviceAccounts/{name}" for name in values.chain[:-1]],
             )
         if values.quota_project:
             found = found.with_quota_project(values.quota_project)

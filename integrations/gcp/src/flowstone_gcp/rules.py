@@ -49,6 +49,12 @@ NO_LOGIN = GcpErrorRule(
     "Run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, give "
     "service_account_file or service_account_info; for public data, anonymous=True.",
 )
+IMPERSONATION = GcpErrorRule(
+    CredentialsError,
+    "this service account does not exist, or the login may not act as it",
+    "Grant roles/iam.serviceAccountTokenCreator on it to the account before it in the chain, and "
+    "enable the API iamcredentials.googleapis.com in its project.",
+)
 BAD_LOGIN = GcpErrorRule(
     CredentialsError,
     "the login can't be made",

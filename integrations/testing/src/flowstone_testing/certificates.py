@@ -13,17 +13,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
 
-def make_certificate(folder: Path) -> ssl.SSLContext:
+def make_certificate(folder: Path, hosts: Iterable[str] = ()) -> ssl.SSLContext:
     """Return a server's TLS context, with a certificate that nobody has reason to trust.
 
     It is for 127.0.0.1, and good for a day.
 
     Args:
         folder: where the key and the certificate are written, as ``server.pem``.
+        hosts: names that it is good for too, as ``*.googleapis.com``.
     """
+    own = [x509.IPAddress(ip_address("127.0.0.1")), *map(x509.DNSName, hosts)]
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "flowstone.test")])
     now = datetime.now(UTC)
@@ -35,9 +38,7 @@ def make_certificate(folder: Path) -> ssl.SSLContext:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
-        )
+        .add_extension(x509.SubjectAlternativeName(own), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
