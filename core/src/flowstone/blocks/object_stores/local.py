@@ -23,7 +23,7 @@ from flowstone.blocks.local_files import (
 from flowstone.blocks.object_stores.local_writes import (
     NO_FILE,
     make_etag,
-    must_match,
+    check_etag,
     place_new_file,
     replace_file,
     replace_matching_file,
@@ -141,7 +141,7 @@ class LocalProvider(ObjectStoreProvider):
         elif options.is_new:
             self._put(key, source, place_new_file)
         elif (etag := options.if_match) is not None:
-            must_match(self._file(key), etag)  # before all of the content is read
+            check_etag(self._file(key), etag)  # before all of the content is read
 
             def place(draft: Path, path: Path) -> None:
                 replace_matching_file(draft, path, etag)
