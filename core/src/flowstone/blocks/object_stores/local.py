@@ -22,8 +22,8 @@ from flowstone.blocks.local_files import (
 )
 from flowstone.blocks.object_stores.local_writes import (
     NO_FILE,
-    make_etag,
     check_etag,
+    make_etag,
     place_new_file,
     replace_file,
     replace_matching_file,

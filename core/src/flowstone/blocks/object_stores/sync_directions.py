@@ -21,7 +21,7 @@ from flowstone.blocks.local_files import (
     walk,
 )
 from flowstone.blocks.object_stores.local_places import OrderedPlaces
-from flowstone.blocks.object_stores.merging import Pair, merge, check_order, open_spool
+from flowstone.blocks.object_stores.merging import Pair, check_order, merge, open_spool
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey
 from flowstone.blocks.object_stores.transfer_progress import TransferTally, show_progress
