@@ -18,13 +18,13 @@ def raise_in_thread(thread: int, error: type[BaseException]) -> None:
     interrupt(thread)
 
 
-def take_error_back(thread: int) -> None:
+def cancel_error_in_thread(thread: int) -> None:
     """Cancel the error that a thread is to raise, if it has not been raised yet."""
     _set_error(thread, None)
-    stop_looking_for_errors()
+    clear_pending_error_flag()
 
 
-def stop_looking_for_errors() -> None:
+def clear_pending_error_flag() -> None:
     """Clear the interpreter's flag that some thread has a pending asynchronous error.
 
     Setting an error sets the flag, and cancelling the error does not clear it. While it is set,
