@@ -166,9 +166,13 @@ class ObjectTimeout(StorageError, TimeoutError):
 
     def __init__(self, where: str, seconds: float, is_there: bool = False) -> None:
         self.seconds, self.is_there = seconds, is_there
-        what = "it was still changing after" if is_there else "it did not appear within"
-        remedy = "Pass a longer timeout, or check the program that writes it."
-        super().__init__(where, f"{what} {seconds:g} s", remedy)
+        if is_there:
+            problem = f"it exists, but did not stay unchanged for long enough within {seconds:g} s"
+            remedy = "Pass a longer timeout or a shorter unchanged_for."
+        else:
+            problem = f"it did not appear within {seconds:g} s"
+            remedy = "Pass a longer timeout, or check the program that should write it."
+        super().__init__(where, problem, remedy)
 
 
 class BucketMissing(StorageError, FileNotFoundError):

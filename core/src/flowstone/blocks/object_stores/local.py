@@ -288,7 +288,7 @@ def _has_link(root: Path, key: str) -> bool:
 
 
 def _make_missing_error(path: Path, problem: str | None) -> ObjectMissing:
-    remedy = f"`list_objects({path.parent.name!r})` shows what is there."
+    remedy = "`list_objects` shows what is there."
     return ObjectMissing(str(path), f"there is no such object ({problem})", remedy)
 
 
