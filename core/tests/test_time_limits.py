@@ -108,13 +108,13 @@ def test_an_error_that_is_taken_back_leaves_nothing_to_look_for() -> None:
     """Python 3.11 looks for ever for what a thread is to raise, where a profiler is at work."""
     code = """
 import resource, sys, threading
-from flowstone.engine.thread_errors import raise_in_thread, take_error_back
+from flowstone.engine.thread_errors import raise_in_thread, cancel_error_in_thread
 
 over = threading.Event()
 thread = threading.Thread(target=over.wait)
 thread.start()
 raise_in_thread(thread.ident, KeyboardInterrupt)
-take_error_back(thread.ident)
+cancel_error_in_thread(thread.ident)
 resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
 sys.setprofile(lambda *_: None)
 sorted([2, 1], key=lambda number: number)

@@ -68,9 +68,9 @@ def test_what_never_stays_is_told(clock: ScriptedClock, store: MemoryObjects) ->
     store.write_path("a", b"1")
     for second in range(100):
         clock.script.append((1_000 + second, partial(store.write_path, "a", b"%d" % second)))
-    with pytest.raises(ObjectTimeout, match=r"/a: it did not stay unchanged .* in 60 s"):
+    with pytest.raises(ObjectTimeout, match=r"/a: .* did not stay unchanged .* within 60 s"):
         store.wait_for_object("a", 60, 30)
-    with pytest.raises(ObjectTimeout, match=r"/b: it did not come in 60 s\. Wait longer"):
+    with pytest.raises(ObjectTimeout, match=r"/b: it did not appear within 60 s\. Pass a longer"):
         store.wait_for_object("b", 60)
     with pytest.raises(ConfigurationError, match="poll_seconds"):
         store.wait_for_object("b", poll_seconds=0)
@@ -116,7 +116,7 @@ def test_a_cursor_stands_for_one_folder(store: MemoryObjects) -> None:
     with store.new_objects("in", cursor="c") as found:
         assert len(found) == 1
     with (
-        pytest.raises(ConfigurationError, match=r"cursor 'c': it stands for .*/in/, not"),
+        pytest.raises(ConfigurationError, match=r"cursor 'c': it belongs to .*/in/, not"),
         store.new_objects("out", cursor="c"),
     ):
         pass
@@ -130,9 +130,9 @@ def test_a_cursor_stands_for_one_folder(store: MemoryObjects) -> None:
     ("options", "problem"),
     [
         ({"action": "burn"}, "action is 'burn'"),
-        ({"action": "move"}, "no folder is named"),
-        ({"move_to": "done"}, "does not go with the action 'keep'"),
-        ({"action": "move", "move_to": "in/done"}, "is in the folder that is looked at"),
+        ({"action": "move"}, "needs a folder to move"),
+        ({"move_to": "done"}, "can't be combined with action='keep'"),
+        ({"action": "move", "move_to": "in/done"}, "is inside the folder"),
     ],
 )
 def test_what_does_not_fit_is_refused(

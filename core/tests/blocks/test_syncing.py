@@ -139,9 +139,9 @@ def test_a_store_that_lists_without_order_is_refused(
     plant(tmp_path / "up", {"a": b"", "b": b"", "c": b""})
     infos = [ObjectInfo(key, 0, NOW) for key in ("b", "a", "c", "d")]
     script.listed = lambda prefix: iter(infos)
-    with pytest.raises(StorageError, match="lists 'a' after 'b', and not by key"):
+    with pytest.raises(StorageError, match="lists 'a' after 'b', and a sync needs keys in order"):
         store.sync_up(tmp_path / "up", delete=True)
-    with pytest.raises(StorageError, match="lists 'a' after 'b', and not by key"):
+    with pytest.raises(StorageError, match="lists 'a' after 'b', and a sync needs keys in order"):
         store.sync_down("", tmp_path / "up", delete=True)
     assert sorted(read(tmp_path / "up")) == ["a", "b", "c"]
 
@@ -333,7 +333,7 @@ def test_a_file_becomes_a_directory_and_the_other_way_round(
 def test_a_local_path_that_is_a_file_is_refused(store: Scripted, tmp_path: Path) -> None:
     store.write_path("a", b"1")
     plant(tmp_path, {"file": b"1"})
-    with pytest.raises(PathInvalid, match="it is a file, and no directory"):
+    with pytest.raises(PathInvalid, match="it is a file, not a directory"):
         store.sync_down("", tmp_path / "file", delete=True)
     with pytest.raises(StorageError, match="Not a directory"):
         store.sync_up(tmp_path / "file", delete=True)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from contextvars import Context
 from random import Random
 
-from flowstone.engine.thread_errors import take_error_back
+from flowstone.engine.thread_errors import cancel_error_in_thread
 
 #: Fake time begins here, and no seed needs so many seconds or steps.
 START, LONGEST, MOST_STEPS = 1_000_000.0, 1800.0, 20_000
@@ -86,12 +86,12 @@ class Worker:
     def begin(self, work: Callable[[], None]) -> None:
         """Take the next fiber; an error that came too late for the last one is taken back."""
         assert self._thread.ident is not None
-        take_error_back(self._thread.ident)
+        cancel_error_in_thread(self._thread.ident)
         self.work = work
 
     def end(self) -> None:
         assert self._thread.ident is not None
-        take_error_back(self._thread.ident)
+        cancel_error_in_thread(self._thread.ident)
         self.work = None
         self.gate.give()
         self._thread.join()

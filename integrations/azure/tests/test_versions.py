@@ -133,7 +133,7 @@ def test_objects_that_were_written_without_versioning_have_no_version(
     assert not found.is_current
     assert store.read_path("a", version=found.version) == b"kept"
     store.write_path("b", b"not kept")
-    with pytest.raises(StorageError, match="no old versions"):
+    with pytest.raises(StorageError, match="old versions are not kept"):
         list(store.versions("b"))
 
 

@@ -71,7 +71,7 @@ def test_a_write_on_a_condition_that_breaks_is_not_tried_again(
 
 def test_an_upload_writes_over_nothing(container: AzureBlobStorageContainer) -> None:
     blob_storage_upload(b"1", container, blob="a")
-    with pytest.raises(ObjectExists, match="a: there is such an object already"):
+    with pytest.raises(ObjectExists, match="a: this object already exists"):
         blob_storage_upload(b"2", container, blob="a")
 
 

@@ -93,13 +93,13 @@ def translate_write_error(path: Path, error: OSError) -> StorageError:
     if reason := _IN_THE_WAY.get(error.errno or 0):
         return PathInvalid(place, reason)
     problem = f"it can't be written ({error.strerror or error})"
-    return StorageError(place, problem, "Check the disk's space, and who may write there.")
+    return StorageError(place, problem, "Check the free disk space and the permissions.")
 
 
 def translate_read_error(path: Path, error: OSError) -> StorageError:
     """Return our error for a local path that can't be read."""
     problem = f"it can't be read ({error.strerror or error})"
-    return StorageError(os.fspath(path), problem, "Check the path, and who may read it.")
+    return StorageError(os.fspath(path), problem, "Check the path and its permissions.")
 
 
 def read_status(path: Path) -> os.stat_result:

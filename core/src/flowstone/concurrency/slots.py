@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from flowstone.concurrency.leases import warn
 from flowstone.context import current
 from flowstone.context.current import current_run
-from flowstone.engine.thread_errors import raise_in_thread, take_error_back
+from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 from flowstone.errors import ConfigurationError, SlotsLost
 from flowstone.records.limits import KIND, SlotDemand
 
@@ -173,7 +173,7 @@ class _InThread(Interruption):
             self._over = True
         came = kind is not None and issubclass(kind, self._error)
         if self._fired and not came:
-            take_error_back(self._thread)  # it must not come up later
+            cancel_error_in_thread(self._thread)  # it must not come up later
         return came
 
 

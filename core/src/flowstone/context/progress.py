@@ -1,4 +1,4 @@
-"""Progress of a run's work: an artifact that is updated while the work goes on."""
+"""Progress artifacts of a run, updated while the work is under way."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 
 
 class RunProgress:
-    """The progress artifact of one piece of work; any thread may record it.
+    """A progress artifact of a run; it may be updated from any thread.
 
     Args:
-        run: does the work.
-        description: says what it is; secrets in it are masked.
+        run: the run that does the work.
+        description: describes the work; secrets in it are masked.
     """
 
     def __init__(self, run: Run, description: str) -> None:
         self._run, self._description, self._id = run, redact(description), new_id()
 
     def record(self, percent: float) -> None:
-        """Save how far the work has come."""
+        """Save a new version of the artifact, with a percentage from 0 to 100."""
         version = ArtifactVersion(self._id, "progress", None, self._description, percent)
         current = services()
         current.journal.append(make_artifact_event(self._run, current.clock.time(), version))
 
 
 def begin_run_progress(description: str) -> RunProgress | None:
-    """Record that a piece of work of the current run begins; return None outside of a run."""
+    """Create a progress artifact at 0 % in the current run; return None outside of a run."""
     run = current_run()
     if run is None:
         return None
-    begun = RunProgress(run, description)
-    begun.record(0.0)
-    return begun
+    progress = RunProgress(run, description)
+    progress.record(0.0)
+    return progress

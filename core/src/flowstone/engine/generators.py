@@ -254,7 +254,7 @@ class SyncGeneratorRun(GeneratorRun):
 
     def _end_stopped(self, interrupt: Stop, began_on: int, kind: type[StopSignal]) -> None:
         # ctypes: 5 ms of start-up that only a run that is cancelled pays.
-        from flowstone.engine.thread_errors import raise_in_thread, take_error_back
+        from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 
         thread, is_busy = self._thread, self._is_busy
         if is_busy and thread == began_on:
@@ -264,7 +264,7 @@ class SyncGeneratorRun(GeneratorRun):
         self.conclude(kind())
         if is_busy and thread != _MAIN:
             # The step was over before: it must not come up in other code.
-            take_error_back(thread)
+            cancel_error_in_thread(thread)
 
     def advance(self, sent: object, error: BaseException | None) -> object:
         """Return the function's next value; or set `end`, and return None."""

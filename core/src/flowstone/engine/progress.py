@@ -1,4 +1,4 @@
-"""Progress of what takes a while, as many futures: a bar on a terminal, nothing in a pipe."""
+"""Progress bars for long operations such as waiting for futures; only shown on a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Waits shorter than this, in seconds, show nothing.
 DELAY = 0.5
-#: Between two drawings.
+#: Seconds between two updates of the bar.
 PAUSE = 0.1
 
 #: Held by the one wait that shows its progress: two bars would overwrite each other.
@@ -36,7 +36,7 @@ def hide() -> Iterator[None]:
 
 @contextmanager
 def claim_terminal() -> Iterator[bool]:
-    """Yield whether the code inside may draw on standard error: on a terminal, and it alone."""
+    """Yield whether the enclosed code may draw: standard error is a terminal not yet in use."""
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     if not is_terminal or not _showing.acquire(blocking=False):
         yield False
@@ -102,7 +102,7 @@ class _Count:
 
 
 def make_bar() -> Progress:
-    """Return a bar on standard error; its tasks have the fields `amount` and `bad`, two texts."""
+    """Return a progress bar on standard error; its tasks need the fields `amount` and `bad`."""
     # Costs 60 ms; only whoever waits long on a terminal pays it.
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn

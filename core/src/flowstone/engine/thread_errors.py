@@ -1,4 +1,4 @@
-"""Errors put into threads, which raise them when they next run Python code."""
+"""Raise errors asynchronously in other threads."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from flowstone.ports.interrupts import interrupt
 def raise_in_thread(thread: int, error: type[BaseException]) -> None:
     """Make a thread raise an error when it next runs Python code.
 
-    What the thread waits for is ended where it can be, so that this is soon.
+    If the thread is blocked in a call that can be interrupted, the call is interrupted.
     """
     _set_error(thread, error)
     interrupt(thread)
 
 
-def take_error_back(thread: int) -> None:
-    """Make a thread not raise the error that it was to raise, if it has not come up yet."""
+def cancel_error_in_thread(thread: int) -> None:
+    """Cancel the error that a thread is to raise, if it has not been raised yet."""
     _set_error(thread, None)
-    stop_looking_for_errors()
+    clear_pending_error_flag()
 
 
-def stop_looking_for_errors() -> None:
-    """Make the interpreter not look for errors that threads are to raise.
+def clear_pending_error_flag() -> None:
+    """Clear the interpreter's flag that some thread has a pending asynchronous error.
 
-    Once one was put into a thread, it looks for it in all of them until it has come up, and Python
-    3.11 does nothing else where a profiler, a debugger or coverage traces a call. A thread that
-    is still to raise one does so when its blocking call ends.
+    Setting an error sets the flag, and cancelling the error does not clear it. While it is set,
+    Python 3.11 loops forever when a profiler, a debugger or coverage traces a call. A thread that
+    still has a pending error raises it when its blocking call returns.
     """
     with suppress(_TakenBack):
         _set_error(threading.get_ident(), _TakenBack)

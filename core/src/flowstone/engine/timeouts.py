@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from flowstone.engine.thread_errors import raise_in_thread, take_error_back
+from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 from flowstone.errors import RunTimeout
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class _Injection:
         self._timer.cancel()
         if self._fired and (kind is None or not issubclass(kind, self.error)):
             # It has not come up yet, and must not come up later.
-            take_error_back(self._thread)
+            cancel_error_in_thread(self._thread)
 
     def _fire(self) -> None:
         with self._lock:

@@ -146,30 +146,33 @@ class ObjectMissing(StorageError, FileNotFoundError):
 
 
 class ObjectExists(StorageError, FileExistsError):
-    """There is an object under that key already, and the write was to make a new one."""
+    """The object already exists, and the write must not overwrite it."""
 
     def __init__(self, where: str) -> None:
-        super().__init__(
-            where, "there is such an object already", "Read it, or choose another path."
-        )
+        remedy = "Read it, choose another path, or overwrite it."
+        super().__init__(where, "this object already exists", remedy)
 
 
 class ObjectChanged(StorageError):
-    """The object is not, or no longer, the one with the etag that was given."""
+    """The object does not have the etag given as `if_match`: it was changed or deleted."""
 
     def __init__(self, where: str) -> None:
-        problem = "it was changed or deleted since that etag was read"
-        super().__init__(where, problem, "Read it again, and decide again.")
+        problem = "its etag does not match if_match: it was changed or deleted"
+        super().__init__(where, problem, "Read it again, then write with its current etag.")
 
 
 class ObjectTimeout(StorageError, TimeoutError):
-    """An object that was waited for did not come, or did not stay unchanged, in time."""
+    """An awaited object did not appear, or kept changing, until the timeout."""
 
     def __init__(self, where: str, seconds: float, is_there: bool = False) -> None:
         self.seconds, self.is_there = seconds, is_there
-        what = "it did not stay unchanged for long enough" if is_there else "it did not come"
-        remedy = "Wait longer, or look at what should write it."
-        super().__init__(where, f"{what} in {seconds:g} s", remedy)
+        if is_there:
+            problem = f"it exists, but did not stay unchanged for long enough within {seconds:g} s"
+            remedy = "Pass a longer timeout or a shorter unchanged_for."
+        else:
+            problem = f"it did not appear within {seconds:g} s"
+            remedy = "Pass a longer timeout, or check the program that should write it."
+        super().__init__(where, problem, remedy)
 
 
 class BucketMissing(StorageError, FileNotFoundError):

@@ -193,8 +193,8 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
     def _refuse_folder(self, key: str, metadata: Mapping[str, str] | None) -> None:
         if is_marked(metadata):
-            where, remedy = f"{self.where}/{key}", f"`list_objects({key!r})` shows what is in it."
-            raise ObjectMissing(where, "there is no such object: it is a folder", remedy)
+            remedy = "`list_objects` shows what is in it."
+            raise ObjectMissing(f"{self.where}/{key}", "it is a folder, not an object", remedy)
 
     # -- versions --------------------------------------------------------------------------------
 

@@ -101,7 +101,7 @@ UNCOMMITTED = AzureErrorRule(
 )
 THERE = AzureErrorRule(
     StorageError,
-    "there is such an object already",
+    "this object already exists",
     "Choose another name, or overwrite it.",
 )
 FILE_AND_FOLDER = AzureErrorRule(

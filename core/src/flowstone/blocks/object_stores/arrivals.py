@@ -1,4 +1,4 @@
-"""What arrives in an object store: wait for one object, or take each new one once."""
+"""New objects in an object store: wait for one, or process each of them once."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 Action: TypeAlias = Literal["keep", "move", "delete"]
 
-#: No sleep is longer, in seconds: a run in a thread is cancelled when its code next runs.
-NAP = 1.0
+#: The longest sleep, in seconds: a run in a thread is only cancelled when its code next runs.
+MAX_SLEEP = 1.0
 
 
 class WatchedStore(Protocol):
-    """What is asked of an `ObjectStore` here."""
+    """The methods of `ObjectStore` that this module calls."""
 
     def make_provider(self) -> ObjectStoreProvider: ...
     def object_info(self, path: ObjectPath) -> ObjectInfo: ...
@@ -36,15 +36,15 @@ class WatchedStore(Protocol):
     ) -> Iterator[ObjectInfo]: ...
 
 
-class Watch:
-    """Waits for an object that is there, and stays as it is for a while.
+class ObjectWait:
+    """Waits until an object exists and has not changed for some time.
 
     Args:
-        store: where.
+        store: the store to look in.
         path: the object.
-        timeout: seconds to wait; None for ever.
+        timeout: seconds to wait; None to wait forever.
         unchanged_for: seconds for which neither size nor etag may change.
-        poll_seconds: between two looks.
+        poll_seconds: seconds between two checks.
     """
 
     def __init__(
@@ -57,19 +57,19 @@ class Watch:
         poll_seconds: float,
     ) -> None:
         if poll_seconds <= 0:
-            problem, remedy = f"poll_seconds is {poll_seconds!r}", "Pass more than 0."
+            problem, remedy = f"poll_seconds is {poll_seconds!r}", "Pass a number above 0."
             raise ConfigurationError("wait_for_object", problem, remedy)
         self._store, self._path = store, path
         self._timeout, self._unchanged_for, self._poll = timeout, unchanged_for, poll_seconds
         self._clock = services().clock
-        self._began = self._since = self._clock.time()
+        self._started = self._unchanged_since = self._clock.time()
         self._last: ObjectInfo | None = None
 
-    def look(self) -> ObjectInfo | float:
-        """Return the object where it may be taken, else the seconds until the next look.
+    def check(self) -> ObjectInfo | float:
+        """Return the object if the wait is over, else the seconds until the next check.
 
         Raises:
-            ObjectTimeout: the time is over.
+            ObjectTimeout: the timeout has expired.
         """
         try:
             info = self._store.object_info(self._path)
@@ -77,26 +77,27 @@ class Watch:
             info = None
         now = self._clock.time()
         if info is None or info != self._last:
-            self._last, self._since = info, now
-        if info is not None and now - self._since >= self._unchanged_for:
+            self._last, self._unchanged_since = info, now
+        if info is not None and now - self._unchanged_since >= self._unchanged_for:
             return info
-        left = float("inf") if self._timeout is None else self._began + self._timeout - now
-        if left <= 0:
+        infinity = float("inf")
+        remaining = infinity if self._timeout is None else self._started + self._timeout - now
+        if remaining <= 0:
             provider = self._store.make_provider()
             where = f"{provider.where}/{provider.make_key(self._path)}"
             raise ObjectTimeout(where, self._timeout or 0, info is not None)
-        ripe = float("inf") if info is None else self._since + self._unchanged_for - now
-        return float(max(0.001, min(self._poll, left, ripe)))
+        settled = infinity if info is None else self._unchanged_since + self._unchanged_for - now
+        return float(max(0.001, min(self._poll, remaining, settled)))
 
 
 class NewObjects:
-    """Objects that were claimed under a cursor, and what becomes of them.
+    """The new objects of a folder, claimed under a cursor and then committed or rolled back.
 
     Args:
-        store: where.
-        folder: in which.
-        cursor: a name for what was handed out.
-        action: what is done with them at the end.
+        store: the store to look in.
+        folder: the folder.
+        cursor: the name under which processed objects are remembered.
+        action: what to do with the objects on commit.
         move_to: the folder to move them to.
     """
 
@@ -113,8 +114,9 @@ class NewObjects:
         provider = store.make_provider()
         prefix = provider.make_prefix(folder)
         if move_to is not None and provider.make_prefix(move_to).startswith(prefix):
-            problem = f"move_to {str(move_to)!r} is in the folder that is looked at"
-            raise ConfigurationError("new_objects", problem, "Choose a folder beside it.")
+            problem = f"move_to {str(move_to)!r} is inside the folder {str(folder)!r}"
+            remedy = "Choose a folder outside of it, or moved objects would be new again."
+            raise ConfigurationError("new_objects", problem, remedy)
         self._prefix = prefix.removeprefix(provider.make_prefix())
         place = f"{provider.where}/{prefix}"
         self._store, self._folder, self._action, self._move_to = store, folder, action, move_to
@@ -122,12 +124,12 @@ class NewObjects:
         self.objects: list[ObjectInfo] = []
 
     def claim(self, pattern: str | None, max_items: int | None, lease_seconds: float) -> None:
-        """Find what is new, and claim it."""
+        """List the folder, and claim the objects that are new."""
         found = self._store.list_objects(self._folder, pattern=pattern)
         self.objects = self._cursor.claim(found, max_items, lease_seconds)
 
     def commit(self) -> None:
-        """Do what is to be done with the objects, which are then not handed out again."""
+        """Keep, move or delete the objects, and mark them as processed."""
         done: list[ObjectInfo] = []
         try:
             for info in self.objects:
@@ -138,13 +140,13 @@ class NewObjects:
             self._cursor.release(done)
 
     def rollback(self) -> None:
-        """Let others have the objects."""
+        """Release the objects, so that they are new again."""
         self._cursor.release()
 
     def _remove(self, info: ObjectInfo) -> None:
         try:
             if self._store.object_info(info) != info:
-                return  # its new content has not been handed out
+                return  # it was overwritten, and its new content is not processed yet
         except ObjectMissing:
             return
         if self._move_to is None:
@@ -155,7 +157,7 @@ class NewObjects:
 
 
 class Arrivals:
-    """The methods of `ObjectStore` for objects that others bring."""
+    """The methods of `ObjectStore` that wait for objects, or process new ones."""
 
     def wait_for_object(
         self: WatchedStore,
@@ -165,19 +167,19 @@ class Arrivals:
         *,
         poll_seconds: float = 5,
     ) -> ObjectInfo:
-        """Wait until an object is there, and return what is known of it.
+        """Wait until an object exists, and return its size, time, etag and metadata.
 
         Args:
             path: the object.
-            timeout: seconds to wait; None for as long as it takes.
-            unchanged_for: seconds for which its size and etag must have stayed the same, as seen
-                from here: for writers that write in place.
-            poll_seconds: between two looks.
+            timeout: seconds to wait; None to wait forever.
+            unchanged_for: seconds for which its size and etag must not change. Set it if the
+                writer appends to the object or overwrites it.
+            poll_seconds: seconds between two checks.
 
         Raises:
-            ObjectTimeout: it did not come, or did not stay unchanged, in that time.
+            ObjectTimeout: the object did not appear, or kept changing, until the timeout.
         """
-        watch = Watch(
+        wait = ObjectWait(
             self,
             path,
             timeout=timeout,
@@ -185,10 +187,10 @@ class Arrivals:
             poll_seconds=poll_seconds,
         )
         clock = services().clock
-        while isinstance(found := watch.look(), float):
+        while isinstance(found := wait.check(), float):
             while found > 0:
-                clock.sleep(min(found, NAP))
-                found -= NAP
+                clock.sleep(min(found, MAX_SLEEP))
+                found -= MAX_SLEEP
         return found
 
     async def await_for_object(
@@ -199,15 +201,15 @@ class Arrivals:
         *,
         poll_seconds: float = 5,
     ) -> ObjectInfo:
-        """Do as `wait_for_object`, and let other coroutines run meanwhile."""
-        watch = Watch(
+        """Wait like `wait_for_object`, without blocking the event loop."""
+        wait = ObjectWait(
             self,
             path,
             timeout=timeout,
             unchanged_for=unchanged_for,
             poll_seconds=poll_seconds,
         )
-        while isinstance(found := await asyncio.to_thread(watch.look), float):
+        while isinstance(found := await asyncio.to_thread(wait.check), float):
             await services().clock.asleep(found)
         return found
 
@@ -223,25 +225,28 @@ class Arrivals:
         max_items: int | None = None,
         lease_seconds: float = 3600,
     ) -> Iterator[list[ObjectInfo]]:
-        """Hand out the objects of a folder that are new, each once; use it in a `with`.
+        """Return a context manager that yields the objects of a folder not yet processed.
 
-        Where the block ends well they count as handed out; in a transaction, at its commit. Where
-        it raises, or the transaction is rolled back, they are handed out again. An object that is
-        written again is new again. What one run has is not given to another meanwhile.
+        If the body of the `with` succeeds, the objects are marked as processed; inside a
+        transaction, when it commits. If the body raises, or the transaction is rolled back, they
+        are yielded again next time. An object that is overwritten becomes new again. While one
+        run holds objects, other runs don't get them.
 
         Args:
-            folder: what is looked at, and below; the block's own by default.
-            cursor: a name for what was handed out, kept with the runs; one for each folder.
-            action: what is done with the objects then: ``keep``, ``move`` or ``delete``. Those
-                that were written again meanwhile stay. With ``keep``, marks of all objects of the
-                folder are kept: move or delete where there are more than some 100,000.
+            folder: the folder to look in, with all of its subfolders; the block's own by default.
+            cursor: a name under which processed objects are remembered, in the same store as
+                runs. Use one name for each folder.
+            action: what to do with processed objects: ``keep``, ``move`` or ``delete``. Objects
+                that were overwritten in the meantime stay. With ``keep``, the cursor remembers
+                every object of the folder: beyond some 100,000, move or delete them instead.
             move_to: with ``move``, the folder to move them to, outside of `folder`.
-            pattern: of paths, as for `list_objects`.
-            max_items: the most to hand out.
-            lease_seconds: how long the objects are kept from others, should this process die.
+            pattern: only yield paths that match, as in `list_objects`.
+            max_items: the maximum number of objects to yield.
+            lease_seconds: how long other runs don't get the objects if this process dies.
 
         Raises:
-            ConfigurationError: the cursor stands for another folder, or the arguments don't fit.
+            ConfigurationError: the cursor belongs to another folder, or the arguments don't go
+                together.
         """
         new = NewObjects(self, folder, cursor, action=action, move_to=move_to)
         new.claim(pattern, max_items, lease_seconds)
@@ -269,7 +274,7 @@ class Arrivals:
         max_items: int | None = None,
         lease_seconds: float = 3600,
     ) -> AsyncIterator[list[ObjectInfo]]:
-        """Do as `new_objects`, in an `async with`."""
+        """Do the same as `new_objects`, in an `async with`."""
         new = NewObjects(self, folder, cursor, action=action, move_to=move_to)
         await asyncio.to_thread(new.claim, pattern, max_items, lease_seconds)
         try:
@@ -292,9 +297,10 @@ def _check_action(action: str, move_to: ObjectPath | None) -> None:
     if action not in {"keep", "move", "delete"}:
         problem, remedy = f"action is {action!r}", "Pass 'keep', 'move' or 'delete'."
     elif action == "move" and move_to is None:
-        problem, remedy = "no folder is named to move them to", "Pass move_to."
+        problem, remedy = "action='move' needs a folder to move objects to", "Pass move_to."
     elif action != "move" and move_to is not None:
-        problem, remedy = f"move_to does not go with the action {action!r}", "Drop it."
+        problem = f"move_to can't be combined with action={action!r}"
+        remedy = "Pass action='move', or remove move_to."
     else:
         return
     raise ConfigurationError("new_objects", problem, remedy)

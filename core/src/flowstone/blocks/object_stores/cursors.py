@@ -1,4 +1,4 @@
-"""Cursors: which objects of a folder were handed out, kept as a document in the store of runs."""
+"""Cursors: which objects of a folder were processed, as a document in the store of runs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.paths import ObjectInfo
 
 KIND = "cursor"
-#: How often a document is read and written again because others wrote it meanwhile.
-TRIES = 100
+#: How often an update is tried again because another process wrote the document first.
+MAX_ATTEMPTS = 100
 
 
 @dataclass(slots=True)
 class CursorState:
-    """What a cursor's document says.
+    """The content of a cursor's document.
 
     Attributes:
-        seen: marks of the objects that were handed out, and are still there.
-        claims: by the mark of an object that is being worked on, until when, in seconds since the
-            epoch, and the token of whoever does.
+        seen: fingerprints of the objects that were processed and still exist.
+        claims: for each object that is being processed, by its fingerprint: when the claim
+            expires, in seconds since the epoch, and the token of the claimant.
     """
 
     seen: set[str]
@@ -37,11 +37,11 @@ class CursorState:
 
 
 class FolderCursor:
-    """Which objects of one folder were handed out; safe among processes with one store.
+    """Remembers which objects of a folder were processed; processes may share it.
 
     Args:
-        name: letters, digits and ``-_.``.
-        place: the folder, for messages and to notice another one.
+        name: the cursor's name: letters, digits and ``-_.``.
+        place: the address of the folder; a cursor refuses to be used for another one.
     """
 
     def __init__(self, name: str, place: str) -> None:
@@ -51,15 +51,15 @@ class FolderCursor:
     def claim(
         self, found: Iterable[ObjectInfo], max_items: int | None, lease_seconds: float
     ) -> list[ObjectInfo]:
-        """Return the objects that nobody has had and nobody has, the first so many; claim them."""
-        marked = {make_mark(info): info for info in found}
+        """Claim and return up to `max_items` objects that are neither processed nor claimed."""
+        marked = {make_fingerprint(info): info for info in found}
         chosen: list[str] = []
 
         def change(state: CursorState, now: float) -> None:
             held = {mark for mark, (until, _) in state.claims.items() if until > now}
             free = [mark for mark in marked if mark not in state.seen and mark not in held]
             chosen[:] = free[:max_items]
-            state.seen &= marked.keys()  # what is not there any more need not be remembered
+            state.seen &= marked.keys()  # objects that are gone need not be remembered
             state.claims = {mark: state.claims[mark] for mark in held}
             state.claims |= dict.fromkeys(chosen, (now + lease_seconds, self._token))
 
@@ -67,8 +67,8 @@ class FolderCursor:
         return [marked[mark] for mark in chosen]
 
     def release(self, done: Collection[ObjectInfo] = ()) -> None:
-        """Give back what was claimed; what is `done` is not handed out again."""
-        marks = set(map(make_mark, done))
+        """Release all claims of this cursor; mark the objects in `done` as processed."""
+        marks = set(map(make_fingerprint, done))
 
         def change(state: CursorState, _: float) -> None:
             state.seen |= marks
@@ -80,15 +80,16 @@ class FolderCursor:
 
     def _update(self, change: Callable[[CursorState, float], None]) -> None:
         documents, clock = services().documents, services().clock
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 document = documents.get(KIND, self.name)
                 body, version = document.body, document.version
             except ObjectNotFound:
                 body, version = {"place": self.place, "seen": [], "claims": {}}, 0
             if body["place"] != self.place:
-                problem = f"it stands for {body['place']}, not {self.place}"
-                raise ConfigurationError(f"cursor {self.name!r}", problem, "Use another name.")
+                problem = f"it belongs to {body['place']}, not {self.place}"
+                remedy = "Use another cursor name for this folder, or `reset_cursor`."
+                raise ConfigurationError(f"cursor {self.name!r}", problem, remedy)
             state = CursorState(
                 set(body["seen"]),
                 {mark: (until, token) for mark, (until, token) in body["claims"].items()},
@@ -104,14 +105,14 @@ class FolderCursor:
             try:
                 documents.put(KIND, self.name, new, expected=version)
             except (StaleDocument, ObjectAlreadyExists):
-                if attempt == TRIES:
+                if attempt == MAX_ATTEMPTS:
                     raise
             else:
                 return
 
 
 def reset_cursor(name: str) -> bool:
-    """Forget a cursor, so that all objects are new again; return whether there was one."""
+    """Delete a cursor, so that all objects are new again; return whether it existed."""
     try:
         services().documents.delete(KIND, check_name(KIND, name))
     except ObjectNotFound:
@@ -119,7 +120,7 @@ def reset_cursor(name: str) -> bool:
     return True
 
 
-def make_mark(info: ObjectInfo) -> str:
-    """Return a short mark of an object: another one where its content has changed."""
+def make_fingerprint(info: ObjectInfo) -> str:
+    """Return a short fingerprint of an object, which changes when its content does."""
     content = info.etag or f"{info.modified.isoformat()} {info.size}"
     return b64encode(blake2b(f"{info.path}\0{content}".encode(), digest_size=12).digest()).decode()

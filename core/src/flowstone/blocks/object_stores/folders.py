@@ -1,4 +1,4 @@
-"""What an object store does with folders: list, delete, and carry them to and from a disk."""
+"""Folders of an object store: list, delete, upload and download them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Folders:
     """The methods of `ObjectStore` for whole folders."""
 
     def make_provider(self) -> ObjectStoreProvider:
-        """Return what reaches the place."""
+        """Return the provider for this store."""
         raise NotImplementedError
 
     def upload_from_path(self, from_path: Path | str, to_path: ObjectPath | None = None) -> str:
@@ -62,23 +62,24 @@ class Folders:
         pattern: str | None = None,
         delimiter: Literal["/"] | None = None,
     ) -> Iterator[ObjectInfo] | Iterator[ObjectInfo | FolderInfo]:
-        """Yield the objects in a folder and below, ordered by path, fetched as you go.
+        """Yield the objects in a folder and its subfolders, ordered by path, page by page.
 
         Args:
-            folder: what is listed; the block's own by default.
-            max_items: the most to yield.
-            pattern: of paths in that folder, as in a .gitignore: ``*.csv`` is found in any folder
-                below, ``2026/*.csv`` in that one, ``2026/**/*.csv`` in it and below.
-            delimiter: "/" for the objects right in the folder alone; each folder in it is yielded
+            folder: the folder to list; the block's own by default.
+            max_items: the maximum number of objects to yield.
+            pattern: only yield paths that match this .gitignore pattern, relative to `folder`:
+                ``*.csv`` matches at any depth, ``2026/*.csv`` only right in ``2026``,
+                ``2026/**/*.csv`` at any depth in ``2026``.
+            delimiter: "/" to yield only what is directly in the folder; each subfolder is yielded
                 as a `FolderInfo`.
 
         Raises:
-            BucketMissing: there is no such place.
+            BucketMissing: there is no such bucket, container or directory.
         """
         provider = self.make_provider()
         above, prefix = provider.make_prefix(), provider.make_prefix(folder)
         if delimiter not in {None, "/"}:
-            problem, remedy = f"the delimiter is {delimiter!r}", "Pass '/', or none."
+            problem, remedy = f"delimiter is {delimiter!r}", "Pass '/' or None."
             raise StorageError(f"{provider.where}/{prefix}", problem, remedy)
         found = provider.list_level(prefix) if delimiter else provider.list(prefix)
         rules = None if pattern is None else read_rules([pattern])
@@ -96,7 +97,7 @@ class Folders:
         return islice(wanted, max_items)
 
     def delete_folder(self, folder: ObjectPath) -> int:
-        """Delete every object in a folder and below; return how many there were."""
+        """Delete all objects in a folder and its subfolders; return how many were deleted."""
         provider = self.make_provider()
         count = 0
         for batch in batches(provider.list(provider.make_prefix(folder)), 1000):
@@ -111,16 +112,16 @@ class Folders:
         *,
         progress: bool | None = None,
     ) -> list[Path]:
-        """Download a folder and what is below it, in parallel; return the files' places.
+        """Download a folder and its subfolders, in parallel; return the paths of the files.
 
         Args:
             from_path: the folder; None for the block's own.
-            local_path: where to; None for the working directory.
+            local_path: the directory to download to; None for the working directory.
             progress: as for `sync_up`.
 
         Raises:
-            FilesLeftOut: a disk can't have some of them, such as `a` beside `a/b`; all others
-                are there.
+            FilesLeftOut: some objects can't be files, such as `a` beside `a/b`; all others were
+                downloaded.
         """
         provider = self.make_provider()
         prefix = provider.make_prefix(from_path or "")
@@ -147,14 +148,14 @@ class Folders:
         with show_progress("get_directory", what, tally=tally, measure=measure, wanted=progress):
             done = list(map_in_threads(fetch, wanted, provider.parallel))
         if places.left_out:
-            remedy = "`download_object_to_path` can give them other names."
+            remedy = "Use `download_object_to_path` to save them under other names."
             raise FilesLeftOut(what, places.left_out, remedy)
         return [path for path in done if path is not None]
 
     def download_folder_to_path(
         self, from_folder: ObjectPath, to_folder: Path | str | None = None
     ) -> Path:
-        """Download a folder and what is below it, in parallel; return the local directory."""
+        """Download a folder and its subfolders, in parallel; return the local directory."""
         root = Path.cwd() if to_folder is None else Path(to_folder)
         self.get_directory(from_folder, root)
         return root
@@ -167,17 +168,17 @@ class Folders:
         *,
         progress: bool | None = None,
     ) -> int:
-        """Upload a local directory and what is below it, in parallel; return how many files.
+        """Upload a local directory and its subdirectories, in parallel; return the file count.
 
         Args:
             local_path: the directory; None for the working directory.
-            to_path: the folder to put it in; None for the block's own.
-            ignore_file: patterns of what to leave out, as in a .gitignore.
+            to_path: the folder to upload to; None for the block's own.
+            ignore_file: a file in the format of .gitignore; matching files are not uploaded.
             progress: as for `sync_up`.
 
         Raises:
-            FilesLeftOut: some are no files, as a named pipe, or have no possible names; all others
-                are there.
+            FilesLeftOut: some are not regular files, such as named pipes, or have names that the
+                store does not allow; all others were uploaded.
         """
         provider = self.make_provider()
         root = Path.cwd() if local_path is None else Path(local_path)
@@ -201,14 +202,14 @@ class Folders:
         with show_progress("put_directory", what, tally=tally, measure=measure, wanted=progress):
             deque(map_in_threads(send, files, provider.parallel), 0)
         if left_out:
-            remedy = "Name them in an ignore_file, or move them away."
+            remedy = "List them in an ignore_file, or move them elsewhere."
             raise FilesLeftOut(what, left_out, remedy)
         return tally.transferred
 
     def upload_from_folder(
         self, from_folder: Path | str, to_folder: ObjectPath | None = None
     ) -> str:
-        """Upload a local directory and what is below it, in parallel; return the folder here."""
+        """Upload a local directory and its subdirectories, in parallel; return the folder."""
         self.put_directory(from_folder, to_folder)
         return self._find_folder(to_folder).removesuffix("/")
 
@@ -252,7 +253,7 @@ class Folders:
         pattern: str | None = None,
         delimiter: Literal["/"] | None = None,
     ) -> AsyncIterator[ObjectInfo] | AsyncIterator[ObjectInfo | FolderInfo]:
-        """Do as `list_objects`, in an `async for`."""
+        """Do the same as `list_objects`, for an `async for`."""
         return iterate(
             lambda: self.list_objects(folder, max_items, pattern=pattern, delimiter=delimiter)
         )

@@ -22,8 +22,8 @@ from flowstone.blocks.local_files import (
 )
 from flowstone.blocks.object_stores.local_writes import (
     NO_FILE,
+    check_etag,
     make_etag,
-    must_match,
     place_new_file,
     replace_file,
     replace_matching_file,
@@ -141,7 +141,7 @@ class LocalProvider(ObjectStoreProvider):
         elif options.is_new:
             self._put(key, source, place_new_file)
         elif (etag := options.if_match) is not None:
-            must_match(self._file(key), etag)  # before all of the content is read
+            check_etag(self._file(key), etag)  # before all of the content is read
 
             def place(draft: Path, path: Path) -> None:
                 replace_matching_file(draft, path, etag)
@@ -288,7 +288,7 @@ def _has_link(root: Path, key: str) -> bool:
 
 
 def _make_missing_error(path: Path, problem: str | None) -> ObjectMissing:
-    remedy = f"`list_objects({path.parent.name!r})` shows what is there."
+    remedy = "`list_objects` shows what is there."
     return ObjectMissing(str(path), f"there is no such object ({problem})", remedy)
 
 

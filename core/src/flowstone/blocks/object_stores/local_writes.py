@@ -1,4 +1,4 @@
-"""How a new file takes its place in a local directory: over what is there, or on a condition."""
+"""Put a new file in its place: replace an existing file, or write on a condition."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from flowstone.locking import lock_descriptor
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: What a system call fails with where a path leads to no file.
+#: Error codes of system calls for paths that lead to no file.
 NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO}
-#: Seconds between two looks at a file that another writer has locked.
+#: Seconds between two attempts to lock a file that another writer has locked.
 _NAP = 0.005
 
 
 def make_etag(found: os.stat_result) -> str:
-    """Return the etag of a file: it changes with the file's time or size."""
+    """Return the etag of a file, which changes with its modification time or size."""
     return f"{found.st_mtime_ns:x}-{found.st_size:x}"
 
 
 def replace_file(draft: Path, path: Path) -> None:
-    """Put a file in the place of another, with another etag."""
+    """Replace a file by a draft, and make sure that its etag changes."""
     with suppress(OSError):
         old, new = path.stat(), draft.stat()
         if make_etag(old) == make_etag(new):
-            # The clock of a file system may tick every few milliseconds only.
+            # Timestamps of a file system may have a resolution of a few milliseconds only.
             os.utime(draft, ns=(new.st_atime_ns, new.st_mtime_ns + 1))
     draft.replace(path)
 
 
 def place_new_file(draft: Path, path: Path) -> None:
-    """Put a file where there is none.
+    """Move a draft to a path where there is no file yet.
 
     Raises:
-        ObjectExists: there is one.
+        ObjectExists: there is a file already.
     """
     try:
         os.link(draft, path)
@@ -51,11 +51,11 @@ def place_new_file(draft: Path, path: Path) -> None:
     draft.unlink()
 
 
-def must_match(path: Path, etag: str) -> None:
-    """Check that there is a file with an etag.
+def check_etag(path: Path, etag: str) -> None:
+    """Check that a file exists and has an etag.
 
     Raises:
-        ObjectChanged: there is none, or it has another etag.
+        ObjectChanged: there is no file, or it has another etag.
     """
     try:
         found = path.stat()
@@ -68,10 +68,10 @@ def must_match(path: Path, etag: str) -> None:
 
 
 def replace_matching_file(draft: Path, path: Path, etag: str) -> None:
-    """Put a file in the place of the one with an etag; others that do so meanwhile wait.
+    """Replace a file by a draft if it has an etag, under a lock that other writers wait for.
 
     Raises:
-        ObjectChanged: it has another etag, or is not there any more.
+        ObjectChanged: there is no file, or it has another etag.
     """
     try:
         file = path.open("rb")
@@ -82,5 +82,5 @@ def replace_matching_file(draft: Path, path: Path, etag: str) -> None:
     with closing(file):
         while not lock_descriptor(file.fileno()):
             sleep(_NAP)
-        must_match(path, etag)
+        check_etag(path, etag)
         replace_file(draft, path)

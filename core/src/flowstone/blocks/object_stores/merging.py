@@ -1,4 +1,4 @@
-"""Two listings side by side: what a local directory has, and what a folder of a store has."""
+"""Merge two sorted listings: of a local directory, and of a folder of a store."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.object_stores.paths import ObjectInfo
 
-#: Names are kept in memory up to so many bytes.
+#: Up to this many bytes, names are kept in memory.
 SPOOL_BYTES = 1024 * 1024
 
 
@@ -24,9 +24,9 @@ class Pair:
     """A name that at least one of the two sides has.
 
     Attributes:
-        name: relative to the directory, and to the folder.
-        has_file: whether the directory has it.
-        info: what the folder has by that name.
+        name: the path relative to the directory and to the folder.
+        has_file: whether the directory has such a file.
+        info: the object in the folder; None if there is none.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Pair:
 
 
 def merge(files: Iterable[str], objects: Iterable[ObjectInfo], prefix: str) -> Iterator[Pair]:
-    """Yield the names of both sides in order; each side is ordered by name, and read as needed.
+    """Yield the names of both sides in order; both are sorted by name and read lazily.
 
     Args:
         files: the names of the directory's files.
-        objects: as a provider lists them.
-        prefix: what their keys begin with, and their names don't.
+        objects: the objects of the folder, as a provider lists them.
+        prefix: the prefix of their keys, which is not part of the names.
     """
     left, right = iter(files), iter(objects)
     file, info = next(left, None), next(right, None)
@@ -57,8 +57,8 @@ def merge(files: Iterable[str], objects: Iterable[ObjectInfo], prefix: str) -> I
         info = next(right, None)
 
 
-def must_be_ordered(objects: Iterable[ObjectInfo], where: str) -> Iterator[ObjectInfo]:
-    """Yield objects as a provider lists them: without order, objects on both sides may be missed.
+def check_order(objects: Iterable[ObjectInfo], where: str) -> Iterator[ObjectInfo]:
+    """Yield objects as they are, after checking that they are sorted by key, as `merge` needs.
 
     Raises:
         StorageError: a key comes after a larger one.
@@ -66,21 +66,21 @@ def must_be_ordered(objects: Iterable[ObjectInfo], where: str) -> Iterator[Objec
     last = None
     for info in objects:
         if last is not None and info.path <= last:
-            problem = f"it lists {info.path!r} after {last!r}, and not by key"
-            remedy = "Use `put_directory` or `get_directory`."
+            problem = f"it lists {info.path!r} after {last!r}, and a sync needs keys in order"
+            remedy = "Use `put_directory` or `get_directory` instead of a sync."
             raise StorageError(where, problem, remedy)
         yield info
         last = info.path
 
 
 class NameSpool:
-    """Names that are to be looked at later, in a file."""
+    """Names, kept in a file until they are needed."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
 
     def add(self, name: str) -> None:
-        """Add a name, which may be any text."""
+        """Append a name, which may contain any character."""
         self._file.write(json.dumps(name).encode("ascii") + b"\n")
 
     def __iter__(self) -> Iterator[str]:
@@ -91,6 +91,6 @@ class NameSpool:
 
 @contextmanager
 def open_spool() -> Iterator[NameSpool]:
-    """Yield a spool that keeps many names in a temporary file, and few in memory."""
+    """Yield a spool that moves from memory to a temporary file when it grows."""
     with SpooledTemporaryFile(SPOOL_BYTES) as file:
         yield NameSpool(file)

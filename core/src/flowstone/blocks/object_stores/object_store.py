@@ -1,4 +1,4 @@
-"""ObjectStore: the interface of every place that keeps objects by path."""
+"""ObjectStore: the interface of all object stores."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 
 class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
-    """Objects by path, in one folder of one place.
+    """A store of objects by path, such as a bucket or a directory, or a folder in one.
 
-    A path is relative to the block's folder: leading and trailing slashes and ``./`` change
-    nothing; ``//`` inside, ``..`` and another place's URL are refused. What `list_objects` gives
-    is exact: it is taken as it is, whatever other programs call their objects.
+    Paths are relative to the block's folder. Leading and trailing slashes and ``./`` are ignored;
+    an inner ``//``, ``..`` and the URL of another store are refused. The paths that `list_objects`
+    yields are exact keys and are used unchanged, whatever other programs name their objects.
 
-    What can be no path raises `PathInvalid`, what leads elsewhere `PathEscapes`, missing objects
-    raise `ObjectMissing`, a missing place `BucketMissing`, a service that can't be reached
-    `Unreachable`; all are `StorageError`.
+    An invalid path raises `PathInvalid`, a path that leads out of the folder `PathEscapes`, a
+    missing object `ObjectMissing`, a missing bucket `BucketMissing`, and a service that can't be
+    reached `Unreachable`. All of them are `StorageError`.
     Each method has an async twin: ``aread_path``, ``alist_objects``.
 
     A package subclasses it with fields and `make_provider`, and nothing else.
@@ -47,10 +47,10 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
 
     @abstractmethod
     def make_provider(self) -> ObjectStoreProvider:
-        """Return what reaches the place that this block's fields name.
+        """Return the provider for the bucket or directory that this block's fields describe.
 
-        It is called for each operation, and so opens nothing by itself: clients come from the
-        credentials, which hold them.
+        It is called for each operation, so it must not open connections. The provider gets its
+        clients from the credentials, which share them.
         """
 
     # -- objects ---------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
 
         Args:
             path: the object.
-            version: one of its `versions`; None for the newest.
+            version: the `version` of one of its `versions`; None for the current one.
 
         Raises:
             ObjectMissing: there is no such object, or no such version of it.
@@ -73,7 +73,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
             return reader.read()
 
     def read_range(self, path: ObjectPath, offset: int, length: int) -> bytes:
-        """Return a part of an object: so many bytes from an offset, fewer at the object's end.
+        """Return up to `length` bytes of an object, from an offset; fewer at the object's end.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -81,7 +81,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         provider = self.make_provider()
         key = provider.make_key(path)
         if offset < 0 or length < 0:
-            problem = f"offset {offset} and length {length} are no range"
+            problem = f"offset is {offset} and length is {length}"
             raise StorageError(f"{provider.where}/{key}", problem, "Pass 0 or more for both.")
         for _ in range(1, provider.attempts):
             with suppress(Unreachable):
@@ -98,21 +98,22 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Write an object, over what is there; return its path.
+        """Write an object, replacing an existing one; return its path.
 
         Args:
             path: the object.
-            content: all of its bytes.
-            if_none_match: "*" to write only where there is no such object.
-            if_match: an etag, to write only over the content that has it.
-            content_type: media type of the content; by default, what the path's suffix says.
-            metadata: texts by name, kept with the object: names of lower-case letters, digits and
-                underscores, values in printable ASCII, 2 kB together.
+            content: its content.
+            if_none_match: "*" to write only if the object does not exist yet.
+            if_match: an etag, to overwrite the object only if it has this etag.
+            content_type: the media type; by default, it is guessed from the path's suffix.
+            metadata: names and values to store with the object. Names consist of lower-case
+                letters, digits and underscores, values of printable ASCII characters, with a
+                limit of 2 kB in total.
 
         Raises:
-            ObjectExists: with `if_none_match`, there is such an object.
-            ObjectChanged: with `if_match`, the object has another etag, or is not there.
-            StorageError: the store keeps no metadata, or has no conditional writes.
+            ObjectExists: with `if_none_match`, the object already exists.
+            ObjectChanged: with `if_match`, the object has another etag, or does not exist.
+            StorageError: the store does not support metadata, or conditional writes.
         """
         memoryview(content).release()  # or `BytesIO(None)` would write an empty object
         return self.upload_from_file_object(
@@ -125,23 +126,23 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         )
 
     def open_read(self, path: ObjectPath) -> BufferedReader:
-        """Open an object to read as a binary file that can seek; close it, or use a `with`."""
+        """Open an object for reading, as a seekable binary file; close it, or use a `with`."""
         provider = self.make_provider()
         return provider.open_reader(provider.make_key(path))
 
     def stream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> Iterator[bytes]:
-        """Yield an object's content in chunks of so many bytes."""
+        """Yield an object's content in chunks of `chunk_bytes`; the last one may be smaller."""
         if chunk_bytes < 1:
             provider = self.make_provider()
             where = f"{provider.where}/{provider.make_key(path)}"
-            problem, remedy = f"chunks of {chunk_bytes} bytes were asked for", "Ask for more."
-            raise StorageError(where, problem, remedy)
+            problem = f"chunk_bytes is {chunk_bytes!r}"
+            raise StorageError(where, problem, "Pass 1 or more.")
         with self.open_read(path) as reader:
             while chunk := reader.read(chunk_bytes):
                 yield chunk
 
     def object_info(self, path: ObjectPath) -> ObjectInfo:
-        """Return size, time, etag, content type and metadata of an object.
+        """Return the size, time, etag, content type and metadata of an object.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -151,7 +152,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         return strip_folder(found, provider.make_prefix())
 
     def exists(self, path: ObjectPath) -> bool:
-        """Return whether there is such an object; a folder is none."""
+        """Return whether an object exists; False for a folder."""
         provider = self.make_provider()
         try:
             provider.head(provider.make_key(path))
@@ -160,21 +161,21 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         return True
 
     def delete_object(self, path: ObjectPath) -> None:
-        """Delete an object; one that is not there is no error."""
+        """Delete an object, if it exists."""
         provider = self.make_provider()
         provider.delete([provider.make_key(path)])
 
     def delete_objects(self, paths: Iterable[ObjectPath]) -> None:
-        """Delete objects, many in one request where the service can; one not there is no error."""
+        """Delete those of the objects that exist, with few requests if the service can."""
         provider = self.make_provider()
         for batch in batches((provider.make_key(path) for path in paths), 1000):
             provider.delete(batch)
 
     def versions(self, path: ObjectPath) -> Iterator[ObjectVersion]:
-        """Yield the versions of an object, the newest first, where the store keeps old ones.
+        """Yield the versions of an object, newest first.
 
         Raises:
-            StorageError: this store keeps none.
+            StorageError: the store does not keep old versions.
         """
         provider = self.make_provider()
         above = provider.make_prefix()
@@ -182,13 +183,13 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         return (strip_folder(version, above) for version in found)
 
     def restore_version(self, path: ObjectPath, version: str) -> None:
-        """Make an old version of an object its newest again, also of one that was deleted.
+        """Make an old version the current one; this also brings back a deleted object.
 
-        Nothing is lost: what was the newest until then becomes an old version.
+        Nothing is lost: the version that was current until then becomes an old version.
 
         Raises:
             ObjectMissing: there is no such version.
-            StorageError: this store keeps none.
+            StorageError: the store does not keep old versions.
         """
         provider = self.make_provider()
         provider.restore(provider.make_key(path), version)
@@ -199,21 +200,21 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         expires_seconds: int = 3600,
         method: Literal["GET", "PUT"] = "GET",
     ) -> str:
-        """Return a URL that reads or writes the object without a login, for a while."""
+        """Return a URL that reads or writes the object without a login until it expires."""
         provider = self.make_provider()
         return provider.presign(provider.make_key(path), method, expires_seconds)
 
     def copy_object(
         self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
     ) -> str:
-        """Copy an object within the store, or to another; return its new path."""
+        """Copy an object within this store, or to another one; return its new path."""
         target = self if to_bucket is None else to_bucket
         return target.stream_from(self, from_path, to_path)
 
     def move_object(
         self, from_path: ObjectPath, to_path: ObjectPath, to_bucket: ObjectStore | None = None
     ) -> str:
-        """Copy an object, then delete the first; return its new path."""
+        """Move an object within this store, or to another one; return its new path."""
         source = self.make_provider()
         target = source if to_bucket is None else to_bucket.make_provider()
         key, new_key = source.make_key(from_path), target.make_key(to_path)
@@ -233,7 +234,7 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
             to_path = ExactKey(key.rstrip("/").rpartition("/")[2])
         new_key = target.make_key(to_path)
         if source.identify(key) == target.identify(new_key):
-            source.head(key)  # a copy onto itself changes nothing, but must find something
+            source.head(key)  # a copy onto itself changes nothing, but the object must exist
         else:
             target.copy(source, key, new_key)
         return _strip_prefix(target, to_path, new_key)
@@ -250,9 +251,9 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Upload a local file, under its own name where none is given; return its path here.
+        """Upload a local file, by default under its own name; return the object's path.
 
-        The further arguments are those of `write_path`.
+        For the other arguments, see `write_path`.
         """
         source = Path(from_path)
         try:
@@ -279,11 +280,11 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
         content_type: str | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> str:
-        """Upload from an open binary file, from where it stands; return the object's path.
+        """Upload an open binary file from its current position; return the object's path.
 
-        A broken connection is tried again where the file can seek and there is no condition: it
-        would be about what the first try may have written. The further arguments are those of
-        `write_path`.
+        A broken connection is retried if the file is seekable and the write is unconditional: a
+        second conditional attempt could find what the first one has written. For the other
+        arguments, see `write_path`.
         """
         provider = self.make_provider()
         key = provider.make_key(to_path)
@@ -300,11 +301,11 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     def download_object_to_path(
         self, from_path: ObjectPath, to_path: Path | str | None = None
     ) -> Path:
-        """Download an object to a local file, whole or not at all; return where it is.
+        """Download an object to a local file, completely or not at all; return the file's path.
 
         Args:
             from_path: the object.
-            to_path: a file, or a directory that exists; None for the object's name, here.
+            to_path: a file, or an existing directory; None for the working directory.
         """
         provider = self.make_provider()
         key = provider.make_key(from_path)
@@ -346,15 +347,15 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
     )
 
     def astream(self, path: ObjectPath, chunk_bytes: int = CHUNK_BYTES) -> AsyncIterator[bytes]:
-        """Do as `stream`, in an `async for`."""
+        """Do the same as `stream`, for an `async for`."""
         return iterate(lambda: self.stream(path, chunk_bytes), batch=1)
 
     def aversions(self, path: ObjectPath) -> AsyncIterator[ObjectVersion]:
-        """Do as `versions`, in an `async for`."""
+        """Do the same as `versions`, for an `async for`."""
         return iterate(lambda: self.versions(path))
 
 
 def _strip_prefix(provider: ObjectStoreProvider, path: ObjectPath, key: str) -> str:
-    """Return the path of a key that was made of a path."""
+    """Return the path of a key, as an `ExactKey` if the original path was exact."""
     found = key.removeprefix(provider.make_prefix())
     return ExactKey(found) if is_exact(path) else found

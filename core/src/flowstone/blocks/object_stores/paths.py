@@ -1,4 +1,4 @@
-"""Object paths: the one rule for what is typed, exact keys, and what is known of objects."""
+"""Object paths: how paths become keys, exact keys, and the properties of objects."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 class ExactKey(str):
-    """A path that is taken as it is, character by character, below the block's folder.
+    """A path in the block's folder that is used exactly as it is.
 
-    `ObjectInfo.path` is one. What other programs wrote may be called ``logs//a.txt``, which as a
-    plain text is refused.
+    `ObjectInfo.path` is one. It can name objects of other programs such as ``logs//a.txt``, which
+    is refused as a plain string.
     """
 
     __slots__ = ()
@@ -29,20 +29,22 @@ class ExactKey(str):
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
-    """What a store says of one object.
+    """The properties of an object.
+
+    `object_info` sets all of them; `list_objects` sets those after `etag` only if the service
+    includes them in listings.
 
     Attributes:
-        path: relative to the block's folder and exact, so that ``read_path(info.path)`` reads it,
-            as ``read_path(info)`` does. From a provider: the whole key.
-        size: bytes.
-        modified: when it was last written; aware, UTC.
-        etag: changes when the content does; None where the store has no such thing.
-        content_type: its media type, ``text/csv``; as all below, `object_info` has it, and a
-            listing only where the service lists it.
-        metadata: texts by name that it was written with, names in lower case.
-        storage_class: in the service's words; None for the usual one.
-        version: of a store that keeps old versions; None elsewhere.
-        md5: the MD5 of its content, 16 bytes; None where the service does not say it as such.
+        path: the exact path relative to the block's folder, so that ``read_path(info.path)``
+            reads it, and so does ``read_path(info)``. In a provider, the full key.
+        size: the size in bytes.
+        modified: when it was last written, as an aware datetime in UTC.
+        etag: a string that changes when the content does; None if the store has none.
+        content_type: its media type, such as ``text/csv``.
+        metadata: the metadata it was written with; names are in lower case.
+        storage_class: the service's name of its storage class; None for the default one.
+        version: the id of its version, if the store keeps old versions; None otherwise.
+        md5: the MD5 of its content, 16 bytes; None if the service does not provide it.
     """
 
     path: str
@@ -56,16 +58,16 @@ class ObjectInfo:
     md5: bytes | None = field(default=None, compare=False)
 
     def is_folder(self) -> bool:
-        """Return whether it only stands for an empty folder, as some programs write them."""
+        """Return whether it is the marker of an empty folder, as some programs write them."""
         return self.path.endswith("/") and not self.size
 
 
 @dataclass(frozen=True, slots=True)
 class FolderInfo:
-    """A folder, as `list_objects` with a delimiter yields it beside the objects.
+    """A folder, as yielded by `list_objects` with a delimiter.
 
     Attributes:
-        path: relative to the block's folder, exact, with a slash at its end.
+        path: the exact path relative to the block's folder, ending in a slash.
     """
 
     path: str
@@ -77,16 +79,16 @@ class FolderInfo:
 
 @dataclass(frozen=True, slots=True)
 class ObjectVersion:
-    """One version of an object, in a store that keeps old ones.
+    """One version of an object, in a store that keeps old versions.
 
     Attributes:
-        path: as that of an `ObjectInfo`.
-        version: the service's own name of it; GCS calls it generation.
-        modified: when it was written, or deleted; aware, UTC.
-        size: bytes; 0 where the object was deleted.
-        etag: of the content; None where the object was deleted.
-        is_current: whether it is what is read without a version.
-        is_deleted: whether it says that the object was deleted then.
+        path: the exact path, as in `ObjectInfo`.
+        version: the service's id of the version; GCS calls it generation.
+        modified: when it was written, or deleted, as an aware datetime in UTC.
+        size: the size in bytes; 0 for a deletion.
+        etag: the etag of the content; None for a deletion.
+        is_current: whether it is the one that is read if no version is given.
+        is_deleted: whether it marks a deletion of the object.
     """
 
     path: str
@@ -105,12 +107,12 @@ Info = TypeVar("Info", bound=ObjectInfo | FolderInfo | ObjectVersion)
 
 
 def strip_folder(info: Info, prefix: str) -> Info:
-    """Return what a provider says of a key as what the block says of a path."""
+    """Return the info with its key replaced by the path relative to the block's folder."""
     return replace(info, path=ExactKey(info.path.removeprefix(prefix)))
 
 
 def is_exact(path: ObjectPath) -> bool:
-    """Return whether a path is a key to be taken as it is."""
+    """Return whether a path is to be used unchanged."""
     return isinstance(path, (ExactKey, ObjectInfo))
 
 
@@ -118,13 +120,13 @@ def folder_key(folder: ObjectPath, path: ObjectPath = "", urls: Sequence[str] = 
     """Return the prefix of a folder's keys: empty, or ending in a slash.
 
     Args:
-        folder: the block's.
+        folder: the block's folder.
         path: a folder in it.
-        urls: addresses of the place itself, which a path may begin with: ``s3://bucket``.
+        urls: addresses of the bucket that a path may start with, such as ``s3://bucket``.
 
     Raises:
-        PathInvalid: an inner ``//``, a NUL character, what UTF-8 can't encode.
-        PathEscapes: a ``..``, another place's URL, or one outside of the block's folder.
+        PathInvalid: the path has an inner ``//``, a NUL character, or can't be encoded as UTF-8.
+        PathEscapes: the path has a ``..``, or is a URL outside of the bucket or the folder.
     """
     key = "/".join(_find_parts(folder, path, urls))
     return key if not key or key.endswith("/") else f"{key}/"
@@ -134,7 +136,7 @@ def object_key(folder: ObjectPath, path: ObjectPath, urls: Sequence[str] = ()) -
     """Return the key of an object in a folder; arguments and errors as in `folder_key`.
 
     Raises:
-        PathInvalid: the path names the folder itself, too.
+        PathInvalid: as in `folder_key`, or the path names the folder itself.
     """
     key = "/".join(_find_parts(folder, path, urls, at_least=1))
     if not key:
@@ -143,7 +145,7 @@ def object_key(folder: ObjectPath, path: ObjectPath, urls: Sequence[str] = ()) -
 
 
 def check_text(key: str) -> None:
-    """Refuse what UTF-8 can't encode: names of files may be that, keys may not."""
+    """Refuse a key that UTF-8 can't encode, which file names may contain."""
     try:
         key.encode()
     except UnicodeEncodeError as error:
@@ -151,10 +153,10 @@ def check_text(key: str) -> None:
 
 
 def local_path(root: Path, relative: str) -> Path:
-    """Return where an object belongs in a local folder.
+    """Return the path of an object's file in a local directory.
 
     Raises:
-        PathEscapes: its name would lead out of the folder.
+        PathEscapes: its name leads out of the directory.
         PathInvalid: no file can have that name.
     """
     named = relative.split("/")
@@ -170,7 +172,7 @@ def local_path(root: Path, relative: str) -> Path:
 def _find_parts(
     folder: ObjectPath, path: ObjectPath, urls: Sequence[str], at_least: int = 0
 ) -> list[str]:
-    """Return the folder's parts and the path's; one part where the path is exact."""
+    """Return the parts of the folder and the path; an exact path is a single part."""
     above = _split(_strip_url(folder, urls)[0]) if folder else []
     if is_exact(path):
         return [*above, path.path if isinstance(path, ObjectInfo) else str(path)]
@@ -180,14 +182,15 @@ def _find_parts(
         named = [*above, *named]
     elif named[: len(above)] != above:
         problem = f"it is not in the block's folder {'/'.join(above)!r}"
-        raise PathEscapes(repr(path), problem, "Use a block of that folder, or of none.")
+        remedy = "Use a block with that folder, or without a folder."
+        raise PathEscapes(repr(path), problem, remedy)
     if len(named) < len(above) + at_least:
         raise PathInvalid(text, "it names the folder itself", "Add a file name.")
     return named
 
 
 def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
-    """Return a path in a place without the place's URL, and whether it had one."""
+    """Return a path without the URL of its bucket, and whether it had one."""
     text = path.as_posix() if isinstance(path, PurePath) else cast("str", path)
     found = _URL.match(text)
     for url in urls:
@@ -205,7 +208,7 @@ def _strip_url(path: ObjectPath, urls: Sequence[str]) -> tuple[str, bool]:
 
 
 def _split(text: str) -> list[str]:
-    """Return the parts of a typed path: outer slashes and ``.`` dropped."""
+    """Return the parts of a path, without outer slashes and ``.``."""
     if "\0" in text:
         raise PathInvalid(text, "it has a NUL character")
     check_text(text)

@@ -1,4 +1,4 @@
-"""ObjectStoreProvider: what a package writes for its service, a few operations on whole keys."""
+"""ObjectStoreProvider: the class that a package implements for its service, working on keys."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.records.access import StoreAccess
 
 Tool = Literal["pandas", "polars", "delta"]
-#: What a refused login ends, and is tried again with renewed secrets.
+#: Operations that are called again with renewed secrets after the login was refused.
 OPERATIONS = (
     "get",
     "put",
@@ -48,24 +48,26 @@ _NOTHING = WriteOptions()
 
 
 class ObjectStoreProvider(ABC):
-    """Access to the objects of one bucket or directory, by full key, as implemented by one service.
+    """The base class for access to the objects of one bucket, container or directory.
 
-    A package writes `where`, `get`, `put`, `head`, `list` and `delete`, and overrides what its
-    service does better than the defaults. Keys are exact: what the service has under another
-    spelling is another object, and a key that it can't have is refused with `PathInvalid`. Every
-    operation turns the service's errors into `StorageError`, `CredentialsError` and their
-    kin, may be called from several threads at once, and is called once more where the login was
-    refused and a secret that is given by reference has changed: so hold the credentials block, and
-    ask it for a client in each operation.
+    Subclasses implement `where`, `get`, `put`, `head`, `list` and `delete`, and override the
+    operations that their service does better than the defaults. Keys are full and exact: a key
+    with another spelling is another object, and a key that the service does not allow raises
+    `PathInvalid`.
+
+    Every operation must translate the service's errors into `StorageError`, `CredentialsError` or
+    their subclasses, and must be thread-safe. When the login was refused and a secret given by
+    reference has changed, the operation is called again. So keep the credentials block, and ask
+    it for a client in each operation.
 
     Attributes:
-        folder: the folder that the paths of the block are in, as the user gave it; keys begin
-            with it already.
-        urls: addresses of the place itself, without the folder, that a path may begin with:
-            ``s3://bucket``; a path that begins with another URL is refused.
-        parallel: objects that are on their way at a time, in operations on folders.
-        keeps_metadata: whether `write` keeps content type and metadata; a copy then has them, too.
-        attempts: how often a transfer is begun or taken up, when its connection breaks.
+        folder: the folder of the block, as the user gave it. The keys passed to operations
+            already start with it.
+        urls: addresses of the bucket itself, without the folder, that a path may start with, such
+            as ``s3://bucket``. A path that starts with any other URL is refused.
+        parallel: the number of objects transferred at a time in operations on folders.
+        keeps_metadata: whether `write` stores content type and metadata. If so, copies keep them.
+        attempts: how often a transfer is attempted when its connection breaks.
     """
 
     folder: str = ""
@@ -81,46 +83,47 @@ class ObjectStoreProvider(ABC):
     @property
     @abstractmethod
     def where(self) -> str:
-        """The place, without the folder, for messages and comparison: ``s3://bucket``."""
+        """The address of the bucket, without the folder, for messages: ``s3://bucket``."""
 
     def identify(self, key: str) -> tuple[str, str]:
-        """Return an identity that is equal whenever two blocks refer to the same object.
+        """Return a value that is equal for two blocks if they refer to the same object.
 
-        Override it where one place has several names: a move onto itself would delete the object.
+        Override it if a bucket has several addresses: otherwise, moving an object onto itself
+        would delete it.
         """
         return self.where, key
 
     @abstractmethod
     def get(self, key: str, offset: int = 0) -> BufferedIOBase:
-        """Open an object to read, from an offset in bytes; never the whole of it in memory.
+        """Open an object for reading from an offset in bytes, without loading it into memory.
 
-        What is opened at 0 and is `seekable` is sought in; else seeking opens the object again.
-
-        A reader that has an attribute `etag` is opened again at an offset only while it is the
-        same: content that was changed in between is not mixed.
+        If the reader opened at offset 0 is `seekable`, it is used for seeking. Otherwise, seeking
+        opens the object again at another offset. If the reader has an attribute `etag`, an object
+        whose etag has changed in between raises an error, so that contents are never mixed.
 
         Raises:
             ObjectMissing: there is no such object.
-            Unreachable: the connection failed; reading may raise it too, and is then taken up.
+            Unreachable: the connection failed. If reading raises it, the object is opened again
+                where the connection broke.
         """
 
     @abstractmethod
     def put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        """Write an object whole or not at all, over what is there.
+        """Write an object completely or not at all, replacing an existing one.
 
         Args:
             key: the object.
-            source: the content, from where it stands to its end; it may be unable to seek, and
-                is left open.
-            size: bytes; None where that is unknown.
+            source: the content, from the current position to the end. It may not be seekable;
+                leave it open.
+            size: the number of bytes; None if unknown.
 
         Raises:
-            Unreachable: the connection failed; it is called again where the source can seek.
+            Unreachable: the connection failed. It is called again if the source is seekable.
         """
 
     @abstractmethod
     def head(self, key: str) -> ObjectInfo:
-        """Return what is known of an object, its `path` being the key.
+        """Return the `ObjectInfo` of an object, with its key as `path`.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -128,50 +131,50 @@ class ObjectStoreProvider(ABC):
 
     @abstractmethod
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """Yield every object whose key begins with a prefix, a page at a time, ordered by key.
+        """Yield all objects whose keys start with a prefix, ordered by key, page by page.
 
         The prefix is empty or ends in a slash. Keys that end in a slash are empty folders.
 
         Raises:
-            BucketMissing: there is no such place.
+            BucketMissing: there is no such bucket, container or directory.
         """
 
     @abstractmethod
     def delete(self, keys: Sequence[str]) -> None:
-        """Delete up to 1000 objects; one that is not there is no error."""
+        """Delete up to 1000 objects; ignore those that don't exist."""
 
     def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
-        """Do as `put`, with options; override where the service has such.
+        """Write an object like `put`, with options; override it if the service supports them.
 
-        A service that keeps no content type does without.
+        A service without content types ignores that option.
 
         Args:
             key: the object.
             source: the content, as for `put`.
-            size: bytes; None where that is unknown.
+            size: the number of bytes; None if unknown.
             options: content type, metadata and a condition.
 
         Raises:
-            ObjectExists: it was to be new.
-            ObjectChanged: it has not the etag that was given.
-            StorageError: the service has no metadata, or no conditions.
+            ObjectExists: the object exists, and the options ask for a new one.
+            ObjectChanged: the object does not have the given etag.
+            StorageError: the service does not support metadata, or conditional writes.
         """
         if options.has_condition():
-            raise StorageError(
-                self.where, "it has no conditional writes", "Write without if_match, if_none_match."
-            )
+            remedy = f"Write {key!r} without if_match and if_none_match."
+            raise StorageError(self.where, "it does not support conditional writes", remedy)
         if options.metadata:
-            raise StorageError(self.where, "it keeps no metadata", f"Write {key!r} without.")
+            remedy = f"Write {key!r} without metadata."
+            raise StorageError(self.where, "it does not support metadata", remedy)
         self.put(key, source, size)
 
     def upload(self, key: str, source: BinaryIO, options: WriteOptions) -> None:
-        """Write an object from where a file stands to its end; a broken connection is tried again.
+        """Write an object from a file's current position to its end, retrying broken connections.
 
-        It is not where the file can't seek, or where there is a condition: the first try may have
-        written what the second then finds.
+        It does not retry if the file is not seekable, or if the write is conditional: the second
+        attempt could find what the first one has written.
 
         Raises:
-            Unreachable: the connection broke in the last try, too.
+            Unreachable: the connection broke in the last attempt.
         """
         start = source.tell() if source.seekable() else None
         size = None if start is None else source.seek(0, os.SEEK_END) - start
@@ -190,7 +193,7 @@ class ObjectStoreProvider(ABC):
                     raise
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
-        """Return a part of an object, less at its end; override to ask for no more than that.
+        """Return up to `length` bytes from an offset; override it if one request can do that.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -206,15 +209,15 @@ class ObjectStoreProvider(ABC):
         return b"".join(chunks)
 
     def matches(self, info: ObjectInfo, file: Path) -> bool | None:
-        """Return whether a local file of the same size has an object's content.
+        """Return whether a local file of the same size has the same content as an object.
 
-        By default it compares the MD5 that `list` has given; override it where the service has
-        another checksum. None says that the service has none of this object: a sync then goes by
-        the times.
+        The default compares the MD5 of the `ObjectInfo`. Override it if the service has another
+        checksum. None means that there is no checksum of this object: a sync then compares
+        modification times.
 
         Args:
-            info: the object, as `list` gave it.
-            file: the file.
+            info: the object, as yielded by `list`.
+            file: the local file.
 
         Raises:
             OSError: the file can't be read.
@@ -226,9 +229,9 @@ class ObjectStoreProvider(ABC):
         return found.digest() == info.md5
 
     def list_level(self, prefix: str) -> Iterator[ObjectInfo | FolderInfo]:
-        """Yield the objects right in a folder, and the folders in it, by key; as `list` otherwise.
+        """Yield the objects and subfolders directly in a folder, ordered by key.
 
-        Override it where the service leaves out what is in those folders.
+        Override it if the service can list a folder without the content of its subfolders.
         """
         last = None
         for info in self.list(prefix):
@@ -241,15 +244,15 @@ class ObjectStoreProvider(ABC):
                 last = folder
 
     def list_versions(self, key: str) -> Iterator[ObjectVersion]:
-        """Yield the versions of an object, the newest first; override where they are kept.
+        """Yield the versions of an object, newest first; override it if the service keeps them.
 
         Raises:
-            StorageError: old versions are not kept, here or ever.
+            StorageError: this bucket, or the service, does not keep old versions.
         """
         raise self._refuse_versions(key)
 
     def get_version(self, key: str, version: str) -> BufferedIOBase:
-        """Open a version of an object to read, from its start.
+        """Open a version of an object for reading.
 
         Raises:
             ObjectMissing: there is no such version.
@@ -258,7 +261,7 @@ class ObjectStoreProvider(ABC):
         raise self._refuse_versions(key)
 
     def restore(self, key: str, version: str) -> None:
-        """Make a version of an object its newest again; the others stay.
+        """Make a copy of an old version the current one; the other versions stay.
 
         Raises:
             ObjectMissing: there is no such version.
@@ -267,16 +270,17 @@ class ObjectStoreProvider(ABC):
         raise self._refuse_versions(key)
 
     def _refuse_versions(self, key: str) -> StorageError:
-        remedy = "Copy what is to be kept before it is written over."
-        return StorageError(f"{self.where}/{key}", "it keeps no old versions", remedy)
+        problem = "old versions are not kept here"
+        remedy = "Turn on versioning if the service has it, or copy objects before you overwrite."
+        return StorageError(f"{self.where}/{key}", problem, remedy)
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
-        """Copy an object from a place to this one; override to let the service do it.
+        """Copy an object from any provider; override it if the service can copy by itself.
 
         Args:
-            source: where it is; perhaps another service, or the same with another login.
-            source_key: the object there.
-            key: the new object here.
+            source: the provider to copy from; it may be of another service or login.
+            source_key: the object to copy.
+            key: the new object.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -290,7 +294,7 @@ class ObjectStoreProvider(ABC):
                 self.put(key, reader, found.size)
 
     def read(self, key: str) -> bytes:
-        """Return an object's content; override where a small one can be had more cheaply.
+        """Return an object's content; override it if a single request can do that.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -299,7 +303,7 @@ class ObjectStoreProvider(ABC):
             return reader.read()
 
     def download(self, key: str, target: BinaryIO) -> None:
-        """Read an object into a file; override where the service does it faster in parts.
+        """Download an object into a file; override it if downloading in parts is faster.
 
         Raises:
             ObjectMissing: there is no such object.
@@ -308,46 +312,47 @@ class ObjectStoreProvider(ABC):
             shutil.copyfileobj(reader, target, CHUNK_BYTES)
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        """Return a URL that needs no login; override where the service has such.
+        """Return a URL that works without a login; override it if the service has them.
 
         Args:
-            key: the object, which need not be there.
+            key: the object, which need not exist.
             method: ``GET`` or ``PUT``.
-            expires_seconds: how long the URL is good.
+            expires_seconds: how long the URL is valid.
 
         Raises:
-            StorageError: the service has none, or none that last so long.
+            StorageError: the service has no presigned URLs, or none that last that long.
         """
         del method, expires_seconds
-        problem, remedy = "it has no presigned URLs", f"Pass the bytes of {key!r} instead."
+        problem = "it does not support presigned URLs"
+        remedy = f"Pass on the content of {key!r} instead."
         raise StorageError(self.where, problem, remedy)
 
     def make_access(self) -> StoreAccess:
-        """Return what another tool needs to reach this place; override where one can.
+        """Return the address and login for other tools; override it if they can connect.
 
-        It may ask for a login that is good for a while, and then has a `refresh`.
+        The login may expire; then give it a `refresh`.
 
         Raises:
-            StorageError: only Flowstone reaches it.
+            StorageError: other tools can't connect to this store.
         """
-        raise self._make_refusal("is out of reach for other tools")
+        raise self._make_refusal("can't be reached by other tools")
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
-        """Return `make_access` in the words that a tool takes, or None where it wants nothing.
+        """Return address and login as the `storage_options` of a tool; None if it needs none.
 
         Args:
-            tool: ``pandas`` (the words of fsspec's file systems), ``polars`` or ``delta``.
+            tool: ``pandas`` (the options of fsspec's file systems), ``polars`` or ``delta``.
 
         Raises:
-            StorageError: the tool does not reach such places.
+            StorageError: the tool can't connect to this store.
         """
         raise self._make_refusal(f"has no storage_options for {tool!r}")
 
     def make_uri(self, key: str) -> str:
-        """Return the address of an object, or of a folder; override where it is another one.
+        """Return the URI of an object or folder; override it if it is not one of `urls` plus key.
 
         Raises:
-            StorageError: the place has no URIs.
+            StorageError: the store has no URIs.
         """
         if not self.urls:
             raise self._make_refusal("has no URIs")
@@ -357,21 +362,21 @@ class ObjectStoreProvider(ABC):
         return StorageError(self.where, f"it {problem}", "Read and write through this block.")
 
     def make_key(self, path: ObjectPath) -> str:
-        """Return the key of an object: its path in the block's folder."""
+        """Return the key of an object from its path in the block's folder."""
         key = object_key(self.folder, path, self.urls)
         check_text(key)
         return key
 
     def make_prefix(self, folder: ObjectPath = "") -> str:
-        """Return what the keys in a folder begin with: nothing, or what ends in a slash."""
+        """Return the prefix of the keys in a folder: empty, or ending in a slash."""
         return folder_key(self.folder, folder, self.urls)
 
     def open_reader(self, key: str, first: BufferedIOBase | None = None) -> BufferedReader:
-        """Open an object to read and to seek; a connection that breaks is taken up again.
+        """Open an object as a seekable reader, which resumes after a broken connection.
 
         Args:
             key: the object.
-            first: what `get` returned for it, where that was called already.
+            first: the reader that `get` returned for it, if that was called already.
         """
         opened: list[BufferedIOBase] = [] if first is None else [first]
 

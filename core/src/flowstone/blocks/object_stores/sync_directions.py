@@ -1,4 +1,4 @@
-"""The two directions of a sync: from a local directory to a store, and from a store to it."""
+"""The two directions of a sync: up, to a store, and down, to a local directory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from flowstone.blocks.local_files import (
     walk,
 )
 from flowstone.blocks.object_stores.local_places import OrderedPlaces
-from flowstone.blocks.object_stores.merging import Pair, merge, must_be_ordered, open_spool
+from flowstone.blocks.object_stores.merging import Pair, check_order, merge, open_spool
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey
 from flowstone.blocks.object_stores.transfer_progress import TransferTally, show_progress
@@ -44,13 +44,13 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What a sync has done.
+    """The result of a sync, as numbers of files.
 
     Attributes:
-        transferred: files that were new or had changed.
+        transferred: files that were new or changed.
         unchanged: files that were the same on both sides.
         deleted: files that the source does not have; 0 without ``delete=True``.
-        bytes_transferred: the sizes of the transferred ones, added up.
+        bytes_transferred: the total size of the transferred files.
     """
 
     transferred: int = 0
@@ -60,14 +60,14 @@ class SyncResult:
 
 
 class Sync(ABC, Generic[T]):
-    """One sync; `T` is what says of a file how it is to be transferred.
+    """One sync; `T` describes a file to be transferred.
 
     Args:
-        provider: reaches the store.
+        provider: the store's provider.
         root: the local directory.
-        prefix: of the folder's keys.
-        rules: what to leave alone on both sides.
-        deletes: whether to delete at the destination what the source does not have.
+        prefix: the prefix of the folder's keys.
+        rules: which files to ignore on both sides.
+        deletes: whether to delete from the destination what the source does not have.
     """
 
     title: ClassVar[str]
@@ -87,11 +87,11 @@ class Sync(ABC, Generic[T]):
         self._tally = TransferTally()
         self._deleted = 0
         self._left_out: dict[str, str] = {}
-        #: What something at the destination is in the way of; perhaps it is deleted.
+        #: Files that something at the destination is in the way of, tried again after deletions.
         self._blocked: list[tuple[T, str]] = []
 
     def run(self, progress: bool | None) -> SyncResult:
-        """Transfer what differs, then delete; arguments and errors as of `ObjectStore.sync_up`."""
+        """Transfer what differs, then delete; see `ObjectStore.sync_up`."""
         with (
             open_spool() as surplus,
             show_progress(
@@ -106,8 +106,8 @@ class Sync(ABC, Generic[T]):
                 self._transfer_all(self._plan(surplus))
                 self._delete(surplus)
                 if self._deleted:
-                    again, self._blocked = self._blocked, []
-                    self._transfer_all(item for item, _ in again)
+                    blocked, self._blocked = self._blocked, []
+                    self._transfer_all(item for item, _ in blocked)
             finally:
                 self._record()
         self._left_out.update({self._name(item): problem for item, problem in self._blocked})
@@ -120,7 +120,7 @@ class Sync(ABC, Generic[T]):
 
     @abstractmethod
     def _describe(self) -> str:
-        """Return what goes where."""
+        """Return the source and the destination, for messages."""
 
     @abstractmethod
     def _measure(self) -> Iterator[int]:
@@ -128,31 +128,31 @@ class Sync(ABC, Generic[T]):
 
     @abstractmethod
     def _plan(self, surplus: NameSpool) -> Iterator[T]:
-        """Yield the files of the source; add to `surplus` what only the destination has."""
+        """Yield the files of the source; add the names only the destination has to `surplus`."""
 
     @abstractmethod
     def _transfer(self, item: T) -> None:
-        """Transfer a file, if it has changed.
+        """Transfer a file if it has changed.
 
         Raises:
-            PathInvalid: the destination can't have it.
+            PathInvalid: the destination does not allow the name.
         """
 
     @abstractmethod
     def _delete(self, surplus: Iterable[str]) -> None:
-        """Delete at the destination, and count."""
+        """Delete names from the destination, and count them."""
 
     @abstractmethod
     def _name(self, item: T) -> str:
-        """Return what a file is called in `FilesLeftOut`."""
+        """Return the name of a file in `FilesLeftOut`."""
 
     @abstractmethod
     def _make_error(self) -> FilesLeftOut:
-        """Return the error for what is left out."""
+        """Return the error for files that were left out."""
 
     @abstractmethod
     def _record(self) -> None:
-        """Record in the run what was done."""
+        """Record the measures of the sync in the current run."""
 
     def _transfer_all(self, items: Iterable[T]) -> None:
         for _ in map_in_threads(self._attempt, items, self._provider.parallel):
@@ -165,15 +165,15 @@ class Sync(ABC, Generic[T]):
             self._blocked.append((item, error.problem))
 
     def _walk(self, left_out: dict[str, str], *, follow_links: bool = True) -> Iterator[str]:
-        """Yield the names of the directory's files, but for those in the making."""
+        """Yield the names of the directory's files, except unfinished downloads."""
         names = walk(self._root, self._rules, left_out, follow_links=follow_links)
         return (name for name in names if not is_draft(name.rpartition("/")[2]))
 
     def _list(self) -> Iterator[ObjectInfo]:
-        return must_be_ordered(self._provider.list(self._prefix), self._place)
+        return check_order(self._provider.list(self._prefix), self._place)
 
     def _has_content(self, info: ObjectInfo, file: Path, found: os.stat_result) -> bool | None:
-        """Return whether both have the same content; None where that can't be told."""
+        """Return whether both have the same content; None if there is no checksum."""
         if found.st_size != info.size:
             return False
         try:
@@ -187,10 +187,11 @@ class Sync(ABC, Generic[T]):
 
 
 class SyncUp(Sync[Pair]):
-    """From a local directory to a store.
+    """A sync from a local directory to a store.
 
     Args:
-        upload: uploads a file to a path of the block. The others are those of `Sync`.
+        upload: a function that uploads a file to a path of the block. For the other arguments,
+            see `Sync`.
     """
 
     title = "sync_up"
@@ -218,17 +219,17 @@ class SyncUp(Sync[Pair]):
                 yield read_status(self._root / name).st_size
 
     def _plan(self, surplus: NameSpool) -> Iterator[Pair]:
-        for pair in merge(self._walk(self._left_out), self._list_old(), self._prefix):
+        for pair in merge(self._walk(self._left_out), self._list_existing(), self._prefix):
             if pair.has_file:
                 yield pair
             elif self._deletes and not is_ignored_anywhere(self._rules, pair.name):
                 surplus.add(pair.name)
 
-    def _list_old(self) -> Iterator[ObjectInfo]:
+    def _list_existing(self) -> Iterator[ObjectInfo]:
         try:
             yield from (info for info in self._list() if not info.is_folder())
         except BucketMissing:
-            return  # the first upload makes it, or says what to do
+            return  # the first upload creates it, or raises a helpful error
 
     def _transfer(self, item: Pair) -> None:
         path, info = self._root / item.name, item.info
@@ -248,7 +249,7 @@ class SyncUp(Sync[Pair]):
             self._deleted += len(batch)
 
     def _is_left_out(self, name: str) -> bool:
-        """Return whether the directory has something of that name, or above it, that is no file."""
+        """Return whether the name, or a directory above it, was left out of the upload."""
         parts = name.split("/")
         return any("/".join(parts[: n + 1]) in self._left_out for n in range(len(parts)))
 
@@ -256,7 +257,7 @@ class SyncUp(Sync[Pair]):
         return item.name
 
     def _make_error(self) -> FilesLeftOut:
-        remedy = "Name them in an ignore_file, or move them away."
+        remedy = "List them in an ignore_file, or move them elsewhere."
         return FilesLeftOut(self._describe(), self._left_out, remedy)
 
     def _record(self) -> None:
@@ -268,14 +269,14 @@ class SyncUp(Sync[Pair]):
 
 
 class Download(NamedTuple):
-    """An object, and the file that it belongs in."""
+    """An object, and the file to download it to."""
 
     info: ObjectInfo
     target: Path
 
 
 class SyncDown(Sync[Download]):
-    """From a store to a local directory; arguments as of `Sync`."""
+    """A sync from a store to a local directory."""
 
     title = "sync_down"
 
@@ -290,7 +291,8 @@ class SyncDown(Sync[Download]):
     ) -> None:
         super().__init__(provider, root, prefix, rules=rules, deletes=deletes)
         if root.exists() and not root.is_dir():
-            raise PathInvalid(str(root), "it is a file, and no directory")
+            remedy = "Pass a directory, or a path that does not exist yet."
+            raise PathInvalid(str(root), "it is a file, not a directory", remedy)
         self._places = OrderedPlaces(root, prefix)
         self._left_out = self._places.left_out
 
@@ -305,18 +307,18 @@ class SyncDown(Sync[Download]):
     def _plan(self, surplus: NameSpool) -> Iterator[Download]:
         lists_files = self._deletes and self._root.is_dir()
         files = self._walk({}, follow_links=False) if lists_files else ()
-        is_there = not self._prefix
+        exists = not self._prefix
         for pair in merge(files, self._list(), self._prefix):
             if pair.info is None:
                 surplus.add(pair.name)
                 continue
-            is_there = True
+            exists = True
             if not self._is_ignored(pair.info):
                 target = self._places.find(pair.info)
                 if target is not None:
                     yield Download(pair.info, target)
-        if not is_there:
-            remedy = "`list_objects` shows what is there."
+        if not exists:
+            remedy = "Check its name: `list_objects` shows what is there."
             raise ObjectMissing(self._place, "there is no such folder", remedy)
 
     def _is_ignored(self, info: ObjectInfo) -> bool:
@@ -351,7 +353,7 @@ class SyncDown(Sync[Download]):
         def place(draft: Path, path: Path) -> None:
             nonlocal size
             size = draft.stat().st_size
-            # So that a sync without checksums knows it again, in both directions.
+            # Lets a later sync without checksums find it unchanged, in both directions.
             nanoseconds = (info.modified - _EPOCH) // timedelta(microseconds=1) * 1000
             os.utime(draft, ns=(nanoseconds, nanoseconds))
             draft.replace(path)
@@ -373,7 +375,7 @@ class SyncDown(Sync[Download]):
         except OSError as error:
             raise translate_write_error(path, error) from error
         self._deleted += 1
-        with suppress(OSError):  # the first directory that is not empty
+        with suppress(OSError):  # stop at the first directory that is not empty
             for folder in takewhile(lambda above: above != self._root, path.parents):
                 folder.rmdir()
 
@@ -381,7 +383,7 @@ class SyncDown(Sync[Download]):
         return item.info.path
 
     def _make_error(self) -> FilesLeftOut:
-        remedy = "`download_object_to_path` can give them other names."
+        remedy = "Use `download_object_to_path` to save them under other names."
         return FilesLeftOut(self._describe(), self._left_out, remedy)
 
     def _record(self) -> None:

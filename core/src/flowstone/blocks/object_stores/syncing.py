@@ -1,4 +1,4 @@
-"""Keep a local directory and a folder of a store alike: only what differs is transferred."""
+"""Sync a local directory with a folder of a store, transferring only the files that differ."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Syncing:
-    """The methods of `ObjectStore` that make a folder like a local directory, and back."""
+    """The methods of `ObjectStore` that sync a folder with a local directory."""
 
     def make_provider(self) -> ObjectStoreProvider:
-        """Return what reaches the place."""
+        """Return the provider for this store."""
         raise NotImplementedError
 
     def upload_from_path(self, from_path: Path | str, to_path: ObjectPath | None = None) -> str:
@@ -35,26 +35,28 @@ class Syncing:
         delete: bool = False,
         progress: bool | None = None,
     ) -> SyncResult:
-        """Upload what is new or has changed in a local directory and below, in parallel.
+        """Upload the new and changed files of a local directory, in parallel.
 
-        A file is unchanged where the object has its size and its checksum; where the service has
-        no checksum, where it has its size and is not older than the file. What was interrupted is
-        taken up where it is called again.
+        A file is unchanged if the object has the same size and checksum. If the service has no
+        checksum of the object, a file is unchanged if the object has the same size and is not
+        older than the file. After an interruption, call it again to upload the rest.
 
         Args:
             local_path: the directory; None for the working directory.
-            to_path: the folder to make like it; None for the block's own.
-            ignore_file: patterns of what to leave alone on both sides, as in a .gitignore.
-            delete: whether to delete the objects in the folder that the directory has no files of,
-                once all files are there.
-            progress: False shows none. Else there is a bar on a terminal, with None where it takes
-                a while, and an artifact in a run.
+            to_path: the folder to upload to; None for the block's own.
+            ignore_file: a file in the format of .gitignore; matching files are neither uploaded
+                nor deleted.
+            delete: whether to delete objects that have no file in the directory, once all files
+                are uploaded.
+            progress: False to show no progress, True to show a bar on a terminal from the start,
+                None to show it only if the sync takes a while. Inside a run, progress is also
+                saved as an artifact, unless False.
 
         Raises:
-            FilesLeftOut: some are no files, as a named pipe, or have no possible names; all others
-                are there.
-            StorageError: there is no such directory, or a file can't be transferred: nothing is
-                deleted then.
+            FilesLeftOut: some are not regular files, such as named pipes, or have names that the
+                store does not allow; all others were uploaded.
+            StorageError: there is no such directory, or a file can't be uploaded. Nothing is
+                deleted in that case.
         """
         provider = self.make_provider()
         prefix = provider.make_prefix(to_path or "")
@@ -77,24 +79,25 @@ class Syncing:
         delete: bool = False,
         progress: bool | None = None,
     ) -> SyncResult:
-        """Download what is new or has changed in a folder and below, in parallel.
+        """Download the new and changed objects of a folder, in parallel.
 
-        What is unchanged is found as by `sync_up`, with the sides exchanged. New files have the
+        Objects are compared with files as in `sync_up`. Downloaded files get the modification
         times of their objects.
 
         Args:
             from_path: the folder; None for the block's own.
-            local_path: the directory to make like it; None for the working directory.
-            ignore_file: patterns of what to leave alone on both sides, as in a .gitignore.
-            delete: whether to delete the files in the directory that the folder has no objects of,
-                once all files are there; never those that links to other directories lead to.
+            local_path: the directory to download to; None for the working directory.
+            ignore_file: a file in the format of .gitignore; matching files are neither
+                downloaded nor deleted.
+            delete: whether to delete files that have no object in the folder, once all objects
+                are downloaded. Files behind symbolic links to directories are never deleted.
             progress: as for `sync_up`.
 
         Raises:
-            FilesLeftOut: a disk can't have some of them, such as `a` beside `a/b`; all others
-                are there.
+            FilesLeftOut: some objects can't be files, such as `a` beside `a/b`; all others were
+                downloaded.
             ObjectMissing: there is no such folder.
-            StorageError: an object can't be transferred: nothing is deleted then.
+            StorageError: an object can't be downloaded. Nothing is deleted in that case.
         """
         provider = self.make_provider()
         prefix = provider.make_prefix(from_path or "")

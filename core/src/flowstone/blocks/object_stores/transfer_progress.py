@@ -1,4 +1,4 @@
-"""How far a transfer of many files has come: counted, and shown on a terminal and in a run."""
+"""Progress of a transfer of many files: a bar on a terminal, and an artifact in a run."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
     from flowstone.context.progress import RunProgress
 
-#: Seconds between two versions of an artifact.
+#: Seconds between two updates of the artifact.
 ARTIFACT_PAUSE = 1.0
 
 
 class TransferTally:
-    """What a transfer has done so far; several threads may add to it.
+    """Counts the files and bytes of a transfer; may be updated from several threads.
 
     Attributes:
-        transferred: files.
-        unchanged: files that needed no transfer.
-        bytes_transferred: the sizes of the transferred ones, added up.
-        bytes_done: those of both.
+        transferred: number of transferred files.
+        unchanged: number of files that needed no transfer.
+        bytes_transferred: total size of the transferred files.
+        bytes_done: total size of the transferred and the unchanged files.
     """
 
     def __init__(self) -> None:
@@ -37,21 +37,21 @@ class TransferTally:
         self.bytes_transferred = self.bytes_done = 0
 
     def add_transferred(self, size: int) -> None:
-        """Count a file of so many bytes that was transferred."""
+        """Count a transferred file of `size` bytes."""
         with self._lock:
             self.transferred += 1
             self.bytes_transferred += size
             self.bytes_done += size
 
     def add_unchanged(self, size: int) -> None:
-        """Count a file of so many bytes that was the same on both sides."""
+        """Count an unchanged file of `size` bytes."""
         with self._lock:
             self.unchanged += 1
             self.bytes_done += size
 
     @property
     def done(self) -> int:
-        """Files that nothing is left to be done for."""
+        """Number of files that are transferred or unchanged."""
         return self.transferred + self.unchanged
 
 
@@ -64,15 +64,16 @@ def show_progress(
     measure: Callable[[], Iterator[int]],
     wanted: bool | None,
 ) -> Iterator[None]:
-    """Show how far the code inside has come: as a bar on a terminal, as an artifact of a run.
+    """Show the progress of the enclosed transfer: a bar on a terminal, an artifact in a run.
 
     Args:
-        title: is shown beside the bar.
-        what: is transferred, and where to: the artifact's description has both.
-        tally: what the code inside counts in.
-        measure: yields the size of each file that is to be counted; it is called, in another
-            thread, where the transfer takes a while.
-        wanted: False to show nothing, True for a bar from the start; None for one after a while.
+        title: the text beside the bar.
+        what: source and destination, for the description of the artifact.
+        tally: counts what the transfer has done.
+        measure: a function that yields the size of each file to be transferred. It is called in
+            another thread, and only if the transfer takes a while.
+        wanted: False to show nothing, True for a bar from the start, None for a bar if the
+            transfer takes a while.
     """
     artifact = None if wanted is False else begin_run_progress(f"{title}: {what}")
     terminal = nullcontext(False) if wanted is False else progress.claim_terminal()
@@ -88,7 +89,7 @@ def show_progress(
 
 
 class _Watcher:
-    """A thread that counts what there is to do, and shows what of it is done."""
+    """A thread that measures the work to do, and shows how much of it is done."""
 
     def __init__(
         self,
@@ -101,14 +102,14 @@ class _Watcher:
     ) -> None:
         self._title, self._tally, self._measure = title, tally, measure
         self._artifact, self._may_draw = artifact, may_draw
-        self._over = Event()
+        self._stopped = Event()
         self._files = self._bytes = 0
         self._is_counted = False
         self._next_drawing = self._next_record = 0.0
 
     @contextmanager
     def watch(self, delay: float) -> Iterator[None]:
-        """Watch the code inside, after so many seconds."""
+        """Show the progress of the enclosed code, after a delay in seconds."""
         args = (self._run, delay)
         thread = Thread(
             target=copy_context().run, args=args, name="flowstone-progress", daemon=True
@@ -117,28 +118,28 @@ class _Watcher:
         try:
             yield
         finally:
-            self._over.set()
+            self._stopped.set()
             thread.join()
 
     def _run(self, delay: float) -> None:
-        if self._over.wait(delay):
+        if self._stopped.wait(delay):
             return
-        # What fails here, as the terminal that goes away, must not disturb the transfer; what fails
-        # there, too, is told there.
+        # An error here, such as a closed terminal, must not stop the transfer; an error in
+        # measuring that also concerns the transfer is raised by the transfer itself.
         with suppress(OSError, FlowstoneError, StopSignal), self._open_bar() as draw:
             for size in self._measure():
                 self._files += 1
                 self._bytes += size
                 self._show(draw)
-                if self._over.is_set():
+                if self._stopped.is_set():
                     return
             self._is_counted = True
-            while not self._over.wait(progress.PAUSE):
+            while not self._stopped.wait(progress.PAUSE):
                 self._show(draw)
 
     @contextmanager
     def _open_bar(self) -> Iterator[Callable[[], None]]:
-        """Yield what draws the bar; nothing where that is not to be."""
+        """Yield a function that draws the bar, or one that does nothing without a terminal."""
         if not self._may_draw:
             yield lambda: None
             return
@@ -147,7 +148,7 @@ class _Watcher:
 
             def draw() -> None:
                 total = 100.0 if self._is_counted else None
-                done = self._find_percent()
+                done = self._compute_percent()
                 bar.update(task, completed=done, total=total, amount=self._describe())
                 bar.refresh()
 
@@ -160,17 +161,16 @@ class _Watcher:
             draw()
         if self._artifact is not None and self._is_counted and now >= self._next_record:
             self._next_record = now + ARTIFACT_PAUSE
-            self._artifact.record(round(self._find_percent(), 1))
+            self._artifact.record(round(self._compute_percent(), 1))
 
-    def _find_percent(self) -> float:
+    def _compute_percent(self) -> float:
         done, total = self._tally.bytes_done, self._bytes
         if not total:
             done, total = self._tally.done, self._files
         return min(100.0, 100 * done / total) if total else 0.0
 
     def _describe(self) -> str:
-        # Is loaded with the bar.
-        from rich.filesize import decimal
+        from rich.filesize import decimal  # imported with the bar only
 
-        of = f"/{self._files:,}" if self._is_counted else ""
-        return f"{self._tally.done:,}{of} files, {decimal(self._tally.bytes_done)}"
+        total = f"/{self._files:,}" if self._is_counted else ""
+        return f"{self._tally.done:,}{total} files, {decimal(self._tally.bytes_done)}"

@@ -1,4 +1,4 @@
-"""What is said of an object when it is written: its type, its metadata, and a condition."""
+"""Options of a write: content type, metadata, and a condition."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from flowstone.errors import StorageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: Names that S3, GCS and Azure all keep as they are.
+#: Names that S3, GCS and Azure all keep unchanged.
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _VALUE = re.compile(r"[!-~](?:[ -~]*[!-~])?|")
-#: S3 takes no more; the others take 8 kB.
+#: The limit of S3; the others allow 8 kB.
 METADATA_BYTES = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """How an object is to be written.
+    """Options for writing an object.
 
     Attributes:
-        content_type: its media type; None for what its name says.
-        metadata: texts by name that are kept with it.
-        if_match: write only over the content with this etag.
-        is_new: write only where there is no such object.
+        content_type: its media type; None to guess it from the name.
+        metadata: names and values to store with the object.
+        if_match: only overwrite the object if it has this etag.
+        is_new: only write if the object does not exist.
     """
 
     content_type: str | None = None
@@ -35,7 +35,7 @@ class WriteOptions:
     is_new: bool = False
 
     def has_condition(self) -> bool:
-        """Return whether the object is written only where a condition holds."""
+        """Return whether the write is conditional."""
         return self.is_new or self.if_match is not None
 
 
@@ -47,19 +47,19 @@ def make_write_options(
     content_type: str | None,
     metadata: Mapping[str, str] | None,
 ) -> WriteOptions:
-    """Return the options of a write, as they were given to a method of `ObjectStore`.
+    """Validate the arguments of a write method of `ObjectStore`, and return its options.
 
     Raises:
-        StorageError: no service takes them.
+        StorageError: an argument is invalid.
     """
     if if_none_match not in {None, "*"}:
         problem = f"if_none_match is {if_none_match!r}"
-        raise StorageError(where, problem, "Pass '*', or an etag as if_match.")
+        raise StorageError(where, problem, "Pass '*', or pass the etag as if_match.")
     if if_none_match and if_match is not None:
-        remedy = "Pass one of them."
-        raise StorageError(where, "if_none_match and if_match exclude each other", remedy)
+        problem = "if_none_match and if_match can't be combined"
+        raise StorageError(where, problem, "Pass one of them.")
     if content_type is not None and not _VALUE.fullmatch(content_type):
-        remedy = "Pass a media type, as 'text/csv'."
+        remedy = "Pass a media type, such as 'text/csv'."
         raise StorageError(where, f"content_type is {content_type!r}", remedy)
     given = dict(metadata or {})
     _check_metadata(where, given.items())
@@ -70,12 +70,12 @@ def _check_metadata(where: str, metadata: Iterable[tuple[object, object]]) -> No
     size = 0
     for name, value in metadata:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            remedy = "Use lower-case letters, digits and underscores, which every service keeps."
-            raise StorageError(where, f"metadata can't have the name {name!r}", remedy)
+            remedy = "Use lower-case letters, digits and underscores, and begin with no digit."
+            raise StorageError(where, f"{name!r} is not a valid metadata name", remedy)
         if not isinstance(value, str) or not _VALUE.fullmatch(value):
-            problem = f"the metadata {name!r} is no text of printable ASCII characters"
-            raise StorageError(where, problem, "Encode it, as with urllib.parse.quote.")
+            problem = f"the metadata value of {name!r} is not a str of printable ASCII characters"
+            raise StorageError(where, problem, "Encode it, for example by urllib.parse.quote.")
         size += len(name) + len(value)
     if size > METADATA_BYTES:
-        problem = f"its metadata has {size} bytes"
-        raise StorageError(where, problem, f"Pass {METADATA_BYTES} at most, as S3 takes no more.")
+        problem = f"the metadata has {size} bytes, and the limit is {METADATA_BYTES}"
+        raise StorageError(where, problem, "Store larger values in an object of their own.")

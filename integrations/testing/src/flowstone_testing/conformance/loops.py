@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.engine.thread_errors import stop_looking_for_errors
+from flowstone.engine.thread_errors import clear_pending_error_flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,7 +57,7 @@ async def _find_block(make: Callable[[], object]) -> str:
     work = asyncio.ensure_future(coroutine)
     before = sys.getprofile()
     beats.start()
-    stop_looking_for_errors()
+    clear_pending_error_flag()
     sys.setprofile(watch)
     try:
         await asyncio.wait({work})

@@ -21,7 +21,7 @@ class ArrivalTests(ObjectStoreBase):
 
     def test_an_object_is_waited_for(self, store: ObjectStore) -> None:
         """Look at `head`: that an object is missing must not be remembered."""
-        with pytest.raises(ObjectTimeout, match="did not come"):
+        with pytest.raises(ObjectTimeout, match="did not appear"):
             store.wait_for_object("in/a", 0.01, poll_seconds=0.005)
         with ThreadPoolExecutor(1) as pool:
             waiting = pool.submit(store.wait_for_object, "in/a", 60, poll_seconds=0.01)

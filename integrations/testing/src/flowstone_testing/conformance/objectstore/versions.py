@@ -22,7 +22,7 @@ class VersionTests(ObjectStoreBase):
         """A store that keeps old versions; override it where `store` does not by itself."""
         return store
 
-    @capability("versions", StorageError, "no old versions")
+    @capability("versions", StorageError, "old versions are not kept")
     def test_old_versions_are_listed_read_and_restored(self, versioned: ObjectStore) -> None:
         """Look at `list_versions`, `get_version` and `restore`."""
         store = versioned

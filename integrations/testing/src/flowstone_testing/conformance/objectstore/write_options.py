@@ -31,7 +31,7 @@ class Options(TypedDict, total=False):
 class WriteOptionTests(ObjectStoreBase):
     """What an object is written with, and when it is not written."""
 
-    @capability("conditional_writes", StorageError, "no conditional writes")
+    @capability("conditional_writes", StorageError, "does not support conditional writes")
     def test_a_new_object_is_never_written_over(self, store: ObjectStore) -> None:
         """Look at `write` with `is_new`: the service decides, not a look before."""
         assert store.write_path("a/b", b"first", if_none_match="*") == "a/b"
@@ -140,7 +140,7 @@ class WriteOptionTests(ObjectStoreBase):
                 store.write_path("a", b"1", **options)
         assert names(store) == []
 
-    @capability("keeps_metadata", StorageError, "keeps no metadata")
+    @capability("keeps_metadata", StorageError, "does not support metadata")
     def test_metadata_and_type_come_back(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look at `write` and `head`; what goes in parts has them, too."""
         metadata = {"team": "data", "run": "0190-ab", "empty": ""}
