@@ -10,6 +10,7 @@ import pickle
 import sys
 import traceback
 from contextlib import suppress
+from inspect import isabstract
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
@@ -26,7 +27,10 @@ WORD = sys.stdin.readline().strip() if __name__ == "__main__" else ""
 
 
 def filled(kind: type[BaseModel]) -> Any:
-    """Return a model with each secret set, and what it asks for."""
+    """Return a model with each secret set, and its required fields; a subclass of an interface."""
+    if isabstract(kind):
+        found = (each for each in kind.__subclasses__() if not isabstract(each))
+        kind = max(found, key=lambda each: (len(find_credentials(each)), each.__name__))
     fields = {
         field.alias or name: value
         for name, field in kind.model_fields.items()
@@ -34,6 +38,10 @@ def filled(kind: type[BaseModel]) -> Any:
         and (field.is_required() or secret_in(value))
     }
     return kind(**fields)
+
+
+def find_credentials(kind: type[BaseModel]) -> list[str]:
+    return [name for name in kind.model_fields if "credentials" in name]
 
 
 def secret_in(value: Any) -> bool:
