@@ -85,7 +85,7 @@ def test_a_sas_out_of_its_time_says_so(
         assert says in told
         assert "a SAS of a container in 'devstoreaccount1' with permissions 'rwdl'" in told
         assert f"{emulated.url}/{container_name}" in told
-        assert "Make a new SAS" in told
+        assert "Create a new SAS" in told
 
 
 def test_a_sas_opens_its_own_container_only(emulated: Azurite, container_name: str) -> None:
