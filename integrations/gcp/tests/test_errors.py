@@ -73,11 +73,11 @@ def test_the_two_tables_are_sound() -> None:
         (400, "userProjectMissing", StorageError, "quota_project"),
         (403, "accountDisabled", StorageError, "billing"),
         (403, "userRateLimitExceeded", Unreachable, "later"),
-        (412, "conditionNotMet", StorageError, "changed meanwhile"),
+        (412, "conditionNotMet", StorageError, "changed during the request"),
         (409, "conflict", StorageError, "there already"),
         (429, "somethingNew", Unreachable, "later"),
         (503, "somethingNew", Unreachable, "later"),
-        (400, "somethingNew", StorageError, "can't be made like this"),
+        (400, "somethingNew", StorageError, "the request is invalid"),
     ],
 )
 def test_an_answer_is_told_by_its_reason_first(
