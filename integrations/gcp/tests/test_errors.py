@@ -74,7 +74,7 @@ def test_the_two_tables_are_sound() -> None:
         (403, "accountDisabled", StorageError, "billing"),
         (403, "userRateLimitExceeded", Unreachable, "later"),
         (412, "conditionNotMet", StorageError, "changed during the request"),
-        (409, "conflict", StorageError, "there already"),
+        (409, "conflict", StorageError, "already exists"),
         (429, "somethingNew", Unreachable, "later"),
         (503, "somethingNew", Unreachable, "later"),
         (400, "somethingNew", StorageError, "the request is invalid"),
@@ -120,7 +120,7 @@ def from_iam(code: int, status: str) -> list[Exception]:
     ("code", "status", "kind", "says"),
     [
         (400, "INVALID_ARGUMENT", CredentialsError, "fields of the credentials"),
-        (401, "UNAUTHENTICATED", CredentialsError, "Check the key"),
+        (401, "UNAUTHENTICATED", CredentialsError, "Check that the key"),
         (403, "PERMISSION_DENIED", CredentialsError, "roles/iam.serviceAccountTokenCreator"),
         (404, "NOT_FOUND", CredentialsError, "roles/iam.serviceAccountTokenCreator"),
         (429, "RESOURCE_EXHAUSTED", Unreachable, "later"),
