@@ -201,7 +201,7 @@ class Arrivals:
         *,
         poll_seconds: float = 5,
     ) -> ObjectInfo:
-        """Wait like `wait_for_object`, without blocking the event loop."""
+        """Call `wait_for_object` without blocking the event loop."""
         wait = ObjectWait(
             self,
             path,
