@@ -30,7 +30,7 @@ from flowstone.stores.sqlite import open_sqlite
 from ..jobs.test_conformance import group_alive  # noqa: TID252 - what the tests of jobs share
 
 #: Patience with another process, in seconds; it seldom needs a hundredth.
-LONG = 30.0
+LONG = 300.0
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -203,7 +203,7 @@ from flowstone.blocks import ShellOperation
 
 @flow
 def follows():
-    run = ShellOperation(commands=["sleep 300 & sleep 300"]).trigger()
+    run = ShellOperation(commands=["echo waiting", "sleep 300 & sleep 300"]).trigger()
     print(run.handle, flush=True)
     run.wait()
 
@@ -253,13 +253,19 @@ def test_the_end_of_the_run_ends_the_job(
 ) -> None:
     handle = handle_of(child)
     assert group_alive(handle)
+    store = open_sqlite(tmp_path / "flowstone.db")
+
+    def waits() -> bool:  # who waits for a job logs its lines
+        lines = [event.payload for _, event in store.events()]
+        return "waiting" in [line.message for line in lines if isinstance(line, LogLine)]
+
+    until(waits)
     if how == "run cancel":
-        store = open_sqlite(tmp_path / "flowstone.db")
         [run] = store.runs(RunQuery(listed=True))
         store.record(make_change_event(run, Cancelling("asked by a test"), run.attempt))
-        store.close()
     else:
         child.send_signal(signal.Signals[how])
+    store.close()
     assert child.wait(LONG) != 0
     end = time.monotonic() + LONG
     while group_alive(handle):  # a process that was killed takes a moment to be gone

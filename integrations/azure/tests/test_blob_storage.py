@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import md5
 from io import BytesIO
 from pathlib import Path
 
@@ -158,3 +159,12 @@ def test_a_blob_without_a_name_gets_one(container: AzureBlobStorageContainer) ->
     assert len(blob_storage_upload(b"1", container)) == 32
     assert isinstance(ablob_storage_download, Task)
     assert ablob_storage_download.isasync
+
+
+def test_a_listing_has_the_md5_of_what_was_put_at_once(
+    container: AzureBlobStorageContainer,
+) -> None:
+    content = b"name,country\n"
+    container.write_path("a.csv", content)
+    [info] = container.list_objects()
+    assert info.md5 == md5(content, usedforsecurity=False).digest()

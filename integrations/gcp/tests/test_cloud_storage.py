@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from hashlib import md5
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -193,3 +194,10 @@ def test_a_source_starts_where_it_stands() -> None:
     assert (source.tell(), source.read()) == (0, b"body")
     source.seek(2)
     assert source.read() == b"dy"
+
+
+def test_a_listing_has_the_md5_of_the_content(bucket: GcsBucket) -> None:
+    content = b"name,country\n"
+    bucket.write_path("a.csv", content)
+    [info] = bucket.list_objects()
+    assert info.md5 == md5(content, usedforsecurity=False).digest()

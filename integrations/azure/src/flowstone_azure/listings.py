@@ -36,6 +36,7 @@ def read_pages(
 def describe(found: BlobProperties) -> ObjectInfo:
     """Return the `ObjectInfo` of a blob, with its tier unless that is the account's default."""
     tier = None if found.blob_tier_inferred else found.blob_tier
+    digest = found.content_settings.content_md5
     return ObjectInfo(
         found.name,
         found.size,
@@ -46,6 +47,7 @@ def describe(found: BlobProperties) -> ObjectInfo:
         metadata={name.lower(): value or "" for name, value in (found.metadata or {}).items()},
         storage_class=None if tier is None else str(getattr(tier, "value", tier)),
         version=found.version_id,
+        md5=bytes(digest) if digest else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+from base64 import b64decode
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -49,7 +50,9 @@ Options: TypeAlias = "dict[str, Any]"
 #: https://cloud.google.com/storage/docs/objects#naming
 LONGEST_KEY = 1024
 #: What a listing asks for.
-_LISTED = "items(name,size,updated,generation,contentType,metadata,storageClass),nextPageToken"
+_LISTED = (
+    "items(name,size,updated,generation,contentType,md5Hash,metadata,storageClass),nextPageToken"
+)
 #: How often an upload begins anew because others wrote the same object meanwhile.
 CHANGES = 5
 
@@ -421,6 +424,7 @@ def _describe(blob: Any) -> ObjectInfo:
         metadata=blob.metadata or {},
         storage_class=None if kept == "STANDARD" else kept,
         version=str(blob.generation),
+        md5=b64decode(blob.md5_hash) if blob.md5_hash else None,
     )
 
 
