@@ -82,7 +82,7 @@ CHANGED = GcpErrorRule(
 CONFLICT = GcpErrorRule(
     StorageError,
     "it already exists, or is being changed",
-    "Bucket names are globally unique: choose another one, or try again.",
+    "Try again, or choose another name; names of buckets are unique among all of Google's users.",
 )
 RETAINED = GcpErrorRule(
     StorageError,
