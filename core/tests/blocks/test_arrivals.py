@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from flowstone import flow, task
 from flowstone.blocks import LocalDirectory
 from flowstone.blocks.object_stores import ObjectInfo, reset_cursor
 from flowstone.context.current import use_services
-from flowstone.errors import ConfigurationError, ObjectTimeout
+from flowstone.errors import ConfigurationError, InvalidName, ObjectTimeout, StorageError
 from flowstone.testing.memory import memory_services
 from flowstone.transactions import transaction
 from flowstone_testing.objects import MemoryObjects
@@ -163,3 +164,53 @@ def test_a_directory_of_this_machine_has_cursors(clock: ScriptedClock, tmp_path:
     store.write_path("in/a.tmp", b"1")
     with store.new_objects("in", cursor="c", pattern="*.csv") as found:
         assert [info.path for info in found] == ["in/a.csv"]
+
+
+def test_a_cursor_remembers_what_another_pattern_found(store: MemoryObjects) -> None:
+    for name in ("a.csv", "b.txt"):
+        store.write_path(f"in/{name}", b"1")
+    for pattern, wanted in (("*.csv", ["in/a.csv"]), ("*.txt", ["in/b.txt"]), ("*.csv", [])):
+        with store.new_objects("in", cursor="c", pattern=pattern) as found:
+            assert [info.path for info in found] == wanted
+    with store.new_objects("in", cursor="c") as found:
+        assert found == []
+
+
+@pytest.mark.parametrize("pattern", ["", "!a", "# a"])
+def test_a_pattern_that_matches_nothing_is_refused(store: MemoryObjects, pattern: str) -> None:
+    with pytest.raises(StorageError, match="matches nothing"):
+        store.list_objects(pattern=pattern)
+    with (
+        pytest.raises(StorageError, match="matches nothing"),
+        store.new_objects(cursor="c", pattern=pattern),
+    ):
+        pass
+
+
+def test_negative_numbers_are_refused(store: MemoryObjects) -> None:
+    with pytest.raises(StorageError, match="max_items is -1"):
+        store.list_objects(max_items=-1)
+    with (
+        pytest.raises(StorageError, match="max_items is -1"),
+        store.new_objects(cursor="c", max_items=-1),
+    ):
+        pass
+    with (
+        pytest.raises(ConfigurationError, match="lease_seconds is -1"),
+        store.new_objects(cursor="c", lease_seconds=-1),
+    ):
+        pass
+    with pytest.raises(InvalidName, match="can't be the name of a cursor: use 1 to 200"):
+        reset_cursor("a/b")
+
+
+def test_a_text_is_no_content(store: MemoryObjects) -> None:
+    text: Any = "text"
+    with pytest.raises(TypeError, match=r"write_path\('a'\) takes bytes, not str"):
+        store.write_path("a", text)
+
+
+def test_options_of_a_tool_that_is_unknown_are_refused(store: MemoryObjects) -> None:
+    tool: Any = "dask"
+    with pytest.raises(StorageError, match="no storage_options for 'dask'"):
+        store.storage_options(tool)

@@ -61,28 +61,28 @@ def container_sas(url: str, container: str, ends: float = 1) -> Fields:
 KEYS: dict[str, tuple[Callable[[str, str], Fields], str]] = {
     "account key": (
         lambda url, _: {"account_url": url, "account_key": KEY},
-        "the account key of 'devstoreaccount1' is let in",
+        "the account key of 'devstoreaccount1' can log in",
     ),
     "key in a connection string": (
         lambda url, _: {
             "connection_string": f"BlobEndpoint={url}/;AccountKey={KEY};AccountName={ACCOUNT}"
         },
-        "the account key of 'devstoreaccount1' is let in",
+        "the account key of 'devstoreaccount1' can log in",
     ),
     "SAS of the account": (
         account_sas,
-        "a SAS of the account in 'devstoreaccount1' with the rights 'rwdl' is let in",
+        "a SAS of the account in 'devstoreaccount1' with permissions 'rwdl' can log in",
     ),
     "SAS of a container": (
         container_sas,
-        "a SAS of a container in 'devstoreaccount1' with the rights 'rwdxl' is in its time",
+        "a SAS of a container in 'devstoreaccount1' with permissions 'rwdxl' has not expired",
     ),
     "SAS in a connection string": (
         lambda url, container: {
             "connection_string": f"BlobEndpoint={url};SharedAccessSignature="
             + container_sas(url, container)["sas_token"]
         },
-        "a SAS of a container in 'devstoreaccount1' with the rights 'rwdxl' is in its time",
+        "a SAS of a container in 'devstoreaccount1' with permissions 'rwdxl' has not expired",
     ),
 }
 
@@ -193,9 +193,9 @@ TOKENS: dict[Callable[[Place], Fields], str] = {
     by_pkcs12: "service principal client-",
     by_pkcs12_file: "service principal client-",
     by_identity: "managed identity identity-",
-    by_identity_of_the_machine: "the SDK's default chain is let in",
-    by_environment: "the SDK's default chain is let in",
-    by_workload_identity: "the SDK's default chain is let in",
+    by_identity_of_the_machine: "the SDK's default chain can log in",
+    by_environment: "the SDK's default chain can log in",
+    by_workload_identity: "the SDK's default chain can log in",
 }
 
 

@@ -148,7 +148,7 @@ def test_an_upload_overwrites_only_when_it_is_told_so(
     container: AzureBlobStorageContainer, content: bytes
 ) -> None:
     assert blob_storage_upload(b"1", container, blob="a") == "a"
-    with pytest.raises(StorageError, match="such an object already"):
+    with pytest.raises(StorageError, match="this object already exists"):
         blob_storage_upload(content, container, blob="a")
     assert container.read_path("a") == b"1"
     blob_storage_upload(content, container, blob="a", overwrite=True)

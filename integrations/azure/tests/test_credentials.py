@@ -50,14 +50,26 @@ def test_identities_of_entra(fields: dict[str, Any], kind: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({}, "not said which account"),
-        (PRINCIPAL, "not said which account"),
-        ({"account_url": URL, "tenant_id": "t", "client_id": "c"}, "tenant_id, client_id make no"),
-        ({"account_url": URL, "account_key": KEY, "sas_token": "sig=1"}, "make no login together"),
-        ({"connection_string": f"AccountName=a;AccountKey={KEY}", **PRINCIPAL}, "a whole login"),
-        ({"connection_string": "AccountName=mydata"}, "neither key nor SAS"),
-        ({"connection_string": "UseDevelopmentStorage=true"}, "no account and no address"),
-        ({"account_url": "https://data.example.org", "account_key": KEY}, "does not tell"),
+        ({}, "no account is given"),
+        (PRINCIPAL, "no account is given"),
+        (
+            {"account_url": URL, "tenant_id": "t", "client_id": "c"},
+            "make a login: tenant_id, client_id",
+        ),
+        (
+            {"account_url": URL, "account_key": KEY, "sas_token": "sig=1"},
+            "these fields don't make a login",
+        ),
+        (
+            {"connection_string": f"AccountName=a;AccountKey={KEY}", **PRINCIPAL},
+            "connection_string can't be combined",
+        ),
+        ({"connection_string": "AccountName=mydata"}, "neither a key nor a SAS"),
+        (
+            {"connection_string": "UseDevelopmentStorage=true"},
+            "UseDevelopmentStorage is not supported",
+        ),
+        ({"account_url": "https://data.example.org", "account_key": KEY}, "does not contain it"),
     ],
 )
 def test_fields_that_make_no_login_are_told(fields: dict[str, Any], says: str) -> None:

@@ -102,14 +102,18 @@ def test_the_two_tables_are_sound() -> None:
         (answer("LeaseIdMissing", 412), AccessDenied, "lease"),
         (answer("SnapshotsPresent", 409), StorageError, "snapshots"),
         (answer("BlobArchived", 409), StorageError, "archived"),
-        (answer("ConditionNotMet", 412), StorageError, "changed meanwhile"),
+        (answer("ConditionNotMet", 412), StorageError, "changed during the request"),
         (answer("ServerBusy", 503), Unreachable, "overloaded"),
         (answer("SomethingNew", 500), Unreachable, "overloaded"),
-        (answer("SomethingNew", 400), StorageError, "can't be made"),
+        (answer("SomethingNew", 400), StorageError, "the request is invalid"),
         (answer("", 401), CredentialsError, "was refused"),
         (ServiceRequestError("no route"), Unreachable, "can't be reached"),
         (CredentialUnavailableError(message="none"), CredentialsError, "no login was found"),
-        (ClientAuthenticationError("AADSTS7000215"), CredentialsError, "Entra gave no token"),
+        (
+            ClientAuthenticationError("AADSTS7000215"),
+            CredentialsError,
+            "Entra did not issue",
+        ),
     ],
 )
 def test_errors_become_ours(error: Exception, kind: type[Exception], says: str) -> None:

@@ -144,14 +144,14 @@ def make_pem(password: str | None = None) -> str:
         ),
         (lambda: {"client_certificate_path": "/no/app.pem"}, "'/no/app.pem' can't be read"),
         (lambda: {"client_certificate_path": "/"}, "'/' can't be read"),
-        (lambda: {"client_certificate_password": "HIDDEN"}, "make no login together"),
+        (lambda: {"client_certificate_password": "HIDDEN"}, "these fields don't make a login"),
         (
             lambda: {"client_certificate": make_pem(), "client_certificate_path": "/app.pem"},
-            "make no login together",
+            "these fields don't make a login",
         ),
         (
             lambda: {"client_certificate": make_pem(), "client_secret": "HIDDEN"},
-            "make no login together",
+            "these fields don't make a login",
         ),
     ],
 )
@@ -222,5 +222,5 @@ def test_other_tools_get_the_token_of_a_certificate(place: Place) -> None:
     found: Any = lake.storage_options("polars")
     assert found["azure_storage_token"] == place.entra.given[-1]
     assert "azure_storage_client_id" not in found
-    with pytest.raises(StorageError, match=r"adlfs takes no certificate.*client_secret"):
+    with pytest.raises(StorageError, match=r"adlfs does not support a certificate.*client_secret"):
         lake.storage_options("pandas")

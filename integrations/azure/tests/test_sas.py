@@ -61,7 +61,8 @@ class TestContainerBySas(ObjectStoreSuite):
 
 
 @pytest.mark.parametrize(
-    ("begins", "ends", "says"), [(-2, -1, "the SAS ended at 20"), (1, 2, "the SAS begins at 20")]
+    ("begins", "ends", "says"),
+    [(-2, -1, "the SAS expired at 20"), (1, 2, "the SAS is not valid before 20")],
 )
 def test_a_sas_out_of_its_time_says_so(
     emulated: Azurite, container_name: str, begins: float, ends: float, says: str
@@ -82,9 +83,9 @@ def test_a_sas_out_of_its_time_says_so(
             use()
         told = str(caught.value)
         assert says in told
-        assert "a SAS of a container in 'devstoreaccount1' with the rights 'rwdl'" in told
+        assert "a SAS of a container in 'devstoreaccount1' with permissions 'rwdl'" in told
         assert f"{emulated.url}/{container_name}" in told
-        assert "Make a new SAS" in told
+        assert "Create a new SAS" in told
 
 
 def test_a_sas_opens_its_own_container_only(emulated: Azurite, container_name: str) -> None:
@@ -97,7 +98,7 @@ def test_a_sas_opens_its_own_container_only(emulated: Azurite, container_name: s
 def test_a_sas_without_the_right_says_which_it_has(emulated: Azurite, container_name: str) -> None:
     store = log_in(emulated.url, container_name, rights="rl")
     assert store.credentials.check().ok
-    with pytest.raises(AccessDenied, match=r"with the rights 'rl'.* or a SAS with the right"):
+    with pytest.raises(AccessDenied, match=r"with permissions 'rl'.* a SAS with this permission"):
         store.write_path("a", b"1")
 
 
@@ -105,11 +106,15 @@ def test_a_sas_without_the_right_says_which_it_has(emulated: Azurite, container_
     ("token", "reach", "problem"),
     [
         ("sv=1&sr=c&sp=r&se=2026-07-01&sig=x", "a container", ""),
-        ("sv=1&sr=b&se=2026-05-01T00:00:00Z&sig=x", "a blob", "ended at 2026-05-01T00:00:00Z"),
-        ("sv=1&sr=d&st=2026-07-01T10:00Z&se=2027-01-01&sig=x", "a directory", "begins at 2026-07"),
-        ("sv=1&ss=b&srt=sco&sp=rl&se=2026-05-31&sig=x", "the account", "ended at 2026-05-31"),
+        ("sv=1&sr=b&se=2026-05-01T00:00:00Z&sig=x", "a blob", "expired at 2026-05-01T00:00:00Z"),
+        (
+            "sv=1&sr=d&st=2026-07-01T10:00Z&se=2027-01-01&sig=x",
+            "a directory",
+            "not valid before 2026-07",
+        ),
+        ("sv=1&ss=b&srt=sco&sp=rl&se=2026-05-31&sig=x", "the account", "expired at 2026-05-31"),
         ("sv=1&sr=c&si=policy&sig=x", "a container", ""),
-        ("sv=1&sr=c&se=2027-01-01&ske=2026-05-02&sig=x", "a container", "ended at 2026-05-02"),
+        ("sv=1&sr=c&se=2027-01-01&ske=2026-05-02&sig=x", "a container", "expired at 2026-05-02"),
         ("sv=1&sr=new&se=soon&sig=x", "a part of it", ""),
         ("", "the account", ""),
     ],

@@ -105,7 +105,7 @@ def test_bucket_and_folders_as_users_know_them(login: GcpCredentials, emulated: 
     assert [blob.name for blob in bucket.list_blobs("b")] == ["f/b/c.txt", "f/b/d/e.txt"]
     assert bucket.list_folders() == ["b", "b/d"]
     assert bucket.list_folders("b/d") == ["b/d"]
-    with pytest.raises(StorageError, match="there already"):
+    with pytest.raises(StorageError, match="already exists"):
         bucket.create_bucket()
 
 

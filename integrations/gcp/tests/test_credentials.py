@@ -53,10 +53,10 @@ def test_clients_that_are_not_here_are_refused_with_the_way_to_make_them(name: s
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"service_account_info": "no json"}, "no JSON object"),
-        ({"service_account_info": "[1]"}, "no JSON object"),
+        ({"service_account_info": "no json"}, "not a JSON object"),
+        ({"service_account_info": "[1]"}, "not a JSON object"),
         ({"service_account_info": {"type": "new"}}, "'new'"),
-        ({"service_account_info": {"type": "service_account"}}, "not whole"),
+        ({"service_account_info": {"type": "service_account"}}, "incomplete or malformed"),
         ({"service_account_file": "/no/such/key.json"}, "/no/such/key.json"),
         ({"service_account_file": "/"}, "can't be read"),
         ({"service_account_file": "a", "service_account_info": "{}"}, "both set"),

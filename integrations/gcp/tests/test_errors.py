@@ -73,11 +73,11 @@ def test_the_two_tables_are_sound() -> None:
         (400, "userProjectMissing", StorageError, "quota_project"),
         (403, "accountDisabled", StorageError, "billing"),
         (403, "userRateLimitExceeded", Unreachable, "later"),
-        (412, "conditionNotMet", StorageError, "changed meanwhile"),
-        (409, "conflict", StorageError, "there already"),
+        (412, "conditionNotMet", StorageError, "changed during the request"),
+        (409, "conflict", StorageError, "already exists"),
         (429, "somethingNew", Unreachable, "later"),
         (503, "somethingNew", Unreachable, "later"),
-        (400, "somethingNew", StorageError, "can't be made like this"),
+        (400, "somethingNew", StorageError, "the request is invalid"),
     ],
 )
 def test_an_answer_is_told_by_its_reason_first(
@@ -120,7 +120,7 @@ def from_iam(code: int, status: str) -> list[Exception]:
     ("code", "status", "kind", "says"),
     [
         (400, "INVALID_ARGUMENT", CredentialsError, "fields of the credentials"),
-        (401, "UNAUTHENTICATED", CredentialsError, "Check the key"),
+        (401, "UNAUTHENTICATED", CredentialsError, "Check that the key"),
         (403, "PERMISSION_DENIED", CredentialsError, "roles/iam.serviceAccountTokenCreator"),
         (404, "NOT_FOUND", CredentialsError, "roles/iam.serviceAccountTokenCreator"),
         (429, "RESOURCE_EXHAUSTED", Unreachable, "later"),

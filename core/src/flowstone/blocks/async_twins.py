@@ -35,7 +35,7 @@ def make_twin(
         return result
 
     run.__name__, run.__qualname__ = f"a{name}", method.__qualname__.replace(name, f"a{name}")
-    run.__doc__ = f"Do as `{name}`, and let other coroutines run meanwhile."
+    run.__doc__ = f"Call `{name}` without blocking the event loop."
     return cast("Callable[Concatenate[S, P], Coroutine[Any, Any, T]]", run)
 
 

@@ -89,7 +89,7 @@ def check_name(what: str, name: object) -> str:
     """
     if isinstance(name, str) and _NAME.fullmatch(name) and name.strip("."):
         return name
-    if name is None:
+    if name is None and what == "block":
         raise InvalidName(what, "", "it was not saved before, so it has none yet")
     rule = "use 1 to 200 letters, digits, '-', '_' and '.', and not only dots"
     raise InvalidName(what, str(name), rule)

@@ -32,11 +32,11 @@ _ETAG = re.compile(r"[0-9a-f]{32}(?:-([0-9]+))?")
 
 
 def matches_object(info: ObjectInfo, file: Path, look: Callable[[Options], Options]) -> bool | None:
-    """Do as `matches_etag` for an object, as it was listed; None where S3 may not be asked."""
+    """Call `matches_etag` for a listed object; return None if S3 denies reading its properties."""
     try:
         return matches_etag(info.etag or "", info.size, file, look)
     except AccessDenied:
-        return None  # this login may write alone
+        return None  # this login may only write
     except StorageError as error:
         # Without the customer's key that encrypts it, S3 says nothing of an object.
         if read_code(error.__cause__) in {"400", "InvalidRequest"}:
@@ -79,7 +79,7 @@ def matches_etag(
 
 
 def _is_no_digest(found: Options) -> bool:
-    """Return whether S3 says that an object has an ETag that is no MD5."""
+    """Return whether the ETag of an object is not an MD5, because of its encryption."""
     kind = found.get("ServerSideEncryption", "AES256")
     return kind != "AES256" or "SSECustomerAlgorithm" in found
 

@@ -1,4 +1,4 @@
-"""The objects of an S3 bucket by their whole keys: what stands behind `S3Bucket`."""
+"""The provider of `S3Bucket`."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class S3Provider(ObjectStoreProvider):
         return self.credentials.client("s3")
 
     def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
-        """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
+        """Translate errors of the SDK into subclasses of `StorageError` and `CredentialsError`."""
         return translate_errors(self.where, self._describe_login, key)
 
     def _login(self) -> Login:
@@ -434,7 +434,7 @@ class S3Provider(ObjectStoreProvider):
 
 
 class _Body(BufferedIOBase):
-    """An answer's content as a file; what breaks in it is told as ours."""
+    """The content of a response as a file, with errors of the SDK translated."""
 
     def __init__(
         self,

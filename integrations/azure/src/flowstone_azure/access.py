@@ -1,4 +1,4 @@
-"""What other tools need to reach a container by themselves, in the words of each."""
+"""Address and login of a container for other tools, in the format of each."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind
 
-#: What a login's secret is called in a `StoreAccess`; other logins have a token.
+#: The names of secrets in a `StoreAccess`; other logins have a token.
 _SECRETS: dict[Kind, str] = {
     "account key": "account_key",
     "SAS": "sas_token",
     "service principal": "client_secret",
 }
-#: The same in the words of polars and Delta, whose Rust library knows no certificates.
+#: The names of secrets for polars and Delta, whose Rust library does not support certificates.
 _RUST_SECRETS: dict[Kind, str] = {
     "account key": "azure_storage_account_key",
     "SAS": "azure_storage_sas_key",
     "service principal": "azure_storage_client_secret",
 }
-#: What is in adlfs's way, and what to do.
+#: Logins that adlfs does not support, and what to do instead.
 _NOT_ADLFS: dict[Kind, tuple[str, str]] = {
     "certificate": ("certificate", "Use `filesystem()`, or a login with client_secret."),
     "managed identity": (
         "managed identity by its client id",
-        "Set AZURE_CLIENT_ID and a login without client_id, or use `filesystem()`.",
+        "Set AZURE_CLIENT_ID and use a login without client_id, or use `filesystem()`.",
     ),
 }
 
@@ -40,7 +40,7 @@ _NOT_ADLFS: dict[Kind, tuple[str, str]] = {
 def make_access(
     container: str, folder: str, login: BlobLogin, refresh: Callable[[], StoreAccess]
 ) -> StoreAccess:
-    """Return the account's address and the login; a token, which ends soon, has a `refresh`."""
+    """Return the account's address and the login; with a token, which expires, `refresh` is set."""
     values = login.values
     options = {"account_name": values.account}
     options |= {
@@ -65,10 +65,10 @@ def make_access(
 
 
 def make_storage_options(tool: Tool, where: str, login: BlobLogin) -> dict[str, object]:
-    """Return a login in the words of a tool.
+    """Return a login as the `storage_options` of a tool.
 
     Raises:
-        StorageError: the tool knows no such login.
+        StorageError: the tool does not support this kind of login.
     """
     is_adlfs = tool == "pandas"
     found = _describe_to_adlfs(where, login.values) if is_adlfs else _describe_to_rust(login)
@@ -92,7 +92,7 @@ def _describe_to_rust(login: BlobLogin) -> dict[str, str | None]:
 def _describe_to_adlfs(where: str, values: BlobLoginFields) -> dict[str, object]:
     if values.kind in _NOT_ADLFS:
         problem, remedy = _NOT_ADLFS[values.kind]
-        raise StorageError(where, f"adlfs takes no {problem}", remedy)
+        raise StorageError(where, f"adlfs does not support a {problem}", remedy)
     if values.kind == "account key":
         place = f"AccountName={values.account};AccountKey={values.secret}"
         return {"connection_string": f"{place};BlobEndpoint={values.url};"}

@@ -1,4 +1,4 @@
-"""AzureBlobStorageContainer: a container of Blob Storage as an object store."""
+"""AzureBlobStorageContainer: a container of Azure Blob Storage as an object store."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from flowstone_azure.credentials import AzureBlobStorageCredentials
 
 
 class AzureBlobStorageContainer(ObjectStore):
-    """A container of Azure's Blob Storage, and a folder in it.
+    """A container of Azure Blob Storage, or a folder in one.
 
-    Large objects go up in blocks and come down in ranges, several at a time, with less than 100 MB
-    in memory.
+    Large objects are uploaded in blocks and downloaded in ranges, in parallel, using less than
+    100 MB of memory.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Blob Storage Container"
-    _description: ClassVar[str | None] = "A container of Azure's Blob Storage."
+    _description: ClassVar[str | None] = "A container of Azure Blob Storage."
     _code_example: ClassVar[str | None] = (
         'AzureBlobStorageContainer(container_name="raw", base_folder="2026").save("raw")\n'
         'AzureBlobStorageContainer.load("raw").write_path("a.txt", b"hello")'
@@ -40,7 +40,7 @@ class AzureBlobStorageContainer(ObjectStore):
     def _is_a_name(cls, value: str) -> str:
         name = value.strip().removeprefix("az://").rstrip("/")
         if not re.fullmatch(r"[A-Za-z0-9$-]+", name):
-            raise ValueError("it is the container's name alone; the rest belongs to base_folder")
+            raise ValueError("it must be the container's name only; put a folder into base_folder")
         return name
 
     @classmethod

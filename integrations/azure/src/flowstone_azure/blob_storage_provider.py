@@ -1,4 +1,4 @@
-"""The blobs of a container by their whole names: what stands behind `AzureBlobStorageContainer`."""
+"""The provider of `AzureBlobStorageContainer`."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ if TYPE_CHECKING:
     from flowstone_azure.credentials import AzureBlobStorageCredentials
     from flowstone_azure.logins import BlobLogin
 
-#: What the SDK or the service takes for another name: `\` is `/`, `a/./b` is `a/b`, `a.` is `a`.
+#: Names that the SDK or the service would change: `\` to `/`, `a/./b` to `a/b`, `a.` to `a`.
 _ALTERED = re.compile(r"\\|(?:^|/)\.{1,2}(?:/|$)|^/|\.$|\./")
-#: What no name may have: control characters, and what is no character.
+#: Characters that are not allowed in names: control characters and noncharacters.
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff]")
 
 
 class AzureBlobStorageProvider(ObjectStoreProvider):
-    """The blobs of one container by their whole names.
+    """Accesses the blobs of one container by their full names.
 
     Args:
-        container: its name.
+        container: the container's name.
         credentials: the login.
-        folder: that all paths are in.
+        folder: the folder that all paths are relative to.
 
     Attributes:
-        page_objects: objects in one answer to a listing; None for Azure's own, 5,000.
+        page_objects: the page size of listings; None for Azure's default of 5,000.
     """
 
     keeps_metadata = True
@@ -80,28 +80,32 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return self.credentials.find_login()
 
     def translate_errors(self, key: str | None = None) -> AbstractContextManager[None]:
-        """Turn what the SDK raises inside into `StorageError`, `CredentialsError` and their kin."""
+        """Translate errors of the SDK, in operations on the container or an object."""
         return translate_errors(self.where, self._login(), key)
 
     def client(self, key: str) -> BlobClient:
         """Return the SDK's client of a blob.
 
         Raises:
-            PathInvalid: the SDK or the service would take it for another name.
+            PathInvalid: the SDK or the service would change the name.
         """
         self._check_name(key)
         return self.credentials.client().get_blob_client(self.container, key)
 
     def _check_name(self, key: str) -> None:
         if _ALTERED.search(key):
-            problem = "Azure would take it for another name: a backslash, an outer slash or a '.'"
-            raise PathInvalid(key, problem, "Rename it.")
+            problem = (
+                "Azure would change this name, because of a backslash, a leading slash, or a part "
+                "that is or ends in '.'"
+            )
+            raise PathInvalid(key, problem, "Choose another name.")
         if _NO_NAME.search(key):
-            raise PathInvalid(key, "Azure has no such name: a control character", "Rename it.")
+            problem = "Azure does not allow control characters in names"
+            raise PathInvalid(key, problem, "Choose another name.")
         is_odd = "//" in key or key.endswith("/")
         if is_odd and self._login().is_hierarchical(self.container):
-            problem = "an account with a hierarchical namespace drops slashes that name nothing"
-            raise PathInvalid(key, problem, "Rename it.")
+            problem = "accounts with a hierarchical namespace ignore empty parts between slashes"
+            raise PathInvalid(key, problem, "Choose another name.")
 
     def make_access(self) -> StoreAccess:
         folder = self.make_prefix().removesuffix("/")
@@ -134,13 +138,13 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             return b""
         try:
             with self.translate_errors(key):
-                # Above 4 MB the SDK asks for the rest in further requests, for the same content.
+                # Above 4 MB, the SDK sends more requests, with the etag as their condition.
                 answer = self.client(key).download_blob(offset, length, max_concurrency=1)
                 self._refuse_folder(key, answer.properties.metadata)
                 return answer.readall()
         except StorageError as error:
             if read_code(error.__cause__) == "InvalidRange":
-                self.head(key)  # a folder is empty, too, and no object
+                self.head(key)  # raises an error for a folder, which is an empty blob, too
                 return b""
             raise
 
@@ -203,7 +207,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         pages = read_pages(
             lambda: self._container().list_blobs(key, include=["versions"]), self.translate_errors
         )
-        # The object itself is the first of those whose names begin with its own.
+        # Of all names that start with the key, the key itself is listed first.
         items = takewhile(lambda item: item.name == key, chain.from_iterable(pages))
         found = [item for item in items if not item.deleted]
         if found and not any(item.version_id for item in found):
@@ -228,7 +232,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
     @contextmanager
     def _reach_version(self, key: str, version: str) -> Iterator[None]:
-        if not version:  # the SDK takes it for none
+        if not version:  # the SDK would read the current version
             raise self._miss_version(key, version)
         try:
             with self.translate_errors(key):
@@ -243,7 +247,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return ObjectMissing(f"{self.where}/{key}", problem, "`versions` shows what is there.")
 
     def _check_version(self, key: str, found: BlobProperties) -> None:
-        """Refuse an answer of a service without versions, which is the object as it is now."""
+        """Raise an error if the service ignored the version, as it does without versioning."""
         if not found.version_id:
             raise self._refuse_versions(key)
 
@@ -286,7 +290,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         for name in names:
             self._check_name(name)
         login, workers = self._login(), self.parallel
-        # Few are deleted as soon one by one, all at once.
+        # A few objects are deleted just as fast by parallel single requests.
         if len(names) > workers and can_batch(login):
             container = self._container()
             delete_in_batches(container, names, self._delete_one, workers=workers, login=login)
@@ -302,12 +306,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         except ObjectMissing:
             return
         except StorageError as error:
-            # A folder is no object, and stays as long as something is in it.
+            # A folder is not an object, and stays while it has content.
             if read_code(error.__cause__) != "DirectoryIsNotEmpty":
                 raise
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
-        # A server-side copy is one request by one login, which has to read there and write here.
+        # A server-side copy needs one login that can read the source and write the target.
         if not isinstance(source, type(self)) or source.credentials != self.credentials:
             super().copy(source, source_key, key)
             return
@@ -336,7 +340,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
 
 class _Body(BufferedIOBase):
-    """An answer's content as a file; what breaks in it is told as ours."""
+    """The content of a response as a file, with errors of the SDK translated."""
 
     def __init__(
         self,
@@ -364,7 +368,7 @@ class _Body(BufferedIOBase):
 
 
 def _find_urls(container: str, account_url: str | None) -> list[str]:
-    """Return the container's further addresses, which tell the account."""
+    """Return the container's URLs that contain the account."""
     if account_url is None:
         return []
     host = urlsplit(account_url).netloc

@@ -1,8 +1,8 @@
-"""Blob Storage as tasks: upload, download and list, each with an async twin.
+"""Tasks for Blob Storage: upload, download and list blobs, each with an async twin.
 
-A container is a name, and then blobs are whole names and go to Azure as they are; or it is an
-`AzureBlobStorageContainer`, which brings its login, and then blobs are paths in its folder, by the
-rules of its methods.
+The container is given as a name or as an `AzureBlobStorageContainer`. With a name, blobs are full
+names, passed to Azure unchanged. With a block, its login is used, and blobs are paths in its
+folder, as in its methods.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def blob_storage_download(
     blob: str,
     blob_storage_credentials: AzureBlobStorageCredentials | None = None,
 ) -> bytes:
-    """Download a blob, and return its content.
+    """Download a blob and return its content.
 
     Args:
         container: the container's name, or an `AzureBlobStorageContainer`.
@@ -39,7 +39,7 @@ def blob_storage_download(
 
     Raises:
         ObjectMissing: there is no such blob.
-        StorageError: Azure refused.
+        StorageError: the request failed.
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -59,18 +59,18 @@ def blob_storage_upload(
     blob: str | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Upload bytes to a container, and return the blob's name.
+    """Upload bytes or a string as a blob, and return the blob's name.
 
     Args:
-        data: the content; a text is encoded as UTF-8.
+        data: the content; a string is encoded as UTF-8.
         container: the container's name, or an `AzureBlobStorageContainer`.
         blob_storage_credentials: the login; by default the container's, or the environment's.
-        blob: where to; a random name by default.
-        overwrite: whether to write over a blob that is there; else that is an error.
+        blob: the name of the blob; a random name by default.
+        overwrite: whether to replace an existing blob.
 
     Raises:
-        ObjectExists: there is such a blob, and it is not to be overwritten.
-        StorageError: Azure refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
+        ObjectExists: the blob already exists, and `overwrite` is False.
+        StorageError: the request failed: `BucketMissing`, `AccessDenied`, `Unreachable`, …
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -97,15 +97,15 @@ def blob_storage_list(
     """Return the blobs of a container as the SDK's `BlobProperties`: ``name``, ``size`` and so on.
 
     Args:
-        container: the container's name, or an `AzureBlobStorageContainer`, in whose folder the
-            names are then.
+        container: the container's name, or an `AzureBlobStorageContainer`; in that case, names
+            are relative to its folder.
         blob_storage_credentials: the login; by default the container's, or the environment's.
-        name_starts_with: what the names begin with.
-        include: what to tell besides: ``metadata``, ``tags``, ``snapshots``, ``versions``, …
-        **kwargs: further arguments of the SDK's ``list_blobs``.
+        name_starts_with: only list blobs whose names start with this prefix.
+        include: additional data to list: ``metadata``, ``tags``, ``snapshots``, ``versions``, …
+        **kwargs: other arguments of the SDK's ``list_blobs``.
 
     Raises:
-        StorageError: Azure refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its kinds.
+        StorageError: the request failed: `BucketMissing`, `AccessDenied`, `Unreachable`, …
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -129,7 +129,7 @@ async def ablob_storage_download(
     blob: str,
     blob_storage_credentials: AzureBlobStorageCredentials | None = None,
 ) -> bytes:
-    """Do as `blob_storage_download`, and let other coroutines run meanwhile."""
+    """Download a blob like `blob_storage_download`, without blocking the event loop."""
     return await asyncio.to_thread(
         blob_storage_download.fn, container, blob, blob_storage_credentials
     )
@@ -143,7 +143,7 @@ async def ablob_storage_upload(
     blob: str | None = None,
     overwrite: bool = False,
 ) -> str:
-    """Do as `blob_storage_upload`, and let other coroutines run meanwhile."""
+    """Upload a blob like `blob_storage_upload`, without blocking the event loop."""
     return await asyncio.to_thread(
         blob_storage_upload.fn, data, container, blob_storage_credentials, blob, overwrite
     )
@@ -157,7 +157,7 @@ async def ablob_storage_list(
     include: Include | list[Include] | None = None,
     **kwargs: Any,
 ) -> list[Any]:
-    """Do as `blob_storage_list`, and let other coroutines run meanwhile."""
+    """List blobs like `blob_storage_list`, without blocking the event loop."""
     return await asyncio.to_thread(
         blob_storage_list.fn,
         container,

@@ -1,4 +1,4 @@
-"""Copies that Azure makes by itself, within an account."""
+"""Server-side copies within an account."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ COPY_POLL_SECONDS = 0.5
 
 
 def copy_by_service(client: BlobClient, url: str, etag: str | None) -> str:
-    """Let Azure copy an object, and wait until it has; return how that ended: ``success``.
+    """Copy an object on the server, wait for the copy, and return its status: ``success``.
 
     Args:
-        client: of the new object.
-        url: of what is copied, which the service can read.
-        etag: of the content; what was changed meanwhile is not copied.
+        client: the client of the new object.
+        url: the URL of the source, which the service must be able to read.
+        etag: the etag of the source; the copy fails if the source has changed.
     """
     started = client.start_copy_from_url(
         url,

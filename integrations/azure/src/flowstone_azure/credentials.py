@@ -1,4 +1,4 @@
-"""Credentials for Azure's Blob Storage: their fields become logins, and nothing else reads them."""
+"""AzureBlobStorageCredentials: validates its fields and turns them into a login."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from flowstone_azure.rules import EXPIRED
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
-#: A check answers soon: it tries twice at most.
-_PATIENCE: dict[str, Any] = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10}
-#: What the clients of the SDK take, but for a login of their own.
+#: Options that make `check` fail fast.
+_CHECK_OPTIONS: dict[str, Any] = {"retry_total": 1, "connection_timeout": 5, "read_timeout": 10}
+#: The allowed options of the SDK's clients.
 _OPTIONS = frozenset(
     {
         "api_version",
@@ -36,7 +36,7 @@ _OPTIONS = frozenset(
         "retry_total",
     }
 )
-#: Fields that are set together, beside account_url, and the kind of login that they make.
+#: The fields that are set, besides account_url, and the kind of login for them.
 _KINDS: dict[frozenset[str], Kind] = {
     frozenset({"account_key"}): "account key",
     frozenset({"sas_token"}): "SAS",
@@ -49,17 +49,17 @@ _KINDS: dict[frozenset[str], Kind] = {
 
 
 class AzureBlobStorageCredentials(Credentials):
-    """A login to the Blob service of an account: with no field set, the environment says which.
+    """A login to the Blob service of a storage account.
 
-    One login, of the first fields that are set: a connection string; or `account_url` with the
-    account's key, a SAS, a service principal (tenant and client id, with a secret or a
-    certificate), or a managed identity (a client id alone); or `account_url` alone, with what the
-    SDK's default chain finds.
+    Set one of these: `connection_string`; or `account_url` with an account key, a SAS, a service
+    principal (tenant id and client id, with a secret or a certificate) or a managed identity (a
+    client id only); or `account_url` only, to use the SDK's default chain. If no field is set, the
+    login is taken from the environment.
     """
 
     _block_type_name: ClassVar[str | None] = "Azure Blob Storage Credentials"
     _description: ClassVar[str | None] = (
-        "A login to Azure's Blob Storage: the SDK's chain, an identity, a key, or a SAS."
+        "A login to Azure Blob Storage: the SDK's default chain, an identity, a key, or a SAS."
     )
     _code_example: ClassVar[str | None] = (
         "AzureBlobStorageCredentials(\n"
@@ -69,7 +69,8 @@ class AzureBlobStorageCredentials(Credentials):
     )
 
     connection_string: SecretStr | None = Field(
-        default=None, description="The account's connection string; with it, no other field."
+        default=None,
+        description="The account's connection string; can't be combined with other fields.",
     )
     account_url: str | None = Field(
         default=None,
@@ -89,7 +90,8 @@ class AzureBlobStorageCredentials(Credentials):
         "in base64.",
     )
     client_certificate_path: Path | None = Field(
-        default=None, description="The same as a file, which is read again when it changes."
+        default=None,
+        description="A file with the certificate and its key; it is read again when it changes.",
     )
     client_certificate_password: SecretStr | None = Field(
         default=None, description="The password of the certificate's private key."
@@ -100,7 +102,7 @@ class AzureBlobStorageCredentials(Credentials):
     account_key: SecretStr | None = Field(default=None, description="A key of the account.")
     client_options: dict[str, Any] = Field(
         default_factory=dict,
-        description='How the SDK\'s clients connect: {"retry_total": 8, "read_timeout": 20}.',
+        description='Options of the SDK\'s clients: {"retry_total": 8, "read_timeout": 20}.',
     )
 
     @field_validator("account_url")
@@ -111,11 +113,11 @@ class AzureBlobStorageCredentials(Credentials):
             return None
         parts = urlsplit(text)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise ValueError("it begins with https:// and names a host")
+            raise ValueError("it must start with https:// and have a host")
         if parts.query or parts.username or parts.password:
             raise ValueError(
-                "it may not carry a login, which would be saved in clear; what follows the "
-                "question mark belongs to sas_token"
+                "it must not contain a login, which would be saved as plain text; put the part "
+                "after the question mark into sas_token"
             )
         return text
 
@@ -135,7 +137,7 @@ class AzureBlobStorageCredentials(Credentials):
     def _is_one_line(cls, value: SecretStr | None) -> SecretStr | None:
         text = _reveal(value)
         if text is not None and not text.isprintable():
-            raise ValueError("it has control characters inside")
+            raise ValueError("it must not contain control characters")
         return None if text is None else SecretStr(text)
 
     @field_validator("client_options")
@@ -143,28 +145,30 @@ class AzureBlobStorageCredentials(Credentials):
     def _are_known(cls, value: dict[str, object]) -> dict[str, object]:
         unknown = sorted(set(value) - _OPTIONS)
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(_OPTIONS))}")
+            known = ", ".join(sorted(_OPTIONS))
+            raise ValueError(f"unknown option {unknown[0]!r}; the options are {known}")
         return value
 
     def client(self, service: Literal["blob"] = "blob", **overrides: Any) -> BlobServiceClient:
-        """Return a client of the SDK, the same one each time, safe to use from several threads.
+        """Return the SDK's client, which is shared and thread-safe.
 
         Args:
-            service: ``blob``, the one that there is.
-            **overrides: options of `BlobServiceClient`, which is a new one then; close it.
+            service: ``blob`` is the only one.
+            **overrides: options of `BlobServiceClient`. With them, it returns a new client, which
+                you should close.
 
         Raises:
             CredentialsError: no login can be made from these fields.
         """
         if service != "blob":
             raise CredentialsError(
-                f"a client of Azure's {service!r}", "there is none here", "Ask for 'blob'."
+                f"a client of Azure's {service!r}", "it is not supported", "Pass 'blob'."
             )
         login = self.find_login()
         return login.open_client(**overrides) if overrides else login.client()
 
     def get_client(self) -> BlobServiceClient:
-        """Do as `client`."""
+        """Return the same as `client`."""
         return self.client()
 
     def get_container_client(self, container: str) -> ContainerClient:
@@ -176,7 +180,7 @@ class AzureBlobStorageCredentials(Credentials):
         return self.client().get_blob_client(container, blob)
 
     def find_login(self) -> BlobLogin:
-        """Return the login that these fields make, which equal blocks share.
+        """Return the login for these fields, which blocks with equal fields share.
 
         Raises:
             CredentialsError: the fields don't make one.
@@ -203,8 +207,8 @@ class AzureBlobStorageCredentials(Credentials):
             if self.account_url or named:
                 extra = ", ".join([*(["account_url"] if self.account_url else []), *named])
                 raise _refuse(
-                    f"connection_string is a whole login, and there is {extra}, too",
-                    "Clear one of the two.",
+                    f"connection_string can't be combined with {extra}",
+                    "Set either connection_string or the other fields.",
                 )
             return self._read_connection_string(text)
         url = self.account_url
@@ -212,7 +216,7 @@ class AzureBlobStorageCredentials(Credentials):
             account = os.environ.get("AZURE_STORAGE_ACCOUNT")
             if not account:
                 raise _refuse(
-                    "it is not said which account",
+                    "no account is given",
                     "Set account_url or connection_string, or AZURE_STORAGE_ACCOUNT or "
                     "AZURE_STORAGE_CONNECTION_STRING in the environment.",
                 )
@@ -223,8 +227,8 @@ class AzureBlobStorageCredentials(Credentials):
         account = find_account(url)
         if "account_key" in named and not account:
             raise _refuse(
-                "account_url does not tell the account's name, which a key belongs to",
-                "Give a connection_string with AccountName, AccountKey and BlobEndpoint.",
+                "account_key needs the account's name, and account_url does not contain it",
+                "Set connection_string with AccountName, AccountKey and BlobEndpoint instead.",
             )
         found = set(named)
         if {"client_certificate", "client_certificate_path"} & found:
@@ -232,7 +236,7 @@ class AzureBlobStorageCredentials(Credentials):
         kind = _KINDS.get(frozenset(found))
         if kind is None:
             raise _refuse(
-                f"{', '.join(named)} make no login together",
+                f"these fields don't make a login: {', '.join(named)}",
                 "Set one of: account_key; sas_token; tenant_id and client_id, with client_secret, "
                 "client_certificate or client_certificate_path; client_id alone, for a managed "
                 "identity; none, for the SDK's default chain.",
@@ -260,7 +264,7 @@ class AzureBlobStorageCredentials(Credentials):
             case "certificate" if self.client_certificate_path is not None:
                 return _read_certificate(self.client_certificate_path)
             case "certificate":
-                # In an environment's variable, lines often end in a backslash and an n.
+                # In environment variables, newlines are often written as a backslash and an n.
                 return (_reveal(self.client_certificate) or "").replace("\\n", "\n")
             case _:
                 return None
@@ -270,8 +274,8 @@ class AzureBlobStorageCredentials(Credentials):
         words = {name.strip().lower(): value.strip() for name, _, value in pairs}
         if words.get("usedevelopmentstorage", "").lower() == "true":
             raise _refuse(
-                "UseDevelopmentStorage names no account and no address",
-                "Give the emulator's whole connection string, as its documentation has it.",
+                "UseDevelopmentStorage is not supported",
+                "Use the emulator's full connection string, as in its documentation.",
             )
         account, url = words.get("accountname", ""), words.get("blobendpoint", "").rstrip("/")
         if not url and account:
@@ -280,8 +284,8 @@ class AzureBlobStorageCredentials(Credentials):
         key, sas = words.get("accountkey"), words.get("sharedaccesssignature")
         if not url or not (key or sas):
             raise _refuse(
-                "connection_string names no account, or has neither key nor SAS",
-                "Copy it whole from the account's page, under 'Access keys'.",
+                "connection_string is incomplete: it has no account, or neither a key nor a SAS",
+                "Copy it from 'Access keys' in the account's page of the Azure portal.",
             )
         account = account or find_account(url)
         if key:
@@ -296,39 +300,39 @@ class AzureBlobStorageCredentials(Credentials):
         login = BlobLogin(values, self.client_options)
         if problem := login.find_problem():
             raise CredentialsError(f"Azure, with {login.who()}", problem, EXPIRED.remedy)
-        with login.open_client(**{**_PATIENCE, **self.client_options}) as client:
+        with login.open_client(**{**_CHECK_OPTIONS, **self.client_options}) as client:
             try:
                 with login.translate_errors():
                     client.get_account_information()
             except (AccessDenied, CredentialsError) as error:
                 if login.sas and login.sas.scope:
                     return (
-                        f"{login.who()} is in its time; Azure tells whether it is good only when "
+                        f"{login.who()} has not expired; its signature can't be checked before "
                         f"{login.sas.reach} is used"
                     )
                 if read_code(error.__cause__) not in NARROW:
                     raise
-                return f"{login.who()} is let in at {values.url}, and may not look at the account"
-        return f"{login.who()} is let in at {values.url}"
+                return f"{login.who()} can log in at {values.url}, but may not read account details"
+        return f"{login.who()} can log in at {values.url}"
 
 
 def find_account(url: str) -> str:
-    """Return the name of the account in the address of its Blob service; "" if there is none."""
+    """Return the account's name from the URL of its Blob service; "" if there is none."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     if ".blob." in host:
         return host.partition(".")[0]
-    return parts.path.strip("/")  # as the emulator has it
+    return parts.path.strip("/")  # the emulator has the account in the path
 
 
 def _read_certificate(path: Path) -> str:
-    """Return a file's PEM, or what else is in it in base64."""
+    """Return the content of a PEM file, or of any other file in base64."""
     try:
         content = path.expanduser().read_bytes()
     except OSError as error:
         raise _refuse(
             f"client_certificate_path {str(path)!r} can't be read: {error.strerror}",
-            "Check the path, and that this user may read the file.",
+            "Check the path and its permissions.",
         ) from error
     return content.decode("latin-1") if b"-----BEGIN" in content else b64encode(content).decode()
 

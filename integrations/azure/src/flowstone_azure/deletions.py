@@ -1,4 +1,4 @@
-"""Many objects deleted by few requests, where the service and the login allow it."""
+"""Delete many objects in batch requests, if the service and the login allow it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     from flowstone_azure.logins import BlobLogin
 
-#: Azure takes no more in one request.
-MOST = 256
+#: Azure's limit for one batch.
+MAX_BATCH = 256
 
 
 def can_batch(login: BlobLogin) -> bool:
-    """Return whether a login may send batches: a SAS of one blob may not."""
+    """Return whether a login may send batches, which a SAS of a single blob may not."""
     reaches_container = login.sas is None or login.sas.scope in {"", "c"}
     return login.takes_batches and reaches_container
 
@@ -33,19 +33,19 @@ def delete_in_batches(
     workers: int,
     login: BlobLogin,
 ) -> None:
-    """Delete objects in batches, and one by one what can't be deleted so.
+    """Delete objects in batches; delete those of a failed batch one by one.
 
     Args:
-        container: where they are.
-        names: the objects; one that is not there is no error.
-        delete: deletes one object, and says what is wrong with it.
-        workers: requests that are under way at a time.
-        login: learns whether the service takes its batches.
+        container: the client of their container.
+        names: the objects; those that don't exist are ignored.
+        delete: deletes one object, and raises a helpful error.
+        workers: the number of requests in flight.
+        login: remembers whether the service accepts its batches.
     """
-    parts = [names[start : start + MOST] for start in range(0, len(names), MOST)]
+    parts = [names[start : start + MAX_BATCH] for start in range(0, len(names), MAX_BATCH)]
     done = map_in_threads(lambda part: _send(container, part, login), parts, workers)
     left = [name for part, is_done in zip(parts, done, strict=True) if not is_done for name in part]
-    # Those that are gone already are no error.
+    # Those of the batch that are deleted already are ignored.
     for _ in map_in_threads(delete, left, workers):
         pass
 
@@ -64,7 +64,7 @@ def _send(container: ContainerClient, names: Sequence[str], login: BlobLogin) ->
             raise
         return False
     except (CredentialsError, StorageError):
-        # It may be a right that deleting one object does not take; if not, that will tell.
+        # A batch may need a permission that single deletions don't; else those raise the error.
         login.takes_batches = False
         return False
     return len(answers) == len(names) and all(_is_gone(answer) for answer in answers)

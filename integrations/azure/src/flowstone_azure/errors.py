@@ -1,4 +1,4 @@
-"""Azure's errors as Flowstone's: a table by exception, one by the service's codes, one way in."""
+"""Translate the errors of Azure's SDK, by exception class and by the service's error codes."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from flowstone_azure.rules import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Longer texts of Azure's are cut: a proxy's error page says nothing after that.
+#: Longer messages are cut, such as the error page of a proxy.
 LONGEST = 400
-#: What the SDK's chain says before it tells of each login that it tried, and of one that is bad.
+#: What the SDK's chain writes before the list of attempted logins, and for a refused login.
 _CHAIN, _REFUSED = "Attempted credentials:", "Authentication failed"
 
 
@@ -48,8 +48,8 @@ def _make_table(*groups: tuple[AzureErrorRule, str]) -> dict[str, AzureErrorRule
     return {name: rule for rule, names in groups for name in names.split()}
 
 
-#: By the name of the exception's class; the nearest ancestor counts. What is an answer of the
-#: service (`HttpResponseError`) is looked up by its code first.
+#: By the name of the exception's class, or of its nearest base class. Responses of the service
+#: (`HttpResponseError`) are looked up by their error code first.
 BY_EXCEPTION = _make_table(
     (NO_LOGIN, "CredentialUnavailableError"),
     (REFUSED, "AzureSigningError"),
@@ -72,7 +72,7 @@ BY_EXCEPTION = _make_table(
     ),
 )
 
-#: By the code in the service's answer.
+#: By the error code in the service's response.
 BY_CODE = _make_table(
     (
         NO_CONTAINER,
@@ -171,7 +171,7 @@ BY_CODE = _make_table(
     ),
 )
 
-#: Codes of logins that were let in, and may not do just this.
+#: Codes for a login that is valid but lacks the permission for this operation.
 NARROW = frozenset(
     {
         "AuthorizationPermissionMismatch",
@@ -184,44 +184,44 @@ _BY_STATUS = {401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANGED, 416: CH
 
 
 class DescribedLogin(Protocol):
-    """What an error says of a login."""
+    """The methods of a login that error messages need."""
 
     def who(self) -> str:
-        """Return which credentials are used, in words, without a secret."""
+        """Describe the credentials in use, without secrets."""
 
     def find_problem(self) -> str:
-        """Return what is known to be wrong with it; "" if nothing is."""
+        """Return a known problem of the login; "" if there is none."""
 
 
 @contextmanager
 def translate_errors(where: str, login: DescribedLogin, key: str | None = None) -> Iterator[None]:
-    """Turn what Azure's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
+    """Translate errors of Azure's SDK into subclasses of `StorageError` and `CredentialsError`.
 
     Args:
         where: the container or the account, for the message.
-        login: which credentials are used; asked when something went wrong.
-        key: the object, where it is about one.
+        login: the login in use, for the message.
+        key: the object, if the operation is about one.
     """
     try:
         yield
     except Exception as error:
-        told = translate(error, where, login, key)
-        if told is None:
+        translated = translate(error, where, login, key)
+        if translated is None:
             raise
-        raise told from error
+        raise translated from error
 
 
 def translate(
     error: Exception, where: str, login: DescribedLogin, key: str | None = None
 ) -> FlowstoneError | None:
-    """Return our error for one of the SDK's; None for anybody else's."""
+    """Return the Flowstone error for an error of the SDK; None for any other error."""
     rule = find_rule(error, key)
     if rule is None:
         return None
     place = where if key is None or rule is NO_CONTAINER else f"{where}/{key}"
     problem, detail = rule.problem, format_details(error)
     if issubclass(rule.kind, (AccessDenied, CredentialsError)) and (known := login.find_problem()):
-        # Azure's answers to these are of many kinds, and none says it.
+        # Azure's responses to an expired SAS differ, and none states the reason.
         rule, problem = EXPIRED, known
     if issubclass(rule.kind, CredentialsError):
         return rule.kind(
@@ -231,7 +231,7 @@ def translate(
 
 
 def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None:
-    """Return what an error of the SDK means; None for anybody else's."""
+    """Return the rule for an error of the SDK; None for any other error."""
     names = [kind.__name__ for kind in type(error).__mro__ if kind.__module__.startswith("azure.")]
     if not names:
         return None
@@ -251,22 +251,22 @@ def find_rule(error: Exception, key: str | None = None) -> AzureErrorRule | None
 
 
 def read_code(error: BaseException | None) -> str:
-    """Return the code in the service's answer, as ``BlobNotFound``; "" if there is none."""
+    """Return the service's error code, such as ``BlobNotFound``; "" if there is none."""
     code = getattr(error, "error_code", None)
     return str(getattr(code, "value", code) or "")
 
 
 def format_details(error: Exception) -> str:
-    """Return the SDK's own words, short and without secrets."""
+    """Return the SDK's message, shortened and without secrets."""
     code = read_code(error)
-    # What follows the first line are the request's id, the time and the answer in XML.
+    # The lines after the first are the request's id, the time and the response in XML.
     line = _find_refusal(error) or next(iter(_read_lines(error)), "")
     text = redact(" ".join(f"{code}: {line}".split()) if code else line).strip(" .:")
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 
 def _find_refusal(error: Exception) -> str:
-    """Return what the login that ended the SDK's chain was told; "" where the chain found none."""
+    """Return the reason why a login of the SDK's chain was refused; "" if none was found."""
     lines = _read_lines(error)
     refusals = (line.strip() for line in lines if line.startswith("\t") and _REFUSED in line)
     return next(refusals, "") if _CHAIN in lines else ""

@@ -1,6 +1,6 @@
-"""Folders that are objects: an account with a hierarchical namespace has them, and so has Hadoop's.
+"""Folders that are stored as objects, by hierarchical namespaces and by Hadoop.
 
-They are objects without content under the folder's name, marked by their metadata.
+They are empty objects with the name of the folder, marked by their metadata.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class FolderKey(str):
-    """The key of a folder as it is listed, with a slash at its end, which Azure's name lacks."""
+    """The key of a folder, with a trailing slash that the blob's name does not have."""
 
     __slots__ = ()
 
     @property
     def blob(self) -> str:
-        """The name of the object that stands for it."""
+        """The name of the folder's blob."""
         return self.removesuffix("/")
 
     @property
@@ -31,18 +31,18 @@ class FolderKey(str):
 
 def is_marked(metadata: Mapping[str, str] | None) -> bool:
     """Return whether an object with this metadata is a folder."""
-    # The case of names is kept, and means nothing.
+    # Names are case-insensitive, but their case is kept.
     found = {name.lower(): value for name, value in (metadata or {}).items()}
     return found.get("hdi_isfolder", "").lower() == "true"
 
 
 def make_folder(name: str, modified: datetime) -> ObjectInfo:
-    """Return what a store says of a folder."""
+    """Return the `ObjectInfo` of a folder."""
     return ObjectInfo(FolderKey(f"{name}/"), 0, modified)
 
 
 def put_folders_last(infos: Iterable[ObjectInfo]) -> Iterator[ObjectInfo]:
-    """Yield a listing with each folder after what is in it: it is deleted in that order."""
+    """Reorder a listing so that each folder comes after its content, as deleting it requires."""
     open_folders: list[ObjectInfo] = []
     for info in infos:
         # `a-b` comes between the folder `a` and what is in it.

@@ -1,4 +1,4 @@
-"""What Azure lists, as what a store says: objects, and one level with its folders."""
+"""Turn Azure's listings into objects and folders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 def read_pages(
     start: Callable[[], ItemPaged[T]], translate_errors: Callable[[], AbstractContextManager[None]]
 ) -> Iterator[list[T]]:
-    """Yield a listing page by page, as it is asked for; each request's errors are translated."""
+    """Yield a listing page by page, lazily, with the errors of each request translated."""
     with translate_errors():
         pages = start().by_page()
     while True:
@@ -34,7 +34,7 @@ def read_pages(
 
 
 def describe(found: BlobProperties) -> ObjectInfo:
-    """Return what a store says of an object; its tier only where it is not the account's own."""
+    """Return the `ObjectInfo` of a blob, with its tier unless that is the account's default."""
     tier = None if found.blob_tier_inferred else found.blob_tier
     digest = found.content_settings.content_md5
     return ObjectInfo(
@@ -43,7 +43,7 @@ def describe(found: BlobProperties) -> ObjectInfo:
         found.last_modified,
         strip_quotes(found.etag),
         content_type=found.content_settings.content_type,
-        # The case of names is kept, and means nothing.
+        # Names are case-insensitive, but their case is kept.
         metadata={name.lower(): value or "" for name, value in (found.metadata or {}).items()},
         storage_class=None if tier is None else str(getattr(tier, "value", tier)),
         version=found.version_id,
@@ -58,10 +58,10 @@ def strip_quotes(etag: str | None) -> str | None:
 def merge_level(
     pages: Iterable[list[BlobProperties | BlobPrefix]],
 ) -> Iterator[ObjectInfo | FolderInfo]:
-    """Yield one level ordered by key, each folder once, whether listed as prefix, object or both.
+    """Yield one level ordered by key, each folder once, whether listed as prefix, blob or both.
 
-    `a-b` comes before the folder `a/`, which some accounts list first: so folders wait until what
-    is listed comes after them.
+    `a-b` sorts before the folder `a/`, but some accounts list the folder first. So folders are
+    held back until a later name is listed.
     """
     waiting: list[str] = []
     for page in pages:

@@ -25,32 +25,32 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
-#: Logins that are kept; the one that was used longest ago goes first.
-MOST_LOGINS = 32
-#: What a token for the Blob service is asked with.
+#: Size of the cache of logins; the least recently used one is dropped first.
+MAX_LOGINS = 32
+#: The OAuth scope of tokens for the Blob service.
 SCOPE = "https://storage.azure.com/.default"
-#: A user delegation key lasts no longer, nor does what it signs.
+#: The maximum validity of a user delegation key, and of URLs signed by it.
 LONGEST_DELEGATED = timedelta(days=7)
-#: By so much, this machine's clock may be fast.
+#: Tolerance for a clock of this machine that is ahead.
 SKEW = timedelta(minutes=5)
 Kind = Literal[
     "account key", "SAS", "service principal", "certificate", "managed identity", "default chain"
 ]
-#: Kinds that have a token of Microsoft Entra instead of a key.
+#: Kinds of logins that use a token of Microsoft Entra.
 TOKEN_KINDS = frozenset({"service principal", "certificate", "managed identity", "default chain"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlobLoginFields:
-    """What makes a login; equal values share it.
+    """The values of a login; logins with equal values are shared.
 
     Attributes:
-        url: the address of the account's Blob service, without a slash at its end.
-        account: its name; empty where the address does not tell.
+        url: the URL of the account's Blob service, without a trailing slash.
+        account: the account's name; empty if the URL does not contain it.
         secret: a key, a SAS, a client secret, or a certificate: PEM, or PKCS #12 in base64.
-        password: the certificate's.
-        options: the clients' options, as their `repr`.
-        around: the environment that the SDK's chain reads.
+        password: the password of the certificate's key.
+        options: the `repr` of the client options.
+        around: the environment variables that the SDK's default chain reads.
     """
 
     kind: Kind
@@ -65,11 +65,11 @@ class BlobLoginFields:
 
 
 class BlobLogin:
-    """A client of one account's Blob service; safe to use from several threads.
+    """A login to one account's Blob service, with its client; thread-safe.
 
     Attributes:
-        sas: what its SAS says, if it has one.
-        takes_batches: whether the service may take batches of this login; False once it refused.
+        sas: the parsed SAS, if the login is one.
+        takes_batches: whether to send batch requests; False after the service refused one.
     """
 
     def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
@@ -92,14 +92,14 @@ class BlobLogin:
         return f"<BlobLogin of {self.who()}>"
 
     def who(self) -> str:
-        """Return which credentials are used, in words, without a secret."""
+        """Describe the credentials in use, without secrets."""
         values = self.values
         whose = values.account or urlsplit(values.url).hostname or "?"
         match values.kind:
             case "account key":
                 return f"the account key of {whose!r}"
             case "SAS" if self.sas is not None:
-                rights = f" with the rights {self.sas.rights!r}" if self.sas.rights else ""
+                rights = f" with permissions {self.sas.rights!r}" if self.sas.rights else ""
                 return f"a SAS of {self.sas.reach} in {whose!r}{rights}"
             case "service principal":
                 return f"service principal {values.client_id} of tenant {values.tenant_id}"
@@ -112,26 +112,23 @@ class BlobLogin:
                 return "the SDK's default chain"
 
     def find_problem(self) -> str:
-        """Return what can be known to be wrong with the login without asking Azure; "" if nothing.
-
-        A SAS says when it is good.
-        """
+        """Return a problem that is known without a request, such as an expired SAS, or ""."""
         return self.sas.find_problem(datetime.now(UTC)) if self.sas else ""
 
     def translate_errors(self) -> AbstractContextManager[None]:
-        """Turn what the SDK raises inside into our errors, as those of the account."""
+        """Translate errors of the SDK, in operations on the account."""
         return translate_errors(self.values.url, self)
 
     def client(self) -> BlobServiceClient:
-        """Return the client, the same one each time."""
+        """Return the shared client."""
         with self._lock:
             if self._client is None:
                 self._client = self.open_client()
             return self._client
 
     def open_client(self, **overrides: Any) -> BlobServiceClient:
-        """Return a new client, with further options."""
-        # The SDK takes 0.3 s to load; a flow that only names a container need not wait for it.
+        """Return a new client, with additional options."""
+        # Importing the SDK takes 0.3 s, which flows that only refer to a container don't need.
         from azure.storage.blob import BlobServiceClient
 
         from flowstone_azure.transfers import CLIENT_DEFAULTS, open_transport
@@ -147,13 +144,13 @@ class BlobLogin:
             except ValueError as error:
                 remedy = "Check account_url and the login's fields."
                 raise CredentialsError(
-                    f"Azure, with {self.who()}", f"no client can be made: {error}", remedy
+                    f"Azure, with {self.who()}", f"can't create a client: {error}", remedy
                 ) from error
         keep_secrets()
         return client
 
     def get_token(self) -> str:
-        """Return a token of Microsoft Entra that is good now; the SDK keeps and renews it."""
+        """Return a valid token of Microsoft Entra; the SDK caches and renews it."""
         with self.translate_errors():
             token = self._find_token_credential().get_token(SCOPE).token
         keep_secrets()
@@ -161,10 +158,10 @@ class BlobLogin:
         return token
 
     def is_hierarchical(self, container: str) -> bool:
-        """Return whether the account has a hierarchical namespace; False if that can't be known.
+        """Return whether the account has a hierarchical namespace; False if access is denied.
 
         Args:
-            container: one that the login reaches.
+            container: a container that the login has access to.
         """
         with self._lock:
             if self._is_hierarchical is None:
@@ -178,10 +175,10 @@ class BlobLogin:
             return self._is_hierarchical
 
     def find_delegation_key(self, ends: datetime) -> UserDelegationKey:
-        """Return a key of Azure's that signs URLs until then; one serves for many.
+        """Return a user delegation key, valid until `ends` at least; keys are cached.
 
         Raises:
-            AccessDenied: the login has no role that gives such keys.
+            AccessDenied: the login lacks the role for user delegation keys.
         """
         with self._signing:
             if self._delegation is None or self._delegation[1] < ends:
@@ -223,7 +220,7 @@ class BlobLogin:
 def _make_token_credential(
     values: BlobLoginFields, who: Callable[[], str], options: Mapping[str, object]
 ) -> TokenCredential:
-    # It takes 0.3 s more to load, and keys have no need of it.
+    # Importing it takes another 0.3 s, and account keys don't need it.
     from azure.identity import (
         CertificateCredential,
         ClientSecretCredential,
@@ -231,7 +228,7 @@ def _make_token_credential(
         ManagedIdentityCredential,
     )
 
-    # A proxy with a certificate of its own is between Entra and this machine, too.
+    # A proxy with its own certificate also intercepts the connection to Entra.
     verify = options.get("connection_verify", True)
     tenant, client, secret = values.tenant_id or "", values.client_id or "", values.secret or ""
     if values.kind == "service principal":
@@ -253,7 +250,7 @@ def _make_token_credential(
         raise CredentialsError(
             f"Azure, with {who()}",
             f"the certificate can't be used: {error}",
-            "Give the certificate and its RSA key as PEM or PKCS #12, and "
+            "Pass the certificate and its RSA key as PEM or PKCS #12, and set "
             "client_certificate_password if the key is encrypted.",
         ) from error
 
@@ -263,12 +260,12 @@ _lock = threading.Lock()
 
 
 def find_login(values: BlobLoginFields, new: Callable[[], BlobLogin]) -> BlobLogin:
-    """Return the login of these values in this process; `new` makes it where there is none."""
+    """Return the cached login for these values, or create it by calling `new`."""
     with _lock:
         found = _logins.get(values)
         if found is None:
             found = _logins[values] = new()
-            if len(_logins) > MOST_LOGINS:
+            if len(_logins) > MAX_LOGINS:
                 _logins.popitem(last=False)
         _logins.move_to_end(values)
         return found
@@ -276,7 +273,7 @@ def find_login(values: BlobLoginFields, new: Callable[[], BlobLogin]) -> BlobLog
 
 def _forget() -> None:
     global _lock
-    # A child of a fork has its parent's sockets, and locks that nobody will open.
+    # After a fork, the child must not use its parent's sockets, or locks that were held.
     _lock = threading.Lock()
     _logins.clear()
 

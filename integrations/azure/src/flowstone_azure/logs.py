@@ -1,4 +1,4 @@
-"""The SDK's own log lines without secrets: at DEBUG, urllib3 writes whole URLs with their SAS."""
+"""Mask secrets in the SDK's log records: at DEBUG, urllib3 logs full URLs with their SAS."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LOGGERS = ("azure", "msal", "requests", "urllib3")
 
 
 class _Quiet(logging.Filter):
-    """Rewrites a record; a filter, because the SDK's records go to handlers that are not ours."""
+    """Masks secrets in a record; a filter, as the SDK's records go to handlers we don't own."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = redact_line(record.getMessage()), None
@@ -23,12 +23,12 @@ _quiet = _Quiet()
 
 
 def redact_line(text: str) -> str:
-    """Return the text without the secrets that are known, nor a signature in a URL."""
+    """Mask known secrets and the signatures of URLs in a text."""
     return redact(_SIGNATURE.sub(rf"\1{MASK}", text))
 
 
 def keep_secrets() -> None:
-    """Make every logger of the SDK that exists by now leave secrets out; do it again at will."""
+    """Add the filter to all existing loggers of the SDK; may be called repeatedly."""
     for name in tuple(logging.root.manager.loggerDict):
         if name.partition(".")[0] in _LOGGERS:
             # A filter works on its own logger only, not on those below.

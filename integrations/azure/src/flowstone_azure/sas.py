@@ -1,4 +1,4 @@
-"""What a SAS says of itself: what it is for, which rights it has, and when it is good.
+"""Parse a SAS: its scope, permissions and validity.
 
 https://learn.microsoft.com/rest/api/storageservices/create-service-sas
 """
@@ -14,14 +14,15 @@ _REACH = {"b": "a blob", "c": "a container", "d": "a directory"}
 
 @dataclass(frozen=True, slots=True)
 class Sas:
-    """The readable part of a SAS.
+    """The fields of a SAS, without its signature.
 
     Attributes:
-        reach: what it is for, in words.
-        scope: its letter for that: ``c``, ``b`` …; empty for the account.
-        rights: their letters, as ``rwdl``; empty where a stored policy has them.
-        begins: when it begins to be good, as it says; empty where it does not.
-        ends: when it ends, likewise.
+        reach: what it gives access to, in words.
+        scope: the same as a letter, such as ``c`` or ``b``; empty for the account.
+        rights: the letters of its permissions, such as ``rwdl``; empty if a stored policy has
+            them.
+        begins: when it becomes valid, in its own format; empty if it does not say.
+        ends: when it expires, in its own format; empty if it does not say.
     """
 
     reach: str
@@ -31,20 +32,20 @@ class Sas:
     ends: str
 
     def find_problem(self, now: datetime) -> str:
-        """Return why it is not good now; "" if it is, or if a stored policy says when."""
+        """Return why it is not valid now; "" if it is, or if a stored policy has its dates."""
         begins, ends = _read_moment(self.begins), _read_moment(self.ends)
         if ends is not None and ends < now:
-            return f"the SAS ended at {self.ends}"
+            return f"the SAS expired at {self.ends}"
         if begins is not None and begins > now:
-            return f"the SAS begins at {self.begins} only"
+            return f"the SAS is not valid before {self.begins}"
         return ""
 
 
 def read_sas(token: str) -> Sas:
-    """Return what a SAS says, without its signature."""
+    """Parse a SAS token."""
     fields = {name: values[0] for name, values in parse_qs(token).items()}
     scope = fields.get("sr", "")
-    # What a user delegation key signed ends with that key.
+    # A SAS signed by a user delegation key expires with the key.
     ends = {_read_moment(fields.get(name, "")): fields.get(name, "") for name in ("se", "ske")}
     known = [moment for moment in ends if moment is not None]
     return Sas(

@@ -1,4 +1,4 @@
-"""Signed URLs: a SAS by the account's key, or by a key that Azure gives a login with a token."""
+"""Presigned URLs: a SAS signed by the account key, or by a user delegation key."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ from flowstone_azure.logins import LONGEST_DELEGATED, TOKEN_KINDS
 if TYPE_CHECKING:
     from flowstone_azure.logins import BlobLogin
 
-#: Azure gives a SAS made with a key any time; longer than this nobody should want.
+#: Azure sets no limit for a SAS signed by an account key; this one is ours.
 LONGEST = timedelta(days=3650)
 _RIGHTS = {"GET": {"read": True}, "PUT": {"create": True, "write": True}}
 
 
 def sign(login: BlobLogin, place: tuple[str, str], method: str, seconds: int) -> str:
-    """Return the query of a URL that needs no login.
+    """Return the query string of a presigned URL.
 
     Args:
-        login: whose rights the URL has.
+        login: the login that signs it.
         place: the container and the blob.
         method: ``GET`` or ``PUT``.
-        seconds: how long it is good.
+        seconds: how long the URL is valid.
 
     Raises:
-        StorageError: this login signs nothing, or nothing that lasts so long.
-        AccessDenied: it may not ask for a user delegation key.
+        StorageError: this login can't sign URLs, or none that last that long.
+        AccessDenied: it may not get a user delegation key.
     """
     values, where = login.values, "/".join((login.values.url, *place))
     by_token = values.kind in TOKEN_KINDS
     if values.kind == "SAS":
         raise StorageError(
             where,
-            f"a presigned URL takes the account's key or a token, and the login is {login.who()}",
-            "Use a login with account_key, a service principal, a managed identity, or the chain.",
+            f"a presigned URL needs an account key or a token, and the login is {login.who()}",
+            "Use a login with account_key, a service principal, a managed identity, or the "
+            "default chain.",
         )
     longest = LONGEST_DELEGATED if by_token else LONGEST
     if not 1 <= seconds <= longest.total_seconds():
-        remedy = f"Give 1 to {longest.total_seconds():.0f}"
+        remedy = f"Pass 1 to {longest.total_seconds():.0f}"
         raise StorageError(
             where,
-            f"a presigned URL by {login.who()} can't last {seconds!r} seconds",
+            f"a presigned URL signed with {login.who()} can't last {seconds!r} seconds",
             f"{remedy}, or use a login with account_key." if by_token else f"{remedy}.",
         )
     # Loaded with the first client, see `logins`.

@@ -1,4 +1,4 @@
-"""Large objects on their way: blocks in parallel, in little memory, and no half object after."""
+"""Transfer large objects in parallel blocks, with bounded memory and without partial objects."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ else:
     from azure.core.pipeline.transport import RequestsTransport  # which gives it without a type
 
 MB = 1024 * 1024
-#: Objects up to this size go in one request; larger ones in blocks.
+#: Objects up to this size are sent in one request, larger ones in blocks.
 PART_BYTES = 8 * MB
 BLOCK_BYTES = 4 * MB
 MOST_BLOCKS = 50_000
 WORKERS = 4
-#: Blocks of all transfers of this process that are in memory at a time.
+#: Limits the blocks in memory, of all transfers of this process.
 _in_memory = threading.BoundedSemaphore(16)
 
 CLIENT_DEFAULTS: Mapping[str, Any] = {
     "retry_total": 3,
-    # The SDK's own first wait is 15 s.
+    # The SDK's default is to wait 15 s before the first retry.
     "initial_backoff": 1,
     "increment_base": 2,
     "connection_timeout": 10,
@@ -49,7 +49,7 @@ CLIENT_DEFAULTS: Mapping[str, Any] = {
 
 
 def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
-    """Return a transport with as many connections as a folder's transfers and their blocks take."""
+    """Return a transport with enough connections for parallel transfers of a folder."""
     session = requests.Session()
     for scheme in ("http://", "https://"):
         session.mount(scheme, HTTPAdapter(pool_maxsize=64))
@@ -59,16 +59,16 @@ def open_transport(options: Mapping[str, Any]) -> RequestsTransport:
 
 
 class _Transport(RequestsTransport):
-    """Notices an answer that ends among its headers, and hands out content without a length.
+    """Detects truncated responses, and hides the length of a response's content.
 
-    Where it has a length, the SDK makes a list of so many slots of it.
+    The SDK would call `list` on content with a length, which allocates that many slots.
     """
 
     def send(self, request: Any, **kwargs: Any) -> Any:
         response = super().send(request, **kwargs)
         if _is_half(request.method, response):
             response.internal_response.close()
-            raise ServiceResponseError("the connection ended in the middle of the answer")
+            raise ServiceResponseError("the connection ended in the middle of the response")
         if not kwargs.get("stream"):
             return response
         stream = response.stream_download
@@ -77,11 +77,11 @@ class _Transport(RequestsTransport):
 
 
 def _is_half(method: str, response: Any) -> bool:
-    """Return whether the connection ended among the headers, which the SDK takes for their end."""
+    """Return whether the connection ended within the headers, which the SDK does not notice."""
     if response.status_code not in {200, 201, 202, 206}:
         return False
     headers = {name.lower(): value for name, value in response.headers.items()}
-    # Azurite gives no id with an answer to a POST, which is text that has an end of its own.
+    # Azurite sends no request id in responses to POST, whose XML shows when it is truncated.
     wanted = {"date"} if method == "POST" else {"date", "x-ms-request-id"}
     if response.status_code == 206:
         wanted.add("content-range")
@@ -109,21 +109,20 @@ def upload_blocks(
     size: int | None,
     **options: Unpack[Given],
 ) -> None:
-    """Upload in blocks, several at a time; the object is there, whole, with the last request.
+    """Upload an object in parallel blocks; the last request commits it as a whole.
 
-    Blocks that were sent before something failed are not part of any object; Azure drops them
-    after a week.
+    After a failure, uploaded blocks are not part of any object; Azure deletes them after a week.
 
     Args:
-        client: of the object.
-        source: is read in order, by one thread at a time.
-        size: bytes; None where that is unknown.
-        **options: of the SDK's ``commit_block_list``: type, metadata, a condition.
+        client: the client of the object.
+        source: the content, read sequentially by one thread at a time.
+        size: the number of bytes; None if unknown.
+        **options: arguments of the SDK's ``commit_block_list``: type, metadata, a condition.
     """
     upload = uuid4().hex
 
     def send(number: int, content: bytes) -> BlobBlock:
-        # All ids of an object are of one length; the SDK encodes them.
+        # All block ids of an object must have the same length; the SDK encodes them.
         name = f"{upload}{number:08}"
         client.stage_block(name, content, length=len(content))
         return BlobBlock(name)
@@ -139,13 +138,13 @@ def upload_blocks(
 
 
 def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) -> None:
-    """Read an object into a file that can seek, from where that stands, several ranges at a time.
+    """Download an object into a seekable file, in parallel ranges, from its current position.
 
     Args:
-        client: of the object.
-        size: bytes.
-        etag: of the content; what was changed meanwhile is not mixed.
-        target: is written by one thread at a time, and stands at its end after.
+        client: the client of the object.
+        size: the size of the object in bytes.
+        etag: the etag of the object; the download fails if the object has changed.
+        target: the file, written by one thread at a time and left at its end.
     """
     start, writing = target.tell(), threading.Lock()
 
@@ -168,7 +167,7 @@ def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) 
 
 
 def _choose_block_bytes(size: int | None, number: int) -> int:
-    """Return how large a block is: larger ones where there would be too many."""
+    """Return the size of a block, which grows with the object to limit the number of blocks."""
     if size is not None:
         return max(BLOCK_BYTES, -(-size // MOST_BLOCKS))
     return BLOCK_BYTES * (1 + number // 10_000)

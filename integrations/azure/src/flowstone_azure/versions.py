@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from flowstone.errors import StorageError
 
-#: What Azure answers where there is no such version, or where it is no time.
+#: Azure's error codes for a version that does not exist or is not a timestamp.
 _NO_VERSION = {"InvalidInput", "InvalidQueryParameterValue", "OutOfRangeQueryParameterValue"}
 
 
@@ -26,12 +26,12 @@ def is_no_version(error: StorageError) -> bool:
 
 
 def sort_versions(items: Iterable[BlobProperties]) -> Iterator[ObjectVersion]:
-    """Yield the versions of an object, the newest first.
+    """Yield the versions of an object, newest first.
 
-    An object that was written while versioning was off has no version that one could ask for.
+    Objects written while versioning was off have no version id, and are left out.
     """
     found = [(bool(item.is_current_version), str(item.version_id or ""), item) for item in items]
-    # A version's id is the time at which it was written, and all are of one length.
+    # A version id is the time at which it was written; all ids have the same length.
     found.sort(key=lambda each: each[:2], reverse=True)
     for is_current, version, item in found:
         if not version:

@@ -1,4 +1,4 @@
-"""What Azure is asked when an object is written: its type, its metadata, and a condition."""
+"""Options of a write for Azure's SDK: content type, metadata, and a condition."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.object_stores import WriteOptions
 
-#: What the name of a C# identifier may not have, and so no name of Azure's metadata.
+#: Names of metadata are C# identifiers; these characters are not allowed in them.
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
-#: What the service answers where a condition does not hold.
+#: The service's error codes for a condition that does not hold.
 _UNMET = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 
 
 class Given(TypedDict, total=False):
-    """What an object is written with, as the SDK's arguments."""
+    """Keyword arguments of the SDK's methods for writing an object."""
 
     content_settings: ContentSettings
     metadata: dict[str, str]
@@ -34,13 +34,13 @@ class Given(TypedDict, total=False):
 
 
 def describe_object(where: str, key: str, options: WriteOptions) -> Given:
-    """Return the SDK's arguments for an object's type, its metadata, and a condition.
+    """Return the SDK's arguments for the content type, metadata and condition of a write.
 
-    A request with a condition is sent only once: the SDK would send it again after a broken
-    connection, when the first may have been done.
+    Conditional requests are sent only once. The SDK would retry them after a broken connection,
+    although the first request may have succeeded.
 
     Raises:
-        StorageError: its metadata has a value that no header can have.
+        StorageError: a metadata value can't be sent in a header.
     """
     # Loaded with the first client, see `logins`.
     from azure.core import MatchConditions
@@ -59,7 +59,7 @@ def describe_object(where: str, key: str, options: WriteOptions) -> Given:
 
 
 def _find_content_type(key: str, options: WriteOptions) -> str | None:
-    """Return the type that was given, or what the object's name says; None for Azure's own."""
+    """Return the given content type, or guess it from the name; None for Azure's default."""
     if options.content_type:
         return options.content_type
     kind, encoding = mimetypes.guess_type(key)
@@ -67,15 +67,15 @@ def _find_content_type(key: str, options: WriteOptions) -> str | None:
 
 
 def _make_metadata(where: str, metadata: Mapping[str, str]) -> dict[str, str]:
-    """Return metadata with names that Azure takes; a copy from another cloud may have others.
+    """Return metadata with names that Azure allows, as copies from other clouds may have others.
 
     Raises:
-        StorageError: a value is none that a header can have.
+        StorageError: a value can't be sent in a header.
     """
     for name, value in metadata.items():
         if not value.isascii() or not value.isprintable():
-            problem = f"its metadata {name!r} is no text of printable ASCII characters"
-            raise StorageError(where, problem, "Take it off the source, or write without it.")
+            problem = f"the metadata value of {name!r} is not printable ASCII"
+            raise StorageError(where, problem, "Remove it from the source, or encode it.")
     return {_make_name(name): value for name, value in metadata.items()}
 
 
@@ -85,7 +85,7 @@ def _make_name(name: str) -> str:
 
 
 def find_unmet(where: str, options: WriteOptions, error: StorageError) -> StorageError | None:
-    """Return what to raise where an error says that the condition of a write does not hold."""
+    """Return the error to raise if the condition of a write does not hold; None otherwise."""
     cause = error.__cause__
     code, status = read_code(cause), getattr(cause, "status_code", None)
     is_unmet = code in _UNMET or (not code and status in {409, 412})

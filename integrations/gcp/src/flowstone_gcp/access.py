@@ -1,4 +1,4 @@
-"""What other tools need to reach a bucket by themselves, in the words of each."""
+"""Address and login of a bucket for other tools, in the format of each."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def make_access(
 def make_storage_options(
     tool: Tool, login: GcpLogin, find_access: Callable[[], StoreAccess]
 ) -> dict[str, object]:
-    """Return a login in the words of a tool."""
+    """Return a login as the `storage_options` of a tool."""
     endpoint = login.own_endpoint
     if tool == "pandas":
         token = "anon" if login.is_anonymous else login.credentials()

@@ -25,7 +25,7 @@ def cloud_storage_create_bucket(
         gcp_credentials: the login; by default application default credentials.
         project: where to create it; by default the login's.
         location: where it is: ``EU``, ``europe-west1``; Google's default otherwise.
-        **create_kwargs: further arguments of `google.cloud.storage.Client.create_bucket`.
+        **create_kwargs: other arguments of `google.cloud.storage.Client.create_bucket`.
 
     Raises:
         StorageError: there is such a bucket, or Cloud Storage refused.
@@ -47,7 +47,7 @@ async def acloud_storage_create_bucket(
     location: str | None = None,
     **create_kwargs: Any,
 ) -> str:
-    """Do as `cloud_storage_create_bucket`, and let other coroutines run meanwhile."""
+    """Do the same as `cloud_storage_create_bucket`, without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_create_bucket.fn, bucket, gcp_credentials, project, location, **create_kwargs
     )

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class GcsBucket(ObjectStore):
-    """A bucket of Google Cloud Storage, and a folder in it.
+    """A bucket of Google Cloud Storage, or a folder in one.
 
-    Content is read and written as it is stored: what was uploaded with ``Content-Encoding: gzip``
-    is read as gzip, whole, in a stream and from an offset.
+    Content is read and written as it is stored: an object uploaded with
+    ``Content-Encoding: gzip`` is not decompressed.
     """
 
     _block_type_name: ClassVar[str | None] = "GCS Bucket"
@@ -40,13 +40,13 @@ class GcsBucket(ObjectStore):
     )
     bucket_folder: str = Field(default="", description="The folder that all paths are in.")
 
-    #: Buckets that were there once: an object missing there need not be told from the bucket.
+    #: Buckets known to exist: a 404 there means a missing object, not a missing bucket.
     _seen: set[str] = PrivateAttr(default_factory=set)
 
     @model_validator(mode="before")
     @classmethod
     def _take_address(cls, values: Any) -> Any:
-        """Take ``gs://bucket/folder`` apart; a folder that is given too lies in that one."""
+        """Split ``gs://bucket/folder``; a separate `bucket_folder` is relative to its folder."""
         name = values.get("bucket") if isinstance(values, dict) else None
         if not isinstance(name, str):
             return values
@@ -58,7 +58,7 @@ class GcsBucket(ObjectStore):
 
     @property
     def basepath(self) -> str:
-        """The folder as Cloud Storage has it: empty, or without a slash at its ends."""
+        """The folder without leading and trailing slashes; empty for the whole bucket."""
         return self.make_provider().make_prefix().removesuffix("/")
 
     @classmethod
@@ -72,29 +72,29 @@ class GcsBucket(ObjectStore):
         return GcsProvider(self.bucket, self.gcp_credentials, self.bucket_folder, self._seen)
 
     def get_bucket(self) -> Any:
-        """Return the bucket as google-cloud-storage has it; nothing is asked there."""
+        """Return the bucket of google-cloud-storage, without a request."""
         return self.make_provider().sdk_bucket()
 
     def create_bucket(self, /, location: str | None = None, **create_kwargs: Any) -> Any:
-        """Create the bucket, and return it as google-cloud-storage has it.
+        """Create the bucket, and return the bucket of google-cloud-storage.
 
         Args:
-            location: where it is: ``EU``, ``europe-west1``; Google's default otherwise.
-            **create_kwargs: further arguments of `google.cloud.storage.Client.create_bucket`.
+            location: its location, such as ``EU`` or ``europe-west1``; by default Google's.
+            **create_kwargs: other arguments of `google.cloud.storage.Client.create_bucket`.
 
         Raises:
-            StorageError: there is such a bucket already, perhaps somebody else's.
-            CredentialsError: no project is known to create it in.
+            StorageError: the bucket already exists, possibly in another account.
+            CredentialsError: there is no project to create it in.
         """
         return self.make_provider().create(location, create_kwargs)
 
     def list_blobs(self, folder: ObjectPath = "") -> list[Any]:
-        """Return the objects in a folder and below as google-cloud-storage has them."""
+        """Return the objects in a folder and its subfolders, as blobs of google-cloud-storage."""
         provider = self.make_provider()
         return list(provider.walk(provider.make_prefix(folder)))
 
     def list_folders(self, folder: ObjectPath = "") -> list[str]:
-        """Return the folders in a folder and below, in which there is an object; ordered."""
+        """Return the sorted paths of the folder and all its subfolders that contain objects."""
         found = {
             "/".join(parts[:depth])
             for info in self.list_objects(folder)
@@ -117,13 +117,13 @@ class GcsBucket(ObjectStore):
     ) -> str:
         """Upload a DataFrame as CSV or Parquet, without its index; return the object's path.
 
-        A large one is written to a temporary file first, not held in memory a second time.
+        A large DataFrame is written to a temporary file first, to save memory.
 
         Args:
-            df: a DataFrame of pandas or polars.
-            to_path: the object; its ending becomes that of the format, as ``cities.csv.gz``.
-            serialization_format: one of the formats, or its name, as ``parquet_snappy``.
-            **upload_kwargs: further arguments of `google.cloud.storage.Blob.upload_from_file`.
+            df: a pandas or polars DataFrame.
+            to_path: the object; it gets the extension of the format, such as ``cities.csv.gz``.
+            serialization_format: one of the formats, or its name, such as ``parquet_snappy``.
+            **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
         Raises:
             StorageError: the format is unknown, the DataFrame can't be written in it, or Cloud

@@ -222,7 +222,7 @@ class GcsProvider(ObjectStoreProvider):
         self._rewrite(origin, key, self._patience())
 
     def _check_version(self, key: str, version: str) -> None:
-        """Refuse what is no generation: the service would call it a bad request."""
+        """Raise an error if a version is not a generation number."""
         if not version.isdecimal():
             problem = f"there is no version {version!r} of it"
             remedy = "`versions` shows what is there."
@@ -256,7 +256,7 @@ class GcsProvider(ObjectStoreProvider):
     def send(
         self, key: str, source: BinaryIO, size: int | None, shape: Options, options: Options
     ) -> int:
-        """Do as `put`, with options of the SDK's; return how many bytes the object has.
+        """Write an object like `put`, with options of the SDK; return its size in bytes.
 
         Args:
             key: the object.
@@ -284,9 +284,9 @@ class GcsProvider(ObjectStoreProvider):
             content.seek(0)
 
     def _upload(self, blob: Any, content: BinaryIO, options: Options, *, is_last: bool) -> bool:
-        """Write over one generation, 0 being none; return False where it is another by now.
+        """Replace one generation, or 0 for a new object; return False if it has changed.
 
-        With that condition an upload may be sent again: it can't hide what others wrote.
+        This condition makes an upload safe to retry, even if others write the same object.
         """
         from google.api_core.exceptions import PreconditionFailed  # see `presign`
 

@@ -48,15 +48,15 @@ def cloud_storage_download_blob_as_bytes(
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
         gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
-        chunk_size: bytes in one request, a multiple of 256 KiB; all of them by default.
+        chunk_size: bytes per request, a multiple of 256 KiB; by default, one request for all.
         encryption_key: the customer's key that the object is encrypted with, of 32 bytes.
-        timeout: seconds that each request may wait for an answer.
-        project: in place of the login's.
-        **download_kwargs: further arguments of `google.cloud.storage.Blob.download_as_bytes`.
+        timeout: seconds to wait for the response to each request.
+        project: the project, instead of the login's.
+        **download_kwargs: other arguments of `google.cloud.storage.Blob.download_as_bytes`.
 
     Raises:
         ObjectMissing: there is no such object.
-        StorageError: Cloud Storage refused.
+        StorageError: the request failed.
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -95,15 +95,15 @@ def cloud_storage_download_blob_to_file(
         blob: the object.
         path: a file, or a directory that exists, in which it gets the object's name.
         gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
-        chunk_size: bytes in one request, a multiple of 256 KiB; all of them by default.
+        chunk_size: bytes per request, a multiple of 256 KiB; by default, one request for all.
         encryption_key: the customer's key that the object is encrypted with, of 32 bytes.
-        timeout: seconds that each request may wait for an answer.
-        project: in place of the login's.
-        **download_kwargs: further arguments of `google.cloud.storage.Blob.download_to_file`.
+        timeout: seconds to wait for the response to each request.
+        project: the project, instead of the login's.
+        **download_kwargs: other arguments of `google.cloud.storage.Blob.download_to_file`.
 
     Raises:
         ObjectMissing: there is no such object.
-        StorageError: Cloud Storage refused, or the file can't be written.
+        StorageError: the request failed, or the file can't be written.
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -136,19 +136,19 @@ def cloud_storage_upload_blob_from_string(
     """Upload a text or bytes as an object, and return its name.
 
     Args:
-        data: the content; a text is encoded as UTF-8.
+        data: the content; a string is encoded as UTF-8.
         bucket: the bucket's name, or a `GcsBucket`.
         blob: the object.
         gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         content_type: as ``text/csv``; by default what the object's name says.
         chunk_size: bytes in one request, a multiple of 256 KiB.
         encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
-        timeout: seconds that each request may wait for an answer.
-        project: in place of the login's.
-        **upload_kwargs: further arguments of `google.cloud.storage.Blob.upload_from_file`.
+        timeout: seconds to wait for the response to each request.
+        project: the project, instead of the login's.
+        **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
     Raises:
-        StorageError: Cloud Storage refused; `BucketMissing`, `AccessDenied`, `Unreachable` are its
+        StorageError: the request failed; `BucketMissing`, `AccessDenied`, `Unreachable` are its
             kinds.
         CredentialsError: there is no login, or it was refused.
 
@@ -190,12 +190,12 @@ def cloud_storage_upload_blob_from_file(
         content_type: as ``text/csv``; by default what the object's name says.
         chunk_size: bytes in one request, a multiple of 256 KiB.
         encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
-        timeout: seconds that each request may wait for an answer.
-        project: in place of the login's.
-        **upload_kwargs: further arguments of `google.cloud.storage.Blob.upload_from_file`.
+        timeout: seconds to wait for the response to each request.
+        project: the project, instead of the login's.
+        **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
     Raises:
-        StorageError: Cloud Storage refused, or there is no such file.
+        StorageError: the request failed, or there is no such file.
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -234,12 +234,12 @@ def cloud_storage_upload_blob_from_dataframe(
         serialization_format: one of the formats, or its name, as ``parquet_snappy``.
         chunk_size: bytes in one request, a multiple of 256 KiB.
         encryption_key: a key of the customer's to encrypt the object with, of 32 bytes.
-        timeout: seconds that each request may wait for an answer.
-        project: in place of the login's.
-        **upload_kwargs: further arguments of `google.cloud.storage.Blob.upload_from_file`.
+        timeout: seconds to wait for the response to each request.
+        project: the project, instead of the login's.
+        **upload_kwargs: other arguments of `google.cloud.storage.Blob.upload_from_file`.
 
     Raises:
-        StorageError: Cloud Storage refused, or the DataFrame can't be written in that format.
+        StorageError: the request failed, or the DataFrame can't be written in that format.
         CredentialsError: there is no login, or it was refused.
         MissingExtra: Parquet from pandas needs pyarrow.
 
@@ -275,13 +275,13 @@ def cloud_storage_copy_blob(
         source_blob: the object.
         gcp_credentials: the login; by default the `GcsBucket`'s, or what the SDK finds.
         dest_blob: the new name; the same one by default.
-        timeout: seconds that each request may wait for an answer.
-        project: in place of the login's.
-        **copy_kwargs: further arguments of `google.cloud.storage.Blob.rewrite`.
+        timeout: seconds to wait for the response to each request.
+        project: the project, instead of the login's.
+        **copy_kwargs: other arguments of `google.cloud.storage.Blob.rewrite`.
 
     Raises:
         ObjectMissing: there is no such object.
-        StorageError: Cloud Storage refused.
+        StorageError: the request failed.
         CredentialsError: there is no login, or it was refused.
 
     Example:
@@ -310,7 +310,7 @@ async def acloud_storage_download_blob_as_bytes(
     project: str | None = None,
     **download_kwargs: Any,
 ) -> bytes:
-    """Do as `cloud_storage_download_blob_as_bytes`, and let other coroutines run meanwhile."""
+    """Do the same as `cloud_storage_download_blob_as_bytes`, without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_download_blob_as_bytes.fn,
         bucket,
@@ -336,7 +336,7 @@ async def acloud_storage_download_blob_to_file(
     project: str | None = None,
     **download_kwargs: Any,
 ) -> str:
-    """Do as `cloud_storage_download_blob_to_file`, and let other coroutines run meanwhile."""
+    """Do the same as `cloud_storage_download_blob_to_file`, without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_download_blob_to_file.fn,
         bucket,
@@ -364,7 +364,7 @@ async def acloud_storage_upload_blob_from_string(
     project: str | None = None,
     **upload_kwargs: Any,
 ) -> str:
-    """Do as `cloud_storage_upload_blob_from_string`, and let other coroutines run meanwhile."""
+    """Do the same as `cloud_storage_upload_blob_from_string`, without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_upload_blob_from_string.fn,
         data,
@@ -393,7 +393,7 @@ async def acloud_storage_upload_blob_from_file(
     project: str | None = None,
     **upload_kwargs: Any,
 ) -> str:
-    """Do as `cloud_storage_upload_blob_from_file`, and let other coroutines run meanwhile."""
+    """Do the same as `cloud_storage_upload_blob_from_file`, without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_upload_blob_from_file.fn,
         file,
@@ -424,7 +424,7 @@ async def acloud_storage_upload_blob_from_dataframe(
     project: str | None = None,
     **upload_kwargs: object,
 ) -> str:
-    """Do as `cloud_storage_upload_blob_from_dataframe`, and let other coroutines run meanwhile."""
+    """Do `cloud_storage_upload_blob_from_dataframe` without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_upload_blob_from_dataframe.fn,
         df,
@@ -451,7 +451,7 @@ async def acloud_storage_copy_blob(
     project: str | None = None,
     **copy_kwargs: Any,
 ) -> str:
-    """Do as `cloud_storage_copy_blob`, and let other coroutines run meanwhile."""
+    """Do the same as `cloud_storage_copy_blob`, without blocking the event loop."""
     return await asyncio.to_thread(
         cloud_storage_copy_blob.fn,
         source_bucket,

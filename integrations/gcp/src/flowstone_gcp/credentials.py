@@ -1,4 +1,4 @@
-"""Credentials for Google Cloud: their fields become logins, and nothing else reads them."""
+"""GcpCredentials: validates its fields and turns them into a login."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _AROUND = ("GOOGLE_", "GCLOUD_", "GCE_", "CLOUDSDK_", "NO_GCE_CHECK", "STORAGE_E
 
 
 class GcpCredentials(Credentials):
-    """A login to Google Cloud: with no field set, application default credentials.
+    """A login to Google Cloud.
 
-    Environment, ``gcloud``, a virtual machine, Cloud Run, workload identity: what Google's SDK
-    finds, this finds. Whatever the login, its tokens renew themselves.
+    If no field is set, it uses application default credentials, as Google's SDK finds them: from
+    the environment, ``gcloud``, a virtual machine, Cloud Run or workload identity. Tokens are
+    renewed automatically.
     """
 
     _block_type_name: ClassVar[str | None] = "GCP Credentials"
@@ -41,7 +42,7 @@ class GcpCredentials(Credentials):
     )
 
     service_account_file: Path | None = Field(
-        default=None, description="A file with a key, or with another configuration of Google's."
+        default=None, description="A JSON file with a key, or with another login configuration."
     )
     service_account_info: SecretStr | None = Field(
         default=None,
@@ -49,25 +50,25 @@ class GcpCredentials(Credentials):
         "(workload identity), an authorized user.",
     )
     project: str | None = Field(
-        default=None, description="The project; the key's or the environment's where empty."
+        default=None, description="The project; by default the key's or the environment's."
     )
     impersonation_chain: list[str] = Field(
         default_factory=list,
-        description="Service accounts, each impersonated by the one before; the last one works.",
+        description="Service accounts, each impersonated by the previous one; the last is used.",
     )
     scopes: list[str] = Field(
-        default_factory=lambda: [CLOUD_PLATFORM], description="What tokens may be used for."
+        default_factory=lambda: [CLOUD_PLATFORM], description="The OAuth scopes of tokens."
     )
     quota_project: str | None = Field(
-        default=None, description="The project that pays, as for buckets where the requester does."
+        default=None, description="The project to bill, such as for requester-pays buckets."
     )
     endpoint: str | None = Field(
-        default=None, description="The address of Cloud Storage, where it is not Google's own."
+        default=None, description="The URL of Cloud Storage, such as that of an emulator."
     )
-    anonymous: bool = Field(default=False, description="Whether to log in at all: public data.")
-    timeout_seconds: float = Field(
-        default=60.0, gt=0, description="How long a request may go on being tried."
+    anonymous: bool = Field(
+        default=False, description="Whether to use no login, which works for public data."
     )
+    timeout_seconds: float = Field(default=60.0, gt=0, description="How long a request is retried.")
 
     @field_validator("service_account_info", mode="before")
     @classmethod
@@ -86,29 +87,30 @@ class GcpCredentials(Credentials):
             return None
         parts = urlsplit(value.strip())
         if parts.scheme not in {"http", "https"}:
-            raise ValueError("it begins with http:// or https://")
+            raise ValueError("it must start with http:// or https://")
         if "@" in parts.netloc:
-            raise ValueError("it may not carry a login, which would be saved in clear")
+            raise ValueError("it must not contain a login, which would be saved as plain text")
         return value.strip().rstrip("/")
 
     def client(self, kind: str = "storage", **overrides: Any) -> Any:
-        """Open a client of Google's SDK, the same one each time, for use from several threads.
+        """Return the SDK's client, which is shared and thread-safe.
 
         Args:
             kind: ``storage``, also known as ``cloud_storage``.
-            **overrides: arguments of `google.cloud.storage.Client`, instead of this block's.
+            **overrides: arguments of `google.cloud.storage.Client`, instead of this block's. With
+                them, it returns a new client.
 
         Raises:
-            CredentialsError: no login, or no such client, can be made from these fields.
+            CredentialsError: the fields don't make a login, or there is no such client.
         """
         return self._login().client(kind, **overrides)
 
     def get_client(self, client_type: str, **get_client_kwargs: Any) -> Any:
-        """Do as `client`."""
+        """Return the same as `client`."""
         return self.client(getattr(client_type, "value", client_type), **get_client_kwargs)
 
     def get_cloud_storage_client(self, project: str | None = None) -> Any:
-        """Do as ``client("storage")``, in another project where one is given."""
+        """Return the same as ``client("storage")``, optionally for another project."""
         return self.client("storage", **({"project": project} if project else {}))
 
     def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> Any:
@@ -128,19 +130,19 @@ class GcpCredentials(Credentials):
         return self.client("job_service_async", client_options=client_options)
 
     def get_credentials(self) -> GoogleCredentials:
-        """Return the credentials of google-auth, for any client of Google's; they renew themselves.
+        """Return the google-auth credentials, for any of Google's clients; they renew themselves.
 
         Raises:
-            CredentialsError: there are none, or they can't be read.
+            CredentialsError: there are no credentials, or they can't be read.
         """
         return self._login().credentials()
 
     def get_credentials_from_service_account(self) -> GoogleCredentials:
-        """Do as `get_credentials`."""
+        """Return the same as `get_credentials`."""
         return self.get_credentials()
 
     def get_access_token(self) -> str | None:
-        """Return a token that is good now, for an hour at most; None where nobody logs in."""
+        """Return a new token, valid for up to an hour; None for an anonymous login."""
         return self._login().refresh()
 
     def find_project(self) -> str | None:
@@ -156,14 +158,14 @@ class GcpCredentials(Credentials):
             raise CredentialsError(
                 "Google Cloud",
                 "service_account_info and service_account_file are both set",
-                "Give one of them.",
+                "Set only one of them.",
             )
         given = bool(text or file or self.impersonation_chain)
         if self.anonymous and given:
             raise CredentialsError(
                 "Google Cloud",
-                "it is to be anonymous, and a login is given too",
-                "Leave out anonymous, or the login.",
+                "anonymous=True can't be combined with a login",
+                "Remove anonymous, or the login.",
             )
         return find_login(
             GcpLoginFields(
@@ -175,7 +177,7 @@ class GcpCredentials(Credentials):
                 scopes=tuple(self.scopes),
                 quota_project=self.quota_project or None,
                 endpoint=self.endpoint or _make_url(emulator),
-                # As the SDK has it: the emulator that the environment names asks for no login.
+                # Like the SDK, use no login for an emulator named by the environment.
                 anonymous=self.anonymous or bool(emulator and not given and not self.endpoint),
                 timeout=self.timeout_seconds,
                 around=_describe_surroundings(file),
@@ -188,7 +190,7 @@ class GcpCredentials(Credentials):
         who, project = login.who(), login.project()
         where = self.endpoint or "Cloud Storage"
         if project is None and not self.anonymous and self.endpoint is None:
-            return f"{who} got a token; no project is known, so nothing was asked there"
+            return f"{who} got a token; without a project, Cloud Storage was not checked"
         try:
             with translate_errors(where, login.who):
                 client = login.client("storage")
@@ -197,12 +199,12 @@ class GcpCredentials(Credentials):
                 )
                 next(iter(buckets), None)
         except AccessDenied:
-            return f"{who} is let in at {where}, and may not list the buckets of {project}"
+            return f"{who} can log in at {where}, but may not list the buckets of {project}"
         except CredentialsError:
             if not self.anonymous or self.endpoint is not None:
                 raise
-            return f"{where} is there for {who}: public data only"
-        return f"{who} is let in at {where}" + (f", project {project}" if project else "")
+            return f"{where} can be reached with {who}: public data only"
+        return f"{who} can log in at {where}" + (f", project {project}" if project else "")
 
 
 def _find_usual_project() -> str | None:
@@ -216,7 +218,7 @@ def _make_url(host: str | None) -> str | None:
 
 
 def _describe_surroundings(file: Path | None) -> str:
-    """Return what else a login depends on: a change of it makes another one."""
+    """Return the environment that a login depends on, as part of its cache key."""
     variables = sorted(item for item in os.environ.items() if item[0].startswith(_AROUND))
     config = os.environ.get("CLOUDSDK_CONFIG") or "~/.config/gcloud"
     files = (

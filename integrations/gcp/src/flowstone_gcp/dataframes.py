@@ -1,4 +1,4 @@
-"""DataFrames as files: the formats, and a DataFrame in one of them, ready to be uploaded."""
+"""Serialize DataFrames as files to be uploaded, in CSV or Parquet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class DataFrameSerializationFormat(Enum):
-    """What `GcsBucket.upload_from_dataframe` writes."""
+    """The formats of `GcsBucket.upload_from_dataframe`."""
 
     CSV = "csv"
     CSV_GZIP = "csv_gzip"
@@ -44,11 +44,11 @@ class DataFrameSerializationFormat(Enum):
 
     @property
     def suffix(self) -> str:
-        """What the object's name ends in, as ``.csv.gz``."""
+        """The extension of the object's name, such as ``.csv.gz``."""
         return _SUFFIXES[self]
 
     def fix_extension_with(self, gcs_blob_path: str) -> str:
-        """Return a path with the ending of this format, in place of that of another format."""
+        """Return a path with the extension of this format, replacing that of another format."""
         for suffix in sorted(_SUFFIXES.values(), key=len, reverse=True):
             name = gcs_blob_path.removesuffix(suffix)
             if name != gcs_blob_path and name and not name.endswith("/"):

@@ -1,4 +1,4 @@
-"""Google's errors as Flowstone's: a table by exception, one by reasons, one way in."""
+"""Translate the errors of Google's SDK, by exception class and by the service's reasons."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from flowstone_gcp.rules import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-#: Longer texts of the service's are cut: a proxy's error page says nothing after that.
+#: Longer messages are cut, such as the error page of a proxy.
 LONGEST = 400
 SDKS = ("google", "requests", "urllib3")
 #: What the SDK says where IAM gave no token, or no signature, of another service account.
@@ -137,26 +137,26 @@ BY_REASON = _make_table(
 
 @contextmanager
 def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
-    """Turn what Google's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
+    """Translate errors of Google's SDK into subclasses of `StorageError` and `CredentialsError`.
 
     Args:
         where: the bucket or service, for the message.
-        who: says which credentials are used; called when something went wrong.
-        key: the object, where it is about one.
+        who: a function that describes the credentials in use, for the message.
+        key: the object, if the operation is about one.
     """
     try:
         yield
     except Exception as error:
-        told = translate(error, where, who, key)
-        if told is None:
+        translated = translate(error, where, who, key)
+        if translated is None:
             raise
-        raise told from error
+        raise translated from error
 
 
 def translate(
     error: Exception, where: str, who: Callable[[], str], key: str | None = None
 ) -> FlowstoneError | None:
-    """Return our error for one of the SDK's; None for anybody else's."""
+    """Return the Flowstone error for an error of the SDK; None for any other error."""
     rule = find_rule(error, key)
     if rule is None:
         return None
@@ -169,7 +169,7 @@ def translate(
 
 
 def find_rule(error: BaseException, key: str | None = None) -> GcpErrorRule | None:
-    """Return what an error of the SDK means; None for anybody else's."""
+    """Return the rule for an error of the SDK; None for any other error."""
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_sdk(kind)]
     if not names:
         return None
@@ -217,7 +217,7 @@ def is_passing(error: BaseException) -> bool:
 
 
 def is_refused(error: BaseException) -> bool:
-    """Return whether no connection came about: nobody listens, or the name is unknown."""
+    """Return whether the connection was refused, or the host name is unknown."""
     if type(error).__name__ in {"NewConnectionError", "NameResolutionError"}:
         return True
     inner = getattr(error, "reason", None) or next(iter(error.args), None)
@@ -225,7 +225,7 @@ def is_refused(error: BaseException) -> bool:
 
 
 def read_reasons(error: BaseException) -> list[str]:
-    """Return the reasons that the service's answer gives, as ``retentionPolicyNotMet``."""
+    """Return the reasons in the service's response, such as ``retentionPolicyNotMet``."""
     entries = getattr(error, "errors", None)
     if not isinstance(entries, (list, tuple)):
         return []
@@ -233,7 +233,7 @@ def read_reasons(error: BaseException) -> list[str]:
 
 
 def format_details(error: BaseException) -> str:
-    """Return the SDK's own words, short and without secrets."""
+    """Return the SDK's message, shortened and without secrets."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, BaseException):
         return format_details(cause)

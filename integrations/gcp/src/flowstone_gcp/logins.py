@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.auth.transport.requests import AuthorizedSession
 
-#: Logins that are kept; the one that was used longest ago goes first.
+#: Size of the cache of logins; the least recently used one is dropped first.
 MOST_LOGINS = 32
 #: How often a transfer is begun or taken up; each time takes its part of the login's timeout.
 ATTEMPTS = 3
@@ -37,7 +37,7 @@ _SECRET = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GcpLoginFields:
-    """What makes a login; equal values share it.
+    """The values of a login; logins with equal values are shared.
 
     Attributes:
         info: a key or configuration of Google's, as JSON.
@@ -75,7 +75,7 @@ class GcpLogin:
 
     @property
     def own_endpoint(self) -> str | None:
-        """The address of Cloud Storage, where it is not Google's own."""
+        """The custom endpoint of Cloud Storage; None for Google's."""
         return self._values.endpoint
 
     @property
@@ -85,7 +85,7 @@ class GcpLogin:
 
     @property
     def is_anonymous(self) -> bool:
-        """Whether nobody logs in."""
+        """Whether requests are anonymous."""
         return self._values.anonymous
 
     @property
@@ -94,7 +94,7 @@ class GcpLogin:
         return min(CONNECT_SECONDS, self._values.timeout), self._values.timeout
 
     def who(self) -> str:
-        """Return which credentials are used, in words, without a secret."""
+        """Describe the credentials in use, without secrets."""
         values = self._values
         if values.anonymous:
             return "no login (anonymous)"
@@ -154,9 +154,9 @@ class GcpLogin:
             return session
 
     def retry(self) -> Retry:
-        """Return how a request is tried again: for a part of the timeout, longer each time.
+        """Return the retry policy of a request: exponential backoff within a part of the timeout.
 
-        Where nobody listens it is given up after a few times.
+        Refused connections are only retried a few times.
         """
         from google.api_core.retry import Retry  # see above
 
@@ -170,7 +170,7 @@ class GcpLogin:
         return Retry(may_help, 0.2, patience / 2, 2, patience)
 
     def refresh(self) -> str | None:
-        """Ask for a token that is good now, and return it; None where nobody logs in."""
+        """Request a new token and return it; None for an anonymous login."""
         from google.auth.transport.requests import Request  # see above
 
         if self._values.anonymous:
@@ -230,8 +230,8 @@ class GcpLogin:
             except (TypeError, ValueError) as error:
                 raise CredentialsError(
                     "a client of Cloud Storage",
-                    f"it can't be made: {error}",
-                    "Check the options that were given.",
+                    f"it can't be created: {error}",
+                    "Check the arguments.",
                 ) from error
 
 
@@ -244,8 +244,8 @@ def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
         try:
             text = Path(values.file).expanduser().read_text("utf-8")
         except (OSError, RuntimeError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
-            remedy = "Check service_account_file."
+            reason = getattr(error, "strerror", None) or "it is not a text file"
+            remedy = "Check the path in service_account_file, and its permissions."
             raise CredentialsError(where, f"it can't be read: {reason}", remedy) from error
     else:
         return None
@@ -254,8 +254,8 @@ def _read_info(values: GcpLoginFields) -> dict[str, Any] | None:
     except ValueError:
         info = None  # the text may be a secret, so no words of the parser
     if not isinstance(info, dict):
-        remedy = "Give the JSON that Google hands out for a key, whole."
-        raise CredentialsError(where, "it is no JSON object", remedy)
+        remedy = "Use the complete JSON of the key, as downloaded from Google."
+        raise CredentialsError(where, "it is not a JSON object", remedy)
     for secret in (info.get(name) for name in _SECRET):
         if isinstance(secret, str):
             register(secret)
@@ -295,8 +295,8 @@ def _make_credentials(info: dict[str, Any]) -> Any:
         # What it says may quote the key.
         raise CredentialsError(
             f"the key of Google Cloud, a {kind}",
-            f"it is not whole ({type(error).__name__})",
-            "Give the JSON that Google hands out, unchanged; create a new key if it is lost.",
+            f"it is incomplete or malformed ({type(error).__name__})",
+            "Use the JSON as downloaded from Google, or create a new key.",
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What errors of Google Cloud mean: our kind of them, the problem in words, and what to do."""
+"""The meaning of Google's errors: the Flowstone error to raise, the problem, and the remedy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from flowstone.errors import (
 
 @dataclass(frozen=True, slots=True)
 class GcpErrorRule:
-    """What an error of Google's means: our kind of it, its problem and what to do."""
+    """The Flowstone error to raise for an error of Google's, its problem and its remedy."""
 
     kind: type[StorageError | CredentialsError]
     problem: str
@@ -26,7 +26,7 @@ class GcpErrorRule:
 NO_BUCKET = GcpErrorRule(
     BucketMissing,
     "there is no such bucket",
-    "Check the bucket's name; `create_bucket` makes it.",
+    "Check the bucket's name, or create it with `create_bucket`.",
 )
 NO_OBJECT = GcpErrorRule(
     ObjectMissing, "there is no such object", "`list_objects` shows what is there."
@@ -35,30 +35,30 @@ DENIED = GcpErrorRule(
     AccessDenied,
     "access is denied",
     "Give this identity a role on the bucket: roles/storage.objectViewer to read, "
-    "roles/storage.objectUser to write and delete too.",
+    "roles/storage.objectUser to write and delete, too.",
 )
 REFUSED = GcpErrorRule(
     CredentialsError,
     "the login was refused",
-    "Check the key, which may have been deleted or its account disabled, or log in again: "
+    "Check that the key still exists and its account is enabled, or log in again: "
     "`gcloud auth application-default login`.",
 )
 NO_LOGIN = GcpErrorRule(
     CredentialsError,
     "no login was found, or it can't be read",
-    "Run `gcloud auth application-default login`, set GOOGLE_APPLICATION_CREDENTIALS, give "
-    "service_account_file or service_account_info; for public data, anonymous=True.",
+    "Run `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS, "
+    "service_account_file or service_account_info. For public data, set anonymous=True.",
 )
 IMPERSONATION = GcpErrorRule(
     CredentialsError,
-    "this service account does not exist, or the login may not act as it",
+    "this service account does not exist, or the login may not impersonate it",
     "Grant roles/iam.serviceAccountTokenCreator on it to the account before it in the chain, and "
     "enable the API iamcredentials.googleapis.com in its project.",
 )
 BAD_LOGIN = GcpErrorRule(
     CredentialsError,
-    "the login can't be made",
-    "Check the fields of the credentials and the file that they name.",
+    "the credentials are invalid",
+    "Check the fields of the credentials and the key file.",
 )
 BUSY = GcpErrorRule(
     Unreachable,
@@ -73,26 +73,26 @@ DOWN = GcpErrorRule(
 CERTIFICATE = GcpErrorRule(
     Unreachable,
     "the TLS connection can't be trusted",
-    "Check endpoint, or give the certificates of your authority in REQUESTS_CA_BUNDLE.",
+    "Check endpoint, or set REQUESTS_CA_BUNDLE to your certificate authority's certificates.",
 )
-DAMAGED = GcpErrorRule(Unreachable, "the content was damaged on its way", "Try again.")
+DAMAGED = GcpErrorRule(Unreachable, "the content was damaged in transit", "Try again.")
 CHANGED = GcpErrorRule(
-    StorageError, "it was changed meanwhile, or a condition does not hold", "Try again."
+    StorageError, "it was changed during the request, or a condition does not hold", "Try again."
 )
 CONFLICT = GcpErrorRule(
     StorageError,
-    "it is there already, or is being changed",
-    "Bucket names are shared by everybody: choose another one, or try again.",
+    "it already exists, or is being changed",
+    "Try again, or choose another name; names of buckets are unique among all of Google's users.",
 )
 RETAINED = GcpErrorRule(
     StorageError,
-    "a retention policy or a hold keeps the object as it is",
-    "Wait until its retention ends, or have the hold released; or write to another path.",
+    "a retention policy or a hold protects the object",
+    "Wait until the retention ends, release the hold, or write to another path.",
 )
 PAYS = GcpErrorRule(
     StorageError,
-    "who asks pays for this bucket, and no project was given that pays",
-    "Set quota_project of the credentials.",
+    "the bucket has requester pays, and no project to bill was given",
+    "Set quota_project in the credentials.",
 )
 BILLING = GcpErrorRule(
     StorageError,
@@ -101,16 +101,17 @@ BILLING = GcpErrorRule(
 )
 BAD_REQUEST = GcpErrorRule(
     StorageError,
-    "the request can't be made like this",
+    "the request is invalid",
     "Check the names of bucket and object, and the options.",
 )
 UNSUPPORTED = GcpErrorRule(
     StorageError,
-    "the service does not know this request",
-    "Check that endpoint is one of Cloud Storage, and that it offers this.",
+    "the service does not support this request",
+    "Check that endpoint is the address of Cloud Storage.",
 )
 MISUSED = GcpErrorRule(
     StorageError,
     "the SDK was used in a way it does not allow",
-    "Update google-cloud-storage and flowstone-gcp; if it stays, report it with the traceback.",
+    "Update google-cloud-storage and flowstone-gcp. If it still fails, report it with the "
+    "traceback.",
 )

@@ -1,4 +1,4 @@
-"""URLs that need no login: signed by a service account, with its key or by Google."""
+"""Presigned URLs: signed by a service account's key, or by Google through impersonation."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ WEEK = 7 * 24 * 3600
 
 
 def check_signing(where: str, login: GcpLogin, expires_seconds: int) -> None:
-    """Check that a login can sign a URL for so many seconds.
+    """Check that a login can sign a URL that is valid for `expires_seconds`.
 
     Raises:
-        StorageError: it has no private key and no account that signs, or that is too long.
+        StorageError: the login can't sign, or the time is too long.
     """
-    # The SDK is loaded by the first client, not with the package.
+    # The SDK is imported with the first client, not with the package.
     from google.auth.credentials import Signing
 
     if not 1 <= expires_seconds <= WEEK:
@@ -30,9 +30,9 @@ def check_signing(where: str, login: GcpLogin, expires_seconds: int) -> None:
     if not isinstance(login.credentials(), Signing):
         raise StorageError(
             where,
-            f"a presigned URL takes a private key, and {login.who()} has none",
-            "Log in with a service account's key, or impersonate a service account: "
-            "impersonation_chain lets Google sign.",
+            f"a presigned URL needs a private key, and {login.who()} has none",
+            "Log in with a service account's key, or set impersonation_chain to impersonate a "
+            "service account.",
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from flowstone.blocks.async_twins import make_twin
-from flowstone.errors import MissingExtra, PathInvalid
+from flowstone.errors import MissingExtra, PathInvalid, StorageError
 from flowstone.plugins import get_host
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ class Addresses:
         Raises:
             StorageError: the tool does not reach such places.
         """
+        if tool not in {"pandas", "polars", "delta"}:
+            problem = f"there are no storage_options for {tool!r}"
+            raise StorageError(
+                self.make_provider().where, problem, "Pass 'pandas', 'polars' or 'delta'."
+            )
         return self.make_provider().make_storage_options(tool)
 
     def uri(self, path: ObjectPath = "") -> str:

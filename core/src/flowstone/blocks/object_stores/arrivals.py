@@ -6,7 +6,9 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from flowstone.blocks.ignore_files import is_ignored
 from flowstone.blocks.object_stores.cursors import FolderCursor
+from flowstone.blocks.object_stores.folders import check_max_items, read_pattern
 from flowstone.context import current
 from flowstone.context.current import services
 from flowstone.engine.story import arun_story, run_story
@@ -31,9 +33,7 @@ class WatchedStore(Protocol):
     def object_info(self, path: ObjectPath) -> ObjectInfo: ...
     def delete_object(self, path: ObjectPath) -> None: ...
     def move_object(self, from_path: ObjectPath, to_path: ObjectPath) -> str: ...
-    def list_objects(
-        self, folder: ObjectPath = "", *, pattern: str | None = None
-    ) -> Iterator[ObjectInfo]: ...
+    def list_objects(self, folder: ObjectPath = "") -> Iterator[ObjectInfo]: ...
 
 
 class ObjectWait:
@@ -125,8 +125,19 @@ class NewObjects:
 
     def claim(self, pattern: str | None, max_items: int | None, lease_seconds: float) -> None:
         """List the folder, and claim the objects that are new."""
-        found = self._store.list_objects(self._folder, pattern=pattern)
-        self.objects = self._cursor.claim(found, max_items, lease_seconds)
+        place = self._cursor.place
+        check_max_items(place, max_items)
+        if lease_seconds <= 0:
+            problem = f"lease_seconds is {lease_seconds!r}"
+            raise ConfigurationError("new_objects", problem, "Pass more than 0.")
+        rules = None if pattern is None else read_pattern(place, pattern)
+
+        def is_wanted(info: ObjectInfo) -> bool:
+            path = info.path.removeprefix(self._prefix)
+            return rules is None or is_ignored(rules, path, folder=False)
+
+        found = self._store.list_objects(self._folder)
+        self.objects = self._cursor.claim(found, is_wanted, max_items, lease_seconds)
 
     def commit(self) -> None:
         """Keep, move or delete the objects, and mark them as processed."""
@@ -201,7 +212,7 @@ class Arrivals:
         *,
         poll_seconds: float = 5,
     ) -> ObjectInfo:
-        """Wait like `wait_for_object`, without blocking the event loop."""
+        """Call `wait_for_object` without blocking the event loop."""
         wait = ObjectWait(
             self,
             path,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from flowstone.context.current import services
@@ -49,16 +50,27 @@ class FolderCursor:
         self._token = new_id()
 
     def claim(
-        self, found: Iterable[ObjectInfo], max_items: int | None, lease_seconds: float
+        self,
+        found: Iterable[ObjectInfo],
+        is_wanted: Callable[[ObjectInfo], bool],
+        max_items: int | None,
+        lease_seconds: float,
     ) -> list[ObjectInfo]:
-        """Claim and return up to `max_items` objects that are neither processed nor claimed."""
+        """Claim and return objects that are neither processed nor claimed.
+
+        Args:
+            found: all objects of the folder; what is not among them is forgotten.
+            is_wanted: selects the objects to claim.
+            max_items: the maximum number of objects to claim.
+            lease_seconds: seconds after which others may claim them.
+        """
         marked = {make_fingerprint(info): info for info in found}
         chosen: list[str] = []
 
         def change(state: CursorState, now: float) -> None:
             held = {mark for mark, (until, _) in state.claims.items() if until > now}
             free = [mark for mark in marked if mark not in state.seen and mark not in held]
-            chosen[:] = free[:max_items]
+            chosen[:] = islice((mark for mark in free if is_wanted(marked[mark])), max_items)
             state.seen &= marked.keys()  # objects that are gone need not be remembered
             state.claims = {mark: state.claims[mark] for mark in held}
             state.claims |= dict.fromkeys(chosen, (now + lease_seconds, self._token))

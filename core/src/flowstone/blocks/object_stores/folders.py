@@ -19,8 +19,32 @@ from flowstone.errors import FilesLeftOut, PathInvalid, StorageError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from flowstone.blocks.ignore_files import IgnoreRule
     from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
+
+
+def read_pattern(where: str, pattern: str) -> list[IgnoreRule]:
+    """Return the rules of a pattern of paths.
+
+    Raises:
+        StorageError: it is not a single pattern that can match.
+    """
+    rules = read_rules([pattern]) if isinstance(pattern, str) else []
+    if not rules or rules[0].keeps:
+        problem = f"pattern {pattern!r} matches nothing"
+        raise StorageError(where, problem, "Pass a pattern such as '*.csv' or '2026/**/*.csv'.")
+    return rules
+
+
+def check_max_items(where: str, max_items: int | None) -> None:
+    """Refuse a negative number of items.
+
+    Raises:
+        StorageError: it is negative.
+    """
+    if max_items is not None and max_items < 0:
+        raise StorageError(where, f"max_items is {max_items}", "Pass 0 or more, or None for all.")
 
 
 class Folders:
@@ -75,14 +99,16 @@ class Folders:
 
         Raises:
             BucketMissing: there is no such bucket, container or directory.
+            StorageError: the arguments are not valid.
         """
         provider = self.make_provider()
         above, prefix = provider.make_prefix(), provider.make_prefix(folder)
+        where = f"{provider.where}/{prefix}"
         if delimiter not in {None, "/"}:
-            problem, remedy = f"delimiter is {delimiter!r}", "Pass '/' or None."
-            raise StorageError(f"{provider.where}/{prefix}", problem, remedy)
+            raise StorageError(where, f"delimiter is {delimiter!r}", "Pass '/' or None.")
+        check_max_items(where, max_items)
+        rules = None if pattern is None else read_pattern(where, pattern)
         found = provider.list_level(prefix) if delimiter else provider.list(prefix)
-        rules = None if pattern is None else read_rules([pattern])
 
         def fits(info: ObjectInfo | FolderInfo) -> bool:
             if isinstance(info, FolderInfo):

@@ -115,7 +115,14 @@ class ObjectStore(Addresses, Arrivals, Folders, Syncing, Block):
             ObjectChanged: with `if_match`, the object has another etag, or does not exist.
             StorageError: the store does not support metadata, or conditional writes.
         """
-        memoryview(content).release()  # or `BytesIO(None)` would write an empty object
+        try:
+            memoryview(content).release()  # or `BytesIO(None)` would write an empty object
+        except TypeError:
+            name = type(content).__name__
+            text = (
+                f"write_path({str(path)!r}) takes bytes, not {name}. Encode a text: text.encode()"
+            )
+            raise TypeError(text) from None
         return self.upload_from_file_object(
             BytesIO(content),
             path,
