@@ -51,11 +51,13 @@ def tried(made: dict[str, str], workshop: Workshop) -> dict[str, str]:
 def test_what_it_says_to_do_next_works(
     name: str, tried: dict[str, str], workshop: Workshop
 ) -> None:
-    """Verbatim: its tests pass at once, it is listed, and it is built."""
+    """Verbatim: its tests pass at once, it is listed, and it is built.
+
+    Those of what a new store is declared to lack are skipped.
+    """
     told = tried[name]
     assert " passed" in told
     assert "failed" not in told
-    assert "skipped" not in told.lower()
     [row] = [line.split() for line in told.splitlines() if line.startswith(f"{name} ")]
     assert row[:2] == [name, "0.1.0"]
     assert {path.suffix for path in (workshop.folder / name / "dist").iterdir()} >= {".whl", ".gz"}

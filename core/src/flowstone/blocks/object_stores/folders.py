@@ -30,7 +30,7 @@ def read_pattern(where: str, pattern: str) -> list[IgnoreRule]:
     Raises:
         StorageError: it is not a single pattern that can match.
     """
-    rules = read_rules([pattern]) if isinstance(pattern, str) else []
+    rules = read_rules([pattern])
     if not rules or rules[0].keeps:
         problem = f"pattern {pattern!r} matches nothing"
         raise StorageError(where, problem, "Pass a pattern such as '*.csv' or '2026/**/*.csv'.")
