@@ -14,11 +14,11 @@ import pytest
 from flowstone import flow, task
 from flowstone.blocks import LocalDirectory
 from flowstone.blocks.object_stores import ObjectInfo, reset_cursor
-from flowstone.context.current import use_services
+from flowstone.context.current import services, use_services
 from flowstone.errors import ConfigurationError, InvalidName, ObjectTimeout, StorageError
 from flowstone.testing.memory import memory_services
 from flowstone.transactions import transaction
-from flowstone_testing.objects import MemoryObjects
+from flowstone_testing.objects import MemoryObjects, MemoryProvider
 
 
 class ScriptedClock:
@@ -45,8 +45,8 @@ class ScriptedClock:
 @pytest.fixture
 def clock(tmp_path: Path) -> Iterator[ScriptedClock]:
     clock = ScriptedClock()
-    services = replace(memory_services(tmp_path / "home"), clock=clock)
-    with use_services(services), closing(services):
+    own = replace(memory_services(tmp_path / "home"), clock=clock)
+    with use_services(own), closing(own):
         yield clock
 
 
@@ -112,6 +112,27 @@ def test_a_transaction_decides(store: MemoryObjects) -> None:
     assert not store.exists("a")
 
 
+class RoundingProvider(MemoryProvider):
+    """Tells times to the second when it is asked for one object, as some services of S3's do."""
+
+    def head(self, key: str) -> ObjectInfo:
+        info = super().head(key)
+        return replace(info, modified=info.modified.replace(microsecond=0))
+
+
+class RoundingStore(MemoryObjects):
+    def make_provider(self) -> MemoryProvider:
+        return RoundingProvider(self.place, self.folder)
+
+
+def test_times_that_are_rounded_change_no_object(store: MemoryObjects) -> None:
+    rounding = RoundingStore(place=store.place)
+    rounding.write_path("in/a", b"1")
+    with rounding.new_objects("in", cursor="c", action="delete") as found:
+        assert len(found) == 1
+    assert not rounding.exists("in/a")
+
+
 def test_a_cursor_stands_for_one_folder(store: MemoryObjects) -> None:
     store.write_path("in/a", b"1")
     with store.new_objects("in", cursor="c") as found:
@@ -147,8 +168,6 @@ def test_what_does_not_fit_is_refused(
 
 
 def test_marks_of_what_is_gone_are_forgotten(store: MemoryObjects) -> None:
-    from flowstone.context.current import services
-
     for number in range(20):
         store.write_path(f"in/{number}", b"1")
         with store.new_objects("in", cursor="c"):

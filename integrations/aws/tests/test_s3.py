@@ -15,6 +15,7 @@ from urllib.request import urlopen
 
 import pytest
 from pydantic import SecretStr
+from tests.services.web import Handler, serve_web
 
 from flowstone.errors import (
     BlockInvalid,
@@ -25,7 +26,13 @@ from flowstone.errors import (
     StorageError,
     Unreachable,
 )
-from flowstone_aws import AwsClientParameters, MinIOCredentials, S3Bucket, transfers
+from flowstone_aws import (
+    AwsClientParameters,
+    AwsCredentials,
+    MinIOCredentials,
+    S3Bucket,
+    transfers,
+)
 
 MB = 1024 * 1024
 Proxies = Callable[..., Any]
@@ -383,3 +390,30 @@ def test_an_object_is_not_lost_by_a_move_to_another_name_of_its_bucket(bucket: S
     assert bucket.move_object("a", "a", alias) == "a"
     assert alias.move_object("a", "a", bucket) == "a"
     assert bucket.read_path("a") == b"1"
+
+
+class Deaf(Handler):
+    """A service that sends all of an object, whatever range is asked for."""
+
+    def do_GET(self) -> None:
+        content = b"0123456789"
+        self.send_response(200)
+        self.send_header("content-length", str(len(content)))
+        self.send_header("etag", '"1"')
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def test_a_service_that_ignores_ranges_is_refused() -> None:
+    with serve_web(Deaf) as server:
+        login = AwsCredentials(
+            aws_access_key_id="AKIA",
+            aws_secret_access_key="a-secret",
+            region_name="us-east-1",
+            aws_client_parameters=AwsClientParameters(endpoint_url=server.url),
+        )
+        provider = S3Bucket(bucket_name="raw", credentials=login).make_provider()
+        with pytest.raises(StorageError, match="ignored the Range header"):
+            provider.get("a", 4)
+        with pytest.raises(StorageError, match="ignored the Range header"):
+            provider.read_range("a", 4, 2)

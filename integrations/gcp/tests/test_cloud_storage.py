@@ -15,6 +15,7 @@ from flowstone.blocks import ObjectStore
 from flowstone.errors import BucketMissing, PathInvalid, StorageError, Unreachable
 from flowstone_gcp import GcpCredentials, GcsBucket
 from flowstone_gcp.transfers import MB, wrap_source
+from flowstone_testing import reserve_closed_port
 
 
 @pytest.mark.parametrize(
@@ -156,8 +157,6 @@ def test_an_unreachable_service_is_given_up_in_time(reserved: str) -> None:
 
 @pytest.fixture
 def reserved() -> str:
-    from flowstone_testing import reserve_closed_port
-
     return f"http://127.0.0.1:{reserve_closed_port()}"
 
 

@@ -17,6 +17,7 @@ from flowstone.blocks.object_stores import (
     ObjectInfo,
     ObjectStoreProvider,
     ObjectVersion,
+    WriteOptions,
 )
 from flowstone.errors import (
     BucketMissing,
@@ -53,9 +54,9 @@ if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
     from flowstone.blocks.object_stores.provider import Tool
-    from flowstone.blocks.object_stores.writing import WriteOptions
     from flowstone_aws.logins import Login
 
 #: Listings of S3's that come in pages.
@@ -178,14 +179,8 @@ class S3Provider(ObjectStoreProvider):
                 return _Body(None, 0, etag, lambda: self.translate_errors(key))
             raise
         self._seen.add(self.where)
-        if offset and not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
-            answer["Body"].close()
-            problem = f"the service ignored the Range header (bytes={offset}-)"
-            raise StorageError(
-                f"{self.where}/{key}",
-                problem,
-                "Check endpoint_url: the service must support range requests.",
-            )
+        if offset:
+            self._check_range(key, answer, offset)
         return _Body(
             answer["Body"],
             answer["ContentLength"],
@@ -201,11 +196,22 @@ class S3Provider(ObjectStoreProvider):
         try:
             with self.translate_errors(key):
                 answer = self.client().get_object(Bucket=self.bucket, Key=key, Range=wanted)
+                self._check_range(key, answer, offset)
                 return answer["Body"].read()
         except StorageError as error:
             if read_code(error.__cause__) in {"InvalidRange", "416"}:
                 return b""  # from its end on there is nothing
             raise
+
+    def _check_range(self, key: str, answer: GetObjectOutputTypeDef, offset: int) -> None:
+        """Check that a response has the range that was asked for, and not the whole object."""
+        if not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+            answer["Body"].close()
+            raise StorageError(
+                f"{self.where}/{key}",
+                f"the service ignored the Range header (bytes={offset}-)",
+                "Check endpoint_url: the service must support range requests.",
+            )
 
     def download(self, key: str, target: BinaryIO) -> None:
         body = self.get(key)
@@ -333,56 +339,51 @@ class S3Provider(ObjectStoreProvider):
 
     # -- writing ---------------------------------------------------------------------------------
 
+    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
+        self._write(key, source, size, WriteOptions())
+
     def write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
+        self._write(key, source, size, options)
+
+    def _write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
         given = {**_content_type(key), **self._options}
         if options.content_type:
             given["ContentType"] = options.content_type
         if options.metadata:
             given["Metadata"] = {**given.get("Metadata", {}), **options.metadata}
-        if not options.has_condition():
-            self._send(key, source, size, given)
-            return
-        condition = {"IfNoneMatch": "*"} if options.is_new else {"IfMatch": f'"{options.if_match}"'}
+        condition: Options = {}
+        if options.is_new:
+            condition = {"IfNoneMatch": "*"}
+        elif options.if_match is not None:
+            condition = {"IfMatch": f'"{options.if_match}"'}
         try:
-            self._send_on_condition(key, source, size, given, condition)
+            with self.translate_errors(key):
+                self._send(key, source, size, given, condition)
         except StorageError as error:
             code = read_code(error.__cause__)
             if options.is_new and code in _UNMET:
                 raise ObjectExists(f"{self.where}/{key}") from error.__cause__
-            if not options.is_new and (code in _UNMET or isinstance(error, ObjectMissing)):
+            if options.if_match and (code in _UNMET or isinstance(error, ObjectMissing)):
                 raise ObjectChanged(f"{self.where}/{key}") from error.__cause__
             raise
         self._seen.add(self.where)
 
-    def _send_on_condition(
+    def _send(
         self,
         key: str,
         source: BinaryIO,
         size: int | None,
-        options: Options,
+        options: dict[str, Any],
         condition: Options,
     ) -> None:
         target: Options = {"Bucket": self.bucket, "Key": key}
-        with self.translate_errors(key):
-            if size is not None and size <= PART_BYTES:
-                self.client().put_object(**target, Body=source.read(), **options, **condition)
-            else:
-                upload_in_parts(self.client(), source, target, options, condition)
-
-    def put(self, key: str, source: BinaryIO, size: int | None) -> None:
-        self._send(key, source, size, {**_content_type(key), **self._options})
-
-    def _send(self, key: str, source: BinaryIO, size: int | None, options: dict[str, Any]) -> None:
-        with self.translate_errors(key):
-            if size is not None and size <= PART_BYTES:
-                content = source.read()
-                self.client().put_object(Bucket=self.bucket, Key=key, Body=content, **options)
-            else:
-                upload = self._manager().upload(
-                    find_file(source) or leave_open(source), self.bucket, key, extra_args=options
-                )
-                finish(upload)
-        self._seen.add(self.where)
+        if size is not None and size <= PART_BYTES:
+            self.client().put_object(**target, Body=source.read(), **options, **condition)
+        elif condition:
+            upload_in_parts(self.client(), source, target, options, condition)
+        else:
+            content = find_file(source) or leave_open(source)
+            finish(self._manager().upload(content, self.bucket, key, extra_args=options))
 
     def delete(self, keys: Sequence[str]) -> None:
         together = [key for key in keys if len(keys) > 1 and not _NOT_IN_XML.search(key)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from flowstone.blocks.async_twins import make_twin
+from flowstone.blocks.object_stores.provider import TOOLS
 from flowstone.errors import MissingExtra, PathInvalid, StorageError
 from flowstone.plugins import get_host
 
@@ -42,12 +43,11 @@ class Addresses:
         Raises:
             StorageError: the tool does not reach such places.
         """
-        if tool not in {"pandas", "polars", "delta"}:
+        provider = self.make_provider()
+        if tool not in TOOLS:
             problem = f"there are no storage_options for {tool!r}"
-            raise StorageError(
-                self.make_provider().where, problem, "Pass 'pandas', 'polars' or 'delta'."
-            )
-        return self.make_provider().make_storage_options(tool)
+            raise StorageError(provider.where, problem, f"Pass one of {', '.join(TOOLS)}.")
+        return provider.make_storage_options(tool)
 
     def uri(self, path: ObjectPath = "") -> str:
         """Return the address of an object, or of the block's folder; it has no secret in it.

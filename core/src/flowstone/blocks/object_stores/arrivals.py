@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from flowstone.blocks.ignore_files import is_ignored
-from flowstone.blocks.object_stores.cursors import FolderCursor
+from flowstone.blocks.object_stores.cursors import FolderCursor, make_fingerprint
 from flowstone.blocks.object_stores.folders import check_max_items, read_pattern
 from flowstone.context import current
 from flowstone.context.current import services
@@ -156,7 +156,8 @@ class NewObjects:
 
     def _remove(self, info: ObjectInfo) -> None:
         try:
-            if self._store.object_info(info) != info:
+            # Not the infos: a service may round times in a listing and not elsewhere.
+            if make_fingerprint(self._store.object_info(info)) != make_fingerprint(info):
                 return  # it was overwritten, and its new content is not processed yet
         except ObjectMissing:
             return

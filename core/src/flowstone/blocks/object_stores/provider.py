@@ -6,7 +6,7 @@ import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
 
 from flowstone.blocks.object_stores.paths import FolderInfo, check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from flowstone.records.access import StoreAccess
 
 Tool = Literal["pandas", "polars", "delta"]
+TOOLS: tuple[str, ...] = get_args(Tool)
 #: Operations that are called again with renewed secrets after the login was refused.
 OPERATIONS = (
     "get",
