@@ -75,6 +75,11 @@ CERTIFICATE = GcpErrorRule(
     "the TLS connection can't be trusted",
     "Check endpoint, or give the certificates of your authority in REQUESTS_CA_BUNDLE.",
 )
+UNFINISHED = GcpErrorRule(
+    Unreachable,
+    "the upload session ended before the upload did",
+    "Try again: nothing was written over what is there.",
+)
 DAMAGED = GcpErrorRule(Unreachable, "the content was damaged on its way", "Try again.")
 CHANGED = GcpErrorRule(
     StorageError, "it was changed meanwhile, or a condition does not hold", "Try again."
