@@ -123,8 +123,8 @@ class GcsProvider(ObjectStoreProvider):
             raise StorageError(
                 f"{self.where}/{key}",
                 f"a presigned URL takes a private key, and {self._login().who()} has none",
-                "Log in with a service account's key, or impersonate a service account: "
-                "impersonation_chain lets Google sign.",
+                "Log in with a service account's key, or set impersonation_chain: Google signs "
+                "for the last account in it, which may be the one that you run as.",
             )
         with self.translate_errors(key):
             url: str = self.blob(key).generate_signed_url(
