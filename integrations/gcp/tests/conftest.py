@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from tests.services.tokens import Tokens, serve_tokens
+from tests.services.tokens import Tokens, serve_googleapis, serve_tokens
 
 from flowstone_gcp import GcpCredentials, GcsBucket
 
@@ -63,6 +64,17 @@ def tokens() -> Iterator[Tokens]:
     """Google's token service, for keys whose `token_uri` leads here."""
     with serve_tokens() as found:
         yield found
+
+
+@pytest.fixture
+def googleapis(tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tokens]:
+    """The same under Google's own names, where the SDK has its addresses inside."""
+    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    with serve_googleapis(tokens, tmp_path) as environment:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        yield tokens
 
 
 @pytest.fixture

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import inspect
 import json
-import os
 import re
 import subprocess
 import sys
 from base64 import urlsafe_b64decode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.services.proxy import Proxy
-from tests.services.tokens import MACHINE, Tokens, serve_googleapis
+from tests.services.tokens import MACHINE, Tokens
 
 from flowstone.errors import CredentialsError
 from flowstone_gcp import GcpCredentials
@@ -222,14 +221,8 @@ ROWS = {
 
 
 @pytest.fixture
-def place(
-    key: dict[str, str], tokens: Tokens, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Place]:
-    """Google's names lead to this machine, and a row's variables are set by `log_in`."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
-        monkeypatch.delenv(name)
-    with serve_googleapis(tokens, tmp_path) as environment:
-        yield Place(key, tokens, tmp_path, dict(environment))
+def place(key: dict[str, str], googleapis: Tokens, tmp_path: Path) -> Place:
+    return Place(key, googleapis, tmp_path)
 
 
 def use(fields: dict[str, Any], bucket_name: str) -> dict[str, Any]:
@@ -339,11 +332,9 @@ def test_who_pays_reaches_cloud_storage(
 
 
 def test_who_may_not_impersonate_is_told_which_role_is_missing(
-    place: Place, monkeypatch: pytest.MonkeyPatch
+    place: Place,
 ) -> None:
     place.tokens.denied.add(LAST)
-    for name, value in place.environment.items():
-        monkeypatch.setenv(name, value)
     login = GcpCredentials(service_account_info=place.key, impersonation_chain=LAST)
     with pytest.raises(CredentialsError, match=r"roles/iam\.serviceAccountTokenCreator") as caught:
         login.get_access_token()

@@ -107,7 +107,7 @@ def cloud_storage_download_blob_to_file(
         CredentialsError: there is no login, or it was refused.
 
     Example:
-        path = cloud_storage_download_blob_to_file(bucket, blob, "cities.csv")
+        path = cloud_storage_download_blob_to_file(bucket, blob, path)
     """
     provider = reach_bucket(bucket, gcp_credentials, project)
     key, target = make_blob_key(provider, bucket, blob), Path(path)
@@ -199,7 +199,7 @@ def cloud_storage_upload_blob_from_file(
         CredentialsError: there is no login, or it was refused.
 
     Example:
-        blob = cloud_storage_upload_blob_from_file("cities.csv", bucket, "cities.csv")
+        blob = cloud_storage_upload_blob_from_file(file, bucket, "cities.csv")
     """
     provider = reach_bucket(bucket, gcp_credentials, project)
     key, shape = make_blob_key(provider, bucket, blob), shape_blob(chunk_size, encryption_key)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from flowstone.errors import CredentialsError, FlowstoneError
-from flowstone.records.redaction import redact
+from flowstone.records.redaction import redact, register
 from flowstone_gcp.rules import (
     BAD_LOGIN,
     BAD_REQUEST,
@@ -27,6 +27,7 @@ from flowstone_gcp.rules import (
     PAYS,
     REFUSED,
     RETAINED,
+    UNFINISHED,
     UNSUPPORTED,
     GcpErrorRule,
 )
@@ -39,6 +40,10 @@ LONGEST = 400
 SDKS = ("google", "requests", "urllib3")
 #: What the SDK says where IAM gave no token, or no signature, of another service account.
 BY_IAM = ("Unable to acquire impersonated credentials", "Error calling sign_bytes")
+#: The secret part of an upload session's URL: whoever has it can write the object.
+UPLOAD = re.compile(r"\bupload_id=([\w-]+)")
+#: What the SDK says when Cloud Storage kept only part of a chunk.
+PARTLY_KEPT = "Bytes stream is in unexpected state"
 STATUS = re.compile(r"""["']code["']: ?(\d{3})""")
 
 
@@ -157,6 +162,8 @@ def translate(
     error: Exception, where: str, who: Callable[[], str], key: str | None = None
 ) -> FlowstoneError | None:
     """Return the Flowstone error for an error of the SDK; None for any other error."""
+    for upload in UPLOAD.findall(str(error)):
+        register(upload)
     rule = find_rule(error, key)
     if rule is None:
         return None
@@ -170,6 +177,8 @@ def translate(
 
 def find_rule(error: BaseException, key: str | None = None) -> GcpErrorRule | None:
     """Return the rule for an error of the SDK; None for any other error."""
+    if is_unfinished(error):
+        return UNFINISHED
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_sdk(kind)]
     if not names:
         return None
@@ -184,6 +193,14 @@ def find_rule(error: BaseException, key: str | None = None) -> GcpErrorRule | No
     if rule is None:
         rule = next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), MISUSED)
     return NO_BUCKET if rule is NO_OBJECT and key is None else rule
+
+
+def is_unfinished(error: BaseException) -> bool:
+    """Return whether an upload session is lost, so that the upload has to start again."""
+    if isinstance(error, ValueError) and PARTLY_KEPT in str(error):
+        return True
+    address = str(getattr(getattr(error, "response", None), "url", ""))
+    return getattr(error, "code", None) in {404, 410} and UPLOAD.search(address) is not None
 
 
 def _find_login_rule(error: BaseException, names: list[str]) -> GcpErrorRule | None:

@@ -8,6 +8,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,13 +144,14 @@ class GcpLogin:
             return self._clients["storage"]
 
     def session(self) -> AuthorizedSession:
-        """Return a session of requests with this login, for what no client does: streams."""
+        """Return the HTTP session of the clients, for what they lack: streams."""
         # The SDK takes 0.3 s to load; a flow that only names a bucket need not wait for it.
-        from google.auth.transport.requests import AuthorizedSession
+        from flowstone_gcp.sessions import open_session
 
         with self._lock:
             if "session" not in self._clients:
-                self._clients["session"] = AuthorizedSession(self.credentials())
+                with translate_errors("Cloud Storage", self.who):
+                    self._clients["session"] = open_session(self.credentials())
             session: AuthorizedSession = self._clients["session"]
             return session
 
@@ -175,9 +177,9 @@ class GcpLogin:
 
         if self._values.anonymous:
             return None
-        credentials = self.credentials()
+        credentials, request = self.credentials(), partial(Request(), timeout=self._values.timeout)
         with translate_errors("the token service", self.who):
-            credentials.refresh(Request())
+            credentials.refresh(request)
         token = str(credentials.token)
         register(token)
         return token
@@ -222,6 +224,8 @@ class GcpLogin:
 
         endpoint = self._values.endpoint
         given: dict[str, Any] = {"credentials": self.credentials(), "project": self.project()}
+        if "credentials" not in overrides:
+            given["_http"] = self.session()
         if endpoint:
             given["client_options"] = {"api_endpoint": endpoint}
         with translate_errors("Cloud Storage", self.who):

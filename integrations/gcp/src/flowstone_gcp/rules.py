@@ -75,6 +75,11 @@ CERTIFICATE = GcpErrorRule(
     "the TLS connection can't be trusted",
     "Check endpoint, or set REQUESTS_CA_BUNDLE to your certificate authority's certificates.",
 )
+UNFINISHED = GcpErrorRule(
+    Unreachable,
+    "the upload session ended before the upload was complete",
+    "Try again: the object is unchanged.",
+)
 DAMAGED = GcpErrorRule(Unreachable, "the content was damaged in transit", "Try again.")
 CHANGED = GcpErrorRule(
     StorageError, "it was changed during the request, or a condition does not hold", "Try again."
