@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.services.bigquery import Emulator
 from tests.services.tokens import Tokens, serve_googleapis, serve_tokens
 
-from flowstone_gcp import GcpCredentials, GcsBucket
+from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
 
 EMAIL = "loader@example-project.iam.gserviceaccount.com"
 
@@ -127,3 +128,24 @@ def refusing() -> Iterator[Tokens]:
         words = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
         found.refusal = 400, words
         yield found
+
+
+@pytest.fixture
+def warehouse(live: bool, request: pytest.FixtureRequest) -> Iterator[BigQueryWarehouse]:
+    """A fresh dataset of the emulator, or live one of your project."""
+    name = f"flowstone_{uuid4().hex[:16]}"
+    if live:
+        found = BigQueryWarehouse(dataset=name)
+    else:
+        emulator: Emulator = request.getfixturevalue("bigquery")
+        found = BigQueryWarehouse(
+            gcp_credentials=GcpCredentials(anonymous=True, project="example-project"),
+            dataset=name,
+            endpoint=emulator.url,
+            storage_endpoint=emulator.storage,
+        )
+    client = found.get_client()
+    client.create_dataset(name)
+    with found:
+        yield found
+    client.delete_dataset(name, delete_contents=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone_gcp.bigquery import BigQueryWarehouse
     from flowstone_gcp.bucket_tasks import (
         acloud_storage_create_bucket,
         cloud_storage_create_bucket,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from flowstone_gcp.dataframes import DataFrameSerializationFormat
 
 __all__ = [
+    "BigQueryWarehouse",
     "DataFrameSerializationFormat",
     "GcpCredentials",
     "GcsBucket",
@@ -54,6 +56,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".bigquery": ("BigQueryWarehouse",),
             ".bucket_tasks": (
                 "acloud_storage_create_bucket",
                 "cloud_storage_create_bucket",

@@ -7,6 +7,7 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
+            "bigquery-warehouse": "flowstone_gcp.bigquery:BigQueryWarehouse",
             "gcp-credentials": "flowstone_gcp.credentials:GcpCredentials",
             "gcs-bucket": "flowstone_gcp.cloud_storage:GcsBucket",
         },

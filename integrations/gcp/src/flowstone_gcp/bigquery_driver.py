@@ -1,0 +1,556 @@
+"""The driver of BigQuery: statements as jobs, rows and tables in and out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax, StoreDriver
+from flowstone.context.deadlines import seconds_left
+from flowstone.errors import QueryInvalid, RowsInvalid
+from flowstone_gcp.bigquery_errors import translate
+from flowstone_gcp.bigquery_jobs import ActiveJob, JobPlan, JobRunner, make_labels, make_query_id
+from flowstone_gcp.bigquery_loads import (
+    PARQUET,
+    TableLayout,
+    plan_extract,
+    plan_file_load,
+    plan_uri_load,
+    write_rows,
+)
+from flowstone_gcp.bigquery_storage import open_batches
+from flowstone_gcp.bigquery_values import fit_table, make_arrow, make_fields, make_parameter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from flowstone.blocks.databases import Cursor, Row
+    from flowstone.errors import DatabaseError
+    from flowstone.records.access import StoreAccess
+    from flowstone_gcp.logins import GcpLogin
+
+#: A job is stopped by BigQuery so many seconds after its run should have stopped it.
+GRACE = 10
+#: A table for staging is dropped by BigQuery after this, if its process was killed.
+STAGED = timedelta(hours=6)
+_NAME = re.compile(r"`((?:[^`\\]|\\.)*)`")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BigQuerySettings:
+    """What a driver is made of, besides the login.
+
+    Attributes:
+        project, dataset, location: where statements run; None for what the login or data say.
+        endpoint, storage_endpoint: addresses of an emulator.
+        maximum_bytes_billed: a query that would cost more fails.
+        labels: of each job.
+        priority: ``INTERACTIVE`` or ``BATCH``.
+        use_query_cache: whether BigQuery may answer by an earlier result.
+        fetch_size: rows of a page over REST.
+        cancel_on_kill: whether a query ends with a run that is killed.
+    """
+
+    project: str | None = None
+    dataset: str | None = None
+    location: str | None = None
+    endpoint: str | None = None
+    storage_endpoint: str | None = None
+    maximum_bytes_billed: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    priority: str = "INTERACTIVE"
+    use_query_cache: bool = True
+    fetch_size: int = 10_000
+    cancel_on_kill: bool = True
+
+
+class Script(str):
+    """A statement that may be several, which BigQuery runs as one job."""
+
+    __slots__ = ()
+
+
+@dataclass(slots=True, eq=False)
+class BigQueryConnection:
+    """A client of BigQuery, and the job that is waited for."""
+
+    client: Any
+    active: ActiveJob = field(default_factory=ActiveJob)
+
+
+class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnection]):
+    """BigQuery, by google-cloud-bigquery and its Storage API."""
+
+    placeholder_style = "qmark"
+    transactions = False
+    savepoints = False
+    cancels_by_id = True
+    syntax = SqlSyntax(
+        backslash_escapes=True,
+        triple_quotes=True,
+        dollar_quotes=False,
+        hash_comments=True,
+        blocks=True,
+    )
+    column_types: Mapping[type, str] = {
+        bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING", bytes: "BYTES",
+        Decimal: "NUMERIC", AwareDatetime: "TIMESTAMP", datetime: "DATETIME", date: "DATE",
+        list: "JSON", dict: "JSON",
+    }  # fmt: skip
+
+    def __init__(self, login: GcpLogin, settings: BigQuerySettings) -> None:
+        place = ".".join(filter(None, (settings.project or login.usual_project, settings.dataset)))
+        super().__init__(f"BigQuery {place}".strip())
+        self.login, self.settings = login, settings
+        self.records_queries = settings.cancel_on_kill
+        self._client: Any = None
+        self._locations: dict[str, str] = {}
+
+    # -- connections -----------------------------------------------------------------------------
+
+    @property
+    def client(self) -> Any:
+        """The client, which all connections share."""
+        if self._client is None:
+            settings = self.settings
+            given = {"project": settings.project, "endpoint": settings.endpoint}
+            self._client = self.login.client("bigquery", **given)
+        return self._client
+
+    @property
+    def runner(self) -> JobRunner:
+        """What starts jobs and waits for them."""
+        keeps = not self.settings.cancel_on_kill
+        return JobRunner(self.client, self.login.retry, keeps=keeps)
+
+    def connect(self) -> BigQueryConnection:
+        """Check the login, and return a connection with the shared client."""
+        self.login.ensure_token()
+        return BigQueryConnection(self.client)
+
+    def disconnect(self, connection: BigQueryConnection) -> None:
+        """Do nothing: a connection has no socket of its own."""
+
+    def interrupt(self, connection: BigQueryConnection) -> None:
+        """Cancel the job that the connection waits for."""
+        connection.active.cancel()
+
+    def cancel_by_id(self, query_id: str) -> None:
+        """Cancel a job by its id, ``project:location.job``; one that has ended is left alone."""
+        self.runner.cancel(query_id)
+
+    def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
+        """Return our error for one of Google's; None for anybody else's."""
+        return translate(self.where, error, statement)
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def split_script(self, script: str) -> list[str]:
+        """Return a script as it is: BigQuery runs it as one job, with its variables."""
+        return [Script(script)] if super().split_script(script) else []
+
+    def execute(
+        self, connection: BigQueryConnection, operation: str, values: Sequence[object]
+    ) -> int:
+        """Run one statement, and return how many rows it changed; 0 where that says nothing."""
+        job, _ = self.run_query(connection, operation, values)
+        return int(job.num_dml_affected_rows or 0)
+
+    def query(
+        self, connection: BigQueryConnection, operation: str, values: Sequence[object]
+    ) -> Cursor:
+        """Run one statement, and return its rows, which are fetched page by page."""
+        _, rows = self.run_query(connection, operation, values)
+        return BigQueryCursor(rows)
+
+    def run_query(
+        self,
+        connection: BigQueryConnection,
+        operation: str,
+        values: Sequence[object],
+        config: Any = None,
+    ) -> tuple[Any, Any]:
+        """Run a statement as a job; return the job, and its rows as google-cloud-bigquery has them.
+
+        Args:
+            connection: where.
+            operation: the statement.
+            values: of its parameters.
+            config: a `QueryJobConfig` with more; it is not changed.
+        """
+        self._check_single(operation)
+        made = self.make_query_config(operation, values, config)
+        statement = str(operation)
+
+        def start(job_id: str, location: str | None, retry: Any) -> Any:
+            return connection.client.query(
+                statement,
+                job_config=made,
+                job_id=job_id,
+                location=location,
+                retry=retry,
+                job_retry=None,
+            )
+
+        location = self.find_location()
+        plan = JobPlan(kind="query", config=made, start=start, location=location, digest=statement)
+        return self.run_job(connection, plan)
+
+    def run_job(self, connection: BigQueryConnection, plan: JobPlan) -> tuple[Any, Any]:
+        """Start a job and wait for it; its handle is recorded in between."""
+        runner = self.runner
+        job = runner.submit(plan)
+        with self.record_query(make_query_id(job)):
+            return job, runner.wait(job, connection.active, self.settings.fetch_size)
+
+    def make_query_config(
+        self, operation: str, values: Sequence[object] = (), config: Any = None
+    ) -> Any:
+        """Return the configuration of a query: the block's settings, and what is given."""
+        from google.cloud import bigquery  # an optional dependency
+
+        made = bigquery.QueryJobConfig() if config is None else deepcopy(config)
+        settings = self.settings
+        if settings.dataset and made.default_dataset is None:
+            made.default_dataset = self.find_dataset()
+        if settings.maximum_bytes_billed is not None and made.maximum_bytes_billed is None:
+            made.maximum_bytes_billed = settings.maximum_bytes_billed
+        if made.use_query_cache is None:
+            made.use_query_cache = settings.use_query_cache
+        if made.priority is None:
+            made.priority = settings.priority
+        if values:
+            made.query_parameters = [make_parameter(value) for value in values]
+        return self.complete(made)
+
+    def complete(self, config: Any) -> Any:
+        """Add the labels of the run to a job's configuration, and the time that it has left."""
+        config.labels = {**make_labels(self.settings.labels), **config.labels}
+        left = seconds_left()
+        if left is not None and config.job_timeout_ms is None:
+            config.job_timeout_ms = math.ceil((left + GRACE) * 1000)
+        return config
+
+    def _check_single(self, operation: str) -> None:
+        if isinstance(operation, Script):
+            return
+        count = len(super().split_script(operation))
+        if count > 1:
+            problem = f"it has {count} statements, and one at a time is run"
+            raise QueryInvalid(self.where, problem, "Use `execute_script` for all.", operation)
+
+    # -- places ----------------------------------------------------------------------------------
+
+    def find_dataset(self, name: str | None = None) -> Any:
+        """Return the reference of a dataset, by default the block's."""
+        from google.cloud.bigquery import DatasetReference  # an optional dependency
+
+        project, _, dataset = (name or self.settings.dataset or "").rpartition(".")
+        return DatasetReference(project or self.client.project, dataset)
+
+    def find_table(self, name: str) -> Any:
+        """Return the reference of a table: ``table``, ``dataset.table`` or with a project before.
+
+        A decorator, as in ``table$20260131``, names a partition.
+        """
+        from google.cloud.bigquery import TableReference  # an optional dependency
+
+        found = _NAME.findall(name)
+        parts = [_unescape(part) for part in found] if found else name.split(".")
+        project, dataset, table = [*[""] * (3 - len(parts)), *parts][-3:]
+        if len(parts) > 3:
+            project, dataset, table = ".".join(parts[:-2]), parts[-2], parts[-1]
+        if not dataset and not self.settings.dataset:
+            problem = f"the table {name!r} is in no dataset"
+            remedy = "Write dataset.table, or set the warehouse's dataset."
+            raise QueryInvalid(self.where, problem, remedy)
+        where = self.find_dataset(f"{project}.{dataset}".strip(".") if dataset else None)
+        return TableReference(where, table)
+
+    def find_location(self, dataset: Any = None) -> str | None:
+        """Return where jobs run: the block's location, or that of a dataset.
+
+        Args:
+            dataset: a reference; by default the block's. Without any it is None, and BigQuery
+                looks at the tables of the query.
+        """
+        if self.settings.location:
+            return self.settings.location
+        if dataset is None:
+            if not self.settings.dataset:
+                return None
+            dataset = self.find_dataset()
+        name = f"{dataset.project}.{dataset.dataset_id}"
+        if name not in self._locations:
+            found = self.client.get_dataset(dataset, retry=self.login.retry())
+            self._locations[name] = found.location
+        return self._locations[name]
+
+    def fetch_schema(self, table: Any) -> list[Any]:
+        """Return the schema of a table, by its reference."""
+        from google.cloud.bigquery import TableReference  # an optional dependency
+
+        dataset = self.find_dataset(f"{table.project}.{table.dataset_id}")
+        plain = TableReference(dataset, table.table_id.partition("$")[0])
+        return list(self.client.get_table(plain, retry=self.login.retry()).schema)
+
+    # -- tables in and out -----------------------------------------------------------------------
+
+    def quote_name(self, name: str) -> str:
+        """Return a name as it stands in a statement, whatever is in it."""
+        escaped = name.replace("\\", "\\\\").replace("`", "\\`")
+        return f"`{escaped}`"
+
+    def create_table(
+        self, connection: BigQueryConnection, table: str, columns: Mapping[str, type]
+    ) -> None:
+        """Make a table for values of these types, if there is none of that name."""
+        from google.cloud import bigquery  # an optional dependency
+
+        types = self.column_types
+        fields = [
+            bigquery.SchemaField(name, types.get(kind, types[str]))
+            for name, kind in columns.items()
+        ]
+        made = bigquery.Table(self.find_table(table), schema=fields)
+        made.labels = {}
+        connection.client.create_table(made, exists_ok=True, retry=self.login.retry())
+
+    def open_arrow(
+        self,
+        connection: BigQueryConnection,
+        operation: str,
+        values: Sequence[object],
+        batch_rows: int,
+    ) -> pa.RecordBatchReader:
+        """Run one statement, and return a reader of its rows by the Storage Read API.
+
+        Where a result can't be read by it, as of an emulator, or without the role
+        roles/bigquery.readSessionUser, the rows come over REST.
+        """
+        job, rows = self.run_query(connection, operation, values)
+        size, retry = self.settings.fetch_size, self.login.retry()
+        again = partial(job.result, page_size=size, retry=retry, job_retry=None)
+        return open_batches(rows, again, self.login, self.settings.storage_endpoint)
+
+    def insert(
+        self,
+        connection: BigQueryConnection,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+    ) -> None:
+        """Add rows to a table by a load job, all or none."""
+        target = self.find_table(table)
+        fields = self.fetch_schema(target)
+        self._load(connection, target, self._fit(table, make_arrow, fields, columns, rows), fields)
+
+    def insert_arrow(self, connection: BigQueryConnection, table: str, data: pa.Table) -> None:
+        """Add the rows of a table of Arrow by a load job, all or none."""
+        target = self.find_table(table)
+        fields = self.fetch_schema(target)
+        self._load(connection, target, data, fields)
+
+    def load_table(
+        self, connection: BigQueryConnection, table: str, data: pa.Table, layout: TableLayout
+    ) -> None:
+        """Write the rows of a table of Arrow by one load job, which may make the table."""
+        target = self.find_table(table)
+        fields = layout.schema
+        if fields is None:
+            fields = self._fit(table, make_fields, data.schema)
+        self._load(connection, target, data, fields, layout)
+
+    def _load(
+        self,
+        connection: BigQueryConnection,
+        target: Any,
+        data: pa.Table,
+        fields: Sequence[Any],
+        layout: TableLayout | None = None,
+    ) -> None:
+        from google.cloud.bigquery import LoadJobConfig  # an optional dependency
+
+        data = self._fit(target.table_id, fit_table, data, fields)
+        known = {each.name.casefold(): each for each in fields}
+        used = [known.get(name.casefold()) for name in data.schema.names]
+        if None in used:
+            extra = [n for n, found in zip(data.schema.names, used, strict=True) if found is None]
+            problem = f"into {target.table_id!r}: the table has no column {', '.join(extra)}"
+            remedy = "Leave it out, or add it to the table; nothing was added."
+            raise RowsInvalid(self.where, problem, remedy)
+        config = (layout or TableLayout(create=False)).apply(LoadJobConfig())
+        with write_rows(data, used, self.complete(config)) as (file, made):
+            location = self.find_location(self.find_dataset(f"{target.project}.{target.dataset_id}"))
+            plan = plan_file_load(connection.client, target, file, made, location)
+            self.run_job(connection, plan)
+
+    def _fit(self, table: str, make: Any, *given: Any) -> Any:
+        try:
+            return make(*given)
+        except ValueError as error:
+            problem = str(error)
+        remedy = "Mend the rows or the schema; nothing was added."
+        raise RowsInvalid(self.where, f"into {table}: {problem}", remedy)
+
+    # -- rows that replace others ----------------------------------------------------------------
+
+    def stage(self, connection: BigQueryConnection, table: str) -> str:
+        """Make an empty table like another, in its dataset, which BigQuery drops by itself."""
+        from google.cloud import bigquery  # an optional dependency
+
+        target = self.find_table(table)
+        name = f"flowstone_{token_hex(8)}"
+        dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
+        fields = [_relax(each) for each in self.fetch_schema(target)]
+        made = bigquery.Table(bigquery.TableReference(dataset, name), schema=fields)
+        made.expires = datetime.now(UTC) + STAGED
+        connection.client.create_table(made, retry=self.login.retry())
+        parts = (target.project, target.dataset_id, name)
+        return ".".join(map(self.quote_name, parts))
+
+    def unstage(self, connection: BigQueryConnection, staged: str) -> None:
+        """Drop a table that `stage` made."""
+        table = self.find_table(staged)
+        connection.client.delete_table(table, not_found_ok=True, retry=self.login.retry())
+
+    def create_key(self, connection: BigQueryConnection, table: str, keys: Sequence[str]) -> None:
+        """Do nothing: MERGE needs no index."""
+
+    def merge(
+        self,
+        connection: BigQueryConnection,
+        table: str,
+        staged: str,
+        columns: Sequence[str],
+        keys: Sequence[str],
+    ) -> None:
+        """Insert the rows of a table into another by MERGE, and update those whose key is there."""
+        quoted = [self.quote_name(name) for name in columns]
+        on = " AND ".join(f"target.{name} = source.{name}" for name in map(self.quote_name, keys))
+        others = [self.quote_name(name) for name in columns if name not in keys]
+        changes = ", ".join(f"{name} = source.{name}" for name in others)
+        update = f"WHEN MATCHED THEN UPDATE SET {changes} " if others else ""
+        names = ", ".join(quoted)
+        values = ", ".join(f"source.{name}" for name in quoted)
+        statement = (
+            f"MERGE {table} AS target USING {staged} AS source ON {on} {update}"
+            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
+        )
+        self.execute(connection, statement, ())
+
+    # -- Cloud Storage ---------------------------------------------------------------------------
+
+    def copy_from(
+        self,
+        connection: BigQueryConnection,
+        table: str,
+        access: StoreAccess,
+        paths: Sequence[str],
+    ) -> int | None:
+        """Load Parquet files of Cloud Storage by one job; None for any other store."""
+        if access.scheme != "gs":
+            return None
+        layout = TableLayout(create=False)
+        uris = [make_uri(access, path) for path in paths]
+        target = self.find_table(table)
+        before = layout.apply(self.make_load_config(PARQUET))
+        job = self.load_uris(connection, target, uris, before)
+        return int(job.output_rows or 0)
+
+    def make_load_config(self, source_format: str | None, config: Any = None) -> Any:
+        """Return the configuration of a load job: what is given, and the block's settings."""
+        from google.cloud.bigquery import LoadJobConfig, ParquetOptions
+
+        made = LoadJobConfig() if config is None else deepcopy(config)
+        if source_format is not None and made.source_format is None:
+            made.source_format = source_format
+        if made.source_format == PARQUET and made.parquet_options is None:
+            made.parquet_options = ParquetOptions()
+            made.parquet_options.enable_list_inference = True
+        return self.complete(made)
+
+    def load_uris(
+        self, connection: BigQueryConnection, target: Any, uris: Sequence[str], config: Any
+    ) -> Any:
+        """Load objects of Cloud Storage by one job, and return the job."""
+        dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
+        location = self.find_location(dataset)
+        plan = plan_uri_load(connection.client, target, uris, config, location)
+        return self.run_job(connection, plan)[0]
+
+    def load_file(
+        self, connection: BigQueryConnection, target: Any, file: Any, config: Any
+    ) -> Any:
+        """Load a file of this process by one job, and return the job."""
+        dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
+        location = self.find_location(dataset)
+        plan = plan_file_load(connection.client, target, file, config, location)
+        return self.run_job(connection, plan)[0]
+
+    def extract(
+        self, connection: BigQueryConnection, table: str, uris: Sequence[str], config: Any
+    ) -> Any:
+        """Write a table to objects of Cloud Storage by one job, and return the job."""
+        source = self.find_table(table)
+        dataset = self.find_dataset(f"{source.project}.{source.dataset_id}")
+        location = self.find_location(dataset)
+        plan = plan_extract(connection.client, source, uris, self.complete(config), location)
+        return self.run_job(connection, plan)[0]
+
+    def unload_to(
+        self,
+        connection: BigQueryConnection,
+        operation: str,
+        values: Sequence[object],
+        access: StoreAccess,
+        folder: str,
+    ) -> list[str] | None:
+        """Write the rows of a query to Parquet files of Cloud Storage; None for any other store."""
+        return None
+
+
+class BigQueryCursor:
+    """The rows of a query, a page of which is in memory."""
+
+    def __init__(self, rows: Any) -> None:
+        self.description = [(each.name,) for each in rows.schema or ()] or None
+        self._rows = iter(rows)
+
+    def fetchmany(self, size: int, /) -> list[Row]:
+        """Return so many rows, or what is left of them."""
+        found = []
+        for row in self._rows:
+            found.append(row.values())
+            if len(found) == size:
+                break
+        return found
+
+    def close(self) -> None:
+        """Forget what is left."""
+        self._rows = iter(())
+
+
+def make_uri(access: StoreAccess, path: str) -> str:
+    """Return the address of an object of Cloud Storage."""
+    return "/".join(filter(None, ("gs:/", access.bucket, access.folder, path)))
+
+
+def _unescape(name: str) -> str:
+    return re.sub(r"\\(.)", r"\1", name)
+
+
+def _relax(found: Any) -> Any:
+    """Return a field that takes NULL, as a staged table may lack a column."""
+    from google.cloud.bigquery import SchemaField  # an optional dependency
+
+    mode = "NULLABLE" if found.mode == "REQUIRED" else found.mode
+    return SchemaField(found.name, found.field_type, mode, fields=found.fields)

@@ -1,0 +1,294 @@
+"""Jobs of BigQuery: their ids are made here, so that none runs twice and each can be found again."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter, OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from flowstone import record_measures
+from flowstone.runtime import flow_run, task_run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+#: Seconds between two looks at a job that is not a query: the first, and the longest.
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+#: Runs whose jobs are counted at a time.
+MOST_RUNS = 1000
+#: How BigQuery names a job in "Already Exists: Job project:location.id".
+_TAKEN = re.compile(r"Job [\w.:-]+:([\w-]+)\.[\w-]+")
+_QUERY_ID = re.compile(r"(?P<project>.+):(?P<location>[\w-]*)\.(?P<job>[\w-]+)")
+_LABEL = re.compile(r"[^\w-]+")
+#: The longest value of a label.
+LONGEST_LABEL = 63
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """The run that a job belongs to, and its attempt."""
+
+    id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPlan:
+    """A job that is to run.
+
+    Attributes:
+        kind: ``query``, ``load``, ``extract`` or ``copy``.
+        config: its configuration, as google-cloud-bigquery has it.
+        start: starts it, given an id, a location and what retries requests.
+        location: where; None where BigQuery finds it by the tables of a query.
+        digest: tells apart the contents that are sent with it.
+    """
+
+    kind: str
+    config: Any
+    start: Callable[[str, str | None, Any], Any]
+    location: str | None
+    digest: str = ""
+
+    def make_fingerprint(self) -> str:
+        """Return what is the same for the same work, in each attempt of a run."""
+        config = self.config.to_api_repr()
+        for changing in ("labels", "jobTimeoutMs"):
+            config.pop(changing, None)
+        text = json.dumps([self.kind, config, self.digest], sort_keys=True, default=str)
+        return sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclass(slots=True, eq=False)
+class ActiveJob:
+    """The job that a connection waits for, if any; another thread may cancel it."""
+
+    job: Any = None
+    is_stopping: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def begin(self, job: Any) -> None:
+        """Take a job that was started."""
+        with self.lock:
+            self.job, self.is_stopping = job, False
+            self.stopped.clear()
+
+    def end(self) -> None:
+        """Forget the job."""
+        with self.lock:
+            self.job = None
+
+    def cancel(self) -> None:
+        """Ask BigQuery to cancel the job, once; where there is none, do nothing."""
+        with self.lock:
+            job, asked = self.job, self.is_stopping
+            self.is_stopping = job is not None
+        if job is None or asked:
+            return
+        try:
+            job.cancel(timeout=10)
+        except Exception:
+            with self.lock:
+                self.is_stopping = False  # it is asked again
+            raise
+        self.stopped.set()
+
+
+class JobRunner:
+    """Starts jobs and waits for them."""
+
+    def __init__(self, client: Any, make_retry: Callable[[], Any], *, keeps: bool) -> None:
+        """Begin with a client.
+
+        Args:
+            client: of google-cloud-bigquery.
+            make_retry: returns what retries a request.
+            keeps: whether a query goes on when its run is killed, so that a retry waits for it.
+        """
+        self._client, self._make_retry, self._keeps = client, make_retry, keeps
+
+    def submit(self, plan: JobPlan) -> Any:
+        """Start a job, or find the one that an earlier request or attempt started.
+
+        A request whose answer was lost is sent again with the same id, which BigQuery refuses to
+        take twice. A load that an earlier attempt of the run completed is not done again; a query
+        is, unless it still runs and was to be kept.
+        """
+        run, fingerprint = find_run(), plan.make_fingerprint()
+        if run is None:
+            return self._start(plan, f"flowstone_{uuid4().hex}")[0]
+        number = _count(run, fingerprint)
+        for attempt in range(run.attempt - 1, 0, -1):
+            found = self._find(plan, _make_id(run.id, attempt, fingerprint, number))
+            if found is not None and self._continues(plan, found):
+                return found
+        while True:
+            job, is_own = self._start(plan, _make_id(run.id, run.attempt, fingerprint, number))
+            if is_own or self._continues(plan, job):
+                return job
+            number = _count(run, fingerprint)  # it is of a process that was killed
+
+    def wait(self, job: Any, active: ActiveJob, page_size: int | None = None) -> Any:
+        """Wait for the end of a job; return the rows of a query, else the job.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: it failed, or was cancelled.
+        """
+        active.begin(job)
+        try:
+            if job.job_type == "query":
+                retry = self._make_retry()
+                return job.result(page_size=page_size, retry=retry, job_retry=None)
+            pause = FIRST_PAUSE
+            while not job.done(retry=self._make_retry()):
+                active.stopped.wait(pause)
+                pause = FIRST_PAUSE if active.is_stopping else min(pause * 1.5, LONGEST_PAUSE)
+            error = job.exception()
+            if error is not None:
+                raise error
+            return job
+        finally:
+            active.end()
+            record_job_measures(job)
+
+    def cancel(self, query_id: str) -> None:
+        """Cancel a job by its id, ``project:location.job``; one that has ended is left alone."""
+        from google.api_core.exceptions import NotFound  # an optional dependency
+
+        found = _QUERY_ID.fullmatch(query_id)
+        if found is None:
+            return
+        with suppress(NotFound):
+            self._client.cancel_job(
+                found["job"],
+                project=found["project"],
+                location=found["location"] or None,
+                retry=self._make_retry(),
+            )
+
+    def _start(self, plan: JobPlan, job_id: str) -> tuple[Any, bool]:
+        """Start a job; return it, and whether a request of this call did."""
+        from google.api_core.exceptions import Conflict  # an optional dependency
+
+        tries = iter(range(2))  # whether a request before the last may have started it
+        next(tries)
+        retry = self._make_retry().with_predicate(self._make_counting(tries))
+        try:
+            return plan.start(job_id, plan.location, retry), True
+        except Conflict as error:
+            taken = _TAKEN.search(str(error.message))
+            if taken is None:  # the table exists, not the job
+                raise
+            location = plan.location or taken[1]
+            job = self._client.get_job(job_id, location=location, retry=self._make_retry())
+            return job, next(tries, None) is None
+
+    def _make_counting(self, tries: Iterator[int]) -> Callable[[Exception], bool]:
+        may_help = self._make_retry()._predicate
+
+        def check(error: Exception) -> bool:
+            helps = bool(may_help(error))
+            if helps:
+                next(tries, None)
+            return helps
+
+        return check
+
+    def _find(self, plan: JobPlan, job_id: str) -> Any:
+        """Return a job of an earlier attempt; None where there is none."""
+        from google.api_core.exceptions import NotFound  # an optional dependency
+
+        if plan.kind == "query" and not self._keeps:
+            return None  # it was cancelled by its handle
+        try:
+            return self._client.get_job(job_id, location=plan.location, retry=self._make_retry())
+        except NotFound:
+            return None
+
+    def _continues(self, plan: JobPlan, job: Any) -> bool:
+        """Return whether a job that was started earlier is the one to wait for."""
+        if job.state != "DONE" and plan.kind == "query":
+            return self._keeps
+        if plan.kind == "query":
+            return False
+        with suppress(Exception):
+            self.wait(job, ActiveJob())
+        return job.error_result is None
+
+
+def find_run() -> RunIdentity | None:
+    """Return the current task run, or else the flow run; None outside of a run."""
+    for run in (task_run, flow_run):
+        if run.id is not None:
+            return RunIdentity(run.id, max(1, run.run_count))
+    return None
+
+
+def make_labels(own: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels of a job: those of the block, and the names and id of the run."""
+    names = {
+        "flowstone_flow": flow_run.flow_name,
+        "flowstone_task": task_run.task_name,
+        "flowstone_run": task_run.id or flow_run.id,
+    }
+    made = {name: clean_label(value) for name, value in names.items() if value}
+    return {**made, **{clean_label(name): clean_label(value) for name, value in own.items()}}
+
+
+def clean_label(text: str) -> str:
+    """Return a text as a label may be: lower case, digits, hyphens and underscores."""
+    return _LABEL.sub("-", text.lower())[:LONGEST_LABEL]
+
+
+def make_query_id(job: Any) -> str:
+    """Return what a job is known by: ``project:location.job``."""
+    return f"{job.project}:{job.location or ''}.{job.job_id}"
+
+
+def record_job_measures(job: Any) -> None:
+    """Record what a job cost as measures of the current run.
+
+    The statistics are those of https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
+    """
+    found: dict[str, float | None] = {
+        "bytes_processed": getattr(job, "total_bytes_processed", None),
+        "bytes_billed": getattr(job, "total_bytes_billed", None),
+        "slot_milliseconds": getattr(job, "slot_millis", None),
+        "cache_hits": 1 if getattr(job, "cache_hit", None) else None,
+        "rows_written": getattr(job, "num_dml_affected_rows", None),
+    }
+    if job.job_type == "load":
+        found["rows_written"], found["bytes_written"] = job.output_rows, job.output_bytes
+    if job.created and job.started:
+        found["queue_seconds"] = (job.started - job.created).total_seconds()
+    if job.started and job.ended:
+        found["run_seconds"] = (job.ended - job.started).total_seconds()
+    values = {name: value for name, value in found.items() if value is not None}
+    if values:
+        record_measures(values)
+
+
+def _make_id(run_id: str, attempt: int, fingerprint: str, number: int) -> str:
+    return f"flowstone_{run_id}_{attempt}_{fingerprint}_{number}"
+
+
+_counts: OrderedDict[RunIdentity, Counter[str]] = OrderedDict()
+_counting = threading.Lock()
+
+
+def _count(run: RunIdentity, fingerprint: str) -> int:
+    """Return how often the same work was begun in this attempt of a run, with this time."""
+    with _counting:
+        counter = _counts.setdefault(run, Counter())
+        _counts.move_to_end(run)
+        if len(_counts) > MOST_RUNS:
+            _counts.popitem(last=False)
+        counter[fingerprint] += 1
+        return counter[fingerprint]

@@ -1,0 +1,229 @@
+"""Plans of load and extract jobs of BigQuery, and the files that rows are sent in."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Sequence
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from hashlib import md5
+from io import BytesIO
+from pathlib import PurePosixPath
+from tempfile import TemporaryFile
+from typing import IO, TYPE_CHECKING, Any
+
+from flowstone_gcp.bigquery_jobs import JobPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+#: Files of rows are in memory up to so many bytes, and on disk beyond.
+IN_MEMORY = 32 * 1024 * 1024
+#: So often a lost upload is begun again; the job's id sees to it that none is loaded twice.
+UPLOADS = 3
+PARQUET, NDJSON = "PARQUET", "NEWLINE_DELIMITED_JSON"
+#: Formats of files by their extension.
+FORMATS = {
+    ".parquet": PARQUET, ".csv": "CSV", ".json": NDJSON, ".jsonl": NDJSON, ".ndjson": NDJSON,
+    ".avro": "AVRO", ".orc": "ORC",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableLayout:
+    """How a load or a query writes its table.
+
+    Attributes:
+        write_disposition: ``WRITE_APPEND``, ``WRITE_TRUNCATE`` or ``WRITE_EMPTY``.
+        create: whether the table is made where there is none.
+        schema: the columns, as google-cloud-bigquery takes them.
+        schema_update_options: ``ALLOW_FIELD_ADDITION``, ``ALLOW_FIELD_RELAXATION``.
+        partition_by: a column of dates or times, or a TimePartitioning or RangePartitioning.
+        cluster_by: columns.
+    """
+
+    write_disposition: str = "WRITE_APPEND"
+    create: bool = True
+    schema: Sequence[Any] | None = None
+    schema_update_options: Sequence[str] = ()
+    partition_by: object = None
+    cluster_by: Sequence[str] = ()
+
+    def apply(self, config: Any) -> Any:
+        """Return a configuration of a load or query job with this layout."""
+        config.write_disposition = self.write_disposition
+        config.create_disposition = "CREATE_IF_NEEDED" if self.create else "CREATE_NEVER"
+        if self.schema is not None and hasattr(type(config), "schema"):
+            config.schema = list(self.schema)
+        if self.schema_update_options:
+            config.schema_update_options = list(self.schema_update_options)
+        apply_partitioning(config, self.partition_by, self.cluster_by)
+        return config
+
+
+def apply_partitioning(target: Any, partition_by: object, cluster_by: Sequence[str]) -> None:
+    """Set partitioning and clustering of a table or of a job's configuration."""
+    from google.cloud import bigquery  # an optional dependency
+
+    if isinstance(partition_by, str):
+        target.time_partitioning = bigquery.TimePartitioning(field=partition_by)
+    elif isinstance(partition_by, bigquery.RangePartitioning):
+        target.range_partitioning = partition_by
+    elif partition_by is not None:
+        target.time_partitioning = partition_by
+    if cluster_by:
+        target.clustering_fields = list(cluster_by)
+
+
+def find_format(name: str) -> str | None:
+    """Return the format of a file by its name; None where its extension says nothing."""
+    path = PurePosixPath(name.lower().removesuffix(".gz"))
+    return FORMATS.get(path.suffix)
+
+
+def plan_file_load(
+    client: Any, destination: Any, file: IO[bytes], config: Any, location: str | None
+) -> JobPlan:
+    """Return the plan of a job that loads a file of this process, from where it stands."""
+    start = file.tell()
+    digest, size = _digest(file)
+    file.seek(start)
+
+    def upload(job_id: str, location: str | None, retry: Any) -> Any:
+        may_help, left = retry._predicate, UPLOADS
+
+        while True:
+            file.seek(start)
+            try:
+                return client.load_table_from_file(
+                    file,
+                    destination,
+                    size=size,
+                    job_id=job_id,
+                    location=location,
+                    job_config=config,
+                    timeout=retry._timeout,
+                )
+            except Exception as error:
+                left -= 1
+                if not may_help(error) or not left:
+                    raise
+
+    return JobPlan(kind="load", config=config, start=upload, location=location, digest=digest)
+
+
+def plan_uri_load(
+    client: Any, destination: Any, uris: Sequence[str], config: Any, location: str | None
+) -> JobPlan:
+    """Return the plan of a job that loads objects of Cloud Storage."""
+
+    def start(job_id: str, location: str | None, retry: Any) -> Any:
+        return client.load_table_from_uri(
+            list(uris),
+            destination,
+            job_id=job_id,
+            location=location,
+            job_config=config,
+            retry=retry,
+        )
+
+    digest = json.dumps([str(destination), *uris])
+    return JobPlan(kind="load", config=config, start=start, location=location, digest=digest)
+
+
+def plan_extract(
+    client: Any, source: Any, uris: Sequence[str], config: Any, location: str | None
+) -> JobPlan:
+    """Return the plan of a job that writes a table to objects of Cloud Storage."""
+
+    def start(job_id: str, location: str | None, retry: Any) -> Any:
+        return client.extract_table(
+            source,
+            list(uris),
+            job_id=job_id,
+            location=location,
+            job_config=config,
+            retry=retry,
+        )
+
+    digest = json.dumps([str(source), *uris])
+    return JobPlan(kind="extract", config=config, start=start, location=location, digest=digest)
+
+
+@contextmanager
+def write_rows(table: pa.Table, fields: Sequence[Any], config: Any) -> Iterator[tuple[Any, Any]]:
+    """Give a file of rows, and a configuration of a load job for it.
+
+    It is of Parquet, or of JSON where a column is, as BigQuery loads no JSON from Parquet.
+
+    Args:
+        table: the rows.
+        fields: the schema of the columns.
+        config: of the job; it is copied.
+    """
+    from pyarrow import parquet
+
+    config = deepcopy(config)
+    config.schema = list(fields)
+    with _open_file(table.nbytes) as file:
+        if any(_has_json(field) for field in fields):
+            config.source_format = NDJSON
+            _write_json(table, fields, file)
+        else:
+            config.source_format = PARQUET
+            config.parquet_options = _make_parquet_options()
+            parquet.write_table(table, file)
+        file.seek(0)
+        yield file, config
+
+
+def _open_file(size: int) -> IO[bytes]:
+    # Not a SpooledTemporaryFile, whose mode google-cloud-bigquery refuses.
+    return BytesIO() if size <= IN_MEMORY else TemporaryFile()
+
+
+def _make_parquet_options() -> Any:
+    from google.cloud.bigquery import ParquetOptions  # an optional dependency
+
+    options = ParquetOptions()
+    options.enable_list_inference = True  # or lists become records of records
+    return options
+
+
+def _has_json(field: Any) -> bool:
+    return field.field_type == "JSON" or any(_has_json(inner) for inner in field.fields)
+
+
+def _write_json(table: pa.Table, fields: Sequence[Any], file: IO[bytes]) -> None:
+    texts = {field.name for field in fields if field.field_type == "JSON"}
+    for batch in table.to_batches(max_chunksize=10_000):
+        for row in batch.to_pylist():
+            for name in texts & row.keys():
+                if isinstance(row[name], str):
+                    row[name] = json.loads(row[name])
+            file.write(json.dumps(row, default=_encode).encode() + b"\n")
+
+
+def _encode(value: object) -> object:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, (date, datetime, time)):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise TypeError(f"a {type(value).__name__} can't be loaded")
+
+
+def _digest(file: IO[bytes]) -> tuple[str, int]:
+    """Return what tells the content of a file from others, and how long it is."""
+    found, size = md5(usedforsecurity=False), 0
+    while part := file.read(1024 * 1024):
+        found.update(part)
+        size += len(part)
+    return found.hexdigest(), size
