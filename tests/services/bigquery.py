@@ -47,6 +47,4 @@ def bigquery(shared: Path | None = None) -> Iterator[Emulator]:
     )
     with serve_in_folder(program, shared) as (folder, port):
         storage = (folder / GRPC_PORT).read_text("utf-8")
-        yield Emulator(
-            f"http://127.0.0.1:{port}", f"http://127.0.0.1:{storage}", folder / BUCKETS
-        )
+        yield Emulator(f"http://127.0.0.1:{port}", f"http://127.0.0.1:{storage}", folder / BUCKETS)

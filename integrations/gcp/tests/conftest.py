@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.services.bigquery import Emulator
+from tests.services.bigquery_jobs import Jobs, serve_jobs
 from tests.services.tokens import Tokens, serve_googleapis, serve_tokens
 
 from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
@@ -131,19 +132,25 @@ def refusing() -> Iterator[Tokens]:
 
 
 @pytest.fixture
+def jobs(live: bool, request: pytest.FixtureRequest) -> Iterator[Jobs]:
+    """Jobs as Google documents them, in front of the emulator."""
+    if live:
+        pytest.skip("only against the emulator")
+    emulator: Emulator = request.getfixturevalue("bigquery")
+    with serve_jobs(emulator.url) as found:
+        yield found
+
+
+@pytest.fixture
 def warehouse(live: bool, request: pytest.FixtureRequest) -> Iterator[BigQueryWarehouse]:
     """A fresh dataset of the emulator, or live one of your project."""
     name = f"flowstone_{uuid4().hex[:16]}"
-    if live:
-        found = BigQueryWarehouse(dataset=name)
-    else:
+    found = BigQueryWarehouse(dataset=name)
+    if not live:
         emulator: Emulator = request.getfixturevalue("bigquery")
-        found = BigQueryWarehouse(
-            gcp_credentials=GcpCredentials(anonymous=True, project="example-project"),
-            dataset=name,
-            endpoint=emulator.url,
-            storage_endpoint=emulator.storage,
-        )
+        found.gcp_credentials = GcpCredentials(anonymous=True, project="example-project")
+        found.endpoint = request.getfixturevalue("jobs").url
+        found.storage_endpoint = emulator.storage
     client = found.get_client()
     client.create_dataset(name)
     with found:

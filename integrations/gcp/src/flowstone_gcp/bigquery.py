@@ -11,7 +11,7 @@ from flowstone_gcp.bigquery_driver import BigQueryDriver, BigQuerySettings
 from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    pass
 
 
 class BigQueryWarehouse(Database):

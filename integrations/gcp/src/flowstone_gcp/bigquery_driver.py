@@ -389,7 +389,9 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             raise RowsInvalid(self.where, problem, remedy)
         config = (layout or TableLayout(create=False)).apply(LoadJobConfig())
         with write_rows(data, used, self.complete(config)) as (file, made):
-            location = self.find_location(self.find_dataset(f"{target.project}.{target.dataset_id}"))
+            location = self.find_location(
+                self.find_dataset(f"{target.project}.{target.dataset_id}")
+            )
             plan = plan_file_load(connection.client, target, file, made, location)
             self.run_job(connection, plan)
 
@@ -487,9 +489,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         plan = plan_uri_load(connection.client, target, uris, config, location)
         return self.run_job(connection, plan)[0]
 
-    def load_file(
-        self, connection: BigQueryConnection, target: Any, file: Any, config: Any
-    ) -> Any:
+    def load_file(self, connection: BigQueryConnection, target: Any, file: Any, config: Any) -> Any:
         """Load a file of this process by one job, and return the job."""
         dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
         location = self.find_location(dataset)

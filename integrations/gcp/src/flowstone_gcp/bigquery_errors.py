@@ -121,7 +121,9 @@ _PLACE = re.compile(r"\s*at \[(\d+):(\d+)\]")
 _REST = re.compile(r"\s*(\(DuckDB:.*|; reason: .*|LINE \d+:.*|Location: .*)", re.DOTALL)
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 #: Values that stand without quotes, as in "Bad int64 value: abc".
-_VALUE = re.compile(r"((?:value|key|string|literal|date|timestamp):?) (?!of\b|is\b|for\b)(\S.*)$", re.I)
+_VALUE = re.compile(
+    r"((?:value|key|string|literal|date|timestamp):?) (?!of\b|is\b|for\b)(\S.*)$", re.IGNORECASE
+)
 
 
 def translate(where: str, error: Exception, statement: str | None) -> DatabaseError | None:

@@ -196,7 +196,9 @@ def fit_table(table: pa.Table, fields: Sequence[Any]) -> pa.Table:
             column = column.cast(column.type.value_type)
         if field is not None and field.field_type in {"JSON", "STRING"} and _is_nested(column.type):
             if field.mode != "REPEATED":
-                texts = [None if v is None else json.dumps(v, default=str) for v in column.to_pylist()]
+                texts = [
+                    None if v is None else json.dumps(v, default=str) for v in column.to_pylist()
+                ]
                 column = pa.chunked_array([pa.array(texts, pa.string())])
         try:
             arrays.append(column if column.type == kind else column.cast(kind))
