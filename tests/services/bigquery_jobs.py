@@ -114,6 +114,11 @@ class Jobs:
                 self.known[job_id]["statistics"] |= {"endTime": "1700000003500"}
             self.changed.notify_all()
 
+    def is_open(self, job_id: str) -> bool:
+        """Tell whether a job has not ended, or ended with an error of this endpoint."""
+        status = self.known.get(job_id, {}).get("status", {"state": "DONE"})
+        return status["state"] != "DONE" or "errorResult" in status
+
     def is_held(self, job_id: str) -> bool:
         """Tell whether a job is a query that is held."""
         query = self.known[job_id]["configuration"].get("query", {}).get("query", "")
@@ -142,10 +147,9 @@ class Gate(Handler):
             self.answer_job(found["id"])
             return
         found = RESULTS.fullmatch(path)
-        if found and self.jobs.known.get(found["id"], {}).get("status", {}).get("state") != "DONE":
-            if found["id"] in self.jobs.known:
-                self.wait_for(found["id"])
-                return
+        if found and self.jobs.is_open(found["id"]):
+            self.wait_for(found["id"])
+            return
         self.hand_on()
 
     def do_POST(self) -> None:

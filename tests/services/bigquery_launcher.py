@@ -34,10 +34,14 @@ def permit_any(content_type: str) -> bool:
     return content_type == "*/*" or bool(permits(content_type))
 
 
+def tell(port: int) -> None:
+    Path("grpc-port").write_text(str(port), "utf-8")
+    print("ready for jobs", flush=True)
+
+
 async def start_and_tell(server: EmulatorServer) -> None:
     await start(server)
-    Path("grpc-port").write_text(str(server.grpc_port), "utf-8")
-    print("ready for jobs", flush=True)
+    tell(server.grpc_port)
 
 
 DuckDBEngine._load_spatial = load_spatial_if_there

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, field_validator
 
 from flowstone.blocks import Database
-from flowstone_gcp.bigquery_driver import BigQueryDriver, BigQuerySettings
+from flowstone_gcp.bigquery_driver import BigQueryDriver
+from flowstone_gcp.bigquery_places import BigQuerySettings
 from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
 
 if TYPE_CHECKING:

@@ -76,7 +76,7 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> Any:
 
 
 def open_storage_writer(login: GcpLogin, endpoint: str | None) -> Any:
-    """Return a `BigQueryWriteClient` of google-cloud-bigquery-storage; see `open_storage_reader`."""
+    """Return a `BigQueryWriteClient`; see `open_storage_reader`."""
     try:
         from google.cloud import bigquery_storage as storage  # an optional dependency
         from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (

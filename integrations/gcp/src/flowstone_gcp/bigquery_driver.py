@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -17,7 +16,14 @@ from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax, St
 from flowstone.context.deadlines import seconds_left
 from flowstone.errors import QueryInvalid, RowsInvalid
 from flowstone_gcp.bigquery_errors import translate
-from flowstone_gcp.bigquery_jobs import ActiveJob, JobPlan, JobRunner, make_labels, make_query_id
+from flowstone_gcp.bigquery_jobs import (
+    ActiveJob,
+    JobPlan,
+    JobRequest,
+    JobRunner,
+    make_labels,
+    make_query_id,
+)
 from flowstone_gcp.bigquery_loads import (
     PARQUET,
     TableLayout,
@@ -26,6 +32,7 @@ from flowstone_gcp.bigquery_loads import (
     plan_uri_load,
     write_rows,
 )
+from flowstone_gcp.bigquery_places import BigQueryPlaces, BigQuerySettings, quote_name
 from flowstone_gcp.bigquery_storage import open_batches
 from flowstone_gcp.bigquery_values import fit_table, make_arrow, make_fields, make_parameter
 
@@ -41,35 +48,6 @@ if TYPE_CHECKING:
 GRACE = 10
 #: A table for staging is dropped by BigQuery after this, if its process was killed.
 STAGED = timedelta(hours=6)
-_NAME = re.compile(r"`((?:[^`\\]|\\.)*)`")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BigQuerySettings:
-    """What a driver is made of, besides the login.
-
-    Attributes:
-        project, dataset, location: where statements run; None for what the login or data say.
-        endpoint, storage_endpoint: addresses of an emulator.
-        maximum_bytes_billed: a query that would cost more fails.
-        labels: of each job.
-        priority: ``INTERACTIVE`` or ``BATCH``.
-        use_query_cache: whether BigQuery may answer by an earlier result.
-        fetch_size: rows of a page over REST.
-        cancel_on_kill: whether a query ends with a run that is killed.
-    """
-
-    project: str | None = None
-    dataset: str | None = None
-    location: str | None = None
-    endpoint: str | None = None
-    storage_endpoint: str | None = None
-    maximum_bytes_billed: int | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    priority: str = "INTERACTIVE"
-    use_query_cache: bool = True
-    fetch_size: int = 10_000
-    cancel_on_kill: bool = True
 
 
 class Script(str):
@@ -112,7 +90,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         self.login, self.settings = login, settings
         self.records_queries = settings.cancel_on_kill
         self._client: Any = None
-        self._locations: dict[str, str] = {}
+        self._places: BigQueryPlaces | None = None
 
     # -- connections -----------------------------------------------------------------------------
 
@@ -126,10 +104,17 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         return self._client
 
     @property
+    def places(self) -> BigQueryPlaces:
+        """Where datasets and tables are."""
+        if self._places is None:
+            self._places = BigQueryPlaces(self.client, self.login, self.settings, self.where)
+        return self._places
+
+    @property
     def runner(self) -> JobRunner:
         """What starts jobs and waits for them."""
         keeps = not self.settings.cancel_on_kill
-        return JobRunner(self.client, self.login.retry, keeps=keeps)
+        return JobRunner(self.client, self.login, keeps=keeps)
 
     def connect(self) -> BigQueryConnection:
         """Check the login, and return a connection with the shared client."""
@@ -176,7 +161,9 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         connection: BigQueryConnection,
         operation: str,
         values: Sequence[object],
+        *,
         config: Any = None,
+        page_size: int | None = None,
     ) -> tuple[Any, Any]:
         """Run a statement as a job; return the job, and its rows as google-cloud-bigquery has them.
 
@@ -185,42 +172,44 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             operation: the statement.
             values: of its parameters.
             config: a `QueryJobConfig` with more; it is not changed.
+            page_size: rows of a page over REST; by default the block's.
         """
         self._check_single(operation)
-        made = self.make_query_config(operation, values, config)
+        made = self.make_query_config(values, config)
         statement = str(operation)
 
-        def start(job_id: str, location: str | None, retry: Any) -> Any:
+        def start(request: JobRequest) -> Any:
             return connection.client.query(
                 statement,
                 job_config=made,
-                job_id=job_id,
-                location=location,
-                retry=retry,
+                job_id=request.id,
+                location=request.location,
+                retry=request.retry,
                 job_retry=None,
             )
 
-        location = self.find_location()
+        location = self.places.find_location()
         plan = JobPlan(kind="query", config=made, start=start, location=location, digest=statement)
-        return self.run_job(connection, plan)
+        return self.run_job(connection, plan, page_size)
 
-    def run_job(self, connection: BigQueryConnection, plan: JobPlan) -> tuple[Any, Any]:
+    def run_job(
+        self, connection: BigQueryConnection, plan: JobPlan, page_size: int | None = None
+    ) -> tuple[Any, Any]:
         """Start a job and wait for it; its handle is recorded in between."""
         runner = self.runner
         job = runner.submit(plan)
+        size = page_size or self.settings.fetch_size
         with self.record_query(make_query_id(job)):
-            return job, runner.wait(job, connection.active, self.settings.fetch_size)
+            return job, runner.wait(job, connection.active, size)
 
-    def make_query_config(
-        self, operation: str, values: Sequence[object] = (), config: Any = None
-    ) -> Any:
+    def make_query_config(self, values: Sequence[object] = (), config: Any = None) -> Any:
         """Return the configuration of a query: the block's settings, and what is given."""
         from google.cloud import bigquery  # an optional dependency
 
         made = bigquery.QueryJobConfig() if config is None else deepcopy(config)
         settings = self.settings
         if settings.dataset and made.default_dataset is None:
-            made.default_dataset = self.find_dataset()
+            made.default_dataset = self.places.find_dataset()
         if settings.maximum_bytes_billed is not None and made.maximum_bytes_billed is None:
             made.maximum_bytes_billed = settings.maximum_bytes_billed
         if made.use_query_cache is None:
@@ -247,67 +236,11 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             problem = f"it has {count} statements, and one at a time is run"
             raise QueryInvalid(self.where, problem, "Use `execute_script` for all.", operation)
 
-    # -- places ----------------------------------------------------------------------------------
-
-    def find_dataset(self, name: str | None = None) -> Any:
-        """Return the reference of a dataset, by default the block's."""
-        from google.cloud.bigquery import DatasetReference  # an optional dependency
-
-        project, _, dataset = (name or self.settings.dataset or "").rpartition(".")
-        return DatasetReference(project or self.client.project, dataset)
-
-    def find_table(self, name: str) -> Any:
-        """Return the reference of a table: ``table``, ``dataset.table`` or with a project before.
-
-        A decorator, as in ``table$20260131``, names a partition.
-        """
-        from google.cloud.bigquery import TableReference  # an optional dependency
-
-        found = _NAME.findall(name)
-        parts = [_unescape(part) for part in found] if found else name.split(".")
-        project, dataset, table = [*[""] * (3 - len(parts)), *parts][-3:]
-        if len(parts) > 3:
-            project, dataset, table = ".".join(parts[:-2]), parts[-2], parts[-1]
-        if not dataset and not self.settings.dataset:
-            problem = f"the table {name!r} is in no dataset"
-            remedy = "Write dataset.table, or set the warehouse's dataset."
-            raise QueryInvalid(self.where, problem, remedy)
-        where = self.find_dataset(f"{project}.{dataset}".strip(".") if dataset else None)
-        return TableReference(where, table)
-
-    def find_location(self, dataset: Any = None) -> str | None:
-        """Return where jobs run: the block's location, or that of a dataset.
-
-        Args:
-            dataset: a reference; by default the block's. Without any it is None, and BigQuery
-                looks at the tables of the query.
-        """
-        if self.settings.location:
-            return self.settings.location
-        if dataset is None:
-            if not self.settings.dataset:
-                return None
-            dataset = self.find_dataset()
-        name = f"{dataset.project}.{dataset.dataset_id}"
-        if name not in self._locations:
-            found = self.client.get_dataset(dataset, retry=self.login.retry())
-            self._locations[name] = found.location
-        return self._locations[name]
-
-    def fetch_schema(self, table: Any) -> list[Any]:
-        """Return the schema of a table, by its reference."""
-        from google.cloud.bigquery import TableReference  # an optional dependency
-
-        dataset = self.find_dataset(f"{table.project}.{table.dataset_id}")
-        plain = TableReference(dataset, table.table_id.partition("$")[0])
-        return list(self.client.get_table(plain, retry=self.login.retry()).schema)
-
     # -- tables in and out -----------------------------------------------------------------------
 
     def quote_name(self, name: str) -> str:
         """Return a name as it stands in a statement, whatever is in it."""
-        escaped = name.replace("\\", "\\\\").replace("`", "\\`")
-        return f"`{escaped}`"
+        return quote_name(name)
 
     def create_table(
         self, connection: BigQueryConnection, table: str, columns: Mapping[str, type]
@@ -320,7 +253,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             bigquery.SchemaField(name, types.get(kind, types[str]))
             for name, kind in columns.items()
         ]
-        made = bigquery.Table(self.find_table(table), schema=fields)
+        made = bigquery.Table(self.places.find_table(table), schema=fields)
         made.labels = {}
         connection.client.create_table(made, exists_ok=True, retry=self.login.retry())
 
@@ -336,9 +269,9 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         Where a result can't be read by it, as of an emulator, or without the role
         roles/bigquery.readSessionUser, the rows come over REST.
         """
-        job, rows = self.run_query(connection, operation, values)
-        size, retry = self.settings.fetch_size, self.login.retry()
-        again = partial(job.result, page_size=size, retry=retry, job_retry=None)
+        job, rows = self.run_query(connection, operation, values, page_size=batch_rows)
+        retry = self.login.retry()
+        again = partial(job.result, page_size=batch_rows, retry=retry, job_retry=None)
         return open_batches(rows, again, self.login, self.settings.storage_endpoint)
 
     def insert(
@@ -349,21 +282,21 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         rows: Sequence[Row],
     ) -> None:
         """Add rows to a table by a load job, all or none."""
-        target = self.find_table(table)
-        fields = self.fetch_schema(target)
+        target = self.places.find_table(table)
+        fields = self.places.fetch_schema(target)
         self._load(connection, target, self._fit(table, make_arrow, fields, columns, rows), fields)
 
     def insert_arrow(self, connection: BigQueryConnection, table: str, data: pa.Table) -> None:
         """Add the rows of a table of Arrow by a load job, all or none."""
-        target = self.find_table(table)
-        fields = self.fetch_schema(target)
+        target = self.places.find_table(table)
+        fields = self.places.fetch_schema(target)
         self._load(connection, target, data, fields)
 
     def load_table(
         self, connection: BigQueryConnection, table: str, data: pa.Table, layout: TableLayout
     ) -> None:
         """Write the rows of a table of Arrow by one load job, which may make the table."""
-        target = self.find_table(table)
+        target = self.places.find_table(table)
         fields = layout.schema
         if fields is None:
             fields = self._fit(table, make_fields, data.schema)
@@ -389,9 +322,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             raise RowsInvalid(self.where, problem, remedy)
         config = (layout or TableLayout(create=False)).apply(LoadJobConfig())
         with write_rows(data, used, self.complete(config)) as (file, made):
-            location = self.find_location(
-                self.find_dataset(f"{target.project}.{target.dataset_id}")
-            )
+            location = self.places.find_location(target)
             plan = plan_file_load(connection.client, target, file, made, location)
             self.run_job(connection, plan)
 
@@ -409,10 +340,10 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         """Make an empty table like another, in its dataset, which BigQuery drops by itself."""
         from google.cloud import bigquery  # an optional dependency
 
-        target = self.find_table(table)
+        target = self.places.find_table(table)
         name = f"flowstone_{token_hex(8)}"
-        dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
-        fields = [_relax(each) for each in self.fetch_schema(target)]
+        dataset = self.places.find_dataset(f"{target.project}.{target.dataset_id}")
+        fields = [_relax(each) for each in self.places.fetch_schema(target)]
         made = bigquery.Table(bigquery.TableReference(dataset, name), schema=fields)
         made.expires = datetime.now(UTC) + STAGED
         connection.client.create_table(made, retry=self.login.retry())
@@ -421,7 +352,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
 
     def unstage(self, connection: BigQueryConnection, staged: str) -> None:
         """Drop a table that `stage` made."""
-        table = self.find_table(staged)
+        table = self.places.find_table(staged)
         connection.client.delete_table(table, not_found_ok=True, retry=self.login.retry())
 
     def create_key(self, connection: BigQueryConnection, table: str, keys: Sequence[str]) -> None:
@@ -443,10 +374,11 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         update = f"WHEN MATCHED THEN UPDATE SET {changes} " if others else ""
         names = ", ".join(quoted)
         values = ", ".join(f"source.{name}" for name in quoted)
-        statement = (
-            f"MERGE {table} AS target USING {staged} AS source ON {on} {update}"
-            f"WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({values})"
-        )
+        parts = [
+            *("MERGE", table, "AS target USING", staged, "AS source ON", on, update),
+            *("WHEN NOT MATCHED THEN INSERT", f"({names})", "VALUES", f"({values})"),
+        ]
+        statement = " ".join(parts)
         self.execute(connection, statement, ())
 
     # -- Cloud Storage ---------------------------------------------------------------------------
@@ -463,7 +395,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             return None
         layout = TableLayout(create=False)
         uris = [make_uri(access, path) for path in paths]
-        target = self.find_table(table)
+        target = self.places.find_table(table)
         before = layout.apply(self.make_load_config(PARQUET))
         job = self.load_uris(connection, target, uris, before)
         return int(job.output_rows or 0)
@@ -484,15 +416,13 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         self, connection: BigQueryConnection, target: Any, uris: Sequence[str], config: Any
     ) -> Any:
         """Load objects of Cloud Storage by one job, and return the job."""
-        dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
-        location = self.find_location(dataset)
+        location = self.places.find_location(target)
         plan = plan_uri_load(connection.client, target, uris, config, location)
         return self.run_job(connection, plan)[0]
 
     def load_file(self, connection: BigQueryConnection, target: Any, file: Any, config: Any) -> Any:
         """Load a file of this process by one job, and return the job."""
-        dataset = self.find_dataset(f"{target.project}.{target.dataset_id}")
-        location = self.find_location(dataset)
+        location = self.places.find_location(target)
         plan = plan_file_load(connection.client, target, file, config, location)
         return self.run_job(connection, plan)[0]
 
@@ -500,9 +430,8 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         self, connection: BigQueryConnection, table: str, uris: Sequence[str], config: Any
     ) -> Any:
         """Write a table to objects of Cloud Storage by one job, and return the job."""
-        source = self.find_table(table)
-        dataset = self.find_dataset(f"{source.project}.{source.dataset_id}")
-        location = self.find_location(dataset)
+        source = self.places.find_table(table)
+        location = self.places.find_location(source)
         plan = plan_extract(connection.client, source, uris, self.complete(config), location)
         return self.run_job(connection, plan)[0]
 
@@ -515,7 +444,14 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         folder: str,
     ) -> list[str] | None:
         """Write the rows of a query to Parquet files of Cloud Storage; None for any other store."""
-        return None
+        if access.scheme != "gs":
+            return None
+        name = f"{folder.strip('/')}/part-*.parquet".lstrip("/")
+        uri = make_uri(access, name).replace("\\", "\\\\").replace("'", "\\'")
+        options = f"uri='{uri}', format='PARQUET', overwrite=false"
+        statement = f"EXPORT DATA OPTIONS({options}) AS\n{operation}"
+        job, _ = self.run_query(connection, statement, values)
+        return [name.replace("*", f"{number:012}") for number in range(count_files(job))]
 
 
 class BigQueryCursor:
@@ -544,8 +480,10 @@ def make_uri(access: StoreAccess, path: str) -> str:
     return "/".join(filter(None, ("gs:/", access.bucket, access.folder, path)))
 
 
-def _unescape(name: str) -> str:
-    return re.sub(r"\\(.)", r"\1", name)
+def count_files(job: Any) -> int:
+    """Return how many files a query with EXPORT DATA has written."""
+    statistics = job._properties["statistics"]["query"]  # noqa: SLF001 - the client has no name for it
+    return int(statistics.get("exportDataStatistics", {}).get("fileCount", 0))
 
 
 def _relax(found: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Jobs of BigQuery: their ids are made here, so that none runs twice and each can be found again."""
+"""Jobs of BigQuery, with ids of our own: none runs twice, and each can be found again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from flowstone import record_measures
 from flowstone.runtime import flow_run, task_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+
+    from flowstone_gcp.logins import GcpLogin
 
 #: Seconds between two looks at a job that is not a query: the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
@@ -39,20 +41,39 @@ class RunIdentity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """How a job is started.
+
+    Attributes:
+        id: of the job.
+        location: where it runs; None where BigQuery finds it by the tables of a query.
+        retry: what sends a request again, of google-api-core.
+        timeout: seconds to connect, and to wait for an answer.
+        note: to be called before something is sent again that may have arrived.
+    """
+
+    id: str
+    location: str | None
+    retry: Any
+    timeout: tuple[float, float]
+    note: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobPlan:
     """A job that is to run.
 
     Attributes:
         kind: ``query``, ``load``, ``extract`` or ``copy``.
         config: its configuration, as google-cloud-bigquery has it.
-        start: starts it, given an id, a location and what retries requests.
+        start: starts it.
         location: where; None where BigQuery finds it by the tables of a query.
         digest: tells apart the contents that are sent with it.
     """
 
     kind: str
     config: Any
-    start: Callable[[str, str | None, Any], Any]
+    start: Callable[[JobRequest], Any]
     location: str | None
     digest: str = ""
 
@@ -104,15 +125,15 @@ class ActiveJob:
 class JobRunner:
     """Starts jobs and waits for them."""
 
-    def __init__(self, client: Any, make_retry: Callable[[], Any], *, keeps: bool) -> None:
+    def __init__(self, client: Any, login: GcpLogin, *, keeps: bool) -> None:
         """Begin with a client.
 
         Args:
             client: of google-cloud-bigquery.
-            make_retry: returns what retries a request.
+            login: whose requests it sends.
             keeps: whether a query goes on when its run is killed, so that a retry waits for it.
         """
-        self._client, self._make_retry, self._keeps = client, make_retry, keeps
+        self._client, self._login, self._keeps = client, login, keeps
 
     def submit(self, plan: JobPlan) -> Any:
         """Start a job, or find the one that an earlier request or attempt started.
@@ -144,10 +165,10 @@ class JobRunner:
         active.begin(job)
         try:
             if job.job_type == "query":
-                retry = self._make_retry()
+                retry = self._login.retry()
                 return job.result(page_size=page_size, retry=retry, job_retry=None)
             pause = FIRST_PAUSE
-            while not job.done(retry=self._make_retry()):
+            while not job.done(retry=self._login.retry()):
                 active.stopped.wait(pause)
                 pause = FIRST_PAUSE if active.is_stopping else min(pause * 1.5, LONGEST_PAUSE)
             error = job.exception()
@@ -170,36 +191,34 @@ class JobRunner:
                 found["job"],
                 project=found["project"],
                 location=found["location"] or None,
-                retry=self._make_retry(),
+                retry=self._login.retry(),
             )
 
     def _start(self, plan: JobPlan, job_id: str) -> tuple[Any, bool]:
         """Start a job; return it, and whether a request of this call did."""
         from google.api_core.exceptions import Conflict  # an optional dependency
 
-        tries = iter(range(2))  # whether a request before the last may have started it
-        next(tries)
-        retry = self._make_retry().with_predicate(self._make_counting(tries))
+        again: list[bool] = []  # requests that were sent before the last
+
+        def note() -> None:
+            again.append(True)
+
+        request = JobRequest(
+            id=job_id,
+            location=plan.location,
+            retry=self._login.retry(note),
+            timeout=self._login.timeout,
+            note=note,
+        )
         try:
-            return plan.start(job_id, plan.location, retry), True
+            return plan.start(request), True
         except Conflict as error:
             taken = _TAKEN.search(str(error.message))
             if taken is None:  # the table exists, not the job
                 raise
             location = plan.location or taken[1]
-            job = self._client.get_job(job_id, location=location, retry=self._make_retry())
-            return job, next(tries, None) is None
-
-    def _make_counting(self, tries: Iterator[int]) -> Callable[[Exception], bool]:
-        may_help = self._make_retry()._predicate
-
-        def check(error: Exception) -> bool:
-            helps = bool(may_help(error))
-            if helps:
-                next(tries, None)
-            return helps
-
-        return check
+            job = self._client.get_job(job_id, location=location, retry=self._login.retry())
+            return job, bool(again)
 
     def _find(self, plan: JobPlan, job_id: str) -> Any:
         """Return a job of an earlier attempt; None where there is none."""
@@ -208,7 +227,7 @@ class JobRunner:
         if plan.kind == "query" and not self._keeps:
             return None  # it was cancelled by its handle
         try:
-            return self._client.get_job(job_id, location=plan.location, retry=self._make_retry())
+            return self._client.get_job(job_id, location=plan.location, retry=self._login.retry())
         except NotFound:
             return None
 

@@ -16,7 +16,8 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, Any
 
-from flowstone_gcp.bigquery_jobs import JobPlan
+from flowstone_gcp.bigquery_jobs import JobPlan, JobRequest
+from flowstone_gcp.errors import is_passing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,9 +96,8 @@ def plan_file_load(
     digest, size = _digest(file)
     file.seek(start)
 
-    def upload(job_id: str, location: str | None, retry: Any) -> Any:
-        may_help, left = retry._predicate, UPLOADS
-
+    def upload(request: JobRequest) -> Any:
+        left = UPLOADS
         while True:
             file.seek(start)
             try:
@@ -105,15 +105,17 @@ def plan_file_load(
                     file,
                     destination,
                     size=size,
-                    job_id=job_id,
-                    location=location,
+                    num_retries=0,
+                    job_id=request.id,
+                    location=request.location,
                     job_config=config,
-                    timeout=retry._timeout,
+                    timeout=request.timeout,
                 )
             except Exception as error:
                 left -= 1
-                if not may_help(error) or not left:
+                if not left or not is_passing(error):
                     raise
+                request.note()
 
     return JobPlan(kind="load", config=config, start=upload, location=location, digest=digest)
 
@@ -123,14 +125,14 @@ def plan_uri_load(
 ) -> JobPlan:
     """Return the plan of a job that loads objects of Cloud Storage."""
 
-    def start(job_id: str, location: str | None, retry: Any) -> Any:
+    def start(request: JobRequest) -> Any:
         return client.load_table_from_uri(
             list(uris),
             destination,
-            job_id=job_id,
-            location=location,
+            job_id=request.id,
+            location=request.location,
             job_config=config,
-            retry=retry,
+            retry=request.retry,
         )
 
     digest = json.dumps([str(destination), *uris])
@@ -142,14 +144,14 @@ def plan_extract(
 ) -> JobPlan:
     """Return the plan of a job that writes a table to objects of Cloud Storage."""
 
-    def start(job_id: str, location: str | None, retry: Any) -> Any:
+    def start(request: JobRequest) -> Any:
         return client.extract_table(
             source,
             list(uris),
-            job_id=job_id,
-            location=location,
+            job_id=request.id,
+            location=request.location,
             job_config=config,
-            retry=retry,
+            retry=request.retry,
         )
 
     digest = json.dumps([str(source), *uris])

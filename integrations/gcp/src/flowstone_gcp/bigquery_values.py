@@ -188,28 +188,27 @@ def fit_table(table: pa.Table, fields: Sequence[Any]) -> pa.Table:
     places = {field.name.casefold(): field for field in fields}
     ordered = [names[key] for key in places if key in names]
     ordered += [name for key, name in names.items() if key not in places]
-    arrays = []
-    for name in ordered:
-        column, field = table.column(name), places.get(name.casefold())
-        kind = column.type if field is None else make_arrow_type(field)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(column.type.value_type)
-        if field is not None and field.field_type in {"JSON", "STRING"} and _is_nested(column.type):
-            if field.mode != "REPEATED":
-                texts = [
-                    None if v is None else json.dumps(v, default=str) for v in column.to_pylist()
-                ]
-                column = pa.chunked_array([pa.array(texts, pa.string())])
-        try:
-            arrays.append(column if column.type == kind else column.cast(kind))
-        except (pa.ArrowException, ValueError):
-            expected = "the table's type" if field is None else field.field_type
-            problem = f"the column {name!r} is {column.type}, and can't be stored as {expected}"
-            raise ValueError(problem) from None
+    arrays = [
+        _fit_column(name, table.column(name), places.get(name.casefold())) for name in ordered
+    ]
     return pa.Table.from_arrays(arrays, names=ordered)
 
 
-def _is_nested(kind: pa.DataType) -> bool:
-    from pyarrow import types  # an optional dependency
+def _fit_column(name: str, column: pa.ChunkedArray, field: Any) -> pa.ChunkedArray:
+    import pyarrow as pa  # an optional dependency
 
-    return bool(types.is_nested(kind))
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if field is None:
+        return column
+    takes_text = field.field_type in {"JSON", "STRING"} and field.mode != "REPEATED"
+    if takes_text and pa.types.is_nested(column.type):
+        values = column.to_pylist()
+        texts = [None if value is None else json.dumps(value, default=str) for value in values]
+        return pa.chunked_array([pa.array(texts, pa.string())])
+    kind = make_arrow_type(field)
+    try:
+        return column if column.type == kind else column.cast(kind)
+    except (pa.ArrowException, ValueError):
+        found = column.type
+    raise ValueError(f"the column {name!r} is {found}, and can't be stored as {field.field_type}")

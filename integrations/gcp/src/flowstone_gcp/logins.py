@@ -169,10 +169,13 @@ class GcpLogin:
             session: AuthorizedSession = self._clients["session"]
             return session
 
-    def retry(self) -> Retry:
+    def retry(self, note: Callable[[], None] | None = None) -> Retry:
         """Return the retry policy of a request: exponential backoff within a part of the timeout.
 
         Refused connections are only retried a few times.
+
+        Args:
+            note: called before a request that may have arrived is sent again.
         """
         from google.api_core.retry import Retry  # see above
 
@@ -181,7 +184,10 @@ class GcpLogin:
         def may_help(error: Exception) -> bool:
             if is_refused(error):
                 return next(chances, None) is not None
-            return is_passing(error)
+            passing = is_passing(error)
+            if passing and note is not None:
+                note()
+            return passing
 
         return Retry(may_help, 0.2, patience / 2, 2, patience)
 
