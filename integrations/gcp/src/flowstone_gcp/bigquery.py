@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
@@ -12,7 +12,7 @@ from flowstone_gcp.bigquery_places import BigQuerySettings
 from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
 
 if TYPE_CHECKING:
-    pass
+    from google.cloud import bigquery
 
 
 class BigQueryWarehouse(Database):
@@ -77,7 +77,7 @@ class BigQueryWarehouse(Database):
         values = {name: getattr(self, name) for name in names}
         return BigQueryDriver(self.gcp_credentials.get_login(), BigQuerySettings(**values))
 
-    def get_client(self) -> Any:
+    def get_client(self) -> bigquery.Client:
         """Return the `google.cloud.bigquery.Client` that the statements go through."""
         return self._find_driver().client
 

@@ -11,12 +11,16 @@ from flowstone_gcp.errors import translate_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from google.cloud.bigquery import Client
+    from google.cloud.bigquery_storage import BigQueryReadClient, BigQueryWriteClient
+    from grpc import Channel
+
     from flowstone_gcp.logins import GcpLogin
 
 EXTRA = "flowstone-gcp[bigquery]"
 
 
-def open_bigquery(login: GcpLogin, overrides: Mapping[str, Any]) -> Any:
+def open_bigquery(login: GcpLogin, overrides: Mapping[str, Any]) -> Client:
     """Return a `google.cloud.bigquery.Client`.
 
     Args:
@@ -54,7 +58,7 @@ def open_bigquery(login: GcpLogin, overrides: Mapping[str, Any]) -> Any:
             ) from error
 
 
-def open_storage_reader(login: GcpLogin, endpoint: str | None) -> Any:
+def open_storage_reader(login: GcpLogin, endpoint: str | None) -> BigQueryReadClient:
     """Return a `BigQueryReadClient` of google-cloud-bigquery-storage.
 
     Args:
@@ -75,7 +79,7 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> Any:
     )
 
 
-def open_storage_writer(login: GcpLogin, endpoint: str | None) -> Any:
+def open_storage_writer(login: GcpLogin, endpoint: str | None) -> BigQueryWriteClient:
     """Return a `BigQueryWriteClient`; see `open_storage_reader`."""
     try:
         from google.cloud import bigquery_storage as storage  # an optional dependency
@@ -91,7 +95,7 @@ def open_storage_writer(login: GcpLogin, endpoint: str | None) -> Any:
     )
 
 
-def _open_channel(endpoint: str) -> Any:
+def _open_channel(endpoint: str) -> Channel:
     """Return a gRPC channel to an emulator, which has no TLS."""
     import grpc  # comes with google-cloud-bigquery-storage
 

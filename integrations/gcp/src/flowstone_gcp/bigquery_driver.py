@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, ParamSpec, TypeVar
 
 from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax, StoreDriver
 from flowstone.context.deadlines import seconds_left
@@ -37,13 +37,23 @@ from flowstone_gcp.bigquery_storage import open_batches
 from flowstone_gcp.bigquery_values import fit_table, make_arrow, make_fields, make_parameter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
+    from google.cloud import bigquery
+    from google.cloud.bigquery.table import RowIterator
 
     from flowstone.blocks.databases import Cursor, Row
     from flowstone.errors import DatabaseError
     from flowstone.records.access import StoreAccess
     from flowstone_gcp.logins import GcpLogin
 
+P = ParamSpec("P")
+T = TypeVar("T")
+L = TypeVar("L", "bigquery.LoadJob", "bigquery.ExtractJob")
+Config = TypeVar(
+    "Config", "bigquery.QueryJobConfig", "bigquery.LoadJobConfig", "bigquery.ExtractJobConfig"
+)
 #: A job is stopped by BigQuery so many seconds after its run should have stopped it.
 GRACE = 10
 #: A table for staging is dropped by BigQuery after this, if its process was killed.
@@ -60,7 +70,7 @@ class Script(str):
 class BigQueryConnection:
     """A client of BigQuery, and the job that is waited for."""
 
-    client: Any
+    client: bigquery.Client
     active: ActiveJob = field(default_factory=ActiveJob)
 
 
@@ -89,13 +99,13 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         super().__init__(f"BigQuery {place}".strip())
         self.login, self.settings = login, settings
         self.records_queries = settings.cancel_on_kill
-        self._client: Any = None
+        self._client: bigquery.Client | None = None
         self._places: BigQueryPlaces | None = None
 
     # -- connections -----------------------------------------------------------------------------
 
     @property
-    def client(self) -> Any:
+    def client(self) -> bigquery.Client:
         """The client, which all connections share."""
         if self._client is None:
             settings = self.settings
@@ -162,9 +172,9 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         operation: str,
         values: Sequence[object],
         *,
-        config: Any = None,
+        config: bigquery.QueryJobConfig | None = None,
         page_size: int | None = None,
-    ) -> tuple[Any, Any]:
+    ) -> tuple[bigquery.QueryJob, RowIterator]:
         """Run a statement as a job; return the job, and its rows as google-cloud-bigquery has them.
 
         Args:
@@ -178,7 +188,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         made = self.make_query_config(values, config)
         statement = str(operation)
 
-        def start(request: JobRequest) -> Any:
+        def start(request: JobRequest) -> bigquery.QueryJob:
             return connection.client.query(
                 statement,
                 job_config=made,
@@ -190,19 +200,23 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
 
         location = self.places.find_location()
         plan = JobPlan(kind="query", config=made, start=start, location=location, digest=statement)
-        return self.run_job(connection, plan, page_size)
-
-    def run_job(
-        self, connection: BigQueryConnection, plan: JobPlan, page_size: int | None = None
-    ) -> tuple[Any, Any]:
-        """Start a job and wait for it; its handle is recorded in between."""
         runner = self.runner
         job = runner.submit(plan)
         size = page_size or self.settings.fetch_size
         with self.record_query(make_query_id(job)):
-            return job, runner.wait(job, connection.active, size)
+            return job, runner.read(job, connection.active, size)
 
-    def make_query_config(self, values: Sequence[object] = (), config: Any = None) -> Any:
+    def run_job(self, connection: BigQueryConnection, plan: JobPlan[L]) -> L:
+        """Start a job that is no query, and wait for it; its handle is recorded in between."""
+        runner = self.runner
+        job = runner.submit(plan)
+        with self.record_query(make_query_id(job)):
+            runner.wait(job, connection.active)
+        return job
+
+    def make_query_config(
+        self, values: Sequence[object] = (), config: bigquery.QueryJobConfig | None = None
+    ) -> bigquery.QueryJobConfig:
         """Return the configuration of a query: the block's settings, and what is given."""
         from google.cloud import bigquery  # an optional dependency
 
@@ -220,7 +234,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             made.query_parameters = [make_parameter(value) for value in values]
         return self.complete(made)
 
-    def complete(self, config: Any) -> Any:
+    def complete(self, config: Config) -> Config:
         """Add the labels of the run to a job's configuration, and the time that it has left."""
         config.labels = {**make_labels(self.settings.labels), **config.labels}
         left = seconds_left()
@@ -305,30 +319,30 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     def _load(
         self,
         connection: BigQueryConnection,
-        target: Any,
+        target: bigquery.TableReference,
         data: pa.Table,
-        fields: Sequence[Any],
+        fields: Sequence[bigquery.SchemaField],
         layout: TableLayout | None = None,
     ) -> None:
         from google.cloud.bigquery import LoadJobConfig  # an optional dependency
 
         data = self._fit(target.table_id, fit_table, data, fields)
         known = {each.name.casefold(): each for each in fields}
-        used = [known.get(name.casefold()) for name in data.schema.names]
-        if None in used:
-            extra = [n for n, found in zip(data.schema.names, used, strict=True) if found is None]
+        extra = [name for name in data.schema.names if name.casefold() not in known]
+        if extra:
             problem = f"into {target.table_id!r}: the table has no column {', '.join(extra)}"
             remedy = "Leave it out, or add it to the table; nothing was added."
             raise RowsInvalid(self.where, problem, remedy)
+        used = [known[name.casefold()] for name in data.schema.names]
         config = (layout or TableLayout(create=False)).apply(LoadJobConfig())
         with write_rows(data, used, self.complete(config)) as (file, made):
             location = self.places.find_location(target)
             plan = plan_file_load(connection.client, target, file, made, location)
             self.run_job(connection, plan)
 
-    def _fit(self, table: str, make: Any, *given: Any) -> Any:
+    def _fit(self, table: str, make: Callable[P, T], *given: P.args, **more: P.kwargs) -> T:
         try:
-            return make(*given)
+            return make(*given, **more)
         except ValueError as error:
             problem = str(error)
         remedy = "Mend the rows or the schema; nothing was added."
@@ -400,7 +414,9 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         job = self.load_uris(connection, target, uris, before)
         return int(job.output_rows or 0)
 
-    def make_load_config(self, source_format: str | None, config: Any = None) -> Any:
+    def make_load_config(
+        self, source_format: str | None, config: bigquery.LoadJobConfig | None = None
+    ) -> bigquery.LoadJobConfig:
         """Return the configuration of a load job: what is given, and the block's settings."""
         from google.cloud.bigquery import LoadJobConfig, ParquetOptions
 
@@ -413,27 +429,41 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         return self.complete(made)
 
     def load_uris(
-        self, connection: BigQueryConnection, target: Any, uris: Sequence[str], config: Any
-    ) -> Any:
+        self,
+        connection: BigQueryConnection,
+        target: bigquery.TableReference,
+        uris: Sequence[str],
+        config: bigquery.LoadJobConfig,
+    ) -> bigquery.LoadJob:
         """Load objects of Cloud Storage by one job, and return the job."""
         location = self.places.find_location(target)
         plan = plan_uri_load(connection.client, target, uris, config, location)
-        return self.run_job(connection, plan)[0]
+        return self.run_job(connection, plan)
 
-    def load_file(self, connection: BigQueryConnection, target: Any, file: Any, config: Any) -> Any:
+    def load_file(
+        self,
+        connection: BigQueryConnection,
+        target: bigquery.TableReference,
+        file: IO[bytes],
+        config: bigquery.LoadJobConfig,
+    ) -> bigquery.LoadJob:
         """Load a file of this process by one job, and return the job."""
         location = self.places.find_location(target)
         plan = plan_file_load(connection.client, target, file, config, location)
-        return self.run_job(connection, plan)[0]
+        return self.run_job(connection, plan)
 
     def extract(
-        self, connection: BigQueryConnection, table: str, uris: Sequence[str], config: Any
-    ) -> Any:
+        self,
+        connection: BigQueryConnection,
+        table: str,
+        uris: Sequence[str],
+        config: bigquery.ExtractJobConfig,
+    ) -> bigquery.ExtractJob:
         """Write a table to objects of Cloud Storage by one job, and return the job."""
         source = self.places.find_table(table)
         location = self.places.find_location(source)
         plan = plan_extract(connection.client, source, uris, self.complete(config), location)
-        return self.run_job(connection, plan)[0]
+        return self.run_job(connection, plan)
 
     def unload_to(
         self,
@@ -457,7 +487,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
 class BigQueryCursor:
     """The rows of a query, a page of which is in memory."""
 
-    def __init__(self, rows: Any) -> None:
+    def __init__(self, rows: RowIterator) -> None:
         self.description = [(each.name,) for each in rows.schema or ()] or None
         self._rows = iter(rows)
 
@@ -480,13 +510,13 @@ def make_uri(access: StoreAccess, path: str) -> str:
     return "/".join(filter(None, ("gs:/", access.bucket, access.folder, path)))
 
 
-def count_files(job: Any) -> int:
+def count_files(job: bigquery.QueryJob) -> int:
     """Return how many files a query with EXPORT DATA has written."""
     statistics = job._properties["statistics"]["query"]  # noqa: SLF001 - the client has no name for it
     return int(statistics.get("exportDataStatistics", {}).get("fileCount", 0))
 
 
-def _relax(found: Any) -> Any:
+def _relax(found: bigquery.SchemaField) -> bigquery.SchemaField:
     """Return a field that takes NULL, as a staged table may lack a column."""
     from google.cloud.bigquery import SchemaField  # an optional dependency
 

@@ -18,7 +18,8 @@ from flowstone.errors import (
     Unreachable,
 )
 from flowstone.records.redaction import redact
-from flowstone_gcp.errors import BUSY, DOWN, find_rule, read_reasons
+from flowstone_gcp.errors import find_rule, read_reasons
+from flowstone_gcp.rules import BUSY, DOWN
 
 #: Longer messages are cut.
 LONGEST = 400

@@ -9,7 +9,7 @@ from collections import Counter, OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from uuid import uuid4
 
 from flowstone import record_measures
@@ -18,8 +18,16 @@ from flowstone.runtime import flow_run, task_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from google.api_core.retry import Retry
+    from google.cloud import bigquery
+    from google.cloud.bigquery.table import RowIterator
+
     from flowstone_gcp.logins import GcpLogin
 
+    Job = bigquery.QueryJob | bigquery.LoadJob | bigquery.ExtractJob
+    Config = bigquery.QueryJobConfig | bigquery.LoadJobConfig | bigquery.ExtractJobConfig
+
+J = TypeVar("J", "bigquery.QueryJob", "bigquery.LoadJob", "bigquery.ExtractJob")
 #: Seconds between two looks at a job that is not a query: the first, and the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 #: Runs whose jobs are counted at a time.
@@ -54,13 +62,13 @@ class JobRequest:
 
     id: str
     location: str | None
-    retry: Any
+    retry: Retry
     timeout: tuple[float, float]
     note: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobPlan:
+class JobPlan(Generic[J]):
     """A job that is to run.
 
     Attributes:
@@ -72,8 +80,8 @@ class JobPlan:
     """
 
     kind: str
-    config: Any
-    start: Callable[[JobRequest], Any]
+    config: Config
+    start: Callable[[JobRequest], J]
     location: str | None
     digest: str = ""
 
@@ -90,12 +98,12 @@ class JobPlan:
 class ActiveJob:
     """The job that a connection waits for, if any; another thread may cancel it."""
 
-    job: Any = None
+    job: Job | None = None
     is_stopping: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
     stopped: threading.Event = field(default_factory=threading.Event)
 
-    def begin(self, job: Any) -> None:
+    def begin(self, job: Job) -> None:
         """Take a job that was started."""
         with self.lock:
             self.job, self.is_stopping = job, False
@@ -125,7 +133,7 @@ class ActiveJob:
 class JobRunner:
     """Starts jobs and waits for them."""
 
-    def __init__(self, client: Any, login: GcpLogin, *, keeps: bool) -> None:
+    def __init__(self, client: bigquery.Client, login: GcpLogin, *, keeps: bool) -> None:
         """Begin with a client.
 
         Args:
@@ -135,7 +143,7 @@ class JobRunner:
         """
         self._client, self._login, self._keeps = client, login, keeps
 
-    def submit(self, plan: JobPlan) -> Any:
+    def submit(self, plan: JobPlan[J]) -> J:
         """Start a job, or find the one that an earlier request or attempt started.
 
         A request whose answer was lost is sent again with the same id, which BigQuery refuses to
@@ -148,33 +156,41 @@ class JobRunner:
         number = _count(run, fingerprint)
         for attempt in range(run.attempt - 1, 0, -1):
             found = self._find(plan, _make_id(run.id, attempt, fingerprint, number))
-            if found is not None and self._continues(plan, found):
+            if found is not None and self._continues(found):
                 return found
         while True:
             job, is_own = self._start(plan, _make_id(run.id, run.attempt, fingerprint, number))
-            if is_own or self._continues(plan, job):
+            if is_own or self._continues(job):
                 return job
             number = _count(run, fingerprint)  # it is of a process that was killed
 
-    def wait(self, job: Any, active: ActiveJob, page_size: int | None = None) -> Any:
-        """Wait for the end of a job; return the rows of a query, else the job.
+    def read(self, job: bigquery.QueryJob, active: ActiveJob, page_size: int) -> RowIterator:
+        """Wait for the end of a query, and return its rows, of which a page was fetched.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: it failed, or was cancelled.
         """
         active.begin(job)
         try:
-            if job.job_type == "query":
-                retry = self._login.retry()
-                return job.result(page_size=page_size, retry=retry, job_retry=None)
+            retry = self._login.retry()
+            return job.result(page_size=page_size, retry=retry, job_retry=None)
+        finally:
+            active.end()
+            record_job_measures(job)
+
+    def wait(self, job: bigquery.LoadJob | bigquery.ExtractJob, active: ActiveJob) -> None:
+        """Wait for the end of a job that is no query.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: it failed, or was cancelled.
+        """
+        active.begin(job)
+        try:
             pause = FIRST_PAUSE
             while not job.done(retry=self._login.retry()):
                 active.stopped.wait(pause)
                 pause = FIRST_PAUSE if active.is_stopping else min(pause * 1.5, LONGEST_PAUSE)
-            error = job.exception()
-            if error is not None:
-                raise error
-            return job
+            job.result(retry=self._login.retry())  # raises, where it has failed
         finally:
             active.end()
             record_job_measures(job)
@@ -194,7 +210,7 @@ class JobRunner:
                 retry=self._login.retry(),
             )
 
-    def _start(self, plan: JobPlan, job_id: str) -> tuple[Any, bool]:
+    def _start(self, plan: JobPlan[J], job_id: str) -> tuple[J, bool]:
         """Start a job; return it, and whether a request of this call did."""
         from google.api_core.exceptions import Conflict  # an optional dependency
 
@@ -218,24 +234,27 @@ class JobRunner:
                 raise
             location = plan.location or taken[1]
             job = self._client.get_job(job_id, location=location, retry=self._login.retry())
-            return job, bool(again)
+            return cast("J", job), bool(again)
 
-    def _find(self, plan: JobPlan, job_id: str) -> Any:
+    def _find(self, plan: JobPlan[J], job_id: str) -> J | None:
         """Return a job of an earlier attempt; None where there is none."""
         from google.api_core.exceptions import NotFound  # an optional dependency
 
         if plan.kind == "query" and not self._keeps:
             return None  # it was cancelled by its handle
         try:
-            return self._client.get_job(job_id, location=plan.location, retry=self._login.retry())
+            retry = self._login.retry()
+            return cast("J", self._client.get_job(job_id, location=plan.location, retry=retry))
         except NotFound:
             return None
 
-    def _continues(self, plan: JobPlan, job: Any) -> bool:
+    def _continues(self, job: Job) -> bool:
         """Return whether a job that was started earlier is the one to wait for."""
-        if job.state != "DONE" and plan.kind == "query":
+        from google.cloud import bigquery  # an optional dependency
+
+        if job.state != "DONE" and isinstance(job, bigquery.QueryJob):
             return self._keeps
-        if plan.kind == "query":
+        if isinstance(job, bigquery.QueryJob):
             return False
         with suppress(Exception):
             self.wait(job, ActiveJob())
@@ -266,12 +285,12 @@ def clean_label(text: str) -> str:
     return _LABEL.sub("-", text.lower())[:LONGEST_LABEL]
 
 
-def make_query_id(job: Any) -> str:
+def make_query_id(job: Job) -> str:
     """Return what a job is known by: ``project:location.job``."""
     return f"{job.project}:{job.location or ''}.{job.job_id}"
 
 
-def record_job_measures(job: Any) -> None:
+def record_job_measures(job: Job) -> None:
     """Record what a job cost as measures of the current run.
 
     The statistics are those of https://cloud.google.com/bigquery/docs/reference/rest/v2/Job
@@ -284,7 +303,8 @@ def record_job_measures(job: Any) -> None:
         "rows_written": getattr(job, "num_dml_affected_rows", None),
     }
     if job.job_type == "load":
-        found["rows_written"], found["bytes_written"] = job.output_rows, job.output_bytes
+        found["rows_written"] = getattr(job, "output_rows", None)
+        found["bytes_written"] = getattr(job, "output_bytes", None)
     if job.created and job.started:
         found["queue_seconds"] = (job.started - job.created).total_seconds()
     if job.started and job.ended:

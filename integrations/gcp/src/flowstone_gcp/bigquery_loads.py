@@ -14,7 +14,7 @@ from hashlib import md5
 from io import BytesIO
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, TypeVar
 
 from flowstone_gcp.bigquery_jobs import JobPlan, JobRequest
 from flowstone_gcp.errors import is_passing
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pyarrow as pa
+    from google.cloud import bigquery
 
+Config = TypeVar("Config", "bigquery.LoadJobConfig", "bigquery.QueryJobConfig")
 #: Files of rows are in memory up to so many bytes, and on disk beyond.
 IN_MEMORY = 32 * 1024 * 1024
 #: So often a lost upload is begun again; the job's id sees to it that none is loaded twice.
@@ -51,12 +53,12 @@ class TableLayout:
 
     write_disposition: str = "WRITE_APPEND"
     create: bool = True
-    schema: Sequence[Any] | None = None
+    schema: Sequence[bigquery.SchemaField] | None = None
     schema_update_options: Sequence[str] = ()
     partition_by: object = None
     cluster_by: Sequence[str] = ()
 
-    def apply(self, config: Any) -> Any:
+    def apply(self, config: Config) -> Config:
         """Return a configuration of a load or query job with this layout."""
         config.write_disposition = self.write_disposition
         config.create_disposition = "CREATE_IF_NEEDED" if self.create else "CREATE_NEVER"
@@ -68,7 +70,11 @@ class TableLayout:
         return config
 
 
-def apply_partitioning(target: Any, partition_by: object, cluster_by: Sequence[str]) -> None:
+def apply_partitioning(
+    target: bigquery.Table | bigquery.LoadJobConfig | bigquery.QueryJobConfig,
+    partition_by: object,
+    cluster_by: Sequence[str],
+) -> None:
     """Set partitioning and clustering of a table or of a job's configuration."""
     from google.cloud import bigquery  # an optional dependency
 
@@ -89,14 +95,18 @@ def find_format(name: str) -> str | None:
 
 
 def plan_file_load(
-    client: Any, destination: Any, file: IO[bytes], config: Any, location: str | None
-) -> JobPlan:
+    client: bigquery.Client,
+    destination: bigquery.TableReference,
+    file: IO[bytes],
+    config: bigquery.LoadJobConfig,
+    location: str | None,
+) -> JobPlan[bigquery.LoadJob]:
     """Return the plan of a job that loads a file of this process, from where it stands."""
     start = file.tell()
     digest, size = _digest(file)
     file.seek(start)
 
-    def upload(request: JobRequest) -> Any:
+    def upload(request: JobRequest) -> bigquery.LoadJob:
         left = UPLOADS
         while True:
             file.seek(start)
@@ -121,11 +131,15 @@ def plan_file_load(
 
 
 def plan_uri_load(
-    client: Any, destination: Any, uris: Sequence[str], config: Any, location: str | None
-) -> JobPlan:
+    client: bigquery.Client,
+    destination: bigquery.TableReference,
+    uris: Sequence[str],
+    config: bigquery.LoadJobConfig,
+    location: str | None,
+) -> JobPlan[bigquery.LoadJob]:
     """Return the plan of a job that loads objects of Cloud Storage."""
 
-    def start(request: JobRequest) -> Any:
+    def start(request: JobRequest) -> bigquery.LoadJob:
         return client.load_table_from_uri(
             list(uris),
             destination,
@@ -140,11 +154,15 @@ def plan_uri_load(
 
 
 def plan_extract(
-    client: Any, source: Any, uris: Sequence[str], config: Any, location: str | None
-) -> JobPlan:
+    client: bigquery.Client,
+    source: bigquery.TableReference,
+    uris: Sequence[str],
+    config: bigquery.ExtractJobConfig,
+    location: str | None,
+) -> JobPlan[bigquery.ExtractJob]:
     """Return the plan of a job that writes a table to objects of Cloud Storage."""
 
-    def start(request: JobRequest) -> Any:
+    def start(request: JobRequest) -> bigquery.ExtractJob:
         return client.extract_table(
             source,
             list(uris),
@@ -159,7 +177,9 @@ def plan_extract(
 
 
 @contextmanager
-def write_rows(table: pa.Table, fields: Sequence[Any], config: Any) -> Iterator[tuple[Any, Any]]:
+def write_rows(
+    table: pa.Table, fields: Sequence[bigquery.SchemaField], config: bigquery.LoadJobConfig
+) -> Iterator[tuple[IO[bytes], bigquery.LoadJobConfig]]:
     """Give a file of rows, and a configuration of a load job for it.
 
     It is of Parquet, or of JSON where a column is, as BigQuery loads no JSON from Parquet.
@@ -190,7 +210,7 @@ def _open_file(size: int) -> IO[bytes]:
     return BytesIO() if size <= IN_MEMORY else TemporaryFile()
 
 
-def _make_parquet_options() -> Any:
+def _make_parquet_options() -> bigquery.ParquetOptions:
     from google.cloud.bigquery import ParquetOptions  # an optional dependency
 
     options = ParquetOptions()
@@ -198,11 +218,11 @@ def _make_parquet_options() -> Any:
     return options
 
 
-def _has_json(field: Any) -> bool:
+def _has_json(field: bigquery.SchemaField) -> bool:
     return field.field_type == "JSON" or any(_has_json(inner) for inner in field.fields)
 
 
-def _write_json(table: pa.Table, fields: Sequence[Any], file: IO[bytes]) -> None:
+def _write_json(table: pa.Table, fields: Sequence[bigquery.SchemaField], file: IO[bytes]) -> None:
     texts = {field.name for field in fields if field.field_type == "JSON"}
     for batch in table.to_batches(max_chunksize=10_000):
         for row in batch.to_pylist():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import QueryInvalid
 
 if TYPE_CHECKING:
+    from google.cloud import bigquery
+
     from flowstone_gcp.logins import GcpLogin
 
 _NAME = re.compile(r"`((?:[^`\\]|\\.)*)`")
@@ -47,7 +49,7 @@ class BigQueryPlaces:
     """Finds datasets and tables by their names, and where they are."""
 
     def __init__(
-        self, client: Any, login: GcpLogin, settings: BigQuerySettings, where: str
+        self, client: bigquery.Client, login: GcpLogin, settings: BigQuerySettings, where: str
     ) -> None:
         """Begin with a client.
 
@@ -60,14 +62,14 @@ class BigQueryPlaces:
         self._client, self._login, self._settings, self._where = client, login, settings, where
         self._locations: dict[str, str] = {}
 
-    def find_dataset(self, name: str | None = None) -> Any:
+    def find_dataset(self, name: str | None = None) -> bigquery.DatasetReference:
         """Return the reference of a dataset, by default the block's."""
         from google.cloud.bigquery import DatasetReference  # an optional dependency
 
         project, _, dataset = (name or self._settings.dataset or "").rpartition(".")
         return DatasetReference(project or self._client.project, dataset)
 
-    def find_table(self, name: str) -> Any:
+    def find_table(self, name: str) -> bigquery.TableReference:
         """Return the reference of a table: ``table``, ``dataset.table`` or with a project before.
 
         A decorator, as in ``table$20260131``, names a partition.
@@ -86,7 +88,9 @@ class BigQueryPlaces:
         where = self.find_dataset(f"{project}.{dataset}".strip(".") if dataset else None)
         return TableReference(where, table)
 
-    def find_location(self, place: Any = None) -> str | None:
+    def find_location(
+        self, place: bigquery.DatasetReference | bigquery.TableReference | None = None
+    ) -> str | None:
         """Return where jobs run: the block's location, or that of a dataset.
 
         Args:
@@ -105,7 +109,7 @@ class BigQueryPlaces:
             self._locations[name] = found.location
         return self._locations[name]
 
-    def fetch_schema(self, table: Any) -> list[Any]:
+    def fetch_schema(self, table: bigquery.TableReference) -> list[bigquery.SchemaField]:
         """Return the schema of a table, by its reference."""
         from google.cloud.bigquery import TableReference  # an optional dependency
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone_gcp.bigquery_clients import open_storage_reader, open_storage_writer
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import pyarrow as pa
+    from google.cloud.bigquery import TableReference
+    from google.cloud.bigquery.table import RowIterator
+    from google.cloud.bigquery_storage_v1 import types
 
     from flowstone_gcp.logins import GcpLogin
 
@@ -18,12 +21,14 @@ if TYPE_CHECKING:
 SMALL = 1000
 #: Batches that wait to be taken, and streams that are read at a time: what bounds memory.
 QUEUE, STREAMS = 4, 4
+#: gRPC's status for arguments that are wrong.
+INVALID = 3
 #: The most bytes of a request; the service takes 10 MB.
 LARGEST_REQUEST = 8 * 1024 * 1024
 
 
 def open_batches(
-    rows: Any, again: Callable[[], Any], login: GcpLogin, endpoint: str | None
+    rows: RowIterator, again: Callable[[], RowIterator], login: GcpLogin, endpoint: str | None
 ) -> pa.RecordBatchReader:
     """Return a reader of the rows of a query.
 
@@ -38,21 +43,18 @@ def open_batches(
     count = rows.total_rows or 0
     if count == 0:
         return rows.to_arrow(create_bqstorage_client=False).to_reader()
-    batches = iter(())
-    first = None
-    if count > SMALL:
-        batches, first = _begin_storage(rows, login, endpoint)
-    if first is None:
-        batches = again().to_arrow_iterable(bqstorage_client=None) if count > SMALL else None
-        batches = batches or rows.to_arrow_iterable(bqstorage_client=None)
-        first = next(batches)
+    batches = _read_storage(rows, login, endpoint) if count > SMALL else None
+    if batches is None:
+        found = rows if count <= SMALL else again()
+        batches = found.to_arrow_iterable(bqstorage_client=None)
+    first = next(batches)
     return pa.RecordBatchReader.from_batches(first.schema, chain([first], batches))
 
 
-def _begin_storage(
-    rows: Any, login: GcpLogin, endpoint: str | None
-) -> tuple[Iterator[Any], Any | None]:
-    """Return the batches of the Storage API, and the first; None where it can't read the rows."""
+def _read_storage(
+    rows: RowIterator, login: GcpLogin, endpoint: str | None
+) -> Iterator[pa.RecordBatch] | None:
+    """Return the batches of the Storage API; None where it can't read the rows."""
     from google.api_core import exceptions  # comes with the extra
 
     reader = open_storage_reader(login, endpoint)
@@ -60,19 +62,19 @@ def _begin_storage(
         bqstorage_client=reader, max_queue_size=QUEUE, max_stream_count=STREAMS
     )
     try:
-        return batches, next(batches)
+        return chain([next(batches)], batches)
     except (exceptions.NotFound, exceptions.Forbidden, StopIteration):
-        return iter(()), None
+        return None
 
 
 class PendingStream:
     """Rows on their way into a table by the Storage Write API, which show up by one commit.
 
     They are appended to a pending stream at known offsets, so that a request that is sent twice
-    adds them once. Where the block raises, nothing is committed.
+    adds them once.
     """
 
-    def __init__(self, login: GcpLogin, endpoint: str | None, table: Any) -> None:
+    def __init__(self, login: GcpLogin, endpoint: str | None, table: TableReference) -> None:
         """Begin a stream.
 
         Args:
@@ -87,39 +89,37 @@ class PendingStream:
 
     def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
         """Append all batches, commit them, and return how many rows they had."""
-        from google.cloud import bigquery_storage as storage  # comes with the extra
+        from google.cloud.bigquery_storage import WriteStream  # comes with the extra
 
-        pending = storage.WriteStream(type_=storage.WriteStream.Type.PENDING)
+        pending = WriteStream(type_=WriteStream.Type.PENDING)
         stream = self._client.create_write_stream(parent=self._parent, write_stream=pending)
-        count = 0
-        requests = self._make_requests(stream.name, schema, batches)
+        requests = _make_requests(stream.name, schema, batches)
         for response in self._client.append_rows(requests):
             if response.error.code:
-                raise _make_error(response.error)
+                raise _make_error(response.error.code, response.error.message)
         finished = self._client.finalize_write_stream(name=stream.name)
-        count = int(finished.row_count)
-        committed = self._client.batch_commit_write_streams(
-            parent=self._parent, write_streams=[stream.name]
-        )
+        request = {"parent": self._parent, "write_streams": [stream.name]}
+        committed = self._client.batch_commit_write_streams(request)
         for error in committed.stream_errors:
-            raise _make_error(error)
-        return count
+            raise _make_error(INVALID, error.error_message)
+        return int(finished.row_count)
 
-    def _make_requests(
-        self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-    ) -> Iterator[Any]:
-        from google.cloud.bigquery_storage import types  # comes with the extra
 
-        offset = 0
-        for batch in batches:
-            for part in _split(batch):
-                request = types.AppendRowsRequest(write_stream=name, offset=offset)
-                rows = types.AppendRowsRequest.ArrowData()
-                rows.rows.serialized_record_batch = part.serialize().to_pybytes()
-                rows.writer_schema.serialized_schema = schema.serialize().to_pybytes()
-                request.arrow_rows = rows
-                offset += part.num_rows
-                yield request
+def _make_requests(
+    name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
+) -> Iterator[types.AppendRowsRequest]:
+    from google.cloud.bigquery_storage_v1 import types  # comes with the extra
+
+    offset = 0
+    for batch in batches:
+        for part in _split(batch):
+            request = types.AppendRowsRequest(write_stream=name, offset=offset)
+            rows = types.AppendRowsRequest.ArrowData()
+            rows.rows.serialized_record_batch = part.serialize().to_pybytes()
+            rows.writer_schema.serialized_schema = schema.serialize().to_pybytes()
+            request.arrow_rows = rows
+            offset += part.num_rows
+            yield request
 
 
 def _split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
@@ -130,15 +130,11 @@ def _split(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         yield batch.slice(start, size)
 
 
-def _make_error(error: Any) -> Exception:
+def _make_error(code: int, message: str) -> Exception:
+    """Return the exception of google-api-core for a status of gRPC."""
     from google.api_core import exceptions  # comes with the extra
+    from grpc import StatusCode  # comes with the extra
 
-    code = getattr(error, "code", None)
-    message = getattr(error, "message", None) or getattr(error, "error_message", "")
-    if isinstance(code, int) and 0 < code < 17:
-        return exceptions.from_grpc_status(_GRPC[code], message)
-    return exceptions.BadRequest(message)
-
-
-#: The status codes of gRPC that an append may end with, as HTTP's numbers of the exceptions.
-_GRPC: dict[int, Any] = {}
+    statuses = {status.value[0]: status for status in StatusCode}
+    error: Exception = exceptions.from_grpc_status(statuses[code], message)
+    return error

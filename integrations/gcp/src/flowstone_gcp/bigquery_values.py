@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pyarrow as pa
+    from google.cloud.bigquery import ArrayQueryParameter, ScalarQueryParameter, SchemaField
 
     from flowstone.blocks.databases import Row
 
@@ -42,7 +45,7 @@ def _find_decimal_type(value: Decimal) -> str:
     return "NUMERIC" if fits else "BIGNUMERIC"
 
 
-def make_parameter(value: object) -> Any:
+def make_parameter(value: object) -> ArrayQueryParameter | ScalarQueryParameter:
     """Return a positional query parameter of google-cloud-bigquery for a value.
 
     A list of scalars of one type is an ARRAY, any other list and each dict JSON.
@@ -57,10 +60,13 @@ def make_parameter(value: object) -> Any:
         return bigquery.ScalarQueryParameter(None, "JSON", json.dumps(value, default=str))
     if isinstance(value, Mapping):
         return bigquery.ScalarQueryParameter(None, "JSON", json.dumps(value, default=str))
-    return bigquery.ScalarQueryParameter(None, find_type(value), value)
+    scalar = cast("str | None", value)  # as the client has types for it
+    return bigquery.ScalarQueryParameter(None, find_type(value), scalar)
 
 
-def make_arrow(fields: Sequence[Any], columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
+def make_arrow(
+    fields: Sequence[SchemaField], columns: Sequence[str], rows: Sequence[Row]
+) -> pa.Table:
     """Return rows as a table of Arrow, with the types of a table of BigQuery.
 
     Args:
@@ -87,7 +93,7 @@ def make_arrow(fields: Sequence[Any], columns: Sequence[str], rows: Sequence[Row
     return pa.Table.from_arrays(arrays, names=list(columns))
 
 
-def _encode(value: object, field: Any) -> object:
+def _encode(value: object, field: SchemaField | None) -> object:
     if field is not None and field.field_type == "JSON" and value is not None:
         return value if isinstance(value, str) else json.dumps(value, default=str)
     if field is None and isinstance(value, (dict, list)):
@@ -102,7 +108,7 @@ def _encode(value: object, field: Any) -> object:
 _DECIMALS = ("NUMERIC", "DECIMAL", "BIGNUMERIC", "BIGDECIMAL")
 
 
-def make_arrow_type(field: Any) -> pa.DataType:
+def make_arrow_type(field: SchemaField) -> pa.DataType:
     """Return the type of Arrow for a field of google-cloud-bigquery."""
     import pyarrow as pa  # an optional dependency
 
@@ -110,11 +116,13 @@ def make_arrow_type(field: Any) -> pa.DataType:
     if kind in {"RECORD", "STRUCT"}:
         found = pa.struct([(inner.name, make_arrow_type(inner)) for inner in field.fields])
     else:
-        found = _make_scalars(pa).get(kind, pa.string())
+        found = _make_scalars().get(kind, pa.string())
     return pa.list_(found) if field.mode == "REPEATED" else found
 
 
-def _make_scalars(pa: Any) -> dict[str, pa.DataType]:
+def _make_scalars() -> dict[str, pa.DataType]:
+    import pyarrow as pa  # an optional dependency
+
     number, real, decimal = pa.int64(), pa.float64(), pa.decimal128(38, 9)
     big, moment = pa.decimal256(76, 38), pa.timestamp("us", tz="UTC")
     return {
@@ -125,7 +133,7 @@ def _make_scalars(pa: Any) -> dict[str, pa.DataType]:
     }  # fmt: skip
 
 
-def make_fields(schema: pa.Schema) -> list[Any]:
+def make_fields(schema: Iterable[pa.Field]) -> list[SchemaField]:
     """Return the schema of a table for what is in a table of Arrow.
 
     Raises:
@@ -134,7 +142,7 @@ def make_fields(schema: pa.Schema) -> list[Any]:
     return [_make_field(field.name, field.type) for field in schema]
 
 
-def _make_field(name: str, kind: pa.DataType) -> Any:
+def _make_field(name: str, kind: pa.DataType) -> SchemaField:
     from google.cloud.bigquery import SchemaField  # an optional dependency
     from pyarrow import types
 
@@ -172,7 +180,7 @@ def _find_scalar(name: str, kind: pa.DataType) -> str:
     raise ValueError(f"the column {name!r} is of {kind}, for which BigQuery has no type")
 
 
-def fit_table(table: pa.Table, fields: Sequence[Any]) -> pa.Table:
+def fit_table(table: pa.Table, fields: Sequence[SchemaField]) -> pa.Table:
     """Return a table of Arrow with the types of a table of BigQuery, its columns in that order.
 
     Args:
@@ -194,7 +202,7 @@ def fit_table(table: pa.Table, fields: Sequence[Any]) -> pa.Table:
     return pa.Table.from_arrays(arrays, names=ordered)
 
 
-def _fit_column(name: str, column: pa.ChunkedArray, field: Any) -> pa.ChunkedArray:
+def _fit_column(name: str, column: pa.ChunkedArray, field: SchemaField | None) -> pa.ChunkedArray:
     import pyarrow as pa  # an optional dependency
 
     if pa.types.is_dictionary(column.type):
