@@ -80,14 +80,19 @@ class WholeTables(Queries):
             QueryInvalid: the database does not understand it, or a column of a database without
                 types has values of different types.
         """
-        tables.import_arrow("`stream_arrow`")
+        pa = tables.import_arrow("`stream_arrow`")
         self._check_size(batch_rows)
         with self._connection() as (calls, connection):
             if not isinstance(calls.driver, ArrowDriver):
                 yield from self._stream_rows(operation, parameters, batch_rows)
                 return
-            open_arrow = partial(calls.driver.open_arrow, batch_rows=batch_rows)
-            reader = calls.run(connection, operation, parameters, open_arrow)
+            open_arrow = calls.driver.open_arrow
+            reader = calls.run(
+                connection,
+                operation,
+                parameters,
+                lambda raw, text, values: open_arrow(raw, text, values, batch_rows),
+            )
             has_rows = False
             try:
                 while batch := calls.call(connection, lambda: next(reader, None), operation):
@@ -95,7 +100,7 @@ class WholeTables(Queries):
                         has_rows = True
                         yield batch.slice(start, batch_rows)
                 if not has_rows:
-                    yield from reader.schema.empty_table().to_batches()
+                    yield pa.RecordBatch.from_pylist([], schema=reader.schema)
             finally:
                 with connection.lock:
                     reader.close()
