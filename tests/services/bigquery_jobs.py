@@ -38,6 +38,8 @@ STOPPED = {
     "reason": "stopped",
     "message": "Job execution was cancelled: User requested cancellation",
 }
+Answer = tuple[int, list[tuple[str, str]], bytes]
+JSON = {"Content-Type": "application/json"}
 #: Hop-by-hop headers, and those that are made anew.
 OWN = {"connection", "transfer-encoding", "content-length", "host", "keep-alive", "date", "server"}
 
@@ -56,6 +58,7 @@ class Jobs:
         started: the ids of jobs that were run, in order.
         asked: what was refused as taken.
         cancelled: the ids that were asked to be cancelled.
+        waits: how often somebody waited for a job that had not ended.
     """
 
     def __init__(self, emulator: str) -> None:
@@ -68,6 +71,7 @@ class Jobs:
         self.started: list[str] = []
         self.refused: list[str] = []
         self.cancelled: list[str] = []
+        self.waits = 0
         self.changed = threading.Condition()
 
     def configuration(self, job_id: str) -> dict[str, Any]:
@@ -113,6 +117,17 @@ class Jobs:
                 status |= {"state": "DONE", "errorResult": error, "errors": [error]}
                 self.known[job_id]["statistics"] |= {"endTime": "1700000003500"}
             self.changed.notify_all()
+
+    def release(self, job_id: str, statement: str) -> None:
+        """Let a query that is held end with the rows of a statement."""
+        job = self.known[job_id]
+        body = {
+            "jobReference": job["jobReference"],
+            "configuration": {"query": {"query": statement, "useLegacySql": False}},
+        }
+        path = f"/bigquery/v2/projects/{job['jobReference']['projectId']}/jobs"
+        _, _, answer = ask(self.emulator, "POST", path, json.dumps(body).encode(), JSON)
+        self.finish(job_id, json.loads(answer))
 
     def is_open(self, job_id: str) -> bool:
         """Tell whether a job has not ended, or ended with an error of this endpoint."""
@@ -210,6 +225,7 @@ class Gate(Handler):
     def wait_for(self, job_id: str) -> None:
         jobs = self.jobs
         with jobs.changed:
+            jobs.waits += 1
             jobs.changed.wait_for(lambda: jobs.known[job_id]["status"]["state"] == "DONE", 1)
         reference = jobs.known[job_id]["jobReference"]
         self.say_json(200, {"jobReference": reference, "jobComplete": False})
@@ -226,16 +242,9 @@ class Gate(Handler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def ask_emulator(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
-        connection = HTTPConnection(urlsplit(self.jobs.emulator).netloc, timeout=60)
+    def ask_emulator(self, body: bytes) -> Answer:
         headers = {name: value for name, value in self.headers.items() if name.lower() not in OWN}
-        headers["Content-Length"] = str(len(body))
-        try:
-            connection.request(self.command, self.path, body, headers)
-            response = connection.getresponse()
-            return response.status, response.getheaders(), response.read()
-        finally:
-            connection.close()
+        return ask(self.jobs.emulator, self.command, self.path, body, headers)
 
     def say_error(self, status: int, reason: str, message: str) -> None:
         error = {
@@ -252,6 +261,17 @@ class Gate(Handler):
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
+
+
+def ask(url: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
+    """Send a request; return status, headers and body of the answer."""
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
+    try:
+        connection.request(method, path, body, {**headers, "Content-Length": str(len(body))})
+        response = connection.getresponse()
+        return response.status, response.getheaders(), response.read()
+    finally:
+        connection.close()
 
 
 def read_job(body: bytes) -> dict[str, Any] | None:

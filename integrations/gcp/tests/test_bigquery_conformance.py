@@ -55,6 +55,9 @@ class TestBigQuery(DatabaseSuite):
     gaps: ClassVar[Mapping[str, EmulatorGap]] = {
         "test_common_types_come_back_as_they_went": DROPPED,
         "test_declared_types_come_back_as_they_went": DROPPED,
+        "test_other_columns_stay": EmulatorGap(
+            "bqemulator", "1.3.0", "it loads Parquet by the columns' places", RowsInvalid
+        ),
     }
 
     @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -53,6 +54,14 @@ T = TypeVar("T")
 L = TypeVar("L", "bigquery.LoadJob", "bigquery.ExtractJob")
 Config = TypeVar(
     "Config", "bigquery.QueryJobConfig", "bigquery.LoadJobConfig", "bigquery.ExtractJobConfig"
+)
+#: What comments a statement begins with.
+_COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*|#[^\n]*|/\*.*?\*/)+", re.DOTALL)
+#: What a statement begins with that has to do with those before or after it.
+_WHOLE = re.compile(
+    r"(?:DECLARE|SET|IF|LOOP|WHILE|REPEAT|FOR|BREAK|LEAVE|CONTINUE|ITERATE|RAISE|RETURN|COMMIT"
+    r"|ROLLBACK|BEGIN|CREATE\s+(?:OR\s+REPLACE\s+)?TEMP(?:ORARY)?)\b",
+    re.IGNORECASE,
 )
 #: A job is stopped by BigQuery so many seconds after its run should have stopped it.
 GRACE = 10
@@ -149,8 +158,14 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     # -- statements ------------------------------------------------------------------------------
 
     def split_script(self, script: str) -> list[str]:
-        """Return a script as it is: BigQuery runs it as one job, with its variables."""
-        return [Script(script)] if super().split_script(script) else []
+        """Return the statements of a script.
+
+        One with variables, control flow, temporary tables or a transaction is one statement, which
+        BigQuery runs as one job.
+        """
+        statements = super().split_script(script)
+        is_whole = any(_WHOLE.match(_COMMENTS.sub("", each)) for each in statements)
+        return [Script(script)] if is_whole and len(statements) > 1 else statements
 
     def execute(
         self, connection: BigQueryConnection, operation: str, values: Sequence[object]
@@ -185,8 +200,21 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             page_size: rows of a page over REST; by default the block's.
         """
         self._check_single(operation)
-        made = self.make_query_config(values, config)
-        statement = str(operation)
+        runner = self.runner
+        job = runner.submit(self.plan_query(connection, operation, values, config))
+        size = page_size or self.settings.fetch_size
+        with self.record_query(make_query_id(job)):
+            return job, runner.read(job, connection.active, size)
+
+    def plan_query(
+        self,
+        connection: BigQueryConnection,
+        operation: str,
+        values: Sequence[object] = (),
+        config: bigquery.QueryJobConfig | None = None,
+    ) -> JobPlan[bigquery.QueryJob]:
+        """Return the plan of the job of a statement; see `run_query`."""
+        made, statement = self.make_query_config(values, config), str(operation)
 
         def start(request: JobRequest) -> bigquery.QueryJob:
             return connection.client.query(
@@ -199,12 +227,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
             )
 
         location = self.places.find_location()
-        plan = JobPlan(kind="query", config=made, start=start, location=location, digest=statement)
-        runner = self.runner
-        job = runner.submit(plan)
-        size = page_size or self.settings.fetch_size
-        with self.record_query(make_query_id(job)):
-            return job, runner.read(job, connection.active, size)
+        return JobPlan(kind="query", config=made, start=start, location=location, digest=statement)
 
     def run_job(self, connection: BigQueryConnection, plan: JobPlan[L]) -> L:
         """Start a job that is no query, and wait for it; its handle is recorded in between."""

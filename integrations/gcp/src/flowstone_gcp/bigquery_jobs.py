@@ -173,7 +173,10 @@ class JobRunner:
         active.begin(job)
         try:
             retry = self._login.retry()
-            return job.result(page_size=page_size, retry=retry, job_retry=None)
+            rows = job.result(page_size=page_size, retry=retry, job_retry=None)
+            if job.num_dml_affected_rows is None and rows.total_rows:
+                record_measures(rows_read=rows.total_rows)
+            return rows
         finally:
             active.end()
             record_job_measures(job)
@@ -316,6 +319,12 @@ def record_job_measures(job: Job) -> None:
 
 def _make_id(run_id: str, attempt: int, fingerprint: str, number: int) -> str:
     return f"flowstone_{run_id}_{attempt}_{fingerprint}_{number}"
+
+
+def forget_counts() -> None:
+    """Forget which jobs were begun, as a new process does."""
+    with _counting:
+        _counts.clear()
 
 
 _counts: OrderedDict[RunIdentity, Counter[str]] = OrderedDict()
