@@ -256,7 +256,7 @@ def leave_running(warehouse: BigQueryWarehouse, statement: str) -> None:
     """Start a query as a process does that is killed before it waits."""
     driver = warehouse.driver_calls.driver
     assert isinstance(driver, BigQueryDriver)
-    driver.runner.submit(driver.plan_query(driver.connect(), statement))
+    driver.session.runner.submit(driver.session.plan_query(statement))
 
 
 class TestCancelling:

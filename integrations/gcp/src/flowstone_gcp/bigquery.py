@@ -79,7 +79,7 @@ class BigQueryWarehouse(Database):
 
     def get_client(self) -> bigquery.Client:
         """Return the `google.cloud.bigquery.Client` that the statements go through."""
-        return self._find_driver().client
+        return self._find_driver().session.client
 
     def _find_driver(self) -> BigQueryDriver:
         driver = self.driver_calls.driver

@@ -12,6 +12,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from hashlib import md5
 from io import BytesIO
+from itertools import chain
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -20,7 +21,7 @@ from flowstone_gcp.bigquery_jobs import JobPlan, JobRequest
 from flowstone_gcp.errors import is_passing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pyarrow as pa
     from google.cloud import bigquery
@@ -103,7 +104,7 @@ def plan_file_load(
 ) -> JobPlan[bigquery.LoadJob]:
     """Return the plan of a job that loads a file of this process, from where it stands."""
     start = file.tell()
-    digest, size = _digest(file)
+    digest, size = _digest(file, destination)
     file.seek(start)
 
     def upload(request: JobRequest) -> bigquery.LoadJob:
@@ -178,36 +179,45 @@ def plan_extract(
 
 @contextmanager
 def write_rows(
-    table: pa.Table, fields: Sequence[bigquery.SchemaField], config: bigquery.LoadJobConfig
-) -> Iterator[tuple[IO[bytes], bigquery.LoadJobConfig]]:
-    """Give a file of rows, and a configuration of a load job for it.
+    tables: Iterable[pa.Table],
+    fields: Sequence[bigquery.SchemaField],
+    config: bigquery.LoadJobConfig,
+) -> Iterator[tuple[IO[bytes], bigquery.LoadJobConfig, int]]:
+    """Give a file of rows, a configuration of a load job for it, and the number of rows.
 
     It is of Parquet, or of JSON where a column is, as BigQuery loads no JSON from Parquet.
 
     Args:
-        table: the rows.
+        tables: the rows.
         fields: the schema of the columns.
         config: of the job; it is copied.
     """
-    from pyarrow import parquet
-
     config = deepcopy(config)
     config.schema = list(fields)
-    with _open_file(table.nbytes) as file:
+    parts = iter(tables)
+    first = next(parts)
+    # Not a SpooledTemporaryFile, whose mode google-cloud-bigquery refuses.
+    with BytesIO() if first.nbytes <= IN_MEMORY else TemporaryFile() as file:
         if any(_has_json(field) for field in fields):
             config.source_format = NDJSON
-            _write_json(table, fields, file)
+            count = _write_json(chain([first], parts), fields, file)
         else:
             config.source_format = PARQUET
             config.parquet_options = _make_parquet_options()
-            parquet.write_table(table, file)
+            count = _write_parquet(chain([first], parts), first.schema, file)
         file.seek(0)
-        yield file, config
+        yield file, config, count
 
 
-def _open_file(size: int) -> IO[bytes]:
-    # Not a SpooledTemporaryFile, whose mode google-cloud-bigquery refuses.
-    return BytesIO() if size <= IN_MEMORY else TemporaryFile()
+def _write_parquet(tables: Iterable[pa.Table], schema: pa.Schema, file: IO[bytes]) -> int:
+    from pyarrow import parquet  # an optional dependency
+
+    count = 0
+    with parquet.ParquetWriter(file, schema) as writer:
+        for table in tables:
+            writer.write_table(table)
+            count += table.num_rows
+    return count
 
 
 def _make_parquet_options() -> bigquery.ParquetOptions:
@@ -222,14 +232,18 @@ def _has_json(field: bigquery.SchemaField) -> bool:
     return field.field_type == "JSON" or any(_has_json(inner) for inner in field.fields)
 
 
-def _write_json(table: pa.Table, fields: Sequence[bigquery.SchemaField], file: IO[bytes]) -> None:
-    texts = {field.name for field in fields if field.field_type == "JSON"}
-    for batch in table.to_batches(max_chunksize=10_000):
+def _write_json(
+    tables: Iterable[pa.Table], fields: Sequence[bigquery.SchemaField], file: IO[bytes]
+) -> int:
+    count, texts = 0, {field.name for field in fields if field.field_type == "JSON"}
+    for batch in chain.from_iterable(table.to_batches(10_000) for table in tables):
         for row in batch.to_pylist():
             for name in texts & row.keys():
                 if isinstance(row[name], str):
                     row[name] = json.loads(row[name])
             file.write(json.dumps(row, default=_encode).encode() + b"\n")
+            count += 1
+    return count
 
 
 def _encode(value: object) -> object:
@@ -242,9 +256,9 @@ def _encode(value: object) -> object:
     raise TypeError(f"a {type(value).__name__} can't be loaded")
 
 
-def _digest(file: IO[bytes]) -> tuple[str, int]:
-    """Return what tells the content of a file from others, and how long it is."""
-    found, size = md5(usedforsecurity=False), 0
+def _digest(file: IO[bytes], destination: bigquery.TableReference) -> tuple[str, int]:
+    """Return what tells a file for a table from others, and how long it is."""
+    found, size = md5(str(destination).encode(), usedforsecurity=False), 0
     while part := file.read(1024 * 1024):
         found.update(part)
         size += len(part)

@@ -87,13 +87,13 @@ class PendingStream:
             f"projects/{table.project}/datasets/{table.dataset_id}/tables/{table.table_id}"
         )
 
-    def write(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
-        """Append all batches, commit them, and return how many rows they had."""
+    def write(self, tables: Iterable[pa.Table]) -> int:
+        """Append all rows, commit them, and return how many there were."""
         from google.cloud.bigquery_storage import WriteStream  # comes with the extra
 
         pending = WriteStream(type_=WriteStream.Type.PENDING)
         stream = self._client.create_write_stream(parent=self._parent, write_stream=pending)
-        requests = _make_requests(stream.name, schema, batches)
+        requests = _make_requests(stream.name, tables)
         for response in self._client.append_rows(requests):
             if response.error.code:
                 raise _make_error(response.error.code, response.error.message)
@@ -105,18 +105,16 @@ class PendingStream:
         return int(finished.row_count)
 
 
-def _make_requests(
-    name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]
-) -> Iterator[types.AppendRowsRequest]:
+def _make_requests(name: str, tables: Iterable[pa.Table]) -> Iterator[types.AppendRowsRequest]:
     from google.cloud.bigquery_storage_v1 import types  # comes with the extra
 
     offset = 0
-    for batch in batches:
+    for batch in chain.from_iterable(table.to_batches() for table in tables):
         for part in _split(batch):
             request = types.AppendRowsRequest(write_stream=name, offset=offset)
             rows = types.AppendRowsRequest.ArrowData()
             rows.rows.serialized_record_batch = part.serialize().to_pybytes()
-            rows.writer_schema.serialized_schema = schema.serialize().to_pybytes()
+            rows.writer_schema.serialized_schema = batch.schema.serialize().to_pybytes()
             request.arrow_rows = rows
             offset += part.num_rows
             yield request
