@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax, StoreDriver
+from flowstone.blocks.databases import ArrowDriver, AwareDatetime, StoreDriver
 from flowstone.errors import QueryInvalid
 from flowstone_gcp.bigquery_errors import translate
-from flowstone_gcp.bigquery_loads import PARQUET, TableLayout
+from flowstone_gcp.bigquery_loads import PARQUET, TableLayout, find_format, find_uris, take_rows
 from flowstone_gcp.bigquery_places import BigQuerySettings, quote_name
 from flowstone_gcp.bigquery_session import BigQueryConnection, BigQuerySession
 from flowstone_gcp.bigquery_storage import open_batches
 from flowstone_gcp.bigquery_tables import BigQueryTables
-from flowstone_gcp.bigquery_values import make_arrow
+from flowstone_gcp.bigquery_values import SYNTAX, make_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,13 +58,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     transactions = False
     savepoints = False
     cancels_by_id = True
-    syntax = SqlSyntax(
-        backslash_escapes=True,
-        triple_quotes=True,
-        dollar_quotes=False,
-        hash_comments=True,
-        blocks=True,
-    )
+    syntax = SYNTAX
     column_types: Mapping[type, str] = {
         bool: "BOOL", int: "INT64", float: "FLOAT64", str: "STRING", bytes: "BYTES",
         Decimal: "NUMERIC", AwareDatetime: "TIMESTAMP", datetime: "DATETIME", date: "DATE",
@@ -187,6 +182,66 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     def insert_arrow(self, connection: BigQueryConnection, table: str, data: pa.Table) -> None:
         """Add the rows of a table of Arrow by a load job, all or none."""
         self.tables.insert(connection, self.session.places.find_table(table), lambda _: data)
+
+    def dry_run(
+        self, connection: BigQueryConnection, operation: str, values: Sequence[object]
+    ) -> int:
+        """Return how many bytes a statement would read."""
+        return self.session.dry_run(connection, operation, values)
+
+    def write_query(
+        self,
+        connection: BigQueryConnection,
+        operation: str,
+        values: Sequence[object],
+        table: str,
+        layout: TableLayout,
+    ) -> int:
+        """Write the rows of a query to a table, and return how many there are."""
+        from google.cloud.bigquery import QueryJobConfig  # an optional dependency
+
+        self.check_single(operation)
+        config = layout.apply(QueryJobConfig(destination=self.session.places.find_table(table)))
+        _, rows = self.session.run_query(connection, operation, values, config=config)
+        return int(rows.total_rows or 0)
+
+    def load(
+        self, connection: BigQueryConnection, table: str, source: object, layout: TableLayout
+    ) -> int:
+        """Load rows, a file or objects of Cloud Storage by one job; return how many rows."""
+        target = self.session.places.find_table(table)
+        uris = find_uris(source)
+        if uris:
+            config = layout.apply(self.tables.make_load_config(find_format(uris[0])))
+            return int(self.tables.load_uris(connection, target, uris, config).output_rows or 0)
+        if isinstance(source, (str, Path)):
+            return self.tables.load_path(connection, target, Path(source), layout)
+        with take_rows(self.where, target.table_id, source) as tables:
+            return self.tables.load_rows(connection, target, tables, layout)
+
+    def append(self, table: str, rows: object) -> int:
+        """Add rows by the Storage Write API, committed once; return how many."""
+        target = self.session.places.find_table(table)
+        with take_rows(self.where, target.table_id, rows) as tables:
+            return self.tables.append(target, tables)
+
+    def extract(
+        self,
+        connection: BigQueryConnection,
+        table: str,
+        uris: Sequence[str],
+        destination_format: str,
+        compression: str | None,
+    ) -> int:
+        """Write a table to objects of Cloud Storage by one job; return how many objects."""
+        from google.cloud.bigquery import ExtractJobConfig  # an optional dependency
+
+        config = ExtractJobConfig(destination_format=destination_format)
+        if compression is not None:
+            config.compression = compression
+        source = self.session.places.find_table(table)
+        job = self.tables.extract(connection, source, uris, config)
+        return sum(job.destination_uri_file_counts or ())
 
     # -- rows that replace others ----------------------------------------------------------------
 

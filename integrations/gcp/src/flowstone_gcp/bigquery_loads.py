@@ -17,7 +17,10 @@ from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, TypeVar
 
+from flowstone.blocks.databases.given_rows import GivenRows, NoRows
+from flowstone.errors import RowsInvalid
 from flowstone_gcp.bigquery_jobs import JobPlan, JobRequest
+from flowstone_gcp.bigquery_values import make_arrow
 from flowstone_gcp.errors import is_passing
 
 if TYPE_CHECKING:
@@ -26,9 +29,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud import bigquery
 
+    from flowstone.blocks.databases import Row
+
 Config = TypeVar("Config", "bigquery.LoadJobConfig", "bigquery.QueryJobConfig")
 #: Files of rows are in memory up to so many bytes, and on disk beyond.
 IN_MEMORY = 32 * 1024 * 1024
+#: Rows that are taken at a time.
+BATCH = 50_000
 #: So often a lost upload is begun again; the job's id sees to it that none is loaded twice.
 UPLOADS = 3
 PARQUET, NDJSON = "PARQUET", "NEWLINE_DELIMITED_JSON"
@@ -93,6 +100,45 @@ def find_format(name: str) -> str | None:
     """Return the format of a file by its name; None where its extension says nothing."""
     path = PurePosixPath(name.lower().removesuffix(".gz"))
     return FORMATS.get(path.suffix)
+
+
+def find_uris(source: object) -> list[str]:
+    """Return the objects of Cloud Storage that a source names; none for any other source."""
+    given = [source] if isinstance(source, str) else source
+    if not isinstance(given, (list, tuple)) or not given:
+        return []
+    found = [uri for uri in given if isinstance(uri, str) and uri.startswith("gs://")]
+    return found if len(found) == len(given) else []
+
+
+@contextmanager
+def take_rows(where: str, table: str, rows: object) -> Iterator[Iterable[pa.Table]]:
+    """Give rows of any kind as tables of Arrow, one after another.
+
+    Raises:
+        RowsInvalid: these are no rows, or values of one column have several types.
+    """
+    import pyarrow as pa  # an optional dependency
+
+    try:
+        given = GivenRows(rows, BATCH, use_arrow=True)
+        if isinstance(rows, pa.Table) and not rows.num_rows:
+            yield [rows]  # its columns make a table, too
+        elif given.is_arrow:
+            yield given.tables()
+        else:
+            yield _convert(given.columns, given.batches())
+        return
+    except (NoRows, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        shown = isinstance(error, NoRows)  # Arrow's words quote values
+        problem = str(error) if shown else "values of a column have several types"
+    remedy = "Give dicts with the same keys, or a table; nothing was added."
+    raise RowsInvalid(where, f"into {table!r}: {problem}", remedy)
+
+
+def _convert(columns: Sequence[str], batches: Iterable[Sequence[Row]]) -> Iterator[pa.Table]:
+    for rows in batches:
+        yield make_arrow([], columns, rows)
 
 
 def plan_file_load(

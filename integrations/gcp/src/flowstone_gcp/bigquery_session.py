@@ -17,7 +17,7 @@ from flowstone_gcp.bigquery_jobs import (
     make_query_id,
 )
 from flowstone_gcp.bigquery_places import BigQueryPlaces, BigQuerySettings
-from flowstone_gcp.bigquery_values import make_parameter
+from flowstone_gcp.bigquery_values import inline_nulls, make_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +119,8 @@ class BigQuerySession:
         config: bigquery.QueryJobConfig | None = None,
     ) -> JobPlan[bigquery.QueryJob]:
         """Return the plan of the job of a statement; see `run_query`."""
-        made, text, client = self.make_query_config(values, config), str(statement), self.client
+        text, bound = inline_nulls(str(statement), values)
+        made, client = self.make_query_config(bound, config), self.client
 
         def start(request: JobRequest) -> bigquery.QueryJob:
             return client.query(
@@ -142,15 +143,18 @@ class BigQuerySession:
             runner.wait(job, connection.active)
         return job
 
-    def dry_run(self, statement: str, values: Sequence[object]) -> int:
+    def dry_run(
+        self, connection: BigQueryConnection, statement: str, values: Sequence[object]
+    ) -> int:
         """Return how many bytes a statement would read, without running it."""
         from google.cloud.bigquery import QueryJobConfig  # an optional dependency
 
         config = QueryJobConfig(dry_run=True, use_query_cache=False)
-        made = self.make_query_config(values, config)
+        text, bound = inline_nulls(str(statement), values)
+        made = self.make_query_config(bound, config)
         location, retry = self.places.find_location(), self.login.retry()
-        job = self.client.query(
-            str(statement), job_config=made, location=location, retry=retry, job_retry=None
+        job = connection.client.query(
+            text, job_config=made, location=location, retry=retry, job_retry=None
         )
         return int(job.total_bytes_processed or 0)
 

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from flowstone.errors import RowsInvalid
 from flowstone_gcp.bigquery_loads import (
+    FORMATS,
+    NDJSON,
     PARQUET,
     TableLayout,
     apply_partitioning,
+    find_format,
     plan_extract,
     plan_file_load,
     plan_uri_load,
@@ -22,6 +25,7 @@ from flowstone_gcp.bigquery_values import fit_table, make_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
     from typing import IO
 
     import pyarrow as pa
@@ -134,6 +138,37 @@ class BigQueryTables:
         location = session.places.find_location(target)
         plan = plan_file_load(session.client, target, file, config, location)
         return session.run_job(connection, plan)
+
+    def load_path(
+        self,
+        connection: BigQueryConnection,
+        target: bigquery.TableReference,
+        path: Path,
+        layout: TableLayout,
+    ) -> int:
+        """Load a file by one job, in the format that its name says; return how many rows.
+
+        Raises:
+            RowsInvalid: it can't be read, or its name says no format.
+        """
+        kind = find_format(path.name)
+        if kind is None:
+            problem = f"{str(path)!r} has no extension of a format"
+            remedy = f"Name it one of {', '.join(FORMATS)}."
+            raise RowsInvalid(self._session.where, problem, remedy)
+        config = layout.apply(self.make_load_config(kind))
+        if layout.schema is None and kind in {"CSV", NDJSON}:
+            config.autodetect = True
+        with self._open(path) as file:
+            job = self.load_file(connection, target, file, config)
+        return int(job.output_rows or 0)
+
+    def _open(self, path: Path) -> IO[bytes]:
+        try:
+            return path.expanduser().open("rb")
+        except OSError as error:
+            problem = f"{str(path)!r} can't be read: {error.strerror}"
+        raise RowsInvalid(self._session.where, problem, "Check the path, and its permissions.")
 
     def load_uris(
         self,

@@ -8,6 +8,9 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, cast
 
+from flowstone.blocks.databases import SqlSyntax
+from flowstone.blocks.databases.sql_syntax import find_tokens
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -19,6 +22,14 @@ if TYPE_CHECKING:
 #: Digits before and after the point that NUMERIC holds; BIGNUMERIC holds more.
 NUMERIC_DIGITS, NUMERIC_SCALE = 29, 9
 INT64 = range(-(2**63), 2**63)
+#: How BigQuery writes quotes, comments and blocks.
+SYNTAX = SqlSyntax(
+    backslash_escapes=True,
+    triple_quotes=True,
+    dollar_quotes=False,
+    hash_comments=True,
+    blocks=True,
+)
 
 
 def find_type(value: object) -> str:
@@ -62,6 +73,21 @@ def make_parameter(value: object) -> ArrayQueryParameter | ScalarQueryParameter:
         return bigquery.ScalarQueryParameter(None, "JSON", json.dumps(value, default=str))
     scalar = cast("str | None", value)  # as the client has types for it
     return bigquery.ScalarQueryParameter(None, find_type(value), scalar)
+
+
+def inline_nulls(statement: str, values: Sequence[object]) -> tuple[str, list[object]]:
+    """Return a statement with NULL for each placeholder whose value is None, and the other values.
+
+    A parameter has a type in BigQuery, and fits no column of another; NULL fits all.
+    """
+    if None not in values:
+        return statement, list(values)
+    parts, end, rest = [], 0, iter(values)
+    for token in find_tokens(statement, SYNTAX, r"(?P<mark>\?)"):
+        if token.kind == "mark" and next(rest, "") is None:
+            parts += [statement[end : token.start], "NULL"]
+            end = token.end
+    return "".join([*parts, statement[end:]]), [value for value in values if value is not None]
 
 
 def make_arrow(
