@@ -52,6 +52,8 @@ class Jobs:
         emulator: that of the emulator.
         statistics: fields of ``statistics``, and under ``query`` or ``load`` more, for new jobs.
         failure: an ``errorResult`` that the next job ends with, in place of running.
+        row_errors: the ``insertErrors`` that the next rows are refused with, as in
+            https://cloud.google.com/bigquery/docs/reference/rest/v2/tabledata/insertAll
         lose: how many answers to new jobs are lost, after the job was started.
         location: of the datasets.
         known: the jobs, by id, as resources.
@@ -65,6 +67,7 @@ class Jobs:
         self.url, self.emulator = "", emulator
         self.statistics: dict[str, Any] = {}
         self.failure: dict[str, str] | None = None
+        self.row_errors: list[dict[str, Any]] = []
         self.lose = 0
         self.location = "US"
         self.known: dict[str, dict[str, Any]] = {}
@@ -170,6 +173,11 @@ class Gate(Handler):
     def do_POST(self) -> None:
         path = urlsplit(self.path).path
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if path.endswith("/insertAll") and self.jobs.row_errors:
+            errors, self.jobs.row_errors = self.jobs.row_errors, []
+            kind = "bigquery#tableDataInsertAllResponse"
+            self.say_json(200, {"kind": kind, "insertErrors": errors})
+            return
         if path.endswith("/cancel"):
             self.cancel(path.removesuffix("/cancel").rpartition("/")[2])
             return

@@ -162,8 +162,21 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         roles/bigquery.readSessionUser, the rows come over REST.
         """
         self.check_single(operation)
+        return self.read_arrow(connection, operation, values, batch_rows)
+
+    def read_arrow(
+        self,
+        connection: BigQueryConnection,
+        operation: str,
+        values: Sequence[object],
+        batch_rows: int | None = None,
+        config: bigquery.QueryJobConfig | None = None,
+    ) -> pa.RecordBatchReader:
+        """Do as `open_arrow`, with more configuration; several statements are allowed."""
         session = self.session
-        job, rows = session.run_query(connection, operation, values, page_size=batch_rows)
+        job, rows = session.run_query(
+            connection, operation, values, config=config, page_size=batch_rows
+        )
         retry = session.login.retry()
         again = partial(job.result, page_size=batch_rows, retry=retry, job_retry=None)
         return open_batches(rows, again, session.login, session.settings.storage_endpoint)

@@ -70,6 +70,10 @@ STOPPED = BigQueryErrorRule(QueryCancelled, "Run it again if it is wanted.")
 SERVICE = BigQueryErrorRule(DatabaseUnreachable, "Check endpoint and network, and try again.")
 USED = BigQueryErrorRule(DatabaseBusy, "Try again when the other job has ended.")
 ROWS = BigQueryErrorRule(RowsInvalid, "Mend the rows or the schema; nothing was added.")
+FILES = BigQueryErrorRule(
+    RowsInvalid,
+    "Check the address, and that this identity may read the bucket; nothing was added.",
+)
 OTHER = BigQueryErrorRule(DatabaseError, "Look the job up in the console, and try again.")
 
 
@@ -112,6 +116,8 @@ BY_EXCEPTION = _make_table(
 )
 #: Where the words say more than the reason.
 BY_WORDS = (
+    (re.compile("Not found: (URI|Uris|Files) "), FILES),
+    (re.compile("Not found: Job "), OTHER),
     (re.compile("Error while reading data|JSON parsing error|Required field|Schema update"), ROWS),
     (re.compile("Provided Schema does not match|No such field|Cannot add fields"), ROWS),
     (re.compile("exceeded limit for bytes billed"), LIMIT),

@@ -144,14 +144,16 @@ class BigQuerySession:
         return job
 
     def dry_run(
-        self, connection: BigQueryConnection, statement: str, values: Sequence[object]
+        self,
+        connection: BigQueryConnection,
+        statement: str,
+        values: Sequence[object],
+        config: bigquery.QueryJobConfig | None = None,
     ) -> int:
         """Return how many bytes a statement would read, without running it."""
-        from google.cloud.bigquery import QueryJobConfig  # an optional dependency
-
-        config = QueryJobConfig(dry_run=True, use_query_cache=False)
         text, bound = inline_nulls(str(statement), values)
         made = self.make_query_config(bound, config)
+        made.dry_run, made.use_query_cache = True, False
         location, retry = self.places.find_location(), self.login.retry()
         job = connection.client.query(
             text, job_config=made, location=location, retry=retry, job_retry=None

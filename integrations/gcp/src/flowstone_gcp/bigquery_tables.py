@@ -54,6 +54,7 @@ class BigQueryTables:
         *,
         partition_by: object = None,
         cluster_by: Sequence[str] = (),
+        external: bigquery.ExternalConfig | None = None,
         exists_ok: bool = True,
     ) -> bigquery.Table:
         """Make a table, and return it; where there is one, that is returned."""
@@ -61,6 +62,8 @@ class BigQueryTables:
 
         made = Table(target, schema=list(fields) or None)
         apply_partitioning(made, partition_by, cluster_by)
+        if external is not None:
+            made.external_data_configuration = external
         retry = self._session.login.retry()
         return connection.client.create_table(made, exists_ok=exists_ok, retry=retry)
 
@@ -159,11 +162,16 @@ class BigQueryTables:
         config = layout.apply(self.make_load_config(kind))
         if layout.schema is None and kind in {"CSV", NDJSON}:
             config.autodetect = True
-        with self._open(path) as file:
+        with self.open_file(path) as file:
             job = self.load_file(connection, target, file, config)
         return int(job.output_rows or 0)
 
-    def _open(self, path: Path) -> IO[bytes]:
+    def open_file(self, path: Path) -> IO[bytes]:
+        """Open a local file.
+
+        Raises:
+            RowsInvalid: it can't be read.
+        """
         try:
             return path.expanduser().open("rb")
         except OSError as error:
