@@ -63,10 +63,10 @@ def import_arrow(wanted: str) -> ModuleType:
         MissingExtra: it is not installed.
     """
     try:
-        import pyarrow  # an optional dependency
+        import pyarrow as pa  # an optional dependency
     except ImportError as error:
         raise MissingExtra(wanted, "flowstone[arrow]") from error
-    found: ModuleType = pyarrow
+    found: ModuleType = pa
     return found
 
 
