@@ -188,8 +188,8 @@ class Login:
         merged = {**self._parameters, **overrides}
         with translate_errors(f"AWS's {service}", lambda: self._values.who):
             try:
-                place = merged.get("endpoint_url") or self._find_endpoint()
-                merged["config"] = self._config(service, place, overrides.get("config"))
+                endpoint = merged.get("endpoint_url") or self._find_endpoint()
+                merged["config"] = self._config(service, endpoint, overrides.get("config"))
                 client = new_client(service, **merged)
                 watch_connections(client)
                 return client
@@ -204,10 +204,16 @@ class Login:
 
     def _find_endpoint(self) -> str | None:
         """Return the endpoint of S3 that the environment or the profile sets; None for AWS's."""
-        assert self._core is not None
-        names = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-        found = next((os.environ[name] for name in names if os.environ.get(name)), None)
-        return found or self._core.get_scoped_config().get("endpoint_url")
+        from botocore.configprovider import ConfiguredEndpointProvider  # see above
+
+        core = self._core
+        assert core is not None
+        if core.get_config_variable("ignore_configured_endpoint_urls"):
+            return None
+        scoped = core.get_scoped_config()
+        provider = ConfiguredEndpointProvider(core.full_config, scoped, client_name="s3")
+        found: str | None = provider.provide()
+        return found
 
     def _config(self, service: str, endpoint: object, override: Any) -> Config:
         from botocore.config import Config  # see above
@@ -215,10 +221,11 @@ class Login:
         config = Config(**self._defaults(service))
         if service == "s3" and endpoint and not is_aws(str(endpoint)):
             # Other services refuse the checksums that the SDK adds of its own accord.
-            required = "when_required"
-            config = config.merge(
-                Config(request_checksum_calculation=required, response_checksum_validation=required)
+            needed = Config(
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
             )
+            config = config.merge(needed)
         for given in (self._parameters.get("config"), override):
             if given is not None:
                 config = config.merge(given if isinstance(given, Config) else _make_config(given))
