@@ -18,7 +18,7 @@ from flowstone_gcp.credentials import GcpCredentials, clean_endpoint
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from google.cloud import bigquery
+    import google.cloud.bigquery as bigquery
     from google.cloud.bigquery import RangePartitioning, SchemaField, TimePartitioning
     from google.cloud.bigquery.dbapi import Connection
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXTRA = "flowstone-gcp[bigquery]"
 
 
-def open_bigquery(login: GcpLogin, overrides: Mapping[str, Any]) -> Client:
+def open_bigquery(login: GcpLogin, overrides: Mapping[str, object]) -> Client:
     """Return a `google.cloud.bigquery.Client`.
 
     Args:
@@ -66,8 +66,8 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> BigQueryReadCl
         endpoint: the address of an emulator, such as ``http://localhost:9060``.
     """
     try:
-        from google.cloud import bigquery_storage as storage  # an optional dependency
-        from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
+        import google.cloud.bigquery_storage as storage  # an optional dependency
+        from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (  # as above
             BigQueryReadGrpcTransport,
         )
     except ImportError as error:
@@ -82,8 +82,8 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> BigQueryReadCl
 def open_storage_writer(login: GcpLogin, endpoint: str | None) -> BigQueryWriteClient:
     """Return a `BigQueryWriteClient`; see `open_storage_reader`."""
     try:
-        from google.cloud import bigquery_storage as storage  # an optional dependency
-        from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (
+        import google.cloud.bigquery_storage as storage  # an optional dependency
+        from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (  # as above
             BigQueryWriteGrpcTransport,
         )
     except ImportError as error:

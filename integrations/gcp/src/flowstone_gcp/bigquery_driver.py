@@ -21,8 +21,8 @@ from flowstone_gcp.bigquery_tables import BigQueryTables
 from flowstone_gcp.bigquery_values import SYNTAX, make_arrow
 
 if TYPE_CHECKING:
+    import google.cloud.bigquery as bigquery
     import pyarrow as pa
-    from google.cloud import bigquery
     from google.cloud.bigquery.table import RowIterator
 
     from flowstone.blocks.databases import Cursor, Row
@@ -40,7 +40,7 @@ _WHOLE = re.compile(
 )
 
 
-class Script(str):
+class WholeScript(str):
     """A statement that may be several, which BigQuery runs as one job."""
 
     __slots__ = ()
@@ -104,7 +104,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         """
         statements = super().split_script(script)
         is_whole = any(_WHOLE.match(_COMMENTS.sub("", each)) for each in statements)
-        return [Script(script)] if is_whole and len(statements) > 1 else statements
+        return [WholeScript(script)] if is_whole and len(statements) > 1 else statements
 
     def execute(
         self, connection: BigQueryConnection, operation: str, values: Sequence[object]
@@ -128,7 +128,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         Raises:
             QueryInvalid: it has several.
         """
-        count = 1 if isinstance(operation, Script) else len(super().split_script(operation))
+        count = 1 if isinstance(operation, WholeScript) else len(super().split_script(operation))
         if count > 1:
             problem = f"it has {count} statements, and one at a time is run"
             raise QueryInvalid(self.where, problem, "Use `execute_script` for all.", operation)

@@ -18,8 +18,8 @@ from flowstone.runtime import flow_run, task_run
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    import google.cloud.bigquery as bigquery
     from google.api_core.retry import Retry
-    from google.cloud import bigquery
     from google.cloud.bigquery.table import RowIterator
 
     from flowstone_gcp.logins import GcpLogin
@@ -253,7 +253,7 @@ class JobRunner:
 
     def _continues(self, job: Job) -> bool:
         """Return whether a job that was started earlier is the one to wait for."""
-        from google.cloud import bigquery  # an optional dependency
+        import google.cloud.bigquery as bigquery  # an optional dependency
 
         if job.state != "DONE" and isinstance(job, bigquery.QueryJob):
             return self._keeps

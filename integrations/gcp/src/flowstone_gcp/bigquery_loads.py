@@ -26,8 +26,8 @@ from flowstone_gcp.errors import is_passing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    import google.cloud.bigquery as bigquery
     import pyarrow as pa
-    from google.cloud import bigquery
 
     from flowstone.blocks.databases import Row
 
@@ -84,7 +84,7 @@ def apply_partitioning(
     cluster_by: Sequence[str],
 ) -> None:
     """Set partitioning and clustering of a table or of a job's configuration."""
-    from google.cloud import bigquery  # an optional dependency
+    import google.cloud.bigquery as bigquery  # an optional dependency
 
     if isinstance(partition_by, str):
         target.time_partitioning = bigquery.TimePartitioning(field=partition_by)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from flowstone.errors import QueryInvalid
 
 if TYPE_CHECKING:
-    from google.cloud import bigquery
+    import google.cloud.bigquery as bigquery
 
     from flowstone_gcp.logins import GcpLogin
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from google.cloud import bigquery
+    import google.cloud.bigquery as bigquery
     from google.cloud.bigquery.table import RowIterator
 
     from flowstone_gcp.logins import GcpLogin

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import IO
 
+    import google.cloud.bigquery as bigquery
     import pyarrow as pa
-    from google.cloud import bigquery
 
     from flowstone_gcp.bigquery_session import BigQueryConnection, BigQuerySession
 
@@ -71,7 +71,7 @@ class BigQueryTables:
         self, connection: BigQueryConnection, target: bigquery.TableReference
     ) -> bigquery.TableReference:
         """Make an empty table like another, in its dataset, which BigQuery drops by itself."""
-        from google.cloud import bigquery  # an optional dependency
+        import google.cloud.bigquery as bigquery  # an optional dependency
 
         session = self._session
         dataset = session.places.find_dataset(f"{target.project}.{target.dataset_id}")
@@ -195,7 +195,7 @@ class BigQueryTables:
         self, source_format: str | None, config: bigquery.LoadJobConfig | None = None
     ) -> bigquery.LoadJobConfig:
         """Return the configuration of a load job: what is given, and the block's settings."""
-        from google.cloud.bigquery import LoadJobConfig, ParquetOptions
+        from google.cloud.bigquery import LoadJobConfig, ParquetOptions  # an optional dependency
 
         made = LoadJobConfig() if config is None else deepcopy(config)
         if source_format is not None and made.source_format is None:

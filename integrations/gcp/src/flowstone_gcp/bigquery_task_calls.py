@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
+from typing import TYPE_CHECKING, TypeVar, cast, overload
 
 from flowstone import record_measures
 from flowstone.blocks.databases.tables import pandas_frame_of_arrow
@@ -18,13 +18,13 @@ from flowstone_gcp.bigquery_loads import NDJSON, find_format
 from flowstone_gcp.credentials import GcpCredentials
 
 if TYPE_CHECKING:
-    from google.cloud import bigquery
+    import google.cloud.bigquery as bigquery
 
     from flowstone_gcp.bigquery_session import BigQueryConnection
 
 T = TypeVar("T")
 #: A parameter of the SDK, or a name, a type and a value.
-QueryParameter = tuple[str | None, str, object] | Any
+QueryParameter = tuple[str | None, str, object] | object
 #: Errors of rows that a message shows.
 SHOWN = 3
 
@@ -202,7 +202,7 @@ def create_table(warehouse: BigQueryWarehouse, new: NewTable) -> str:
     """Make a dataset and a table where there are none, and return the table's name."""
 
     def work(connection: BigQueryConnection, driver: BigQueryDriver) -> str:
-        from google.cloud import bigquery  # an optional dependency
+        import google.cloud.bigquery as bigquery  # an optional dependency
 
         if not new.schema and new.external is None:
             problem = f"the table {new.table!r} has neither a schema nor an external_config"
@@ -301,7 +301,7 @@ def _call(
 
 
 def _make_query_config(driver: BigQueryDriver, query: Query) -> bigquery.QueryJobConfig:
-    from google.cloud import bigquery  # an optional dependency
+    import google.cloud.bigquery as bigquery  # an optional dependency
 
     config = _make_config(driver, bigquery.QueryJobConfig, query.options)
     if query.parameters:
@@ -320,7 +320,7 @@ def _make_load_config(
     schema: Sequence[object] | None,
     options: Mapping[str, object],
 ) -> bigquery.LoadJobConfig:
-    from google.cloud import bigquery  # an optional dependency
+    import google.cloud.bigquery as bigquery  # an optional dependency
 
     config = _make_config(driver, bigquery.LoadJobConfig, options)
     if schema is not None:
@@ -341,11 +341,11 @@ def _make_config(
     raise QueryInvalid(driver.where, problem, "Use the names of the SDK's job configuration.")
 
 
-def _describe(error: Mapping[str, Any]) -> str:
+def _describe(error: Mapping[str, object]) -> str:
     """Return where a row was refused, without what BigQuery quotes of it."""
-    found = error.get("errors") or [{}]
-    where = found[0].get("location") or "?"
-    return f"row {error.get('index')}, column {where!r}: {found[0].get('reason')}"
+    entries = cast("list[dict[str, str]]", error.get("errors") or [{}])
+    where, reason = entries[0].get("location") or "?", entries[0].get("reason")
+    return f"row {error.get('index')}, column {where!r}: {reason}"
 
 
 def _describe_job(job: bigquery.LoadJob) -> LoadResult:

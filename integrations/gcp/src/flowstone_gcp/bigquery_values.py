@@ -61,7 +61,7 @@ def make_parameter(value: object) -> ArrayQueryParameter | ScalarQueryParameter:
 
     A list of scalars of one type is an ARRAY, any other list and each dict JSON.
     """
-    from google.cloud import bigquery  # an optional dependency
+    import google.cloud.bigquery as bigquery  # an optional dependency
 
     if isinstance(value, (list, tuple)):
         kinds = {find_type(item) for item in value}
@@ -170,7 +170,7 @@ def make_fields(schema: Iterable[pa.Field]) -> list[SchemaField]:
 
 def _make_field(name: str, kind: pa.DataType) -> SchemaField:
     from google.cloud.bigquery import SchemaField  # an optional dependency
-    from pyarrow import types
+    from pyarrow import types  # as above
 
     if types.is_dictionary(kind):
         return _make_field(name, kind.value_type)

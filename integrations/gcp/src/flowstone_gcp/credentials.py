@@ -18,6 +18,7 @@ from flowstone_gcp.logins import GcpLogin, GcpLoginFields, find_login
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
+    from google.cloud.bigquery import Client as BigQueryClient
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 #: What the SDK's chain depends on, besides its own files.
@@ -108,7 +109,9 @@ class GcpCredentials(Credentials):
         """Return the same as ``client("storage")``, optionally for another project."""
         return self.client("storage", **({"project": project} if project else {}))
 
-    def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> Any:
+    def get_bigquery_client(
+        self, project: str | None = None, location: str | None = None
+    ) -> BigQueryClient:
         """Return a `google.cloud.bigquery.Client`.
 
         Args:
@@ -120,7 +123,10 @@ class GcpCredentials(Credentials):
             MissingExtra: google-cloud-bigquery is not installed.
         """
         given = {"project": project, "location": location}
-        return self.client("bigquery", **{name: value for name, value in given.items() if value})
+        found: BigQueryClient = self.client(
+            "bigquery", **{name: value for name, value in given.items() if value}
+        )
+        return found
 
     def get_login(self) -> GcpLogin:
         """Return the login, whose clients and credentials are shared by equal blocks."""
