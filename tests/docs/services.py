@@ -16,6 +16,7 @@ from urllib.request import Request, urlopen
 from azure.storage.blob import BlobServiceClient
 
 from ..services.azure import azurite
+from ..services.bigquery import bigquery as serve_bigquery
 from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
@@ -80,6 +81,13 @@ def gcs() -> Iterator[dict[str, str]]:
         kind = {"Content-Type": "application/json"}
         with urlopen(Request(f"{url}/storage/v1/b", body, kind)):
             yield {"STORAGE_EMULATOR_HOST": url, "GOOGLE_CLOUD_PROJECT": "example-project"}
+
+
+@contextmanager
+def bigquery() -> Iterator[dict[str, str]]:
+    """Start a BigQuery; yield the environment that finds it."""
+    with serve_bigquery() as emulator:
+        yield {"BIGQUERY_EMULATOR_HOST": emulator.url}
 
 
 @contextmanager

@@ -134,6 +134,8 @@ class TestLoads:
         assert warehouse.fetch_one("SELECT COUNT(*) FROM t") == (6,)
 
 
+MOMENT = datetime(2024, 2, 29, 23, 59, 58, 123456, UTC)
+MIDNIGHT = datetime(1969, 12, 31, tzinfo=UTC)
 TYPED: dict[str, tuple[object, object]] = {
     "a": (1, -(2**63)),
     "b": (0.5, -1e300),
@@ -142,8 +144,8 @@ TYPED: dict[str, tuple[object, object]] = {
     "e": (True, False),
     "f": (Decimal("12345.67"), Decimal("-0.01")),
     "g": (date(2024, 2, 29), date(1969, 12, 31)),
-    "h": (datetime(2024, 2, 29, 23, 59, 58, 123456), datetime(1969, 12, 31)),  # noqa: DTZ001 - a column without a zone
-    "i": (datetime(2024, 2, 29, 23, 59, 58, 123456, UTC), datetime(1969, 12, 31, tzinfo=UTC)),
+    "h": (MOMENT.replace(tzinfo=None), MIDNIGHT.replace(tzinfo=None)),
+    "i": (MOMENT, MIDNIGHT),
     "j": (time(23, 59, 58), time(0)),
 }
 

