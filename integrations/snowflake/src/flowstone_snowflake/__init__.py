@@ -1,0 +1,24 @@
+"""Snowflake for Flowstone: logins, a database with bulk loads and Arrow, and query tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone_snowflake.connector import SnowflakeConnector
+    from flowstone_snowflake.credentials import SnowflakeCredentials
+    from flowstone_snowflake.driver import SnowflakeDriver
+
+__all__ = ["SnowflakeConnector", "SnowflakeCredentials", "SnowflakeDriver"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".connector": ("SnowflakeConnector",),
+            ".credentials": ("SnowflakeCredentials",),
+            ".driver": ("SnowflakeDriver",),
+        },
+    )

@@ -1,0 +1,90 @@
+"""SnowflakeConnector: a database of Snowflake's, with a warehouse that answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from flowstone.blocks import Database
+from flowstone_snowflake.credentials import SnowflakeCredentials
+from flowstone_snowflake.driver import SnowflakeDriver
+
+if TYPE_CHECKING:
+    from snowflake.connector import SnowflakeConnection
+
+#: Statements whose process is gone are ended by the server, within five minutes.
+GUARD = {"ABORT_DETACHED_QUERY": True}
+
+
+class SnowflakeConnector(Database):
+    """A database of Snowflake's, queried by a warehouse."""
+
+    _block_type_name: ClassVar[str | None] = "Snowflake Connector"
+    _description: ClassVar[str | None] = "A database of Snowflake's, queried by a warehouse."
+    _code_example: ClassVar[str | None] = (
+        'SnowflakeConnector(database="SALES", warehouse="LOADING", schema="PUBLIC").save("sales")\n'
+        'with SnowflakeConnector.load("sales") as sales:\n'
+        '    print(sales.fetch_all("SELECT item FROM orders WHERE price > :least", {"least": 3}))'
+    )
+
+    credentials: SnowflakeCredentials = Field(
+        default_factory=SnowflakeCredentials, description="The login."
+    )
+    database: str | None = Field(default=None, description="The database; by default the user's.")
+    warehouse: str | None = Field(default=None, description="The warehouse; by default the user's.")
+    schema_: str | None = Field(
+        default=None, alias="schema", description="The schema; by default the user's."
+    )
+    fetch_size: int = Field(default=1, gt=0, description="Rows that `fetch_many` returns.")
+    poll_frequency_s: float = Field(
+        default=1.0, gt=0, description="Seconds between two looks at a query that runs long."
+    )
+    role: str | None = Field(default=None, description="The role, instead of the credentials'.")
+    secondary_roles: Literal["all", "none"] | None = Field(
+        default=None,
+        description="Whether all other roles of the user count; by default the user's.",
+    )
+    session_parameters: dict[str, str | int | float | bool] = Field(
+        default_factory=dict, description="Parameters of each session, as TIMEZONE; no secrets."
+    )
+    keep_alive: bool = Field(
+        default=False, description="Whether sessions are kept alive for longer than four hours."
+    )
+
+    @property
+    def where(self) -> str:
+        """Which account and database, for messages."""
+        found = self.credentials.where
+        return f"{found}, database {self.database}" if self.database else found
+
+    def make_driver(self) -> SnowflakeDriver:
+        """Return a driver for the account; it logs in at the first call."""
+        return SnowflakeDriver(
+            self.where,
+            lambda: self.get_connection(paramstyle="qmark", arrow_number_to_decimal=True),
+            poll_seconds=self.poll_frequency_s,
+        )
+
+    def get_connection(self, **connect_kwargs: Any) -> SnowflakeConnection:
+        """Open a connection of `snowflake.connector`; close it when you are done.
+
+        Args:
+            **connect_kwargs: arguments of `snowflake.connector.connect`, instead of this block's.
+
+        Raises:
+            CredentialsError: the fields make no login.
+            DatabaseError: the service refused it, or can't be reached; see its kinds.
+        """
+        given = {
+            "database": self.database,
+            "warehouse": self.warehouse,
+            "schema": self.schema_,
+            "role": self.role,
+            "secondary_roles": self.secondary_roles,
+            "client_session_keep_alive": self.keep_alive or None,
+        }
+        arguments: dict[str, Any] = {n: value for n, value in given.items() if value is not None}
+        arguments["session_parameters"] = {**GUARD, **self.session_parameters}
+        arguments["autocommit"] = True
+        return self.credentials.client(**{**arguments, **connect_kwargs})
