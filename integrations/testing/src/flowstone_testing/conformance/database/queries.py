@@ -15,7 +15,8 @@ import pytest
 
 from flowstone.blocks import Database
 from flowstone.blocks.databases import AwareDatetime
-from flowstone.blocks.databases.database import Queries
+from flowstone.blocks.databases.queries import Queries
+from flowstone.blocks.databases.whole_tables import WholeTables
 from flowstone.errors import QueryInvalid
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 from flowstone_testing.conformance.suite import capability, needs
@@ -236,7 +237,7 @@ class QueryTests(DatabaseBase):
     def test_public_methods_are_the_interface_s(self, database: Database) -> None:
         """Write methods of the driver (`execute`, `query` …) in place of the block's."""
         kind = type(database)
-        for home in (Database, Queries):
+        for home in (Database, WholeTables, Queries):
             for name, method in vars(home).items():
                 ours = isfunction(method) and method.__module__ == home.__module__
                 if ours and not name.startswith("_") and name != "make_driver":
