@@ -150,11 +150,21 @@ def _run_fakesnow(query: Query, sql: str, bindings: dict[str, Any] | None) -> di
         duck = cursor._transform(expression, list(rows[0])).sql(dialect="duckdb")
         connection._duck_conn.executemany(duck, [list(row) for row in rows])
         return _tell_rows(query, ["number of rows inserted"], [(len(rows),)], kind)
+    if isinstance(expression, exp.Merge):
+        # fakesnow's own way writes to a database of its own, which no transaction of DuckDB may.
+        duck = cursor._transform(expression, values).sql(dialect="duckdb")
+        connection._duck_conn.execute(f"{duck} RETURNING merge_action", values or [])
+        done = [action for (action,) in connection._duck_conn.fetchall()]
+        counts = (done.count("INSERT"), done.count("UPDATE"), done.count("DELETE"))
+        names = [f"number of rows {word}" for word in ("inserted", "updated", "deleted")]
+        return _tell_rows(query, names, [counts], kind)
     cursor.execute(sql, binding_params=values, server=True)
     rowtype: list[Any] = describe_as_rowtype(cursor._describe_last_sql())
-    if put := cursor._last_transformed.args.get("put_stage_data"):
+    transformed, table = cursor._last_transformed, cursor._arrow_table
+    assert transformed is not None
+    assert table is not None
+    if put := transformed.args.get("put_stage_data"):
         return {"queryId": query.id, **put}
-    table = cursor._arrow_table
     if kind in DML_TYPE_IDS:
         found = list(zip(*(column.to_pylist() for column in table.columns), strict=True))
         return _tell_rows(query, table.column_names, found, kind)
@@ -214,9 +224,7 @@ def _tell_rows(
         "rowtype": rowtype,
         "queryResultFormat": "json",
         "rowset": told,
-        "total": sum(row[0] for row in rows if type(row[0]) is int)
-        if kind in DML_TYPE_IDS
-        else len(rows),
+        **({} if kind in DML_TYPE_IDS else {"total": len(rows)}),
         "returned": len(rows),
         **_end(query, kind),
     }
@@ -324,8 +332,8 @@ def _refuse(error: Error, sql: str) -> Refused:
         return Refused("002003", told, "42S02")
     if error.errno == 1003:
         place = re.search(r"Line (\d+), Col: (\d+)", words)
-        line, column = (int(place[1]), int(place[2]) - 1) if place else (1, 0)
-        told = f"SQL compilation error:\nsyntax error line {line} at position {column} unexpected."
+        line, at = (int(place[1]), int(place[2]) - 1) if place else (1, 0)
+        told = f"SQL compilation error:\nsyntax error line {line} at position {at} unexpected."
         return Refused("001003", told, "42000")
     if column := re.search(r'Referenced column "([^"]+)" not found', words):
         name = column[1].upper()
@@ -360,4 +368,4 @@ def _tell_timestamps(times: Any) -> pa.Array:
 
 
 _made_by_fakesnow = fakesnow.arrow.timestamp_to_sf_struct
-fakesnow.arrow.timestamp_to_sf_struct = _tell_timestamps
+setattr(fakesnow.arrow, "timestamp_to_sf_struct", _tell_timestamps)  # noqa: B010 - typed otherwise

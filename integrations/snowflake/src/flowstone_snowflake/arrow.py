@@ -18,14 +18,14 @@ FIXED = 0
 DIGITS = 18
 
 
-def read_batches(cursor: SnowflakeCursor, batch_rows: int | None) -> pa.RecordBatchReader:
+def read_batches(cursor: SnowflakeCursor, batch_rows: int) -> pa.RecordBatchReader:
     """Return the rows of a cursor as a reader, which closes it at the end.
 
     Integers are of 64 bits; where those of the first part don't fit, decimals.
 
     Args:
         cursor: whose query has ended.
-        batch_rows: of a batch, at most; None for those that the service sends.
+        batch_rows: of a batch, at most.
     """
     import pyarrow as pa  # an optional dependency
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from flowstone.blocks import Database
+from flowstone.records.access import DatabaseAccess
 from flowstone_snowflake.credentials import SnowflakeCredentials
-from flowstone_snowflake.driver import SnowflakeDriver
+from flowstone_snowflake.driver import DriverSettings, SnowflakeDriver
+from flowstone_snowflake.keys import encode_key
 
 if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
@@ -36,7 +39,6 @@ class SnowflakeConnector(Database):
     schema_: str | None = Field(
         default=None, alias="schema", description="The schema; by default the user's."
     )
-    fetch_size: int = Field(default=1, gt=0, description="Rows that `fetch_many` returns.")
     poll_frequency_s: float = Field(
         default=1.0, gt=0, description="Seconds between two looks at a query that runs long."
     )
@@ -51,6 +53,18 @@ class SnowflakeConnector(Database):
     keep_alive: bool = Field(
         default=False, description="Whether sessions are kept alive for longer than four hours."
     )
+    query_tag: str | None = Field(
+        default=None, description="A tag of your own, kept in that of flow, task and run."
+    )
+    cancel_on_kill: bool = Field(
+        default=True,
+        description="Whether a query is cancelled when its run is gone: at once where it can be, "
+        "else by `flowstone run cleanup` and by the server's own limits.",
+    )
+    measures_cost: bool = Field(
+        default=True,
+        description="Whether a run looks up what each query cost, by one more small query.",
+    )
 
     @property
     def where(self) -> str:
@@ -63,7 +77,46 @@ class SnowflakeConnector(Database):
         return SnowflakeDriver(
             self.where,
             lambda: self.get_connection(paramstyle="qmark", arrow_number_to_decimal=True),
-            poll_seconds=self.poll_frequency_s,
+            DriverSettings(
+                self._make_access,
+                poll_seconds=self.poll_frequency_s,
+                query_tag=self.query_tag,
+                cancel_on_kill=self.cancel_on_kill,
+                statement_timeout_seconds=self._find_own_timeout(),
+                measures=self.measures_cost,
+            ),
+        )
+
+    def _find_own_timeout(self) -> int | None:
+        for name, value in self.session_parameters.items():
+            if name.upper() == "STATEMENT_TIMEOUT_IN_SECONDS":
+                return int(value) or None
+        return None
+
+    def _make_access(self) -> DatabaseAccess:
+        login = self.credentials
+        options = {
+            "account": login.account,
+            "warehouse": self.warehouse,
+            "schema": self.schema_,
+            "role": self.role or login.role,
+            "authenticator": login.authenticator,
+        }
+        given = {"password": login.password, "token": login.token, "private_key": login.private_key}
+        secrets = {name: secret for name, secret in given.items() if secret is not None}
+        if login.private_key_path and (key := login.resolve_private_key()):
+            secrets["private_key"] = SecretStr(encode_key(key))
+        elif login.private_key_passphrase is not None:
+            secrets["private_key_passphrase"] = login.private_key_passphrase
+        parts = urlsplit(login.server_url or "")
+        return DatabaseAccess(
+            "snowflake",
+            self.database or "",
+            host=parts.hostname,
+            port=parts.port,
+            user=login.user,
+            options={name: value for name, value in options.items() if value},
+            secrets=secrets,
         )
 
     def get_connection(self, **connect_kwargs: Any) -> SnowflakeConnection:
@@ -85,6 +138,7 @@ class SnowflakeConnector(Database):
             "client_session_keep_alive": self.keep_alive or None,
         }
         arguments: dict[str, Any] = {n: value for n, value in given.items() if value is not None}
-        arguments["session_parameters"] = {**GUARD, **self.session_parameters}
+        guard = GUARD if self.cancel_on_kill else {}
+        arguments["session_parameters"] = {**guard, **self.session_parameters}
         arguments["autocommit"] = True
         return self.credentials.client(**{**arguments, **connect_kwargs})

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import closing, nullcontext
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from json import dumps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flowstone.blocks.databases import ArrowDriver, AwareDatetime
+from flowstone import record_measures, runtime
+from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax
+from flowstone.context.deadlines import seconds_left
+from flowstone.errors import DatabaseError
 from flowstone_snowflake.arrow import read_batches
 from flowstone_snowflake.bindings import JsonText, bind, bind_rows
-from flowstone_snowflake.errors import translate
-from flowstone_snowflake.names import fold_name, quote_name
+from flowstone_snowflake.errors import is_unknown_query, translate
+from flowstone_snowflake.measures import make_tag, measure
+from flowstone_snowflake.names import fold_name, quote_name, quote_text
 from flowstone_snowflake.sessions import SnowflakeSession
 from flowstone_snowflake.staging import copy_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pyarrow as pa
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
 
     from flowstone.blocks.databases import Row
-    from flowstone.errors import DatabaseError
     from flowstone.records.access import DatabaseAccess
 
 #: Values that are sent with one statement, at most: with more, the connector makes a stage for
@@ -34,7 +38,30 @@ if TYPE_CHECKING:
 MOST_VALUES = 50_000
 #: Values of an INSERT that parses JSON: there is a limit of 16,384 expressions in a list.
 MOST_PARSED = 10_000
+#: Seconds that the server's limit is longer than the run's.
+GRACE = 60
 BINARY = 11
+
+
+@dataclass(frozen=True)
+class DriverSettings:
+    """How statements are run.
+
+    Attributes:
+        make_access: returns what another tool needs to log in.
+        poll_seconds: between two looks at a query that has run for longer than 45 seconds.
+        query_tag: of each statement; see `make_tag`.
+        cancel_on_kill: whether queries are recorded, and limited by the run's timeout.
+        statement_timeout_seconds: a limit of the user's own; None without one.
+        measures: whether bytes, credits and times of queries are looked up in the query history.
+    """
+
+    make_access: Callable[[], DatabaseAccess]
+    poll_seconds: float = 1.0
+    query_tag: str | None = None
+    cancel_on_kill: bool = True
+    statement_timeout_seconds: int | None = None
+    measures: bool = True
 
 
 class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
@@ -42,6 +69,8 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
 
     placeholder_style = "qmark"
     savepoints = False
+    cancels_by_id = True
+    syntax = SqlSyntax(backslash_escapes=True, slash_comments=True, blocks=True)
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN", int: "NUMBER(38, 0)", float: "FLOAT", str: "VARCHAR", bytes: "BINARY",
         Decimal: "NUMBER(38, 10)", AwareDatetime: "TIMESTAMP_TZ", datetime: "TIMESTAMP_NTZ",
@@ -49,36 +78,30 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
     }  # fmt: skip
 
     def __init__(
-        self,
-        where: str,
-        connect: Callable[[], SnowflakeConnection],
-        *,
-        poll_seconds: float = 1.0,
-        make_access: Callable[[], DatabaseAccess] | None = None,
-        make_tag: Callable[[], str | None] = lambda: None,
+        self, where: str, connect: Callable[[], SnowflakeConnection], settings: DriverSettings
     ) -> None:
         """Begin with no session.
 
         Args:
             where: which account and database, for messages.
             connect: opens a connection of the connector's.
-            poll_seconds: between two looks at a query that has run for longer than 45 seconds.
-            make_access: returns what another tool needs to log in.
-            make_tag: returns the query tag of what is run now.
+            settings: how statements are run.
         """
         super().__init__(where)
-        self._connect, self._poll_seconds = connect, poll_seconds
-        self._make_access, self._make_tag = make_access, make_tag
+        self.settings = settings
+        self.records_queries = settings.cancel_on_kill
+        self._connect = connect
+        self._running: dict[str, SnowflakeSession] = {}
 
     def make_access(self) -> DatabaseAccess:
         """Return what another tool needs to reach the account."""
-        return super().make_access() if self._make_access is None else self._make_access()
+        return self.settings.make_access()
 
     # -- sessions --------------------------------------------------------------------------------
 
     def connect(self) -> SnowflakeSession:
         """Open a session that commits each statement."""
-        return SnowflakeSession(self._connect, self.where, self._poll_seconds)
+        return SnowflakeSession(self._connect, self.where, self.settings.poll_seconds)
 
     def disconnect(self, connection: SnowflakeSession) -> None:
         """Close a session; a transaction that is open in it is rolled back."""
@@ -87,6 +110,22 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
     def interrupt(self, connection: SnowflakeSession) -> None:
         """Abort the query that a session runs."""
         connection.stop()
+
+    def cancel_by_id(self, query_id: str) -> None:
+        """Cancel a query that any process has begun; one that has ended is left alone."""
+        running = self._running.get(query_id)
+        if running is not None:
+            if running.ended == query_id:
+                return
+            with suppress(Exception):
+                if running.abort(query_id):
+                    return
+        with closing(self._connect()) as raw, raw.cursor() as cursor:
+            try:
+                cursor.execute(f"SELECT SYSTEM$CANCEL_QUERY({quote_text(query_id)})")
+            except Exception as error:
+                if not is_unknown_query(error):
+                    raise
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         """Return our error for one of the connector's; None for anybody else's."""
@@ -114,19 +153,46 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
         *,
         many: bool = False,
     ) -> SnowflakeCursor:
-        parameters = {}
-        if tag := self._make_tag():
-            parameters["QUERY_TAG"] = tag
-        return connection.run(
-            operation, values, many=many, parameters=parameters, record=nullcontext
+        cursor = connection.run(
+            operation,
+            values,
+            many=many,
+            parameters=self._make_parameters(),
+            record=partial(self._record, connection),
         )
+        if self.settings.measures and connection.ended == cursor.sfqid and runtime.flow_run.id:
+            measure(connection.raw, cursor)
+        return cursor
+
+    @contextmanager
+    def _record(self, connection: SnowflakeSession, query_id: str) -> Iterator[None]:
+        self._running[query_id] = connection
+        try:
+            with self.record_query(query_id):
+                yield
+        finally:
+            del self._running[query_id]
+
+    def _make_parameters(self) -> dict[str, str]:
+        """Return the parameters of one statement: its tag, and the server's own limit."""
+        found = {}
+        if tag := make_tag(self.settings.query_tag):
+            found["QUERY_TAG"] = tag
+        if self.settings.cancel_on_kill and (left := seconds_left()) is not None:
+            longest = math.ceil(left) + GRACE
+            own = self.settings.statement_timeout_seconds
+            found["STATEMENT_TIMEOUT_IN_SECONDS"] = str(min(longest, own or longest))
+        return found
 
     def execute(
         self, connection: SnowflakeSession, operation: str, values: Sequence[object]
     ) -> int:
         """Run one statement, and return how many rows it changed; 0 where that says nothing."""
         with closing(self.run(connection, operation, values)) as cursor:
-            return count_changes(cursor)
+            changed = count_changes(cursor)
+        if changed:
+            record_measures(rows_written=changed)
+        return changed
 
     def execute_many(
         self, connection: SnowflakeSession, operation: str, rows: Sequence[Sequence[object]]
@@ -140,13 +206,21 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
             bound = bind_rows(rows[start : start + size])
             with closing(self._run(connection, operation, bound, many=True)) as cursor:
                 changed += count_changes(cursor)
+        record_measures(rows_written=changed)
         return changed
 
     def query(
         self, connection: SnowflakeSession, operation: str, values: Sequence[object]
     ) -> SnowflakeRows:
         """Run one statement, and return its rows."""
-        return SnowflakeRows(self.run(connection, operation, values))
+        return SnowflakeRows(self._read(connection, operation, values))
+
+    def _read(
+        self, connection: SnowflakeSession, operation: str, values: Sequence[object]
+    ) -> SnowflakeCursor:
+        cursor = self.run(connection, operation, values)
+        record_measures(rows_read=max(0, cursor.rowcount or 0))
+        return cursor
 
     # -- tables ----------------------------------------------------------------------------------
 
@@ -158,7 +232,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
         self, connection: SnowflakeSession, table: str, columns: Mapping[str, type]
     ) -> None:
         """Make a table if there is none; a transaction that is open goes on."""
-        if connection.is_at_work:
+        if connection.has_written:
             with closing(self.connect()) as aside:
                 super().create_table(aside, table, columns)
             return
@@ -196,23 +270,84 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
             )
             self.execute(connection, statement, [value for row in some for value in row])
 
-    # -- Arrow -----------------------------------------------------------------------------------
+    # -- transactions ----------------------------------------------------------------------------
 
-    def fetch_arrow(
-        self, connection: SnowflakeSession, operation: str, values: Sequence[object]
-    ) -> pa.Table:
-        """Run one statement, and return all its rows."""
-        return self.open_arrow(connection, operation, values, batch_rows=None).read_all()
+    def commit(self, connection: SnowflakeSession, savepoint: str | None) -> None:
+        """Keep what was done since `begin`."""
+        super().commit(connection, savepoint)
+        self._drop_leftover(connection)
+
+    def rollback(self, connection: SnowflakeSession, savepoint: str | None) -> None:
+        """Take back what was done since `begin`."""
+        super().rollback(connection, savepoint)
+        self._drop_leftover(connection)
+
+    def _drop_leftover(self, connection: SnowflakeSession) -> None:
+        while connection.leftover:
+            self.execute(connection, f"DROP TABLE IF EXISTS {connection.leftover.pop()}", ())
+
+    # -- rows that replace others ----------------------------------------------------------------
+
+    def stage(self, connection: SnowflakeSession, table: str) -> str:
+        """Make an empty temporary table like another; return its quoted name.
+
+        To make one ends a transaction, so it is the first thing in it.
+
+        Raises:
+            DatabaseError: the transaction has begun its work.
+        """
+        if connection.has_written:
+            problem = "an upsert needs a temporary table, and to make one commits the transaction"
+            remedy = "Call `upsert` first in the transaction, or outside of it."
+            raise DatabaseError(self.where, problem, remedy)
+        was_open = connection.in_transaction
+        staged = super().stage(connection, table)
+        if was_open:
+            self.begin(connection, None)
+        return staged
+
+    def unstage(self, connection: SnowflakeSession, staged: str) -> None:
+        """Drop a table that `stage` made, after the transaction: a drop commits it."""
+        connection.leftover.append(staged)
+        if not connection.in_transaction:
+            self._drop_leftover(connection)
+
+    def create_key(self, connection: SnowflakeSession, table: str, keys: Sequence[str]) -> None:
+        """Do nothing: Snowflake enforces no key, and MERGE needs none."""
+
+    def merge(
+        self,
+        connection: SnowflakeSession,
+        table: str,
+        staged: str,
+        columns: Sequence[str],
+        keys: Sequence[str],
+    ) -> None:
+        """Insert the rows of a table into another, and update those whose key is there."""
+        names = [quote_name(name) for name in columns]
+        same = " AND ".join(f"t.{name} = s.{name}" for name in map(quote_name, keys))
+        changes = ", ".join(
+            f"{name} = s.{name}" for name in (quote_name(n) for n in columns if n not in keys)
+        )
+        update = f"WHEN MATCHED THEN UPDATE SET {changes} " if changes else ""
+        statement = (
+            f"MERGE INTO {table} t USING {staged} s ON {same} {update}"  # noqa: S608 - quoted
+            f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) "
+            f"VALUES ({', '.join(f's.{name}' for name in names)})"
+        )
+        self.execute(connection, statement, ())
+
+    # -- Arrow -----------------------------------------------------------------------------------
 
     def open_arrow(
         self,
         connection: SnowflakeSession,
         operation: str,
         values: Sequence[object],
-        batch_rows: int | None,
+        batch_rows: int,
     ) -> pa.RecordBatchReader:
         """Run one statement, and return its rows in batches."""
-        return read_batches(self.run(connection, operation, values), batch_rows)
+        return read_batches(self._read(connection, operation, values), batch_rows)
 
     def insert_arrow(self, connection: SnowflakeSession, table: str, data: pa.Table) -> None:
         """Add the rows of a table of Arrow: as Parquet on a stage, and from there by COPY INTO."""

@@ -153,6 +153,17 @@ def has_session_ended(error: Exception) -> bool:
     return find_code(error) in _SESSION_ENDED
 
 
+def has_query_ended(error: Exception) -> bool:
+    """Tell whether the service has answered that a query failed, so that it runs no more."""
+    return 0 < find_code(error) < 250000 and not has_session_ended(error)
+
+
+def is_unknown_query(error: Exception) -> bool:
+    """Tell whether a query is one that the service does not know, or that has ended."""
+    words = str(error).lower()
+    return find_code(error) == 709 or "not currently executing" in words or "not found" in words
+
+
 def _find_rule(code: int, state: str, words: str, *, is_login: bool) -> Rule:
     if code in {2003, 2043} and (found := _OBJECT.search(words)):
         return OBJECT if found[0].startswith(("Database", "Schema")) else MISSING

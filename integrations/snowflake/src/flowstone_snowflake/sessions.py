@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import DatabaseUnreachable
-from flowstone_snowflake.errors import has_session_ended
+from flowstone_snowflake.errors import has_query_ended, has_session_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,8 @@ _AT_ONCE = re.compile(
     r"LIST|LS|RM|REMOVE|PUT|GET)\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: Statements that write nothing, so that a transaction of them alone may be begun anew.
+_READS = re.compile(r"\s*(SELECT|WITH|VALUES|EXPLAIN)\b", re.IGNORECASE)
 #: Statements that begin or end a transaction.
 _BEGIN = re.compile(r"\s*(BEGIN|START)\b", re.IGNORECASE)
 _END = re.compile(r"\s*(COMMIT|ROLLBACK)\b", re.IGNORECASE)
@@ -35,8 +37,10 @@ class SnowflakeSession:
     Attributes:
         raw: the connector's connection.
         in_transaction: whether a transaction is open.
-        is_fresh: whether nothing was run in it yet.
+        has_written: whether something was written in it, which DDL would commit.
         stage: the session's temporary stage; None before it is made.
+        ended: the id of the last query that is known to have ended.
+        leftover: temporary tables to drop after the transaction, which their drop would commit.
     """
 
     def __init__(
@@ -44,15 +48,12 @@ class SnowflakeSession:
     ) -> None:
         self._connect, self._where, self._poll_seconds = connect, where, poll_seconds
         self.raw = connect()
-        self.in_transaction = self.is_fresh = False
+        self.in_transaction = self.has_written = False
         self.stage: str | None = None
+        self.ended: str | None = None
+        self.leftover: list[str] = []
         self._query_id: str | None = None
         self._woken = threading.Event()
-
-    @property
-    def is_at_work(self) -> bool:
-        """Whether a transaction has begun its work, which DDL would commit."""
-        return self.in_transaction and not self.is_fresh
 
     def close(self) -> None:
         """Close it; the server rolls back a transaction that is open."""
@@ -60,11 +61,14 @@ class SnowflakeSession:
 
     def stop(self) -> None:
         """Ask the service to end what runs; the thread that waits gets its error."""
-        query_id = self._query_id
-        if query_id is not None:
-            with self.raw.cursor() as cursor:
-                cursor.abort_query(query_id)
+        if (query_id := self._query_id) is not None:
+            self.abort(query_id)
         self._woken.set()
+
+    def abort(self, query_id: str) -> bool:
+        """Ask the service to end a query; return whether it took that."""
+        with self.raw.cursor() as cursor:
+            return bool(cursor.abort_query(query_id))
 
     def run(
         self,
@@ -131,11 +135,13 @@ class SnowflakeSession:
         self._query_id = query_id
         try:
             with record(query_id):
-                self._take_result(cursor, query_id)
-        except BaseException:
-            if self._woken.is_set() or threading.current_thread() is threading.main_thread():
-                self._abort(query_id)
-            raise
+                try:
+                    self._take_result(cursor, query_id)
+                except Exception as error:
+                    if has_query_ended(error):
+                        self.ended = query_id
+                    raise
+                self.ended = query_id
         finally:
             self._query_id = None
 
@@ -154,21 +160,18 @@ class SnowflakeSession:
                 self.raw._async_sfqids.pop(query_id, None)  # noqa: SLF001
                 return
 
-    def _abort(self, query_id: str) -> None:
-        with suppress(Exception), self.raw.cursor() as cursor:
-            cursor.abort_query(query_id)
-
     def _follow(self, operation: str) -> None:
         """Follow what a statement does to the transaction."""
         if _BEGIN.match(operation) and _AT_ONCE.match(operation):
-            self.in_transaction = self.is_fresh = True
+            self.in_transaction, self.has_written = True, False
         elif _END.match(operation):
-            self.in_transaction = self.is_fresh = False
-        else:
-            self.is_fresh = False
+            self.in_transaction = self.has_written = False
+        elif not _READS.match(operation) and not _AT_ONCE.match(operation):
+            self.has_written = self.in_transaction
 
     def _reopen(self) -> None:
-        was_open, self.in_transaction = self.in_transaction, False
+        was_open = self.in_transaction
+        self.in_transaction = self.has_written = False
         with suppress(Exception):
             self.raw.close()
         self.raw, self.stage = self._connect(), None

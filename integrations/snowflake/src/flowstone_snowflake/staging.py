@@ -68,7 +68,7 @@ def find_stage(driver: SnowflakeDriver, session: SnowflakeSession) -> str:
     To make a stage ends a transaction. So where one has begun its work, and where the role may make
     no stage, it is the user's.
     """
-    if session.stage is None and not session.is_at_work:
+    if session.stage is None and not session.has_written:
         name = f"FLOWSTONE_{uuid4().hex.upper()}"
         was_open, create = session.in_transaction, f"CREATE TEMPORARY STAGE {name}"
         with suppress(Exception), closing(driver.run(session, create)):
