@@ -347,7 +347,7 @@ def _refuse_words(error: Exception, query: Query) -> Refused:
     words = str(error).split("\n")[0]
     if isinstance(error, duckdb.InterruptException) or query.stopped:
         return Refused("000604", "SQL execution canceled", "57014")
-    if isinstance(error, (duckdb.ConversionException, duckdb.InvalidInputException)):
+    if isinstance(error, duckdb.ConversionException) or "Could not convert" in words:
         quoted = re.search(r"'(.*)'", words)
         value = quoted[1] if quoted else words
         return Refused("100038", f"Numeric value '{value}' is not recognized", "22018")

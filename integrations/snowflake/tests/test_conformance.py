@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
 import pytest
@@ -14,7 +15,9 @@ from flowstone_testing import (
     BlockSuite,
     CredentialsSuite,
     DatabaseSuite,
+    Example,
     PluginSuite,
+    TaskSuite,
     reserve_closed_port,
 )
 
@@ -96,8 +99,39 @@ class TestSnowflakeLogin(CredentialsSuite):
 
 class TestSnowflake(DatabaseSuite):
     savepoints = constraints = False
+    count = 1_000_000 if "--soak" in sys.argv else 200_000
     series = "SELECT value::INT AS i FROM TABLE(FLATTEN(ARRAY_GENERATE_RANGE(1, :count + 1)))"
 
     @pytest.fixture
     def database(self, database: SnowflakeConnector) -> Database:
         return database
+
+
+class TestTasks(TaskSuite):
+    plugin = "snowflake"
+
+    @pytest.fixture
+    def examples(
+        self, login: SnowflakeCredentials, database: SnowflakeConnector, emulated: Snowflake
+    ) -> Mapping[str, Example]:
+        def connect() -> SnowflakeConnector:
+            return database.model_copy(
+                update={"credentials": login.model_copy(update={"login_timeout_seconds": 1})}
+            )
+
+        return {
+            "snowflake_multiquery": lambda: {
+                "queries": ["SELECT 1", "SELECT 2"],
+                "snowflake_connector": connect(),
+                "as_transaction": True,
+            },
+            "snowflake_query": lambda: {
+                "query": "SELECT ? AS a",
+                "snowflake_connector": connect(),
+                "params": [1],
+            },
+            "snowflake_query_sync": lambda: {
+                "query": "SELECT 1",
+                "snowflake_connector": connect(),
+            },
+        }

@@ -10,8 +10,30 @@ if TYPE_CHECKING:
     from flowstone_snowflake.connector import SnowflakeConnector
     from flowstone_snowflake.credentials import SnowflakeCredentials
     from flowstone_snowflake.driver import SnowflakeDriver
+    from flowstone_snowflake.query_tasks import (
+        asnowflake_multiquery,
+        asnowflake_query,
+        asnowflake_query_sync,
+        snowflake_multiquery,
+        snowflake_multiquery_async,
+        snowflake_query,
+        snowflake_query_async,
+        snowflake_query_sync,
+    )
 
-__all__ = ["SnowflakeConnector", "SnowflakeCredentials", "SnowflakeDriver"]
+__all__ = [
+    "SnowflakeConnector",
+    "SnowflakeCredentials",
+    "SnowflakeDriver",
+    "asnowflake_multiquery",
+    "asnowflake_query",
+    "asnowflake_query_sync",
+    "snowflake_multiquery",
+    "snowflake_multiquery_async",
+    "snowflake_query",
+    "snowflake_query_async",
+    "snowflake_query_sync",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
@@ -20,5 +42,15 @@ if not TYPE_CHECKING:
             ".connector": ("SnowflakeConnector",),
             ".credentials": ("SnowflakeCredentials",),
             ".driver": ("SnowflakeDriver",),
+            ".query_tasks": (
+                "asnowflake_multiquery",
+                "asnowflake_query",
+                "asnowflake_query_sync",
+                "snowflake_multiquery",
+                "snowflake_multiquery_async",
+                "snowflake_query",
+                "snowflake_query_async",
+                "snowflake_query_sync",
+            ),
         },
     )

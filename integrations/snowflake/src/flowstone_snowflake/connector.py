@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 
 from flowstone.blocks import Database
+from flowstone.blocks.databases.cancellation import in_thread
+from flowstone.blocks.databases.transaction import find_transaction
 from flowstone.records.access import DatabaseAccess
+from flowstone_snowflake import sessions
 from flowstone_snowflake.credentials import SnowflakeCredentials
 from flowstone_snowflake.driver import DriverSettings, SnowflakeDriver
 from flowstone_snowflake.keys import encode_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from snowflake.connector import SnowflakeConnection
 
+    from flowstone.blocks.databases import DriverCalls
+    from flowstone.blocks.databases.placeholders import Parameters
+    from flowstone.blocks.databases.pool import PooledConnection
+
+#: Rows that are fetched at a time.
+BATCH = 1000
 #: Statements whose process is gone are ended by the server, within five minutes.
 GUARD = {"ABORT_DETACHED_QUERY": True}
 
@@ -87,6 +100,49 @@ class SnowflakeConnector(Database):
             ),
         )
 
+    def fetch_rows(
+        self,
+        operation: str,
+        parameters: Parameters = None,
+        *,
+        cursor_type: type | None = None,
+        poll_seconds: float | None = None,
+    ) -> list[Any]:
+        """Return all rows of a statement, as the connector's cursors give them.
+
+        Args:
+            operation: the statement, with ``?`` or ``:name`` where a value goes.
+            parameters: the values: a sequence for ``?``, a mapping for ``:name``.
+            cursor_type: `snowflake.connector.DictCursor` for dicts, whose keys are Snowflake's own
+                names; by default rows are tuples.
+            poll_seconds: instead of `poll_frequency_s`.
+
+        Raises:
+            DatabaseError: the database refused it; see its kinds.
+        """
+        token = sessions.poll_seconds.set(poll_seconds)
+        try:
+            with use_connection(self) as (calls, connection):
+                cursor = calls.run(connection, operation, parameters, calls.driver.query)
+                try:
+                    return list(_read_all(calls, connection, cursor, cursor_type))
+                finally:
+                    cursor.close()
+        finally:
+            sessions.poll_seconds.reset(token)
+
+    async def afetch_rows(
+        self,
+        operation: str,
+        parameters: Parameters = None,
+        *,
+        cursor_type: type | None = None,
+        poll_seconds: float | None = None,
+    ) -> list[Any]:
+        """Do as `fetch_rows`, and let other coroutines run meanwhile."""
+        options: dict[str, Any] = {"cursor_type": cursor_type, "poll_seconds": poll_seconds}
+        return await in_thread(partial(self.fetch_rows, operation, parameters, **options))
+
     def _find_own_timeout(self) -> int | None:
         for name, value in self.session_parameters.items():
             if name.upper() == "STATEMENT_TIMEOUT_IN_SECONDS":
@@ -142,3 +198,27 @@ class SnowflakeConnector(Database):
         arguments["session_parameters"] = {**guard, **self.session_parameters}
         arguments["autocommit"] = True
         return self.credentials.client(**{**arguments, **connect_kwargs})
+
+
+@contextmanager
+def use_connection(block: Database) -> Iterator[tuple[DriverCalls, PooledConnection]]:
+    """Borrow a connection of a block, or that of the transaction that the code is in."""
+    transaction = find_transaction(block)
+    if transaction is not None and transaction.connection is not None:
+        yield transaction.calls, transaction.connection
+        return
+    calls = block.driver_calls
+    connection = calls.borrow()
+    try:
+        yield calls, connection
+    finally:
+        calls.pool.give_back(connection)
+
+
+def _read_all(
+    calls: DriverCalls, connection: PooledConnection, cursor: Any, cursor_type: type | None
+) -> Iterator[Any]:
+    as_dicts = cursor_type is not None and "Dict" in cursor_type.__name__
+    while rows := calls.call(connection, partial(cursor.fetchmany, BATCH)):
+        for row in rows:
+            yield dict(zip(cursor.names, row, strict=True)) if as_dicts else tuple(row)

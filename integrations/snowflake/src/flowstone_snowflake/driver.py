@@ -355,11 +355,17 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
 
 
 class SnowflakeRows:
-    """The rows of a query, which come in parts as they are fetched."""
+    """The rows of a query, which come in parts as they are fetched.
+
+    Attributes:
+        description: the columns, with names as Python writes them.
+        names: the same as Snowflake writes them.
+    """
 
     def __init__(self, raw: SnowflakeCursor) -> None:
         self._raw = raw
         columns: list[Any] = list(raw.description or ())
+        self.names: list[str] = [each[0] for each in columns]
         self.description: Any = [(fold_name(each[0]), *each[1:]) for each in columns]
         self._binary = [place for place, each in enumerate(columns) if each[1] == BINARY]
 

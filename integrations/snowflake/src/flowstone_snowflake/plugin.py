@@ -10,4 +10,8 @@ def collection() -> Collection:
             "snowflake-connector": "flowstone_snowflake.connector:SnowflakeConnector",
             "snowflake-credentials": "flowstone_snowflake.credentials:SnowflakeCredentials",
         },
+        tasks={
+            name: f"flowstone_snowflake.query_tasks:{name}"
+            for name in ("snowflake_multiquery", "snowflake_query", "snowflake_query_sync")
+        },
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import DatabaseUnreachable
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
 
+#: Seconds between two looks at a long query, where a call says so itself.
+poll_seconds: ContextVar[float | None] = ContextVar("flowstone_snowflake_poll", default=None)
 #: What is answered at once, and has no id that could be waited for: it is sent as it is.
 _AT_ONCE = re.compile(
     r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
@@ -57,7 +61,11 @@ class SnowflakeSession:
 
     def close(self) -> None:
         """Close it; the server rolls back a transaction that is open."""
-        self.raw.close()
+        if _is_on_loop():
+            # As a block is collected in async code: the loop must not wait for the server.
+            threading.Thread(target=self.raw.close, name="flowstone-snowflake-close").start()
+        else:
+            self.raw.close()
 
     def stop(self) -> None:
         """Ask the service to end what runs; the thread that waits gets its error."""
@@ -154,7 +162,7 @@ class SnowflakeSession:
                 # There are no columns in the answer that it still runs.
                 if not self.raw.is_still_running(self.raw.get_query_status(query_id)):
                     raise
-                self._woken.wait(self._poll_seconds)
+                self._woken.wait(poll_seconds.get() or self._poll_seconds)
             else:
                 # The connection keeps a list of what runs, and looks at each before it is closed.
                 self.raw._async_sfqids.pop(query_id, None)  # noqa: SLF001
@@ -181,3 +189,12 @@ class SnowflakeSession:
                 "the session ended inside a transaction, of which nothing was kept",
                 "Run the whole transaction again.",
             )
+
+
+def _is_on_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
