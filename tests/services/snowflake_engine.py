@@ -117,8 +117,11 @@ def _answer(query: Query, bindings: dict[str, Any] | None) -> dict[str, Any]:
         words = f"Actual statement count {count} did not match the desired statement count 1."
         raise Refused("000008", words, "0A000")
     sql = sql.replace("@~", f"@{stages.OF_USER}")
-    if stages.matches(sql):
-        return {"queryId": query.id, **stages.answer(session.connection, sql, query.id)}
+    told = stages.answer(session.connection, sql, query.id)
+    if isinstance(told, stages.Download):
+        return {"queryId": query.id, **told.data}
+    if told is not None:
+        return _tell_rows(query, *told)
     if DDL.match(sql) and session.in_transaction:
         session.connection.cursor().execute("COMMIT")
         session.in_transaction = False
@@ -130,6 +133,7 @@ def _answer(query: Query, bindings: dict[str, Any] | None) -> dict[str, Any]:
     for name in ("ROLE", "WAREHOUSE", "USER"):
         shown = session.names.get(name, session.user if name == "USER" else "")
         sql = re.sub(rf"\bCURRENT_{name}\(\)", f"'{shown}'", sql, flags=re.IGNORECASE)
+    sql = sql.replace("CURRENT_REGION()", "'PUBLIC.AWS_EU_WEST_1'")
     if word == "CREATE":
         sql = KEYS.sub("", sql)
     return _run_fakesnow(query, sql, bindings)
@@ -160,9 +164,8 @@ def _run_fakesnow(query: Query, sql: str, bindings: dict[str, Any] | None) -> di
         return _tell_rows(query, names, [counts], kind)
     cursor.execute(sql, binding_params=values, server=True)
     rowtype: list[Any] = describe_as_rowtype(cursor._describe_last_sql())
-    transformed, table = cursor._last_transformed, cursor._arrow_table
-    assert transformed is not None
-    assert table is not None
+    transformed: Any = cursor._last_transformed
+    table: Any = cursor._arrow_table
     if put := transformed.args.get("put_stage_data"):
         return {"queryId": query.id, **put}
     if kind in DML_TYPE_IDS:
@@ -337,9 +340,12 @@ def _refuse(error: Error, sql: str) -> Refused:
         return Refused("001003", told, "42000")
     if column := re.search(r'Referenced column "([^"]+)" not found', words):
         name = column[1].upper()
-        place = f"error line 1 at position {max(0, sql.upper().find(name))}"
-        told = f"SQL compilation error: {place}\ninvalid identifier '{name}'"
+        found = f"error line 1 at position {max(0, sql.upper().find(name))}"
+        told = f"SQL compilation error: {found}\ninvalid identifier '{name}'"
         return Refused("000904", told, "42000")
+    if error.errno in {100035, 100038} and (value := re.search(r"['\"](.*?)['\"]", words)):
+        told = f"Numeric value '{value[1]}' is not recognized"
+        return Refused("100038", f"{told}\n  File 'data', line 1, character 1", "22018")
     return Refused(f"{error.errno:06d}", words, error.sqlstate or "")
 
 

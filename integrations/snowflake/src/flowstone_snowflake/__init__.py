@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from flowstone_snowflake.connector import SnowflakeConnector
     from flowstone_snowflake.credentials import SnowflakeCredentials
     from flowstone_snowflake.driver import SnowflakeDriver
+    from flowstone_snowflake.loads import LoadResult, RejectedRow
+    from flowstone_snowflake.parts import ResultPart
     from flowstone_snowflake.query_tasks import (
         asnowflake_multiquery,
         asnowflake_query,
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "LoadResult",
+    "RejectedRow",
+    "ResultPart",
     "SnowflakeConnector",
     "SnowflakeCredentials",
     "SnowflakeDriver",
@@ -42,6 +47,8 @@ if not TYPE_CHECKING:
             ".connector": ("SnowflakeConnector",),
             ".credentials": ("SnowflakeCredentials",),
             ".driver": ("SnowflakeDriver",),
+            ".loads": ("LoadResult", "RejectedRow"),
+            ".parts": ("ResultPart",),
             ".query_tasks": (
                 "asnowflake_multiquery",
                 "asnowflake_query",

@@ -44,6 +44,11 @@ def read_batches(cursor: SnowflakeCursor, batch_rows: int) -> pa.RecordBatchRead
     return pa.RecordBatchReader.from_batches(schema, read())
 
 
+def unify(table: pa.Table, columns: Sequence[Any]) -> pa.Table:
+    """Return a table with the types that `read_batches` gives."""
+    return _cast(table, _find_schema(table, columns))
+
+
 def _read_tables(cursor: SnowflakeCursor) -> Iterator[pa.Table]:
     """Yield at least one table."""
     import pyarrow as pa  # an optional dependency

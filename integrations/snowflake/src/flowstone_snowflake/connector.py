@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from urllib.parse import urlsplit
@@ -11,12 +10,12 @@ from pydantic import Field, SecretStr
 
 from flowstone.blocks import Database
 from flowstone.blocks.databases.cancellation import in_thread
-from flowstone.blocks.databases.transaction import find_transaction
 from flowstone.records.access import DatabaseAccess
 from flowstone_snowflake import sessions
 from flowstone_snowflake.credentials import SnowflakeCredentials
 from flowstone_snowflake.driver import DriverSettings, SnowflakeDriver
 from flowstone_snowflake.keys import encode_key
+from flowstone_snowflake.stages import StageMethods, use_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +32,7 @@ BATCH = 1000
 GUARD = {"ABORT_DETACHED_QUERY": True}
 
 
-class SnowflakeConnector(Database):
+class SnowflakeConnector(StageMethods, Database):
     """A database of Snowflake's, queried by a warehouse."""
 
     _block_type_name: ClassVar[str | None] = "Snowflake Connector"
@@ -198,21 +197,6 @@ class SnowflakeConnector(Database):
         arguments["session_parameters"] = {**guard, **self.session_parameters}
         arguments["autocommit"] = True
         return self.credentials.client(**{**arguments, **connect_kwargs})
-
-
-@contextmanager
-def use_connection(block: Database) -> Iterator[tuple[DriverCalls, PooledConnection]]:
-    """Borrow a connection of a block, or that of the transaction that the code is in."""
-    transaction = find_transaction(block)
-    if transaction is not None and transaction.connection is not None:
-        yield transaction.calls, transaction.connection
-        return
-    calls = block.driver_calls
-    connection = calls.borrow()
-    try:
-        yield calls, connection
-    finally:
-        calls.pool.give_back(connection)
 
 
 def _read_all(

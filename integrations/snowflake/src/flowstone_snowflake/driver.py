@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flowstone import record_measures, runtime
-from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax
+from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax, StoreDriver
 from flowstone.context.deadlines import seconds_left
 from flowstone.errors import DatabaseError
 from flowstone_snowflake.arrow import read_batches
 from flowstone_snowflake.bindings import JsonText, bind, bind_rows
+from flowstone_snowflake.clouds import make_loads, make_location, make_unload
 from flowstone_snowflake.errors import is_unknown_query, translate
+from flowstone_snowflake.loads import read_answer
 from flowstone_snowflake.measures import make_tag, measure
 from flowstone_snowflake.names import fold_name, quote_name, quote_text
 from flowstone_snowflake.sessions import SnowflakeSession
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from snowflake.connector.cursor import SnowflakeCursor
 
     from flowstone.blocks.databases import Row
-    from flowstone.records.access import DatabaseAccess
+    from flowstone.records.access import DatabaseAccess, StoreAccess
 
 #: Values that are sent with one statement, at most: with more, the connector makes a stage for
 #: them, and to make one ends a transaction.
@@ -64,7 +66,7 @@ class DriverSettings:
     measures: bool = True
 
 
-class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
+class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSession]):
     """Snowflake, over sessions of its connector."""
 
     placeholder_style = "qmark"
@@ -91,6 +93,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
         self.settings = settings
         self.records_queries = settings.cancel_on_kill
         self._connect = connect
+        self._region: str | None = None
         self._running: dict[str, SnowflakeSession] = {}
 
     def make_access(self) -> DatabaseAccess:
@@ -352,6 +355,42 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession]):
     def insert_arrow(self, connection: SnowflakeSession, table: str, data: pa.Table) -> None:
         """Add the rows of a table of Arrow: as Parquet on a stage, and from there by COPY INTO."""
         copy_table(self, connection, table, data)
+
+    # -- object stores ---------------------------------------------------------------------------
+
+    def copy_from(
+        self, connection: SnowflakeSession, table: str, access: StoreAccess, paths: Sequence[str]
+    ) -> int | None:
+        """Load Parquet files of a bucket in the account's cloud; None for others."""
+        location = make_location(access, self._find_region(connection))
+        if location is None:
+            return None
+        return sum(
+            self.execute(connection, load, ()) for load in make_loads(table, location, paths)
+        )
+
+    def unload_to(
+        self,
+        connection: SnowflakeSession,
+        operation: str,
+        values: Sequence[object],
+        access: StoreAccess,
+        folder: str,
+    ) -> list[str] | None:
+        """Write the rows of a query to a bucket in the account's cloud; None for others."""
+        # Values can't be bound in COPY INTO a location.
+        location = None if values else make_location(access, self._find_region(connection))
+        if location is None:
+            return None
+        rows = read_answer(self, connection, make_unload(operation, location, folder))
+        return [f"{folder.strip('/')}/{row['file_name']}".lstrip("/") for row in rows]
+
+    def _find_region(self, connection: SnowflakeSession) -> str:
+        if self._region is None:
+            with closing(self.run(connection, "SELECT CURRENT_REGION()")) as cursor:
+                row: Any = cursor.fetchone()
+                self._region = str(row[0]) if row else ""
+        return self._region
 
 
 class SnowflakeRows:

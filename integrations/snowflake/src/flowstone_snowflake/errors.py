@@ -183,8 +183,20 @@ def _find_rule(code: int, state: str, words: str, *, is_login: bool) -> Rule:
 
 
 def _leave_values_out(words: str) -> str:
-    """Return a message without the values in it: they stand in quotes."""
-    return re.sub(r"(['\"]).*\1", r"\1…\1", words, flags=re.DOTALL)
+    """Return a message without the values in it: they stand in quotes.
+
+    The file, row and column of a load, which have lines of their own, stay.
+    """
+    lines = words.split("\n")
+    if any(line.count("'") % 2 for line in lines):  # a value that has a line break
+        return re.sub(r"'.*'", "'…'", words, flags=re.DOTALL)
+    return "\n".join(
+        line
+        if line.strip().startswith(("File ", "Row "))
+        else re.sub(r"(['\"]).*\1", r"\1…\1", line)
+        for line in lines
+        if "If you would like to continue loading" not in line
+    )
 
 
 def find_position(words: str, statement: str | None) -> int | None:

@@ -13,10 +13,14 @@ _LOWER = re.compile(r"[a-z_][a-z0-9_$]*")
 _UPPER = re.compile(r"[A-Z_][A-Z0-9_$]*")
 
 
+def unfold_name(name: str) -> str:
+    """Return a name of Python's as Snowflake has it."""
+    return name.upper() if _LOWER.fullmatch(name) else name
+
+
 def quote_name(name: str) -> str:
     """Return a name as it stands in a statement, always quoted."""
-    found = name.upper() if _LOWER.fullmatch(name) else name
-    escaped = found.replace('"', '""')
+    escaped = unfold_name(name).replace('"', '""')
     return f'"{escaped}"'
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from flowstone_snowflake.names import quote_name, quote_text
+from flowstone.errors import MissingExtra, QueryInvalid, RowsInvalid
+from flowstone_snowflake.loads import LoadResult, copy_rows
+from flowstone_snowflake.names import quote_name, quote_path, quote_text, unfold_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from flowstone_snowflake.driver import SnowflakeDriver
@@ -33,7 +38,8 @@ def copy_table(
     """
     if not data.num_rows:
         return
-    folder = put_parquet(driver, session, data)
+    renamed = data.rename_columns([f"c{place}" for place in range(data.num_columns)])
+    folder = put_parquet(driver, session, renamed)
     names = ", ".join(map(quote_name, data.schema.names))
     picked = ", ".join(f"$1:c{place}" for place in range(data.num_columns))
     statement = (
@@ -48,12 +54,11 @@ def copy_table(
 
 
 def put_parquet(driver: SnowflakeDriver, session: SnowflakeSession, data: pa.Table) -> str:
-    """Put a table on a stage as one file, its columns named c0, c1 …; return the folder."""
+    """Put a table on a stage as one file, and return the folder."""
     import pyarrow.parquet as pq  # an optional dependency
 
     buffer = io.BytesIO()
-    renamed = data.rename_columns([f"c{place}" for place in range(data.num_columns)])
-    pq.write_table(renamed, buffer, compression="zstd")
+    pq.write_table(data, buffer, compression="zstd")
     buffer.seek(0)
     folder = f"{find_stage(driver, session)}/{uuid4().hex}"
     put = f"PUT {quote_text('file://data.parquet')} {folder} AUTO_COMPRESS = FALSE"
@@ -82,3 +87,62 @@ def remove(driver: SnowflakeDriver, session: SnowflakeSession, folder: str) -> N
     """Remove what was put, where it was not loaded."""
     with suppress(Exception), closing(driver.run(session, f"REMOVE {folder}")):
         pass
+
+
+def copy_fitting(
+    driver: SnowflakeDriver,
+    session: SnowflakeSession,
+    table: str,
+    rows: object,
+    on_error: str,
+) -> LoadResult:
+    """Add the rows that fit to a table; see `StageMethods.load_rows`."""
+    data = to_arrow(rows)
+    if not data.num_rows:
+        return LoadResult(0, [], [])
+    name, folded = quote_path(table), [unfold_name(each) for each in data.schema.names]
+    _check_columns(driver, session, name, folded)
+    folder = put_parquet(driver, session, data.rename_columns(folded))
+    statement = (
+        f"COPY INTO {name} FROM {folder} FILE_FORMAT = {PARQUET} "
+        f"MATCH_BY_COLUMN_NAME = CASE_SENSITIVE ON_ERROR = {on_error.upper()}"
+    )
+    try:
+        return copy_rows(driver, session, name, statement)
+    finally:
+        remove(driver, session, folder)
+
+
+def _check_columns(
+    driver: SnowflakeDriver, session: SnowflakeSession, table: str, names: Sequence[str]
+) -> None:
+    """Refuse columns that the table lacks: COPY INTO would leave them out."""
+    statement = f"SELECT * FROM {table} LIMIT 0"  # noqa: S608 - the name is quoted
+    with closing(driver.run(session, statement)) as cursor:
+        there = {each[0] for each in cursor.description or ()}
+    if missing := [name for name in names if name not in there]:
+        problem = f"table {table} has no column {', '.join(map(repr, missing))}"
+        raise QueryInvalid(driver.where, problem, "Add the column, or leave it out; see `names`.")
+
+
+def to_arrow(rows: object) -> pa.Table:
+    """Return rows as a table of Arrow.
+
+    Raises:
+        MissingExtra: pyarrow is not installed.
+        RowsInvalid: it is none of the things that have rows.
+    """
+    try:
+        import pyarrow as pa  # an optional dependency
+    except ImportError as error:
+        raise MissingExtra("`load_rows`", "flowstone-snowflake[arrow]") from error
+    if type(rows).__module__.partition(".")[0] == "pandas":
+        return pa.Table.from_pandas(rows, preserve_index=False)
+    if hasattr(rows, "__arrow_c_stream__") or isinstance(rows, pa.RecordBatch):
+        return pa.table(rows)
+    if isinstance(rows, Iterable) and not isinstance(rows, (Mapping, str, bytes)):
+        found = list(rows)
+        if all(isinstance(row, Mapping) for row in found):
+            return pa.Table.from_pylist(found)
+    problem = f"a {type(rows).__name__} has no rows"
+    raise RowsInvalid("Snowflake", problem, "Give dicts, a table of Arrow or a DataFrame.")
