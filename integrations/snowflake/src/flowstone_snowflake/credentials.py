@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
-from flowstone_snowflake.errors import refuse_login, translate_errors
+from flowstone_snowflake.errors import is_of_configuration, refuse_login, translate_errors
 from flowstone_snowflake.keys import decode_key, encode_key, read_key_file
 
 if TYPE_CHECKING:
@@ -112,6 +112,10 @@ class SnowflakeCredentials(Credentials):
     connection_name: str | None = Field(
         default=None, description="A connection of connections.toml; fields that are set override."
     )
+    connections_file: Path | None = Field(
+        default=None,
+        description="The file with connections; by default ~/.snowflake/connections.toml.",
+    )
     server_url: str | None = Field(
         default=None,
         description="The service's URL, such as that of PrivateLink; by default the account's.",
@@ -175,7 +179,14 @@ class SnowflakeCredentials(Credentials):
         import snowflake.connector  # a block is made, saved and loaded without it
 
         with translate_errors(self.where):
-            return snowflake.connector.connect(**arguments)
+            try:
+                return snowflake.connector.connect(**arguments)
+            except snowflake.connector.errors.Error as error:
+                if not is_of_configuration(error):
+                    raise
+                named = arguments.get("connection_name")
+                problem = f"there is no connection {named!r} in connections.toml"
+        raise refuse_login(problem, "Set `account`, or add the connection to the file.")
 
     def get_client(self, **connect_kwargs: Any) -> SnowflakeConnection:
         """Return the same as `client`."""
@@ -198,10 +209,13 @@ class SnowflakeCredentials(Credentials):
         if not self.account and not named:
             named = os.environ.get("SNOWFLAKE_DEFAULT_CONNECTION_NAME") or "default"
         if named:
-            arguments |= {"connection_name": named}
+            arguments |= {"connection_name": named, "connections_file_path": self._find_file()}
         arguments |= {"account": self.account or None, "user": self.user or None}
         arguments |= self._make_login(is_named=named is not None)
         return {name: value for name, value in arguments.items() if value is not None}
+
+    def _find_file(self) -> Path | None:
+        return self.connections_file and self.connections_file.expanduser()
 
     def _make_login(self, *, is_named: bool) -> dict[str, Any]:
         """Return what proves who we are."""

@@ -164,6 +164,12 @@ def is_unknown_query(error: Exception) -> bool:
     return find_code(error) == 709 or "not currently executing" in words or "not found" in words
 
 
+def is_of_configuration(error: Exception) -> bool:
+    """Tell whether the connector lacks the connection that it was to use."""
+    words = str(error)
+    return "Invalid connection_name" in words or type(error).__name__ == "ConfigSourceError"
+
+
 def _find_rule(code: int, state: str, words: str, *, is_login: bool) -> Rule:
     if code in {2003, 2043} and (found := _OBJECT.search(words)):
         return OBJECT if found[0].startswith(("Database", "Schema")) else MISSING
@@ -221,7 +227,7 @@ def translate_errors(where: str) -> Iterator[None]:
     else:
         return
     # Outside of the `except`: what the connector's error holds is not its context.
-    raise translated
+    raise translated from None
 
 
 def refuse_login(problem: str, remedy: str) -> CredentialsError:
