@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 #: Who may log in, and with which password.
-ACCOUNT, USER, PASSWORD = "testing-flowstone", "loader", "snow"
+ACCOUNT, USER, PASSWORD = "testing-flowstone", "loader", "kaf9-of-the-loader"
 
 
 @dataclass(frozen=True)

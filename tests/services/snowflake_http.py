@@ -26,11 +26,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from tests.services.snowflake import PASSWORD, USER
 from tests.services.snowflake_engine import Query, Refused, Session, parts, queries, run
 from tests.services.snowflake_stages import OF_USER
 
-#: Who may log in, and by what.
-USERS = {"loader": "snow", "fake": "snow"}
 #: Seconds that an answer is waited for before "still running" is said.
 LONGEST = 30.0
 STILL = {"code": "333333", "success": True, "message": None}
@@ -59,7 +58,7 @@ async def log_in(request: Request) -> JSONResponse:
     logins.append(
         {"user": user, "query": dict(query), "SECONDARY_ROLES": data.get("SECONDARY_ROLES")}
     )
-    if data.get("PASSWORD") != USERS.get(user.lower(), object()):
+    if (user, data.get("PASSWORD")) != (USER, PASSWORD):
         return refuse("390100", "Incorrect username or password was specified.")
     if query.get("roleName", "").upper() == "NOBODY":
         words = "specified in the connect string does not exist or not authorized."

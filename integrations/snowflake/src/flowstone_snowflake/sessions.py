@@ -21,18 +21,26 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at a long query, where a call says so itself.
 poll_seconds: ContextVar[float | None] = ContextVar("flowstone_snowflake_poll", default=None)
+#: What stands before the first word of a statement.
+_BEFORE = re.compile(r"(?:\s|--[^\n]*\n|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
+_BEGINS = r"START\b|BEGIN(?=\s*(?:;|$|TRANSACTION\b|WORK\b|NAME\b))"
+_ENDS = r"COMMIT\b|ROLLBACK\b"
+_OTHERS = r"(?:USE|ALTER\s+SESSION|SET|UNSET|SHOW|DESC|DESCRIBE|LIST|LS|RM|REMOVE|PUT|GET)\b"
 #: What is answered at once, and has no id that could be waited for: it is sent as it is.
-_AT_ONCE = re.compile(
-    r"(?:\s|--[^\n]*\n|/\*.*?\*/)*"
-    r"(BEGIN(?!\s+\w+\s+\w)|START|COMMIT|ROLLBACK|USE|ALTER\s+SESSION|SET|UNSET|SHOW|DESC|DESCRIBE|"
-    r"LIST|LS|RM|REMOVE|PUT|GET)\b",
-    re.IGNORECASE | re.DOTALL,
-)
+_AT_ONCE = re.compile(f"{_BEGINS}|{_ENDS}|{_OTHERS}", re.IGNORECASE)
 #: Statements that write nothing, so that a transaction of them alone may be begun anew.
-_READS = re.compile(r"\s*(SELECT|WITH|VALUES|EXPLAIN)\b", re.IGNORECASE)
-#: Statements that begin or end a transaction.
-_BEGIN = re.compile(r"\s*(BEGIN|START)\b", re.IGNORECASE)
-_END = re.compile(r"\s*(COMMIT|ROLLBACK)\b", re.IGNORECASE)
+_READS = re.compile(r"(SELECT|WITH|VALUES|EXPLAIN)\b", re.IGNORECASE)
+_BEGIN, _END = (re.compile(words, re.IGNORECASE) for words in (_BEGINS, _ENDS))
+
+
+def is_answered_at_once(operation: str) -> bool:
+    """Tell whether a statement is one that Snowflake answers without work to wait for."""
+    return _matches(_AT_ONCE, operation)
+
+
+def _matches(pattern: re.Pattern[str], operation: str) -> bool:
+    before = _BEFORE.match(operation)
+    return pattern.match(operation, before.end() if before else 0) is not None
 
 
 class SnowflakeSession:
@@ -121,7 +129,7 @@ class SnowflakeSession:
     ) -> SnowflakeCursor:
         cursor: SnowflakeCursor = self.raw.cursor()
         try:
-            if _AT_ONCE.match(operation):
+            if is_answered_at_once(operation):
                 cursor.execute(operation, list(values) or None, **arguments)
                 return cursor
             if many:
@@ -170,11 +178,11 @@ class SnowflakeSession:
 
     def _follow(self, operation: str) -> None:
         """Follow what a statement does to the transaction."""
-        if _BEGIN.match(operation) and _AT_ONCE.match(operation):
+        if _matches(_BEGIN, operation):
             self.in_transaction, self.has_written = True, False
-        elif _END.match(operation):
+        elif _matches(_END, operation):
             self.in_transaction = self.has_written = False
-        elif not _READS.match(operation) and not _AT_ONCE.match(operation):
+        elif not _matches(_READS, operation) and not is_answered_at_once(operation):
             self.has_written = self.in_transaction
 
     def _reopen(self) -> None:
