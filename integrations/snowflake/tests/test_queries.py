@@ -181,12 +181,14 @@ def test_cleanup_ends_what_a_killed_process_left(
     [work] = find_open_handles(find(run_id))
     assert (work.handle.kind, work.handle.block) == ("query", "snowflake-connector/warehouse")
     command = [str(Path(sys.executable).with_name("flowstone")), "run"]
+    told = ""
     for words in (["cancel", run_id], ["cleanup", run_id]):
         done = subprocess.run(
             [*command, *words], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    assert work.handle.id in done.stdout
+        told = done.stdout
+    assert work.handle.id in told
     until(lambda: not find_running(emulated, endless), "the query has ended", PATIENCE)
     assert not find_open_handles(find(run_id))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -58,7 +58,7 @@ def _find_kind(value: object) -> str | None:
         return "DATE"
     known: dict[type, str] = {
         int: "FIXED", Decimal: "FIXED", float: "REAL", str: TEXT, bytes: "BINARY",
-        bytearray: "BINARY",
+        bytearray: "BINARY", time: "TIME",
     }  # fmt: skip
     return next((word for kind, word in known.items() if isinstance(value, kind)), None)
 
@@ -67,7 +67,7 @@ def _tell(value: object) -> str:
     """Return a value as text that Snowflake casts to the column's type."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (date, datetime)):
+    if isinstance(value, (date, datetime, time)):
         return value.isoformat()
     if isinstance(value, (bytes, bytearray)):
         return value.hex()
