@@ -15,6 +15,7 @@ from flowstone_snowflake import sessions
 from flowstone_snowflake.credentials import SnowflakeCredentials
 from flowstone_snowflake.driver import DriverSettings, SnowflakeDriver
 from flowstone_snowflake.keys import encode_key
+from flowstone_snowflake.known_names import KnownNames
 from flowstone_snowflake.stages import StageMethods, use_connection
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ BATCH = 1000
 GUARD = {"ABORT_DETACHED_QUERY": True}
 
 
-class SnowflakeConnector(StageMethods, Database):
+class SnowflakeConnector(KnownNames, StageMethods, Database):
     """A database of Snowflake's, queried by a warehouse."""
 
     _block_type_name: ClassVar[str | None] = "Snowflake Connector"
