@@ -273,7 +273,7 @@ class DatabaseDriver(ABC, Generic[C]):
         names = ", ".join(map(self.quote_name, columns))
         places = range(1, len(columns) + 1)
         marks = ", ".join(render_placeholder(self.placeholder_style, place) for place in places)
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names are quoted
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
         self.execute_many(connection, statement, rows)
 
     # -- rows that replace others ----------------------------------------------------------------
@@ -286,7 +286,7 @@ class DatabaseDriver(ABC, Generic[C]):
             table: the name of the other, quoted.
         """
         name = self.quote_name(f"flowstone_{token_hex(8)}")
-        statement = f"CREATE TEMPORARY TABLE {name} AS SELECT * FROM {table} WHERE 1 = 0"  # noqa: S608 - names are quoted
+        statement = f"CREATE TEMPORARY TABLE {name} AS SELECT * FROM {table} WHERE 1 = 0"
         self.execute(connection, statement, ())
         return name
 
@@ -318,7 +318,7 @@ class DatabaseDriver(ABC, Generic[C]):
         changes = ", ".join(f"{name} = excluded.{name}" for name in others)
         action = f"DO UPDATE SET {changes}" if others else "DO NOTHING"
         statement = (
-            f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE 1 = 1 "  # noqa: S608 - names are quoted
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE 1 = 1 "
             f"ON CONFLICT ({places}) {action}"
         )
         self.execute(connection, statement, ())

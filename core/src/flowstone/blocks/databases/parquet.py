@@ -51,7 +51,7 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
         RowsInvalid: one is no Parquet file.
         StorageError: the store refused.
     """
-    pa = import_arrow("`copy_into`")
+    arrow = import_arrow("`copy_into`")
     # It takes 0.1 s to load.
     from pyarrow import parquet
 
@@ -60,7 +60,7 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
         with store.open_read(path) as reader:
             try:
                 yield from parquet.ParquetFile(reader).iter_batches(READ_ROWS)
-            except pa.ArrowException as error:
+            except arrow.ArrowException as error:
                 problem = f"{path!r} can't be read as Parquet: {error}"
         if problem:
             raise RowsInvalid(where, problem, "Choose other files by the pattern.")

@@ -8,17 +8,20 @@ from flowstone.errors import MissingExtra
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from types import ModuleType
 
     import pyarrow as pa
 
     from flowstone.blocks.databases.driver import Row
 
 
-def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> Any:
+def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
     """Return rows as a table of Arrow."""
-    pa = import_arrow("`fetch_arrow`")
+    arrow = import_arrow("`fetch_arrow`")
     values = zip(*rows, strict=True) if rows else ((),) * len(columns)
-    return pa.Table.from_arrays([pa.array(list(each)) for each in values], names=list(columns))
+    return arrow.Table.from_arrays(
+        [arrow.array(list(each)) for each in values], names=list(columns)
+    )
 
 
 class MixedTypes(ValueError):
@@ -31,25 +34,29 @@ def record_batches(columns: Sequence[str], rows: Iterator[list[Row]]) -> Iterato
     Raises:
         MixedTypes: a later value does not fit the type of the first ones.
     """
-    pa = import_arrow("`stream_arrow`")
-    schema: Any = None
+    arrow = import_arrow("`stream_arrow`")
+    schema: pa.Schema | None = None
     for batch in rows:
         values = [list(column) for column in zip(*batch, strict=True)]
         if schema is None:
-            table = pa.RecordBatch.from_arrays([pa.array(each) for each in values], list(columns))
+            table = arrow.RecordBatch.from_arrays(
+                [arrow.array(each) for each in values], list(columns)
+            )
             schema = table.schema
             yield table
             continue
         try:
-            typed = [pa.array(each, field.type) for each, field in zip(values, schema, strict=True)]
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            typed = [
+                arrow.array(each, field.type) for each, field in zip(values, schema, strict=True)
+            ]
+        except (arrow.ArrowInvalid, arrow.ArrowTypeError) as error:
             raise MixedTypes(str(error)) from None
-        yield pa.RecordBatch.from_arrays(typed, schema=schema)
+        yield arrow.RecordBatch.from_arrays(typed, schema=schema)
     if schema is None:
-        yield pa.RecordBatch.from_arrays([pa.array([])] * len(columns), list(columns))
+        yield arrow.RecordBatch.from_arrays([arrow.array([])] * len(columns), list(columns))
 
 
-def import_arrow(wanted: str) -> Any:
+def import_arrow(wanted: str) -> ModuleType:
     """Return pyarrow.
 
     Raises:
@@ -59,7 +66,8 @@ def import_arrow(wanted: str) -> Any:
         import pyarrow as pa  # an optional dependency
     except ImportError as error:
         raise MissingExtra(wanted, "flowstone[arrow]") from error
-    return pa
+    found: ModuleType = pa
+    return found
 
 
 def pandas_frame(columns: Sequence[str], rows: Sequence[Row]) -> Any:

@@ -30,7 +30,7 @@ class WholeTables(Queries):
 
     # -- out -------------------------------------------------------------------------------------
 
-    def fetch_arrow(self, operation: str, parameters: Parameters = None) -> Any:
+    def fetch_arrow(self, operation: str, parameters: Parameters = None) -> pa.Table:
         """Return all rows of a query as a table of Arrow.
 
         Raises:
@@ -80,7 +80,7 @@ class WholeTables(Queries):
             QueryInvalid: the database does not understand it, or a column of a database without
                 types has values of different types.
         """
-        pa = tables.import_arrow("`stream_arrow`")
+        arrow = tables.import_arrow("`stream_arrow`")
         self._check_size(batch_rows)
         with self._connection() as (calls, connection):
             if not isinstance(calls.driver, ArrowDriver):
@@ -100,7 +100,7 @@ class WholeTables(Queries):
                         has_rows = True
                         yield batch.slice(start, batch_rows)
                 if not has_rows:
-                    yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+                    yield arrow.RecordBatch.from_pylist([], schema=reader.schema)
             finally:
                 with connection.lock:
                     reader.close()
@@ -268,7 +268,7 @@ class WholeTables(Queries):
         names = [calls.driver.quote_name(key) for key in keys]
         present = " AND ".join(f"{name} IS NOT NULL" for name in names)
         query = (
-            f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(names)} FROM {staged} "  # noqa: S608 - names are quoted
+            f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(names)} FROM {staged} "
             f"WHERE {present}) flowstone_keys"
         )
         cursor = calls.run(connection, query, None, calls.driver.query)

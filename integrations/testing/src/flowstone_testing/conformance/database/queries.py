@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from collections.abc import Generator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from inspect import isfunction
@@ -201,7 +202,8 @@ class QueryTests(DatabaseBase):
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(50)])
         stream = items.stream("SELECT id FROM items ORDER BY id", batch=2)
         assert list(islice(stream, 3)) == [(0,), (1,), (2,)]
-        stream.close()  # type: ignore[attr-defined]
+        assert isinstance(stream, Generator)
+        stream.close()
         assert items.execute("DELETE FROM items") == 50
 
     def test_others_run_while_a_stream_is_open(self, items: Database) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from collections.abc import Generator
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,6 +16,8 @@ from flowstone_testing.conformance.database.tables import QUERY, ROWS, TUPLES
 from flowstone_testing.conformance.suite import needs
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from flowstone.blocks import Database
 
 
@@ -44,7 +47,8 @@ class StreamTests(DatabaseBase):
         stream = items.stream_arrow("SELECT id FROM items ORDER BY id", batch_rows=2)
         first = [batch.to_pylist() for batch in islice(stream, 2)]
         assert first == [[{"id": 0}, {"id": 1}], [{"id": 2}, {"id": 3}]]
-        stream.close()  # type: ignore[attr-defined]
+        assert isinstance(stream, Generator)
+        stream.close()
         assert items.execute("DELETE FROM items") == 50
 
     def test_others_run_while_a_stream_of_arrow_is_open(self, items: Database) -> None:
@@ -92,7 +96,7 @@ class StreamTests(DatabaseBase):
 
         table = pa.Table.from_pylist(ROWS)
         views = table.set_column(1, "name", table.column("name").cast(pa.string_view()))
-        given: list[Any] = [
+        given: list[object] = [
             _Stream(table), _Stream(views), _Array(table.combine_chunks().to_batches()[0]),
             iter(table.to_batches(max_chunksize=2)), [table.slice(0, 1), table.slice(1)],
             (_Stream(part) for part in (table.slice(0, 4), table.slice(4))),
@@ -135,18 +139,20 @@ class StreamTests(DatabaseBase):
 class _Stream:
     """A table of some library that speaks Arrow's protocol."""
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: pa.Table) -> None:
         self._table = table
 
     def __arrow_c_stream__(self, schema: object = None) -> object:
-        return self._table.__arrow_c_stream__(schema)
+        found: object = self._table.__arrow_c_stream__(schema)
+        return found
 
 
 class _Array:
     """A batch of some library that speaks Arrow's protocol."""
 
-    def __init__(self, batch: Any) -> None:
+    def __init__(self, batch: pa.RecordBatch) -> None:
         self._batch = batch
 
     def __arrow_c_array__(self, schema: object = None) -> object:
-        return self._batch.__arrow_c_array__(schema)
+        found: object = self._batch.__arrow_c_array__(schema)
+        return found
