@@ -58,7 +58,7 @@ def decode_key(key: str | bytes, passphrase: str | None) -> bytes:
 
 def _load_key(key: str | bytes, passphrase: bytes | None) -> PrivateKeyTypes:
     from cryptography.exceptions import UnsupportedAlgorithm  # see above
-    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives import serialization  # see above
 
     content = _find_content(key)
     is_pem = content.startswith(b"-----")
