@@ -31,13 +31,17 @@ class Snowflake:
             found: dict[str, Any] = json.load(answer)
         return found
 
-    def find_queries(self, words: str) -> list[dict[str, Any]]:
-        """Return the queries that have these words in them, oldest first."""
-        return [each for each in self.look()["queries"] if words in each["sql"]]
+    def find_queries(self, words: str, database: str | None) -> list[dict[str, Any]]:
+        """Return the queries on a database that have these words in them, oldest first."""
+        return [
+            each
+            for each in self.look()["queries"]
+            if words in each["sql"] and each["database"] == database
+        ]
 
-    def cut(self) -> None:
-        """End every session."""
-        urlopen(Request(f"{self.url}/cut", method="POST")).close()
+    def cut(self, database: str | None) -> None:
+        """End every session on a database."""
+        urlopen(Request(f"{self.url}/cut?database={database}", method="POST")).close()
 
 
 @contextmanager

@@ -214,7 +214,7 @@ async def look(request: Request) -> JSONResponse:
         {
             "id": each.id, "sql": each.sql, "tag": each.tag, "session": each.session.number,
             "running": not each.done.is_set(), "parameters": each.parameters,
-            "stopped": each.stopped,
+            "stopped": each.stopped, "database": each.session.connection.database,
         }
         for each in list(queries.values())
     ]  # fmt: skip
@@ -222,8 +222,11 @@ async def look(request: Request) -> JSONResponse:
 
 
 async def cut(request: Request) -> JSONResponse:
-    """For tests: end every session, as an account does that is restarted."""
-    sessions.clear()
+    """For tests: end every session on a database, as Snowflake does after four idle hours."""
+    database = request.query_params["database"]
+    for token, each in list(sessions.items()):
+        if each.connection.database == database:
+            del sessions[token]
     return JSONResponse({})
 
 

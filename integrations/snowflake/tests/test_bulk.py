@@ -60,11 +60,14 @@ def test_arrow_goes_by_a_stage_and_no_row_through_python(
 ) -> None:
     data = pa.table({"id": range(1000), "name": [f"n{n}" for n in range(1000)]})
     assert database.insert("bulk", data, create=True) == 1000
-    put, copy = emulated.find_queries("PUT")[-1], emulated.find_queries('INTO "BULK"')[-1]
+    put, copy = (
+        emulated.find_queries("PUT", database.database)[-1],
+        emulated.find_queries('INTO "BULK"', database.database)[-1],
+    )
     assert "PUT 'file://data.parquet' @FLOWSTONE_" in put["sql"]
     assert "USE_LOGICAL_TYPE = TRUE" in copy["sql"]
     assert "ON_ERROR = ABORT_STATEMENT PURGE = TRUE" in copy["sql"]
-    assert not emulated.find_queries('INSERT INTO "BULK"')
+    assert not emulated.find_queries('INSERT INTO "BULK"', database.database)
     assert database.fetch_one("SELECT count(*) FROM bulk") == (1000,)
 
 
@@ -78,7 +81,7 @@ def test_a_transaction_at_work_uses_the_user_s_stage(
         assert database.fetch_one("SELECT count(*) FROM bulk") == (3,)
         raise ZeroDivisionError
     assert database.fetch_all("SELECT * FROM bulk") == []
-    assert "@~/" in emulated.find_queries("PUT")[-1]["sql"]
+    assert "@~/" in emulated.find_queries("PUT", database.database)[-1]["sql"]
 
 
 def test_what_was_put_and_not_loaded_is_removed(
@@ -87,8 +90,8 @@ def test_what_was_put_and_not_loaded_is_removed(
     database.execute("CREATE TABLE bulk (id INTEGER)")
     with pytest.raises(QueryInvalid):
         database.insert("bulk", pa.table({"id": ["x"]}))
-    folder = emulated.find_queries("PUT")[-1]["sql"].split()[2]
-    assert emulated.find_queries(f"REMOVE {folder}")
+    folder = emulated.find_queries("PUT", database.database)[-1]["sql"].split()[2]
+    assert emulated.find_queries(f"REMOVE {folder}", database.database)
 
 
 def test_types_come_back_as_they_went(database: SnowflakeConnector) -> None:

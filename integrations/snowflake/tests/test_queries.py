@@ -59,7 +59,9 @@ def test_a_tag_names_flow_task_and_run(database: SnowflakeConnector, emulated: S
 
     sales()
     database.fetch_all(marked[2])
-    first, second, third = (emulated.find_queries(words)[0]["tag"] for words in marked)
+    first, second, third = (
+        emulated.find_queries(words, database.database)[0]["tag"] for words in marked
+    )
     told = json.loads(first)
     assert (told["flow"], told["flow_run_id"], told["tag"]) == ("sales", only_run_id(), "nightly")
     assert "task" not in told
@@ -90,7 +92,7 @@ def test_the_server_s_limit_is_a_little_longer_than_the_run_s(
     off = database.model_copy(update={"cancel_on_kill": False})
     run(own, off)
     found = {
-        words: emulated.find_queries(f"SELECT 1 AS {words}")[-1]["parameters"]
+        words: emulated.find_queries(f"SELECT 1 AS {words}", database.database)[-1]["parameters"]
         for words in ("limited", "owned", "unguarded", "unlimited")
     }
     assert 100 < int(found["limited"][name]) <= 161
@@ -120,7 +122,8 @@ def test_a_timeout_aborts_the_query(
 
 
 def find_running(emulated: Snowflake, query: str) -> list[dict[str, Any]]:
-    return [each for each in emulated.find_queries(query) if each["running"]]
+    name = query.split("/*")[1].split(maxsplit=1)[0]
+    return [each for each in emulated.find_queries(query, name) if each["running"]]
 
 
 @pytest.fixture
@@ -200,14 +203,14 @@ def test_a_session_that_ended_is_opened_again(
     database: SnowflakeConnector, emulated: Snowflake
 ) -> None:
     database.execute("CREATE TABLE kept (id INTEGER)")
-    emulated.cut()
+    emulated.cut(database.database)
     assert database.execute("INSERT INTO kept VALUES (1)") == 1
     with (
         pytest.raises(DatabaseUnreachable, match="inside a transaction") as caught,
         database.transaction(),
     ):
         database.execute("INSERT INTO kept VALUES (2)")
-        emulated.cut()
+        emulated.cut(database.database)
         database.execute("INSERT INTO kept VALUES (3)")
     assert "Run the whole transaction again" in str(caught.value)
     assert database.fetch_all("SELECT id FROM kept") == [(1,)]
@@ -233,8 +236,12 @@ def test_ddl_commits_no_transaction_of_ours(
         raise ZeroDivisionError
     assert database.fetch_all("SELECT id FROM kept") == []
     assert database.fetch_all("SELECT id FROM made") == []
-    sessions = {each["session"] for each in emulated.find_queries('IF NOT EXISTS "MADE"')}
-    others = {each["session"] for each in emulated.find_queries("INSERT INTO kept")}
+    sessions = {
+        each["session"] for each in emulated.find_queries('IF NOT EXISTS "MADE"', database.database)
+    }
+    others = {
+        each["session"] for each in emulated.find_queries("INSERT INTO kept", database.database)
+    }
     assert sessions.isdisjoint(others)
 
 
@@ -275,10 +282,6 @@ def test_what_a_query_costs_is_measured(database: SnowflakeConnector, emulated: 
 def test_cost_is_not_looked_up_outside_of_runs_or_where_it_is_off(
     database: SnowflakeConnector, emulated: Snowflake
 ) -> None:
-    def count() -> int:
-        return len(emulated.find_queries("QUERY_HISTORY_BY_SESSION"))
-
-    before = count()
     database.fetch_all("SELECT 1")
     off = database.model_copy(update={"measures_cost": False})
 
@@ -287,7 +290,8 @@ def test_cost_is_not_looked_up_outside_of_runs_or_where_it_is_off(
         off.fetch_all("SELECT 1")
 
     run(off)
-    assert count() == before
+    assert emulated.find_queries("SELECT 1", database.database)
+    assert not emulated.find_queries("QUERY_HISTORY_BY_SESSION", database.database)
 
 
 def test_unknown_sizes_cost_nothing_known() -> None:
