@@ -15,7 +15,7 @@ from flowstone.errors import (
     QueryInvalid,
     TableMissing,
 )
-from flowstone_snowflake.errors import BY_CODE, BY_STATE, find_position, translate
+from flowstone_snowflake.errors import BY_CODE, BY_STATE, BY_WORDS, find_position, translate
 
 WHERE = "Snowflake acme-prod, database SALES"
 
@@ -114,6 +114,13 @@ def test_the_table_is_whole(code: int) -> None:
     found = translate(WHERE, make("It went wrong", code), None)
     assert isinstance(found, BY_CODE[code].kind)
     assert found.remedy == BY_CODE[code].remedy
+
+
+@pytest.mark.parametrize("words", BY_WORDS)
+def test_words_count_where_a_login_has_no_code(words: str) -> None:
+    found = translate(WHERE, make(f"Failed to connect to DB: host:443. {words} …", 250001), None)
+    assert found is not None
+    assert (type(found), found.remedy) == (BY_WORDS[words].kind, BY_WORDS[words].remedy)
 
 
 @pytest.mark.parametrize("state", BY_STATE)

@@ -31,7 +31,14 @@ from flowstone_snowflake import SnowflakeConnector, SnowflakeCredentials
 
 PASSPHRASE = "correct horse battery staple"
 SSO = "token-of-the-identity-provider"
-GOOD = {"token": "t", "masterToken": "m", "sessionId": 1, "parameters": [], "sessionInfo": {}}
+GOOD = {
+    "token": "t",
+    "masterToken": "m",
+    "masterValidityInSeconds": 14400,
+    "sessionId": 1,
+    "parameters": [{"name": "CLIENT_SESSION_KEEP_ALIVE_HEARTBEAT_FREQUENCY", "value": 3600}],
+    "sessionInfo": {},
+}
 
 
 class LoginEndpoint(Handler):
@@ -232,9 +239,8 @@ def test_the_context_of_a_session_is_sent(endpoint: str) -> None:
     assert sent["SECONDARY_ROLES"] == "ALL"
     parameters = sent["SESSION_PARAMETERS"]
     assert parameters["TIMEZONE"] == "Europe/Oslo"
-    assert parameters["ABORT_DETACHED_QUERY"] is True
-    assert parameters["CLIENT_SESSION_KEEP_ALIVE"] is True
-    assert parameters["AUTOCOMMIT"] is True
+    for name in ("ABORT_DETACHED_QUERY", "CLIENT_SESSION_KEEP_ALIVE", "AUTOCOMMIT"):
+        assert parameters[name] is True
 
 
 def test_a_named_connection_of_the_connector_is_used(

@@ -111,6 +111,14 @@ BY_STATE = {
     "57014": STOPPED,
     "57P03": WAREHOUSE,
 }
+#: By words, for logins that some versions of the connector give no code of.
+BY_WORDS = {
+    "Incorrect username or password": LOGIN,
+    "JWT token": KEY,
+    "OAuth access token": TOKEN,
+    "is not allowed to access Snowflake": NETWORK_POLICY,
+    "specified in the connect string": ROLE,
+}
 #: Codes and classes of SQL states whose words quote values.
 QUOTING = {100016, 100096, 100152, 90124}
 _SESSION_ENDED = frozenset({390103, 390104, 390111, 390112, 390113, 390114, 390115, 250002})
@@ -167,7 +175,8 @@ def is_unknown_query(error: Exception) -> bool:
 def is_of_configuration(error: Exception) -> bool:
     """Tell whether the connector lacks the connection that it was to use."""
     words = str(error)
-    return "Invalid connection_name" in words or type(error).__name__ == "ConfigSourceError"
+    is_lacking = "Invalid connection_name" in words or "not found in config files" in words
+    return is_lacking or type(error).__name__ == "ConfigSourceError"
 
 
 def _find_rule(code: int, state: str, words: str, *, is_login: bool) -> Rule:
@@ -177,6 +186,8 @@ def _find_rule(code: int, state: str, words: str, *, is_login: bool) -> Rule:
         return OBJECT
     if code == 604 and "timeout" in words.lower():
         return TOO_LONG
+    if code in {-1, 250001} and is_login:
+        return next((rule for part, rule in BY_WORDS.items() if part in words), DOWN)
     if code in BY_CODE:
         return BY_CODE[code]
     if state in BY_STATE:

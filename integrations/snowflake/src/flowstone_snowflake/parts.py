@@ -8,7 +8,7 @@ from flowstone_snowflake.arrow import unify
 from flowstone_snowflake.names import fold_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from snowflake.connector.result_batch import ResultBatch
 
@@ -20,9 +20,9 @@ class ResultPart:
         rows: how many there are.
     """
 
-    def __init__(self, raw: ResultBatch) -> None:
+    def __init__(self, raw: ResultBatch, description: Sequence[Any]) -> None:
         self.rows = raw.rowcount
-        self._raw = raw
+        self._raw, self._description = raw, [tuple(column) for column in description]
 
     def __repr__(self) -> str:
         # The address of the rows is in the raw one, and is a login.
@@ -31,7 +31,7 @@ class ResultPart:
     @property
     def columns(self) -> list[str]:
         """The names of the columns."""
-        return [fold_name(column[0]) for column in self._raw.schema]
+        return [fold_name(column[0]) for column in self._description]
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         """Yield the rows, as tuples."""
@@ -45,7 +45,7 @@ class ResultPart:
 
     def to_arrow(self) -> Any:
         """Return the rows as a table of Arrow."""
-        return unify(self._raw.to_arrow(), list(self._raw.schema))
+        return unify(self._raw.to_arrow(), self._description)
 
     def to_pandas(self) -> Any:
         """Return the rows as a DataFrame of pandas."""

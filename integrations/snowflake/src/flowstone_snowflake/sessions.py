@@ -89,7 +89,7 @@ class SnowflakeSession:
     def run(
         self,
         operation: str,
-        values: Sequence[object] = (),
+        values: Sequence[Any] = (),
         *,
         many: bool = False,
         parameters: Mapping[str, str] | None = None,
@@ -121,7 +121,7 @@ class SnowflakeSession:
     def _run(
         self,
         operation: str,
-        values: Sequence[object],
+        values: Sequence[Any],
         arguments: dict[str, Any],
         *,
         many: bool,
@@ -132,10 +132,9 @@ class SnowflakeSession:
             if is_answered_at_once(operation):
                 cursor.execute(operation, list(values) or None, **arguments)
                 return cursor
-            if many:
-                cursor.executemany(operation, list(values), _exec_async=True, **arguments)
-            else:
-                cursor.execute_async(operation, list(values) or None, **arguments)
+            # Many rows are bound as a list for each placeholder, and sent as one statement.
+            bound = [list(each) for each in zip(*values, strict=True)] if many else list(values)
+            cursor.execute_async(operation, bound or None, **arguments)
             self._wait(cursor, record)
         except BaseException:
             cursor.close()
@@ -172,8 +171,8 @@ class SnowflakeSession:
                     raise
                 self._woken.wait(poll_seconds.get() or self._poll_seconds)
             else:
-                # The connection keeps a list of what runs, and looks at each before it is closed.
-                self.raw._async_sfqids.pop(query_id, None)  # noqa: SLF001
+                # Version 4 keeps a list of what runs, and looks at each before it is closed.
+                getattr(self.raw, "_async_sfqids", {}).pop(query_id, None)
                 return
 
     def _follow(self, operation: str) -> None:

@@ -143,7 +143,8 @@ class StageMethods(Queries):
             run = calls.driver
             cursor = calls.run(connection, operation, parameters, lambda *a: _run(run, *a))
             with closing(cursor):
-                return [ResultPart(batch) for batch in cursor.get_result_batches() or ()]
+                columns = cursor.description or ()
+                return [ResultPart(part, columns) for part in cursor.get_result_batches() or ()]
 
         with use_connection(self) as (calls, connection):
             return find(calls, connection)
