@@ -70,6 +70,7 @@ class Query:
     begun: float = field(default_factory=time.time)
     ended: float | None = None
     stopped: bool = False
+    asked: int = 0
     running: bool = False
     answer: dict[str, Any] | None = None
     refused: Refused | None = None

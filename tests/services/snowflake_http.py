@@ -155,7 +155,12 @@ async def result(request: Request) -> JSONResponse:
     found = queries.get(request.path_params["id"])
     if found is None:
         return refuse("000709", "Statement not found", {"sqlState": "02000"})
-    if not await run_in_threadpool(found.done.wait, LONGEST):
+    asking = find_session(request)
+    if asking is None:
+        return refuse("390104", "User must login again to access the service.")
+    found.asked += 1
+    longest = float(asking.parameters.get("TESTS_LONGEST_SECONDS", LONGEST))
+    if not await run_in_threadpool(found.done.wait, longest):
         return JSONResponse({**STILL, "data": {"getResultUrl": f"/queries/{found.id}/result"}})
     return tell(request, found)
 
@@ -212,9 +217,9 @@ async def look(request: Request) -> JSONResponse:
     """For tests: what was asked, newest last."""
     told = [
         {
-            "id": each.id, "sql": each.sql, "tag": each.tag, "session": each.session.number,
-            "running": not each.done.is_set(), "parameters": each.parameters,
-            "stopped": each.stopped, "database": each.session.connection.database,
+            "id": each.id, "sql": each.sql, "tag": each.tag, "asked": each.asked,
+            "session": each.session.number, "database": each.session.connection.database,
+            "parameters": each.parameters, "running": not each.done.is_set(),
         }
         for each in list(queries.values())
     ]  # fmt: skip

@@ -15,7 +15,15 @@ from flowstone.errors import (
     QueryInvalid,
     TableMissing,
 )
-from flowstone_snowflake.errors import BY_CODE, BY_STATE, BY_WORDS, find_position, translate
+from flowstone_snowflake.errors import (
+    BY_CODE,
+    BY_STATE,
+    BY_WORDS,
+    SessionEnded,
+    find_position,
+    has_session_ended,
+    translate,
+)
 
 WHERE = "Snowflake acme-prod, database SALES"
 
@@ -127,6 +135,11 @@ def test_words_count_where_a_login_has_no_code(words: str) -> None:
 def test_states_count_where_a_code_is_unknown(state: str) -> None:
     found = translate(WHERE, make("It went wrong", 987_654, state), "SELECT 1")
     assert isinstance(found, BY_STATE[state].kind)
+
+
+def test_a_session_that_is_unknown_has_ended() -> None:
+    assert has_session_ended(SessionEnded())
+    assert isinstance(translate(WHERE, SessionEnded(), "SELECT 1"), DatabaseUnreachable)
 
 
 def test_errors_of_others_are_left_alone() -> None:

@@ -216,6 +216,40 @@ def test_a_session_that_ended_is_opened_again(
     assert database.fetch_all("SELECT id FROM kept") == [(1,)]
 
 
+def test_a_query_that_runs_long_is_asked_for_again(
+    database: SnowflakeConnector, emulated: Snowflake, endless: str
+) -> None:
+    database.session_parameters = {"TESTS_LONGEST_SECONDS": 0.05}
+    database.poll_frequency_s = 0.01
+    query = Aside(lambda: database.fetch_all(endless))
+    until(
+        lambda: any(each["asked"] > 2 for each in find_running(emulated, endless)),
+        "it is asked for again",
+        PATIENCE,
+    )
+    assert database.cancel() == 1
+    assert isinstance(query.join(PATIENCE).error, QueryCancelled)
+
+
+def test_a_query_outlives_its_session_and_is_not_run_twice(
+    database: SnowflakeConnector, emulated: Snowflake, endless: str
+) -> None:
+    database.session_parameters = {"TESTS_LONGEST_SECONDS": 0.05}
+    database.poll_frequency_s = 0.01
+    query = Aside(lambda: database.fetch_all(endless))
+    until(lambda: find_running(emulated, endless), "it runs", PATIENCE)
+    [before] = find_running(emulated, endless)
+    emulated.cut(database.database)
+    until(
+        lambda: find_running(emulated, endless)[0]["asked"] > before["asked"] + 2,
+        "it is asked for by another session",
+        PATIENCE,
+    )
+    assert len(emulated.find_queries(endless, database.database)) == 1
+    assert database.cancel() == 1
+    assert isinstance(query.join(PATIENCE).error, QueryCancelled)
+
+
 # ---------------------------------------------------------------- transactions and DDL
 
 

@@ -27,6 +27,10 @@ LONGEST = 400
 SDKS = ("snowflake", "requests", "urllib3")
 
 
+class SessionEnded(Exception):
+    """The service knows the session no more, and the connector has no words for it."""
+
+
 @dataclass(frozen=True)
 class Rule:
     """What an error becomes, and what to do next."""
@@ -135,6 +139,8 @@ def translate(where: str, error: Exception, statement: str | None) -> DatabaseEr
         error: what the connector has raised.
         statement: what was to be run; None where it is about the connection.
     """
+    if isinstance(error, SessionEnded):
+        return ENDED.kind(where, "the session has ended", ENDED.remedy, statement)
     if type(error).__module__.partition(".")[0] not in SDKS:
         return None
     code = find_code(error)
@@ -158,7 +164,7 @@ def find_code(error: Exception) -> int:
 
 def has_session_ended(error: Exception) -> bool:
     """Tell whether the service knows the session no more, so that the statement was not run."""
-    return find_code(error) in _SESSION_ENDED
+    return isinstance(error, SessionEnded) or find_code(error) in _SESSION_ENDED
 
 
 def has_query_ended(error: Exception) -> bool:

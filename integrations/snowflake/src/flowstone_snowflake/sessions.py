@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import DatabaseUnreachable
-from flowstone_snowflake.errors import has_query_ended, has_session_ended
+from flowstone_snowflake.errors import SessionEnded, has_query_ended, has_session_ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,35 +107,27 @@ class SnowflakeSession:
         Raises:
             DatabaseUnreachable: the session has ended inside a transaction.
         """
-        arguments: dict[str, Any] = {"_statement_params": dict(parameters or {})}
+        # Many rows are bound as a list for each placeholder, and sent as one statement.
+        bound = [list(each) for each in zip(*values, strict=True)] if many else list(values)
         try:
-            cursor = self._run(operation, values, arguments, many=many, record=record)
+            cursor = self._submit(operation, bound, parameters)
         except Exception as error:
             if not has_session_ended(error):
                 raise
             self._reopen()
-            cursor = self._run(operation, values, arguments, many=many, record=record)
+            cursor = self._submit(operation, bound, parameters)
+        if not is_answered_at_once(operation):
+            cursor = self._wait(cursor, record)
         self._follow(operation)
         return cursor
 
-    def _run(
-        self,
-        operation: str,
-        values: Sequence[Any],
-        arguments: dict[str, Any],
-        *,
-        many: bool,
-        record: Callable[[str], AbstractContextManager[object]],
+    def _submit(
+        self, operation: str, values: list[Any], parameters: Mapping[str, str] | None
     ) -> SnowflakeCursor:
         cursor: SnowflakeCursor = self.raw.cursor()
+        submit = cursor.execute if is_answered_at_once(operation) else cursor.execute_async
         try:
-            if is_answered_at_once(operation):
-                cursor.execute(operation, list(values) or None, **arguments)
-                return cursor
-            # Many rows are bound as a list for each placeholder, and sent as one statement.
-            bound = [list(each) for each in zip(*values, strict=True)] if many else list(values)
-            cursor.execute_async(operation, bound or None, **arguments)
-            self._wait(cursor, record)
+            submit(operation, values or None, _statement_params=dict(parameters or {}))
         except BaseException:
             cursor.close()
             raise
@@ -143,7 +135,8 @@ class SnowflakeSession:
 
     def _wait(
         self, cursor: SnowflakeCursor, record: Callable[[str], AbstractContextManager[object]]
-    ) -> None:
+    ) -> SnowflakeCursor:
+        """Wait for a query, and return the cursor with its result."""
         query_id = cursor.sfqid
         assert query_id is not None
         self._woken.clear()
@@ -151,20 +144,40 @@ class SnowflakeSession:
         try:
             with record(query_id):
                 try:
-                    self._take_result(cursor, query_id)
+                    cursor = self._attach(cursor, query_id)
                 except Exception as error:
                     if has_query_ended(error):
                         self.ended = query_id
                     raise
                 self.ended = query_id
+        except BaseException:
+            cursor.close()
+            raise
         finally:
             self._query_id = None
+        return cursor
+
+    def _attach(self, cursor: SnowflakeCursor, query_id: str) -> SnowflakeCursor:
+        """Take the result of a query; from another session, where this one has ended."""
+        try:
+            self._take_result(cursor, query_id)
+        except Exception as error:
+            if not has_session_ended(error):
+                raise
+            cursor.close()
+            self._reopen()
+            cursor = self.raw.cursor()
+            self._take_result(cursor, query_id)
+        return cursor
 
     def _take_result(self, cursor: SnowflakeCursor, query_id: str) -> None:
         while True:
             try:
                 # The service answers when the query has ended, or that it still runs, after 45 s.
                 cursor.query_result(query_id)
+            except TypeError as error:
+                # There is no data in the answer that the session is unknown.
+                raise SessionEnded from error
             except KeyError:
                 # There are no columns in the answer that it still runs.
                 if not self.raw.is_still_running(self.raw.get_query_status(query_id)):
