@@ -113,10 +113,9 @@ def _answer(query: Query, bindings: dict[str, Any] | None) -> dict[str, Any]:
         if found := pattern.match(sql):
             rows, names = special(query, found)
             return _tell_rows(query, names, rows)
-    count = len([each for each in parse(sql) if each and not isinstance(each, exp.Semicolon)])
-    if count > 1:
-        words = f"Actual statement count {count} did not match the desired statement count 1."
-        raise Refused("000008", words, "0A000")
+    several = [each for each in parse(sql) if each and not isinstance(each, exp.Semicolon)]
+    if len(several) > 1:
+        return _run_several(query, [each.sql(dialect="snowflake") for each in several])
     sql = sql.replace("@~", f"@{stages.OF_USER}")
     told = stages.answer(session.connection, sql, query.id)
     if isinstance(told, stages.Download):
@@ -138,6 +137,23 @@ def _answer(query: Query, bindings: dict[str, Any] | None) -> dict[str, Any]:
     if word == "CREATE":
         sql = KEYS.sub("", sql)
     return _run_fakesnow(query, sql, bindings)
+
+
+def _run_several(query: Query, statements: list[str]) -> dict[str, Any]:
+    """Run statements that came as one; the connector asks for the result of each by its id."""
+    wanted = int(query.parameters.get("MULTI_STATEMENT_COUNT", 1))
+    if wanted not in {0, len(statements)}:
+        words = f"Actual statement count {len(statements)} did not match the desired statement"
+        raise Refused("000008", f"{words} count {wanted}.", "0A000")
+    made = []
+    for statement in statements:
+        each = Query(query.session, statement, query.request_id, query.tag, query.parameters)
+        queries[each.id] = each
+        each.answer = _answer(each, None)
+        each.done.set()
+        made.append(each)
+    answer = _tell_rows(query, ["multiple statement execution"], [(DONE[1][0][0],)])
+    return {**answer, "resultIds": ",".join(each.id for each in made)}
 
 
 def _run_fakesnow(query: Query, sql: str, bindings: dict[str, Any] | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,8 @@ from tests.services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
 
 from flowstone.testing import flowstone_test_harness
 from flowstone_snowflake import SnowflakeConnector, SnowflakeCredentials
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -79,3 +82,10 @@ def database(live: bool, login: SnowflakeCredentials) -> Iterator[SnowflakeConne
         yield connector
         if live:
             connector.execute(f"DROP SCHEMA {name}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What logs in needs the emulator, which is started while a test runs: it counts as slow."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and "login" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
