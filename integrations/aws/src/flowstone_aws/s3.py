@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
@@ -12,6 +12,10 @@ from flowstone.errors import PathInvalid
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.s3_provider import S3Provider
 from flowstone_aws.s3_settings import SAME, UPLOAD_OPTIONS, S3Settings
+from flowstone_aws.uploads import parse_handle_id
+
+if TYPE_CHECKING:
+    from flowstone.records.events import ExternalHandle
 
 
 class S3Bucket(ObjectStore):
@@ -105,9 +109,23 @@ class S3Bucket(ObjectStore):
             raise PathInvalid(uri, "it names no bucket", "Write s3://bucket/folder.")
         return {"bucket_name": parts.netloc, "bucket_folder": uri.partition(parts.netloc)[2][1:]}
 
+    def cancel_external(self, handle: ExternalHandle) -> None:
+        """Abort a multipart upload that a killed process left; `flowstone run cleanup` calls it.
+
+        Raises:
+            StorageError: S3 refused.
+        """
+        bucket, key, upload = parse_handle_id(handle.id)
+        self._make_provider(bucket).abort_upload(key, upload)
+
     def make_provider(self) -> S3Provider:
+        return self._make_provider(self.bucket_name)
+
+    def _make_provider(self, bucket: str) -> S3Provider:
+        slug = self.block_type_slug()
         settings = S3Settings(
-            f"s3://{self.bucket_name}",
+            f"s3://{bucket}",
+            f"{slug}/{self.name}" if self.name else slug,
             self.upload_options,
             self.storage_class,
             self.kms_key,
@@ -115,6 +133,4 @@ class S3Bucket(ObjectStore):
             self.tags,
             self.requester_pays,
         )
-        return S3Provider(
-            self.bucket_name, self.credentials, self.bucket_folder, settings, self._seen
-        )
+        return S3Provider(bucket, self.credentials, self.bucket_folder, settings, self._seen)

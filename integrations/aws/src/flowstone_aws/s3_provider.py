@@ -41,6 +41,7 @@ from flowstone_aws.transfers import (
     make_manager,
     upload_in_parts,
 )
+from flowstone_aws.uploads import record_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -335,7 +336,7 @@ class S3Provider(ObjectStoreProvider):
         elif options.if_match is not None:
             condition = {"IfMatch": f'"{options.if_match}"'}
         try:
-            with self.translate_errors(key):
+            with self.translate_errors(key), self._record_uploads(key):
                 self._send(key, source, size, given, condition)
         except StorageError as error:
             code = read_code(error.__cause__)
@@ -399,7 +400,22 @@ class S3Provider(ObjectStoreProvider):
         if size <= transfers.COPY_BYTES:
             copy_whole(client, origin, target, kept)
         else:
-            copy_in_parts(client, origin, target, size, kept)
+            with self._record_uploads(key):
+                copy_in_parts(client, origin, target, size, kept)
+
+    def _record_uploads(self, key: str) -> AbstractContextManager[None]:
+        return record_uploads(self.settings.block, self.bucket, key)
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Abort a multipart upload; S3 may have forgotten it already."""
+        try:
+            with self.translate_errors(key):
+                self.client().abort_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload, **self.settings.make_payer()
+                )
+        except StorageError as error:
+            if read_code(error.__cause__) not in {"NoSuchUpload", "NoSuchBucket", "404"}:
+                raise
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
         check_signing(f"{self.where}/{key}", self.settings, expires_seconds)

@@ -63,9 +63,12 @@ class S3Settings:
 
     Attributes:
         where: the bucket, for messages.
+        block: what unfinished uploads are recorded with: ``type/name`` of the block, or only its
+            ``type`` if it is not saved.
     """
 
     where: str
+    block: str
     upload_options: Options = field(default_factory=dict)
     storage_class: str | None = None
     kms_key: str | None = None
