@@ -111,6 +111,10 @@ class TestS3BucketBlock(BlockSuite):
                 credentials=MinIOCredentials(
                     minio_root_user="minio", minio_root_password=uuid4().hex
                 ),
+                storage_class="STANDARD_IA",
+                encryption_key=uuid4().bytes + uuid4().bytes,
+                tags={"team": "data"},
+                requester_pays=True,
             ),
         ]
 

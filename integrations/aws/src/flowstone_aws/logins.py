@@ -14,6 +14,7 @@ from flowstone.records.redaction import register
 from flowstone_aws.connections import watch_connections
 from flowstone_aws.errors import translate_errors
 from flowstone_aws.logs import keep_secrets
+from flowstone_aws.uploads import watch_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -192,6 +193,7 @@ class Login:
                 merged["config"] = self._config(service, endpoint, overrides.get("config"))
                 client = new_client(service, **merged)
                 watch_connections(client)
+                watch_uploads(client)
                 return client
             except (TypeError, ValueError) as error:
                 if type(error).__module__.startswith("botocore"):

@@ -123,7 +123,7 @@ def s3_copy(
                 Bucket=target.bucket,
                 Key=new_key,
                 CopySource=origin,  # type: ignore[arg-type]
-                **copy_kwargs,
+                **{**target.settings.make_copy(source.settings), **copy_kwargs},
             )
     else:
         target.copy(source, key, new_key)
@@ -213,6 +213,7 @@ def s3_list_objects(
                 Prefix=folder + prefix,
                 Delimiter=delimiter,
                 PaginationConfig={"PageSize": page_size, "MaxItems": max_items},  # type: ignore[typeddict-item]
+                **provider.settings.make_payer(),
             )
         )
         found = list(pages.search(jmespath_query or "Contents[]"))

@@ -31,8 +31,16 @@ COPY_PART_BYTES = 256 * MB
 MOST_PARTS = 10_000
 #: Options of an object that each of its parts takes, too.
 PART_OPTIONS = frozenset(
-    ("ExpectedBucketOwner", "RequestPayer", "SSECustomerAlgorithm", "SSECustomerKey")
+    (
+        "ExpectedBucketOwner",
+        "RequestPayer",
+        "SSECustomerAlgorithm",
+        "SSECustomerKey",
+        "SSECustomerKeyMD5",
+    )
 )
+#: Options of a copy that its source is read with.
+_COPY_SOURCE = "CopySource"
 METADATA = (
     "CacheControl",
     "ContentDisposition",
@@ -163,11 +171,17 @@ def upload_in_parts(
         if not parts:
             parts = [send(0, b"")]
         client.complete_multipart_upload(
-            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
+            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **each, **condition
         )
     except BaseException:
-        client.abort_multipart_upload(**target, UploadId=upload)
+        client.abort_multipart_upload(**target, UploadId=upload, **_find_payer(options))
         raise
+
+
+def _find_payer(options: Options) -> Options:
+    """Return those options that a request takes which is not about an object's content."""
+    names = "ExpectedBucketOwner", "RequestPayer"
+    return {name: options[name] for name in names if name in options}
 
 
 def copy_whole(
@@ -201,10 +215,16 @@ def copy_in_parts(
     """
     bucket, key = target["Bucket"], target["Key"]
     step = max(COPY_PART_BYTES, -(-size // MOST_PARTS))
-    found: Options = client.head_object(**_name_source(source))
+    read = {name: value for name, value in kept.items() if name.startswith(_COPY_SOURCE)}
+    new = {name: kept[name] for name in kept if name not in read and name != "TaggingDirective"}
+    each = {name: value for name, value in new.items() if name in PART_OPTIONS}
+    own = {name.removeprefix(_COPY_SOURCE): value for name, value in read.items()}
+    if "RequestPayer" in kept:
+        own["RequestPayer"] = kept["RequestPayer"]
+    found: Options = client.head_object(**_name_source(source), **own)
     # A whole copy takes these over; a copy in parts is a new object.
     same = {name: found[name] for name in METADATA if name in found}
-    started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **kept})
+    started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **new})
     upload = started["UploadId"]
 
     def copy(number: int) -> CompletedPartTypeDef:
@@ -217,16 +237,18 @@ def copy_in_parts(
             CopySource=_name_source(source),
             CopySourceIfMatch=source["ETag"],
             CopySourceRange=f"bytes={first}-{min(first + step, size) - 1}",
+            **each,
+            **read,
         )
         return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
 
     try:
         parts = list(map_in_threads(copy, range(1, -(-size // step) + 1), 8))
         client.complete_multipart_upload(
-            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **each
         )
     except BaseException:
-        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, **_find_payer(kept))
         raise
 
 

@@ -6,16 +6,16 @@ import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, get_args
 
 from flowstone.blocks.object_stores.paths import FolderInfo, check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.blocks.object_stores.writing import WriteOptions
-from flowstone.errors import StorageError, Unreachable
+from flowstone.errors import ObjectChanged, ObjectMissing, StorageError, Unreachable
 from flowstone.secrets.renewal import renew_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from io import BufferedIOBase, BufferedReader
     from pathlib import Path
 
@@ -69,6 +69,8 @@ class ObjectStoreProvider(ABC):
         parallel: the number of objects transferred at a time in operations on folders.
         keeps_metadata: whether `write` stores content type and metadata. If so, copies keep them.
         attempts: how often a transfer is attempted when its connection breaks.
+        operations: the names of further methods that access the service. Like those of this
+            class, they are called again with renewed secrets after the login was refused.
     """
 
     folder: str = ""
@@ -76,10 +78,11 @@ class ObjectStoreProvider(ABC):
     parallel: int = 8
     keeps_metadata: bool = False
     attempts: int = 3
+    operations: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        renew_in(cls, OPERATIONS)
+        renew_in(cls, (*OPERATIONS, *cls.operations))
 
     @property
     @abstractmethod
@@ -192,6 +195,30 @@ class ObjectStoreProvider(ABC):
             except Unreachable:
                 if attempt == attempts:
                     raise
+            except ObjectChanged as error:
+                if self._is_missing(key):
+                    raise ObjectChanged(error.where, is_there=False) from error.__cause__
+                raise
+
+    def _is_missing(self, key: str) -> bool:
+        try:
+            self.head(key)
+        except ObjectMissing:
+            return True
+        except StorageError:
+            pass  # this login may not know
+        return False
+
+    def remove_empty_folders(self, prefix: str, keys: Iterable[str]) -> None:
+        """Remove the folders below a prefix that deleting objects has left empty.
+
+        A sync that deletes calls it. Override it if folders exist by themselves, as on a disk.
+
+        Args:
+            prefix: the prefix of the folder that is synced.
+            keys: the deleted objects.
+        """
+        del prefix, keys
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from an offset; override it if one request can do that.
