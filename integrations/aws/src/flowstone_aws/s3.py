@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -33,6 +34,9 @@ class S3Bucket(ObjectStore):
         'S3Bucket.load("raw").write_path("a.txt", b"hello")'
     )
 
+    schema_version: ClassVar[int] = 2
+    migrations: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: dict}
+
     bucket_name: str = Field(min_length=1, description="The bucket's name.")
     credentials: AwsCredentials | MinIOCredentials = Field(
         default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
@@ -42,6 +46,12 @@ class S3Bucket(ObjectStore):
         default_factory=dict,
         description="What S3 is told of each new object, in its own words: "
         '{"StorageClass": "STANDARD_IA", "ServerSideEncryption": "aws:kms"}.',
+    )
+
+    use_obstore: bool = Field(
+        default=True,
+        description="Whether obstore moves small objects if it is installed "
+        '(pip install "flowstone-aws[fast]"); without it, the SDK does.',
     )
 
     #: Buckets that were there once: an object missing there need not be told from the bucket.
@@ -77,5 +87,10 @@ class S3Bucket(ObjectStore):
 
     def make_provider(self) -> S3Provider:
         return S3Provider(
-            self.bucket_name, self.credentials, self.bucket_folder, self.upload_options, self._seen
+            self.bucket_name,
+            self.credentials,
+            self.bucket_folder,
+            self.upload_options,
+            self._seen,
+            use_obstore=self.use_obstore,
         )

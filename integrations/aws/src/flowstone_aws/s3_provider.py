@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from contextlib import contextmanager
-from io import BufferedIOBase
+from contextlib import contextmanager, nullcontext
+from threading import BoundedSemaphore
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 from urllib.parse import urlsplit
 
@@ -33,9 +33,13 @@ from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.s3_checksums import matches_object
+from flowstone_aws.s3_fast import PARALLEL, FastTransfers, is_installed, open_fast
 from flowstone_aws.s3_options import make_storage_options
 from flowstone_aws.transfers import (
+    MOST_IN_MEMORY,
     PART_BYTES,
+    SMALL_BYTES,
+    ObjectBody,
     Options,
     copy_in_parts,
     copy_whole,
@@ -47,11 +51,10 @@ from flowstone_aws.transfers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from botocore.response import StreamingBody
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -63,7 +66,6 @@ if TYPE_CHECKING:
 Listing: TypeAlias = Literal["list_objects_v2", "list_object_versions"]
 
 WEEK = 7 * 24 * 3600
-READ_BYTES = 128 * 1024
 #: What a key may have, and a list of keys in XML may not.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 #: Options of a new object that a server-side copy takes too.
@@ -89,6 +91,7 @@ class S3Provider(ObjectStoreProvider):
         folder: that all paths are in.
         options: what S3 is told of each new object.
         seen: the `where` of buckets that were there once; it is added to.
+        use_obstore: whether obstore moves small objects, where it is installed.
     """
 
     keeps_metadata = True
@@ -100,10 +103,15 @@ class S3Provider(ObjectStoreProvider):
         folder: str,
         options: Options,
         seen: set[str],
+        *,
+        use_obstore: bool = True,
     ) -> None:
         self.bucket, self.credentials, self.folder = bucket, credentials, folder
         self.urls = [f"s3://{bucket}"]
         self._options, self._seen = options, seen
+        self._use_obstore = use_obstore and is_installed()
+        if self._use_obstore:
+            self.parallel = PARALLEL
 
     @property
     def where(self) -> str:
@@ -166,9 +174,24 @@ class S3Provider(ObjectStoreProvider):
         login = self._login()
         return login.get_or_make("transfers", lambda: make_manager(login.client("s3")))
 
+    def _fast(self) -> FastTransfers | None:
+        if not self._use_obstore:
+            return None
+        login, parameters = self._login(), self.credentials.aws_client_parameters
+        return login.get_or_make(
+            f"fast transfers of {self.bucket}",
+            lambda: open_fast(login, self.bucket, parameters, self._limit),
+        )
+
+    def _limit(self, size: int) -> AbstractContextManager[object]:
+        """Return what is held while an object of so many bytes is in memory."""
+        if size <= SMALL_BYTES:
+            return nullcontext()
+        return self._login().get_or_make("memory", lambda: BoundedSemaphore(MOST_IN_MEMORY))
+
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, key: str, offset: int = 0) -> _Body:
+    def get(self, key: str, offset: int = 0) -> ObjectBody:
         wanted = {"Range": f"bytes={offset}-"} if offset else {}
         try:
             with self.translate_errors(key):
@@ -176,12 +199,12 @@ class S3Provider(ObjectStoreProvider):
         except StorageError as error:
             if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
                 etag = self.head(key).etag
-                return _Body(None, 0, etag, lambda: self.translate_errors(key))
+                return ObjectBody(None, 0, etag, lambda: self.translate_errors(key))
             raise
         self._seen.add(self.where)
         if offset:
             self._check_range(key, answer, offset)
-        return _Body(
+        return ObjectBody(
             answer["Body"],
             answer["ContentLength"],
             _etag(answer),
@@ -213,16 +236,32 @@ class S3Provider(ObjectStoreProvider):
                 "Check endpoint_url: the service must support range requests.",
             )
 
+    def read(self, key: str) -> bytes:
+        found = self._get_fast(key)
+        return super().read(key) if found is None or found[1] is None else found[1]
+
     def download(self, key: str, target: BinaryIO) -> None:
-        body = self.get(key)
-        if body.length > PART_BYTES and target.seekable():
-            body.close()
+        size, content = self._get_fast(key) or (None, None)
+        if content is not None:
+            target.write(content)
+            return
+        body = self.get(key) if size is None else None
+        if (body.length if body else size or 0) > PART_BYTES and target.seekable():
+            if body:
+                body.close()
             with self.translate_errors(key):
                 finish(self._manager().download(self.bucket, key, target))
             return
         with self.open_reader(key, body) as reader:
             while chunk := reader.read(CHUNK_BYTES):
                 target.write(chunk)
+
+    def _get_fast(self, key: str) -> tuple[int, bytes | None] | None:
+        fast = self._fast()
+        found = None if fast is None else fast.get(key)
+        if found is not None:
+            self._seen.add(self.where)
+        return found
 
     def head(self, key: str) -> ObjectInfo:
         try:
@@ -308,11 +347,11 @@ class S3Provider(ObjectStoreProvider):
                 is_deleted=is_deleted,
             )
 
-    def get_version(self, key: str, version: str) -> _Body:
+    def get_version(self, key: str, version: str) -> ObjectBody:
         with self._reach_version(key, version):
             answer = self.client().get_object(Bucket=self.bucket, Key=key, VersionId=version)
         etag = _etag(answer)
-        return _Body(
+        return ObjectBody(
             answer["Body"], answer["ContentLength"], etag, lambda: self.translate_errors(key)
         )
 
@@ -378,7 +417,11 @@ class S3Provider(ObjectStoreProvider):
     ) -> None:
         target: Options = {"Bucket": self.bucket, "Key": key}
         if size is not None and size <= PART_BYTES:
-            self.client().put_object(**target, Body=source.read(), **options, **condition)
+            with self._limit(size):
+                body = source.read()
+                fast = None if condition else self._fast()
+                if fast is None or not fast.put(key, body, options):
+                    self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)
         else:
@@ -432,36 +475,6 @@ class S3Provider(ObjectStoreProvider):
                 Params={"Bucket": self.bucket, "Key": key},
                 ExpiresIn=expires_seconds,
             )
-
-
-class _Body(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StreamingBody | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            # What has come before a break is lost with the call, so calls are small.
-            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
-
-    def close(self) -> None:
-        if self._body is not None:
-            self._body.close()
-        super().close()
 
 
 def _describe(item: Options) -> ObjectInfo:
