@@ -25,6 +25,12 @@ FAILED = object()
 pytestmark = pytest.mark.timeout(120)
 
 
+@pytest.fixture(params=[True, False], ids=["obstore", "sdk"])
+def bucket(bucket: S3Bucket, request: pytest.FixtureRequest) -> S3Bucket:
+    """The bucket, with obstore and without."""
+    return bucket.model_copy(update={"use_obstore": request.param})
+
+
 def behind(url: str, bucket: S3Bucket) -> S3Bucket:
     """Return the same bucket, reached by another address, with little patience."""
     parameters = AwsClientParameters(endpoint_url=url, config=IMPATIENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
@@ -271,7 +272,7 @@ def _limit_waiting(parameters: AwsClientParameters) -> dict[str, object]:
 
 def _describe_surroundings() -> str:
     """Return what else the SDK's chain depends on: a change of it makes another login."""
-    variables = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    variables = sorted((name, os.environ.get(name)) for name in _list_variables())
     files = [
         _read_mtime(os.environ.get(variable) or f"~/.aws/{name}")
         for variable, name in (
@@ -282,8 +283,22 @@ def _describe_surroundings() -> str:
     return repr((variables, files))
 
 
+def _list_variables() -> list[str]:
+    # Each operation asks: to decode all variables would take longer than all else that is ours.
+    if os.supports_bytes_environ:
+        return [os.fsdecode(name) for name in os.environb if name.startswith(b"AWS_")]
+    return [name for name in os.environ if name.startswith("AWS_")]
+
+
 def _read_mtime(path: str) -> int:
     try:
-        return Path(path).expanduser().stat().st_mtime_ns
+        return _expand(path, os.environ.get("HOME")).stat().st_mtime_ns
     except (OSError, RuntimeError):
         return 0
+
+
+@lru_cache(16)
+def _expand(path: str, home: str | None) -> Path:
+    """Return a path without a ``~``, which depends on the home."""
+    del home  # it is read again
+    return Path(path).expanduser()
