@@ -144,7 +144,7 @@ def test_keys_that_it_would_change_are_left_to_the_sdk(seen: Seen) -> None:
 def open_here(bucket: S3Bucket) -> FastTransfers | None:
     login = bucket.credentials._login()
     parameters = bucket.credentials.aws_client_parameters
-    return open_fast(login, bucket.bucket_name, parameters, lambda _: nullcontext())
+    return open_fast(login, parameters, bucket.bucket_name, lambda _: nullcontext())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,10 @@ _PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
     "read_timeout": 10,
 }
+_OF_OBSTORE = re.compile(
+    "AWS_(CHECKSUM_ALGORITHM|DEFAULT_CONTENT_TYPE|DEFAULT_HEADERS|HTTP|PROXY|ROOT_CERT"
+    "|SERVER_SIDE_ENCRYPTION|SSE_).*"
+)
 
 
 class _Login(Credentials):
@@ -264,6 +269,17 @@ def _one_line(value: str | SecretStr | None) -> str | SecretStr | None:
     if not text.isprintable():
         raise ValueError("it has control characters inside")
     return text if isinstance(value, str) else SecretStr(text)
+
+
+def has_authorities(login: Login, parameters: AwsClientParameters) -> bool:
+    """Return whether it is said, here or around, which certificates to trust."""
+    is_given = parameters.verify is not True or parameters.verify_cert_path is not None
+    return is_given or bool(login.find_ca_bundle() or os.environ.get("REQUESTS_CA_BUNDLE"))
+
+
+def has_variables_of_obstore() -> bool:
+    """Return whether variables are set that obstore would follow, and the SDK does not."""
+    return any(map(_OF_OBSTORE.fullmatch, os.environ))
 
 
 def _limit_waiting(parameters: AwsClientParameters) -> dict[str, object]:

@@ -115,13 +115,12 @@ class Login:
             found: T = self._kept[name]
             return found
 
-    def has_ca_bundle(self) -> bool:
-        """Return whether the environment or the SDK's files name authorities to trust."""
+    def find_ca_bundle(self) -> str | None:
+        """Return the file of authorities that the SDK's environment or files name."""
         self.session()
         assert self._core is not None
-        return bool(
-            self._core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        )
+        found: str | None = self._core.get_config_variable("ca_bundle")
+        return found
 
     def _open_session(self) -> boto3.Session:
         # The SDK takes 0.2 s to load; a flow that only names a block need not wait for it.

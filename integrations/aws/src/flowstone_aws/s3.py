@@ -35,7 +35,7 @@ class S3Bucket(ObjectStore):
     )
 
     schema_version: ClassVar[int] = 2
-    migrations: ClassVar[Mapping[int, Callable[[dict[str, Any]], dict[str, Any]]]] = {1: dict}
+    migrations: ClassVar[Mapping[int, Callable[[dict[str, object]], dict[str, object]]]] = {1: dict}
 
     bucket_name: str = Field(min_length=1, description="The bucket's name.")
     credentials: AwsCredentials | MinIOCredentials = Field(

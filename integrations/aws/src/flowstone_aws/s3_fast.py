@@ -10,14 +10,17 @@ import hashlib
 import os
 import re
 import sys
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
+from threading import BoundedSemaphore
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
-from flowstone_aws.transfers import PART_BYTES
+from flowstone_aws.credentials import has_authorities, has_variables_of_obstore
+from flowstone_aws.transfers import MOST_IN_MEMORY, PART_BYTES, SMALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,11 +52,6 @@ ATTRIBUTES = {
 _RESERVED = {name.lower() for name in ATTRIBUTES.values()}
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
-#: Variables that obstore would follow, and the SDK does not.
-_FOREIGN = re.compile(
-    "AWS_(CHECKSUM_ALGORITHM|DEFAULT_CONTENT_TYPE|DEFAULT_HEADERS|HTTP|PROXY|ROOT_CERT"
-    "|SERVER_SIDE_ENCRYPTION|SSE_).*"
-)
 
 
 class Config(Protocol):
@@ -145,17 +143,17 @@ class FastTransfers:
     def _attempt(self, key: str, work: Callable[[], T]) -> T | None:
         if _is_lost or not _is_exact(key) or monotonic() < self._until:
             return None
-        try:
-            done = work()
-        except FileNotFoundError:
-            return None  # the SDK says what is missing, the object or the bucket
-        except Exception:  # noqa: BLE001 - whatever it is, the SDK does it, or raises our error
-            self._failures += 1
-            if self._failures >= MOST_FAILURES:
-                self._failures, self._until = 0, monotonic() + PAUSE
-            return None
-        self._failures = 0
-        return done
+        with suppress(Exception):  # whatever it is, the SDK does it, or raises our error
+            try:
+                done = work()
+            except FileNotFoundError:
+                return None  # the SDK says what is missing, the object or the bucket
+            self._failures = 0
+            return done
+        self._failures += 1
+        if self._failures >= MOST_FAILURES:
+            self._failures, self._until = 0, monotonic() + PAUSE
+        return None
 
 
 def _is_exact(key: str) -> bool:
@@ -188,39 +186,79 @@ def _is_plain_text(text: object) -> bool:
     return isinstance(text, str) and text.isascii() and text.isprintable() and text == text.strip()
 
 
+class SmallObjects:
+    """How small objects of a bucket are moved: by obstore, or not at all.
+
+    Args:
+        find_login: returns the login, the same one for each object.
+        parameters: how to connect.
+        bucket: its name.
+        use_obstore: whether obstore may be used, where it is installed.
+    """
+
+    def __init__(
+        self,
+        find_login: Callable[[], Login],
+        parameters: AwsClientParameters,
+        bucket: str,
+        *,
+        use_obstore: bool,
+    ) -> None:
+        self._find_login, self._parameters, self._bucket = find_login, parameters, bucket
+        self.is_fast = use_obstore and is_installed()
+
+    def get(self, key: str) -> tuple[int, bytes | None] | None:
+        """Do as `FastTransfers.get`."""
+        fast = self._open()
+        return None if fast is None else fast.get(key)
+
+    def put(self, key: str, content: bytes, options: Options) -> bool:
+        """Do as `FastTransfers.put`."""
+        fast = self._open()
+        return fast is not None and fast.put(key, content, options)
+
+    def limit(self, size: int) -> AbstractContextManager[object]:
+        """Return what is held while an object of so many bytes is in memory."""
+        if size <= SMALL_BYTES:
+            return nullcontext()
+        return self._find_login().get_or_make("memory", lambda: BoundedSemaphore(MOST_IN_MEMORY))
+
+    def _open(self) -> FastTransfers | None:
+        if not self.is_fast:
+            return None
+        login = self._find_login()
+        return login.get_or_make(
+            f"fast transfers of {self._bucket}",
+            lambda: open_fast(login, self._parameters, self._bucket, self.limit),
+        )
+
+
 def open_fast(
     login: Login,
-    bucket: str,
     parameters: AwsClientParameters,
+    bucket: str,
     limit: Callable[[int], AbstractContextManager[object]],
 ) -> FastTransfers | None:
     """Return what moves small objects of a bucket; None where only the SDK can.
 
     Args:
-        login: the login; obstore asks it for keys as the SDK does.
-        bucket: its name.
+        login: the login, which obstore asks for keys as the SDK does.
         parameters: how to connect.
+        bucket: its name.
         limit: see `FastTransfers`.
     """
     client: S3Client = login.client("s3")
     config = cast("Config", client.meta.config)
-    if _is_lost or not _is_plain(config, bucket):
+    if _is_lost or not _is_plain(config, bucket) or has_variables_of_obstore():
         return None
-    if client.meta.endpoint_url.startswith("https:") and _has_authorities(login, parameters):
+    if client.meta.endpoint_url.startswith("https:") and has_authorities(login, parameters):
         return None  # obstore would trust them beside the system's, not instead
-    try:
+    with suppress(Exception):  # the SDK will raise what is wrong with the login
         address = client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": "key"}
         )
         return FastTransfers(_open_store(login, client, bucket, address), limit)
-    except Exception:  # noqa: BLE001 - the SDK will raise what is wrong with the login
-        return None
-
-
-def _has_authorities(login: Login, parameters: AwsClientParameters) -> bool:
-    """Return whether it is said which certificates to trust."""
-    is_given = parameters.verify is not True or parameters.verify_cert_path is not None
-    return is_given or login.has_ca_bundle()
+    return None
 
 
 def _is_plain(config: Config, bucket: str) -> bool:
@@ -234,7 +272,6 @@ def _is_plain(config: Config, bucket: str) -> bool:
         and (config.signature_version == "s3v4" or config.signature_version is UNSIGNED)
         and not (s3 or config.proxies or config.client_cert)
         and not (config.use_dualstack_endpoint or config.use_fips_endpoint)
-        and not any(map(_FOREIGN.fullmatch, os.environ))
     )
 
 

@@ -4,9 +4,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import SecretStr
+
+from flowstone.records.access import StoreAccess
+from flowstone.records.redaction import register
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import boto3
+
     from flowstone.blocks.object_stores.provider import Tool
-    from flowstone.records.access import StoreAccess
+
+
+def make_access(
+    session: boto3.Session,
+    bucket: str,
+    prefix: str,
+    endpoint: str | None,
+    *,
+    refresh: Callable[[], StoreAccess],
+) -> StoreAccess:
+    """Return the address of a folder, and the keys of a session.
+
+    Args:
+        session: whose keys are taken; there may be none.
+        bucket: its name.
+        prefix: the folder, without a slash at its ends.
+        endpoint: the address of the service; None for AWS's own.
+        refresh: returns this again, where the keys end.
+    """
+    found = session.get_credentials()
+    login = None if found is None else found.get_frozen_credentials()
+    names = "access_key_id", "secret_access_key", "session_token"
+    values = (login.access_key, login.secret_key, login.token) if login else ()
+    secrets = {name: SecretStr(value) for name, value in zip(names, values, strict=False) if value}
+    for secret in secrets.values():
+        register(secret.get_secret_value())
+    region = session.region_name
+    return StoreAccess(
+        "s3",
+        bucket,
+        prefix,
+        endpoint,
+        options={"region": region} if region else {},
+        secrets=secrets,
+        refresh=refresh if "session_token" in secrets else None,
+    )
 
 
 def make_storage_options(access: StoreAccess, tool: Tool) -> dict[str, object] | None:

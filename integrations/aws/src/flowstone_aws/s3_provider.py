@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from contextlib import contextmanager, nullcontext
-from threading import BoundedSemaphore
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 from urllib.parse import urlsplit
-
-from pydantic import SecretStr
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
@@ -27,18 +24,14 @@ from flowstone.errors import (
     ObjectMissing,
     StorageError,
 )
-from flowstone.records.access import StoreAccess
-from flowstone.records.redaction import register
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.s3_checksums import matches_object
-from flowstone_aws.s3_fast import PARALLEL, FastTransfers, is_installed, open_fast
-from flowstone_aws.s3_options import make_storage_options
+from flowstone_aws.s3_fast import PARALLEL, SmallObjects
+from flowstone_aws.s3_options import make_access, make_storage_options
 from flowstone_aws.transfers import (
-    MOST_IN_MEMORY,
     PART_BYTES,
-    SMALL_BYTES,
     ObjectBody,
     Options,
     copy_in_parts,
@@ -60,6 +53,7 @@ if TYPE_CHECKING:
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
     from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.records.access import StoreAccess
     from flowstone_aws.logins import Login
 
 #: Listings of S3's that come in pages.
@@ -109,8 +103,9 @@ class S3Provider(ObjectStoreProvider):
         self.bucket, self.credentials, self.folder = bucket, credentials, folder
         self.urls = [f"s3://{bucket}"]
         self._options, self._seen = options, seen
-        self._use_obstore = use_obstore and is_installed()
-        if self._use_obstore:
+        parameters = credentials.aws_client_parameters
+        self._small = SmallObjects(self._login, parameters, bucket, use_obstore=use_obstore)
+        if self._small.is_fast:
             self.parallel = PARALLEL
 
     @property
@@ -127,28 +122,11 @@ class S3Provider(ObjectStoreProvider):
 
     def make_access(self) -> StoreAccess:
         """Return the address and the login, which is that of the SDK's chain where there is one."""
-        parameters = self.credentials.aws_client_parameters
+        prefix = self.make_prefix().removesuffix("/")
+        endpoint = self.credentials.aws_client_parameters.endpoint_url
         with self.translate_errors():
             session = self.credentials.get_boto3_session()
-            found = session.get_credentials()
-            login = None if found is None else found.get_frozen_credentials()
-        names = "access_key_id", "secret_access_key", "session_token"
-        values = (login.access_key, login.secret_key, login.token) if login else ()
-        secrets = {
-            name: SecretStr(value) for name, value in zip(names, values, strict=False) if value
-        }
-        for secret in secrets.values():
-            register(secret.get_secret_value())
-        region = session.region_name
-        return StoreAccess(
-            "s3",
-            self.bucket,
-            self.make_prefix().removesuffix("/"),
-            parameters.endpoint_url,
-            options={"region": region} if region else {},
-            secrets=secrets,
-            refresh=self.make_access if "session_token" in secrets else None,
-        )
+            return make_access(session, self.bucket, prefix, endpoint, refresh=self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
         return make_storage_options(self.make_access(), tool)
@@ -173,21 +151,6 @@ class S3Provider(ObjectStoreProvider):
     def _manager(self) -> TransferManager:
         login = self._login()
         return login.get_or_make("transfers", lambda: make_manager(login.client("s3")))
-
-    def _fast(self) -> FastTransfers | None:
-        if not self._use_obstore:
-            return None
-        login, parameters = self._login(), self.credentials.aws_client_parameters
-        return login.get_or_make(
-            f"fast transfers of {self.bucket}",
-            lambda: open_fast(login, self.bucket, parameters, self._limit),
-        )
-
-    def _limit(self, size: int) -> AbstractContextManager[object]:
-        """Return what is held while an object of so many bytes is in memory."""
-        if size <= SMALL_BYTES:
-            return nullcontext()
-        return self._login().get_or_make("memory", lambda: BoundedSemaphore(MOST_IN_MEMORY))
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -237,11 +200,11 @@ class S3Provider(ObjectStoreProvider):
             )
 
     def read(self, key: str) -> bytes:
-        found = self._get_fast(key)
-        return super().read(key) if found is None or found[1] is None else found[1]
+        _, content = self._small.get(key) or (None, None)
+        return super().read(key) if content is None else content
 
     def download(self, key: str, target: BinaryIO) -> None:
-        size, content = self._get_fast(key) or (None, None)
+        size, content = self._small.get(key) or (None, None)
         if content is not None:
             target.write(content)
             return
@@ -255,13 +218,6 @@ class S3Provider(ObjectStoreProvider):
         with self.open_reader(key, body) as reader:
             while chunk := reader.read(CHUNK_BYTES):
                 target.write(chunk)
-
-    def _get_fast(self, key: str) -> tuple[int, bytes | None] | None:
-        fast = self._fast()
-        found = None if fast is None else fast.get(key)
-        if found is not None:
-            self._seen.add(self.where)
-        return found
 
     def head(self, key: str) -> ObjectInfo:
         try:
@@ -417,10 +373,9 @@ class S3Provider(ObjectStoreProvider):
     ) -> None:
         target: Options = {"Bucket": self.bucket, "Key": key}
         if size is not None and size <= PART_BYTES:
-            with self._limit(size):
+            with self._small.limit(size):
                 body = source.read()
-                fast = None if condition else self._fast()
-                if fast is None or not fast.put(key, body, options):
+                if condition or not self._small.put(key, body, options):
                     self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)
