@@ -117,6 +117,13 @@ class Login:
             found: T = self._kept[name]
             return found
 
+    def find_ca_bundle(self) -> str | None:
+        """Return the file of authorities that the SDK's environment or files name."""
+        self.session()
+        assert self._core is not None
+        found: str | None = self._core.get_config_variable("ca_bundle")
+        return found
+
     def _open_session(self) -> boto3.Session:
         # The SDK takes 0.2 s to load; a flow that only names a block need not wait for it.
         import boto3

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from flowstone.blocks.external_work import name_block
 from flowstone.blocks.object_stores import EncryptionKey, ObjectStore, Tags
 from flowstone.errors import PathInvalid
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
@@ -31,8 +33,9 @@ class S3Bucket(ObjectStore):
         'S3Bucket.load("raw").write_path("a.txt", b"hello")'
     )
 
-    #: 2: `storage_class`, `kms_key`, `encryption_key`, `tags` and `requester_pays` were added.
+    #: 2: the fields from `storage_class` to `requester_pays`, and `use_obstore`, were added.
     schema_version: ClassVar[int] = 2
+    migrations: ClassVar[Mapping[int, Callable[[dict[str, object]], dict[str, object]]]] = {1: dict}
 
     bucket_name: str = Field(min_length=1, description="The bucket's name.")
     credentials: AwsCredentials | MinIOCredentials = Field(
@@ -60,6 +63,12 @@ class S3Bucket(ObjectStore):
         default_factory=dict,
         description="Other parameters for new objects, as boto3 names them: "
         '{"CacheControl": "no-cache", "ServerSideEncryption": "aws:kms:dsse"}.',
+    )
+
+    use_obstore: bool = Field(
+        default=True,
+        description="Whether obstore moves small objects if it is installed "
+        '(pip install "flowstone-aws[fast]"); without it, the SDK does.',
     )
 
     #: Buckets that were there once: an object missing there need not be told from the bucket.
@@ -122,10 +131,9 @@ class S3Bucket(ObjectStore):
         return self._make_provider(self.bucket_name)
 
     def _make_provider(self, bucket: str) -> S3Provider:
-        slug = self.block_type_slug()
         settings = S3Settings(
             f"s3://{bucket}",
-            f"{slug}/{self.name}" if self.name else slug,
+            name_block(self),
             self.upload_options,
             self.storage_class,
             self.kms_key,
@@ -133,4 +141,11 @@ class S3Bucket(ObjectStore):
             self.tags,
             self.requester_pays,
         )
-        return S3Provider(bucket, self.credentials, self.bucket_folder, settings, self._seen)
+        return S3Provider(
+            bucket,
+            self.credentials,
+            self.bucket_folder,
+            settings,
+            self._seen,
+            use_obstore=self.use_obstore,
+        )

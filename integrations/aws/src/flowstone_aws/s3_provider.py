@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 from flowstone.blocks.object_stores import (
@@ -29,9 +28,11 @@ from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.logins import is_aws
 from flowstone_aws.s3_checksums import matches_object
+from flowstone_aws.s3_fast import PARALLEL, SmallObjects
 from flowstone_aws.signed_urls import check_signing, sign_url
 from flowstone_aws.transfers import (
     PART_BYTES,
+    ObjectBody,
     Options,
     copy_in_parts,
     copy_whole,
@@ -44,11 +45,10 @@ from flowstone_aws.transfers import (
 from flowstone_aws.uploads import record_uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from botocore.response import StreamingBody
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
@@ -61,7 +61,6 @@ if TYPE_CHECKING:
 #: Listings of S3's that come in pages.
 Listing: TypeAlias = Literal["list_objects_v2", "list_object_versions"]
 
-READ_BYTES = 128 * 1024
 #: What a key may have, and a list of keys in XML may not.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 #: What S3 says of a condition that does not hold, or that another writer meanwhile met.
@@ -80,6 +79,7 @@ class S3Provider(ObjectStoreProvider):
         folder: that all paths are in.
         settings: what requests carry besides bucket and key.
         seen: the `where` of buckets that were there once; it is added to.
+        use_obstore: whether obstore moves small objects, where it is installed.
     """
 
     keeps_metadata = True
@@ -91,10 +91,20 @@ class S3Provider(ObjectStoreProvider):
         folder: str,
         settings: S3Settings,
         seen: set[str],
+        *,
+        use_obstore: bool = True,
     ) -> None:
         self.bucket, self.credentials, self.folder = bucket, credentials, folder
         self.urls = [f"s3://{bucket}"]
         self.settings, self._seen = settings, seen
+        parameters = credentials.aws_client_parameters
+        # obstore has no headers of its own for reads that need some.
+        is_plain = not settings.make_read()
+        self._small = SmallObjects(
+            self._login, parameters, bucket, use_obstore=use_obstore and is_plain
+        )
+        if self._small.is_fast:
+            self.parallel = PARALLEL
 
     @property
     def where(self) -> str:
@@ -138,7 +148,7 @@ class S3Provider(ObjectStoreProvider):
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, key: str, offset: int = 0) -> _Body:
+    def get(self, key: str, offset: int = 0) -> ObjectBody:
         wanted: Options = {"Range": f"bytes={offset}-"} if offset else {}
         wanted = {**wanted, **self.settings.make_read()}
         try:
@@ -147,12 +157,12 @@ class S3Provider(ObjectStoreProvider):
         except StorageError as error:
             if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
                 etag = self.head(key).etag
-                return _Body(None, 0, etag, lambda: self.translate_errors(key))
+                return ObjectBody(None, 0, etag, lambda: self.translate_errors(key))
             raise
         self._seen.add(self.where)
         if offset:
             self._check_range(key, answer, offset)
-        return _Body(
+        return ObjectBody(
             answer["Body"],
             answer["ContentLength"],
             _etag(answer),
@@ -187,10 +197,19 @@ class S3Provider(ObjectStoreProvider):
                 "Check endpoint_url: the service must support range requests.",
             )
 
+    def read(self, key: str) -> bytes:
+        _, content = self._small.get(key) or (None, None)
+        return super().read(key) if content is None else content
+
     def download(self, key: str, target: BinaryIO) -> None:
-        body = self.get(key)
-        if body.length > PART_BYTES and target.seekable():
-            body.close()
+        size, content = self._small.get(key) or (None, None)
+        if content is not None:
+            target.write(content)
+            return
+        body = self.get(key) if size is None else None
+        if (body.length if body else size or 0) > PART_BYTES and target.seekable():
+            if body:
+                body.close()
             with self.translate_errors(key):
                 with_key = self.settings.make_read()
                 finish(self._manager().download(self.bucket, key, target, extra_args=with_key))
@@ -288,13 +307,13 @@ class S3Provider(ObjectStoreProvider):
                 is_deleted=is_deleted,
             )
 
-    def get_version(self, key: str, version: str) -> _Body:
+    def get_version(self, key: str, version: str) -> ObjectBody:
         with self._reach_version(key, version):
             answer = self.client().get_object(
                 Bucket=self.bucket, Key=key, VersionId=version, **self.settings.make_read()
             )
         etag = _etag(answer)
-        return _Body(
+        return ObjectBody(
             answer["Body"], answer["ContentLength"], etag, lambda: self.translate_errors(key)
         )
 
@@ -356,7 +375,10 @@ class S3Provider(ObjectStoreProvider):
     ) -> None:
         target: Options = {"Bucket": self.bucket, "Key": key}
         if size is not None and size <= PART_BYTES:
-            self.client().put_object(**target, Body=source.read(), **options, **condition)
+            with self._small.limit(size):
+                body = source.read()
+                if condition or not self._small.put(key, body, options):
+                    self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)
         else:
@@ -421,36 +443,6 @@ class S3Provider(ObjectStoreProvider):
         with self.translate_errors(key):
             target = {"Bucket": self.bucket, "Key": key, **self.settings.make_payer()}
             return sign_url(self.client(), method, target, expires_seconds)
-
-
-class _Body(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StreamingBody | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            # What has come before a break is lost with the call, so calls are small.
-            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
-
-    def close(self) -> None:
-        if self._body is not None:
-            self._body.close()
-        super().close()
 
 
 def _describe(item: Options) -> ObjectInfo:

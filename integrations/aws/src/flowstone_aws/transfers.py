@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from io import BufferedReader, FileIO
+from io import BufferedIOBase, BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
@@ -12,8 +12,10 @@ from flowstone.blocks.object_stores import map_in_threads, send_in_parts
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
+    from botocore.response import StreamingBody
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
@@ -25,6 +27,11 @@ Options: TypeAlias = "Mapping[str, Any]"
 MB = 1024 * 1024
 #: Objects up to this size go in one request; larger ones in parts of it.
 PART_BYTES = 8 * MB
+READ_BYTES = 128 * 1024
+#: Smaller objects are not counted where memory is limited.
+SMALL_BYTES = MB
+#: Larger ones that are in memory at a time, each of up to `PART_BYTES`.
+MOST_IN_MEMORY = 6
 #: S3 copies so much in one request; above, the copy is made of parts.
 COPY_BYTES = 5 * 1024 * MB
 COPY_PART_BYTES = 256 * MB
@@ -257,3 +264,33 @@ def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:
     if "VersionId" in source:
         named["VersionId"] = source["VersionId"]
     return named
+
+
+class ObjectBody(BufferedIOBase):
+    """The content of a response as a file, with errors of the SDK translated."""
+
+    def __init__(
+        self,
+        body: StreamingBody | None,
+        length: int,
+        etag: str | None,
+        translate_errors: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__()
+        self._body, self.length, self.etag = body, length, etag
+        self._translate_errors = translate_errors
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._body is None:
+            return b""
+        with self._translate_errors():
+            # What has come before a break is lost with the call, so calls are small.
+            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        super().close()
