@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from hashlib import md5
 from pathlib import Path
 from typing import Any, ClassVar
@@ -65,6 +64,14 @@ def test_it_can_be_turned_off(seen: Seen) -> None:
     assert bucket.read_path("a") == b"1"
     assert seen.who() == ["sdk"] * 2
     assert bucket.make_provider().parallel < seen.bucket.make_provider().parallel
+
+
+def test_larger_objects_go_by_the_sdk(seen: Seen) -> None:
+    content = bytes(600_000)
+    seen.bucket.write_path("a", content)
+    assert seen.who() == ["sdk"]
+    assert [seen.bucket.read_path("a") for _ in range(5)] == [content] * 5
+    assert seen.who() == ["obstore", "sdk"] * 3 + ["sdk"] * 2  # it has learned
 
 
 def test_conditions_are_left_to_the_sdk(seen: Seen) -> None:
@@ -144,7 +151,7 @@ def test_keys_that_it_would_change_are_left_to_the_sdk(seen: Seen) -> None:
 def open_here(bucket: S3Bucket) -> FastTransfers | None:
     login = bucket.credentials._login()
     parameters = bucket.credentials.aws_client_parameters
-    return open_fast(login, parameters, bucket.bucket_name, lambda _: nullcontext())
+    return open_fast(login, parameters, bucket.bucket_name)
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,18 @@ import hashlib
 import os
 import re
 import sys
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
-from threading import BoundedSemaphore
 from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from urllib.parse import urlsplit
 
 from flowstone_aws.credentials import has_authorities, has_variables_of_obstore
-from flowstone_aws.transfers import MOST_IN_MEMORY, PART_BYTES, SMALL_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
 
     from botocore.credentials import Credentials
     from obstore.store import ClientConfig, S3Config, S3Credential, S3CredentialProvider, S3Store
@@ -37,9 +34,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Objects on their way at a time: each takes little of the processor, and a wait for the service.
-PARALLEL = 32
-#: After so many failures in a row, the SDK has the bucket to itself for so many seconds.
-MOST_FAILURES, PAUSE = 3, 60.0
+PARALLEL = 24
+#: Larger objects take the SDK no longer, and obstore more memory.
+SMALL_BYTES = 512 * 1024
+#: After so many failures, or large objects, in a row the SDK does all for so many seconds.
+MOST_FAILURES, SECONDS = 3, 30.0
 #: What S3 is told of an object, in the words of boto3 and of obstore.
 ATTRIBUTES = {
     "CacheControl": "Cache-Control",
@@ -86,17 +85,33 @@ def is_installed() -> bool:
     return find_spec("obstore") is not None
 
 
+class Pause:
+    """Stops what fails or is of no use again and again, for a while."""
+
+    def __init__(self) -> None:
+        self._failures, self._until = 0, 0.0
+
+    def is_over(self) -> bool:
+        """Return whether to try."""
+        return monotonic() >= self._until
+
+    def note(self, *, is_good: bool) -> None:
+        """Count how a try went."""
+        self._failures = 0 if is_good else self._failures + 1
+        if self._failures >= MOST_FAILURES:
+            self._failures, self._until = 0, monotonic() + SECONDS
+
+
 class FastTransfers:
     """Whole small objects of a bucket; safe to use from several threads.
 
     Args:
         store: obstore's.
-        limit: makes what is held while so many bytes are in memory.
     """
 
-    def __init__(self, store: S3Store, limit: Callable[[int], AbstractContextManager[object]]):
-        self._store, self._limit = store, limit
-        self._failures, self._until = 0, 0.0
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+        self._puts, self._gets = Pause(), Pause()
 
     def put(self, key: str, content: bytes, options: Options) -> bool:
         """Write an object; return whether it is written.
@@ -107,53 +122,48 @@ class FastTransfers:
             options: of the new object, in boto3's words.
         """
         attributes = _make_attributes(options)
-        if attributes is None:
+        if attributes is None or len(content) > SMALL_BYTES:
             return False
 
         def send() -> bool:
-            import obstore  # see `open_fast`
+            import obstore  # see `_open_store`
 
             obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
             return True
 
-        return self._attempt(key, send) or False
+        return _attempt(key, send, self._puts) or False
 
-    def get(self, key: str) -> tuple[int, bytes | None] | None:
-        """Return the size and the content of an object, or None where that is left to the SDK.
+    def get(self, key: str) -> bytes | None:
+        """Return the content of an object, or None where that is left to the SDK.
 
-        An object that is better read in parts has no content here. The content is compared with the
-        object's ETag if that is an MD5.
+        The content is compared with the object's ETag if that is an MD5.
         """
 
-        def receive() -> tuple[int, bytes | None]:
-            import obstore  # see `open_fast`
+        def receive() -> bytes | None:
+            import obstore  # see `_open_store`
 
             found = obstore.get(self._store, key)
             size, etag = found.meta["size"], found.meta["e_tag"]
-            if size > PART_BYTES:
-                return size, None
-            with self._limit(size):
-                content = bytes(found.bytes())
-                if not _is_whole(content, size, etag):
-                    raise ValueError("the content does not match the ETag")
-                return size, content
+            if size > SMALL_BYTES:
+                return None
+            content = bytes(found.bytes())
+            return content if _is_whole(content, size, etag) else None
 
-        return self._attempt(key, receive)
+        return _attempt(key, receive, self._gets)
 
-    def _attempt(self, key: str, work: Callable[[], T]) -> T | None:
-        if _is_lost or not _is_exact(key) or monotonic() < self._until:
-            return None
-        with suppress(Exception):  # whatever it is, the SDK does it, or raises our error
-            try:
-                done = work()
-            except FileNotFoundError:
-                return None  # the SDK says what is missing, the object or the bucket
-            self._failures = 0
-            return done
-        self._failures += 1
-        if self._failures >= MOST_FAILURES:
-            self._failures, self._until = 0, monotonic() + PAUSE
+
+def _attempt(key: str, work: Callable[[], T | None], pause: Pause) -> T | None:
+    """Return the result of some work; None where it failed, and where it is better left."""
+    if _is_lost or not _is_exact(key) or not pause.is_over():
         return None
+    done = None
+    with suppress(Exception):  # whatever it is, the SDK does it, or raises our error
+        try:
+            done = work()
+        except FileNotFoundError:
+            return None  # the SDK says what is missing, the object or the bucket
+    pause.note(is_good=done is not None)
+    return done
 
 
 def _is_exact(key: str) -> bool:
@@ -207,7 +217,7 @@ class SmallObjects:
         self._find_login, self._parameters, self._bucket = find_login, parameters, bucket
         self.is_fast = use_obstore and is_installed()
 
-    def get(self, key: str) -> tuple[int, bytes | None] | None:
+    def get(self, key: str) -> bytes | None:
         """Do as `FastTransfers.get`."""
         fast = self._open()
         return None if fast is None else fast.get(key)
@@ -217,35 +227,23 @@ class SmallObjects:
         fast = self._open()
         return fast is not None and fast.put(key, content, options)
 
-    def limit(self, size: int) -> AbstractContextManager[object]:
-        """Return what is held while an object of so many bytes is in memory."""
-        if size <= SMALL_BYTES:
-            return nullcontext()
-        return self._find_login().get_or_make("memory", lambda: BoundedSemaphore(MOST_IN_MEMORY))
-
     def _open(self) -> FastTransfers | None:
         if not self.is_fast:
             return None
         login = self._find_login()
         return login.get_or_make(
             f"fast transfers of {self._bucket}",
-            lambda: open_fast(login, self._parameters, self._bucket, self.limit),
+            lambda: open_fast(login, self._parameters, self._bucket),
         )
 
 
-def open_fast(
-    login: Login,
-    parameters: AwsClientParameters,
-    bucket: str,
-    limit: Callable[[int], AbstractContextManager[object]],
-) -> FastTransfers | None:
+def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> FastTransfers | None:
     """Return what moves small objects of a bucket; None where only the SDK can.
 
     Args:
         login: the login, which obstore asks for keys as the SDK does.
         parameters: how to connect.
         bucket: its name.
-        limit: see `FastTransfers`.
     """
     client: S3Client = login.client("s3")
     config = cast("Config", client.meta.config)
@@ -257,7 +255,7 @@ def open_fast(
         address = client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": "key"}
         )
-        return FastTransfers(_open_store(login, client, bucket, address), limit)
+        return FastTransfers(_open_store(login, client, bucket, address))
     return None
 
 

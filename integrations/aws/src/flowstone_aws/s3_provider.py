@@ -28,7 +28,7 @@ from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.logins import is_aws
 from flowstone_aws.s3_checksums import matches_object
-from flowstone_aws.s3_fast import PARALLEL, SmallObjects
+from flowstone_aws.s3_fast import PARALLEL, SMALL_BYTES, SmallObjects
 from flowstone_aws.signed_urls import check_signing, sign_url
 from flowstone_aws.transfers import (
     PART_BYTES,
@@ -198,18 +198,17 @@ class S3Provider(ObjectStoreProvider):
             )
 
     def read(self, key: str) -> bytes:
-        _, content = self._small.get(key) or (None, None)
+        content = self._small.get(key)
         return super().read(key) if content is None else content
 
     def download(self, key: str, target: BinaryIO) -> None:
-        size, content = self._small.get(key) or (None, None)
+        content = self._small.get(key)
         if content is not None:
             target.write(content)
             return
-        body = self.get(key) if size is None else None
-        if (body.length if body else size or 0) > PART_BYTES and target.seekable():
-            if body:
-                body.close()
+        body = self.get(key)
+        if body.length > PART_BYTES and target.seekable():
+            body.close()
             with self.translate_errors(key):
                 with_key = self.settings.make_read()
                 finish(self._manager().download(self.bucket, key, target, extra_args=with_key))
@@ -374,15 +373,15 @@ class S3Provider(ObjectStoreProvider):
         condition: Options,
     ) -> None:
         target: Options = {"Bucket": self.bucket, "Key": key}
-        if size is not None and size <= PART_BYTES:
-            with self._small.limit(size):
-                body = source.read()
-                if condition or not self._small.put(key, body, options):
-                    self.client().put_object(**target, Body=body, **options, **condition)
+        file = find_file(source)
+        if size is not None and size <= (SMALL_BYTES if file and not condition else PART_BYTES):
+            body = source.read()
+            if condition or not self._small.put(key, body, options):
+                self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)
         else:
-            content = find_file(source) or leave_open(source)
+            content = file or leave_open(source)
             finish(self._manager().upload(content, self.bucket, key, extra_args=dict(options)))
 
     def delete(self, keys: Sequence[str]) -> None:

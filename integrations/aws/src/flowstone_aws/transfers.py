@@ -28,10 +28,6 @@ MB = 1024 * 1024
 #: Objects up to this size go in one request; larger ones in parts of it.
 PART_BYTES = 8 * MB
 READ_BYTES = 128 * 1024
-#: Smaller objects are not counted where memory is limited.
-SMALL_BYTES = MB
-#: Larger ones that are in memory at a time, each of up to `PART_BYTES`.
-MOST_IN_MEMORY = 6
 #: S3 copies so much in one request; above, the copy is made of parts.
 COPY_BYTES = 5 * 1024 * MB
 COPY_PART_BYTES = 256 * MB
