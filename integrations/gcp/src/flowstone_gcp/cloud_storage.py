@@ -148,12 +148,14 @@ class GcsBucket(ObjectStore):
             StorageError: the bucket already exists, possibly in another account.
             CredentialsError: there is no project to create it in.
         """
-        return self.make_provider().create(location, create_kwargs)
+        provider = self.make_provider()
+        return provider.retry_refused(lambda: provider.create(location, create_kwargs))
 
     def list_blobs(self, folder: ObjectPath = "") -> list[Any]:
         """Return the objects in a folder and its subfolders, as blobs of google-cloud-storage."""
         provider = self.make_provider()
-        return list(provider.walk(provider.make_prefix(folder)))
+        prefix = provider.make_prefix(folder)
+        return provider.retry_refused(lambda: list(provider.walk(prefix)))
 
     def list_folders(self, folder: ObjectPath = "") -> list[str]:
         """Return the sorted paths of the folder and all its subfolders that contain objects."""
@@ -197,7 +199,9 @@ class GcsBucket(ObjectStore):
         key = kind.fix_extension_with(provider.make_key(to_path))
         with serialize(df, kind, f"{provider.where}/{key}") as file:
             options = {"content_type": kind.content_type, **upload_kwargs}
-            provider.send(key, file.content, file.size, {}, options)
+            provider.retry_refused(
+                lambda: provider.send(key, file.content, file.size, {}, options), file.content
+            )
         path = key.removeprefix(provider.make_prefix())
         return ExactKey(path) if is_exact(to_path) else path
 

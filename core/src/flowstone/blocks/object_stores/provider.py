@@ -6,22 +6,29 @@ import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, get_args
 
 from flowstone.blocks.object_stores.paths import FolderInfo, check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.blocks.object_stores.writing import WriteOptions
-from flowstone.errors import ObjectChanged, ObjectMissing, StorageError, Unreachable
-from flowstone.secrets.renewal import renew_in
+from flowstone.errors import (
+    FlowstoneError,
+    ObjectChanged,
+    ObjectMissing,
+    StorageError,
+    Unreachable,
+)
+from flowstone.secrets.renewal import renew_in, retry_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import BufferedIOBase, BufferedReader
     from pathlib import Path
 
     from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath, ObjectVersion
     from flowstone.records.access import StoreAccess
 
+T = TypeVar("T")
 Tool = Literal["pandas", "polars", "delta"]
 TOOLS: tuple[str, ...] = get_args(Tool)
 #: Operations that are called again with renewed secrets after the login was refused.
@@ -69,8 +76,6 @@ class ObjectStoreProvider(ABC):
         parallel: the number of objects transferred at a time in operations on folders.
         keeps_metadata: whether `write` stores content type and metadata. If so, copies keep them.
         attempts: how often a transfer is attempted when its connection breaks.
-        operations: the names of further methods that access the service. Like those of this
-            class, they are called again with renewed secrets after the login was refused.
     """
 
     folder: str = ""
@@ -78,11 +83,10 @@ class ObjectStoreProvider(ABC):
     parallel: int = 8
     keeps_metadata: bool = False
     attempts: int = 3
-    operations: ClassVar[Sequence[str]] = ()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        renew_in(cls, (*OPERATIONS, *cls.operations))
+        renew_in(cls, OPERATIONS)
 
     @property
     @abstractmethod
@@ -196,27 +200,30 @@ class ObjectStoreProvider(ABC):
                 if attempt == attempts:
                     raise
             except ObjectChanged as error:
-                if self._is_missing(key):
+                try:
+                    self.head(key)
+                except ObjectMissing:
                     raise ObjectChanged(error.where, is_there=False) from error.__cause__
+                except FlowstoneError:
+                    pass  # whether it is there, this login may not know
                 raise
 
-    def _is_missing(self, key: str) -> bool:
-        try:
-            self.head(key)
-        except ObjectMissing:
-            return True
-        except StorageError:
-            pass  # this login may not know
-        return False
+    def retry_refused(self, call: Callable[[], T], *streams: BinaryIO) -> T:
+        """Call code that accesses the service; once more with renewed secrets, if it is refused.
 
-    def remove_empty_folders(self, prefix: str, keys: Iterable[str]) -> None:
-        """Remove the folders below a prefix that deleting objects has left empty.
-
-        A sync that deletes calls it. Override it if folders exist by themselves, as on a disk.
+        The operations of this class do so by themselves. Tasks that use the SDK directly need it.
 
         Args:
-            prefix: the prefix of the folder that is synced.
-            keys: the deleted objects.
+            call: the code, which asks for a client itself.
+            *streams: files that it reads or writes. Their positions are restored for the second
+                call; there is none if one of them is not seekable.
+        """
+        return retry_refused(self, call, *streams)
+
+    def remove_empty_folders(self, prefix: str, keys: Iterable[str]) -> None:
+        """Remove the folders below a prefix that deleting objects by these keys has left empty.
+
+        A sync that deletes calls it. Override it if folders exist by themselves, as on a disk.
         """
         del prefix, keys
 
