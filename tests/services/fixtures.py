@@ -23,6 +23,7 @@ SHARED: dict[str, Opening] = {
     "moto": s3.moto,
     "postgres": postgres.postgres,
     "azurite": azure.azurite,
+    "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
     "snowflake": snowflake.snowflake,
 }
