@@ -9,6 +9,8 @@ from flowstone.blocks.databases import Row
 from flowstone.blocks.databases.placeholders import Parameters
 from flowstone_snowflake.connector import SnowflakeConnector
 
+#: Tuples, or dicts by a `DictCursor`.
+Rows = list[Row] | list[dict[str, Any]]
 #: What Snowflake answers to BEGIN and COMMIT.
 CONTROLLED: list[Any] = [("Statement executed successfully.",)]
 
@@ -20,7 +22,7 @@ def snowflake_query(
     params: Parameters = None,
     cursor_type: type | None = None,
     poll_frequency_seconds: float = 1,
-) -> list[Row] | list[dict[str, Any]]:
+) -> Rows:
     """Run a statement, and return all its rows.
 
     Example:
@@ -50,7 +52,7 @@ async def asnowflake_query(
     params: Parameters = None,
     cursor_type: type | None = None,
     poll_frequency_seconds: float = 1,
-) -> list[Row] | list[dict[str, Any]]:
+) -> Rows:
     """Do as `snowflake_query`, in async code."""
     return await snowflake_connector.afetch_rows(
         query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
@@ -63,7 +65,7 @@ def snowflake_query_sync(
     snowflake_connector: SnowflakeConnector,
     params: Parameters = None,
     cursor_type: type | None = None,
-) -> list[Row] | list[dict[str, Any]]:
+) -> Rows:
     """Do as `snowflake_query`: that one waits in the same way.
 
     Example:
@@ -88,7 +90,7 @@ async def asnowflake_query_sync(
     snowflake_connector: SnowflakeConnector,
     params: Parameters = None,
     cursor_type: type | None = None,
-) -> list[Row] | list[dict[str, Any]]:
+) -> Rows:
     """Do as `snowflake_query_sync`, in async code."""
     return await snowflake_connector.afetch_rows(query, params, cursor_type=cursor_type)
 
