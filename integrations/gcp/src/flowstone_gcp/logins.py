@@ -132,6 +132,10 @@ class GcpLogin:
         if not self._values.anonymous and not self.credentials().valid:
             self.refresh()
 
+    def find_payer(self) -> str | None:
+        """Return the project to bill for requests to other projects' buckets."""
+        return self._values.quota_project or self.project()
+
     def find_key(self) -> str | None:
         """Return the service account's key as JSON, where that is the whole login."""
         info = None if self._values.anonymous or self._values.chain else _read_info(self._values)
