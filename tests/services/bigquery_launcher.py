@@ -44,11 +44,15 @@ async def start_and_tell(server: EmulatorServer) -> None:
     tell(server.grpc_port)
 
 
-DuckDBEngine._load_spatial = load_spatial_if_there
-upload._is_permitted_media_type = permit_any
-EmulatorServer.start = start_and_tell
+CHANGED: list[tuple[object, str, object]] = [
+    (DuckDBEngine, "_load_spatial", load_spatial_if_there),
+    (upload, "_is_permitted_media_type", permit_any),
+    (EmulatorServer, "start", start_and_tell),
+]
 
 if __name__ == "__main__":
+    for place, name, ours in CHANGED:
+        setattr(place, name, ours)
     buckets = Path("buckets").absolute()
     buckets.mkdir(exist_ok=True)
     os.environ["BQEMU_GCS_LOCAL_ROOT"] = str(buckets)
