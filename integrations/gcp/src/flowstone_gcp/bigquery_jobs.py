@@ -189,14 +189,17 @@ class JobRunner:
         """
         active.begin(job)
         try:
-            pause = FIRST_PAUSE
-            while not job.done(retry=self._login.retry()):
-                active.stopped.wait(pause)
-                pause = FIRST_PAUSE if active.is_stopping else min(pause * 1.5, LONGEST_PAUSE)
+            self._wait_for_end(job, active)
             job.result(retry=self._login.retry())  # raises, where it has failed
         finally:
             active.end()
             record_job_measures(job)
+
+    def _wait_for_end(self, job: bigquery.LoadJob | bigquery.ExtractJob, active: ActiveJob) -> None:
+        pause = FIRST_PAUSE
+        while not job.done(retry=self._login.retry()):
+            active.stopped.wait(pause)
+            pause = FIRST_PAUSE if active.is_stopping else min(pause * 1.5, LONGEST_PAUSE)
 
     def cancel(self, query_id: str) -> None:
         """Cancel a job by its id, ``project:location.job``; one that has ended is left alone."""
@@ -259,8 +262,7 @@ class JobRunner:
             return self._keeps
         if isinstance(job, bigquery.QueryJob):
             return False
-        with suppress(Exception):
-            self.wait(job, ActiveJob())
+        self._wait_for_end(job, ActiveJob())
         return job.error_result is None
 
 
