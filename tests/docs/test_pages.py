@@ -14,11 +14,12 @@ import pytest
 from .pages import ROOT, Block, blocks, pages, title
 from .services import azure, bigquery, gcs, index, mail, s3, snowflake, template_service, web
 
+#: What a page needs, by what is in its code.
 CLOUDS = {
-    "flowstone_aws": s3,
-    "flowstone_gcp": gcs,
-    "BigQueryWarehouse": bigquery,
-    "flowstone_azure": azure,
+    "flowstone_aws import": s3,
+    "flowstone_gcp import": gcs,
+    "import BigQueryWarehouse": bigquery,
+    "flowstone_azure import": azure,
 }
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -114,9 +115,9 @@ def services(
 ) -> AbstractContextManager[dict[str, str]]:
     """Start what the page talks to; return what its environment says of it."""
     code = "".join(block.text for block in blocks(text))
-    clouds = [(name, serve) for name, serve in CLOUDS.items() if f"{name} import" in code]
+    clouds = [(name, serve) for name, serve in CLOUDS.items() if name in code]
     if clouds:
-        if "flowstone_azure" in dict(clouds):
+        if "flowstone_azure import" in dict(clouds):
             request.getfixturevalue("azurite")  # skips where Azurite is absent
         return start_all(serve() for _, serve in clouds)
     if "flowstone_snowflake import" in code:
