@@ -12,9 +12,14 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import azure, gcs, index, mail, s3, snowflake, template_service, web
+from .services import azure, bigquery, gcs, index, mail, s3, snowflake, template_service, web
 
-CLOUDS = {"flowstone_aws": s3, "flowstone_gcp": gcs, "flowstone_azure": azure}
+CLOUDS = {
+    "flowstone_aws": s3,
+    "flowstone_gcp": gcs,
+    "BigQueryWarehouse": bigquery,
+    "flowstone_azure": azure,
+}
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
 NO_RUN = {

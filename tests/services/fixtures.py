@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services import azure, gcs, mariadb, postgres, s3, snowflake
+from tests.services import azure, bigquery, gcs, mariadb, postgres, s3, snowflake
 from tests.services.servers import Absent
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ SHARED: dict[str, Opening] = {
     "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
     "snowflake": snowflake.snowflake,
+    "bigquery": bigquery.bigquery,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,

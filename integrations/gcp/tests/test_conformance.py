@@ -9,11 +9,14 @@ from typing import ClassVar
 from uuid import uuid4
 
 import pytest
+from google.cloud.bigquery import SchemaField
 from pandas import DataFrame
+from pyarrow import Table, parquet
+from tests.services.bigquery import Emulator
 from tests.services.tokens import Tokens
 
 from flowstone.blocks import Credentials
-from flowstone_gcp import GcpCredentials, GcsBucket
+from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
 from flowstone_testing import (
     Arguments,
     BlockSuite,
@@ -113,13 +116,22 @@ class TestGcs(ObjectStoreSuite):
         return GcsBucket(bucket=store.bucket, gcp_credentials=store.gcp_credentials)
 
 
+CITIES = [{"name": "Oslo", "country": "Norway"}]
+
+
 class TestTasks(TaskSuite):
     plugin = "gcp"
-    known_names: ClassVar[frozenset[str]] = frozenset({"chunk_size", "timeout"})
+    known_names: ClassVar[frozenset[str]] = frozenset({"chunk_size", "size", "timeout"})
 
     @pytest.fixture
     def examples(
-        self, bucket: GcsBucket, login: GcpCredentials, emulated: str, tmp_path: Path
+        self,
+        bucket: GcsBucket,
+        login: GcpCredentials,
+        emulated: str,
+        tmp_path: Path,
+        warehouse: BigQueryWarehouse,
+        request: pytest.FixtureRequest,
     ) -> Mapping[str, Example]:
         (tmp_path / "cities.csv").write_bytes(b"name,country\n")
         login = login.model_copy(update={"timeout_seconds": 1.5})
@@ -132,7 +144,36 @@ class TestTasks(TaskSuite):
         def new() -> Arguments:
             return {"bucket": bucket, "blob": uuid4().hex}
 
+        quick = warehouse.gcp_credentials.model_copy(update={"timeout_seconds": 1.5})
+        warehouse = warehouse.model_copy(update={"gcp_credentials": quick})
+        dataset = str(warehouse.dataset)
+        schema = [SchemaField("name", "STRING"), SchemaField("country", "STRING")]
+        parquet.write_table(Table.from_pylist(CITIES), tmp_path / "cities.parquet")
+        emulator: Emulator = request.getfixturevalue("bigquery")
+        (emulator.buckets / dataset).mkdir()
+        parquet.write_table(
+            Table.from_pylist(CITIES), emulator.buckets / dataset / "cities.parquet"
+        )
+
+        def made() -> Arguments:
+            name = f"t_{uuid4().hex}"
+            warehouse.create_table(name, schema)
+            return {"dataset": dataset, "table": name, "gcp_credentials": warehouse}
+
         return {
+            "bigquery_create_table": lambda: {
+                "dataset": dataset,
+                "table": f"t_{uuid4().hex}",
+                "gcp_credentials": warehouse,
+                "schema": schema,
+            },
+            "bigquery_insert_stream": lambda: {**made(), "records": CITIES},
+            "bigquery_load_cloud_storage": lambda: {
+                **made(),
+                "uri": f"gs://{dataset}/cities.parquet",
+            },
+            "bigquery_load_file": lambda: {**made(), "path": tmp_path / "cities.parquet"},
+            "bigquery_query": lambda: {"query": "SELECT 1 AS one", "gcp_credentials": warehouse},
             "cloud_storage_copy_blob": lambda: {
                 "source_bucket": bucket,
                 "dest_bucket": bucket,
