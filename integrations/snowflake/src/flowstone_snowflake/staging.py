@@ -41,7 +41,11 @@ def copy_table(
     renamed = data.rename_columns([f"c{place}" for place in range(data.num_columns)])
     folder = put_parquet(driver, session, renamed)
     names = ", ".join(map(quote_name, data.schema.names))
-    picked = ", ".join(f"$1:c{place}" for place in range(data.num_columns))
+    picked = ", ".join(
+        # Of a VARIANT, Snowflake casts all types by itself but this one.
+        f"$1:c{place}::BINARY" if str(field.type).endswith("binary") else f"$1:c{place}"
+        for place, field in enumerate(data.schema)
+    )
     statement = (
         f"COPY INTO {table} ({names}) FROM (SELECT {picked} FROM {folder}) "  # noqa: S608 - quoted
         f"FILE_FORMAT = {PARQUET} ON_ERROR = ABORT_STATEMENT PURGE = TRUE"
