@@ -11,6 +11,8 @@ import pytest
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.database import DatabaseSuite
 
+from .database_table_faults import ARROW_FAULTS, BLOCK_FAULTS, DRIVER_FAULTS
+
 for name in ("flowstone.blocks.databases.sqlite", "pandas", "polars", "pyarrow"):
     import_module(name)
 
@@ -37,11 +39,18 @@ class Cursor:
     def close(self): self.cursor.close()
 
 class ArrowSqliteDriver(SqliteDriver, ArrowDriver):
-    def fetch_arrow(self, c, operation, values):
+    def open_arrow(self, c, operation, values, size):
         cursor = self.query(c, operation, values)
-        columns = zip(*rows) if (rows := cursor.fetchall()) else [[] for _ in cursor.description]
-        arrays = [pa.array(list(column)) for column in columns]
-        return pa.Table.from_arrays(arrays, names=[name for name, *_ in cursor.description])
+        names = [name for name, *_ in cursor.description]
+        def make(rows):
+            columns = zip(*rows) if rows else [[] for _ in names]
+            return pa.record_batch([pa.array(list(column)) for column in columns], names)
+        first = make(cursor.fetchmany(size))
+        def read():
+            yield first
+            while rows := cursor.fetchmany(size): yield make(rows).cast(first.schema)
+            cursor.close()
+        return pa.RecordBatchReader.from_batches(first.schema, read())
 
     def insert_arrow(self, c, table, data):
         rows = [tuple(map(self.adapt, row.values())) for row in data.to_pylist()]
@@ -77,6 +86,7 @@ OF_BLOCKS = {
     "an insert of its own",
     "another one after closing",
     "errors that quote",
+    *BLOCK_FAULTS,
 }
 #: What is wrong with a driver that has tables of Arrow.
 OF_ARROW = {
@@ -84,6 +94,7 @@ OF_ARROW = {
     "tables of texts",
     "tables without nulls",
     "tables, their first rows only",
+    *ARROW_FAULTS,
 }
 
 #: What the class declares to lack, of a driver that says so too, or of one that does not.
@@ -410,6 +421,9 @@ FAULTS = {
         """,
         "test_a_transaction_that_is_stopped_is_rolled_back",
     ),
+    **ARROW_FAULTS,
+    **DRIVER_FAULTS,
+    **BLOCK_FAULTS,
 }
 
 

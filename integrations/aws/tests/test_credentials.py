@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import pickle
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from botocore.config import Config
@@ -17,6 +19,7 @@ from flowstone_aws import (
     AwsClientParameters,
     AwsCredentials,
     MinIOCredentials,
+    S3Bucket,
 )
 
 ROLE = "arn:aws:iam::123456789012:role/loader"
@@ -128,6 +131,74 @@ def test_a_key_with_a_line_break_inside_is_refused() -> None:
     assert "second" not in str(caught.value)
 
 
+def use_environment(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AwsCredentials:
+    del folder
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAENVIRONMENT1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "from-the-environment")
+    return AwsCredentials(region_name="us-east-1")
+
+
+def use_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AwsCredentials:
+    del folder, monkeypatch
+    return AwsCredentials(
+        aws_access_key_id="AKIAKEY", aws_secret_access_key="a-secret", region_name="us-east-1"
+    )
+
+
+def use_profile(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AwsCredentials:
+    file = folder / "credentials"
+    file.write_text("[data]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = a-secret\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(file))
+    return AwsCredentials(profile_name="data", region_name="us-east-1")
+
+
+def use_role(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AwsCredentials:
+    return use_keys(folder, monkeypatch).model_copy(update={"assume_role_arn": ROLE})
+
+
+def use_web_identity(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AwsCredentials:
+    """As EKS does: https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html."""
+    token = folder / "token"
+    token.write_text("a-token-of-the-cluster")
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(token))
+    monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
+    monkeypatch.setenv("AWS_ROLE_SESSION_NAME", "pod")
+    return AwsCredentials(region_name="us-east-1")
+
+
+@pytest.mark.parametrize(
+    ("use", "who"),
+    [
+        (use_environment, "123456789012"),
+        (use_keys, "access key"),
+        (use_profile, "profile 'data'"),
+        (use_role, "assumed-role/loader/flowstone"),
+        (use_web_identity, "assumed-role/loader/pod"),
+    ],
+)
+def test_each_way_to_log_in_reaches_a_bucket(
+    emulated: str,
+    use: Callable[[Path, pytest.MonkeyPatch], AwsCredentials],
+    who: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", emulated)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", emulated)
+    login = use(tmp_path, monkeypatch)
+    check = login.check()
+    assert check.ok, check.reason
+    assert who in check.reason
+    client = login.client("s3")
+    name = f"login-{uuid4().hex}"
+    client.create_bucket(Bucket=name)
+    bucket = S3Bucket(bucket_name=name, credentials=login)
+    bucket.write_path("a.txt", b"1")
+    assert bucket.read_path("a.txt") == b"1"
+    bucket.delete_object("a.txt")
+    client.delete_bucket(Bucket=name)
+
+
 # -- roles ---------------------------------------------------------------------------------------
 
 
@@ -217,6 +288,37 @@ def test_clients_try_again_and_have_connections_enough() -> None:
     assert config.retries == {"mode": "standard", "total_max_attempts": 4}
     assert config.max_pool_connections == 50
     assert config.signature_version == "s3v4"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "wanted"),
+    [
+        (None, "when_supported"),
+        ("https://s3.eu-central-1.amazonaws.com", "when_supported"),
+        ("https://minio.example:9000", "when_required"),
+    ],
+)
+def test_other_services_get_checksums_only_where_they_are_required(
+    endpoint: str | None, wanted: str
+) -> None:
+    login = AwsCredentials(
+        aws_access_key_id="AKIA",
+        aws_secret_access_key="secret",
+        aws_client_parameters=AwsClientParameters(endpoint_url=endpoint),
+    )
+    config = config_of(login)
+    assert config.request_checksum_calculation == wanted
+    assert config.response_checksum_validation == wanted
+
+
+def test_an_endpoint_of_the_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    login = AwsCredentials(aws_access_key_id="AKIA", aws_secret_access_key="secret")
+    assert config_of(login).request_checksum_calculation == "when_supported"
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://minio.example:9000")
+    assert config_of(login).request_checksum_calculation == "when_required"
+    own = {"request_checksum_calculation": "when_supported"}
+    login = login.model_copy(update={"aws_client_parameters": AwsClientParameters(config=own)})
+    assert config_of(login).request_checksum_calculation == "when_supported"
 
 
 def test_client_parameters_are_used(tmp_path: Path) -> None:

@@ -18,18 +18,39 @@ from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
 Proxies = Callable[..., Any]
 OLD, NEW = b"old content" * 1000, b"the new content" * 2000
 LARGE = b"0123456789abcdef" * 600_000
-IMPATIENT = {"retries": {"total_max_attempts": 1}, "connect_timeout": 1, "read_timeout": 1}
+#: The checksums of AWS, left out elsewhere: Moto keeps what has come of a request that
+#: was cut, and the checksum of all of it.
+CHECKED = {
+    "request_checksum_calculation": "when_supported",
+    "response_checksum_validation": "when_supported",
+}
+IMPATIENT = {
+    **CHECKED,
+    "retries": {"total_max_attempts": 1},
+    "connect_timeout": 1,
+    "read_timeout": 1,
+}
 FAILED = object()
 
 # What is looked for is a hang.
 pytestmark = pytest.mark.timeout(120)
 
 
-def behind(url: str, bucket: S3Bucket) -> S3Bucket:
-    """Return the same bucket, reached by another address, with little patience."""
-    parameters = AwsClientParameters(endpoint_url=url, config=IMPATIENT)
+def reach(url: str | None, bucket: S3Bucket, config: dict[str, Any]) -> S3Bucket:
+    parameters = AwsClientParameters(endpoint_url=url, config=config)
     login = bucket.credentials.model_copy(update={"aws_client_parameters": parameters})
     return bucket.model_copy(update={"credentials": login})
+
+
+def behind(url: str, bucket: S3Bucket) -> S3Bucket:
+    """Return the same bucket, reached by another address, with little patience."""
+    return reach(url, bucket, IMPATIENT)
+
+
+@pytest.fixture
+def bucket(bucket: S3Bucket) -> S3Bucket:
+    """The bucket, with the checksums that AWS has."""
+    return reach(bucket.credentials.aws_client_parameters.endpoint_url, bucket, CHECKED)
 
 
 def attempt(work: Callable[[], object]) -> object:

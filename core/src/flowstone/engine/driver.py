@@ -6,6 +6,7 @@ from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, ClassVar, overload
 
+from flowstone.context.deadlines import limit_to
 from flowstone.engine import progress
 from flowstone.engine.children import afinish_children, finish_children
 from flowstone.engine.policy import describe_error
@@ -327,8 +328,9 @@ class RunDriver:
         limit = asyncio.timeout(seconds)
         began = loop.time()
         try:
-            async with limit:
-                value = await awaitable
+            with limit_to(seconds):
+                async with limit:
+                    value = await awaitable
         except TimeoutError as error:
             if limit.expired():
                 raise RunTimeout(name, seconds) from error

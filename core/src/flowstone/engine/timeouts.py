@@ -11,6 +11,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from flowstone.context.deadlines import limit_to
 from flowstone.engine.thread_errors import cancel_error_in_thread, raise_in_thread
 from flowstone.errors import RunTimeout
 
@@ -45,7 +46,7 @@ def call_within(
     began = monotonic()
     expired = limit(seconds)
     try:
-        with expired:
+        with expired, limit_to(seconds):
             value = fn(*args, **kwargs)
     except _Expired as error:
         if error is not expired.error and type(error) is not expired.error:

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
+from flowstone.context.deadlines import seconds_left
 from flowstone.errors import CrashedRun, NotSendable, ProcessDied, RunTimeout
 from flowstone.records.encoding import decode_event
 from flowstone.records.redaction import adopt
@@ -85,7 +86,7 @@ class ProcessPool(ThreadPool):
         """
         services = current.services()
         while True:
-            errand = _pack_call(fn, args, kwargs, runs[0])
+            errand = _pack_call(fn, args, kwargs, runs[0], seconds)
             if self._around_id != runs[1].id:
                 self._around, self._around_id = _pack_flow_run(runs[1]), runs[1].id
             child = self._take_child(runs[0].name)
@@ -292,11 +293,17 @@ def _find_token() -> str | None:
 
 
 def _pack_call(
-    fn: Callable[..., object], args: tuple[object, ...], kwargs: Mapping[str, object], run: Run
+    fn: Callable[..., object],
+    args: tuple[object, ...],
+    kwargs: Mapping[str, object],
+    run: Run,
+    seconds: float | None,
 ) -> bytes:
     what = f"the function of {run.name!r}, or one of its arguments,"
     body = _pack_if_possible((fn, args, kwargs), what)
-    return pack(CallMessage(replace(run, parameters=None), current.tags.get(), body))
+    limits = [limit for limit in (seconds, seconds_left()) if limit is not None]
+    run = replace(run, parameters=None)
+    return pack(CallMessage(run, current.tags.get(), body, min(limits, default=None)))
 
 
 def _pack_flow_run(run: Run) -> bytes:

@@ -10,6 +10,7 @@ import pkgutil
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from contextvars import Context
 from dataclasses import replace
 from multiprocessing.connection import Connection
@@ -17,6 +18,7 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowstone.context import current
+from flowstone.context.deadlines import limit_to
 from flowstone.errors import FailedRun, NotSendable, RemoteTraceback
 from flowstone.logging.run_logger import ROOT
 from flowstone.records import redaction
@@ -50,11 +52,19 @@ class FlowRunMessage(NamedTuple):
 
 
 class CallMessage(NamedTuple):
-    """One call. `body` is the packed function and its arguments."""
+    """One call.
+
+    Attributes:
+        run: the run that it is of.
+        tags: those of the code that calls.
+        body: the packed function and its arguments.
+        seconds: after how many seconds its process is killed; None where there is no timeout.
+    """
 
     run: Run
     tags: frozenset[str]
     body: bytes
+    seconds: float | None
 
 
 class UnsentArgument:
@@ -232,10 +242,11 @@ def _make_call(
     current.scope.set(scope)
     current.tags.set(errand.tags)
     try:
-        value = fn(*args, **kwargs)
-        if inspect.iscoroutine(value):
-            value = asyncio.run(value)
-        _settle(owner)
+        with nullcontext() if errand.seconds is None else limit_to(errand.seconds):
+            value = fn(*args, **kwargs)
+            if inspect.iscoroutine(value):
+                value = asyncio.run(value)
+            _settle(owner)
         try:
             return "value", pack(value)
         except Exception as error:

@@ -7,6 +7,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
@@ -187,7 +188,8 @@ class Login:
         merged = {**self._parameters, **overrides}
         with translate_errors(f"AWS's {service}", lambda: self._values.who):
             try:
-                merged["config"] = self._config(service, overrides.get("config"))
+                endpoint = merged.get("endpoint_url") or self._find_endpoint()
+                merged["config"] = self._config(service, endpoint, overrides.get("config"))
                 client = new_client(service, **merged)
                 watch_connections(client)
                 return client
@@ -200,10 +202,30 @@ class Login:
                     "Check aws_client_parameters and the options that were given.",
                 ) from error
 
-    def _config(self, service: str, override: Any) -> Config:
+    def _find_endpoint(self) -> str | None:
+        """Return the endpoint of S3 that the environment or the profile sets; None for AWS's."""
+        from botocore.configprovider import ConfiguredEndpointProvider  # see above
+
+        core = self._core
+        assert core is not None
+        if core.get_config_variable("ignore_configured_endpoint_urls"):
+            return None
+        scoped = core.get_scoped_config()
+        provider = ConfiguredEndpointProvider(core.full_config, scoped, client_name="s3")
+        found: str | None = provider.provide()
+        return found
+
+    def _config(self, service: str, endpoint: object, override: Any) -> Config:
         from botocore.config import Config  # see above
 
         config = Config(**self._defaults(service))
+        if service == "s3" and endpoint and not is_aws(str(endpoint)):
+            # Other services refuse the checksums that the SDK adds of its own accord.
+            needed = Config(
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            )
+            config = config.merge(needed)
         for given in (self._parameters.get("config"), override):
             if given is not None:
                 config = config.merge(given if isinstance(given, Config) else _make_config(given))
@@ -226,6 +248,12 @@ class Login:
         }
         # Else boto3 signs URLs in a way that regions since 2014, and encrypted buckets, refuse.
         return {**defaults, "signature_version": "s3v4"} if service == "s3" else defaults
+
+
+def is_aws(endpoint: str) -> bool:
+    """Return whether an endpoint is one of AWS's own."""
+    host = urlsplit(endpoint).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
 
 
 def _make_config(options: Mapping[str, Any]) -> Config:

@@ -7,7 +7,6 @@ import re
 from contextlib import contextmanager
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -32,6 +31,7 @@ from flowstone.records.redaction import register
 from flowstone_aws import transfers
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
+from flowstone_aws.logins import is_aws
 from flowstone_aws.s3_checksums import matches_object
 from flowstone_aws.s3_options import make_storage_options
 from flowstone_aws.transfers import (
@@ -113,9 +113,8 @@ class S3Provider(ObjectStoreProvider):
     def identify(self, key: str) -> tuple[str, str]:
         # The endpoints of AWS, with a region or without, lead to the same bucket.
         endpoint = (self.credentials.aws_client_parameters.endpoint_url or "").rstrip("/").lower()
-        host = urlsplit(endpoint).hostname or ""
-        is_aws = not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-        return f"{'' if is_aws else endpoint}/{self.bucket}", key
+        place = endpoint if endpoint and not is_aws(endpoint) else ""
+        return f"{place}/{self.bucket}", key
 
     def make_access(self) -> StoreAccess:
         """Return the address and the login, which is that of the SDK's chain where there is one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from pydantic import Field, field_validator
 
 from flowstone.blocks import Database, ObjectStore
-from flowstone.blocks.databases import ArrowDriver, AwareDatetime
+from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax
 from flowstone.records.access import DatabaseAccess
 from flowstone_duckdb.errors import SeveralStatements, translate
 
@@ -97,6 +97,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
 
     placeholder_style = "dollar"
     savepoints = False
+    syntax = SqlSyntax(nested_comments=True)
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bytes: "BLOB",
         Decimal: "DECIMAL(38, 10)", AwareDatetime: "TIMESTAMPTZ", datetime: "TIMESTAMP",
@@ -186,6 +187,19 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
         values = [[_encode_list(value) for value in column] for column in zip(*rows, strict=True)]
         connection.execute(f"INSERT INTO {table} ({names}) SELECT {lists}", values)
 
+    def open_arrow(
+        self,
+        connection: DuckDBConnection,
+        operation: str,
+        values: Sequence[object],
+        batch_rows: int,
+    ) -> pa.RecordBatchReader:
+        """Run one statement, and return a reader of its rows.
+
+        Integers of 128 bits are decimals; bits become text.
+        """
+        return connection.read_arrow(_cast(connection.relate(operation, values)), batch_rows)
+
     def fetch_arrow(
         self, connection: DuckDBConnection, operation: str, values: Sequence[object]
     ) -> pa.Table:
@@ -196,13 +210,7 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
         """
         relation = connection.relate(operation, values)
         types = [str(kind) for kind in relation.types]
-        if _CASTS.keys() & types:
-            parts = (
-                f"#{place}{_CASTS.get(kind, '')} AS {self.quote_name(name)}"
-                for place, (kind, name) in enumerate(zip(types, relation.columns, strict=True), 1)
-            )
-            relation = relation.project(", ".join(parts))
-        table = relation.to_arrow_table()
+        table = _cast(relation).to_arrow_table()
         for place, kind in enumerate(types):
             if kind in {"HUGEINT", "UHUGEINT"}:
                 with suppress(ValueError):
@@ -227,7 +235,7 @@ class DuckDBConnection:
 
     def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
         self.raw = raw
-        self._reading: DuckDBResult | None = None
+        self._reading: DuckDBResult | DuckDBBatches | None = None
 
     def execute(self, operation: str, values: Sequence[object]) -> DuckDBResult:
         """Run one statement, and return its rows."""
@@ -247,6 +255,18 @@ class DuckDBConnection:
             return self.raw.sql('SELECT 0 AS "Count" WHERE false')
         return relation
 
+    def read_arrow(
+        self, relation: duckdb.DuckDBPyRelation, batch_rows: int
+    ) -> pa.RecordBatchReader:
+        """Return a reader of a relation's rows; other statements may run meanwhile."""
+        import pyarrow as pa  # an optional dependency
+
+        # Before DuckDB 2.0, it has another name.
+        read = getattr(relation, "to_arrow_reader", None) or relation.fetch_arrow_reader
+        raw: pa.RecordBatchReader = read(batch_rows)
+        self._reading = batches = DuckDBBatches(raw)
+        return pa.RecordBatchReader.from_batches(raw.schema, batches)
+
     def end_result(self) -> None:
         """Let the last result go: half read, it is in the way of all but statements."""
         self._finish_reading()
@@ -263,6 +283,21 @@ class DuckDBConnection:
         if len(statements) != 1:
             raise SeveralStatements(len(statements))
         return statements[0]
+
+
+class DuckDBBatches:
+    """Batches of Arrow, in DuckDB until another statement is run on the connection."""
+
+    def __init__(self, raw: pa.RecordBatchReader) -> None:
+        self._batches: Iterator[pa.RecordBatch] = iter(raw)
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while (batch := next(self._batches, None)) is not None:
+            yield batch
+
+    def finish(self) -> None:
+        """Take what is left into memory."""
+        self._batches = iter(list(self._batches))
 
 
 class DuckDBResult:
@@ -297,6 +332,23 @@ class DuckDBResult:
     def close(self) -> None:
         """Forget what is left."""
         self._raw, self._rest = None, []
+
+
+def _cast(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return a relation without types that have no counterpart in Arrow."""
+    types = [str(kind) for kind in relation.types]
+    if not _CASTS.keys() & types:
+        return relation
+    parts = (
+        f"#{place}{_CASTS.get(kind, '')} AS {_quote_name(name)}"
+        for place, (kind, name) in enumerate(zip(types, relation.columns, strict=True), 1)
+    )
+    return relation.project(", ".join(parts))
+
+
+def _quote_name(name: str) -> str:
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
 
 
 def _encode_list(value: object) -> object:

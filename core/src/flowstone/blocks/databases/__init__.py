@@ -16,7 +16,9 @@ if TYPE_CHECKING:
         DatabaseDriver,
         DBAPIDriver,
         Row,
+        StoreDriver,
     )
+    from flowstone.blocks.databases.sql_syntax import SqlSyntax
     from flowstone.blocks.databases.sqlite import SqliteDatabase, SqliteDriver
     from flowstone.blocks.databases.transaction import DatabaseTransaction
 
@@ -30,8 +32,10 @@ __all__ = [
     "DatabaseTransaction",
     "DriverCalls",
     "Row",
+    "SqlSyntax",
     "SqliteDatabase",
     "SqliteDriver",
+    "StoreDriver",
 ]
 
 if not TYPE_CHECKING:
@@ -47,7 +51,9 @@ if not TYPE_CHECKING:
                 "DBAPIDriver",
                 "DatabaseDriver",
                 "Row",
+                "StoreDriver",
             ),
+            ".sql_syntax": ("SqlSyntax",),
             ".sqlite": ("SqliteDatabase", "SqliteDriver"),
             ".transaction": ("DatabaseTransaction",),
         },

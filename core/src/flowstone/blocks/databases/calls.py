@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from flowstone.blocks.databases.cancellation import Stopped
 from flowstone.blocks.databases.placeholders import PlaceholderMismatch, bind_placeholders
 from flowstone.blocks.databases.pool import ConnectionPool
+from flowstone.blocks.external_work import cancel_left_behind
 from flowstone.blocks.validation import SHORTEST, hide
-from flowstone.errors import QueryCancelled, QueryInvalid
+from flowstone.errors import DatabaseError, QueryCancelled, QueryInvalid
 from flowstone.secrets.renewal import retry_refused
 from flowstone.secrets.walk import leaf_texts, secret_texts
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.driver import DatabaseDriver
     from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.blocks.databases.pool import PooledConnection
-    from flowstone.errors import DatabaseError
 
 T = TypeVar("T")
 
@@ -48,7 +48,13 @@ class DriverCalls:
         self._block = block
 
     def borrow(self) -> PooledConnection:
-        """Take a connection; give it back to the pool."""
+        """Take a connection; give it back to the pool.
+
+        Queries that earlier attempts of the current run left running are cancelled before it.
+        """
+        if self.driver.cancels_by_id and not self.driver.reattaches:
+            cancel = self.cancel_by_id
+            cancel_left_behind(self.driver.block, lambda handle: cancel(handle.id), "databases")
         return self.pool.take(lambda: retry_refused(self._block, self.connect))
 
     def connect(self) -> Any:
@@ -65,17 +71,37 @@ class DriverCalls:
                 raise
         raise translated
 
+    def cancel_by_id(self, query_id: str) -> None:
+        """Cancel a query that any process has begun.
+
+        Raises:
+            DatabaseError: it can't be cancelled.
+        """
+        driver = self.driver
+        if not driver.cancels_by_id:
+            remedy = "Cancel it with the service's own tools."
+            raise DatabaseError(driver.where, "a query can't be cancelled by its id", remedy)
+        try:
+            retry_refused(self._block, partial(driver.cancel_by_id, query_id))
+        except Exception as error:
+            translated = self._translate(error, None, ())
+            if translated is None:
+                raise
+        else:
+            return
+        raise translated
+
     def bind(self, operation: str, parameters: Parameters) -> tuple[str, list[object]]:
         """Return a statement as the driver wants it, and its values.
 
         Raises:
             QueryInvalid: it is empty, or the parameters do not fit.
         """
-        where = self.driver.where
+        where, style = self.driver.where, self.driver.placeholder_style
         if not operation.strip():
             raise QueryInvalid(where, "the statement is empty", "Give one.", operation)
         try:
-            text, values = bind_placeholders(operation, parameters, self.driver.placeholder_style)
+            text, values = bind_placeholders(operation, parameters, style, self.driver.syntax)
         except PlaceholderMismatch as error:
             problem, position = error.problem, error.position
         else:

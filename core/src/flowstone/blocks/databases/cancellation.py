@@ -6,7 +6,8 @@ import asyncio
 import os
 import threading
 from contextlib import suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
@@ -86,7 +87,8 @@ class Call:
                 raised.append(error)
             ended.set()
 
-        _helper().put(make)
+        # The driver knows the run that calls it, for what it records of its queries.
+        _helper().put(partial(copy_context().run, make))
         try:
             wait_for(ended, None)
         except BaseException:

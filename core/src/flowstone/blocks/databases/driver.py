@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import date, datetime
 from decimal import Decimal
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from flowstone.blocks.databases.placeholders import render_placeholder
+from flowstone.blocks.databases.sql_syntax import SqlSyntax, split_statements
+from flowstone.context.external_work import record_external_end, record_external_start
 from flowstone.errors import QueryInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
     from flowstone.blocks.databases.placeholders import Style
     from flowstone.errors import DatabaseError
-    from flowstone.records.access import DatabaseAccess
+    from flowstone.records.access import DatabaseAccess, StoreAccess
 
 Row = tuple[Any, ...]
+
+#: Rows of Arrow that are fetched or sent at a time.
+ARROW_BATCH = 100_000
 
 
 class AwareDatetime(datetime):
@@ -72,6 +78,13 @@ class DatabaseDriver(ABC, Generic[C]):
         savepoints: whether a transaction can be begun inside another, and taken back alone.
         cancels: whether `interrupt` can stop what runs; without, it is waited for.
         max_idle_connections: how many connections are kept open for the next call.
+        syntax: how the dialect writes quotes, comments and blocks; see `SqlSyntax`.
+        cancels_by_id: whether `cancel_by_id` can stop a query that another process has begun.
+        reattaches: whether the driver itself takes over or cancels the queries that earlier
+            attempts of a run left running; else they are cancelled before its next query.
+        block: how handles of its queries name the block; set by `Database`.
+        records_queries: whether handles of queries are recorded, so that one whose process was
+            killed can be cancelled.
         column_types: what a column is made as, in a table that `insert` creates, by the type of its
             values; types that are not there are made as `str` is.
     """
@@ -81,6 +94,11 @@ class DatabaseDriver(ABC, Generic[C]):
     savepoints: bool = True
     cancels: bool = True
     max_idle_connections: int = 8
+    syntax: SqlSyntax = SqlSyntax()
+    cancels_by_id: bool = False
+    reattaches: bool = False
+    block: str = ""
+    records_queries: bool = True
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN",
         int: "BIGINT",
@@ -141,6 +159,39 @@ class DatabaseDriver(ABC, Generic[C]):
             statement: what was to be run; None where it is about the connection.
         """
 
+    def cancel_by_id(self, query_id: str) -> None:
+        """Cancel a query that any process has begun; one that has ended is left alone.
+
+        It is called on a driver whose connections may all be closed.
+
+        Args:
+            query_id: as `record_query` was given it.
+        """
+        raise NotImplementedError(f"{type(self).__name__} sets cancels_by_id and has no way to")
+
+    @contextmanager
+    def record_query(self, query_id: str) -> Iterator[None]:
+        """Record a query that runs in the database; use it around the wait for its end.
+
+        The handle is stored before the block begins: `flowstone run cleanup` and a retry of the
+        task cancel by it what a killed process left running. Where the block raises, the query is
+        cancelled. Outside of a run nothing is recorded.
+
+        Args:
+            query_id: what the database knows it by.
+        """
+        if not self.records_queries:
+            yield
+            return
+        handle = record_external_start("query", self.block, query_id)
+        try:
+            yield
+        except BaseException:
+            self.cancel_by_id(query_id)
+            record_external_end(handle)
+            raise
+        record_external_end(handle)
+
     # -- statements ------------------------------------------------------------------------------
 
     def adapt(self, value: object) -> object:
@@ -157,6 +208,10 @@ class DatabaseDriver(ABC, Generic[C]):
 
         Other statements may run on the connection before all of them are fetched.
         """
+
+    def split_script(self, script: str) -> list[str]:
+        """Return the statements of a script; override it where the database takes scripts whole."""
+        return split_statements(script, self.syntax)
 
     def execute_many(self, connection: C, operation: str, rows: Sequence[Sequence[object]]) -> int:
         """Run one statement with each of these, and return how many rows were changed."""
@@ -218,8 +273,55 @@ class DatabaseDriver(ABC, Generic[C]):
         names = ", ".join(map(self.quote_name, columns))
         places = range(1, len(columns) + 1)
         marks = ", ".join(render_placeholder(self.placeholder_style, place) for place in places)
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names are quoted
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
         self.execute_many(connection, statement, rows)
+
+    # -- rows that replace others ----------------------------------------------------------------
+
+    def stage(self, connection: C, table: str) -> str:
+        """Make an empty table like another for the time of a transaction; return its quoted name.
+
+        Args:
+            connection: where.
+            table: the name of the other, quoted.
+        """
+        name = self.quote_name(f"flowstone_{token_hex(8)}")
+        statement = f"CREATE TEMPORARY TABLE {name} AS SELECT * FROM {table} WHERE 1 = 0"
+        self.execute(connection, statement, ())
+        return name
+
+    def unstage(self, connection: C, staged: str) -> None:
+        """Drop a table that `stage` made."""
+        self.execute(connection, f"DROP TABLE {staged}", ())
+
+    def create_key(self, connection: C, table: str, keys: Sequence[str]) -> None:
+        """Let columns of a new table be unique together, as `merge` needs it; may do nothing."""
+        name = self.quote_name(f"flowstone_key_{token_hex(8)}")
+        names = ", ".join(map(self.quote_name, keys))
+        self.execute(connection, f"CREATE UNIQUE INDEX {name} ON {table} ({names})", ())
+
+    def merge(
+        self, connection: C, table: str, staged: str, columns: Sequence[str], keys: Sequence[str]
+    ) -> None:
+        """Insert the rows of a table into another, and update those whose key is there.
+
+        Args:
+            connection: where.
+            table: the name of the table that is changed, quoted.
+            staged: that of the one with the rows, whose keys differ and have no NULL.
+            columns: the columns to set, which are not quoted.
+            keys: those among them that are the key.
+        """
+        names = ", ".join(map(self.quote_name, columns))
+        places = ", ".join(map(self.quote_name, keys))
+        others = [self.quote_name(name) for name in columns if name not in keys]
+        changes = ", ".join(f"{name} = excluded.{name}" for name in others)
+        action = f"DO UPDATE SET {changes}" if others else "DO NOTHING"
+        statement = (
+            f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE 1 = 1 "
+            f"ON CONFLICT ({places}) {action}"
+        )
+        self.execute(connection, statement, ())
 
 
 class DBAPIDriver(DatabaseDriver[D]):
@@ -261,8 +363,24 @@ class ArrowDriver(DatabaseDriver[C]):
     """
 
     @abstractmethod
+    def open_arrow(
+        self, connection: C, operation: str, values: Sequence[object], batch_rows: int
+    ) -> pa.RecordBatchReader:
+        """Run one statement, and return a reader of its rows, of which not all are in memory.
+
+        Other statements may run on the connection before all of them are read.
+
+        Args:
+            connection: where.
+            operation: the statement.
+            values: of its parameters, adapted.
+            batch_rows: about how many rows to fetch at a time.
+        """
+
     def fetch_arrow(self, connection: C, operation: str, values: Sequence[object]) -> pa.Table:
         """Run one statement, and return all its rows."""
+        with self.open_arrow(connection, operation, values, ARROW_BATCH) as reader:
+            return reader.read_all()
 
     @abstractmethod
     def insert_arrow(self, connection: C, table: str, data: pa.Table) -> None:
@@ -272,4 +390,49 @@ class ArrowDriver(DatabaseDriver[C]):
             connection: where.
             table: its name, quoted.
             data: the rows; the names of its columns are not quoted.
+        """
+
+
+class StoreDriver(DatabaseDriver[C]):
+    """A driver whose database reads and writes object stores by jobs of its own.
+
+    `Database` asks it first, and streams Parquet through this process where it says None.
+    """
+
+    @abstractmethod
+    def copy_from(
+        self, connection: C, table: str, access: StoreAccess, paths: Sequence[str]
+    ) -> int | None:
+        """Load Parquet files; it is called in a transaction, where there are any.
+
+        Args:
+            connection: where.
+            table: its name, quoted.
+            access: how to reach the store.
+            paths: of the files, within the folder of ``access``.
+
+        Returns:
+            How many rows were added; None where the database can't read from such a store.
+        """
+
+    @abstractmethod
+    def unload_to(
+        self,
+        connection: C,
+        operation: str,
+        values: Sequence[object],
+        access: StoreAccess,
+        folder: str,
+    ) -> list[str] | None:
+        """Write the rows of a query to Parquet files.
+
+        Args:
+            connection: where.
+            operation: the query.
+            values: of its parameters, adapted.
+            access: how to reach the store.
+            folder: where the files go, within the folder of ``access``.
+
+        Returns:
+            The paths of the files; None where the database can't write to such a store.
         """

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from flowstone.blocks.databases.sql_syntax import SqlSyntax, Token, find_tokens
 
 Style = Literal["qmark", "format", "numeric", "dollar"]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
-#: In order: what is left as it is (quoted text, names, comments, casts), then placeholders.
-_TOKEN = re.compile(
-    r"""
-      (?P<text>
-        (?<!\w)[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
-      | '(?:[^']|'')*(?:'|\Z)
-      | "(?:[^"]|"")*(?:"|\Z)
-      | `[^`]*(?:`|\Z)
-      | --[^\n]*
-      | /\*.*?(?:\*/|\Z)
-      | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
-      | ::
-      )
-    | (?P<mark>\?\??)
-    | (?<![\w:]):(?P<name>[^\W\d]\w*)
-    """,
-    re.VERBOSE | re.DOTALL,
-)
+#: What `find_tokens` looks for beside quotes and comments.
+_PLACEHOLDERS = r"(?P<mark>\?\??)|(?<![\w:]):(?P<name>[^\W\d]\w*)"
+_STANDARD = SqlSyntax()
 
 
 class PlaceholderMismatch(ValueError):
@@ -38,7 +24,7 @@ class PlaceholderMismatch(ValueError):
 
 
 def bind_placeholders(
-    operation: str, parameters: Parameters, style: Style
+    operation: str, parameters: Parameters, style: Style, syntax: SqlSyntax = _STANDARD
 ) -> tuple[str, list[Any]]:
     """Return a statement as a driver wants it, and its values in the order of the placeholders.
 
@@ -55,7 +41,7 @@ def bind_placeholders(
     if isinstance(parameters, (str, bytes)) or not isinstance(parameters, (Mapping, Sequence)):
         kind = type(parameters).__name__
         raise PlaceholderMismatch(f"its parameters are a {kind}, and not a sequence or a mapping")
-    return _Binding(parameters, style).bind(operation)
+    return _Binding(parameters, style).bind(operation, syntax)
 
 
 def render_placeholder(style: Style, place: int) -> str:
@@ -71,11 +57,11 @@ class _Binding:
         self._values: list[Any] = []
         self._places: dict[str, int] = {}
 
-    def bind(self, operation: str) -> tuple[str, list[Any]]:
+    def bind(self, operation: str, syntax: SqlSyntax) -> tuple[str, list[Any]]:
         parts, end = [], 0
-        for token in _TOKEN.finditer(operation):
-            parts += [self._escape_plain(operation[end : token.start()]), self._replace(token)]
-            end = token.end()
+        for token in find_tokens(operation, syntax, _PLACEHOLDERS):
+            parts += [self._escape_plain(operation[end : token.start]), self._replace(token)]
+            end = token.end
         parts.append(self._escape_plain(operation[end:]))
         if isinstance(self._parameters, Sequence) and len(self._values) != len(self._parameters):
             marks, given = len(self._values), len(self._parameters)
@@ -85,23 +71,23 @@ class _Binding:
     def _escape_plain(self, text: str) -> str:
         return text.replace("%", "%%") if self._style == "format" else text
 
-    def _replace(self, token: re.Match[str]) -> str:
-        if token["text"] is not None:
-            return self._escape_plain(token["text"])
-        if token["mark"] == "??":
+    def _replace(self, token: Token) -> str:
+        if token.kind not in {"mark", "name"}:
+            return self._escape_plain(token.text)
+        if token.text == "??":
             return "?"
-        if token["mark"]:
+        if token.kind == "mark":
             if isinstance(self._parameters, Mapping):
                 raise PlaceholderMismatch(
-                    "it has a '?', and its parameters are a mapping", token.start()
+                    "it has a '?', and its parameters are a mapping", token.start
                 )
             place = len(self._values)
             # One too many is counted, too, and then refused for the number of values.
             self._values.append(self._parameters[place] if place < len(self._parameters) else None)
             return self._placeholder()
         if not isinstance(self._parameters, Mapping):
-            return token[0]
-        return self._bind_name(token["name"], token.start())
+            return token.text
+        return self._bind_name(token.text[1:], token.start)
 
     def _bind_name(self, name: str, position: int) -> str:
         assert isinstance(self._parameters, Mapping)

@@ -9,16 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.base import Block
-from flowstone.blocks.jobs.job_run import JobRun, get_job_logger
+from flowstone.blocks.external_work import cancel_left_behind, find_logger, name_block
+from flowstone.blocks.jobs.job_run import JobRun
 from flowstone.blocks.jobs.provider import JobProvider, Report
 from flowstone.blocks.validation import hide
 from flowstone.context.current import services
-from flowstone.context.external_work import (
-    find_left_by_earlier_attempts,
-    read_handles,
-    record_external_end,
-    record_external_start,
-)
+from flowstone.context.external_work import read_handles, record_external_start
 from flowstone.errors import JobError, JobLost
 from flowstone.secrets.renewal import retry_refused
 from flowstone.secrets.walk import secret_texts
@@ -52,7 +48,7 @@ class Job(Block):
         Raises:
             JobError: it can't be started.
         """
-        self._cancel_left_behind()
+        cancel_left_behind(name_block(self), self.cancel_external, "jobs")
         service = _Service(self)
         handle = service.start()
         try:
@@ -99,7 +95,7 @@ class Job(Block):
             RunNotFound: there is no such run.
         """
         services().journal.flush()
-        run, block = services().runs.run(run_id), self._reference()
+        run, block = services().runs.run(run_id), name_block(self)
         return [
             work.handle.id
             for work, _ in read_handles(run.root_id)
@@ -117,27 +113,11 @@ class Job(Block):
         with suppress(JobLost):
             self.attach(handle.id).cancel()
 
-    def _reference(self) -> str:
-        slug = self.block_type_slug()
-        return f"{slug}/{self.name}" if self.name else slug
-
     def _record(self, handle: str) -> ExternalHandle:
         """Record the handle, and have it written before we go on."""
-        get_job_logger().info("%s started as %s", self.make_provider().where, handle)
+        find_logger("jobs").info("%s started as %s", self.make_provider().where, handle)
         # A provider's handle may be more than a text, and that does not go to another process.
-        return record_external_start("job", self._reference(), str(handle))
-
-    def _cancel_left_behind(self) -> None:
-        """Cancel jobs that earlier attempts of the current run left running."""
-        for handle in find_left_by_earlier_attempts(self._reference()):
-            logger = get_job_logger()
-            logger.info("cancelling %s, which an earlier attempt left running", handle)
-            try:
-                self.cancel_external(handle)
-            except JobError as error:
-                logger.warning("could not cancel %s, which may still be running: %s", handle, error)
-            else:
-                record_external_end(handle)
+        return record_external_start("job", name_block(self), str(handle))
 
 
 class _Service(JobProvider):

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.provider import JobStatus
-from flowstone.context.current import current_run, services
+from flowstone.context.current import services
 from flowstone.context.external_work import record_external_end
 from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
-from flowstone.logging.run_logger import RunLogger, get_logger
 
 if TYPE_CHECKING:
+    import logging
+
     from flowstone.blocks.jobs.provider import JobProvider, Report
+    from flowstone.logging.run_logger import RunLogger
     from flowstone.records.events import ExternalHandle
 
 #: No wait is longer, in seconds: a run in a thread is cancelled when its code next runs.
@@ -187,8 +189,7 @@ def get_job_logger() -> RunLogger | logging.Logger:
 
     A provider that streams needs it before it makes a thread: threads know of no run.
     """
-    run = current_run()
-    return get_logger("jobs") if run is None else RunLogger(run)
+    return find_logger("jobs")
 
 
 class _Patience:

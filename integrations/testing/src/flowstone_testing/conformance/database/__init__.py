@@ -1,10 +1,12 @@
 """DatabaseSuite: what every database does, be it SQLite, DuckDB, PostgreSQL or a warehouse."""
 
 from flowstone_testing.conformance.database.base import DatabaseBase
+from flowstone_testing.conformance.database.changes import FileTests, ScriptTests, UpsertTests
 from flowstone_testing.conformance.database.problems import ProblemTests
 from flowstone_testing.conformance.database.queries import QueryTests
 from flowstone_testing.conformance.database.sharing import SharingTests
 from flowstone_testing.conformance.database.stopping import StoppingTests
+from flowstone_testing.conformance.database.streams import StreamTests
 from flowstone_testing.conformance.database.tables import TableTests
 from flowstone_testing.conformance.database.transactions import TransactionTests
 
@@ -12,7 +14,16 @@ __all__ = ["DatabaseBase", "DatabaseSuite"]
 
 
 class DatabaseSuite(
-    QueryTests, TableTests, TransactionTests, ProblemTests, SharingTests, StoppingTests
+    QueryTests,
+    TableTests,
+    StreamTests,
+    UpsertTests,
+    ScriptTests,
+    FileTests,
+    TransactionTests,
+    ProblemTests,
+    SharingTests,
+    StoppingTests,
 ):
     """Join with a fixture `database`: empty, fresh, closed after.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
+from collections.abc import Generator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from inspect import isfunction
@@ -15,7 +16,8 @@ import pytest
 
 from flowstone.blocks import Database
 from flowstone.blocks.databases import AwareDatetime
-from flowstone.blocks.databases.database import Queries
+from flowstone.blocks.databases.queries import Queries
+from flowstone.blocks.databases.whole_tables import WholeTables
 from flowstone.errors import QueryInvalid
 from flowstone_testing.conformance.database.base import DatabaseBase, names
 from flowstone_testing.conformance.suite import capability, needs
@@ -200,7 +202,8 @@ class QueryTests(DatabaseBase):
         items.insert("items", [{"id": n, "name": f"n{n}"} for n in range(50)])
         stream = items.stream("SELECT id FROM items ORDER BY id", batch=2)
         assert list(islice(stream, 3)) == [(0,), (1,), (2,)]
-        stream.close()  # type: ignore[attr-defined]
+        assert isinstance(stream, Generator)
+        stream.close()
         assert items.execute("DELETE FROM items") == 50
 
     def test_others_run_while_a_stream_is_open(self, items: Database) -> None:
@@ -236,7 +239,7 @@ class QueryTests(DatabaseBase):
     def test_public_methods_are_the_interface_s(self, database: Database) -> None:
         """Write methods of the driver (`execute`, `query` …) in place of the block's."""
         kind = type(database)
-        for home in (Database, Queries):
+        for home in (Database, WholeTables, Queries):
             for name, method in vars(home).items():
                 ours = isfunction(method) and method.__module__ == home.__module__
                 if ours and not name.startswith("_") and name != "make_driver":

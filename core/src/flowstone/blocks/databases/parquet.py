@@ -1,0 +1,111 @@
+"""Parquet files of an object store, into a table and out of a query."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.databases.tables import import_arrow
+from flowstone.errors import RowsInvalid, StorageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pyarrow as pa
+
+    from flowstone.blocks.object_stores.object_store import ObjectStore
+    from flowstone.records.access import StoreAccess
+
+#: A file is ended when it is larger than this, in bytes.
+FILE_BYTES = 256 * 1024 * 1024
+#: Rows that are read of a file at a time.
+READ_ROWS = 100_000
+
+
+def find_files(store: ObjectStore, pattern: str, where: str) -> list[str]:
+    """Return the paths of a store that match a pattern.
+
+    Raises:
+        RowsInvalid: none does.
+    """
+    paths = [info.path for info in store.list_objects(pattern=pattern)]
+    if not paths:
+        problem = f"no object of {store.make_provider().where} matches {pattern!r}"
+        raise RowsInvalid(where, problem, "Look at the pattern, or list the store's objects.")
+    return paths
+
+
+def find_access(store: ObjectStore) -> StoreAccess | None:
+    """Return how another tool reaches a store; None where only Flowstone does."""
+    with suppress(StorageError):
+        return store.access()
+    return None
+
+
+def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of Parquet files in batches, file by file.
+
+    Raises:
+        RowsInvalid: one is no Parquet file.
+        StorageError: the store refused.
+    """
+    arrow = import_arrow("`copy_into`")
+    # It takes 0.1 s to load.
+    from pyarrow import parquet
+
+    for path in paths:
+        problem = ""
+        with store.open_read(path) as reader:
+            try:
+                yield from parquet.ParquetFile(reader).iter_batches(READ_ROWS)
+            except arrow.ArrowException as error:
+                problem = f"{path!r} can't be read as Parquet: {error}"
+        if problem:
+            raise RowsInvalid(where, problem, "Choose other files by the pattern.")
+
+
+def write_files(
+    store: ObjectStore, folder: str, open_batches: Callable[[], Iterator[pa.RecordBatch]]
+) -> list[str]:
+    """Write batches to Parquet files in a folder of a store; return their paths.
+
+    Where that fails, the files that were written are deleted.
+
+    Raises:
+        ObjectExists: one of the files is there.
+        StorageError: the store refused.
+    """
+    import_arrow("`unload`")
+    paths: list[str] = []
+    batches = open_batches()
+    try:
+        with TemporaryDirectory(prefix="flowstone-") as directory:
+            local = Path(directory) / "part.parquet"
+            first = next(batches, None)
+            while first is not None:
+                first = _write_file(local, first, batches)
+                path = "/".join(filter(None, [folder.strip("/"), f"part-{len(paths):05d}.parquet"]))
+                paths.append(store.upload_from_path(local, path, if_none_match="*"))
+    except BaseException:
+        with suppress(StorageError):
+            store.delete_objects(paths)
+        raise
+    return paths
+
+
+def _write_file(
+    local: Path, first: pa.RecordBatch, batches: Iterator[pa.RecordBatch]
+) -> pa.RecordBatch | None:
+    """Write a file of a few batches; return the batch that the next one begins with."""
+    # It takes 0.1 s to load.
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(local, first.schema) as writer:
+        writer.write_batch(first)
+        for batch in batches:
+            if local.stat().st_size > FILE_BYTES:
+                return batch
+            writer.write_batch(batch)
+    return None

@@ -1,0 +1,352 @@
+"""Whole tables in and out of a database: Arrow, pandas, polars, dicts, and Parquet of a store."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from flowstone.blocks.databases import parquet, tables
+from flowstone.blocks.databases.cancellation import make_stoppable, walk
+from flowstone.blocks.databases.driver import ARROW_BATCH, ArrowDriver, StoreDriver
+from flowstone.blocks.databases.given_rows import GivenRows, NoRows, can_use_arrow
+from flowstone.blocks.databases.queries import BATCH, Queries
+from flowstone.errors import QueryInvalid, RowsInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Sequence
+
+    import pyarrow as pa
+
+    from flowstone.blocks.databases.calls import DriverCalls
+    from flowstone.blocks.databases.driver import Row
+    from flowstone.blocks.databases.placeholders import Parameters
+    from flowstone.blocks.databases.pool import PooledConnection
+    from flowstone.blocks.object_stores.object_store import ObjectStore
+
+
+class WholeTables(Queries):
+    """Queries whose rows come as tables, and tables whose rows are added."""
+
+    # -- out -------------------------------------------------------------------------------------
+
+    def fetch_arrow(self, operation: str, parameters: Parameters = None) -> pa.Table:
+        """Return all rows of a query as a table of Arrow.
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+        """
+        found = self._fetch_native(operation, parameters)
+        if found is not None:
+            return found
+        return tables.arrow_table(*self._fetch_columns(operation, parameters))
+
+    def fetch_pandas(self, operation: str, parameters: Parameters = None) -> Any:
+        """Return all rows of a query as a DataFrame of pandas.
+
+        Raises:
+            MissingExtra: pandas is not installed.
+        """
+        found = self._fetch_native(operation, parameters)
+        if found is not None:
+            return tables.pandas_frame_of_arrow(found)
+        return tables.pandas_frame(*self._fetch_columns(operation, parameters))
+
+    def fetch_polars(self, operation: str, parameters: Parameters = None) -> Any:
+        """Return all rows of a query as a DataFrame of polars.
+
+        Raises:
+            MissingExtra: polars is not installed.
+        """
+        found = self._fetch_native(operation, parameters)
+        if found is not None:
+            return tables.polars_frame_of_arrow(found)
+        return tables.polars_frame(*self._fetch_columns(operation, parameters))
+
+    def stream_arrow(
+        self, operation: str, parameters: Parameters = None, batch_rows: int = ARROW_BATCH
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a query as record batches of Arrow, of which only a few are in memory.
+
+        All batches have the schema of the first. A query without rows yields one empty batch.
+
+        Args:
+            operation: the query.
+            parameters: the values: a sequence for ``?``, a mapping for ``:name``.
+            batch_rows: the most rows of a batch.
+
+        Raises:
+            MissingExtra: pyarrow is not installed.
+            QueryInvalid: the database does not understand it, or a column of a database without
+                types has values of different types.
+        """
+        arrow = tables.import_arrow("`stream_arrow`")
+        self._check_size(batch_rows)
+        with self._connection() as (calls, connection):
+            if not isinstance(calls.driver, ArrowDriver):
+                yield from self._stream_rows(operation, parameters, batch_rows)
+                return
+            open_arrow = calls.driver.open_arrow
+            reader = calls.run(
+                connection,
+                operation,
+                parameters,
+                lambda raw, text, values: open_arrow(raw, text, values, batch_rows),
+            )
+            has_rows = False
+            try:
+                while batch := calls.call(connection, lambda: next(reader, None), operation):
+                    for start in range(0, batch.num_rows, batch_rows):
+                        has_rows = True
+                        yield batch.slice(start, batch_rows)
+                if not has_rows:
+                    yield arrow.RecordBatch.from_pylist([], schema=reader.schema)
+            finally:
+                with connection.lock:
+                    reader.close()
+
+    # -- in --------------------------------------------------------------------------------------
+
+    def insert(self, table: str, rows: object, *, create: bool = False) -> int:
+        """Add rows to a table, all or none, and return how many.
+
+        Args:
+            table: its name, or ``schema.name``; it is quoted, so anything else is part of a name.
+            rows: dicts, as they come; or a table of Arrow, a DataFrame of pandas or polars, a
+                relation of DuckDB, or whatever else speaks Arrow's PyCapsule protocol; or an
+                iterator of such tables. An iterator is taken a batch at a time.
+            create: whether to make the table, of types that fit the first batch, if there is none.
+
+        Raises:
+            RowsInvalid: these are no rows, or one has other columns than the first.
+            TableMissing: there is no such table.
+            IntegrityViolated: a row breaks a constraint; none was added.
+        """
+        with (
+            self._begin_whole() as (calls, connection),
+            self._take_rows(calls, table, rows) as given,
+        ):
+            name = _quote(calls, table)
+            if create and given.columns:
+                _create_table(calls, connection, name, given.kinds)
+            return _insert(calls, connection, name, given)
+
+    def upsert(
+        self, table: str, rows: object, keys: Sequence[str] | str, *, create: bool = False
+    ) -> int:
+        """Add rows to a table, or update those whose key is there, all or none; return how many.
+
+        Other columns of a row that is updated stay as they are. The rows go to a temporary table
+        first, and from there by one statement.
+
+        Args:
+            table: its name, or ``schema.name``.
+            rows: as `insert` takes them; no two may have the same key.
+            keys: the columns that tell rows apart. Most databases want a unique index on them.
+            create: whether to make the table, unique by the keys, if there is none.
+
+        Raises:
+            RowsInvalid: these are no rows, a key is not among their columns, is NULL, or is there
+                twice.
+            TableMissing: there is no such table.
+            QueryInvalid: the database has no unique index on the keys, and needs one.
+        """
+        wanted = [keys] if isinstance(keys, str) else list(keys)
+        with (
+            self._begin_whole() as (calls, connection),
+            self._take_rows(calls, table, rows) as given,
+        ):
+            if not given.columns:
+                return 0
+            if not wanted or not {*wanted} <= {*given.columns}:
+                raise NoRows(f"their columns lack the keys {wanted!r}")
+            driver, raw, target = calls.driver, connection.raw, _quote(calls, table)
+            if create:
+                _create_table(calls, connection, target, given.kinds)
+                calls.call(connection, partial(driver.create_key, raw, target, wanted))
+            text = f"INSERT INTO {target}"
+            staged = calls.call(connection, partial(driver.stage, raw, target), text)
+            count = _insert(calls, connection, staged, given)
+            if count:
+                self._check_keys(calls, connection, staged, wanted, count)
+                merge = partial(driver.merge, raw, target, staged, given.columns, wanted)
+                calls.call(connection, merge, text)
+            calls.call(connection, partial(driver.unstage, raw, staged))
+            return count
+
+    # -- object stores ---------------------------------------------------------------------------
+
+    def copy_into(
+        self, table: str, store: ObjectStore, pattern: str = "*.parquet", *, create: bool = False
+    ) -> int:
+        """Add the rows of Parquet files in an object store to a table; return how many.
+
+        Where the database can read from the store by itself, as BigQuery from Cloud Storage, it
+        does; else the files are streamed through this process. It is all or none, but in
+        databases without transactions.
+
+        Args:
+            table: its name, or ``schema.name``.
+            store: the object store.
+            pattern: of the paths, as in .gitignore, relative to the store's folder.
+            create: whether to make the table, of types that fit the files, if there is none.
+
+        Raises:
+            RowsInvalid: no file matches, one is no Parquet file, or has other columns than the
+                first.
+            TableMissing: there is no such table.
+            StorageError: the store refused.
+        """
+        where = self.driver_calls.driver.where
+        paths = parquet.find_files(store, pattern, where)
+        count = None if create else self._copy_natively(table, store, paths)
+        if count is None:
+            count = self.insert(table, parquet.read_files(store, paths, where), create=create)
+        return count
+
+    def unload(
+        self, operation: str, store: ObjectStore, folder: str, parameters: Parameters = None
+    ) -> list[str]:
+        """Write the rows of a query to Parquet files in an object store; return their paths.
+
+        Where the database can write to the store by itself, it does; else the rows are streamed
+        through this process, into ``part-00000.parquet`` and so on. No file is written over.
+
+        Args:
+            operation: the query.
+            store: the object store.
+            folder: where the files go, relative to the store's folder.
+            parameters: the values: a sequence for ``?``, a mapping for ``:name``.
+
+        Raises:
+            QueryInvalid: the database does not understand the query.
+            ObjectExists: one of the files is there.
+            StorageError: the store refused.
+        """
+        access = parquet.find_access(store)
+        with self._connection() as (calls, connection):
+            if access is not None and isinstance(calls.driver, StoreDriver):
+                write = partial(calls.driver.unload_to, access=access, folder=folder)
+                paths = calls.run(connection, operation, parameters, write)
+                if paths is not None:
+                    return paths
+        return parquet.write_files(store, folder, lambda: self.stream_arrow(operation, parameters))
+
+    # -- how it is done --------------------------------------------------------------------------
+
+    def _copy_natively(self, table: str, store: ObjectStore, paths: list[str]) -> int | None:
+        """Let the database load files by itself; None where it can't."""
+        access = parquet.find_access(store)
+        if access is None or not isinstance(self.driver_calls.driver, StoreDriver):
+            return None
+        with self._begin_whole() as (calls, connection):
+            assert isinstance(calls.driver, StoreDriver)
+            name = _quote(calls, table)
+            load = partial(calls.driver.copy_from, connection.raw, name, access, paths)
+            return calls.call(connection, load, f"INSERT INTO {name}")
+
+    @contextmanager
+    def _take_rows(self, calls: DriverCalls, table: str, rows: object) -> Iterator[GivenRows]:
+        try:
+            yield GivenRows(rows, BATCH, use_arrow=isinstance(calls.driver, ArrowDriver))
+        except NoRows as error:
+            problem = str(error)
+        else:
+            return
+        remedy = "Give dicts with the same keys, or a table; nothing was added."
+        raise RowsInvalid(calls.driver.where, f"into {table!r}: {problem}", remedy)
+
+    def _check_keys(
+        self,
+        calls: DriverCalls,
+        connection: PooledConnection,
+        staged: str,
+        keys: Sequence[str],
+        count: int,
+    ) -> None:
+        """Refuse rows whose key is NULL, or there twice: databases take any of them."""
+        names = [calls.driver.quote_name(key) for key in keys]
+        present = " AND ".join(f"{name} IS NOT NULL" for name in names)
+        query = (
+            f"SELECT count(*) FROM (SELECT DISTINCT {', '.join(names)} FROM {staged} "
+            f"WHERE {present}) flowstone_keys"
+        )
+        cursor = calls.run(connection, query, None, calls.driver.query)
+        try:
+            [(different,)] = calls.call(connection, partial(cursor.fetchmany, 2), query)
+        finally:
+            with connection.lock:
+                cursor.close()
+        if different != count:
+            raise NoRows(f"{count - different} of {count} keys are NULL, or there twice")
+
+    def _stream_rows(
+        self, operation: str, parameters: Parameters, size: int
+    ) -> Iterator[pa.RecordBatch]:
+        with self._open_cursor(operation, parameters) as (names, batches):
+            try:
+                yield from tables.record_batches(names, batches(size))
+            except tables.MixedTypes as error:
+                problem = str(error)
+            else:
+                return
+        where, remedy = self.driver_calls.driver.where, "Give the column one type: CAST(x AS TEXT)."
+        raise QueryInvalid(
+            where, f"a column has values of several types: {problem}", remedy, operation
+        )
+
+    def _fetch_columns(self, operation: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
+        with self._open_cursor(operation, parameters) as (names, batches):
+            return names, [row for rows in batches(BATCH) for row in rows]
+
+    def _fetch_native(self, operation: str, parameters: Parameters) -> pa.Table | None:
+        """Return all rows as the driver's own Arrow; None where it has none."""
+        with self._connection() as (calls, connection):
+            if not isinstance(calls.driver, ArrowDriver) or not can_use_arrow():
+                return None
+            return calls.run(connection, operation, parameters, calls.driver.fetch_arrow)
+
+    # -- async twins -----------------------------------------------------------------------------
+
+    afetch_arrow = make_stoppable(fetch_arrow)
+    afetch_pandas = make_stoppable(fetch_pandas)
+    afetch_polars = make_stoppable(fetch_polars)
+    ainsert = make_stoppable(insert)
+    aupsert = make_stoppable(upsert)
+    acopy_into = make_stoppable(copy_into)
+    aunload = make_stoppable(unload)
+
+    def astream_arrow(
+        self, operation: str, parameters: Parameters = None, batch_rows: int = ARROW_BATCH
+    ) -> AsyncIterator[pa.RecordBatch]:
+        """Do as `stream_arrow`, in an `async for`."""
+        return walk([batch] for batch in self.stream_arrow(operation, parameters, batch_rows))
+
+
+def _quote(calls: DriverCalls, table: str) -> str:
+    return ".".join(map(calls.driver.quote_name, table.split(".")))
+
+
+def _create_table(
+    calls: DriverCalls, connection: PooledConnection, name: str, columns: dict[str, type]
+) -> None:
+    create = partial(calls.driver.create_table, connection.raw, name, columns)
+    calls.call(connection, create)
+
+
+def _insert(calls: DriverCalls, connection: PooledConnection, name: str, given: GivenRows) -> int:
+    """Add rows to the table of a quoted name, and return how many."""
+    driver, text, count = calls.driver, f"INSERT INTO {name}", 0
+    if given.is_arrow:
+        assert isinstance(driver, ArrowDriver)
+        # Batches are made between the calls: they may come from the same connection.
+        for data in given.tables():
+            calls.call(connection, partial(driver.insert_arrow, connection.raw, name, data), text)
+            count += data.num_rows
+        return count
+    for rows in given.batches():
+        adapted = [tuple(map(driver.adapt, row)) for row in rows]
+        insert = partial(driver.insert, connection.raw, name, given.columns, adapted)
+        calls.call(connection, insert, text, adapted)
+        count += len(rows)
+    return count
