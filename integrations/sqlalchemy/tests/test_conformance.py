@@ -150,10 +150,10 @@ class TestPostgresLogin(CredentialsSuite):
         )
 
     @pytest.fixture
-    def refused(self, good: DatabaseCredentials, postgres: str) -> Iterator[Credentials]:
+    def refused(self, good: DatabaseCredentials, postgres: str) -> Credentials:
         with psycopg.connect(postgres, autocommit=True) as admin:
             admin.execute("DROP ROLE IF EXISTS nobody_here")
-        yield good.model_copy(update={"username": "nobody_here", "password": "wrong-password"})
+        return good.model_copy(update={"username": "nobody_here", "password": "wrong-password"})
 
     @pytest.fixture
     def unreachable(self, good: DatabaseCredentials) -> Credentials:

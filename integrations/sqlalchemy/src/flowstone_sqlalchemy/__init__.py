@@ -1,4 +1,4 @@
-"""SQL databases for Flowstone: PostgreSQL, MySQL, MariaDB, SQLite, and others by SQLAlchemy's URLs."""
+"""SQL databases for Flowstone: PostgreSQL, MySQL, MariaDB, SQLite, and others by URL."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -20,6 +20,22 @@ _EXAMPLE = (
     'with SqlAlchemyConnector.load("shop") as shop:\n'
     '    print(shop.fetch_all("SELECT item FROM orders WHERE id = :id", {"id": 1}))'
 )
+
+
+class KeptEngine:
+    """An engine of SQLAlchemy, which is disposed of when the block is closed.
+
+    Attributes:
+        calls: of the driver that it was made beside; `Database.close` lets them go.
+        engine: the engine, or the async one.
+    """
+
+    def __init__(self, calls: DriverCalls, engine: Any) -> None:
+        self.calls, self.engine = weakref.ref(calls), engine
+        weakref.finalize(calls, getattr(engine, "sync_engine", engine).dispose)
+
+    def __deepcopy__(self, memo: object) -> None:
+        """A copy of a block makes an engine of its own."""
 
 
 class SqlAlchemyConnector(Database):
@@ -52,6 +68,11 @@ class SqlAlchemyConnector(Database):
         description="Whether a pooler such as pgbouncer, in transaction mode, is between: no "
         "prepared statements, and no settings of the session, the guards on the server included.",
     )
+    cancel_on_kill: bool = Field(
+        default=True,
+        description="Whether the server ends a statement whose process was killed, or that takes "
+        "longer than its task may.",
+    )
     connect_seconds: float = Field(
         default=15.0, gt=0, description="How long to wait for a connection."
     )
@@ -59,8 +80,7 @@ class SqlAlchemyConnector(Database):
         default=1000, ge=1, description="Rows that are fetched at a time while a result is read."
     )
 
-    #: The engine, and to which driver's calls it belongs.
-    _engine: tuple[weakref.ref[DriverCalls], Any] | None = PrivateAttr(default=None)
+    _kept: KeptEngine | None = PrivateAttr(default=None)
 
     def make_driver(self) -> DatabaseDriver[Any]:
         """Return a driver for the database that the URL names."""
@@ -83,12 +103,9 @@ class SqlAlchemyConnector(Database):
         calls = self.driver_calls
         if create_engine_kwargs:
             return make_engine(self, calls, create_engine_kwargs)
-        if self._engine is None or self._engine[0]() is not calls:
-            engine = make_engine(self, calls, {})
-            self._engine = weakref.ref(calls), engine
-            # `close` lets the calls go, and with them this engine.
-            weakref.finalize(calls, getattr(engine, "sync_engine", engine).dispose)
-        return self._engine[1]
+        if self._kept is None or self._kept.calls() is not calls:
+            self._kept = KeptEngine(calls, make_engine(self, calls, {}))
+        return self._kept.engine
 
     def get_connection(self, begin: bool = True, **connect_kwargs: Any) -> Any:
         """Return a context manager that gives a `sqlalchemy.Connection`, async for async drivers.
@@ -101,7 +118,7 @@ class SqlAlchemyConnector(Database):
         return engine.begin(**connect_kwargs) if begin else engine.connect(**connect_kwargs)
 
     def get_client(
-        self, client_type: Literal["engine", "connection"], **get_client_kwargs: Any
+        self, client_type: str, **get_client_kwargs: Any
     ) -> Any:
         """Return what `get_engine` or `get_connection` does, by name."""
         if client_type == "engine":
@@ -118,11 +135,6 @@ class SqlAlchemyConnector(Database):
     async def areset_connections(self) -> None:
         """Do as `reset_connections`, in async code."""
         await self.aclose()
-
-    def __copy__(self) -> Self:
-        copied = super().__copy__()
-        copied._engine = None
-        return copied
 
     @property
     def is_async(self) -> bool:

@@ -82,4 +82,5 @@ class DatabaseCredentials(Credentials):
     def _check(self) -> str:
         with self.connector() as database:
             database.fetch_one("SELECT 1")
-            return f"{self.username or 'the usual user'} can log in at {database.connection_info.describe()}"
+            where = database.connection_info.describe()
+            return f"{self.username or 'the usual user'} can log in at {where}"

@@ -32,7 +32,7 @@ from flowstone_sqlalchemy.errors import (
     find_by_sqlstate,
     leave_values_out,
 )
-from flowstone_sqlalchemy.statements import QMARK, replace_places
+from flowstone_sqlalchemy.statements import MYSQL, QMARK, replace_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -112,6 +112,9 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def __init__(self, where: str, engine: Engine) -> None:
         super().__init__(where)
         self._engine, self._dialect = engine, engine.dialect
+        self._is_disconnect: Any = engine.dialect.is_disconnect
+        if engine.dialect.name in {"mysql", "mariadb"}:
+            self.syntax = MYSQL
         compiler = engine.dialect.type_compiler_instance
         self.column_types = {kind: compiler.process(each) for kind, each in _TYPES.items()}
 
@@ -131,6 +134,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
 
     def _open(self) -> Any:
         raw = self._engine.raw_connection()
+        assert raw.dbapi_connection is not None
         self._dialect.set_isolation_level(raw.dbapi_connection, "AUTOCOMMIT")
         return raw
 
@@ -190,6 +194,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         escape = style in {"format", "pyformat"}
         return replace_places(
             operation,
+            self.syntax,
             QMARK,
             lambda place: _PLACES[style].format(place + 1),
             (lambda text: text.replace("%", "%%")) if escape else str,
@@ -199,17 +204,20 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
 
     def begin(self, connection: DialectConnection, savepoint: str | None) -> None:
         """Begin a transaction, as DB-API does: where a connection is not in autocommit."""
+        assert savepoint is None, "it says that it has none"
         self._prepare(connection)
         self._dialect.reset_isolation_level(connection.raw.dbapi_connection)
         connection.in_transaction = True
 
     def commit(self, connection: DialectConnection, savepoint: str | None) -> None:
         """Keep what was done since `begin`."""
+        assert savepoint is None
         connection.raw.commit()
         self._end(connection)
 
     def rollback(self, connection: DialectConnection, savepoint: str | None) -> None:
         """Take back what was done since `begin`."""
+        assert savepoint is None
         connection.raw.rollback()
         self._end(connection)
 
@@ -232,7 +240,7 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         lower = words.lower()
         if any(part in lower for part in _MISSING):
             kind, remedy = TableMissing, CREATE
-        elif self._dialect.is_disconnect(error, None, None):
+        elif self._is_disconnect(error, None, None):
             kind, remedy = DatabaseUnreachable, LOST
         code = f" (SQLSTATE {state})" if state else ""
         return kind(self.where, f"{leave_values_out(words)}{code}", remedy, statement)

@@ -47,6 +47,7 @@ def _make_postgres_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]
         connector.connection_info.describe(),
         make_postgres_arguments(connector),
         pooled=connector.transaction_pooling,
+        guarded=connector.cancel_on_kill,
         size=connector.fetch_size,
     )
 
@@ -55,7 +56,11 @@ def _make_mysql_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]:
     from flowstone_sqlalchemy.arguments import make_mysql_arguments  # of an extra
     from flowstone_sqlalchemy.mysql import MySqlDriver  # of an extra
 
-    return MySqlDriver(connector.connection_info.describe(), make_mysql_arguments(connector))
+    return MySqlDriver(
+        connector.connection_info.describe(),
+        make_mysql_arguments(connector),
+        guarded=connector.cancel_on_kill,
+    )
 
 
 def _make_sqlite_driver(connector: SqlAlchemyConnector) -> SqliteDriver:

@@ -110,21 +110,12 @@ class ConnectionLost(Exception):
     """A connection broke where something may be lost with it.
 
     Args:
-        when: what was going on: ``in a transaction``.
+        when: what was going on: `INSIDE` or `COMMITTING`.
         error: the driver's.
     """
 
-    WHEN: dict[str, Kind] = {
-        "inside a transaction, of which nothing is kept": (
-            DatabaseUnreachable,
-            "Run the whole transaction again.",
-        ),
-        "while a transaction was committed, which is kept or not": (
-            DatabaseUnreachable,
-            "Look in the database whether it is there before you run it again.",
-        ),
-    }
-    INSIDE, COMMITTING = WHEN
+    INSIDE = "inside a transaction, of which nothing is kept"
+    COMMITTING = "while a transaction was committed, which is kept or not"
 
     def __init__(self, when: str, error: Exception) -> None:
         self.when, self.error = when, error
@@ -132,8 +123,11 @@ class ConnectionLost(Exception):
 
     def translate(self, where: str, statement: str | None) -> DatabaseError:
         """Return our error for it."""
-        kind, remedy = self.WHEN[self.when]
-        return kind(where, f"the connection was lost {self.when}", remedy, statement)
+        remedy = "Run the whole transaction again."
+        if self.when == self.COMMITTING:
+            remedy = "Look in the database whether it is there before you run it again."
+        problem = f"the connection was lost {self.when}"
+        return DatabaseUnreachable(where, problem, remedy, statement)
 
 
 class ReadFailed(Exception):

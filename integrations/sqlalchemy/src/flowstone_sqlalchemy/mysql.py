@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from json import dumps
+from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,9 @@ from pymysql.cursors import Cursor as BufferedCursor
 from pymysql.cursors import SSCursor
 
 from flowstone.blocks.databases import AwareDatetime, DBAPIDriver
+from flowstone.context.deadlines import seconds_left
 from flowstone.errors import DatabaseError, QueryInvalid
 from flowstone.records.access import DatabaseAccess
-from flowstone_sqlalchemy.deadlines import seconds_left
 from flowstone_sqlalchemy.errors import (
     BY_NUMBER,
     FIX,
@@ -31,7 +32,7 @@ from flowstone_sqlalchemy.errors import (
     leave_values_out,
 )
 from flowstone_sqlalchemy.limits import IDLE, find_limit, needs_change
-from flowstone_sqlalchemy.statements import MYSQL_QMARK, replace_places
+from flowstone_sqlalchemy.statements import MYSQL, QMARK, replace_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,10 +55,10 @@ class MySqlConnection:
         is_mariadb: whether the server is MariaDB.
     """
 
-    raw: pymysql.Connection[Any]
+    raw: Any
 
-    def __init__(self, arguments: Mapping[str, Any]) -> None:
-        self._arguments = arguments
+    def __init__(self, arguments: Mapping[str, Any], *, guarded: bool = True) -> None:
+        self._arguments, self._guarded = arguments, guarded
         self.in_transaction = False
         self._reading: MySqlRows | None = None
         self._open()
@@ -65,24 +66,31 @@ class MySqlConnection:
     def _open(self) -> None:
         flags = CLIENT.FOUND_ROWS | int(self._arguments.get("client_flag", 0))
         self.raw = pymysql.connect(**{**self._arguments, "autocommit": True, "client_flag": flags})
-        self.is_mariadb = "mariadb" in str(self.raw.get_server_info()).lower()
+        self.is_mariadb = "mariadb" in str(self.raw.server_version).lower()
         self._limit: float | None = None
         self._used = monotonic()
 
+    def cursor(self, kind: type[Any] = BufferedCursor) -> Any:
+        """Return a new cursor."""
+        return self.raw.cursor(kind)
+
     def close(self) -> None:
         """Close it."""
+        result = getattr(self.raw, "_result", None)
+        if result is not None:  # half read, it would read on when it is collected
+            result.unbuffered_active = False
         self.raw.close()
 
     def prepare(self, seconds: float | None) -> None:
         """Open it again where it was lost, finish what is half read, and set the server's limit."""
         if not self.in_transaction and self._is_lost():
             with suppress(Exception):
-                self.raw.close()
+                self.close()
             self._reading = None
             self._open()
         self._used = monotonic()
         self.finish_reading()
-        limit = find_limit(seconds)
+        limit = find_limit(seconds) if self._guarded else None
         if needs_change(self._limit, limit):
             self._set_limit(limit or 0)
             self._limit = limit
@@ -93,10 +101,14 @@ class MySqlConnection:
         with closing(self.raw.cursor()) as cursor:
             cursor.execute(f"SET SESSION {name} = {seconds * unit}")
 
+    @property
+    def _socket(self) -> Any:
+        return getattr(self.raw, "_sock", None)
+
     def _is_lost(self) -> bool:
         if not self.raw.open:
             return True
-        waiting, _, _ = select.select([self.raw._sock], [], [], 0)  # type: ignore[attr-defined]  # noqa: SLF001
+        waiting, _, _ = select.select([self._socket], [], [], 0)
         if self._reading is not None or (not waiting and monotonic() - self._used < IDLE):
             return False
         try:
@@ -107,7 +119,7 @@ class MySqlConnection:
 
     def kill_query(self) -> None:
         """Kill what the connection runs, over another one."""
-        thread = int(self.raw.thread_id())
+        thread = int(self.raw.server_thread_id[0])
         with (
             closing(pymysql.connect(**self._arguments)) as other,
             closing(other.cursor()) as cursor,
@@ -145,7 +157,7 @@ class MySqlConnection:
 
 
 class MySqlRows:
-    """The rows of a statement, as the server sends them; read to the end before another one runs."""
+    """The rows of a statement, as the server sends them; read before another one runs."""
 
     def __init__(self, connection: MySqlConnection, cursor: Any) -> None:
         self.description: Any = cursor.description
@@ -191,15 +203,16 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     """MySQL and MariaDB, over PyMySQL."""
 
     placeholder_style = "qmark"
+    syntax = MYSQL
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "LONGTEXT", bytes: "LONGBLOB",
         Decimal: "DECIMAL(38, 10)", AwareDatetime: "VARCHAR(32)", datetime: "DATETIME(6)",
         date: "DATE", list: "JSON", dict: "JSON",
     }  # fmt: skip
 
-    def __init__(self, where: str, arguments: Mapping[str, Any]) -> None:
+    def __init__(self, where: str, arguments: Mapping[str, Any], *, guarded: bool = True) -> None:
         super().__init__(where)
-        self._arguments = arguments
+        self._arguments, self._guarded = arguments, guarded
 
     def make_access(self) -> DatabaseAccess:
         given = self._arguments
@@ -217,7 +230,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
 
     def connect(self) -> MySqlConnection:
         """Open a connection that commits each statement."""
-        return MySqlConnection(self._arguments)
+        return MySqlConnection(self._arguments, guarded=self._guarded)
 
     def interrupt(self, connection: MySqlConnection) -> None:
         """Kill the query that a connection runs, over another one."""
@@ -231,7 +244,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         return f"`{escaped}`"
 
     def adapt(self, value: object) -> object:
-        """Return a value as PyMySQL takes it: times with a zone as text, as MySQL has no such type."""
+        """Return a value as PyMySQL takes it; MySQL has no times with a zone: they are text."""
         if isinstance(value, (dict, list)):
             return dumps(value)
         if isinstance(value, datetime) and value.tzinfo is not None:
@@ -269,10 +282,10 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         """Give a cursor, and close it: at the end, or where it is kept, if that fails."""
         connection.prepare(seconds_left())
         with connection.telling_loss():
-            cursor = connection.raw.cursor(kind)
+            cursor = connection.cursor(kind)
             try:
                 yield cursor
-            except BaseException:
+            except Exception:
                 with suppress(pymysql.Error):
                     cursor.close()
                 raise
@@ -319,6 +332,14 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         head = f"INSERT INTO {table} ({names})".replace("%", "%%")
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.executemany(f"{head} VALUES ({marks})", rows)
+
+    def stage(self, connection: MySqlConnection, table: str) -> str:
+        """Make an empty table like another, in which any column may be NULL."""
+        name = self.quote_name(f"flowstone_{token_hex(8)}")
+        # An outer join: what comes from a table as it is may not be NULL where it is a key there.
+        rows = f"SELECT it.* FROM (SELECT 1 AS one) AS o LEFT JOIN {table} AS it ON 1 = 0 LIMIT 0"  # noqa: S608 - it is quoted
+        self.execute(connection, f"CREATE TEMPORARY TABLE {name} AS {rows}", ())
+        return name
 
     def unstage(self, connection: MySqlConnection, staged: str) -> None:
         """Drop a table that `stage` made; without TEMPORARY, it would commit."""
@@ -390,9 +411,11 @@ def _render(operation: str, values: Sequence[object]) -> str:
     """Return a statement with placeholders as PyMySQL has them."""
     if not values:
         return operation  # it is sent as it is
-    return replace_places(
-        operation, MYSQL_QMARK, lambda _: "%s", lambda text: text.replace("%", "%%")
-    )
+    return replace_places(operation, MYSQL, QMARK, lambda _: "%s", _escape)
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
 
 
 def _find_position(words: str, statement: str | None) -> tuple[str, int | None]:

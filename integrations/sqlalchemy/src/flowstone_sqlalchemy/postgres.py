@@ -1,4 +1,4 @@
-"""PostgreSQL: psycopg for statements and rows, ADBC for tables of Arrow, binary COPY to load them."""
+"""PostgreSQL: psycopg for statements and rows, ADBC for Arrow, binary COPY to load tables."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
 from flowstone.blocks.databases import ArrowDriver, AwareDatetime
+from flowstone.context.deadlines import seconds_left
 from flowstone.errors import DatabaseError, QueryInvalid
 from flowstone.records.access import DatabaseAccess
 from flowstone_sqlalchemy import postgres_copy
-from flowstone_sqlalchemy.deadlines import seconds_left
 from flowstone_sqlalchemy.errors import ConnectionLost, OurError
 from flowstone_sqlalchemy.postgres_arrow import open_reader
 from flowstone_sqlalchemy.postgres_connection import PostgresConnection
 from flowstone_sqlalchemy.postgres_errors import translate
+from flowstone_sqlalchemy.statements import POSTGRES
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,6 +38,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     """PostgreSQL, over psycopg and ADBC."""
 
     placeholder_style = "dollar"
+    syntax = POSTGRES
     column_types: Mapping[type, str] = {
         bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE PRECISION", str: "TEXT", bytes: "BYTEA",
         Decimal: "NUMERIC", AwareDatetime: "TIMESTAMP WITH TIME ZONE", datetime: "TIMESTAMP",
@@ -44,10 +46,17 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     }  # fmt: skip
 
     def __init__(
-        self, where: str, arguments: Mapping[str, Any], *, pooled: bool = False, size: int = 1000
+        self,
+        where: str,
+        arguments: Mapping[str, Any],
+        *,
+        pooled: bool = False,
+        guarded: bool = True,
+        size: int = 1000,
     ) -> None:
         super().__init__(where)
-        self._arguments, self._pooled, self._size = arguments, pooled, size
+        self._arguments, self._size = arguments, size
+        self._pooled, self._guarded = pooled, guarded
 
     def make_access(self) -> DatabaseAccess:
         given = self._arguments
@@ -66,7 +75,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
 
     def connect(self) -> PostgresConnection:
         """Open a connection that commits each statement."""
-        return PostgresConnection(self._arguments, pooled=self._pooled)
+        return PostgresConnection(self._arguments, pooled=self._pooled, guarded=self._guarded)
 
     def disconnect(self, connection: PostgresConnection) -> None:
         """Close a connection; a transaction that is open in it is rolled back."""

@@ -22,7 +22,7 @@ from flowstone_sqlalchemy.postgres_types import (
     make_decimal,
     make_encoder,
 )
-from flowstone_sqlalchemy.statements import DOLLAR, replace_places
+from flowstone_sqlalchemy.statements import DOLLAR, POSTGRES, replace_places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class ArrowConnection:
 
     def __init__(self, arguments: Mapping[str, Any], *, looks: bool, pooled: bool) -> None:
         words = {key: value for key, value in arguments.items() if key not in _OF_PSYCOPG}
-        if looks and not pooled:
+        if looks:
             guard = f"-c client_connection_check_interval={LOOK}s"
             words["options"] = f"{words.get('options', '')} {guard}".strip()
         # In a transaction, a pooler keeps to one session, which a statement's preparation needs.
@@ -143,7 +143,7 @@ def _merge(connection: PostgresConnection, operation: str, values: Sequence[obje
         text = text[:-1].rstrip()
     if values:
         literals = [psycopg.sql.Literal(value).as_string(connection.raw) for value in values]
-        text = replace_places(text, DOLLAR, literals.__getitem__)
+        text = replace_places(text, POSTGRES, DOLLAR, literals.__getitem__)
     return f"{text}\n" if "--" in text else text
 
 
@@ -217,11 +217,10 @@ def _read_rows(
             encoders.append(make_encoder(name))
         yield columns
         while rows := cursor.fetchmany(batch_rows):
+            each_column = zip(zip(*rows, strict=True), encoders, kinds, strict=True)
             arrays = [
                 pa.array(_encode(values, encoder), type=kind)
-                for values, encoder, kind in zip(
-                    zip(*rows, strict=True), encoders, kinds, strict=True
-                )
+                for values, encoder, kind in each_column
             ]
             yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
     finally:

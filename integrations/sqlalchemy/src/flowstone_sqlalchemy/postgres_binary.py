@@ -1,4 +1,4 @@
-"""PostgreSQL's binary format of COPY, made of Arrow column by column, with no row of Python between.
+"""PostgreSQL's binary format of COPY, made of Arrow column by column, without rows of Python.
 
 Each field of a row is its length in four bytes, then its bytes; a NULL has the length -1. A row
 begins with the number of its fields. See https://www.postgresql.org/docs/current/sql-copy.html.
@@ -33,7 +33,7 @@ MICROSECONDS = DAYS * 86_400_000_000
 BASE, DIGITS = 10_000, 4
 
 
-def encode(data: pa.Table, encoders: Sequence[Encoder]) -> Iterator[bytes]:
+def encode(data: pa.Table, encoders: Sequence[Encoder]) -> Iterator[memoryview]:
     """Yield the rows of a table, a part at a time, without the header and the trailer."""
     count = np.frombuffer(len(encoders).to_bytes(2, "big"), np.uint8)
     rows = max(1, min(ROWS, data.num_rows * BYTES // max(1, data.nbytes)))
@@ -70,15 +70,14 @@ def _make_binaries(matrix: Bytes) -> pa.Array:
     )
 
 
-def _get_data(array: pa.Array) -> bytes:
-    offsets = np.frombuffer(array.buffers()[1], np.int32)[
-        array.offset : array.offset + len(array) + 1
-    ]
-    return memoryview(array.buffers()[2])[int(offsets[0]) : int(offsets[-1])]  # type: ignore[return-value]
+def _get_data(array: pa.Array) -> memoryview:
+    offsets = np.frombuffer(array.buffers()[1], np.int32)
+    first, last = offsets[array.offset], offsets[array.offset + len(array)]
+    return memoryview(array.buffers()[2])[int(first) : int(last)]
 
 
 def _join_fixed(values: Bytes, array: pa.Array) -> pa.Array:
-    """Return fields of one size: their bytes are a matrix, of which rows that are null don't count."""
+    """Return fields of one size, whose bytes are a matrix; those of a null don't count."""
     count, width = values.shape
     fields = np.empty((count, 4 + width), np.uint8)
     fields[:, :4] = np.frombuffer(width.to_bytes(4, "big"), np.uint8)
@@ -107,15 +106,11 @@ def _join_varying(array: pa.Array, prefix: bytes = b"") -> pa.Array:
         return pc.binary_join_element_wise(
             _make_binaries(sizes), array, b"", null_handling="replace", null_replacement=b""
         )
+    before = pa.scalar(prefix, pa.binary())
     if array.null_count:
-        before = pc.if_else(
-            array.is_valid(), pa.scalar(prefix, pa.binary()), pa.scalar(b"", pa.binary())
-        )
+        before = pc.if_else(array.is_valid(), before, pa.scalar(b"", pa.binary()))
         array = pc.fill_null(array, b"")
-        return pc.binary_join_element_wise(_make_binaries(sizes), before, array, b"")
-    return pc.binary_join_element_wise(
-        _make_binaries(sizes), pa.scalar(prefix, pa.binary()), array, b""
-    )
+    return pc.binary_join_element_wise(_make_binaries(sizes), before, array, b"")
 
 
 # -- by type -----------------------------------------------------------------------------------
@@ -140,7 +135,7 @@ def _encode_bool(array: pa.Array) -> pa.Array:
     return _join_fixed(values.astype(np.uint8).reshape(-1, 1), array)
 
 
-def _encode_time(kind: pa.DataType, unit: pa.DataType, shift: int) -> Encoder:
+def _encode_time(unit: pa.DataType, shift: int) -> Encoder:
     """Return an encoder of times; what is finer than microseconds is cut."""
     whole = _encode_number(pa.int64(), ">i8", shift)
 
@@ -197,7 +192,7 @@ def _encode_decimal(precision: int, scale: int) -> Encoder:
 
 
 def _split_decimals(array: pa.Array, factor: int) -> tuple[list[Any], Any]:
-    """Return magnitudes times a factor, as limbs of 32 bits, highest first; and what is negative."""
+    """Return magnitudes times a factor, as limbs of 32 bits, and which are negative."""
     found = pc.fill_null(array, 0) if array.null_count else array
     words = np.frombuffer(found.buffers()[1], np.uint64)
     words = words[2 * found.offset : 2 * (found.offset + len(found))].reshape(-1, 2)
@@ -237,9 +232,9 @@ _FLOATS: Mapping[str, Encoder] = {
     "float4": _encode_number(pa.float32(), ">f4"),
     "float8": _encode_number(pa.float64(), ">f8"),
 }
-_TIMESTAMP = _encode_time(pa.int64(), pa.timestamp("us"), MICROSECONDS)
-_TIMESTAMPTZ = _encode_time(pa.int64(), pa.timestamp("us", "UTC"), MICROSECONDS)
-_TIME = _encode_time(pa.int64(), pa.time64("us"), 0)
+_TIMESTAMP = _encode_time(pa.timestamp("us"), MICROSECONDS)
+_TIMESTAMPTZ = _encode_time(pa.timestamp("us", "UTC"), MICROSECONDS)
+_TIME = _encode_time(pa.time64("us"), 0)
 _TEXTS = frozenset({"text", "varchar", "bpchar", "name", "json", "enum", "citext"})
 
 

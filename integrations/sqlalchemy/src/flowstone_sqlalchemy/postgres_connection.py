@@ -48,8 +48,10 @@ class PostgresConnection:
 
     raw: psycopg.Connection[tuple[Any, ...]]
 
-    def __init__(self, arguments: Mapping[str, Any], *, pooled: bool) -> None:
-        self._arguments, self.pooled = arguments, pooled
+    def __init__(
+        self, arguments: Mapping[str, Any], *, pooled: bool = False, guarded: bool = True
+    ) -> None:
+        self._arguments, self.pooled, self._guarded = arguments, pooled, guarded
         self.in_transaction = False
         self._spare: ArrowConnection | None = None
         self._reading: list[ArrowConnection] = []
@@ -70,9 +72,15 @@ class PostgresConnection:
             }
         )
         self._limit = None
-        if not self.pooled and self.raw.info.server_version >= LOOKING_SINCE:
+        if self.looks:
             with suppress(psycopg.Error):  # the server's system can't look
                 self.raw.execute(f"SET client_connection_check_interval = '{LOOK}s'")
+
+    @property
+    def looks(self) -> bool:
+        """Whether the server is to look, while a statement runs, whether we are still there."""
+        new = self.raw.info.server_version >= LOOKING_SINCE
+        return new and self._guarded and not self.pooled
 
     def close(self) -> None:
         """Close it, with the connections of ADBC."""
@@ -96,8 +104,7 @@ class PostgresConnection:
             arrow.close()
             arrow = None
         if arrow is None:
-            looks = self.raw.info.server_version >= LOOKING_SINCE
-            arrow = ArrowConnection(self._arguments, looks=looks, pooled=self.pooled)
+            arrow = ArrowConnection(self._arguments, looks=self.looks, pooled=self.pooled)
         self._reading.append(arrow)
         if not self.pooled:
             arrow.set_limit(self._wanted)
@@ -123,7 +130,7 @@ class PostgresConnection:
             self.close()
             self._open()
         self._used = monotonic()
-        limit = find_limit(seconds_left)
+        limit = find_limit(seconds_left) if self._guarded else None
         self._wanted = limit
         failed = self.raw.info.transaction_status is TransactionStatus.INERROR
         # A pooler gives the session to others between transactions.
@@ -142,7 +149,7 @@ class PostgresConnection:
         self.in_transaction = True
 
     def end(self) -> None:
-        """Note that a transaction has ended, and that a setting may have been taken back with it."""
+        """Note that a transaction has ended, which may have taken a setting back."""
         self.in_transaction = False
         self.forget_limit()
         if self.pooled:

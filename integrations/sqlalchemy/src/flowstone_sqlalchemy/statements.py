@@ -1,39 +1,26 @@
-"""Statements: where their placeholders are, for drivers that want them written otherwise."""
+"""Statements with placeholders that their drivers want written otherwise."""
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from flowstone.blocks.databases import SqlSyntax
+from flowstone.blocks.databases.sql_syntax import find_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What is left as it is: quoted texts and names, comments. Then placeholders.
-_TOKEN = r"""
-      (?P<text>
-        (?<!\w)[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)
-      | '(?:{inside}|'')*(?:'|\Z)
-      | "(?:[^"]|"")*(?:"|\Z)
-      | `[^`]*(?:`|\Z)
-      | --[^\n]*
-      | /\*.*?(?:\*/|\Z)
-      | (?<![\w$])\$(?P<tag>(?:[^\W\d]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)
-      )
-    | {place}
-"""
-_FLAGS = re.VERBOSE | re.DOTALL
-#: PostgreSQL's ``$1``, in its dialect.
-DOLLAR = re.compile(
-    _TOKEN.format(inside="[^']", place=r"(?<![\w$])\$(?P<place>[1-9]\d*)(?!\w)"), _FLAGS
-)
-#: ``?`` in standard SQL, and in that of MySQL, where a backslash escapes.
-QMARK = re.compile(_TOKEN.format(inside="[^']", place=r"(?P<place>\?)"), _FLAGS)
-MYSQL_QMARK = re.compile(_TOKEN.format(inside=r"[^'\\]|\\.", place=r"(?P<place>\?)"), _FLAGS)
+POSTGRES = SqlSyntax(nested_comments=True)
+MYSQL = SqlSyntax(backslash_escapes=True, dollar_quotes=False, hash_comments=True)
+#: What placeholders are: PostgreSQL's ``$1``, or ``?``.
+DOLLAR = r"(?<![\w$])\$(?P<place>[1-9]\d*)(?!\w)"
+QMARK = r"(?P<place>\?)"
 
 
 def replace_places(
     operation: str,
-    pattern: re.Pattern[str],
+    syntax: SqlSyntax,
+    pattern: str,
     replace: Callable[[int], str],
     keep: Callable[[str], str] = str,
 ) -> str:
@@ -41,16 +28,17 @@ def replace_places(
 
     Args:
         operation: the statement.
-        pattern: what its placeholders are: `DOLLAR`, `QMARK` or `MYSQL_QMARK`.
+        syntax: of its dialect.
+        pattern: what its placeholders are: `DOLLAR` or `QMARK`.
         replace: returns what stands for the value at a place; the first is at 0.
         keep: returns what stands for a part that is no placeholder.
     """
     parts, end, count = [], 0, 0
-    for token in pattern.finditer(operation):
-        if token["place"] is None:
+    for token in find_tokens(operation, syntax, pattern):
+        if token.kind != "place":
             continue
-        place = count if token["place"] == "?" else int(token["place"]) - 1
+        place = count if token.text == "?" else int(token.text[1:]) - 1
         count += 1
-        parts += [keep(operation[end : token.start()]), replace(place)]
-        end = token.end()
+        parts += [keep(operation[end : token.start]), replace(place)]
+        end = token.end
     return "".join([*parts, keep(operation[end:])])
