@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import peer, scale, starts, tasks, transfers
+from tests.benchmarks import peer, scale, starts, tasks, transfers, warehouses
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
 
@@ -24,6 +24,8 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
     many = counts if tiny else [1_000, 10_000, 1_000_000 if long else 100_000]
     large = (20, 20, 10) if tiny else (10_000, 10_000 if long else 1_000, 1024)
     files, kilobytes = (3, 1) if tiny else (200, 64)
+    whole = (100, 100, 100) if tiny else (5_000_000, 5_000_000, 1_000_000)
+    streamed = 100 if tiny else 10_000_000 if long else 2_000_000
     return {
         "import": lambda peer: starts.imports(rounds, peer),
         "hello": lambda peer: starts.hello(rounds, peer),
@@ -38,6 +40,8 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "results": partial(scale.results, *large),
         "folders": partial(transfers.folders, files, kilobytes),
         "objects": partial(transfers.objects, 3 if tiny else 200, 16),
+        "tables": partial(warehouses.tables, *whole),
+        "streams": partial(warehouses.streams, streamed),
     }
 
 

@@ -25,6 +25,8 @@ NAMES = [
     "results",
     "folders",
     "objects",
+    "tables",
+    "streams",
 ]
 
 
