@@ -1,4 +1,4 @@
-"""A table of PostgreSQL as Arrow, or Arrow into one, by the library's connector or by ADBC alone."""
+"""A table of PostgreSQL as Arrow, or Arrow into one, by a connector or by ADBC alone."""
 
 import json
 import sys

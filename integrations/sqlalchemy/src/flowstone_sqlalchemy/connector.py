@@ -117,9 +117,7 @@ class SqlAlchemyConnector(Database):
         engine = self.get_engine()
         return engine.begin(**connect_kwargs) if begin else engine.connect(**connect_kwargs)
 
-    def get_client(
-        self, client_type: str, **get_client_kwargs: Any
-    ) -> Any:
+    def get_client(self, client_type: str, **get_client_kwargs: Any) -> Any:
         """Return what `get_engine` or `get_connection` does, by name."""
         if client_type == "engine":
             return self.get_engine(**get_client_kwargs)

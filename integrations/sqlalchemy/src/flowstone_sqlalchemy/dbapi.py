@@ -6,6 +6,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from json import dumps
+from secrets import token_hex
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ _TYPES: Mapping[type, TypeEngine[Any]] = {
     str: types.Text(),
     bytes: types.LargeBinary(),
     Decimal: types.Numeric(38, 10),
-    AwareDatetime: types.DateTime(timezone=True),
+    # MySQL has no times with a zone, and would drop it: they are text.
+    AwareDatetime: types.DateTime(timezone=True).with_variant(types.String(32), "mysql", "mariadb"),
     # MySQL's has whole seconds, unless it is told.
     datetime: types.DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"),
     date: types.Date(),
@@ -162,6 +164,8 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
 
     def adapt(self, value: object) -> object:
         """Return a value as drivers take it: a list or dict as JSON."""
+        if self.syntax is MYSQL and isinstance(value, datetime) and value.tzinfo is not None:
+            return value.isoformat(" ")
         return dumps(value) if isinstance(value, (dict, list)) else value
 
     def execute(
@@ -224,6 +228,42 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def _end(self, connection: DialectConnection) -> None:
         self._dialect.set_isolation_level(connection.raw.dbapi_connection, "AUTOCOMMIT")
         connection.in_transaction = False
+
+    # -- rows that replace others ----------------------------------------------------------------
+
+    def stage(self, connection: DialectConnection, table: str) -> str:
+        """Make an empty table like another, in which any column may be NULL."""
+        name = self.quote_name(f"flowstone_{token_hex(8)}")
+        # An outer join: what comes from a table as it is may not be NULL where it is a key there.
+        rows = f"SELECT it.* FROM (SELECT 1 AS one) o LEFT JOIN {table} it ON 1 = 0 WHERE 1 = 0"  # noqa: S608 - it is quoted
+        self.execute(connection, f"CREATE TEMPORARY TABLE {name} AS {rows}", ())
+        return name
+
+    def merge(
+        self,
+        connection: DialectConnection,
+        table: str,
+        staged: str,
+        columns: Sequence[str],
+        keys: Sequence[str],
+    ) -> None:
+        """Update the rows whose key is there, then insert the others: in words that all know."""
+        quoted = [self.quote_name(name) for name in columns]
+        same = " AND ".join(
+            f"{staged}.{name} = {table}.{name}" for name in map(self.quote_name, keys)
+        )
+        names = ", ".join(quoted)
+        changes = ", ".join(
+            f"{name} = (SELECT {staged}.{name} FROM {staged} WHERE {same})"  # noqa: S608 - names are quoted
+            for name in quoted
+            if name not in map(self.quote_name, keys)
+        )
+        if changes:
+            there = f"EXISTS (SELECT 1 FROM {staged} WHERE {same})"  # noqa: S608 - names are quoted
+            self.execute(connection, f"UPDATE {table} SET {changes} WHERE {there}", ())  # noqa: S608 - names are quoted
+        missing = f"NOT EXISTS (SELECT 1 FROM {table} WHERE {same})"  # noqa: S608 - names are quoted
+        insert = f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged} WHERE {missing}"  # noqa: S608 - names are quoted
+        self.execute(connection, insert, ())
 
     # -- errors ----------------------------------------------------------------------------------
 

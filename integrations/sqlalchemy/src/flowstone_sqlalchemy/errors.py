@@ -134,6 +134,16 @@ class ReadFailed(Exception):
     """A result ended with an error, of which only the words are known."""
 
 
+class NoDecimal(ValueError):
+    """A number of a column has no place in a decimal of Arrow."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"column {name!r} has a number that is no decimal of Arrow: NaN, an infinity, one of "
+            f"more than 76 digits, or of more than its first rows let expect"
+        )
+
+
 class OurError(Exception):
     """One of Flowstone's errors on its way through `Database`, which hides secrets in it."""
 

@@ -18,6 +18,7 @@ from flowstone_sqlalchemy.postgres_connection import LOOK, only_reads
 from flowstone_sqlalchemy.postgres_types import (
     Column,
     find_cast,
+    find_name,
     make_column,
     make_decimal,
     make_encoder,
@@ -27,6 +28,7 @@ from flowstone_sqlalchemy.statements import DOLLAR, POSTGRES, replace_places
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from flowstone.blocks.databases import Cursor
     from flowstone_sqlalchemy.postgres_connection import PostgresConnection
 
 #: Bytes that ADBC fetches at a time, at most; a row is taken to have `WIDTH` of them in a column.
@@ -35,6 +37,10 @@ MOST, WIDTH = 16 * 1024 * 1024, 32
 _OF_PSYCOPG = frozenset(
     {"autocommit", "context", "cursor_factory", "prepare_threshold", "row_factory"}
 )
+
+
+#: What psycopg reads and Arrow has as it was written.
+_TEXTS = {"json": "text", "jsonb": "text", "_json": "text[]", "_jsonb": "text[]"}
 
 
 class ArrowConnection:
@@ -138,12 +144,18 @@ def _convert(
 
 def _merge(connection: PostgresConnection, operation: str, values: Sequence[object]) -> str:
     """Return a statement with its values as literals, quoted by psycopg: COPY has no parameters."""
-    text = operation.strip()
-    while text.endswith(";"):
-        text = text[:-1].rstrip()
+    text = _strip(operation)
     if values:
         literals = [psycopg.sql.Literal(value).as_string(connection.raw) for value in values]
         text = replace_places(text, POSTGRES, DOLLAR, literals.__getitem__)
+    return text
+
+
+def _strip(operation: str) -> str:
+    """Return a statement that may be put in parentheses."""
+    text = operation.strip()
+    while text.endswith(";"):
+        text = text[:-1].rstrip()
     return f"{text}\n" if "--" in text else text
 
 
@@ -154,7 +166,7 @@ def _read_native(connection: PostgresConnection, query: str, batch_rows: int) ->
     cursor = arrow.raw.cursor()
     try:
         fields = list(cursor.adbc_execute_schema(query))
-        casts = [find_cast(field) for field in fields]
+        casts = [find_cast(find_name(field)) for field in fields]
         hint = min(MOST, batch_rows * WIDTH * max(1, len(fields)))
         cursor.adbc_statement.set_options(**{"adbc.postgresql.batch_size_hint_bytes": str(hint)})
         cursor.execute(_cast(query, casts) if any(casts) else query)
@@ -204,35 +216,48 @@ def _read_rows(
     """Yield the columns, then batches that are made of psycopg's rows."""
     cursor = connection.query(operation, values, batch_rows)
     try:
-        types = connection.raw.adapters.types
-        columns, kinds, encoders = [], [], []
-        for each in cursor.description or ():
-            found = types.get(each.type_code)
-            is_array = found is not None and found.array_oid == each.type_code
-            name = "text" if found is None else found.name + ("[]" if is_array else "")
+        names = [each.name for each in cursor.description or ()]
+        kinds = _find_kinds(connection, cursor)
+        casts = [find_cast(kind) or _TEXTS.get(kind) for kind in kinds]
+        if any(casts) and only_reads(operation):  # a cursor of the server's, which has read nothing
+            cursor.close()
+            cursor = connection.query(_cast(_strip(operation), casts), values, batch_rows)
+            kinds = _find_kinds(connection, cursor)
+        columns, types = [], []
+        for name, each, kind in zip(names, cursor.description or (), kinds, strict=True):
             decimal = make_decimal(each.precision or 0, each.scale or 0)
-            column, kind = make_column(each.name, name, decimal)
+            column, inner = make_column(name, kind, decimal)
             columns.append(column)
-            kinds.append(pa.list_(kind) if column.is_list else kind)
-            encoders.append(make_encoder(name))
+            types.append(pa.list_(inner) if column.is_list else inner)
         yield columns
+        encoders = list(map(make_encoder, kinds))
         while rows := cursor.fetchmany(batch_rows):
-            each_column = zip(zip(*rows, strict=True), encoders, kinds, strict=True)
+            each_column = zip(zip(*rows, strict=True), columns, encoders, types, strict=True)
             arrays = [
-                pa.array(_encode(values, encoder), type=kind)
-                for values, encoder, kind in each_column
+                pa.array(_encode(values, encoder, column.is_list), type=kind)
+                for values, column, encoder, kind in each_column
             ]
-            yield pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+            yield pa.RecordBatch.from_arrays(arrays, names=names)
     finally:
         cursor.close()
 
 
-def _encode(values: Sequence[Any], encoder: Any) -> Sequence[Any]:
+def _find_kinds(connection: PostgresConnection, cursor: Cursor) -> list[str]:
+    """Return PostgreSQL's names of the types of a result's columns."""
+    types, kinds = connection.raw.adapters.types, []
+    for each in cursor.description or ():
+        found = types.get(each.type_code)
+        is_array = found is not None and found.array_oid == each.type_code
+        kinds.append("unknown" if found is None else ("_" if is_array else "") + found.name)
+    return kinds
+
+
+def _encode(values: Sequence[Any], encoder: Any, is_list: bool) -> Sequence[Any]:
     if encoder is None:
         return values
     return [
         None if value is None
-        else [None if each is None else encoder(each) for each in value] if isinstance(value, list)
+        else [None if each is None else encoder(each) for each in value] if is_list
         else encoder(value)
         for value in values
     ]  # fmt: skip

@@ -192,7 +192,11 @@ class PostgresConnection:
         if self.in_transaction and only_reads(operation):
             # Another statement may come in between, which it may not while a result is streamed.
             named = psycopg.RawServerCursor(self.raw, f"flowstone_{token_hex(8)}")
-            return named.execute(operation, values or None)
+            try:
+                return named.execute(operation, values or None)
+            except BaseException:
+                named.close()
+                raise
         return PostgresRows(self, operation, values, size)
 
 

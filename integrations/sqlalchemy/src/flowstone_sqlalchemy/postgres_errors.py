@@ -20,6 +20,7 @@ from flowstone_sqlalchemy.errors import (
     LOST,
     ConnectionLost,
     Kind,
+    NoDecimal,
     OurError,
     ReadFailed,
     find_by_exception,
@@ -64,6 +65,9 @@ def translate(where: str, error: Exception, statement: str | None) -> DatabaseEr
         return error.found
     if isinstance(error, ReadFailed):
         return _translate_words(where, str(error), statement)
+    if isinstance(error, NoDecimal):
+        remedy = "Cast it in the query: CAST(x AS numeric(20, 4)), or to text."
+        return QueryInvalid(where, str(error), remedy, statement)
     if isinstance(error, ConnectionLost):
         return error.translate(where, statement)
     if isinstance(error, psycopg.Error):

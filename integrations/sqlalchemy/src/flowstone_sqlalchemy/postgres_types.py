@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from flowstone_sqlalchemy.errors import NoDecimal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -28,27 +30,19 @@ _NATIVE = frozenset(
 )  # fmt: skip
 
 
-class NoDecimal(ValueError):
-    """A number of a column has no place in a decimal of Arrow."""
+def find_cast(kind: str) -> str | None:
+    """Return what the server has to cast a column to, as Arrow lacks its type; usually None.
 
-    def __init__(self, name: str, kind: pa.DataType | None) -> None:
-        super().__init__(
-            f"column {name!r} has a number that is not a {kind}"
-            if kind is not None
-            else f"column {name!r} has NaN, an infinity, or a number of more than 76 digits"
-        )
-
-
-def find_cast(field: pa.Field) -> str | None:
-    """Return the type that the server has to cast a column to, as Arrow lacks it; usually None."""
-    kind = _find_name(field)
+    Args:
+        kind: PostgreSQL's name of the type; that of an array begins with ``_``.
+    """
     name = kind.removeprefix("_")
     if name in _NATIVE:
         return None
     return _CASTS.get(name, "text") + ("[]" if kind != name else "")
 
 
-def _find_name(field: pa.Field) -> str:
+def find_name(field: pa.Field) -> str:
     return ((field.metadata or {}).get(b"POSTGRESQL:type") or b"text").decode()
 
 
@@ -71,7 +65,7 @@ class Column:
     @classmethod
     def of(cls, field: pa.Field) -> Column:
         """Return the column for a field of ADBC's schema."""
-        name = _find_name(field)
+        name = find_name(field)
         is_list = name.startswith("_")
         inner = _find_storage(field.type.value_type if is_list else field.type)
         if name.removeprefix("_") != "numeric":
@@ -104,7 +98,7 @@ class Column:
         try:
             return pc.cast(found, self.kind)
         except pa.ArrowInvalid:
-            raise NoDecimal(self.name, self.kind) from None
+            raise NoDecimal(self.name) from None
 
 
 def _find_storage(kind: pa.DataType) -> pa.DataType:
@@ -144,7 +138,7 @@ def _choose_decimal(name: str, texts: Sequence[pa.Array], *, whole: bool) -> pa.
     if not whole and after <= SCALE and before <= DECIMAL128 - SCALE:
         after = SCALE
     if before + after > DECIMAL256:
-        raise NoDecimal(name, None)
+        raise NoDecimal(name)
     if before + after <= DECIMAL128:
         return pa.decimal128(DECIMAL128, after)
     return pa.decimal256(DECIMAL256, after)
@@ -168,8 +162,10 @@ def make_column(name: str, kind: str, decimal: pa.DataType | None) -> tuple[Colu
         kind: PostgreSQL's name of the type.
         decimal: what a `numeric` is, where it has a scale.
     """
-    is_list, kind = kind.endswith("[]"), kind.removesuffix("[]")
+    is_list, kind = kind.startswith("_"), kind.removeprefix("_")
     if kind == "numeric":
+        # ADBC does not tell the scale of what is in an array.
+        decimal = None if is_list else decimal
         return Column(name, decimal, is_numeric=True, is_list=is_list), pa.string()
     found = _PLAIN.get(kind, pa.string())
     return Column(name, found, is_list=is_list), found
@@ -177,7 +173,7 @@ def make_column(name: str, kind: str, decimal: pa.DataType | None) -> tuple[Colu
 
 def make_encoder(kind: str) -> Callable[[Any], Any] | None:
     """Return what makes a value that Arrow takes of one of psycopg's; None where it takes it."""
-    kind = kind.removesuffix("[]")
+    kind = kind.removeprefix("_")
     if kind in _PLAIN:
         return None
     return _encode_json if kind in {"json", "jsonb"} else _encode_text
