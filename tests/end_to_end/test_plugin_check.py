@@ -39,6 +39,7 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
+    "flowstone_sqlalchemy": {"PluginSuite", "BlockSuite", "CredentialsSuite", "DatabaseSuite"},
     "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {
         "PluginSuite",

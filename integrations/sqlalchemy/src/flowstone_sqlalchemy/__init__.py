@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from flowstone_sqlalchemy.connection import (
         AsyncDriver,
         ConnectionComponents,
+        RedshiftOptions,
         SslFiles,
         SyncDriver,
     )
@@ -21,6 +22,7 @@ __all__ = [
     "AsyncSqlAlchemyConnector",
     "ConnectionComponents",
     "DatabaseCredentials",
+    "RedshiftOptions",
     "SqlAlchemyConnector",
     "SslFiles",
     "SyncDriver",
@@ -30,7 +32,13 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".connection": ("AsyncDriver", "ConnectionComponents", "SslFiles", "SyncDriver"),
+            ".connection": (
+                "AsyncDriver",
+                "ConnectionComponents",
+                "RedshiftOptions",
+                "SslFiles",
+                "SyncDriver",
+            ),
             ".connector": ("AsyncSqlAlchemyConnector", "SqlAlchemyConnector"),
             ".credentials": ("DatabaseCredentials",),
         },

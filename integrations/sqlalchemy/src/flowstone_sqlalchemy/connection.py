@@ -11,6 +11,8 @@ from urllib.parse import parse_qsl, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from flowstone.blocks import ObjectStore
+
 #: Words of a URL's query that are secrets; they would be saved in clear.
 _SECRET_WORDS = frozenset({"password", "passwd", "sslpassword", "ssl_key_password", "token"})
 
@@ -61,6 +63,27 @@ class SslFiles(BaseModel):
     key: Path | None = Field(default=None, description="The key of our own certificate.")
     check_host: bool = Field(
         default=True, description="Whether the server's certificate has to name its host."
+    )
+
+
+class RedshiftOptions(BaseModel):
+    """How Redshift is logged in to, and how it reaches S3."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, hide_input_in_errors=True)
+
+    cluster: str | None = Field(
+        default=None, description="The cluster to get a temporary login for, by IAM."
+    )
+    workgroup: str | None = Field(
+        default=None, description="The same for a workgroup of Redshift Serverless."
+    )
+    region: str | None = Field(default=None, description="Its region; by default the store's.")
+    store: ObjectStore | None = Field(
+        default=None,
+        description="A bucket whose login to AWS is used; else the SDK's own chain finds one.",
+    )
+    iam_role: str | None = Field(
+        default=None, description="The role of the cluster's own that reads and writes S3."
     )
 
 

@@ -10,7 +10,12 @@ from pydantic import Field, PrivateAttr
 from flowstone.blocks import Database, SecretDict
 from flowstone.blocks.databases import DriverCalls
 from flowstone.errors import ConfigurationError
-from flowstone_sqlalchemy.connection import ConnectionComponents, SslFiles, is_async
+from flowstone_sqlalchemy.connection import (
+    ConnectionComponents,
+    RedshiftOptions,
+    SslFiles,
+    is_async,
+)
 
 if TYPE_CHECKING:
     from flowstone.blocks.databases import DatabaseDriver
@@ -75,6 +80,9 @@ class SqlAlchemyConnector(Database):
     )
     connect_seconds: float = Field(
         default=15.0, gt=0, description="How long to wait for a connection."
+    )
+    redshift: RedshiftOptions | None = Field(
+        default=None, description="For Redshift: temporary logins, and the role that reaches S3."
     )
     fetch_size: int = Field(
         default=1000, ge=1, description="Rows that are fetched at a time while a result is read."

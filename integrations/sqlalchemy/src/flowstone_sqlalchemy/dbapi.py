@@ -33,6 +33,7 @@ from flowstone_sqlalchemy.errors import (
     find_by_sqlstate,
     leave_values_out,
 )
+from flowstone_sqlalchemy.measures import CountedRows, record_rows
 from flowstone_sqlalchemy.statements import MYSQL, QMARK, replace_places
 
 if TYPE_CHECKING:
@@ -98,10 +99,14 @@ def make_dbapi_driver(connector: SqlAlchemyConnector) -> DialectDriver:
         ConfigurationError: SQLAlchemy knows no such database or driver.
         MissingExtra: the driver is not installed.
     """
+    return DialectDriver(connector.connection_info.describe(), make_plain_engine(connector))
+
+
+def make_plain_engine(connector: SqlAlchemyConnector) -> Engine:
+    """Return an engine that keeps no connection, with a sync driver."""
     url = find_url(connector)
     url = url.set(drivername=_SYNC.get(url.drivername, url.drivername))
-    engine = make_sync_engine(connector, url, {"poolclass": NullPool})
-    return DialectDriver(connector.connection_info.describe(), engine)
+    return make_sync_engine(connector, url, {"poolclass": NullPool})
 
 
 class DialectDriver(DBAPIDriver[DialectConnection]):
@@ -173,7 +178,9 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     ) -> int:
         """Run one statement, and return how many rows it changed; 0 where that says nothing."""
         self._prepare(connection)
-        return super().execute(connection, self._render(operation, values), tuple(values))
+        count = super().execute(connection, self._render(operation, values), tuple(values))
+        record_rows(written=count)
+        return count
 
     def execute_many(
         self, connection: DialectConnection, operation: str, rows: Sequence[Sequence[object]]
@@ -181,14 +188,17 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         """Run one statement with each of these, and return how many rows were changed."""
         self._prepare(connection)
         statement = self._render(operation, rows[0]) if rows else operation
-        return super().execute_many(connection, statement, [tuple(row) for row in rows])
+        count = super().execute_many(connection, statement, [tuple(row) for row in rows])
+        record_rows(written=count)
+        return count
 
     def query(
         self, connection: DialectConnection, operation: str, values: Sequence[object]
     ) -> Cursor:
         """Run one statement, and return its rows, which the driver may have in memory."""
         self._prepare(connection)
-        return super().query(connection, self._render(operation, values), tuple(values))
+        found = super().query(connection, self._render(operation, values), tuple(values))
+        return CountedRows(found)
 
     def _render(self, operation: str, values: Sequence[object]) -> str:
         """Return a statement with placeholders as the driver has them."""

@@ -34,6 +34,10 @@ def make_driver(connector: SqlAlchemyConnector) -> DatabaseDriver[Any]:
             return _make_mysql_driver(connector)
         if named in {"", "pymysql", "asyncmy", "aiomysql"}:
             raise MissingExtra("MySQL", "flowstone-sqlalchemy[mysql]")
+    if dialect == "redshift":
+        from flowstone_sqlalchemy.redshift import make_redshift_driver  # as below
+
+        return make_redshift_driver(connector)
     from flowstone_sqlalchemy.dbapi import make_dbapi_driver  # it imports SQLAlchemy's dialect
 
     return make_dbapi_driver(connector)

@@ -16,7 +16,7 @@ from flowstone_sqlalchemy.arguments import make_engine_arguments
 from flowstone_sqlalchemy.connection import is_async
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import URL, Connection, Engine
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -84,11 +84,12 @@ def _telling(url: URL) -> Iterator[None]:
 
 
 def _make_sqlite_engine(url: URL, calls: DriverCalls, options: Mapping[str, Any]) -> Engine:
-    weak = weakref.ref(calls)
+    # One that the block keeps is let go with the calls; another is its caller's, and keeps them.
+    find: Callable[[], DriverCalls | None] = (lambda: calls) if options else weakref.ref(calls)
 
     def connect() -> Any:
-        found = weak()
-        assert found is not None, "the block is closed"
+        found = find()
+        assert found is not None, "the engine is used after its block was closed"
         return found.connect()
 
     engine = create_engine(url, **{"creator": connect, "poolclass": NullPool, **options})

@@ -32,6 +32,7 @@ from flowstone_sqlalchemy.errors import (
     leave_values_out,
 )
 from flowstone_sqlalchemy.limits import IDLE, find_limit, needs_change
+from flowstone_sqlalchemy.measures import CountedRows, record_rows
 from flowstone_sqlalchemy.statements import MYSQL, QMARK, replace_places
 
 if TYPE_CHECKING:
@@ -255,7 +256,9 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         """Run one statement, and return how many rows it changed; 0 where that says nothing."""
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.execute(_render(operation, values), values or None)
-            return 0 if cursor.description else max(0, int(cursor.rowcount))
+            count = 0 if cursor.description else max(0, int(cursor.rowcount))
+        record_rows(written=count)
+        return count
 
     def execute_many(
         self, connection: MySqlConnection, operation: str, rows: Sequence[Sequence[object]]
@@ -263,7 +266,9 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         """Run one statement with each of these, and return how many rows were changed."""
         with self._cursor(connection, BufferedCursor) as cursor:
             statement = _render(operation, rows[0]) if rows else operation
-            return max(0, int(cursor.executemany(statement, rows) or 0))
+            count = max(0, int(cursor.executemany(statement, rows) or 0))
+        record_rows(written=count)
+        return count
 
     def query(
         self, connection: MySqlConnection, operation: str, values: Sequence[object]
@@ -273,7 +278,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
             cursor.execute(_render(operation, values), values or None)
             rows = MySqlRows(connection, cursor)
             connection.read(rows)
-            return rows
+            return CountedRows(rows)
 
     @contextmanager
     def _cursor(
@@ -332,6 +337,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         head = f"INSERT INTO {table} ({names})".replace("%", "%%")
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.executemany(f"{head} VALUES ({marks})", rows)
+        record_rows(written=len(rows))
 
     def stage(self, connection: MySqlConnection, table: str) -> str:
         """Make an empty table like another, in which any column may be NULL."""

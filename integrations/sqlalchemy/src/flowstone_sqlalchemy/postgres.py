@@ -16,6 +16,7 @@ from flowstone.errors import DatabaseError, QueryInvalid
 from flowstone.records.access import DatabaseAccess
 from flowstone_sqlalchemy import postgres_copy
 from flowstone_sqlalchemy.errors import ConnectionLost, OurError
+from flowstone_sqlalchemy.measures import CountedRows, record_rows
 from flowstone_sqlalchemy.postgres_arrow import open_reader
 from flowstone_sqlalchemy.postgres_connection import PostgresConnection
 from flowstone_sqlalchemy.postgres_errors import translate
@@ -104,7 +105,9 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         with connection.telling_loss():
             cursor = connection.raw.execute(operation, values or None, binary=True)
         word = (cursor.statusmessage or "").partition(" ")[0]
-        return max(0, cursor.rowcount) if word in _CHANGING else 0
+        count = max(0, cursor.rowcount) if word in _CHANGING else 0
+        record_rows(written=count)
+        return count
 
     def execute_many(
         self, connection: PostgresConnection, operation: str, rows: Sequence[Sequence[object]]
@@ -113,7 +116,9 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         connection.prepare(seconds_left())
         with connection.telling_loss(), connection.raw.cursor() as cursor:
             cursor.executemany(operation, rows)
-            return max(0, cursor.rowcount)
+            count = max(0, cursor.rowcount)
+        record_rows(written=count)
+        return count
 
     def query(
         self, connection: PostgresConnection, operation: str, values: Sequence[object]
@@ -121,7 +126,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         """Run one statement, and return its rows, of which not all are in memory."""
         connection.prepare(seconds_left())
         with connection.telling_loss():
-            return connection.query(operation, values, self._size)
+            return CountedRows(connection.query(operation, values, self._size))
 
     # -- transactions ----------------------------------------------------------------------------
 
@@ -170,6 +175,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
             if target.takes_copy:
                 names = list(map(self.quote_name, columns))
                 postgres_copy.copy_rows(connection.raw, table, columns, names, rows, target)
+                record_rows(written=len(rows))
                 return
         super().insert(connection, table, columns, rows)
 
@@ -180,6 +186,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
             target = postgres_copy.find_target(connection.raw, table)
             names = list(map(self.quote_name, data.schema.names))
             if postgres_copy.copy_table(connection.raw, table, names, data, target):
+                record_rows(written=data.num_rows)
                 return
         for batch in data.to_batches(max_chunksize=self._size):
             rows = zip(*(column.to_pylist() for column in batch.columns), strict=True)

@@ -14,6 +14,7 @@ from adbc_driver_postgresql import dbapi as adbc
 from psycopg.conninfo import make_conninfo
 
 from flowstone_sqlalchemy.errors import ReadFailed
+from flowstone_sqlalchemy.measures import record_rows
 from flowstone_sqlalchemy.postgres_connection import LOOK, only_reads
 from flowstone_sqlalchemy.postgres_types import (
     Column,
@@ -124,8 +125,12 @@ def _convert(
     source: Iterator[Any],
     batch_rows: int,
 ) -> Iterator[pa.RecordBatch]:
+    count = 0
+
     def convert(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        nonlocal count
         for batch in batches:
+            count += batch.num_rows
             pairs = zip(columns, batch.columns, strict=True)
             made = [column.convert(array) for column, array in pairs]
             found = pa.RecordBatch.from_arrays(made, schema=schema)
@@ -137,6 +142,7 @@ def _convert(
         yield from convert(source)
     finally:
         source.close()  # type: ignore[attr-defined]
+        record_rows(read=count)
 
 
 # -- by ADBC -----------------------------------------------------------------------------------
