@@ -40,7 +40,7 @@ def make_engine(
     """
     url = find_url(connector)
     if is_async(url.drivername):
-        with _telling(url):
+        with _translate_errors(url):
             arguments = make_engine_arguments(connector, url.get_driver_name())
             # Connections of an event loop can't be used in another: none is kept.
             usual: dict[str, Any] = {"poolclass": NullPool, "connect_args": arguments}
@@ -59,7 +59,7 @@ def make_sync_engine(
         ConfigurationError: SQLAlchemy knows no such database or driver.
         MissingExtra: the driver is not installed.
     """
-    with _telling(url):
+    with _translate_errors(url):
         arguments = make_engine_arguments(connector, url.get_driver_name())
         return create_engine(url, **{"pool_pre_ping": True, "connect_args": arguments, **options})
 
@@ -71,7 +71,7 @@ def find_url(connector: SqlAlchemyConnector) -> URL:
 
 
 @contextmanager
-def _telling(url: URL) -> Iterator[None]:
+def _translate_errors(url: URL) -> Iterator[None]:
     try:
         yield
         return

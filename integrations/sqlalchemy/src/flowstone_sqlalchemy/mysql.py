@@ -128,7 +128,7 @@ class MySqlConnection:
             cursor.execute(f"KILL QUERY {thread}")
 
     @contextmanager
-    def telling_loss(self, when: str = ConnectionLost.INSIDE) -> Iterator[None]:
+    def watch_connection(self, when: str = ConnectionLost.INSIDE) -> Iterator[None]:
         """Raise what it means for a transaction where its connection is lost in this block."""
         try:
             yield
@@ -286,7 +286,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
     ) -> Iterator[Any]:
         """Give a cursor, and close it: at the end, or where it is kept, if that fails."""
         connection.prepare(seconds_left())
-        with connection.telling_loss():
+        with connection.watch_connection():
             cursor = connection.cursor(kind)
             try:
                 yield cursor
@@ -310,7 +310,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
             super().commit(connection, savepoint)
             return
         connection.finish_reading()
-        with connection.telling_loss(ConnectionLost.COMMITTING):
+        with connection.watch_connection(ConnectionLost.COMMITTING):
             connection.raw.commit()
         connection.end()
 

@@ -102,7 +102,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         """Run one statement, and return how many rows it changed; 0 where that says nothing."""
         connection.prepare(seconds_left())
         # With results in binary, the server refuses a second statement behind a semicolon.
-        with connection.telling_loss():
+        with connection.watch_connection():
             cursor = connection.raw.execute(operation, values or None, binary=True)
         word = (cursor.statusmessage or "").partition(" ")[0]
         count = max(0, cursor.rowcount) if word in _CHANGING else 0
@@ -114,7 +114,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     ) -> int:
         """Run one statement with each of these, and return how many rows were changed."""
         connection.prepare(seconds_left())
-        with connection.telling_loss(), connection.raw.cursor() as cursor:
+        with connection.watch_connection(), connection.raw.cursor() as cursor:
             cursor.executemany(operation, rows)
             count = max(0, cursor.rowcount)
         record_rows(written=count)
@@ -125,7 +125,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     ) -> Cursor:
         """Run one statement, and return its rows, of which not all are in memory."""
         connection.prepare(seconds_left())
-        with connection.telling_loss():
+        with connection.watch_connection():
             return CountedRows(connection.query(operation, values, self._size))
 
     # -- transactions ----------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         if savepoint is not None:
             super().commit(connection, savepoint)
             return
-        with connection.telling_loss(ConnectionLost.COMMITTING):
+        with connection.watch_connection(ConnectionLost.COMMITTING):
             done = connection.raw.execute("COMMIT").statusmessage
         connection.end()
         if done == "ROLLBACK":
@@ -170,7 +170,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     ) -> None:
         """Add rows to a table, by COPY where the table takes it."""
         connection.prepare(seconds_left())
-        with connection.telling_loss():
+        with connection.watch_connection():
             target = postgres_copy.find_target(connection.raw, table)
             if target.takes_copy:
                 names = list(map(self.quote_name, columns))
@@ -182,7 +182,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     def insert_arrow(self, connection: PostgresConnection, table: str, data: pa.Table) -> None:
         """Add the rows of a table of Arrow to a table, by binary COPY where its types allow it."""
         connection.prepare(seconds_left())
-        with connection.telling_loss():
+        with connection.watch_connection():
             target = postgres_copy.find_target(connection.raw, table)
             names = list(map(self.quote_name, data.schema.names))
             if postgres_copy.copy_table(connection.raw, table, names, data, target):
@@ -202,7 +202,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
     ) -> pa.RecordBatchReader:
         """Run one statement, and return a reader of its rows, by ADBC outside of transactions."""
         connection.prepare(seconds_left())
-        with connection.telling_loss():
+        with connection.watch_connection():
             return open_reader(connection, operation, values, batch_rows)
 
     def fetch_arrow(
@@ -211,7 +211,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         """Run one statement, and return all its rows."""
         connection.prepare(seconds_left())
         with (
-            connection.telling_loss(),
+            connection.watch_connection(),
             open_reader(connection, operation, values, WHOLE, whole=True) as reader,
         ):
             return reader.read_all()

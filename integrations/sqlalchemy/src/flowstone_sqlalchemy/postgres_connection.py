@@ -168,7 +168,7 @@ class PostgresConnection:
         return False
 
     @contextmanager
-    def telling_loss(self, when: str = ConnectionLost.INSIDE) -> Iterator[None]:
+    def watch_connection(self, when: str = ConnectionLost.INSIDE) -> Iterator[None]:
         """Raise what it means for a transaction where its connection is lost in this block."""
         try:
             yield

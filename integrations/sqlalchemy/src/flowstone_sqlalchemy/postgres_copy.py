@@ -103,6 +103,7 @@ def copy_table(
         data: the rows.
         target: what the table takes.
     """
+    # Rows need no numpy.
     from flowstone_sqlalchemy.postgres_binary import HEADER, TRAILER, encode, find_encoders
 
     encoders = find_encoders(data.schema, target.types) if target.takes_copy else None
