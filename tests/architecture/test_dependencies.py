@@ -26,7 +26,7 @@ OURS = {member.name for member in members()}
 #: What the core meets only as values that a program hands in, which has them then.
 HANDED_IN = {"pandas", "polars"}
 #: What an optional SDK imports for what the core does with it, and does not bring itself.
-BEHIND = {("flowstone-duckdb", "pytz")}
+BEHIND = {("flowstone-duckdb", "pytz"), ("flowstone-snowflake", "pandas")}
 HOMES = packages_distributions()
 
 

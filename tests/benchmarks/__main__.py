@@ -1,6 +1,7 @@
 """`make bench`: the budgets of the house, as ratios.
 
-With `ARGS=--peer` it asks Prefect as well; with `ARGS=--long` it goes to a million tasks.
+With `ARGS=--peer` it asks Prefect as well; with `ARGS=--long` it goes to a million
+tasks and to an object of 1 GB.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from tests.benchmarks import peer, scale, starts, tasks, transfers, warehouses
+from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
 
@@ -24,6 +26,8 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
     many = counts if tiny else [1_000, 10_000, 1_000_000 if long else 100_000]
     large = (20, 20, 10) if tiny else (10_000, 10_000 if long else 1_000, 1024)
     files, kilobytes = (3, 1) if tiny else (200, 64)
+    loads = [Load(1_000, 100_000), Load(1, 10**9 if long else 2 * 10**8)]
+    bulk_args = ([Load(3, 1_000)], 1) if tiny else (loads, 5)
     whole = (100, 100, 100) if tiny else (5_000_000, 5_000_000, 1_000_000)
     streamed = 100 if tiny else 10_000_000 if long else 2_000_000
     return {
@@ -40,6 +44,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "results": partial(scale.results, *large),
         "folders": partial(transfers.folders, files, kilobytes),
         "objects": partial(transfers.objects, 3 if tiny else 200, 16),
+        "bulk": partial(bulk, *bulk_args),
         "tables": partial(warehouses.tables, *whole),
         "streams": partial(warehouses.streams, streamed),
     }
@@ -50,7 +55,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("names", nargs="*", choices=[*known, []], metavar="|".join(known))
     parser.add_argument("--peer", action="store_true", help="measure Prefect, too")
-    parser.add_argument("--long", action="store_true", help="go to a million tasks; some minutes")
+    parser.add_argument(
+        "--long", action="store_true", help="a million tasks, 1 GB objects; some minutes"
+    )
     parser.add_argument("--tiny", action="store_true", help="only show that they run")
     asked = parser.parse_args()
     other = peer.install() if asked.peer else None

@@ -44,7 +44,8 @@ class Row:
     def cells(self) -> list[str]:
         ratio = f"{self.figure / self.floor:.1f}x" if self.floor else ""
         floor = f"{_number(self.floor)} {self.beside}" if self.floor is not None else ""
-        peer = f"{_number(self.peer)} ({self.peer / self.figure:.0f}x)" if self.peer else ""
+        times = self.peer / self.figure if self.peer else 0
+        peer = f"{_number(self.peer)} ({times:.{1 if times < 10 else 0}f}x)" if self.peer else ""
         figures = [f"{_number(self.figure)} {self.unit}", floor, ratio]
         return [self.what, *figures, _number(self.budget), self.verdict, peer]
 

@@ -25,6 +25,7 @@ NAMES = [
     "results",
     "folders",
     "objects",
+    "bulk",
     "tables",
     "streams",
 ]

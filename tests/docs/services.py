@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from azure.storage.blob import BlobServiceClient
@@ -19,6 +20,7 @@ from ..services.azure import azurite
 from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
+from ..services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
 from ..services.web import Handler, serve_web
 from ..template.workshop import with_wheels
 from .pages import ROOT
@@ -80,6 +82,26 @@ def gcs() -> Iterator[dict[str, str]]:
         kind = {"Content-Type": "application/json"}
         with urlopen(Request(f"{url}/storage/v1/b", body, kind)):
             yield {"STORAGE_EMULATOR_HOST": url, "GOOGLE_CLOUD_PROJECT": "example-project"}
+
+
+@contextmanager
+def snowflake(account: Snowflake, home: Path) -> Iterator[dict[str, str]]:
+    """Write the default connection of a home; yield the environment that the connector wants."""
+    where = urlsplit(account.url)
+    file = home / ".snowflake" / "connections.toml"
+    file.parent.mkdir()
+    facts = {
+        "account": ACCOUNT,
+        "user": USER,
+        "password": PASSWORD,
+        "host": where.hostname,
+        "port": where.port,
+        "protocol": "http",
+    }
+    lines = [f"{name} = {json.dumps(value)}" for name, value in facts.items()]
+    file.write_text("\n".join(["[default]", *lines, ""]))
+    file.chmod(0o600)
+    yield {"SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "true"}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import azure, gcs, index, mail, s3, template_service, web
+from .services import azure, gcs, index, mail, s3, snowflake, template_service, web
 
 CLOUDS = {"flowstone_aws": s3, "flowstone_gcp": gcs, "flowstone_azure": azure}
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
@@ -27,6 +27,7 @@ NO_RUN = {
     "integrations/email/README.md": 1,
     "integrations/gcp/README.md": 1,
     "integrations/slack/README.md": 1,
+    "integrations/snowflake/README.md": 1,
     "integrations/duckdb/README.md": 1,
     "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,
@@ -113,6 +114,8 @@ def services(
         if "flowstone_azure" in dict(clouds):
             request.getfixturevalue("azurite")  # skips where Azurite is absent
         return start_all(serve() for _, serve in clouds)
+    if "flowstone_snowflake import" in code:
+        return snowflake(request.getfixturevalue("snowflake"), folder)
     if "uv run" in "".join(block.text for block in blocks(text) if block.language == "console"):
         return nullcontext(index(request.getfixturevalue("wheels")))
     if "TEMPLATE_URL" in text:

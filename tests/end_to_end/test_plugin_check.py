@@ -39,6 +39,13 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
+    "flowstone_snowflake": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "DatabaseSuite",
+        "TaskSuite",
+    },
     "flowstone_sqlalchemy": {"PluginSuite", "BlockSuite", "CredentialsSuite", "DatabaseSuite"},
     "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {

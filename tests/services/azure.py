@@ -40,6 +40,16 @@ def azurite(shared: Path | None = None) -> Iterator[Azurite]:
 
 
 @contextmanager
+def azurite_loose(shared: Path | None = None) -> Iterator[Azurite]:
+    """Start Azurite's Blob service, which ignores what it lacks, such as keys, and refuses nothing.
+
+    What is tested there is what it is told, by a recorder before it.
+    """
+    with serve(_make_program("azurite-loose", "--loose"), shared) as port:
+        yield Azurite(f"http://127.0.0.1:{port}/{ACCOUNT}")
+
+
+@contextmanager
 def azurite_tls(shared: Path | None = None) -> Iterator[Azurite]:
     """Start Azurite's Blob service by https, where it takes tokens of Entra's, too.
 

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services import azure, gcs, mariadb, postgres, s3
+from tests.services import azure, gcs, mariadb, postgres, s3, snowflake
 from tests.services.servers import Absent
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ SHARED: dict[str, Opening] = {
     "moto": s3.moto,
     "postgres": postgres.postgres,
     "azurite": azure.azurite,
+    "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
+    "snowflake": snowflake.snowflake,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,

@@ -12,11 +12,14 @@ import pymysql
 import pytest
 from azure.storage.blob import BlobServiceClient
 from google.cloud import storage
+from snowflake import connector
 from tests.services.proxy import Proxy
+from tests.services.snowflake import ACCOUNT, PASSWORD, USER
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
     from tests.services.s3 import S3, Moto
+    from tests.services.snowflake import Snowflake
 
 CONTENT = os.urandom(100_000)
 
@@ -100,3 +103,29 @@ def test_mariadb(mariadb: str) -> None:
         cursor.execute(f"insert into {name}.t values (1, %s)", (CONTENT,))
         cursor.execute(f"select content from {name}.t")
         assert cursor.fetchall() == ((CONTENT,),)
+
+
+def test_snowflake(snowflake: Snowflake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+    place, name = urlsplit(snowflake.url), f"T{uuid4().hex[:12].upper()}"
+    with connector.connect(
+        account=ACCOUNT, user=USER, password=PASSWORD, protocol="http", host=place.hostname,
+        port=place.port, database=name, schema="PUBLIC", paramstyle="qmark",
+    ) as connection:  # fmt: skip
+        cursor = connection.cursor()
+        cursor.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, seen TIMESTAMP_NTZ)")
+        cursor.execute("ALTER SESSION SET QUERY_TAG = 'mine'")
+        cursor.execute("INSERT INTO t VALUES (?, ?), (1, NULL)", (1, None))
+        assert cursor.rowcount == 2, "keys are not enforced"
+        cursor.execute_async("SELECT seen FROM t WHERE id = ?", (1,))
+        assert cursor.sfqid
+        assert cursor.query_result(cursor.sfqid).fetchall() == [(None,), (None,)]
+        assert connection.get_query_status(cursor.sfqid).name == "SUCCESS"
+        cursor.execute("SELECT 1 AS a; SELECT 2 AS b", num_statements=2)
+        assert cursor.fetchall() == [(1,)]
+        assert cursor.nextset() is not None
+        assert cursor.fetchall() == [(2,)]
+        with pytest.raises(connector.errors.ProgrammingError, match="statement count 2"):
+            cursor.execute("SELECT 1; SELECT 2")
+    asked = snowflake.find_queries("SELECT seen", name)
+    assert [each["tag"] for each in asked] == ["mine"]

@@ -313,6 +313,14 @@ STORES = {
         """,
         "test_what_was_changed_is_not_written_over",
     ),
+    "an object that was deleted, said to be changed": (
+        """
+        def upload(self, key, source, options):
+            try: super().upload(key, source, options)
+            except ObjectChanged as error: raise ObjectChanged(error.where) from None
+        """,
+        "test_what_was_deleted_is_not_written_over",
+    ),
     "a look before a changed object": (
         """
         def write(self, key, source, size, options):
@@ -438,6 +446,21 @@ OVERRIDES = {
             except Exception: return []
         """,
         "test_a_failure_in_a_folder_is_told",
+    ),
+    "a folder that is not there is nothing": (
+        """
+        def get_directory(self, *a, **k):
+            try: return super().get_directory(*a, **k)
+            except ObjectMissing: return []
+        """,
+        "test_a_folder_that_is_not_there_is_missing test_empty_directories_go_nowhere",
+    ),
+    "seconds that are not looked at": (
+        """
+        def wait_for_object(self, path, timeout=None, *a, **k):
+            return super().wait_for_object(path, abs(timeout or 0), *a, **k)
+        """,
+        "test_seconds_that_make_no_sense_are_refused",
     ),
     "a folder upload without the ignore file": (
         """

@@ -399,6 +399,23 @@ def test_names_that_are_no_text_come_down_from_a_directory(tmp_path: Path) -> No
     assert read(tmp_path / "down") == {bad: b"bad"}
 
 
+def test_a_sync_to_a_disk_removes_the_directories_that_it_empties(tmp_path: Path) -> None:
+    disk = LocalDirectory(basepath=tmp_path / "disk")
+    for path in ("x/a/b/1", "x/a/b/2", "x/c/1", "x/keep/1", "y/1"):
+        disk.write_path(path, b"1")
+    (tmp_path / "disk/x/mine").mkdir()
+    plant(tmp_path / "up", {"keep/1": b"1"})
+    assert disk.sync_up(tmp_path / "up", "x").deleted == 0
+    assert disk.sync_up(tmp_path / "up", "x", delete=True).deleted == 3
+    assert sorted(path.name for path in (tmp_path / "disk/x").iterdir()) == ["keep", "mine"]
+    (tmp_path / "up/keep/1").unlink()
+    assert disk.sync_up(tmp_path / "up", "x", delete=True).deleted == 1
+    assert [path.name for path in (tmp_path / "disk/x").iterdir()] == ["mine"]
+    assert disk.sync_up(tmp_path / "up", "y", delete=True).deleted == 1
+    assert (tmp_path / "disk/y").is_dir()
+    assert disk.sync_up(tmp_path / "up", delete=True).deleted == 0
+
+
 def test_a_directory_is_made_by_the_first_sync(tmp_path: Path) -> None:
     plant(tmp_path / "up", {"a/b": b"1"})
     store = LocalDirectory(basepath=tmp_path / "new/store")

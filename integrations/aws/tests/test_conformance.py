@@ -51,7 +51,7 @@ def nowhere() -> str:
 class TestPlugin(PluginSuite):
     plugin = "aws"
     package = "flowstone_aws"
-    sdks = ("boto3", "botocore", "s3transfer")
+    sdks = ("boto3", "botocore", "obstore", "s3transfer")
 
 
 class TestAwsCredentials(BlockSuite):
@@ -105,12 +105,17 @@ class TestS3BucketBlock(BlockSuite):
                 ),
                 bucket_folder="/2026/",
                 upload_options=options,
+                use_obstore=False,
             ),
             S3Bucket(
                 bucket_name="raw",
                 credentials=MinIOCredentials(
                     minio_root_user="minio", minio_root_password=uuid4().hex
                 ),
+                storage_class="STANDARD_IA",
+                encryption_key=uuid4().bytes + uuid4().bytes,
+                tags={"team": "data"},
+                requester_pays=True,
             ),
         ]
 
@@ -251,7 +256,15 @@ class TestS3(ObjectStoreSuite):
     def outside(self, store: S3Bucket, live: bool) -> S3Bucket | None:
         if live:
             return None  # a bucket of yours is not empty, and nothing is left in it
-        return S3Bucket(bucket_name=store.bucket_name, credentials=store.credentials)
+        return store.model_copy(update={"bucket_folder": ""})
+
+
+class TestS3BySdk(TestS3):
+    """The same without obstore, which moves small objects where it is installed."""
+
+    @pytest.fixture
+    def bucket(self, bucket: S3Bucket) -> S3Bucket:
+        return bucket.model_copy(update={"use_obstore": False})
 
 
 def gone(name: str, login: AwsCredentials) -> None:

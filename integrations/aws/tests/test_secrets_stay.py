@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import os
 import pickle
 import traceback
 from collections.abc import Iterator
@@ -36,7 +38,10 @@ def canaries() -> dict[str, str]:
     return {
         name: f"canary/{name}+{uuid4().hex}"
         for name in ("aws_secret_access_key", "aws_session_token", "minio_root_password")
-    } | {"TokenCode": uuid4().hex}
+    } | {
+        "TokenCode": uuid4().hex,
+        "encryption_key": base64.b64encode(os.urandom(32)).decode(),
+    }
 
 
 @pytest.fixture
@@ -68,10 +73,11 @@ def buckets(url: str, canaries: dict[str, str], name: str) -> list[S3Bucket]:
             aws_client_parameters=there,
         ),
     ]
-    return [S3Bucket(bucket_name=name, credentials=login) for login in logins]
+    key = canaries["encryption_key"]
+    return [S3Bucket(bucket_name=name, credentials=login, encryption_key=key) for login in logins]
 
 
-def use(bucket: S3Bucket) -> list[str]:
+def use(bucket: S3Bucket, tmp_path: Path) -> list[str]:
     """Do everything with a bucket that may go wrong, and return all that it says."""
 
     @flow(log_prints=True)
@@ -82,6 +88,10 @@ def use(bucket: S3Bucket) -> list[str]:
             lambda: s3_upload(bytes(9 * 1024 * 1024), bucket, key="large"),
             lambda: s3_download(bucket, "nothing"),
             lambda: s3_list_objects(bucket),
+            lambda: bucket.object_info("large"),
+            lambda: bucket.download_object_to_path("large", tmp_path),
+            lambda: bucket.copy_object("a", "b"),
+            lambda: bucket.presigned_url("a"),
             lambda: bucket.credentials.client("no-such-service"),
         ):
             try:
@@ -103,6 +113,7 @@ def test_canaries_are_nowhere(
     bucket_name: str,
     canaries: dict[str, str],
     home: Path,
+    tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     url = request.getfixturevalue(service)
@@ -110,7 +121,7 @@ def test_canaries_are_nowhere(
     with caplog.at_level(logging.DEBUG):
         for number, bucket in enumerate(buckets(url, canaries, bucket_name)):
             bucket.save(f"canary-{number}")
-            shown += use(bucket)
+            shown += use(bucket, tmp_path)
             shown.append(pickle.dumps(bucket).decode("latin-1"))
             shown.append(repr(bucket.credentials._login()))
     current.services().close()
@@ -121,6 +132,8 @@ def test_canaries_are_nowhere(
     for name, canary in canaries.items():
         for form in (canary, json.dumps(canary)[1:-1], canary.replace("/", "%2F")):
             assert not [text for text in shown if form in text], name
+    raw = base64.b64decode(canaries["encryption_key"])
+    assert not [text for text in shown if repr(raw)[2:-1] in text or raw.decode("latin-1") in text]
 
 
 def test_what_a_role_was_given_is_not_logged(

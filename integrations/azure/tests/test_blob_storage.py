@@ -65,7 +65,7 @@ def test_blocks_are_put_together_in_order(container: AzureBlobStorageContainer, 
     content = (LARGE * 2)[:size]
     client = container.make_provider().client(f"{container.base_folder}blocks".strip("/"))
     for known in (size, None):
-        upload_blocks(client, BytesIO(content), known)
+        upload_blocks(client, BytesIO(content), known, {})
         assert client.download_blob().readall() == content
 
 

@@ -85,6 +85,9 @@ class TestAzureBlobStorageContainer(BlockSuite):
                     account_url="https://mydata.blob.core.windows.net", account_key=uuid4().hex
                 ),
                 base_folder="/2026/",
+                storage_class="Cool",
+                encryption_key=uuid4().bytes + uuid4().bytes,
+                tags={"team": "data"},
             ),
         ]
 

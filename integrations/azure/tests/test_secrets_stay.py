@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import pickle
 import traceback
 from collections.abc import Iterator
@@ -14,6 +15,10 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from pydantic import SecretStr
+from tests.services.azure import KEY
+from tests.services.certificates import find_authority
+from tests.services.recorder import serve_recorder
 
 from flowstone import flow
 from flowstone.bootstrap import open_services
@@ -74,8 +79,13 @@ def use(store: AzureBlobStorageContainer) -> list[str]:
 
 
 def test_canaries_are_nowhere(
-    emulated: Azurite, container_name: str, home: Path, caplog: pytest.LogCaptureFixture
+    emulated: Azurite,
+    azurite_loose: Azurite,
+    container_name: str,
+    home: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    customer = base64.b64encode(os.urandom(32)).decode()
     key = base64.b64encode(f"{uuid4().hex}+/".encode()).decode()
     signature = base64.b64encode(uuid4().bytes).decode()
     certificate, password = uuid4().hex, uuid4().hex
@@ -97,19 +107,29 @@ def test_canaries_are_nowhere(
             "client_certificate_password": password,
         },
     ]
-    shown: list[str] = []
-    with caplog.at_level(logging.DEBUG):
+    authority, shown = find_authority(), list[str]()
+    options = {"retry_total": 0, "connection_verify": str(authority.ca)}
+    with (
+        serve_recorder(azurite_loose.url, authority.make_context()) as secured,
+        caplog.at_level(logging.DEBUG),
+    ):
+        logins.append({"account_url": secured.url, "account_key": KEY})
         for number, fields in enumerate(logins):
-            login = AzureBlobStorageCredentials(**fields, client_options={"retry_total": 0})
+            login = AzureBlobStorageCredentials(**fields, client_options=options)
             store = AzureBlobStorageContainer(container_name=container_name, credentials=login)
+            if fields.get("account_url") == secured.url:
+                store.encryption_key = SecretStr(customer)
             store.save(f"canary-{number}")
             shown += use(store)
             shown.append(pickle.dumps(store).decode("latin-1"))
+        sent = [each.headers.get("x-ms-encryption-key") for each in secured.requests]
+    assert customer in sent
     current.services().close()
     shown.append(caplog.text)
     shown += [path.read_bytes().decode("latin-1") for path in home.rglob("*") if path.is_file()]
     assert "urllib3" in caplog.text
-    for canary in (key, signature, certificate, password):
+    raw = repr(base64.b64decode(customer))[2:-1]
+    for canary in (key, signature, certificate, password, customer, raw):
         for form in (canary, json.dumps(canary)[1:-1], quote(canary, safe="")):
             assert not [text for text in shown if form in text]
 

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import pytest
 from pydantic import SecretStr
+from tests.services.tokens import Tokens
 
 from flowstone import flow
 from flowstone.context.current import use_services
 from flowstone.context.external_work import sum_measures
-from flowstone.errors import ObjectMissing, StorageError
+from flowstone.errors import CredentialsError, ObjectMissing, StorageError
 from flowstone.records.runs import RunQuery
+from flowstone.secrets.resolver import MOMENT, Resolver
 from flowstone.testing.memory import memory_services
 from flowstone_gcp import (
     GcpCredentials,
     GcsBucket,
     cloud_storage_copy_blob,
+    cloud_storage_create_bucket,
     cloud_storage_download_blob_as_bytes,
     cloud_storage_download_blob_to_file,
     cloud_storage_upload_blob_from_file,
     cloud_storage_upload_blob_from_string,
 )
+
+if TYPE_CHECKING:
+    from flowstone.ports import Clock
 
 up, down = cloud_storage_upload_blob_from_string.fn, cloud_storage_download_blob_as_bytes.fn
 
@@ -90,3 +100,50 @@ def test_a_run_says_how_much_went(bucket: GcsBucket, tmp_path: Path) -> None:
         "bytes_read": (5, "bytes"),
         "objects_read": (1, "objects"),
     }
+
+
+class Later:
+    """A clock that goes by hand, by which secrets that were read grow old."""
+
+    now = 1000.0
+
+    def time(self) -> float:
+        return self.now
+
+
+def test_a_task_is_repeated_with_the_new_key(
+    key: dict[str, str],
+    refusing: Tokens,
+    emulated: str,
+    bucket: GcsBucket,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bucket.write_path("a", b"1")
+    old = json.dumps({**key, "token_uri": f"{refusing.url}/token"})
+    login = GcpCredentials(service_account_info="env:GCP_KEY", endpoint=emulated)
+    mine = bucket.model_copy(update={"gcp_credentials": login})
+    whole = f"{bucket.basepath}/b"
+    tasks: list[Callable[[], object]] = [
+        lambda: up(b"2", mine, "a"),
+        lambda: down(mine, "a"),
+        lambda: cloud_storage_download_blob_to_file.fn(mine, "a", tmp_path / "down"),
+        lambda: cloud_storage_upload_blob_from_file.fn(BytesIO(b"3"), mine, "a"),
+        lambda: cloud_storage_copy_blob.fn(mine, mine, "a", dest_blob="b"),
+        lambda: cloud_storage_create_bucket.fn(f"test-{uuid4().hex}", login),
+        lambda: mine.list_blobs(),
+    ]
+    clock = Later()
+    ticking = cast("Clock", clock)
+    with closing(memory_services()) as services:
+        for task in tasks:
+            fresh = replace(services, clock=ticking, references=Resolver(ticking, 3600))
+            with use_services(fresh):
+                monkeypatch.setenv("GCP_KEY", old)
+                with pytest.raises(CredentialsError):
+                    mine.read_path("a")
+                clock.now += MOMENT + 1
+                monkeypatch.setenv("GCP_KEY", json.dumps(key))
+                task()
+    assert bucket.read_path("a") == b"3"
+    assert down(bucket.bucket, whole, bucket.gcp_credentials) == b"3"

@@ -57,7 +57,13 @@ class TestGcsBucketBlock(BlockSuite):
         return [
             GcsBucket(bucket="raw"),
             GcsBucket(bucket="gs://raw/2026/", bucket_folder="/may"),
-            GcsBucket(bucket="raw", gcp_credentials=GcpCredentials(service_account_info=key)),
+            GcsBucket(
+                bucket="raw",
+                gcp_credentials=GcpCredentials(service_account_info=key),
+                storage_class="NEARLINE",
+                encryption_key=uuid4().bytes + uuid4().bytes,
+                requester_pays=True,
+            ),
         ]
 
 

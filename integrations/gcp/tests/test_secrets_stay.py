@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import logging
+import os
 import pickle
 import traceback
 from collections.abc import Iterator
@@ -43,6 +45,9 @@ def use(bucket: GcsBucket) -> list[str]:
             lambda: cloud_storage_upload_blob_from_string(b"1", bucket, "a"),
             lambda: cloud_storage_download_blob_as_bytes(bucket, "nothing"),
             lambda: bucket.gcp_credentials.client("no-such-service"),
+            lambda: bucket.write_path("large", bytes(9 * 1024 * 1024)),
+            lambda: bucket.object_info("large").size,
+            lambda: bucket.copy_object("a", "b"),
             lambda: bucket.access(),
             lambda: bucket.presigned_url("a", expires_seconds=0),
         ):
@@ -71,7 +76,8 @@ def test_canaries_are_nowhere(
     given: Tokens = request.getfixturevalue(service)
     info = {**key, "token_uri": f"{given.url}/token"}
     login = GcpCredentials(service_account_info=info, endpoint=emulated, timeout_seconds=3)
-    bucket = GcsBucket(bucket=bucket_name, gcp_credentials=login)
+    customer = base64.b64encode(os.urandom(32)).decode()
+    bucket = GcsBucket(bucket=bucket_name, gcp_credentials=login, encryption_key=customer)
     with caplog.at_level(logging.DEBUG):
         bucket.save("canary")
         shown = use(bucket)
@@ -82,5 +88,6 @@ def test_canaries_are_nowhere(
     assert given.asked
     assert any("flow" in text for text in shown)
     line = key["private_key"].splitlines()[3]
-    for canary in (key["private_key_id"], line, json.dumps(line)[1:-1], *given.given):
+    keys = customer, json.dumps(customer)[1:-1], repr(base64.b64decode(customer))[2:-1]
+    for canary in (key["private_key_id"], line, json.dumps(line)[1:-1], *keys, *given.given):
         assert not [text for text in shown if canary in text]

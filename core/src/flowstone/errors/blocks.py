@@ -156,9 +156,15 @@ class ObjectExists(StorageError, FileExistsError):
 class ObjectChanged(StorageError):
     """The object does not have the etag given as `if_match`: it was changed or deleted."""
 
-    def __init__(self, where: str) -> None:
-        problem = "its etag does not match if_match: it was changed or deleted"
-        super().__init__(where, problem, "Read it again, then write with its current etag.")
+    def __init__(self, where: str, is_there: bool = True) -> None:
+        self.is_there = is_there
+        if is_there:
+            problem = "its etag does not match if_match: it was changed"
+            remedy = "Read it again, then write with its current etag."
+        else:
+            problem = "there is no such object, so nothing matches if_match: it was deleted"
+            remedy = "Check its path, or write it as a new one with if_none_match='*'."
+        super().__init__(where, problem, remedy)
 
 
 class ObjectTimeout(StorageError, TimeoutError):

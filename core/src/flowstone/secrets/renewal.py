@@ -22,18 +22,19 @@ REFUSED = (AccessDenied, CredentialsError, DatabaseDenied, NotificationDenied)
 _WALKS = {"_list", "list", "list_level", "list_versions"}
 
 
-def retry_refused(block: object, call: Callable[[], T]) -> T:
+def retry_refused(block: object, call: Callable[[], T], *streams: object) -> T:
     """Call, and call once more where a secret that `block` refers to may have changed meanwhile.
 
     Args:
         block: what has the references; the call must read its secrets anew.
         call: the operation; it is repeated only if it ends with one of `REFUSED`.
+        *streams: files that the call reads or writes; without seeking there is no second call.
     """
-    began = services().clock.time()
+    began, marks = services().clock.time(), _positions(streams)
     try:
         return call()
     except REFUSED:
-        if not _renew((block,), began):
+        if not _renew((block,), began) or not _rewind(marks):
             raise
     return call()
 

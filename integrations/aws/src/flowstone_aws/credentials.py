@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from abc import abstractmethod
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
@@ -25,6 +27,10 @@ _PATIENCE: dict[str, Any] = {
     "connect_timeout": 5,
     "read_timeout": 10,
 }
+_OF_OBSTORE = re.compile(
+    "AWS_(CHECKSUM_ALGORITHM|DEFAULT_CONTENT_TYPE|DEFAULT_HEADERS|HTTP|PROXY|ROOT_CERT"
+    "|SERVER_SIDE_ENCRYPTION|SSE_).*"
+)
 
 
 class _Login(Credentials):
@@ -265,13 +271,24 @@ def _one_line(value: str | SecretStr | None) -> str | SecretStr | None:
     return text if isinstance(value, str) else SecretStr(text)
 
 
+def has_authorities(login: Login, parameters: AwsClientParameters) -> bool:
+    """Return whether it is said, here or around, which certificates to trust."""
+    is_given = parameters.verify is not True or parameters.verify_cert_path is not None
+    return is_given or bool(login.find_ca_bundle() or os.environ.get("REQUESTS_CA_BUNDLE"))
+
+
+def has_variables_of_obstore() -> bool:
+    """Return whether variables are set that obstore would follow, and the SDK does not."""
+    return any(map(_OF_OBSTORE.fullmatch, os.environ))
+
+
 def _limit_waiting(parameters: AwsClientParameters) -> dict[str, object]:
     return {"config": {**_PATIENCE, **(parameters.config or {})}}
 
 
 def _describe_surroundings() -> str:
     """Return what else the SDK's chain depends on: a change of it makes another login."""
-    variables = sorted(item for item in os.environ.items() if item[0].startswith("AWS_"))
+    variables = sorted((name, os.environ.get(name)) for name in _list_variables())
     files = [
         _read_mtime(os.environ.get(variable) or f"~/.aws/{name}")
         for variable, name in (
@@ -282,8 +299,22 @@ def _describe_surroundings() -> str:
     return repr((variables, files))
 
 
+def _list_variables() -> list[str]:
+    # Each operation asks: to decode all variables would take longer than all else that is ours.
+    if os.supports_bytes_environ:
+        return [os.fsdecode(name) for name in os.environb if name.startswith(b"AWS_")]
+    return [name for name in os.environ if name.startswith("AWS_")]
+
+
 def _read_mtime(path: str) -> int:
     try:
-        return Path(path).expanduser().stat().st_mtime_ns
+        return _expand(path, os.environ.get("HOME")).stat().st_mtime_ns
     except (OSError, RuntimeError):
         return 0
+
+
+@lru_cache(16)
+def _expand(path: str, home: str | None) -> Path:
+    """Return a path without a ``~``, which depends on the home."""
+    del home  # it is read again
+    return Path(path).expanduser()

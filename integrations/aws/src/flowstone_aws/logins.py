@@ -14,6 +14,7 @@ from flowstone.records.redaction import register
 from flowstone_aws.connections import watch_connections
 from flowstone_aws.errors import translate_errors
 from flowstone_aws.logs import keep_secrets
+from flowstone_aws.uploads import watch_uploads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -116,6 +117,13 @@ class Login:
             found: T = self._kept[name]
             return found
 
+    def find_ca_bundle(self) -> str | None:
+        """Return the file of authorities that the SDK's environment or files name."""
+        self.session()
+        assert self._core is not None
+        found: str | None = self._core.get_config_variable("ca_bundle")
+        return found
+
     def _open_session(self) -> boto3.Session:
         # The SDK takes 0.2 s to load; a flow that only names a block need not wait for it.
         import boto3
@@ -192,6 +200,7 @@ class Login:
                 merged["config"] = self._config(service, endpoint, overrides.get("config"))
                 client = new_client(service, **merged)
                 watch_connections(client)
+                watch_uploads(client)
                 return client
             except (TypeError, ValueError) as error:
                 if type(error).__module__.startswith("botocore"):

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from flowstone.blocks.object_stores import ObjectStore
+from flowstone.blocks.external_work import name_block
+from flowstone.blocks.object_stores import EncryptionKey, ObjectStore, Tags
 from flowstone.errors import PathInvalid
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
-from flowstone_aws.s3_provider import KEPT, S3Provider
+from flowstone_aws.s3_provider import S3Provider
+from flowstone_aws.s3_settings import SAME, UPLOAD_OPTIONS, S3Settings
+from flowstone_aws.uploads import parse_handle_id
 
-_OPTIONS = KEPT | frozenset(
-    """
-    CacheControl ChecksumAlgorithm ContentDisposition ContentEncoding ContentLanguage ContentType
-    Metadata ObjectLockLegalHoldStatus ObjectLockMode Tagging WebsiteRedirectLocation
-    """.split()  # noqa: SIM905
-)
+if TYPE_CHECKING:
+    from flowstone.records.events import ExternalHandle
 
 
 class S3Bucket(ObjectStore):
@@ -33,15 +33,42 @@ class S3Bucket(ObjectStore):
         'S3Bucket.load("raw").write_path("a.txt", b"hello")'
     )
 
+    #: 2: the fields from `storage_class` to `requester_pays`, and `use_obstore`, were added.
+    schema_version: ClassVar[int] = 2
+    migrations: ClassVar[Mapping[int, Callable[[dict[str, object]], dict[str, object]]]] = {1: dict}
+
     bucket_name: str = Field(min_length=1, description="The bucket's name.")
     credentials: AwsCredentials | MinIOCredentials = Field(
         default_factory=AwsCredentials, description="The login; by default, the SDK's own chain."
     )
     bucket_folder: str = Field(default="", description="The folder that all paths are in.")
+    storage_class: str | None = Field(
+        default=None,
+        description="The storage class of new objects, such as STANDARD_IA; S3's default if empty.",
+    )
+    kms_key: str | None = Field(
+        default=None,
+        description="The KMS key that new objects are encrypted with: its ARN, id or alias.",
+    )
+    encryption_key: EncryptionKey = Field(
+        default=None,
+        description="Your own key (SSE-C), which S3 does not keep: 32 bytes, as bytes or in "
+        "Base64. Objects are written and read with it.",
+    )
+    tags: Tags = Field(default_factory=dict, description="The tags of new objects.")
+    requester_pays: bool = Field(
+        default=False, description="Whether to pay for requests to somebody else's bucket."
+    )
     upload_options: dict[str, Any] = Field(
         default_factory=dict,
-        description="What S3 is told of each new object, in its own words: "
-        '{"StorageClass": "STANDARD_IA", "ServerSideEncryption": "aws:kms"}.',
+        description="Other parameters for new objects, as boto3 names them: "
+        '{"CacheControl": "no-cache", "ServerSideEncryption": "aws:kms:dsse"}.',
+    )
+
+    use_obstore: bool = Field(
+        default=True,
+        description="Whether obstore moves small objects if it is installed "
+        '(pip install "flowstone-aws[fast]"); without it, the SDK does.',
     )
 
     #: Buckets that were there once: an object missing there need not be told from the bucket.
@@ -58,10 +85,26 @@ class S3Bucket(ObjectStore):
     @field_validator("upload_options")
     @classmethod
     def _are_known(cls, value: dict[str, object]) -> dict[str, object]:
-        unknown = sorted(set(value) - _OPTIONS)
+        unknown = sorted(set(value) - UPLOAD_OPTIONS)
+        if unknown and unknown[0].startswith("SSECustomer"):
+            raise ValueError("a customer's key is a secret: use the field encryption_key")
         if unknown:
-            raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(_OPTIONS))}")
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(sorted(UPLOAD_OPTIONS))}")
         return value
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.kms_key and self.encryption_key is not None:
+            raise ValueError("kms_key and encryption_key can't be combined: set one of them")
+        for name, words in SAME.items():
+            double = [word for word in words if word in self.upload_options]
+            if getattr(self, name) and double:
+                raise ValueError(
+                    f"{name} and {double[0]!r} in upload_options can't be combined: set one of them"
+                )
+        if self.kms_key and self.upload_options.get("ServerSideEncryption") == "AES256":
+            raise ValueError("kms_key can't be combined with AES256: use 'aws:kms', or no kms_key")
+        return self
 
     @property
     def basepath(self) -> str:
@@ -75,7 +118,34 @@ class S3Bucket(ObjectStore):
             raise PathInvalid(uri, "it names no bucket", "Write s3://bucket/folder.")
         return {"bucket_name": parts.netloc, "bucket_folder": uri.partition(parts.netloc)[2][1:]}
 
+    def cancel_external(self, handle: ExternalHandle) -> None:
+        """Abort a multipart upload that a killed process left; `flowstone run cleanup` calls it.
+
+        Raises:
+            StorageError: S3 refused.
+        """
+        bucket, key, upload = parse_handle_id(handle.id)
+        self._make_provider(bucket).abort_upload(key, upload)
+
     def make_provider(self) -> S3Provider:
+        return self._make_provider(self.bucket_name)
+
+    def _make_provider(self, bucket: str) -> S3Provider:
+        settings = S3Settings(
+            f"s3://{bucket}",
+            name_block(self),
+            self.upload_options,
+            self.storage_class,
+            self.kms_key,
+            self.encryption_key,
+            self.tags,
+            self.requester_pays,
+        )
         return S3Provider(
-            self.bucket_name, self.credentials, self.bucket_folder, self.upload_options, self._seen
+            bucket,
+            self.credentials,
+            self.bucket_folder,
+            settings,
+            self._seen,
+            use_obstore=self.use_obstore,
         )

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import mimetypes
 import re
 from contextlib import contextmanager
-from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
-
-from pydantic import SecretStr
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
@@ -26,16 +22,17 @@ from flowstone.errors import (
     ObjectMissing,
     StorageError,
 )
-from flowstone.records.access import StoreAccess
-from flowstone.records.redaction import register
 from flowstone_aws import transfers
+from flowstone_aws.access import make_access, make_storage_options
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.logins import is_aws
 from flowstone_aws.s3_checksums import matches_object
-from flowstone_aws.s3_options import make_storage_options
+from flowstone_aws.s3_fast import PARALLEL, SMALL_BYTES, SmallObjects
+from flowstone_aws.signed_urls import check_signing, sign_url
 from flowstone_aws.transfers import (
     PART_BYTES,
+    ObjectBody,
     Options,
     copy_in_parts,
     copy_whole,
@@ -45,34 +42,27 @@ from flowstone_aws.transfers import (
     make_manager,
     upload_in_parts,
 )
+from flowstone_aws.uploads import record_uploads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from botocore.response import StreamingBody
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef
 
     from flowstone.blocks.object_stores.provider import Tool
+    from flowstone.records.access import StoreAccess
     from flowstone_aws.logins import Login
+    from flowstone_aws.s3_settings import S3Settings
 
 #: Listings of S3's that come in pages.
 Listing: TypeAlias = Literal["list_objects_v2", "list_object_versions"]
 
-WEEK = 7 * 24 * 3600
-READ_BYTES = 128 * 1024
 #: What a key may have, and a list of keys in XML may not.
 _NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-#: Options of a new object that a server-side copy takes too.
-KEPT = frozenset(
-    """
-    ACL BucketKeyEnabled ExpectedBucketOwner GrantFullControl GrantRead GrantReadACP GrantWriteACP
-    RequestPayer SSEKMSEncryptionContext SSEKMSKeyId ServerSideEncryption StorageClass
-    """.split()  # noqa: SIM905 - a list of so many words reads better as text
-)
 #: What S3 says of a condition that does not hold, or that another writer meanwhile met.
 _UNMET = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
@@ -87,8 +77,9 @@ class S3Provider(ObjectStoreProvider):
         bucket: its name.
         credentials: the login.
         folder: that all paths are in.
-        options: what S3 is told of each new object.
+        settings: what requests carry besides bucket and key.
         seen: the `where` of buckets that were there once; it is added to.
+        use_obstore: whether obstore moves small objects, where it is installed.
     """
 
     keeps_metadata = True
@@ -98,12 +89,22 @@ class S3Provider(ObjectStoreProvider):
         bucket: str,
         credentials: AwsCredentials | MinIOCredentials,
         folder: str,
-        options: Options,
+        settings: S3Settings,
         seen: set[str],
+        *,
+        use_obstore: bool = True,
     ) -> None:
         self.bucket, self.credentials, self.folder = bucket, credentials, folder
         self.urls = [f"s3://{bucket}"]
-        self._options, self._seen = options, seen
+        self.settings, self._seen = settings, seen
+        parameters = credentials.aws_client_parameters
+        # obstore has no headers of its own for reads that need some.
+        is_plain = not settings.make_read()
+        self._small = SmallObjects(
+            self._login, parameters, bucket, use_obstore=use_obstore and is_plain
+        )
+        if self._small.is_fast:
+            self.parallel = PARALLEL
 
     @property
     def where(self) -> str:
@@ -117,29 +118,9 @@ class S3Provider(ObjectStoreProvider):
         return f"{place}/{self.bucket}", key
 
     def make_access(self) -> StoreAccess:
-        """Return the address and the login, which is that of the SDK's chain where there is one."""
-        parameters = self.credentials.aws_client_parameters
+        folder = self.make_prefix().removesuffix("/")
         with self.translate_errors():
-            session = self.credentials.get_boto3_session()
-            found = session.get_credentials()
-            login = None if found is None else found.get_frozen_credentials()
-        names = "access_key_id", "secret_access_key", "session_token"
-        values = (login.access_key, login.secret_key, login.token) if login else ()
-        secrets = {
-            name: SecretStr(value) for name, value in zip(names, values, strict=False) if value
-        }
-        for secret in secrets.values():
-            register(secret.get_secret_value())
-        region = session.region_name
-        return StoreAccess(
-            "s3",
-            self.bucket,
-            self.make_prefix().removesuffix("/"),
-            parameters.endpoint_url,
-            options={"region": region} if region else {},
-            secrets=secrets,
-            refresh=self.make_access if "session_token" in secrets else None,
-        )
+            return make_access(self.bucket, folder, self.credentials, self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
         return make_storage_options(self.make_access(), tool)
@@ -167,20 +148,21 @@ class S3Provider(ObjectStoreProvider):
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, key: str, offset: int = 0) -> _Body:
-        wanted = {"Range": f"bytes={offset}-"} if offset else {}
+    def get(self, key: str, offset: int = 0) -> ObjectBody:
+        wanted: Options = {"Range": f"bytes={offset}-"} if offset else {}
+        wanted = {**wanted, **self.settings.make_read()}
         try:
             with self.translate_errors(key):
-                answer = self.client().get_object(Bucket=self.bucket, Key=key, **wanted)  # type: ignore[arg-type]
+                answer = self.client().get_object(Bucket=self.bucket, Key=key, **wanted)
         except StorageError as error:
             if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
                 etag = self.head(key).etag
-                return _Body(None, 0, etag, lambda: self.translate_errors(key))
+                return ObjectBody(None, 0, etag, lambda: self.translate_errors(key))
             raise
         self._seen.add(self.where)
         if offset:
             self._check_range(key, answer, offset)
-        return _Body(
+        return ObjectBody(
             answer["Body"],
             answer["ContentLength"],
             _etag(answer),
@@ -192,9 +174,12 @@ class S3Provider(ObjectStoreProvider):
             self.head(key)
             return b""
         wanted = f"bytes={offset}-{offset + length - 1}"
+        with_key = self.settings.make_read()
         try:
             with self.translate_errors(key):
-                answer = self.client().get_object(Bucket=self.bucket, Key=key, Range=wanted)
+                answer = self.client().get_object(
+                    Bucket=self.bucket, Key=key, Range=wanted, **with_key
+                )
                 self._check_range(key, answer, offset)
                 return answer["Body"].read()
         except StorageError as error:
@@ -212,12 +197,21 @@ class S3Provider(ObjectStoreProvider):
                 "Check endpoint_url: the service must support range requests.",
             )
 
+    def read(self, key: str) -> bytes:
+        content = self._small.get(key)
+        return super().read(key) if content is None else content
+
     def download(self, key: str, target: BinaryIO) -> None:
+        content = self._small.get(key)
+        if content is not None:
+            target.write(content)
+            return
         body = self.get(key)
         if body.length > PART_BYTES and target.seekable():
             body.close()
             with self.translate_errors(key):
-                finish(self._manager().download(self.bucket, key, target))
+                with_key = self.settings.make_read()
+                finish(self._manager().download(self.bucket, key, target, extra_args=with_key))
             return
         with self.open_reader(key, body) as reader:
             while chunk := reader.read(CHUNK_BYTES):
@@ -226,7 +220,9 @@ class S3Provider(ObjectStoreProvider):
     def head(self, key: str) -> ObjectInfo:
         try:
             with self.translate_errors(key):
-                found = self.client().head_object(Bucket=self.bucket, Key=key)
+                found = self.client().head_object(
+                    Bucket=self.bucket, Key=key, **self.settings.make_read()
+                )
         except ObjectMissing:
             self._must_exist()
             raise
@@ -244,6 +240,7 @@ class S3Provider(ObjectStoreProvider):
 
     def matches(self, info: ObjectInfo, file: Path) -> bool | None:
         def look(wanted: Options) -> Options:
+            wanted = {**wanted, **self.settings.make_read()}
             with self.translate_errors(info.path):
                 return self.client().head_object(Bucket=self.bucket, Key=info.path, **wanted)
 
@@ -269,7 +266,9 @@ class S3Provider(ObjectStoreProvider):
     def _pages(self, operation: Listing, wanted: Options) -> Iterator[Options]:
         with self.translate_errors():
             pages = self.client().get_paginator(operation)
-            found: Iterator[Options] = iter(pages.paginate(Bucket=self.bucket, **wanted))
+            found: Iterator[Options] = iter(
+                pages.paginate(Bucket=self.bucket, **wanted, **self.settings.make_payer())
+            )
         while True:
             with self.translate_errors():
                 page = next(found, None)
@@ -307,11 +306,13 @@ class S3Provider(ObjectStoreProvider):
                 is_deleted=is_deleted,
             )
 
-    def get_version(self, key: str, version: str) -> _Body:
+    def get_version(self, key: str, version: str) -> ObjectBody:
         with self._reach_version(key, version):
-            answer = self.client().get_object(Bucket=self.bucket, Key=key, VersionId=version)
+            answer = self.client().get_object(
+                Bucket=self.bucket, Key=key, VersionId=version, **self.settings.make_read()
+            )
         etag = _etag(answer)
-        return _Body(
+        return ObjectBody(
             answer["Body"], answer["ContentLength"], etag, lambda: self.translate_errors(key)
         )
 
@@ -319,9 +320,9 @@ class S3Provider(ObjectStoreProvider):
         client = self.client()
         source: Options = {"Bucket": self.bucket, "Key": key, "VersionId": version}
         with self._reach_version(key, version):
-            found = client.head_object(**source)
+            found = client.head_object(**source, **self.settings.make_read())
             origin = {**source, "ETag": found["ETag"]}
-            self._copy(client, origin, key, found["ContentLength"])
+            self._copy(client, origin, key, found["ContentLength"], self.settings)
 
     @contextmanager
     def _reach_version(self, key: str, version: str) -> Iterator[None]:
@@ -345,18 +346,14 @@ class S3Provider(ObjectStoreProvider):
         self._write(key, source, size, options)
 
     def _write(self, key: str, source: BinaryIO, size: int | None, options: WriteOptions) -> None:
-        given = {**_content_type(key), **self._options}
-        if options.content_type:
-            given["ContentType"] = options.content_type
-        if options.metadata:
-            given["Metadata"] = {**given.get("Metadata", {}), **options.metadata}
+        given = self.settings.make_write(key, options)
         condition: Options = {}
         if options.is_new:
             condition = {"IfNoneMatch": "*"}
         elif options.if_match is not None:
             condition = {"IfMatch": f'"{options.if_match}"'}
         try:
-            with self.translate_errors(key):
+            with self.translate_errors(key), self._record_uploads(key):
                 self._send(key, source, size, given, condition)
         except StorageError as error:
             code = read_code(error.__cause__)
@@ -372,29 +369,35 @@ class S3Provider(ObjectStoreProvider):
         key: str,
         source: BinaryIO,
         size: int | None,
-        options: dict[str, Any],
+        options: Options,
         condition: Options,
     ) -> None:
         target: Options = {"Bucket": self.bucket, "Key": key}
-        if size is not None and size <= PART_BYTES:
-            self.client().put_object(**target, Body=source.read(), **options, **condition)
+        file = find_file(source)
+        if size is not None and size <= (SMALL_BYTES if file and not condition else PART_BYTES):
+            body = source.read()
+            if condition or not self._small.put(key, body, options):
+                self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)
         else:
-            content = find_file(source) or leave_open(source)
-            finish(self._manager().upload(content, self.bucket, key, extra_args=options))
+            content = file or leave_open(source)
+            finish(self._manager().upload(content, self.bucket, key, extra_args=dict(options)))
 
     def delete(self, keys: Sequence[str]) -> None:
         together = [key for key in keys if len(keys) > 1 and not _NOT_IN_XML.search(key)]
         for key in set(keys).difference(together):
             with self.translate_errors(key):
-                self.client().delete_object(Bucket=self.bucket, Key=key)
+                self.client().delete_object(
+                    Bucket=self.bucket, Key=key, **self.settings.make_payer()
+                )
         if not together:
             return
         with self.translate_errors():
             answer = self.client().delete_objects(
                 Bucket=self.bucket,
                 Delete={"Objects": [{"Key": key} for key in together], "Quiet": True},
+                **self.settings.make_payer(),
             )
         for failed in answer.get("Errors", ())[:1]:
             raise make_refusal(failed, self.where, self._describe_login)
@@ -407,60 +410,38 @@ class S3Provider(ObjectStoreProvider):
         found = source.head(source_key)
         origin = {"Bucket": source.bucket, "Key": source_key, "ETag": f'"{found.etag}"'}
         with self.translate_errors(key):
-            self._copy(self.client(), origin, key, found.size)
+            self._copy(self.client(), origin, key, found.size, source.settings)
 
-    def _copy(self, client: S3Client, origin: Options, key: str, size: int) -> None:
+    def _copy(
+        self, client: S3Client, origin: Options, key: str, size: int, source: S3Settings
+    ) -> None:
         target = {"Bucket": self.bucket, "Key": key}
-        kept = {name: value for name, value in self._options.items() if name in KEPT}
+        kept = self.settings.make_copy(source)
         if size <= transfers.COPY_BYTES:
             copy_whole(client, origin, target, kept)
         else:
-            copy_in_parts(client, origin, target, size, kept)
+            with self._record_uploads(key):
+                copy_in_parts(client, origin, target, size, kept)
+
+    def _record_uploads(self, key: str) -> AbstractContextManager[None]:
+        return record_uploads(self.settings.block, self.bucket, key)
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        """Abort a multipart upload; S3 may have forgotten it already."""
+        try:
+            with self.translate_errors(key):
+                self.client().abort_multipart_upload(
+                    Bucket=self.bucket, Key=key, UploadId=upload, **self.settings.make_payer()
+                )
+        except StorageError as error:
+            if read_code(error.__cause__) not in {"NoSuchUpload", "NoSuchBucket", "404"}:
+                raise
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        if not 1 <= expires_seconds <= WEEK:
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"a presigned URL can't last {expires_seconds!r} seconds",
-                f"S3 allows 1 to {WEEK}, a week.",
-            )
-        operation = {"GET": "get_object", "PUT": "put_object"}[method]
+        check_signing(f"{self.where}/{key}", self.settings, expires_seconds)
         with self.translate_errors(key):
-            return self.client().generate_presigned_url(
-                operation,
-                Params={"Bucket": self.bucket, "Key": key},
-                ExpiresIn=expires_seconds,
-            )
-
-
-class _Body(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StreamingBody | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            # What has come before a break is lost with the call, so calls are small.
-            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
-
-    def close(self) -> None:
-        if self._body is not None:
-            self._body.close()
-        super().close()
+            target = {"Bucket": self.bucket, "Key": key, **self.settings.make_payer()}
+            return sign_url(self.client(), method, target, expires_seconds)
 
 
 def _describe(item: Options) -> ObjectInfo:
@@ -476,8 +457,3 @@ def _describe(item: Options) -> ObjectInfo:
 def _etag(found: Options) -> str | None:
     etag: str | None = found.get("ETag")
     return etag.strip('"') if etag else None
-
-
-def _content_type(key: str) -> dict[str, str]:
-    kind, encoding = mimetypes.guess_type(key)
-    return {"ContentType": kind} if kind and not encoding else {}

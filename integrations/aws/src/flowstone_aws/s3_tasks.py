@@ -117,14 +117,14 @@ def s3_copy(
     key = _make_key(source, source_bucket_name, source_path)
     new_key = _make_key(target, target_bucket, target_path)
     if copy_kwargs:
-        origin = {"Bucket": source.bucket, "Key": key}
-        with target.translate_errors(new_key):
-            target.client().copy_object(
-                Bucket=target.bucket,
-                Key=new_key,
-                CopySource=origin,  # type: ignore[arg-type]
-                **copy_kwargs,
-            )
+        given = {"CopySource": {"Bucket": source.bucket, "Key": key}, **copy_kwargs}
+
+        def copy() -> None:
+            with target.translate_errors(new_key):
+                more = {**target.settings.make_copy(source.settings), **given}
+                target.client().copy_object(Bucket=target.bucket, Key=new_key, **more)
+
+        target.retry_refused(copy)
     else:
         target.copy(source, key, new_key)
     record_measures(objects_written=1)
@@ -204,18 +204,21 @@ def s3_list_objects(
     """
     provider = _reach(bucket, aws_credentials, aws_client_parameters)
     folder = provider.make_prefix()
-    with provider.translate_errors():
-        pages = (
-            provider.client()
-            .get_paginator("list_objects_v2")
-            .paginate(
+    sizes = {"PageSize": page_size, "MaxItems": max_items}
+
+    def search() -> list[object]:
+        with provider.translate_errors():
+            pages = provider.client().get_paginator("list_objects_v2")
+            found = pages.paginate(
                 Bucket=provider.bucket,
                 Prefix=folder + prefix,
                 Delimiter=delimiter,
-                PaginationConfig={"PageSize": page_size, "MaxItems": max_items},  # type: ignore[typeddict-item]
+                PaginationConfig=sizes,  # type: ignore[arg-type]
+                **provider.settings.make_payer(),
             )
-        )
-        found = list(pages.search(jmespath_query or "Contents[]"))
+            return list(found.search(jmespath_query or "Contents[]"))
+
+    found = provider.retry_refused(search)
     return [_strip_folder(folder, item) for item in found if item is not None]
 
 

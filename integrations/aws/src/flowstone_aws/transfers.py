@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from io import BufferedReader, FileIO
+from io import BufferedIOBase, BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
@@ -12,8 +12,10 @@ from flowstone.blocks.object_stores import map_in_threads, send_in_parts
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
+    from botocore.response import StreamingBody
     from s3transfer.futures import TransferFuture
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
@@ -25,14 +27,23 @@ Options: TypeAlias = "Mapping[str, Any]"
 MB = 1024 * 1024
 #: Objects up to this size go in one request; larger ones in parts of it.
 PART_BYTES = 8 * MB
+READ_BYTES = 128 * 1024
 #: S3 copies so much in one request; above, the copy is made of parts.
 COPY_BYTES = 5 * 1024 * MB
 COPY_PART_BYTES = 256 * MB
 MOST_PARTS = 10_000
 #: Options of an object that each of its parts takes, too.
 PART_OPTIONS = frozenset(
-    ("ExpectedBucketOwner", "RequestPayer", "SSECustomerAlgorithm", "SSECustomerKey")
+    (
+        "ExpectedBucketOwner",
+        "RequestPayer",
+        "SSECustomerAlgorithm",
+        "SSECustomerKey",
+        "SSECustomerKeyMD5",
+    )
 )
+#: Options of a copy that its source is read with.
+_COPY_SOURCE = "CopySource"
 METADATA = (
     "CacheControl",
     "ContentDisposition",
@@ -163,11 +174,17 @@ def upload_in_parts(
         if not parts:
             parts = [send(0, b"")]
         client.complete_multipart_upload(
-            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **condition
+            **target, UploadId=upload, MultipartUpload={"Parts": parts}, **each, **condition
         )
     except BaseException:
-        client.abort_multipart_upload(**target, UploadId=upload)
+        client.abort_multipart_upload(**target, UploadId=upload, **_find_payer(options))
         raise
+
+
+def _find_payer(options: Options) -> Options:
+    """Return those options that a request takes which is not about an object's content."""
+    names = "ExpectedBucketOwner", "RequestPayer"
+    return {name: options[name] for name in names if name in options}
 
 
 def copy_whole(
@@ -201,10 +218,16 @@ def copy_in_parts(
     """
     bucket, key = target["Bucket"], target["Key"]
     step = max(COPY_PART_BYTES, -(-size // MOST_PARTS))
-    found: Options = client.head_object(**_name_source(source))
+    read = {name: value for name, value in kept.items() if name.startswith(_COPY_SOURCE)}
+    new = {name: kept[name] for name in kept if name not in read and name != "TaggingDirective"}
+    each = {name: value for name, value in new.items() if name in PART_OPTIONS}
+    own = {name.removeprefix(_COPY_SOURCE): value for name, value in read.items()}
+    if "RequestPayer" in kept:
+        own["RequestPayer"] = kept["RequestPayer"]
+    found: Options = client.head_object(**_name_source(source), **own)
     # A whole copy takes these over; a copy in parts is a new object.
     same = {name: found[name] for name in METADATA if name in found}
-    started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **kept})
+    started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **new})
     upload = started["UploadId"]
 
     def copy(number: int) -> CompletedPartTypeDef:
@@ -217,16 +240,18 @@ def copy_in_parts(
             CopySource=_name_source(source),
             CopySourceIfMatch=source["ETag"],
             CopySourceRange=f"bytes={first}-{min(first + step, size) - 1}",
+            **each,
+            **read,
         )
         return {"PartNumber": number, "ETag": answer["CopyPartResult"]["ETag"]}
 
     try:
         parts = list(map_in_threads(copy, range(1, -(-size // step) + 1), 8))
         client.complete_multipart_upload(
-            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}
+            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": parts}, **each
         )
     except BaseException:
-        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, **_find_payer(kept))
         raise
 
 
@@ -235,3 +260,33 @@ def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:
     if "VersionId" in source:
         named["VersionId"] = source["VersionId"]
     return named
+
+
+class ObjectBody(BufferedIOBase):
+    """The content of a response as a file, with errors of the SDK translated."""
+
+    def __init__(
+        self,
+        body: StreamingBody | None,
+        length: int,
+        etag: str | None,
+        translate_errors: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        super().__init__()
+        self._body, self.length, self.etag = body, length, etag
+        self._translate_errors = translate_errors
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self._body is None:
+            return b""
+        with self._translate_errors():
+            # What has come before a break is lost with the call, so calls are small.
+            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
+
+    def close(self) -> None:
+        if self._body is not None:
+            self._body.close()
+        super().close()

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from flowstone.blocks.object_stores import ObjectStore
+from flowstone.blocks.object_stores import EncryptionKey, ObjectStore, Tags
 from flowstone.errors import PathInvalid
+from flowstone_azure.blob_settings import BlobSettings
 from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
 from flowstone_azure.credentials import AzureBlobStorageCredentials
+
+TIERS = ("Hot", "Cool", "Cold", "Archive")
+#: Fields of other clouds' stores, and what Azure has instead.
+_ELSEWHERE = {
+    "kms_key": "in Azure, an encryption_scope names the key of a vault: set that field",
+    "requester_pays": "Azure has no requester pays: the storage account pays for all requests",
+}
 
 
 class AzureBlobStorageContainer(ObjectStore):
@@ -28,12 +36,58 @@ class AzureBlobStorageContainer(ObjectStore):
         'AzureBlobStorageContainer.load("raw").write_path("a.txt", b"hello")'
     )
 
+    #: 2: `storage_class`, `encryption_scope`, `encryption_key` and `tags` were added.
+    schema_version: ClassVar[int] = 2
+
     container_name: str = Field(min_length=1, description="The container's name.")
     credentials: AzureBlobStorageCredentials = Field(
         default_factory=AzureBlobStorageCredentials,
         description="The login; by default, what the environment says.",
     )
     base_folder: str | None = Field(default=None, description="The folder that all paths are in.")
+    storage_class: str | None = Field(
+        default=None,
+        description="The access tier of new objects: Hot, Cool, Cold or Archive; the account's "
+        "default if empty.",
+    )
+    encryption_scope: str | None = Field(
+        default=None,
+        description="The encryption scope of new objects, which names a key of Microsoft's or of "
+        "your key vault.",
+    )
+    encryption_key: EncryptionKey = Field(
+        default=None,
+        description="Your own key, which Azure does not keep: 32 bytes, as bytes or in Base64. "
+        "Objects are written and read with it.",
+    )
+    tags: Tags = Field(default_factory=dict, description="The index tags of new objects.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_of_azure(cls, values: object) -> object:
+        for name, problem in _ELSEWHERE.items():
+            if isinstance(values, dict) and name in values:
+                raise ValueError(f"{name} can't be set: {problem}")
+        return values
+
+    @field_validator("storage_class")
+    @classmethod
+    def _is_a_tier(cls, value: str | None) -> str | None:
+        if not value:
+            return None
+        if value.capitalize() not in TIERS:
+            raise ValueError(f"it must be one of {', '.join(TIERS)}")
+        return value.capitalize()
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.encryption_key is None:
+            return self
+        if self.encryption_scope:
+            raise ValueError("encryption_scope and encryption_key can't be combined: set one")
+        if (self.credentials.account_url or "").startswith("http:"):
+            raise ValueError("encryption_key needs an account_url that starts with https://")
+        return self
 
     @field_validator("container_name")
     @classmethod
@@ -61,5 +115,8 @@ class AzureBlobStorageContainer(ObjectStore):
 
     def make_provider(self) -> AzureBlobStorageProvider:
         return AzureBlobStorageProvider(
-            self.container_name, self.credentials, self.base_folder or ""
+            self.container_name,
+            self.credentials,
+            self.base_folder or "",
+            BlobSettings(self.storage_class, self.encryption_scope, self.encryption_key, self.tags),
         )

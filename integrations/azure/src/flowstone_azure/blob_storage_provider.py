@@ -6,7 +6,7 @@ import re
 from contextlib import contextmanager
 from io import BufferedIOBase
 from itertools import chain, takewhile
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlencode, urlsplit
 
 from flowstone.blocks.object_stores import (
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone.records.access import StoreAccess
+    from flowstone_azure.blob_settings import BlobSettings, ReadGiven
     from flowstone_azure.credentials import AzureBlobStorageCredentials
     from flowstone_azure.logins import BlobLogin
 
@@ -58,6 +59,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         container: the container's name.
         credentials: the login.
         folder: the folder that all paths are relative to.
+        settings: what requests carry besides the blob's name.
 
     Attributes:
         page_objects: the page size of listings; None for Azure's default of 5,000.
@@ -67,9 +69,14 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     page_objects: int | None = None
 
     def __init__(
-        self, container: str, credentials: AzureBlobStorageCredentials, folder: str
+        self,
+        container: str,
+        credentials: AzureBlobStorageCredentials,
+        folder: str,
+        settings: BlobSettings,
     ) -> None:
         self.container, self.credentials, self.folder = container, credentials, folder
+        self.settings = settings
         self.urls = [f"az://{container}", *_find_urls(container, credentials.account_url)]
 
     @property
@@ -123,7 +130,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         client = self.client(key)
         try:
             with self.translate_errors(key):
-                answer = client.download_blob(offset=offset or None, max_concurrency=1)
+                answer = client.download_blob(
+                    offset=offset or None, max_concurrency=1, **self._with_key()
+                )
                 self._refuse_folder(key, answer.properties.metadata)
         except StorageError as error:
             if offset and read_code(error.__cause__) == "InvalidRange":
@@ -139,7 +148,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         try:
             with self.translate_errors(key):
                 # Above 4 MB, the SDK sends more requests, with the etag as their condition.
-                answer = self.client(key).download_blob(offset, length, max_concurrency=1)
+                answer = self.client(key).download_blob(
+                    offset, length, max_concurrency=1, **self._with_key()
+                )
                 self._refuse_folder(key, answer.properties.metadata)
                 return answer.readall()
         except StorageError as error:
@@ -155,7 +166,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         if body.length > PART_BYTES and target.seekable() and body.etag:
             body.close()
             with self.translate_errors(key):
-                download_ranges(self.client(key), body.length, body.etag, target)
+                download_ranges(
+                    self.client(key), body.length, body.etag, target, **self._with_key()
+                )
             return
         with self.open_reader(key, body) as reader:
             while chunk := reader.read(CHUNK_BYTES):
@@ -164,9 +177,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def head(self, key: str) -> ObjectInfo:
         client = self.client(key)
         with self.translate_errors(key):
-            found = client.get_blob_properties()
+            found = client.get_blob_properties(**self._with_key())
         self._refuse_folder(key, found.metadata)
         return describe(found)
+
+    def _with_key(self) -> ReadGiven:
+        return self.settings.make_read(self.where)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         return put_folders_last(self._list(prefix))
@@ -217,7 +233,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def get_version(self, key: str, version: str) -> _Body:
         client = self.client(key)
         with self._reach_version(key, version):
-            answer = client.download_blob(version_id=version, max_concurrency=1)
+            answer = client.download_blob(version_id=version, max_concurrency=1, **self._with_key())
         self._check_version(key, answer.properties)
         etag = strip_quotes(answer.properties.etag)
         return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
@@ -225,8 +241,14 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
     def restore(self, key: str, version: str) -> None:
         client = self.client(key)
         with self._reach_version(key, version):
-            found = client.get_blob_properties(version_id=version)
+            found = client.get_blob_properties(version_id=version, **self._with_key())
         self._check_version(key, found)
+        if not self.settings.can_copy(self.settings):
+            info = describe(found)
+            with self.get_version(key, version) as reader:
+                options = WriteOptions(info.content_type, info.metadata)
+                self._send(key, cast("BinaryIO", reader), info.size, options)
+            return
         query = urlencode({"versionid": version})
         self._copy(f"{client.url}?{query}", strip_quotes(found.etag), key)
 
@@ -269,13 +291,15 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         from flowstone_azure.transfers import PART_BYTES, upload_blocks  # with the SDK
 
         client = self.client(key)
-        given = describe_object(f"{self.where}/{key}", key, options)
+        new = self.settings.make_write(self.where)
+        given = describe_object(f"{self.where}/{key}", key, options, new)
         with self.translate_errors(key):
             if size is not None and size <= PART_BYTES:
                 content = source.read()
                 client.upload_blob(content, length=len(content), overwrite=True, **given)
             else:
-                upload_blocks(client, source, size, **given)
+                part = self.settings.make_part(self.where)
+                upload_blocks(client, source, size, part, **given)
 
     def delete(self, keys: Sequence[str]) -> None:
         self._delete([key for key in keys if not isinstance(key, FolderKey)])
@@ -312,7 +336,11 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
     def copy(self, source: ObjectStoreProvider, source_key: str, key: str) -> None:
         # A server-side copy needs one login that can read the source and write the target.
-        if not isinstance(source, type(self)) or source.credentials != self.credentials:
+        if (
+            not isinstance(source, type(self))
+            or source.credentials != self.credentials
+            or not self.settings.can_copy(source.settings)
+        ):
             super().copy(source, source_key, key)
             return
         found = source.head(source_key)
@@ -325,7 +353,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         if values.kind == "SAS":
             url = f"{url}{'&' if '?' in url else '?'}{values.secret}"
         with self.translate_errors(key):
-            status = copy_by_service(client, url, etag)
+            status = copy_by_service(client, url, etag, **self.settings.make_copy())
         if status != "success":
             raise StorageError(
                 f"{self.where}/{key}", f"the copy ended as {status!r}", "Copy it again."
@@ -333,6 +361,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
         client = self.client(key)
+        signed_urls.check_settings(f"{self.where}/{key}", self.settings)
         signed = signed_urls.sign(
             self._login(), (self.container, key), method, seconds=expires_seconds
         )

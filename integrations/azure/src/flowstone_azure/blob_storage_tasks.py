@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from io import BytesIO
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from flowstone import record_measures, task
@@ -17,6 +17,9 @@ from flowstone.blocks.object_stores import ExactKey, WriteOptions
 from flowstone_azure.blob_storage import AzureBlobStorageContainer
 from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
 from flowstone_azure.credentials import AzureBlobStorageCredentials
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobProperties
 
 Container = str | AzureBlobStorageContainer
 Include = Literal[
@@ -113,11 +116,15 @@ def blob_storage_list(
     """
     provider = _reach(container, blob_storage_credentials)
     folder = provider.make_prefix()
-    with provider.translate_errors():
-        client = provider.credentials.get_container_client(provider.container)
-        prefix = f"{folder}{name_starts_with or ''}" or None
-        more: str | list[str] | None = [*include] if isinstance(include, list) else include
-        found = list(client.list_blobs(prefix, include=more, **kwargs))
+    prefix = f"{folder}{name_starts_with or ''}" or None
+    more: str | list[str] | None = [*include] if isinstance(include, list) else include
+
+    def search() -> list[BlobProperties]:
+        with provider.translate_errors():
+            client = provider.credentials.get_container_client(provider.container)
+            return list(client.list_blobs(prefix, include=more, **kwargs))
+
+    found = provider.retry_refused(search)
     for each in found:
         each.name = ExactKey(each.name.removeprefix(folder))
     return found

@@ -164,7 +164,7 @@ BY_CODE = _make_table(
     (
         UNSUPPORTED,
         """
-        FeatureVersionMismatch InvalidHttpVerb NotImplemented UnsupportedHeader
+        FeatureNotSupported FeatureVersionMismatch InvalidHttpVerb NotImplemented UnsupportedHeader
         UnsupportedHttpVerb UnsupportedQueryParameter UnsupportedXmlNode APINotImplemented
         FeatureNotYetSupportedForHierarchicalNamespaceAccounts
         """,

@@ -9,11 +9,24 @@ from flowstone.errors import StorageError
 from flowstone_azure.logins import LONGEST_DELEGATED, TOKEN_KINDS
 
 if TYPE_CHECKING:
+    from flowstone_azure.blob_settings import BlobSettings
     from flowstone_azure.logins import BlobLogin
 
 #: Azure sets no limit for a SAS signed by an account key; this one is ours.
 LONGEST = timedelta(days=3650)
 _RIGHTS = {"GET": {"read": True}, "PUT": {"create": True, "write": True}}
+
+
+def check_settings(where: str, settings: BlobSettings) -> None:
+    """Check that there can be presigned URLs of objects that are written with these settings.
+
+    Raises:
+        StorageError: the objects are encrypted with a customer's key.
+    """
+    if settings.encryption_key is not None:
+        problem = "a presigned URL is of no use without encryption_key, which is not to be shared"
+        remedy = "Copy the object to a block without encryption_key, or share its content."
+        raise StorageError(where, problem, remedy)
 
 
 def sign(login: BlobLogin, place: tuple[str, str], method: str, seconds: int) -> str:

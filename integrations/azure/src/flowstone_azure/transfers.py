@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from azure.core.pipeline.transport._requests_basic import RequestsTransport
     from azure.storage.blob import BlobClient
 
+    from flowstone_azure.blob_settings import PartGiven, ReadGiven
     from flowstone_azure.writing import Given
 else:
     from azure.core.pipeline.transport import RequestsTransport  # which gives it without a type
@@ -107,6 +108,7 @@ def upload_blocks(
     client: BlobClient,
     source: BinaryIO,
     size: int | None,
+    part: PartGiven,
     **options: Unpack[Given],
 ) -> None:
     """Upload an object in parallel blocks; the last request commits it as a whole.
@@ -117,6 +119,7 @@ def upload_blocks(
         client: the client of the object.
         source: the content, read sequentially by one thread at a time.
         size: the number of bytes; None if unknown.
+        part: arguments of the SDK's ``stage_block``.
         **options: arguments of the SDK's ``commit_block_list``: type, metadata, a condition.
     """
     upload = uuid4().hex
@@ -124,7 +127,7 @@ def upload_blocks(
     def send(number: int, content: bytes) -> BlobBlock:
         # All block ids of an object must have the same length; the SDK encodes them.
         name = f"{upload}{number:08}"
-        client.stage_block(name, content, length=len(content))
+        client.stage_block(name, content, length=len(content), **part)
         return BlobBlock(name)
 
     blocks = send_in_parts(
@@ -137,7 +140,9 @@ def upload_blocks(
     client.commit_block_list(blocks, **options)
 
 
-def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) -> None:
+def download_ranges(
+    client: BlobClient, size: int, etag: str, target: BinaryIO, **options: Unpack[ReadGiven]
+) -> None:
     """Download an object into a seekable file, in parallel ranges, from its current position.
 
     Args:
@@ -145,6 +150,7 @@ def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) 
         size: the size of the object in bytes.
         etag: the etag of the object; the download fails if the object has changed.
         target: the file, written by one thread at a time and left at its end.
+        **options: other arguments of the SDK's ``download_blob``.
     """
     start, writing = target.tell(), threading.Lock()
 
@@ -156,6 +162,7 @@ def download_ranges(client: BlobClient, size: int, etag: str, target: BinaryIO) 
                 etag=f'"{etag}"',
                 match_condition=MatchConditions.IfNotModified,
                 max_concurrency=1,
+                **options,
             ).readall()
             with writing:
                 target.seek(start + offset)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, cast
 
 from flowstone.errors import ObjectChanged, ObjectExists, ObjectMissing, StorageError
+from flowstone_azure.blob_settings import NewGiven
 from flowstone_azure.errors import read_code
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_]")
 _UNMET = {"BlobAlreadyExists", "ConditionNotMet", "TargetConditionNotMet"}
 
 
-class Given(TypedDict, total=False):
+class Given(NewGiven, total=False):
     """Keyword arguments of the SDK's methods for writing an object."""
 
     content_settings: ContentSettings
@@ -33,8 +34,8 @@ class Given(TypedDict, total=False):
     retry_total: int
 
 
-def describe_object(where: str, key: str, options: WriteOptions) -> Given:
-    """Return the SDK's arguments for the content type, metadata and condition of a write.
+def describe_object(where: str, key: str, options: WriteOptions, given: NewGiven) -> Given:
+    """Return the SDK's arguments for a write: content type, metadata, condition, and `given`.
 
     Conditional requests are sent only once. The SDK would retry them after a broken connection,
     although the first request may have succeeded.
@@ -46,16 +47,17 @@ def describe_object(where: str, key: str, options: WriteOptions) -> Given:
     from azure.core import MatchConditions
     from azure.storage.blob import ContentSettings
 
-    given: Given = {
+    found: Given = {
         "content_settings": ContentSettings(content_type=_find_content_type(key, options)),
         "metadata": _make_metadata(where, options.metadata),
     }
+    found |= cast("Given", given)
     if options.is_new:
-        given |= {"match_condition": MatchConditions.IfMissing, "retry_total": 0}
+        found |= {"match_condition": MatchConditions.IfMissing, "retry_total": 0}
     elif options.if_match is not None:
-        given["etag"] = f'"{options.if_match}"'
-        given |= {"match_condition": MatchConditions.IfNotModified, "retry_total": 0}
-    return given
+        found["etag"] = f'"{options.if_match}"'
+        found |= {"match_condition": MatchConditions.IfNotModified, "retry_total": 0}
+    return found
 
 
 def _find_content_type(key: str, options: WriteOptions) -> str | None:

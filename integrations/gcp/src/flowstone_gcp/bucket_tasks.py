@@ -35,7 +35,7 @@ def cloud_storage_create_bucket(
         cloud_storage_create_bucket(bucket, gcp_credentials, location="EU")
     """
     provider = reach_bucket(bucket, gcp_credentials, project)
-    provider.create(location, create_kwargs)
+    provider.retry_refused(lambda: provider.create(location, create_kwargs))
     return provider.bucket
 
 

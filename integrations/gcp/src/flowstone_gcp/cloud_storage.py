@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+import re
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from flowstone.blocks.async_twins import make_twin
-from flowstone.blocks.object_stores import ExactKey, ObjectStore
+from flowstone.blocks.object_stores import EncryptionKey, ExactKey, ObjectStore
 from flowstone.blocks.object_stores.paths import is_exact
 from flowstone.errors import PathInvalid
 from flowstone_gcp.cloud_storage_provider import GcsProvider
+from flowstone_gcp.cloud_storage_settings import GcsSettings
 from flowstone_gcp.credentials import GcpCredentials
 from flowstone_gcp.dataframes import DataFrameSerializationFormat, find_format, serialize
 
 if TYPE_CHECKING:
     from flowstone.blocks.object_stores.paths import ObjectPath
+
+
+#: https://cloud.google.com/kms/docs/getting-resource-ids
+_KMS_KEY = re.compile(r"projects/[^/]+/locations/[^/]+/keyRings/[^/]+/cryptoKeys/[^/]+")
 
 
 class GcsBucket(ObjectStore):
@@ -33,12 +39,35 @@ class GcsBucket(ObjectStore):
         'GcsBucket.load("raw").write_path("a.txt", b"hello")'
     )
 
+    #: 2: `storage_class`, `kms_key`, `encryption_key` and `requester_pays` were added.
+    schema_version: ClassVar[int] = 2
+
     bucket: str = Field(min_length=1, description="The bucket's name, or gs://bucket/folder.")
     gcp_credentials: GcpCredentials = Field(
         default_factory=GcpCredentials,
         description="The login; by default, application default credentials.",
     )
     bucket_folder: str = Field(default="", description="The folder that all paths are in.")
+    storage_class: str | None = Field(
+        default=None,
+        description="The storage class of new objects, such as NEARLINE; the bucket's default if "
+        "empty.",
+    )
+    kms_key: str | None = Field(
+        default=None,
+        description="The Cloud KMS key that new objects are encrypted with: "
+        "projects/…/locations/…/keyRings/…/cryptoKeys/….",
+    )
+    encryption_key: EncryptionKey = Field(
+        default=None,
+        description="Your own key (CSEK), which Google does not keep: 32 bytes, as bytes or in "
+        "Base64. Objects are written and read with it.",
+    )
+    requester_pays: bool = Field(
+        default=False,
+        description="Whether the quota_project of the credentials, or else their project, pays "
+        "for requests to somebody else's bucket.",
+    )
 
     #: Buckets known to exist: a 404 there means a missing object, not a missing bucket.
     _seen: set[str] = PrivateAttr(default_factory=set)
@@ -56,6 +85,30 @@ class GcsBucket(ObjectStore):
             inner = f"{folder.strip('/')}/{inner.lstrip('/')}" if inner else folder
         return {**values, "bucket": name, **({} if inner is None else {"bucket_folder": inner})}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_no_tags(cls, values: object) -> object:
+        if isinstance(values, dict) and "tags" in values:
+            raise ValueError(
+                "objects of Cloud Storage have no tags: write them with metadata={'team': 'data'}"
+            )
+        return values
+
+    @field_validator("kms_key")
+    @classmethod
+    def _is_a_kms_key(cls, value: str | None) -> str | None:
+        if value and not _KMS_KEY.fullmatch(value):
+            raise ValueError(
+                "it must be projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY"
+            )
+        return value or None
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.kms_key and self.encryption_key is not None:
+            raise ValueError("kms_key and encryption_key can't be combined: set one of them")
+        return self
+
     @property
     def basepath(self) -> str:
         """The folder without leading and trailing slashes; empty for the whole bucket."""
@@ -69,7 +122,16 @@ class GcsBucket(ObjectStore):
         return {"bucket": parts.netloc, "bucket_folder": uri.partition(parts.netloc)[2][1:]}
 
     def make_provider(self) -> GcsProvider:
-        return GcsProvider(self.bucket, self.gcp_credentials, self.bucket_folder, self._seen)
+        settings = GcsSettings(
+            f"gs://{self.bucket}",
+            self.storage_class,
+            self.kms_key,
+            self.encryption_key,
+            self.requester_pays,
+        )
+        return GcsProvider(
+            self.bucket, self.gcp_credentials, self.bucket_folder, settings, self._seen
+        )
 
     def get_bucket(self) -> Any:
         """Return the bucket of google-cloud-storage, without a request."""
@@ -86,12 +148,14 @@ class GcsBucket(ObjectStore):
             StorageError: the bucket already exists, possibly in another account.
             CredentialsError: there is no project to create it in.
         """
-        return self.make_provider().create(location, create_kwargs)
+        provider = self.make_provider()
+        return provider.retry_refused(lambda: provider.create(location, create_kwargs))
 
     def list_blobs(self, folder: ObjectPath = "") -> list[Any]:
         """Return the objects in a folder and its subfolders, as blobs of google-cloud-storage."""
         provider = self.make_provider()
-        return list(provider.walk(provider.make_prefix(folder)))
+        prefix = provider.make_prefix(folder)
+        return provider.retry_refused(lambda: list(provider.walk(prefix)))
 
     def list_folders(self, folder: ObjectPath = "") -> list[str]:
         """Return the sorted paths of the folder and all its subfolders that contain objects."""
@@ -135,7 +199,9 @@ class GcsBucket(ObjectStore):
         key = kind.fix_extension_with(provider.make_key(to_path))
         with serialize(df, kind, f"{provider.where}/{key}") as file:
             options = {"content_type": kind.content_type, **upload_kwargs}
-            provider.send(key, file.content, file.size, {}, options)
+            provider.retry_refused(
+                lambda: provider.send(key, file.content, file.size, {}, options), file.content
+            )
         path = key.removeprefix(provider.make_prefix())
         return ExactKey(path) if is_exact(to_path) else path
 

@@ -79,5 +79,5 @@ def send_blob(
         start = file.tell()
         size = file.seek(0, os.SEEK_END) - start
         file.seek(start)
-    written = provider.send(key, file, size, shape, options)
+    written = provider.retry_refused(lambda: provider.send(key, file, size, shape, options), file)
     record_measures(bytes_written=written, objects_written=1)

@@ -7,7 +7,6 @@ from base64 import b64decode
 from contextlib import contextmanager
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
-from urllib.parse import quote
 
 from flowstone.blocks.object_stores import (
     FolderInfo,
@@ -28,6 +27,8 @@ from flowstone.errors import (
     StorageError,
 )
 from flowstone_gcp import access
+from flowstone_gcp.contents import open_content
+from flowstone_gcp.copies import copy_by_service
 from flowstone_gcp.errors import translate_errors
 from flowstone_gcp.logins import ATTEMPTS
 from flowstone_gcp.signed_urls import check_signing, sign_url
@@ -37,10 +38,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from google.cloud.storage import Blob
     from requests import Response
 
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone.records.access import StoreAccess
+    from flowstone_gcp.cloud_storage_settings import GcsSettings
     from flowstone_gcp.credentials import GcpCredentials
     from flowstone_gcp.logins import GcpLogin
 
@@ -64,6 +67,7 @@ class GcsProvider(ObjectStoreProvider):
         bucket: its name.
         credentials: the login.
         folder: that all paths are in.
+        settings: what requests carry besides the object's name.
         seen: the `where` of buckets that were there once; it is added to.
     """
 
@@ -71,11 +75,16 @@ class GcsProvider(ObjectStoreProvider):
     keeps_metadata = True
 
     def __init__(
-        self, bucket: str, credentials: GcpCredentials, folder: str, seen: set[str]
+        self,
+        bucket: str,
+        credentials: GcpCredentials,
+        folder: str,
+        settings: GcsSettings,
+        seen: set[str],
     ) -> None:
         self.bucket, self.credentials, self.folder = bucket, credentials, folder
         self.urls = [f"gs://{bucket}"]
-        self._seen = seen
+        self.settings, self._seen = settings, seen
 
     @property
     def where(self) -> str:
@@ -95,7 +104,7 @@ class GcsProvider(ObjectStoreProvider):
         return f"gs://{self.bucket}/{key}" if key else f"gs://{self.bucket}"
 
     def presign(self, key: str, method: str, expires_seconds: int) -> str:
-        check_signing(f"{self.where}/{key}", self._login(), expires_seconds)
+        check_signing(f"{self.where}/{key}", self._login(), self.settings, expires_seconds)
         with self.translate_errors(key):
             return sign_url(self.blob(key), method, expires_seconds, self._endpoint())
 
@@ -134,20 +143,8 @@ class GcsProvider(ObjectStoreProvider):
         return found if response.status_code == 206 else found[offset : offset + length]
 
     def _open(self, key: str, wanted: str | None, generation: str | None = None) -> Response:
-        from google.api_core.exceptions import from_http_response  # see `presign`
-
-        login = self._login()
-        where = f"{login.endpoint}/download/storage/v1/b/{quote(self.bucket)}/o/{_quote(key)}"
-        params = {"alt": "media"} | ({"generation": generation} if generation else {})
-        # Who takes gzip gets what is stored; else the service unpacks it, and ranges are of no use.
-        headers = {"Accept-Encoding": "gzip"} | ({"Range": wanted} if wanted else {})
-        response = login.session().get(
-            where, params=params, headers=headers, stream=True, timeout=login.timeout
-        )
-        if response.status_code in {200, 206} or (wanted and response.status_code == 416):
-            return response
-        with response:
-            raise from_http_response(response)
+        place = self.bucket, key
+        return open_content(self._login(), self.settings, place, wanted, generation)
 
     def fetch(self, key: str, target: BinaryIO, shape: Options, options: Options) -> None:
         """Download an object into a file by the SDK, as it is stored.
@@ -163,10 +160,12 @@ class GcsProvider(ObjectStoreProvider):
             blob.download_to_file(target, **{**self._patience(), "raw_download": True, **options})
 
     def head(self, key: str) -> ObjectInfo:
-        blob = self.blob(key)
-        with self._reach(key):
+        return _describe(self._load(self.blob(key)))
+
+    def _load(self, blob: Blob) -> Blob:
+        with self._reach(blob.name):
             blob.reload(**self._patience())
-        return _describe(blob)
+        return blob
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         for blob in self.walk(prefix, _LISTED):
@@ -185,7 +184,8 @@ class GcsProvider(ObjectStoreProvider):
 
     def _pages(self, **wanted: object) -> Iterator[Any]:
         with self.translate_errors():
-            found = self.client().list_blobs(self.bucket, **wanted, **self._patience()).pages
+            bucket = self.sdk_bucket()
+            found = self.client().list_blobs(bucket, **wanted, **self._patience()).pages
         while True:
             with self.translate_errors():
                 page = next(found, None)
@@ -219,7 +219,9 @@ class GcsProvider(ObjectStoreProvider):
     def restore(self, key: str, version: str) -> None:
         self._check_version(key, version)
         origin = self.blob(key, generation=int(version))
-        self._rewrite(origin, key, self._patience())
+        if self.settings.storage_class:
+            self._load(origin)
+        self._rewrite(origin, origin, key, self._patience())
 
     def _check_version(self, key: str, version: str) -> None:
         """Raise an error if a version is not a generation number."""
@@ -244,7 +246,7 @@ class GcsProvider(ObjectStoreProvider):
         try:
             self.send(key, source, size, {}, given)
         except StorageError as error:
-            from google.api_core.exceptions import PreconditionFailed  # see `presign`
+            from google.api_core.exceptions import PreconditionFailed  # see `contents`
 
             is_unmet = isinstance(error.__cause__, PreconditionFailed)
             if options.is_new and is_unmet:
@@ -276,6 +278,7 @@ class GcsProvider(ObjectStoreProvider):
         while True:
             blob = self.blob(key, **{"chunk_size": PART_BYTES, **shape})
             blob.metadata = metadata or None
+            self.settings.describe_new(blob)
             given = {"size": size, "if_generation_match": generation, **options}
             if self._upload(blob, content, given, is_last=not left):
                 return int(blob.size)
@@ -288,7 +291,7 @@ class GcsProvider(ObjectStoreProvider):
 
         This condition makes an upload safe to retry, even if others write the same object.
         """
-        from google.api_core.exceptions import PreconditionFailed  # see `presign`
+        from google.api_core.exceptions import PreconditionFailed  # see `contents`
 
         kind = options.get("content_type") or _guess_type(blob.name)
         with self._reach(blob.name):
@@ -335,21 +338,20 @@ class GcsProvider(ObjectStoreProvider):
             options: arguments of the SDK's `Blob.rewrite`.
         """
         _check_key(key)
-        found = source.head(source_key)
+        found = source._load(source.blob(source_key))
         given = {
             **self._patience(),
-            "if_source_generation_match": int(found.etag or 0),
+            "if_source_generation_match": int(found.generation),
             **options,
         }
-        self._rewrite(source.blob(source_key), key, given)
+        self._rewrite(source.blob(source_key), found, key, given)
 
-    def _rewrite(self, origin: Any, key: str, options: Options) -> None:
-        target, token = self.blob(key), options.pop("token", None)
-        while True:
-            with self._reach(key):
-                token, _, _ = target.rewrite(origin, token=token, **options)
-            if token is None:
-                return
+    def _rewrite(self, origin: Blob, found: Blob, key: str, options: Options) -> None:
+        payer = origin.user_project  # who pays for reading may be who does not for writing
+        target = self.blob(key, payer=payer)
+        self.settings.describe_copy(target, found)
+        with self._reach(key):
+            copy_by_service(target, origin, options)
 
     def create(self, location: str | None, options: Options) -> Any:
         """Create the bucket, and return it as the SDK has it; see `GcsBucket.create_bucket`."""
@@ -365,14 +367,18 @@ class GcsProvider(ObjectStoreProvider):
         """Return the SDK's client, the same one each time."""
         return self.credentials.client("storage")
 
-    def sdk_bucket(self) -> Any:
-        """Return the bucket as the SDK has it; nothing is asked there."""
-        return self.client().bucket(self.bucket)
+    def sdk_bucket(self, payer: str | None = None) -> Any:
+        """Return the bucket as the SDK has it; `payer` pays if the block names nobody."""
+        payer = self.settings.find_payer(self._login()) or payer
+        return self.client().bucket(self.bucket, user_project=payer)
 
-    def blob(self, key: str, **options: Any) -> Any:
+    def blob(self, key: str, payer: str | None = None, **options: Any) -> Any:
         """Return an object as the SDK has it; nothing is asked there."""
+        if "encryption_key" not in options:
+            options["encryption_key"] = self.settings.read_key()
+            options["kms_key_name"] = self.settings.kms_key
         try:
-            return self.sdk_bucket().blob(key, **options)
+            return self.sdk_bucket(payer).blob(key, **options)
         except ValueError as error:
             remedy = "Check chunk_size and encryption_key."
             raise StorageError(f"{self.where}/{key}", str(error), remedy) from error
@@ -426,10 +432,6 @@ def _describe(blob: Any) -> ObjectInfo:
         version=str(blob.generation),
         md5=b64decode(blob.md5_hash) if blob.md5_hash else None,
     )
-
-
-def _quote(key: str) -> str:
-    return quote(key.encode(), safe="")
 
 
 def _guess_type(key: str) -> str:

@@ -65,12 +65,8 @@ def cloud_storage_download_blob_as_bytes(
     provider = reach_bucket(bucket, gcp_credentials, project)
     target = BytesIO()
     options = {"timeout": timeout, **download_kwargs}
-    provider.fetch(
-        make_blob_key(provider, bucket, blob),
-        target,
-        shape_blob(chunk_size, encryption_key),
-        options,
-    )
+    key, shape = make_blob_key(provider, bucket, blob), shape_blob(chunk_size, encryption_key)
+    provider.retry_refused(lambda: provider.fetch(key, target, shape, options), target)
     content = target.getvalue()
     record_measures(bytes_read=len(content), objects_read=1)
     return content
@@ -115,7 +111,8 @@ def cloud_storage_download_blob_to_file(
         target = local_path(target, key.rpartition("/")[2])
     options = {"timeout": timeout, **download_kwargs}
     with open_atomically(target) as file:
-        provider.fetch(key, file, shape_blob(chunk_size, encryption_key), options)
+        shape = shape_blob(chunk_size, encryption_key)
+        provider.retry_refused(lambda: provider.fetch(key, file, shape, options), file)
     record_measures(bytes_read=target.stat().st_size, objects_read=1)
     return str(target)
 
@@ -294,7 +291,8 @@ def cloud_storage_copy_blob(
         make_blob_key(source, source_bucket, source_blob),
         make_blob_key(target, dest_bucket, name),
     )
-    target.rewrite(source, key, new_key, {"timeout": timeout, **copy_kwargs})
+    options = {"timeout": timeout, **copy_kwargs}
+    target.retry_refused(lambda: target.rewrite(source, key, new_key, options))
     record_measures(objects_written=1)
     return name
 

@@ -120,6 +120,10 @@ class GcpLogin:
         """Return the project that is worked in: the field's, the key's, or the environment's."""
         return self._values.project or self._open()[1]
 
+    def find_payer(self) -> str | None:
+        """Return the project to bill for requests to other projects' buckets."""
+        return self._values.quota_project or self.project()
+
     def find_key(self) -> str | None:
         """Return the service account's key as JSON, where that is the whole login."""
         info = None if self._values.anonymous or self._values.chain else _read_info(self._values)

@@ -97,7 +97,7 @@ RETAINED = GcpErrorRule(
 PAYS = GcpErrorRule(
     StorageError,
     "the bucket has requester pays, and no project to bill was given",
-    "Set quota_project in the credentials.",
+    "Set requester_pays in the block, or quota_project in the credentials.",
 )
 BILLING = GcpErrorRule(
     StorageError,

@@ -10,16 +10,18 @@ from flowstone.errors import StorageError
 if TYPE_CHECKING:
     from google.cloud.storage import Blob
 
+    from flowstone_gcp.cloud_storage_settings import GcsSettings
     from flowstone_gcp.logins import GcpLogin
 
 WEEK = 7 * 24 * 3600
 
 
-def check_signing(where: str, login: GcpLogin, expires_seconds: int) -> None:
+def check_signing(where: str, login: GcpLogin, settings: GcsSettings, expires_seconds: int) -> None:
     """Check that a login can sign a URL that is valid for `expires_seconds`.
 
     Raises:
-        StorageError: the login can't sign, or the time is too long.
+        StorageError: the login can't sign, the time is too long, or the object is encrypted with
+            a customer's key.
     """
     # The SDK is imported with the first client, not with the package.
     from google.auth.credentials import Signing
@@ -27,6 +29,10 @@ def check_signing(where: str, login: GcpLogin, expires_seconds: int) -> None:
     if not 1 <= expires_seconds <= WEEK:
         problem = f"a presigned URL can't last {expires_seconds!r} seconds"
         raise StorageError(where, problem, f"Cloud Storage allows 1 to {WEEK}, a week.")
+    if settings.encryption_key is not None:
+        problem = "a presigned URL is of no use without encryption_key, which is not to be shared"
+        remedy = "Copy the object to a block without encryption_key, or share its content."
+        raise StorageError(where, problem, remedy)
     if not isinstance(login.credentials(), Signing):
         raise StorageError(
             where,
@@ -37,11 +43,13 @@ def check_signing(where: str, login: GcpLogin, expires_seconds: int) -> None:
 
 
 def sign_url(blob: Blob, method: str, expires_seconds: int, endpoint: str | None) -> str:
-    """Return a URL that reads or writes an object."""
+    """Return a URL that reads or writes an object; the blob's bucket says which project pays."""
+    payer = blob.user_project
     url: str = blob.generate_signed_url(
         version="v4",
         expiration=timedelta(seconds=expires_seconds),
         method=method,
         api_access_endpoint=endpoint,
+        query_parameters={"userProject": payer} if payer else None,
     )
     return url

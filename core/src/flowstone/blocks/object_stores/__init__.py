@@ -9,6 +9,11 @@ from flowstone.plugins.exports import lazy_exports
 if TYPE_CHECKING:
     from flowstone.blocks.object_stores.cursors import reset_cursor
     from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
+    from flowstone.blocks.object_stores.object_options import (
+        EncryptionKey,
+        Tags,
+        read_encryption_key,
+    )
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.blocks.object_stores.parallel import map_in_threads, send_in_parts
     from flowstone.blocks.object_stores.paths import (
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CHUNK_BYTES",
+    "EncryptionKey",
     "ExactKey",
     "FolderInfo",
     "LocalDirectory",
@@ -37,10 +43,12 @@ __all__ = [
     "ObjectStoreProvider",
     "ObjectVersion",
     "SyncResult",
+    "Tags",
     "WriteOptions",
     "folder_key",
     "map_in_threads",
     "object_key",
+    "read_encryption_key",
     "reset_cursor",
     "send_in_parts",
 ]
@@ -51,6 +59,7 @@ if not TYPE_CHECKING:
         {
             ".cursors": ("reset_cursor",),
             ".local": ("LocalDirectory", "LocalProvider"),
+            ".object_options": ("EncryptionKey", "Tags", "read_encryption_key"),
             ".object_store": ("ObjectStore",),
             ".parallel": ("map_in_threads", "send_in_parts"),
             ".paths": (

@@ -56,9 +56,9 @@ class ObjectWait:
         unchanged_for: float,
         poll_seconds: float,
     ) -> None:
-        if poll_seconds <= 0:
-            problem, remedy = f"poll_seconds is {poll_seconds!r}", "Pass a number above 0."
-            raise ConfigurationError("wait_for_object", problem, remedy)
+        _check_seconds("wait_for_object", "timeout", timeout, or_none=True)
+        _check_seconds("wait_for_object", "unchanged_for", unchanged_for)
+        _check_seconds("wait_for_object", "poll_seconds", poll_seconds, is_above_0=True)
         self._store, self._path = store, path
         self._timeout, self._unchanged_for, self._poll = timeout, unchanged_for, poll_seconds
         self._clock = services().clock
@@ -127,9 +127,7 @@ class NewObjects:
         """List the folder, and claim the objects that are new."""
         place = self._cursor.place
         check_max_items(place, max_items)
-        if lease_seconds <= 0:
-            problem = f"lease_seconds is {lease_seconds!r}"
-            raise ConfigurationError("new_objects", problem, "Pass more than 0.")
+        _check_seconds("new_objects", "lease_seconds", lease_seconds, is_above_0=True)
         rules = None if pattern is None else read_pattern(place, pattern)
 
         def is_wanted(info: ObjectInfo) -> bool:
@@ -189,6 +187,7 @@ class Arrivals:
             poll_seconds: seconds between two checks.
 
         Raises:
+            ConfigurationError: a number of seconds is negative or not finite.
             ObjectTimeout: the object did not appear, or kept changing, until the timeout.
         """
         wait = ObjectWait(
@@ -303,6 +302,18 @@ class Arrivals:
             [lambda _: asyncio.to_thread(new.rollback)],
         )
         await arun_story(around.stage_run(f"new objects of {cursor}", None, *hooks))
+
+
+def _check_seconds(
+    what: str, name: str, value: float | None, *, is_above_0: bool = False, or_none: bool = False
+) -> None:
+    """Refuse a negative number of seconds, NaN and infinity; with `is_above_0`, 0 as well."""
+    if value is None and or_none:
+        return
+    if value is None or not 0 <= value < float("inf") or (is_above_0 and not value):
+        least = "a number above 0" if is_above_0 else "0 or more"
+        remedy = f"Pass {least}, or None to wait forever." if or_none else f"Pass {least}."
+        raise ConfigurationError(what, f"{name} is {value!r}", remedy)
 
 
 def _check_action(action: str, move_to: ObjectPath | None) -> None:

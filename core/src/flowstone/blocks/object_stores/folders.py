@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -14,7 +14,7 @@ from flowstone.blocks.object_stores.local_places import LocalPlaces
 from flowstone.blocks.object_stores.parallel import batches, map_in_threads
 from flowstone.blocks.object_stores.paths import ExactKey, FolderInfo, strip_folder
 from flowstone.blocks.object_stores.transfer_progress import TransferTally, show_progress
-from flowstone.errors import FilesLeftOut, PathInvalid, StorageError
+from flowstone.errors import FilesLeftOut, ObjectMissing, PathInvalid, StorageError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -123,7 +123,11 @@ class Folders:
         return islice(wanted, max_items)
 
     def delete_folder(self, folder: ObjectPath) -> int:
-        """Delete all objects in a folder and its subfolders; return how many were deleted."""
+        """Delete all objects in a folder and its subfolders; return how many were deleted.
+
+        If there is no such folder, nothing is deleted, and 0 is returned. Directories on a disk
+        stay, empty.
+        """
         provider = self.make_provider()
         count = 0
         for batch in batches(provider.list(provider.make_prefix(folder)), 1000):
@@ -148,6 +152,7 @@ class Folders:
         Raises:
             FilesLeftOut: some objects can't be files, such as `a` beside `a/b`; all others were
                 downloaded.
+            ObjectMissing: there is no such folder, or nothing in it. An empty bucket is no error.
         """
         provider = self.make_provider()
         prefix = provider.make_prefix(from_path or "")
@@ -169,7 +174,12 @@ class Folders:
         def measure() -> Iterator[int]:
             return (info.size for info in provider.list(prefix) if not info.is_folder())
 
-        infos = provider.list(prefix)
+        infos = iter(provider.list(prefix))
+        first = next(infos, None)
+        if first is None and prefix:
+            remedy = "Check its name: `list_objects` shows what is there."
+            raise ObjectMissing(f"{provider.where}/{prefix}", "there is no such folder", remedy)
+        infos = chain([] if first is None else [first], infos)
         wanted = ((info, place) for info in infos if (place := places.find(info)) is not None)
         with show_progress("get_directory", what, tally=tally, measure=measure, wanted=progress):
             done = list(map_in_threads(fetch, wanted, provider.parallel))

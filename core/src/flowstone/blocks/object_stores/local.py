@@ -6,8 +6,10 @@ import mimetypes
 import os
 import shutil
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime
 from io import BufferedReader, FileIO
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, ClassVar, Self
 from urllib.parse import unquote, urlsplit
@@ -42,7 +44,7 @@ from flowstone.errors import BucketMissing, ObjectMissing, PathEscapes, PathInva
 from flowstone.records.access import StoreAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import BufferedIOBase
 
     from flowstone.blocks.object_stores.paths import ObjectPath
@@ -183,6 +185,13 @@ class LocalProvider(ObjectStoreProvider):
             except OSError as error:
                 if error.errno not in NO_FILE:
                     raise translate_write_error(path, error) from error
+
+    def remove_empty_folders(self, prefix: str, keys: Iterable[str]) -> None:
+        top = self._file(prefix.rstrip("/")) if prefix else self._basepath.expanduser().absolute()
+        for folder in {self._file(key).parent for key in keys}:
+            with suppress(OSError):  # stop at the first directory that is not empty
+                for place in takewhile(lambda above: above != top, (folder, *folder.parents)):
+                    place.rmdir()
 
     def _open(self, key: str) -> FileIO:
         path = self._file(key)

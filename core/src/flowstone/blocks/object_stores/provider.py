@@ -6,22 +6,29 @@ import hashlib
 import os
 import shutil
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, get_args
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeVar, get_args
 
 from flowstone.blocks.object_stores.paths import FolderInfo, check_text, folder_key, object_key
 from flowstone.blocks.object_stores.resuming import CHUNK_BYTES, make_resuming_reader
 from flowstone.blocks.object_stores.writing import WriteOptions
-from flowstone.errors import StorageError, Unreachable
-from flowstone.secrets.renewal import renew_in
+from flowstone.errors import (
+    FlowstoneError,
+    ObjectChanged,
+    ObjectMissing,
+    StorageError,
+    Unreachable,
+)
+from flowstone.secrets.renewal import renew_in, retry_refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import BufferedIOBase, BufferedReader
     from pathlib import Path
 
     from flowstone.blocks.object_stores.paths import ObjectInfo, ObjectPath, ObjectVersion
     from flowstone.records.access import StoreAccess
 
+T = TypeVar("T")
 Tool = Literal["pandas", "polars", "delta"]
 TOOLS: tuple[str, ...] = get_args(Tool)
 #: Operations that are called again with renewed secrets after the login was refused.
@@ -192,6 +199,33 @@ class ObjectStoreProvider(ABC):
             except Unreachable:
                 if attempt == attempts:
                     raise
+            except ObjectChanged as error:
+                try:
+                    self.head(key)
+                except ObjectMissing:
+                    raise ObjectChanged(error.where, is_there=False) from error.__cause__
+                except FlowstoneError:
+                    pass  # whether it is there, this login may not know
+                raise
+
+    def retry_refused(self, call: Callable[[], T], *streams: BinaryIO) -> T:
+        """Call code that accesses the service; once more with renewed secrets, if it is refused.
+
+        The operations of this class do so by themselves. Tasks that use the SDK directly need it.
+
+        Args:
+            call: the code, which asks for a client itself.
+            *streams: files that it reads or writes. Their positions are restored for the second
+                call; there is none if one of them is not seekable.
+        """
+        return retry_refused(self, call, *streams)
+
+    def remove_empty_folders(self, prefix: str, keys: Iterable[str]) -> None:
+        """Remove the folders below a prefix that deleting objects by these keys has left empty.
+
+        A sync that deletes calls it. Override it if folders exist by themselves, as on a disk.
+        """
+        del prefix, keys
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         """Return up to `length` bytes from an offset; override it if one request can do that.

@@ -246,6 +246,7 @@ class SyncUp(Sync[Pair]):
         keys = (self._prefix + name for name in surplus if not self._is_left_out(name))
         for batch in batches(keys, 1000):
             self._provider.delete(batch)
+            self._provider.remove_empty_folders(self._prefix, batch)
             self._deleted += len(batch)
 
     def _is_left_out(self, name: str) -> bool:

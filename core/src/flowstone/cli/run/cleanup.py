@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.argument("run")
 @json_option
 def cleanup_run(run: str, as_json: bool) -> None:
-    """Cancel external jobs and queries that a finished run left running.
+    """Cancel external jobs, queries and uploads that a finished run left.
 
     Uses the saved block that started each one. Exits with 1 if any could not be cancelled.
     """

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.errors import ObjectTimeout
+from flowstone.errors import ConfigurationError, ObjectTimeout
 from flowstone_testing.conformance.objectstore.base import ObjectStoreBase, names
 
 if TYPE_CHECKING:
@@ -29,6 +29,23 @@ class ArrivalTests(ObjectStoreBase):
             assert waiting.result().size == 5
         found = asyncio.run(store.await_for_object("in/a", 60, 0.02, poll_seconds=0.01))
         assert found == store.object_info("in/a")
+
+    def test_seconds_that_make_no_sense_are_refused(self, store: ObjectStore) -> None:
+        """Look for waiting of the block's own: -1 is no number of seconds, and NaN never ends."""
+        store.write_path("in/a", b"1")
+        for odd in (-1.0, float("nan"), float("inf")):
+            with pytest.raises(ConfigurationError, match="timeout"):
+                store.wait_for_object("in/a", odd)
+            with pytest.raises(ConfigurationError, match="unchanged_for"):
+                asyncio.run(store.await_for_object("in/a", 1, odd))
+            with pytest.raises(ConfigurationError, match="poll_seconds"):
+                store.wait_for_object("in/a", 1, poll_seconds=odd)
+            with (
+                pytest.raises(ConfigurationError, match="lease_seconds"),
+                store.new_objects("in", cursor="odd", lease_seconds=odd),
+            ):
+                pytest.fail("it was handed out")
+        assert store.wait_for_object("in/a", 0).size == 1
 
     def test_new_objects_are_handed_out_once(self, store: ObjectStore) -> None:
         """Look at the etags in `list`: they stay until the content changes."""

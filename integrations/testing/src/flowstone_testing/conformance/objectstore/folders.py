@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flowstone.errors import StorageError
+from flowstone.errors import ObjectMissing, StorageError
 from flowstone_testing.conformance.objectstore.base import ObjectStoreBase, names
 
 if TYPE_CHECKING:
@@ -73,7 +73,8 @@ class FolderTests(ObjectStoreBase):
         (tmp_path / "up/empty/inner").mkdir(parents=True)
         assert store.put_directory(tmp_path / "up", "x") == 0
         assert names(store) == []
-        assert store.get_directory("x", tmp_path / "down") == []
+        with pytest.raises(ObjectMissing):
+            store.get_directory("x", tmp_path / "down")
         (tmp_path / "up/file").write_bytes(b"1")
         assert store.put_directory(tmp_path / "up", "x") == 1
         assert names(store) == ["x/file"]
@@ -89,6 +90,21 @@ class FolderTests(ObjectStoreBase):
                 store.upload_from_path(missing)
         with pytest.raises(StorageError, match="no-ignore"):
             store.put_directory(tmp_path, ignore_file=tmp_path / "no-ignore")
+
+    def test_a_folder_that_is_not_there_is_missing(
+        self, store: ObjectStore, tmp_path: Path
+    ) -> None:
+        """Look for folder operations of the provider's own: nothing downloaded is no success."""
+        store.write_path("x/a", b"1")
+        for work in (store.get_directory, store.download_folder_to_path):
+            with pytest.raises(ObjectMissing, match="no/such"):
+                work("no/such", tmp_path / "down")
+        assert not (tmp_path / "down").exists()
+        assert store.delete_folder("no/such") == 0
+        assert names(store) == ["x/a"]
+        assert store.delete_folder("x") == 1
+        with pytest.raises(ObjectMissing, match="x"):
+            store.get_directory("x", tmp_path / "down")
 
     def test_an_ignore_file_leaves_out(self, store: ObjectStore, tmp_path: Path) -> None:
         """Look for an upload of the provider's own: patterns are read in the interface."""

@@ -65,13 +65,19 @@ class WriteOptionTests(ObjectStoreBase):
         etag = store.object_info("a").etag
         assert etag
         store.write_path("a", b"two", if_match=etag)
-        with pytest.raises(ObjectChanged):
+        with pytest.raises(ObjectChanged, match="it was changed"):
             store.write_path("a", b"three", if_match=etag)
         assert store.read_path("a") == b"two"
+
+    @needs("conditional_writes")
+    def test_what_was_deleted_is_not_written_over(self, store: ObjectStore) -> None:
+        """Look at `write` with `if_match`, and at `head`: that there is none is said so."""
+        store.write_path("a", b"one")
         etag = store.object_info("a").etag
         store.delete_object("a")
-        with pytest.raises(ObjectChanged):
-            store.write_path("a", b"four", if_match=etag)
+        with pytest.raises(ObjectChanged, match="there is no such object") as caught:
+            store.write_path("a", b"two", if_match=etag)
+        assert not caught.value.is_there
         assert not store.exists("a")
 
     @needs("conditional_writes")

@@ -1,0 +1,331 @@
+"""Small objects by obstore, which is written in Rust: the extra `fast`.
+
+It gets and puts whole objects. What it can't do, and what fails, is left to the SDK, which does it
+or raises the error: so errors, retries and waiting are the same with and without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.util import find_spec
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from urllib.parse import urlsplit
+
+from flowstone_aws.credentials import has_authorities, has_variables_of_obstore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from botocore.credentials import Credentials
+    from obstore.store import ClientConfig, S3Config, S3Credential, S3CredentialProvider, S3Store
+    from types_boto3_s3.client import S3Client
+
+    from flowstone_aws.logins import Login
+    from flowstone_aws.parameters import AwsClientParameters
+    from flowstone_aws.transfers import Options
+
+T = TypeVar("T")
+
+#: Objects on their way at a time: each takes little of the processor, and a wait for the service.
+PARALLEL = 24
+#: Larger objects take the SDK no longer, and obstore more memory.
+SMALL_BYTES = 512 * 1024
+#: After so many failures, or large objects, in a row the SDK does all for so many seconds.
+MOST_FAILURES, SECONDS = 3, 30.0
+#: What S3 is told of an object, in the words of boto3 and of obstore.
+ATTRIBUTES = {
+    "CacheControl": "Cache-Control",
+    "ContentDisposition": "Content-Disposition",
+    "ContentEncoding": "Content-Encoding",
+    "ContentLanguage": "Content-Language",
+    "ContentType": "Content-Type",
+    "StorageClass": "Storage-Class",
+}
+_RESERVED = {name.lower() for name in ATTRIBUTES.values()}
+_PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+
+
+class Config(Protocol):
+    """What botocore's `Config` has, whose types are not declared."""
+
+    s3: Mapping[str, object] | None
+    signature_version: object
+    proxies: object
+    client_cert: object
+    use_dualstack_endpoint: bool | None
+    use_fips_endpoint: bool | None
+    connect_timeout: float | None
+    read_timeout: float | None
+
+
+#: Its threads do not come along into the child of a fork, where it would wait for them forever.
+_is_lost = False
+
+
+def _note_fork() -> None:
+    global _is_lost
+    _is_lost = "obstore" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+@cache
+def is_installed() -> bool:
+    """Return whether there is an obstore."""
+    return find_spec("obstore") is not None
+
+
+class Pause:
+    """Stops what fails or is of no use again and again, for a while."""
+
+    def __init__(self) -> None:
+        self._failures, self._until = 0, 0.0
+
+    def is_over(self) -> bool:
+        """Return whether to try."""
+        return monotonic() >= self._until
+
+    def note(self, *, is_good: bool) -> None:
+        """Count how a try went."""
+        self._failures = 0 if is_good else self._failures + 1
+        if self._failures >= MOST_FAILURES:
+            self._failures, self._until = 0, monotonic() + SECONDS
+
+
+class FastTransfers:
+    """Whole small objects of a bucket; safe to use from several threads.
+
+    Args:
+        store: obstore's.
+    """
+
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+        self._puts, self._gets = Pause(), Pause()
+
+    def put(self, key: str, content: bytes, options: Options) -> bool:
+        """Write an object; return whether it is written.
+
+        Args:
+            key: the object.
+            content: all of it.
+            options: of the new object, in boto3's words.
+        """
+        attributes = _make_attributes(options)
+        if attributes is None or len(content) > SMALL_BYTES:
+            return False
+
+        def send() -> bool:
+            import obstore  # see `_open_store`
+
+            obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
+            return True
+
+        return _attempt(key, send, self._puts) or False
+
+    def get(self, key: str) -> bytes | None:
+        """Return the content of an object, or None where that is left to the SDK.
+
+        The content is compared with the object's ETag if that is an MD5.
+        """
+
+        def receive() -> bytes | None:
+            import obstore  # see `_open_store`
+
+            found = obstore.get(self._store, key)
+            size, etag = found.meta["size"], found.meta["e_tag"]
+            if size > SMALL_BYTES:
+                return None
+            content = bytes(found.bytes())
+            return content if _is_whole(content, size, etag) else None
+
+        return _attempt(key, receive, self._gets)
+
+
+def _attempt(key: str, work: Callable[[], T | None], pause: Pause) -> T | None:
+    """Return the result of some work; None where it failed, and where it is better left."""
+    if _is_lost or not _is_exact(key) or not pause.is_over():
+        return None
+    done = None
+    with suppress(Exception):  # whatever it is, the SDK does it, or raises our error
+        try:
+            done = work()
+        except FileNotFoundError:
+            return None  # the SDK says what is missing, the object or the bucket
+    pause.note(is_good=done is not None)
+    return done
+
+
+def _is_exact(key: str) -> bool:
+    """Return whether obstore takes a key as it is: it normalizes some, and refuses others."""
+    return key.isprintable() and not {"", ".", ".."}.intersection(key.split("/"))
+
+
+def _is_whole(content: bytes, size: int, etag: str | None) -> bool:
+    """Return whether content is of that size and ETag; an ETag that is no MD5 says nothing."""
+    if len(content) != size:
+        return False
+    found = _MD5.fullmatch(etag or "")
+    return found is None or hashlib.md5(content, usedforsecurity=False).hexdigest() == found[1]
+
+
+def _make_attributes(options: Options) -> dict[str, str] | None:
+    """Return options of a new object in obstore's words; None where it has none for them."""
+    given = dict(options)
+    metadata: dict[str, str] = {
+        name.lower(): value for name, value in given.pop("Metadata", {}).items()
+    }
+    if given.keys() - ATTRIBUTES.keys() or _RESERVED & metadata.keys():
+        return None
+    found = {ATTRIBUTES[name]: value for name, value in given.items()} | metadata
+    texts = [*found, *found.values()]
+    return found if all(_is_plain_text(text) for text in texts) else None
+
+
+def _is_plain_text(text: object) -> bool:
+    return isinstance(text, str) and text.isascii() and text.isprintable() and text == text.strip()
+
+
+class SmallObjects:
+    """How small objects of a bucket are moved: by obstore, or not at all.
+
+    Args:
+        find_login: returns the login, the same one for each object.
+        parameters: how to connect.
+        bucket: its name.
+        use_obstore: whether obstore may be used, where it is installed.
+    """
+
+    def __init__(
+        self,
+        find_login: Callable[[], Login],
+        parameters: AwsClientParameters,
+        bucket: str,
+        *,
+        use_obstore: bool,
+    ) -> None:
+        self._find_login, self._parameters, self._bucket = find_login, parameters, bucket
+        self.is_fast = use_obstore and is_installed()
+
+    def get(self, key: str) -> bytes | None:
+        """Do as `FastTransfers.get`."""
+        fast = self._open()
+        return None if fast is None else fast.get(key)
+
+    def put(self, key: str, content: bytes, options: Options) -> bool:
+        """Do as `FastTransfers.put`."""
+        fast = self._open()
+        return fast is not None and fast.put(key, content, options)
+
+    def _open(self) -> FastTransfers | None:
+        if not self.is_fast:
+            return None
+        login = self._find_login()
+        return login.get_or_make(
+            f"fast transfers of {self._bucket}",
+            lambda: open_fast(login, self._parameters, self._bucket),
+        )
+
+
+def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> FastTransfers | None:
+    """Return what moves small objects of a bucket; None where only the SDK can.
+
+    Args:
+        login: the login, which obstore asks for keys as the SDK does.
+        parameters: how to connect.
+        bucket: its name.
+    """
+    client: S3Client = login.client("s3")
+    config = cast("Config", client.meta.config)
+    if _is_lost or not _is_plain(config, bucket) or has_variables_of_obstore():
+        return None
+    if client.meta.endpoint_url.startswith("https:") and has_authorities(login, parameters):
+        return None  # obstore would trust them beside the system's, not instead
+    with suppress(Exception):  # the SDK will raise what is wrong with the login
+        address = client.generate_presigned_url(
+            "get_object", Params={"Bucket": bucket, "Key": "key"}
+        )
+        return FastTransfers(_open_store(login, client, bucket, address))
+    return None
+
+
+def _is_plain(config: Config, bucket: str) -> bool:
+    """Return whether obstore knows all that is asked for."""
+    from botocore import UNSIGNED  # the SDK is loaded by the first client
+
+    s3 = set(config.s3 or {}) - {"addressing_style", "us_east_1_regional_endpoint"}
+    return (
+        _PLAIN_BUCKET.fullmatch(bucket) is not None
+        and not bucket.endswith(("--x-s3", "-s3alias", "--ol-s3"))
+        and (config.signature_version == "s3v4" or config.signature_version is UNSIGNED)
+        and not (s3 or config.proxies or config.client_cert)
+        and not (config.use_dualstack_endpoint or config.use_fips_endpoint)
+    )
+
+
+def _open_store(login: Login, client: S3Client, bucket: str, address: str) -> S3Store:
+    # It is an extra, and loaded by the first transfer.
+    from obstore.store import S3Store
+
+    is_virtual = urlsplit(address).netloc.startswith(f"{bucket}.")
+    endpoint = client.meta.endpoint_url
+    if is_virtual:
+        endpoint = endpoint.replace("://", f"://{bucket}.", 1)
+    credentials = login.session().get_credentials()
+    options = cast("Config", client.meta.config)
+    is_signed = options.signature_version == "s3v4"
+    config: S3Config = {
+        "region": client.meta.region_name,
+        "endpoint": endpoint,
+        "aws_endpoint_url_s3": endpoint,  # else a variable of that name would go first
+        "virtual_hosted_style_request": is_virtual,
+        "skip_signature": not is_signed,
+        "unsigned_payload": False,  # S3 compares what has come with the hash that is signed
+        "request_payer": False,
+        "s3_express": False,
+    }
+    return S3Store(
+        bucket,
+        config=config,
+        client_options=_make_client_options(options),
+        # The SDK tries again, with its own patience.
+        retry_config={"max_retries": 0},
+        credential_provider=_provide(credentials) if is_signed and credentials else None,
+    )
+
+
+def _make_client_options(config: Config) -> ClientConfig:
+    reading = timedelta(seconds=config.read_timeout or 86_400)
+    return {
+        "allow_http": True,
+        "allow_invalid_certificates": False,
+        "connect_timeout": timedelta(seconds=config.connect_timeout or 86_400),
+        "read_timeout": reading,
+        # Of a whole object, which other objects may share the line with.
+        "timeout": 10 * reading,
+        "user_agent": "flowstone-aws obstore",
+    }
+
+
+def _provide(credentials: Credentials) -> S3CredentialProvider:
+    def provide() -> S3Credential:
+        """Return the keys of now; the SDK renews them in time, so they are asked for often."""
+        keys = credentials.get_frozen_credentials()
+        return {
+            "access_key_id": keys.access_key or "",
+            "secret_access_key": keys.secret_key or "",
+            "token": keys.token,
+            "expires_at": datetime.now(UTC) + timedelta(minutes=1),
+        }
+
+    return provide

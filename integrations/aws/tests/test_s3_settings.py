@@ -1,0 +1,236 @@
+"""What each request carries of the fields of an `S3Bucket`.
+
+Moto ignores a customer's key and who pays, so a recorder before it shows what S3 would be told:
+
+- https://docs.aws.amazon.com/AmazonS3/latest/userguide/specifying-s3-c-encryption.html: which
+  requests take a customer's key, and its three headers; ``x-amz-copy-source-…`` for the source
+- https://docs.aws.amazon.com/AmazonS3/latest/userguide/ObjectsinRequesterPaysBuckets.html: each
+  request has the header ``x-amz-request-payer``
+- https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html: tags, class, KMS
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from tests.services.recorder import Recorded, Recorder, serve_recorder
+
+from flowstone.errors import BlockInvalid, StorageError
+from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket, s3_copy, s3_list_objects
+from flowstone_aws import transfers as parts
+
+KEY, OTHER = os.urandom(32), os.urandom(32)
+CUSTOMER = "x-amz-server-side-encryption-customer-"
+SOURCE = "x-amz-copy-source-server-side-encryption-customer-"
+
+
+@pytest.fixture
+def recorder(emulated: str) -> Iterator[Recorder]:
+    with serve_recorder(emulated) as found:
+        yield found
+
+
+@pytest.fixture
+def recorded(recorder: Recorder, login: AwsCredentials, bucket_name: str) -> S3Bucket:
+    """A bucket behind the recorder."""
+    there = login.model_copy(
+        update={"aws_client_parameters": AwsClientParameters(endpoint_url=recorder.url)}
+    )
+    return S3Bucket(bucket_name=bucket_name, credentials=there, bucket_folder=uuid4().hex)
+
+
+def headers_for(key: bytes, prefix: str = CUSTOMER) -> dict[str, str]:
+    digest = hashlib.md5(key, usedforsecurity=False).digest()
+    return {
+        f"{prefix}algorithm": "AES256",
+        f"{prefix}key": base64.b64encode(key).decode(),
+        f"{prefix}key-md5": base64.b64encode(digest).decode(),
+    }
+
+
+def find(request: Recorded, prefix: str = CUSTOMER) -> dict[str, str]:
+    return {name: value for name, value in request.headers.items() if name.startswith(prefix)}
+
+
+def use(bucket: S3Bucket, tmp_path: Path) -> None:
+    """Write and read in every way, in one part and in several."""
+    large = tmp_path / "large"
+    large.write_bytes(bytes(9 * parts.MB))
+    bucket.write_path("a", b"12345")
+    bucket.write_path("b", b"1", if_none_match="*", metadata={"team": "data"})
+    bucket.upload_from_path(large, "large")
+    bucket.upload_from_path(large, "new", if_none_match="*")
+    with large.open("rb") as file:
+        file.seek(1)
+        bucket.upload_from_file_object(file, "shifted")
+    assert bucket.read_path("a") == b"12345"
+    assert bucket.read_range("a", 1, 2) == b"23"
+    with bucket.open_read("large") as reader:
+        reader.seek(8 * parts.MB)
+        assert len(reader.read()) == parts.MB
+    bucket.download_object_to_path("large", tmp_path / "down")
+    assert bucket.object_info("a").size == 5
+    bucket.copy_object("a", "copy")
+
+
+def copy_in_parts(bucket: S3Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(parts, "COPY_BYTES", 6 * parts.MB)
+        patch.setattr(parts, "COPY_PART_BYTES", 5 * parts.MB)
+        bucket.copy_object("large", "large-copy")
+
+
+def test_a_customers_key_is_in_each_request_about_content(
+    recorded: S3Bucket, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = recorded.model_copy(update={"encryption_key": base64.b64encode(KEY).decode()})
+    use(bucket, tmp_path)
+    copy_in_parts(bucket, monkeypatch)
+    requests = [each for each in recorder.take() if "/" in each.path.strip("/")]
+    kinds = {f"{each.method} {'&'.join({'uploads', 'uploadId'} & set(each.query))}".strip()
+             for each in requests}  # fmt: skip
+    uploads = {"POST uploads", "POST uploadId", "PUT uploadId"}
+    assert kinds == {"GET", "HEAD", "PUT"} | uploads
+    for each in requests:
+        assert find(each) == headers_for(KEY), each
+        is_copy = "x-amz-copy-source" in each.headers
+        assert find(each, SOURCE) == (headers_for(KEY, SOURCE) if is_copy else {}), each
+
+
+def test_a_copy_is_read_with_one_key_and_written_with_another(
+    recorded: S3Bucket, recorder: Recorder
+) -> None:
+    plain = recorded.model_copy(update={"tags": {"a": "b c"}, "storage_class": "STANDARD_IA"})
+    one = recorded.model_copy(update={"encryption_key": KEY})
+    other = recorded.model_copy(update={"encryption_key": OTHER})
+    one.write_path("a", b"1")
+    recorder.take()
+    one.copy_object("a", "b", to_bucket=other)
+    head, copy = recorder.take()
+    assert (find(head), find(copy)) == (headers_for(KEY), headers_for(OTHER))
+    assert find(copy, SOURCE) == headers_for(KEY, SOURCE)
+    one.copy_object("a", "c", to_bucket=plain)
+    _, copy = recorder.take()
+    assert (find(copy), find(copy, SOURCE)) == ({}, headers_for(KEY, SOURCE))
+    assert copy.headers["x-amz-storage-class"] == "STANDARD_IA"
+    assert copy.headers["x-amz-tagging-directive"] == "REPLACE"
+    s3_copy.fn("a", "d", one, None, other, MetadataDirective="COPY")
+    [copy] = recorder.take()
+    assert find(copy) == headers_for(OTHER)
+    assert copy.headers["x-amz-metadata-directive"] == "COPY"
+    client = recorded.credentials.client("s3")
+    folder = recorded.basepath
+    found = client.get_object_tagging(Bucket=recorded.bucket_name, Key=f"{folder}/c")
+    assert found["TagSet"] == [{"Key": "a", "Value": "b c"}]
+
+
+def test_who_pays_is_in_each_request(
+    recorded: S3Bucket, recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = recorded.model_copy(update={"requester_pays": True})
+    use(bucket, tmp_path)
+    copy_in_parts(bucket, monkeypatch)
+    assert len(list(bucket.list_objects())) == 7
+    assert len(list(bucket.list_objects(delimiter="/"))) == 7
+    assert len(s3_list_objects.fn(bucket)) == 7
+    list(bucket.versions("a"))
+    bucket.delete_object("a")
+    assert bucket.delete_folder("") == 6
+    requests = recorder.take()
+    assert {each.method for each in requests} == {"GET", "HEAD", "PUT", "POST", "DELETE"}
+    for each in requests:
+        assert each.headers.get("x-amz-request-payer") == "requester", each
+    url = bucket.presigned_url("a")
+    assert "x-amz-request-payer" in url
+
+
+def test_class_key_and_tags_are_those_of_new_objects(
+    recorded: S3Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+    fields = {"storage_class": "STANDARD_IA", "kms_key": arn, "tags": {"team": "data + more"}}
+    bucket = recorded.model_copy(update=fields)
+    use(bucket, tmp_path)
+    copy_in_parts(bucket, monkeypatch)
+    client = recorded.credentials.client("s3")
+    names = ["a", "b", "large", "new", "shifted", "copy", "large-copy"]
+    for name in names:
+        key = f"{recorded.basepath}/{name}"
+        found = client.head_object(Bucket=recorded.bucket_name, Key=key)
+        assert (found["StorageClass"], found["SSEKMSKeyId"]) == ("STANDARD_IA", arn), name
+        assert found["ServerSideEncryption"] == "aws:kms"
+        tags = client.get_object_tagging(Bucket=recorded.bucket_name, Key=key)["TagSet"]
+        assert tags == [{"Key": "team", "Value": "data + more"}], name
+        assert bucket.object_info(name).storage_class == "STANDARD_IA"
+
+
+def test_other_kinds_of_kms_encryption_go_with_a_key(
+    recorded: S3Bucket, recorder: Recorder
+) -> None:
+    dual = {"ServerSideEncryption": "aws:kms:dsse"}
+    bucket = recorded.model_copy(update={"kms_key": "alias/mine", "upload_options": dual})
+    bucket.write_path("a", b"1")
+    headers = recorder.take()[-1].headers
+    assert headers["x-amz-server-side-encryption"] == "aws:kms:dsse"
+    assert headers["x-amz-server-side-encryption-aws-kms-key-id"] == "alias/mine"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"kms_key": "a", "encryption_key": KEY}, "kms_key and encryption_key"),
+        ({"kms_key": "a", "upload_options": {"SSEKMSKeyId": "b"}}, "kms_key and 'SSEKMSKeyId'"),
+        ({"kms_key": "a", "upload_options": {"ServerSideEncryption": "AES256"}}, "AES256"),
+        (
+            {"encryption_key": KEY, "upload_options": {"ServerSideEncryption": "AES256"}},
+            "encryption_key and 'ServerSideEncryption'",
+        ),
+        ({"storage_class": "A", "upload_options": {"StorageClass": "B"}}, "storage_class and"),
+        ({"tags": {"a": "b"}, "upload_options": {"Tagging": "c=d"}}, "tags and 'Tagging'"),
+        (
+            {"requester_pays": True, "upload_options": {"RequestPayer": "requester"}},
+            "requester_pays and",
+        ),
+        ({"upload_options": {"SSECustomerKey": "x"}}, "use the field encryption_key"),
+        ({"encryption_key": KEY[:16]}, "32 bytes"),
+        ({"encryption_key": "not a key"}, "32 bytes"),
+        ({"tags": {str(number): "" for number in range(11)}}, "at most 10 tags"),
+        ({"tags": {"": "x"}}, "1 to 128"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_at_once(
+    fields: dict[str, object], words: str
+) -> None:
+    with pytest.raises(BlockInvalid, match=words):
+        S3Bucket(bucket_name="raw", **fields)
+
+
+def test_a_reference_may_lead_to_the_key(
+    recorded: S3Bucket, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket = recorded.model_copy(update={"encryption_key": "env:CUSTOMER_KEY"})
+    monkeypatch.setenv("CUSTOMER_KEY", base64.b64encode(KEY).decode())
+    bucket.write_path("a", b"1")
+    assert find(recorder.take()[-1]) == headers_for(KEY)
+
+
+def test_a_reference_that_leads_to_no_key_is_refused(
+    recorded: S3Bucket, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_KEY", "canary-that-is-no-key")
+    bucket = recorded.model_copy(update={"encryption_key": "env:NO_KEY"})
+    with pytest.raises(StorageError, match="openssl rand") as caught:
+        bucket.read_path("a")
+    assert "canary" not in str(caught.value)
+    assert not recorder.take()
+
+
+def test_an_object_with_a_customers_key_has_no_url(recorded: S3Bucket) -> None:
+    with pytest.raises(StorageError, match="encryption_key"):
+        recorded.model_copy(update={"encryption_key": KEY}).presigned_url("a")

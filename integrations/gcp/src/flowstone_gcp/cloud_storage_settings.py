@@ -1,0 +1,93 @@
+"""What the fields of a `GcsBucket` ask for in each request.
+
+https://cloud.google.com/storage/docs/encryption/using-customer-supplied-keys and
+https://cloud.google.com/storage/docs/using-requester-pays say which requests need them.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.object_stores import read_encryption_key
+from flowstone.errors import StorageError
+
+if TYPE_CHECKING:
+    from google.cloud.storage import Blob
+    from pydantic import SecretStr
+
+    from flowstone_gcp.logins import GcpLogin
+
+#: What a copy takes over from its source; once anything of the new object is given, so must these.
+_COPIED = (
+    "cache_control",
+    "content_disposition",
+    "content_encoding",
+    "content_language",
+    "content_type",
+    "custom_time",
+    "metadata",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GcsSettings:
+    """The fields of a `GcsBucket` that requests carry; see there.
+
+    Attributes:
+        where: the bucket, for messages.
+    """
+
+    where: str
+    storage_class: str | None = None
+    kms_key: str | None = None
+    encryption_key: SecretStr | None = field(default=None, repr=False)
+    requester_pays: bool = False
+
+    def find_payer(self, login: GcpLogin) -> str | None:
+        """Return the project that pays for requests; None for the bucket's owner.
+
+        Raises:
+            StorageError: there is no project that could pay.
+        """
+        if not self.requester_pays:
+            return None
+        project = login.find_payer()
+        if project is None:
+            problem = "requester_pays needs a project that pays"
+            remedy = "Set project or quota_project in the credentials."
+            raise StorageError(self.where, problem, remedy)
+        return project
+
+    def read_key(self) -> bytes | None:
+        """Return the customer's key, for the SDK."""
+        if self.encryption_key is None:
+            return None
+        return read_encryption_key(self.where, self.encryption_key)
+
+    def make_headers(self) -> dict[str, str]:
+        """Return the headers for reading an object's content."""
+        key = self.read_key()
+        if key is None:
+            return {}
+        return {
+            "X-Goog-Encryption-Algorithm": "AES256",
+            "X-Goog-Encryption-Key": base64.b64encode(key).decode(),
+            "X-Goog-Encryption-Key-Sha256": base64.b64encode(hashlib.sha256(key).digest()).decode(),
+        }
+
+    def describe_new(self, blob: Blob) -> None:
+        """Set what a new object gets on the SDK's blob, before it is uploaded."""
+        if self.storage_class:
+            blob.storage_class = self.storage_class
+
+    def describe_copy(self, blob: Blob, origin: Blob) -> None:
+        """Set what a copy gets on the SDK's blob, and what it takes over from its source."""
+        if not self.storage_class:
+            return
+        self.describe_new(blob)
+        for name in _COPIED:
+            if (value := getattr(origin, name)) is not None:
+                setattr(blob, name, value)

@@ -1,0 +1,18 @@
+"""Names of methods that users of `prefect-snowflake` know, for those of the interface."""
+
+from __future__ import annotations
+
+from flowstone.blocks.databases.queries import Queries
+
+
+class KnownNames(Queries):
+    """Other names for methods of every `Database`."""
+
+    execute_async = Queries.aexecute
+    execute_many_async = Queries.aexecute_many
+    fetch_all_async = Queries.afetch_all
+    fetch_many_async = Queries.afetch_many
+    fetch_one_async = Queries.afetch_one
+
+    def reset_cursors(self) -> None:
+        """Do nothing: each call begins anew."""

@@ -1,0 +1,95 @@
+"""What COPY INTO has loaded, and what it has left out."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowstone_snowflake.names import fold_name, quote_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flowstone_snowflake.driver import SnowflakeDriver
+    from flowstone_snowflake.sessions import SnowflakeSession
+
+OnError = Literal["abort_statement", "continue", "skip_file"]
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row that a load has left out.
+
+    Attributes:
+        file: where it is.
+        row: its number in the file, from 1; None where Snowflake does not say.
+        column: the column that it does not fit; None where it is another problem.
+        error: Snowflake's words; values of the row may be in it.
+        record: the row as text, as far as Snowflake tells.
+    """
+
+    file: str
+    row: int | None
+    column: str | None
+    error: str
+    record: str | None
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load has done.
+
+    Attributes:
+        rows_loaded: how many rows are in the table.
+        files: what Snowflake says of each file, by the names of its columns: ``status``,
+            ``rows_parsed``, ``errors_seen`` …
+        rejected: the rows that were left out.
+    """
+
+    rows_loaded: int
+    files: list[dict[str, Any]]
+    rejected: list[RejectedRow]
+
+
+def read_answer(
+    driver: SnowflakeDriver, session: SnowflakeSession, statement: str
+) -> list[dict[str, Any]]:
+    """Return what a statement answers, by the names of the columns in lower case."""
+    with closing(driver.run(session, statement)) as cursor:
+        names = [each[0].lower() for each in cursor.description or ()]
+        rows: Sequence[Any] = cursor.fetchall()
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def copy_rows(
+    driver: SnowflakeDriver, session: SnowflakeSession, table: str, statement: str
+) -> LoadResult:
+    """Run a COPY INTO a table, and find the rows that it has left out."""
+    with closing(driver.run(session, statement)) as cursor:
+        query_id = cursor.sfqid
+        names = [each[0].lower() for each in cursor.description or ()]
+        rows: Sequence[Any] = cursor.fetchall()
+        files = [dict(zip(names, row, strict=True)) for row in rows]
+    loaded = sum(int(file.get("rows_loaded") or 0) for file in files)
+    rejected = []
+    if any(int(file.get("errors_seen") or 0) for file in files):
+        # https://docs.snowflake.com/en/sql-reference/functions/validate
+        job = quote_text(query_id or "")
+        validate = f"SELECT * FROM TABLE(VALIDATE({table}, JOB_ID => {job}))"  # noqa: S608 - quoted
+        rejected = [_read_rejected(row) for row in read_answer(driver, session, validate)]
+    return LoadResult(loaded, files, rejected)
+
+
+def _read_rejected(row: dict[str, Any]) -> RejectedRow:
+    number = row.get("row_number")
+    # As in "ITEMS"["PRICE":2].
+    column = re.search(r'\["(.+)":\d+\]$', str(row.get("column_name") or ""))
+    return RejectedRow(
+        file=str(row.get("file") or ""),
+        row=int(number) if number is not None else None,
+        column=fold_name(column[1]) if column else row.get("column_name"),
+        error=str(row.get("error") or ""),
+        record=row.get("rejected_record"),
+    )

@@ -1,0 +1,172 @@
+"""Queries as tasks: one, or several in order, each with an async twin."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flowstone import task
+from flowstone.blocks.databases import Row
+from flowstone.blocks.databases.placeholders import Parameters
+from flowstone_snowflake.connector import SnowflakeConnector
+
+#: Tuples, or dicts by a `DictCursor`.
+Rows = list[Row] | list[dict[str, Any]]
+#: What Snowflake answers to BEGIN and COMMIT.
+CONTROLLED: list[Any] = [("Statement executed successfully.",)]
+
+
+@task
+def snowflake_query(
+    query: str,
+    snowflake_connector: SnowflakeConnector,
+    params: Parameters = None,
+    cursor_type: type | None = None,
+    poll_frequency_seconds: float = 1,
+) -> Rows:
+    """Run a statement, and return all its rows.
+
+    Example:
+        rows = snowflake_query(query, snowflake_connector, params)
+
+    Args:
+        query: the statement, with ``?`` or ``:name`` where a value goes.
+        snowflake_connector: the database.
+        params: the values: a sequence for ``?``, a mapping for ``:name``.
+        cursor_type: `snowflake.connector.DictCursor` for dicts, whose keys are Snowflake's own
+            names; by default rows are tuples.
+        poll_frequency_seconds: between two looks at a query that runs for longer than 45 seconds.
+
+    Raises:
+        DatabaseError: the database refused it; see its kinds.
+        CredentialsError: the fields make no login.
+    """
+    return snowflake_connector.fetch_rows(
+        query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
+    )
+
+
+@task
+async def asnowflake_query(
+    query: str,
+    snowflake_connector: SnowflakeConnector,
+    params: Parameters = None,
+    cursor_type: type | None = None,
+    poll_frequency_seconds: float = 1,
+) -> Rows:
+    """Do as `snowflake_query`, in async code."""
+    return await snowflake_connector.afetch_rows(
+        query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
+    )
+
+
+@task
+def snowflake_query_sync(
+    query: str,
+    snowflake_connector: SnowflakeConnector,
+    params: Parameters = None,
+    cursor_type: type | None = None,
+) -> Rows:
+    """Do as `snowflake_query`: that one waits in the same way.
+
+    Example:
+        rows = snowflake_query_sync(query, snowflake_connector)
+
+    Args:
+        query: the statement, with ``?`` or ``:name`` where a value goes.
+        snowflake_connector: the database.
+        params: the values: a sequence for ``?``, a mapping for ``:name``.
+        cursor_type: `snowflake.connector.DictCursor` for dicts; by default rows are tuples.
+
+    Raises:
+        DatabaseError: the database refused it; see its kinds.
+        CredentialsError: the fields make no login.
+    """
+    return snowflake_connector.fetch_rows(query, params, cursor_type=cursor_type)
+
+
+@task
+async def asnowflake_query_sync(
+    query: str,
+    snowflake_connector: SnowflakeConnector,
+    params: Parameters = None,
+    cursor_type: type | None = None,
+) -> Rows:
+    """Do as `snowflake_query_sync`, in async code."""
+    return await snowflake_connector.afetch_rows(query, params, cursor_type=cursor_type)
+
+
+@task
+def snowflake_multiquery(
+    queries: list[str],
+    snowflake_connector: SnowflakeConnector,
+    params: Parameters = None,
+    cursor_type: type | None = None,
+    as_transaction: bool = False,
+    return_transaction_control_results: bool = False,
+    poll_frequency_seconds: float = 1,
+) -> list[Any]:
+    """Run statements one after another, and return the rows of each.
+
+    Example:
+        results = snowflake_multiquery(queries, snowflake_connector, as_transaction=True)
+
+    Args:
+        queries: the statements.
+        snowflake_connector: the database.
+        params: the values, for each of them.
+        cursor_type: `snowflake.connector.DictCursor` for dicts; by default rows are tuples.
+        as_transaction: whether all are kept, or none; a statement of DDL commits those before it.
+        return_transaction_control_results: whether the answers to BEGIN and COMMIT are the first
+            and the last result.
+        poll_frequency_seconds: between two looks at a query that runs for longer than 45 seconds.
+
+    Raises:
+        DatabaseError: the database refused one of them; see its kinds.
+        CredentialsError: the fields make no login.
+    """
+
+    def run() -> list[Any]:
+        return [
+            snowflake_connector.fetch_rows(
+                query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
+            )
+            for query in queries
+        ]
+
+    if not as_transaction:
+        return run()
+    with snowflake_connector.transaction():
+        found = run()
+    return [CONTROLLED, *found, CONTROLLED] if return_transaction_control_results else found
+
+
+@task
+async def asnowflake_multiquery(
+    queries: list[str],
+    snowflake_connector: SnowflakeConnector,
+    params: Parameters = None,
+    cursor_type: type | None = None,
+    as_transaction: bool = False,
+    return_transaction_control_results: bool = False,
+    poll_frequency_seconds: float = 1,
+) -> list[Any]:
+    """Do as `snowflake_multiquery`, in async code."""
+
+    async def run() -> list[Any]:
+        return [
+            await snowflake_connector.afetch_rows(
+                query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
+            )
+            for query in queries
+        ]
+
+    if not as_transaction:
+        return await run()
+    async with snowflake_connector.transaction():
+        found = await run()
+    return [CONTROLLED, *found, CONTROLLED] if return_transaction_control_results else found
+
+
+#: The names that users of other engines know.
+snowflake_query_async = asnowflake_query
+snowflake_multiquery_async = asnowflake_multiquery

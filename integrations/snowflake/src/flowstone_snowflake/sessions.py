@@ -1,0 +1,220 @@
+"""A session of Snowflake's: statements are sent, recorded, waited for, and can be stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from contextlib import suppress
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from flowstone.errors import DatabaseUnreachable
+from flowstone_snowflake.errors import SessionEnded, has_query_ended, has_session_ended
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from snowflake.connector import SnowflakeConnection
+    from snowflake.connector.cursor import SnowflakeCursor
+
+#: Seconds between two looks at a long query, where a call says so itself.
+poll_seconds: ContextVar[float | None] = ContextVar("flowstone_snowflake_poll", default=None)
+#: What stands before the first word of a statement.
+_BEFORE = re.compile(r"(?:\s|--[^\n]*\n|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
+_BEGINS = r"START\b|BEGIN(?=\s*(?:;|$|TRANSACTION\b|WORK\b|NAME\b))"
+_ENDS = r"COMMIT\b|ROLLBACK\b"
+_OTHERS = r"(?:USE|ALTER\s+SESSION|SET|UNSET|SHOW|DESC|DESCRIBE|LIST|LS|RM|REMOVE|PUT|GET)\b"
+#: What is answered at once, and has no id that could be waited for: it is sent as it is.
+_AT_ONCE = re.compile(f"{_BEGINS}|{_ENDS}|{_OTHERS}", re.IGNORECASE)
+#: Statements that write nothing, so that a transaction of them alone may be begun anew.
+_READS = re.compile(r"(SELECT|WITH|VALUES|EXPLAIN)\b", re.IGNORECASE)
+_BEGIN, _END = (re.compile(words, re.IGNORECASE) for words in (_BEGINS, _ENDS))
+
+
+def is_answered_at_once(operation: str) -> bool:
+    """Tell whether a statement is one that Snowflake answers without work to wait for."""
+    return _matches(_AT_ONCE, operation)
+
+
+def _matches(pattern: re.Pattern[str], operation: str) -> bool:
+    before = _BEFORE.match(operation)
+    return pattern.match(operation, before.end() if before else 0) is not None
+
+
+class SnowflakeSession:
+    """One session; where the service has ended it between statements, it is opened again.
+
+    Attributes:
+        raw: the connector's connection.
+        in_transaction: whether a transaction is open.
+        has_written: whether something was written in it, which DDL would commit.
+        stage: the session's temporary stage; None before it is made.
+        ended: the id of the last query that is known to have ended.
+        leftover: temporary tables to drop after the transaction, which their drop would commit.
+    """
+
+    def __init__(
+        self, connect: Callable[[], SnowflakeConnection], where: str, poll_seconds: float
+    ) -> None:
+        self._connect, self._where, self._poll_seconds = connect, where, poll_seconds
+        self.raw = connect()
+        self.in_transaction = self.has_written = False
+        self.stage: str | None = None
+        self.ended: str | None = None
+        self.leftover: list[str] = []
+        self._query_id: str | None = None
+        self._woken = threading.Event()
+
+    def close(self) -> None:
+        """Close it; the server rolls back a transaction that is open."""
+        if _is_on_loop():
+            # As a block is collected in async code: the loop must not wait for the server.
+            threading.Thread(target=self.raw.close, name="flowstone-snowflake-close").start()
+        else:
+            self.raw.close()
+
+    def stop(self) -> None:
+        """Ask the service to end what runs; the thread that waits gets its error."""
+        if (query_id := self._query_id) is not None:
+            self.abort(query_id)
+        self._woken.set()
+
+    def abort(self, query_id: str) -> bool:
+        """Ask the service to end a query; return whether it took that."""
+        with self.raw.cursor() as cursor:
+            return bool(cursor.abort_query(query_id))
+
+    def run(
+        self,
+        operation: str,
+        values: Sequence[Any] = (),
+        *,
+        many: bool = False,
+        parameters: Mapping[str, str] | None = None,
+        record: Callable[[str], AbstractContextManager[object]],
+    ) -> SnowflakeCursor:
+        """Run one statement, and return its cursor.
+
+        Args:
+            operation: the statement, with ``?`` where a value goes.
+            values: the values; with `many`, rows of them.
+            many: whether it is run with each row, as one statement.
+            parameters: of the statement alone, as QUERY_TAG.
+            record: is entered with the query's id while it is waited for.
+
+        Raises:
+            DatabaseUnreachable: the session has ended inside a transaction.
+        """
+        # Many rows are bound as a list for each placeholder, and sent as one statement.
+        bound = [list(each) for each in zip(*values, strict=True)] if many else list(values)
+        try:
+            cursor = self._submit(operation, bound, parameters)
+        except Exception as error:
+            if not has_session_ended(error):
+                raise
+            self._reopen()
+            cursor = self._submit(operation, bound, parameters)
+        if not is_answered_at_once(operation):
+            cursor = self._wait(cursor, record)
+        self._follow(operation)
+        return cursor
+
+    def _submit(
+        self, operation: str, values: list[Any], parameters: Mapping[str, str] | None
+    ) -> SnowflakeCursor:
+        cursor: SnowflakeCursor = self.raw.cursor()
+        submit = cursor.execute if is_answered_at_once(operation) else cursor.execute_async
+        try:
+            submit(operation, values or None, _statement_params=dict(parameters or {}))
+        except BaseException:
+            cursor.close()
+            raise
+        return cursor
+
+    def _wait(
+        self, cursor: SnowflakeCursor, record: Callable[[str], AbstractContextManager[object]]
+    ) -> SnowflakeCursor:
+        """Wait for a query, and return the cursor with its result."""
+        query_id = cursor.sfqid
+        assert query_id is not None
+        self._woken.clear()
+        self._query_id = query_id
+        try:
+            with record(query_id):
+                try:
+                    cursor = self._attach(cursor, query_id)
+                except Exception as error:
+                    if has_query_ended(error):
+                        self.ended = query_id
+                    raise
+                self.ended = query_id
+        except BaseException:
+            cursor.close()
+            raise
+        finally:
+            self._query_id = None
+        return cursor
+
+    def _attach(self, cursor: SnowflakeCursor, query_id: str) -> SnowflakeCursor:
+        """Take the result of a query; from another session, where this one has ended."""
+        try:
+            self._take_result(cursor, query_id)
+        except Exception as error:
+            if not has_session_ended(error):
+                raise
+            cursor.close()
+            self._reopen()
+            cursor = self.raw.cursor()
+            self._take_result(cursor, query_id)
+        return cursor
+
+    def _take_result(self, cursor: SnowflakeCursor, query_id: str) -> None:
+        while True:
+            try:
+                # The service answers when the query has ended, or that it still runs, after 45 s.
+                cursor.query_result(query_id)
+            except TypeError as error:
+                # There is no data in the answer that the session is unknown.
+                raise SessionEnded from error
+            except KeyError:
+                # There are no columns in the answer that it still runs.
+                if not self.raw.is_still_running(self.raw.get_query_status(query_id)):
+                    raise
+                self._woken.wait(poll_seconds.get() or self._poll_seconds)
+            else:
+                # Version 4 keeps a list of what runs, and looks at each before it is closed.
+                getattr(self.raw, "_async_sfqids", {}).pop(query_id, None)
+                return
+
+    def _follow(self, operation: str) -> None:
+        """Follow what a statement does to the transaction."""
+        if _matches(_BEGIN, operation):
+            self.in_transaction, self.has_written = True, False
+        elif _matches(_END, operation):
+            self.in_transaction = self.has_written = False
+        elif not _matches(_READS, operation) and not is_answered_at_once(operation):
+            self.has_written = self.in_transaction
+
+    def _reopen(self) -> None:
+        was_open = self.in_transaction
+        self.in_transaction = self.has_written = False
+        with suppress(Exception):
+            self.raw.close()
+        self.raw, self.stage = self._connect(), None
+        if was_open:
+            raise DatabaseUnreachable(
+                self._where,
+                "the session ended inside a transaction, of which nothing was kept",
+                "Run the whole transaction again.",
+            )
+
+
+def _is_on_loop() -> bool:
+    """Tell whether an event loop runs in this thread."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
