@@ -93,7 +93,7 @@ class QueryRow(Sequence[object]):
 
 
 @dataclass(frozen=True, slots=True)
-class LoadResult:
+class BigQueryLoadResult:
     """What a load job did, by the names that the SDK's `LoadJob` has.
 
     Attributes:
@@ -254,10 +254,10 @@ def load_uris(
     uris: Sequence[str],
     schema: Sequence[object] | None,
     options: Mapping[str, object],
-) -> LoadResult:
+) -> BigQueryLoadResult:
     """Load objects of Cloud Storage, and return what the job did."""
 
-    def work(connection: BigQueryConnection, driver: BigQueryDriver) -> LoadResult:
+    def work(connection: BigQueryConnection, driver: BigQueryDriver) -> BigQueryLoadResult:
         config = _make_load_config(driver, uris[0] if uris else "", schema, options)
         target = driver.session.places.find_table(table)
         return _describe_job(driver.tables.load_uris(connection, target, uris, config))
@@ -271,10 +271,10 @@ def load_file(
     file: LocalFile,
     schema: Sequence[object] | None,
     options: Mapping[str, object],
-) -> LoadResult:
+) -> BigQueryLoadResult:
     """Load a file, and return what the job did."""
 
-    def work(connection: BigQueryConnection, driver: BigQueryDriver) -> LoadResult:
+    def work(connection: BigQueryConnection, driver: BigQueryDriver) -> BigQueryLoadResult:
         config = _make_load_config(driver, file.path.name, schema, options)
         target = driver.session.places.find_table(table)
         with driver.tables.open_file(file.path) as opened:
@@ -348,8 +348,8 @@ def _describe(error: Mapping[str, object]) -> str:
     return f"row {error.get('index')}, column {where!r}: {reason}"
 
 
-def _describe_job(job: bigquery.LoadJob) -> LoadResult:
-    return LoadResult(
+def _describe_job(job: bigquery.LoadJob) -> BigQueryLoadResult:
+    return BigQueryLoadResult(
         job_id=str(job.job_id),
         location=job.location,
         project=str(job.project),

@@ -15,7 +15,7 @@ from flowstone import task
 from flowstone.blocks.databases.cancellation import in_thread
 from flowstone_gcp import bigquery_task_calls as calls
 from flowstone_gcp.bigquery import BigQueryWarehouse
-from flowstone_gcp.bigquery_task_calls import LoadResult, QueryParameter
+from flowstone_gcp.bigquery_task_calls import BigQueryLoadResult, QueryParameter
 from flowstone_gcp.credentials import GcpCredentials
 
 Login = GcpCredentials | BigQueryWarehouse
@@ -251,7 +251,7 @@ def bigquery_load_cloud_storage(
     job_config: Options | None = None,
     project: str | None = None,
     location: str | None = None,
-) -> LoadResult:
+) -> BigQueryLoadResult:
     """Load objects of Cloud Storage into a table by one job, all or none.
 
     Args:
@@ -293,7 +293,7 @@ async def abigquery_load_cloud_storage(
     job_config: Options | None = None,
     project: str | None = None,
     location: str | None = None,
-) -> LoadResult:
+) -> BigQueryLoadResult:
     """Do the same as `bigquery_load_cloud_storage`, without blocking the event loop."""
     load = partial(bigquery_load_cloud_storage.fn, dataset, table, uri, gcp_credentials)
     return await in_thread(partial(load, schema, job_config, project, location))
@@ -311,7 +311,7 @@ def bigquery_load_file(
     size: int | None = None,
     project: str | None = None,
     location: str | None = None,
-) -> LoadResult:
+) -> BigQueryLoadResult:
     """Load a local file into a table by one job, all or none.
 
     Args:
@@ -358,7 +358,7 @@ async def abigquery_load_file(
     size: int | None = None,
     project: str | None = None,
     location: str | None = None,
-) -> LoadResult:
+) -> BigQueryLoadResult:
     """Do the same as `bigquery_load_file`, without blocking the event loop."""
     load = partial(bigquery_load_file.fn, dataset, table, path, gcp_credentials)
     return await in_thread(partial(load, schema, job_config, rewind, size, project, location))
