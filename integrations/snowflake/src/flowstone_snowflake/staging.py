@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flowstone.errors import MissingExtra, QueryInvalid, RowsInvalid
-from flowstone_snowflake.loads import LoadResult, copy_rows
+from flowstone_snowflake.loads import CopyResult, copy_rows
 from flowstone_snowflake.names import quote_name, quote_path, quote_text, unfold_name
 
 if TYPE_CHECKING:
@@ -99,11 +99,11 @@ def copy_fitting(
     table: str,
     rows: object,
     on_error: str,
-) -> LoadResult:
+) -> CopyResult:
     """Add the rows that fit to a table; see `StageMethods.load_rows`."""
     data = to_arrow(rows)
     if not data.num_rows:
-        return LoadResult(0, [], [])
+        return CopyResult(0, [], [])
     name, folded = quote_path(table), [unfold_name(each) for each in data.schema.names]
     _check_columns(driver, session, name, folded)
     folder = put_parquet(driver, session, data.rename_columns(folded))
