@@ -52,7 +52,6 @@ class TestBigQuery(DatabaseSuite):
     series = "SELECT i FROM UNNEST(GENERATE_ARRAY(1, :count)) AS i"
     endless = ENDLESS
     count = 60_000
-    most_bytes = 6 * 1024 * 1024
     gaps: ClassVar[Mapping[str, EmulatorGap]] = {
         "test_common_types_come_back_as_they_went": DROPPED,
         "test_declared_types_come_back_as_they_went": DROPPED,

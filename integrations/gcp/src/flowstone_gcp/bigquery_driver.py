@@ -174,11 +174,10 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
     ) -> pa.RecordBatchReader:
         """Do as `open_arrow`, with more configuration; several statements are allowed."""
         session = self.session
-        job, rows = session.run_query(
-            connection, operation, values, config=config, page_size=batch_rows
-        )
+        size = min(batch_rows or session.settings.fetch_size, session.settings.fetch_size)
+        job, rows = session.run_query(connection, operation, values, config=config, page_size=size)
         retry = session.login.retry()
-        again = partial(job.result, page_size=batch_rows, retry=retry, job_retry=None)
+        again = partial(job.result, page_size=size, retry=retry, job_retry=None)
         return open_batches(rows, again, session.login, session.settings.storage_endpoint)
 
     def insert(
