@@ -249,6 +249,11 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
         self.execute(connection, f"CREATE TEMPORARY TABLE {name} AS {rows}", ())
         return name
 
+    def unstage(self, connection: DialectConnection, staged: str) -> None:
+        """Drop a table that `stage` made; MySQL commits, unless it is said to be temporary."""
+        word = "TEMPORARY " if self.syntax is MYSQL else ""
+        self.execute(connection, f"DROP {word}TABLE {staged}", ())
+
     def merge(
         self,
         connection: DialectConnection,

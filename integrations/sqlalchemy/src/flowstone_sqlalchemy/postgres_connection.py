@@ -191,12 +191,7 @@ class PostgresConnection:
         """
         if self.in_transaction and only_reads(operation):
             # Another statement may come in between, which it may not while a result is streamed.
-            named = psycopg.RawServerCursor(self.raw, f"flowstone_{token_hex(8)}")
-            try:
-                return named.execute(operation, values or None)
-            except BaseException:
-                named.close()
-                raise
+            return NamedRows(self, operation, values)
         return PostgresRows(self, operation, values, size)
 
 
@@ -233,3 +228,34 @@ class PostgresRows:
     def close(self) -> None:
         self._stream.close()  # type: ignore[attr-defined]
         self._cursor.close()
+
+
+class NamedRows:
+    """The rows of a cursor in the server, which other statements of its transaction don't disturb.
+
+    Attributes:
+        description: the columns, as psycopg describes them.
+    """
+
+    def __init__(
+        self, connection: PostgresConnection, operation: str, values: Sequence[object]
+    ) -> None:
+        self._cursor = psycopg.RawServerCursor(connection.raw, f"flowstone_{token_hex(8)}")
+        try:
+            self._cursor.execute(operation, values or None)
+        except BaseException:
+            self.close()
+            raise
+        self.description: Any = self._cursor.description
+
+    def fetchmany(self, size: int, /) -> list[Any]:
+        return self._cursor.fetchmany(size)
+
+    def close(self) -> None:
+        try:
+            self._cursor.close()
+        except psycopg.Error:  # it went with its transaction or its connection
+            psycopg.Cursor.close(self._cursor)
+        except BaseException:
+            psycopg.Cursor.close(self._cursor)
+            raise
