@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     Opening = Callable[[Path | None], AbstractContextManager[Any]]
 
+# bqemulator's own plugin wants packages that bqemulator does not bring; pyproject.toml keeps it
+# out, but not where tests start pytest in another directory, as `plugin check` does.
+os.environ.setdefault("PYTEST_ADDOPTS", "-p no:bqemulator")
+
 #: What the reason of a skip begins with.
 ABSENT = "absent service: "
 #: By the name of the fixture. All processes of a run share what takes longer than half a second.
