@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import peer, scale, starts, tasks, transfers
+from tests.benchmarks import peer, scale, starts, tasks, transfers, warehouses
 from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
@@ -28,6 +28,8 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
     files, kilobytes = (3, 1) if tiny else (200, 64)
     loads = [Load(1_000, 100_000), Load(1, 10**9 if long else 2 * 10**8)]
     bulk_args = ([Load(3, 1_000)], 1) if tiny else (loads, 5)
+    whole = (100, 100, 100) if tiny else (5_000_000, 5_000_000, 1_000_000)
+    streamed = 100 if tiny else 10_000_000 if long else 2_000_000
     return {
         "import": lambda peer: starts.imports(rounds, peer),
         "hello": lambda peer: starts.hello(rounds, peer),
@@ -43,6 +45,8 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "folders": partial(transfers.folders, files, kilobytes),
         "objects": partial(transfers.objects, 3 if tiny else 200, 16),
         "bulk": partial(bulk, *bulk_args),
+        "tables": partial(warehouses.tables, *whole),
+        "streams": partial(warehouses.streams, streamed),
     }
 
 

@@ -10,7 +10,7 @@ from tests.benchmarks.fresh import ROOT, Library
 
 #: What resolved together on that day, and works.
 DAY = "2026-09-15"
-PACKAGES = ("prefect>=3.8,<3.9", "prefect-aws")
+PACKAGES = ("prefect>=3.8,<3.9", "prefect-aws", "prefect-sqlalchemy", "psycopg[binary]", "pyarrow")
 SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",

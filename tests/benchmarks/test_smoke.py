@@ -26,6 +26,8 @@ NAMES = [
     "folders",
     "objects",
     "bulk",
+    "tables",
+    "streams",
 ]
 
 

@@ -86,13 +86,6 @@ def gcs() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def bigquery() -> Iterator[dict[str, str]]:
-    """Start a BigQuery; yield the environment that finds it."""
-    with serve_bigquery() as emulator:
-        yield {"BIGQUERY_EMULATOR_HOST": emulator.url}
-
-
-@contextmanager
 def snowflake(account: Snowflake, home: Path) -> Iterator[dict[str, str]]:
     """Write the default connection of a home; yield the environment that the connector wants."""
     where = urlsplit(account.url)
@@ -110,6 +103,13 @@ def snowflake(account: Snowflake, home: Path) -> Iterator[dict[str, str]]:
     file.write_text("\n".join(["[default]", *lines, ""]))
     file.chmod(0o600)
     yield {"SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "true"}
+
+
+@contextmanager
+def bigquery() -> Iterator[dict[str, str]]:
+    """Start a BigQuery; yield the environment that finds it."""
+    with serve_bigquery() as emulator:
+        yield {"BIGQUERY_EMULATOR_HOST": emulator.url}
 
 
 @contextmanager

@@ -34,6 +34,7 @@ NO_RUN = {
     "integrations/gcp/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/snowflake/README.md": 1,
+    "integrations/sqlalchemy/README.md": 1,
     "integrations/duckdb/README.md": 1,
     "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,

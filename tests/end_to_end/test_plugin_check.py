@@ -46,6 +46,7 @@ SUITES = {
         "DatabaseSuite",
         "TaskSuite",
     },
+    "flowstone_sqlalchemy": {"PluginSuite", "BlockSuite", "CredentialsSuite", "DatabaseSuite"},
     "flowstone_slack": {"PluginSuite", "BlockSuite", "NotifierSuite"},
     "flowstone": {
         "PluginSuite",

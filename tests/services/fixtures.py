@@ -29,8 +29,8 @@ SHARED: dict[str, Opening] = {
     "azurite": azure.azurite,
     "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
-    "bigquery": bigquery.bigquery,
     "snowflake": snowflake.snowflake,
+    "bigquery": bigquery.bigquery,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,

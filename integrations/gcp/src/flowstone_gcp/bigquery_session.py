@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from flowstone.context.deadlines import seconds_left
+from flowstone import seconds_left
 from flowstone_gcp.bigquery_jobs import (
     ActiveJob,
     JobPlan,

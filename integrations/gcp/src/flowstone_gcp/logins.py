@@ -122,6 +122,10 @@ class GcpLogin:
         """Return the project that is worked in: the field's, the key's, or the environment's."""
         return self._values.project or self._open()[1]
 
+    def find_payer(self) -> str | None:
+        """Return the project to bill for requests to other projects' buckets."""
+        return self._values.quota_project or self.project()
+
     @property
     def usual_project(self) -> str | None:
         """The project that the fields or the environment name, without opening the login."""
@@ -131,10 +135,6 @@ class GcpLogin:
         """Request a token if there is no valid one, so that a refused login is noticed here."""
         if not self._values.anonymous and not self.credentials().valid:
             self.refresh()
-
-    def find_payer(self) -> str | None:
-        """Return the project to bill for requests to other projects' buckets."""
-        return self._values.quota_project or self.project()
 
     def find_key(self) -> str | None:
         """Return the service account's key as JSON, where that is the whole login."""

@@ -1,0 +1,181 @@
+"""Errors of databases as Flowstone's: a table by SQLSTATE, one by MySQL's numbers, and DB-API's."""
+
+from __future__ import annotations
+
+import re
+
+from flowstone.errors import (
+    DatabaseBusy,
+    DatabaseDenied,
+    DatabaseError,
+    DatabaseUnreachable,
+    IntegrityViolated,
+    QueryCancelled,
+    QueryInvalid,
+    TableMissing,
+)
+
+Kind = tuple[type[DatabaseError], str]
+
+FIX = "Fix the statement or its parameters."
+ROW = "Fix the row, or the constraint."
+AGAIN = "Run it again if it is wanted."
+ADDRESS = "Check the host and the port, and that the server runs and can be reached from here."
+LOGIN = "Check the username, the password, and what the server's rules for logins say."
+GRANT = "Ask its owner to grant what is missing."
+RETRY = "Somebody else changed or locked the same; run the whole transaction again."
+CREATE = "Create the table first, check its schema, or `insert(…, create=True)`."
+LOST = "Check the server's log and the network, and run it again."
+
+#: By SQLSTATE, or by its class: the first two characters.
+BY_SQLSTATE: dict[str, Kind] = {
+    "08": (DatabaseUnreachable, ADDRESS),
+    "22": (QueryInvalid, FIX),
+    "23": (IntegrityViolated, ROW),
+    "25P03": (DatabaseUnreachable, "A transaction was idle for too long; run it again, quicker."),
+    "25006": (DatabaseDenied, "The server or transaction is read-only: write to the primary."),
+    "28": (DatabaseDenied, LOGIN),
+    "3D000": (DatabaseUnreachable, "Check the name of the database, or create it."),
+    "40": (DatabaseBusy, RETRY),
+    "42501": (DatabaseDenied, GRANT),
+    "42P01": (TableMissing, CREATE),
+    "53": (DatabaseBusy, "The server has run out of connections, memory or disk; free some."),
+    "53300": (DatabaseBusy, "Close connections, or let the server have more (max_connections)."),
+    "55P03": (DatabaseBusy, RETRY),
+    "55006": (DatabaseBusy, "Somebody else uses it; try again when they have finished."),
+    "57014": (QueryCancelled, AGAIN),
+    "57P": (DatabaseUnreachable, LOST),
+    "58": (DatabaseUnreachable, LOST),
+    "XX": (DatabaseError, "This is an error of the server's own; look in its log."),
+}
+#: By the number of MySQL or MariaDB.
+BY_NUMBER: dict[int, Kind] = {
+    1022: (IntegrityViolated, ROW),
+    1040: (DatabaseBusy, "Close connections, or let the server have more (max_connections)."),
+    1044: (DatabaseDenied, GRANT),
+    1045: (DatabaseDenied, LOGIN),
+    1046: (QueryInvalid, "Name the database in the URL, or with the table."),
+    1048: (IntegrityViolated, ROW),
+    1049: (DatabaseUnreachable, "Check the name of the database, or create it."),
+    1051: (TableMissing, CREATE),
+    1053: (DatabaseUnreachable, LOST),
+    1062: (IntegrityViolated, ROW),
+    1114: (DatabaseBusy, "The server's disk or memory is full; free some."),
+    1142: (DatabaseDenied, GRANT),
+    1143: (DatabaseDenied, GRANT),
+    1146: (TableMissing, CREATE),
+    1152: (DatabaseUnreachable, LOST),
+    1205: (DatabaseBusy, RETRY),
+    1213: (DatabaseBusy, RETRY),
+    1216: (IntegrityViolated, ROW),
+    1217: (IntegrityViolated, ROW),
+    1227: (DatabaseDenied, GRANT),
+    1290: (DatabaseDenied, "The server is read-only: write to the primary."),
+    1317: (QueryCancelled, AGAIN),
+    1364: (IntegrityViolated, ROW),
+    1451: (IntegrityViolated, ROW),
+    1452: (IntegrityViolated, ROW),
+    1557: (IntegrityViolated, ROW),
+    1698: (DatabaseDenied, LOGIN),
+    1836: (DatabaseDenied, "The server is read-only: write to the primary."),
+    1927: (DatabaseUnreachable, LOST),
+    1969: (QueryCancelled, "It took longer than its task may; give the task more time."),
+    2002: (DatabaseUnreachable, ADDRESS),
+    2003: (DatabaseUnreachable, ADDRESS),
+    2005: (DatabaseUnreachable, ADDRESS),
+    2006: (DatabaseUnreachable, LOST),
+    2013: (DatabaseUnreachable, LOST),
+    2014: (DatabaseUnreachable, LOST),
+    2026: (DatabaseUnreachable, "Check the certificates, and that the server speaks TLS."),
+    3024: (QueryCancelled, "It took longer than its task may; give the task more time."),
+    3819: (IntegrityViolated, ROW),
+    4025: (IntegrityViolated, ROW),
+}
+#: By the name of DB-API's exceptions, or of those above; the nearest counts.
+BY_EXCEPTION: dict[str, Kind] = {
+    "DataError": (QueryInvalid, FIX),
+    "DatabaseError": (DatabaseError, FIX),
+    "Error": (DatabaseError, FIX),
+    "IntegrityError": (IntegrityViolated, ROW),
+    "InterfaceError": (DatabaseUnreachable, ADDRESS),
+    "InternalError": (DatabaseError, "This is an error of the database's own; look in its log."),
+    "NotSupportedError": (QueryInvalid, FIX),
+    "OperationalError": (DatabaseUnreachable, ADDRESS),
+    "ProgrammingError": (QueryInvalid, FIX),
+    "Warning": (QueryInvalid, FIX),
+}
+
+
+class ConnectionLost(Exception):
+    """A connection broke where something may be lost with it.
+
+    Args:
+        when: what was going on: `INSIDE` or `COMMITTING`.
+        error: the driver's.
+    """
+
+    INSIDE = "inside a transaction, of which nothing is kept"
+    COMMITTING = "while a transaction was committed, which is kept or not"
+
+    def __init__(self, when: str, error: Exception) -> None:
+        self.when, self.error = when, error
+        super().__init__(when)
+
+    def translate(self, where: str, statement: str | None) -> DatabaseError:
+        """Return our error for it."""
+        remedy = "Run the whole transaction again."
+        if self.when == self.COMMITTING:
+            remedy = "Look in the database whether it is there before you run it again."
+        problem = f"the connection was lost {self.when}"
+        return DatabaseUnreachable(where, problem, remedy, statement)
+
+
+class ReadFailed(Exception):
+    """A result ended with an error, of which only the words are known."""
+
+
+class NoDecimal(ValueError):
+    """A number of a column has no place in a decimal of Arrow."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"column {name!r} has a number that is no decimal of Arrow: NaN, an infinity, one of "
+            f"more than 76 digits, or of more than its first rows let expect"
+        )
+
+
+class OurError(Exception):
+    """One of Flowstone's errors on its way through `Database`, which hides secrets in it."""
+
+    def __init__(self, found: DatabaseError) -> None:
+        self.found = found
+        super().__init__(str(found))
+
+
+def find_by_sqlstate(state: str) -> Kind:
+    """Return our error for a SQLSTATE, by as much of it as the table has."""
+    for length in (5, 3, 2):
+        if found := BY_SQLSTATE.get(state[:length]):
+            return found
+    return QueryInvalid, FIX
+
+
+def find_by_exception(error: BaseException) -> Kind | None:
+    """Return our error for an exception of DB-API; None for any other."""
+    names = [kind.__name__ for kind in type(error).__mro__]
+    if not {"Error", "Warning"}.intersection(names):
+        return None
+    return next((BY_EXCEPTION[name] for name in names if name in BY_EXCEPTION), None)
+
+
+def leave_values_out(words: str) -> str:
+    """Return a message without the values in it: names of columns and of types stay.
+
+    PostgreSQL quotes a value after a colon, or as the last words; MySQL between apostrophes, before
+    the name of its column.
+    """
+    words = re.sub(r': ".*"', ': "…"', words, flags=re.DOTALL)
+    words = re.sub(
+        r"(value|Value|entry|literal):? '.*?'(?= for |$)", r"\1 '…'", words, flags=re.DOTALL
+    )
+    return re.sub(r'^(value|date/time field value) ".*"(?= (?:is|for) )', r'\1 "…"', words)

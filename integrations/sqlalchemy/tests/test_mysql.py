@@ -1,0 +1,135 @@
+"""What MariaDB does beside the standard tests."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import islice
+from typing import Any
+
+import pymysql
+import pytest
+from sqlalchemy import make_url
+
+from flowstone import flow, task
+from flowstone.errors import (
+    DatabaseDenied,
+    DatabaseUnreachable,
+    IntegrityViolated,
+    QueryCancelled,
+    QueryInvalid,
+)
+from flowstone_sqlalchemy import SqlAlchemyConnector
+from flowstone_testing.conformance.database.base import Aside, until
+
+PATIENCE = 20.0
+LONG = "SELECT /* {} */ max(a.seq + b.seq) FROM seq_1_to_10000000 AS a, seq_1_to_10000000 AS b"
+
+
+def ask_admin(url: str, query: str) -> list[Any]:
+    parts = make_url(url)
+    with (
+        closing(pymysql.connect(host=parts.host, port=parts.port or 0, user=parts.username)) as raw,
+        raw.cursor() as cursor,
+    ):
+        cursor.execute(query)
+        return list(cursor.fetchall())
+
+
+def end_connections(url: str) -> None:
+    """Let the server end all connections to the database."""
+    name = make_url(url).database
+    for (number,) in ask_admin(
+        url, f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
+    ):
+        ask_admin(url, f"KILL CONNECTION {number}")
+
+
+def test_a_lost_connection_is_opened_again(mysql: SqlAlchemyConnector, mariadb_url: str) -> None:
+    mysql.execute("CREATE TABLE t (id int)")
+    for _ in range(3):
+        end_connections(mariadb_url)
+        mysql.execute("INSERT INTO t VALUES (1)")
+        end_connections(mariadb_url)
+        assert mysql.fetch_all("SELECT DISTINCT id FROM t") == [(1,)]
+    assert mysql.fetch_one("SELECT count(*) FROM t") == (3,)
+
+
+def test_a_loss_inside_a_transaction_is_told(mysql: SqlAlchemyConnector, mariadb_url: str) -> None:
+    mysql.execute("CREATE TABLE t (id int)")
+    with (
+        pytest.raises(DatabaseUnreachable, match="inside a transaction, of which nothing is kept"),
+        mysql.transaction(),
+    ):
+        mysql.execute("INSERT INTO t VALUES (1)")
+        end_connections(mariadb_url)
+        mysql.execute("INSERT INTO t VALUES (2)")
+    assert mysql.fetch_all("SELECT * FROM t") == []
+
+
+def test_cancel_ends_the_query_in_the_server(mysql: SqlAlchemyConnector, mariadb_url: str) -> None:
+    def count() -> int:
+        query = (
+            "SELECT id FROM information_schema.processlist "
+            "WHERE info LIKE '%stopped_1%' AND info NOT LIKE '%processlist%'"
+        )
+        return len(ask_admin(mariadb_url, query))
+
+    query = Aside(lambda: mysql.fetch_all(LONG.format("stopped_1")))
+    until(count, "it runs", PATIENCE)
+    assert mysql.cancel() == 1
+    assert isinstance(query.join(PATIENCE).error, QueryCancelled)
+    until(lambda: not count(), "it has ended", PATIENCE)
+
+
+def test_the_server_knows_the_task_s_timeout(mysql: SqlAlchemyConnector) -> None:
+    @task(timeout_seconds=60)
+    def limited() -> Any:
+        return mysql.fetch_one("SELECT @@max_statement_time")
+
+    @flow
+    def both() -> list[Any]:
+        return [limited(), mysql.fetch_one("SELECT @@max_statement_time")]
+
+    assert both() == [(65.0,), (0.0,)]
+
+
+def test_a_long_stream_may_be_left_at_once(mysql: SqlAlchemyConnector) -> None:
+    stream = mysql.stream("SELECT seq FROM seq_1_to_1000000000")
+    assert list(islice(stream, 2)) == [(1,), (2,)]
+    stream.close()  # type: ignore[attr-defined]
+    assert mysql.fetch_one("SELECT 1") == (1,)
+
+
+def test_an_upsert_needs_a_unique_key(mysql: SqlAlchemyConnector) -> None:
+    mysql.execute("CREATE TABLE t (id int, v int)")
+    with pytest.raises(QueryInvalid, match="no unique key"):
+        mysql.upsert("t", [{"id": 1, "v": 1}], keys="id")
+    assert mysql.fetch_all("SELECT * FROM t") == []
+
+
+def test_errors_have_the_number_and_the_place(mysql: SqlAlchemyConnector) -> None:
+    with pytest.raises(QueryInvalid, match=r"error 1064.*line 2, column 13"):
+        mysql.fetch_all("SELECT :alpha\nFROM t WHER y = 1", {"alpha": 1})
+    mysql.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    mysql.execute("INSERT INTO t VALUES (?)", [7])
+    with pytest.raises(IntegrityViolated, match=r"Duplicate entry '…'.*error 1062"):
+        mysql.execute("INSERT INTO t VALUES (?)", [7])
+
+
+def test_connections_that_are_refused_say_why(mariadb_url: str) -> None:
+    wrong = {
+        mariadb_url.rpartition("/")[0] + "/nowhere": (DatabaseUnreachable, "nowhere"),
+        mariadb_url.replace("root@", "nobody_there:wrong@"): (DatabaseDenied, "nobody_there"),
+        "mysql://127.0.0.1:1/a": (DatabaseUnreachable, "Check the host and the port"),
+    }
+    for url, (kind, words) in wrong.items():
+        with SqlAlchemyConnector(connection_info=url) as database, pytest.raises(kind, match=words):
+            database.fetch_one("SELECT 1")
+
+
+def test_percent_signs_and_backslashes_stay(mysql: SqlAlchemyConnector) -> None:
+    found = mysql.fetch_one(r"SELECT '100%s \'?', ?, '%%'", ["a%b\\"])
+    assert found == ("100%s '?", "a%b\\", "%%")
+    assert mysql.fetch_one("SELECT '100%s', '%%'") == ("100%s", "%%")
+    mysql.insert("odd", [{"a%s": 1}], create=True)
+    assert mysql.fetch_all("SELECT * FROM odd") == [(1,)]
