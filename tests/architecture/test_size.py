@@ -16,6 +16,10 @@ VENDOR_CALLS: dict[str, str] = {
     f"cloud_storage_tasks.{twin}cloud_storage_upload_blob_from_{source}": "as users know it"
     for twin in ("", "a")
     for source in ("dataframe", "file", "string")
+} | {
+    f"bigquery_tasks.{twin}bigquery_{what}": "as users know it"
+    for twin in ("", "a")
+    for what in ("create_table", "load_file", "query")
 }
 
 

@@ -17,6 +17,7 @@ from urllib.request import Request, urlopen
 from azure.storage.blob import BlobServiceClient
 
 from ..services.azure import azurite
+from ..services.bigquery import bigquery as serve_bigquery
 from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
@@ -102,6 +103,13 @@ def snowflake(account: Snowflake, home: Path) -> Iterator[dict[str, str]]:
     file.write_text("\n".join(["[default]", *lines, ""]))
     file.chmod(0o600)
     yield {"SNOWFLAKE_DISABLE_PLATFORM_DETECTION": "true"}
+
+
+@contextmanager
+def bigquery() -> Iterator[dict[str, str]]:
+    """Start a BigQuery; yield the environment that finds it."""
+    with serve_bigquery() as emulator:
+        yield {"BIGQUERY_EMULATOR_HOST": emulator.url}
 
 
 @contextmanager

@@ -12,9 +12,15 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import azure, gcs, index, mail, s3, snowflake, template_service, web
+from .services import azure, bigquery, gcs, index, mail, s3, snowflake, template_service, web
 
-CLOUDS = {"flowstone_aws": s3, "flowstone_gcp": gcs, "flowstone_azure": azure}
+#: What a page needs, by what is in its code.
+CLOUDS = {
+    "flowstone_aws import": s3,
+    "flowstone_gcp import": gcs,
+    "import BigQueryWarehouse": bigquery,
+    "flowstone_azure import": azure,
+}
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
 NO_RUN = {
@@ -28,6 +34,7 @@ NO_RUN = {
     "integrations/gcp/README.md": 1,
     "integrations/slack/README.md": 1,
     "integrations/snowflake/README.md": 1,
+    "integrations/sqlalchemy/README.md": 1,
     "integrations/duckdb/README.md": 1,
     "integrations/testing/README.md": 1,
     "plugin-template/README.md": 1,
@@ -109,9 +116,9 @@ def services(
 ) -> AbstractContextManager[dict[str, str]]:
     """Start what the page talks to; return what its environment says of it."""
     code = "".join(block.text for block in blocks(text))
-    clouds = [(name, serve) for name, serve in CLOUDS.items() if f"{name} import" in code]
+    clouds = [(name, serve) for name, serve in CLOUDS.items() if name in code]
     if clouds:
-        if "flowstone_azure" in dict(clouds):
+        if "flowstone_azure import" in dict(clouds):
             request.getfixturevalue("azurite")  # skips where Azurite is absent
         return start_all(serve() for _, serve in clouds)
     if "flowstone_snowflake import" in code:

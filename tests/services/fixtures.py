@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services import azure, gcs, mariadb, postgres, s3, snowflake
+from tests.services import azure, bigquery, gcs, mariadb, postgres, s3, snowflake
 from tests.services.servers import Absent
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     Opening = Callable[[Path | None], AbstractContextManager[Any]]
+
+# bqemulator's own plugin wants packages that bqemulator does not bring; pyproject.toml keeps it
+# out, but not where tests start pytest in another directory, as `plugin check` does.
+os.environ.setdefault("PYTEST_ADDOPTS", "-p no:bqemulator")
 
 #: What the reason of a skip begins with.
 ABSENT = "absent service: "
@@ -26,6 +30,7 @@ SHARED: dict[str, Opening] = {
     "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
     "snowflake": snowflake.snowflake,
+    "bigquery": bigquery.bigquery,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,

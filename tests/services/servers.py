@@ -66,12 +66,19 @@ def serve(program: Program, shared: Path | None = None) -> Iterator[int]:
         program: what to start.
         shared: a folder that the processes of a run have in common; they share the server then.
     """
+    with serve_in_folder(program, shared) as (_, port):
+        yield port
+
+
+@contextmanager
+def serve_in_folder(program: Program, shared: Path | None = None) -> Iterator[tuple[Path, int]]:
+    """Do as `serve`, and yield the folder `data` of the server, too."""
     with ExitStack() as stack:
         if shared is None:
             folder, port = _start(program, stack)
         else:
             folder, port = _join(program, shared, stack)
-        yield port
+        yield folder / "data", port
     if shared is None:
         _wait_for_end(folder)
 

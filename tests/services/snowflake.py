@@ -6,10 +6,11 @@ import json
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 from urllib.request import Request, urlopen
 
-from tests.services.servers import ROOT, Program, serve
+from tests.services.servers import ROOT, SETUP, Absent, Program, serve
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,8 @@ class Snowflake:
 @contextmanager
 def snowflake(shared: Path | None = None) -> Iterator[Snowflake]:
     """Start it; 2 s."""
+    if find_spec("fakesnow") is None:
+        raise Absent("snowflake", "fakesnow", SETUP)
     command = (sys.executable, "-m", "tests.services.snowflake_http", "{port}")
     program = Program("snowflake", (command,), environment={"PYTHONPATH": str(ROOT)})
     with serve(program, shared) as port:

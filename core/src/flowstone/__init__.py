@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flowstone.calls.hooks import notify_by
     from flowstone.calls.map_stream import FutureStream
     from flowstone.calls.task import Task, exponential_backoff, task
+    from flowstone.context.deadlines import seconds_left
     from flowstone.context.external_work import (
         record_external_end,
         record_external_start,
@@ -57,6 +58,7 @@ __all__ = [
     "record_task_run",
     "resume_flow_run",
     "runtime",
+    "seconds_left",
     "suspend_flow_run",
     "tags",
     "task",
@@ -72,6 +74,7 @@ if not TYPE_CHECKING:
             "flowstone.calls.hooks": ("notify_by",),
             "flowstone.calls.map_stream": ("FutureStream",),
             "flowstone.calls.task": ("Task", "exponential_backoff", "task"),
+            "flowstone.context.deadlines": ("seconds_left",),
             "flowstone.context.external_work": (
                 "record_external_start",
                 "record_external_end",

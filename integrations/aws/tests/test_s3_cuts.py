@@ -97,9 +97,12 @@ def read(cut: S3Bucket, direct: S3Bucket, _: Path) -> object:
 
 
 def seek(cut: S3Bucket, direct: S3Bucket, _: Path) -> object:
-    def work() -> bytes:
+    def work() -> object:
         with cut.open_read("a") as reader:
-            reader.seek(-5000, 2)
+            try:
+                reader.seek(-5000, 2)
+            except OSError:
+                return FAILED  # an orderly end among the digits of the length can't be told
             return reader.read()
 
     found = attempt(work)

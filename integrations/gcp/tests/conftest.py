@@ -14,9 +14,11 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from tests.services.bigquery import Emulator
+from tests.services.bigquery_jobs import Jobs, serve_jobs
 from tests.services.tokens import Tokens, serve_googleapis, serve_tokens
 
-from flowstone_gcp import GcpCredentials, GcsBucket
+from flowstone_gcp import BigQueryWarehouse, GcpCredentials, GcsBucket
 
 EMAIL = "loader@example-project.iam.gserviceaccount.com"
 
@@ -127,3 +129,30 @@ def refusing() -> Iterator[Tokens]:
         words = {"error": "invalid_grant", "error_description": "Invalid JWT Signature."}
         found.refusal = 400, words
         yield found
+
+
+@pytest.fixture
+def jobs(live: bool, request: pytest.FixtureRequest) -> Iterator[Jobs]:
+    """Jobs as Google documents them, in front of the emulator."""
+    if live:
+        pytest.skip("only against the emulator")
+    emulator: Emulator = request.getfixturevalue("bigquery")
+    with serve_jobs(emulator.url) as found:
+        yield found
+
+
+@pytest.fixture
+def warehouse(live: bool, request: pytest.FixtureRequest) -> Iterator[BigQueryWarehouse]:
+    """A fresh dataset of the emulator, or live one of your project."""
+    name = f"flowstone_{uuid4().hex[:16]}"
+    found = BigQueryWarehouse(dataset=name)
+    if not live:
+        emulator: Emulator = request.getfixturevalue("bigquery")
+        found.gcp_credentials = GcpCredentials(anonymous=True, project="example-project")
+        found.endpoint = request.getfixturevalue("jobs").url
+        found.storage_endpoint = emulator.storage
+    client = found.get_client()
+    client.create_dataset(name)
+    with found:
+        yield found
+    client.delete_dataset(name, delete_contents=True)

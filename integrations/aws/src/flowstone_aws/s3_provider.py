@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 
     from s3transfer.manager import TransferManager
     from types_boto3_s3.client import S3Client
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef, HeadObjectOutputTypeDef
 
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone.records.access import StoreAccess
@@ -161,7 +161,7 @@ class S3Provider(ObjectStoreProvider):
             raise
         self._seen.add(self.where)
         if offset:
-            self._check_range(key, answer, offset)
+            check_range(f"{self.where}/{key}", answer, offset)
         return ObjectBody(
             answer["Body"],
             answer["ContentLength"],
@@ -180,22 +180,12 @@ class S3Provider(ObjectStoreProvider):
                 answer = self.client().get_object(
                     Bucket=self.bucket, Key=key, Range=wanted, **with_key
                 )
-                self._check_range(key, answer, offset)
+                check_range(f"{self.where}/{key}", answer, offset)
                 return answer["Body"].read()
         except StorageError as error:
             if read_code(error.__cause__) in {"InvalidRange", "416"}:
                 return b""  # from its end on there is nothing
             raise
-
-    def _check_range(self, key: str, answer: GetObjectOutputTypeDef, offset: int) -> None:
-        """Check that a response has the range that was asked for, and not the whole object."""
-        if not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
-            answer["Body"].close()
-            raise StorageError(
-                f"{self.where}/{key}",
-                f"the service ignored the Range header (bytes={offset}-)",
-                "Check endpoint_url: the service must support range requests.",
-            )
 
     def read(self, key: str) -> bytes:
         content = self._small.get(key)
@@ -227,16 +217,7 @@ class S3Provider(ObjectStoreProvider):
             self._must_exist()
             raise
         self._seen.add(self.where)
-        return ObjectInfo(
-            key,
-            found["ContentLength"],
-            found["LastModified"],
-            _etag(found),
-            content_type=found.get("ContentType"),
-            metadata=found["Metadata"],
-            storage_class=found.get("StorageClass"),
-            version=found.get("VersionId"),
-        )
+        return _describe_head(key, found)
 
     def matches(self, info: ObjectInfo, file: Path) -> bool | None:
         def look(wanted: Options) -> Options:
@@ -442,6 +423,30 @@ class S3Provider(ObjectStoreProvider):
         with self.translate_errors(key):
             target = {"Bucket": self.bucket, "Key": key, **self.settings.make_payer()}
             return sign_url(self.client(), method, target, expires_seconds)
+
+
+def check_range(where: str, answer: GetObjectOutputTypeDef, offset: int) -> None:
+    """Check that a response has the range that was asked for, and not the whole object."""
+    if not answer.get("ContentRange", "").startswith(f"bytes {offset}-"):
+        answer["Body"].close()
+        raise StorageError(
+            where,
+            f"the service ignored the Range header (bytes={offset}-)",
+            "Check endpoint_url: the service must support range requests.",
+        )
+
+
+def _describe_head(key: str, found: HeadObjectOutputTypeDef) -> ObjectInfo:
+    return ObjectInfo(
+        key,
+        found["ContentLength"],
+        found["LastModified"],
+        _etag(found),
+        content_type=found.get("ContentType"),
+        metadata=found["Metadata"],
+        storage_class=found.get("StorageClass"),
+        version=found.get("VersionId"),
+    )
 
 
 def _describe(item: Options) -> ObjectInfo:

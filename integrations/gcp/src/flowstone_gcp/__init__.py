@@ -1,4 +1,4 @@
-"""Google Cloud for Flowstone: logins, Cloud Storage buckets as object stores, and tasks."""
+"""Google Cloud for Flowstone: logins, Cloud Storage as object stores, BigQuery, and tasks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from typing import TYPE_CHECKING
 from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone_gcp.bigquery import BigQueryWarehouse
+    from flowstone_gcp.bigquery_tasks import (
+        abigquery_create_table,
+        abigquery_insert_stream,
+        abigquery_load_cloud_storage,
+        abigquery_load_file,
+        abigquery_query,
+        bigquery_create_table,
+        bigquery_insert_stream,
+        bigquery_load_cloud_storage,
+        bigquery_load_file,
+        bigquery_query,
+    )
     from flowstone_gcp.bucket_tasks import (
         acloud_storage_create_bucket,
         cloud_storage_create_bucket,
@@ -30,9 +43,15 @@ if TYPE_CHECKING:
     from flowstone_gcp.dataframes import DataFrameSerializationFormat
 
 __all__ = [
+    "BigQueryWarehouse",
     "DataFrameSerializationFormat",
     "GcpCredentials",
     "GcsBucket",
+    "abigquery_create_table",
+    "abigquery_insert_stream",
+    "abigquery_load_cloud_storage",
+    "abigquery_load_file",
+    "abigquery_query",
     "acloud_storage_copy_blob",
     "acloud_storage_create_bucket",
     "acloud_storage_download_blob_as_bytes",
@@ -40,6 +59,11 @@ __all__ = [
     "acloud_storage_upload_blob_from_dataframe",
     "acloud_storage_upload_blob_from_file",
     "acloud_storage_upload_blob_from_string",
+    "bigquery_create_table",
+    "bigquery_insert_stream",
+    "bigquery_load_cloud_storage",
+    "bigquery_load_file",
+    "bigquery_query",
     "cloud_storage_copy_blob",
     "cloud_storage_create_bucket",
     "cloud_storage_download_blob_as_bytes",
@@ -54,6 +78,19 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".bigquery": ("BigQueryWarehouse",),
+            ".bigquery_tasks": (
+                "abigquery_create_table",
+                "abigquery_insert_stream",
+                "abigquery_load_cloud_storage",
+                "abigquery_load_file",
+                "abigquery_query",
+                "bigquery_create_table",
+                "bigquery_insert_stream",
+                "bigquery_load_cloud_storage",
+                "bigquery_load_file",
+                "bigquery_query",
+            ),
             ".bucket_tasks": (
                 "acloud_storage_create_bucket",
                 "cloud_storage_create_bucket",

@@ -409,7 +409,7 @@ class GcsProvider(ObjectStoreProvider):
             return  # whether it is there, these credentials may not know
 
     def _login(self) -> GcpLogin:
-        return self.credentials._login()  # noqa: SLF001 - one package
+        return self.credentials.get_login()
 
     def _endpoint(self) -> str | None:
         return self._login().own_endpoint

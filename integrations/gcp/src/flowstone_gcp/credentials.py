@@ -18,6 +18,7 @@ from flowstone_gcp.logins import GcpLogin, GcpLoginFields, find_login
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
+    from google.cloud.bigquery import Client as BigQueryClient
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 #: What the SDK's chain depends on, besides its own files.
@@ -83,25 +84,20 @@ class GcpCredentials(Credentials):
     @field_validator("endpoint")
     @classmethod
     def _is_a_url(cls, value: str | None) -> str | None:
-        if value is None or not value.strip():
-            return None
-        parts = urlsplit(value.strip())
-        if parts.scheme not in {"http", "https"}:
-            raise ValueError("it must start with http:// or https://")
-        if "@" in parts.netloc:
-            raise ValueError("it must not contain a login, which would be saved as plain text")
-        return value.strip().rstrip("/")
+        return clean_endpoint(value)
 
     def client(self, kind: str = "storage", **overrides: Any) -> Any:
         """Return the SDK's client, which is shared and thread-safe.
 
         Args:
-            kind: ``storage``, also known as ``cloud_storage``.
-            **overrides: arguments of `google.cloud.storage.Client`, instead of this block's. With
-                them, it returns a new client.
+            kind: ``storage``, also known as ``cloud_storage``, or ``bigquery``.
+            **overrides: arguments of `google.cloud.storage.Client` or
+                `google.cloud.bigquery.Client`, instead of this block's. With them, it returns a
+                new client.
 
         Raises:
             CredentialsError: the fields don't make a login, or there is no such client.
+            MissingExtra: the client's package is not installed.
         """
         return self._login().client(kind, **overrides)
 
@@ -113,9 +109,28 @@ class GcpCredentials(Credentials):
         """Return the same as ``client("storage")``, optionally for another project."""
         return self.client("storage", **({"project": project} if project else {}))
 
-    def get_bigquery_client(self, project: str | None = None, location: str | None = None) -> Any:
-        """Refuse, and say how to make one: this package has no BigQuery yet."""
-        return self.client("bigquery", project=project, location=location)
+    def get_bigquery_client(
+        self, project: str | None = None, location: str | None = None
+    ) -> BigQueryClient:
+        """Return a `google.cloud.bigquery.Client`.
+
+        Args:
+            project: where its jobs run and are billed; by default the login's project.
+            location: where its jobs run; by default where the data is.
+
+        Raises:
+            CredentialsError: there is no login, or no project.
+            MissingExtra: google-cloud-bigquery is not installed.
+        """
+        given = {"project": project, "location": location}
+        found: BigQueryClient = self.client(
+            "bigquery", **{name: value for name, value in given.items() if value}
+        )
+        return found
+
+    def get_login(self) -> GcpLogin:
+        """Return the login, whose clients and credentials are shared by equal blocks."""
+        return self._login()
 
     def get_secret_manager_client(self) -> Any:
         """Refuse, and say how to make one: this package has no Secret Manager yet."""
@@ -205,6 +220,22 @@ class GcpCredentials(Credentials):
                 raise
             return f"{where} can be reached with {who}: public data only"
         return f"{who} can log in at {where}" + (f", project {project}" if project else "")
+
+
+def clean_endpoint(value: str | None) -> str | None:
+    """Return the address of a service without spaces and a slash at its end; None for none.
+
+    Raises:
+        ValueError: it is no URL, or has a login in it.
+    """
+    if value is None or not value.strip():
+        return None
+    parts = urlsplit(value.strip())
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("it must start with http:// or https://")
+    if "@" in parts.netloc:
+        raise ValueError("it must not contain a login, which would be saved as plain text")
+    return value.strip().rstrip("/")
 
 
 def _find_usual_project() -> str | None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
+from flowstone_gcp.bigquery_clients import open_bigquery
 from flowstone_gcp.errors import is_passing, is_refused, translate_errors
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ CONNECT_SECONDS = 10.0
 REFUSALS = 2
 #: What clients may be asked for, by the names that users know.
 STORAGE = frozenset({"storage", "cloud_storage"})
+KINDS = STORAGE | {"bigquery"}
 #: Fields of a key or a configuration that are secret by themselves.
 _SECRET = ("private_key", "private_key_id", "client_secret", "refresh_token")
 
@@ -124,6 +126,16 @@ class GcpLogin:
         """Return the project to bill for requests to other projects' buckets."""
         return self._values.quota_project or self.project()
 
+    @property
+    def usual_project(self) -> str | None:
+        """The project that the fields or the environment name, without opening the login."""
+        return self._values.project or self._values.usual_project
+
+    def ensure_token(self) -> None:
+        """Request a token if there is no valid one, so that a refused login is noticed here."""
+        if not self._values.anonymous and not self.credentials().valid:
+            self.refresh()
+
     def find_key(self) -> str | None:
         """Return the service account's key as JSON, where that is the whole login."""
         info = None if self._values.anonymous or self._values.chain else _read_info(self._values)
@@ -132,20 +144,22 @@ class GcpLogin:
 
     def client(self, kind: str, **overrides: Any) -> Any:
         """Return a client; without overrides, the same one each time."""
-        if kind not in STORAGE:
-            near = suggest_names(kind, STORAGE)
+        if kind not in KINDS:
+            near = suggest_names(kind, KINDS)
             raise CredentialsError(
                 f"a client of Google's {kind!r}",
-                f"flowstone-gcp opens clients of 'storage' only.{near}",
+                f"flowstone-gcp opens clients of 'storage' and 'bigquery' only.{near}",
                 "Make it with the SDK: Client(credentials=login.get_credentials(), "
                 "project=login.find_project()).",
             )
+        make = self._new_client if kind in STORAGE else partial(open_bigquery, self)
         if overrides:
-            return self._new_client(overrides)
+            return make(overrides)
+        name = "storage" if kind in STORAGE else kind
         with self._lock:
-            if "storage" not in self._clients:
-                self._clients["storage"] = self._new_client({})
-            return self._clients["storage"]
+            if name not in self._clients:
+                self._clients[name] = make({})
+            return self._clients[name]
 
     def session(self) -> AuthorizedSession:
         """Return the HTTP session of the clients, for what they lack: streams."""
@@ -159,10 +173,13 @@ class GcpLogin:
             session: AuthorizedSession = self._clients["session"]
             return session
 
-    def retry(self) -> Retry:
+    def retry(self, note: Callable[[], None] | None = None) -> Retry:
         """Return the retry policy of a request: exponential backoff within a part of the timeout.
 
         Refused connections are only retried a few times.
+
+        Args:
+            note: called before a request that may have arrived is sent again.
         """
         from google.api_core.retry import Retry  # see above
 
@@ -171,7 +188,10 @@ class GcpLogin:
         def may_help(error: Exception) -> bool:
             if is_refused(error):
                 return next(chances, None) is not None
-            return is_passing(error)
+            passing = is_passing(error)
+            if passing and note is not None:
+                note()
+            return passing
 
         return Retry(may_help, 0.2, patience / 2, 2, patience)
 

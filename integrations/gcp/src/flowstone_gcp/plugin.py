@@ -7,6 +7,7 @@ from flowstone.plugins import Collection, hookimpl
 def collection() -> Collection:
     return Collection(
         blocks={
+            "bigquery-warehouse": "flowstone_gcp.bigquery:BigQueryWarehouse",
             "gcp-credentials": "flowstone_gcp.credentials:GcpCredentials",
             "gcs-bucket": "flowstone_gcp.cloud_storage:GcsBucket",
         },
@@ -14,6 +15,11 @@ def collection() -> Collection:
         tasks={
             name: f"flowstone_gcp.{module}:{name}"
             for name, module in (
+                ("bigquery_create_table", "bigquery_tasks"),
+                ("bigquery_insert_stream", "bigquery_tasks"),
+                ("bigquery_load_cloud_storage", "bigquery_tasks"),
+                ("bigquery_load_file", "bigquery_tasks"),
+                ("bigquery_query", "bigquery_tasks"),
                 ("cloud_storage_copy_blob", "cloud_storage_tasks"),
                 ("cloud_storage_create_bucket", "bucket_tasks"),
                 ("cloud_storage_download_blob_as_bytes", "cloud_storage_tasks"),

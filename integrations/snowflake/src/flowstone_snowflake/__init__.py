@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flowstone_snowflake.connector import SnowflakeConnector
     from flowstone_snowflake.credentials import SnowflakeCredentials
     from flowstone_snowflake.driver import SnowflakeDriver
-    from flowstone_snowflake.loads import LoadResult, RejectedRow
+    from flowstone_snowflake.loads import CopyResult, RejectedRow
     from flowstone_snowflake.parts import ResultPart
     from flowstone_snowflake.query_tasks import (
         asnowflake_multiquery,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "LoadResult",
+    "CopyResult",
     "RejectedRow",
     "ResultPart",
     "SnowflakeConnector",
@@ -47,7 +47,7 @@ if not TYPE_CHECKING:
             ".connector": ("SnowflakeConnector",),
             ".credentials": ("SnowflakeCredentials",),
             ".driver": ("SnowflakeDriver",),
-            ".loads": ("LoadResult", "RejectedRow"),
+            ".loads": ("CopyResult", "RejectedRow"),
             ".parts": ("ResultPart",),
             ".query_tasks": (
                 "asnowflake_multiquery",

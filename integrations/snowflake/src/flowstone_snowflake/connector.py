@@ -197,8 +197,6 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         guard = GUARD if self.cancel_on_kill else {}
         arguments["session_parameters"] = {**guard, **self.session_parameters}
         arguments["autocommit"] = True
-        # Version 5 wants to know; what runs has been waited for, or aborted.
-        arguments["enable_server_session_keep_alive_auto_detection"] = False
         return self.credentials.client(**{**arguments, **connect_kwargs})
 
 

@@ -203,6 +203,8 @@ class SnowflakeCredentials(Credentials):
             "login_timeout": self.login_timeout_seconds,
             "role": self.role or None,
             "autocommit": self.autocommit,
+            # Version 5 wants to know; a session ends when its connection is closed.
+            "enable_server_session_keep_alive_auto_detection": False,
             **_split_url(self.server_url),
         }
         named = self.connection_name

@@ -13,9 +13,8 @@ from json import dumps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from flowstone import record_measures, runtime
+from flowstone import record_measures, runtime, seconds_left
 from flowstone.blocks.databases import ArrowDriver, AwareDatetime, SqlSyntax, StoreDriver
-from flowstone.context.deadlines import seconds_left
 from flowstone.errors import DatabaseError
 from flowstone_snowflake.arrow import read_batches
 from flowstone_snowflake.bindings import JsonText, bind, bind_rows

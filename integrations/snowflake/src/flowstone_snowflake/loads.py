@@ -38,7 +38,7 @@ class RejectedRow:
 
 
 @dataclass(frozen=True)
-class LoadResult:
+class CopyResult:
     """What a load has done.
 
     Attributes:
@@ -65,7 +65,7 @@ def read_answer(
 
 def copy_rows(
     driver: SnowflakeDriver, session: SnowflakeSession, table: str, statement: str
-) -> LoadResult:
+) -> CopyResult:
     """Run a COPY INTO a table, and find the rows that it has left out."""
     with closing(driver.run(session, statement)) as cursor:
         query_id = cursor.sfqid
@@ -79,7 +79,7 @@ def copy_rows(
         job = quote_text(query_id or "")
         validate = f"SELECT * FROM TABLE(VALIDATE({table}, JOB_ID => {job}))"  # noqa: S608 - quoted
         rejected = [_read_rejected(row) for row in read_answer(driver, session, validate)]
-    return LoadResult(loaded, files, rejected)
+    return CopyResult(loaded, files, rejected)
 
 
 def _read_rejected(row: dict[str, Any]) -> RejectedRow:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.placeholders import Parameters
     from flowstone.blocks.databases.pool import PooledConnection
     from flowstone_snowflake.driver import SnowflakeDriver
-    from flowstone_snowflake.loads import LoadResult, OnError
+    from flowstone_snowflake.loads import CopyResult, OnError
     from flowstone_snowflake.sessions import SnowflakeSession
 
 T = TypeVar("T")
@@ -32,7 +32,7 @@ T = TypeVar("T")
 class StageMethods(Queries):
     """What Snowflake has besides other databases: stages, and results in parts."""
 
-    def load_rows(self, table: str, rows: object, *, on_error: OnError = "continue") -> LoadResult:
+    def load_rows(self, table: str, rows: object, *, on_error: OnError = "continue") -> CopyResult:
         """Add the rows that fit to a table, and return those that don't.
 
         `insert` adds all or none.
@@ -84,7 +84,7 @@ class StageMethods(Queries):
         pattern: str | None = None,
         on_error: OnError = "abort_statement",
         purge: bool = False,
-    ) -> LoadResult:
+    ) -> CopyResult:
         """Add the rows of staged files to a table, by COPY INTO.
 
         Columns of Parquet are matched by name. A file that was loaded before is skipped.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flowstone.errors import MissingExtra, QueryInvalid, RowsInvalid
-from flowstone_snowflake.loads import LoadResult, copy_rows
+from flowstone_snowflake.loads import CopyResult, copy_rows
 from flowstone_snowflake.names import quote_name, quote_path, quote_text, unfold_name
 
 if TYPE_CHECKING:
@@ -41,7 +41,11 @@ def copy_table(
     renamed = data.rename_columns([f"c{place}" for place in range(data.num_columns)])
     folder = put_parquet(driver, session, renamed)
     names = ", ".join(map(quote_name, data.schema.names))
-    picked = ", ".join(f"$1:c{place}" for place in range(data.num_columns))
+    picked = ", ".join(
+        # Of a VARIANT, Snowflake casts all types by itself but this one.
+        f"$1:c{place}::BINARY" if str(field.type).endswith("binary") else f"$1:c{place}"
+        for place, field in enumerate(data.schema)
+    )
     statement = (
         f"COPY INTO {table} ({names}) FROM (SELECT {picked} FROM {folder}) "  # noqa: S608 - quoted
         f"FILE_FORMAT = {PARQUET} ON_ERROR = ABORT_STATEMENT PURGE = TRUE"
@@ -95,11 +99,11 @@ def copy_fitting(
     table: str,
     rows: object,
     on_error: str,
-) -> LoadResult:
+) -> CopyResult:
     """Add the rows that fit to a table; see `StageMethods.load_rows`."""
     data = to_arrow(rows)
     if not data.num_rows:
-        return LoadResult(0, [], [])
+        return CopyResult(0, [], [])
     name, folded = quote_path(table), [unfold_name(each) for each in data.schema.names]
     _check_columns(driver, session, name, folded)
     folder = put_parquet(driver, session, data.rename_columns(folded))

@@ -19,8 +19,8 @@ from pymysql.constants import CLIENT
 from pymysql.cursors import Cursor as BufferedCursor
 from pymysql.cursors import SSCursor
 
+from flowstone import seconds_left
 from flowstone.blocks.databases import AwareDatetime, DBAPIDriver
-from flowstone.context.deadlines import seconds_left
 from flowstone.errors import DatabaseError, QueryInvalid
 from flowstone.records.access import DatabaseAccess
 from flowstone_sqlalchemy.errors import (

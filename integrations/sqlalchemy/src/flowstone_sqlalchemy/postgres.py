@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg.types.json import Jsonb
 from pydantic import SecretStr
 
+from flowstone import seconds_left
 from flowstone.blocks.databases import ArrowDriver, AwareDatetime
-from flowstone.context.deadlines import seconds_left
 from flowstone.errors import DatabaseError, QueryInvalid
 from flowstone.records.access import DatabaseAccess
 from flowstone_sqlalchemy import postgres_copy

@@ -49,6 +49,8 @@ class DatabaseBase(Suite):
         savepoints: whether a transaction inside another can be taken back alone; where not, it
             is refused.
         cancels: whether a query that runs can be stopped; where not, `cancel` is refused.
+        odd_names: whether a name may have anything in it, in double quotes.
+        standard_quotes: whether a quote within text is doubled, and names stand in double quotes.
         persists: whether a second block with the same fields sees the same database.
         streams: whether `stream` holds only a batch of the rows in memory.
         count: how many rows are streamed.
@@ -65,6 +67,8 @@ class DatabaseBase(Suite):
     transactions: ClassVar[bool] = True
     savepoints: ClassVar[bool] = True
     cancels: ClassVar[bool] = True
+    odd_names: ClassVar[bool] = True
+    standard_quotes: ClassVar[bool] = True
     persists: ClassVar[bool] = True
     streams: ClassVar[bool] = True
     count: ClassVar[int] = 1_000_000

@@ -78,6 +78,7 @@ class UpsertTests(DatabaseBase):
 class ScriptTests(DatabaseBase):
     """Many statements in one text."""
 
+    @needs("standard_quotes")
     def test_a_script_runs_in_order(self, items: Database) -> None:
         """Look at the driver's `syntax`, or its `split_script`."""
         script = """

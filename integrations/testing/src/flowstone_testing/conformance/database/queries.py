@@ -89,6 +89,7 @@ class QueryTests(DatabaseBase):
         query = "SELECT id FROM items WHERE id = :x OR id = :y OR id = :x + 2 ORDER BY id"
         assert items.fetch_all(query, {"x": 1, "y": 2}) == [(1,), (2,), (3,)]
 
+    @capability("standard_quotes", QueryInvalid)
     def test_text_in_quotes_and_comments_is_left_alone(self, items: Database) -> None:
         """Look at `placeholder_style`, and at `%` for drivers that take `%s`."""
         found = items.fetch_one(

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flowstone.blocks.databases import AwareDatetime
-from flowstone.errors import RowsInvalid, TableMissing
+from flowstone.errors import DatabaseError, RowsInvalid, TableMissing
 from flowstone_testing.conformance.database.base import DatabaseBase, names
-from flowstone_testing.conformance.suite import needs
+from flowstone_testing.conformance.suite import capability, needs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -131,6 +131,7 @@ class TableTests(DatabaseBase):
             (None, 1.5, "x"), (None, 1.5, "x"), (7, 2.0, None), (7, 2.0, None),
         ]  # fmt: skip
 
+    @capability("odd_names", DatabaseError)
     def test_names_are_quoted(self, database: Database) -> None:
         """Look at `quote_name`: a name may have anything in it, and means only itself."""
         table, column = 'odd "name; DROP', "select it's"

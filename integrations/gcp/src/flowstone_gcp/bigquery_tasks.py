@@ -1,0 +1,364 @@
+"""BigQuery as tasks: query, create tables, stream rows in, load files, each with an async twin.
+
+The login is a `GcpCredentials`; or a `BigQueryWarehouse`, whose limits and labels count, too.
+"""
+
+# ruff: noqa: PLR0913 - the parameters are those that users know
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from flowstone import task
+from flowstone.blocks.databases.cancellation import in_thread
+from flowstone_gcp import bigquery_task_calls as calls
+from flowstone_gcp.bigquery import BigQueryWarehouse
+from flowstone_gcp.bigquery_task_calls import BigQueryLoadResult, QueryParameter
+from flowstone_gcp.credentials import GcpCredentials
+
+Login = GcpCredentials | BigQueryWarehouse
+Options = Mapping[str, object]
+
+
+@task
+def bigquery_query(
+    query: str,
+    gcp_credentials: Login,
+    query_params: Sequence[QueryParameter] | None = None,
+    dry_run_max_bytes: int | None = None,
+    dataset: str | None = None,
+    table: str | None = None,
+    to_dataframe: bool = False,
+    job_config: Options | None = None,
+    project: str | None = None,
+    result_transformer: Callable[[list[object]], object] | None = None,
+    location: str | None = None,
+) -> object:
+    """Run a query or a script, and return its rows.
+
+    Args:
+        query: the SQL, with ``@name`` or ``?`` where a parameter goes.
+        gcp_credentials: the login, or a `BigQueryWarehouse`.
+        query_params: parameters as the SDK has them, or (name, type, value), such as
+            ``("day", "DATE", "2026-01-31")``.
+        dry_run_max_bytes: the query is refused before it runs where it would read more bytes.
+        dataset: the dataset of the table that the rows are written to.
+        table: the table that the rows are written to.
+        to_dataframe: whether the rows are returned as a pandas DataFrame.
+        job_config: other fields of `google.cloud.bigquery.QueryJobConfig`.
+        project: where the job runs; by default the login's.
+        result_transformer: makes what is returned of the rows.
+        location: where the job runs; by default where the dataset or the data is.
+
+    Returns:
+        The rows, each with its values by place and by name, as the SDK's `Row`; a DataFrame; or
+        what the transformer made.
+
+    Raises:
+        QueryInvalid: BigQuery does not understand the query.
+        DatabaseError: it would read too many bytes, or BigQuery refused.
+        MissingExtra: google-cloud-bigquery, or pandas, is not installed.
+
+    Example:
+        query = "SELECT @number AS number"
+        rows = bigquery_query(query, gcp_credentials, [("number", "INT64", 3)])
+    """
+    asked = calls.Query(
+        text=query,
+        parameters=query_params or (),
+        most_bytes=dry_run_max_bytes,
+        destination=calls.make_destination(dataset, table),
+        options=job_config or {},
+        as_frame=to_dataframe,
+    )
+    found = calls.run_query(calls.reach(gcp_credentials, project, location), asked)
+    if result_transformer is None or not isinstance(found, list):
+        return found
+    return result_transformer(found)
+
+
+@task
+async def abigquery_query(
+    query: str,
+    gcp_credentials: Login,
+    query_params: Sequence[QueryParameter] | None = None,
+    dry_run_max_bytes: int | None = None,
+    dataset: str | None = None,
+    table: str | None = None,
+    to_dataframe: bool = False,
+    job_config: Options | None = None,
+    project: str | None = None,
+    result_transformer: Callable[[list[object]], object] | None = None,
+    location: str | None = None,
+) -> object:
+    """Do the same as `bigquery_query`, without blocking the event loop."""
+    return await in_thread(
+        partial(
+            bigquery_query.fn,
+            query,
+            gcp_credentials,
+            query_params,
+            dry_run_max_bytes,
+            dataset,
+            table,
+            to_dataframe,
+            job_config,
+            project,
+            result_transformer,
+            location,
+        )
+    )
+
+
+@task
+def bigquery_create_table(
+    dataset: str,
+    table: str,
+    gcp_credentials: Login,
+    schema: Sequence[object] | None = None,
+    clustering_fields: Sequence[str] | None = None,
+    time_partitioning: object = None,
+    project: str | None = None,
+    location: str | None = None,
+    external_config: object = None,
+) -> str:
+    """Create a table where there is none, and its dataset; return the table's name.
+
+    Args:
+        dataset: the dataset.
+        table: the table.
+        gcp_credentials: the login, or a `BigQueryWarehouse`.
+        schema: the columns, of `google.cloud.bigquery.SchemaField`.
+        clustering_fields: columns to cluster by.
+        time_partitioning: a `google.cloud.bigquery.TimePartitioning`.
+        project: the project; by default the login's.
+        location: where a new dataset is; by default Google's choice, the US.
+        external_config: a `google.cloud.bigquery.ExternalConfig`, for data that stays elsewhere.
+
+    Raises:
+        QueryInvalid: neither schema nor external_config is given, or BigQuery refused.
+        DatabaseError: BigQuery refused.
+        MissingExtra: google-cloud-bigquery is not installed.
+
+    Example:
+        bigquery_create_table(dataset, table, gcp_credentials, schema)
+    """
+    made = calls.NewTable(
+        dataset=dataset,
+        table=table,
+        schema=schema,
+        cluster_by=clustering_fields or (),
+        partition_by=time_partitioning,
+        external=external_config,
+        location=location,
+    )
+    return calls.create_table(calls.reach(gcp_credentials, project, location), made)
+
+
+@task
+async def abigquery_create_table(
+    dataset: str,
+    table: str,
+    gcp_credentials: Login,
+    schema: Sequence[object] | None = None,
+    clustering_fields: Sequence[str] | None = None,
+    time_partitioning: object = None,
+    project: str | None = None,
+    location: str | None = None,
+    external_config: object = None,
+) -> str:
+    """Do the same as `bigquery_create_table`, without blocking the event loop."""
+    return await in_thread(
+        partial(
+            bigquery_create_table.fn,
+            dataset,
+            table,
+            gcp_credentials,
+            schema,
+            clustering_fields,
+            time_partitioning,
+            project,
+            location,
+            external_config,
+        )
+    )
+
+
+@task
+def bigquery_insert_stream(
+    dataset: str,
+    table: str,
+    records: Sequence[Mapping[str, object]],
+    gcp_credentials: Login,
+    project: str | None = None,
+    location: str | None = None,
+) -> list[dict[str, object]]:
+    """Stream rows into a table by ``tabledata.insertAll``; they can be queried in a moment.
+
+    A row that is refused keeps out none of the others. `BigQueryWarehouse.append_rows` adds all
+    or none, and costs less.
+
+    Args:
+        dataset: the dataset.
+        table: the table, which is there.
+        records: the rows, as dicts.
+        gcp_credentials: the login, or a `BigQueryWarehouse`.
+        project: the project; by default the login's.
+        location: not used: rows go where the table is.
+
+    Returns:
+        An empty list: errors of rows are raised.
+
+    Raises:
+        RowsInvalid: BigQuery refused rows; the message says which, and why, without values.
+        TableMissing: there is no such table.
+        DatabaseError: BigQuery refused.
+        MissingExtra: google-cloud-bigquery is not installed.
+
+    Example:
+        bigquery_insert_stream(dataset, table, records, gcp_credentials)
+    """
+    warehouse = calls.reach(gcp_credentials, project, location)
+    calls.insert_stream(warehouse, f"{dataset}.{table}", records)
+    return []
+
+
+@task
+async def abigquery_insert_stream(
+    dataset: str,
+    table: str,
+    records: Sequence[Mapping[str, object]],
+    gcp_credentials: Login,
+    project: str | None = None,
+    location: str | None = None,
+) -> list[dict[str, object]]:
+    """Do the same as `bigquery_insert_stream`, without blocking the event loop."""
+    stream = bigquery_insert_stream.fn
+    return await in_thread(
+        partial(stream, dataset, table, records, gcp_credentials, project, location)
+    )
+
+
+@task
+def bigquery_load_cloud_storage(
+    dataset: str,
+    table: str,
+    uri: str | Sequence[str],
+    gcp_credentials: Login,
+    schema: Sequence[object] | None = None,
+    job_config: Options | None = None,
+    project: str | None = None,
+    location: str | None = None,
+) -> BigQueryLoadResult:
+    """Load objects of Cloud Storage into a table by one job, all or none.
+
+    Args:
+        dataset: the dataset.
+        table: the table; made if there is none. ``table$20260131`` is a partition.
+        uri: ``gs://bucket/2026/*.csv``, or several.
+        gcp_credentials: the login, or a `BigQueryWarehouse`.
+        schema: the columns, of `google.cloud.bigquery.SchemaField`; by default the table's, or
+            what BigQuery finds in the files.
+        job_config: other fields of `google.cloud.bigquery.LoadJobConfig`, such as
+            ``{"source_format": "CSV", "write_disposition": "WRITE_TRUNCATE"}``.
+        project: where the job runs; by default the login's.
+        location: where the job runs; by default where the dataset is.
+
+    Returns:
+        What the job did: its id, and how many rows and bytes it wrote.
+
+    Raises:
+        RowsInvalid: the files don't fit the table; nothing was added.
+        TableMissing: there is no such dataset.
+        DatabaseError: BigQuery refused.
+        MissingExtra: google-cloud-bigquery is not installed.
+
+    Example:
+        found = bigquery_load_cloud_storage(dataset, table, uri, gcp_credentials)
+    """
+    uris = [uri] if isinstance(uri, str) else list(uri)
+    warehouse = calls.reach(gcp_credentials, project, location)
+    return calls.load_uris(warehouse, f"{dataset}.{table}", uris, schema, job_config or {})
+
+
+@task
+async def abigquery_load_cloud_storage(
+    dataset: str,
+    table: str,
+    uri: str | Sequence[str],
+    gcp_credentials: Login,
+    schema: Sequence[object] | None = None,
+    job_config: Options | None = None,
+    project: str | None = None,
+    location: str | None = None,
+) -> BigQueryLoadResult:
+    """Do the same as `bigquery_load_cloud_storage`, without blocking the event loop."""
+    load = partial(bigquery_load_cloud_storage.fn, dataset, table, uri, gcp_credentials)
+    return await in_thread(partial(load, schema, job_config, project, location))
+
+
+@task
+def bigquery_load_file(
+    dataset: str,
+    table: str,
+    path: str | Path,
+    gcp_credentials: Login,
+    schema: Sequence[object] | None = None,
+    job_config: Options | None = None,
+    rewind: bool = False,
+    size: int | None = None,
+    project: str | None = None,
+    location: str | None = None,
+) -> BigQueryLoadResult:
+    """Load a local file into a table by one job, all or none.
+
+    Args:
+        dataset: the dataset.
+        table: the table; made if there is none. ``table$20260131`` is a partition.
+        path: the file, of CSV, JSON lines, Parquet, Avro or ORC.
+        gcp_credentials: the login, or a `BigQueryWarehouse`.
+        schema: the columns, of `google.cloud.bigquery.SchemaField`; by default the table's, or
+            what BigQuery finds in the file.
+        job_config: other fields of `google.cloud.bigquery.LoadJobConfig`, such as
+            ``{"source_format": "CSV", "write_disposition": "WRITE_TRUNCATE"}``.
+        rewind: not used: the file is always read from its beginning.
+        size: how many bytes of the file to load; by default all.
+        project: where the job runs; by default the login's.
+        location: where the job runs; by default where the dataset is.
+
+    Returns:
+        What the job did: its id, and how many rows and bytes it wrote.
+
+    Raises:
+        RowsInvalid: the file can't be read, or does not fit the table; nothing was added.
+        TableMissing: there is no such dataset.
+        DatabaseError: BigQuery refused.
+        MissingExtra: google-cloud-bigquery is not installed.
+
+    Example:
+        found = bigquery_load_file(dataset, table, path, gcp_credentials)
+    """
+    del rewind
+    warehouse = calls.reach(gcp_credentials, project, location)
+    file = calls.LocalFile(Path(path), size)
+    return calls.load_file(warehouse, f"{dataset}.{table}", file, schema, job_config or {})
+
+
+@task
+async def abigquery_load_file(
+    dataset: str,
+    table: str,
+    path: str | Path,
+    gcp_credentials: Login,
+    schema: Sequence[object] | None = None,
+    job_config: Options | None = None,
+    rewind: bool = False,
+    size: int | None = None,
+    project: str | None = None,
+    location: str | None = None,
+) -> BigQueryLoadResult:
+    """Do the same as `bigquery_load_file`, without blocking the event loop."""
+    load = partial(bigquery_load_file.fn, dataset, table, path, gcp_credentials)
+    return await in_thread(partial(load, schema, job_config, rewind, size, project, location))
