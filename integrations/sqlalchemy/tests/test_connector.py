@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 import pytest
@@ -85,6 +86,14 @@ def test_wrong_parts_are_refused(info: object) -> None:
     with pytest.raises((BlockInvalid, ValidationError)) as caught:
         SqlAlchemyConnector(connection_info=info)
     assert "secret-of-ours" not in str(caught.value)
+
+
+def test_a_secret_that_is_no_url_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("URL_OF_OURS", "secret-of-ours")
+    database = SqlAlchemyConnector(connection_info="env:URL_OF_OURS")
+    with pytest.raises(ConfigurationError, match="holds no URL") as caught:
+        database.fetch_one("SELECT 1")
+    assert "secret-of-ours" not in "".join(format_exception(caught.value))
 
 
 def test_the_driver_of_a_url_need_not_be_installed() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, unquote
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from flowstone.blocks import ObjectStore
+from flowstone.errors import ConfigurationError
 
 #: Words of a URL's query that are secrets; they would be saved in clear.
 _SECRET_WORDS = frozenset({"password", "passwd", "sslpassword", "ssl_key_password", "token"})
@@ -152,10 +153,18 @@ class ConnectionComponents(BaseModel):
         return str(driver.value if isinstance(driver, Enum) else driver)
 
     def resolve(self) -> ConnectionComponents:
-        """Return the parts of the URL, which may be kept elsewhere; without one, itself."""
+        """Return the parts of the URL, which may be kept elsewhere; without one, itself.
+
+        Raises:
+            ConfigurationError: what is kept there is no URL of a database.
+        """
         if self.url_from is None:
             return self
-        return ConnectionComponents(**split_url(self.url_from.get_secret_value()))
+        try:
+            return ConnectionComponents(**split_url(self.url_from.get_secret_value()))
+        except ValueError:  # the words of some have what was given
+            problem = "it holds no URL of a database"
+        raise ConfigurationError("url_from", problem, "Give 'postgresql://user@host/name'.")
 
     def create_url(self) -> Any:
         """Return it as a `sqlalchemy.URL`."""
