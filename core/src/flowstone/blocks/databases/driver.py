@@ -294,6 +294,20 @@ class DatabaseDriver(ABC, Generic[C]):
         """Drop a table that `stage` made."""
         self.execute(connection, f"DROP TABLE {staged}", ())
 
+    def append(self, connection: C, table: str, staged: str, columns: Sequence[str]) -> None:
+        """Add the rows of a table that `stage` made to another, by one statement.
+
+        It is called where there are no transactions.
+
+        Args:
+            connection: where.
+            table: the name of the table that is changed, quoted.
+            staged: that of the one with the rows.
+            columns: the columns to set, which are not quoted.
+        """
+        names = ", ".join(map(self.quote_name, columns))
+        self.execute(connection, f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged}", ())
+
     def create_key(self, connection: C, table: str, keys: Sequence[str]) -> None:
         """Let columns of a new table be unique together, as `merge` needs it; may do nothing."""
         name = self.quote_name(f"flowstone_key_{token_hex(8)}")

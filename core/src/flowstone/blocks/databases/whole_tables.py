@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks.databases import parquet, tables
@@ -248,7 +249,8 @@ class WholeTables(Queries):
     @contextmanager
     def _take_rows(self, calls: DriverCalls, table: str, rows: object) -> Iterator[GivenRows]:
         try:
-            yield GivenRows(rows, BATCH, use_arrow=isinstance(calls.driver, ArrowDriver))
+            size = BATCH if calls.driver.transactions else ARROW_BATCH
+            yield GivenRows(rows, size, use_arrow=isinstance(calls.driver, ArrowDriver))
         except NoRows as error:
             problem = str(error)
         else:
@@ -335,18 +337,38 @@ def _create_table(
 
 
 def _insert(calls: DriverCalls, connection: PooledConnection, name: str, given: GivenRows) -> int:
-    """Add rows to the table of a quoted name, and return how many."""
-    driver, text, count = calls.driver, f"INSERT INTO {name}", 0
-    if given.is_arrow:
-        assert isinstance(driver, ArrowDriver)
-        # Batches are made between the calls: they may come from the same connection.
-        for data in given.tables():
-            calls.call(connection, partial(driver.insert_arrow, connection.raw, name, data), text)
-            count += data.num_rows
-        return count
-    for rows in given.batches():
-        adapted = [tuple(map(driver.adapt, row)) for row in rows]
-        insert = partial(driver.insert, connection.raw, name, given.columns, adapted)
-        calls.call(connection, insert, text, adapted)
-        count += len(rows)
+    """Add rows to the table of a quoted name, all or none, and return how many."""
+    add, parts = partial(_add_part, calls, connection), given.parts()
+    first, second = next(parts, None), None
+    if first is None:
+        return 0
+    if calls.driver.transactions or (second := next(parts, None)) is None:
+        return add(name, given, first) + sum(add(name, given, part) for part in parts)
+    # Without transactions, a part that fails must find none of the others in the table.
+    driver, text = calls.driver, f"INSERT INTO {name}"
+    staged = calls.call(connection, partial(driver.stage, connection.raw, name), text)
+    try:
+        count = sum(add(staged, given, part) for part in chain([first, second], parts))
+        append = partial(driver.append, connection.raw, name, staged, given.columns)
+        calls.call(connection, append, text)
+    finally:
+        calls.call(connection, partial(driver.unstage, connection.raw, staged))
     return count
+
+
+def _add_part(
+    calls: DriverCalls,
+    connection: PooledConnection,
+    name: str,
+    given: GivenRows,
+    part: pa.Table | list[Row],
+) -> int:
+    driver, text = calls.driver, f"INSERT INTO {name}"
+    if not isinstance(part, list):
+        assert isinstance(driver, ArrowDriver)
+        calls.call(connection, partial(driver.insert_arrow, connection.raw, name, part), text)
+        return int(part.num_rows)
+    adapted = [tuple(map(driver.adapt, row)) for row in part]
+    insert = partial(driver.insert, connection.raw, name, given.columns, adapted)
+    calls.call(connection, insert, text, adapted)
+    return len(part)
