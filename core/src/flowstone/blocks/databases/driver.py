@@ -294,7 +294,7 @@ class DatabaseDriver(ABC, Generic[C]):
         """Drop a table that `stage` made."""
         self.execute(connection, f"DROP TABLE {staged}", ())
 
-    def append(self, connection: C, table: str, staged: str, columns: Sequence[str]) -> None:
+    def append_staged(self, connection: C, table: str, staged: str, columns: Sequence[str]) -> None:
         """Add the rows of a table that `stage` made to another, by one statement.
 
         It is called where there are no transactions.

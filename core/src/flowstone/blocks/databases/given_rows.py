@@ -63,18 +63,29 @@ class GivenRows:
             self.columns, self.kinds = first[0], find_kinds(*first)
             self._batches = chain([first], found)
 
-    def parts(self) -> Iterator[pa.Table | list[Row]]:
-        """Yield the rows in parts: tables of Arrow, or tuples in the order of `columns`.
+    @property
+    def is_arrow(self) -> bool:
+        """Whether `tables` has the rows, and not `batches`."""
+        return self._reader is not None
+
+    def tables(self) -> Iterator[pa.Table]:
+        """Yield the rows as tables of Arrow, the last one perhaps smaller than the others."""
+        assert self._reader is not None
+        # They are made between the calls of a driver: they may come from the same connection.
+        yield from gather(self._reader, ARROW_BATCH)
+
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield the rows as tuples, in the order of `columns`.
 
         Raises:
             NoRows: a row has other columns than the first.
         """
-        if self._reader is not None:
-            # Parts are made between the calls of a driver: they may come from the same connection.
-            yield from gather(self._reader, ARROW_BATCH)
-            return
         for _, rows in self._batches:
             yield rows
+
+    def parts(self) -> Iterator[pa.Table | list[Row]]:
+        """Yield what `tables` or `batches` does."""
+        return self.tables() if self.is_arrow else self.batches()
 
 
 def _find_reader(given: Any, use_arrow: bool) -> tuple[object, pa.RecordBatchReader | None]:

@@ -349,7 +349,7 @@ def _insert(calls: DriverCalls, connection: PooledConnection, name: str, given: 
     staged = calls.call(connection, partial(driver.stage, connection.raw, name), text)
     try:
         count = sum(add(staged, given, part) for part in chain([first, second], parts))
-        append = partial(driver.append, connection.raw, name, staged, given.columns)
+        append = partial(driver.append_staged, connection.raw, name, staged, given.columns)
         calls.call(connection, append, text)
     finally:
         calls.call(connection, partial(driver.unstage, connection.raw, staged))
