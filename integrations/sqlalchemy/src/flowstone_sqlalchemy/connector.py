@@ -70,8 +70,9 @@ class SqlAlchemyConnector(Database):
     )
     transaction_pooling: bool = Field(
         default=False,
-        description="Whether a pooler such as PgBouncer, in transaction mode, is in between: then no "
-        "statements are prepared and no session settings are changed, as `cancel_on_kill` would.",
+        description="Whether a pooler such as PgBouncer, in transaction mode, is in between: then "
+        "no statements are prepared and no session settings are changed, as `cancel_on_kill` "
+        "would.",
     )
     cancel_on_kill: bool = Field(
         default=True,
