@@ -1,7 +1,7 @@
 """Small objects by obstore, which is written in Rust: the extra `fast`.
 
-It gets and puts whole objects. What it can't do, and what fails, is left to the SDK, which does it
-or raises the error: so errors, retries and waiting are the same with and without it.
+It gets and puts whole objects. What it does not support, and what fails, is left to the SDK, which
+does it or raises the error: so errors, retries and delays are the same with and without it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Objects on their way at a time: each takes little of the processor, and a wait for the service.
+#: Objects that are transferred at a time: each needs little CPU time, and waits for the service.
 PARALLEL = 24
-#: Larger objects take the SDK no longer, and obstore more memory.
+#: For larger objects, the SDK is as fast, and obstore needs more memory.
 SMALL_BYTES = 512 * 1024
-#: After so many failures, or large objects, in a row the SDK does all for so many seconds.
+#: After this many failures or large objects in a row, only the SDK is used for this many seconds.
 MOST_FAILURES, SECONDS = 3, 30.0
-#: What S3 is told of an object, in the words of boto3 and of obstore.
+#: Attributes of an object, by their names in boto3, with those in obstore.
 ATTRIBUTES = {
     "CacheControl": "Cache-Control",
     "ContentDisposition": "Content-Disposition",
@@ -66,7 +66,7 @@ class Config(Protocol):
     read_timeout: float | None
 
 
-#: Its threads do not come along into the child of a fork, where it would wait for them forever.
+#: A forked child does not have obstore's threads, and would wait for them forever.
 _is_lost = False
 
 
@@ -81,12 +81,12 @@ if hasattr(os, "register_at_fork"):
 
 @cache
 def is_installed() -> bool:
-    """Return whether there is an obstore."""
+    """Return whether obstore is installed."""
     return find_spec("obstore") is not None
 
 
 class Pause:
-    """Stops what fails or is of no use again and again, for a while."""
+    """Stops for a while what has failed, or was of no use, several times in a row."""
 
     def __init__(self) -> None:
         self._failures, self._until = 0, 0.0
@@ -96,7 +96,7 @@ class Pause:
         return monotonic() >= self._until
 
     def note(self, *, is_good: bool) -> None:
-        """Count how a try went."""
+        """Count a success or a failure."""
         self._failures = 0 if is_good else self._failures + 1
         if self._failures >= MOST_FAILURES:
             self._failures, self._until = 0, monotonic() + SECONDS
@@ -153,7 +153,7 @@ class FastTransfers:
 
 
 def _attempt(key: str, work: Callable[[], T | None], pause: Pause) -> T | None:
-    """Return the result of some work; None where it failed, and where it is better left."""
+    """Return the result of some work; None if it failed, or should be left to the SDK."""
     if _is_lost or not _is_exact(key) or not pause.is_over():
         return None
     done = None
@@ -180,7 +180,7 @@ def _is_whole(content: bytes, size: int, etag: str | None) -> bool:
 
 
 def _make_attributes(options: Options) -> dict[str, str] | None:
-    """Return options of a new object in obstore's words; None where it has none for them."""
+    """Return options of a new object as obstore names them; None if it does not support one."""
     given = dict(options)
     metadata: dict[str, str] = {
         name.lower(): value for name, value in given.pop("Metadata", {}).items()
@@ -260,7 +260,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
 
 
 def _is_plain(config: Config, bucket: str) -> bool:
-    """Return whether obstore knows all that is asked for."""
+    """Return whether obstore supports all that is asked for."""
     from botocore import UNSIGNED  # the SDK is loaded by the first client
 
     s3 = set(config.s3 or {}) - {"addressing_style", "us_east_1_regional_endpoint"}
@@ -319,7 +319,7 @@ def _make_client_options(config: Config) -> ClientConfig:
 
 def _provide(credentials: Credentials) -> S3CredentialProvider:
     def provide() -> S3Credential:
-        """Return the keys of now; the SDK renews them in time, so they are asked for often."""
+        """Return the keys of now; the SDK renews them in time, so they are requested often."""
         keys = credentials.get_frozen_credentials()
         return {
             "access_key_id": keys.access_key or "",

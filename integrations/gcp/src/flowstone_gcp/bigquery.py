@@ -65,7 +65,8 @@ class BigQueryWarehouse(Database):
         default_factory=dict, description="Labels of each job, besides those of the run."
     )
     priority: Literal["INTERACTIVE", "BATCH"] = Field(
-        default="INTERACTIVE", description="Whether queries start at once, or when there is room."
+        default="INTERACTIVE",
+        description="Whether queries start at once, or when there is capacity.",
     )
     use_query_cache: bool = Field(
         default=True, description="Whether BigQuery may answer with an earlier result."
@@ -282,7 +283,7 @@ class BigQueryWarehouse(Database):
         return Connection(self.get_client())
 
     def reset_cursors(self) -> None:
-        """Do nothing: each fetch begins anew."""
+        """Do nothing: each fetch runs its query again."""
 
     @contextmanager
     def _open(self) -> Iterator[tuple[DriverCalls, PooledConnection, BigQueryDriver]]:

@@ -130,7 +130,7 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         """
         count = 1 if isinstance(operation, WholeScript) else len(super().split_script(operation))
         if count > 1:
-            problem = f"it has {count} statements, and one at a time is run"
+            problem = f"it has {count} statements, and only one can be run at a time"
             raise QueryInvalid(self.where, problem, "Use `execute_script` for all.", operation)
 
     # -- tables in and out -----------------------------------------------------------------------

@@ -33,11 +33,11 @@ class BigQueryErrorRule:
     remedy: str
 
 
-MEND = BigQueryErrorRule(QueryInvalid, "Mend the statement or its parameters.")
+MEND = BigQueryErrorRule(QueryInvalid, "Fix the statement or its parameters.")
 MISSING = BigQueryErrorRule(
     TableMissing,
     "Check project, dataset and location; create the dataset first, then the table, "
-    "or `insert(…, create=True)`.",
+    "or use `insert(…, create=True)`.",
 )
 EXISTS = BigQueryErrorRule(
     QueryInvalid, "Drop it first, write IF NOT EXISTS, or choose another write disposition."
@@ -60,16 +60,16 @@ QUOTA = BigQueryErrorRule(
 )
 LIMIT = BigQueryErrorRule(
     DatabaseError,
-    "Read less: name columns and filter by the partition; `dry_run` tells the bytes. "
+    "Read less: select columns and filter by partition; `dry_run` returns the bytes. "
     "Or raise maximum_bytes_billed.",
 )
 TOO_LARGE = BigQueryErrorRule(
     DatabaseError, "Write the result to a table, split the query, or ask for less at a time."
 )
-STOPPED = BigQueryErrorRule(QueryCancelled, "Run it again if it is wanted.")
+STOPPED = BigQueryErrorRule(QueryCancelled, "Run it again if you still need it.")
 SERVICE = BigQueryErrorRule(DatabaseUnreachable, "Check endpoint and network, and try again.")
 USED = BigQueryErrorRule(DatabaseBusy, "Try again when the other job has ended.")
-ROWS = BigQueryErrorRule(RowsInvalid, "Mend the rows or the schema; nothing was added.")
+ROWS = BigQueryErrorRule(RowsInvalid, "Fix the rows or the schema; nothing was added.")
 FILES = BigQueryErrorRule(
     RowsInvalid,
     "Check the address, and that this identity may read the bucket; nothing was added.",

@@ -82,7 +82,7 @@ class BigQueryPlaces:
         if len(parts) > 3:
             project, dataset, table = ".".join(parts[:-2]), parts[-2], parts[-1]
         if not dataset and not self._settings.dataset:
-            problem = f"the table {name!r} is in no dataset"
+            problem = f"the table name {name!r} has no dataset"
             remedy = "Write dataset.table, or set the warehouse's dataset."
             raise QueryInvalid(self._where, problem, remedy)
         where = self.find_dataset(f"{project}.{dataset}".strip(".") if dataset else None)

@@ -34,7 +34,7 @@ def open_batches(
 
     Args:
         rows: as google-cloud-bigquery returned them; they were not begun.
-        again: returns the same rows anew, for REST where the Storage API can't read them.
+        again: returns the same rows again, for REST where the Storage API can't read them.
         login: who reads.
         endpoint: the Storage API's address, of an emulator.
     """

@@ -156,8 +156,8 @@ class BigQueryTables:
         """
         kind = find_format(path.name)
         if kind is None:
-            problem = f"{str(path)!r} has no extension of a format"
-            remedy = f"Name it one of {', '.join(FORMATS)}."
+            problem = f"{str(path)!r} has no file extension of a known format"
+            remedy = f"Use one of {', '.join(FORMATS)}."
             raise RowsInvalid(self._session.where, problem, remedy)
         config = layout.apply(self.make_load_config(kind))
         if layout.schema is None and kind in {"CSV", NDJSON}:
@@ -289,7 +289,7 @@ class BigQueryTables:
             return make(*given, **more)
         except ValueError as error:
             problem = str(error)
-        remedy = "Mend the rows or the schema; nothing was added."
+        remedy = "Fix the rows or the schema; nothing was added."
         raise RowsInvalid(self._session.where, f"into {target.table_id!r}: {problem}", remedy)
 
 

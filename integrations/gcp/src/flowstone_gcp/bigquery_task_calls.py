@@ -174,7 +174,7 @@ def make_destination(dataset: str | None, table: str | None) -> str | None:
     """
     if bool(dataset) != bool(table):
         problem = "only one of dataset and table is given"
-        raise QueryInvalid("BigQuery", problem, "Give both, or none of them.")
+        raise QueryInvalid("BigQuery", problem, "Pass both, or neither.")
     return f"{dataset}.{table}" if dataset and table else None
 
 
@@ -187,7 +187,7 @@ def run_query(warehouse: BigQueryWarehouse, query: Query) -> object:
             found = session.dry_run(connection, query.text, (), config)
             if found > query.most_bytes:
                 problem = f"the query would read {found} bytes, and {query.most_bytes} are allowed"
-                remedy = "Name columns, filter by the partition, or raise dry_run_max_bytes."
+                remedy = "Select columns, filter by partition, or raise dry_run_max_bytes."
                 raise DatabaseError(driver.where, problem, remedy, query.text)
         if query.as_frame:
             with driver.read_arrow(connection, query.text, (), config=config) as reader:
@@ -206,7 +206,7 @@ def create_table(warehouse: BigQueryWarehouse, new: NewTable) -> str:
 
         if not new.schema and new.external is None:
             problem = f"the table {new.table!r} has neither a schema nor an external_config"
-            raise QueryInvalid(driver.where, problem, "Give one of them.")
+            raise QueryInvalid(driver.where, problem, "Pass one of them.")
         session = driver.session
         dataset = bigquery.Dataset(session.places.find_dataset(new.dataset))
         if new.location:
@@ -241,7 +241,7 @@ def insert_stream(
         if errors:
             problem = f"into {table!r}: {len(errors)} of {len(records)} rows were refused: "
             shown = "; ".join(_describe(error) for error in errors[:SHOWN])
-            remedy = "Mend these rows; the others may have been added."
+            remedy = "Fix these rows; the others may have been added."
             raise RowsInvalid(driver.where, problem + shown, remedy)
         record_measures(rows_written=len(records))
 

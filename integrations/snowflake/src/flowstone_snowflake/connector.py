@@ -1,4 +1,4 @@
-"""SnowflakeConnector: a database of Snowflake's, with a warehouse that answers."""
+"""SnowflakeConnector: a Snowflake database, queried with a warehouse."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ GUARD = {"ABORT_DETACHED_QUERY": True}
 
 
 class SnowflakeConnector(KnownNames, StageMethods, Database):
-    """A database of Snowflake's, queried by a warehouse."""
+    """A Snowflake database, queried with a warehouse."""
 
     _block_type_name: ClassVar[str | None] = "Snowflake Connector"
-    _description: ClassVar[str | None] = "A database of Snowflake's, queried by a warehouse."
+    _description: ClassVar[str | None] = "A Snowflake database, queried with a warehouse."
     _code_example: ClassVar[str | None] = (
         'SnowflakeConnector(database="SALES", warehouse="LOADING", schema="PUBLIC").save("sales")\n'
         'with SnowflakeConnector.load("sales") as sales:\n'
@@ -53,21 +53,22 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         default=None, alias="schema", description="The schema; by default the user's."
     )
     poll_frequency_s: float = Field(
-        default=1.0, gt=0, description="Seconds between two looks at a query that runs long."
+        default=1.0, gt=0, description="Seconds between two polls of a query that takes long."
     )
     role: str | None = Field(default=None, description="The role, instead of the credentials'.")
     secondary_roles: Literal["all", "none"] | None = Field(
         default=None,
-        description="Whether all other roles of the user count; by default the user's.",
+        description="Whether all other roles of the user apply; by default the user's setting.",
     )
     session_parameters: dict[str, str | int | float | bool] = Field(
-        default_factory=dict, description="Parameters of each session, as TIMEZONE; no secrets."
+        default_factory=dict,
+        description="Parameters of each session, such as TIMEZONE; no secrets.",
     )
     keep_alive: bool = Field(
         default=False, description="Whether sessions are kept alive for longer than four hours."
     )
     query_tag: str | None = Field(
-        default=None, description="A tag of your own, kept in that of flow, task and run."
+        default=None, description="A tag of your own, included in the query tag of the run."
     )
     cancel_on_kill: bool = Field(
         default=True,
@@ -76,7 +77,7 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
     )
     measures_cost: bool = Field(
         default=True,
-        description="Whether a run looks up what each query cost, by one more small query.",
+        description="Whether a run looks up what each query cost, with one more small query.",
     )
 
     @property

@@ -66,7 +66,8 @@ class SnowflakeCredentials(Credentials):
     )
 
     account: str | None = Field(
-        default=None, description="The account identifier, as 'acme-prod' or 'xy12345.eu-west-1'."
+        default=None,
+        description="The account identifier, such as 'acme-prod' or 'xy12345.eu-west-1'.",
     )
     user: str | None = Field(default=None, description="The user's name.")
     password: SecretStr | None = Field(default=None, description="The user's password.")
@@ -81,10 +82,10 @@ class SnowflakeCredentials(Credentials):
     )
     authenticator: Authenticator = Field(
         default="snowflake",
-        description="How to log in; a private key is used where one is given.",
+        description="How to log in; with a private key, the default is key-pair authentication.",
     )
     workload_identity_provider: Provider | None = Field(
-        default=None, description="Who vouches for this machine, for 'workload_identity'."
+        default=None, description="The identity provider of this machine, for 'workload_identity'."
     )
     token: SecretStr | None = Field(
         default=None,
@@ -104,7 +105,7 @@ class SnowflakeCredentials(Credentials):
         default=None, description="The OAuth client's secret."
     )
     oauth_token_request_url: str | None = Field(
-        default=None, description="Where the OAuth client gets tokens."
+        default=None, description="The URL from which the OAuth client gets tokens."
     )
     oauth_scope: str | None = Field(
         default=None, description="The OAuth scope; by default that of the role."
@@ -120,9 +121,7 @@ class SnowflakeCredentials(Credentials):
         default=None,
         description="The service's URL, such as that of PrivateLink; by default the account's.",
     )
-    login_timeout_seconds: int = Field(
-        default=60, gt=0, description="How long a login is tried again."
-    )
+    login_timeout_seconds: int = Field(default=60, gt=0, description="How long to retry a login.")
 
     @field_validator("private_key", mode="before")
     @classmethod

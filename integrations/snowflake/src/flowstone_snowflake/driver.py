@@ -50,7 +50,7 @@ class DriverSettings:
 
     Attributes:
         make_access: returns what another tool needs to log in.
-        poll_seconds: between two looks at a query that has run for longer than 45 seconds.
+        poll_seconds: between two polls of a query that has run for longer than 45 seconds.
         query_tag: of each statement; see `make_tag`.
         cancel_on_kill: whether queries are recorded, and limited by the run's timeout.
         statement_timeout_seconds: a limit of the user's own; None without one.
@@ -299,7 +299,7 @@ class SnowflakeDriver(ArrowDriver[SnowflakeSession], StoreDriver[SnowflakeSessio
             DatabaseError: the transaction has begun its work.
         """
         if connection.has_written:
-            problem = "an upsert needs a temporary table, and to make one commits the transaction"
+            problem = "an upsert needs a temporary table, and creating one commits the transaction"
             remedy = "Call `upsert` first in the transaction, or outside of it."
             raise DatabaseError(self.where, problem, remedy)
         was_open = connection.in_transaction
@@ -408,14 +408,14 @@ class SnowflakeRows:
         self._binary = [place for place, each in enumerate(columns) if each[1] == BINARY]
 
     def fetchmany(self, size: int, /) -> Sequence[Any]:
-        """Return so many rows, or what is left of them."""
+        """Return the next rows, at most `size`."""
         rows: list[Any] = self._raw.fetchmany(size)
         if not self._binary:
             return rows
         return [tuple(bytes(v) if isinstance(v, bytearray) else v for v in row) for row in rows]
 
     def close(self) -> None:
-        """Let go of what is left of the rows."""
+        """Discard the remaining rows."""
         self._raw.close()
 
 

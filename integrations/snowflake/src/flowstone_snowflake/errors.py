@@ -28,7 +28,7 @@ SDKS = ("snowflake", "requests", "urllib3")
 
 
 class SessionEnded(Exception):
-    """The service knows the session no more, and the connector has no words for it."""
+    """The service no longer knows the session, and the connector has no error for that."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ FIX = Rule(QueryInvalid, "Fix the statement or its parameters.")
 LOGIN = Rule(DatabaseDenied, "Check the user and its password, key or token.")
 KEY = Rule(
     DatabaseDenied,
-    "Check that the user has this key (DESC USER), that it has not expired, and this clock.",
+    "Check that the user has this key (DESC USER), and that this machine's clock is right.",
 )
 TOKEN = Rule(DatabaseDenied, "The token has expired or was revoked: get a new one.")
 NETWORK_POLICY = Rule(
@@ -59,7 +59,8 @@ WAREHOUSE = Rule(
 QUOTA = Rule(DatabaseError, "A resource monitor has suspended the warehouse: raise its quota.")
 CONTEXT = Rule(QueryInvalid, "Set `database` and `schema`, or qualify the name.")
 MISSING = Rule(
-    TableMissing, "Make it first, as by `insert(…, create=True)`; or check the role's privileges."
+    TableMissing,
+    "Create it, for example by `insert(…, create=True)`, or check the role's privileges.",
 )
 OBJECT = Rule(QueryInvalid, "Check the name, and that the role may use it.")
 EXISTS = Rule(QueryInvalid, "Drop it first, or use IF NOT EXISTS or OR REPLACE.")
@@ -67,7 +68,7 @@ VALUES = Rule(QueryInvalid, "Check that the values fit the columns' types.")
 BROKEN = Rule(IntegrityViolated, "Fix the row, or the constraint.")
 DUPLICATES = Rule(IntegrityViolated, "Several source rows match one target row: make them unique.")
 LOCKED = Rule(DatabaseBusy, "Another transaction holds the table: try again when it has ended.")
-STOPPED = Rule(QueryCancelled, "Run it again if it is wanted.")
+STOPPED = Rule(QueryCancelled, "Run it again if you still need it.")
 TOO_LONG = Rule(
     QueryCancelled, "It hit STATEMENT_TIMEOUT_IN_SECONDS: give the task or the warehouse more time."
 )
@@ -163,12 +164,12 @@ def find_code(error: Exception) -> int:
 
 
 def has_session_ended(error: Exception) -> bool:
-    """Tell whether the service knows the session no more, so that the statement was not run."""
+    """Tell whether the service no longer knows the session, so the statement was not run."""
     return isinstance(error, SessionEnded) or find_code(error) in _SESSION_ENDED
 
 
 def has_query_ended(error: Exception) -> bool:
-    """Tell whether the service has answered that a query failed, so that it runs no more."""
+    """Tell whether the service has answered that a query failed, so it no longer runs."""
     return 0 < find_code(error) < 250000 and not has_session_ended(error)
 
 

@@ -15,4 +15,4 @@ class KnownNames(Queries):
     fetch_one_async = Queries.afetch_one
 
     def reset_cursors(self) -> None:
-        """Do nothing: each call begins anew."""
+        """Do nothing: each call runs its query again."""

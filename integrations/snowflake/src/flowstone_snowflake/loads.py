@@ -26,8 +26,8 @@ class RejectedRow:
         file: where it is.
         row: its number in the file, from 1; None where Snowflake does not say.
         column: the column that it does not fit; None where it is another problem.
-        error: Snowflake's words; values of the row may be in it.
-        record: the row as text, as far as Snowflake tells.
+        error: Snowflake's message, which may quote values of the row.
+        record: the row as text; None where Snowflake does not say.
     """
 
     file: str

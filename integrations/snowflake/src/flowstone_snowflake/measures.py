@@ -52,7 +52,7 @@ def make_tag(own: str | None) -> str | None:
 
 
 def measure(connection: SnowflakeConnection, cursor: SnowflakeCursor) -> None:
-    """Record what the last query of a cursor has cost, as far as the service tells."""
+    """Record the cost of a cursor's last query, if the service reports it."""
     query_id = cursor.sfqid
     statement = (
         f"SELECT {', '.join(COLUMNS)} FROM TABLE(INFORMATION_SCHEMA."  # noqa: S608 - of ours

@@ -34,7 +34,7 @@ def snowflake_query(
         params: the values: a sequence for ``?``, a mapping for ``:name``.
         cursor_type: `snowflake.connector.DictCursor` for dicts, whose keys are Snowflake's own
             names; by default rows are tuples.
-        poll_frequency_seconds: between two looks at a query that runs for longer than 45 seconds.
+        poll_frequency_seconds: between two polls of a query that runs for longer than 45 seconds.
 
     Raises:
         DatabaseError: the database refused it; see its kinds.
@@ -118,7 +118,7 @@ def snowflake_multiquery(
         as_transaction: whether all are kept, or none; a statement of DDL commits those before it.
         return_transaction_control_results: whether the answers to BEGIN and COMMIT are the first
             and the last result.
-        poll_frequency_seconds: between two looks at a query that runs for longer than 45 seconds.
+        poll_frequency_seconds: between two polls of a query that runs for longer than 45 seconds.
 
     Raises:
         DatabaseError: the database refused one of them; see its kinds.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from snowflake.connector import SnowflakeConnection
     from snowflake.connector.cursor import SnowflakeCursor
 
-#: Seconds between two looks at a long query, where a call says so itself.
+#: Seconds between two polls of a long query, if a call sets them.
 poll_seconds: ContextVar[float | None] = ContextVar("flowstone_snowflake_poll", default=None)
 #: What stands before the first word of a statement.
 _BEFORE = re.compile(r"(?:\s|--[^\n]*\n|//[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
@@ -28,7 +28,7 @@ _ENDS = r"COMMIT\b|ROLLBACK\b"
 _OTHERS = r"(?:USE|ALTER\s+SESSION|SET|UNSET|SHOW|DESC|DESCRIBE|LIST|LS|RM|REMOVE|PUT|GET)\b"
 #: What is answered at once, and has no id that could be waited for: it is sent as it is.
 _AT_ONCE = re.compile(f"{_BEGINS}|{_ENDS}|{_OTHERS}", re.IGNORECASE)
-#: Statements that write nothing, so that a transaction of them alone may be begun anew.
+#: Statements that write nothing, so a transaction of only these can be begun again.
 _READS = re.compile(r"(SELECT|WITH|VALUES|EXPLAIN)\b", re.IGNORECASE)
 _BEGIN, _END = (re.compile(words, re.IGNORECASE) for words in (_BEGINS, _ENDS))
 
@@ -206,7 +206,7 @@ class SnowflakeSession:
         if was_open:
             raise DatabaseUnreachable(
                 self._where,
-                "the session ended inside a transaction, of which nothing was kept",
+                "the session ended inside a transaction, which was rolled back",
                 "Run the whole transaction again.",
             )
 

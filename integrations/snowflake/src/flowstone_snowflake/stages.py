@@ -132,7 +132,7 @@ class StageMethods(Queries):
 
         A part is small, can be sent to another process, and downloads its rows when it is read. So
         a large result is spread over tasks: ``work.map(sales.fetch_parts(query))``. Parts can be
-        read for a few hours; whoever has one can read it.
+        read for a few hours, by anybody who has them.
 
         Args:
             operation: the query.

@@ -148,5 +148,5 @@ def to_arrow(rows: object) -> pa.Table:
         found = list(rows)
         if all(isinstance(row, Mapping) for row in found):
             return pa.Table.from_pylist(found)
-    problem = f"a {type(rows).__name__} has no rows"
-    raise RowsInvalid("Snowflake", problem, "Give dicts, a table of Arrow or a DataFrame.")
+    problem = f"a {type(rows).__name__} can't be used as rows"
+    raise RowsInvalid("Snowflake", problem, "Pass dicts, an Arrow table or a DataFrame.")

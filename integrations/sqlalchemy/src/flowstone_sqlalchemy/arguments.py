@@ -21,7 +21,7 @@ _LIBPQ = frozenset({"psycopg", "psycopg_async", "psycopg2", "psycopg2cffi"})
 _MYSQL = frozenset({"pymysql", "mysqldb", "aiomysql", "asyncmy", "cymysql"})
 #: What asyncpg calls `sslmode`; anything but a text is a context of Python.
 _ASYNCPG_WORDS = {"ssl": "sslmode", "sslmode": "sslmode", "timeout": "connect_timeout"}
-#: Words of asyncpg that say how it prepares statements, which psycopg is told by other means.
+#: Arguments of asyncpg for preparing statements, which psycopg has other settings for.
 _ASYNCPG_OWN = frozenset(
     {"prepared_statement_cache_size", "prepared_statement_name_func", "statement_cache_size"}
 )
@@ -46,8 +46,10 @@ def make_engine_arguments(connector: SqlAlchemyConnector, driver: str) -> dict[s
         made["connect_timeout"] = math.ceil(seconds)
         made |= _name_mysql_files(connector.ssl)
     elif connector.ssl is not None:
-        problem = f"its words for {driver!r} are not known here"
-        raise ConfigurationError("ssl", problem, "Give them in connect_args.")
+        problem = f"it is not supported for the driver {driver!r}"
+        raise ConfigurationError(
+            "ssl", problem, "Pass the driver's own TLS arguments in connect_args."
+        )
     return made | _read_arguments(connector)
 
 
@@ -98,7 +100,7 @@ def _translate_asyncpg(given: Mapping[str, Any]) -> dict[str, Any]:
             made[_ASYNCPG_WORDS[name]] = word
         else:
             problem = f"{name!r} of asyncpg has no counterpart in psycopg, which sync code uses"
-            remedy = "Give what libpq knows, with a URL of psycopg; or `ssl` of the block."
+            remedy = "Use a psycopg URL with libpq's parameters, or the block's `ssl`."
             raise ConfigurationError("connect_args", problem, remedy)
     return made
 

@@ -97,10 +97,10 @@ class ConnectionComponents(BaseModel):
         default=None, description="The database and its driver: 'postgresql', 'mysql+pymysql'."
     )
     database: str | None = Field(default=None, description="Its name; of SQLite, the file.")
-    username: str | None = Field(default=None, description="Who logs in.")
+    username: str | None = Field(default=None, description="The user to log in as.")
     password: SecretStr | None = Field(default=None, description="The password.")
-    host: str | None = Field(default=None, description="Where it listens.")
-    port: int | None = Field(default=None, ge=1, le=65535, description="The port there.")
+    host: str | None = Field(default=None, description="The server's host name.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.")
     query: dict[str, str | list[str]] | None = Field(
         default=None, description="Options of the driver, as a URL has them after '?'; no secrets."
     )
@@ -224,7 +224,7 @@ def split_url(text: str) -> dict[str, Any]:
     """
     parts = _URL.fullmatch(text.strip())
     if parts is None:
-        raise ValueError("it is no URL of a database, as 'postgresql://user@host/name'")
+        raise ValueError("it is not a database URL, such as 'postgresql://user@host/name'")
     query: dict[str, Any] = {}
     for name, value in parse_qsl(parts["query"] or "", keep_blank_values=True):
         query[name] = [*_as_list(query[name]), value] if name in query else value

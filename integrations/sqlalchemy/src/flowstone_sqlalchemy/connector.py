@@ -66,17 +66,18 @@ class SqlAlchemyConnector(Database):
         default=None, description="Further arguments of the driver's connect; all are secret."
     )
     ssl: SslFiles | None = Field(
-        default=None, description="Connect encrypted, and trust or show these certificates."
+        default=None, description="Encrypt the connection, with these certificates."
     )
     transaction_pooling: bool = Field(
         default=False,
-        description="Whether a pooler such as pgbouncer, in transaction mode, is between: no "
-        "prepared statements, and no settings of the session, the guards on the server included.",
+        description="Whether a pooler such as PgBouncer, in transaction mode, is in between: then "
+        "no statements are prepared and no session settings are changed, as `cancel_on_kill` "
+        "would.",
     )
     cancel_on_kill: bool = Field(
         default=True,
         description="Whether the server ends a statement whose process was killed, or that takes "
-        "longer than its task may.",
+        "longer than the task's timeout.",
     )
     connect_seconds: float = Field(
         default=15.0, gt=0, description="How long to wait for a connection."
@@ -131,7 +132,7 @@ class SqlAlchemyConnector(Database):
             return self.get_engine(**get_client_kwargs)
         if client_type == "connection":
             return self.get_connection(**get_client_kwargs)
-        problem = f"{client_type!r} is no client"
+        problem = f"{client_type!r} is not a kind of client"
         raise ConfigurationError("client_type", problem, "Ask for 'engine' or 'connection'.")
 
     def reset_connections(self) -> None:

@@ -31,16 +31,16 @@ class DatabaseCredentials(Credentials):
     driver: str = Field(
         default="postgresql", description="The database and its driver: 'mysql+pymysql'."
     )
-    host: str | None = Field(default=None, description="Where it listens.")
-    port: int | None = Field(default=None, ge=1, le=65535, description="The port there.")
-    username: str | None = Field(default=None, description="Who logs in.")
+    host: str | None = Field(default=None, description="The server's host name.")
+    port: int | None = Field(default=None, ge=1, le=65535, description="The server's port.")
+    username: str | None = Field(default=None, description="The user to log in as.")
     password: SecretStr | None = Field(default=None, description="The password.")
     database: str | None = Field(default=None, description="The database, where none is named.")
     connect_args: SecretDict | None = Field(
         default=None, description="Further arguments of the driver's connect; all are secret."
     )
     ssl: SslFiles | None = Field(
-        default=None, description="Connect encrypted, and trust or show these certificates."
+        default=None, description="Encrypt the connection, with these certificates."
     )
     connect_seconds: float = Field(
         default=15.0, gt=0, description="How long to wait for a connection."

@@ -77,5 +77,7 @@ def _make_sqlite_driver(connector: SqlAlchemyConnector) -> SqliteDriver:
     path = parts.database or ":memory:"
     if options or path.startswith("file:"):
         wrong = f"{next(iter(options), 'a file: URI')!r} is not an option of SQLite here"
-        raise ConfigurationError("connection_info", wrong, "Give a path, `timeout` and `mode=ro`.")
+        raise ConfigurationError(
+            "connection_info", wrong, "Use a path; `timeout` and `mode=ro` are supported."
+        )
     return SqliteDriver(path, read_only=mode == "ro", busy_seconds=float(str(seconds)))

@@ -19,12 +19,12 @@ Kind = tuple[type[DatabaseError], str]
 
 FIX = "Fix the statement or its parameters."
 ROW = "Fix the row, or the constraint."
-AGAIN = "Run it again if it is wanted."
+AGAIN = "Run it again if you still need it."
 ADDRESS = "Check the host and the port, and that the server runs and can be reached from here."
-LOGIN = "Check the username, the password, and what the server's rules for logins say."
-GRANT = "Ask its owner to grant what is missing."
-RETRY = "Somebody else changed or locked the same; run the whole transaction again."
-CREATE = "Create the table first, check its schema, or `insert(…, create=True)`."
+LOGIN = "Check the username, the password, and the server's rules for logins."
+GRANT = "Ask the owner to grant the missing privilege."
+RETRY = "Another transaction changed or locked the same rows: run the whole transaction again."
+CREATE = "Create the table first, check its schema, or use `insert(…, create=True)`."
 LOST = "Check the server's log and the network, and run it again."
 
 #: By SQLSTATE, or by its class: the first two characters.
@@ -32,7 +32,10 @@ BY_SQLSTATE: dict[str, Kind] = {
     "08": (DatabaseUnreachable, ADDRESS),
     "22": (QueryInvalid, FIX),
     "23": (IntegrityViolated, ROW),
-    "25P03": (DatabaseUnreachable, "A transaction was idle for too long; run it again, quicker."),
+    "25P03": (
+        DatabaseUnreachable,
+        "A transaction was idle for too long: run it again, with shorter pauses.",
+    ),
     "25006": (DatabaseDenied, "The server or transaction is read-only: write to the primary."),
     "28": (DatabaseDenied, LOGIN),
     "3D000": (DatabaseUnreachable, "Check the name of the database, or create it."),
@@ -40,18 +43,18 @@ BY_SQLSTATE: dict[str, Kind] = {
     "42501": (DatabaseDenied, GRANT),
     "42P01": (TableMissing, CREATE),
     "53": (DatabaseBusy, "The server has run out of connections, memory or disk; free some."),
-    "53300": (DatabaseBusy, "Close connections, or let the server have more (max_connections)."),
+    "53300": (DatabaseBusy, "Close connections, or allow more on the server (max_connections)."),
     "55P03": (DatabaseBusy, RETRY),
-    "55006": (DatabaseBusy, "Somebody else uses it; try again when they have finished."),
+    "55006": (DatabaseBusy, "Another session uses it: try again when that has finished."),
     "57014": (QueryCancelled, AGAIN),
     "57P": (DatabaseUnreachable, LOST),
     "58": (DatabaseUnreachable, LOST),
-    "XX": (DatabaseError, "This is an error of the server's own; look in its log."),
+    "XX": (DatabaseError, "This is an internal error of the server: look in its log."),
 }
 #: By the number of MySQL or MariaDB.
 BY_NUMBER: dict[int, Kind] = {
     1022: (IntegrityViolated, ROW),
-    1040: (DatabaseBusy, "Close connections, or let the server have more (max_connections)."),
+    1040: (DatabaseBusy, "Close connections, or allow more on the server (max_connections)."),
     1044: (DatabaseDenied, GRANT),
     1045: (DatabaseDenied, LOGIN),
     1046: (QueryInvalid, "Name the database in the URL, or with the table."),
@@ -79,15 +82,15 @@ BY_NUMBER: dict[int, Kind] = {
     1698: (DatabaseDenied, LOGIN),
     1836: (DatabaseDenied, "The server is read-only: write to the primary."),
     1927: (DatabaseUnreachable, LOST),
-    1969: (QueryCancelled, "It took longer than its task may; give the task more time."),
+    1969: (QueryCancelled, "It took longer than the task's timeout: give the task more time."),
     2002: (DatabaseUnreachable, ADDRESS),
     2003: (DatabaseUnreachable, ADDRESS),
     2005: (DatabaseUnreachable, ADDRESS),
     2006: (DatabaseUnreachable, LOST),
     2013: (DatabaseUnreachable, LOST),
     2014: (DatabaseUnreachable, LOST),
-    2026: (DatabaseUnreachable, "Check the certificates, and that the server speaks TLS."),
-    3024: (QueryCancelled, "It took longer than its task may; give the task more time."),
+    2026: (DatabaseUnreachable, "Check the certificates, and that the server supports TLS."),
+    3024: (QueryCancelled, "It took longer than the task's timeout: give the task more time."),
     3819: (IntegrityViolated, ROW),
     4025: (IntegrityViolated, ROW),
 }
@@ -98,7 +101,7 @@ BY_EXCEPTION: dict[str, Kind] = {
     "Error": (DatabaseError, FIX),
     "IntegrityError": (IntegrityViolated, ROW),
     "InterfaceError": (DatabaseUnreachable, ADDRESS),
-    "InternalError": (DatabaseError, "This is an error of the database's own; look in its log."),
+    "InternalError": (DatabaseError, "This is an internal error of the database: look in its log."),
     "NotSupportedError": (QueryInvalid, FIX),
     "OperationalError": (DatabaseUnreachable, ADDRESS),
     "ProgrammingError": (QueryInvalid, FIX),
@@ -125,7 +128,7 @@ class ConnectionLost(Exception):
         """Return our error for it."""
         remedy = "Run the whole transaction again."
         if self.when == self.COMMITTING:
-            remedy = "Look in the database whether it is there before you run it again."
+            remedy = "Check in the database whether it was committed before you run it again."
         problem = f"the connection was lost {self.when}"
         return DatabaseUnreachable(where, problem, remedy, statement)
 
@@ -139,8 +142,8 @@ class NoDecimal(ValueError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"column {name!r} has a number that is no decimal of Arrow: NaN, an infinity, one of "
-            f"more than 76 digits, or of more than its first rows let expect"
+            f"column {name!r} has a number that Arrow's decimals can't represent: NaN, infinity, "
+            f"one of more than 76 digits, or one with more digits than the first rows"
         )
 
 

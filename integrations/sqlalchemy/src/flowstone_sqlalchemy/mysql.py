@@ -381,7 +381,7 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
                     found.setdefault(row[2], set()).add(row[4].lower())
         if {name.lower() for name in keys} not in found.values():
             problem = f"the keys {', '.join(map(repr, keys))} are no unique key of {table}"
-            remedy = "Make them one, or name the columns of a key that it has."
+            remedy = "Create a unique index on them, or name the columns of an existing one."
             raise OurError(QueryInvalid(self.where, problem, remedy))
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:

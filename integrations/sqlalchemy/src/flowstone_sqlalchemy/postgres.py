@@ -145,7 +145,7 @@ class PostgresDriver(ArrowDriver[PostgresConnection]):
         connection.end()
         if done == "ROLLBACK":
             problem = "the transaction was rolled back, as a statement in it had failed"
-            remedy = "Let its error leave the block, or put the statement in a transaction inside."
+            remedy = "Let its error leave the block, or run the statement in a nested transaction."
             raise OurError(QueryInvalid(self.where, problem, remedy))
 
     def rollback(self, connection: PostgresConnection, savepoint: str | None) -> None:

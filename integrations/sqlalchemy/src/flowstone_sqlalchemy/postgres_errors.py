@@ -125,7 +125,7 @@ def _translate_state(
     kind, remedy = find_by_sqlstate(state)
     if state == "57014" and "statement timeout" in words:
         remedy = (
-            "It took longer than its task may, or the server's statement_timeout; give it more."
+            "It took longer than the task's timeout, or the server's statement_timeout: raise it."
         )
     place = _find_position(words, position, statement)
     said = f"{leave_values_out(_join(words))} (SQLSTATE {state})"

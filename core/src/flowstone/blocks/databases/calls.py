@@ -38,8 +38,8 @@ class DriverCalls:
 
         Args:
             driver: what is called.
-            block: what the driver was made of; its secrets are kept out of messages, and read anew
-                where they may have been changed.
+            block: what the driver was made of; its secrets are kept out of messages, and read again
+                when they may have been changed.
         """
         self.driver = driver
         self.pool = ConnectionPool(driver)
@@ -99,7 +99,7 @@ class DriverCalls:
         """
         where, style = self.driver.where, self.driver.placeholder_style
         if not operation.strip():
-            raise QueryInvalid(where, "the statement is empty", "Give one.", operation)
+            raise QueryInvalid(where, "the statement is empty", "Pass a statement.", operation)
         try:
             text, values = bind_placeholders(operation, parameters, style, self.driver.syntax)
         except PlaceholderMismatch as error:
@@ -168,7 +168,7 @@ class DriverCalls:
             translated = QueryCancelled(
                 self.driver.where,
                 "the query was stopped",
-                "Run it again if it is wanted.",
+                "Run it again if you still need it.",
                 _mask_statement(operation, None)[0],
             )
         # Outside the `except`: the driver's error, with values in it, is not its context.

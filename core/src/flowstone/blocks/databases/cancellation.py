@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 #: Seconds between two requests to stop: the first may come before the query has begun.
 AGAIN = 0.05
-#: So long a cancelled coroutine waits for its query to have ended in the database.
+#: How long a cancelled coroutine waits for its query to end in the database.
 GRACE = 5.0
 
 
@@ -60,7 +60,7 @@ class Call:
             self._over.set()
 
     def run(self, work: Callable[[], T]) -> T:
-        """Make the call. On the main thread it is made aside, as signals are only heard here."""
+        """Make the call; for the main thread, which has to handle signals, another thread does."""
         request = _request.get()
         if request is not None:
             request.follow(self)

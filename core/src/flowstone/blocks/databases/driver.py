@@ -41,10 +41,10 @@ class Cursor(Protocol):
         """The columns, each a sequence whose first item is the name; None without rows."""
 
     def fetchmany(self, size: int, /) -> Sequence[Any]:
-        """Return so many rows, or what is left of them."""
+        """Return the next rows, at most `size`."""
 
     def close(self) -> Any:
-        """Let go of what is left of the rows."""
+        """Discard the remaining rows."""
 
 
 class DBAPIConnection(Protocol):

@@ -244,7 +244,7 @@ def _of_dicts(rows: Iterable[object], size: int) -> Iterator[tuple[list[str], li
             if columns is None:
                 columns = [*row]
                 if not columns or not all(isinstance(name, str) for name in columns):
-                    raise NoRows("the first row does not name its columns")
+                    raise NoRows("the first row has no column names")
             if row.keys() != set(columns):
                 others = sorted(map(repr, row.keys() ^ set(columns)))
                 raise NoRows(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.object_stores.object_store import ObjectStore
     from flowstone.records.access import StoreAccess
 
-#: A file is ended when it is larger than this, in bytes.
+#: A new file is begun when the current one is larger than this, in bytes.
 FILE_BYTES = 256 * 1024 * 1024
 #: Rows that are read of a file at a time.
 READ_ROWS = 100_000
@@ -33,7 +33,7 @@ def find_files(store: ObjectStore, pattern: str, where: str) -> list[str]:
     paths = [info.path for info in store.list_objects(pattern=pattern)]
     if not paths:
         problem = f"no object of {store.make_provider().where} matches {pattern!r}"
-        raise RowsInvalid(where, problem, "Look at the pattern, or list the store's objects.")
+        raise RowsInvalid(where, problem, "Check the pattern, or list the store's objects.")
     return paths
 
 
@@ -63,7 +63,9 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
             except arrow.ArrowException as error:
                 problem = f"{path!r} can't be read as Parquet: {error}"
         if problem:
-            raise RowsInvalid(where, problem, "Choose other files by the pattern.")
+            raise RowsInvalid(
+                where, problem, "Change the pattern so that it matches only Parquet files."
+            )
 
 
 def write_files(

@@ -93,7 +93,7 @@ class Queries(ABC):
             driver = calls.driver
             statements = driver.split_script(script)
             if not statements:
-                remedy = "Give at least one."
+                remedy = "Pass at least one statement."
                 raise QueryInvalid(driver.where, "the script has no statement", remedy, script)
             try:
                 run = partial(calls.run, connection, parameters=None, method=driver.execute)
@@ -110,7 +110,7 @@ class Queries(ABC):
     def fetch_many(
         self, operation: str, parameters: Parameters = None, size: int = BATCH
     ) -> list[Row]:
-        """Return the first rows of a query, at most so many; each call begins anew."""
+        """Return the first rows of a query, at most `size`; each call runs it again."""
         return next(self._batches(operation, parameters, size), [])
 
     def fetch_all(self, operation: str, parameters: Parameters = None) -> list[Row]:
@@ -134,15 +134,15 @@ class Queries(ABC):
     def cancel(self) -> int:
         """Stop what this block is running now, in all threads; return how many queries.
 
-        Whoever waits for one gets `QueryCancelled`.
+        The calls that wait for them raise `QueryCancelled`.
 
         Raises:
-            DatabaseError: it is of a kind whose queries can't be stopped.
+            DatabaseError: queries of this database can't be stopped.
         """
         driver = self.driver_calls.driver
         if not driver.cancels:
             remedy = "Wait for it, or stop it with the service's own tools."
-            raise DatabaseError(driver.where, "a query that runs can't be stopped", remedy)
+            raise DatabaseError(driver.where, "a running query can't be stopped", remedy)
         return 0 if self._calls is None else self._calls.pool.stop()
 
     # -- how a call comes to the driver ----------------------------------------------------------
@@ -176,7 +176,7 @@ class Queries(ABC):
 
     @contextmanager
     def _begin_whole(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
-        """A transaction for many rows, as far as the database has them: one, or one inside."""
+        """A transaction for many rows, nested in an open one; none if the database has none."""
         if not self.driver_calls.driver.transactions:
             with self._connection() as found:
                 yield found

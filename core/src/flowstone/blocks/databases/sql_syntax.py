@@ -105,7 +105,7 @@ _TRANSACTION = {
 
 
 class _Statement:
-    """One statement of a script, as far as it was read."""
+    """One statement of a script, up to the last token that was read."""
 
     def __init__(self, syntax: SqlSyntax) -> None:
         self.has_code = False

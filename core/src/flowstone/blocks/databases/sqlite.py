@@ -37,26 +37,29 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MEMORY = ":memory:"
-#: So long SQLite itself waits for a lock before we look whether to go on.
+#: How long SQLite itself waits for a lock before we check whether to go on.
 NAP = 0.1
 
-_UNREADABLE = "Check the path, the disk, and that the file is a database of SQLite."
+_UNREADABLE = "Check the path, the disk, and that the file is an SQLite database."
 _KINDS: dict[int, tuple[type[DatabaseError], str]] = {
-    sqlite3.SQLITE_AUTH: (DatabaseDenied, "Check who may read and write the file."),
-    sqlite3.SQLITE_BUSY: (DatabaseBusy, "Look for who keeps a transaction open, and end it."),
+    sqlite3.SQLITE_AUTH: (DatabaseDenied, "Check the file's permissions."),
+    sqlite3.SQLITE_BUSY: (DatabaseBusy, "Find out what keeps a transaction open, and end it."),
     sqlite3.SQLITE_CANTOPEN: (DatabaseUnreachable, _UNREADABLE),
-    sqlite3.SQLITE_CONSTRAINT: (IntegrityViolated, "Mend the row, or the constraint."),
+    sqlite3.SQLITE_CONSTRAINT: (IntegrityViolated, "Fix the row, or the constraint."),
     sqlite3.SQLITE_CORRUPT: (DatabaseUnreachable, _UNREADABLE),
-    sqlite3.SQLITE_FULL: (DatabaseUnreachable, "Make room on the disk."),
-    sqlite3.SQLITE_INTERRUPT: (QueryCancelled, "Run it again if it is wanted."),
+    sqlite3.SQLITE_FULL: (DatabaseUnreachable, "Free some space on the disk."),
+    sqlite3.SQLITE_INTERRUPT: (QueryCancelled, "Run it again if you still need it."),
     sqlite3.SQLITE_IOERR: (DatabaseUnreachable, _UNREADABLE),
-    sqlite3.SQLITE_LOCKED: (DatabaseBusy, "Look for who keeps a transaction open, and end it."),
+    sqlite3.SQLITE_LOCKED: (DatabaseBusy, "Find out what keeps a transaction open, and end it."),
     sqlite3.SQLITE_NOTADB: (DatabaseUnreachable, _UNREADABLE),
-    sqlite3.SQLITE_PERM: (DatabaseDenied, "Check who may read and write the file."),
-    sqlite3.SQLITE_READONLY: (DatabaseDenied, "Open it to write, or check who may."),
+    sqlite3.SQLITE_PERM: (DatabaseDenied, "Check the file's permissions."),
+    sqlite3.SQLITE_READONLY: (
+        DatabaseDenied,
+        "Set read_only=False, or check the file's permissions.",
+    ),
 }
 _READ_ONLY = {"mode": "ro"}
-_MEND = "Mend the statement or its parameters."
+_MEND = "Fix the statement or its parameters."
 
 
 class SqliteDatabase(Database):
@@ -123,12 +126,12 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         return DatabaseAccess("sqlite", self._path, options=_READ_ONLY if self._read_only else {})
 
     def open(self) -> None:
-        """Hold a database in memory, which lives as long as a connection to it."""
+        """Open a connection that keeps a database in memory alive."""
         if self._in_memory:
             self._anchor = self._connect()
 
     def close(self) -> None:
-        """Let a database in memory go."""
+        """Close the connection that keeps a database in memory alive."""
         anchor, self._anchor = self._anchor, None
         if anchor is not None:
             anchor.close()
@@ -210,9 +213,9 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         kind, remedy = _KINDS.get((code or 0) & 0xFF, (QueryInvalid, _MEND))
         words = str(error).rstrip(".")
         if isinstance(error, UnicodeError):
-            words = "a text has half a surrogate pair, which UTF-8 can't tell"
+            words = "a text has half a surrogate pair, which UTF-8 can't encode"
         if kind is QueryInvalid and words.startswith("no such table"):
-            kind, remedy = TableMissing, "Make the table first, or `insert(…, create=True)`."
+            kind, remedy = TableMissing, "Create the table first, or use `insert(…, create=True)`."
         return kind(self.where, words, remedy, statement, _place(words, statement))
 
 

@@ -35,7 +35,8 @@ class DatabaseTransaction:
     """Use it in a ``with`` or an ``async with``; one inside another can be taken back alone.
 
     All calls on the block, from the code in its block and from what that code calls, go through
-    one connection, one at a time. It is committed at the end, or rolled back where an error leaves.
+    one connection, one at a time. The transaction is committed at the end, or rolled back if an
+    exception leaves the block.
     """
 
     def __init__(self, database: object, calls: DriverCalls) -> None:
@@ -48,7 +49,7 @@ class DatabaseTransaction:
     def _begin(self, outer: DatabaseTransaction | None) -> None:
         driver = self.calls.driver
         if not driver.transactions:
-            remedy = "Leave it out, and write each statement so that it may stand alone."
+            remedy = "Remove the transaction: each statement is committed by itself."
             raise DatabaseError(driver.where, "it has no transactions", remedy)
         if outer is None:
             connection, self._savepoint = self.calls.borrow(), None
@@ -56,7 +57,7 @@ class DatabaseTransaction:
             raise DatabaseError(
                 outer.calls.driver.where,
                 "it has no transactions inside a transaction",
-                "End the outer one first, or let both be one.",
+                "End the outer transaction first, or use that one for both.",
             )
         else:
             assert outer.connection is not None
@@ -102,7 +103,7 @@ class DatabaseTransaction:
     def _roll_back(self, connection: PooledConnection) -> None:
         try:
             self._call(connection, self.calls.driver.rollback)
-        except Exception:  # noqa: BLE001 - the error that led here is what is told
+        except Exception:  # noqa: BLE001 - the error that led here is raised
             connection.broken = True
 
     def __enter__(self) -> Self:

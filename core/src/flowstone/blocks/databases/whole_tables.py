@@ -160,7 +160,7 @@ class WholeTables(Queries):
             if not given.columns:
                 return 0
             if not wanted or not {*wanted} <= {*given.columns}:
-                raise NoRows(f"their columns lack the keys {wanted!r}")
+                raise NoRows(f"the rows lack the key columns {wanted!r}")
             driver, raw, target = calls.driver, connection.raw, _quote(calls, table)
             if create:
                 _create_table(calls, connection, target, given.kinds)
@@ -280,7 +280,7 @@ class WholeTables(Queries):
             with connection.lock:
                 cursor.close()
         if different != count:
-            raise NoRows(f"{count - different} of {count} keys are NULL, or there twice")
+            raise NoRows(f"{count - different} of {count} keys are NULL or duplicates")
 
     def _stream_rows(
         self, operation: str, parameters: Parameters, size: int
