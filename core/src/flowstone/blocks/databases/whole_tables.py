@@ -182,9 +182,8 @@ class WholeTables(Queries):
     ) -> int:
         """Add the rows of Parquet files in an object store to a table; return how many.
 
-        Where the database can read from the store by itself, as BigQuery from Cloud Storage, it
-        does; else the files are streamed through this process. It is all or none, but in
-        databases without transactions.
+        If the database can read from the store itself, as BigQuery from Cloud Storage, it does;
+        otherwise the files are streamed through this process. All rows are added, or none.
 
         Args:
             table: its name, or ``schema.name``.
@@ -193,8 +192,8 @@ class WholeTables(Queries):
             create: whether to make the table, of types that fit the files, if there is none.
 
         Raises:
-            RowsInvalid: no file matches, one is no Parquet file, or has other columns than the
-                first.
+            RowsInvalid: no file matches, or one of those that are streamed is not a Parquet file or
+                has other columns than the first.
             TableMissing: there is no such table.
             StorageError: the store refused.
         """
