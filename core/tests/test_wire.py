@@ -109,7 +109,16 @@ records = (
     )
     | limits
     | slots
-    | st.builds(Claim, text, st.lists(text, max_size=2).map(tuple), st.integers(), text, text)
+    | st.builds(
+        Claim,
+        text,
+        st.lists(text, max_size=2).map(tuple),
+        st.integers(),
+        text,
+        text,
+        until=moments,
+        since=moments,
+    )
     | st.builds(Refusal, limits, st.integers(), st.lists(slots, max_size=2).map(tuple), moments)
 )
 

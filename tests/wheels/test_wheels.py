@@ -29,7 +29,9 @@ ALL_BUT_PLUGINS_OF_PYTEST = """
 import importlib, pkgutil, sys, {module} as package
 for found in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
     without = ("flowstone.testing.plugin", "flowstone.blocks.object_stores.filesystem", "__main__")
-    if not found.name.endswith(without):
+    # Drivers of databases come with the extras of flowstone-sqlalchemy.
+    drivers = ("flowstone_sqlalchemy.mysql", "flowstone_sqlalchemy.postgres")
+    if not found.name.endswith(without) and not found.name.startswith(drivers):
         importlib.import_module(found.name)
 for name in package.__all__:
     getattr(package, name)
@@ -102,6 +104,43 @@ assert Path("flowstone-acme/src/flowstone_acme/plugin.py").exists()
 }
 
 
+UNREACHABLE = """
+from flowstone.errors import DatabaseUnreachable
+from flowstone_sqlalchemy import SqlAlchemyConnector
+
+database = SqlAlchemyConnector(connection_info="{scheme}://user:word@127.0.0.1:9/shop")
+try:
+    database.fetch_one("SELECT 1")
+except DatabaseUnreachable as error:
+    print(error)
+else:
+    raise AssertionError("nothing listens there")
+"""
+#: What each extra of a package is for, used once; `arrow` is the same in all.
+USES_OF_PACKAGES = {
+    "flowstone-aws[fast]": """
+from flowstone_aws.s3_fast import is_installed
+import obstore
+
+assert is_installed()
+""",
+    "flowstone-gcp[bigquery]": """
+from flowstone_gcp import BigQueryWarehouse, GcpCredentials
+from google.cloud import bigquery_storage
+
+login = GcpCredentials(anonymous=True, project="shop")
+warehouse = BigQueryWarehouse(gcp_credentials=login, endpoint="http://127.0.0.1:9")
+assert warehouse.get_client().project == "shop"
+""",
+    "flowstone-sqlalchemy[mysql]": UNREACHABLE.format(scheme="mysql"),
+    "flowstone-sqlalchemy[postgresql]": UNREACHABLE.format(scheme="postgresql"),
+    "flowstone-sqlalchemy[redshift]": """
+import boto3
+import flowstone_sqlalchemy
+""",
+}
+
+
 def uv(*words: str | Path) -> None:
     program = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
     done = subprocess.run(
@@ -160,7 +199,9 @@ def is_lowest(venv: Path, wanted: Iterable[str]) -> None:
     """Check that what is installed is what the ranges begin with."""
     program = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
     code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
-    names, lows = zip(*(each.split(">=") for each in wanted), strict=True)
+    asked = [Requirement(each) for each in wanted]
+    names = [each.name for each in asked]
+    lows = [next(s.version for s in each.specifier if s.operator == ">=") for each in asked]
     versions = ran(program.parent, venv, program, "-c", code, *names).split()
     assert [
         (name, version, low)
@@ -245,10 +286,11 @@ def test_a_wheel_works_alone_with_the_core(
 
 
 @pytest.mark.check
-@pytest.mark.parametrize("extra", USES)
+@pytest.mark.parametrize("extra", [*USES, *USES_OF_PACKAGES])
 def test_an_extra_works_at_its_lowest(extra: str, wheels: Path, tmp_path: Path) -> None:
-    venv = make_venv(tmp_path, wheels, "lowest-direct", f"flowstone[{extra}]")
-    (tmp_path / "use.py").write_text(USES[extra])
+    requirement = extra if extra in USES_OF_PACKAGES else f"flowstone[{extra}]"
+    venv = make_venv(tmp_path, wheels, "lowest-direct", requirement)
+    (tmp_path / "use.py").write_text({**USES, **USES_OF_PACKAGES}[extra])
     programs = venv / ("Scripts" if os.name == "nt" else "bin")
     ran(programs, tmp_path, programs / "python", "use.py")
 
@@ -258,7 +300,8 @@ def test_every_extra_is_tried() -> None:
     extras = {
         extra for each in members() for extra in each.project.get("optional-dependencies", ())
     }
-    assert extras == {*USES, "database", "testing"}
+    of_packages = {extra for name in USES_OF_PACKAGES for extra in Requirement(name).extras}
+    assert extras == {*USES, *of_packages, "database", "testing"}
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)

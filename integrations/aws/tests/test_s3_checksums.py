@@ -115,7 +115,7 @@ def test_what_s3_does_not_say_can_not_be_told(
     bucket.upload_from_path(file, "a")
     provider = bucket.make_provider()
     [info] = provider.list(provider.make_prefix())
-    server = ending(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+    server = ending(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
     parameters = AwsClientParameters(
         endpoint_url=server.url, config={"retries": {"max_attempts": 0}}
     )

@@ -41,7 +41,7 @@ def test_equal_logins_share_their_clients(key: Key) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["bigquery", "secret_manager", "job_service", "job_service_async"],
+    ["secret_manager", "job_service", "job_service_async"],
 )
 def test_clients_that_are_not_here_are_refused_with_the_way_to_make_them(name: str) -> None:
     login = GcpCredentials(anonymous=True)

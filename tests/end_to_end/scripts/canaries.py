@@ -9,6 +9,7 @@ import os
 import pickle
 import sys
 import traceback
+from base64 import b64encode
 from contextlib import suppress
 from inspect import isabstract
 from pathlib import Path
@@ -34,10 +35,17 @@ def filled(kind: type[BaseModel]) -> Any:
     fields = {
         field.alias or name: value
         for name, field in kind.model_fields.items()
-        if (value := example(field.annotation, f"{kind.__name__}.{name}")) is not None
+        if (value := make_value(name, field.annotation, f"{kind.__name__}.{name}")) is not None
         and (field.is_required() or secret_in(value))
     }
     return kind(**fields)
+
+
+def make_value(name: str, hint: Any, what: str) -> Any:
+    """Return an example for a field; a key has to be 32 bytes in Base64."""
+    if name == "encryption_key":
+        return SecretStr(b64encode(WORD.encode().ljust(32, b"-")[:32]).decode())
+    return example(hint, what)
 
 
 def find_credentials(kind: type[BaseModel]) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from flowstone import task
 from flowstone.blocks.databases.cancellation import in_thread
@@ -35,7 +36,7 @@ def bigquery_query(
     project: str | None = None,
     result_transformer: Callable[[list[object]], object] | None = None,
     location: str | None = None,
-) -> object:
+) -> Any:
     """Run a query or a script, and return its rows.
 
     Args:
@@ -92,7 +93,7 @@ async def abigquery_query(
     project: str | None = None,
     result_transformer: Callable[[list[object]], object] | None = None,
     location: str | None = None,
-) -> object:
+) -> Any:
     """Do the same as `bigquery_query`, without blocking the event loop."""
     return await in_thread(
         partial(
