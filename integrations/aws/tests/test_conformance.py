@@ -242,6 +242,11 @@ class TestS3(ObjectStoreSuite):
     count: ClassVar[int] = 10_000 if "--soak" in sys.argv else 1_100
 
     @pytest.fixture
+    def bucket(self, bucket: S3Bucket) -> S3Bucket:
+        """The bucket as it is without the extra `fast`."""
+        return bucket.model_copy(update={"use_obstore": False})
+
+    @pytest.fixture
     def store(self, bucket: S3Bucket) -> S3Bucket:
         return bucket
 
@@ -259,12 +264,13 @@ class TestS3(ObjectStoreSuite):
         return store.model_copy(update={"bucket_folder": ""})
 
 
-class TestS3BySdk(TestS3):
-    """The same without obstore, which moves small objects where it is installed."""
+@pytest.mark.check
+class TestS3Fast(TestS3):
+    """The same with obstore, which moves small objects."""
 
     @pytest.fixture
     def bucket(self, bucket: S3Bucket) -> S3Bucket:
-        return bucket.model_copy(update={"use_obstore": False})
+        return bucket.model_copy(update={"use_obstore": True})
 
 
 def gone(name: str, login: AwsCredentials) -> None:

@@ -47,6 +47,7 @@ class TestPostgres(DatabaseSuite):
             yield database
 
 
+@pytest.mark.check
 class TestPostgresBehindAPooler(TestPostgres):
     @pytest.fixture
     def database(self, postgres_url: str) -> Iterator[Database]:
@@ -74,6 +75,7 @@ class TestSqlite(DatabaseSuite):
             yield database
 
 
+@pytest.mark.check
 class TestSqliteMemory(TestSqlite):
     persists = False
     streams = False
@@ -84,6 +86,7 @@ class TestSqliteMemory(TestSqlite):
             yield database
 
 
+@pytest.mark.check
 class TestAnyOther(DatabaseSuite):
     """The driver for databases without one of their own, shown on MariaDB."""
 
