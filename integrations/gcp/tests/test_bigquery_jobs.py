@@ -376,7 +376,7 @@ REFUSALS: list[tuple[str, str, type[DatabaseError], str]] = [
     ("notFound", "Not found: Table p:d.t was not found", TableMissing, "dataset"),
     ("duplicate", "Already Exists: Table p:d.t", QueryInvalid, "IF NOT EXISTS"),
     ("stopped", "Job execution was cancelled", QueryCancelled, "again"),
-    ("invalidQuery", 'Syntax error: Unexpected "b" at [1:8]', QueryInvalid, "Mend"),
+    ("invalidQuery", 'Syntax error: Unexpected "b" at [1:8]', QueryInvalid, "Fix"),
     ("invalid", "Error while reading data, error message: bad row", RowsInvalid, "nothing was"),
     ("backendError", "Backend error", DatabaseError, "try again"),
 ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from flowstone import task
 from flowstone.blocks.databases.cancellation import in_thread
@@ -36,7 +35,7 @@ def bigquery_query(
     project: str | None = None,
     result_transformer: Callable[[list[object]], object] | None = None,
     location: str | None = None,
-) -> Any:
+) -> object:
     """Run a query or a script, and return its rows.
 
     Args:
@@ -93,7 +92,7 @@ async def abigquery_query(
     project: str | None = None,
     result_transformer: Callable[[list[object]], object] | None = None,
     location: str | None = None,
-) -> Any:
+) -> object:
     """Do the same as `bigquery_query`, without blocking the event loop."""
     return await in_thread(
         partial(
