@@ -199,14 +199,15 @@ def is_lowest(venv: Path, wanted: Iterable[str]) -> None:
     """Check that what is installed is what the ranges begin with."""
     program = venv / ("Scripts" if os.name == "nt" else "bin") / "python"
     code = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[1:]))"
-    asked = [Requirement(each) for each in wanted]
-    names = [each.name for each in asked]
-    lows = [next(s.version for s in each.specifier if s.operator == ">=") for each in asked]
-    versions = ran(program.parent, venv, program, "-c", code, *names).split()
+    lows: dict[str, Version] = {}
+    for each in map(Requirement, wanted):  # several of our packages may ask for one
+        low = next(Version(s.version) for s in each.specifier if s.operator == ">=")
+        lows[each.name] = max(low, lows.get(each.name, low))
+    versions = ran(program.parent, venv, program, "-c", code, *lows).split()
     assert [
-        (name, version, low)
-        for name, version, low in zip(names, versions, lows, strict=True)
-        if Version(version) != Version(low)
+        (name, version, str(low))
+        for (name, low), version in zip(lows.items(), versions, strict=True)
+        if Version(version) != low
     ] == []
 
 
