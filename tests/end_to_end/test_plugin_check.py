@@ -36,6 +36,7 @@ SUITES = {
         "PluginSuite",
         "BlockSuite",
         "CredentialsSuite",
+        "DatabaseSuite",
         "ObjectStoreSuite",
         "TaskSuite",
     },
