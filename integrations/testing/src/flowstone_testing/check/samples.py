@@ -7,15 +7,17 @@ from __future__ import annotations
 import ast
 import types
 import typing
+from base64 import b64encode
 from enum import Enum
 from importlib import import_module
 from pathlib import Path
-from secrets import token_hex
+from secrets import token_bytes, token_hex
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from flowstone.blocks import Block
+from flowstone.blocks.object_stores import EncryptionKey
 from flowstone.errors import BlockInvalid
 from flowstone.plugins import get_host
 from flowstone.secrets.fields import hides
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Blocks in blocks in blocks; a type may hold itself.
 DEEPEST = 4
+#: By these, pydantic's marks, a field of a customer's own key is known.
+_OF_KEYS = get_args(EncryptionKey)[1:]
 
 
 class NoSample(Exception):
@@ -65,6 +69,8 @@ def _make_fields(kind: type[BaseModel], *, secrets: bool, depth: int = 0) -> dic
 
 def _make_fitting(name: str, field: Any, *, secrets: bool, depth: int) -> Any:
     """Return a value within a field's bounds."""
+    if all(mark in field.metadata for mark in _OF_KEYS):
+        return b64encode(token_bytes(32)).decode()
     value = _make_value(name, field.annotation, secrets=secrets, depth=depth)
     for rule in field.metadata:
         for bound, step in (("ge", 0), ("gt", 1), ("le", 0), ("lt", -1)):
