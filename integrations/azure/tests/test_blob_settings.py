@@ -167,13 +167,6 @@ def test_a_copy_by_the_service_has_class_and_tags(
         ({"tags": {str(number): "" for number in range(11)}}, "at most 10 tags"),
         ({"kms_key": "k"}, "encryption_scope"),
         ({"requester_pays": True}, "the storage account pays"),
-        (
-            {
-                "encryption_key": MINE,
-                "credentials": AzureBlobStorageCredentials(account_url="http://127.0.0.1/a"),
-            },
-            "https://",
-        ),
     ],
 )
 def test_what_does_not_go_together_is_refused_at_once(

@@ -85,8 +85,6 @@ class AzureBlobStorageContainer(ObjectStore):
             return self
         if self.encryption_scope:
             raise ValueError("encryption_scope and encryption_key can't be combined: set one")
-        if (self.credentials.account_url or "").startswith("http:"):
-            raise ValueError("encryption_key needs an account_url that starts with https://")
         return self
 
     @field_validator("container_name")
