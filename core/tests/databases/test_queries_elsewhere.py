@@ -126,6 +126,23 @@ def test_a_query_whose_wait_failed_is_cancelled(
     assert not find_open_handles(only_run(services))
 
 
+def test_an_error_is_raised_also_where_its_query_can_not_be_cancelled(
+    services: Services, database: ServiceDatabase
+) -> None:
+    Service.fails = Service.down = True
+
+    @flow
+    def query() -> None:
+        database.execute("CREATE TABLE a (x INTEGER)")
+
+    state = query(return_state=True)
+    assert "the connection was lost" in str(state.message)
+    [work] = find_open_handles(only_run(services))
+    assert work.handle.id == "query-0"
+    Service.down = False
+    assert [cleanup.error for cleanup in cleanup_flow_run(only_run(services).id)] == [None]
+
+
 def test_cleanup_cancels_what_was_left(services: Services, database: ServiceDatabase) -> None:
     leave_a_query(database)
     run = only_run(services)

@@ -16,7 +16,7 @@ from flowstone_snowflake.credentials import SnowflakeCredentials
 from flowstone_snowflake.driver import DriverSettings, SnowflakeDriver
 from flowstone_snowflake.keys import encode_key
 from flowstone_snowflake.known_names import KnownNames
-from flowstone_snowflake.stages import StageMethods, use_connection
+from flowstone_snowflake.stages import StageMethods
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,7 +123,7 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         """
         token = sessions.poll_seconds.set(poll_seconds)
         try:
-            with use_connection(self) as (calls, connection):
+            with self.use_connection() as (calls, connection):
                 cursor = calls.run(connection, operation, parameters, calls.driver.query)
                 try:
                     return list(_read_all(calls, connection, cursor, cursor_type))

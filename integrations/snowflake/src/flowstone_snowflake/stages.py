@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowstone.blocks.databases.cancellation import make_stoppable
 from flowstone.blocks.databases.queries import Queries
-from flowstone.blocks.databases.transaction import find_transaction
 from flowstone.errors import QueryInvalid
 from flowstone_snowflake.loads import copy_rows, read_answer
 from flowstone_snowflake.names import quote_path, quote_text
@@ -17,11 +16,9 @@ from flowstone_snowflake.parts import ResultPart
 from flowstone_snowflake.staging import PARQUET, copy_fitting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
 
-    from flowstone.blocks.databases import DriverCalls
     from flowstone.blocks.databases.placeholders import Parameters
-    from flowstone.blocks.databases.pool import PooledConnection
     from flowstone_snowflake.driver import SnowflakeDriver
     from flowstone_snowflake.loads import CopyResult, OnError
     from flowstone_snowflake.sessions import SnowflakeSession
@@ -138,19 +135,14 @@ class StageMethods(Queries):
             operation: the query.
             parameters: the values: a sequence for ``?``, a mapping for ``:name``.
         """
-
-        def find(calls: DriverCalls, connection: PooledConnection) -> list[ResultPart]:
-            run = calls.driver
-            cursor = calls.run(connection, operation, parameters, lambda *a: _run(run, *a))
-            with closing(cursor):
+        with self.use_connection() as (calls, connection):
+            driver: Any = calls.driver
+            with closing(calls.run(connection, operation, parameters, driver.run)) as cursor:
                 columns = cursor.description or ()
                 return [ResultPart(part, columns) for part in cursor.get_result_batches() or ()]
 
-        with use_connection(self) as (calls, connection):
-            return find(calls, connection)
-
     def _use(self, work: Callable[[SnowflakeDriver, SnowflakeSession], T]) -> T:
-        with use_connection(self) as (calls, connection):
+        with self.use_connection() as (calls, connection):
             driver: Any = calls.driver
             return calls.call(connection, partial(work, driver, connection.raw))
 
@@ -166,21 +158,6 @@ class StageMethods(Queries):
     afetch_parts = make_stoppable(fetch_parts)
 
 
-@contextmanager
-def use_connection(block: Queries) -> Iterator[tuple[DriverCalls, PooledConnection]]:
-    """Borrow a connection of a block, or that of the transaction that the code is in."""
-    transaction = find_transaction(block)
-    if transaction is not None and transaction.connection is not None:
-        yield transaction.calls, transaction.connection
-        return
-    calls = block.driver_calls
-    connection = calls.borrow()
-    try:
-        yield calls, connection
-    finally:
-        calls.pool.give_back(connection)
-
-
 def check_location(stage: str) -> str:
     """Return a place on a stage as it stands in a statement.
 
@@ -191,7 +168,3 @@ def check_location(stage: str) -> str:
         remedy = "Write '@stage/folder', or '@~' for the user's own stage."
         raise QueryInvalid("Snowflake", f"{stage!r} is no place on a stage", remedy)
     return quote_text(stage) if any(sign in stage for sign in " ;'()\n") else stage
-
-
-def _run(driver: Any, session: SnowflakeSession, operation: str, values: Sequence[object]) -> Any:
-    return driver.run(session, operation, values)

@@ -63,13 +63,7 @@ class DriverCalls:
         Raises:
             DatabaseError: it can't be opened; see its kinds.
         """
-        try:
-            return self.pool.connect()
-        except Exception as error:
-            translated = self._translate(error, None, ())
-            if translated is None:
-                raise
-        raise translated
+        return self._ask(self.pool.connect)
 
     def cancel_by_id(self, query_id: str) -> None:
         """Cancel a query that any process has begun.
@@ -81,14 +75,16 @@ class DriverCalls:
         if not driver.cancels_by_id:
             remedy = "Cancel it with the service's own tools."
             raise DatabaseError(driver.where, "a query can't be cancelled by its id", remedy)
+        retry_refused(self._block, lambda: self._ask(partial(driver.cancel_by_id, query_id)))
+
+    def _ask(self, work: Callable[[], T]) -> T:
+        """Do what is about no statement; errors of the client library become ours."""
         try:
-            retry_refused(self._block, partial(driver.cancel_by_id, query_id))
+            return work()
         except Exception as error:
             translated = self._translate(error, None, ())
             if translated is None:
                 raise
-        else:
-            return
         raise translated
 
     def bind(self, operation: str, parameters: Parameters) -> tuple[str, list[object]]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
+from itertools import chain, islice
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -15,7 +17,7 @@ from flowstone.context.external_work import record_external_end, record_external
 from flowstone.errors import QueryInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pyarrow as pa
 
@@ -174,7 +176,7 @@ class DatabaseDriver(ABC, Generic[C]):
         """Record a query that runs in the database; use it around the wait for its end.
 
         The handle is stored before the block begins: `flowstone run cleanup` and a retry of the
-        task cancel by it what a killed process left running. Where the block raises, the query is
+        task use it to cancel what a killed process left running. If the block raises, the query is
         cancelled. Outside of a run nothing is recorded.
 
         Args:
@@ -187,8 +189,9 @@ class DatabaseDriver(ABC, Generic[C]):
         try:
             yield
         except BaseException:
-            self.cancel_by_id(query_id)
-            record_external_end(handle)
+            with suppress(Exception):  # it stays recorded as running, and its own error is raised
+                self.cancel_by_id(query_id)
+                record_external_end(handle)
             raise
         record_external_end(handle)
 
@@ -276,6 +279,47 @@ class DatabaseDriver(ABC, Generic[C]):
         statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"
         self.execute_many(connection, statement, rows)
 
+    def insert_part(
+        self, connection: C, table: str, columns: Sequence[str], part: pa.Table | list[Row]
+    ) -> int:
+        """Add a part of many rows by `insert`, or by `insert_arrow`, and return how many."""
+        self.insert(connection, table, columns, part)
+        return len(part)
+
+    def insert_whole(
+        self,
+        connection: C,
+        table: str,
+        columns: Sequence[str],
+        parts: Iterable[pa.Table | list[Row]],
+    ) -> int:
+        """Add rows to a table, all or none, and return how many.
+
+        It is called instead of `insert` where there are no transactions. Several parts go to a
+        table of their own first, and from there by one statement; override it where the database
+        takes all of them in one call.
+
+        Args:
+            connection: where.
+            table: its name, quoted.
+            columns: the names of the columns, which are not quoted.
+            parts: the rows: tables for an `ArrowDriver`, or tuples, adapted.
+        """
+        rest = iter(parts)
+        first = list(islice(rest, 2))
+        if len(first) < 2:
+            return sum(self.insert_part(connection, table, columns, part) for part in first)
+        staged = self.stage(connection, table)
+        try:
+            add = partial(self.insert_part, connection, staged, columns)
+            count = sum(map(add, chain(first, rest)))
+            names = ", ".join(map(self.quote_name, columns))
+            statement = f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged}"
+            self.execute(connection, statement, ())
+        finally:
+            self.unstage(connection, staged)
+        return count
+
     # -- rows that replace others ----------------------------------------------------------------
 
     def stage(self, connection: C, table: str) -> str:
@@ -293,20 +337,6 @@ class DatabaseDriver(ABC, Generic[C]):
     def unstage(self, connection: C, staged: str) -> None:
         """Drop a table that `stage` made."""
         self.execute(connection, f"DROP TABLE {staged}", ())
-
-    def append_staged(self, connection: C, table: str, staged: str, columns: Sequence[str]) -> None:
-        """Add the rows of a table that `stage` made to another, by one statement.
-
-        It is called where there are no transactions.
-
-        Args:
-            connection: where.
-            table: the name of the table that is changed, quoted.
-            staged: that of the one with the rows.
-            columns: the columns to set, which are not quoted.
-        """
-        names = ", ".join(map(self.quote_name, columns))
-        self.execute(connection, f"INSERT INTO {table} ({names}) SELECT {names} FROM {staged}", ())
 
     def create_key(self, connection: C, table: str, keys: Sequence[str]) -> None:
         """Let columns of a new table be unique together, as `merge` needs it; may do nothing."""
@@ -405,6 +435,15 @@ class ArrowDriver(DatabaseDriver[C]):
             table: its name, quoted.
             data: the rows; the names of its columns are not quoted.
         """
+
+    def insert_part(
+        self, connection: C, table: str, columns: Sequence[str], part: pa.Table | list[Row]
+    ) -> int:
+        """Add a part of many rows by `insert`, or by `insert_arrow`, and return how many."""
+        if isinstance(part, list):
+            return super().insert_part(connection, table, columns, part)
+        self.insert_arrow(connection, table, part)
+        return int(part.num_rows)
 
 
 class StoreDriver(DatabaseDriver[C]):

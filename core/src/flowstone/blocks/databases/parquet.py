@@ -11,7 +11,7 @@ from flowstone.blocks.databases.tables import import_arrow
 from flowstone.errors import RowsInvalid, StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import pyarrow as pa
 
@@ -68,9 +68,7 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
             )
 
 
-def write_files(
-    store: ObjectStore, folder: str, open_batches: Callable[[], Iterator[pa.RecordBatch]]
-) -> list[str]:
+def write_files(store: ObjectStore, folder: str, batches: Iterator[pa.RecordBatch]) -> list[str]:
     """Write batches to Parquet files in a folder of a store; return their paths.
 
     Where that fails, the files that were written are deleted.
@@ -81,7 +79,6 @@ def write_files(
     """
     import_arrow("`unload`")
     paths: list[str] = []
-    batches = open_batches()
     try:
         with TemporaryDirectory(prefix="flowstone-") as directory:
             local = Path(directory) / "part.parquet"

@@ -59,7 +59,7 @@ class Queries(ABC):
             DatabaseError: anything else that it refused; see its kinds.
         """
         alone = find_transaction(self) is None
-        with self._connection() as (calls, connection):
+        with self.use_connection() as (calls, connection):
             execute = calls.driver.execute
             return calls.run(connection, operation, parameters, execute, final=alone)
 
@@ -89,7 +89,7 @@ class Queries(ABC):
             QueryInvalid: it has no statement, or the database does not understand one.
             DatabaseError: anything else that it refused; see its kinds.
         """
-        with self._connection() as (calls, connection):
+        with self.use_connection() as (calls, connection):
             driver = calls.driver
             statements = driver.split_script(script)
             if not statements:
@@ -162,7 +162,12 @@ class Queries(ABC):
         return calls
 
     @contextmanager
-    def _connection(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
+    def use_connection(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
+        """Borrow a connection, or that of the transaction that the code is in.
+
+        A package makes methods of its own with it. The calls of the driver go through the first of
+        what it yields, so that they can be stopped, and their errors are those of Flowstone.
+        """
         transaction = find_transaction(self)
         if transaction is not None and transaction.connection is not None:
             yield transaction.calls, transaction.connection
@@ -178,7 +183,7 @@ class Queries(ABC):
     def _begin_whole(self) -> Iterator[tuple[DriverCalls, PooledConnection]]:
         """A transaction for many rows, nested in an open one; none if the database has none."""
         if not self.driver_calls.driver.transactions:
-            with self._connection() as found:
+            with self.use_connection() as found:
                 yield found
             return
         outer = find_transaction(self)
@@ -199,7 +204,7 @@ class Queries(ABC):
         self, operation: str, parameters: Parameters
     ) -> Iterator[tuple[list[str], Callable[[int], Iterator[list[Row]]]]]:
         """Run a query; give the names of its columns, and its rows in batches of a size."""
-        with self._connection() as (calls, connection):
+        with self.use_connection() as (calls, connection):
             cursor = calls.run(connection, operation, parameters, calls.driver.query)
 
             def fetch(size: int) -> Iterator[list[Row]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import MissingExtra
@@ -15,45 +16,75 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.driver import Row
 
 
-def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
-    """Return rows as a table of Arrow."""
-    arrow = import_arrow("`fetch_arrow`")
-    values = zip(*rows, strict=True) if rows else ((),) * len(columns)
-    return arrow.Table.from_arrays(
-        [arrow.array(list(each)) for each in values], names=list(columns)
-    )
-
-
 class MixedTypes(ValueError):
-    """A column has values of different types."""
+    """Values of a column have no type of Arrow in common; the message shows none of them."""
+
+
+def arrow_table(columns: Sequence[str], rows: Sequence[Row]) -> pa.Table:
+    """Return rows as a table of Arrow.
+
+    Raises:
+        MixedTypes: values of a column have no type in common.
+        MissingExtra: pyarrow is not installed.
+    """
+    arrow = import_arrow("`fetch_arrow`")
+    return arrow.Table.from_arrays(_make_arrays(columns, rows), names=list(columns))
 
 
 def record_batches(columns: Sequence[str], rows: Iterator[list[Row]]) -> Iterator[pa.RecordBatch]:
     """Yield batches of rows as record batches, all of the schema of the first.
 
     Raises:
-        MixedTypes: a later value does not fit the type of the first ones.
+        MixedTypes: values of a column have no type in common, or not that of the first batch.
+        MissingExtra: pyarrow is not installed.
     """
     arrow = import_arrow("`stream_arrow`")
-    schema: pa.Schema | None = None
+    arrays = _make_arrays(columns, next(rows, []))
+    schema = arrow.schema(
+        [(name, _widen(array.type)) for name, array in zip(columns, arrays, strict=True)]
+    )
+    yield arrow.RecordBatch.from_arrays(_fit_arrays(arrays, schema), schema=schema)
     for batch in rows:
-        values = [list(column) for column in zip(*batch, strict=True)]
-        if schema is None:
-            table = arrow.RecordBatch.from_arrays(
-                [arrow.array(each) for each in values], list(columns)
-            )
-            schema = table.schema
-            yield table
-            continue
+        arrays = _fit_arrays(_make_arrays(columns, batch), schema)
+        yield arrow.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _make_arrays(columns: Sequence[str], rows: Sequence[Row]) -> list[pa.Array]:
+    import pyarrow as pa  # it is there: the callers have said so
+
+    found = []
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    for name, column in zip(columns, values, strict=True):
         try:
-            typed = [
-                arrow.array(each, field.type) for each, field in zip(values, schema, strict=True)
-            ]
-        except (arrow.ArrowInvalid, arrow.ArrowTypeError) as error:
-            raise MixedTypes(str(error)) from None
-        yield arrow.RecordBatch.from_arrays(typed, schema=schema)
-    if schema is None:
-        yield arrow.RecordBatch.from_arrays([arrow.array([])] * len(columns), list(columns))
+            found.append(pa.array(list(column)))
+        except (ValueError, TypeError, OverflowError):  # Arrow's own among them, which quote values
+            raise MixedTypes(f"column {name!r} has values of several types") from None
+    return found
+
+
+def _fit_arrays(arrays: Sequence[pa.Array], schema: pa.Schema) -> list[pa.Array]:
+    return [_fit(array, field) for array, field in zip(arrays, schema, strict=True)]
+
+
+def _fit(array: pa.Array, field: pa.Field) -> pa.Array:
+    """Return an array with the type of a field, but only if each of its values stays the same."""
+    from pyarrow import types  # an optional dependency
+
+    kind = array.type
+    becomes_float = types.is_integer(kind) and types.is_floating(field.type)
+    if kind == field.type:
+        return array
+    if types.is_null(kind) or kind.id == field.type.id or becomes_float:
+        with suppress(ValueError):  # Arrow's own among them
+            return array.cast(field.type)
+    raise MixedTypes(f"column {field.name!r} has {field.type} in its first rows, and {kind} later")
+
+
+def _widen(kind: pa.DataType) -> pa.DataType:
+    """Return a type that has room for later values, too: a decimal with as many digits as fit."""
+    import pyarrow as pa  # it is there: the callers have said so
+
+    return pa.decimal128(38, kind.scale) if pa.types.is_decimal128(kind) else kind
 
 
 def import_arrow(wanted: str) -> ModuleType:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from flowstone.blocks.databases import parquet, tables
@@ -12,7 +11,7 @@ from flowstone.blocks.databases.cancellation import make_stoppable, walk
 from flowstone.blocks.databases.driver import ARROW_BATCH, ArrowDriver, StoreDriver
 from flowstone.blocks.databases.given_rows import GivenRows, NoRows, can_use_arrow
 from flowstone.blocks.databases.queries import BATCH, Queries
-from flowstone.errors import QueryInvalid, RowsInvalid
+from flowstone.errors import DatabaseError, QueryInvalid, RowsInvalid
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
@@ -40,7 +39,9 @@ class WholeTables(Queries):
         found = self._fetch_native(operation, parameters)
         if found is not None:
             return found
-        return tables.arrow_table(*self._fetch_columns(operation, parameters))
+        columns, rows = self._fetch_columns(operation, parameters)
+        with self._explain_types(operation):
+            return tables.arrow_table(columns, rows)
 
     def fetch_pandas(self, operation: str, parameters: Parameters = None) -> Any:
         """Return all rows of a query as a DataFrame of pandas.
@@ -83,7 +84,7 @@ class WholeTables(Queries):
         """
         arrow = tables.import_arrow("`stream_arrow`")
         self._check_size(batch_rows)
-        with self._connection() as (calls, connection):
+        with self.use_connection() as (calls, connection):
             if not isinstance(calls.driver, ArrowDriver):
                 yield from self._stream_rows(operation, parameters, batch_rows)
                 return
@@ -130,7 +131,7 @@ class WholeTables(Queries):
             name = _quote(calls, table)
             if create and given.columns:
                 _create_table(calls, connection, name, given.kinds)
-            return _insert(calls, connection, name, given)
+            return _insert(calls, connection, name, given, whole=True)
 
     def upsert(
         self, table: str, rows: object, keys: Sequence[str] | str, *, create: bool = False
@@ -165,14 +166,12 @@ class WholeTables(Queries):
             if create:
                 _create_table(calls, connection, target, given.kinds)
                 calls.call(connection, partial(driver.create_key, raw, target, wanted))
-            text = f"INSERT INTO {target}"
-            staged = calls.call(connection, partial(driver.stage, raw, target), text)
-            count = _insert(calls, connection, staged, given)
-            if count:
-                self._check_keys(calls, connection, staged, wanted, count)
-                merge = partial(driver.merge, raw, target, staged, given.columns, wanted)
-                calls.call(connection, merge, text)
-            calls.call(connection, partial(driver.unstage, raw, staged))
+            with _stage(calls, connection, target) as staged:
+                count = _insert(calls, connection, staged, given, whole=False)
+                if count:
+                    self._check_keys(calls, connection, staged, wanted, count)
+                    merge = partial(driver.merge, raw, target, staged, given.columns, wanted)
+                    calls.call(connection, merge, f"INSERT INTO {target}")
             return count
 
     # -- object stores ---------------------------------------------------------------------------
@@ -209,8 +208,8 @@ class WholeTables(Queries):
     ) -> list[str]:
         """Write the rows of a query to Parquet files in an object store; return their paths.
 
-        Where the database can write to the store by itself, it does; else the rows are streamed
-        through this process, into ``part-00000.parquet`` and so on. No file is written over.
+        If the database can write to the store itself, it does; otherwise the rows are streamed
+        through this process, into ``part-00000.parquet`` and so on. No file is overwritten.
 
         Args:
             operation: the query.
@@ -223,14 +222,10 @@ class WholeTables(Queries):
             ObjectExists: one of the files is there.
             StorageError: the store refused.
         """
-        access = parquet.find_access(store)
-        with self._connection() as (calls, connection):
-            if access is not None and isinstance(calls.driver, StoreDriver):
-                write = partial(calls.driver.unload_to, access=access, folder=folder)
-                paths = calls.run(connection, operation, parameters, write)
-                if paths is not None:
-                    return paths
-        return parquet.write_files(store, folder, lambda: self.stream_arrow(operation, parameters))
+        paths = self._unload_natively(operation, store, folder, parameters)
+        if paths is None:
+            paths = parquet.write_files(store, folder, self.stream_arrow(operation, parameters))
+        return paths
 
     # -- how it is done --------------------------------------------------------------------------
 
@@ -244,6 +239,18 @@ class WholeTables(Queries):
             name = _quote(calls, table)
             load = partial(calls.driver.copy_from, connection.raw, name, access, paths)
             return calls.call(connection, load, f"INSERT INTO {name}")
+
+    def _unload_natively(
+        self, operation: str, store: ObjectStore, folder: str, parameters: Parameters
+    ) -> list[str] | None:
+        """Let the database write files by itself; None where it can't."""
+        access = parquet.find_access(store)
+        if access is None or not isinstance(self.driver_calls.driver, StoreDriver):
+            return None
+        with self.use_connection() as (calls, connection):
+            assert isinstance(calls.driver, StoreDriver)
+            write = partial(calls.driver.unload_to, access=access, folder=folder)
+            return calls.run(connection, operation, parameters, write)
 
     @contextmanager
     def _take_rows(self, calls: DriverCalls, table: str, rows: object) -> Iterator[GivenRows]:
@@ -284,17 +291,22 @@ class WholeTables(Queries):
     def _stream_rows(
         self, operation: str, parameters: Parameters, size: int
     ) -> Iterator[pa.RecordBatch]:
-        with self._open_cursor(operation, parameters) as (names, batches):
-            try:
-                yield from tables.record_batches(names, batches(size))
-            except tables.MixedTypes as error:
-                problem = str(error)
-            else:
-                return
-        where, remedy = self.driver_calls.driver.where, "Give the column one type: CAST(x AS TEXT)."
-        raise QueryInvalid(
-            where, f"a column has values of several types: {problem}", remedy, operation
-        )
+        with (
+            self._open_cursor(operation, parameters) as (names, batches),
+            self._explain_types(operation),
+        ):
+            yield from tables.record_batches(names, batches(size))
+
+    @contextmanager
+    def _explain_types(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except tables.MixedTypes as error:
+            problem = str(error)
+        else:
+            return
+        where, remedy = self.driver_calls.driver.where, "Give it one type: CAST(x AS TEXT)."
+        raise QueryInvalid(where, problem, remedy, operation)
 
     def _fetch_columns(self, operation: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
         with self._open_cursor(operation, parameters) as (names, batches):
@@ -302,7 +314,7 @@ class WholeTables(Queries):
 
     def _fetch_native(self, operation: str, parameters: Parameters) -> pa.Table | None:
         """Return all rows as the driver's own Arrow; None where it has none."""
-        with self._connection() as (calls, connection):
+        with self.use_connection() as (calls, connection):
             if not isinstance(calls.driver, ArrowDriver) or not can_use_arrow():
                 return None
             return calls.run(connection, operation, parameters, calls.driver.fetch_arrow)
@@ -328,6 +340,23 @@ def _quote(calls: DriverCalls, table: str) -> str:
     return ".".join(map(calls.driver.quote_name, table.split(".")))
 
 
+@contextmanager
+def _stage(calls: DriverCalls, connection: PooledConnection, target: str) -> Iterator[str]:
+    """Give the quoted name of an empty table like another, and drop it at the end."""
+    driver = calls.driver
+    make = partial(driver.stage, connection.raw, target)
+    staged = calls.call(connection, make, f"INSERT INTO {target}")
+    drop = partial(driver.unstage, connection.raw, staged)
+    try:
+        yield staged
+    except BaseException:
+        if not driver.transactions:  # where there are any, it goes with the transaction
+            with suppress(DatabaseError):
+                calls.call(connection, drop)
+        raise
+    calls.call(connection, drop)
+
+
 def _create_table(
     calls: DriverCalls, connection: PooledConnection, name: str, columns: dict[str, type]
 ) -> None:
@@ -335,39 +364,30 @@ def _create_table(
     calls.call(connection, create)
 
 
-def _insert(calls: DriverCalls, connection: PooledConnection, name: str, given: GivenRows) -> int:
-    """Add rows to the table of a quoted name, all or none, and return how many."""
-    add, parts = partial(_add_part, calls, connection), given.parts()
-    first, second = next(parts, None), None
-    if first is None:
-        return 0
-    if calls.driver.transactions or (second := next(parts, None)) is None:
-        return add(name, given, first) + sum(add(name, given, part) for part in parts)
-    # Without transactions, a part that fails must find none of the others in the table.
-    driver, text = calls.driver, f"INSERT INTO {name}"
-    staged = calls.call(connection, partial(driver.stage, connection.raw, name), text)
-    try:
-        count = sum(add(staged, given, part) for part in chain([first, second], parts))
-        append = partial(driver.append_staged, connection.raw, name, staged, given.columns)
-        calls.call(connection, append, text)
-    finally:
-        calls.call(connection, partial(driver.unstage, connection.raw, staged))
-    return count
-
-
-def _add_part(
-    calls: DriverCalls,
-    connection: PooledConnection,
-    name: str,
-    given: GivenRows,
-    part: pa.Table | list[Row],
+def _insert(
+    calls: DriverCalls, connection: PooledConnection, name: str, given: GivenRows, *, whole: bool
 ) -> int:
+    """Add rows to the table of a quoted name, and return how many.
+
+    Args:
+        calls: those of the driver.
+        connection: where.
+        name: of the table, quoted.
+        given: the rows.
+        whole: whether all or none have to be added, also where there are no transactions.
+    """
     driver, text = calls.driver, f"INSERT INTO {name}"
-    if not isinstance(part, list):
-        assert isinstance(driver, ArrowDriver)
-        calls.call(connection, partial(driver.insert_arrow, connection.raw, name, part), text)
-        return int(part.num_rows)
-    adapted = [tuple(map(driver.adapt, row)) for row in part]
-    insert = partial(driver.insert, connection.raw, name, given.columns, adapted)
-    calls.call(connection, insert, text, adapted)
-    return len(part)
+    hidden: list[object] = []  # values of the part on its way, which no error shows
+
+    def adapt() -> Iterator[pa.Table | list[Row]]:
+        for part in given.parts():
+            adapted = part
+            if isinstance(part, list):
+                adapted = hidden[:] = [tuple(map(driver.adapt, row)) for row in part]
+            yield adapted
+
+    if whole and not driver.transactions:
+        add = partial(driver.insert_whole, connection.raw, name, given.columns, adapt())
+        return calls.call(connection, add, text, hidden)
+    add_part = partial(driver.insert_part, connection.raw, name, given.columns)
+    return sum(calls.call(connection, partial(add_part, part), text, hidden) for part in adapt())
