@@ -15,6 +15,7 @@ import pytest
 from tests.services.bigquery_jobs import HELD, Jobs
 
 from flowstone import flow, task
+from flowstone.blocks.databases.driver import ARROW_BATCH
 from flowstone.bootstrap import open_services
 from flowstone.context.current import Services, use_services
 from flowstone.context.external_work import (
@@ -174,14 +175,17 @@ class TestRetries:
         assert one.replace("_1_", "_2_") == two
         assert count(items) == 1
 
+    @pytest.mark.parametrize("repeated", [1, ARROW_BATCH], ids=["one part", "parts"])
     def test_a_retry_does_not_load_again_what_was_loaded(
-        self, items: BigQueryWarehouse, jobs: Jobs
+        self, items: BigQueryWarehouse, jobs: Jobs, repeated: int
     ) -> None:
+        size = 2 * repeated
+        rows = pa.concat_tables([ROWS] * repeated)
         tries: list[int] = []
 
         @task(retries=1)
         def load() -> int:
-            found = items.insert("items", ROWS)
+            found = items.insert("items", iter(rows.to_batches()))
             tries.append(found)
             if len(tries) == 1:
                 raise ZeroDivisionError
@@ -191,9 +195,9 @@ class TestRetries:
         def run() -> int:
             return load()
 
-        assert run() == 2
+        assert run() == size
         assert len(jobs.started) == 1
-        assert count(items) == 2
+        assert count(items) == size
 
     def test_a_retry_loads_other_rows(self, items: BigQueryWarehouse, jobs: Jobs) -> None:
         tries: list[int] = []

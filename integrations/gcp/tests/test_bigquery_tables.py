@@ -70,6 +70,22 @@ class TestLoads:
         assert jobs.started == []
         assert warehouse.fetch_all(ALL) == TUPLES
 
+    @pytest.mark.parametrize(
+        ("kind", "value"),
+        [
+            ("INT64", 1.5), ("INT64", Decimal("1.5")), ("INT64", 2.0**70), ("INT64", "1"),
+            ("STRING", b"a"), ("DATE", datetime.combine(date(2026, 1, 1), time(12))),
+            ("ARRAY<INT64>", [1, 1.5]),
+        ],
+    )  # fmt: skip
+    def test_a_value_is_never_cut_to_fit(
+        self, warehouse: BigQueryWarehouse, jobs: Jobs, kind: str, value: object
+    ) -> None:
+        warehouse.execute(f"CREATE TABLE exact (x {kind})")
+        with pytest.raises(RowsInvalid, match="column 'x'"):
+            warehouse.insert("exact", [{"x": value}])
+        assert warehouse.fetch_all("SELECT * FROM exact") == []
+
     def test_a_table_is_written_over_or_must_be_empty(self, warehouse: BigQueryWarehouse) -> None:
         warehouse.load_table("t", ROWS)
         assert warehouse.load_table("t", ROWS, write_disposition="WRITE_TRUNCATE") == 3

@@ -287,6 +287,6 @@ class BigQueryWarehouse(Database):
 
     @contextmanager
     def _open(self) -> Iterator[tuple[DriverCalls, PooledConnection, BigQueryDriver]]:
-        with self._connection() as (calls, connection):
+        with self.use_connection() as (calls, connection):
             assert isinstance(calls.driver, BigQueryDriver)
             yield calls, connection, calls.driver

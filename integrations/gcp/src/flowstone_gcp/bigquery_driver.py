@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -188,12 +188,30 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         rows: Sequence[Row],
     ) -> None:
         """Add rows to a table by a load job, all or none."""
-        target = self.session.places.find_table(table)
-        self.tables.insert(connection, target, partial(make_arrow, columns=columns, rows=rows))
+        self.insert_whole(connection, table, columns, [list(rows)])
 
     def insert_arrow(self, connection: BigQueryConnection, table: str, data: pa.Table) -> None:
         """Add the rows of a table of Arrow by a load job, all or none."""
-        self.tables.insert(connection, self.session.places.find_table(table), lambda _: data)
+        self.insert_whole(connection, table, data.schema.names, [data])
+
+    def insert_whole(
+        self,
+        connection: BigQueryConnection,
+        table: str,
+        columns: Sequence[str],
+        parts: Iterable[pa.Table | list[Row]],
+    ) -> int:
+        """Add rows to a table by one load job, all or none, and return how many.
+
+        A retry of the task finds the job of the attempt before, as its id is made of the rows.
+        """
+
+        def convert(part: pa.Table | list[Row], fields: Sequence[bigquery.SchemaField]) -> pa.Table:
+            return make_arrow(fields, columns, part) if isinstance(part, list) else part
+
+        target = self.session.places.find_table(table)
+        makers = (partial(convert, part) for part in parts)
+        return self.tables.insert(connection, target, makers)
 
     def dry_run(
         self, connection: BigQueryConnection, operation: str, values: Sequence[object]

@@ -12,7 +12,7 @@ from datetime import date, datetime, time
 from decimal import Decimal
 from hashlib import md5
 from io import BytesIO
-from itertools import chain
+from itertools import chain, islice
 from pathlib import PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, TYPE_CHECKING, TypeVar
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases import Row
 
 Config = TypeVar("Config", "bigquery.LoadJobConfig", "bigquery.QueryJobConfig")
-#: Files of rows are in memory up to so many bytes, and on disk beyond.
+#: Rows of one part are in memory up to this many bytes; more of them are written to disk.
 IN_MEMORY = 32 * 1024 * 1024
 #: Rows that are taken at a time.
 BATCH = 50_000
@@ -241,16 +241,18 @@ def write_rows(
     config = deepcopy(config)
     config.schema = list(fields)
     parts = iter(tables)
-    first = next(parts)
+    first, more = next(parts), list(islice(parts, 1))
+    is_small = not more and first.nbytes <= IN_MEMORY
+    rows = chain([first], more, parts)
     # Not a SpooledTemporaryFile, whose mode google-cloud-bigquery refuses.
-    with BytesIO() if first.nbytes <= IN_MEMORY else TemporaryFile() as file:
+    with BytesIO() if is_small else TemporaryFile() as file:
         if any(_has_json(field) for field in fields):
             config.source_format = NDJSON
-            count = _write_json(chain([first], parts), fields, file)
+            count = _write_json(rows, fields, file)
         else:
             config.source_format = PARQUET
             config.parquet_options = _make_parquet_options()
-            count = _write_parquet(chain([first], parts), first.schema, file)
+            count = _write_parquet(rows, first.schema, file)
         file.seek(0)
         yield file, config, count
 

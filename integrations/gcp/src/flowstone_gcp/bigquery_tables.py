@@ -86,18 +86,19 @@ class BigQueryTables:
         self,
         connection: BigQueryConnection,
         target: bigquery.TableReference,
-        make: Callable[[Sequence[bigquery.SchemaField]], pa.Table],
-    ) -> None:
-        """Add rows to a table that is there, by one load job.
+        makers: Iterable[Callable[[Sequence[bigquery.SchemaField]], pa.Table]],
+    ) -> int:
+        """Add rows to a table that is there, by one load job; return how many.
 
         Args:
             connection: where.
             target: the table.
-            make: returns the rows, given the table's schema.
+            makers: each returns a part of the rows, given the table's schema.
         """
         fields = self._session.places.fetch_schema(target)
-        rows = self._fit(target, make, fields)
-        self.load_rows(connection, target, [rows], TableLayout(create=False, schema=fields))
+        rows = (self._fit(target, make, fields) for make in makers)
+        layout = TableLayout(create=False, schema=fields)
+        return self.load_rows(connection, target, rows, layout)
 
     def load_rows(
         self,

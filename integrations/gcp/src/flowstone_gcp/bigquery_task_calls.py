@@ -290,14 +290,10 @@ def _call(
     operation: str,
 ) -> T:
     """Do work on a connection of a warehouse, as its own methods do."""
-    calls = warehouse.driver_calls
-    driver = calls.driver
-    assert isinstance(driver, BigQueryDriver)
-    connection = calls.borrow()
-    try:
+    with warehouse.use_connection() as (calls, connection):
+        driver = calls.driver
+        assert isinstance(driver, BigQueryDriver)
         return calls.call(connection, partial(work, connection.raw, driver), operation)
-    finally:
-        calls.pool.give_back(connection)
 
 
 def _make_query_config(driver: BigQueryDriver, query: Query) -> bigquery.QueryJobConfig:

@@ -112,11 +112,32 @@ def make_arrow(
         kind = None if field is None else make_arrow_type(field)
         found = [_encode(value, field) for value in values]
         try:
-            arrays.append(pa.array(found, kind))
+            arrays.append(_make_array(found, kind))
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
             expected = "one type" if field is None else field.field_type
             raise ValueError(f"a value in the column {name!r} is not of {expected}") from None
     return pa.Table.from_arrays(arrays, names=list(columns))
+
+
+def _make_array(values: Sequence[object], kind: pa.DataType | None) -> pa.Array:
+    """Return values as an array of a type, but only if each stays what it is: 1.5 is no 1."""
+    import pyarrow as pa  # an optional dependency
+
+    array = pa.array(values, kind)
+    if kind is not None:
+        if _has_integers(kind):
+            pa.array(values).cast(kind)  # this refuses to truncate, as the first does not
+        others = datetime if pa.types.is_date(kind) else bytes if pa.types.is_string(kind) else ()
+        if any(isinstance(value, others) for value in values):
+            raise TypeError(f"a value is not of {kind}")
+    return array
+
+
+def _has_integers(kind: pa.DataType) -> bool:
+    from pyarrow import types  # an optional dependency
+
+    inner = (kind.field(place).type for place in range(kind.num_fields))
+    return types.is_integer(kind) or any(map(_has_integers, inner))
 
 
 def _encode(value: object, field: SchemaField | None) -> object:
