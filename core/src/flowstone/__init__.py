@@ -8,6 +8,7 @@ from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone import runtime
+    from flowstone.calls.async_twins import make_async_twin
     from flowstone.calls.flow import Flow, flow
     from flowstone.calls.futures import Future, FutureList
     from flowstone.calls.hooks import notify_by
@@ -49,6 +50,7 @@ __all__ = [
     "exponential_backoff",
     "flow",
     "get_run_logger",
+    "make_async_twin",
     "notify_by",
     "pause_flow_run",
     "quote",
@@ -69,6 +71,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "flowstone.calls.async_twins": ("make_async_twin",),
             "flowstone.calls.flow": ("Flow", "flow"),
             "flowstone.calls.futures": ("Future", "FutureList"),
             "flowstone.calls.hooks": ("notify_by",),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from flowstone.blocks.base import Block
+from flowstone.blocks.databases.cancellation import in_thread
 from flowstone.blocks.databases.database import Database
 from flowstone.blocks.databases.driver import Row
 from flowstone.blocks.databases.placeholders import Parameters
+from flowstone.calls.async_twins import make_async_twin
 from flowstone.calls.task import task
 from flowstone.errors import ConfigurationError
 
@@ -31,14 +33,6 @@ def database_execute(
 
 
 @task
-async def adatabase_execute(
-    database: Database | str, operation: str, parameters: Parameters = None
-) -> int:
-    """Do as `database_execute`, in async code."""
-    return await _load_database(database).aexecute(operation, parameters)
-
-
-@task
 def database_fetch(
     database: Database | str, operation: str, parameters: Parameters = None
 ) -> list[Row]:
@@ -56,14 +50,6 @@ def database_fetch(
         DatabaseError: the database refused; see its kinds.
     """
     return _load_database(database).fetch_all(operation, parameters)
-
-
-@task
-async def adatabase_fetch(
-    database: Database | str, operation: str, parameters: Parameters = None
-) -> list[Row]:
-    """Do as `database_fetch`, in async code."""
-    return await _load_database(database).afetch_all(operation, parameters)
 
 
 @task
@@ -87,12 +73,9 @@ def database_insert(
     return _load_database(database).insert(table, rows, create=create)
 
 
-@task
-async def adatabase_insert(
-    database: Database | str, table: str, rows: object, create: bool = False
-) -> int:
-    """Do as `database_insert`, in async code."""
-    return await _load_database(database).ainsert(table, rows, create=create)
+adatabase_execute = make_async_twin(database_execute, in_thread)
+adatabase_fetch = make_async_twin(database_fetch, in_thread)
+adatabase_insert = make_async_twin(database_insert, in_thread)
 
 
 def _load_database(database: Database | str) -> Database:

@@ -7,12 +7,11 @@ own ``s3://bucket/key`` is understood in both.
 
 from __future__ import annotations
 
-import asyncio
 from io import BytesIO
 from typing import Any
 from uuid import uuid4
 
-from flowstone import record_measures, task
+from flowstone import make_async_twin, record_measures, task
 from flowstone.blocks.object_stores import ExactKey
 from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.parameters import AwsClientParameters
@@ -222,96 +221,11 @@ def s3_list_objects(
     return [_strip_folder(folder, item) for item in found if item is not None]
 
 
-@task
-async def as3_upload(
-    data: bytes | str,
-    bucket: Bucket,
-    aws_credentials: Login | None = None,
-    aws_client_parameters: AwsClientParameters | None = None,
-    key: str | None = None,
-) -> str:
-    """Do as `s3_upload`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        s3_upload.fn, data, bucket, aws_credentials, aws_client_parameters, key
-    )
-
-
-@task
-async def as3_download(
-    bucket: Bucket,
-    key: str,
-    aws_credentials: Login | None = None,
-    aws_client_parameters: AwsClientParameters | None = None,
-) -> bytes:
-    """Do as `s3_download`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        s3_download.fn, bucket, key, aws_credentials, aws_client_parameters
-    )
-
-
-@task
-async def as3_copy(
-    source_path: str,
-    target_path: str,
-    source_bucket_name: Bucket,
-    aws_credentials: Login | None = None,
-    target_bucket_name: Bucket | None = None,
-    **copy_kwargs: Any,
-) -> str:
-    """Do as `s3_copy`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        s3_copy.fn,
-        source_path,
-        target_path,
-        source_bucket_name,
-        aws_credentials,
-        target_bucket_name,
-        **copy_kwargs,
-    )
-
-
-@task
-async def as3_move(
-    source_path: str,
-    target_path: str,
-    source_bucket_name: Bucket,
-    aws_credentials: Login | None = None,
-    target_bucket_name: Bucket | None = None,
-) -> str:
-    """Do as `s3_move`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        s3_move.fn,
-        source_path,
-        target_path,
-        source_bucket_name,
-        aws_credentials,
-        target_bucket_name,
-    )
-
-
-@task
-async def as3_list_objects(
-    bucket: Bucket,
-    aws_credentials: Login | None = None,
-    aws_client_parameters: AwsClientParameters | None = None,
-    prefix: str = "",
-    delimiter: str = "",
-    page_size: int | None = None,
-    max_items: int | None = None,
-    jmespath_query: str | None = None,
-) -> list[dict[str, Any]]:
-    """Do as `s3_list_objects`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        s3_list_objects.fn,
-        bucket,
-        aws_credentials,
-        aws_client_parameters,
-        prefix,
-        delimiter,
-        page_size,
-        max_items,
-        jmespath_query,
-    )
+as3_upload = make_async_twin(s3_upload)
+as3_download = make_async_twin(s3_download)
+as3_copy = make_async_twin(s3_copy)
+as3_move = make_async_twin(s3_move)
+as3_list_objects = make_async_twin(s3_list_objects)
 
 
 #: The names that the tasks have elsewhere.

@@ -5,12 +5,11 @@ What they read is never kept as a result: they compute anew in each run.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from pydantic import Secret, SecretBytes, SecretStr
 
-from flowstone import task
+from flowstone import make_async_twin, task
 from flowstone_aws.credentials import AwsCredentials
 from flowstone_aws.secrets import SecretsManager, select_versions
 
@@ -130,61 +129,10 @@ def aws_secret_delete(
     )
 
 
-@task(persist_result=False)
-async def aaws_secret_read(
-    secret_name: str,
-    aws_credentials: AwsCredentials | None = None,
-    version_id: str | None = None,
-    version_stage: str | None = None,
-) -> str | bytes:
-    """Do as `aws_secret_read`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        aws_secret_read.fn, secret_name, aws_credentials, version_id, version_stage
-    )
-
-
-@task(persist_result=False)
-async def aaws_secret_create(
-    secret_name: str,
-    secret_value: Value,
-    aws_credentials: AwsCredentials | None = None,
-    description: str | None = None,
-    tags: list[dict[str, str]] | None = None,
-) -> str:
-    """Do as `aws_secret_create`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        aws_secret_create.fn, secret_name, secret_value, aws_credentials, description, tags
-    )
-
-
-@task(persist_result=False)
-async def aaws_secret_update(
-    secret_name: str,
-    secret_value: Value,
-    aws_credentials: AwsCredentials | None = None,
-    description: str | None = None,
-) -> str:
-    """Do as `aws_secret_update`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        aws_secret_update.fn, secret_name, secret_value, aws_credentials, description
-    )
-
-
-@task(persist_result=False)
-async def aaws_secret_delete(
-    secret_name: str,
-    aws_credentials: AwsCredentials | None = None,
-    recovery_window_in_days: int = 30,
-    force_delete_without_recovery: bool = False,
-) -> str:
-    """Do as `aws_secret_delete`, and let other coroutines run meanwhile."""
-    return await asyncio.to_thread(
-        aws_secret_delete.fn,
-        secret_name,
-        aws_credentials,
-        recovery_window_in_days,
-        force_delete_without_recovery,
-    )
+aaws_secret_read = make_async_twin(aws_secret_read)
+aaws_secret_create = make_async_twin(aws_secret_create)
+aaws_secret_update = make_async_twin(aws_secret_update)
+aaws_secret_delete = make_async_twin(aws_secret_delete)
 
 
 #: The names that the tasks have elsewhere.

@@ -7,12 +7,11 @@ folder, as in its methods.
 
 from __future__ import annotations
 
-import asyncio
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
-from flowstone import record_measures, task
+from flowstone import make_async_twin, record_measures, task
 from flowstone.blocks.object_stores import ExactKey, WriteOptions
 from flowstone_azure.blob_storage import AzureBlobStorageContainer
 from flowstone_azure.blob_storage_provider import AzureBlobStorageProvider
@@ -130,49 +129,9 @@ def blob_storage_list(
     return found
 
 
-@task
-async def ablob_storage_download(
-    container: Container,
-    blob: str,
-    blob_storage_credentials: AzureBlobStorageCredentials | None = None,
-) -> bytes:
-    """Download a blob like `blob_storage_download`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        blob_storage_download.fn, container, blob, blob_storage_credentials
-    )
-
-
-@task
-async def ablob_storage_upload(
-    data: bytes | str,
-    container: Container,
-    blob_storage_credentials: AzureBlobStorageCredentials | None = None,
-    blob: str | None = None,
-    overwrite: bool = False,
-) -> str:
-    """Upload a blob like `blob_storage_upload`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        blob_storage_upload.fn, data, container, blob_storage_credentials, blob, overwrite
-    )
-
-
-@task
-async def ablob_storage_list(
-    container: Container,
-    blob_storage_credentials: AzureBlobStorageCredentials | None = None,
-    name_starts_with: str | None = None,
-    include: Include | list[Include] | None = None,
-    **kwargs: Any,
-) -> list[Any]:
-    """List blobs like `blob_storage_list`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        blob_storage_list.fn,
-        container,
-        blob_storage_credentials,
-        name_starts_with,
-        include,
-        **kwargs,
-    )
+ablob_storage_download = make_async_twin(blob_storage_download)
+ablob_storage_upload = make_async_twin(blob_storage_upload)
+ablob_storage_list = make_async_twin(blob_storage_list)
 
 
 def _reach(

@@ -8,10 +8,9 @@ The login is a `GcpCredentials`; or a `BigQueryWarehouse`, whose limits and labe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
-from flowstone import task
+from flowstone import make_async_twin, task
 from flowstone.blocks.databases.cancellation import in_thread
 from flowstone_gcp import bigquery_task_calls as calls
 from flowstone_gcp.bigquery import BigQueryWarehouse
@@ -80,39 +79,6 @@ def bigquery_query(
 
 
 @task
-async def abigquery_query(
-    query: str,
-    gcp_credentials: Login,
-    query_params: Sequence[QueryParameter] | None = None,
-    dry_run_max_bytes: int | None = None,
-    dataset: str | None = None,
-    table: str | None = None,
-    to_dataframe: bool = False,
-    job_config: Options | None = None,
-    project: str | None = None,
-    result_transformer: Callable[[list[object]], object] | None = None,
-    location: str | None = None,
-) -> object:
-    """Do the same as `bigquery_query`, without blocking the event loop."""
-    return await in_thread(
-        partial(
-            bigquery_query.fn,
-            query,
-            gcp_credentials,
-            query_params,
-            dry_run_max_bytes,
-            dataset,
-            table,
-            to_dataframe,
-            job_config,
-            project,
-            result_transformer,
-            location,
-        )
-    )
-
-
-@task
 def bigquery_create_table(
     dataset: str,
     table: str,
@@ -158,35 +124,6 @@ def bigquery_create_table(
 
 
 @task
-async def abigquery_create_table(
-    dataset: str,
-    table: str,
-    gcp_credentials: Login,
-    schema: Sequence[object] | None = None,
-    clustering_fields: Sequence[str] | None = None,
-    time_partitioning: object = None,
-    project: str | None = None,
-    location: str | None = None,
-    external_config: object = None,
-) -> str:
-    """Do the same as `bigquery_create_table`, without blocking the event loop."""
-    return await in_thread(
-        partial(
-            bigquery_create_table.fn,
-            dataset,
-            table,
-            gcp_credentials,
-            schema,
-            clustering_fields,
-            time_partitioning,
-            project,
-            location,
-            external_config,
-        )
-    )
-
-
-@task
 def bigquery_insert_stream(
     dataset: str,
     table: str,
@@ -223,22 +160,6 @@ def bigquery_insert_stream(
     warehouse = calls.reach(gcp_credentials, project, location)
     calls.insert_stream(warehouse, f"{dataset}.{table}", records)
     return []
-
-
-@task
-async def abigquery_insert_stream(
-    dataset: str,
-    table: str,
-    records: Sequence[Mapping[str, object]],
-    gcp_credentials: Login,
-    project: str | None = None,
-    location: str | None = None,
-) -> list[dict[str, object]]:
-    """Do the same as `bigquery_insert_stream`, without blocking the event loop."""
-    stream = bigquery_insert_stream.fn
-    return await in_thread(
-        partial(stream, dataset, table, records, gcp_credentials, project, location)
-    )
 
 
 @task
@@ -281,22 +202,6 @@ def bigquery_load_cloud_storage(
     uris = [uri] if isinstance(uri, str) else list(uri)
     warehouse = calls.reach(gcp_credentials, project, location)
     return calls.load_uris(warehouse, f"{dataset}.{table}", uris, schema, job_config or {})
-
-
-@task
-async def abigquery_load_cloud_storage(
-    dataset: str,
-    table: str,
-    uri: str | Sequence[str],
-    gcp_credentials: Login,
-    schema: Sequence[object] | None = None,
-    job_config: Options | None = None,
-    project: str | None = None,
-    location: str | None = None,
-) -> BigQueryLoadResult:
-    """Do the same as `bigquery_load_cloud_storage`, without blocking the event loop."""
-    load = partial(bigquery_load_cloud_storage.fn, dataset, table, uri, gcp_credentials)
-    return await in_thread(partial(load, schema, job_config, project, location))
 
 
 @task
@@ -346,19 +251,8 @@ def bigquery_load_file(
     return calls.load_file(warehouse, f"{dataset}.{table}", file, schema, job_config or {})
 
 
-@task
-async def abigquery_load_file(
-    dataset: str,
-    table: str,
-    path: str | Path,
-    gcp_credentials: Login,
-    schema: Sequence[object] | None = None,
-    job_config: Options | None = None,
-    rewind: bool = False,
-    size: int | None = None,
-    project: str | None = None,
-    location: str | None = None,
-) -> BigQueryLoadResult:
-    """Do the same as `bigquery_load_file`, without blocking the event loop."""
-    load = partial(bigquery_load_file.fn, dataset, table, path, gcp_credentials)
-    return await in_thread(partial(load, schema, job_config, rewind, size, project, location))
+abigquery_query = make_async_twin(bigquery_query, in_thread)
+abigquery_create_table = make_async_twin(bigquery_create_table, in_thread)
+abigquery_insert_stream = make_async_twin(bigquery_insert_stream, in_thread)
+abigquery_load_cloud_storage = make_async_twin(bigquery_load_cloud_storage, in_thread)
+abigquery_load_file = make_async_twin(bigquery_load_file, in_thread)

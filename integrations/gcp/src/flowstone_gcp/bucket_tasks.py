@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
-from flowstone import task
+from flowstone import make_async_twin, task
 from flowstone_gcp.cloud_storage_arguments import reach_bucket
 from flowstone_gcp.credentials import GcpCredentials
 
@@ -39,15 +38,4 @@ def cloud_storage_create_bucket(
     return provider.bucket
 
 
-@task
-async def acloud_storage_create_bucket(
-    bucket: str,
-    gcp_credentials: GcpCredentials | None = None,
-    project: str | None = None,
-    location: str | None = None,
-    **create_kwargs: Any,
-) -> str:
-    """Do the same as `cloud_storage_create_bucket`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_create_bucket.fn, bucket, gcp_credentials, project, location, **create_kwargs
-    )
+acloud_storage_create_bucket = make_async_twin(cloud_storage_create_bucket)

@@ -5,16 +5,15 @@ a `GcsBucket`, which brings its login, and then they are paths in its folder, by
 methods. The bucket's own ``gs://bucket/name`` is understood in both.
 """
 
-# ruff: noqa: ASYNC109, PLR0913 - the parameters are those that users know
+# ruff: noqa: PLR0913 - the parameters are those that users know
 
 from __future__ import annotations
 
-import asyncio
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from flowstone import record_measures, task
+from flowstone import make_async_twin, record_measures, task
 from flowstone.blocks.local_files import open_atomically
 from flowstone.blocks.object_stores.paths import local_path
 from flowstone_gcp.cloud_storage_arguments import (
@@ -297,167 +296,11 @@ def cloud_storage_copy_blob(
     return name
 
 
-@task
-async def acloud_storage_download_blob_as_bytes(
-    bucket: Bucket,
-    blob: str,
-    gcp_credentials: GcpCredentials | None = None,
-    chunk_size: int | None = None,
-    encryption_key: EncryptionKey | None = None,
-    timeout: Timeout = 60,
-    project: str | None = None,
-    **download_kwargs: Any,
-) -> bytes:
-    """Do the same as `cloud_storage_download_blob_as_bytes`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_download_blob_as_bytes.fn,
-        bucket,
-        blob,
-        gcp_credentials,
-        chunk_size,
-        encryption_key,
-        timeout,
-        project,
-        **download_kwargs,
-    )
-
-
-@task
-async def acloud_storage_download_blob_to_file(
-    bucket: Bucket,
-    blob: str,
-    path: str | Path,
-    gcp_credentials: GcpCredentials | None = None,
-    chunk_size: int | None = None,
-    encryption_key: EncryptionKey | None = None,
-    timeout: Timeout = 60,
-    project: str | None = None,
-    **download_kwargs: Any,
-) -> str:
-    """Do the same as `cloud_storage_download_blob_to_file`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_download_blob_to_file.fn,
-        bucket,
-        blob,
-        path,
-        gcp_credentials,
-        chunk_size,
-        encryption_key,
-        timeout,
-        project,
-        **download_kwargs,
-    )
-
-
-@task
-async def acloud_storage_upload_blob_from_string(
-    data: str | bytes,
-    bucket: Bucket,
-    blob: str,
-    gcp_credentials: GcpCredentials | None = None,
-    content_type: str | None = None,
-    chunk_size: int | None = None,
-    encryption_key: EncryptionKey | None = None,
-    timeout: Timeout = 60,
-    project: str | None = None,
-    **upload_kwargs: Any,
-) -> str:
-    """Do the same as `cloud_storage_upload_blob_from_string`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_upload_blob_from_string.fn,
-        data,
-        bucket,
-        blob,
-        gcp_credentials,
-        content_type,
-        chunk_size,
-        encryption_key,
-        timeout,
-        project,
-        **upload_kwargs,
-    )
-
-
-@task
-async def acloud_storage_upload_blob_from_file(
-    file: str | Path | BinaryIO,
-    bucket: Bucket,
-    blob: str,
-    gcp_credentials: GcpCredentials | None = None,
-    content_type: str | None = None,
-    chunk_size: int | None = None,
-    encryption_key: EncryptionKey | None = None,
-    timeout: Timeout = 60,
-    project: str | None = None,
-    **upload_kwargs: Any,
-) -> str:
-    """Do the same as `cloud_storage_upload_blob_from_file`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_upload_blob_from_file.fn,
-        file,
-        bucket,
-        blob,
-        gcp_credentials,
-        content_type,
-        chunk_size,
-        encryption_key,
-        timeout,
-        project,
-        **upload_kwargs,
-    )
-
-
-@task
-async def acloud_storage_upload_blob_from_dataframe(
-    df: object,
-    bucket: Bucket,
-    blob: str,
-    gcp_credentials: GcpCredentials | None = None,
-    serialization_format: str | DataFrameSerializationFormat = (
-        DataFrameSerializationFormat.CSV_GZIP
-    ),
-    chunk_size: int | None = None,
-    encryption_key: EncryptionKey | None = None,
-    timeout: Timeout = 60,
-    project: str | None = None,
-    **upload_kwargs: object,
-) -> str:
-    """Do `cloud_storage_upload_blob_from_dataframe` without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_upload_blob_from_dataframe.fn,
-        df,
-        bucket,
-        blob,
-        gcp_credentials,
-        serialization_format,
-        chunk_size,
-        encryption_key,
-        timeout,
-        project,
-        **upload_kwargs,
-    )
-
-
-@task
-async def acloud_storage_copy_blob(
-    source_bucket: Bucket,
-    dest_bucket: Bucket,
-    source_blob: str,
-    gcp_credentials: GcpCredentials | None = None,
-    dest_blob: str | None = None,
-    timeout: Timeout = 60,
-    project: str | None = None,
-    **copy_kwargs: Any,
-) -> str:
-    """Do the same as `cloud_storage_copy_blob`, without blocking the event loop."""
-    return await asyncio.to_thread(
-        cloud_storage_copy_blob.fn,
-        source_bucket,
-        dest_bucket,
-        source_blob,
-        gcp_credentials,
-        dest_blob,
-        timeout,
-        project,
-        **copy_kwargs,
-    )
+acloud_storage_download_blob_as_bytes = make_async_twin(cloud_storage_download_blob_as_bytes)
+acloud_storage_download_blob_to_file = make_async_twin(cloud_storage_download_blob_to_file)
+acloud_storage_upload_blob_from_string = make_async_twin(cloud_storage_upload_blob_from_string)
+acloud_storage_upload_blob_from_file = make_async_twin(cloud_storage_upload_blob_from_file)
+acloud_storage_upload_blob_from_dataframe = make_async_twin(
+    cloud_storage_upload_blob_from_dataframe
+)
+acloud_storage_copy_blob = make_async_twin(cloud_storage_copy_blob)

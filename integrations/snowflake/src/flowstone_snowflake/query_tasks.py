@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowstone import task
+from flowstone import make_async_twin, task
 from flowstone.blocks.databases import Row
+from flowstone.blocks.databases.cancellation import in_thread
 from flowstone.blocks.databases.placeholders import Parameters
 from flowstone_snowflake.connector import SnowflakeConnector
 
@@ -46,20 +47,6 @@ def snowflake_query(
 
 
 @task
-async def asnowflake_query(
-    query: str,
-    snowflake_connector: SnowflakeConnector,
-    params: Parameters = None,
-    cursor_type: type | None = None,
-    poll_frequency_seconds: float = 1,
-) -> Rows:
-    """Do as `snowflake_query`, in async code."""
-    return await snowflake_connector.afetch_rows(
-        query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
-    )
-
-
-@task
 def snowflake_query_sync(
     query: str,
     snowflake_connector: SnowflakeConnector,
@@ -82,17 +69,6 @@ def snowflake_query_sync(
         CredentialsError: the fields make no login.
     """
     return snowflake_connector.fetch_rows(query, params, cursor_type=cursor_type)
-
-
-@task
-async def asnowflake_query_sync(
-    query: str,
-    snowflake_connector: SnowflakeConnector,
-    params: Parameters = None,
-    cursor_type: type | None = None,
-) -> Rows:
-    """Do as `snowflake_query_sync`, in async code."""
-    return await snowflake_connector.afetch_rows(query, params, cursor_type=cursor_type)
 
 
 @task
@@ -140,31 +116,9 @@ def snowflake_multiquery(
     return [CONTROLLED, *found, CONTROLLED] if return_transaction_control_results else found
 
 
-@task
-async def asnowflake_multiquery(
-    queries: list[str],
-    snowflake_connector: SnowflakeConnector,
-    params: Parameters = None,
-    cursor_type: type | None = None,
-    as_transaction: bool = False,
-    return_transaction_control_results: bool = False,
-    poll_frequency_seconds: float = 1,
-) -> list[Any]:
-    """Do as `snowflake_multiquery`, in async code."""
-
-    async def run() -> list[Any]:
-        return [
-            await snowflake_connector.afetch_rows(
-                query, params, cursor_type=cursor_type, poll_seconds=poll_frequency_seconds
-            )
-            for query in queries
-        ]
-
-    if not as_transaction:
-        return await run()
-    async with snowflake_connector.transaction():
-        found = await run()
-    return [CONTROLLED, *found, CONTROLLED] if return_transaction_control_results else found
+asnowflake_query = make_async_twin(snowflake_query, in_thread)
+asnowflake_query_sync = make_async_twin(snowflake_query_sync, in_thread)
+asnowflake_multiquery = make_async_twin(snowflake_multiquery, in_thread)
 
 
 #: The names that users of other engines know.
