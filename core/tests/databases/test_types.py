@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from flowstone.blocks import SqliteDatabase
-from flowstone.errors import QueryInvalid
+from flowstone.blocks import LocalDirectory, SqliteDatabase
+from flowstone.errors import QueryInvalid, RowsInvalid
 
 VALUE = "a-value-of-a-row"
 
@@ -36,7 +38,12 @@ def stream_by_one(database: SqliteDatabase, query: str) -> object:
     return list(database.stream_arrow(query, batch_rows=1))
 
 
-@pytest.mark.parametrize("read", [fetch, stream, stream_by_one])
+def unload(database: SqliteDatabase, query: str) -> object:
+    with TemporaryDirectory() as directory:
+        return database.unload(query, LocalDirectory(basepath=directory), "out")
+
+
+@pytest.mark.parametrize("read", [fetch, stream, stream_by_one, unload])
 def test_values_of_several_types_are_refused_without_them(
     database: SqliteDatabase, read: Fetch
 ) -> None:
@@ -64,3 +71,12 @@ def test_an_int_becomes_a_float_only_as_the_same_number(database: SqliteDatabase
 def test_a_cast_gives_a_column_one_type(database: SqliteDatabase) -> None:
     [batch] = database.stream_arrow("SELECT CAST(mixed AS TEXT) AS mixed FROM t")
     assert batch.to_pydict() == {"mixed": ["1", VALUE, "2"]}
+
+
+def test_a_file_that_is_not_parquet_is_told_in_one_sentence(tmp_path: Path) -> None:
+    store = LocalDirectory(basepath=str(tmp_path))
+    store.write_path("a.parquet", b"some bytes, but no Parquet")
+    with SqliteDatabase() as database, pytest.raises(RowsInvalid) as caught:
+        database.copy_into("t", store, create=True)
+    assert "a.parquet" in str(caught.value)
+    assert ".." not in str(caught.value)

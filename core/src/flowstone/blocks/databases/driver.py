@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager, suppress
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
+from hashlib import sha256
 from itertools import chain, islice
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -339,10 +340,15 @@ class DatabaseDriver(ABC, Generic[C]):
         self.execute(connection, f"DROP TABLE {staged}", ())
 
     def create_key(self, connection: C, table: str, keys: Sequence[str]) -> None:
-        """Let columns of a new table be unique together, as `merge` needs it; may do nothing."""
-        name = self.quote_name(f"flowstone_key_{token_hex(8)}")
+        """Let columns of a table be unique together, as `merge` needs it; may do nothing.
+
+        It is called again for a table that has its index.
+        """
+        known = sha256("\0".join([table, *sorted(keys)]).encode(errors="surrogatepass"))
+        name = self.quote_name(f"flowstone_key_{known.hexdigest()[:16]}")
         names = ", ".join(map(self.quote_name, keys))
-        self.execute(connection, f"CREATE UNIQUE INDEX {name} ON {table} ({names})", ())
+        statement = f"CREATE UNIQUE INDEX IF NOT EXISTS {name} ON {table} ({names})"
+        self.execute(connection, statement, ())
 
     def merge(
         self, connection: C, table: str, staged: str, columns: Sequence[str], keys: Sequence[str]

@@ -23,7 +23,19 @@ _FRAMES = {"pyarrow", "polars", "pandas"}
 
 
 class NoRows(ValueError):
-    """What was given can't be taken as rows."""
+    """What was given can't be taken as rows.
+
+    Attributes:
+        remedy: what to give in its place.
+    """
+
+    def __init__(
+        self,
+        problem: str,
+        remedy: str = "Give dicts with the same keys, or a table; nothing was added.",
+    ) -> None:
+        super().__init__(problem)
+        self.remedy = remedy
 
 
 class GivenRows:

@@ -61,7 +61,8 @@ def read_files(store: ObjectStore, paths: list[str], where: str) -> Iterator[pa.
             try:
                 yield from parquet.ParquetFile(reader).iter_batches(READ_ROWS)
             except arrow.ArrowException as error:
-                problem = f"{path!r} can't be read as Parquet: {error}"
+                words = str(error).rstrip(".")
+                problem = f"{path!r} can't be read as Parquet: {words}"
         if problem:
             raise RowsInvalid(
                 where, problem, "Change the pattern so that it matches only Parquet files."

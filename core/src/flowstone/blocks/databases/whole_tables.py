@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from flowstone.blocks.databases.pool import PooledConnection
     from flowstone.blocks.object_stores.object_store import ObjectStore
 
+_NAME_KEYS = "Name columns that the rows have as the key; nothing was added."
+
 
 class WholeTables(Queries):
     """Queries whose rows come as tables, and tables whose rows are added."""
@@ -160,8 +162,11 @@ class WholeTables(Queries):
         ):
             if not given.columns:
                 return 0
-            if not wanted or not {*wanted} <= {*given.columns}:
-                raise NoRows(f"the rows lack the key columns {wanted!r}")
+            if not wanted:
+                raise NoRows("no key column was named", _NAME_KEYS)
+            if lacking := [name for name in wanted if name not in given.columns]:
+                named = ", ".join(map(repr, lacking))
+                raise NoRows(f"the rows lack the key columns {named}", _NAME_KEYS)
             driver, raw, target = calls.driver, connection.raw, _quote(calls, table)
             if create:
                 _create_table(calls, connection, target, given.kinds)
@@ -258,10 +263,9 @@ class WholeTables(Queries):
             size = BATCH if calls.driver.transactions else ARROW_BATCH
             yield GivenRows(rows, size, use_arrow=isinstance(calls.driver, ArrowDriver))
         except NoRows as error:
-            problem = str(error)
+            problem, remedy = str(error), error.remedy
         else:
             return
-        remedy = "Give dicts with the same keys, or a table; nothing was added."
         raise RowsInvalid(calls.driver.where, f"into {table!r}: {problem}", remedy)
 
     def _check_keys(
@@ -286,7 +290,9 @@ class WholeTables(Queries):
             with connection.lock:
                 cursor.close()
         if different != count:
-            raise NoRows(f"{count - different} of {count} keys are NULL or duplicates")
+            extra = count - different
+            problem = f"in {extra} of {count} rows, the key is NULL or that of another row"
+            raise NoRows(problem, "Give each row a key of its own; nothing was added.")
 
     def _stream_rows(
         self, operation: str, parameters: Parameters, size: int
