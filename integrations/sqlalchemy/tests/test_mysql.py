@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
+from socket import socket
+from time import monotonic
 from typing import Any
 
 import pymysql
@@ -105,6 +108,50 @@ def test_an_upsert_needs_a_unique_key(mysql: SqlAlchemyConnector) -> None:
     with pytest.raises(QueryInvalid, match="no unique key"):
         mysql.upsert("t", [{"id": 1, "v": 1}], keys="id")
     assert mysql.fetch_all("SELECT * FROM t") == []
+
+
+def test_rows_for_a_table_that_is_created_are_all_or_none(mysql: SqlAlchemyConnector) -> None:
+    """A CREATE TABLE commits, and with it the transaction would end."""
+
+    def breaks() -> Iterator[dict[str, int]]:
+        yield from ({"id": number} for number in range(5000))
+        raise LookupError
+
+    for _ in range(2):  # without a table, and with one
+        with pytest.raises(LookupError):
+            mysql.insert("t", breaks(), create=True)
+        assert mysql.fetch_all("SELECT * FROM t") == []
+
+
+def test_a_transaction_goes_on_when_a_table_is_created(mysql: SqlAlchemyConnector) -> None:
+    mysql.execute("CREATE TABLE t (id int)")
+    for create in (False, True):
+        with pytest.raises(LookupError), mysql.transaction():
+            mysql.insert("t", [{"id": 1}], create=create)
+            mysql.insert("other", [{"id": 1}], create=True)
+            mysql.upsert("items", [{"id": 1, "v": 1}], "id", create=True)
+            raise LookupError
+        for table in ("t", "other", "items"):
+            assert mysql.fetch_all(f"SELECT * FROM {table}") == []
+
+
+def test_a_key_that_is_there_is_not_created_again(mysql: SqlAlchemyConnector) -> None:
+    for number in range(3):
+        mysql.upsert("t", [{"id": 1, "v": number}], "id", create=True)
+    assert len(mysql.fetch_all("SHOW INDEX FROM t")) == 1
+    assert mysql.fetch_all("SELECT v FROM t") == [(2,)]
+
+
+def test_a_server_that_says_nothing_is_not_waited_for() -> None:
+    with socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        url = f"mysql://root@127.0.0.1:{server.getsockname()[1]}/shop"
+        silent = SqlAlchemyConnector(connection_info=url, connect_seconds=1)
+        began = monotonic()
+        with pytest.raises(DatabaseUnreachable):
+            silent.fetch_one("SELECT 1")
+        assert monotonic() - began < PATIENCE
 
 
 def test_errors_have_the_number_and_the_place(mysql: SqlAlchemyConnector) -> None:

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: Numbers of errors that mean that a connection is gone.
 LOST = frozenset({0, 1053, 1152, 1927, 2006, 2013, 2014, 2055, 4031})
+#: Seconds that a change of a table waits for those who use it.
+LOCK_SECONDS = 10
 #: The number of a query that was killed.
 KILLED = 1317
 _NEAR = re.compile(r"near '(.*)' at line (\d+)", re.DOTALL)
@@ -66,7 +68,7 @@ class MySqlConnection:
 
     def _open(self) -> None:
         flags = CLIENT.FOUND_ROWS | int(self._arguments.get("client_flag", 0))
-        self.raw = pymysql.connect(**{**self._arguments, "autocommit": True, "client_flag": flags})
+        self.raw = _connect({**self._arguments, "autocommit": True, "client_flag": flags})
         self.is_mariadb = "mariadb" in str(self.raw.server_version).lower()
         self._limit: float | None = None
         self._used = monotonic()
@@ -122,7 +124,7 @@ class MySqlConnection:
         """Kill what the connection runs, over another one."""
         thread = int(self.raw.server_thread_id[0])
         with (
-            closing(pymysql.connect(**self._arguments)) as other,
+            closing(_connect(self._arguments)) as other,
             closing(other.cursor()) as cursor,
         ):
             cursor.execute(f"KILL QUERY {thread}")
@@ -155,6 +157,13 @@ class MySqlConnection:
         """Note that rows have been read, or are not wanted."""
         if self._reading is rows:
             self._reading = None
+
+
+def _connect(arguments: Mapping[str, Any]) -> Any:
+    """Open a connection of PyMySQL; the time to connect is also that of each of its answers."""
+    raw: Any = pymysql.connect(**{"read_timeout": arguments.get("connect_timeout"), **arguments})
+    raw._read_timeout = arguments.get("read_timeout")  # noqa: SLF001 - a query may take longer
+    return raw
 
 
 class MySqlRows:
@@ -327,6 +336,33 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
 
     # -- tables ----------------------------------------------------------------------------------
 
+    def create_table(
+        self, connection: MySqlConnection, table: str, columns: Mapping[str, type]
+    ) -> None:
+        """Make a table if there is none; a transaction that is open goes on."""
+        with self._open_aside(connection) as aside:
+            super().create_table(aside, table, columns)
+
+    def create_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> None:
+        """Let columns of a table be unique together, unless they are; a transaction goes on."""
+        if self._is_key(connection, table, keys):
+            return
+        name = self.quote_name(f"flowstone_key_{token_hex(8)}")
+        names = ", ".join(map(self.quote_name, keys))
+        with self._open_aside(connection) as aside:
+            self.execute(aside, f"CREATE UNIQUE INDEX {name} ON {table} ({names})", ())
+
+    @contextmanager
+    def _open_aside(self, connection: MySqlConnection) -> Iterator[MySqlConnection]:
+        """Give a connection without a transaction: what changes a table would commit it."""
+        if not connection.in_transaction:
+            yield connection
+            return
+        with closing(self.connect()) as aside:
+            # It would wait for a transaction that has the table, which may be the caller's.
+            self.execute(aside, f"SET SESSION lock_wait_timeout = {LOCK_SECONDS}", ())
+            yield aside
+
     def insert(
         self, connection: MySqlConnection, table: str, columns: Sequence[str], rows: Sequence[Row]
     ) -> None:
@@ -373,16 +409,20 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
 
     def _check_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> None:
         """Refuse keys that are no unique key: rows would be added twice, and no error told."""
+        if not self._is_key(connection, table, keys):
+            problem = f"the keys {', '.join(map(repr, keys))} are no unique key of {table}"
+            remedy = "Create a unique index on them, or name the columns of an existing one."
+            raise OurError(QueryInvalid(self.where, problem, remedy))
+
+    def _is_key(self, connection: MySqlConnection, table: str, keys: Sequence[str]) -> bool:
+        """Tell whether columns are a unique key."""
         with self._cursor(connection, BufferedCursor) as cursor:
             cursor.execute(f"SHOW INDEX FROM {table}")
             found: dict[str, set[str]] = {}
             for row in cursor.fetchall():
                 if not row[1]:  # it is unique
                     found.setdefault(row[2], set()).add(row[4].lower())
-        if {name.lower() for name in keys} not in found.values():
-            problem = f"the keys {', '.join(map(repr, keys))} are no unique key of {table}"
-            remedy = "Create a unique index on them, or name the columns of an existing one."
-            raise OurError(QueryInvalid(self.where, problem, remedy))
+        return {name.lower() for name in keys} in found.values()
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         """Return our error for one of PyMySQL's; None for anybody else's."""
