@@ -104,7 +104,7 @@ def until(true: Callable[[], object], what: str, patience: float) -> None:
     pause = threading.Event()
     while not true():
         if monotonic() > end:
-            pytest.fail(f"it did not come to this within {patience:g} s: {what}")
+            pytest.fail(f"timed out after {patience:g} s: {what}")
         pause.wait(0.005)
 
 

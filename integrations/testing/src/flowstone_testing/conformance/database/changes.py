@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -68,10 +67,17 @@ class UpsertTests(DatabaseBase):
     def test_an_upsert_is_all_or_none(self, items: Database) -> None:
         """Look at the driver's `stage`: it must not end the transaction."""
         items.insert("items", ROWS)
-        with suppress(ZeroDivisionError), items.transaction():
-            items.upsert("items", [{"id": 0, "name": "changed"}, {"id": 9, "name": "new"}], "id")
-            assert items.fetch_one("SELECT count(*) FROM items") == (6,)
-            raise ZeroDivisionError
+
+        def work() -> None:
+            with items.transaction():
+                items.upsert(
+                    "items", [{"id": 0, "name": "changed"}, {"id": 9, "name": "new"}], "id"
+                )
+                assert items.fetch_one("SELECT count(*) FROM items") == (6,)
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
         assert items.fetch_all(QUERY) == TUPLES
 
 
@@ -104,12 +110,17 @@ class ScriptTests(DatabaseBase):
     @needs("transactions")
     def test_a_script_is_part_of_a_transaction(self, items: Database) -> None:
         """Look for an `execute_script` of the block's own: it stays on its connection."""
-        with suppress(ZeroDivisionError), items.transaction():
-            items.execute_script(
-                "INSERT INTO items VALUES (1, 'a'); DELETE FROM items WHERE id = 2"
-            )
-            assert names(items) == ["a"]
-            raise ZeroDivisionError
+
+        def work() -> None:
+            with items.transaction():
+                items.execute_script(
+                    "INSERT INTO items VALUES (1, 'a'); DELETE FROM items WHERE id = 2"
+                )
+                assert names(items) == ["a"]
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            work()
         assert names(items) == []
 
     def test_the_twin_runs_the_same(self, items: Database) -> None:
