@@ -41,10 +41,12 @@ def ask_admin(url: str, query: str) -> list[Any]:
 def end_connections(url: str) -> None:
     """Let the server end all connections to the database."""
     name = make_url(url).database
-    for (number,) in ask_admin(
-        url, f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
-    ):
+    open_ones = f"SELECT id FROM information_schema.processlist WHERE db = '{name}'"
+    numbers = [number for (number,) in ask_admin(url, open_ones)]
+    assert numbers, "no connection was there to be ended"
+    for number in numbers:
         ask_admin(url, f"KILL CONNECTION {number}")
+    until(lambda: not ask_admin(url, open_ones), "the connections have ended", PATIENCE)
 
 
 def test_a_lost_connection_is_opened_again(mysql: SqlAlchemyConnector, mariadb_url: str) -> None:

@@ -253,7 +253,8 @@ def end_connections(url: str) -> None:
         "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     with psycopg.connect(url) as admin:
-        admin.execute(query)
+        ended = admin.execute(query).fetchall()
+    assert {done for (done,) in ended} == {True}, "no connection was there to be ended"
 
 
 def test_a_lost_connection_is_opened_again(
@@ -358,9 +359,10 @@ def test_a_killed_flow_leaves_nothing_running(postgres_url: str, tmp_path: Path,
     with subprocess.Popen(
         [sys.executable, str(file), postgres_url, how], env=environment, start_new_session=True
     ) as program:
-        until(lambda: count_queries(postgres_url, name), "the query runs", 60)
-        os.killpg(program.pid, signal.SIGKILL)
-        program.wait()
+        try:
+            until(lambda: count_queries(postgres_url, name), "the query runs", 60)
+        finally:
+            os.killpg(program.pid, signal.SIGKILL)
     until(lambda: not count_queries(postgres_url, name), "the server has ended it", 10)
 
 
@@ -373,15 +375,37 @@ def test_without_the_guard_nothing_is_set(postgres_url: str) -> None:
         assert database.fetch_arrow(setting).to_pylist() == [{"current_setting": "2s"}]
 
 
-def test_a_pooler_meets_no_prepared_statement(postgres_url: str) -> None:
-    with (
-        SqlAlchemyConnector(connection_info=postgres_url, transaction_pooling=True) as database,
-        database.transaction(),
-    ):
+@pytest.fixture
+def pooled(postgres_url: str) -> Iterator[SqlAlchemyConnector]:
+    """A database as it is used through a pooler in transaction mode."""
+    with SqlAlchemyConnector(connection_info=postgres_url, transaction_pooling=True) as database:
+        yield database
+
+
+def test_a_pooler_meets_no_prepared_statement(pooled: SqlAlchemyConnector) -> None:
+    with pooled.transaction():
         for _ in range(10):
-            database.fetch_all("SELECT ?::int", [1])
-            database.execute("SELECT 1")
-        assert database.fetch_all("SELECT name FROM pg_prepared_statements") == []
+            pooled.fetch_all("SELECT ?::int", [1])
+            pooled.execute("SELECT 1")
+        assert pooled.fetch_all("SELECT name FROM pg_prepared_statements") == []
+
+
+def test_a_pooler_s_sessions_keep_no_setting(pooled: SqlAlchemyConnector) -> None:
+    changed = "SELECT name, setting FROM pg_settings WHERE source = 'session' ORDER BY name"
+
+    @task(timeout_seconds=60)
+    def read() -> list[Any]:
+        with pooled.transaction():
+            limit = pooled.fetch_one("SELECT current_setting('statement_timeout')")
+        return [limit, pooled.fetch_all(changed), pooled.fetch_arrow(changed).to_pylist()]
+
+    @flow
+    def run() -> list[Any]:
+        return [*read(), pooled.fetch_all(changed), pooled.fetch_arrow(changed).to_pylist()]
+
+    limit, *settings = run()
+    assert limit == ("65s",)
+    assert settings == [[], [], [], []]
 
 
 # -- SQLAlchemy --------------------------------------------------------------------------------
