@@ -32,15 +32,11 @@ class Web(Handler):
 
     def do_GET(self) -> None:
         name = self.path.strip("/").rpartition("/")[2] or "index"
-        body = json.dumps({"name": name, "size": len(name), "stars": 100 * len(name)}).encode()
-        self.send_response(404 if name == "missing" else 200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        found = {"name": name, "size": len(name), "stars": 100 * len(name)}
+        self.respond_json(404 if name == "missing" else 200, found)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
+        self.read_body()
         self.do_GET()
 
 

@@ -20,11 +20,10 @@ import json
 import re
 import threading
 from contextlib import contextmanager
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
-from tests.services.web import Handler, serve_web
+from tests.services.web import Handler, Response, forward, serve_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,10 +37,9 @@ STOPPED = {
     "reason": "stopped",
     "message": "Job execution was cancelled: User requested cancellation",
 }
-Answer = tuple[int, list[tuple[str, str]], bytes]
 JSON = {"Content-Type": "application/json"}
-#: Hop-by-hop headers, and those that are made anew.
-OWN = {"connection", "transfer-encoding", "content-length", "host", "keep-alive", "date", "server"}
+#: Headers of one connection, and those that this endpoint writes itself.
+OWN = {"connection", "transfer-encoding", "content-length", "keep-alive", "date", "server"}
 
 
 class Jobs:
@@ -58,7 +56,7 @@ class Jobs:
         location: of the datasets.
         known: the jobs, by id, as resources.
         started: the ids of jobs that were run, in order.
-        asked: what was refused as taken.
+        refused: the ids that were refused, as they were taken.
         cancelled: the ids that were asked to be cancelled.
         waits: how often somebody waited for a job that had not ended.
     """
@@ -129,7 +127,8 @@ class Jobs:
             "configuration": {"query": {"query": statement, "useLegacySql": False}},
         }
         path = f"/bigquery/v2/projects/{job['jobReference']['projectId']}/jobs"
-        _, _, answer = ask(self.emulator, "POST", path, json.dumps(body).encode(), JSON)
+        host = urlsplit(self.emulator).netloc
+        _, _, answer = forward(host, "POST", path, JSON, body=json.dumps(body).encode())
         self.finish(job_id, json.loads(answer))
 
     def is_open(self, job_id: str) -> bool:
@@ -172,11 +171,11 @@ class Gate(Handler):
 
     def do_POST(self) -> None:
         path = urlsplit(self.path).path
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        body = self.read_body()
         if path.endswith("/insertAll") and self.jobs.row_errors:
             errors, self.jobs.row_errors = self.jobs.row_errors, []
             kind = "bigquery#tableDataInsertAllResponse"
-            self.say_json(200, {"kind": kind, "insertErrors": errors})
+            self.respond_json(200, {"kind": kind, "insertErrors": errors})
             return
         if path.endswith("/cancel"):
             self.cancel(path.removesuffix("/cancel").rpartition("/")[2])
@@ -190,7 +189,7 @@ class Gate(Handler):
         if job is None:
             name = asked["jobReference"]["jobId"]
             where = self.jobs.known[name]["id"]
-            self.say_error(409, "duplicate", f"Already Exists: Job {where}")
+            self.respond_error(409, "duplicate", f"Already Exists: Job {where}")
             return
         self.run(job, body)
 
@@ -205,30 +204,31 @@ class Gate(Handler):
             status, _, answer = self.ask_emulator(body)
             if status >= 400:
                 jobs.known.pop(job_id)
-                self.say_json(status, json.loads(answer))
+                self.respond_json(status, json.loads(answer))
                 return
             jobs.finish(job_id, json.loads(answer))
         if jobs.lose:
             jobs.lose -= 1
             self.close_connection = True
             return
-        self.say_json(200, job)
+        self.respond_json(200, job)
 
     def answer_job(self, job_id: str) -> None:
         job = self.jobs.known.get(job_id)
         asked = parse_qs(urlsplit(self.path).query).get("location", ["US"])[0]
         if job is None or job["jobReference"]["location"] != asked:
-            self.say_error(404, "notFound", f"Not found: Job {job_id}")
+            self.respond_error(404, "notFound", f"Not found: Job {job_id}")
             return
-        self.say_json(200, job)
+        self.respond_json(200, job)
 
     def cancel(self, job_id: str) -> None:
         self.jobs.cancelled.append(job_id)
         if job_id not in self.jobs.known:
-            self.say_error(404, "notFound", f"Not found: Job {job_id}")
+            self.respond_error(404, "notFound", f"Not found: Job {job_id}")
             return
         self.jobs.end(job_id, STOPPED)
-        self.say_json(200, {"kind": "bigquery#jobCancelResponse", "job": self.jobs.known[job_id]})
+        job = self.jobs.known[job_id]
+        self.respond_json(200, {"kind": "bigquery#jobCancelResponse", "job": job})
 
     def wait_for(self, job_id: str) -> None:
         jobs = self.jobs
@@ -236,50 +236,26 @@ class Gate(Handler):
             jobs.waits += 1
             jobs.changed.wait_for(lambda: jobs.known[job_id]["status"]["state"] == "DONE", 1)
         reference = jobs.known[job_id]["jobReference"]
-        self.say_json(200, {"jobReference": reference, "jobComplete": False})
+        self.respond_json(200, {"jobReference": reference, "jobComplete": False})
 
     def hand_on(self, body: bytes | None = None) -> None:
         if body is None:
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = self.read_body()
         status, headers, answer = self.ask_emulator(body)
-        self.send_response(status)
-        for name, value in headers:
-            if name.lower() not in OWN:
-                self.send_header(name, value)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
+        kept = {name: value for name, value in headers if name.lower() not in OWN}
+        self.respond(status, answer, kept)
 
-    def ask_emulator(self, body: bytes) -> Answer:
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in OWN}
-        return ask(self.jobs.emulator, self.command, self.path, body, headers)
+    def ask_emulator(self, body: bytes) -> Response:
+        host = urlsplit(self.jobs.emulator).netloc
+        return forward(host, self.command, self.path, dict(self.headers), body=body)
 
-    def say_error(self, status: int, reason: str, message: str) -> None:
+    def respond_error(self, status: int, reason: str, message: str) -> None:
         error = {
             "code": status,
             "message": message,
             "errors": [{"reason": reason, "message": message}],
         }
-        self.say_json(status, {"error": error})
-
-    def say_json(self, status: int, answer: dict[str, Any]) -> None:
-        text = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-
-def ask(url: str, method: str, path: str, body: bytes, headers: dict[str, str]) -> Answer:
-    """Send a request; return status, headers and body of the answer."""
-    connection = HTTPConnection(urlsplit(url).netloc, timeout=60)
-    try:
-        connection.request(method, path, body, {**headers, "Content-Length": str(len(body))})
-        response = connection.getresponse()
-        return response.status, response.getheaders(), response.read()
-    finally:
-        connection.close()
+        self.respond_json(status, {"error": error})
 
 
 def read_job(body: bytes) -> dict[str, Any] | None:

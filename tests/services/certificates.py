@@ -67,10 +67,12 @@ def make_key() -> RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
-def write_key(key: RSAPrivateKey, password: str | None = None) -> bytes:
-    """Return a key as PEM."""
+def write_key(
+    key: RSAPrivateKey, password: str | None = None, encoding: Encoding = Encoding.PEM
+) -> bytes:
+    """Return a key in PKCS #8, by default as PEM."""
     how = BestAvailableEncryption(password.encode()) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
+    return key.private_bytes(encoding, PrivateFormat.PKCS8, how)
 
 
 def make_certificate(

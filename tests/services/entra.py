@@ -19,7 +19,6 @@ The SDK asks Entra at its own address, through a proxy (``HTTPS_PROXY``), which 
 
 from __future__ import annotations
 
-import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -214,24 +213,15 @@ def serve_entra() -> Iterator[Entra]:
     """Hand out tokens on a free port, as a proxy on the way to Entra and as a machine's service."""
     entra, context = Entra(), find_authority().make_context()
 
-    class Answering(Handler):
-        def write(self, status: int, answer: dict[str, Any]) -> None:
-            content = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    class Inside(Answering):
+    class Inside(Handler):
         def do_GET(self) -> None:
-            self.write(*entra.answer(urlsplit(self.path).path, {}))
+            self.respond_json(*entra.answer(urlsplit(self.path).path, {}))
 
         def do_POST(self) -> None:
-            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            self.write(*entra.answer(urlsplit(self.path).path, _read_fields(text)))
+            text = self.read_body().decode()
+            self.respond_json(*entra.answer(urlsplit(self.path).path, _read_fields(text)))
 
-    class Outside(Answering):
+    class Outside(Handler):
         def do_CONNECT(self) -> None:
             assert self.path == f"{urlsplit(HOST).hostname}:443"
             self.send_response(200)
@@ -243,9 +233,11 @@ def serve_entra() -> Iterator[Entra]:
             parts = urlsplit(self.path)
             assert parts.path == "/metadata/identity/oauth2/token"
             if self.headers.get("Metadata") == "true":
-                self.write(*entra.identify(_read_fields(parts.query)))
+                self.respond_json(*entra.identify(_read_fields(parts.query)))
             else:
-                self.write(*_refuse("bad_request_102", "Required metadata header not specified"))
+                self.respond_json(
+                    *_refuse("bad_request_102", "Required metadata header not specified")
+                )
 
     with serve_web(Outside) as server:
         entra.url = server.url

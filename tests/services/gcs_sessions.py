@@ -15,13 +15,12 @@ import re
 from base64 import b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPConnection
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from google_crc32c import value as crc32c
-from tests.services.web import Handler, serve_web
+from tests.services.web import Handler, forward, serve_web
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,15 +142,8 @@ class Answering(Handler):
         return self._pass("POST", session.path, headers, body)
 
     def _pass(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
-        kept = {name: value for name, value in headers.items() if name.lower() not in OWN}
-        emulator = HTTPConnection(self.sessions.emulator)
-        try:
-            emulator.request(method, path, body, kept)
-            answer = emulator.getresponse()
-            content = answer.read()
-        finally:
-            emulator.close()
-        return answer.status, dict(answer.getheaders()), content
+        status, found, content = forward(self.sessions.emulator, method, path, headers, body=body)
+        return status, dict(found), content
 
     def _write(self, status: int, headers: dict[str, str], content: bytes) -> None:
         self.send_response_only(status)

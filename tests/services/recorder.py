@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import http.client
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from tests.services.web import Handler, serve_web
+from tests.services.web import Handler, Response, forward, serve_web
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +34,10 @@ class Recorded:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+
+    def find_headers(self, prefix: str) -> dict[str, str]:
+        """Return the headers whose names begin with a prefix."""
+        return {name: value for name, value in self.headers.items() if name.startswith(prefix)}
 
 
 @dataclass
@@ -85,21 +88,13 @@ class _Recording(Handler):
         self.kept.requests.append(
             Recorded(self.command, unquote(parts.path), query, headers, body[:4096])
         )
-        sent = {name: value for name, value in headers.items() if name not in _OWN}
-        sent["content-length"] = str(len(body))
-        connection = http.client.HTTPConnection(self.host)
-        try:
-            connection.request(self.command, self.path, body, {**sent, "host": self.host})
-            answer = connection.getresponse()
-            self._answer(answer, answer.read())
-        finally:
-            connection.close()
+        self._answer(forward(self.host, self.command, self.path, headers, body=body))
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _pass_on
 
     def _read_body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") != "chunked":
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self.read_body()
         chunks = []
         while size := int(self.rfile.readline().split(b";")[0], 16):
             chunks.append(self.rfile.read(size))
@@ -107,15 +102,17 @@ class _Recording(Handler):
         self.rfile.readline()
         return b"".join(chunks)
 
-    def _answer(self, answer: http.client.HTTPResponse, content: bytes) -> None:
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
+    def _answer(self, response: Response) -> None:
+        status, headers, content = response
+        self.send_response(status)
+        for name, value in headers:
             if name.lower() not in {*_OWN, "content-length"}:
                 # The address of an upload that goes on there.
                 is_place = name.lower() == "location"
                 self.send_header(name, value.replace(self.host, self.own) if is_place else value)
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else None
-        if answer.status not in {204, 304}:
+        known = {name.lower(): value for name, value in headers}
+        length = known.get("content-length") if self.command == "HEAD" else None
+        if status not in {204, 304}:
             self.send_header("Content-Length", length or str(len(content)))
         with suppress(ConnectionError):  # who has read enough leaves
             self.end_headers()

@@ -199,15 +199,9 @@ class Answering(Handler):
     content_type = "text/xml"
 
     def _answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.read_body()
         status, text = self.reply(of_sts=self.command == "POST" and self.path == "/")
-        content = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", self.content_type)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        self.respond(status, text.encode(), {"Content-Type": self.content_type})
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _answer
 

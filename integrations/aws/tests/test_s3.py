@@ -396,12 +396,7 @@ class Deaf(Handler):
     """A service that sends all of an object, whatever range is asked for."""
 
     def do_GET(self) -> None:
-        content = b"0123456789"
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.send_header("etag", '"1"')
-        self.end_headers()
-        self.wfile.write(content)
+        self.respond(200, b"0123456789", {"ETag": '"1"'})
 
 
 def test_a_service_that_ignores_ranges_is_refused() -> None:

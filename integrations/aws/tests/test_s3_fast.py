@@ -118,12 +118,11 @@ class Odd(Handler):
     def do_GET(self) -> None:
         is_fast = BY_OBSTORE.decode() in self.headers["User-Agent"]
         Odd.asked.append("obstore" if is_fast else "sdk")
-        self.send_response(503 if is_fast and Odd.refuses else 200)
-        self.send_header("ETag", f'"{md5(b"2", usedforsecurity=False).hexdigest()}"')
-        self.send_header("Last-Modified", "Wed, 12 Oct 2022 17:50:00 GMT")
-        self.send_header("Content-Length", str(len(Odd.content)))
-        self.end_headers()
-        self.wfile.write(Odd.content)
+        headers = {
+            "ETag": f'"{md5(b"2", usedforsecurity=False).hexdigest()}"',
+            "Last-Modified": "Wed, 12 Oct 2022 17:50:00 GMT",
+        }
+        self.respond(503 if is_fast and Odd.refuses else 200, Odd.content, headers)
 
 
 @pytest.mark.parametrize(("content", "refuses"), [(b"1", False), (b"2", True)])

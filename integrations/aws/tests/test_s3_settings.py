@@ -19,7 +19,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.services.recorder import Recorded, Recorder, serve_recorder
+from tests.services.recorder import Recorder, serve_recorder
 
 from flowstone.errors import BlockInvalid, StorageError
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket, s3_copy, s3_list_objects
@@ -52,10 +52,6 @@ def headers_for(key: bytes, prefix: str = CUSTOMER) -> dict[str, str]:
         f"{prefix}key": base64.b64encode(key).decode(),
         f"{prefix}key-md5": base64.b64encode(digest).decode(),
     }
-
-
-def find(request: Recorded, prefix: str = CUSTOMER) -> dict[str, str]:
-    return {name: value for name, value in request.headers.items() if name.startswith(prefix)}
 
 
 def use(bucket: S3Bucket, tmp_path: Path) -> None:
@@ -98,9 +94,9 @@ def test_a_customers_key_is_in_each_request_about_content(
     uploads = {"POST uploads", "POST uploadId", "PUT uploadId"}
     assert kinds == {"GET", "HEAD", "PUT"} | uploads
     for each in requests:
-        assert find(each) == headers_for(KEY), each
+        assert each.find_headers(CUSTOMER) == headers_for(KEY), each
         is_copy = "x-amz-copy-source" in each.headers
-        assert find(each, SOURCE) == (headers_for(KEY, SOURCE) if is_copy else {}), each
+        assert each.find_headers(SOURCE) == (headers_for(KEY, SOURCE) if is_copy else {}), each
 
 
 def test_a_copy_is_read_with_one_key_and_written_with_another(
@@ -113,16 +109,22 @@ def test_a_copy_is_read_with_one_key_and_written_with_another(
     recorder.take()
     one.copy_object("a", "b", to_bucket=other)
     head, copy = recorder.take()
-    assert (find(head), find(copy)) == (headers_for(KEY), headers_for(OTHER))
-    assert find(copy, SOURCE) == headers_for(KEY, SOURCE)
+    assert (head.find_headers(CUSTOMER), copy.find_headers(CUSTOMER)) == (
+        headers_for(KEY),
+        headers_for(OTHER),
+    )
+    assert copy.find_headers(SOURCE) == headers_for(KEY, SOURCE)
     one.copy_object("a", "c", to_bucket=plain)
     _, copy = recorder.take()
-    assert (find(copy), find(copy, SOURCE)) == ({}, headers_for(KEY, SOURCE))
+    assert (copy.find_headers(CUSTOMER), copy.find_headers(SOURCE)) == (
+        {},
+        headers_for(KEY, SOURCE),
+    )
     assert copy.headers["x-amz-storage-class"] == "STANDARD_IA"
     assert copy.headers["x-amz-tagging-directive"] == "REPLACE"
     s3_copy.fn("a", "d", one, None, other, MetadataDirective="COPY")
     [copy] = recorder.take()
-    assert find(copy) == headers_for(OTHER)
+    assert copy.find_headers(CUSTOMER) == headers_for(OTHER)
     assert copy.headers["x-amz-metadata-directive"] == "COPY"
     client = recorded.credentials.client("s3")
     folder = recorded.basepath
@@ -217,7 +219,7 @@ def test_a_reference_may_lead_to_the_key(
     bucket = recorded.model_copy(update={"encryption_key": "env:CUSTOMER_KEY"})
     monkeypatch.setenv("CUSTOMER_KEY", base64.b64encode(KEY).decode())
     bucket.write_path("a", b"1")
-    assert find(recorder.take()[-1]) == headers_for(KEY)
+    assert recorder.take()[-1].find_headers(CUSTOMER) == headers_for(KEY)
 
 
 def test_a_reference_that_leads_to_no_key_is_refused(

@@ -16,11 +16,13 @@ import base64
 import hashlib
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from tests.services.azure import ACCOUNT, KEY, Azurite
+from pydantic import SecretStr
+from tests.services.azure import KEY, Azurite
 from tests.services.certificates import find_authority
 from tests.services.recorder import Recorded, Recorder, serve_recorder
 
@@ -61,10 +63,6 @@ def headers_for(key: bytes) -> dict[str, str]:
     }
 
 
-def find(request: Recorded) -> dict[str, str]:
-    return {name: value for name, value in request.headers.items() if name.startswith(CUSTOMER)}
-
-
 def take(recorder: Recorder) -> list[Recorded]:
     """Return the requests about blobs since the last call."""
     return [each for each in recorder.take() if each.path.count("/") > 2]
@@ -98,7 +96,7 @@ def test_a_customers_key_is_in_each_request_about_content(
     kinds = {(each.method, each.query.get("comp", "")) for each in requests}
     assert kinds == {("GET", ""), ("HEAD", ""), ("PUT", ""), ("PUT", "block"), ("PUT", "blocklist")}
     for each in requests:
-        assert find(each) == headers_for(MINE), each
+        assert each.find_headers(CUSTOMER) == headers_for(MINE), each
         assert "x-ms-copy-source" not in each.headers, each
     assert container.object_info("copy").metadata == {"team": "data"}
 
@@ -113,14 +111,14 @@ def test_a_copy_is_read_with_one_key_and_written_with_another(
     take(recorder)
     one.copy_object("a", "b", to_bucket=other)
     *reads, write = take(recorder)
-    assert [find(each) for each in reads] == [headers_for(MINE)] * len(reads)
-    assert (write.method, find(write)) == ("PUT", headers_for(OTHER))
+    assert [each.find_headers(CUSTOMER) for each in reads] == [headers_for(MINE)] * len(reads)
+    assert (write.method, write.find_headers(CUSTOMER)) == ("PUT", headers_for(OTHER))
     one.copy_object("a", "c", to_bucket=scoped)
     *_, write = take(recorder)
-    assert find(write) == {f"{CUSTOMER}scope": "mine"}
+    assert write.find_headers(CUSTOMER) == {f"{CUSTOMER}scope": "mine"}
     one.copy_object("a", "d", to_bucket=recorded)
     *_, write = take(recorder)
-    assert (write.method, find(write)) == ("PUT", {})
+    assert (write.method, write.find_headers(CUSTOMER)) == ("PUT", {})
     assert recorded.read_path("d") == b"1"
 
 
@@ -132,9 +130,9 @@ def test_scope_class_and_tags_are_those_of_new_objects(
     use(container, tmp_path)
     for each in take(recorder):
         if each.method != "PUT":
-            assert not find(each)
+            assert not each.find_headers(CUSTOMER)
             continue
-        assert find(each) == {f"{CUSTOMER}scope": "mine"}, each
+        assert each.find_headers(CUSTOMER) == {f"{CUSTOMER}scope": "mine"}, each
         if each.query.get("comp") != "block":
             assert each.headers["x-ms-access-tier"] == "Cool"
             assert each.headers["x-ms-tags"] == "team=data%20%2B"
@@ -177,14 +175,18 @@ def test_what_does_not_go_together_is_refused_at_once(
 
 
 def test_a_key_goes_nowhere_without_tls(emulated: Azurite, container_name: str) -> None:
-    login = AzureBlobStorageCredentials(connection_string=emulated.connection_string)
-    container = AzureBlobStorageContainer(
-        container_name=container_name, credentials=login, encryption_key=MINE
-    )
-    assert ACCOUNT in emulated.url
-    for work in (lambda: container.read_path("a"), lambda: container.write_path("a", b"1")):
-        with pytest.raises(StorageError, match="over https only"):
-            work()
+    with serve_recorder(emulated.url) as recorder:
+        login = AzureBlobStorageCredentials(
+            connection_string=replace(emulated, url=recorder.url).connection_string
+        )
+        container = AzureBlobStorageContainer(container_name=container_name, credentials=login)
+        container.write_path("a", b"1")
+        assert take(recorder), "without a key, it goes there"
+        container.encryption_key = SecretStr(base64.b64encode(MINE).decode())
+        for work in (lambda: container.read_path("a"), lambda: container.write_path("a", b"1")):
+            with pytest.raises(StorageError, match="over https only"):
+                work()
+        assert not recorder.take()
 
 
 def test_an_object_with_a_customers_key_has_no_url(recorded: AzureBlobStorageContainer) -> None:

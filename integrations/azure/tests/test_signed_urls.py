@@ -122,7 +122,7 @@ class Delegating(Handler):
             "comp": ["userdelegationkey"],
         }
         assert self.headers["Authorization"].startswith("Bearer ")
-        info = ET.fromstring(self.rfile.read(int(self.headers["Content-Length"])))
+        info = ET.fromstring(self.read_body())
         begins, ends = info.findtext("Start") or "", info.findtext("Expiry") or ""
         self.asked.append((begins, ends))
         if self.is_allowed:
@@ -134,14 +134,8 @@ class Delegating(Handler):
             self.answer(403, text, {"x-ms-error-code": code})
 
     def answer(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
-        content = text.encode()
-        self.send_response(status)
         usual = {"x-ms-request-id": "1", "Content-Type": "application/xml"}
-        for name, value in {**usual, **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
+        self.respond(status, text.encode(), {**usual, **(headers or {})})
 
 
 def make_key(begins: str, ends: str) -> str:

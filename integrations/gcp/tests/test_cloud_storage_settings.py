@@ -53,10 +53,6 @@ def headers_for(key: bytes, prefix: str = CUSTOMER) -> dict[str, str]:
     }
 
 
-def find(request: Recorded, prefix: str = CUSTOMER) -> dict[str, str]:
-    return {name: value for name, value in request.headers.items() if name.startswith(prefix)}
-
-
 def take(recorder: Recorder) -> list[Recorded]:
     """Return the requests about objects since the last call.
 
@@ -92,8 +88,8 @@ def test_a_customers_key_is_in_each_request_about_content(
     assert {each.method for each in requests} == {"GET", "POST", "PUT"}
     for each in requests:
         is_copy = "/rewriteTo/" in each.path
-        assert find(each) == headers_for(KEY), each
-        assert find(each, SOURCE) == (headers_for(KEY, SOURCE) if is_copy else {}), each
+        assert each.find_headers(CUSTOMER) == headers_for(KEY), each
+        assert each.find_headers(SOURCE) == (headers_for(KEY, SOURCE) if is_copy else {}), each
 
 
 def test_a_copy_is_read_with_one_key_and_written_with_another(
@@ -106,11 +102,17 @@ def test_a_copy_is_read_with_one_key_and_written_with_another(
     take(recorder)
     one.copy_object("a", "b", to_bucket=other)
     head, copy = take(recorder)
-    assert (find(head), find(copy)) == (headers_for(KEY), headers_for(OTHER))
-    assert find(copy, SOURCE) == headers_for(KEY, SOURCE)
+    assert (head.find_headers(CUSTOMER), copy.find_headers(CUSTOMER)) == (
+        headers_for(KEY),
+        headers_for(OTHER),
+    )
+    assert copy.find_headers(SOURCE) == headers_for(KEY, SOURCE)
     one.copy_object("a", "c", to_bucket=managed)
     _, copy = take(recorder)
-    assert (find(copy), find(copy, SOURCE)) == ({}, headers_for(KEY, SOURCE))
+    assert (copy.find_headers(CUSTOMER), copy.find_headers(SOURCE)) == (
+        {},
+        headers_for(KEY, SOURCE),
+    )
     assert copy.query["destinationKmsKeyName"] == KMS
     new = json.loads(copy.body)
     assert (new["storageClass"], new["contentType"]) == ("NEARLINE", "text/csv")
@@ -179,7 +181,7 @@ def test_a_tasks_own_key_comes_before_the_blocks(recorded: GcsBucket, recorder: 
     bucket = recorded.model_copy(update={"kms_key": KMS})
     cloud_storage_upload_blob_from_string.fn(b"1", bucket, "a", encryption_key=KEY)
     [upload] = take(recorder)
-    assert find(upload) == headers_for(KEY)
+    assert upload.find_headers(CUSTOMER) == headers_for(KEY)
     assert "kmsKeyName" not in upload.query
 
 

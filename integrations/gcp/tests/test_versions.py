@@ -51,7 +51,7 @@ class VersionedBucket(Handler):
             self.reply(b'{"error": {"code": 404, "message": "No such object"}}', 404)
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.read_body()
         self.asked.append(self.path)
         if f"sourceGeneration={OLD['generation']}" in self.path:
             found = {**OLD, "generation": "1700000000000003"}
@@ -61,11 +61,7 @@ class VersionedBucket(Handler):
             self.reply(b'{"error": {"code": 404, "message": "No such object"}}', 404)
 
     def reply(self, body: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.respond(status, body, {"Content-Type": "application/json"})
 
 
 @pytest.fixture

@@ -17,13 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.services.certificates import make_key, write_key
 from tests.services.web import Handler, serve_web
 
 from flowstone.errors import CredentialsError, DatabaseDenied, DatabaseUnreachable
@@ -56,37 +52,33 @@ class LoginEndpoint(Handler):
         self.end_headers()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.read_body()
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         path = urlsplit(self.path).path
         if path == "/oauth/token":
             form = parse_qs(body.decode())
             self.tokens.append({**form, "authorization": [self.headers.get("authorization", "")]})
-            self.reply({"access_token": "token-of-oauth", "token_type": "Bearer"})
+            self.respond_json(200, {"access_token": "token-of-oauth", "token_type": "Bearer"})
         elif path == "/session/v1/login-request":
             query = parse_qs(urlsplit(self.path).query)
             self.logins.append({**json.loads(body)["data"], "query": query})
             if self.refusal is None:
-                self.reply({"success": True, "code": None, "message": None, "data": GOOD})
+                self.respond_json(
+                    200, {"success": True, "code": None, "message": None, "data": GOOD}
+                )
             else:
                 code, words = self.refusal
-                self.reply({"success": False, "code": code, "message": words, "data": {}})
+                self.respond_json(
+                    200, {"success": False, "code": code, "message": words, "data": {}}
+                )
         elif path == "/session/authenticator-request":
             port = json.loads(body)["data"]["BROWSER_MODE_REDIRECT_PORT"]
             host = self.headers["host"]
             data = {"ssoUrl": f"http://{host}/sso?port={port}", "proofKey": "proof"}
-            self.reply({"success": True, "data": data})
+            self.respond_json(200, {"success": True, "data": data})
         else:
-            self.reply({"success": True, "code": None, "message": None, "data": None})
-
-    def reply(self, found: dict[str, Any]) -> None:
-        body = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+            self.respond_json(200, {"success": True, "code": None, "message": None, "data": None})
 
 
 @pytest.fixture
@@ -98,12 +90,7 @@ def endpoint() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def key() -> RSAPrivateKey:
-    return generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def write_key(key: RSAPrivateKey, form: Encoding, passphrase: str | None = None) -> bytes:
-    hidden = BestAvailableEncryption(passphrase.encode()) if passphrase else NoEncryption()
-    return key.private_bytes(form, PrivateFormat.PKCS8, hidden)
+    return make_key()
 
 
 @pytest.fixture
@@ -121,7 +108,7 @@ def browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def make_fields(kind: str, key: RSAPrivateKey, folder: Path, url: str) -> dict[str, Any]:
     """Return the fields of each way to log in."""
     path = folder / "key.p8"
-    path.write_bytes(write_key(key, Encoding.DER, PASSPHRASE))
+    path.write_bytes(write_key(key, PASSPHRASE, Encoding.DER))
     workload = jwt.encode({"iss": "https://issuer.example.com", "sub": "loader"}, "k" * 32)
     found: dict[str, dict[str, Any]] = {
         "password": {"password": "a-password"},
@@ -131,15 +118,13 @@ def make_fields(kind: str, key: RSAPrivateKey, folder: Path, url: str) -> dict[s
             "passcode": "123456",
         },
         "pat": {"authenticator": "programmatic_access_token", "token": "a-pat"},
-        "key_pem": {"private_key": write_key(key, Encoding.PEM).decode()},
-        "key_pem_in_one_line": {
-            "private_key": write_key(key, Encoding.PEM).decode().replace("\n", "\\n")
-        },
+        "key_pem": {"private_key": write_key(key).decode()},
+        "key_pem_in_one_line": {"private_key": write_key(key).decode().replace("\n", "\\n")},
         "key_pem_encrypted": {
-            "private_key": write_key(key, Encoding.PEM, PASSPHRASE),
+            "private_key": write_key(key, PASSPHRASE),
             "private_key_passphrase": PASSPHRASE,
         },
-        "key_der": {"private_key": write_key(key, Encoding.DER)},
+        "key_der": {"private_key": write_key(key, encoding=Encoding.DER)},
         "key_file_der_encrypted": {"private_key_path": path, "private_key_passphrase": PASSPHRASE},
         "oauth": {"authenticator": "oauth", "token": "an-oauth-token"},
         "oauth_client": {
@@ -265,19 +250,19 @@ WRONG: dict[str, tuple[Change, str]] = {
     "no password": (lambda key: {}, "needs password"),
     "a token alone": (lambda key: {"token": "t"}, "programmatic_access_token"),
     "an encrypted key": (
-        lambda key: {"private_key": write_key(key, Encoding.PEM, PASSPHRASE)},
+        lambda key: {"private_key": write_key(key, PASSPHRASE)},
         "Set private_key_passphrase",
     ),
     "a wrong passphrase": (
         lambda key: {
-            "private_key": write_key(key, Encoding.PEM, PASSPHRASE),
+            "private_key": write_key(key, PASSPHRASE),
             "private_key_passphrase": "wrong-passphrase",
         },
         "private_key_passphrase is wrong",
     ),
     "a passphrase too many": (
         lambda key: {
-            "private_key": write_key(key, Encoding.PEM),
+            "private_key": write_key(key),
             "private_key_passphrase": PASSPHRASE,
         },
         "is not encrypted",
@@ -357,7 +342,7 @@ def test_a_connection_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_key_is_resolved_to_der(key: RSAPrivateKey) -> None:
-    der = write_key(key, Encoding.DER)
-    login = SnowflakeCredentials(private_key=write_key(key, Encoding.PEM))
+    der = write_key(key, encoding=Encoding.DER)
+    login = SnowflakeCredentials(private_key=write_key(key))
     assert login.resolve_private_key() == der
     assert SnowflakeCredentials().resolve_private_key() is None
