@@ -132,22 +132,36 @@ def refusing() -> Iterator[Tokens]:
 
 
 @pytest.fixture
-def jobs(live: bool, request: pytest.FixtureRequest) -> Iterator[Jobs]:
-    """Jobs as Google documents them, in front of the emulator."""
-    if live:
+def emulator(live: bool, request: pytest.FixtureRequest) -> Emulator | None:
+    """The emulator of BigQuery; None for Google's own."""
+    return None if live else request.getfixturevalue("bigquery")
+
+
+@pytest.fixture
+def buckets(emulator: Emulator | None) -> Path:
+    """The folder whose folders the emulator of BigQuery takes for buckets."""
+    if emulator is None:
         pytest.skip("only against the emulator")
-    emulator: Emulator = request.getfixturevalue("bigquery")
+    return emulator.buckets
+
+
+@pytest.fixture
+def jobs(emulator: Emulator | None) -> Iterator[Jobs]:
+    """Jobs as Google documents them, in front of the emulator."""
+    if emulator is None:
+        pytest.skip("only against the emulator")
     with serve_jobs(emulator.url) as found:
         yield found
 
 
 @pytest.fixture
-def warehouse(live: bool, request: pytest.FixtureRequest) -> Iterator[BigQueryWarehouse]:
+def warehouse(
+    emulator: Emulator | None, request: pytest.FixtureRequest
+) -> Iterator[BigQueryWarehouse]:
     """A fresh dataset of the emulator, or live one of your project."""
     name = f"flowstone_{uuid4().hex[:16]}"
     found = BigQueryWarehouse(dataset=name)
-    if not live:
-        emulator: Emulator = request.getfixturevalue("bigquery")
+    if emulator is not None:
         found.gcp_credentials = GcpCredentials(anonymous=True, project="example-project")
         found.endpoint = request.getfixturevalue("jobs").url
         found.storage_endpoint = emulator.storage

@@ -10,7 +10,7 @@ import pytest
 from tests.services.bigquery import Emulator
 from tests.services.tokens import Tokens
 
-from flowstone.errors import CredentialsError, DatabaseDenied, DatabaseError, DatabaseUnreachable
+from flowstone.errors import CredentialsError, DatabaseDenied, DatabaseUnreachable
 from flowstone_gcp import BigQueryWarehouse, GcpCredentials
 from flowstone_testing import reserve_closed_port
 
@@ -79,7 +79,7 @@ def test_a_service_that_can_not_be_reached_is_told(key: dict[str, str]) -> None:
 
 def test_a_login_without_a_project_is_told() -> None:
     login = GcpCredentials(anonymous=True)
-    with pytest.raises((DatabaseError, CredentialsError), match="no project"):
+    with pytest.raises(DatabaseDenied, match="no project"):
         BigQueryWarehouse(gcp_credentials=login).fetch_all("SELECT 1")
 
 

@@ -14,7 +14,6 @@ import pytest
 from google.cloud.bigquery import SchemaField
 from pandas import DataFrame
 from pyarrow import Table, parquet
-from tests.services.bigquery import Emulator
 from tests.services.tokens import Tokens
 
 from flowstone.blocks import Credentials, Database
@@ -190,7 +189,7 @@ class TestTasks(TaskSuite):
         emulated: str,
         tmp_path: Path,
         warehouse: BigQueryWarehouse,
-        request: pytest.FixtureRequest,
+        buckets: Path,
     ) -> Mapping[str, Example]:
         (tmp_path / "cities.csv").write_bytes(b"name,country\n")
         login = login.model_copy(update={"timeout_seconds": 1.5})
@@ -208,11 +207,8 @@ class TestTasks(TaskSuite):
         dataset = str(warehouse.dataset)
         schema = [SchemaField("name", "STRING"), SchemaField("country", "STRING")]
         parquet.write_table(Table.from_pylist(CITIES), tmp_path / "cities.parquet")
-        emulator: Emulator = request.getfixturevalue("bigquery")
-        (emulator.buckets / dataset).mkdir()
-        parquet.write_table(
-            Table.from_pylist(CITIES), emulator.buckets / dataset / "cities.parquet"
-        )
+        (buckets / dataset).mkdir()
+        parquet.write_table(Table.from_pylist(CITIES), buckets / dataset / "cities.parquet")
 
         def made() -> Arguments:
             name = f"t_{uuid4().hex}"
