@@ -26,23 +26,17 @@ class Snowflake:
 
     url: str
 
-    def look(self) -> dict[str, Any]:
-        """Return what was asked of it: queries, logins."""
-        with urlopen(f"{self.url}/look") as answer:
-            found: dict[str, Any] = json.load(answer)
-        return found
-
     def find_queries(self, words: str, database: str | None) -> list[dict[str, Any]]:
         """Return the queries on a database that have these words in them, oldest first."""
-        return [
-            each
-            for each in self.look()["queries"]
-            if words in each["sql"] and each["database"] == database
-        ]
+        with urlopen(f"{self.url}/tests/queries") as response:
+            queries: list[dict[str, Any]] = json.load(response)
+        return [each for each in queries if words in each["sql"] and each["database"] == database]
 
-    def cut(self, database: str | None) -> None:
+    def end_sessions(self, database: str | None) -> None:
         """End every session on a database."""
-        urlopen(Request(f"{self.url}/cut?database={database}", method="POST")).close()
+        urlopen(
+            Request(f"{self.url}/tests/end-sessions?database={database}", method="POST")
+        ).close()
 
 
 @contextmanager

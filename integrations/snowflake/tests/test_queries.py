@@ -175,23 +175,23 @@ def test_cleanup_ends_what_a_killed_process_left(
     database.save("warehouse")
     environment = {**os.environ, "FLOWSTONE_HOME": str(home)}
     with subprocess.Popen([sys.executable, "-c", KILLED, endless], env=environment) as process:
-        until(lambda: find_running(emulated, endless), "it runs", PATIENCE)
-        run_id = only_run_id()
-        find = current.services().runs.run
-        until(lambda: find_open_handles(find(run_id)), "it is recorded", PATIENCE)
-        process.send_signal(signal.SIGKILL)
+        try:
+            until(lambda: find_running(emulated, endless), "it runs", PATIENCE)
+            run_id = only_run_id()
+            find = current.services().runs.run
+            until(lambda: find_open_handles(find(run_id)), "it is recorded", PATIENCE)
+        finally:
+            process.send_signal(signal.SIGKILL)
     assert find_running(emulated, endless)
     [work] = find_open_handles(find(run_id))
     assert (work.handle.kind, work.handle.block) == ("query", "snowflake-connector/warehouse")
     command = [str(Path(sys.executable).with_name("flowstone")), "run"]
-    told = ""
-    for words in (["cancel", run_id], ["cleanup", run_id]):
+    for word in ("cancel", "cleanup"):
         done = subprocess.run(
-            [*command, *words], env=environment, capture_output=True, text=True, check=False
+            [*command, word, run_id], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        told = done.stdout
-    assert work.handle.id in told
+    assert work.handle.id in done.stdout
     until(lambda: not find_running(emulated, endless), "the query has ended", PATIENCE)
     assert not find_open_handles(find(run_id))
 
@@ -203,14 +203,14 @@ def test_a_session_that_ended_is_opened_again(
     database: SnowflakeConnector, emulated: Snowflake
 ) -> None:
     database.execute("CREATE TABLE kept (id INTEGER)")
-    emulated.cut(database.database)
+    emulated.end_sessions(database.database)
     assert database.execute("INSERT INTO kept VALUES (1)") == 1
     with (
         pytest.raises(DatabaseUnreachable, match="inside a transaction") as caught,
         database.transaction(),
     ):
         database.execute("INSERT INTO kept VALUES (2)")
-        emulated.cut(database.database)
+        emulated.end_sessions(database.database)
         database.execute("INSERT INTO kept VALUES (3)")
     assert "Run the whole transaction again" in str(caught.value)
     assert database.fetch_all("SELECT id FROM kept") == [(1,)]
@@ -239,7 +239,7 @@ def test_a_query_outlives_its_session_and_is_not_run_twice(
     query = Aside(lambda: database.fetch_all(endless))
     until(lambda: find_running(emulated, endless), "it runs", PATIENCE)
     [before] = find_running(emulated, endless)
-    emulated.cut(database.database)
+    emulated.end_sessions(database.database)
     until(
         lambda: find_running(emulated, endless)[0]["asked"] > before["asked"] + 2,
         "it is asked for by another session",
