@@ -29,6 +29,7 @@ class Service:
     begun: ClassVar[list[str]] = []
     cancelled: ClassVar[list[str]] = []
     limits: ClassVar[list[float | None]] = []
+    #: Never cleared: one that is collected ends as a wait that failed, and cancels its query.
     left: ClassVar[list[object]] = []
     fails: ClassVar[bool] = False
     down: ClassVar[bool] = False
@@ -227,13 +228,13 @@ def test_the_driver_knows_how_long_it_may_take(
         database.execute("CREATE TABLE a (x INTEGER)")
 
     @task(timeout_seconds=500)
-    def shorter_above() -> None:
+    def longer_than_its_flow() -> None:
         database.execute("CREATE TABLE b (x INTEGER)")
 
     @flow(timeout_seconds=100)
     def outer() -> None:
         inner()
-        shorter_above()
+        longer_than_its_flow()
 
     outer()
     database.execute("CREATE TABLE c (x INTEGER)")
