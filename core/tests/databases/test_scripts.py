@@ -14,6 +14,7 @@ POSTGRESQL = SqlSyntax(nested_comments=True)
 MYSQL = SqlSyntax(backslash_escapes=True, hash_comments=True)
 SNOWFLAKE = SqlSyntax(backslash_escapes=True, slash_comments=True, blocks=True)
 BIGQUERY = SqlSyntax(backslash_escapes=True, hash_comments=True, triple_quotes=True)
+SYNTAXES = [SqlSyntax(), POSTGRESQL, MYSQL, SNOWFLAKE, BIGQUERY]
 
 TRIGGER = """CREATE TRIGGER t AFTER INSERT ON a BEGIN
   INSERT INTO b SELECT CASE WHEN new.x THEN 1 ELSE 2 END;
@@ -29,20 +30,20 @@ BLOCK = "BEGIN LET x := 1; IF (x = 1) THEN y; END IF; RETURN x; END"
 DECLARED = "DECLARE a INT; b INT DEFAULT 1; BEGIN a := b; END"
 
 
-@pytest.mark.parametrize(
-    ("syntax", "statements"),
-    [
-        (POSTGRESQL, ["SELECT ';'", 'SELECT ";"', "SELECT e'\\';'", FUNCTION]),
-        (POSTGRESQL, ["SELECT 1 /* ; /* ; */ ; */", "SELECT '\\'", "SELECT 2 -- ;"]),
-        (POSTGRESQL, ["BEGIN", "INSERT 1", "COMMIT", "BEGIN TRANSACTION", "x", "END"]),
-        (POSTGRESQL, ["DECLARE c CURSOR FOR SELECT 1", "FETCH c"]),
-        (SqlSyntax(), [TRIGGER, "SELECT 1"]),
-        (MYSQL, [r"SELECT 'it\'s;'", "SELECT 1 # a; b", PROCEDURE, "SELECT `;`"]),
-        (SNOWFLAKE, [BLOCK, DECLARED, "SELECT 1 // ;", "BEGIN", "x", "COMMIT", "BEGIN WORK", "y"]),
-        (SNOWFLAKE, ["CREATE PROCEDURE p() AS $$ var a = 1; return 'x;'; $$", "SELECT 1"]),
-        (BIGQUERY, ["SELECT '''it's; '''", 'SELECT """;" """', r"SELECT r'\';'"]),
-    ],
-)
+SCRIPTS: list[tuple[SqlSyntax, list[str]]] = [
+    (POSTGRESQL, ["SELECT ';'", 'SELECT ";"', "SELECT e'\\';'", FUNCTION]),
+    (POSTGRESQL, ["SELECT 1 /* ; /* ; */ ; */", "SELECT '\\'", "SELECT 2 -- ;"]),
+    (POSTGRESQL, ["BEGIN", "INSERT 1", "COMMIT", "BEGIN TRANSACTION", "x", "END"]),
+    (POSTGRESQL, ["DECLARE c CURSOR FOR SELECT 1", "FETCH c"]),
+    (SqlSyntax(), [TRIGGER, "SELECT 1"]),
+    (MYSQL, [r"SELECT 'it\'s;'", "SELECT 1 # a; b", PROCEDURE, "SELECT `;`"]),
+    (SNOWFLAKE, [BLOCK, DECLARED, "SELECT 1 // ;", "BEGIN", "x", "COMMIT", "BEGIN WORK", "y"]),
+    (SNOWFLAKE, ["CREATE PROCEDURE p() AS $$ var a = 1; return 'x;'; $$", "SELECT 1"]),
+    (BIGQUERY, ["SELECT '''it's; '''", 'SELECT """;" """', r"SELECT r'\';'"]),
+]
+
+
+@pytest.mark.parametrize(("syntax", "statements"), SCRIPTS)
 def test_statements_are_split(syntax: SqlSyntax, statements: list[str]) -> None:
     assert split_statements("\n;".join(statements), syntax) == statements
     assert split_statements("\n; ".join(statements) + "\n;", syntax) == statements
@@ -54,13 +55,23 @@ def test_comments_alone_are_no_statement() -> None:
     assert split_statements("-- why\nSELECT 1", SqlSyntax()) == ["-- why\nSELECT 1"]
 
 
-@given(st.text(alphabet="ab;'\"$-/*\n #\\` "), st.sampled_from([POSTGRESQL, MYSQL, SNOWFLAKE]))
-def test_nothing_is_lost(script: str, syntax: SqlSyntax) -> None:
+@given(st.text(alphabet="ab;'\"$-/*\n #\\` "), st.sampled_from(SYNTAXES))
+def test_statements_are_of_the_script(script: str, syntax: SqlSyntax) -> None:
     """Every statement is in the script, in order, and only what has code is."""
     position = 0
     for statement in split_statements(script, syntax):
         assert statement.strip(" \n;")
         position = script.index(statement, position) + len(statement)
+
+
+@given(st.data(), st.sampled_from(SYNTAXES))
+def test_no_statement_is_lost(data: st.DataObject, syntax: SqlSyntax) -> None:
+    """In whatever order they stand, with comments and empty statements between them."""
+    known = [each for one, statements in SCRIPTS if one == syntax for each in statements]
+    statements = data.draw(st.lists(st.sampled_from(known)))
+    gaps = st.sampled_from(["\n;", "\n;\n\n", "\n; ;", "\n;/* a; b */;"])
+    script = "".join(statement + data.draw(gaps) for statement in statements)
+    assert split_statements(script, syntax) == statements
 
 
 def test_placeholders_follow_the_dialect() -> None:
