@@ -10,7 +10,7 @@ import pytest
 from tests.services.bigquery import Emulator
 from tests.services.tokens import Tokens
 
-from flowstone.errors import CredentialsError, DatabaseDenied, DatabaseUnreachable
+from flowstone.errors import DatabaseDenied, DatabaseUnreachable
 from flowstone_gcp import BigQueryWarehouse, GcpCredentials
 from flowstone_testing import reserve_closed_port
 
