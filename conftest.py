@@ -22,7 +22,7 @@ TOGETHER = {"tests/template/test_new.py"}
 #: Fixtures that start programs: what uses one is no unit test, and counts as slow.
 PROGRAMS = {"emulator", "home", "place"}
 
-pytest_plugins = ["tests.services.fixtures"]
+pytest_plugins = ["tests.services.fixtures", "tests.services.homes"]
 
 # A job in a shell's background ignores Ctrl-C, one of `nohup` a closed terminal; and so would the
 # programs that tests start.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,14 +12,12 @@ import pytest
 
 from flowstone import flow, task, unmapped
 from flowstone.blocks import Secret
-from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.errors import (
     ReferenceUnresolved,
     SecretMissing,
     SecretStoreError,
 )
-from flowstone.settings import Settings
 from flowstone_aws import (
     AwsCredentials,
     AwsParameters,
@@ -34,14 +31,7 @@ from flowstone_aws import (
     read_secret,
 )
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture

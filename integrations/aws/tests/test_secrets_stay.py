@@ -8,16 +8,13 @@ import logging
 import os
 import pickle
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from flowstone import flow
-from flowstone.bootstrap import open_services
 from flowstone.context import current
-from flowstone.settings import Settings
 from flowstone_aws import (
     AssumeRoleParameters,
     AwsClientParameters,
@@ -42,15 +39,6 @@ def canaries() -> dict[str, str]:
         "TokenCode": uuid4().hex,
         "encryption_key": base64.b64encode(os.urandom(32)).decode(),
     }
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
 
 
 def buckets(url: str, canaries: dict[str, str], name: str) -> list[S3Bucket]:

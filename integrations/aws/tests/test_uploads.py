@@ -61,15 +61,6 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
-
-
 def list_uploads(bucket: S3Bucket) -> list[str]:
     client = bucket.credentials.client("s3")
     found = client.list_multipart_uploads(Bucket=bucket.bucket_name)
@@ -189,6 +180,7 @@ def test_an_upload_that_failed_is_not_left(
     class Broken(BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             if self.tell() > 9 * parts.MB:
+                until(lambda: list_uploads(bucket), "the upload has begun", 60)
                 raise OSError("broken")
             return super().read(size)
 

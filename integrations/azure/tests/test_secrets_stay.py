@@ -8,7 +8,6 @@ import logging
 import os
 import pickle
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -21,9 +20,7 @@ from tests.services.certificates import find_authority
 from tests.services.recorder import serve_recorder
 
 from flowstone import flow
-from flowstone.bootstrap import open_services
 from flowstone.context import current
-from flowstone.settings import Settings
 from flowstone_azure import (
     AzureBlobStorageContainer,
     AzureBlobStorageCredentials,
@@ -35,15 +32,6 @@ from flowstone_azure.logs import redact_line
 
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
 
 
 def use(store: AzureBlobStorageContainer) -> list[str]:

@@ -8,31 +8,19 @@ import logging
 import os
 import pickle
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.services.tokens import Tokens
 
 from flowstone import flow
-from flowstone.bootstrap import open_services
 from flowstone.context import current
-from flowstone.settings import Settings
 from flowstone_gcp import (
     GcpCredentials,
     GcsBucket,
     cloud_storage_download_blob_as_bytes,
     cloud_storage_upload_blob_from_string,
 )
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
 
 
 def use(bucket: GcsBucket) -> list[str]:

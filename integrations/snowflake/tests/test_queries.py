@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 from tests.services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
 
 from flowstone import flow, task
-from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.context.external_work import find_open_handles, sum_measures
 from flowstone.errors import (
@@ -27,7 +25,6 @@ from flowstone.errors import (
     TableMissing,
 )
 from flowstone.records.runs import RunQuery
-from flowstone.settings import Settings
 from flowstone_snowflake import SnowflakeConnector, SnowflakeCredentials
 from flowstone_snowflake.measures import find_measures, make_tag
 from flowstone_snowflake.sessions import is_answered_at_once
@@ -160,14 +157,6 @@ forever()
 """
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
-
-
 @pytest.mark.slow
 def test_cleanup_ends_what_a_killed_process_left(
     database: SnowflakeConnector, emulated: Snowflake, endless: str, home: Path
@@ -186,12 +175,14 @@ def test_cleanup_ends_what_a_killed_process_left(
     [work] = find_open_handles(find(run_id))
     assert (work.handle.kind, work.handle.block) == ("query", "snowflake-connector/warehouse")
     command = [str(Path(sys.executable).with_name("flowstone")), "run"]
+    words = ""
     for word in ("cancel", "cleanup"):
         done = subprocess.run(
             [*command, word, run_id], env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    assert work.handle.id in done.stdout
+        words += done.stdout
+    assert work.handle.id in words
     until(lambda: not find_running(emulated, endless), "the query has ended", PATIENCE)
     assert not find_open_handles(find(run_id))
 

@@ -6,7 +6,7 @@ import json
 import logging
 import pickle
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from secrets import token_hex
 
@@ -15,21 +15,10 @@ from pydantic import SecretStr
 from tests.services.snowflake import PASSWORD, Snowflake
 
 from flowstone import flow
-from flowstone.bootstrap import open_services
 from flowstone.context import current
 from flowstone.records.access import StoreAccess
-from flowstone.settings import Settings
 from flowstone_snowflake import SnowflakeConnector, SnowflakeCredentials, snowflake_query
 from flowstone_snowflake.clouds import make_location
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
 
 
 def use(connector: SnowflakeConnector, value: str) -> list[str]:

@@ -15,19 +15,8 @@ import pytest
 from sqlalchemy import make_url
 
 from flowstone import flow
-from flowstone.bootstrap import open_services
 from flowstone.context import current
-from flowstone.settings import Settings
 from flowstone_sqlalchemy import DatabaseCredentials, SqlAlchemyConnector
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A home with a store on disk."""
-    services = open_services(Settings(home=tmp_path / "home"))
-    with current.use_services(services):
-        yield tmp_path / "home"
-    services.close()
 
 
 def use(database: SqlAlchemyConnector, value: str) -> list[str]:
