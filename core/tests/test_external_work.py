@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from flowstone import (
+    find_recorded_task_runs,
     flow,
     record_external_end,
     record_external_start,
@@ -29,6 +31,8 @@ from flowstone.errors import (
     RunNotEnded,
 )
 from flowstone.flow_runs import cleanup_flow_run
+from flowstone.records.events import LOG_WRITTEN, LogLine
+from flowstone.records.redaction import register
 from flowstone.records.runs import Run, RunQuery
 from flowstone.records.states import Completed, Failed, Running, Skipped, StateType
 
@@ -315,6 +319,81 @@ def test_a_task_run_that_core_did_not_call_is_one_like_any_other(services: Servi
     [listed] = json.loads(command("run", "ls", "--json").output)
     assert listed["tasks"] == {"total": 3, "completed": 1, "failed": 1, "skipped": 1}
     assert command("run", "ls", "--state", "skipped").exit_code == 0
+
+
+def test_a_recorded_run_has_parameters_and_lines_of_several_levels(services: Services) -> None:
+    register("canary-of-a-parameter")
+
+    @flow
+    def build() -> None:
+        record_task_run(
+            "orders",
+            Completed(),
+            started=100.0,
+            ended=103.0,
+            logs=["built", (logging.DEBUG, "select 1"), (logging.ERROR, "no")],
+            parameters={"id": "model.orders", "secret": ["canary-of-a-parameter"], "rows": 3},
+        )
+
+    build()
+    _, node = services.runs.runs(RunQuery(root_id=only_run(services).id))
+    assert node.parameters == {"id": "model.orders", "secret": ["********"], "rows": 3}
+    lines = [
+        (event.payload.level, event.payload.message)
+        for _, event in services.runs.events(0, root_id=node.root_id, kinds=(LOG_WRITTEN,))
+        if isinstance(event.payload, LogLine) and event.run_id == node.id
+    ]
+    assert lines == [(20, "built"), (10, "select 1"), (40, "no")]
+
+
+def record(name: str) -> None:
+    record_task_run(name, Completed(), started=1.0, ended=2.0, parameters={"id": name})
+
+
+def list_found() -> list[str]:
+    return [run.name for run in find_recorded_task_runs()]
+
+
+def test_a_retry_of_a_task_finds_what_it_recorded_before(services: Services) -> None:
+    found: list[list[str]] = []
+
+    @task(retries=2)
+    def build() -> None:
+        number = len(found)
+        record(f"node-{number}")
+        found.append(list_found())
+        record_task_run("no parameters", Completed(), started=1.0, ended=2.0)
+        if number < 2:
+            raise LookupError
+
+    @flow
+    def main() -> None:
+        record("of the flow")
+        build()
+
+    main()
+    assert found == [[], ["node-0"], ["node-0", "node-1"]]
+    assert list_found() == []
+
+
+def test_a_retry_of_a_flow_finds_what_its_tasks_recorded_before(services: Services) -> None:
+    found: list[list[str]] = []
+
+    @task
+    def build(number: int) -> None:
+        record(f"task-{number}")
+        found.append(list_found())
+
+    @flow(retries=1)
+    def main() -> None:
+        number = len(found)
+        record(f"flow-{number}")
+        build(number)
+        if number == 0:
+            raise LookupError
+
+    main()
+    assert found == [[], ["flow-0", "task-0"]]
 
 
 def test_a_skipped_run_is_no_success(services: Services) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flowstone.calls.task import Task, exponential_backoff, task
     from flowstone.context.deadlines import seconds_left
     from flowstone.context.external_work import (
+        find_recorded_task_runs,
         record_external_end,
         record_external_start,
         record_measures,
@@ -48,6 +49,7 @@ __all__ = [
     "aresume_flow_run",
     "asuspend_flow_run",
     "exponential_backoff",
+    "find_recorded_task_runs",
     "flow",
     "get_run_logger",
     "make_async_twin",
@@ -79,6 +81,7 @@ if not TYPE_CHECKING:
             "flowstone.calls.task": ("Task", "exponential_backoff", "task"),
             "flowstone.context.deadlines": ("seconds_left",),
             "flowstone.context.external_work": (
+                "find_recorded_task_runs",
                 "record_external_start",
                 "record_external_end",
                 "record_measures",

@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowstone.context import current
 from flowstone.context.current import current_run
 from flowstone.context.runtime import snapshot_run
 from flowstone.errors import ConfigurationError, MissingContextError
+from flowstone.records.encoding import mask_json
 from flowstone.records.events import (
     EXTERNAL_WORK_ENDED,
     EXTERNAL_WORK_STARTED,
@@ -32,13 +33,11 @@ from flowstone.records.events import (
 )
 from flowstone.records.ids import new_id
 from flowstone.records.redaction import redact
-from flowstone.records.runs import Fence, Origin, StateChange
+from flowstone.records.runs import Fence, Origin, Run, RunQuery, StateChange
 from flowstone.records.states import CANCELLED, PENDING, RUNNING, State
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from flowstone.records.runs import Run
 
 #: So many facts are read at a time.
 PAGE = 1000
@@ -238,9 +237,10 @@ def record_task_run(
     *,
     started: float,
     ended: float,
-    logs: Sequence[str] = (),
+    logs: Sequence[str | tuple[int, str]] = (),
     inputs: Sequence[str] = (),
     measures: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> str:
     """Record a task run that another tool executed, such as a node of dbt.
 
@@ -251,9 +251,10 @@ def record_task_run(
         state: how it ended.
         started: seconds since the epoch.
         ended: the same.
-        logs: lines of its log.
+        logs: lines of its log; those of another level than INFO as (level, line).
         inputs: ids of the runs whose results went into it.
         measures: as `record_measures` takes them.
+        parameters: what it was called with, as JSON values; a retry finds the run by them.
 
     Returns:
         The id of the task run.
@@ -281,6 +282,7 @@ def record_task_run(
         root_id=parent.root_id,
         parent_id=parent.id,
         created=started,
+        parameters=parameters and {key: mask_json(value) for key, value in parameters.items()},
         inputs=tuple(dict.fromkeys(inputs)),
     )
     has_run = not (state.type is CANCELLED and state.name == "Skipped")
@@ -289,10 +291,56 @@ def record_task_run(
     message = None if state.message is None else redact(state.message)
     end = State(state.type, state.name, message, ended)
     facts = [make_birth_event(run)]
-    facts += [make_log_event(run, ended, LogLine(logging.INFO, shown, text)) for text in logs]
+    lines = [(logging.INFO, line) if isinstance(line, str) else line for line in logs]
+    facts += [make_log_event(run, ended, LogLine(level, shown, text)) for level, text in lines]
     if measures:
         facts.append(make_measures_event(run, ended, _check_measures(measures)))
     facts.append(make_change_event(run, end, run.attempt))
     for fact in facts:
         current.services().journal.append(fact)
     return run.id
+
+
+def find_recorded_task_runs() -> list[Run]:
+    """Return what earlier attempts recorded by `record_task_run`, oldest first.
+
+    They are the task runs of the current run's earlier attempts, and of earlier attempts of the
+    flow run that called it, if it is executed again. Only those with parameters are returned.
+    """
+    scope, run = current.scope.get(), current_run()
+    if scope is None or run is None:
+        return []
+    owner, attempts = scope.owner.run, {run.id: snapshot_run(scope).attempt}
+    attempts[owner.id] = snapshot_run(scope.owner).attempt
+    again = {run_id: attempt for run_id, attempt in attempts.items() if attempt > 1}
+    if not again:
+        return []
+    services = current.services()
+    services.journal.flush()
+    before = _find_task_runs_before(run.root_id, again)
+    tree = services.runs.runs(RunQuery(root_id=run.root_id))
+    parents = {each.id: each.parent_id for each in tree}
+
+    def is_earlier(each: Run) -> bool:
+        if each.id in before.get(run.id, ()):
+            return each.parent_id == run.id
+        callers = (each.parent_id, parents.get(each.parent_id or ""))
+        return each.id in before.get(owner.id, ()) and owner.id in callers
+
+    return [each for each in tree if each.parameters and is_earlier(each)]
+
+
+def _find_task_runs_before(root_id: str, attempts: Mapping[str, int]) -> dict[str, set[str]]:
+    """Return the task runs that were born before an attempt of each of some runs began."""
+    births, started = set(KINDS["task"].values()), {kind[RUNNING] for kind in KINDS.values()}
+    born: set[str] = set()
+    before: dict[str, set[str]] = {}
+    for event in _read_facts(root_id, *births, *started):
+        payload = event.payload
+        if isinstance(payload, Run):
+            born.add(payload.id)
+        elif isinstance(payload, StateChange):
+            attempt = attempts.get(event.run_id)
+            if attempt is not None and payload.attempt >= attempt:
+                before.setdefault(event.run_id, set(born))
+    return before
