@@ -128,9 +128,10 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def make_access(self) -> DatabaseAccess:
         url = self._engine.url
         password = {} if url.password is None else {"password": SecretStr(url.password)}
+        options = {name: str(url.query[name]) for name in _SHARED if name in url.query}
         return DatabaseAccess(
             url.get_backend_name(), url.database or "", url.host, url.port, url.username,
-            secrets=password,
+            options=options, secrets=password,
         )  # fmt: skip
 
     # -- connections -----------------------------------------------------------------------------

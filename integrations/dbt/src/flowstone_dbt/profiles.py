@@ -1,0 +1,155 @@
+"""Profiles: what profiles.yml holds, and a private directory with that file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.machinery import PathFinder
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from flowstone.errors import ConfigurationError, MissingExtra
+from flowstone_dbt.targets import Target, make_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import SecretStr
+
+__all__ = [
+    "Profile",
+    "Target",
+    "find_adapter",
+    "make_profile",
+    "make_target",
+    "open_profile",
+    "require_adapter",
+]
+
+#: Adapters that are extras of this package.
+_EXTRAS = frozenset({"bigquery", "duckdb", "postgres", "snowflake"})
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile of dbt.
+
+    Attributes:
+        name: what the project calls it.
+        target: which of its outputs is used.
+        content: what profiles.yml holds. No secret is in it, but references to variables.
+        secrets: what these variables hold, by their names.
+        flags: dbt's global flags as variables, such as ``DBT_USE_COLORS``.
+    """
+
+    name: str
+    target: str
+    content: Mapping[str, Any]
+    secrets: Mapping[str, SecretStr] = field(default_factory=dict)
+    flags: Mapping[str, str] = field(default_factory=dict)
+
+    def reveal_environment(self) -> dict[str, str]:
+        """Return the variables that dbt needs in its environment, secrets in clear."""
+        secrets = {name: value.get_secret_value() for name, value in self.secrets.items()}
+        return {**self.flags, **secrets}
+
+
+def make_profile(
+    name: str, target: str, output: Target, flags: Mapping[str, str] | None = None
+) -> Profile:
+    """Return a profile with one target.
+
+    Args:
+        name: what the project calls the profile.
+        target: the target's name, such as ``dev``.
+        output: how dbt reaches the database.
+        flags: dbt's global flags as variables of the environment.
+    """
+    outputs = {target: dict(output.content)}
+    content = {name: {"target": target, "outputs": outputs}}
+    return Profile(name, target, content, output.secrets, flags or {})
+
+
+@contextmanager
+def open_profile(profile: Profile) -> Iterator[Path]:
+    """Yield a private directory with profiles.yml, for ``--profiles-dir``; gone at the end.
+
+    Raises:
+        ConfigurationError: the directory can't be made, or the file can't be written.
+    """
+    text = yaml.safe_dump(_copy(profile.content), sort_keys=False, allow_unicode=True)
+    try:
+        folder = TemporaryDirectory(prefix="flowstone-dbt-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise _make_write_error(error) from error
+    with folder as name:  # for its owner alone, as tempfile makes all of them
+        path = Path(name)
+        try:
+            _write_private(path / "profiles.yml", text)
+        except OSError as error:
+            raise _make_write_error(error) from error
+        yield path
+
+
+def _write_private(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _make_write_error(error: OSError) -> ConfigurationError:
+    problem = f"it can't be written: {error.strerror or type(error).__name__}"
+    remedy = "Check the free space and permissions of the temporary directory, or set TMPDIR."
+    return ConfigurationError("dbt's profiles.yml", problem, remedy)
+
+
+def _copy(value: object) -> object:
+    """Return a value of dicts and lists only, which YAML has words for."""
+    if isinstance(value, Mapping):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def find_adapter(profile: Profile) -> str:
+    """Return which adapter a profile needs: ``duckdb``, ``postgres``.
+
+    Raises:
+        ConfigurationError: the profile has no such target, or the target has no type.
+    """
+    outputs = profile.content.get(profile.name, {}).get("outputs", {})
+    if profile.target not in outputs:
+        problem = f"it has no target {profile.target!r}"
+        remedy = f"Choose one of {', '.join(map(repr, outputs))}." if outputs else "Add one."
+        raise ConfigurationError(f"the dbt profile {profile.name!r}", problem, remedy)
+    kind = outputs[profile.target].get("type")
+    if not isinstance(kind, str) or not kind.isidentifier():
+        raise ConfigurationError(
+            f"the target {profile.target!r} of the dbt profile {profile.name!r}",
+            f"its type is {kind!r}",
+            "Set it to the name of an adapter, such as duckdb.",
+        )
+    return kind
+
+
+def require_adapter(profile: Profile) -> str:
+    """Return which adapter a profile needs, and see that this Python has it; dbt is not imported.
+
+    Raises:
+        ConfigurationError: the profile has no such target, or the target has no type.
+        MissingExtra: the adapter is not installed.
+    """
+    kind = find_adapter(profile)
+    where: list[str] | None = sys.path
+    for name in ("dbt", "dbt.adapters", f"dbt.adapters.{kind}"):
+        spec = PathFinder.find_spec(name, where)
+        if spec is None:
+            install = f"flowstone-dbt[{kind}]" if kind in _EXTRAS else f"dbt-{kind}"
+            raise MissingExtra(f"the dbt adapter {kind!r}", install)
+        where = list(spec.submodule_search_locations or ())
+    return kind
