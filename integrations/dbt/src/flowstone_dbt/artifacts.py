@@ -1,0 +1,66 @@
+"""What dbt writes for others: its manifest, the results of a command, the age of sources."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flowstone_dbt.nodes import NodeResult, read_freshness, read_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The nodes of a project.
+
+    Attributes:
+        parents: the ids of those that each node depends on.
+        ephemeral: the ids of models that have no result of their own.
+    """
+
+    parents: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    ephemeral: frozenset[str] = frozenset()
+
+    def find_inputs(self, unique_id: str) -> list[str]:
+        """Return what a node reads: its parents, and those of its ephemeral parents."""
+        found: list[str] = []
+        for parent in self.parents.get(unique_id, ()):
+            found += self.find_inputs(parent) if parent in self.ephemeral else [parent]
+        return found
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read ``manifest.json``; an empty manifest if it is not there."""
+    content = _read(path)
+    nodes = content.get("nodes", {})
+    return Manifest(
+        {name: tuple(parents) for name, parents in content.get("parent_map", {}).items()},
+        frozenset(
+            name
+            for name, node in nodes.items()
+            if node.get("config", {}).get("materialized") == "ephemeral"
+        ),
+    )
+
+
+def read_results(folder: Path) -> list[NodeResult] | None:
+    """Read what ``run_results.json`` and ``sources.json`` say; None if there is neither."""
+    results, sources = _read(folder / "run_results.json"), _read(folder / "sources.json")
+    if not results and not sources:
+        return None
+    return [
+        *map(read_result, results.get("results", ())),
+        *map(read_freshness, sources.get("results", ())),
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    return content

@@ -1,0 +1,138 @@
+"""Earlier attempts of a command: which nodes they did, as the records of their runs say."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from flowstone import find_recorded_task_runs, runtime
+from flowstone_dbt.nodes import NodeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+#: The version of run_results.json that is written for `dbt retry`.
+SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
+
+_lock = threading.Lock()
+#: The commands of an attempt of a flow, by the run that called each and its number there: their
+#: order tells which of an earlier attempt is the same.
+_seen: dict[tuple[str, int, str], list[tuple[str, int]]] = {}
+#: How often an attempt of a run has called a command.
+_called: dict[tuple[str, int, str], int] = {}
+
+
+@dataclass(frozen=True)
+class Attempts:
+    """What is known of a command when it begins.
+
+    Attributes:
+        args: its arguments; in a retry those that were recorded.
+        parameters: what its nodes are recorded with.
+        earlier: how nodes ended in earlier attempts, by their ids; the last word on each.
+        runs: the ids of their task runs.
+    """
+
+    args: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    earlier: Mapping[str, NodeResult] = field(default_factory=dict)
+    runs: Mapping[str, str] = field(default_factory=dict)
+
+    def has_succeeded(self, unique_id: str) -> bool:
+        """Tell whether a node has nothing left to do."""
+        found = self.earlier.get(unique_id)
+        return found is not None and found.succeeded
+
+    def write_results(
+        self, folder: Path, command: str, given: Mapping[str, Any], pending: Sequence[str]
+    ) -> None:
+        """Write ``run_results.json`` as dbt would have left it: `dbt retry` reads it.
+
+        Args:
+            folder: where.
+            command: the command that is tried again.
+            given: the options that it was given, by dbt's names for them.
+            pending: the nodes that are left.
+        """
+        folder.mkdir(parents=True)
+        nodes = {
+            **{each: NodeResult(each, "skipped") for each in pending},
+            **self.earlier,
+        }
+        results = [
+            {
+                "unique_id": node.unique_id,
+                "status": "error" if node.status == "cancelled" else node.status,
+                "timing": [],
+                "thread_id": "MainThread",
+                "execution_time": 0.0,
+                "adapter_response": {},
+                "message": None,
+                "failures": None,
+                "compiled": None,
+                "compiled_code": None,
+                "relation_name": None,
+                "batch_results": node.batches,
+            }
+            for node in nodes.values()
+        ]
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        content = {
+            "metadata": {
+                "dbt_schema_version": SCHEMA,
+                "generated_at": now,
+                "invocation_id": None,
+                "env": {},
+            },
+            "args": {**given, "which": command},
+            "results": results,
+            "elapsed_time": 0.0,
+        }
+        (folder / "run_results.json").write_text(json.dumps(content, default=str), "utf-8")
+
+
+def find_attempts(project: Path, command: str, args: Sequence[str]) -> Attempts:
+    """Return what earlier attempts of the current run, or of its flow, did of a command.
+
+    Args:
+        project: the folder of the project.
+        command: the name of the command.
+        args: its arguments in this attempt.
+    """
+    key = sha256(f"{project}\0{command}".encode()).hexdigest()[:16]
+    place = f"{key}/{_count(key)}"
+    found = [
+        (run.id, dict(run.parameters or {}))
+        for run in find_recorded_task_runs()
+        if (run.parameters or {}).get("invocation") == place
+    ]
+    earlier = {
+        each["unique_id"]: NodeResult(
+            each["unique_id"], each["status"], batches=each.get("batches")
+        )
+        for _, each in found
+    }
+    recorded = tuple(found[0][1].get("args", args)) if found else tuple(args)
+    if any("***" in each for each in recorded):  # a secret was masked
+        recorded = tuple(args)
+    parameters = {"invocation": place, "args": list(recorded)}
+    return Attempts(recorded, parameters, earlier, {each["unique_id"]: run for run, each in found})
+
+
+def _count(key: str) -> int:
+    """Return the place of a command among those of the flow's current attempt."""
+    flow, task = runtime.flow_run, runtime.task_run
+    owner = (flow.id or task.id or "", flow.run_count or 0, key)
+    caller = (task.id or flow.id or "", task.run_count or flow.run_count or 0)
+    with _lock:
+        number = _called.get((*caller, key), 0)
+        _called[(*caller, key)] = number + 1
+        seen = _seen.setdefault(owner, [])
+        if (caller[0], number) not in seen:
+            seen.append((caller[0], number))
+        return seen.index((caller[0], number))

@@ -1,0 +1,191 @@
+"""The program that runs dbt: a process that stays warm and does one command after the other.
+
+It is run by its path, in an environment that may have dbt and nothing of Flowstone. Requests come
+as lines of JSON on standard input; what dbt tells goes out as lines of JSON, each an event as dbt's
+own JSON log has it, and a last one with the key ``ended``. When standard input is closed, because
+the process that started it is gone, it interrupts dbt, whose adapters then cancel their queries.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+#: Seconds that dbt may take to end its queries when the process that wants them is gone.
+GRACE = 20.0
+#: Seconds without a request after which it ends.
+IDLE = 300.0
+#: Events of the level DEBUG that are always sent: those that say how a node ends.
+NEEDED = frozenset({"NodeStart", "NodeFinished", "ArtifactWritten"})
+#: Events of the level DEBUG that are sent where they are wanted: queries.
+QUERIES = frozenset({"SQLQuery", "SQLQueryStatus"})
+#: Resource types that a command runs, by its name; of any other, all.
+RUN = {
+    "run": ("model",),
+    "seed": ("seed",),
+    "snapshot": ("snapshot",),
+    "test": ("test", "unit_test"),
+    "build": ("model", "seed", "snapshot", "test", "unit_test"),
+}
+
+
+class Child:
+    """Runs the commands.
+
+    Args:
+        requests: lines of JSON.
+        replies: where events go.
+    """
+
+    def __init__(self, requests: IO[str], replies: IO[str]) -> None:
+        self._requests, self._replies = requests, replies
+        self._waiting: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._idle = threading.Event()
+        self._idle.set()
+
+    def serve(self) -> None:
+        """Run what is asked for, until there is nobody to ask."""
+        threading.Thread(target=self._read, daemon=True).start()
+        self._send({"ready": os.getpid()})
+        import dbt.cli.main  # noqa: F401 - 2 s, while the request is made
+
+        while (request := self._next()) is not None:
+            self._idle.clear()
+            try:
+                self._send({"ended": self._run(request)})
+            except KeyboardInterrupt:
+                self._send({"ended": _describe(KeyboardInterrupt())})
+            finally:
+                self._idle.set()
+
+    def _next(self) -> dict[str, Any] | None:
+        while True:
+            try:
+                return self._waiting.get(timeout=IDLE)
+            except queue.Empty:
+                return None
+            except KeyboardInterrupt:  # it was meant for a command that has ended
+                continue
+
+    def _read(self) -> None:
+        for line in self._requests:
+            self._waiting.put(json.loads(line))
+        self._waiting.put(None)
+        if not self._idle.is_set():
+            os.kill(os.getpid(), signal.SIGINT)
+            if not self._idle.wait(GRACE):
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        line = json.dumps(message, default=str)
+        with self._lock:
+            self._replies.write(f"{line}\n")
+            self._replies.flush()
+
+    def _run(self, request: dict[str, Any]) -> dict[str, Any]:
+        os.environ.clear()
+        os.environ.update(request["env"])
+        os.chdir(request["cwd"])
+        sys.path[:] = [each for each in sys.path if each != request["cwd"]]
+        try:
+            if request.get("list_nodes"):
+                return {"success": True, "nodes": list_nodes(request["args"])}
+            return self._invoke(request["args"], queries=bool(request.get("queries")))
+        except Exception as error:  # noqa: BLE001 - the caller words it
+            return _describe(error)
+
+    def _invoke(self, args: list[str], *, queries: bool) -> dict[str, Any]:
+        from dbt.cli.main import dbtRunner
+        from google.protobuf.json_format import MessageToDict
+
+        wanted = NEEDED | QUERIES if queries else NEEDED
+
+        def tell(event: Any) -> None:
+            if event.info.level != "debug" or event.info.name in wanted:
+                self._send(MessageToDict(event, preserving_proto_field_name=True))
+
+        try:
+            found = dbtRunner(callbacks=[tell]).invoke(args)
+        finally:
+            _forget_connections()
+        if found.exception is not None:
+            return _describe(found.exception)
+        lines = found.result if isinstance(found.result, list) else []
+        return {"success": found.success, "lines": lines}
+
+
+def _forget_connections() -> None:
+    """Close what an adapter keeps open between commands: DuckDB keeps its file."""
+    module = sys.modules.get("dbt.adapters.duckdb.connections")
+    if module is not None:
+        module.DuckDBConnectionManager.close_all_connections()
+
+
+def _describe(error: BaseException) -> dict[str, Any]:
+    return {"success": False, "error": type(error).__name__, "message": str(error)}
+
+
+# ---------------------------------------------------------------- what a command would run
+
+
+def read_given(args: list[str]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a command, and the options that were given to it, as dbt reads them."""
+    from dbt.cli.flags import args_to_context
+
+    context = args_to_context(list(args))
+    given: dict[str, Any] = {}
+    for each in (context.parent, context):
+        assert each is not None
+        for name, value in each.params.items():
+            source = each.get_parameter_source(name)
+            if source is not None and source.name == "COMMANDLINE":
+                given[name] = list(value) if isinstance(value, tuple) else value
+    return str(context.info_name), given
+
+
+def list_nodes(args: list[str]) -> dict[str, Any]:
+    """Return what a command would run: its name, its options, and the ids of its nodes.
+
+    Args:
+        args: those of the command.
+    """
+    from dbt.cli.main import cli, dbtRunner
+
+    command, given = read_given(args)
+    commands: dict[str, Any] = vars(cli)["commands"]
+    known = {each.name: each for each in (*cli.params, *commands["list"].params)}
+    asked = ["list", "--output", "json", "--output-keys", "unique_id", "--quiet"]
+    types = given.get("resource_types") or RUN.get(command, ())
+    for name, value in given.items():
+        option = known.get(name)
+        if option is None or name in {"output", "output_keys", "quiet", "resource_types"}:
+            continue
+        if option.is_flag:
+            asked += [option.opts[0]] if value else option.secondary_opts[:1]
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            asked += [option.opts[0], json.dumps(each) if isinstance(each, dict) else str(each)]
+    for each in types:
+        asked += ["--resource-type", str(each)]
+    found = dbtRunner().invoke(asked)
+    if found.exception is not None:
+        raise found.exception
+    lines = found.result if isinstance(found.result, list) else []
+    ids = [json.loads(line)["unique_id"] for line in lines if line.startswith("{")]
+    return {"command": command, "given": given, "ids": ids}
+
+
+if __name__ == "__main__":
+    # What dbt, its macros and Python models print is no event: it goes to the other pipe.
+    own = os.dup(1)
+    os.dup2(2, 1)
+    here = str(Path(__file__).parent)
+    sys.path[:] = [each for each in sys.path if each != here]
+    Child(sys.stdin, open(own, "w", encoding="utf-8")).serve()  # noqa: SIM115 - until the end

@@ -1,0 +1,296 @@
+"""One command of dbt, from its arguments to its result: all doors of the package lead here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from pathlib import Path
+from socket import gethostname
+from typing import TYPE_CHECKING, Any
+
+from flowstone import record_external_end, record_external_start
+from flowstone.blocks.external_work import find_logger
+from flowstone.blocks.jobs.processes import read_start_time
+from flowstone_dbt.attempts import Attempts, find_attempts
+from flowstone_dbt.errors import DbtError, DbtNodesFailed, explain_error
+from flowstone_dbt.left_behind import end_left_behind
+from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
+from flowstone_dbt.profiles import open_profile
+from flowstone_dbt.recording import Recorder
+from flowstone_dbt.workspace import lock, open_workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from flowstone_dbt.nodes import NodeResult
+    from flowstone_dbt.process import WarmDbt
+    from flowstone_dbt.profiles import Profile
+
+#: Commands that have a target path, and write their artifacts there.
+WITH_NODES = frozenset(
+    {"build", "run", "test", "seed", "snapshot", "compile", "clone", "run-operation", "generate",
+     "freshness", "show", "parse", "list", "ls", "retry"}
+)  # fmt: skip
+#: Commands that `dbt retry` can take up again.
+RESUMABLE = frozenset({"build", "run", "test", "seed", "snapshot", "compile", "clone"})
+#: The commands that have commands of their own.
+GROUPS = frozenset({"docs", "source"})
+
+#: Set by who wants the command in this context stopped.
+stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
+
+
+class Stopped(BaseException):
+    """The command was stopped by who wanted its result."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where dbt runs, and as whom.
+
+    Attributes:
+        project_dir: the folder with ``dbt_project.yml``.
+        profiles_dir: the folder with ``profiles.yml``; None for dbt's own search.
+        profile: made of blocks; it goes before any ``profiles.yml``.
+        target_path: the folder for artifacts, in the project.
+        python: the interpreter of an environment that has dbt.
+        executable: a dbt program that is run in place of the Python package; None for the package.
+        env: variables, beside those of this process.
+        block: as `name_block` names what is asked to end a command that was left running.
+    """
+
+    project_dir: Path
+    profiles_dir: Path | None = None
+    profile: Profile | None = None
+    target_path: str = "target"
+    python: str = sys.executable
+    executable: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    block: str = "dbt"
+
+    @property
+    def target(self) -> Path:
+        """The folder for artifacts."""
+        return self.project_dir / self.target_path
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What a command of dbt did.
+
+    Attributes:
+        args: the command and its options.
+        success: whether dbt says that it succeeded.
+        nodes: how each node ended; those that an earlier attempt did are among them.
+        lines: what the command answers: the names of ``ls``, the rows of ``show``.
+    """
+
+    args: tuple[str, ...]
+    success: bool
+    nodes: tuple[NodeResult, ...] = ()
+    lines: tuple[str, ...] = ()
+
+    @property
+    def failed(self) -> list[NodeResult]:
+        """The nodes that failed."""
+        return [node for node in self.nodes if node.failed]
+
+    def count(self) -> dict[str, int]:
+        """Return how many nodes ended in each of dbt's statuses."""
+        found: dict[str, int] = {}
+        for node in self.nodes:
+            found[node.status] = found.get(node.status, 0) + 1
+        return found
+
+
+def find_command(args: Sequence[str]) -> str:
+    """Return the name of the command in arguments of dbt, as ``build`` or ``generate``.
+
+    Raises:
+        DbtError: there is none.
+    """
+    names = [each for each in args if not each.startswith("-")]
+    if not names:
+        raise DbtError("no command was given", "Give one, such as ['build'].")
+    if names[0] in GROUPS and len(names) > 1:
+        return names[1]
+    return names[0]
+
+
+def run_dbt(place: Place, args: Sequence[str], *, resume: bool = True) -> DbtResult:
+    """Run a command of dbt, and record each of its nodes as a task run.
+
+    In a retry of the task or the flow, only what has not succeeded is run.
+
+    Args:
+        place: where.
+        args: the command and its options, as on the command line.
+        resume: whether a retry runs only the rest.
+
+    Returns:
+        How it ended, also where nodes failed.
+
+    Raises:
+        DbtError: dbt could not do what it was asked for.
+    """
+    command = find_command(args)
+    if not (place.project_dir / "dbt_project.yml").is_file():
+        problem = f"there is no dbt_project.yml in {str(place.project_dir)!r}"
+        raise DbtError(problem, "Set `project_dir` to the folder of a dbt project.")
+    end_left_behind(place.block)
+    attempts = find_attempts(place.project_dir, command, args)
+    with ExitStack() as stack:
+        work = _Command(place, stack, attempts, command)
+        if not resume or command not in RESUMABLE or not attempts.earlier:
+            return work.run(list(args))
+        pending = work.find_pending()
+        if not pending:
+            find_logger("dbt").info("dbt %s: each node succeeded in an earlier attempt", command)
+            return DbtResult(tuple(args), True, tuple(attempts.earlier.values()))
+        return work.run(work.make_retry(pending))
+
+
+class _Command:
+    """A command on its way."""
+
+    def __init__(self, place: Place, stack: ExitStack, attempts: Attempts, command: str) -> None:
+        self._place, self._stack, self._attempts = place, stack, attempts
+        self._command = command
+        self._folder = stack.enter_context(open_workspace(place.target))
+        self._env = {
+            **os.environ,
+            **place.env,
+            "DBT_PROJECT_DIR": str(place.project_dir),
+            "DBT_TARGET_PATH": str(self._folder),
+            "DBT_LOG_PATH": str(self._folder / "logs"),
+            "DBT_LOG_LEVEL": "none",
+            "DBT_LOG_LEVEL_FILE": "none",
+            "DBT_USE_COLORS": "false",
+        }
+        self._common: list[str] = []
+        profiles = place.profiles_dir
+        if place.profile is not None:
+            profiles = stack.enter_context(open_profile(place.profile))
+            self._common = ["--profile", place.profile.name, "--target", place.profile.target]
+            self._env |= place.profile.reveal_environment()
+        if profiles is not None:
+            self._env["DBT_PROFILES_DIR"] = str(profiles)
+
+    def run(self, args: list[str]) -> DbtResult:
+        given = {each.partition("=")[0] for each in args}
+        common = self._common if not {"--profile", "--target", "-t"} & given else []
+        recorder = Recorder(self._folder, self._attempts.parameters, self._attempts.runs)
+        if self._command in {"deps", "clean"}:
+            self._stack.enter_context(lock(self._place.target / ".flowstone" / "parse.lock"))
+        ended = self._ask([*args, *common], recorder)
+        recorder.settle()
+        return self._judge(recorder, ended)
+
+    def find_pending(self) -> list[str]:
+        """Return the ids of the nodes of the command that have not succeeded."""
+        args = [*self._attempts.args, *self._common]
+        with self._open(record=False) as dbt:
+            dbt.send({**self._request(args), "list_nodes": True})
+            ended = _follow(dbt, Recorder(self._folder, {}, {}))
+        if not ended.get("success"):
+            raise explain_error(ended, f"dbt {self._command}")
+        self._given = ended["nodes"]["given"]
+        return [each for each in ended["nodes"]["ids"] if not self._attempts.has_succeeded(each)]
+
+    def make_retry(self, pending: list[str]) -> list[str]:
+        """Write the results of earlier attempts for `dbt retry`, and return its arguments."""
+        folder = self._folder / "earlier"
+        self._attempts.write_results(folder, self._command, self._given, pending)
+        find_logger("dbt").info(
+            "dbt %s: %s node(s) are left of an earlier attempt", self._command, len(pending)
+        )
+        return ["retry", "--state", str(folder)]
+
+    def _request(self, args: list[str]) -> dict[str, Any]:
+        queries = find_logger("dbt").isEnabledFor(logging.DEBUG)
+        cwd = str(self._place.project_dir)
+        return {"args": args, "env": self._env, "cwd": cwd, "queries": queries}
+
+    def _ask(self, args: list[str], recorder: Recorder) -> dict[str, Any]:
+        with self._open(args) as dbt:
+            if not isinstance(dbt, ExecutableDbt):
+                dbt.send(self._request(args))
+            try:
+                return _follow(dbt, recorder)
+            except BaseException as error:
+                if not isinstance(error, DbtError):
+                    dbt.stop(recorder.handle_line)
+                cancelled = not isinstance(error, Exception)
+                how = "dbt was interrupted" if cancelled else str(error)
+                recorder.abandon(how, cancelled=cancelled)
+                raise
+
+    @contextmanager
+    def _open(self, args: list[str] | None = None, *, record: bool = True) -> Iterator[DbtProcess]:
+        """Give a process of dbt; it is recorded as external work of the run while it works."""
+        executable, dbt = self._place.executable, None
+        warm: WarmDbt | None = None
+        if executable is not None and args is not None:
+            cwd = str(self._place.project_dir)
+            dbt = ExecutableDbt(executable, args, env=self._env, cwd=cwd)
+        else:
+            dbt = warm = borrow_dbt(self._place.python)
+        handle = None
+        try:
+            if record:
+                where = f"{gethostname()}/{dbt.pid}/{read_start_time(dbt.pid)}"
+                handle = record_external_start("dbt", self._place.block, where)
+            yield dbt
+        except BaseException:
+            dbt.stop()
+            if handle is not None:
+                record_external_end(handle)
+            raise
+        if handle is not None:
+            record_external_end(handle)
+        if warm is not None:
+            give_back_dbt(warm)
+        else:
+            dbt.close()
+
+    def _judge(self, recorder: Recorder, ended: Mapping[str, Any]) -> DbtResult:
+        nodes = {**self._attempts.earlier, **recorder.results}
+        lines = (*(ended.get("lines") or ()), *recorder.previews)
+        result = DbtResult(
+            self._attempts.args, bool(ended.get("success")), tuple(nodes.values()), lines
+        )
+        if ended.get("error") and not recorder.results:
+            raise explain_error(ended, f"dbt {self._command}")
+        if not result.success and not any(each.failed for each in recorder.results.values()):
+            words = "; ".join(recorder.errors) or str(ended.get("message") or "it did not say why")
+            raise DbtError(words, "Look at the run's log.", where=f"dbt {self._command}")
+        return result
+
+
+def raise_failures(result: DbtResult) -> None:
+    """Raise an error that names the nodes of a result that failed, if there are any.
+
+    Raises:
+        DbtNodesFailed: there are.
+    """
+    if not result.success:
+        raise DbtNodesFailed(f"dbt {find_command(result.args)}", result.failed)
+
+
+def _follow(dbt: DbtProcess, recorder: Recorder) -> dict[str, Any]:
+    """Hand on what dbt tells until it has ended; return its last word."""
+    stop = stopping.get()
+    for found in dbt.read_lines():
+        if stop is not None and stop.is_set():
+            raise Stopped
+        if found is None:
+            continue
+        ended = recorder.handle_line(found)
+        if ended is not None:
+            return ended
+    return dbt.judge_end()

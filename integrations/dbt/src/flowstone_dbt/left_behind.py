@@ -1,0 +1,50 @@
+"""Commands of dbt that a killed process left running: found by their handles, and ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import suppress
+from socket import gethostname
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from flowstone.blocks.external_work import cancel_left_behind
+from flowstone.blocks.jobs.processes import read_start_time
+from flowstone_dbt.errors import DbtError
+from flowstone_dbt.process import INTERRUPT_SECONDS, TERMINATE_SECONDS
+
+if TYPE_CHECKING:
+    from flowstone.records.events import ExternalHandle
+
+
+def end_left_behind(block: str) -> None:
+    """End what earlier attempts of the current run left running, before anything runs again."""
+    cancel_left_behind(block, end_external, "dbt")
+
+
+def end_external(handle: ExternalHandle) -> None:
+    """End a command of dbt by its handle, and return when it has ended.
+
+    Raises:
+        DbtError: it runs on another machine.
+    """
+    host, _, rest = handle.id.partition("/")
+    number, _, start = rest.partition("/")
+    if host != gethostname():
+        remedy = f"Run the cleanup there, or end process {number} yourself."
+        raise DbtError(f"{handle.id!r} runs on {host}", remedy)
+    pid = int(number)
+    steps = (
+        (signal.SIGINT, INTERRUPT_SECONDS),  # adapters cancel their queries
+        (signal.SIGTERM, TERMINATE_SECONDS),
+        (signal.SIGKILL, TERMINATE_SECONDS),
+    )
+    for sign, seconds in steps:
+        end = monotonic() + seconds
+        if not start or read_start_time(pid) != start:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, sign)
+        while read_start_time(pid) == start and monotonic() < end:
+            sleep(0.02)

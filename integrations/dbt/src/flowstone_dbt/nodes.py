@@ -1,0 +1,177 @@
+"""What dbt tells of nodes, and the states that this means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flowstone.states import Completed, Failed, Skipped, State
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Statuses of nodes that have nothing left to do.
+SUCCEEDED = frozenset({"success", "pass", "warn", "no-op", "reused"})
+#: Statuses that dbt gives to a node that did not do what it should.
+FAILED = frozenset({"error", "fail", "runtime error", "partial success"})
+#: Numbers that adapters answer with, and the measures that they become.
+MEASURES = {
+    "rows_affected": "rows_affected",
+    "bytes_processed": "bytes_processed",
+    "bytes_billed": "bytes_billed",
+    "slot_ms": "slot_ms",
+}
+#: Nodes that are no work: there is nothing to record of them.
+UNRECORDED = frozenset({"exposure", "metric", "semantic_model", "saved_query", "group"})
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """How a node of a dbt project ended.
+
+    Attributes:
+        unique_id: dbt's id of the node, as ``model.shop.orders``.
+        status: dbt's word: ``success``, ``error``, ``skipped``; of tests ``pass``, ``fail``, ``warn``.
+        message: dbt's words on it, if there are any.
+        failures: of a test, how many rows failed.
+        started: seconds since the epoch; None if it was not started.
+        ended: the same.
+        adapter_response: what the database answered.
+        compiled_code: the SQL that was run, if dbt said so.
+        batches: of a microbatch model, the batches that succeeded and failed, as dbt has them.
+    """
+
+    unique_id: str
+    status: str
+    message: str | None = None
+    failures: int | None = None
+    started: float | None = None
+    ended: float | None = None
+    adapter_response: Mapping[str, Any] = field(default_factory=dict)
+    compiled_code: str | None = None
+    batches: Mapping[str, Any] | None = None
+
+    @property
+    def resource_type(self) -> str:
+        """What it is: ``model``, ``test``, ``seed``, ``operation`` …"""
+        return self.unique_id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name in the project."""
+        parts = self.unique_id.split(".")
+        if self.resource_type == "test" and len(parts) > 3:
+            parts = parts[:-1]  # a hash
+        return ".".join(parts[2:]) or self.unique_id
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has nothing left to do."""
+        return self.status in SUCCEEDED
+
+    @property
+    def failed(self) -> bool:
+        """Whether it did not do what it should; a skipped node has not failed."""
+        return self.status in FAILED
+
+    def describe(self) -> str:
+        """Return what it is, its name and how it ended, as one line."""
+        what = self.resource_type.replace("_", " ")
+        return f"{what} {self.name!r}: {self.explain() or self.status}"
+
+    def explain(self) -> str:
+        """Return dbt's words on it, with the number of rows that failed."""
+        words = " ".join((self.message or "").split())
+        if self.failures and str(self.failures) not in words:
+            rows = f"{self.failures} row{'s' if self.failures != 1 else ''} failed"
+            return f"{rows}; {words}" if words else rows
+        return words
+
+    def make_state(self, reason: str | None = None) -> State:
+        """Return the state of its task run.
+
+        Args:
+            reason: of a skipped node, why it was.
+        """
+        words = self.explain() or None
+        if self.status == "skipped":
+            return Skipped(reason or words or "dbt skipped it")
+        if self.status == "warn":
+            return Completed(name="Warning", message=words)
+        if self.status == "reused":
+            return Completed(name="Cached", message=words)
+        if self.succeeded:
+            return Completed(message=words)
+        return Failed(words or f"dbt ended it as {self.status!r}")
+
+    def make_measures(self) -> dict[str, float]:
+        """Return what is to be counted of it."""
+        found = {
+            name: float(value)
+            for key, name in MEASURES.items()
+            if isinstance(value := self.adapter_response.get(key), int | float)
+            and not isinstance(value, bool)
+            and value >= 0
+        }
+        if self.failures:
+            found["failed_rows"] = float(self.failures)
+        return found
+
+
+def read_result(found: Mapping[str, Any]) -> NodeResult:
+    """Return a node of ``run_results.json``."""
+    timing = [each for each in found.get("timing") or () if each.get("started_at")]
+    ends = [read_time(each.get("completed_at")) for each in timing]
+    return NodeResult(
+        found["unique_id"],
+        found["status"],
+        found.get("message"),
+        found.get("failures"),
+        min((read_time(each["started_at"]) or 0.0 for each in timing), default=None),
+        max((end for end in ends if end is not None), default=None),
+        found.get("adapter_response") or {},
+        found.get("compiled_code"),
+        found.get("batch_results"),
+    )
+
+
+def read_freshness(found: Mapping[str, Any]) -> NodeResult:
+    """Return a source of ``sources.json``, whose age may be too great."""
+    status = found["status"]
+    age = found.get("max_loaded_at_time_ago_in_s")
+    words = found.get("error") or (f"its data is {age:,.0f} s old" if age is not None else None)
+    timing = [each for each in found.get("timing") or () if each.get("started_at")]
+    return NodeResult(
+        found["unique_id"],
+        status,
+        words,
+        None,
+        min((read_time(each["started_at"]) or 0.0 for each in timing), default=None),
+        max((read_time(each.get("completed_at")) or 0.0 for each in timing), default=None),
+        found.get("adapter_response") or {},
+    )
+
+
+def read_event(data: Mapping[str, Any]) -> NodeResult:
+    """Return the node that an event ``NodeFinished`` is about."""
+    info, found = data["node_info"], data.get("run_result") or {}
+    response = found.get("adapter_response") or {}
+    failures = found.get("num_failures", found.get("failures"))
+    return NodeResult(
+        info["unique_id"],
+        info.get("node_status") or found.get("status", ""),
+        found.get("message") or None,
+        None if failures is None else int(failures),
+        read_time(info.get("node_started_at")),
+        read_time(info.get("node_finished_at")),
+        response,
+    )
+
+
+def read_time(text: str | None) -> float | None:
+    """Return dbt's text of a time, which is UTC, in seconds since the epoch."""
+    if not text:
+        return None
+    found = datetime.fromisoformat(text)
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()

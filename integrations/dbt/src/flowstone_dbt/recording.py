@@ -1,0 +1,183 @@
+"""What dbt tells becomes task runs, log lines and results while it runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flowstone import record_task_run
+from flowstone.blocks.external_work import find_logger
+from flowstone.errors import MissingContextError
+from flowstone.states import Cancelled, Crashed
+from flowstone_dbt.artifacts import Manifest, read_manifest, read_results
+from flowstone_dbt.nodes import UNRECORDED, NodeResult, read_event, read_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from flowstone.states import State
+
+LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+#: Events that say no more than others do.
+SILENT = frozenset({"NodeStart", "NodeFinished", "ArtifactWritten", "Formatting"})
+
+
+class Recorder:
+    """Records the nodes of one command of dbt as they end.
+
+    Args:
+        folder: where the command writes its artifacts.
+        parameters: what each task run is recorded with, beside its node's id and status.
+        known: ids of task runs of nodes that earlier attempts recorded, by the node.
+
+    Attributes:
+        results: how each node ended, by its id.
+        errors: dbt's own lines of the level ERROR that are about no node.
+        lines: what dbt told at the level INFO about no node.
+        previews: what ``dbt show`` and ``compile`` print.
+    """
+
+    def __init__(
+        self, folder: Path, parameters: Mapping[str, Any], known: Mapping[str, str]
+    ) -> None:
+        self.results: dict[str, NodeResult] = {}
+        self.errors: list[str] = []
+        self.previews: list[str] = []
+        self._folder, self._parameters = folder, parameters
+        self._runs = dict(known)
+        self._started: dict[str, float] = {}
+        self._lines: dict[str, list[tuple[int, str]]] = {}
+        self._manifest: Manifest | None = None
+        self._logger = find_logger("dbt")
+
+    # -- while it runs ---------------------------------------------------------------------------
+
+    def handle(self, event: Mapping[str, Any]) -> None:
+        """Take one event of dbt's."""
+        info, data = event.get("info", {}), event.get("data", {})
+        name, level = info.get("name", ""), LEVELS.get(info.get("level", ""), logging.INFO)
+        node = (data.get("node_info") or {}).get("unique_id", "")
+        if name == "NodeStart":
+            started = read_time(data["node_info"].get("node_started_at"))
+            self._started[node] = started or read_time(info.get("ts")) or 0.0
+        elif name == "NodeFinished":
+            self._finish(read_event(data))
+        elif name in {"ShowNode", "CompiledNode"}:
+            self.previews.append(data.get("preview") or data.get("compiled") or "")
+        if name not in SILENT:
+            self._log(node, level, info.get("msg", "").strip())
+
+    def handle_line(self, line: tuple[bool, str]) -> dict[str, Any] | None:
+        """Take a line that the process wrote; return its last word, if it is that.
+
+        Args:
+            line: whether it is of standard output, and the text.
+        """
+        is_event, text = line
+        found: Any = None
+        if is_event and text.startswith("{"):
+            with suppress(ValueError):
+                found = json.loads(text)
+        if not isinstance(found, dict):
+            if text.strip():  # what macros and Python models print
+                self._log("", logging.INFO, text)
+            return None
+        if "ended" in found:
+            ended: dict[str, Any] = found["ended"]
+            return ended
+        self.handle(found)
+        return None
+
+    def _log(self, node: str, level: int, text: str) -> None:
+        if not text:
+            return
+        if node:
+            self._lines.setdefault(node, []).append((level, text))
+        elif level >= logging.ERROR:
+            self.errors.append(text)
+        if level > logging.DEBUG or not node:
+            self._logger.log(level, "%s", text)
+
+    def _finish(self, result: NodeResult) -> None:
+        # How far it came stands in the file that dbt writes at the end.
+        if result.status != "partial success":
+            self._record(result)
+
+    # -- at its end ------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Record what the files say that dbt wrote at its end, and that no event said."""
+        for result in read_results(self._folder) or ():
+            known = self.results.get(result.unique_id)
+            if known is None:
+                self._record(result)
+            elif known.status != result.status:
+                self._logger.warning(
+                    "%s was recorded as %r, and run_results.json has %r",
+                    *(result.unique_id, known.status, result.status),
+                )
+            else:  # it has more to say than the event did
+                self.results[result.unique_id] = result
+
+    def abandon(self, how: str, *, cancelled: bool) -> None:
+        """Record the nodes that were started and did not end.
+
+        Args:
+            how: what happened to dbt.
+            cancelled: whether it was told to stop.
+        """
+        for node in list(self._started):
+            if node not in self.results:
+                state = Cancelled(how) if cancelled else Crashed(how)
+                self._record(NodeResult(node, "error", how, started=self._started[node]), state)
+
+    def _record(self, result: NodeResult, state: State | None = None) -> None:
+        self.results[result.unique_id] = result
+        if result.resource_type in UNRECORDED:
+            return
+        parents = self._find_inputs(result.unique_id)
+        state = state or result.make_state(self._explain_skip(parents))
+        started = result.started or self._started.get(result.unique_id) or state.at
+        ended = max(started, result.ended or state.at)
+        lines = self._lines.pop(result.unique_id, [])
+        extra = {"batches": result.batches} if result.batches else {}
+        try:
+            run_id = record_task_run(
+                result.name,
+                state,
+                started=started,
+                ended=ended,
+                logs=lines,
+                inputs=[self._runs[parent] for parent in parents if parent in self._runs],
+                measures=result.make_measures(),
+                parameters={
+                    "unique_id": result.unique_id,
+                    "status": result.status,
+                    **self._parameters,
+                    **extra,
+                },
+            )
+        except MissingContextError:  # outside of a run nothing is recorded
+            return
+        self._runs[result.unique_id] = run_id
+
+    def _find_inputs(self, unique_id: str) -> list[str]:
+        if self._manifest is None:
+            self._manifest = read_manifest(self._folder / "manifest.json")
+        return self._manifest.find_inputs(unique_id)
+
+    def _explain_skip(self, parents: Iterable[str]) -> str | None:
+        for parent in parents:
+            found = self.results.get(parent)
+            if found is not None and not found.succeeded:
+                how = "was skipped" if found.status == "skipped" else "failed"
+                return f"{found.resource_type} {found.name!r} {how}"
+        return None

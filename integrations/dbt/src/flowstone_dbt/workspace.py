@@ -1,0 +1,82 @@
+"""Where a command of dbt works: a target folder of its own, and what commands of a project share.
+
+Two commands of one project would write over each other's artifacts. Each has a folder of its own,
+with a copy of what dbt parsed last, so that it parses only what has changed since; what it wrote
+goes to the project's target folder in the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from secrets import token_hex
+from time import sleep, time
+from typing import TYPE_CHECKING
+
+try:
+    import fcntl
+except ImportError:  # Windows, where folders of projects are not locked
+    fcntl = None  # type: ignore[assignment]
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The file with what dbt has parsed.
+PARSED = "partial_parse.msgpack"
+#: The folder, in a project's target folder, with those of commands that run.
+RUNNING = ".flowstone"
+#: Seconds after which the folder of a command is taken for one that was killed.
+OLD = 7 * 24 * 3600
+
+
+@contextmanager
+def open_workspace(target: Path) -> Iterator[Path]:
+    """Give the folder for what one command of dbt writes; move that to the target folder at the end.
+
+    Args:
+        target: the project's target folder.
+    """
+    running = target / RUNNING
+    running.mkdir(parents=True, exist_ok=True)
+    _remove_old(running)
+    own = running / token_hex(8)
+    own.mkdir()
+    with lock(running / "parse.lock"), suppress(FileNotFoundError):
+        shutil.copy2(target / PARSED, own / PARSED)
+    try:
+        yield own
+    finally:
+        with lock(running / "parse.lock"):
+            _publish(own, target)
+        shutil.rmtree(own, ignore_errors=True)
+
+
+@contextmanager
+def lock(path: Path) -> Iterator[None]:
+    """Hold a lock that processes of this machine share by a file."""
+    with path.open("a") as file:
+        if fcntl is not None:
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    sleep(0.02)  # and not for ever in a system call: a run may be cancelled here
+                else:
+                    break
+        yield
+
+
+def _publish(own: Path, target: Path) -> None:
+    for path in sorted(own.rglob("*")):
+        if path.is_file():
+            to = target / path.relative_to(own)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, to)  # noqa: PTH105 - it replaces what is there
+
+
+def _remove_old(running: Path) -> None:
+    for path in running.iterdir():
+        if path.is_dir() and time() - path.stat().st_mtime > OLD:
+            shutil.rmtree(path, ignore_errors=True)
