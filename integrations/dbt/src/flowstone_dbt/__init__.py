@@ -1,14 +1,37 @@
-"""dbt for Flowstone: profiles made of saved blocks."""
+"""dbt for Flowstone: each node a task run, retries of exactly the rest, profiles of blocks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowstone.plugins.exports import lazy_exports
+from flowstone.plugins import lazy_exports
 
 if TYPE_CHECKING:
     from flowstone_dbt.cli_profile import DbtCliProfile
-    from flowstone_dbt.profiles import Profile, make_profile, open_profile
+    from flowstone_dbt.dbt_tasks import (
+        arun_dbt_build,
+        arun_dbt_model,
+        arun_dbt_seed,
+        arun_dbt_snapshot,
+        arun_dbt_source_freshness,
+        arun_dbt_test,
+        atrigger_dbt_cli_command,
+        run_dbt_build,
+        run_dbt_model,
+        run_dbt_seed,
+        run_dbt_snapshot,
+        run_dbt_source_freshness,
+        run_dbt_test,
+        trigger_dbt_cli_command,
+    )
+    from flowstone_dbt.engine import DbtResult
+    from flowstone_dbt.errors import DbtError, DbtNodesFailed
+    from flowstone_dbt.nodes import NodeResult
+    from flowstone_dbt.operation import DbtCoreOperation, DbtOperationRun
+    from flowstone_dbt.profiles import Profile
+    from flowstone_dbt.project import DbtProject
+    from flowstone_dbt.runner import DbtRunner, PrefectDbtRunner
+    from flowstone_dbt.settings import DbtSettings, PrefectDbtSettings
     from flowstone_dbt.target_configs import (
         BaseTargetConfigs,
         BigQueryTargetConfigs,
@@ -19,23 +42,43 @@ if TYPE_CHECKING:
         SnowflakeTargetConfigs,
         TargetConfigs,
     )
-    from flowstone_dbt.targets import Target, make_target
 
 __all__ = [
     "BaseTargetConfigs",
     "BigQueryTargetConfigs",
     "DbtCliProfile",
     "DbtConfigs",
+    "DbtCoreOperation",
+    "DbtError",
+    "DbtNodesFailed",
+    "DbtOperationRun",
+    "DbtProject",
+    "DbtResult",
+    "DbtRunner",
+    "DbtSettings",
     "DuckDBTargetConfigs",
     "GlobalConfigs",
+    "NodeResult",
     "PostgresTargetConfigs",
+    "PrefectDbtRunner",
+    "PrefectDbtSettings",
     "Profile",
     "SnowflakeTargetConfigs",
-    "Target",
     "TargetConfigs",
-    "make_profile",
-    "make_target",
-    "open_profile",
+    "arun_dbt_build",
+    "arun_dbt_model",
+    "arun_dbt_seed",
+    "arun_dbt_snapshot",
+    "arun_dbt_source_freshness",
+    "arun_dbt_test",
+    "atrigger_dbt_cli_command",
+    "run_dbt_build",
+    "run_dbt_model",
+    "run_dbt_seed",
+    "run_dbt_snapshot",
+    "run_dbt_source_freshness",
+    "run_dbt_test",
+    "trigger_dbt_cli_command",
 ]
 
 if not TYPE_CHECKING:
@@ -43,7 +86,42 @@ if not TYPE_CHECKING:
         __name__,
         {
             ".cli_profile": ("DbtCliProfile",),
-            ".profiles": ("Profile", "make_profile", "open_profile"),
+            ".dbt_tasks": (
+                "arun_dbt_build",
+                "arun_dbt_model",
+                "arun_dbt_seed",
+                "arun_dbt_snapshot",
+                "arun_dbt_source_freshness",
+                "arun_dbt_test",
+                "atrigger_dbt_cli_command",
+                "run_dbt_build",
+                "run_dbt_model",
+                "run_dbt_seed",
+                "run_dbt_snapshot",
+                "run_dbt_source_freshness",
+                "run_dbt_test",
+                "trigger_dbt_cli_command",
+            ),
+            ".engine": ("DbtResult",),
+            ".errors": (
+                "DbtError",
+                "DbtNodesFailed",
+            ),
+            ".nodes": ("NodeResult",),
+            ".operation": (
+                "DbtCoreOperation",
+                "DbtOperationRun",
+            ),
+            ".profiles": ("Profile",),
+            ".project": ("DbtProject",),
+            ".runner": (
+                "DbtRunner",
+                "PrefectDbtRunner",
+            ),
+            ".settings": (
+                "DbtSettings",
+                "PrefectDbtSettings",
+            ),
             ".target_configs": (
                 "BaseTargetConfigs",
                 "BigQueryTargetConfigs",
@@ -54,6 +132,5 @@ if not TYPE_CHECKING:
                 "SnowflakeTargetConfigs",
                 "TargetConfigs",
             ),
-            ".targets": ("Target", "make_target"),
         },
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ from flowstone_dbt.nodes import NodeResult
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from flowstone_dbt.artifacts import Manifest
 
 #: The version of run_results.json that is written for `dbt retry`.
 SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
@@ -36,17 +38,45 @@ class Attempts:
         parameters: what its nodes are recorded with.
         earlier: how nodes ended in earlier attempts, by their ids; the last word on each.
         runs: the ids of their task runs.
+        settled: the ids of nodes that are not tried again, though they have not succeeded.
     """
 
     args: tuple[str, ...]
     parameters: Mapping[str, Any]
     earlier: Mapping[str, NodeResult] = field(default_factory=dict)
     runs: Mapping[str, str] = field(default_factory=dict)
+    settled: frozenset[str] = frozenset()
 
-    def has_succeeded(self, unique_id: str) -> bool:
-        """Tell whether a node has nothing left to do."""
+    def is_left(self, unique_id: str) -> bool:
+        """Tell whether a node is still to be run."""
         found = self.earlier.get(unique_id)
-        return found is not None and found.succeeded
+        return unique_id not in self.settled and (found is None or not found.succeeded)
+
+    def follow(
+        self, nodes: Mapping[str, NodeResult], runs: Mapping[str, str], manifest: Manifest
+    ) -> Attempts:
+        """Return what is known when errors of this attempt are tried again.
+
+        A test that failed would fail again: it is not tried, nor what was skipped because of it.
+
+        Args:
+            nodes: how this attempt ended.
+            runs: the ids of their task runs.
+            manifest: of the project.
+        """
+        failed = {each for each, node in nodes.items() if node.status == "fail"}
+        blocked = {parent for test in failed for parent in manifest.parents.get(test, ())}
+        settled = set(failed)
+        while more := {
+            each
+            for each, node in nodes.items()
+            if node.status == "skipped"
+            and each not in settled
+            and blocked.intersection(manifest.find_inputs(each))
+        }:
+            settled |= more
+            blocked |= more
+        return replace(self, earlier=nodes, runs=runs, settled=frozenset(settled))
 
     def write_results(
         self, folder: Path, command: str, given: Mapping[str, Any], pending: Sequence[str]
@@ -64,7 +94,7 @@ class Attempts:
             **{each: NodeResult(each, "skipped") for each in pending},
             **self.earlier,
         }
-        results = [
+        results: list[dict[str, Any]] = [
             {
                 "unique_id": node.unique_id,
                 "status": "error" if node.status == "cancelled" else node.status,

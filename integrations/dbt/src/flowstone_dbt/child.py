@@ -188,4 +188,5 @@ if __name__ == "__main__":
     os.dup2(2, 1)
     here = str(Path(__file__).parent)
     sys.path[:] = [each for each in sys.path if each != here]
-    Child(sys.stdin, open(own, "w", encoding="utf-8")).serve()  # noqa: SIM115 - until the end
+    with os.fdopen(own, "w", encoding="utf-8") as events:
+        Child(sys.stdin, events).serve()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
@@ -22,6 +21,7 @@ from flowstone_dbt.left_behind import end_left_behind
 from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
 from flowstone_dbt.recording import Recorder
+from flowstone_dbt.settings import read_environment
 from flowstone_dbt.workspace import lock, open_workspace
 
 if TYPE_CHECKING:
@@ -62,6 +62,9 @@ class Place:
         executable: a dbt program that is run in place of the Python package; None for the package.
         env: variables, beside those of this process.
         block: as `name_block` names what is asked to end a command that was left running.
+        target: the target of the profile; None for the profile's own.
+        log_level: ``debug`` for the queries; None where the run's log decides.
+        streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
     """
 
     project_dir: Path
@@ -72,9 +75,12 @@ class Place:
     executable: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     block: str = "dbt"
+    target: str | None = None
+    log_level: str | None = None
+    streams: bool = True
 
     @property
-    def target(self) -> Path:
+    def artifacts(self) -> Path:
         """The folder for artifacts."""
         return self.project_dir / self.target_path
 
@@ -88,12 +94,14 @@ class DbtResult:
         success: whether dbt says that it succeeded.
         nodes: how each node ended; those that an earlier attempt did are among them.
         lines: what the command answers: the names of ``ls``, the rows of ``show``.
+        next_attempt: what is known when its errors are tried again.
     """
 
     args: tuple[str, ...]
     success: bool
     nodes: tuple[NodeResult, ...] = ()
     lines: tuple[str, ...] = ()
+    next_attempt: Attempts | None = field(default=None, repr=False, compare=False)
 
     @property
     def failed(self) -> list[NodeResult]:
@@ -122,7 +130,9 @@ def find_command(args: Sequence[str]) -> str:
     return names[0]
 
 
-def run_dbt(place: Place, args: Sequence[str], *, resume: bool = True) -> DbtResult:
+def run_dbt(
+    place: Place, args: Sequence[str], *, resume: bool = True, before: DbtResult | None = None
+) -> DbtResult:
     """Run a command of dbt, and record each of its nodes as a task run.
 
     In a retry of the task or the flow, only what has not succeeded is run.
@@ -131,6 +141,7 @@ def run_dbt(place: Place, args: Sequence[str], *, resume: bool = True) -> DbtRes
         place: where.
         args: the command and its options, as on the command line.
         resume: whether a retry runs only the rest.
+        before: a result of the same command, whose errors are to be tried again.
 
     Returns:
         How it ended, also where nodes failed.
@@ -143,7 +154,8 @@ def run_dbt(place: Place, args: Sequence[str], *, resume: bool = True) -> DbtRes
         problem = f"there is no dbt_project.yml in {str(place.project_dir)!r}"
         raise DbtError(problem, "Set `project_dir` to the folder of a dbt project.")
     end_left_behind(place.block)
-    attempts = find_attempts(place.project_dir, command, args)
+    attempts = before.next_attempt if before is not None else None
+    attempts = attempts or find_attempts(place.project_dir, command, args)
     with ExitStack() as stack:
         work = _Command(place, stack, attempts, command)
         if not resume or command not in RESUMABLE or not attempts.earlier:
@@ -161,9 +173,9 @@ class _Command:
     def __init__(self, place: Place, stack: ExitStack, attempts: Attempts, command: str) -> None:
         self._place, self._stack, self._attempts = place, stack, attempts
         self._command = command
-        self._folder = stack.enter_context(open_workspace(place.target))
+        self._folder = stack.enter_context(open_workspace(place.artifacts))
         self._env = {
-            **os.environ,
+            **read_environment(),
             **place.env,
             "DBT_PROJECT_DIR": str(place.project_dir),
             "DBT_TARGET_PATH": str(self._folder),
@@ -178,15 +190,23 @@ class _Command:
             profiles = stack.enter_context(open_profile(place.profile))
             self._common = ["--profile", place.profile.name, "--target", place.profile.target]
             self._env |= place.profile.reveal_environment()
+        elif place.target is not None:
+            self._common = ["--target", place.target]
         if profiles is not None:
             self._env["DBT_PROFILES_DIR"] = str(profiles)
 
     def run(self, args: list[str]) -> DbtResult:
+        """Run it, and record its nodes."""
         given = {each.partition("=")[0] for each in args}
         common = self._common if not {"--profile", "--target", "-t"} & given else []
-        recorder = Recorder(self._folder, self._attempts.parameters, self._attempts.runs)
+        recorder = Recorder(
+            self._folder,
+            self._attempts.parameters,
+            self._attempts.runs,
+            streams=self._place.streams,
+        )
         if self._command in {"deps", "clean"}:
-            self._stack.enter_context(lock(self._place.target / ".flowstone" / "parse.lock"))
+            self._stack.enter_context(lock(self._place.artifacts / ".flowstone" / "parse.lock"))
         ended = self._ask([*args, *common], recorder)
         recorder.settle()
         return self._judge(recorder, ended)
@@ -200,7 +220,7 @@ class _Command:
         if not ended.get("success"):
             raise explain_error(ended, f"dbt {self._command}")
         self._given = ended["nodes"]["given"]
-        return [each for each in ended["nodes"]["ids"] if not self._attempts.has_succeeded(each)]
+        return [each for each in ended["nodes"]["ids"] if self._attempts.is_left(each)]
 
     def make_retry(self, pending: list[str]) -> list[str]:
         """Write the results of earlier attempts for `dbt retry`, and return its arguments."""
@@ -212,7 +232,8 @@ class _Command:
         return ["retry", "--state", str(folder)]
 
     def _request(self, args: list[str]) -> dict[str, Any]:
-        queries = find_logger("dbt").isEnabledFor(logging.DEBUG)
+        level = self._place.log_level
+        queries = level == "debug" if level else find_logger("dbt").isEnabledFor(logging.DEBUG)
         cwd = str(self._place.project_dir)
         return {"args": args, "env": self._env, "cwd": cwd, "queries": queries}
 
@@ -233,11 +254,11 @@ class _Command:
     @contextmanager
     def _open(self, args: list[str] | None = None, *, record: bool = True) -> Iterator[DbtProcess]:
         """Give a process of dbt; it is recorded as external work of the run while it works."""
-        executable, dbt = self._place.executable, None
+        executable = self._place.executable
         warm: WarmDbt | None = None
         if executable is not None and args is not None:
             cwd = str(self._place.project_dir)
-            dbt = ExecutableDbt(executable, args, env=self._env, cwd=cwd)
+            dbt: DbtProcess = ExecutableDbt(executable, args, env=self._env, cwd=cwd)
         else:
             dbt = warm = borrow_dbt(self._place.python)
         handle = None
@@ -261,12 +282,12 @@ class _Command:
     def _judge(self, recorder: Recorder, ended: Mapping[str, Any]) -> DbtResult:
         nodes = {**self._attempts.earlier, **recorder.results}
         lines = (*(ended.get("lines") or ()), *recorder.previews)
-        result = DbtResult(
-            self._attempts.args, bool(ended.get("success")), tuple(nodes.values()), lines
-        )
+        success = bool(ended.get("success")) and not any(each.failed for each in nodes.values())
+        follow = self._attempts.follow(nodes, recorder.runs, recorder.manifest)
+        result = DbtResult(self._attempts.args, success, tuple(nodes.values()), lines, follow)
         if ended.get("error") and not recorder.results:
             raise explain_error(ended, f"dbt {self._command}")
-        if not result.success and not any(each.failed for each in recorder.results.values()):
+        if not success and not result.failed:
             words = "; ".join(recorder.errors) or str(ended.get("message") or "it did not say why")
             raise DbtError(words, "Look at the run's log.", where=f"dbt {self._command}")
         return result

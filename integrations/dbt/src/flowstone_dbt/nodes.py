@@ -32,7 +32,7 @@ class NodeResult:
 
     Attributes:
         unique_id: dbt's id of the node, as ``model.shop.orders``.
-        status: dbt's word: ``success``, ``error``, ``skipped``; of tests ``pass``, ``fail``, ``warn``.
+        status: dbt's word: ``success``, ``error``, ``skipped``; a test's ``pass``, ``fail``.
         message: dbt's words on it, if there are any.
         failures: of a test, how many rows failed.
         started: seconds since the epoch; None if it was not started.
@@ -54,7 +54,7 @@ class NodeResult:
 
     @property
     def resource_type(self) -> str:
-        """What it is: ``model``, ``test``, ``seed``, ``operation`` …"""
+        """What it is, as ``model``, ``test``, ``seed`` or ``operation``."""
         return self.unique_id.partition(".")[0]
 
     @property
@@ -64,6 +64,11 @@ class NodeResult:
         if self.resource_type == "test" and len(parts) > 3:
             parts = parts[:-1]  # a hash
         return ".".join(parts[2:]) or self.unique_id
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None if it was not run."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
 
     @property
     def succeeded(self) -> bool:

@@ -17,6 +17,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from flowstone_dbt.errors import DbtError
+from flowstone_dbt.settings import read_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -203,7 +204,9 @@ class WarmDbt(DbtProcess):
     """
 
     def __init__(self, python: str) -> None:
-        super().__init__([python, "-u", _CHILD], env={**os.environ, "PYTHONUNBUFFERED": "1"})
+        super().__init__(
+            [python, "-u", _CHILD], env={**read_environment(), "PYTHONUNBUFFERED": "1"}
+        )
         self.python, self.since = python, monotonic()
 
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from flowstone import record_task_run
 from flowstone.blocks.external_work import find_logger
 from flowstone.errors import MissingContextError
 from flowstone.states import Cancelled, Crashed
-from flowstone_dbt.artifacts import Manifest, read_manifest, read_results
+from flowstone_dbt.artifacts import read_manifest, read_results
 from flowstone_dbt.nodes import UNRECORDED, NodeResult, read_event, read_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from flowstone.states import State
+    from flowstone_dbt.artifacts import Manifest
 
 LEVELS = {
     "debug": logging.DEBUG,
@@ -37,26 +39,37 @@ class Recorder:
         folder: where the command writes its artifacts.
         parameters: what each task run is recorded with, beside its node's id and status.
         known: ids of task runs of nodes that earlier attempts recorded, by the node.
+        streams: whether lines go to the log of the current run, too.
 
     Attributes:
         results: how each node ended, by its id.
         errors: dbt's own lines of the level ERROR that are about no node.
         lines: what dbt told at the level INFO about no node.
         previews: what ``dbt show`` and ``compile`` print.
+        runs: the ids of nodes' task runs.
     """
 
     def __init__(
-        self, folder: Path, parameters: Mapping[str, Any], known: Mapping[str, str]
+        self,
+        folder: Path,
+        parameters: Mapping[str, Any],
+        known: Mapping[str, str],
+        *,
+        streams: bool = True,
     ) -> None:
         self.results: dict[str, NodeResult] = {}
         self.errors: list[str] = []
         self.previews: list[str] = []
-        self._folder, self._parameters = folder, parameters
-        self._runs = dict(known)
+        self._folder, self._parameters, self._streams = folder, parameters, streams
+        self.runs = dict(known)
         self._started: dict[str, float] = {}
         self._lines: dict[str, list[tuple[int, str]]] = {}
-        self._manifest: Manifest | None = None
         self._logger = find_logger("dbt")
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The project's manifest, which dbt writes before it runs nodes."""
+        return read_manifest(self._folder / "manifest.json")
 
     # -- while it runs ---------------------------------------------------------------------------
 
@@ -103,7 +116,7 @@ class Recorder:
             self._lines.setdefault(node, []).append((level, text))
         elif level >= logging.ERROR:
             self.errors.append(text)
-        if level > logging.DEBUG or not node:
+        if self._streams and (level > logging.DEBUG or not node):
             self._logger.log(level, "%s", text)
 
     def _finish(self, result: NodeResult) -> None:
@@ -156,7 +169,7 @@ class Recorder:
                 started=started,
                 ended=ended,
                 logs=lines,
-                inputs=[self._runs[parent] for parent in parents if parent in self._runs],
+                inputs=[self.runs[parent] for parent in parents if parent in self.runs],
                 measures=result.make_measures(),
                 parameters={
                     "unique_id": result.unique_id,
@@ -167,17 +180,19 @@ class Recorder:
             )
         except MissingContextError:  # outside of a run nothing is recorded
             return
-        self._runs[result.unique_id] = run_id
+        self.runs[result.unique_id] = run_id
 
     def _find_inputs(self, unique_id: str) -> list[str]:
-        if self._manifest is None:
-            self._manifest = read_manifest(self._folder / "manifest.json")
-        return self._manifest.find_inputs(unique_id)
+        return self.manifest.find_inputs(unique_id)
 
-    def _explain_skip(self, parents: Iterable[str]) -> str | None:
+    def _explain_skip(self, parents: list[str]) -> str | None:
         for parent in parents:
             found = self.results.get(parent)
             if found is not None and not found.succeeded:
                 how = "was skipped" if found.status == "skipped" else "failed"
                 return f"{found.resource_type} {found.name!r} {how}"
+        inputs = set(parents)
+        for test, result in self.results.items():
+            if result.status == "fail" and inputs.intersection(self.manifest.parents.get(test, ())):
+                return f"test {result.name!r} failed"
         return None

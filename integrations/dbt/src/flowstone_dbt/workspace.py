@@ -33,7 +33,7 @@ OLD = 7 * 24 * 3600
 
 @contextmanager
 def open_workspace(target: Path) -> Iterator[Path]:
-    """Give the folder for what one command of dbt writes; move that to the target folder at the end.
+    """Give the folder for what one command writes; move that to the target folder at the end.
 
     Args:
         target: the project's target folder.

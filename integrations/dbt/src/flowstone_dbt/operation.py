@@ -1,0 +1,206 @@
+"""DbtCoreOperation: commands as they are typed in a shell, run one after the other."""
+
+from __future__ import annotations
+
+import shlex
+from contextvars import copy_context
+from pathlib import Path
+from threading import Event, Thread
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from pydantic import Field, field_validator
+
+from flowstone.blocks import Block
+from flowstone.blocks.external_work import name_block
+from flowstone_dbt.cli_profile import DbtCliProfile
+from flowstone_dbt.engine import DbtResult, raise_failures, run_dbt, stopping
+from flowstone_dbt.left_behind import end_external
+from flowstone_dbt.project import DbtProject, check_profiles_dir
+from flowstone_dbt.runner import run_in_thread
+
+if TYPE_CHECKING:
+    from flowstone.records.events import ExternalHandle
+
+
+class DbtCoreOperation(Block):
+    """Runs commands of dbt one after the other, and stops at the first that fails."""
+
+    _block_type_name: ClassVar[str | None] = "dbt Core Operation"
+    _description: ClassVar[str | None] = "Commands of dbt, as they are typed in a shell."
+    _code_example: ClassVar[str | None] = (
+        'DbtCoreOperation(commands=["dbt run", "dbt test"], project_dir="shop").save("shop")\n'
+        'DbtCoreOperation.load("shop").run()'
+    )
+
+    commands: list[str] = Field(description="The commands, each beginning with 'dbt'.")
+    project_dir: Path | None = Field(
+        default=None, description="The folder with dbt_project.yml; by default, where you are."
+    )
+    profiles_dir: Path | None = Field(
+        default=None, description="The folder with profiles.yml; by default, dbt looks for it."
+    )
+    dbt_cli_profile: DbtCliProfile | None = Field(
+        default=None, description="A profile of blocks; it goes before any profiles.yml."
+    )
+    overwrite_profiles: bool = Field(
+        default=False,
+        description="Whether `dbt_cli_profile` goes before a profiles.yml in `profiles_dir`.",
+    )
+    stream_output: bool = Field(
+        default=True, description="Whether dbt's lines go to the run's log."
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Variables, beside those of this process."
+    )
+    working_dir: Path | None = Field(
+        default=None, description="The folder of the project, if `project_dir` is not given."
+    )
+    shell: str | None = Field(default=None, description="Has no effect: no shell is used.")
+    extension: str | None = Field(default=None, description="Has no effect: no shell is used.")
+
+    @field_validator("commands")
+    @classmethod
+    def _are_commands(cls, value: list[str]) -> list[str]:
+        if not value:
+            raise ValueError("there are no commands; give it some, such as 'dbt build'")
+        for command in value:
+            words = shlex.split(command)
+            if words[:1] != ["dbt"]:
+                raise ValueError(f"{command!r} is no command of dbt; ShellOperation runs others")
+            if len(words) < 2:
+                raise ValueError(f"{command!r} names no command; write 'dbt build', for example")
+            if any(word in {"&&", "||", ";", "|", ">", "&"} for word in words):
+                raise ValueError(f"{command!r} is for a shell; write each command by itself")
+        return value
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: a command that was triggered ends with its run."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Do nothing: a command that was triggered ends with its run."""
+
+    def run(self) -> list[str]:
+        """Run the commands, and return dbt's last lines on each node.
+
+        Raises:
+            DbtNodesFailed: nodes failed.
+            DbtError: dbt could not do what it was asked for.
+        """
+        lines: list[str] = []
+        for result in self._run_all():
+            lines += result.lines
+            lines += [f"{node.name}: {node.status}" for node in result.nodes]
+        return lines
+
+    async def arun(self) -> list[str]:
+        """Do as `run`, and let other coroutines run meanwhile; dbt ends if it is cancelled."""
+        return await run_in_thread(self.run)
+
+    def trigger(self) -> DbtOperationRun:
+        """Start the commands, and return at once."""
+        return DbtOperationRun(self)
+
+    async def atrigger(self) -> DbtOperationRun:
+        """Do as `trigger`."""
+        return DbtOperationRun(self)
+
+    def cancel_external(self, handle: ExternalHandle) -> None:
+        """End a command that a killed process left running; `flowstone run cleanup` calls it.
+
+        Raises:
+            DbtError: it runs on another machine.
+        """
+        end_external(handle)
+
+    def make_project(self) -> DbtProject:
+        """Return the project that the commands are for.
+
+        Raises:
+            DbtError: two profiles were given.
+        """
+        if self.dbt_cli_profile is not None and self.profiles_dir is not None:
+            check_profiles_dir(self.profiles_dir, overwrite=self.overwrite_profiles)
+        return DbtProject(
+            project_dir=self.project_dir or self.working_dir,
+            profiles_dir=None if self.dbt_cli_profile is not None else self.profiles_dir,
+            profile=self.dbt_cli_profile,
+            env=self.env,
+            stream_output=self.stream_output,
+        )
+
+    def _run_all(self) -> list[DbtResult]:
+        results: list[DbtResult] = []
+        with self.make_project().open(block=name_block(self)) as place:
+            for command in self.commands:
+                results.append(run_dbt(place, shlex.split(command)[1:]))
+                raise_failures(results[-1])
+        return results
+
+
+class DbtOperationRun:
+    """Commands that run in a thread; leaving a flow without waiting for them ends them.
+
+    Args:
+        operation: the commands.
+    """
+
+    def __init__(self, operation: DbtCoreOperation) -> None:
+        self._lines: list[str] = []
+        self._error: BaseException | None = None
+        self._stop = Event()
+        self._operation = operation
+        context = copy_context()
+        context.run(stopping.set, self._stop)
+        self._thread = Thread(target=context.run, args=(self._run,), daemon=True)
+        self._thread.start()
+
+    def wait_for_completion(self) -> None:
+        """Wait for the end of the commands.
+
+        Raises:
+            DbtNodesFailed: nodes failed.
+            DbtError: dbt could not do what it was asked for.
+        """
+        try:
+            while self._thread.is_alive():
+                self._thread.join(0.2)  # a run in a thread is stopped when its code next runs
+        except BaseException:
+            self.cancel()
+            raise
+        if self._error is not None:
+            raise self._error
+
+    async def await_for_completion(self) -> None:
+        """Do as `wait_for_completion`, and let other coroutines run meanwhile."""
+        await run_in_thread(self.wait_for_completion)
+
+    def fetch_result(self) -> list[str]:
+        """Wait for the end of the commands, and return what `DbtCoreOperation.run` returns.
+
+        Raises:
+            DbtNodesFailed: nodes failed.
+            DbtError: dbt could not do what it was asked for.
+        """
+        self.wait_for_completion()
+        return self._lines
+
+    async def afetch_result(self) -> list[str]:
+        """Do as `fetch_result`, and let other coroutines run meanwhile."""
+        return await run_in_thread(self.fetch_result)
+
+    def cancel(self) -> None:
+        """End the commands, and return when they have ended."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self._lines = self._operation.run()
+        except BaseException as error:  # noqa: BLE001 - who waits raises it
+            self._error = error

@@ -1,0 +1,62 @@
+"""Options of dbt's commands, as keywords and as arguments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flowstone_dbt.errors import DbtError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Options that take several values, each with the option before it.
+REPEATED = frozenset({"select", "exclude", "models", "resource_type", "exclude_resource_type"})
+
+
+def make_arguments(options: Mapping[str, object]) -> list[str]:
+    """Return keywords as options of the command line: ``full_refresh=True`` as --full-refresh.
+
+    A value that is None is left out; False becomes ``--no-…``; a mapping becomes JSON.
+
+    Args:
+        options: by dbt's names, with ``_`` for ``-``.
+
+    Raises:
+        DbtError: a value can't be given on a command line.
+    """
+    found: list[str] = []
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is None:
+            continue
+        if value is True:
+            found.append(option)
+        elif value is False:
+            found.append(f"--no-{option[2:]}")
+        elif isinstance(value, Mapping):
+            found += [option, json.dumps(value)]
+        elif isinstance(value, str | int | float | Path):
+            found += [option, str(value)]
+        elif isinstance(value, Iterable):
+            for each in value:
+                found += [option, str(each)]
+        else:
+            problem = f"{name!r} can't be {value!r}"
+            raise DbtError(problem, "Give it a text, a number, True, False or a list of texts.")
+    return found
+
+
+def take_option(args: Sequence[str], *names: str) -> str | None:
+    """Return the last value of an option in arguments; None if it is not there."""
+    found = None
+    for place, each in enumerate(args):
+        name, equals, value = each.partition("=")
+        if name in names:
+            if equals:
+                found = value
+            elif place + 1 < len(args):
+                found = args[place + 1]
+    return found

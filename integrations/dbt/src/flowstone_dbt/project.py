@@ -1,0 +1,238 @@
+"""DbtProject: a project of dbt and how it reaches its database."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import yaml
+from pydantic import Field, SecretStr, model_validator
+
+from flowstone.blocks import Block, Database, ObjectStore
+from flowstone.blocks.external_work import name_block
+from flowstone_dbt.cli_profile import DbtCliProfile
+from flowstone_dbt.engine import Place
+from flowstone_dbt.environments import make_environment
+from flowstone_dbt.errors import DbtError
+from flowstone_dbt.left_behind import end_external
+from flowstone_dbt.profiles import Profile, make_profile, require_adapter
+from flowstone_dbt.settings import read_environment
+from flowstone_dbt.targets import make_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowstone.records.events import ExternalHandle
+
+
+class DbtProject(Block):
+    """A project of dbt: a folder, a folder of an object store, or a repository."""
+
+    _block_type_name: ClassVar[str | None] = "dbt Project"
+    _description: ClassVar[str | None] = "A project of dbt and how it reaches its database."
+    _code_example: ClassVar[str | None] = (
+        'DbtProject(project_dir="shop", database=DuckDBDatabase(path="shop.duckdb")).save("shop")'
+    )
+
+    project_dir: Path | None = Field(
+        default=None, description="The folder with dbt_project.yml; by default, where you are."
+    )
+    store: ObjectStore | None = Field(
+        default=None, description="An object store that has the project, in place of a folder."
+    )
+    git_url: str | None = Field(
+        default=None, description="The address of a repository that has the project."
+    )
+    git_ref: str | None = Field(default=None, description="A branch or tag of the repository.")
+    git_token: SecretStr | None = Field(
+        default=None, description="The token, or password, for the repository."
+    )
+    subfolder: str = Field(
+        default="", description="The folder of the project in the store or the repository."
+    )
+    database: Database | None = Field(
+        default=None, description="The database: a profile is made of it."
+    )
+    schema_: str | None = Field(
+        default=None, alias="schema", description="Where models go; a dataset in BigQuery."
+    )
+    threads: int = Field(default=4, ge=1, description="How many nodes dbt runs at a time.")
+    profile: DbtCliProfile | None = Field(
+        default=None, description="A profile of blocks, in place of `database`."
+    )
+    profiles_dir: Path | None = Field(
+        default=None, description="The folder of a profiles.yml, in place of blocks."
+    )
+    target: str | None = Field(
+        default=None, description="The target of the profile; by default, the profile's own."
+    )
+    target_path: str = Field(
+        default="target", description="The folder for artifacts, in the project."
+    )
+    env: dict[str, str] = Field(
+        default_factory=dict, description="Variables, beside those of this process."
+    )
+    requirements: list[str] = Field(
+        default_factory=list,
+        description="Packages of an environment of its own for dbt, as for pip; by default, dbt is "
+        "that of this environment.",
+    )
+    executable: str | None = Field(
+        default=None, description="A dbt program to run in place of the Python package."
+    )
+
+    stream_output: bool = Field(
+        default=True,
+        description="Whether dbt's lines go to the run's log; each node's log has its own.",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if sum(each is not None for each in (self.project_dir, self.store, self.git_url)) > 1:
+            raise ValueError("give one of project_dir, store and git_url")
+        if sum(each is not None for each in (self.database, self.profile, self.profiles_dir)) > 1:
+            raise ValueError("give one of database, profile and profiles_dir")
+        return self
+
+    @contextmanager
+    def open(self, *, block: str | None = None) -> Iterator[Place]:
+        """Give the project as a folder of this machine, with its profile.
+
+        Args:
+            block: as `name_block` names the block that ends a command that was left running; by
+                default this one.
+
+        Raises:
+            DbtError: the project can't be fetched, or has no dbt_project.yml.
+            StorageError: the store refused.
+            MissingExtra: the adapter is not installed.
+        """
+        with self._open_folder() as folder:
+            python = make_environment(self.requirements) if self.requirements else sys.executable
+            profile = self._make_profile(folder)
+            if profile is not None and not self.requirements and self.executable is None:
+                require_adapter(profile)
+            self.release()
+            yield Place(
+                folder,
+                self.profiles_dir and self.profiles_dir.expanduser(),
+                profile,
+                self.target_path,
+                python,
+                self.executable,
+                self.env,
+                block or name_block(self),
+                target=self.target if profile is None else None,
+                streams=self.stream_output,
+            )
+
+    def release(self) -> None:
+        """Close the connections of its database's block: dbt may need the file for itself."""
+        database = self.database
+        if database is None and self.profile is not None:
+            found: Any = getattr(self.profile.target_configs, "credentials", None)
+            database = found if isinstance(found, Database) else None
+        if database is not None:
+            database.close()
+
+    def cancel_external(self, handle: ExternalHandle) -> None:
+        """End a command that a killed process left running; `flowstone run cleanup` calls it.
+
+        Raises:
+            DbtError: it runs on another machine.
+        """
+        end_external(handle)
+
+    @contextmanager
+    def _open_folder(self) -> Iterator[Path]:
+        if self.store is None and self.git_url is None:
+            folder = self.project_dir.expanduser() if self.project_dir else Path.cwd()
+            yield (folder / self.subfolder).absolute()
+            return
+        with TemporaryDirectory(prefix="flowstone-dbt-") as directory:
+            folder = Path(directory, "project")
+            if self.store is not None:
+                self.store.get_directory(self.subfolder or None, folder)
+                yield folder
+            else:
+                self._clone(folder)
+                yield folder / self.subfolder
+
+    def _clone(self, folder: Path) -> None:
+        assert self.git_url is not None
+        git = shutil.which("git")
+        if git is None:
+            raise DbtError("git is not installed", "Install it, or use a folder or a store.")
+        command = [git, "clone", "--quiet", "--depth=1"]
+        command += [f"--branch={self.git_ref}"] if self.git_ref else []
+        env = {**read_environment(), "GIT_TERMINAL_PROMPT": "0"}
+        if self.git_token is not None:
+            # A helper reads it from the environment: arguments are seen by everybody.
+            helper = (
+                '!f() { echo username=x-access-token; echo "password=$FLOWSTONE_GIT_TOKEN"; }; f'
+            )
+            command[1:1] = ["-c", "credential.helper=", "-c", f"credential.helper={helper}"]
+            env["FLOWSTONE_GIT_TOKEN"] = self.git_token.get_secret_value()
+        done = subprocess.run(  # noqa: S603 - the command is ours, and the address comes last
+            [*command, "--", self.git_url, str(folder)],
+            env=env, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            words = " ".join(done.stderr.split())
+            if self.git_token is not None:
+                words = words.replace(self.git_token.get_secret_value(), "********")
+            raise DbtError(
+                f"the repository can't be cloned: {words}",
+                "Look at git_url, git_ref and git_token.",
+            )
+
+    def _make_profile(self, folder: Path) -> Profile | None:
+        if self.profile is not None:
+            return self.profile.make_profile()
+        if self.database is None:
+            return None
+        output = make_target(self.database.access(), schema=self.schema_, threads=self.threads)
+        return make_profile(read_profile_name(folder), self.target or "default", output)
+
+
+def read_profile_name(folder: Path) -> str:
+    """Return what a project calls its profile.
+
+    Raises:
+        DbtError: it has no dbt_project.yml, or one that is not YAML.
+    """
+    path = folder / "dbt_project.yml"
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except OSError:
+        problem = f"there is no dbt_project.yml in {str(folder)!r}"
+        remedy = "Set `project_dir` to the folder of a dbt project."
+    except yaml.YAMLError as error:
+        problem = f"{str(path)!r} is not YAML: {' '.join(str(error).split())}"
+        remedy = "Correct it."
+    else:
+        name = content.get("profile") if isinstance(content, dict) else None
+        return str(name or "default")
+    raise DbtError(problem, remedy)
+
+
+def check_profiles_dir(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder with a profiles.yml beside a profile of blocks, unless the blocks win.
+
+    Args:
+        folder: where a profiles.yml may be.
+        overwrite: whether the profile of blocks goes before it; the file is left alone.
+
+    Raises:
+        DbtError: there is a profiles.yml, and it is not said which to use.
+    """
+    if not overwrite and (folder.expanduser() / "profiles.yml").exists():
+        raise DbtError(
+            f"{str(folder)!r} has a profiles.yml, and a profile of blocks was given, too",
+            "Pass overwrite_profiles=True to use the blocks; the file is left as it is.",
+        )

@@ -1,0 +1,250 @@
+"""DbtRunner: commands of dbt from a flow, with its options, retries and artifacts."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from flowstone.blocks import ObjectStore
+from flowstone.blocks.external_work import find_logger
+from flowstone_dbt.engine import DbtResult, find_command, raise_failures, run_dbt, stopping
+from flowstone_dbt.errors import DbtError
+from flowstone_dbt.options import make_arguments
+from flowstone_dbt.project import DbtProject
+from flowstone_dbt.settings import DbtSettings
+from flowstone_dbt.summary import save_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowstone_dbt.nodes import NodeResult
+
+R = TypeVar("R")
+TestStrategy = Literal["immediate", "deferred", "skip"]
+
+#: Parameters that users know, and why they do nothing here.
+REFUSED = {
+    "client": "there is no server to ask: runs are recorded in the store of the flow",
+    "manifest": "dbt reads the project itself, and parses only what has changed",
+    "execution_mode": "one dbt process runs all nodes, and each is a task run all the same",
+    "executor": "use `executable`, `requirements`, or DbtCloudJob",
+    "task_runner_type": "dbt's own threads run the nodes: see `threads`",
+    "concurrency": "dbt's own threads run the nodes: see `threads`",
+    "cache": "use dbt's state: `state` with `defer`, and the selection `state:modified+`",
+    "manifest_path": "dbt reads the project itself, and parses only what has changed",
+    "write_run_results": "dbt writes run_results.json to the target folder",
+    "include_compiled_code": "queries are in each node's log at the level DEBUG",
+    "disable_assets": "there are no assets: the run's graph has the lineage",
+}
+
+
+class DbtRunner:
+    """Runs commands of dbt; each node becomes a task run of the flow.
+
+    Args:
+        project: the project; by default the folder that dbt's variables name.
+        settings: where dbt runs, in place of `project`.
+        raise_on_failure: whether nodes that failed raise `DbtNodesFailed`.
+        retries: how often nodes that ended in an error are tried again, with what was skipped
+            because of them. Tests that failed are not, as they would fail again.
+        retry_delay_seconds: the wait before that.
+        test_strategy: ``immediate`` tests each model when it is built, ``deferred`` after all
+            have been built, ``skip`` never; for the command ``build``.
+        state: the artifacts of another run, for the selection ``state:modified`` and for `defer`:
+            a folder, or an object store that has been given to `store_artifacts`.
+        defer: whether references to models that are not selected lead to those of `state`.
+        favor_state: whether they do so also where the model is there.
+        store_artifacts: an object store that the artifacts of each command are uploaded to.
+        threads: how many nodes run at a time; by default what the profile says.
+        resume: whether a retry of the task or the flow runs only what has not succeeded.
+        create_summary_artifact: whether each command saves a table of its nodes.
+        summary_artifact_key: the key of that artifact.
+        **refused: parameters that users know from elsewhere and that make no sense here.
+
+    Raises:
+        DbtError: a parameter makes no sense here; the error says why, and what does.
+    """
+
+    def __init__(  # noqa: PLR0913 - each is an option of its own
+        self,
+        project: DbtProject | None = None,
+        *,
+        settings: DbtSettings | None = None,
+        raise_on_failure: bool = True,
+        retries: int = 0,
+        retry_delay_seconds: float = 30,
+        test_strategy: TestStrategy = "immediate",
+        state: ObjectStore | Path | str | None = None,
+        defer: bool = False,
+        favor_state: bool = False,
+        store_artifacts: ObjectStore | None = None,
+        threads: int | None = None,
+        resume: bool = True,
+        create_summary_artifact: bool = False,
+        summary_artifact_key: str = "dbt-summary",
+        **refused: object,
+    ) -> None:
+        _refuse(refused)
+        if project is not None and settings is not None:
+            raise DbtError("a project and settings were given", "Give one of them.")
+        self._project = project or make_project(settings or DbtSettings())
+        self._settings = settings
+        self._raises = raise_on_failure
+        self._retries, self._delay = retries, retry_delay_seconds
+        self._strategy = test_strategy
+        self._state, self._store = state, store_artifacts
+        self._options: dict[str, object] = {
+            "defer": defer or None,
+            "favor_state": favor_state or None,
+            "threads": threads,
+        }
+        self._resume = resume
+        self._summary = summary_artifact_key if create_summary_artifact else None
+
+    def invoke(self, args: Sequence[str] | str, **options: object) -> DbtResult:
+        """Run a command of dbt, and wait for its end.
+
+        Args:
+            args: the command, as ``["run"]`` or ``["docs", "generate"]``, with its options.
+            **options: more of them: ``select="orders+"``, ``full_refresh=True``, ``vars={...}``.
+
+        Returns:
+            How each node ended.
+
+        Raises:
+            DbtNodesFailed: nodes failed, unless `raise_on_failure` is False.
+            DbtError: dbt could not do what it was asked for.
+        """
+        given = [args] if isinstance(args, str) else list(args)
+        options = dict(options)
+        project = _move(self._project, options)
+        given += make_arguments(options)
+        with ExitStack() as stack:
+            place = stack.enter_context(project.open())
+            known = find_command(given)
+            if known in {"build", "run", "test", "seed", "snapshot", "compile", "clone", "show"}:
+                given += make_arguments(self._options)
+            if self._state is not None:
+                given += ["--state", str(stack.enter_context(_open_state(self._state)))]
+            if self._settings is not None and self._settings.log_level is not None:
+                place = replace(place, log_level=self._settings.log_level)
+            result = self._run_all(place, given, known)
+            if self._store is not None:
+                self._store.put_directory(place.artifacts, "")
+        if self._summary is not None and result.nodes:
+            save_summary(result, self._summary)
+        if self._raises:
+            raise_failures(result)
+        return result
+
+    async def ainvoke(self, args: Sequence[str] | str, **options: object) -> DbtResult:
+        """Do as `invoke`, and let other coroutines run meanwhile; dbt ends if it is cancelled."""
+        return await run_in_thread(lambda: self.invoke(args, **options))
+
+    def _run_all(self, place: Any, args: list[str], command: str) -> DbtResult:
+        if command != "build" or self._strategy == "immediate":
+            return self._run(place, args)
+        tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
+        built = self._run(place, [*args, *tests])
+        if self._strategy == "skip" or not built.success:
+            return built
+        testing = ["test" if each == "build" else each for each in args]
+        tested = self._run(place, [each for each in testing if each != "--full-refresh"])
+        return DbtResult(tuple(args), tested.success, (*built.nodes, *tested.nodes), tested.lines)
+
+    def _run(self, place: Any, args: list[str]) -> DbtResult:
+        result = run_dbt(place, args, resume=self._resume)
+        for attempt in range(1, self._retries + 1):
+            again = [node for node in result.nodes if _may_be_tried_again(node)]
+            if result.success or not again:
+                break
+            find_logger("dbt").warning(
+                "%s node(s) ended in an error; try %s of %s in %g s",
+                *(len(again), attempt, self._retries, self._delay),
+            )
+            _sleep(self._delay)
+            result = run_dbt(place, args, resume=True, before=result)
+        return result
+
+
+def _may_be_tried_again(node: NodeResult) -> bool:
+    return node.failed and node.status != "fail"
+
+
+def _refuse(given: dict[str, Any]) -> None:
+    for name, value in given.items():
+        if name not in REFUSED:
+            raise TypeError(f"DbtRunner has no parameter {name!r}")
+        if value not in (None, False):
+            raise DbtError(f"DbtRunner takes no {name!r}", f"{REFUSED[name].capitalize()}.")
+
+
+def make_project(settings: DbtSettings) -> DbtProject:
+    """Return the project of settings."""
+    return DbtProject(
+        project_dir=settings.project_dir,
+        profiles_dir=settings.profiles_dir,
+        target_path=str(settings.target_path),
+    )
+
+
+def _move(project: DbtProject, options: dict[str, object]) -> DbtProject:
+    """Take what options say of the project itself."""
+    changes: dict[str, Any] = {}
+    for name in ("project_dir", "profiles_dir"):
+        if (value := options.pop(name, None)) is not None:
+            changes[name] = Path(str(value))
+    if (path := options.pop("target_path", None)) is not None:
+        changes["target_path"] = str(path)
+    return project.model_copy(update=changes) if changes else project
+
+
+def _open_state(state: ObjectStore | Path | str) -> Any:
+    from contextlib import contextmanager
+    from tempfile import TemporaryDirectory
+
+    @contextmanager
+    def give() -> Any:
+        if not isinstance(state, ObjectStore):
+            yield Path(state).expanduser().absolute()
+            return
+        with TemporaryDirectory(prefix="flowstone-dbt-") as folder:
+            for name in ("manifest.json", "run_results.json", "sources.json"):
+                if state.exists(name):
+                    state.download_object_to_path(name, Path(folder, name))
+            yield Path(folder)
+
+    return give()
+
+
+def _sleep(seconds: float) -> None:
+    """Sleep in slices, as a run in a thread is stopped when its code next runs."""
+    stop, end, pause = stopping.get(), monotonic() + seconds, threading.Event()
+    while (left := end - monotonic()) > 0 and not (stop is not None and stop.is_set()):
+        pause.wait(min(left, 0.2))
+
+
+async def run_in_thread(work: Callable[[], R]) -> R:
+    """Do work that runs dbt in a thread; if the coroutine is cancelled, dbt is ended first."""
+    stop = threading.Event()
+    token = stopping.set(stop)
+    try:
+        running = asyncio.ensure_future(asyncio.to_thread(work))
+    finally:
+        stopping.reset(token)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        stop.set()
+        with suppress(BaseException):
+            await running
+        raise
+
+
+#: The name that users of other engines know.
+PrefectDbtRunner = DbtRunner
