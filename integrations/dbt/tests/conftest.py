@@ -1,1 +1,79 @@
-"""The fixtures of these tests."""
+"""A project for each test, which is parsed once for all, and runs of flows on disk."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from tests.services.dbt_projects import write_project
+
+from flowstone import flow
+from flowstone.context import current
+from flowstone.records.runs import Run, RunQuery
+from flowstone_dbt import DbtProject, DbtRunner
+from flowstone_dbt.process import end_idle
+
+
+@pytest.fixture(scope="session")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop, parsed: what is copied of it needs no parsing from scratch."""
+    folder = write_project(tmp_path_factory.mktemp("shop"))
+    DbtRunner(DbtProject(project_dir=folder, profiles_dir=folder)).invoke(["parse"])
+    return folder
+
+
+@pytest.fixture
+def shop(parsed: Path, tmp_path: Path, home: Path) -> Path:
+    """A folder with the shop, and a home with a store on disk."""
+    return Path(shutil.copytree(parsed, tmp_path / "shop"))
+
+
+@pytest.fixture
+def runner(shop: Path) -> DbtRunner:
+    return DbtRunner(DbtProject(project_dir=shop, profiles_dir=shop))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ending() -> Iterator[None]:
+    yield
+    end_idle()
+
+
+@contextmanager
+def open_database(shop: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(shop / "shop.duckdb")) as connection:
+        yield connection
+
+
+def add_arrivals(shop: Path) -> None:
+    """Make the table that the model `late` waits for."""
+    with open_database(shop) as database:
+        database.execute("CREATE TABLE IF NOT EXISTS main.arrivals AS SELECT 1 AS id")
+
+
+def run_in_flow(work: Callable[[], object], **options: Any) -> Run:
+    """Do work in a flow, and return its run."""
+
+    @flow(**options)
+    def main() -> None:
+        work()
+
+    main(return_state=True)
+    return current.services().runs.runs(RunQuery(listed=True, newest_first=True))[0]
+
+
+def list_nodes(root: Run) -> list[Run]:
+    """Return the task runs of nodes, in the order in which they were recorded."""
+    current.services().journal.flush()
+    tree = current.services().runs.runs(RunQuery(root_id=root.id))
+    return [run for run in tree if "unique_id" in (run.parameters or {})]
+
+
+def map_states(root: Run) -> dict[str, str]:
+    """Return the name of the last state of each node, by its id."""
+    return {(run.parameters or {})["unique_id"]: run.state.name for run in list_nodes(root)}

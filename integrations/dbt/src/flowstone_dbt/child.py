@@ -161,7 +161,7 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
     command, given = read_given(args)
     commands: dict[str, Any] = vars(cli)["commands"]
     known = {each.name: each for each in (*cli.params, *commands["list"].params)}
-    asked = ["list", "--output", "json", "--output-keys", "unique_id", "--quiet"]
+    asked = ["list", "--output", "json", "--output-keys", "unique_id config", "--quiet"]
     types = given.get("resource_types") or RUN.get(command, ())
     for name, value in given.items():
         option = known.get(name)
@@ -178,7 +178,13 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
     if found.exception is not None:
         raise found.exception
     lines = found.result if isinstance(found.result, list) else []
-    ids = [json.loads(line)["unique_id"] for line in lines if line.startswith("{")]
+    nodes = [json.loads(line) for line in lines if line.startswith("{")]
+    ids = [
+        node["unique_id"]
+        for node in nodes
+        # It is part of what reads it, and has no result.
+        if node.get("config", {}).get("materialized") != "ephemeral"
+    ]
     return {"command": command, "given": given, "ids": ids}
 
 

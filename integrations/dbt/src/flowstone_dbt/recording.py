@@ -82,7 +82,7 @@ class Recorder:
             started = read_time(data["node_info"].get("node_started_at"))
             self._started[node] = started or read_time(info.get("ts")) or 0.0
         elif name == "NodeFinished":
-            self._finish(read_event(data))
+            self._finish(read_event(data), data["node_info"].get("materialized", ""))
         elif name in {"ShowNode", "CompiledNode"}:
             self.previews.append(data.get("preview") or data.get("compiled") or "")
         if name not in SILENT:
@@ -95,6 +95,7 @@ class Recorder:
             line: whether it is of standard output, and the text.
         """
         is_event, text = line
+        text = text.replace(str(self._folder), str(self._folder.parent.parent))  # where it will be
         found: Any = None
         if is_event and text.startswith("{"):
             with suppress(ValueError):
@@ -119,8 +120,10 @@ class Recorder:
         if self._streams and (level > logging.DEBUG or not node):
             self._logger.log(level, "%s", text)
 
-    def _finish(self, result: NodeResult) -> None:
-        # How far it came stands in the file that dbt writes at the end.
+    def _finish(self, result: NodeResult, materialized: str) -> None:
+        if materialized == "ephemeral" and result.succeeded:
+            return  # it is part of what reads it
+        # How far a microbatch came stands in the file that dbt writes at the end.
         if result.status != "partial success":
             self._record(result)
 
