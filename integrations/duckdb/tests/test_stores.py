@@ -68,5 +68,11 @@ def test_it_comes_back_with_its_stores(store: LocalDirectory) -> None:
 def test_a_file_is_handed_out_to_other_tools(tmp_path: Path) -> None:
     path = str(tmp_path / "a.duckdb")
     assert DuckDBDatabase(path=path).access() == DatabaseAccess("duckdb", path)
+    tuned = DuckDBDatabase(
+        path=path, read_only=True, config={"threads": 2, "preserve_insertion_order": False}
+    )
+    assert tuned.access().options == {
+        "threads": "2", "preserve_insertion_order": "false", "access_mode": "READ_ONLY",
+    }  # fmt: skip
     with pytest.raises(DatabaseError, match="other tools can't connect"):
         DuckDBDatabase().access()

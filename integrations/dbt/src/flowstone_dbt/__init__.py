@@ -1,0 +1,59 @@
+"""dbt for Flowstone: profiles made of saved blocks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowstone.plugins.exports import lazy_exports
+
+if TYPE_CHECKING:
+    from flowstone_dbt.cli_profile import DbtCliProfile
+    from flowstone_dbt.profiles import Profile, make_profile, open_profile
+    from flowstone_dbt.target_configs import (
+        BaseTargetConfigs,
+        BigQueryTargetConfigs,
+        DbtConfigs,
+        DuckDBTargetConfigs,
+        GlobalConfigs,
+        PostgresTargetConfigs,
+        SnowflakeTargetConfigs,
+        TargetConfigs,
+    )
+    from flowstone_dbt.targets import Target, make_target
+
+__all__ = [
+    "BaseTargetConfigs",
+    "BigQueryTargetConfigs",
+    "DbtCliProfile",
+    "DbtConfigs",
+    "DuckDBTargetConfigs",
+    "GlobalConfigs",
+    "PostgresTargetConfigs",
+    "Profile",
+    "SnowflakeTargetConfigs",
+    "Target",
+    "TargetConfigs",
+    "make_profile",
+    "make_target",
+    "open_profile",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".cli_profile": ("DbtCliProfile",),
+            ".profiles": ("Profile", "make_profile", "open_profile"),
+            ".target_configs": (
+                "BaseTargetConfigs",
+                "BigQueryTargetConfigs",
+                "DbtConfigs",
+                "DuckDBTargetConfigs",
+                "GlobalConfigs",
+                "PostgresTargetConfigs",
+                "SnowflakeTargetConfigs",
+                "TargetConfigs",
+            ),
+            ".targets": ("Target", "make_target"),
+        },
+    )

@@ -72,6 +72,13 @@ def mask_secrets(value: object, field: str = "") -> Any:
     return SecretStr(value)
 
 
+def has_secrets(value: object) -> bool:
+    """Whether a secret is in a value, in whose mappings and lists they are masked."""
+    if isinstance(value, dict):
+        return any(map(has_secrets, value.values()))
+    return isinstance(value, _MASKED) or (isinstance(value, list) and any(map(has_secrets, value)))
+
+
 class References:
     """Takes secrets out of values, and puts references to variables in their place.
 

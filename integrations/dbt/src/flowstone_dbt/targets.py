@@ -48,8 +48,9 @@ def make_target(
     access: DatabaseAccess,
     *,
     schema: str | None,
-    threads: int = 4,
+    threads: int | str = 4,
     extras: Mapping[str, object] = _NOTHING,
+    allow_overrides: bool = True,
 ) -> Target:
     """Return the target of a database.
 
@@ -57,7 +58,8 @@ def make_target(
         access: what a block's `access` returns.
         schema: where models go; None for the one of the access, if it has one.
         threads: how many nodes dbt runs at a time.
-        extras: more fields of the adapter, which win; Jinja in them is rendered by dbt.
+        extras: more fields of the adapter; Jinja in them is rendered by dbt, as in `schema`.
+        allow_overrides: whether fields of the access may be among the extras.
 
     Raises:
         ConfigurationError: dbt can't log in as the block does, or there is no such adapter.
@@ -71,11 +73,44 @@ def make_target(
             "Use TargetConfigs with the adapter's own fields: "
             f"TargetConfigs(type={access.dialect!r}, schema=..., extras={{...}}).",
         )
+    fields = make(access, schema)
+    words: Fields = {"threads": threads}
+    if schema:
+        words["dataset" if "dataset" in fields else "schema"] = schema
+    return build_target(fields, words, extras, allow_overrides=allow_overrides)
+
+
+def build_target(
+    fields: Mapping[str, object],
+    words: Mapping[str, object],
+    extras: Mapping[str, object] = _NOTHING,
+    *,
+    allow_overrides: bool = True,
+) -> Target:
+    """Return a target of its fields; those that are None are left out.
+
+    Args:
+        fields: what is meant literally.
+        words: more fields, in which Jinja is dbt's to render.
+        extras: more of these.
+        allow_overrides: whether what is in `fields` and `words` may be among the extras.
+
+    Raises:
+        ConfigurationError: it may not, and is; or a secret can't be given to a process.
+        ReferenceUnresolved: a secret is a reference, and leads nowhere.
+    """
+    given = {name: value for name, value in {**fields, **words}.items() if value is not None}
+    twice = [name for name in extras if name in given]
+    if twice and not allow_overrides:
+        raise ConfigurationError(
+            "the extras of a dbt target",
+            f"{', '.join(twice)} would replace what other fields of the block say",
+            "Leave it out, or set allow_field_overrides=True.",
+        )
     references = References()
-    fields = {name: value for name, value in make(access, schema).items() if value is not None}
-    for name in extras:
-        fields.pop(name, None)
-    content = {**references.take(fields), "threads": threads}
+    literal = {n: v for n, v in given.items() if n not in words and n not in extras}
+    content = references.take(literal)
+    content |= references.take_words({n: v for n, v in words.items() if n in given})
     content |= references.take_words(mask_secrets(dict(extras)))
     return Target(content, references.secrets)
 
@@ -206,13 +241,16 @@ def _make_bigquery(access: DatabaseAccess, schema: str | None) -> Fields:
     """See https://docs.getdbt.com/docs/core/connect-data-platform/bigquery-setup."""
     options = access.options
     schema = schema or options.get("dataset")
-    _require("BigQuery", {"project": access.database}, schema)
+    login = _make_google_login(access)
+    # Without a project, dbt takes the one of the environment, by this method alone.
+    project = access.database or ("" if login["method"] != "oauth" else None)
+    _require("BigQuery", {} if project is None else {"project": project}, schema)
     limit = options.get("maximum_bytes_billed")
     priority = options.get("priority")
     return {
         "type": "bigquery",
-        **_make_google_login(access),
-        "project": access.database,
+        **login,
+        "project": project,
         "dataset": schema,
         "location": options.get("location"),
         "priority": priority.lower() if priority else None,

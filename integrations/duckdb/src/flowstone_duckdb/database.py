@@ -132,7 +132,9 @@ class DuckDBDriver(ArrowDriver["DuckDBConnection"]):
     def make_access(self) -> DatabaseAccess:
         if self._path == MEMORY:
             return super().make_access()
-        options = {"access_mode": "READ_ONLY"} if self._read_only else {}
+        options = {name: _write_setting(value) for name, value in self._config.items()}
+        if self._read_only:
+            options["access_mode"] = "READ_ONLY"
         return DatabaseAccess("duckdb", self._path, options=options)
 
     def close(self) -> None:
@@ -344,6 +346,10 @@ def _cast(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         for place, (kind, name) in enumerate(zip(types, relation.columns, strict=True), 1)
     )
     return relation.project(", ".join(parts))
+
+
+def _write_setting(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _quote_name(name: str) -> str:

@@ -1,15 +1,17 @@
-"""Address and login of a bucket for other tools, in the format of each."""
+"""Address and login of a bucket or a dataset for other tools, in the format of each."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from flowstone.records.access import StoreAccess
+from flowstone.errors import CredentialsError
+from flowstone.records.access import DatabaseAccess, StoreAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone_gcp.logins import GcpLogin
@@ -53,3 +55,52 @@ def make_storage_options(
             "allow_http": "true" if (endpoint or "").startswith("http:") else None,
         }
     return {name: value for name, value in options.items() if value}
+
+
+def make_database_access(
+    login: GcpLogin,
+    project: str | None,
+    options: Mapping[str, str | None],
+    refresh: Callable[[], DatabaseAccess],
+) -> DatabaseAccess:
+    """Return the address and the login of BigQuery.
+
+    The login is a service account's key, a user's refresh token, or a token that renews. Without
+    any, it is application default credentials, which other tools find themselves.
+
+    Args:
+        login: the login.
+        project: where jobs run; None for the login's.
+        options: more words for other tools; those that are None are left out.
+        refresh: returns the access anew.
+
+    Raises:
+        CredentialsError: the login is anonymous, or it makes no token.
+    """
+    if login.is_anonymous:
+        problem = "the login is anonymous, and other tools need one"
+        raise CredentialsError("BigQuery", problem, "Set a key, or remove anonymous=True.")
+    info, chain = login.find_info(), login.chain
+    found: dict[str, str | None] = {
+        **options,
+        "scopes": " ".join(login.scopes),
+        "quota_project": login.quota_project,
+    }
+    secrets: dict[str, str | None] = {}
+    kind = info.get("type") if info is not None else None
+    if len(chain) > 1 or (info is not None and kind not in {"service_account", "authorized_user"}):
+        secrets["access_token"] = login.refresh()
+    else:
+        found["impersonate_service_account"] = chain[0] if chain else None
+    if info is not None and not secrets and kind == "service_account":
+        secrets["service_account_key"] = json.dumps(info)
+    elif info is not None and not secrets:
+        secrets |= {name: info.get(name) for name in ("refresh_token", "client_secret")}
+        found |= {"client_id": info.get("client_id"), "token_uri": info.get("token_uri")}
+    return DatabaseAccess(
+        "bigquery",
+        project or login.find_project() or "",
+        options={name: value for name, value in found.items() if value},
+        secrets={name: SecretStr(value) for name, value in secrets.items() if value},
+        refresh=refresh if "access_token" in secrets else None,
+    )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.blocks.databases import ArrowDriver, AwareDatetime, StoreDriver
 from flowstone.errors import QueryInvalid
+from flowstone_gcp.access import make_database_access
 from flowstone_gcp.bigquery_errors import translate
 from flowstone_gcp.bigquery_loads import PARQUET, TableLayout, find_format, find_uris, take_rows
 from flowstone_gcp.bigquery_places import BigQuerySettings, quote_name
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.databases import Cursor, Row
     from flowstone.errors import DatabaseError
-    from flowstone.records.access import StoreAccess
+    from flowstone.records.access import DatabaseAccess, StoreAccess
     from flowstone_gcp.logins import GcpLogin
 
 #: What comments a statement begins with.
@@ -71,6 +72,21 @@ class BigQueryDriver(ArrowDriver[BigQueryConnection], StoreDriver[BigQueryConnec
         self.records_queries = settings.cancel_on_kill
         self.session = BigQuerySession(login, settings, self.where, self.record_query)
         self.tables = BigQueryTables(self.session)
+        self._settings = settings
+
+    def make_access(self) -> DatabaseAccess:
+        settings, login = self._settings, self.session.login
+        project, _, dataset = (settings.dataset or "").rpartition(".")
+        limit = settings.maximum_bytes_billed
+        options = {
+            "dataset": dataset,
+            "location": settings.location,
+            "endpoint": settings.endpoint,
+            "priority": settings.priority,
+            "maximum_bytes_billed": str(limit) if limit else None,
+        }
+        where = settings.project or project or None
+        return make_database_access(login, where, options, self.make_access)
 
     # -- connections -----------------------------------------------------------------------------
 

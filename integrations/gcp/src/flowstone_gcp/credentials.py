@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Mapping
@@ -13,12 +14,15 @@ from pydantic import Field, SecretStr, field_validator
 
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
+from flowstone_gcp.access import make_database_access
 from flowstone_gcp.errors import translate_errors
 from flowstone_gcp.logins import GcpLogin, GcpLoginFields, find_login
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
     from google.cloud.bigquery import Client as BigQueryClient
+
+    from flowstone.records.access import DatabaseAccess
 
 CLOUD_PLATFORM = "https://www.googleapis.com/auth/cloud-platform"
 #: What the SDK's chain depends on, besides its own files.
@@ -159,6 +163,18 @@ class GcpCredentials(Credentials):
     def get_access_token(self) -> str | None:
         """Return a new token, valid for up to an hour; None for an anonymous login."""
         return self._login().refresh()
+
+    def access(self) -> DatabaseAccess:
+        """Return what another tool needs to reach BigQuery by itself.
+
+        Raises:
+            CredentialsError: the fields don't make a login.
+        """
+        return make_database_access(self._login(), self.project, {}, self.access)
+
+    async def aaccess(self) -> DatabaseAccess:
+        """Do as `access`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.access)
 
     def find_project(self) -> str | None:
         """Return the project: the field's, the key's, or the environment's; None without one."""

@@ -131,6 +131,36 @@ class GcpLogin:
         """The project that the fields or the environment name, without opening the login."""
         return self._values.project or self._values.usual_project
 
+    def find_project(self) -> str | None:
+        """Return the project that the fields, the key or the environment name."""
+        info = self.find_info()
+        if self._values.project or info is None:
+            return self._values.project or self._values.usual_project or self.project()
+        return info.get("project_id") or self._values.usual_project
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """The service accounts to impersonate, each by the one before."""
+        return self._values.chain
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The OAuth scopes of tokens."""
+        return self._values.scopes
+
+    @property
+    def quota_project(self) -> str | None:
+        """The project that the fields name for the bill."""
+        return self._values.quota_project
+
+    def find_info(self) -> dict[str, Any] | None:
+        """Return the key or configuration that the fields give; None for the default chain.
+
+        Raises:
+            CredentialsError: it can't be read.
+        """
+        return None if self._values.anonymous else _read_info(self._values)
+
     def ensure_token(self) -> None:
         """Request a token if there is no valid one, so that a refused login is noticed here."""
         if not self._values.anonymous and not self.credentials().valid:

@@ -158,6 +158,8 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
             "schema": self.schema_,
             "role": self.role or login.role,
             "authenticator": login.authenticator,
+            "endpoint": login.endpoint,
+            "workload_identity_provider": login.workload_identity_provider,
         }
         given = {"password": login.password, "token": login.token, "private_key": login.private_key}
         secrets = {name: secret for name, secret in given.items() if secret is not None}
@@ -166,6 +168,8 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
         elif login.private_key_passphrase is not None:
             secrets["private_key_passphrase"] = login.private_key_passphrase
         parts = urlsplit(login.server_url or "")
+        if parts.scheme:
+            options["protocol"] = parts.scheme
         return DatabaseAccess(
             "snowflake",
             self.database or "",

@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which an idle connection is asked whether it still works.
 IDLE = 5.0
+#: Words of a URL that another tool needs, too.
+_SHARED = ("sslmode", "sslrootcert")
 _TYPES: Mapping[type, TypeEngine[Any]] = {
     bool: types.Boolean(),
     int: types.BigInteger(),
@@ -128,9 +130,10 @@ class DialectDriver(DBAPIDriver[DialectConnection]):
     def make_access(self) -> DatabaseAccess:
         url = self._engine.url
         password = {} if url.password is None else {"password": SecretStr(url.password)}
+        options = {name: str(url.query[name]) for name in _SHARED if name in url.query}
         return DatabaseAccess(
             url.get_backend_name(), url.database or "", url.host, url.port, url.username,
-            secrets=password,
+            options=options, secrets=password,
         )  # fmt: skip
 
     # -- connections -----------------------------------------------------------------------------

@@ -67,7 +67,8 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
         user, password = self._find_login()
         return DatabaseAccess(
             found.dialect, found.database, found.host, found.port, user,
-            secrets={"password": SecretStr(password)}, refresh=self.make_access,
+            options=found.options, secrets={"password": SecretStr(password)},
+            refresh=self.make_access,
         )  # fmt: skip
 
     def copy_from(
