@@ -15,8 +15,15 @@ from tests.services.dbt_projects import write_project
 from flowstone import flow
 from flowstone.context import current
 from flowstone.records.runs import Run, RunQuery
+from flowstone.testing import flowstone_test_harness
 from flowstone_dbt import DbtProject, DbtRunner
 from flowstone_dbt.process import end_idle
+
+
+@pytest.fixture(autouse=True)
+def _memory() -> Iterator[None]:
+    with flowstone_test_harness():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ def assert_same(shop: Path, root: Run) -> None:
         if not node.startswith("exposure.")
     }
     assert map_states(root) == expected
-    assert set(Counter(run.name for run in list_nodes(root)).values()) == {1}
+    assert len(list_nodes(root)) == len(expected)
 
 
 def list_lines(run: Run) -> list[tuple[int, str]]:
@@ -176,8 +175,7 @@ def test_queries_are_in_the_log_of_a_node_at_debug(shop: Path) -> None:
     runner = DbtRunner(settings=settings)
     root = run_in_flow(lambda: runner.invoke(["seed"]))
     lines = list_lines(find_node(root, "items"))
-    print(lines)
-    assert any(level == logging.DEBUG and "insert into" in line.lower() for level, line in lines)
+    assert any(level == logging.DEBUG and "create table" in line for level, line in lines)
     assert not any("\x1b" in line for _, line in lines)
 
 

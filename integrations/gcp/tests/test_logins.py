@@ -5,6 +5,7 @@ The SDK finds them by its own variables and by those of any HTTPS client; nothin
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import re
@@ -21,7 +22,8 @@ from tests.services.proxy import Proxy
 from tests.services.tokens import MACHINE, Tokens
 
 from flowstone.errors import CredentialsError
-from flowstone_gcp import GcpCredentials
+from flowstone.records.access import DatabaseAccess
+from flowstone_gcp import BigQueryWarehouse, GcpCredentials
 
 Fields = dict[str, Any]
 LOADER = "loader@example-project.iam.gserviceaccount.com"
@@ -340,3 +342,58 @@ def test_who_may_not_impersonate_is_told_which_role_is_missing(
         login.get_access_token()
     assert LAST in str(caught.value)
     assert "denied on resource" in str(caught.value)
+
+
+def make_access(fields: Fields, **settings: Any) -> DatabaseAccess:
+    return BigQueryWarehouse(gcp_credentials=GcpCredentials(**fields), **settings).access()
+
+
+def test_the_access_of_a_key_is_the_key(place: Place) -> None:
+    access = make_access(
+        {"service_account_info": place.key, "impersonation_chain": [LAST]},
+        dataset="other.shop",
+        location="EU",
+        maximum_bytes_billed=10,
+    )
+    assert (access.dialect, access.database, access.refresh) == ("bigquery", "other", None)
+    assert json.loads(access.reveal("service_account_key") or "") == place.key
+    assert access.options == {
+        "dataset": "shop",
+        "location": "EU",
+        "priority": "INTERACTIVE",
+        "maximum_bytes_billed": "10",
+        "scopes": "https://www.googleapis.com/auth/cloud-platform",
+        "impersonate_service_account": LAST,
+    }
+    assert GcpCredentials(service_account_info=place.key).access().database == "example-project"
+
+
+def test_the_access_of_a_user_is_the_refresh_token() -> None:
+    access = GcpCredentials(service_account_info=USER, project="p", quota_project="paying").access()
+    assert access.reveal("refresh_token") == USER["refresh_token"]
+    assert access.reveal("client_secret") == USER["client_secret"]
+    assert access.options["client_id"] == USER["client_id"]
+    assert access.options["quota_project"] == "paying"
+    assert USER["client_secret"] not in repr(access)
+
+
+@pytest.mark.parametrize("make", [with_chain, with_workload_file])
+def test_the_access_of_other_logins_is_a_token(
+    place: Place, make: Callable[[Place], Fields]
+) -> None:
+    access = make_access(make(place))
+    assert access.reveal("access_token")
+    assert set(access.secrets) == {"access_token"}
+    assert "impersonate_service_account" not in access.options
+    assert access.refresh is not None
+    assert access.refresh().reveal("access_token")
+
+
+def test_the_access_of_the_default_login_is_left_to_the_tool() -> None:
+    access = asyncio.run(GcpCredentials(project="p").aaccess())
+    assert (access.database, access.secrets) == ("p", {})
+
+
+def test_an_anonymous_login_gives_no_access() -> None:
+    with pytest.raises(CredentialsError, match="remove anonymous=True"):
+        make_access({"anonymous": True})

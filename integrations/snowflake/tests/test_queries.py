@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from tests.services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
@@ -368,3 +369,5 @@ def test_the_access_has_what_others_need(login: SnowflakeCredentials, emulated: 
     assert access.options["warehouse"] == "LOADING"
     assert access.reveal("password") == PASSWORD
     assert PASSWORD not in repr(access)
+    assert access.options["protocol"] == "http"
+    assert (access.host, access.port) == ("127.0.0.1", urlsplit(login.server_url).port)

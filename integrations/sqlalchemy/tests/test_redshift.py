@@ -78,6 +78,7 @@ def test_each_connection_has_a_login_of_its_own(cluster: str, postgres_url: str)
         admin.execute('CREATE ROLE "IAM:reader" LOGIN')
         try:
             url = make_url(postgres_url).set(drivername="postgresql+psycopg", username="reader")
+            url = url.update_query_dict({"sslmode": "prefer"})
             engine = create_engine(url, poolclass=NullPool)
             driver = RedshiftDriver("Redshift", engine, RedshiftOptions(cluster=cluster))
             connection = driver.connect()
@@ -85,6 +86,7 @@ def test_each_connection_has_a_login_of_its_own(cluster: str, postgres_url: str)
             assert user == "IAM:reader"
             access = driver.make_access()
             assert (access.user, access.refresh) == ("IAM:reader", driver.make_access)
+            assert access.options == {"sslmode": "prefer"}
             assert driver.copy_from(connection, "t", StoreAccess("gs", "b"), ["a"]) is None
             with pytest.raises(OurError) as caught:
                 driver.copy_from(connection, "t", STORE, ["a"])

@@ -25,13 +25,29 @@ if TYPE_CHECKING:
         trigger_dbt_cli_command,
     )
     from flowstone_dbt.engine import DbtResult
-    from flowstone_dbt.errors import DbtError, DbtNodesFailed
+    from flowstone_dbt.errors import (
+        DbtError,
+        DbtNodesFailed,
+    )
     from flowstone_dbt.nodes import NodeResult
-    from flowstone_dbt.operation import DbtCoreOperation, DbtOperationRun
-    from flowstone_dbt.profiles import Profile
+    from flowstone_dbt.operation import (
+        DbtCoreOperation,
+        DbtOperationRun,
+    )
+    from flowstone_dbt.profiles import (
+        Profile,
+        make_profile,
+        open_profile,
+    )
     from flowstone_dbt.project import DbtProject
-    from flowstone_dbt.runner import DbtRunner, PrefectDbtRunner
-    from flowstone_dbt.settings import DbtSettings, PrefectDbtSettings
+    from flowstone_dbt.runner import (
+        DbtRunner,
+        PrefectDbtRunner,
+    )
+    from flowstone_dbt.settings import (
+        DbtSettings,
+        PrefectDbtSettings,
+    )
     from flowstone_dbt.target_configs import (
         BaseTargetConfigs,
         BigQueryTargetConfigs,
@@ -41,6 +57,10 @@ if TYPE_CHECKING:
         PostgresTargetConfigs,
         SnowflakeTargetConfigs,
         TargetConfigs,
+    )
+    from flowstone_dbt.targets import (
+        Target,
+        make_target,
     )
 
 __all__ = [
@@ -64,6 +84,7 @@ __all__ = [
     "PrefectDbtSettings",
     "Profile",
     "SnowflakeTargetConfigs",
+    "Target",
     "TargetConfigs",
     "arun_dbt_build",
     "arun_dbt_model",
@@ -72,6 +93,9 @@ __all__ = [
     "arun_dbt_source_freshness",
     "arun_dbt_test",
     "atrigger_dbt_cli_command",
+    "make_profile",
+    "make_target",
+    "open_profile",
     "run_dbt_build",
     "run_dbt_model",
     "run_dbt_seed",
@@ -112,7 +136,11 @@ if not TYPE_CHECKING:
                 "DbtCoreOperation",
                 "DbtOperationRun",
             ),
-            ".profiles": ("Profile",),
+            ".profiles": (
+                "Profile",
+                "make_profile",
+                "open_profile",
+            ),
             ".project": ("DbtProject",),
             ".runner": (
                 "DbtRunner",
@@ -131,6 +159,10 @@ if not TYPE_CHECKING:
                 "PostgresTargetConfigs",
                 "SnowflakeTargetConfigs",
                 "TargetConfigs",
+            ),
+            ".targets": (
+                "Target",
+                "make_target",
             ),
         },
     )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     Fields = dict[str, object]
 
+#: Where Google gives tokens, where a login does not say.
+GOOGLE_TOKENS = "https://oauth2.googleapis.com/token"
 _NOTHING: Mapping[str, object] = {}
 _OPTION = re.compile(r"\s*(?:-c\s*|--)([\w.]+)=((?:\\.|[^\s\\])*)\s*")
 #: How Snowflake's logins are called in dbt, where they have another name.
@@ -272,7 +274,7 @@ def _make_google_login(access: DatabaseAccess) -> Fields:
             "refresh_token": access.secrets["refresh_token"],
             "client_secret": access.secrets.get("client_secret"),
             "client_id": access.options.get("client_id"),
-            "token_uri": access.options.get("token_uri"),
+            "token_uri": access.options.get("token_uri", GOOGLE_TOKENS),
         }
     if "access_token" in access.secrets:
         return {"method": "oauth-secrets", "token": access.secrets["access_token"]}

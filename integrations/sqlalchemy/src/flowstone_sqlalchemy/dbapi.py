@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
 #: Seconds after which an idle connection is asked whether it still works.
 IDLE = 5.0
+#: Words of a URL that another tool needs, too.
+_SHARED = ("sslmode", "sslrootcert")
 _TYPES: Mapping[type, TypeEngine[Any]] = {
     bool: types.Boolean(),
     int: types.BigInteger(),
