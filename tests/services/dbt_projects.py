@@ -45,9 +45,9 @@ exposures:
     depends_on: [ref('orders')]
 """,
     "tests/prices.sql": "select * from {{ ref('orders') }} where price < 0",
-    "snapshots/prices.yml": """
+    "snapshots/history.yml": """
 snapshots:
-  - name: prices
+  - name: history
     relation: ref('items')
     config: {unique_key: id, strategy: check, check_cols: all}
 """,

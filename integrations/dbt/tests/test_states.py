@@ -102,7 +102,7 @@ def test_tests_that_fail_are_named_with_their_rows(shop: Path, runner: DbtRunner
     assert {node.name: node.failures for node in caught.value.nodes} == {"prices": 2}
     root = run_in_flow(lambda: runner.invoke(["build"], exclude=["late+"]))
     assert_same(shop, root)
-    assert sum_measures(find_node(root, "prices").root_id)["failed_rows"] == (3, "rows")
+    assert sum_measures(root.id)["failed_rows"] == (3, "rows")
 
 
 def test_what_a_failed_test_skips_is_told(shop: Path, runner: DbtRunner) -> None:

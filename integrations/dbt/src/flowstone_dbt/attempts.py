@@ -110,6 +110,7 @@ class Attempts:
                 "batch_results": node.batches,
             }
             for node in nodes.values()
+            if node.unique_id not in self.settled
         ]
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         content = {
