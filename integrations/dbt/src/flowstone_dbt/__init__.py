@@ -19,19 +19,19 @@ if TYPE_CHECKING:
         SnowflakeTargetConfigs,
         TargetConfigs,
     )
-    from flowstone_dbt.targets import Target, make_target
+    from flowstone_dbt.targets import DbtTarget, make_target
 
 __all__ = [
     "BaseTargetConfigs",
     "BigQueryTargetConfigs",
     "DbtCliProfile",
     "DbtConfigs",
+    "DbtTarget",
     "DuckDBTargetConfigs",
     "GlobalConfigs",
     "PostgresTargetConfigs",
     "Profile",
     "SnowflakeTargetConfigs",
-    "Target",
     "TargetConfigs",
     "make_profile",
     "make_target",
@@ -54,6 +54,6 @@ if not TYPE_CHECKING:
                 "SnowflakeTargetConfigs",
                 "TargetConfigs",
             ),
-            ".targets": ("Target", "make_target"),
+            ".targets": ("DbtTarget", "make_target"),
         },
     )

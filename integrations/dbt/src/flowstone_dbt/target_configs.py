@@ -14,7 +14,7 @@ from flowstone.errors import ConfigurationError
 from flowstone.records.access import DatabaseAccess
 from flowstone_dbt.profiles_yml import read_output
 from flowstone_dbt.references import has_secrets, mask_secrets
-from flowstone_dbt.targets import Target, build_target, make_target
+from flowstone_dbt.targets import DbtTarget, build_target, make_target
 
 
 @runtime_checkable
@@ -68,7 +68,7 @@ class BaseTargetConfigs(DbtConfigs):
         return int(value)
 
     @abstractmethod
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
@@ -85,7 +85,7 @@ class BaseTargetConfigs(DbtConfigs):
         """
         return dict(self.make_target().content)
 
-    def _make_target(self, access: DatabaseAccess, *dialects: str) -> Target:
+    def _make_target(self, access: DatabaseAccess, *dialects: str) -> DbtTarget:
         """Return the target of a block's access, which has to be of one of these dialects."""
         if access.dialect not in dialects:
             raise ConfigurationError(
@@ -143,7 +143,7 @@ class TargetConfigs(BaseTargetConfigs):
             allow_field_overrides=allow_field_overrides,
         )
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
@@ -170,7 +170,7 @@ class DuckDBTargetConfigs(BaseTargetConfigs):
     )
     credentials: Database = Field(description="The database: a DuckDBDatabase with a file.")
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target.
 
         Raises:
@@ -195,7 +195,7 @@ class PostgresTargetConfigs(BaseTargetConfigs):
     schema_: str = Field(alias="schema", description="Where models go.")
     credentials: Database = Field(description="The database: a SqlAlchemyConnector.")
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for the password, and the password.
 
         Raises:
@@ -220,7 +220,7 @@ class SnowflakeTargetConfigs(BaseTargetConfigs):
     )
     connector: Database = Field(description="The database: a SnowflakeConnector.")
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
@@ -259,7 +259,7 @@ class BigQueryTargetConfigs(BaseTargetConfigs):
             raise ValueError("it must be a BigQueryWarehouse or GcpCredentials")
         return value
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
