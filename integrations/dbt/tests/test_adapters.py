@@ -95,6 +95,19 @@ def test_dbt_reads_a_file_of_duckdb_that_is_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_dbt_reaches_postgres_without_a_password(tmp_path: Path, postgres: str) -> None:
+    database = SqlAlchemyConnector(
+        connection_info=postgres,
+        connect_args={"options": "-c search_path=a,public -c role=postgres"},
+    )
+    configs = PostgresTargetConfigs(schema_="shop", credentials=database)
+    profile = DbtCliProfile(name="shop", target="dev", target_configs=configs)
+    code, said = debug(profile, tmp_path)
+    assert (code, WELL in said) == (0, True), said
+    assert "search_path: a,public" in said
+
+
+@pytest.mark.slow
 def test_dbt_reaches_postgres_and_shows_no_password(tmp_path: Path, postgres: str) -> None:
     canary = f"canary-{token_hex(12)}-{{{{ x }}}}"
     url = make_url(postgres).set(password=canary).render_as_string(hide_password=False)

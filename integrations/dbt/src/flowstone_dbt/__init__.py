@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         DuckDBTargetConfigs,
         GlobalConfigs,
         PostgresTargetConfigs,
+        RedshiftTargetConfigs,
         SnowflakeTargetConfigs,
         TargetConfigs,
     )
@@ -31,6 +32,7 @@ __all__ = [
     "GlobalConfigs",
     "PostgresTargetConfigs",
     "Profile",
+    "RedshiftTargetConfigs",
     "SnowflakeTargetConfigs",
     "TargetConfigs",
     "make_profile",
@@ -51,6 +53,7 @@ if not TYPE_CHECKING:
                 "DuckDBTargetConfigs",
                 "GlobalConfigs",
                 "PostgresTargetConfigs",
+                "RedshiftTargetConfigs",
                 "SnowflakeTargetConfigs",
                 "TargetConfigs",
             ),
