@@ -17,6 +17,7 @@ from dbt.adapters.snowflake.auth import private_key_from_string
 from dbt.adapters.snowflake.connections import SnowflakeCredentials as DbtLogin
 from pydantic import SecretStr
 from sqlalchemy import make_url
+from tests.services.snowflake import ACCOUNT, PASSWORD, USER, Snowflake
 
 from flowstone.blocks import Block
 from flowstone.errors import ConfigurationError
@@ -95,6 +96,19 @@ def test_dbt_reads_a_file_of_duckdb_that_is_read_only(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_dbt_reaches_postgres_without_a_password(tmp_path: Path, postgres: str) -> None:
+    database = SqlAlchemyConnector(
+        connection_info=postgres,
+        connect_args={"options": "-c search_path=a,public -c role=postgres"},
+    )
+    configs = PostgresTargetConfigs(schema_="shop", credentials=database)
+    profile = DbtCliProfile(name="shop", target="dev", target_configs=configs)
+    code, said = debug(profile, tmp_path)
+    assert (code, WELL in said) == (0, True), said
+    assert "search_path: a,public" in said
+
+
+@pytest.mark.slow
 def test_dbt_reaches_postgres_and_shows_no_password(tmp_path: Path, postgres: str) -> None:
     canary = f"canary-{token_hex(12)}-{{{{ x }}}}"
     url = make_url(postgres).set(password=canary).render_as_string(hide_password=False)
@@ -105,6 +119,25 @@ def test_dbt_reaches_postgres_and_shows_no_password(tmp_path: Path, postgres: st
     code, said = debug(profile, tmp_path)
     assert (code, WELL in said) == (0, True), said
     assert canary not in said
+
+
+@pytest.mark.slow
+def test_dbt_reaches_snowflake_and_shows_no_password(
+    tmp_path: Path, snowflake: Snowflake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The emulator looks at passwords."""
+    monkeypatch.setenv("SNOWFLAKE_DISABLE_PLATFORM_DETECTION", "true")
+    login = SnowflakeCredentials(
+        account=ACCOUNT, user=USER, password=SecretStr(PASSWORD), server_url=snowflake.url
+    )
+    connector = SnowflakeConnector(
+        credentials=login, database="SHOP", warehouse="TESTING", schema_="PUBLIC"
+    )
+    configs = SnowflakeTargetConfigs(connector=connector, extras={"connect_timeout": 5})
+    profile = DbtCliProfile(name="shop", target="dev", target_configs=configs)
+    code, said = debug(profile, tmp_path)
+    assert (code, WELL in said) == (0, True), said
+    assert PASSWORD not in said
 
 
 # -- Snowflake -----------------------------------------------------------------------------------
@@ -228,7 +261,7 @@ KEY = {
     "client_id": "1234",
     "token_uri": "https://oauth2.googleapis.com/token",
 }
-USER = {
+PERSON = {
     "type": "authorized_user",
     "client_id": "client-of-a-person",
     "client_secret": "canary-of-a-client",
@@ -281,7 +314,7 @@ def test_a_key_file_and_another_project(tmp_path: Path) -> None:
 
 def test_a_refresh_token() -> None:
     """Section "Refresh token": `refresh_token`, `client_id`, `client_secret`, `token_uri`."""
-    login = GcpCredentials(service_account_info=json.dumps(USER), project="example-project")
+    login = GcpCredentials(service_account_info=json.dumps(PERSON), project="example-project")
     found = reach_bigquery(login, schema_="shop")
     assert found == {
         "type": "bigquery",

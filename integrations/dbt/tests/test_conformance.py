@@ -14,6 +14,7 @@ from flowstone_dbt import (
     DuckDBTargetConfigs,
     GlobalConfigs,
     PostgresTargetConfigs,
+    RedshiftTargetConfigs,
     SnowflakeTargetConfigs,
     TargetConfigs,
 )
@@ -69,6 +70,17 @@ class TestPostgresTargetConfigs(BlockSuite):
         return [
             PostgresTargetConfigs(schema_="shop", credentials=DATABASE),
             PostgresTargetConfigs(
+                schema_="shop", credentials=DATABASE, extras={"password": token_hex(16)}
+            ),
+        ]
+
+
+class TestRedshiftTargetConfigs(BlockSuite):
+    @pytest.fixture
+    def examples(self) -> Sequence[RedshiftTargetConfigs]:
+        return [
+            RedshiftTargetConfigs(schema_="shop", credentials=DATABASE),
+            RedshiftTargetConfigs(
                 schema_="shop", credentials=DATABASE, extras={"password": token_hex(16)}
             ),
         ]

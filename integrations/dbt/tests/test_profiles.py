@@ -21,7 +21,7 @@ from pydantic import SecretStr
 from flowstone.errors import ConfigurationError, MissingExtra
 from flowstone.records.access import DatabaseAccess
 from flowstone.records.redaction import redact
-from flowstone_dbt import Profile, Target, make_profile, make_target, open_profile
+from flowstone_dbt import DbtTarget, Profile, make_profile, make_target, open_profile
 from flowstone_dbt.profiles import find_adapter, require_adapter
 from flowstone_dbt.references import PREFIX
 from flowstone_dbt.targets import build_target
@@ -47,7 +47,7 @@ TRICKY = st.sampled_from(
 )
 
 
-def render(target: Target) -> dict[str, Any]:
+def render(target: DbtTarget) -> dict[str, Any]:
     """Return a target as dbt renders it."""
     set_invocation_context({n: value.get_secret_value() for n, value in target.secrets.items()})
     found: dict[str, Any] = ProfileRenderer({}).render_data(dict(target.content))
@@ -82,7 +82,7 @@ def test_dbt_reads_back_what_was_meant(value: str) -> None:
     """Whatever is in a value or a secret, dbt gives its adapter the same."""
     target = build_target({"database": value, "password": SecretStr(value), "n": [value]}, {})
     written = yaml.safe_load(yaml.safe_dump(dict(target.content), allow_unicode=True))
-    assert render(Target(written, target.secrets)) == {
+    assert render(DbtTarget(written, target.secrets)) == {
         "database": value,
         "password": value,
         "n": [value],
@@ -231,7 +231,7 @@ def test_a_database_that_dbt_is_not_known_to_reach() -> None:
 
 
 def make_simple(kind: str = "duckdb") -> Profile:
-    return make_profile("shop", "dev", Target({"type": kind, "path": "shop.duckdb"}))
+    return make_profile("shop", "dev", DbtTarget({"type": kind, "path": "shop.duckdb"}))
 
 
 def test_the_file_is_private_and_gone_at_the_end() -> None:
@@ -283,8 +283,8 @@ def test_an_adapter_that_is_not_installed() -> None:
 def test_dbt_is_not_imported_to_look_for_an_adapter() -> None:
     code = (
         "import sys\n"
-        "from flowstone_dbt.profiles import Target, make_profile, require_adapter\n"
-        "require_adapter(make_profile('shop', 'dev', Target({'type': 'duckdb'})))\n"
+        "from flowstone_dbt.profiles import DbtTarget, make_profile, require_adapter\n"
+        "require_adapter(make_profile('shop', 'dev', DbtTarget({'type': 'duckdb'})))\n"
         "print([name for name in sys.modules if name.split('.')[0] == 'dbt'])\n"
     )
     done = subprocess.run(

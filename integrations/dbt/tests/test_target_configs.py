@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pickle
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -152,6 +153,18 @@ def test_a_block_of_another_database_is_refused() -> None:
     configs = PostgresTargetConfigs(schema_="s", credentials=SqliteDatabase(path="shop.db"))
     with pytest.raises(ConfigurationError, match=r"for postgresql, and the block reaches sqlite"):
         configs.get_configs()
+
+
+def test_coroutines_make_the_same() -> None:
+    async def make() -> None:
+        profile = make_profile(CONFIGS["postgres"])
+        assert await profile.amake_profile() == profile.make_profile()
+        assert await profile.aget_profile() == profile.get_profile()
+        configs = profile.target_configs
+        assert await configs.amake_target() == configs.make_target()
+        assert await configs.aget_configs() == configs.get_configs()
+
+    asyncio.run(make())
 
 
 def test_a_login_that_reaches_no_bigquery_is_refused() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, make_url
 from sqlalchemy.pool import NullPool
 from tests.services.s3 import S3
 
-from flowstone.errors import ConfigurationError
+from flowstone.errors import ConfigurationError, DatabaseDenied
 from flowstone.records.access import StoreAccess
 from flowstone_sqlalchemy import RedshiftOptions, SqlAlchemyConnector
 from flowstone_sqlalchemy.errors import OurError
@@ -70,6 +70,13 @@ def test_a_temporary_login_is_made_by_iam(cluster: str) -> None:
 def test_a_login_that_is_refused_says_why(cluster: str) -> None:
     with pytest.raises(OurError, match=r"gave no temporary login.*nowhere"):
         find_login(RedshiftOptions(cluster="nowhere"), "reader", "dev", "Redshift")
+
+
+def test_an_access_without_a_login_says_why(cluster: str) -> None:
+    engine = create_engine("postgresql+psycopg://reader@h/dev", poolclass=NullPool)
+    driver = RedshiftDriver("Redshift", engine, RedshiftOptions(cluster="nowhere"))
+    with pytest.raises(DatabaseDenied, match=r"gave no temporary login.*nowhere"):
+        driver.make_access()
 
 
 def test_each_connection_has_a_login_of_its_own(cluster: str, postgres_url: str) -> None:

@@ -55,10 +55,12 @@ if TYPE_CHECKING:
         DuckDBTargetConfigs,
         GlobalConfigs,
         PostgresTargetConfigs,
+        RedshiftTargetConfigs,
         SnowflakeTargetConfigs,
         TargetConfigs,
     )
     from flowstone_dbt.targets import (
+        DbtTarget,
         Target,
         make_target,
     )
@@ -76,6 +78,7 @@ __all__ = [
     "DbtResult",
     "DbtRunner",
     "DbtSettings",
+    "DbtTarget",
     "DuckDBTargetConfigs",
     "GlobalConfigs",
     "NodeResult",
@@ -83,6 +86,7 @@ __all__ = [
     "PrefectDbtRunner",
     "PrefectDbtSettings",
     "Profile",
+    "RedshiftTargetConfigs",
     "SnowflakeTargetConfigs",
     "Target",
     "TargetConfigs",
@@ -157,10 +161,12 @@ if not TYPE_CHECKING:
                 "DuckDBTargetConfigs",
                 "GlobalConfigs",
                 "PostgresTargetConfigs",
+                "RedshiftTargetConfigs",
                 "SnowflakeTargetConfigs",
                 "TargetConfigs",
             ),
             ".targets": (
+                "DbtTarget",
                 "Target",
                 "make_target",
             ),

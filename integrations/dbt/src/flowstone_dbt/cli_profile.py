@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
@@ -57,3 +58,11 @@ class DbtCliProfile(Block):
         """
         flags = self.global_configs.make_flags() if self.global_configs is not None else {}
         return make_profile(self.name, self.target, self.target_configs.make_target(), flags)
+
+    async def aget_profile(self) -> dict[str, Any]:
+        """Do as `get_profile`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.get_profile)
+
+    async def amake_profile(self) -> Profile:
+        """Do as `make_profile`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.make_profile)

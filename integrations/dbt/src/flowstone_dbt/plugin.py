@@ -25,6 +25,7 @@ def collection() -> Collection:
             "dbt-cli-global-configs": f"{_TARGETS}:GlobalConfigs",
             "dbt-cli-postgres-target-configs": f"{_TARGETS}:PostgresTargetConfigs",
             "dbt-cli-profile": "flowstone_dbt.cli_profile:DbtCliProfile",
+            "dbt-cli-redshift-target-configs": f"{_TARGETS}:RedshiftTargetConfigs",
             "dbt-cli-snowflake-target-configs": f"{_TARGETS}:SnowflakeTargetConfigs",
             "dbt-cli-target-configs": f"{_TARGETS}:TargetConfigs",
         },

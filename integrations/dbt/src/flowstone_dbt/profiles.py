@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from flowstone.errors import ConfigurationError, MissingExtra
-from flowstone_dbt.targets import Target, make_target
+from flowstone_dbt.targets import DbtTarget, make_target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
 __all__ = [
+    "DbtTarget",
     "Profile",
-    "Target",
     "find_adapter",
     "make_profile",
     "make_target",
@@ -61,7 +61,7 @@ class Profile:
 
 
 def make_profile(
-    name: str, target: str, output: Target, flags: Mapping[str, str] | None = None
+    name: str, target: str, output: DbtTarget, flags: Mapping[str, str] | None = None
 ) -> Profile:
     """Return a profile with one target.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from abc import abstractmethod
 from pathlib import Path
@@ -14,7 +15,7 @@ from flowstone.errors import ConfigurationError
 from flowstone.records.access import DatabaseAccess
 from flowstone_dbt.profiles_yml import read_output
 from flowstone_dbt.references import has_secrets, mask_secrets
-from flowstone_dbt.targets import Target, build_target, make_target
+from flowstone_dbt.targets import DbtTarget, build_target, make_target
 
 
 @runtime_checkable
@@ -68,7 +69,7 @@ class BaseTargetConfigs(DbtConfigs):
         return int(value)
 
     @abstractmethod
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
@@ -85,13 +86,22 @@ class BaseTargetConfigs(DbtConfigs):
         """
         return dict(self.make_target().content)
 
-    def _make_target(self, access: DatabaseAccess, *dialects: str) -> Target:
-        """Return the target of a block's access, which has to be of one of these dialects."""
-        if access.dialect not in dialects:
+    async def amake_target(self) -> DbtTarget:
+        """Do as `make_target`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.make_target)
+
+    async def aget_configs(self) -> dict[str, Any]:
+        """Do as `get_configs`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.get_configs)
+
+    def _make_target(self, access: DatabaseAccess, dialect: str) -> DbtTarget:
+        """Return the target of a block's access, which has to be of this dialect."""
+        if access.dialect != dialect:
             raise ConfigurationError(
                 type(self).__name__,
-                f"it is for {' and '.join(dialects)}, and the block reaches {access.dialect}",
-                f"Give it another block, or use the target configs of {access.dialect}.",
+                f"it is for {dialect}, and the block reaches {access.dialect}",
+                "Give it another block, or use the target configs of that database: TargetConfigs "
+                "take the fields of any adapter.",
             )
         return make_target(
             access,
@@ -143,7 +153,7 @@ class TargetConfigs(BaseTargetConfigs):
             allow_field_overrides=allow_field_overrides,
         )
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
@@ -170,7 +180,7 @@ class DuckDBTargetConfigs(BaseTargetConfigs):
     )
     credentials: Database = Field(description="The database: a DuckDBDatabase with a file.")
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target.
 
         Raises:
@@ -195,7 +205,7 @@ class PostgresTargetConfigs(BaseTargetConfigs):
     schema_: str = Field(alias="schema", description="Where models go.")
     credentials: Database = Field(description="The database: a SqlAlchemyConnector.")
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for the password, and the password.
 
         Raises:
@@ -203,6 +213,32 @@ class PostgresTargetConfigs(BaseTargetConfigs):
             ReferenceUnresolved: a secret is a reference, and leads nowhere.
         """
         return self._make_target(self.credentials.access(), "postgresql")
+
+
+class RedshiftTargetConfigs(BaseTargetConfigs):
+    """How dbt reaches a database of Redshift."""
+
+    _block_type_name: ClassVar[str | None] = "dbt CLI Redshift Target Configs"
+    _description: ClassVar[str | None] = "How dbt reaches a database of Redshift."
+    _code_example: ClassVar[str | None] = (
+        "RedshiftTargetConfigs(\n"
+        '    schema="shop", credentials=SqlAlchemyConnector.load("cluster")\n'
+        ').save("shop")'
+    )
+
+    type: Literal["redshift"] = Field(default="redshift", description="The name of the adapter.")
+    schema_: str = Field(alias="schema", description="Where models go.")
+    credentials: Database = Field(description="The database: a SqlAlchemyConnector.")
+
+    def make_target(self) -> DbtTarget:
+        """Return the target, with a reference for the password, and the password.
+
+        Raises:
+            ConfigurationError: the block is of another database, or extras replace fields.
+            DatabaseDenied: IAM gives no temporary login.
+            ReferenceUnresolved: a secret is a reference, and leads nowhere.
+        """
+        return self._make_target(self.credentials.access(), "redshift")
 
 
 class SnowflakeTargetConfigs(BaseTargetConfigs):
@@ -220,7 +256,7 @@ class SnowflakeTargetConfigs(BaseTargetConfigs):
     )
     connector: Database = Field(description="The database: a SnowflakeConnector.")
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:
@@ -259,7 +295,7 @@ class BigQueryTargetConfigs(BaseTargetConfigs):
             raise ValueError("it must be a BigQueryWarehouse or GcpCredentials")
         return value
 
-    def make_target(self) -> Target:
+    def make_target(self) -> DbtTarget:
         """Return the target, with a reference for each secret, and the secrets.
 
         Raises:

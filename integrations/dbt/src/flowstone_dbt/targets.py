@@ -34,7 +34,7 @@ _GOOGLE_SECRETS = ("private_key", "private_key_id", "client_secret", "refresh_to
 
 
 @dataclass(frozen=True)
-class Target:
+class DbtTarget:
     """How dbt reaches a database.
 
     Attributes:
@@ -53,7 +53,7 @@ def make_target(
     threads: int | str = 4,
     extras: Mapping[str, object] = _NOTHING,
     allow_overrides: bool = True,
-) -> Target:
+) -> DbtTarget:
     """Return the target of a database.
 
     Args:
@@ -88,7 +88,7 @@ def build_target(
     extras: Mapping[str, object] = _NOTHING,
     *,
     allow_overrides: bool = True,
-) -> Target:
+) -> DbtTarget:
     """Return a target of its fields; those that are None are left out.
 
     Args:
@@ -114,7 +114,7 @@ def build_target(
     content = references.take(literal)
     content |= references.take_words({n: v for n, v in words.items() if n in given})
     content |= references.take_words(mask_secrets(dict(extras)))
-    return Target(content, references.secrets)
+    return DbtTarget(content, references.secrets)
 
 
 def _make_duckdb(access: DatabaseAccess, schema: str | None) -> Fields:

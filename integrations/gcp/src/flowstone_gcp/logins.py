@@ -153,7 +153,7 @@ class GcpLogin:
         """The project that the fields name for the bill."""
         return self._values.quota_project
 
-    def find_info(self) -> dict[str, Any] | None:
+    def find_info(self) -> dict[str, str] | None:
         """Return the key or configuration that the fields give; None for the default chain.
 
         Raises:

@@ -60,11 +60,18 @@ class RedshiftDriver(DialectDriver, StoreDriver[DialectConnection]):
         return find_login(self._options, url.username or "", url.database or "", self.where)
 
     def make_access(self) -> DatabaseAccess:
-        """Return what another tool needs; a login by IAM is temporary, and can be refreshed."""
+        """Return what another tool needs; a login by IAM is temporary, and can be refreshed.
+
+        Raises:
+            DatabaseDenied: IAM gives no login.
+        """
         found = super().make_access()
         if self._options is None or not (self._options.cluster or self._options.workgroup):
             return found
-        user, password = self._find_login()
+        try:
+            user, password = self._find_login()
+        except OurError as error:
+            raise error.found from None  # it has the problem in its words
         return DatabaseAccess(
             found.dialect, found.database, found.host, found.port, user,
             options=found.options, secrets={"password": SecretStr(password)},
