@@ -176,7 +176,7 @@ def test_no_query_is_left_when_a_flow_is_killed(
     )
     schema = f"dbt_{token_hex(4)}"
     DbtProject(
-        project_dir=shop, database=SqlAlchemyConnector(connection_info=postgres), schema=schema
+        project_dir=shop, database=SqlAlchemyConnector(connection_info=postgres), schema_=schema
     ).save("shop")
     with psycopg.connect(postgres, autocommit=True) as connection:
 

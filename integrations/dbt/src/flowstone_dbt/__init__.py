@@ -61,7 +61,6 @@ if TYPE_CHECKING:
     )
     from flowstone_dbt.targets import (
         DbtTarget,
-        Target,
         make_target,
     )
 
@@ -88,7 +87,6 @@ __all__ = [
     "Profile",
     "RedshiftTargetConfigs",
     "SnowflakeTargetConfigs",
-    "Target",
     "TargetConfigs",
     "arun_dbt_build",
     "arun_dbt_model",
@@ -167,7 +165,6 @@ if not TYPE_CHECKING:
             ),
             ".targets": (
                 "DbtTarget",
-                "Target",
                 "make_target",
             ),
         },
