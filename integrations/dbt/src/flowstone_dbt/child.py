@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -85,7 +86,8 @@ class Child:
 
     def _send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message, default=str)
-        with self._lock:
+        # Where nobody reads any longer, dbt must come to cancel its queries all the same.
+        with self._lock, suppress(BrokenPipeError):
             self._replies.write(f"{line}\n")
             self._replies.flush()
 
