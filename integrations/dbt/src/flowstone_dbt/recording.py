@@ -63,6 +63,7 @@ class Recorder:
         self._folder, self._parameters, self._streams = folder, parameters, streams
         self.runs = dict(known)
         self._started: dict[str, float] = {}
+        self._open: dict[str, int] = {}
         self._lines: dict[str, list[tuple[int, str]]] = {}
         self._logger = find_logger("dbt")
 
@@ -80,9 +81,13 @@ class Recorder:
         node = (data.get("node_info") or {}).get("unique_id", "")
         if name == "NodeStart":
             started = read_time(data["node_info"].get("node_started_at"))
-            self._started[node] = started or read_time(info.get("ts")) or 0.0
+            self._started.setdefault(node, started or read_time(info.get("ts")) or 0.0)
+            self._open[node] = self._open.get(node, 0) + 1
         elif name == "NodeFinished":
-            self._finish(read_event(data), data["node_info"].get("materialized", ""))
+            # Each batch of a microbatch model starts and finishes by the model's id, within it.
+            self._open[node] = self._open.get(node, 1) - 1
+            if not self._open[node]:
+                self._finish(read_event(data), data["node_info"].get("materialized", ""))
         elif name in {"ShowNode", "CompiledNode"}:
             self.previews.append(data.get("preview") or data.get("compiled") or "")
         if name not in SILENT:

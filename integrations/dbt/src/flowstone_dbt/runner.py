@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from flowstone.blocks import ObjectStore
 from flowstone.blocks.external_work import find_logger
+from flowstone.errors import ObjectMissing
 from flowstone_dbt.engine import DbtResult, find_command, raise_failures, run_dbt, stopping
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.options import make_arguments
 from flowstone_dbt.project import DbtProject
 from flowstone_dbt.settings import DbtSettings
 from flowstone_dbt.summary import save_summary
+from flowstone_dbt.workspace import RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from flowstone_dbt.nodes import NodeResult
 
@@ -135,7 +138,7 @@ class DbtRunner:
                 place = replace(place, log_level=self._settings.log_level)
             result = self._run_all(place, given, known)
             if self._store is not None:
-                self._store.put_directory(place.artifacts, "")
+                upload_artifacts(self._store, place.artifacts)
         if self._summary is not None and result.nodes:
             save_summary(result, self._summary)
         if self._raises:
@@ -172,6 +175,14 @@ class DbtRunner:
         return result
 
 
+def upload_artifacts(store: ObjectStore, folder: Path) -> None:
+    """Upload the artifacts of a project; what commands that run are writing is left out."""
+    with TemporaryDirectory(prefix="flowstone-dbt-") as directory:
+        ignored = Path(directory, "ignored")
+        ignored.write_text(f"{RUNNING}/\n", "utf-8")
+        store.put_directory(folder, "", ignored)
+
+
 def _may_be_tried_again(node: NodeResult) -> bool:
     return node.failed and node.status != "fail"
 
@@ -204,22 +215,17 @@ def _move(project: DbtProject, options: dict[str, object]) -> DbtProject:
     return project.model_copy(update=changes) if changes else project
 
 
-def _open_state(state: ObjectStore | Path | str) -> Any:
-    from contextlib import contextmanager
-    from tempfile import TemporaryDirectory
-
-    @contextmanager
-    def give() -> Any:
-        if not isinstance(state, ObjectStore):
-            yield Path(state).expanduser().absolute()
-            return
-        with TemporaryDirectory(prefix="flowstone-dbt-") as folder:
-            for name in ("manifest.json", "run_results.json", "sources.json"):
-                if state.exists(name):
-                    state.download_object_to_path(name, Path(folder, name))
-            yield Path(folder)
-
-    return give()
+@contextmanager
+def _open_state(state: ObjectStore | Path | str) -> Iterator[Path]:
+    """Give the folder with the artifacts of another run."""
+    if not isinstance(state, ObjectStore):
+        yield Path(state).expanduser().absolute()
+        return
+    with TemporaryDirectory(prefix="flowstone-dbt-") as folder:
+        for name in ("manifest.json", "run_results.json", "sources.json"):
+            with suppress(ObjectMissing):
+                state.download_object_to_path(name, Path(folder, name))
+        yield Path(folder)
 
 
 def _sleep(seconds: float) -> None:
