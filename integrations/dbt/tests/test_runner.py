@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.services.dbt_projects import write_project
@@ -20,6 +21,10 @@ def list_names(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if "shop" not in path.relative_to(folder).parts}
 
 
+if TYPE_CHECKING:
+    from flowstone_dbt.runner import RunnerOptions
+
+
 @pytest.fixture
 def project(shop: Path) -> DbtProject:
     add_arrivals(shop)
@@ -29,7 +34,7 @@ def project(shop: Path) -> DbtProject:
 def test_tests_are_run_with_the_models_after_them_or_not_at_all(project: DbtProject) -> None:
     names: dict[str, list[str]] = {}
     for strategy in ("immediate", "deferred", "skip"):
-        runner = DbtRunner(project, test_strategy=strategy)  # type: ignore[arg-type]
+        runner = DbtRunner(project, test_strategy=strategy)
         root = run_in_flow(lambda: runner.invoke(["build"], select="+orders"))  # noqa: B023
         names[strategy] = [
             str((run.parameters or {})["unique_id"]).split(".")[0] for run in list_nodes(root)
@@ -124,12 +129,12 @@ def test_only_failed_batches_are_run_again(shop: Path) -> None:
 )
 def test_what_makes_no_sense_is_refused_with_the_reason(name: str, value: object) -> None:
     with pytest.raises(DbtError, match=f"DbtRunner takes no '{name}'"):
-        DbtRunner(**{name: value})
+        DbtRunner(**cast("RunnerOptions", {name: value}))
 
 
 def test_what_is_not_known_is_refused() -> None:
     with pytest.raises(TypeError, match="no parameter 'thread'"):
-        DbtRunner(thread=3)
+        DbtRunner(**cast("RunnerOptions", {"thread": 3}))
 
 
 def test_failures_can_be_looked_at_instead(shop: Path) -> None:

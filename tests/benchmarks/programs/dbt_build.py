@@ -5,14 +5,14 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 name, folder, times = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-library = import_module(name)
-dbt = import_module(f"{name}_dbt")
+library: Any = import_module(name)
+dbt: Any = import_module(f"{name}_dbt")
 taken: list[float] = []
 
 
-@library.flow
 def build() -> None:
     for _ in range(times):
         begin = perf_counter()
@@ -26,5 +26,5 @@ def build() -> None:
 
 
 if __name__ == "__main__":
-    build()
+    library.flow(build)()
     print(json.dumps({"first": taken[0], "last": taken[-1]}))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.context import current
 from flowstone.context.current import current_run
@@ -240,7 +240,7 @@ def record_task_run(
     logs: Sequence[str | tuple[int, str]] = (),
     inputs: Sequence[str] = (),
     measures: Mapping[str, float] | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
 ) -> str:
     """Record a task run that another tool executed, such as a node of dbt.
 

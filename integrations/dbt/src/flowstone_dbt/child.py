@@ -36,7 +36,7 @@ RUN = {
 }
 
 
-class Child:
+class DbtChild:
     """Runs the commands.
 
     Args:
@@ -55,7 +55,8 @@ class Child:
         """Run what is asked for, until there is nobody to ask."""
         threading.Thread(target=self._read, daemon=True).start()
         self._send({"ready": os.getpid()})
-        import dbt.cli.main  # noqa: F401 - 2 s, while the request is made
+        # 2 s, in which the request is made.
+        import dbt.cli.main  # noqa: F401
 
         while (request := self._next()) is not None:
             self._idle.clear()
@@ -104,6 +105,7 @@ class Child:
             return _describe(error)
 
     def _invoke(self, args: list[str], *, queries: bool) -> dict[str, Any]:
+        # It is imported by now, and this module must not wait for that.
         from dbt.cli.main import dbtRunner
         from google.protobuf.json_format import MessageToDict
 
@@ -139,6 +141,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
 def read_given(args: list[str]) -> tuple[str, dict[str, Any]]:
     """Return the name of a command, and the options that were given to it, as dbt reads them."""
+    # It is imported by now, and this module must not wait for that.
     from dbt.cli.flags import args_to_context
 
     context = args_to_context(list(args))
@@ -158,6 +161,7 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
     Args:
         args: those of the command.
     """
+    # It is imported by now, and this module must not wait for that.
     from dbt.cli.main import cli, dbtRunner
 
     command, given = read_given(args)
@@ -197,4 +201,4 @@ if __name__ == "__main__":
     here = str(Path(__file__).parent)
     sys.path[:] = [each for each in sys.path if each != here]
     with os.fdopen(own, "w", encoding="utf-8") as events:
-        Child(sys.stdin, events).serve()
+        DbtChild(sys.stdin, events).serve()

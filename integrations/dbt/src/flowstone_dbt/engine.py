@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from flowstone import record_external_end, record_external_start
 from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.processes import read_start_time
-from flowstone_dbt.attempts import Attempts, find_attempts
+from flowstone_dbt.attempts import EarlierAttempts, find_attempts
 from flowstone_dbt.errors import DbtError, DbtNodesFailed, explain_error
 from flowstone_dbt.left_behind import end_left_behind
 from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
-from flowstone_dbt.recording import Recorder
+from flowstone_dbt.recording import NodeRecorder
 from flowstone_dbt.settings import read_environment
 from flowstone_dbt.workspace import lock, open_workspace
 
@@ -45,7 +45,7 @@ GROUPS = frozenset({"docs", "source"})
 stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
 
 
-class Stopped(BaseException):
+class DbtStopped(BaseException):
     """The command was stopped by who wanted its result."""
 
 
@@ -101,7 +101,7 @@ class DbtResult:
     success: bool
     nodes: tuple[NodeResult, ...] = ()
     lines: tuple[str, ...] = ()
-    next_attempt: Attempts | None = field(default=None, repr=False, compare=False)
+    next_attempt: EarlierAttempts | None = field(default=None, repr=False, compare=False)
 
     @property
     def failed(self) -> list[NodeResult]:
@@ -170,7 +170,9 @@ def run_dbt(
 class _Command:
     """A command on its way."""
 
-    def __init__(self, place: Place, stack: ExitStack, attempts: Attempts, command: str) -> None:
+    def __init__(
+        self, place: Place, stack: ExitStack, attempts: EarlierAttempts, command: str
+    ) -> None:
         self._place, self._stack, self._attempts = place, stack, attempts
         self._command = command
         self._folder = stack.enter_context(open_workspace(place.artifacts))
@@ -199,7 +201,7 @@ class _Command:
         """Run it, and record its nodes."""
         given = {each.partition("=")[0] for each in args}
         common = self._common if not {"--profile", "--target", "-t"} & given else []
-        recorder = Recorder(
+        recorder = NodeRecorder(
             self._folder,
             self._attempts.parameters,
             self._attempts.runs,
@@ -216,7 +218,7 @@ class _Command:
         args = [*self._attempts.args, *self._common]
         with self._open(record=False) as dbt:
             dbt.send({**self._request(args), "list_nodes": True})
-            ended = _follow(dbt, Recorder(self._folder, {}, {}))
+            ended = _follow(dbt, NodeRecorder(self._folder, {}, {}))
         if not ended.get("success"):
             raise explain_error(ended, f"dbt {self._command}")
         self._given = ended["nodes"]["given"]
@@ -237,7 +239,7 @@ class _Command:
         cwd = str(self._place.project_dir)
         return {"args": args, "env": self._env, "cwd": cwd, "queries": queries}
 
-    def _ask(self, args: list[str], recorder: Recorder) -> dict[str, Any]:
+    def _ask(self, args: list[str], recorder: NodeRecorder) -> dict[str, Any]:
         with self._open(args) as dbt:
             if not isinstance(dbt, ExecutableDbt):
                 dbt.send(self._request(args))
@@ -279,7 +281,7 @@ class _Command:
         else:
             dbt.close()
 
-    def _judge(self, recorder: Recorder, ended: Mapping[str, Any]) -> DbtResult:
+    def _judge(self, recorder: NodeRecorder, ended: Mapping[str, Any]) -> DbtResult:
         nodes = {**self._attempts.earlier, **recorder.results}
         lines = (*(ended.get("lines") or ()), *recorder.previews)
         success = bool(ended.get("success")) and not any(each.failed for each in nodes.values())
@@ -303,12 +305,12 @@ def raise_failures(result: DbtResult) -> None:
         raise DbtNodesFailed(f"dbt {find_command(result.args)}", result.failed)
 
 
-def _follow(dbt: DbtProcess, recorder: Recorder) -> dict[str, Any]:
+def _follow(dbt: DbtProcess, recorder: NodeRecorder) -> dict[str, Any]:
     """Hand on what dbt tells until it has ended; return its last word."""
     stop = stopping.get()
     for found in dbt.read_lines():
         if stop is not None and stop.is_set():
-            raise Stopped
+            raise DbtStopped
         if found is None:
             continue
         ended = recorder.handle_line(found)

@@ -32,7 +32,7 @@ LEVELS = {
 SILENT = frozenset({"NodeStart", "NodeFinished", "ArtifactWritten", "Formatting"})
 
 
-class Recorder:
+class NodeRecorder:
     """Records the nodes of one command of dbt as they end.
 
     Args:
