@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flowstone import record_task_run
+from flowstone import record_task_run, tags
 from flowstone.blocks.external_work import find_logger
 from flowstone.errors import MissingContextError
 from flowstone.states import Cancelled, Crashed
@@ -170,22 +170,24 @@ class NodeRecorder:
         ended = max(started, result.ended or state.at)
         lines = self._lines.pop(result.unique_id, [])
         extra = {"batches": result.batches} if result.batches else {}
+        kind = ("data-test",) if result.resource_type in {"test", "unit_test"} else ()
         try:
-            run_id = record_task_run(
-                result.name,
-                state,
-                started=started,
-                ended=ended,
-                logs=lines,
-                inputs=[self.runs[parent] for parent in parents if parent in self.runs],
-                measures=result.make_measures(),
-                parameters={
-                    "unique_id": result.unique_id,
-                    "status": result.status,
-                    **self._parameters,
-                    **extra,
-                },
-            )
+            with tags(*kind):
+                run_id = record_task_run(
+                    result.name,
+                    state,
+                    started=started,
+                    ended=ended,
+                    logs=lines,
+                    inputs=[self.runs[parent] for parent in parents if parent in self.runs],
+                    measures=result.make_measures(),
+                    parameters={
+                        "unique_id": result.unique_id,
+                        "status": result.status,
+                        **self._parameters,
+                        **extra,
+                    },
+                )
         except MissingContextError:  # outside of a run nothing is recorded
             return
         self.runs[result.unique_id] = run_id
