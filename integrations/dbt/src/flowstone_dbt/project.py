@@ -120,7 +120,7 @@ class DbtProject(Block):
             self.release()
             yield Place(
                 folder,
-                self.profiles_dir and self.profiles_dir.expanduser(),
+                self.profiles_dir and self.profiles_dir.expanduser().absolute(),
                 profile,
                 self.target_path,
                 python,
