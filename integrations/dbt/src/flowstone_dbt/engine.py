@@ -38,6 +38,11 @@ WITH_NODES = frozenset(
 )  # fmt: skip
 #: Commands that `dbt retry` can take up again.
 RESUMABLE = frozenset({"build", "run", "test", "seed", "snapshot", "compile", "clone"})
+#: Commands that are for somebody at a terminal, and what to do in place of them.
+INTERACTIVE = {
+    "init": "Run `dbt init` in a shell, once.",
+    "serve": "Run `docs generate`, and serve the target folder with any web server.",
+}
 #: The commands that have commands of their own.
 GROUPS = frozenset({"docs", "source"})
 
@@ -150,6 +155,9 @@ def run_dbt(
         DbtError: dbt could not do what it was asked for.
     """
     command = find_command(args)
+    if command in INTERACTIVE:
+        problem = f"{' '.join(args)!r} is for somebody at a terminal"
+        raise DbtError(problem, INTERACTIVE[command])
     if not (place.project_dir / "dbt_project.yml").is_file():
         problem = f"there is no dbt_project.yml in {str(place.project_dir)!r}"
         raise DbtError(problem, "Set `project_dir` to the folder of a dbt project.")
@@ -199,12 +207,16 @@ class _Command:
         """Run it, and record its nodes."""
         given = {each.partition("=")[0] for each in args}
         common = self._common if not {"--profile", "--target", "-t"} & given else []
+        if self._command == "retry" and "--state" not in given:
+            common = [*common, "--state", str(self._place.artifacts)]
         recorder = Recorder(
             self._folder,
             self._attempts.parameters,
             self._attempts.runs,
             streams=self._place.streams,
         )
+        if self._command == "clean":  # what it removes is the project's folder
+            self._env["DBT_TARGET_PATH"] = str(self._place.artifacts)
         if self._command in {"deps", "clean"}:
             self._stack.enter_context(lock(self._place.artifacts / ".flowstone" / "parse.lock"))
         ended = self._ask([*args, *common], recorder)

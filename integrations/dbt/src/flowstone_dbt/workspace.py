@@ -48,9 +48,10 @@ def open_workspace(target: Path) -> Iterator[Path]:
     try:
         yield own
     finally:
-        with lock(running / "parse.lock"):
-            _publish(own, target)
-        shutil.rmtree(own, ignore_errors=True)
+        if own.exists():  # `dbt clean` removes the target folder with all that is in it
+            with lock(running / "parse.lock"):
+                _publish(own, target)
+            shutil.rmtree(own, ignore_errors=True)
 
 
 @contextmanager
