@@ -230,7 +230,7 @@ class _Command:
             dbt.send({**self._request(args), "list_nodes": True})
             ended = _follow(dbt, Recorder(self._folder, {}, {}))
         if not ended.get("success"):
-            raise explain_error(ended, f"dbt {self._command}")
+            raise explain_error(ended, f"dbt {self._command}", self._place.project_dir)
         self._given = ended["nodes"]["given"]
         return [each for each in ended["nodes"]["ids"] if self._attempts.is_left(each)]
 
@@ -297,11 +297,15 @@ class _Command:
         success = bool(ended.get("success")) and not any(each.failed for each in nodes.values())
         follow = self._attempts.follow(nodes, recorder.runs, recorder.manifest)
         result = DbtResult(self._attempts.args, success, tuple(nodes.values()), lines, follow)
+        where, executable = f"dbt {self._command}", self._place.executable
         if ended.get("error") and not recorder.results:
-            raise explain_error(ended, f"dbt {self._command}")
+            raise explain_error(ended, where, self._place.project_dir)
+        if executable is not None and not recorder.heard and not ended.get("message"):
+            problem = f"{executable!r} wrote nothing that dbt would"
+            raise DbtError(problem, "Set `executable` to a program of dbt, 1.10 or newer.")
         if not success and not result.failed:
-            words = "; ".join(recorder.errors) or str(ended.get("message") or "it did not say why")
-            raise DbtError(words, "Look at the run's log.", where=f"dbt {self._command}")
+            words = "; ".join(recorder.errors) or ended.get("message") or "it did not say why"
+            raise explain_error({"message": words}, where, self._place.project_dir)
         return result
 
 

@@ -13,6 +13,7 @@ from flowstone.blocks.external_work import find_logger
 from flowstone.errors import MissingContextError
 from flowstone.states import Cancelled, Crashed
 from flowstone_dbt.artifacts import read_manifest, read_results
+from flowstone_dbt.errors import hide_profiles
 from flowstone_dbt.nodes import UNRECORDED, NodeResult, read_event, read_time
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Recorder:
         lines: what dbt told at the level INFO about no node.
         previews: what ``dbt show`` and ``compile`` print.
         runs: the ids of nodes' task runs.
+        heard: whether dbt told anything at all.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Recorder:
         self.results: dict[str, NodeResult] = {}
         self.errors: list[str] = []
         self.previews: list[str] = []
+        self.heard = False
         self._folder, self._parameters, self._streams = folder, parameters, streams
         self.runs = dict(known)
         self._started: dict[str, float] = {}
@@ -75,6 +78,7 @@ class Recorder:
 
     def handle(self, event: Mapping[str, Any]) -> None:
         """Take one event of dbt's."""
+        self.heard = True
         info, data = event.get("info", {}), event.get("data", {})
         name, level = info.get("name", ""), LEVELS.get(info.get("level", ""), logging.INFO)
         node = (data.get("node_info") or {}).get("unique_id", "")
@@ -86,7 +90,7 @@ class Recorder:
         elif name in {"ShowNode", "CompiledNode"}:
             self.previews.append(data.get("preview") or data.get("compiled") or "")
         if name not in SILENT:
-            self._log(node, level, info.get("msg", "").strip())
+            self._log(node, level, hide_profiles(info.get("msg", "").strip()))
 
     def handle_line(self, line: tuple[bool, str]) -> dict[str, Any] | None:
         """Take a line that the process wrote; return its last word, if it is that.

@@ -20,6 +20,8 @@ try:
 except ImportError:  # Windows, where folders of projects are not locked
     fcntl = None  # type: ignore[assignment]
 
+from flowstone_dbt.errors import DbtError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -37,14 +39,23 @@ def open_workspace(target: Path) -> Iterator[Path]:
 
     Args:
         target: the project's target folder.
+
+    Raises:
+        DbtError: the target folder can't be written.
     """
     running = target / RUNNING
-    running.mkdir(parents=True, exist_ok=True)
-    _remove_old(running)
     own = running / token_hex(8)
-    own.mkdir()
-    with lock(running / "parse.lock"), suppress(FileNotFoundError):
-        shutil.copy2(target / PARSED, own / PARSED)
+    try:
+        running.mkdir(parents=True, exist_ok=True)
+        _remove_old(running)
+        own.mkdir()
+        with lock(running / "parse.lock"), suppress(FileNotFoundError):
+            shutil.copy2(target / PARSED, own / PARSED)
+    except OSError as error:
+        shutil.rmtree(own, ignore_errors=True)
+        problem = f"the target folder {str(target)!r} can't be written: {error.strerror}"
+        remedy = "Check its permissions and the free space, or set `target_path`."
+        raise DbtError(problem, remedy) from error
     try:
         yield own
     finally:
@@ -71,10 +82,19 @@ def lock(path: Path) -> Iterator[None]:
 
 def _publish(own: Path, target: Path) -> None:
     for path in sorted(own.rglob("*")):
-        if path.is_file():
+        if path.is_file() and _is_whole(path):
             to = target / path.relative_to(own)
             to.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, to)  # noqa: PTH105 - it replaces what is there
+
+
+def _is_whole(path: Path) -> bool:
+    """Tell whether dbt could write a file to its end, which it may not on a full disk."""
+    if path.suffix != ".json":
+        return True
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 16))
+        return file.read().rstrip().endswith(b"}")
 
 
 def _remove_old(running: Path) -> None:
