@@ -127,11 +127,11 @@ class EarlierAttempts:
         (folder / "run_results.json").write_text(json.dumps(content, default=str), "utf-8")
 
 
-def find_attempts(project: Path, command: str, args: Sequence[str]) -> EarlierAttempts:
+def find_attempts(project: str, command: str, args: Sequence[str]) -> EarlierAttempts:
     """Return what earlier attempts of the current run, or of its flow, did of a command.
 
     Args:
-        project: the folder of the project.
+        project: what tells the project from others.
         command: the name of the command.
         args: its arguments in this attempt.
     """

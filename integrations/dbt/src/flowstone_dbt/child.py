@@ -198,7 +198,14 @@ if __name__ == "__main__":
     # What dbt, its macros and Python models print is no event: it goes to the other pipe.
     own = os.dup(1)
     os.dup2(2, 1)
+    # A command that asks a question gets no answer, and not a request.
+    asked = os.dup(0)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
     here = str(Path(__file__).parent)
     sys.path[:] = [each for each in sys.path if each != here]
-    with os.fdopen(own, "w", encoding="utf-8") as events:
-        DbtChild(sys.stdin, events).serve()
+    with (
+        os.fdopen(asked, encoding="utf-8") as requests,
+        os.fdopen(own, "w", encoding="utf-8") as events,
+    ):
+        DbtChild(requests, events).serve()

@@ -18,11 +18,12 @@ from flowstone.blocks.jobs.processes import read_start_time
 from flowstone_dbt.attempts import EarlierAttempts, find_attempts
 from flowstone_dbt.errors import DbtError, DbtNodesFailed, explain_error
 from flowstone_dbt.left_behind import end_left_behind
+from flowstone_dbt.packages import lacks_packages
 from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
 from flowstone_dbt.recording import NodeRecorder
 from flowstone_dbt.settings import read_environment
-from flowstone_dbt.workspace import lock, open_workspace
+from flowstone_dbt.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,11 @@ WITH_NODES = frozenset(
 )  # fmt: skip
 #: Commands that `dbt retry` can take up again.
 RESUMABLE = frozenset({"build", "run", "test", "seed", "snapshot", "compile", "clone"})
+#: Commands that are for somebody at a terminal, and what to do in place of them.
+INTERACTIVE = {
+    "init": "Run `dbt init` in a shell, once.",
+    "serve": "Run `docs generate`, and serve the target folder with any web server.",
+}
 #: The commands that have commands of their own.
 GROUPS = frozenset({"docs", "source"})
 
@@ -65,6 +71,8 @@ class Place:
         target: the target of the profile; None for the profile's own.
         log_level: ``debug`` for the queries; None where the run's log decides.
         streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
+        identity: what tells the project from others, also where its folder is another one in each
+            attempt; by default the folder.
     """
 
     project_dir: Path
@@ -78,6 +86,7 @@ class Place:
     target: str | None = None
     log_level: str | None = None
     streams: bool = True
+    identity: str = ""
 
     @property
     def artifacts(self) -> Path:
@@ -150,12 +159,18 @@ def run_dbt(
         DbtError: dbt could not do what it was asked for.
     """
     command = find_command(args)
+    if command in INTERACTIVE:
+        problem = f"{' '.join(args)!r} is for somebody at a terminal"
+        raise DbtError(problem, INTERACTIVE[command])
     if not (place.project_dir / "dbt_project.yml").is_file():
         problem = f"there is no dbt_project.yml in {str(place.project_dir)!r}"
         raise DbtError(problem, "Set `project_dir` to the folder of a dbt project.")
     end_left_behind(place.block)
+    if command in WITH_NODES and lacks_packages(place.project_dir):
+        find_logger("dbt").info("dbt deps: packages of the project are not installed")
+        _Command.run_alone(place, "deps")
     attempts = before.next_attempt if before is not None else None
-    attempts = attempts or find_attempts(place.project_dir, command, args)
+    attempts = attempts or find_attempts(place.identity or str(place.project_dir), command, args)
     with ExitStack() as stack:
         work = _Command(place, stack, attempts, command)
         if not resume or command not in RESUMABLE or not attempts.earlier:
@@ -175,7 +190,8 @@ class _Command:
     ) -> None:
         self._place, self._stack, self._attempts = place, stack, attempts
         self._command = command
-        self._folder = stack.enter_context(open_workspace(place.artifacts))
+        self._workspace = stack.enter_context(Workspace(place.artifacts))
+        self._folder = self._workspace.folder
         self._env = {
             **read_environment(),
             **place.env,
@@ -197,18 +213,28 @@ class _Command:
         if profiles is not None:
             self._env["DBT_PROFILES_DIR"] = str(profiles)
 
+    @classmethod
+    def run_alone(cls, place: Place, command: str) -> DbtResult:
+        """Run a command that is no node's, without options."""
+        with ExitStack() as stack:
+            attempts = EarlierAttempts((command,), {})
+            return cls(place, stack, attempts, command).run([command])
+
     def run(self, args: list[str]) -> DbtResult:
         """Run it, and record its nodes."""
         given = {each.partition("=")[0] for each in args}
         common = self._common if not {"--profile", "--target", "-t"} & given else []
+        if self._command == "retry" and "--state" not in given:
+            common = [*common, "--state", str(self._place.artifacts)]
         recorder = NodeRecorder(
             self._folder,
             self._attempts.parameters,
             self._attempts.runs,
             streams=self._place.streams,
+            on_parsed=self._workspace.release,
         )
-        if self._command in {"deps", "clean"}:
-            self._stack.enter_context(lock(self._place.artifacts / ".flowstone" / "parse.lock"))
+        if self._command == "clean":  # what it removes is the project's folder
+            self._env["DBT_TARGET_PATH"] = str(self._place.artifacts)
         ended = self._ask([*args, *common], recorder)
         recorder.settle()
         return self._judge(recorder, ended)
@@ -220,7 +246,7 @@ class _Command:
             dbt.send({**self._request(args), "list_nodes": True})
             ended = _follow(dbt, NodeRecorder(self._folder, {}, {}))
         if not ended.get("success"):
-            raise explain_error(ended, f"dbt {self._command}")
+            raise explain_error(ended, f"dbt {self._command}", self._place.project_dir)
         self._given = ended["nodes"]["given"]
         return [each for each in ended["nodes"]["ids"] if self._attempts.is_left(each)]
 
@@ -287,11 +313,15 @@ class _Command:
         success = bool(ended.get("success")) and not any(each.failed for each in nodes.values())
         follow = self._attempts.follow(nodes, recorder.runs, recorder.manifest)
         result = DbtResult(self._attempts.args, success, tuple(nodes.values()), lines, follow)
+        where, executable = f"dbt {self._command}", self._place.executable
         if ended.get("error") and not recorder.results:
-            raise explain_error(ended, f"dbt {self._command}")
+            raise explain_error(ended, where, self._place.project_dir)
+        if executable is not None and not recorder.heard and not ended.get("message"):
+            problem = f"{executable!r} wrote nothing that dbt would"
+            raise DbtError(problem, "Set `executable` to a program of dbt, 1.10 or newer.")
         if not success and not result.failed:
-            words = "; ".join(recorder.errors) or str(ended.get("message") or "it did not say why")
-            raise DbtError(words, "Look at the run's log.", where=f"dbt {self._command}")
+            words = "; ".join(recorder.errors) or ended.get("message") or "it did not say why"
+            raise explain_error({"message": words}, where, self._place.project_dir)
         return result
 
 

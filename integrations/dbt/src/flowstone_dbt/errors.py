@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+import yaml
 
 from flowstone.errors import JobFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from flowstone_dbt.nodes import NodeResult
 
+#: Adapters that are extras of this package.
+EXTRAS = frozenset({"bigquery", "duckdb", "postgres", "snowflake"})
 #: Nodes that an error names; the others are counted.
 NAMED = 5
 
@@ -43,37 +49,137 @@ class DbtNodesFailed(DbtError):
         super().__init__(problem, remedy, where=where)
 
 
-#: What dbt says, and what to do about it.
+#: What dbt says, what that means, and what to do about it.
 REMEDIES = (
     (
-        r"Could not find adapter type ['\"]?(\w+)",
-        'Install it: `pip install "flowstone-dbt[{0}]"`, or `dbt-{0}`.',
+        r"No module named '?dbt\b",
+        "dbt is not installed in the environment of that interpreter",
+        "Add dbt-core to `requirements`, or install it.",
     ),
     (
-        r"Could not find profile named",
+        r"Could not find profile named '(\w+)'",
+        "there is no profile {0!r}",
         "Pass a profile of blocks, or `profiles_dir`, the folder of your profiles.yml.",
     ),
-    (r"does not have a target named", "Pass `target`, one of those that it names."),
-    (r"No such option|No such command|Missing (argument|option)", "Look at `dbt --help`."),
+    (
+        r"does not have a target named '([^']+)'",
+        "there is no target {0!r}",
+        "Pass `target`, one of those that it names.",
+    ),
+    (
+        r"trying to read your profiles\.yml",
+        "profiles.yml is not valid YAML",
+        "Correct that file; its lines are not shown, as a password may be in them.",
+    ),
+    (r"Error reading \w+: (\S+)", "{0} is not valid YAML", "Correct that file."),
+    (r"No such option", "dbt has no such option", "Look at `dbt --help`."),
+    (r"No such command", "dbt has no such command", "Look at `dbt --help`."),
+    (r"Missing (?:argument|option)", "an option is missing", "Look at `dbt --help`."),
     (
         r"Could not set lock on file|database is locked",
+        "the database is locked",
         "Close the other process or connection that has the file open.",
     ),
-    (r"[Cc]ould not find selector", "Name one of selectors.yml, or use `select`."),
-    (r"run `dbt deps`|dbt deps", "Run the command `deps` first."),
-    (r"No space left on device", "Free some space there."),
+    (
+        r"[Cc]onnection refused|could not translate host name|timeout expired",
+        "the database can't be reached",
+        "Check that it runs, and the host and port of the profile.",
+    ),
+    (
+        r"Cannot open file",
+        "the file of the database can't be opened",
+        "Check the path of the profile; its folder must be there.",
+    ),
+    (
+        r"[Cc]ould not find selector named (\S+?),",
+        "there is no selector {0!r}",
+        "Name one of selectors.yml, or use `select`.",
+    ),
+    (
+        r"no comparison manifest",
+        "there is no manifest to compare with",
+        "Pass `state`, the artifacts of an earlier run.",
+    ),
+    (
+        r"Run \"dbt deps\"|run `dbt deps`",
+        "packages of the project are not installed",
+        "Run the command `deps` first.",
+    ),
+    (r"Env var required", "a variable of the environment is missing", "Set it, or give it `env`."),
+    (
+        r"No space left on device|Disk quota exceeded|File too large",
+        "a file can't be written to its end",
+        "Free some space there.",
+    ),
+    (
+        r"Permission denied|Read-only file system",
+        "dbt may not write there",
+        "Check the permissions of the folder.",
+    ),
 )
+_ADAPTER = re.compile(r"Could not find adapter type ['\"]?(\w+)")
+#: A file of the project, and the name in it that leads nowhere.
+_REFERENCE = re.compile(r"\(([^()\s]+)\) depends on a (?:node|source) named '([^']+)'")
+#: Lines of a YAML file that dbt quotes.
+_QUOTED = re.compile(r"-{10,}(?:\s*\d+ *\|.*)+")
+#: What dbt writes before the words of an error.
+_FILLER = re.compile(r"^(?:\[ERROR\]: )?(?:Encountered an error:\s*)?")
+#: Files that dbt reads before any other, and does not name.
+_FIRST_FILES = ("dbt_project.yml", "packages.yml", "dependencies.yml", "selectors.yml")
 
 
-def explain_error(ended: Mapping[str, Any], where: str) -> DbtError:
+def hide_profiles(text: str) -> str:
+    """Return dbt's words without the lines of a profiles.yml: a password may be in them."""
+    return _QUOTED.sub("", text) if "profiles.yml" in text else text
+
+
+def explain_error(ended: Mapping[str, Any], where: str, project: Path | None = None) -> DbtError:
     """Return our error for one of dbt's own.
 
     Args:
         ended: its name and its words.
         where: the command.
+        project: the folder of the project, where lines that dbt does not name are looked for.
     """
-    words = " ".join(str(ended.get("message") or ended.get("error") or "").split())
-    for pattern, remedy in REMEDIES:
+    text = hide_profiles(str(ended.get("message") or ended.get("error") or ""))
+    words = " ".join(_FILLER.sub("", text).split())
+    problem, remedy = _explain(words, project)
+    return DbtError(f"{problem}: {words}" if problem else words, remedy, where=where)
+
+
+def _explain(words: str, project: Path | None) -> tuple[str, str]:
+    if found := _ADAPTER.search(words):
+        adapter = found[1]
+        install = f"flowstone-dbt[{adapter}]" if adapter in EXTRAS else f"dbt-{adapter}"
+        remedy = f'Install it: `pip install "{install}"`.'
+        return f"the adapter {adapter!r} is not installed", remedy
+    for pattern, problem, remedy in REMEDIES:
         if found := re.search(pattern, words):
-            return DbtError(words, remedy.format(*found.groups()), where=where)
-    return DbtError(words, "Correct what dbt names, and run it again.", where=where)
+            return problem.format(*found.groups()), remedy
+    if found := _REFERENCE.search(words):
+        line = _find_line(project, found[1], found[2])
+        return f"{found[1]}{line} refers to {found[2]!r}, which is not there", "Correct the name."
+    if "Syntax error near line" in words and project is not None:
+        for name in _FIRST_FILES:
+            if _is_broken(project / name):
+                return f"{name} is not valid YAML", "Correct that file."
+    return "", "Correct what dbt names, and run it again."
+
+
+def _find_line(project: Path | None, file: str, name: str) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        lines = (project / file).read_text("utf-8").splitlines() if project else []
+        for number, line in enumerate(lines, 1):
+            if name in line:
+                return f", line {number},"
+    return ""
+
+
+def _is_broken(path: Path) -> bool:
+    try:
+        yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError:
+        return True
+    except (OSError, UnicodeDecodeError):
+        return False
+    return False

@@ -37,7 +37,7 @@ def make_arguments(options: Mapping[str, object]) -> list[str]:
         elif value is False:
             found.append(f"--no-{option[2:]}")
         elif isinstance(value, Mapping):
-            found += [option, json.dumps(value)]
+            found += [option, _encode(name, value)]
         elif isinstance(value, str | int | float | Path):
             found += [option, str(value)]
         elif isinstance(value, Iterable):
@@ -47,6 +47,20 @@ def make_arguments(options: Mapping[str, object]) -> list[str]:
             problem = f"{name!r} can't be {value!r}"
             raise DbtError(problem, "Give it a text, a number, True, False or a list of texts.")
     return found
+
+
+def _encode(name: str, value: Mapping[str, object]) -> str:
+    try:
+        return json.dumps(value)
+    except TypeError as error:
+        problem = f"{name!r} can't be written as JSON: {error}"
+        remedy = "Give it texts, numbers, True, False, lists and mappings."
+        if "Secret" in str(error):
+            remedy = (
+                "dbt writes such values to its artifacts: set a secret in the environment as "
+                "DBT_ENV_SECRET_<NAME>, and read it with env_var() in the profile."
+            )
+        raise DbtError(problem, remedy) from error
 
 
 def take_option(args: Sequence[str], *names: str) -> str | None:

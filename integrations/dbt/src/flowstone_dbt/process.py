@@ -226,6 +226,8 @@ class ExecutableDbt(DbtProcess):
     ) -> None:
         level = {"DBT_LOG_FORMAT": "json", "DBT_LOG_LEVEL": "debug"}
         super().__init__([executable, *args], env={**env, **level}, cwd=cwd)
+        assert self._process.stdin is not None
+        self._process.stdin.close()  # nobody answers what it may ask
 
     def judge_end(self) -> dict[str, Any]:
         """Return what its exit code says: 0, or 1 if nodes failed, or 2.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from flowstone.errors import ConfigurationError, MissingExtra
+from flowstone_dbt.errors import EXTRAS
 from flowstone_dbt.targets import DbtTarget, make_target
 
 if TYPE_CHECKING:
@@ -31,9 +32,6 @@ __all__ = [
     "open_profile",
     "require_adapter",
 ]
-
-#: Adapters that are extras of this package.
-_EXTRAS = frozenset({"bigquery", "duckdb", "postgres", "snowflake"})
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def require_adapter(profile: Profile) -> str:
     for name in ("dbt", "dbt.adapters", f"dbt.adapters.{kind}"):
         spec = PathFinder.find_spec(name, where)
         if spec is None:
-            install = f"flowstone-dbt[{kind}]" if kind in _EXTRAS else f"dbt-{kind}"
+            install = f"flowstone-dbt[{kind}]" if kind in EXTRAS else f"dbt-{kind}"
             raise MissingExtra(f"the dbt adapter {kind!r}", install)
         where = list(spec.submodule_search_locations or ())
     return kind

@@ -13,10 +13,11 @@ from flowstone.blocks.external_work import find_logger
 from flowstone.errors import MissingContextError
 from flowstone.states import Cancelled, Crashed
 from flowstone_dbt.artifacts import read_manifest, read_results
+from flowstone_dbt.errors import hide_profiles
 from flowstone_dbt.nodes import UNRECORDED, NodeResult, read_event, read_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flowstone.states import State
@@ -40,6 +41,7 @@ class NodeRecorder:
         parameters: what each task run is recorded with, beside its node's id and status.
         known: ids of task runs of nodes that earlier attempts recorded, by the node.
         streams: whether lines go to the log of the current run, too.
+        on_parsed: called when dbt has parsed the project.
 
     Attributes:
         results: how each node ended, by its id.
@@ -47,6 +49,7 @@ class NodeRecorder:
         lines: what dbt told at the level INFO about no node.
         previews: what ``dbt show`` and ``compile`` print.
         runs: the ids of nodes' task runs.
+        heard: whether dbt told anything at all.
     """
 
     def __init__(
@@ -56,12 +59,15 @@ class NodeRecorder:
         known: Mapping[str, str],
         *,
         streams: bool = True,
+        on_parsed: Callable[[], object] | None = None,
     ) -> None:
         self.results: dict[str, NodeResult] = {}
         self.errors: list[str] = []
         self.previews: list[str] = []
+        self.heard = False
         self._folder, self._parameters, self._streams = folder, parameters, streams
         self.runs = dict(known)
+        self._on_parsed = on_parsed
         self._started: dict[str, float] = {}
         self._open: dict[str, int] = {}
         self._lines: dict[str, list[tuple[int, str]]] = {}
@@ -76,9 +82,12 @@ class NodeRecorder:
 
     def handle(self, event: Mapping[str, Any]) -> None:
         """Take one event of dbt's."""
+        self.heard = True
         info, data = event.get("info", {}), event.get("data", {})
         name, level = info.get("name", ""), LEVELS.get(info.get("level", ""), logging.INFO)
         node = (data.get("node_info") or {}).get("unique_id", "")
+        if name == "FoundStats" and self._on_parsed is not None:
+            self._on_parsed()
         if name == "NodeStart":
             started = read_time(data["node_info"].get("node_started_at"))
             self._started.setdefault(node, started or read_time(info.get("ts")) or 0.0)
@@ -91,7 +100,7 @@ class NodeRecorder:
         elif name in {"ShowNode", "CompiledNode"}:
             self.previews.append(data.get("preview") or data.get("compiled") or "")
         if name not in SILENT:
-            self._log(node, level, info.get("msg", "").strip())
+            self._log(node, level, hide_profiles(info.get("msg", "").strip()))
 
     def handle_line(self, line: tuple[bool, str]) -> dict[str, Any] | None:
         """Take a line that the process wrote; return its last word, if it is that.
