@@ -42,6 +42,7 @@ class JobRun:
         self._provider, self.handle, self._external = provider, handle, external
         self._seen = 0
         self._last: Report | None = None
+        self._url = ""
 
     def status(self) -> JobStatus:
         """Ask where it is.
@@ -59,7 +60,8 @@ class JobRun:
         """Wait for its end; its lines go to the log of the current run meanwhile.
 
         Args:
-            timeout_seconds: how long to wait; None for as long as it takes.
+            timeout_seconds: how long to wait; None for as long as the job's block says, or else
+                for as long as it takes.
 
         Raises:
             JobFailed: it ended badly.
@@ -67,7 +69,7 @@ class JobRun:
             JobTimeout: it has not ended in that time; it goes on.
             JobLost: nobody can tell any longer how it ended.
         """
-        patience = _Patience(timeout_seconds, self._provider.poll_seconds)
+        patience = self._make_patience(timeout_seconds)
         try:
             while not (report := self._poll()).status.ended:
                 self._sleep(patience)
@@ -82,7 +84,7 @@ class JobRun:
 
     async def await_for_completion(self, timeout_seconds: float | None = None) -> None:
         """Do as `wait`, and let other coroutines run meanwhile."""
-        patience = _Patience(timeout_seconds, self._provider.poll_seconds)
+        patience = self._make_patience(timeout_seconds)
         try:
             while not (report := await asyncio.to_thread(self._poll)).status.ended:
                 await services().clock.asleep(self._pause(patience))
@@ -146,6 +148,7 @@ class JobRun:
         if self._last is not None:
             return self._last
         report = self._provider.report(self.handle)
+        self._url = report.url or self._url
         if not self._provider.streams:
             self._log(self._provider.read_logs(self.handle, self._seen))
         if report.status.ended:
@@ -163,11 +166,16 @@ class JobRun:
     def _judge(self, report: Report) -> None:
         where = self._provider.where
         if report.status is JobStatus.CANCELLED:
-            remedy = "Trigger it again, where it is still wanted."
+            remedy = "Trigger it again, where it is still wanted." + self._point()
             raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
         if report.status is JobStatus.FAILED:
             problem = report.problem or "the job failed"
-            raise JobFailed(where, problem, "Look at what it wrote.", self.handle)
+            remedy = self._point().strip() or "Look at what it wrote."
+            raise JobFailed(where, problem, remedy, self.handle)
+
+    def _point(self) -> str:
+        """Return where to look at it, as the end of a message; "" where there is no such page."""
+        return f" Look at {self._url}" if self._url else ""
 
     def _sleep(self, patience: _Patience) -> None:
         left = self._pause(patience)
@@ -175,11 +183,15 @@ class JobRun:
             services().clock.sleep(min(left, SLICE))
             left -= SLICE
 
+    def _make_patience(self, seconds: float | None) -> _Patience:
+        limit = self._provider.timeout_seconds if seconds is None else seconds
+        return _Patience(limit, self._provider.poll_seconds)
+
     def _pause(self, patience: _Patience) -> float:
         pause = patience.next()
         if pause is None:
             problem = f"job {self.handle!r} has not ended within {patience.seconds:g} s"
-            remedy = "It goes on: wait longer, or call `cancel`."
+            remedy = "It goes on: wait longer, or call `cancel`." + self._point()
             raise JobTimeout(self._provider.where, problem, remedy, self.handle)
         return pause
 
