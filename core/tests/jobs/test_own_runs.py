@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowstone import flow
+from flowstone import flow, task
 from flowstone.blocks import Job, JobProvider, JobRun, JobStatus, Report
 from flowstone.context.current import services
 from flowstone.errors import JobCancelled, JobFailed, JobTimeout
@@ -95,3 +95,18 @@ def test_another_block_may_reach_what_a_job_started() -> None:
         (found,) = cleanup_flow_run(run.id)
     assert found.error is None
     assert found.work.handle.block == "laundry/kept"
+
+
+def test_who_attaches_to_a_job_of_the_same_flow_records_its_end() -> None:
+    @task
+    def begin() -> str:
+        return Laundry(status=JobStatus.COMPLETED).trigger().handle
+
+    @flow
+    def follow() -> None:
+        Laundry(status=JobStatus.COMPLETED).attach(begin()).wait()
+
+    with flowstone_test_harness():
+        follow()
+        (run,) = [run for run in services().runs.runs(RunQuery()) if run.kind == "flow"]
+        assert cleanup_flow_run(run.id) == []

@@ -13,7 +13,7 @@ from flowstone.blocks.external_work import cancel_left_behind, find_logger, name
 from flowstone.blocks.jobs.job_run import JobRun
 from flowstone.blocks.jobs.provider import JobProvider, Report
 from flowstone.blocks.validation import hide
-from flowstone.context.current import services
+from flowstone.context.current import current_run, services
 from flowstone.context.external_work import read_handles, record_external_start
 from flowstone.errors import JobError, JobLost
 from flowstone.secrets.renewal import retry_refused
@@ -82,7 +82,7 @@ class Job(Block):
         """
         service = _Service(self)
         service.report(handle)
-        return self.make_run(service, handle)
+        return self.make_run(service, handle, self._find_recorded(handle))
 
     def make_run(
         self, provider: JobProvider, handle: str, external: ExternalHandle | None = None
@@ -130,7 +130,22 @@ class Job(Block):
             JobError: it can't be cancelled.
         """
         with suppress(JobLost):
-            self.attach(handle.id).cancel()
+            self.make_run(_Service(self), handle.id).cancel()
+
+    def _find_recorded(self, handle: str) -> ExternalHandle | None:
+        """Return the handle as the current run, or one of its tree, has recorded it."""
+        if (run := current_run()) is None:
+            return None
+        services().journal.flush()
+        block = self.name_in_handles()
+        return next(
+            (
+                work.handle
+                for work, has_ended in read_handles(run.root_id)
+                if not has_ended and (work.handle.block, work.handle.id) == (block, str(handle))
+            ),
+            None,
+        )
 
     def _record(self, handle: str) -> ExternalHandle:
         """Record the handle, and have it written before we go on."""

@@ -1,0 +1,174 @@
+"""Requests to dbt Cloud: repeated where that is safe, and answered or an error of Flowstone's."""
+
+from __future__ import annotations
+
+import ssl
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from random import SystemRandom
+from time import monotonic, sleep
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from flowstone.blocks.jobs import get_job_logger
+from flowstone.errors import CredentialsError
+from flowstone_dbt.cloud.errors import NOT_FOUND, make_answer_error, make_transport_error
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Answers after which a request that changes nothing, or the same twice, is repeated.
+TRANSIENT = frozenset({429, 500, 502, 503, 504})
+#: Answers which say that nothing was done.
+REFUSING = frozenset({429, 503})
+#: Methods that may be repeated: what was done twice is as if it was done once.
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+#: Seconds before the first repetition, where the answer says nothing; each pause is twice as long.
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+#: No longer is waited for what `Retry-After` asks, in seconds.
+LONGEST_ASKED = 300.0
+#: A run in a thread is cancelled when its code next runs: no sleep is longer.
+SLICE = 0.2
+
+
+class Transport:
+    """One client of httpx, and the rules of repeating.
+
+    Args:
+        where: what messages begin with.
+        api_key: the token.
+        timeout_seconds: to connect, and between bytes.
+        max_retries: how often a request is repeated, at most.
+
+    Raises:
+        CredentialsError: the token can't be sent.
+    """
+
+    def __init__(
+        self, where: str, api_key: str, *, timeout_seconds: float, max_retries: int
+    ) -> None:
+        self.where, self._max_retries = where, max_retries
+        headers = {"Authorization": f"Token {_check_key(where, api_key)}"}
+        self._client = httpx.Client(
+            headers={**headers, "Accept": "application/json", "User-Agent": "flowstone-dbt"},
+            timeout=timeout_seconds,
+            verify=_make_tls(),
+        )
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        *,
+        params: Mapping[str, Any] | None = None,
+        json: object = None,
+        is_repeatable: bool | None = None,
+        handle: str | None = None,
+    ) -> httpx.Response:
+        """Send a request, and return its answer.
+
+        Args:
+            method: of HTTP.
+            url: where to.
+            params: the query; what is None is left out.
+            json: the body.
+            is_repeatable: whether doing it twice is the same as once; by default the method says.
+                What is not is repeated only where it was certainly not done.
+            handle: the run that it is about.
+
+        Raises:
+            CredentialsError: the token was refused.
+            AccessDenied: the token may not do that.
+            JobLost: there is no such thing.
+            Unreachable: no answer, or only that the service is busy or broken.
+            JobError: it was refused for another reason.
+        """
+        repeatable = method.upper() in REPEATABLE if is_repeatable is None else is_repeatable
+        query = {name: value for name, value in (params or {}).items() if value is not None}
+        request = self._client.build_request(method, url, params=query, json=json)
+        pause = FIRST_PAUSE
+        for left in range(self._max_retries, -1, -1):
+            found = self._ask(request)
+            if isinstance(found, httpx.Response) and (
+                found.is_success or _is_gone(found, is_first=left == self._max_retries)
+            ):
+                return found
+            if not left or not _may_repeat(found, is_repeatable=repeatable):
+                break
+            self._wait(request, found, pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+        if isinstance(found, httpx.Response):
+            raise make_answer_error(self.where, found, handle)
+        raise make_transport_error(self.where, found) from found
+
+    def _ask(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+        try:
+            return self._client.send(request)
+        except httpx.TransportError as error:
+            return error
+
+    def _wait(
+        self, request: httpx.Request, found: httpx.Response | httpx.TransportError, pause: float
+    ) -> None:
+        """Wait as long as the answer asks, or else about as long as the pause, and log it."""
+        asked = read_retry_after(found) if isinstance(found, httpx.Response) else None
+        seconds = SystemRandom().uniform(pause / 2, pause) if asked is None else asked
+        words = str(getattr(found, "status_code", type(found).__name__))
+        message = "%s: %s %s got %s; it is repeated in %.1f s"
+        path = request.url.path
+        get_job_logger().warning(message, self.where, request.method, path, words, seconds)
+        pause_for(seconds)
+
+
+def read_retry_after(response: httpx.Response) -> float | None:
+    """Return the seconds that an answer asks to wait; None where it asks nothing."""
+    text = response.headers.get("Retry-After", "").strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), LONGEST_ASKED)
+
+
+def pause_for(seconds: float) -> None:
+    """Sleep, and let a cancelled run in a thread notice it."""
+    end = monotonic() + seconds
+    while (left := end - monotonic()) > 0:
+        sleep(min(left, SLICE))
+
+
+def _may_repeat(found: httpx.Response | httpx.TransportError, *, is_repeatable: bool) -> bool:
+    """Tell whether a request is to be sent again: it may help, and does nothing twice."""
+    if isinstance(found, httpx.Response):
+        return found.status_code in (TRANSIENT if is_repeatable else REFUSING)
+    return is_repeatable or isinstance(found, httpx.ConnectError | httpx.ConnectTimeout)
+
+
+def _is_gone(response: httpx.Response, *, is_first: bool) -> bool:
+    """Tell whether a deletion that is repeated was done before."""
+    deleting = response.request.method == "DELETE"
+    return deleting and not is_first and response.status_code == NOT_FOUND
+
+
+def _check_key(where: str, key: str) -> str:
+    """Return a token as a header can have it; errors of httpx would quote it."""
+    key = key.strip()
+    if key and key.isascii() and key.isprintable() and " " not in key:
+        return key
+    problem = "`api_key` is empty, or has characters that no token has"
+    raise CredentialsError(where, problem, "Copy the token from dbt Cloud's settings again.")
+
+
+@cache
+def _make_tls() -> ssl.SSLContext:
+    """Return one context for all clients: each takes 20 ms to make."""
+    return ssl.create_default_context()
