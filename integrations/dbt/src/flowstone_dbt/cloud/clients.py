@@ -136,6 +136,20 @@ class DbtCloudAdministrativeClient(CloudClient):
         }
         return self._send("POST", "/jobs/", json={**NEW_JOB, **body, **kwargs})
 
+    async def acreate_job(
+        self,
+        project_id: int,
+        environment_id: int,
+        name: str,
+        execute_steps: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> httpx.Response:
+        """Call `create_job` without blocking the event loop."""
+        steps = execute_steps
+        return await asyncio.to_thread(
+            self.create_job, project_id, environment_id, name, steps, **kwargs
+        )
+
     def delete_job(self, job_id: int) -> httpx.Response:
         """Delete a job."""
         return self._send("DELETE", f"/jobs/{int(job_id)}/")
@@ -202,7 +216,6 @@ class DbtCloudAdministrativeClient(CloudClient):
 
     acall_endpoint = make_twin(call_endpoint)
     aget_account = make_twin(get_account)
-    acreate_job = make_twin(create_job)
     adelete_job = make_twin(delete_job)
     aget_job = make_twin(get_job)
     aget_job_artifact = make_twin(get_job_artifact)

@@ -11,7 +11,7 @@ from flowstone import flow
 from flowstone.blocks.jobs import get_job_logger
 from flowstone.errors import ConfigurationError, JobCancelled, JobFailed, JobLost
 from flowstone_dbt.cloud import provider
-from flowstone_dbt.cloud.clients import read_data
+from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient, read_data
 from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.job import DbtCloudJob, DbtCloudJobRun
 from flowstone_dbt.cloud.options import TriggerJobRunOptions
@@ -236,19 +236,24 @@ def _find_run(
     """Return a run that was triggered elsewhere, perhaps a moment ago."""
     end = monotonic() + min(provider.FRESH_SECONDS, timeout or provider.FRESH_SECONDS)
     with credentials.get_administrative_client() as client:
-        while True:
-            try:
-                found = read_data(client.get_run(run_id))
-            except JobLost:
-                if monotonic() > end:
-                    raise
-            else:
-                break
-            pause_for(min(interval, provider.PAUSE_SECONDS))
+        found = _read_new_run(client, run_id, end)
     job_id = int(found.get("job_definition_id") or found["job_id"])
     run = _make_job(credentials, job_id, timeout, interval).attach(str(run_id))
     assert isinstance(run, DbtCloudJobRun)
     return run
+
+
+def _read_new_run(client: DbtCloudAdministrativeClient, run_id: int, end: float) -> dict[str, Any]:
+    """Return a run; one that dbt Cloud does not know yet is asked for again until the end."""
+    while True:
+        try:
+            found: dict[str, Any] = read_data(client.get_run(run_id))
+        except JobLost:
+            if monotonic() > end:
+                raise
+        else:
+            return found
+        pause_for(provider.PAUSE_SECONDS)
 
 
 def _read_end(run: DbtCloudJobRun) -> tuple[DbtCloudJobRunStatus, dict[str, Any]]:

@@ -125,6 +125,9 @@ def get_run_id(obj: dict[str, Any]) -> int:
 
     Args:
         obj: the run.
+
+    Raises:
+        KeyError: it is no run: it has no ``id``.
     """
     return int(obj["id"])
 

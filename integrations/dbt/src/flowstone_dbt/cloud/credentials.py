@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Literal, overload
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -21,9 +21,12 @@ from flowstone_dbt.cloud.domains import DOMAIN, clean_domain, make_url
 from flowstone_dbt.cloud.ending import end_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowstone.records.events import ExternalHandle
 
 ClientType = Literal["administrative", "metadata"]
+Client = DbtCloudAdministrativeClient | DbtCloudMetadataClient
 
 
 class DbtCloudCredentials(Credentials):
@@ -71,17 +74,7 @@ class DbtCloudCredentials(Credentials):
     def _clean(cls, value: str | None) -> str | None:
         return None if value is None else clean_domain(value)
 
-    @overload
-    def client(
-        self, client_type: Literal["administrative"] = "administrative"
-    ) -> DbtCloudAdministrativeClient: ...
-
-    @overload
-    def client(self, client_type: Literal["metadata"]) -> DbtCloudMetadataClient: ...
-
-    def client(
-        self, client_type: ClientType = "administrative"
-    ) -> DbtCloudAdministrativeClient | DbtCloudMetadataClient:
+    def client(self, client_type: ClientType = "administrative") -> Client:
         """Open a client; close it when you are done, best by `with`.
 
         Args:
@@ -90,16 +83,21 @@ class DbtCloudCredentials(Credentials):
         Raises:
             CredentialsError: there is no token, or no account.
         """
-        if client_type == "administrative":
-            return self.get_administrative_client()
-        if client_type == "metadata":
-            return self.get_metadata_client()
-        problem = f"there is no client {client_type!r}"
-        raise CredentialsError(
-            type(self).__name__, problem, "Ask for 'administrative' or 'metadata'."
-        )
+        openings: dict[str, Callable[[], Client]] = {
+            "administrative": self.get_administrative_client,
+            "metadata": self.get_metadata_client,
+        }
+        if (opening := openings.get(client_type)) is None:
+            problem, remedy = (
+                f"there is no client {client_type!r}",
+                f"Ask for one of {[*openings]}.",
+            )
+            raise CredentialsError(type(self).__name__, problem, remedy)
+        return opening()
 
-    get_client = client
+    def get_client(self, client_type: ClientType = "administrative") -> Client:
+        """Return the same as `client`."""
+        return self.client(client_type)
 
     def get_administrative_client(self) -> DbtCloudAdministrativeClient:
         """Open a client of the administrative API: jobs, runs, artifacts.

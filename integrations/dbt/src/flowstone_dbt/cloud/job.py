@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PrivateAttr
@@ -39,10 +40,10 @@ class DbtCloudJob(Job):
     dbt_cloud_credentials: DbtCloudCredentials = Field(description="The login.")
     job_id: int = Field(description="The number of the job, as in its URL.")
     timeout_seconds: float | None = Field(
-        default=900, ge=0, description="How long to wait for a run; None for as long as it takes."
+        default=900.0, ge=0, description="How long to wait for a run; None for as long as it takes."
     )
     interval_seconds: float = Field(
-        default=10, gt=0, description="The longest time between two polls of a run."
+        default=10.0, gt=0, description="The longest time between two polls of a run."
     )
     trigger_job_run_options: TriggerJobRunOptions = Field(
         default_factory=TriggerJobRunOptions,
@@ -86,7 +87,11 @@ class DbtCloudJob(Job):
         assert isinstance(run, DbtCloudJobRun)
         return run
 
-    atrigger = make_twin(trigger)
+    async def atrigger(
+        self, trigger_job_run_options: TriggerJobRunOptions | None = None
+    ) -> DbtCloudJobRun:
+        """Do as `trigger`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.trigger, trigger_job_run_options)
 
     def get_job(self, order_by: str | None = None) -> dict[str, Any]:
         """Return the job as dbt Cloud has it.
@@ -101,7 +106,9 @@ class DbtCloudJob(Job):
             found: dict[str, Any] = read_data(client.get_job(self.job_id, order_by))
         return found
 
-    aget_job = make_twin(get_job)
+    async def aget_job(self, order_by: str | None = None) -> dict[str, Any]:
+        """Do as `get_job`, and let other coroutines run meanwhile."""
+        return await asyncio.to_thread(self.get_job, order_by)
 
     def find_fresh_run(self, handle: str) -> dict[str, Any] | None:
         """Return what dbt Cloud answered to a trigger a moment ago; None for any other run."""

@@ -92,17 +92,18 @@ class Transport:
         repeatable = method.upper() in REPEATABLE if is_repeatable is None else is_repeatable
         query = {name: value for name, value in (params or {}).items() if value is not None}
         request = self._client.build_request(method, url, params=query, json=json)
-        pause = FIRST_PAUSE
-        for left in range(self._max_retries, -1, -1):
+        pause, left = FIRST_PAUSE, self._max_retries
+        while True:
             found = self._ask(request)
+            is_first = left == self._max_retries
             if isinstance(found, httpx.Response) and (
-                found.is_success or _is_gone(found, is_first=left == self._max_retries)
+                found.is_success or _is_gone(found, is_first=is_first)
             ):
                 return found
             if not left or not _may_repeat(found, is_repeatable=repeatable):
                 break
             self._wait(request, found, pause)
-            pause = min(2 * pause, LONGEST_PAUSE)
+            pause, left = min(2 * pause, LONGEST_PAUSE), left - 1
         if isinstance(found, httpx.Response):
             raise make_answer_error(self.where, found, handle)
         raise make_transport_error(self.where, found) from found
