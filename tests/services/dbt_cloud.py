@@ -362,16 +362,16 @@ def serve_dbt_cloud(token: str = "dbtc-a-token-of-the-tests") -> Iterator[DbtClo
             text = self.read_body()
             hiccup = cloud.take_hiccup(f"{self.command} {self.path}")
             login, body = self.headers.get("Authorization", ""), json.loads(text or b"null")
-            if hiccup is None or hiccup.after:
-                status, found = cloud.answer(self.command, self.path, login, body)
+            if hiccup is None:
+                return self.tell(*cloud.answer(self.command, self.path, login, body))
+            if hiccup.after:
+                cloud.answer(self.command, self.path, login, body)
             else:
                 cloud.asked.append((self.command, self.path, body))
-            if hiccup is None:
-                self.tell(status, found)
-            elif hiccup.status:
-                self.respond(hiccup.status, b"<html>busy</html>", hiccup.headers)
-            else:
-                self.close_connection = True
+            if hiccup.status:
+                return self.respond(hiccup.status, b"<html>busy</html>", hiccup.headers)
+            self.close_connection = True
+            return None
 
         def tell(self, status: int, found: object) -> None:
             is_good = status < 400

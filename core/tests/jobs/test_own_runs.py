@@ -73,6 +73,19 @@ def test_a_job_has_a_time_limit_of_its_own() -> None:
         run.wait(timeout_seconds=0)
 
 
+def test_the_last_look_is_after_the_time_limit() -> None:
+    looks = 0
+
+    class Slow(Machine):
+        def report(self, handle: str) -> Report:
+            nonlocal looks
+            looks += 1
+            return Report(JobStatus.RUNNING if looks == 1 else JobStatus.COMPLETED)
+
+    JobRun(Slow(Laundry()), "1").wait(timeout_seconds=0)
+    assert looks == 2
+
+
 def test_a_run_has_methods_of_its_own() -> None:
     laundry = Laundry(status=JobStatus.COMPLETED)
     for run in (laundry.trigger(), laundry.attach("1")):

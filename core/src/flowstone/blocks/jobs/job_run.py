@@ -205,18 +205,21 @@ def get_job_logger() -> RunLogger | logging.Logger:
 
 
 class _Patience:
-    """How long to wait until the next look: short at first, and never beyond the end."""
+    """How long to wait until the next look: short at first, and the last one is after the end."""
 
     def __init__(self, seconds: float | None, longest: float) -> None:
         self.seconds = seconds or 0.0
         self._end = None if seconds is None else monotonic() + seconds
         self._longest, self._pause = longest, FIRST
-        self._left = 0.0
+        self._is_last = False
 
     def next(self) -> float | None:
-        """Return the seconds to wait; None where there are none left."""
-        left = None if self._end is None else self._end - monotonic()
-        if left is not None and left <= 0:
+        """Return the seconds to wait; None where there are none left, and the last look was."""
+        if self._is_last:
             return None
         self._pause = min(self._pause * 1.5, self._longest)
-        return self._pause if left is None else min(left, self._pause)
+        if self._end is None:
+            return self._pause
+        left = max(self._end - monotonic(), 0.0)
+        self._is_last = left <= self._pause
+        return min(left, self._pause)

@@ -88,10 +88,8 @@ class DbtCloudCredentials(Credentials):
             "metadata": self.get_metadata_client,
         }
         if (opening := openings.get(client_type)) is None:
-            problem, remedy = (
-                f"there is no client {client_type!r}",
-                f"Ask for one of {[*openings]}.",
-            )
+            problem = f"there is no client {client_type!r}"
+            remedy = f"Ask for {' or '.join(map(repr, openings))}."
             raise CredentialsError(type(self).__name__, problem, remedy)
         return opening()
 
