@@ -48,7 +48,7 @@ if TYPE_CHECKING:
         DbtCloudJob,
         DbtCloudJobRun,
     )
-    from flowstone_dbt.cloud.options import (
+    from flowstone_dbt.cloud.models import (
         TriggerJobRunOptions,
     )
     from flowstone_dbt.cloud.statuses import (
@@ -134,7 +134,7 @@ if not TYPE_CHECKING:
                 "DbtCloudJob",
                 "DbtCloudJobRun",
             ),
-            ".cloud.options": ("TriggerJobRunOptions",),
+            ".cloud.models": ("TriggerJobRunOptions",),
             ".cloud.statuses": ("DbtCloudJobRunStatus",),
         },
     )

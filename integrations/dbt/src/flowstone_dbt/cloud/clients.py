@@ -11,7 +11,7 @@ from flowstone.errors import JobError
 from flowstone.records.redaction import redact
 from flowstone_dbt.cloud.domains import DOMAIN, make_metadata_url, make_url
 from flowstone_dbt.cloud.errors import MOST_WORDS
-from flowstone_dbt.cloud.options import TriggerJobRunOptions
+from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.transport import Transport
 
 if TYPE_CHECKING:

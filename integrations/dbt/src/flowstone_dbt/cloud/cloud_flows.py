@@ -14,7 +14,7 @@ from flowstone_dbt.cloud import provider
 from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient, read_data
 from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.job import DbtCloudJob, DbtCloudJobRun
-from flowstone_dbt.cloud.options import TriggerJobRunOptions
+from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
 from flowstone_dbt.cloud.transport import pause_for
 
@@ -235,8 +235,7 @@ def _find_run(
 ) -> DbtCloudJobRun:
     """Return a run that was triggered elsewhere, perhaps a moment ago."""
     end = monotonic() + min(provider.FRESH_SECONDS, timeout or provider.FRESH_SECONDS)
-    with credentials.get_administrative_client() as client:
-        found = _read_new_run(client, run_id, end)
+    found = credentials.ask(lambda client: _read_new_run(client, run_id, end))
     job_id = int(found.get("job_definition_id") or found["job_id"])
     run = _make_job(credentials, job_id, timeout, interval).attach(str(run_id))
     assert isinstance(run, DbtCloudJobRun)

@@ -8,7 +8,7 @@ from flowstone import make_async_twin, task
 from flowstone_dbt.cloud.clients import read_artifact, read_data
 from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.job import DbtCloudJob
-from flowstone_dbt.cloud.options import TriggerJobRunOptions
+from flowstone_dbt.cloud.models import TriggerJobRunOptions
 
 
 @task
@@ -29,8 +29,9 @@ def get_dbt_cloud_job_info(
         JobLost: there is no such job.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        found: dict[str, Any] = read_data(client.get_job(job_id, order_by))
+    found: dict[str, Any] = dbt_cloud_credentials.ask(
+        lambda client: read_data(client.get_job(job_id, order_by))
+    )
     return found
 
 
@@ -62,9 +63,10 @@ def create_dbt_cloud_job(
         JobError: dbt Cloud refused it.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        response = client.create_job(project_id, environment_id, name, execute_steps, **kwargs)
-        found: dict[str, Any] = read_data(response)
+    response = dbt_cloud_credentials.ask(
+        lambda client: client.create_job(project_id, environment_id, name, execute_steps, **kwargs)
+    )
+    found: dict[str, Any] = read_data(response)
     return found
 
 
@@ -83,8 +85,7 @@ def delete_dbt_cloud_job(dbt_cloud_credentials: DbtCloudCredentials, job_id: int
         JobLost: there is no such job.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        client.delete_job(job_id)
+    dbt_cloud_credentials.ask(lambda client: client.delete_job(job_id))
 
 
 @task
@@ -152,8 +153,9 @@ def get_dbt_cloud_run_info(
         JobLost: there is no such run.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        found: dict[str, Any] = read_data(client.get_run(run_id, include_related))
+    found: dict[str, Any] = dbt_cloud_credentials.ask(
+        lambda client: read_data(client.get_run(run_id, include_related))
+    )
     return found
 
 
@@ -175,8 +177,8 @@ def list_dbt_cloud_run_artifacts(
         JobLost: there is no such run, or it has no artifacts.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        return [*(read_data(client.list_run_artifacts(run_id, step)) or [])]
+    found = dbt_cloud_credentials.ask(lambda client: client.list_run_artifacts(run_id, step))
+    return [*(read_data(found) or [])]
 
 
 @task
@@ -198,8 +200,8 @@ def get_dbt_cloud_run_artifact(
         JobLost: there is no such artifact.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        return read_artifact(client.get_run_artifact(run_id, path, step))
+    found = dbt_cloud_credentials.ask(lambda client: client.get_run_artifact(run_id, path, step))
+    return read_artifact(found)
 
 
 @task
@@ -228,8 +230,10 @@ def call_dbt_cloud_administrative_api_endpoint(
         JobError: dbt Cloud refused it.
         CredentialsError: the login was refused.
     """
-    with dbt_cloud_credentials.get_administrative_client() as client:
-        return read_artifact(client.call_endpoint(http_method, path, params=params, json=json))
+    found = dbt_cloud_credentials.ask(
+        lambda client: client.call_endpoint(http_method, path, params=params, json=json)
+    )
+    return read_artifact(found)
 
 
 aget_dbt_cloud_job_info = make_async_twin(get_dbt_cloud_job_info)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from flowstone.records.events import ExternalHandle
 
+T = TypeVar("T")
 ClientType = Literal["administrative", "metadata"]
 Client = DbtCloudAdministrativeClient | DbtCloudMetadataClient
 
@@ -47,6 +48,8 @@ class DbtCloudCredentials(Credentials):
         '    api_key="env:DBT_CLOUD_TOKEN", account_id=12345, domain="ab123.us1.dbt.com"\n'
         ').save("analytics")'
     )
+
+    _tried_again: ClassVar[tuple[str, ...]] = ("client", "_check", "ask")
 
     api_key: SecretStr | None = Field(
         default=None, description="A service token, or a personal access token."
@@ -127,6 +130,19 @@ class DbtCloudCredentials(Credentials):
             max_retries=self.max_retries,
         )
 
+    def ask(self, question: Callable[[DbtCloudAdministrativeClient], T]) -> T:
+        """Return what a question to the administrative API gives, and close the client.
+
+        Args:
+            question: takes a client; it is asked once more where the token was refused, and is by
+                a reference that leads to another one by now.
+
+        Raises:
+            FlowstoneError: what the question raises.
+        """
+        with self.get_administrative_client() as client:
+            return question(client)
+
     def cancel_external(self, handle: ExternalHandle) -> None:
         """Cancel a run by its handle; `flowstone run cleanup` calls it.
 
@@ -135,8 +151,8 @@ class DbtCloudCredentials(Credentials):
         Raises:
             FlowstoneError: it can't be cancelled.
         """
-        with suppress(JobLost), self.get_administrative_client() as client:
-            end_run(client, handle.id)
+        with suppress(JobLost):
+            self.ask(lambda client: end_run(client, handle.id))
 
     def find_domain(self) -> str:
         """Return the host that a request goes to."""

@@ -12,13 +12,14 @@ from flowstone.blocks.async_twins import make_twin
 from flowstone_dbt.cloud.clients import read_artifact, read_data
 from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.ending import read_run_id
-from flowstone_dbt.cloud.options import TriggerJobRunOptions
+from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.provider import DbtCloudRuns, FreshRuns
 from flowstone_dbt.cloud.reruns import RELATED, make_rerun_options
 
 if TYPE_CHECKING:
     from flowstone.blocks import JobProvider
     from flowstone.records.events import ExternalHandle
+    from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
 
 class DbtCloudJob(Job):
@@ -102,8 +103,9 @@ class DbtCloudJob(Job):
         Raises:
             JobLost: there is no such job.
         """
-        with self.dbt_cloud_credentials.get_administrative_client() as client:
-            found: dict[str, Any] = read_data(client.get_job(self.job_id, order_by))
+        found: dict[str, Any] = self.dbt_cloud_credentials.ask(
+            lambda client: read_data(client.get_job(self.job_id, order_by))
+        )
         return found
 
     async def aget_job(self, order_by: str | None = None) -> dict[str, Any]:
@@ -151,8 +153,9 @@ class DbtCloudJobRun(JobRun):
         Raises:
             JobLost: there is no such run.
         """
-        with self.dbt_cloud_credentials.get_administrative_client() as client:
-            found: dict[str, Any] = read_data(client.get_run(self.run_id))
+        found: dict[str, Any] = self.dbt_cloud_credentials.ask(
+            lambda client: read_data(client.get_run(self.run_id))
+        )
         return found
 
     def get_status_code(self) -> int:
@@ -198,8 +201,11 @@ class DbtCloudJobRun(JobRun):
         Raises:
             JobLost: there is no such artifact.
         """
-        with self.dbt_cloud_credentials.get_administrative_client() as client:
-            return read_artifact(client.get_run_artifact(self.run_id, path, step))
+        return read_artifact(
+            self.dbt_cloud_credentials.ask(
+                lambda client: client.get_run_artifact(self.run_id, path, step)
+            )
+        )
 
     def retry_failed_steps(
         self, trigger_job_run_options: TriggerJobRunOptions | None = None
@@ -215,10 +221,12 @@ class DbtCloudJobRun(JobRun):
         Raises:
             JobError: it has not ended, it succeeded, or a new run can't be started.
         """
-        with self.dbt_cloud_credentials.get_administrative_client() as client:
+
+        def choose(client: DbtCloudAdministrativeClient) -> TriggerJobRunOptions:
             run = read_data(client.get_run(self.run_id, RELATED))
-            options = make_rerun_options(client, run, trigger_job_run_options)
-        return self._job.trigger(options)
+            return make_rerun_options(client, run, trigger_job_run_options)
+
+        return self._job.trigger(self.dbt_cloud_credentials.ask(choose))
 
     aget_run = make_twin(get_run)
     aget_status_code = make_twin(get_status_code)

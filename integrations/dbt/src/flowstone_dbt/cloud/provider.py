@@ -115,13 +115,16 @@ class DbtCloudRuns(JobProvider):
     def read_run(self, handle: str, *, step: int | None) -> dict[str, Any]:
         """Return a run, with the paths of the artifacts of a step; by default of the last one."""
         run_id = read_run_id(self.where, handle)
-        with self._open() as client:
+
+        def read(client: DbtCloudAdministrativeClient) -> dict[str, Any]:
             run: dict[str, Any] = read_data(client.get_run(run_id))
             try:
                 paths = read_data(client.list_run_artifacts(run_id, step))
             except JobLost:  # a job that keeps none
                 paths = []
-        return {**run, "artifact_paths": paths or []}
+            return {**run, "artifact_paths": paths or []}
+
+        return self._job.dbt_cloud_credentials.ask(read)
 
     def _read_run(
         self, client: DbtCloudAdministrativeClient, run_id: int, *related: str

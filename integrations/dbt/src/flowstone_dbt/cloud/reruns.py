@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowstone.errors import ConfigurationError, JobError
 from flowstone_dbt.cloud.failures import UNSUCCESSFUL, read_results
-from flowstone_dbt.cloud.options import TriggerJobRunOptions
+from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus, read_step_status, sort_steps
 
 if TYPE_CHECKING:
