@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ACCOUNT = 12345
+TOKEN = "dbtc-a-token-of-the-tests"
 QUEUED, STARTING, RUNNING, SUCCESS, ERROR, CANCELLED = 1, 2, 3, 10, 20, 30
 WORDS = {1: "Queued", 2: "Starting", 3: "Running", 10: "Success", 20: "Error", 30: "Cancelled"}
 SKIPPED = "Skipped"
@@ -208,7 +209,7 @@ class DbtCloud:
         hidden: how often a new run is unknown.
     """
 
-    def __init__(self, token: str = "dbtc-a-token-of-the-tests") -> None:
+    def __init__(self, token: str = TOKEN) -> None:
         self.url, self.token, self.unprivileged = "", token, "dbtc-a-token-without-rights"
         self.jobs: dict[int, dict[str, Any]] = {}
         self.plans: dict[int, list[Plan]] = {}
@@ -353,7 +354,7 @@ class DbtCloud:
 
 
 @contextmanager
-def serve_dbt_cloud(token: str = "dbtc-a-token-of-the-tests") -> Iterator[DbtCloud]:
+def serve_dbt_cloud(token: str = TOKEN) -> Iterator[DbtCloud]:
     """Answer in the place of dbt Cloud on a free port."""
     cloud = DbtCloud(token)
 

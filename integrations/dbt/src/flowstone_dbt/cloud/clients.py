@@ -12,6 +12,7 @@ from flowstone.records.redaction import redact
 from flowstone_dbt.cloud.domains import DOMAIN, make_metadata_url, make_url
 from flowstone_dbt.cloud.errors import MOST_WORDS
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
+from flowstone_dbt.cloud.records import Artifact, JsonObject, Query
 from flowstone_dbt.cloud.transport import Transport
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 #: What a new job has, where nothing else is said; the API wants all of it.
-NEW_JOB: dict[str, Any] = {
+NEW_JOB: JsonObject = {
     "state": 1,
     "dbt_version": None,
     "triggers": {"github_webhook": False, "git_provider_webhook": False, "schedule": False},
@@ -90,7 +91,7 @@ class DbtCloudAdministrativeClient(CloudClient):
         self,
         http_method: str,
         path: str,
-        params: Mapping[str, Any] | None = None,
+        params: Query | None = None,
         json: object = None,
     ) -> httpx.Response:
         """Call any endpoint of the account.
@@ -255,7 +256,7 @@ class DbtCloudMetadataClient(CloudClient):
             Transport(self.where, api_key, timeout_seconds=timeout_seconds, max_retries=max_retries)
         )
 
-    def query(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def query(self, query: str, variables: Mapping[str, object] | None = None) -> JsonObject:
         """Run a GraphQL query, and return the answer: what was asked for is under ``data``.
 
         Args:
@@ -287,16 +288,16 @@ def read_data(response: httpx.Response) -> Any:
     return _read_object(str(response.request.url.copy_with(query=None)), response).get("data")
 
 
-def read_artifact(response: httpx.Response) -> dict[str, Any] | list[Any] | str:
+def read_artifact(response: httpx.Response) -> Artifact:
     """Return the content of an artifact: what its JSON says, or else its text."""
     try:
-        content: dict[str, Any] | list[Any] | str = response.json()
+        content: Artifact = response.json()
     except ValueError:
         return response.text
     return content if isinstance(content, dict | list) else response.text
 
 
-def _read_object(where: str, response: httpx.Response) -> dict[str, Any]:
+def _read_object(where: str, response: httpx.Response) -> JsonObject:
     try:
         found = response.json()
     except ValueError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from time import monotonic
-from typing import Any
 
 from flowstone import flow
 from flowstone.blocks.jobs import get_job_logger
@@ -15,6 +14,7 @@ from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient, read_data
 from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.job import DbtCloudJob, DbtCloudJobRun
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
+from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
 from flowstone_dbt.cloud.transport import pause_for
 
@@ -22,7 +22,7 @@ from flowstone_dbt.cloud.transport import pause_for
 @flow
 def run_dbt_cloud_job(
     dbt_cloud_job: DbtCloudJob, targeted_retries: int = 3, create_assets: bool = False
-) -> dict[str, Any]:
+) -> JsonObject:
     """Run a job, and return the run with its ``artifact_paths``; retry what fails.
 
     Args:
@@ -42,7 +42,7 @@ def run_dbt_cloud_job(
 @flow
 async def arun_dbt_cloud_job(
     dbt_cloud_job: DbtCloudJob, targeted_retries: int = 3, create_assets: bool = False
-) -> dict[str, Any]:
+) -> JsonObject:
     """Do the same as `run_dbt_cloud_job`, without blocking the event loop."""
     _refuse_assets(create_assets=create_assets)
     return await _acomplete(await dbt_cloud_job.atrigger(), targeted_retries)
@@ -56,7 +56,7 @@ def trigger_dbt_cloud_job_run_and_wait_for_completion(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
     retry_filtered_models_attempts: int = 3,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Run a job, and return the run with its ``artifact_paths``; retry what fails.
 
     Args:
@@ -85,7 +85,7 @@ async def atrigger_dbt_cloud_job_run_and_wait_for_completion(
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
     retry_filtered_models_attempts: int = 3,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Do as `trigger_dbt_cloud_job_run_and_wait_for_completion` without blocking the loop."""
     job = _make_job(dbt_cloud_credentials, job_id, max_wait_seconds, poll_frequency_seconds)
     run = await job.atrigger(trigger_job_run_options)
@@ -99,7 +99,7 @@ def retry_dbt_cloud_job_run_subset_and_wait_for_completion(
     trigger_job_run_options: TriggerJobRunOptions | None = None,
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Run what another run left undone, and return the new run with its ``artifact_paths``.
 
     Args:
@@ -128,7 +128,7 @@ async def aretry_dbt_cloud_job_run_subset_and_wait_for_completion(
     trigger_job_run_options: TriggerJobRunOptions | None = None,
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Do as `retry_dbt_cloud_job_run_subset_and_wait_for_completion`, without blocking the loop."""
     failed = await asyncio.to_thread(
         _find_run,
@@ -146,7 +146,7 @@ def wait_for_dbt_cloud_job_run(
     dbt_cloud_credentials: DbtCloudCredentials,
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
-) -> tuple[DbtCloudJobRunStatus, dict[str, Any]]:
+) -> tuple[DbtCloudJobRunStatus, JsonObject]:
     """Wait for a run, and return how it ended, and the run as dbt Cloud has it.
 
     A run that failed or was cancelled is no error here. Where the flow is cancelled, so is the run.
@@ -175,7 +175,7 @@ async def await_for_dbt_cloud_job_run(
     dbt_cloud_credentials: DbtCloudCredentials,
     max_wait_seconds: float | None = 900,
     poll_frequency_seconds: float = 10,
-) -> tuple[DbtCloudJobRunStatus, dict[str, Any]]:
+) -> tuple[DbtCloudJobRunStatus, JsonObject]:
     """Do the same as `wait_for_dbt_cloud_job_run`, without blocking the event loop."""
     run = await asyncio.to_thread(
         _find_run,
@@ -189,7 +189,7 @@ async def await_for_dbt_cloud_job_run(
     return await asyncio.to_thread(_read_end, run)
 
 
-def _complete(run: DbtCloudJobRun, retries: int) -> dict[str, Any]:
+def _complete(run: DbtCloudJobRun, retries: int) -> JsonObject:
     """Wait for a run; where it fails, retry it as often as that."""
     while True:
         try:
@@ -202,7 +202,7 @@ def _complete(run: DbtCloudJobRun, retries: int) -> dict[str, Any]:
         run = run.retry_failed_steps()
 
 
-async def _acomplete(run: DbtCloudJobRun, retries: int) -> dict[str, Any]:
+async def _acomplete(run: DbtCloudJobRun, retries: int) -> JsonObject:
     """Do as `_complete`, and let other coroutines run meanwhile."""
     while True:
         try:
@@ -242,11 +242,11 @@ def _find_run(
     return run
 
 
-def _read_new_run(client: DbtCloudAdministrativeClient, run_id: int, end: float) -> dict[str, Any]:
+def _read_new_run(client: DbtCloudAdministrativeClient, run_id: int, end: float) -> JsonObject:
     """Return a run; one that dbt Cloud does not know yet is asked for again until the end."""
     while True:
         try:
-            found: dict[str, Any] = read_data(client.get_run(run_id))
+            found: JsonObject = read_data(client.get_run(run_id))
         except JobLost:
             if monotonic() > end:
                 raise
@@ -255,7 +255,7 @@ def _read_new_run(client: DbtCloudAdministrativeClient, run_id: int, end: float)
         pause_for(provider.PAUSE_SECONDS)
 
 
-def _read_end(run: DbtCloudJobRun) -> tuple[DbtCloudJobRunStatus, dict[str, Any]]:
+def _read_end(run: DbtCloudJobRun) -> tuple[DbtCloudJobRunStatus, JsonObject]:
     found = run.get_run()
     return DbtCloudJobRunStatus(found["status"]), found
 

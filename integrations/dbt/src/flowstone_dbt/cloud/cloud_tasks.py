@@ -9,12 +9,13 @@ from flowstone_dbt.cloud.clients import read_artifact, read_data
 from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.job import DbtCloudJob
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
+from flowstone_dbt.cloud.records import Artifact, JsonObject
 
 
 @task
 def get_dbt_cloud_job_info(
     dbt_cloud_credentials: DbtCloudCredentials, job_id: int, order_by: str | None = None
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return a job as dbt Cloud has it.
 
     Example:
@@ -29,7 +30,7 @@ def get_dbt_cloud_job_info(
         JobLost: there is no such job.
         CredentialsError: the login was refused.
     """
-    found: dict[str, Any] = dbt_cloud_credentials.ask(
+    found: JsonObject = dbt_cloud_credentials.ask(
         lambda client: read_data(client.get_job(job_id, order_by))
     )
     return found
@@ -43,7 +44,7 @@ def create_dbt_cloud_job(
     name: str,
     execute_steps: list[str] | None = None,
     **kwargs: Any,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Create a job, which nothing triggers by itself, and return it.
 
     Example:
@@ -66,7 +67,7 @@ def create_dbt_cloud_job(
     response = dbt_cloud_credentials.ask(
         lambda client: client.create_job(project_id, environment_id, name, execute_steps, **kwargs)
     )
-    found: dict[str, Any] = read_data(response)
+    found: JsonObject = read_data(response)
     return found
 
 
@@ -93,7 +94,7 @@ def trigger_dbt_cloud_job_run(
     dbt_cloud_credentials: DbtCloudCredentials,
     job_id: int,
     options: TriggerJobRunOptions | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Start a run of a job, and return it as dbt Cloud has it, without waiting.
 
     `wait_for_dbt_cloud_job_run` waits for it. With a saved login, `flowstone run cleanup` can
@@ -118,7 +119,7 @@ def trigger_dbt_cloud_job_run(
 
 
 @task
-def get_run_id(obj: dict[str, Any]) -> int:
+def get_run_id(obj: JsonObject) -> int:
     """Return the number of a run, of what `trigger_dbt_cloud_job_run` returns.
 
     Example:
@@ -138,7 +139,7 @@ def get_dbt_cloud_run_info(
     dbt_cloud_credentials: DbtCloudCredentials,
     run_id: int,
     include_related: list[str] | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Return a run as dbt Cloud has it.
 
     Example:
@@ -153,7 +154,7 @@ def get_dbt_cloud_run_info(
         JobLost: there is no such run.
         CredentialsError: the login was refused.
     """
-    found: dict[str, Any] = dbt_cloud_credentials.ask(
+    found: JsonObject = dbt_cloud_credentials.ask(
         lambda client: read_data(client.get_run(run_id, include_related))
     )
     return found
@@ -184,7 +185,7 @@ def list_dbt_cloud_run_artifacts(
 @task
 def get_dbt_cloud_run_artifact(
     dbt_cloud_credentials: DbtCloudCredentials, run_id: int, path: str, step: int | None = None
-) -> dict[str, Any] | list[Any] | str:
+) -> Artifact:
     """Return the content of an artifact: what its JSON says, or else its text.
 
     Example:
@@ -209,9 +210,9 @@ def call_dbt_cloud_administrative_api_endpoint(
     dbt_cloud_credentials: DbtCloudCredentials,
     path: str,
     http_method: str,
-    params: dict[str, Any] | None = None,
-    json: dict[str, Any] | None = None,
-) -> dict[str, Any] | list[Any] | str:
+    params: JsonObject | None = None,
+    json: JsonObject | None = None,
+) -> Artifact:
     """Call any endpoint of the administrative API: what its JSON says, or else its text.
 
     Example:

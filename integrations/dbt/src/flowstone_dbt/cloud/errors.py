@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import (
     AccessDenied,
@@ -60,7 +60,7 @@ def make_transport_error(where: str, error: Exception) -> Unreachable:
 def find_words(response: httpx.Response) -> str:
     """Return what an answer says in words; secrets are masked."""
     try:
-        found: Any = response.json()
+        found: object = response.json()
     except ValueError:
         return response.reason_phrase or "no reason given"
     status = found.get("status") if isinstance(found, dict) else None
@@ -70,5 +70,5 @@ def find_words(response: httpx.Response) -> str:
     return redact(told)[:MOST_WORDS] or response.reason_phrase or "no reason given"
 
 
-def _find_detail(found: Any) -> object:
+def _find_detail(found: object) -> object:
     return found.get("detail") if isinstance(found, dict) else None

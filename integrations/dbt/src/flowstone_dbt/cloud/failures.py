@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import FlowstoneError, JobLost
 from flowstone_dbt.cloud.clients import read_artifact
+from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import read_step_status, sort_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
 #: So many failing nodes, and so many last lines of a step's log, are in an error.
@@ -25,7 +24,7 @@ UNSUCCESSFUL = FAILING | {"skipped"}
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def find_failing_step(run: Mapping[str, Any]) -> dict[str, Any] | None:
+def find_failing_step(run: JsonObject) -> JsonObject | None:
     """Return the first step of a run that ended with an error; None where there is none."""
     steps = sort_steps(run)
     return next((step for step in steps if read_step_status(step) == "error"), None)
@@ -33,7 +32,7 @@ def find_failing_step(run: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def read_results(
     client: DbtCloudAdministrativeClient, run_id: int, step: int
-) -> list[dict[str, Any]] | None:
+) -> list[JsonObject] | None:
     """Return the results of a step's nodes; None where the step has left none.
 
     Args:
@@ -51,7 +50,7 @@ def read_results(
     return results if isinstance(results, list) else None
 
 
-def describe_failure(client: DbtCloudAdministrativeClient, run: Mapping[str, Any]) -> str:
+def describe_failure(client: DbtCloudAdministrativeClient, run: JsonObject) -> str:
     """Return why a run failed, in words.
 
     Args:
@@ -71,7 +70,7 @@ def describe_failure(client: DbtCloudAdministrativeClient, run: Mapping[str, Any
 
 
 def _describe_nodes(
-    client: DbtCloudAdministrativeClient, run: Mapping[str, Any], step: Mapping[str, Any]
+    client: DbtCloudAdministrativeClient, run: JsonObject, step: JsonObject
 ) -> list[str]:
     try:
         results = read_results(client, int(run["id"]), int(step["index"])) or []
@@ -84,12 +83,12 @@ def _describe_nodes(
     return told
 
 
-def _describe_node(result: Mapping[str, Any]) -> str:
+def _describe_node(result: JsonObject) -> str:
     told = f"{result.get('unique_id')} ({result.get('status')})"
     words = " ".join(str(result.get("message") or "").split())
     return f"{told} {words[:MOST_WORDS]}".strip()
 
 
-def _find_last_words(step: Mapping[str, Any]) -> str:
+def _find_last_words(step: JsonObject) -> str:
     lines = _ESCAPE.sub("", str(step.get("logs") or step.get("debug_logs") or "")).splitlines()
     return "\n".join([line.rstrip() for line in lines if line.strip()][-LAST_LINES:])

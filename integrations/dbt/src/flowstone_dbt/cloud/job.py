@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, PrivateAttr
 
@@ -14,6 +14,7 @@ from flowstone_dbt.cloud.credentials import DbtCloudCredentials
 from flowstone_dbt.cloud.ending import read_run_id
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
 from flowstone_dbt.cloud.provider import DbtCloudRuns, FreshRuns
+from flowstone_dbt.cloud.records import Artifact, JsonObject
 from flowstone_dbt.cloud.reruns import RELATED, make_rerun_options
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class DbtCloudJob(Job):
         """Do as `trigger`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.trigger, trigger_job_run_options)
 
-    def get_job(self, order_by: str | None = None) -> dict[str, Any]:
+    def get_job(self, order_by: str | None = None) -> JsonObject:
         """Return the job as dbt Cloud has it.
 
         Args:
@@ -103,16 +104,16 @@ class DbtCloudJob(Job):
         Raises:
             JobLost: there is no such job.
         """
-        found: dict[str, Any] = self.dbt_cloud_credentials.ask(
+        found: JsonObject = self.dbt_cloud_credentials.ask(
             lambda client: read_data(client.get_job(self.job_id, order_by))
         )
         return found
 
-    async def aget_job(self, order_by: str | None = None) -> dict[str, Any]:
+    async def aget_job(self, order_by: str | None = None) -> JsonObject:
         """Do as `get_job`, and let other coroutines run meanwhile."""
         return await asyncio.to_thread(self.get_job, order_by)
 
-    def find_fresh_run(self, handle: str) -> dict[str, Any] | None:
+    def find_fresh_run(self, handle: str) -> JsonObject | None:
         """Return what dbt Cloud answered to a trigger a moment ago; None for any other run."""
         return self._fresh.find(handle)
 
@@ -147,13 +148,13 @@ class DbtCloudJobRun(JobRun):
         """The login."""
         return self._job.dbt_cloud_credentials
 
-    def get_run(self) -> dict[str, Any]:
+    def get_run(self) -> JsonObject:
         """Return the run as dbt Cloud has it.
 
         Raises:
             JobLost: there is no such run.
         """
-        found: dict[str, Any] = self.dbt_cloud_credentials.ask(
+        found: JsonObject = self.dbt_cloud_credentials.ask(
             lambda client: read_data(client.get_run(self.run_id))
         )
         return found
@@ -164,7 +165,7 @@ class DbtCloudJobRun(JobRun):
 
     def fetch_result(
         self, timeout_seconds: float | None = None, *, step: int | None = None
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Wait for its end, and return the run with its ``artifact_paths``.
 
         Args:
@@ -179,19 +180,17 @@ class DbtCloudJobRun(JobRun):
 
     async def afetch_result(
         self, timeout_seconds: float | None = None, *, step: int | None = None
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Do as `fetch_result`, and let other coroutines run meanwhile."""
         await self.await_for_completion(timeout_seconds)
         return await self._aread_run(step)
 
-    def _read_run(self, step: int | None) -> dict[str, Any]:
+    def _read_run(self, step: int | None) -> JsonObject:
         return self._job.make_provider().read_run(self.handle, step=step)
 
     _aread_run = make_twin(_read_run)
 
-    def get_run_artifacts(
-        self, path: str, step: int | None = None
-    ) -> dict[str, Any] | list[Any] | str:
+    def get_run_artifacts(self, path: str, step: int | None = None) -> Artifact:
         """Return the content of an artifact: what its JSON says, or else its text.
 
         Args:

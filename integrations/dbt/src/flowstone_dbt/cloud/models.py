@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from flowstone.runtime import flow_run
+from flowstone_dbt.cloud.records import JsonObject
 
 CAUSE = "Triggered by Flowstone"
 
@@ -35,7 +34,7 @@ class TriggerJobRunOptions(BaseModel):
         default=None, description="Commands to run instead of those of the job."
     )
 
-    def make_body(self) -> dict[str, Any]:
+    def make_body(self) -> JsonObject:
         """Return the body of the request that triggers a run."""
         given = self.model_dump(exclude_none=True)
         return {"cause": _make_cause(), **given}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import (
     DbtCloudJobRunStatus,
     has_step_ended,
@@ -12,10 +13,10 @@ from flowstone_dbt.cloud.statuses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 
-def list_progress(run: Mapping[str, Any]) -> Iterator[str]:
+def list_progress(run: JsonObject) -> Iterator[str]:
     """Yield the changes of a run so far, oldest first.
 
     Args:
@@ -39,7 +40,7 @@ def list_progress(run: Mapping[str, Any]) -> Iterator[str]:
         yield f"{name}: {describe_status(run)}"
 
 
-def describe_status(run: Mapping[str, Any]) -> str:
+def describe_status(run: JsonObject) -> str:
     """Return the status of a run as a word."""
     try:
         return DbtCloudJobRunStatus(run["status"]).name.lower()

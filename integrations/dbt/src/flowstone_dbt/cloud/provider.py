@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.blocks import JobProvider, JobStatus, Report
 from flowstone.errors import JobError, JobLost
@@ -12,6 +12,7 @@ from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient, read_data
 from flowstone_dbt.cloud.ending import GRACE_SECONDS, cancel_run, read_run_id
 from flowstone_dbt.cloud.failures import describe_failure
 from flowstone_dbt.cloud.progress import list_progress
+from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
 from flowstone_dbt.cloud.transport import pause_for
 
@@ -36,14 +37,14 @@ STATUSES = {
 class FreshRuns:
     """The runs that a block has just triggered, as dbt Cloud answered."""
 
-    _runs: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
+    _runs: dict[str, tuple[float, JsonObject]] = field(default_factory=dict)
 
-    def add(self, handle: str, run: dict[str, Any]) -> None:
+    def add(self, handle: str, run: JsonObject) -> None:
         """Keep a run, and forget those that are no longer fresh."""
         kept = {name: found for name, found in self._runs.items() if self._is_fresh(found[0])}
         self._runs = {**kept, handle: (monotonic(), run)}
 
-    def find(self, handle: str) -> dict[str, Any] | None:
+    def find(self, handle: str) -> JsonObject | None:
         """Return a run that was triggered a moment ago; None for any other."""
         at, run = self._runs.get(handle, (0.0, None))
         return run if run is not None and self._is_fresh(at) else None
@@ -108,16 +109,16 @@ class DbtCloudRuns(JobProvider):
             run = self._read_run(client, run_id, "run_steps")
         return [*list_progress(run)][seen:]
 
-    def read_result(self, handle: str) -> dict[str, Any]:
+    def read_result(self, handle: str) -> JsonObject:
         """Return the run, with the paths of its artifacts."""
         return self.read_run(handle, step=None)
 
-    def read_run(self, handle: str, *, step: int | None) -> dict[str, Any]:
+    def read_run(self, handle: str, *, step: int | None) -> JsonObject:
         """Return a run, with the paths of the artifacts of a step; by default of the last one."""
         run_id = read_run_id(self.where, handle)
 
-        def read(client: DbtCloudAdministrativeClient) -> dict[str, Any]:
-            run: dict[str, Any] = read_data(client.get_run(run_id))
+        def read(client: DbtCloudAdministrativeClient) -> JsonObject:
+            run: JsonObject = read_data(client.get_run(run_id))
             try:
                 paths = read_data(client.list_run_artifacts(run_id, step))
             except JobLost:  # a job that keeps none
@@ -128,10 +129,10 @@ class DbtCloudRuns(JobProvider):
 
     def _read_run(
         self, client: DbtCloudAdministrativeClient, run_id: int, *related: str
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Return a run; one that was just triggered may be known by the trigger's answer only."""
         try:
-            found: dict[str, Any] = read_data(client.get_run(run_id, related))
+            found: JsonObject = read_data(client.get_run(run_id, related))
         except JobLost:
             fresh = self._fresh.find(str(run_id))
             if fresh is None:
@@ -143,6 +144,6 @@ class DbtCloudRuns(JobProvider):
         return self._job.dbt_cloud_credentials.get_administrative_client()
 
 
-def find_url(run: dict[str, Any]) -> str:
+def find_url(run: JsonObject) -> str:
     """Return the page of a run; "" where dbt Cloud does not say."""
     return str(run.get("href") or "")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError, JobError
 from flowstone_dbt.cloud.failures import UNSUCCESSFUL, read_results
 from flowstone_dbt.cloud.models import TriggerJobRunOptions
+from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus, read_step_status, sort_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
@@ -36,7 +37,7 @@ SINGLE = frozenset({"--selector", "--indirect-selection"})
 
 def make_rerun_options(
     client: DbtCloudAdministrativeClient,
-    run: Mapping[str, Any],
+    run: JsonObject,
     options: TriggerJobRunOptions | None = None,
 ) -> TriggerJobRunOptions:
     """Return the options of a run that does what another one left undone.
@@ -70,7 +71,7 @@ def make_rerun_options(
     return TriggerJobRunOptions(**{**found, **more})
 
 
-def _read_overrides(run: Mapping[str, Any]) -> dict[str, Any]:
+def _read_overrides(run: JsonObject) -> JsonObject:
     """Return what a run was triggered with."""
     trigger = run.get("trigger") or {}
     names = TriggerJobRunOptions.model_fields
@@ -78,7 +79,7 @@ def _read_overrides(run: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value != "" and value != []}
 
 
-def _list_commands(client: DbtCloudAdministrativeClient, run: Mapping[str, Any]) -> list[str]:
+def _list_commands(client: DbtCloudAdministrativeClient, run: JsonObject) -> list[str]:
     """Return the commands to run again; none where no command began, so all are."""
     steps = sort_steps(run)
     undone = [step for step in steps if read_step_status(step) != "success"]
@@ -89,8 +90,8 @@ def _list_commands(client: DbtCloudAdministrativeClient, run: Mapping[str, Any])
 
 def _make_commands(
     client: DbtCloudAdministrativeClient,
-    run: Mapping[str, Any],
-    undone: Iterable[Mapping[str, Any]],
+    run: JsonObject,
+    undone: Iterable[JsonObject],
 ) -> Iterator[str]:
     for step in undone:
         command = _read_command(step)
@@ -106,12 +107,12 @@ def _make_commands(
         yield command if whole else select_nodes(command, nodes)
 
 
-def _read_command(step: Mapping[str, Any]) -> str:
+def _read_command(step: JsonObject) -> str:
     """Return the command in a step's name, as in "Invoke dbt with `dbt build`"; "" if none."""
     return str(step.get("name") or "").partition("`")[2].rpartition("`")[0]
 
 
-def _is_automatic(command: str, run: Mapping[str, Any]) -> bool:
+def _is_automatic(command: str, run: JsonObject) -> bool:
     """Tell whether dbt Cloud itself adds a command to each run of the job."""
     job = run.get("job") or {}
     if find_subcommand(command) == "deps":

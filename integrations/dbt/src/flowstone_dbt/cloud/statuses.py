@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from flowstone_dbt.cloud.records import JsonObject
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    pass
 
 
 class DbtCloudJobRunStatus(IntEnum):
@@ -30,17 +32,17 @@ _WORDS = {1: "queued", 2: "starting", 3: "running", 10: "success", 20: "error", 
 _WAITING = frozenset({"queued", "starting", "running", "pending"})
 
 
-def read_step_status(step: Mapping[str, Any]) -> str:
+def read_step_status(step: JsonObject) -> str:
     """Return the status of a step in lower case, such as ``success`` or ``skipped``."""
     return str(step.get("status_humanized") or _WORDS.get(step.get("status") or 1, "")).lower()
 
 
-def has_step_ended(step: Mapping[str, Any]) -> bool:
+def has_step_ended(step: JsonObject) -> bool:
     """Tell whether a step has ended, or was skipped."""
     return read_step_status(step) not in _WAITING
 
 
-def sort_steps(run: Mapping[str, Any]) -> list[dict[str, Any]]:
+def sort_steps(run: JsonObject) -> list[JsonObject]:
     """Return the steps of a run in their order; none where they were not asked for."""
-    steps: list[dict[str, Any]] = run.get("run_steps") or []
+    steps: list[JsonObject] = run.get("run_steps") or []
     return sorted(steps, key=lambda step: int(step.get("index") or 0))

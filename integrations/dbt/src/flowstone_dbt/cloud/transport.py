@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from random import SystemRandom
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -17,7 +17,7 @@ from flowstone.errors import CredentialsError
 from flowstone_dbt.cloud.errors import NOT_FOUND, make_answer_error, make_transport_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from flowstone_dbt.cloud.records import Query
 
 #: Answers after which a request that changes nothing, or the same twice, is repeated.
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
@@ -66,7 +66,7 @@ class Transport:
         method: str,
         url: str,
         *,
-        params: Mapping[str, Any] | None = None,
+        params: Query | None = None,
         json: object = None,
         is_repeatable: bool | None = None,
         handle: str | None = None,
