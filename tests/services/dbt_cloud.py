@@ -11,6 +11,8 @@ The routes and answers are those of the vendor's pages:
   ``projects/`` (List Projects): https://docs.getdbt.com/dbt-cloud/api-v2, from
   https://github.com/dbt-labs/dbt-cloud-openapi-spec/blob/master/openapi-v2.yaml
 - ``/graphql``: https://docs.getdbt.com/docs/dbt-cloud-apis/discovery-querying
+- ``include_related=["run_steps"]``, and what is in a step:
+  https://docs.getdbt.com/guides/zapier-slack
 - 429: https://docs.getdbt.com/docs/dbt-cloud-apis/rate-limits
 
 A run goes on by one stage each time that it is asked for, so nothing here takes time.
@@ -330,7 +332,7 @@ class DbtCloud:
         step = int(query["step"]) if "step" in query else None
         match method, rest:
             case "GET", "":
-                found = run.describe(self.url, query.get("include_related", "").split(","))
+                found = run.describe(self.url, json.loads(query.get("include_related", "[]")))
                 run.advance()
                 return 200, found
             case "POST", "cancel/":

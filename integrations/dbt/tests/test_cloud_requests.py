@@ -79,7 +79,7 @@ def test_a_trigger_that_may_have_been_done_is_not_repeated(
     status: int, cloud: DbtCloud, login: DbtCloudCredentials
 ) -> None:
     cloud.fail_next(TRIGGER, status, after=True)
-    with pytest.raises(Unreachable):
+    with pytest.raises(Unreachable, match=r"POST /jobs/500/run/.* It may have been done"):
         start_run(cloud, login)
     assert len(cloud.runs) == 1
     assert len(cloud.find_asked(TRIGGER)) == 1
@@ -129,7 +129,11 @@ def test_refusals_have_types_and_say_what_to_do(
     cloud: DbtCloud, login: DbtCloudCredentials
 ) -> None:
     cases: list[tuple[dict[str, object], type[FlowstoneError], str]] = [
-        ({"api_key": "dbtc-a-wrong-token"}, CredentialsError, "401: Invalid token. Give `api_key`"),
+        (
+            {"api_key": "dbtc-a-wrong-token"},
+            CredentialsError,
+            r"GET / got 401: Invalid token\. Give `api_key`",
+        ),
         ({"api_key": cloud.unprivileged}, AccessDenied, "does not have permission"),
         ({"account_id": 1}, JobLost, "404: The requested resource was not found"),
     ]

@@ -185,6 +185,22 @@ def test_what_dbt_cloud_adds_to_each_run_is_not_added_twice(
         assert cloud.runs[run.retry_failed_steps().run_id].trigger["steps_override"] == rest
 
 
+def test_where_only_an_added_command_failed_it_runs_again(
+    cloud: DbtCloud, login: DbtCloudCredentials
+) -> None:
+    plans = [Plan(broken=("dbt docs",)), Plan(broken=("dbt docs",)), Plan()]
+    job = make_job(login, cloud.make_job(*plans, steps=["dbt run", "dbt docs generate"]))
+    run = job.trigger(TriggerJobRunOptions(generate_docs_override=True))
+    for _ in range(2):
+        with pytest.raises(JobFailed):
+            run.wait()
+        run = run.retry_failed_steps()
+        trigger = cloud.runs[run.run_id].trigger
+        assert trigger["steps_override"] == ["dbt docs generate"]
+        assert trigger["generate_docs_override"] is True
+    run.wait()
+
+
 def test_there_is_nothing_to_retry(cloud: DbtCloud, login: DbtCloudCredentials) -> None:
     job = make_job(login, cloud.make_job(Plan(is_endless=True), Plan(BUILT), steps=[BUILD]))
     running = job.trigger()

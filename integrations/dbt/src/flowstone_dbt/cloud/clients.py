@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import quote
 
@@ -28,7 +29,7 @@ NEW_JOB: JsonObject = {
     "settings": {"threads": 4, "target_name": "default"},
     "schedule": {"date": {"type": "every_day"}, "time": {"type": "every_hour", "interval": 1}},
 }
-TIMEOUT_SECONDS, MAX_RETRIES = 30.0, 4
+TIMEOUT_SECONDS, MAX_RETRIES = 30.0, 6
 
 
 class CloudClient:
@@ -182,7 +183,8 @@ class DbtCloudAdministrativeClient(CloudClient):
             run_id: of the run.
             include_related: what else to return: ``trigger``, ``job``, ``run_steps`` …
         """
-        related = ",".join(include_related) if include_related else None
+        # The form of dbt Labs' own guides: include_related=["run_steps"].
+        related = json.dumps([*include_related], separators=(",", ":")) if include_related else None
         params = {"include_related": related}
         return self._send("GET", f"/runs/{int(run_id)}/", params=params, handle=str(run_id))
 

@@ -183,6 +183,8 @@ class DbtCloudCredentials(Credentials):
         raise CredentialsError(type(self).__name__, "there is no `account_id`", remedy)
 
     def _check(self) -> str:
-        with self.get_administrative_client() as client:
+        # Who checks wants to know soon, and may check again.
+        hasty = self.model_copy(update={"max_retries": min(self.max_retries, 1)})
+        with hasty.get_administrative_client() as client:
             account = read_data(client.get_account())
         return f"account {account['name']!r} ({account['id']}) at {self.find_domain()}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flowstone.errors import (
@@ -17,6 +18,8 @@ from flowstone.records.redaction import redact
 if TYPE_CHECKING:
     import httpx
 
+#: What all paths of an account begin with.
+_ACCOUNT = re.compile(r"^/api/v2/accounts/\d+/")
 #: So many characters of an answer are quoted.
 MOST_WORDS = 500
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND, BUSY, BROKEN = 401, 403, 404, 429, 500
@@ -32,8 +35,8 @@ def make_answer_error(
         response: the answer.
         handle: the run that was asked about.
     """
-    status = response.status_code
-    problem = f"dbt Cloud answered {status}: {find_words(response)}"
+    status, asked = response.status_code, describe_request(response.request)
+    problem = f"{asked} got {status}: {find_words(response)}"
     if status == UNAUTHORIZED:
         remedy = "Give `api_key` a token that is valid at this `domain`."
         return CredentialsError(where, problem, remedy)
@@ -49,12 +52,32 @@ def make_answer_error(
     return JobError(where, problem, remedy, handle)
 
 
-def make_transport_error(where: str, error: Exception) -> Unreachable:
-    """Return Flowstone's error for a request without an answer."""
+def make_transport_error(
+    where: str, request: httpx.Request, error: httpx.TransportError
+) -> Unreachable:
+    """Return Flowstone's error for a request without an answer.
+
+    Args:
+        where: what was asked, for the message.
+        request: what was sent, or was to be.
+        error: why there is no answer.
+    """
     words = redact(str(error)) or "no answer"
-    problem = f"dbt Cloud can't be reached: {words} ({type(error).__name__})"
+    asked = describe_request(request)
+    problem = f"{asked}: dbt Cloud can't be reached: {words} ({type(error).__name__})"
     remedy = "Check the `domain` of the credentials, and the network."
     return Unreachable(where, problem, remedy)
+
+
+def make_open_error(found: Unreachable) -> Unreachable:
+    """Return the error of a request that may have been done, though nobody says so."""
+    remedy = "It may have been done all the same: look in dbt Cloud before you repeat it."
+    return Unreachable(found.where, found.problem, remedy)
+
+
+def describe_request(request: httpx.Request) -> str:
+    """Return a request as messages name it: ``GET /runs/5/``."""
+    return f"{request.method} {_ACCOUNT.sub('/', request.url.path)}"
 
 
 def find_words(response: httpx.Response) -> str:

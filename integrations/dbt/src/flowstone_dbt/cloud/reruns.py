@@ -12,7 +12,7 @@ from flowstone_dbt.cloud.records import JsonObject
 from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus, read_step_status, sort_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
 
@@ -81,30 +81,25 @@ def _read_overrides(run: JsonObject) -> JsonObject:
 
 def _list_commands(client: DbtCloudAdministrativeClient, run: JsonObject) -> list[str]:
     """Return the commands to run again; none where no command began, so all are."""
-    steps = sort_steps(run)
-    undone = [step for step in steps if read_step_status(step) != "success"]
-    if any(not _read_command(step) for step in undone):
+    undone = [step for step in sort_steps(run) if read_step_status(step) != "success"]
+    if not undone or not _read_command(undone[0]):
         return []  # the repository or the profile failed, before any command
-    return [*_make_commands(client, run, undone)]
+    commands = [step for step in undone if _read_command(step)]
+    own = [step for step in commands if not _is_automatic(_read_command(step), run)]
+    return [_make_command(client, run, step) for step in own or commands]
 
 
-def _make_commands(
-    client: DbtCloudAdministrativeClient,
-    run: JsonObject,
-    undone: Iterable[JsonObject],
-) -> Iterator[str]:
-    for step in undone:
-        command = _read_command(step)
-        if _is_automatic(command, run):
-            continue
-        if read_step_status(step) != "error" or find_subcommand(command) not in RUNS_NODES:
-            yield command
-            continue
-        results = read_results(client, int(run["id"]), int(step["index"])) or []
-        nodes = [str(each["unique_id"]) for each in results if each["status"] in UNSUCCESSFUL]
-        # Without a failing node it was the project that failed; a hook can't be selected.
-        whole = not nodes or any(node.startswith("operation.") for node in nodes)
-        yield command if whole else select_nodes(command, nodes)
+def _make_command(client: DbtCloudAdministrativeClient, run: JsonObject, step: JsonObject) -> str:
+    """Return what is left to do of a command."""
+    command = _read_command(step)
+    if read_step_status(step) != "error" or find_subcommand(command) not in RUNS_NODES:
+        return command
+    results = read_results(client, int(run["id"]), int(step["index"])) or []
+    nodes = [str(each["unique_id"]) for each in results if each["status"] in UNSUCCESSFUL]
+    # Without a failing node it was the project that failed; a hook can't be selected.
+    if not nodes or any(node.startswith("operation.") for node in nodes):
+        return command
+    return select_nodes(command, nodes)
 
 
 def _read_command(step: JsonObject) -> str:
@@ -114,11 +109,12 @@ def _read_command(step: JsonObject) -> str:
 
 def _is_automatic(command: str, run: JsonObject) -> bool:
     """Tell whether dbt Cloud itself adds a command to each run of the job."""
-    job = run.get("job") or {}
+    job, trigger = run.get("job") or {}, run.get("trigger") or {}
     if find_subcommand(command) == "deps":
         return True
     if command.startswith("dbt docs generate"):
-        return bool(job.get("generate_docs"))
+        override = trigger.get("generate_docs_override")
+        return bool(job.get("generate_docs") if override is None else override)
     is_freshness = command.startswith(("dbt source freshness", "dbt source snapshot-freshness"))
     return is_freshness and bool(job.get("generate_sources") or job.get("run_generate_sources"))
 

@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING
 import httpx
 
 from flowstone.blocks.jobs import get_job_logger
-from flowstone.errors import CredentialsError
-from flowstone_dbt.cloud.errors import NOT_FOUND, make_answer_error, make_transport_error
+from flowstone.errors import CredentialsError, FlowstoneError, Unreachable
+from flowstone_dbt.cloud.errors import (
+    NOT_FOUND,
+    describe_request,
+    make_answer_error,
+    make_open_error,
+    make_transport_error,
+)
 
 if TYPE_CHECKING:
     from flowstone_dbt.cloud.records import Query
 
+#: What comes of sending a request.
+Found = httpx.Response | httpx.TransportError
 #: Answers after which a request that changes nothing, or the same twice, is repeated.
 TRANSIENT = frozenset({429, 500, 502, 503, 504})
 #: Answers which say that nothing was done.
@@ -104,26 +112,38 @@ class Transport:
                 break
             self._wait(request, found, pause)
             pause, left = min(2 * pause, LONGEST_PAUSE), left - 1
-        if isinstance(found, httpx.Response):
-            raise make_answer_error(self.where, found, handle)
-        raise make_transport_error(self.where, found) from found
+        raise self._make_error(request, found, handle, is_repeatable=repeatable)
 
-    def _ask(self, request: httpx.Request) -> httpx.Response | httpx.TransportError:
+    def _make_error(
+        self,
+        request: httpx.Request,
+        found: Found,
+        handle: str | None,
+        *,
+        is_repeatable: bool,
+    ) -> FlowstoneError:
+        if isinstance(found, httpx.Response):
+            error = make_answer_error(self.where, found, handle)
+        else:
+            error = make_transport_error(self.where, request, found)
+            error.__cause__ = found
+        is_open = not is_repeatable and not _may_repeat(found, is_repeatable=False)
+        return make_open_error(error) if is_open and isinstance(error, Unreachable) else error
+
+    def _ask(self, request: httpx.Request) -> Found:
         try:
             return self._client.send(request)
         except httpx.TransportError as error:
             return error
 
-    def _wait(
-        self, request: httpx.Request, found: httpx.Response | httpx.TransportError, pause: float
-    ) -> None:
+    def _wait(self, request: httpx.Request, found: Found, pause: float) -> None:
         """Wait as long as the answer asks, or else about as long as the pause, and log it."""
         asked = read_retry_after(found) if isinstance(found, httpx.Response) else None
         seconds = SystemRandom().uniform(pause / 2, pause) if asked is None else asked
         words = str(getattr(found, "status_code", type(found).__name__))
-        message = "%s: %s %s got %s; it is repeated in %.1f s"
-        path = request.url.path
-        get_job_logger().warning(message, self.where, request.method, path, words, seconds)
+        asked_for = describe_request(request)
+        message = "%s: %s got %s; it is repeated in %.1f s"
+        get_job_logger().warning(message, self.where, asked_for, words, seconds)
         pause_for(seconds)
 
 
@@ -147,7 +167,7 @@ def pause_for(seconds: float) -> None:
         sleep(min(left, SLICE))
 
 
-def _may_repeat(found: httpx.Response | httpx.TransportError, *, is_repeatable: bool) -> bool:
+def _may_repeat(found: Found, *, is_repeatable: bool) -> bool:
     """Tell whether a request is to be sent again: it may help, and does nothing twice."""
     if isinstance(found, httpx.Response):
         return found.status_code in (TRANSIENT if is_repeatable else REFUSING)
