@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.services.dbt_cloud import DbtCloud, Plan
 
 from flowstone.errors import ConfigurationError, JobError, JobFailed, JobTimeout
@@ -77,6 +80,23 @@ def test_a_command_runs_only_the_nodes_that_are_left() -> None:
         'dbt run --vars "{k: v': "dbt run --vars '\"{k:' v --select a b.v1 c",
     }.items():
         assert select_nodes(command, nodes) == rest
+
+
+WORDS = st.sampled_from(
+    ["--select", "-s=x", "--exclude", "--selector", "--full-refresh", "--vars", "{a: b}", "x", "+y"]
+)
+
+
+@given(words=st.lists(WORDS), nodes=st.lists(st.sampled_from(["model.shop.a", "test.shop.b.1"])))
+def test_a_selection_is_the_last_word(words: list[str], nodes: list[str]) -> None:
+    command = shlex.join(["dbt", "build", *words])
+    rest = select_nodes(command, nodes)
+    assert select_nodes(rest, nodes) == rest
+    names = [*dict.fromkeys(map(name_node, nodes))]
+    expected = ["--indirect-selection", "empty", "--select", *names]
+    assert shlex.split(rest)[-len(expected) :] == expected
+    kept = [word for word in words if word in {"--full-refresh", "--vars"}]
+    assert [word for word in shlex.split(rest) if word in kept] == kept
 
 
 def test_nodes_are_selected_by_their_names() -> None:
