@@ -54,6 +54,7 @@ def test_a_job_is_saved_loaded_and_run(program: Program, names: dict[str, Any]) 
 
 
 def test_a_run_is_followed_by_its_methods(program: Program, names: dict[str, Any]) -> None:
+    told: list[str] = []
     made = program(
         """
         from prefect import flow
@@ -83,7 +84,7 @@ def test_a_run_is_followed_by_its_methods(program: Program, names: dict[str, Any
         result, results = trigger_and_retry()
         """,
         **names,
-        told=(told := []),
+        told=told,
     )
     assert "model.shop.orders (error)" in told[0]
     assert made.result["artifact_paths"] == ["manifest.json", "run_results.json"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from flowstone import flow, task
 from flowstone.blocks import Job, JobProvider, JobRun, JobStatus, Report
 from flowstone.context.current import services
-from flowstone.errors import JobCancelled, JobFailed, JobTimeout
+from flowstone.errors import JobCancelled, JobFailed, JobTimeout, Unreachable
 from flowstone.flow_runs import cleanup_flow_run
 from flowstone.records.events import ExternalHandle
 from flowstone.records.runs import RunQuery
@@ -84,6 +86,26 @@ def test_the_last_look_is_after_the_time_limit() -> None:
 
     JobRun(Slow(Laundry()), "1").wait(timeout_seconds=0)
     assert looks == 2
+
+
+def test_who_waits_bears_an_outage() -> None:
+    class Remote(Machine):
+        outage_seconds = 60.0
+        left = 3
+
+        def report(self, handle: str) -> Report:
+            self.left -= 1
+            if self.left:
+                raise Unreachable(self.where, "no answer", "Try again later.")
+            return Report(JobStatus.COMPLETED)
+
+    class Gone(Remote):
+        outage_seconds = 0.0
+
+    JobRun(Remote(Laundry()), "1").wait()
+    asyncio.run(JobRun(Remote(Laundry()), "1").await_for_completion())
+    with pytest.raises(Unreachable):
+        JobRun(Gone(Laundry()), "1").wait()
 
 
 def test_a_run_has_methods_of_its_own() -> None:

@@ -162,11 +162,17 @@ def test_a_hiccup_of_the_service_does_not_end_a_wait(
     assert run.fetch_result()["status"] == DbtCloudJobRunStatus.SUCCESS
 
 
-def test_an_outage_ends_a_wait_but_not_the_run(cloud: DbtCloud, login: DbtCloudCredentials) -> None:
+def test_an_outage_is_borne_for_a_while(
+    cloud: DbtCloud, login: DbtCloudCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
     few = login.model_copy(update={"max_retries": 1})
-    run = make_job(few, cloud.make_job(Plan(is_endless=True))).trigger()
-    cloud.fail_next(r"GET .*/runs/", 503, times=99)
-    with pytest.raises(Unreachable):
+    run = make_job(few, cloud.make_job(Plan({"dbt build": OK}), Plan(is_endless=True))).trigger()
+    cloud.fail_next(r"GET .*/runs/9000/", 503, times=6)
+    run.wait()
+    monkeypatch.setattr(provider.DbtCloudRuns, "outage_seconds", 0.05)
+    run = make_job(few, run.get_run()["job_definition_id"]).trigger()
+    cloud.fail_next(r"GET .*/runs/9001/", 503, times=9999)
+    with pytest.raises(Unreachable, match="503"):
         run.wait()
     assert cloud.is_alive(run.run_id)
 

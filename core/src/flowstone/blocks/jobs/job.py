@@ -164,6 +164,7 @@ class _Service(JobProvider):
         self._job, provider = job, job.make_provider()
         self.poll_seconds, self.grace_seconds = provider.poll_seconds, provider.grace_seconds
         self.timeout_seconds, self.streams = provider.timeout_seconds, provider.streams
+        self.outage_seconds = provider.outage_seconds
 
     @property
     def where(self) -> str:

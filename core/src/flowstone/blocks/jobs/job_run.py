@@ -11,7 +11,7 @@ from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.context.current import services
 from flowstone.context.external_work import record_external_end
-from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
+from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, Unreachable
 
 if TYPE_CHECKING:
     import logging
@@ -43,6 +43,7 @@ class JobRun:
         self._seen = 0
         self._last: Report | None = None
         self._url = ""
+        self._lost: float | None = None
 
     def status(self) -> JobStatus:
         """Ask where it is.
@@ -68,10 +69,11 @@ class JobRun:
             JobCancelled: it was cancelled.
             JobTimeout: it has not ended in that time; it goes on.
             JobLost: nobody can tell any longer how it ended.
+            Unreachable: the service has not answered for too long; the job goes on.
         """
         patience = self._make_patience(timeout_seconds)
         try:
-            while not (report := self._poll()).status.ended:
+            while (report := self._look()) is None or not report.status.ended:
                 self._sleep(patience)
         except Exception:
             raise
@@ -86,7 +88,9 @@ class JobRun:
         """Do as `wait`, and let other coroutines run meanwhile."""
         patience = self._make_patience(timeout_seconds)
         try:
-            while not (report := await asyncio.to_thread(self._poll)).status.ended:
+            while (
+                report := await asyncio.to_thread(self._look)
+            ) is None or not report.status.ended:
                 await services().clock.asleep(self._pause(patience))
         except Exception:
             raise
@@ -142,6 +146,21 @@ class JobRun:
 
     async def __aexit__(self, *_: object) -> None:
         await self.acancel()
+
+    def _look(self) -> Report | None:
+        """Ask where it is; None while the service can't be reached, but may be again."""
+        try:
+            report = self._poll()
+        except Unreachable as error:
+            now = monotonic()
+            if self._lost is None:
+                self._lost = now
+            if now - self._lost >= self._provider.outage_seconds:
+                raise
+            get_job_logger().warning("%s It is asked again.", error)
+            return None
+        self._lost = None
+        return report
 
     def _poll(self) -> Report:
         """Ask where it is, and log what it has written since; after its end, all of it."""

@@ -47,6 +47,7 @@ class JobProvider(ABC):
         poll_seconds: the longest time between two reports.
         grace_seconds: how long a job may take to end when it is cancelled.
         timeout_seconds: how long to wait where nobody says how long; None for as long as it takes.
+        outage_seconds: how long the service may be `Unreachable` before who waits gives up.
         streams: whether this writes the job's lines to the run's log itself, as they come; else
             that is done with what `read_logs` returns, at each report.
     """
@@ -54,6 +55,7 @@ class JobProvider(ABC):
     poll_seconds: float = 5.0
     grace_seconds: float = 60.0
     timeout_seconds: float | None = None
+    outage_seconds: float = 0.0
     streams: bool = False
 
     @property

@@ -62,6 +62,7 @@ class DbtCloudRuns(JobProvider):
     """
 
     grace_seconds = GRACE_SECONDS
+    outage_seconds = 300.0
 
     def __init__(self, job: DbtCloudJob, fresh: FreshRuns) -> None:
         self._job, self._fresh = job, fresh
