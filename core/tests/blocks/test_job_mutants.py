@@ -151,6 +151,13 @@ FAULTS = {
         """test_what_has_ended_can_not_be_cancelled
         test_what_is_common_comes_from_the_interface""",
     ),
+    "a run that asks for more": (
+        """
+        def trigger(self, level):
+            return super().trigger()
+        """,
+        "test_what_is_common_comes_from_the_interface",
+    ),
     "a wait that lets go": (
         """
         def trigger(self):
