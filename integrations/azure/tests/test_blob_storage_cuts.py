@@ -109,7 +109,7 @@ def prepare(store: Container) -> None:
 @pytest.mark.parametrize(
     "work", [write, write_in_blocks, read, read_in_ranges, look, list_all, move, delete_many]
 )
-def test_an_end_of_the_connection_is_an_error_or_is_mended(
+def test_an_end_of_the_connection_is_an_error_or_is_retried(
     container: Container,
     emulated: Azurite,
     work: Callable[[Container, Container], object],

@@ -163,7 +163,7 @@ class DocumentInvalid(DocumentError, ValueError):
         lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
         super().__init__(
             f"the saved {kind} {name!r} does not fit the installed {kind}:{lines}\n"
-            "Save it again with these fields mended, or give the block type a migration."
+            "Save it again with these fields fixed, or give the block type a migration."
         )
 
 
