@@ -143,7 +143,9 @@ class ManifestInvalid(DocumentError, ValueError):
         self.problems = list(problems)
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         told = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"{count} in the files; nothing was written:{told}\nMend, and try again.")
+        super().__init__(
+            f"{count} in the files; nothing was written:{told}\nFix it, and try again."
+        )
 
 
 class InvalidName(DocumentError, ValueError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
     FolderInfo,
+    ObjectBody,
     ObjectInfo,
     ObjectStoreProvider,
     ObjectVersion,
@@ -32,13 +33,13 @@ from flowstone_aws.s3_fast import PARALLEL, SMALL_BYTES, SmallObjects
 from flowstone_aws.signed_urls import check_signing, sign_url
 from flowstone_aws.transfers import (
     PART_BYTES,
-    ObjectBody,
     Options,
     copy_in_parts,
     copy_whole,
     find_file,
     finish,
     leave_open,
+    make_body,
     make_manager,
     upload_in_parts,
 )
@@ -157,12 +158,12 @@ class S3Provider(ObjectStoreProvider):
         except StorageError as error:
             if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
                 etag = self.head(key).etag
-                return ObjectBody(None, 0, etag, lambda: self.translate_errors(key))
+                return ObjectBody(None, lambda: self.translate_errors(key), etag=etag)
             raise
         self._seen.add(self.where)
         if offset:
             check_range(f"{self.where}/{key}", answer, offset)
-        return ObjectBody(
+        return make_body(
             answer["Body"],
             answer["ContentLength"],
             _etag(answer),
@@ -293,7 +294,7 @@ class S3Provider(ObjectStoreProvider):
                 Bucket=self.bucket, Key=key, VersionId=version, **self.settings.make_read()
             )
         etag = _etag(answer)
-        return ObjectBody(
+        return make_body(
             answer["Body"], answer["ContentLength"], etag, lambda: self.translate_errors(key)
         )
 

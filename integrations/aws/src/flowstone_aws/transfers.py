@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
-from io import BufferedIOBase, BufferedReader, FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
-from flowstone.blocks.object_stores import map_in_threads, send_in_parts
+from flowstone.blocks.object_stores import ObjectBody, map_in_threads, send_in_parts
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -262,31 +262,18 @@ def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:
     return named
 
 
-class ObjectBody(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StreamingBody | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            # What has come before a break is lost with the call, so calls are small.
-            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
-
-    def close(self) -> None:
-        if self._body is not None:
-            self._body.close()
-        super().close()
+def make_body(
+    body: StreamingBody,
+    length: int,
+    etag: str | None,
+    translate_errors: Callable[[], AbstractContextManager[None]],
+) -> ObjectBody:
+    """Return the content of a response as a file; it is read in small calls, see `ObjectBody`."""
+    return ObjectBody(
+        lambda size: body.read(None if size < 0 else size),
+        translate_errors,
+        close=body.close,
+        length=length,
+        etag=etag,
+        most_bytes=READ_BYTES,
+    )

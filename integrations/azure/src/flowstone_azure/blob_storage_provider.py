@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from io import BufferedIOBase
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlencode, urlsplit
@@ -12,6 +11,7 @@ from urllib.parse import urlencode, urlsplit
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
     FolderInfo,
+    ObjectBody,
     ObjectInfo,
     ObjectStoreProvider,
     ObjectVersion,
@@ -126,7 +126,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, key: str, offset: int = 0) -> _Body:
+    def get(self, key: str, offset: int = 0) -> ObjectBody:
         client = self.client(key)
         try:
             with self.translate_errors(key):
@@ -136,10 +136,10 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 self._refuse_folder(key, answer.properties.metadata)
         except StorageError as error:
             if offset and read_code(error.__cause__) == "InvalidRange":
-                return _Body(None, 0, self.head(key).etag, lambda: self.translate_errors(key))
+                etag = self.head(key).etag
+                return ObjectBody(None, lambda: self.translate_errors(key), etag=etag)
             raise
-        etag = strip_quotes(answer.properties.etag)
-        return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
+        return _make_body(answer, lambda: self.translate_errors(key))
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         if not length:
@@ -230,13 +230,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             raise self._refuse_versions(key)
         yield from sort_versions(found)
 
-    def get_version(self, key: str, version: str) -> _Body:
+    def get_version(self, key: str, version: str) -> ObjectBody:
         client = self.client(key)
         with self._reach_version(key, version):
             answer = client.download_blob(version_id=version, max_concurrency=1, **self._with_key())
         self._check_version(key, answer.properties)
-        etag = strip_quotes(answer.properties.etag)
-        return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
+        return _make_body(answer, lambda: self.translate_errors(key))
 
     def restore(self, key: str, version: str) -> None:
         client = self.client(key)
@@ -368,32 +367,13 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return f"{client.url}?{signed}"
 
 
-class _Body(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StorageStreamDownloader[bytes] | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            return self._body.read(-1 if size is None else size)
-
-    def close(self) -> None:
-        self._body = None
-        super().close()
+def _make_body(
+    found: StorageStreamDownloader[bytes],
+    translate_errors: Callable[[], AbstractContextManager[None]],
+) -> ObjectBody:
+    """Return the content of a response as a file; the SDK resumes it by itself."""
+    etag = strip_quotes(found.properties.etag)
+    return ObjectBody(found.read, translate_errors, length=found.size, etag=etag)
 
 
 def _find_urls(container: str, account_url: str | None) -> list[str]:

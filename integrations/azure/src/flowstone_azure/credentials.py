@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_azure.errors import NARROW, read_code
-from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind, find_login
+from flowstone_azure.logins import LOGINS, BlobLogin, BlobLoginFields, Kind
 from flowstone_azure.rules import EXPIRED
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class AzureBlobStorageCredentials(Credentials):
             CredentialsError: the fields don't make one.
         """
         values = self._choose()
-        return find_login(values, lambda: BlobLogin(values, self.client_options))
+        return LOGINS.find(values, lambda: BlobLogin(values, self.client_options))
 
     def _choose(self) -> BlobLoginFields:
         text = _reveal(self.connection_string)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from base64 import b64decode
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+from flowstone.blocks import LoginCache
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone.records.redaction import register
 from flowstone_azure.errors import NARROW, read_code, translate_errors
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
-#: Size of the cache of logins; the least recently used one is dropped first.
-MAX_LOGINS = 32
 #: The OAuth scope of tokens for the Blob service.
 SCOPE = "https://storage.azure.com/.default"
 #: The maximum validity of a user delegation key, and of URLs signed by it.
@@ -255,28 +252,5 @@ def _make_token_credential(
         ) from error
 
 
-_logins: OrderedDict[BlobLoginFields, BlobLogin] = OrderedDict()
-_lock = threading.Lock()
-
-
-def find_login(values: BlobLoginFields, new: Callable[[], BlobLogin]) -> BlobLogin:
-    """Return the cached login for these values, or create it by calling `new`."""
-    with _lock:
-        found = _logins.get(values)
-        if found is None:
-            found = _logins[values] = new()
-            if len(_logins) > MAX_LOGINS:
-                _logins.popitem(last=False)
-        _logins.move_to_end(values)
-        return found
-
-
-def _forget() -> None:
-    global _lock
-    # After a fork, the child must not use its parent's sockets, or locks that were held.
-    _lock = threading.Lock()
-    _logins.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+#: The logins of this process.
+LOGINS: LoginCache[BlobLogin] = LoginCache()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.blocks.object_stores.bodies import ObjectBody
     from flowstone.blocks.object_stores.cursors import reset_cursor
     from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
     from flowstone.blocks.object_stores.object_options import (
@@ -37,6 +38,7 @@ __all__ = [
     "FolderInfo",
     "LocalDirectory",
     "LocalProvider",
+    "ObjectBody",
     "ObjectInfo",
     "ObjectPath",
     "ObjectStore",
@@ -57,6 +59,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".bodies": ("ObjectBody",),
             ".cursors": ("reset_cursor",),
             ".local": ("LocalDirectory", "LocalProvider"),
             ".object_options": ("EncryptionKey", "Tags", "read_encryption_key"),
