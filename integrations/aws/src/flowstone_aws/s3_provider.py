@@ -124,7 +124,7 @@ class S3Provider(ObjectStoreProvider):
             return make_access(self.bucket, folder, self.credentials, self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
-        return make_storage_options(self.make_access(), tool)
+        return make_storage_options(self.make_access(), self.settings, tool)
 
     def make_uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}" if key else f"s3://{self.bucket}"

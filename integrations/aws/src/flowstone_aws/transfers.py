@@ -7,8 +7,10 @@ import stat
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from urllib.parse import urlencode
 
 from flowstone.blocks.object_stores import ObjectBody, map_in_threads, send_in_parts
+from flowstone_aws.errors import read_code
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ PART_OPTIONS = frozenset(
         "SSECustomerKeyMD5",
     )
 )
+#: What services that have no tags answer when they are asked for them.
+NO_TAGS = frozenset({"MethodNotAllowed", "NotImplemented", "501"})
 #: Options of a copy that its source is read with.
 _COPY_SOURCE = "CopySource"
 METADATA = (
@@ -227,6 +231,8 @@ def copy_in_parts(
     found: Options = client.head_object(**_name_source(source), **own)
     # A whole copy takes these over; a copy in parts is a new object.
     same = {name: found[name] for name in METADATA if name in found}
+    if "Tagging" not in new and (tags := _read_tags(client, source, _find_payer(kept))):
+        same["Tagging"] = tags
     started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **new})
     upload = started["UploadId"]
 
@@ -253,6 +259,17 @@ def copy_in_parts(
     except BaseException:
         client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload, **_find_payer(kept))
         raise
+
+
+def _read_tags(client: S3Client, source: Mapping[str, str], payer: Options) -> str:
+    """Return the tags of an object as a new object takes them; "" where the service has none."""
+    try:
+        answer = client.get_object_tagging(**_name_source(source), **payer)
+    except Exception as error:
+        if read_code(error) not in NO_TAGS:
+            raise
+        return ""
+    return urlencode({tag["Key"]: tag["Value"] for tag in answer["TagSet"]})
 
 
 def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:

@@ -119,7 +119,9 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return access.make_access(self.container, folder, self._login(), self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any]:
-        return access.make_storage_options(tool, self.where, self._login())
+        key = self._with_key().get("cpk")
+        value = None if key is None else str(key.key_value)
+        return access.make_storage_options(tool, self.where, self._login(), value)
 
     def make_uri(self, key: str) -> str:
         return f"az://{self.container}/{key}" if key else f"az://{self.container}"

@@ -99,7 +99,7 @@ class GcsProvider(ObjectStoreProvider):
         return access.make_access(self.bucket, folder, self._login(), self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, object]:
-        return access.make_storage_options(tool, self._login(), self.make_access)
+        return access.make_storage_options(tool, self._login(), self.settings, self.make_access)
 
     def make_uri(self, key: str) -> str:
         return f"gs://{self.bucket}/{key}" if key else f"gs://{self.bucket}"
