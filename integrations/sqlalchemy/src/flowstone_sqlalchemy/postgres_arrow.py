@@ -81,12 +81,10 @@ class ArrowConnection:
 
     def works(self) -> bool:
         """Tell whether the server still answers."""
-        try:
-            with self.raw.cursor() as cursor:
-                cursor.adbc_execute_schema("SELECT 1")
-        except Exception:  # noqa: BLE001 - whatever is wrong, another one is opened
-            return False
-        return True
+        with suppress(Exception), self.raw.cursor() as cursor:  # if not, another one is opened
+            cursor.adbc_execute_schema("SELECT 1")
+            return True
+        return False
 
     def cancel(self) -> None:
         """Cancel what it runs."""
