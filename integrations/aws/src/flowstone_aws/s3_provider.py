@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
+    FAST_PARALLEL,
+    SMALL_BYTES,
     FolderInfo,
     ObjectBody,
     ObjectInfo,
@@ -29,7 +31,7 @@ from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.logins import is_aws
 from flowstone_aws.s3_checksums import matches_object
-from flowstone_aws.s3_fast import PARALLEL, SMALL_BYTES, SmallObjects
+from flowstone_aws.s3_fast import make_attributes, make_small_objects
 from flowstone_aws.signed_urls import check_signing, sign_url
 from flowstone_aws.transfers import (
     PART_BYTES,
@@ -101,11 +103,11 @@ class S3Provider(ObjectStoreProvider):
         parameters = credentials.aws_client_parameters
         # obstore has no headers of its own for reads that need some.
         is_plain = not settings.make_read()
-        self._small = SmallObjects(
+        self._small = make_small_objects(
             self._login, parameters, bucket, use_obstore=use_obstore and is_plain
         )
         if self._small.is_fast:
-            self.parallel = PARALLEL
+            self.parallel = FAST_PARALLEL
 
     @property
     def where(self) -> str:
@@ -358,7 +360,7 @@ class S3Provider(ObjectStoreProvider):
         file = find_file(source)
         if size is not None and size <= (SMALL_BYTES if file and not condition else PART_BYTES):
             body = source.read()
-            if condition or not self._small.put(key, body, options):
+            if condition or not self._small.put(key, body, make_attributes(options)):
                 self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)

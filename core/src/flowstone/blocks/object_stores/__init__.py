@@ -28,13 +28,27 @@ if TYPE_CHECKING:
     )
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
     from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
+    from flowstone.blocks.object_stores.small_objects import (
+        FAST_PARALLEL,
+        SMALL_BYTES,
+        FastClient,
+        FastObject,
+        FastTransfers,
+        SmallObjects,
+        is_lost,
+    )
     from flowstone.blocks.object_stores.sync_directions import SyncResult
     from flowstone.blocks.object_stores.writing import WriteOptions
 
 __all__ = [
     "CHUNK_BYTES",
+    "FAST_PARALLEL",
+    "SMALL_BYTES",
     "EncryptionKey",
     "ExactKey",
+    "FastClient",
+    "FastObject",
+    "FastTransfers",
     "FolderInfo",
     "LocalDirectory",
     "LocalProvider",
@@ -44,10 +58,12 @@ __all__ = [
     "ObjectStore",
     "ObjectStoreProvider",
     "ObjectVersion",
+    "SmallObjects",
     "SyncResult",
     "Tags",
     "WriteOptions",
     "folder_key",
+    "is_lost",
     "map_in_threads",
     "object_key",
     "read_encryption_key",
@@ -76,6 +92,15 @@ if not TYPE_CHECKING:
             ),
             ".provider": ("ObjectStoreProvider",),
             ".resuming": ("CHUNK_BYTES",),
+            ".small_objects": (
+                "FAST_PARALLEL",
+                "SMALL_BYTES",
+                "FastClient",
+                "FastObject",
+                "FastTransfers",
+                "SmallObjects",
+                "is_lost",
+            ),
             ".sync_directions": ("SyncResult",),
             ".writing": ("WriteOptions",),
         },
