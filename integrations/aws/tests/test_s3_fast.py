@@ -15,7 +15,7 @@ from tests.services.web import Handler, serve_web
 
 from flowstone.errors import ObjectExists, ObjectMissing
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
-from flowstone_aws.s3_fast import ObstoreClient, open_fast
+from flowstone_aws.s3_fast import S3FastClient, open_fast
 
 Proxies = Callable[..., Any]
 BY_OBSTORE = b"flowstone-aws obstore"
@@ -147,13 +147,13 @@ def test_keys_that_it_would_change_are_left_to_the_sdk(seen: Seen) -> None:
     assert "obstore" not in seen.who()
 
 
-def open_here(bucket: S3Bucket) -> ObstoreClient | None:
+def open_here(bucket: S3Bucket) -> S3FastClient | None:
     login = bucket.credentials._login()
     parameters = bucket.credentials.aws_client_parameters
     fast = open_fast(login, parameters, bucket.bucket_name)
     if fast is None:
         return None
-    assert isinstance(fast.client, ObstoreClient)
+    assert isinstance(fast.client, S3FastClient)
     return fast.client
 
 

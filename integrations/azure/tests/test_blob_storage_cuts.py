@@ -26,6 +26,14 @@ FAILED = object()
 pytestmark = pytest.mark.timeout(120)
 
 
+@pytest.fixture(params=[True, False], ids=["obstore", "sdk"])
+def container(
+    container: AzureBlobStorageContainer, request: pytest.FixtureRequest
+) -> AzureBlobStorageContainer:
+    """The container, with obstore and without."""
+    return container.model_copy(update={"use_obstore": request.param})
+
+
 def behind(url: str, store: Container) -> Container:
     """Return the same container, reached by another address, with little patience."""
     patience = {"retry_total": 0, "read_timeout": 5, "connection_timeout": 5}

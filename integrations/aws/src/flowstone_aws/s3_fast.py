@@ -61,7 +61,7 @@ def is_installed() -> bool:
     return find_spec("obstore") is not None
 
 
-class ObstoreClient:
+class S3FastClient:
     """Whole objects of a bucket by obstore.
 
     Args:
@@ -79,14 +79,14 @@ class ObstoreClient:
 
         obstore.put(self.store, key, content, attributes=dict(attributes), use_multipart=False)
 
-    def get(self, key: str) -> ObstoreObject:
+    def get(self, key: str) -> S3FastObject:
         """Open an object."""
         import obstore  # see `_open_store`
 
-        return ObstoreObject(obstore.get(self.store, key))
+        return S3FastObject(obstore.get(self.store, key))
 
 
-class ObstoreObject:
+class S3FastObject:
     """A response of obstore with an object."""
 
     def __init__(self, found: GetResult) -> None:
@@ -158,7 +158,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
         address = client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": "key"}
         )
-        return FastTransfers(ObstoreClient(_open_store(login, client, bucket, address)))
+        return FastTransfers(S3FastClient(_open_store(login, client, bucket, address)))
     return None
 
 

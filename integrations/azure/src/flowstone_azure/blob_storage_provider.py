@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
+    FAST_PARALLEL,
     FolderInfo,
     ObjectBody,
     ObjectInfo,
@@ -20,6 +21,7 @@ from flowstone.blocks.object_stores import (
 )
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
 from flowstone_azure import access, signed_urls
+from flowstone_azure.blob_storage_fast import make_attributes, make_small_objects
 from flowstone_azure.deletions import can_batch, delete_in_batches
 from flowstone_azure.errors import read_code, translate_errors
 from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
@@ -60,6 +62,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         credentials: the login.
         folder: the folder that all paths are relative to.
         settings: what requests carry besides the blob's name.
+        use_obstore: whether obstore moves small objects, where it is installed.
 
     Attributes:
         page_objects: the page size of listings; None for Azure's default of 5,000.
@@ -74,9 +77,18 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         credentials: AzureBlobStorageCredentials,
         folder: str,
         settings: BlobSettings,
+        *,
+        use_obstore: bool = True,
     ) -> None:
         self.container, self.credentials, self.folder = container, credentials, folder
         self.settings = settings
+        # obstore sends a customer's key with every request, whichever object it is about.
+        is_plain = settings.encryption_key is None
+        self._small = make_small_objects(
+            self._login, container, use_obstore=use_obstore and is_plain
+        )
+        if self._small.is_fast:
+            self.parallel = FAST_PARALLEL
         self.urls = [f"az://{container}", *_find_urls(container, credentials.account_url)]
 
     @property
@@ -161,9 +173,19 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 return b""
             raise
 
+    def read(self, key: str) -> bytes:
+        self._check_name(key)
+        content = self._small.get(key)
+        return super().read(key) if content is None else content
+
     def download(self, key: str, target: BinaryIO) -> None:
         from flowstone_azure.transfers import PART_BYTES, download_ranges  # with the SDK
 
+        self._check_name(key)
+        content = self._small.get(key)
+        if content is not None:
+            target.write(content)
+            return
         body = self.get(key)
         if body.length > PART_BYTES and target.seekable() and body.etag:
             body.close()
@@ -297,7 +319,8 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         with self.translate_errors(key):
             if size is not None and size <= PART_BYTES:
                 content = source.read()
-                client.upload_blob(content, length=len(content), overwrite=True, **given)
+                if not self._small.put(key, content, make_attributes(given)):
+                    client.upload_blob(content, length=len(content), overwrite=True, **given)
             else:
                 part = self.settings.make_part(self.where)
                 upload_blocks(client, source, size, part, **given)
