@@ -124,6 +124,12 @@ import obstore
 
 assert is_installed()
 """,
+    "flowstone-azure[fast]": """
+from flowstone_azure.blob_storage_fast import is_installed
+import obstore
+
+assert is_installed()
+""",
     "flowstone-gcp[bigquery]": """
 from flowstone_gcp import BigQueryWarehouse, GcpCredentials
 from google.cloud import bigquery_storage

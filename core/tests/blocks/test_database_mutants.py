@@ -346,7 +346,7 @@ FAULTS = {
     "one error for all": (
         """
         def translate_error(self, error, statement):
-            return QueryInvalid(self.where, str(error), "Mend it.", statement)
+            return QueryInvalid(self.where, str(error), "Fix it.", statement)
         """,
         "test_a_missing_table_is_told test_a_broken_constraint_is_told",
     ),
