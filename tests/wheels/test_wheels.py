@@ -311,7 +311,8 @@ def test_every_extra_is_tried() -> None:
     assert extras == {*USES, *of_packages, "database", "testing"}
 
 
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.check
+@pytest.mark.parametrize("resolution", ["highest", "lowest-direct"])
 def test_the_kit_is_all_that_a_stranger_needs(
     resolution: str, wheels: Path, tmp_path: Path
 ) -> None:

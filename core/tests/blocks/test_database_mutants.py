@@ -16,7 +16,7 @@ from .database_table_faults import ARROW_FAULTS, BLOCK_FAULTS, DRIVER_FAULTS
 for name in ("flowstone.blocks.databases.sqlite", "pandas", "polars", "pyarrow"):
     import_module(name)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 
