@@ -34,6 +34,8 @@ from .conftest import add_arrivals, list_nodes, map_states, run_in_flow
 
 #: The console script of dbt in this environment.
 DBT = str(Path(sys.executable).with_name("dbt"))
+#: What lists how all processes were called.
+PS = ["ps", "-ewwo", "args"]
 SEEDED = {"seed.shop.items": "Completed"}
 
 
