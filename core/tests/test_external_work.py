@@ -18,6 +18,7 @@ from flowstone import (
     record_measures,
     record_task_run,
     runtime,
+    tags,
     task,
 )
 from flowstone.blocks import ShellOperation
@@ -326,6 +327,10 @@ def test_a_recorded_run_has_parameters_and_lines_of_several_levels(services: Ser
 
     @flow
     def build() -> None:
+        with tags("nightly"):
+            add()
+
+    def add() -> None:
         record_task_run(
             "orders",
             Completed(),
@@ -337,6 +342,7 @@ def test_a_recorded_run_has_parameters_and_lines_of_several_levels(services: Ser
 
     build()
     _, node = services.runs.runs(RunQuery(root_id=only_run(services).id))
+    assert node.tags == ("nightly",)
     assert node.parameters == {"id": "model.orders", "secret": ["********"], "rows": 3}
     lines = [
         (event.payload.level, event.payload.message)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import peer, scale, starts, tasks, transfers, warehouses
+from tests.benchmarks import nodes, peer, scale, starts, tasks, transfers, warehouses
 from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
@@ -47,6 +47,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "bulk": partial(bulk, *bulk_args),
         "tables": partial(warehouses.tables, *whole),
         "streams": partial(warehouses.streams, streamed),
+        "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),
     }
 
 

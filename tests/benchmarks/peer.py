@@ -10,7 +10,16 @@ from tests.benchmarks.fresh import ROOT, Library
 
 #: What resolved together on that day, and works.
 DAY = "2026-09-15"
-PACKAGES = ("prefect>=3.8,<3.9", "prefect-aws", "prefect-sqlalchemy", "psycopg[binary]", "pyarrow")
+PACKAGES = (
+    "prefect>=3.8,<3.9",
+    "prefect-aws",
+    "prefect-dbt",
+    "prefect-sqlalchemy",
+    "dbt-core>=1.11,<1.12",
+    "dbt-duckdb",
+    "psycopg[binary]",
+    "pyarrow",
+)
 SETTINGS = {
     "DO_NOT_TRACK": "1",
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
@@ -24,7 +33,8 @@ def install() -> Library:
     """Make the environment, unless it is there, and return it."""
     place = ROOT / ".cache" / "peer"
     python = place / "bin" / "python"
-    if not (place / "ready").exists():
+    ready, made = place / "ready", "\n".join((DAY, *PACKAGES))
+    if not ready.exists() or ready.read_text("utf-8") != made:
         uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
         subprocess.run(
             [uv, "venv", "--quiet", "--clear", "--python", sys.executable, place], check=True
@@ -34,5 +44,5 @@ def install() -> Library:
              "--exclude-newer", DAY, *PACKAGES],
             check=True,
         )  # fmt: skip
-        (place / "ready").touch()
+        ready.write_text(made, "utf-8")
     return Library("prefect", str(python), SETTINGS)

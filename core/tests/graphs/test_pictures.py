@@ -39,6 +39,7 @@ def run(
     inputs: tuple[str, ...] = (),
     state: State | None = None,
     name: str = "",
+    tags: tuple[str, ...] = (),
 ) -> Run:
     state = state or State(COMPLETED, at=12.0)
     return Run(
@@ -49,6 +50,7 @@ def run(
         root_id="top",
         parent_id=parent,
         inputs=inputs,
+        tags=tags,
         state=state,
         started=10.0,
         ended=12.0,
@@ -231,3 +233,28 @@ def lightness(colour: str) -> float:
     parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
     linear = [((part + 0.055) / 1.055) ** 2.4 if part > 0.04 else part / 12.92 for part in parts]
     return sum(map(float.__mul__, linear, (0.2126, 0.7152, 0.0722)))
+
+
+def test_tests_of_a_result_are_a_badge_of_its_run() -> None:
+    bad, tests = State(FAILED, at=12.0), ("data-test",)
+    warning = State(COMPLETED, "Warning", at=12.0)
+    graph = drawn(
+        run("orders", "orders", "top"),
+        run("items", "items", "top"),
+        run("sums", "sums", "top", inputs=("orders",)),
+        run("t1", "not_null", "top", inputs=("orders",), tags=tests),
+        run("t2", "unique", "top", inputs=("orders",), tags=tests, state=bad),
+        run("t3", "positive", "top", inputs=("items", "orders"), tags=tests, state=warning),
+        run("t4", "items_not_null", "top", inputs=("items",), tags=tests),
+        run("t5", "of_nothing", "top", tags=tests),
+    )
+    found = {node.name: (node.badge, node.outcome) for node in graph.nodes}
+    assert found == {
+        "top": ("", "good"),
+        "orders": ("3 tests: 1 failed, 1 warning", "bad"),
+        "items": ("1 test passed", "good"),
+        "sums": ("", "good"),
+        "t5": ("", "good"),
+    }
+    assert "3 tests: 1 failed, 1 warning" in graph.mermaid()
+    assert "3 tests: 1 failed, 1 warning" in graph.svg()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowstone.context import current
 from flowstone.context.current import current_run
@@ -240,11 +240,13 @@ def record_task_run(
     logs: Sequence[str | tuple[int, str]] = (),
     inputs: Sequence[str] = (),
     measures: Mapping[str, float] | None = None,
-    parameters: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, object] | None = None,
 ) -> str:
     """Record a task run that another tool executed, such as a node of dbt.
 
-    It is a task run of the current run like any other: listed, drawn, and ended once.
+    It is a task run of the current run like any other: listed, drawn, and ended once. It has the
+    tags that are around this call; with ``data-test`` it is drawn as a badge of the run that it
+    tests, which is the last of its inputs.
 
     Args:
         name: of the task; the run is called the same.
@@ -282,6 +284,7 @@ def record_task_run(
         root_id=parent.root_id,
         parent_id=parent.id,
         created=started,
+        tags=tuple(sorted(map(redact, current.tags.get()))),
         parameters=parameters and {key: mask_json(value) for key, value in parameters.items()},
         inputs=tuple(dict.fromkeys(inputs)),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flowstone.errors import ConfigurationError
 from flowstone.graphs.mermaid import write_flowchart
-from flowstone.graphs.parts import Edge, Node, Tally
+from flowstone.graphs.parts import TEST, Edge, Node, Tally
 from flowstone.graphs.tree import FOLD, Children
 from flowstone.records.durations import duration
 from flowstone.records.runs import UNKNOWN
@@ -102,10 +102,25 @@ def build_graph(
         whole: a node for each run, also of long maps.
         ran: False where the runs were only planned, and have no states.
     """
-    runs = list(Children(tree).below(top))
+    runs, tests = _split_tests(list(Children(tree).below(top)))
     folder = _Folder(runs, whole=whole)
-    nodes = tuple(_make_node(draft, now, ran=ran) for draft in folder.drafts)
+    nodes = tuple(_make_node(draft, tests, now, ran=ran) for draft in folder.drafts)
     return Graph(nodes, tuple(dict.fromkeys(folder.find_edges())))
+
+
+def _split_tests(runs: list[Run]) -> tuple[list[Run], dict[str, list[Run]]]:
+    """Return runs without those that only test another's result, and these by that other's id."""
+    known = {run.id for run in runs}
+    used = {key for run in runs for key in (*run.inputs, run.parent_id)}
+    tests: dict[str, list[Run]] = {}
+    rest: list[Run] = []
+    for run in runs:
+        inputs = [key for key in run.inputs if key in known]
+        if TEST in run.tags and inputs and run.id not in used:
+            tests.setdefault(inputs[-1], []).append(run)
+        else:
+            rest.append(run)
+    return rest, tests
 
 
 class _Draft:
@@ -182,9 +197,13 @@ def _count_waves(runs: list[Run]) -> dict[str, int]:
     return waves
 
 
-def _make_node(draft: _Draft, now: float, *, ran: bool) -> Node:
+def _count_states(runs: Iterable[Run]) -> tuple[Tally, ...]:
+    states = Counter((run.state.name, run.state.type) for run in runs)
+    return tuple(Tally(*state, count) for state, count in states.items())
+
+
+def _make_node(draft: _Draft, tests: dict[str, list[Run]], now: float, *, ran: bool) -> Node:
     first = draft.runs[0]
-    states = Counter((run.state.name, run.state.type) for run in draft.runs)
     return Node(
         draft.number,
         first.kind,
@@ -193,8 +212,9 @@ def _make_node(draft: _Draft, now: float, *, ran: bool) -> Node:
         tuple(run.id for run in draft.runs),
         draft.folded,
         draft.group,
-        tuple(Tally(*state, count) for state, count in states.items()) if ran else (),
+        _count_states(draft.runs) if ran else (),
         None if draft.folded or not ran else duration(first, now),
         max(run.attempt for run in draft.runs),
         any(UNKNOWN in run.inputs for run in draft.runs),
+        _count_states(test for run in draft.runs for test in tests.get(run.id, ())),
     )

@@ -40,6 +40,7 @@ def _write_node(node: Node) -> str:
     took = "" if node.folded or not states else f" · {format_duration(node.took)}"
     text = _escape(node.label) + (f"<br/>{_escape(states + took)}" if states else "")
     text += f"<br/>{INCOMPLETE}" if node.is_incomplete else ""
+    text += f"<br/>{_escape(node.badge)}" if node.tests else ""
     begin, end = ("[[", "]]") if node.kind == "flow" else ("(", ")")
     outcome = "" if node.outcome is None else f":::{node.outcome}"
     return f'n{node.number}{begin}"{text}"{end}{outcome}'

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from flowstone.records.states import StateType
 
 
+#: The tag of a run that only tests the result of another.
+TEST = "data-test"
 #: What a node says where its run was given more than is looked at.
 INCOMPLETE = "not all inputs known"
 
@@ -41,6 +43,7 @@ class Node:
         took: seconds that the run took, or has taken by now; None for many, and where unknown.
         attempts: how often the run was started; of many, the most.
         is_incomplete: whether more may have gone into it than the graph knows.
+        tests: the states of the runs that test its results.
     """
 
     number: int
@@ -54,6 +57,19 @@ class Node:
     took: float | None = None
     attempts: int = 1
     is_incomplete: bool = False
+    tests: tuple[Tally, ...] = ()
+
+    @property
+    def badge(self) -> str:
+        """How the tests of its results ended, in a few words; empty where there are none."""
+        count = sum(tally.count for tally in self.tests)
+        if not count:
+            return ""
+        words = "1 test" if count == 1 else f"{count:,} tests"
+        bad = [tally for tally in self.tests if tally.type is not COMPLETED]
+        bad += [tally for tally in self.tests if tally.name == "Warning"]
+        told = [f"{tally.count:,} {tally.name.lower()}" for tally in bad]
+        return f"{words}: {', '.join(told)}" if told else f"{words} passed"
 
     @property
     def label(self) -> str:
@@ -62,11 +78,11 @@ class Node:
 
     @property
     def outcome(self) -> Literal["good", "bad", "stopped", "open"] | None:
-        """How its runs are, as a whole; None where they have not run."""
+        """How its runs and their tests are, as a whole; None where they have not run."""
         kinds = {tally.type for tally in self.states}
         if not kinds:
             return None
-        if kinds & {FAILED, CRASHED}:
+        if (kinds | {tally.type for tally in self.tests}) & {FAILED, CRASHED}:
             return "bad"
         if kinds & {CANCELLED, CANCELLING}:
             return "stopped"

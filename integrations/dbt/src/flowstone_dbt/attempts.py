@@ -30,7 +30,7 @@ _called: dict[tuple[str, int, str], int] = {}
 
 
 @dataclass(frozen=True)
-class Attempts:
+class EarlierAttempts:
     """What is known of a command when it begins.
 
     Attributes:
@@ -54,7 +54,7 @@ class Attempts:
 
     def follow(
         self, nodes: Mapping[str, NodeResult], runs: Mapping[str, str], manifest: Manifest
-    ) -> Attempts:
+    ) -> EarlierAttempts:
         """Return what is known when errors of this attempt are tried again.
 
         A test that failed would fail again: it is not tried, nor what was skipped because of it.
@@ -127,11 +127,11 @@ class Attempts:
         (folder / "run_results.json").write_text(json.dumps(content, default=str), "utf-8")
 
 
-def find_attempts(project: Path, command: str, args: Sequence[str]) -> Attempts:
+def find_attempts(project: str, command: str, args: Sequence[str]) -> EarlierAttempts:
     """Return what earlier attempts of the current run, or of its flow, did of a command.
 
     Args:
-        project: the folder of the project.
+        project: what tells the project from others.
         command: the name of the command.
         args: its arguments in this attempt.
     """
@@ -152,7 +152,9 @@ def find_attempts(project: Path, command: str, args: Sequence[str]) -> Attempts:
     if any("***" in each for each in recorded):  # a secret was masked
         recorded = tuple(args)
     parameters = {"invocation": place, "args": list(recorded)}
-    return Attempts(recorded, parameters, earlier, {each["unique_id"]: run for run, each in found})
+    return EarlierAttempts(
+        recorded, parameters, earlier, {each["unique_id"]: run for run, each in found}
+    )
 
 
 def _count(key: str) -> int:

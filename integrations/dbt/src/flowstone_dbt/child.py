@@ -14,6 +14,7 @@ import queue
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,7 +36,7 @@ RUN = {
 }
 
 
-class Child:
+class DbtChild:
     """Runs the commands.
 
     Args:
@@ -54,7 +55,8 @@ class Child:
         """Run what is asked for, until there is nobody to ask."""
         threading.Thread(target=self._read, daemon=True).start()
         self._send({"ready": os.getpid()})
-        import dbt.cli.main  # noqa: F401 - 2 s, while the request is made
+        # 2 s, in which the request is made.
+        import dbt.cli.main  # noqa: F401
 
         while (request := self._next()) is not None:
             self._idle.clear()
@@ -85,7 +87,8 @@ class Child:
 
     def _send(self, message: dict[str, Any]) -> None:
         line = json.dumps(message, default=str)
-        with self._lock:
+        # Where nobody reads any longer, dbt must come to cancel its queries all the same.
+        with self._lock, suppress(BrokenPipeError):
             self._replies.write(f"{line}\n")
             self._replies.flush()
 
@@ -102,6 +105,7 @@ class Child:
             return _describe(error)
 
     def _invoke(self, args: list[str], *, queries: bool) -> dict[str, Any]:
+        # It is imported by now, and this module must not wait for that.
         from dbt.cli.main import dbtRunner
         from google.protobuf.json_format import MessageToDict
 
@@ -137,6 +141,7 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
 def read_given(args: list[str]) -> tuple[str, dict[str, Any]]:
     """Return the name of a command, and the options that were given to it, as dbt reads them."""
+    # It is imported by now, and this module must not wait for that.
     from dbt.cli.flags import args_to_context
 
     context = args_to_context(list(args))
@@ -156,6 +161,7 @@ def list_nodes(args: list[str]) -> dict[str, Any]:
     Args:
         args: those of the command.
     """
+    # It is imported by now, and this module must not wait for that.
     from dbt.cli.main import cli, dbtRunner
 
     command, given = read_given(args)
@@ -202,4 +208,4 @@ if __name__ == "__main__":
         os.fdopen(asked, encoding="utf-8") as requests,
         os.fdopen(own, "w", encoding="utf-8") as events,
     ):
-        Child(requests, events).serve()
+        DbtChild(requests, events).serve()

@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 from flowstone import record_external_end, record_external_start
 from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.processes import read_start_time
-from flowstone_dbt.attempts import Attempts, find_attempts
+from flowstone_dbt.attempts import EarlierAttempts, find_attempts
 from flowstone_dbt.errors import DbtError, DbtNodesFailed, explain_error
 from flowstone_dbt.left_behind import end_left_behind
+from flowstone_dbt.packages import lacks_packages
 from flowstone_dbt.process import DbtProcess, ExecutableDbt, borrow_dbt, give_back_dbt
 from flowstone_dbt.profiles import open_profile
-from flowstone_dbt.recording import Recorder
+from flowstone_dbt.recording import NodeRecorder
 from flowstone_dbt.settings import read_environment
-from flowstone_dbt.workspace import lock, open_workspace
+from flowstone_dbt.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -50,7 +51,7 @@ GROUPS = frozenset({"docs", "source"})
 stopping: ContextVar[threading.Event | None] = ContextVar("flowstone_dbt_stopping", default=None)
 
 
-class Stopped(BaseException):
+class DbtStopped(BaseException):
     """The command was stopped by who wanted its result."""
 
 
@@ -70,6 +71,8 @@ class Place:
         target: the target of the profile; None for the profile's own.
         log_level: ``debug`` for the queries; None where the run's log decides.
         streams: whether dbt's lines go to the run's log, and not only to those of its nodes.
+        identity: what tells the project from others, also where its folder is another one in each
+            attempt; by default the folder.
     """
 
     project_dir: Path
@@ -83,6 +86,7 @@ class Place:
     target: str | None = None
     log_level: str | None = None
     streams: bool = True
+    identity: str = ""
 
     @property
     def artifacts(self) -> Path:
@@ -106,7 +110,7 @@ class DbtResult:
     success: bool
     nodes: tuple[NodeResult, ...] = ()
     lines: tuple[str, ...] = ()
-    next_attempt: Attempts | None = field(default=None, repr=False, compare=False)
+    next_attempt: EarlierAttempts | None = field(default=None, repr=False, compare=False)
 
     @property
     def failed(self) -> list[NodeResult]:
@@ -162,8 +166,11 @@ def run_dbt(
         problem = f"there is no dbt_project.yml in {str(place.project_dir)!r}"
         raise DbtError(problem, "Set `project_dir` to the folder of a dbt project.")
     end_left_behind(place.block)
+    if command in WITH_NODES and lacks_packages(place.project_dir):
+        find_logger("dbt").info("dbt deps: packages of the project are not installed")
+        _Command.run_alone(place, "deps")
     attempts = before.next_attempt if before is not None else None
-    attempts = attempts or find_attempts(place.project_dir, command, args)
+    attempts = attempts or find_attempts(place.identity or str(place.project_dir), command, args)
     with ExitStack() as stack:
         work = _Command(place, stack, attempts, command)
         if not resume or command not in RESUMABLE or not attempts.earlier:
@@ -178,10 +185,13 @@ def run_dbt(
 class _Command:
     """A command on its way."""
 
-    def __init__(self, place: Place, stack: ExitStack, attempts: Attempts, command: str) -> None:
+    def __init__(
+        self, place: Place, stack: ExitStack, attempts: EarlierAttempts, command: str
+    ) -> None:
         self._place, self._stack, self._attempts = place, stack, attempts
         self._command = command
-        self._folder = stack.enter_context(open_workspace(place.artifacts))
+        self._workspace = stack.enter_context(Workspace(place.artifacts))
+        self._folder = self._workspace.folder
         self._env = {
             **read_environment(),
             **place.env,
@@ -203,22 +213,28 @@ class _Command:
         if profiles is not None:
             self._env["DBT_PROFILES_DIR"] = str(profiles)
 
+    @classmethod
+    def run_alone(cls, place: Place, command: str) -> DbtResult:
+        """Run a command that is no node's, without options."""
+        with ExitStack() as stack:
+            attempts = EarlierAttempts((command,), {})
+            return cls(place, stack, attempts, command).run([command])
+
     def run(self, args: list[str]) -> DbtResult:
         """Run it, and record its nodes."""
         given = {each.partition("=")[0] for each in args}
         common = self._common if not {"--profile", "--target", "-t"} & given else []
         if self._command == "retry" and "--state" not in given:
             common = [*common, "--state", str(self._place.artifacts)]
-        recorder = Recorder(
+        recorder = NodeRecorder(
             self._folder,
             self._attempts.parameters,
             self._attempts.runs,
             streams=self._place.streams,
+            on_parsed=self._workspace.release,
         )
         if self._command == "clean":  # what it removes is the project's folder
             self._env["DBT_TARGET_PATH"] = str(self._place.artifacts)
-        if self._command in {"deps", "clean"}:
-            self._stack.enter_context(lock(self._place.artifacts / ".flowstone" / "parse.lock"))
         ended = self._ask([*args, *common], recorder)
         recorder.settle()
         return self._judge(recorder, ended)
@@ -228,7 +244,7 @@ class _Command:
         args = [*self._attempts.args, *self._common]
         with self._open(record=False) as dbt:
             dbt.send({**self._request(args), "list_nodes": True})
-            ended = _follow(dbt, Recorder(self._folder, {}, {}))
+            ended = _follow(dbt, NodeRecorder(self._folder, {}, {}))
         if not ended.get("success"):
             raise explain_error(ended, f"dbt {self._command}", self._place.project_dir)
         self._given = ended["nodes"]["given"]
@@ -249,7 +265,7 @@ class _Command:
         cwd = str(self._place.project_dir)
         return {"args": args, "env": self._env, "cwd": cwd, "queries": queries}
 
-    def _ask(self, args: list[str], recorder: Recorder) -> dict[str, Any]:
+    def _ask(self, args: list[str], recorder: NodeRecorder) -> dict[str, Any]:
         with self._open(args) as dbt:
             if not isinstance(dbt, ExecutableDbt):
                 dbt.send(self._request(args))
@@ -291,7 +307,7 @@ class _Command:
         else:
             dbt.close()
 
-    def _judge(self, recorder: Recorder, ended: Mapping[str, Any]) -> DbtResult:
+    def _judge(self, recorder: NodeRecorder, ended: Mapping[str, Any]) -> DbtResult:
         nodes = {**self._attempts.earlier, **recorder.results}
         lines = (*(ended.get("lines") or ()), *recorder.previews)
         success = bool(ended.get("success")) and not any(each.failed for each in nodes.values())
@@ -319,12 +335,12 @@ def raise_failures(result: DbtResult) -> None:
         raise DbtNodesFailed(f"dbt {find_command(result.args)}", result.failed)
 
 
-def _follow(dbt: DbtProcess, recorder: Recorder) -> dict[str, Any]:
+def _follow(dbt: DbtProcess, recorder: NodeRecorder) -> dict[str, Any]:
     """Hand on what dbt tells until it has ended; return its last word."""
     stop = stopping.get()
     for found in dbt.read_lines():
         if stop is not None and stop.is_set():
-            raise Stopped
+            raise DbtStopped
         if found is None:
             continue
         ended = recorder.handle_line(found)

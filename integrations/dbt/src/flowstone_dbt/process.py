@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 SLICE = 0.2
 #: Seconds that dbt is given after SIGINT, to cancel its queries, and after SIGTERM.
 INTERRUPT_SECONDS, TERMINATE_SECONDS = 15.0, 5.0
+#: What the last line of a command begins with.
+ENDED = '{"ended"'
 #: Last lines of standard error that are kept, for the error of a process that died.
 KEPT = 20
 #: Warm processes that are kept, and for how many seconds.
@@ -174,12 +176,11 @@ class DbtProcess:
     def _drain(self, seconds: float, handle: Callable[[tuple[bool, str]], object] | None) -> bool:
         """Read on until the process has ended; tell whether it has, in time."""
         end = monotonic() + seconds
-        if self._process.stdin is not None:
-            with suppress(OSError):
-                self._process.stdin.close()
         for line in self.read_lines():
             if line is not None and handle is not None:
                 handle(line)
+            if line is not None and line[0] and line[1].startswith(ENDED):
+                return True  # it waits for another command, which it will not get
             if line is None and self._process.poll() is not None:
                 return True
             if monotonic() > end:

@@ -120,7 +120,7 @@ class DbtProject(Block):
             self.release()
             yield Place(
                 folder,
-                self.profiles_dir and self.profiles_dir.expanduser(),
+                self.profiles_dir and self.profiles_dir.expanduser().absolute(),
                 profile,
                 self.target_path,
                 python,
@@ -129,6 +129,7 @@ class DbtProject(Block):
                 block or name_block(self),
                 target=self.target if profile is None else None,
                 streams=self.stream_output,
+                identity=self._identify(),
             )
 
     def release(self) -> None:
@@ -147,6 +148,12 @@ class DbtProject(Block):
             DbtError: it runs on another machine.
         """
         end_external(handle)
+
+    def _identify(self) -> str:
+        """Return what tells the project from others, where its folder does not."""
+        if self.store is not None:
+            return f"{name_block(self.store)}:{self.subfolder}"
+        return f"{self.git_url}#{self.git_ref or ''}:{self.subfolder}" if self.git_url else ""
 
     @contextmanager
     def _open_folder(self) -> Iterator[Path]:

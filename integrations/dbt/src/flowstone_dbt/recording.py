@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from flowstone import record_task_run
+from flowstone import record_task_run, tags
 from flowstone.blocks.external_work import find_logger
 from flowstone.errors import MissingContextError
 from flowstone.states import Cancelled, Crashed
@@ -17,7 +17,7 @@ from flowstone_dbt.errors import hide_profiles
 from flowstone_dbt.nodes import UNRECORDED, NodeResult, read_event, read_time
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flowstone.states import State
@@ -33,7 +33,7 @@ LEVELS = {
 SILENT = frozenset({"NodeStart", "NodeFinished", "ArtifactWritten", "Formatting"})
 
 
-class Recorder:
+class NodeRecorder:
     """Records the nodes of one command of dbt as they end.
 
     Args:
@@ -41,6 +41,7 @@ class Recorder:
         parameters: what each task run is recorded with, beside its node's id and status.
         known: ids of task runs of nodes that earlier attempts recorded, by the node.
         streams: whether lines go to the log of the current run, too.
+        on_parsed: called when dbt has parsed the project.
 
     Attributes:
         results: how each node ended, by its id.
@@ -58,6 +59,7 @@ class Recorder:
         known: Mapping[str, str],
         *,
         streams: bool = True,
+        on_parsed: Callable[[], object] | None = None,
     ) -> None:
         self.results: dict[str, NodeResult] = {}
         self.errors: list[str] = []
@@ -65,7 +67,9 @@ class Recorder:
         self.heard = False
         self._folder, self._parameters, self._streams = folder, parameters, streams
         self.runs = dict(known)
+        self._on_parsed = on_parsed
         self._started: dict[str, float] = {}
+        self._open: dict[str, int] = {}
         self._lines: dict[str, list[tuple[int, str]]] = {}
         self._logger = find_logger("dbt")
 
@@ -82,11 +86,17 @@ class Recorder:
         info, data = event.get("info", {}), event.get("data", {})
         name, level = info.get("name", ""), LEVELS.get(info.get("level", ""), logging.INFO)
         node = (data.get("node_info") or {}).get("unique_id", "")
+        if name == "FoundStats" and self._on_parsed is not None:
+            self._on_parsed()
         if name == "NodeStart":
             started = read_time(data["node_info"].get("node_started_at"))
-            self._started[node] = started or read_time(info.get("ts")) or 0.0
+            self._started.setdefault(node, started or read_time(info.get("ts")) or 0.0)
+            self._open[node] = self._open.get(node, 0) + 1
         elif name == "NodeFinished":
-            self._finish(read_event(data), data["node_info"].get("materialized", ""))
+            # Each batch of a microbatch model starts and finishes by the model's id, within it.
+            self._open[node] = self._open.get(node, 1) - 1
+            if not self._open[node]:
+                self._finish(read_event(data), data["node_info"].get("materialized", ""))
         elif name in {"ShowNode", "CompiledNode"}:
             self.previews.append(data.get("preview") or data.get("compiled") or "")
         if name not in SILENT:
@@ -169,22 +179,24 @@ class Recorder:
         ended = max(started, result.ended or state.at)
         lines = self._lines.pop(result.unique_id, [])
         extra = {"batches": result.batches} if result.batches else {}
+        kind = ("data-test",) if result.resource_type in {"test", "unit_test"} else ()
         try:
-            run_id = record_task_run(
-                result.name,
-                state,
-                started=started,
-                ended=ended,
-                logs=lines,
-                inputs=[self.runs[parent] for parent in parents if parent in self.runs],
-                measures=result.make_measures(),
-                parameters={
-                    "unique_id": result.unique_id,
-                    "status": result.status,
-                    **self._parameters,
-                    **extra,
-                },
-            )
+            with tags(*kind):
+                run_id = record_task_run(
+                    result.name,
+                    state,
+                    started=started,
+                    ended=ended,
+                    logs=lines,
+                    inputs=[self.runs[parent] for parent in parents if parent in self.runs],
+                    measures=result.make_measures(),
+                    parameters={
+                        "unique_id": result.unique_id,
+                        "status": result.status,
+                        **self._parameters,
+                        **extra,
+                    },
+                )
         except MissingContextError:  # outside of a run nothing is recorded
             return
         self.runs[result.unique_id] = run_id

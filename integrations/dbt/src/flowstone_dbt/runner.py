@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack
 
 from flowstone.blocks import ObjectStore
 from flowstone.blocks.external_work import find_logger
+from flowstone.errors import ObjectMissing
 from flowstone_dbt.engine import DbtResult, find_command, raise_failures, run_dbt, stopping
 from flowstone_dbt.errors import DbtError
 from flowstone_dbt.options import make_arguments
 from flowstone_dbt.project import DbtProject
 from flowstone_dbt.settings import DbtSettings
 from flowstone_dbt.summary import save_summary
+from flowstone_dbt.workspace import RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from flowstone_dbt.engine import Place
     from flowstone_dbt.nodes import NodeResult
 
 R = TypeVar("R")
@@ -43,68 +47,85 @@ REFUSED = {
 }
 
 
+class RunnerOptions(TypedDict, total=False):
+    """The options of `DbtRunner`."""
+
+    raise_on_failure: bool
+    retries: int
+    retry_delay_seconds: float
+    test_strategy: TestStrategy
+    state: ObjectStore | Path | str | None
+    defer: bool
+    favor_state: bool
+    store_artifacts: ObjectStore | None
+    threads: int | None
+    resume: bool
+    create_summary_artifact: bool
+    summary_artifact_key: str
+
+
+#: What options are where they are not given.
+DEFAULTS: RunnerOptions = {
+    "raise_on_failure": True,
+    "retries": 0,
+    "retry_delay_seconds": 30,
+    "test_strategy": "immediate",
+    "state": None,
+    "defer": False,
+    "favor_state": False,
+    "store_artifacts": None,
+    "threads": None,
+    "resume": True,
+    "create_summary_artifact": False,
+    "summary_artifact_key": "dbt-summary",
+}
+
+
 class DbtRunner:
     """Runs commands of dbt; each node becomes a task run of the flow.
 
     Args:
         project: the project; by default the folder that dbt's variables name.
         settings: where dbt runs, in place of `project`.
-        raise_on_failure: whether nodes that failed raise `DbtNodesFailed`.
-        retries: how often nodes that ended in an error are tried again, with what was skipped
-            because of them. Tests that failed are not, as they would fail again.
-        retry_delay_seconds: the wait before that.
-        test_strategy: ``immediate`` tests each model when it is built, ``deferred`` after all
-            have been built, ``skip`` never; for the command ``build``.
-        state: the artifacts of another run, for the selection ``state:modified`` and for `defer`:
-            a folder, or an object store that has been given to `store_artifacts`.
-        defer: whether references to models that are not selected lead to those of `state`.
-        favor_state: whether they do so also where the model is there.
-        store_artifacts: an object store that the artifacts of each command are uploaded to.
-        threads: how many nodes run at a time; by default what the profile says.
-        resume: whether a retry of the task or the flow runs only what has not succeeded.
-        create_summary_artifact: whether each command saves a table of its nodes.
-        summary_artifact_key: the key of that artifact.
-        **refused: parameters that users know from elsewhere and that make no sense here.
+        **options: `RunnerOptions`:
+
+            * ``raise_on_failure``: whether nodes that failed raise `DbtNodesFailed`. True by
+              default.
+            * ``retries``: how often nodes that ended in an error are tried again, with what was
+              skipped because of them. Tests that failed are not, as they would fail again.
+            * ``retry_delay_seconds``: the wait before that, 30 by default.
+            * ``test_strategy``: ``immediate`` tests each model when it is built, ``deferred`` after
+              all have been built, ``skip`` never; for the command ``build``.
+            * ``state``: the artifacts of another run, for the selection ``state:modified`` and for
+              ``defer``: a folder, or an object store that was given as ``store_artifacts``.
+            * ``defer``: whether references to models that are not selected lead to those of
+              ``state``.
+            * ``favor_state``: whether they do so also where the model is there.
+            * ``store_artifacts``: an object store that the artifacts of each command go to.
+            * ``threads``: how many nodes run at a time; by default what the profile says.
+            * ``resume``: whether a retry of the task or the flow runs only what has not succeeded.
+              True by default.
+            * ``create_summary_artifact``: whether each command saves a table of its nodes.
+            * ``summary_artifact_key``: the key of that artifact, by default ``dbt-summary``.
 
     Raises:
-        DbtError: a parameter makes no sense here; the error says why, and what does.
+        DbtError: an option that users know from elsewhere makes no sense here; the error says why.
+        TypeError: there is no such option.
     """
 
-    def __init__(  # noqa: PLR0913 - each is an option of its own
+    def __init__(
         self,
         project: DbtProject | None = None,
         *,
         settings: DbtSettings | None = None,
-        raise_on_failure: bool = True,
-        retries: int = 0,
-        retry_delay_seconds: float = 30,
-        test_strategy: TestStrategy = "immediate",
-        state: ObjectStore | Path | str | None = None,
-        defer: bool = False,
-        favor_state: bool = False,
-        store_artifacts: ObjectStore | None = None,
-        threads: int | None = None,
-        resume: bool = True,
-        create_summary_artifact: bool = False,
-        summary_artifact_key: str = "dbt-summary",
-        **refused: object,
+        **options: Unpack[RunnerOptions],
     ) -> None:
-        _refuse(refused)
+        _refuse(options)
         if project is not None and settings is not None:
             raise DbtError("a project and settings were given", "Give one of them.")
         self._project = project or make_project(settings or DbtSettings())
         self._settings = settings
-        self._raises = raise_on_failure
-        self._retries, self._delay = retries, retry_delay_seconds
-        self._strategy = test_strategy
-        self._state, self._store = state, store_artifacts
-        self._options: dict[str, object] = {
-            "defer": defer or None,
-            "favor_state": favor_state or None,
-            "threads": threads,
-        }
-        self._resume = resume
-        self._summary = summary_artifact_key if create_summary_artifact else None
+        self._options: RunnerOptions = {**DEFAULTS, **options}
 
     def invoke(self, args: Sequence[str] | str, **options: object) -> DbtResult:
         """Run a command of dbt, and wait for its end.
@@ -128,17 +149,21 @@ class DbtRunner:
             place = stack.enter_context(project.open())
             known = find_command(given)
             if known in {"build", "run", "test", "seed", "snapshot", "compile", "clone", "show"}:
-                given += make_arguments(self._options)
-            if self._state is not None:
-                given += ["--state", str(stack.enter_context(_open_state(self._state)))]
+                flags = {
+                    name: self._options[name] or None
+                    for name in ("defer", "favor_state", "threads")
+                }
+                given += make_arguments(flags)
+            if (state := self._options["state"]) is not None:
+                given += ["--state", str(stack.enter_context(_open_state(state)))]
             if self._settings is not None and self._settings.log_level is not None:
                 place = replace(place, log_level=self._settings.log_level)
             result = self._run_all(place, given, known)
-            if self._store is not None:
-                self._store.put_directory(place.artifacts, "")
-        if self._summary is not None and result.nodes:
-            save_summary(result, self._summary)
-        if self._raises:
+            if (store := self._options["store_artifacts"]) is not None:
+                upload_artifacts(store, place.artifacts)
+        if self._options["create_summary_artifact"] and result.nodes:
+            save_summary(result, self._options["summary_artifact_key"])
+        if self._options["raise_on_failure"]:
             raise_failures(result)
         return result
 
@@ -146,42 +171,53 @@ class DbtRunner:
         """Do as `invoke`, and let other coroutines run meanwhile; dbt ends if it is cancelled."""
         return await run_in_thread(lambda: self.invoke(args, **options))
 
-    def _run_all(self, place: Any, args: list[str], command: str) -> DbtResult:
-        if command != "build" or self._strategy == "immediate":
+    def _run_all(self, place: Place, args: list[str], command: str) -> DbtResult:
+        strategy = self._options["test_strategy"]
+        if command != "build" or strategy == "immediate":
             return self._run(place, args)
         tests = ["--exclude-resource-type", "test", "--exclude-resource-type", "unit_test"]
         built = self._run(place, [*args, *tests])
-        if self._strategy == "skip" or not built.success:
+        if strategy == "skip" or not built.success:
             return built
         testing = ["test" if each == "build" else each for each in args]
         tested = self._run(place, [each for each in testing if each != "--full-refresh"])
         return DbtResult(tuple(args), tested.success, (*built.nodes, *tested.nodes), tested.lines)
 
-    def _run(self, place: Any, args: list[str]) -> DbtResult:
-        result = run_dbt(place, args, resume=self._resume)
-        for attempt in range(1, self._retries + 1):
+    def _run(self, place: Place, args: list[str]) -> DbtResult:
+        result = run_dbt(place, args, resume=self._options["resume"])
+        retries, delay = self._options["retries"], self._options["retry_delay_seconds"]
+        for attempt in range(1, retries + 1):
             again = [node for node in result.nodes if _may_be_tried_again(node)]
             if result.success or not again:
                 break
             find_logger("dbt").warning(
                 "%s node(s) ended in an error; try %s of %s in %g s",
-                *(len(again), attempt, self._retries, self._delay),
+                *(len(again), attempt, retries, delay),
             )
-            _sleep(self._delay)
+            _sleep(delay)
             result = run_dbt(place, args, resume=True, before=result)
         return result
+
+
+def upload_artifacts(store: ObjectStore, folder: Path) -> None:
+    """Upload the artifacts of a project; what commands that run are writing is left out."""
+    with TemporaryDirectory(prefix="flowstone-dbt-") as directory:
+        ignored = Path(directory, "ignored")
+        ignored.write_text(f"{RUNNING}/\n", "utf-8")
+        store.put_directory(folder, "", ignored)
 
 
 def _may_be_tried_again(node: NodeResult) -> bool:
     return node.failed and node.status != "fail"
 
 
-def _refuse(given: dict[str, Any]) -> None:
+def _refuse(given: Mapping[str, object]) -> None:
     for name, value in given.items():
-        if name not in REFUSED:
+        if name in REFUSED:
+            if value:
+                raise DbtError(f"DbtRunner takes no {name!r}", REFUSED[name])
+        elif name not in DEFAULTS:
             raise TypeError(f"DbtRunner has no parameter {name!r}")
-        if value not in (None, False):
-            raise DbtError(f"DbtRunner takes no {name!r}", REFUSED[name])
 
 
 def make_project(settings: DbtSettings) -> DbtProject:
@@ -204,22 +240,17 @@ def _move(project: DbtProject, options: dict[str, object]) -> DbtProject:
     return project.model_copy(update=changes) if changes else project
 
 
-def _open_state(state: ObjectStore | Path | str) -> Any:
-    from contextlib import contextmanager
-    from tempfile import TemporaryDirectory
-
-    @contextmanager
-    def give() -> Any:
-        if not isinstance(state, ObjectStore):
-            yield Path(state).expanduser().absolute()
-            return
-        with TemporaryDirectory(prefix="flowstone-dbt-") as folder:
-            for name in ("manifest.json", "run_results.json", "sources.json"):
-                if state.exists(name):
-                    state.download_object_to_path(name, Path(folder, name))
-            yield Path(folder)
-
-    return give()
+@contextmanager
+def _open_state(state: ObjectStore | Path | str) -> Iterator[Path]:
+    """Give the folder with the artifacts of another run."""
+    if not isinstance(state, ObjectStore):
+        yield Path(state).expanduser().absolute()
+        return
+    with TemporaryDirectory(prefix="flowstone-dbt-") as folder:
+        for name in ("manifest.json", "run_results.json", "sources.json"):
+            with suppress(ObjectMissing):
+                state.download_object_to_path(name, Path(folder, name))
+        yield Path(folder)
 
 
 def _sleep(seconds: float) -> None:

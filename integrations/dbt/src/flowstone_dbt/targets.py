@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -121,7 +122,7 @@ def _make_duckdb(access: DatabaseAccess, schema: str | None) -> Fields:
     """See https://docs.getdbt.com/docs/core/connect-data-platform/duckdb-setup."""
     return {
         "type": "duckdb",
-        "path": access.database,
+        "path": str(Path(access.database).absolute()),  # dbt runs in the project's folder
         "schema": schema or "main",
         "config_options": dict(access.options) or None,
     }

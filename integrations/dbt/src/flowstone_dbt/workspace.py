@@ -2,18 +2,19 @@
 
 Two commands of one project would write over each other's artifacts. Each has a folder of its own,
 with a copy of what dbt parsed last, so that it parses only what has changed since; what it wrote
-goes to the project's target folder in the end.
+goes to the project's target folder in the end. One at a time parses a project, or changes its
+packages.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from time import sleep, time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 try:
     import fcntl
@@ -27,42 +28,65 @@ if TYPE_CHECKING:
 
 #: The file with what dbt has parsed.
 PARSED = "partial_parse.msgpack"
+#: The file that is locked while a project is parsed, or its packages are changed.
+LOCK = "parse.lock"
 #: The folder, in a project's target folder, with those of commands that run.
 RUNNING = ".flowstone"
 #: Seconds after which the folder of a command is taken for one that was killed.
 OLD = 7 * 24 * 3600
 
 
-@contextmanager
-def open_workspace(target: Path) -> Iterator[Path]:
-    """Give the folder for what one command writes; move that to the target folder at the end.
+class Workspace:
+    """The folder for what one command of dbt writes, and the right to parse its project.
 
     Args:
         target: the project's target folder.
 
-    Raises:
-        DbtError: the target folder can't be written.
+    Attributes:
+        folder: where the command writes.
     """
-    running = target / RUNNING
-    own = running / token_hex(8)
-    try:
-        running.mkdir(parents=True, exist_ok=True)
-        _remove_old(running)
-        own.mkdir()
-        with lock(running / "parse.lock"), suppress(FileNotFoundError):
-            shutil.copy2(target / PARSED, own / PARSED)
-    except OSError as error:
-        shutil.rmtree(own, ignore_errors=True)
-        problem = f"the target folder {str(target)!r} can't be written: {error.strerror}"
-        remedy = "Check its permissions and the free space, or set `target_path`."
-        raise DbtError(problem, remedy) from error
-    try:
-        yield own
-    finally:
-        if own.exists():  # `dbt clean` removes the target folder with all that is in it
-            with lock(running / "parse.lock"):
-                _publish(own, target)
-            shutil.rmtree(own, ignore_errors=True)
+
+    def __init__(self, target: Path) -> None:
+        self._target, self._running = target, target / RUNNING
+        self.folder = self._running / token_hex(8)
+        self._lock = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Make the folder.
+
+        Raises:
+            DbtError: the target folder can't be written.
+        """
+        try:
+            self._running.mkdir(parents=True, exist_ok=True)
+            _remove_old(self._running)
+            self.folder.mkdir()
+            self._lock.enter_context(lock(self._running / LOCK))
+            with suppress(FileNotFoundError):
+                shutil.copy2(self._target / PARSED, self.folder / PARSED)
+        except BaseException as error:
+            self._lock.close()
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not isinstance(error, OSError):
+                raise
+            problem = f"the target folder {str(self._target)!r} can't be written: {error.strerror}"
+            remedy = "Check its permissions and the free space, or set `target_path`."
+            raise DbtError(problem, remedy) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Move what was written to the target folder."""
+        self.release()
+        if self.folder.exists():  # `dbt clean` removes the target folder with all that is in it
+            try:
+                with lock(self._running / LOCK):
+                    _publish(self.folder, self._target)
+            finally:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def release(self) -> None:
+        """Let other commands parse the project; called when it has been parsed."""
+        self._lock.close()
 
 
 @contextmanager

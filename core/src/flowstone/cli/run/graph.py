@@ -106,6 +106,7 @@ def _describe(graph: Graph) -> dict[str, object]:
                 "states": {tally.name: tally.count for tally in node.states},
                 "runs": list(node.runs),
                 "is_incomplete": node.is_incomplete,
+                "tests": {tally.name: tally.count for tally in node.tests},
             }
             for node in graph.nodes
         ],

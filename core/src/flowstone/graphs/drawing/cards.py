@@ -109,7 +109,7 @@ def _shorten(text: str) -> str:
 
 def _format_facts(node: Node) -> str:
     if node.folded or not node.states:
-        return ""
+        return node.badge
     took = "" if node.took is None else format_duration(node.took)
     again = f"{node.attempts} attempts" if node.attempts > 1 else ""
-    return " · ".join(filter(None, (_shorten(node.states[0].name), took, again)))
+    return " · ".join(filter(None, (_shorten(node.states[0].name), took, again, node.badge)))
