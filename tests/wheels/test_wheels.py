@@ -173,11 +173,11 @@ import flowstone_sqlalchemy
 }
 
 
-def uv(*words: str | Path) -> None:
+def uv(*words: str | Path, folder: Path = ROOT) -> None:
     program = shutil.which("uv") or str(ROOT / ".tools/bin/uv")
     done = subprocess.run(
         [program, "--quiet", *words],
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, "UV_COMPILE_BYTECODE": "0", "UV_LINK_MODE": "hardlink"},
         capture_output=True,
         text=True,
@@ -221,7 +221,9 @@ def make_venv(folder: Path, wheels: Path, resolution: str, *packages: str) -> Pa
     venv, asked = folder / "venv", direct(*packages)
     uv("venv", "--python", sys.executable, venv)
     found = ("--find-links", wheels, "--resolution", resolution)
-    uv("pip", "install", "--python", venv, *found, *packages, *asked)
+    # What this workspace overrides, the newest dbt-core needs; strangers have no such overrides.
+    where = ROOT if resolution == "highest" else folder
+    uv("pip", "install", "--python", venv, *found, *packages, *asked, folder=where)
     if resolution != "highest":
         is_lowest(venv, asked)
     return venv

@@ -48,8 +48,8 @@ def seed(project: DbtProject) -> dict[str, str]:
 
 def count_items(path: Path) -> int:
     with DuckDBDatabase(path=str(path)) as database:
-        [row] = database.fetch_all("SELECT count(*) AS n FROM items")
-    return int(next(iter(row.values() if isinstance(row, dict) else row)))
+        [(count,)] = database.fetch_all("SELECT count(*) FROM items")
+    return int(count)
 
 
 # -- where it comes from -------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def test_a_secret_is_nowhere(
     url = make_url(postgres).set(password=canary).render_as_string(hide_password=False)
     schema = f"shop_{token_hex(4)}"
     project = DbtProject(
-        project_dir=shop, database=SqlAlchemyConnector(connection_info=url), schema=schema
+        project_dir=shop, database=SqlAlchemyConnector(connection_info=url), schema_=schema
     )
     runner = DbtRunner(project, create_summary_artifact=True)
     with watch_processes(temporary) as (arguments, modes):
