@@ -30,6 +30,7 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
+    "flowstone_dbt": {"PluginSuite", "BlockSuite", "TaskSuite"},
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
     "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
     "flowstone_gcp": {

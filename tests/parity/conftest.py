@@ -57,10 +57,12 @@ def moved(text: str) -> str:
     text, changes = re.subn(
         r"^(\s*(?:from|import)) prefect\b", r"\1 flowstone", text, flags=re.MULTILINE
     )
-    text = re.sub(
+    text, more = re.subn(
         r"^(\s*(?:from|import)) prefect_(\w+)", r"\1 flowstone_\2", text, flags=re.MULTILINE
     )
-    assert changes or "import flowstone as prefect" in text, "it imports nothing of Prefect's"
+    assert changes or more or "import flowstone as prefect" in text, (
+        "it imports nothing of Prefect's"
+    )
     return text
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 #: The version of run_results.json that is written for `dbt retry`.
 SCHEMA = "https://schemas.getdbt.com/dbt/run-results/v6.json"
 
+#: So many commands are remembered; the oldest are forgotten.
+MOST = 10_000
+
 _lock = threading.Lock()
 #: The commands of an attempt of a flow, by the run that called each and its number there: their
 #: order tells which of an earlier attempt is the same.
@@ -163,6 +166,9 @@ def _count(key: str) -> int:
     owner = (flow.id or task.id or "", flow.run_count or 0, key)
     caller = (task.id or flow.id or "", task.run_count or flow.run_count or 0)
     with _lock:
+        for known in (_called, _seen):
+            while len(known) > MOST:
+                del known[next(iter(known))]
         number = _called.get((*caller, key), 0)
         _called[(*caller, key)] = number + 1
         seen = _seen.setdefault(owner, [])

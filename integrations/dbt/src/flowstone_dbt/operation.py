@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from flowstone.blocks import Block
 from flowstone.blocks.external_work import name_block
@@ -58,6 +58,8 @@ class DbtCoreOperation(Block):
     shell: str | None = Field(default=None, description="Has no effect: no shell is used.")
     extension: str | None = Field(default=None, description="Has no effect: no shell is used.")
 
+    _started: list[DbtOperationRun] = PrivateAttr(default_factory=list)
+
     @field_validator("commands")
     @classmethod
     def _are_commands(cls, value: list[str]) -> list[str]:
@@ -77,13 +79,18 @@ class DbtCoreOperation(Block):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Do nothing: a command that was triggered ends with its run."""
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Do nothing: a command that was triggered ends with its run."""
+        await run_in_thread(self.close)
+
+    def close(self) -> None:
+        """End commands that were triggered and have not ended."""
+        while self._started:
+            self._started.pop().cancel()
 
     def run(self) -> list[str]:
         """Run the commands, and return dbt's last lines on each node.
@@ -103,12 +110,18 @@ class DbtCoreOperation(Block):
         return await run_in_thread(self.run)
 
     def trigger(self) -> DbtOperationRun:
-        """Start the commands, and return at once."""
-        return DbtOperationRun(self)
+        """Start the commands, and return at once.
+
+        Nobody has to wait for them; they end with the process at the latest, and with the block's
+        ``with`` statement, if it is used in one.
+        """
+        self._started[:] = [run for run in self._started if not run.has_ended()]
+        self._started.append(DbtOperationRun(self))
+        return self._started[-1]
 
     async def atrigger(self) -> DbtOperationRun:
         """Do as `trigger`."""
-        return DbtOperationRun(self)
+        return self.trigger()
 
     def cancel_external(self, handle: ExternalHandle) -> None:
         """End a command that a killed process left running; `flowstone run cleanup` calls it.
@@ -144,7 +157,7 @@ class DbtCoreOperation(Block):
 
 
 class DbtOperationRun:
-    """Commands that run in a thread; leaving a flow without waiting for them ends them.
+    """Commands that run in a thread, to wait for or to cancel.
 
     Args:
         operation: the commands.
@@ -193,6 +206,10 @@ class DbtOperationRun:
     async def afetch_result(self) -> list[str]:
         """Do as `fetch_result`, and let other coroutines run meanwhile."""
         return await run_in_thread(self.fetch_result)
+
+    def has_ended(self) -> bool:
+        """Return whether the commands have ended, well or not."""
+        return not self._thread.is_alive()
 
     def cancel(self) -> None:
         """End the commands, and return when they have ended."""

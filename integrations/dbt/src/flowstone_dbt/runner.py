@@ -33,17 +33,17 @@ TestStrategy = Literal["immediate", "deferred", "skip"]
 
 #: Parameters that users know, and why they do nothing here.
 REFUSED = {
-    "client": "there is no server to ask: runs are recorded in the store of the flow",
-    "manifest": "dbt reads the project itself, and parses only what has changed",
-    "execution_mode": "one dbt process runs all nodes, and each is a task run all the same",
-    "executor": "use `executable`, `requirements`, or DbtCloudJob",
-    "task_runner_type": "dbt's own threads run the nodes: see `threads`",
-    "concurrency": "dbt's own threads run the nodes: see `threads`",
-    "cache": "use dbt's state: `state` with `defer`, and the selection `state:modified+`",
-    "manifest_path": "dbt reads the project itself, and parses only what has changed",
-    "write_run_results": "dbt writes run_results.json to the target folder",
-    "include_compiled_code": "queries are in each node's log at the level DEBUG",
-    "disable_assets": "there are no assets: the run's graph has the lineage",
+    "client": "There is no server to ask: runs are recorded in the store of the flow.",
+    "manifest": "dbt reads the project itself, and parses only what has changed.",
+    "execution_mode": "One dbt process runs all nodes, and each is a task run all the same.",
+    "executor": "Use `executable`, `requirements`, or DbtCloudJob.",
+    "task_runner_type": "dbt's own threads run the nodes: see `threads`.",
+    "concurrency": "dbt's own threads run the nodes: see `threads`.",
+    "cache": "Use dbt's state: `state` with `defer`, and the selection `state:modified+`.",
+    "manifest_path": "dbt reads the project itself, and parses only what has changed.",
+    "write_run_results": "dbt writes run_results.json to the target folder.",
+    "include_compiled_code": "Queries are in each node's log at the level DEBUG.",
+    "disable_assets": "There are no assets: the run's graph has the lineage.",
 }
 
 
@@ -215,7 +215,7 @@ def _refuse(given: Mapping[str, object]) -> None:
     for name, value in given.items():
         if name in REFUSED:
             if value:
-                raise DbtError(f"DbtRunner takes no {name!r}", f"{REFUSED[name].capitalize()}.")
+                raise DbtError(f"DbtRunner takes no {name!r}", REFUSED[name])
         elif name not in DEFAULTS:
             raise TypeError(f"DbtRunner has no parameter {name!r}")
 
