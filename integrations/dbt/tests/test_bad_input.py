@@ -320,6 +320,7 @@ def test_a_target_folder_that_may_not_be_written(shop: Path, runner: DbtRunner) 
     assert_in_order(("can't be written: Permission denied", "Check its permissions"), message)
 
 
+@pytest.mark.check
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of a process are Linux's")
 def test_a_disk_that_is_full(shop: Path, runner: DbtRunner) -> None:
     """A limit to the size of files is met as the end of a disk is."""

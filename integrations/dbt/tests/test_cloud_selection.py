@@ -80,6 +80,7 @@ def run_dbt(project: Path, *words: str) -> list[dict[str, Any]]:
     return results
 
 
+@pytest.mark.check
 def test_dbt_runs_exactly_what_was_left_undone(project: Path) -> None:
     bad = "{broken: no_such_column, wanted: 2}"
     first = run_dbt(project, "build", "--exclude", "nothing", "--vars", bad)

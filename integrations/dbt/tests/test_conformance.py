@@ -280,6 +280,7 @@ class TestDbtCloudJob(JobSuite):
         return lambda handle: cloud.is_alive(int(handle))
 
 
+@pytest.mark.check
 class TestTasks(TaskSuite):
     plugin = "dbt"
 

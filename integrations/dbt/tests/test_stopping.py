@@ -161,7 +161,14 @@ def start(home: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, str(program)], env=env)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGTERM, marks=pytest.mark.check),
+        pytest.param(signal.SIGINT, marks=pytest.mark.check),
+    ],
+)
 def test_no_query_is_left_when_a_flow_is_killed(
     tmp_path: Path, home: Path, postgres: str, number: signal.Signals
 ) -> None:
