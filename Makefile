@@ -22,7 +22,7 @@ help:
 	@echo "make check   other Pythons, lowest versions, long seeds: before a release, and in CI"
 	@echo "make lint    ruff only                        make demo    a flow on real data, with S3"
 	@echo "make bench   the budgets, as ratios           make docs    write the packages' pages, check the docs"
-	@echo "make services   with root: what wheels and npm can't bring for tests: MariaDB, Docker"
+	@echo "make services   with root: what wheels and npm can't bring for tests: MariaDB, PgBouncer, Docker"
 	@echo "make api     write down the public API        make soak    the long forms of the soaks; SEEDS=100000"
 
 $(CURDIR)/.tools/bin/uv:
@@ -40,7 +40,7 @@ $(AZURITE): tests/services/azurite/package-lock.json | $(UV)
 
 services:
 	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server docker.io
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends mariadb-server pgbouncer docker.io
 
 lint: setup
 	$(RUN) ruff check

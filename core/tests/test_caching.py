@@ -252,7 +252,7 @@ def test_a_part_that_fails_caches_nothing_and_is_named(services: Services, place
 
     other = Counter(cache_key_fn=broken, result_storage=place)
     other.task(1)
-    assert "'broken' raised KeyError: 'day'. Mend it," in told(services)[-2][1]
+    assert "'broken' raised KeyError: 'day'. Fix it," in told(services)[-2][1]
 
 
 @pytest.mark.parametrize("other", [NO_CACHE, INPUTS])
@@ -266,7 +266,7 @@ def test_a_policy_of_ones_own_that_raises_caches_nothing(
     counter = Counter(cache_policy=Broken() + other, result_storage=place)
     assert counter.task(1) == counter.task(1)
     assert counter.calls == 2
-    assert "'Broken' raised KeyError: 'day'. Mend it," in told(services)[0][1]
+    assert "'Broken' raised KeyError: 'day'. Fix it," in told(services)[0][1]
 
 
 def test_a_key_that_could_not_be_made_is_warned_of(
@@ -284,7 +284,7 @@ def test_a_key_that_could_not_be_made_is_warned_of(
     warned = [line.message for line in caplog.records if line.levelname == "WARNING"]
     assert len(warned) == 2
     assert warned[0] == (
-        "not cached: '<lambda>' raised KeyError: 'z'. Mend it, or let it return None to cache "
+        "not cached: '<lambda>' raised KeyError: 'z'. Fix it, or let it return None to cache "
         "nothing."
     )
     assert "argument 'x' is a generator" in warned[1]

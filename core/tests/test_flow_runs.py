@@ -155,10 +155,10 @@ def test_a_run_that_retries_another_does_not_own_it(services: Services) -> None:
     fails.append(False)
 
     @flow
-    def mends() -> str:
+    def fixes() -> str:
         return retry_flow_run(run.id).name
 
-    assert mends() == "Completed"
+    assert fixes() == "Completed"
     assert services.runs.run(run.id).parent_id is None
 
 

@@ -33,7 +33,7 @@ FACTS: dict[str, Any] = {
 }
 #: Words that tell somebody what to do, or where to look; one of them is in every message's end.
 REMEDIES = re.compile(
-    r"\b(add|ask|bring|call|choose|close|do|drop|give|is the package|it was ended|load|look|mend|"
+    r"\b(add|ask|bring|call|choose|close|do|drop|give|is the package|it was ended|load|look|fix|"
     r"move|name|pass|pip install|point|put|read|return|run|save|see|set|show|shows|signature|"
     r"there are|upgrade|use|wait|wrap|write|lists them|did you mean)\b",
     re.IGNORECASE,
@@ -54,7 +54,7 @@ def classes() -> list[type[BaseException]]:
 def made(kind: type[BaseException]) -> BaseException:
     """Return an error of a kind, made of facts."""
     if kind.__name__ in BRANCHES:
-        return kind("something is wrong: mend it")
+        return kind("something is wrong: fix it")
     parameters = inspect.signature(kind.__init__).parameters.values()
     facts = []
     for parameter in list(parameters)[1:]:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 
-from tests.benchmarks import nodes, peer, scale, starts, tasks, transfers, warehouses
+from tests.benchmarks import blobs, nodes, peer, scale, starts, tasks, transfers, warehouses
 from tests.benchmarks.bulk import Load, bulk
 from tests.benchmarks.fresh import Library
 from tests.benchmarks.rows import Row, show
@@ -45,6 +45,7 @@ def benchmarks(*, tiny: bool = False, long: bool = False) -> dict[str, Benchmark
         "folders": partial(transfers.folders, files, kilobytes),
         "objects": partial(transfers.objects, 3 if tiny else 200, 16),
         "bulk": partial(bulk, *bulk_args),
+        "blobs": partial(blobs.blobs, bulk_args[0][0], bulk_args[1]),
         "tables": partial(warehouses.tables, *whole),
         "streams": partial(warehouses.streams, streamed),
         "dbt": partial(nodes.nodes, *((20, 1) if tiny else (500, 3))),

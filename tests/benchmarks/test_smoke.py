@@ -26,6 +26,7 @@ NAMES = [
     "folders",
     "objects",
     "bulk",
+    "blobs",
     "tables",
     "streams",
 ]

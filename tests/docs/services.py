@@ -18,6 +18,7 @@ from azure.storage.blob import BlobServiceClient
 
 from ..services.azure import azurite
 from ..services.bigquery import bigquery as serve_bigquery
+from ..services.dbt_cloud import TOKEN, Plan, serve_dbt_cloud
 from ..services.gcs import gcs as serve_gcs
 from ..services.mail import mail_desk
 from ..services.s3 import moto
@@ -124,3 +125,23 @@ def azure() -> Iterator[dict[str, str]]:
         with client:
             client.create_container("raw")
         yield {"AZURE_STORAGE_CONNECTION_STRING": service.connection_string}
+
+
+@contextmanager
+def dbt_token() -> Iterator[dict[str, str]]:
+    """Yield the environment that has the token of `dbt_cloud`."""
+    yield {"DBT_CLOUD_TOKEN": TOKEN}
+
+
+@contextmanager
+def dbt_cloud() -> Iterator[dict[str, str]]:
+    """Start a dbt Cloud; yield what stands for its domain.
+
+    Its job 500 fails, succeeds in the retry, and does both once more.
+    """
+    with serve_dbt_cloud() as cloud:
+        node = "model.shop.orders"
+        failing = Plan({"dbt build": [(node, "error", "Database Error: no such table")]})
+        built = Plan({"dbt build": [(node, "success", "OK")], "dbt seed": []})
+        cloud.make_job(failing, built, failing, built)
+        yield {'domain="ab123.us1.dbt.com"': f'domain="{cloud.url}"'}

@@ -12,7 +12,19 @@ from pathlib import Path
 import pytest
 
 from .pages import ROOT, Block, blocks, pages, title
-from .services import azure, bigquery, gcs, index, mail, s3, snowflake, template_service, web
+from .services import (
+    azure,
+    bigquery,
+    dbt_cloud,
+    dbt_token,
+    gcs,
+    index,
+    mail,
+    s3,
+    snowflake,
+    template_service,
+    web,
+)
 
 #: What a page needs, by what is in its code.
 CLOUDS = {
@@ -20,6 +32,7 @@ CLOUDS = {
     "flowstone_gcp import": gcs,
     "import BigQueryWarehouse": bigquery,
     "flowstone_azure import": azure,
+    "flowstone_dbt.cloud import": dbt_token,
 }
 LANGUAGES = {"python", "console", "text", "toml", "json", "yaml", "ini"}
 #: How many blocks of each page do not run. These numbers may only fall.
@@ -81,7 +94,7 @@ def test_a_page_does_what_it_says(
     folder = tmp_path / "desk"
     folder.mkdir()
     sites = dict.fromkeys(("https://example.org", "https://hooks.slack.com"), site)
-    with services(text, tmp_path, request) as more, mail_server(text, tmp_path) as server:
+    with services(text, tmp_path, request) as more, server_of(text, tmp_path) as server:
         done = subprocess.run(
             [sys.executable, Path(__file__).parent / "run_page.py", page],
             input=json.dumps({**sites, **server, "/your/desk": str(folder)}),
@@ -94,8 +107,10 @@ def test_a_page_does_what_it_says(
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def mail_server(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
-    """Start a mail server for a page that sends; return the addresses that lead there."""
+def server_of(text: str, folder: Path) -> AbstractContextManager[dict[str, str]]:
+    """Start the server whose address is in a page; return what stands for that address."""
+    if "flowstone_dbt.cloud import" in text:
+        return dbt_cloud()
     return mail(folder) if "flowstone_email import" in text else nullcontext({})
 
 

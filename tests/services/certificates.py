@@ -33,11 +33,18 @@ HOSTS = ("localhost", "login.microsoftonline.com")
 
 @dataclass(frozen=True)
 class Authority:
-    """Files: the certificate that a client trusts, and a server's certificate and key."""
+    """Files: the certificate that a client trusts, and a server's certificate and key.
+
+    Attributes:
+        client_certificate: by the same authority, for a client that shows one.
+        client_key: its key.
+    """
 
     ca: Path
     certificate: Path
     key: Path
+    client_certificate: Path
+    client_key: Path
 
     def make_context(self) -> ssl.SSLContext:
         """Return what a server secures its connections by."""
@@ -47,19 +54,29 @@ class Authority:
 
 
 @cache
-def find_authority() -> Authority:
-    """Make an authority, and a server's certificate by it; one for this process."""
+def find_authority(hosts: tuple[str, ...] = HOSTS, address: str | None = "127.0.0.1") -> Authority:
+    """Make an authority, and a server's certificate by it; one for this process.
+
+    Args:
+        hosts: the names that the server's certificate is good for.
+        address: the IP address that it is good for; None for none.
+    """
     folder = Path(tempfile.mkdtemp(prefix="certificates-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    ca_key, key = make_key(), make_key()
+    ca_key, key, client_key = make_key(), make_key(), make_key()
     ca = make_certificate("Flowstone's tests", ca_key, is_ca=True)
-    hosts = [x509.DNSName(host) for host in HOSTS]
-    names = x509.SubjectAlternativeName([*hosts, x509.IPAddress(ip_address("127.0.0.1"))])
+    addresses = [x509.IPAddress(ip_address(address))] if address else []
+    names = x509.SubjectAlternativeName([*map(x509.DNSName, hosts), *addresses])
     server = make_certificate("localhost", key, names=names, by=(ca, ca_key))
-    found = Authority(folder / "ca.pem", folder / "server.pem", folder / "key.pem")
+    client = make_certificate("reader", client_key, by=(ca, ca_key))
+    names_of_files = ("ca.pem", "server.pem", "key.pem", "client.pem", "client-key.pem")
+    found = Authority(*(folder / name for name in names_of_files))
     found.ca.write_bytes(ca.public_bytes(Encoding.PEM))
     found.certificate.write_bytes(server.public_bytes(Encoding.PEM))
     found.key.write_bytes(write_key(key))
+    found.client_certificate.write_bytes(client.public_bytes(Encoding.PEM))
+    found.client_key.write_bytes(write_key(client_key))
+    found.client_key.chmod(0o600)  # libpq refuses a key that others can read
     return found
 
 

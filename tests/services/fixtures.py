@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.services import azure, bigquery, gcs, mariadb, postgres, s3, snowflake
+from tests.services import azure, bigquery, gcs, mariadb, pgbouncer, postgres, s3, snowflake
 from tests.services.servers import Absent
 
 if TYPE_CHECKING:
@@ -29,14 +29,17 @@ SHARED: dict[str, Opening] = {
     "azurite": azure.azurite,
     "azurite_loose": azure.azurite_loose,
     "mariadb": mariadb.mariadb,
+    "pgbouncer": pgbouncer.pgbouncer,
     "snowflake": snowflake.snowflake,
     "bigquery": bigquery.bigquery,
 }
 OWN: dict[str, Opening] = {
     "fast_s3": s3.fast_s3,
     "gcs": gcs.gcs,
-    # Its certificate is of this process.
+    # Their certificates are of this process.
     "azurite_tls": azure.azurite_tls,
+    "mariadb_tls": mariadb.mariadb_tls,
+    "postgres_tls": pgbouncer.postgres_tls,
 }
 
 

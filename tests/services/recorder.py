@@ -11,7 +11,7 @@ from tests.services.web import Handler, Response, forward, serve_web
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Headers of one connection only, and what the server here writes itself.
 _OWN = {"connection", "date", "keep-alive", "server", "transfer-encoding"}
@@ -47,10 +47,12 @@ class Recorder:
     Attributes:
         url: leads to the service by way of this proxy.
         requests: in the order in which they arrived.
+        refuse: returns a response that is sent in place of the service's; None for most requests.
     """
 
     url: str = ""
     requests: list[Recorded] = field(default_factory=list)
+    refuse: Callable[[Recorded], Response | None] = field(default=lambda _: None)
 
     def take(self) -> list[Recorded]:
         """Return the requests since the last call."""
@@ -85,10 +87,10 @@ class _Recording(Handler):
         found = parse_qs(parts.query, keep_blank_values=True)
         query = {name: values[0] for name, values in found.items()}
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.kept.requests.append(
-            Recorded(self.command, unquote(parts.path), query, headers, body[:4096])
-        )
-        self._answer(forward(self.host, self.command, self.path, headers, body=body))
+        request = Recorded(self.command, unquote(parts.path), query, headers, body[:4096])
+        self.kept.requests.append(request)
+        refused = self.kept.refuse(request)
+        self._answer(refused or forward(self.host, self.command, self.path, headers, body=body))
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _pass_on
 

@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.services.certificates import Authority
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 #: What brings what is absent.
@@ -56,6 +58,32 @@ class Program:
     home: str = ""
     user: str | None = None
     stop: int = signal.SIGTERM
+
+
+@dataclass(frozen=True)
+class SecureServer:
+    """A server that refuses connections without TLS.
+
+    Attributes:
+        url: has the host by the name in its certificate.
+        other_url: has it by its address, which is not in the certificate.
+        files: those of its authority, and of a client.
+    """
+
+    url: str
+    other_url: str
+    files: Authority
+
+
+def make_secure_server(url: str, port: int, files: Authority) -> SecureServer:
+    """Return a server on this machine, whose certificate is for ``localhost`` only."""
+    here, there = (url.format(host=host, port=port) for host in ("localhost", "127.0.0.1"))
+    return SecureServer(here, there, files)
+
+
+def write_file(name: str, content: str) -> tuple[str, ...]:
+    """Return a command that writes a file into a server's folder, which only its user can read."""
+    return ("/bin/sh", "-c", 'umask 077; printf %s "$1" > "$0"', f"{{data}}/{name}", content)
 
 
 @contextmanager

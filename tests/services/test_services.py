@@ -19,6 +19,7 @@ from tests.services.snowflake import ACCOUNT, PASSWORD, USER
 if TYPE_CHECKING:
     from tests.services.azure import Azurite
     from tests.services.s3 import S3, Moto
+    from tests.services.servers import SecureServer
     from tests.services.snowflake import Snowflake
 
 CONTENT = os.urandom(100_000)
@@ -88,6 +89,46 @@ def test_round_trips_to_a_database_are_counted(postgres: str) -> None:
             for _ in range(count):
                 connection.execute("select 1")
             assert link.requests == before + count
+
+
+def test_pgbouncer(pgbouncer: str) -> None:
+    def find_session(connection: psycopg.Connection[tuple[int]]) -> int:
+        row = connection.execute("select pg_backend_pid()").fetchone()
+        assert row is not None
+        return row[0]
+
+    with (
+        psycopg.connect(pgbouncer, autocommit=True, prepare_threshold=None) as one,
+        psycopg.connect(pgbouncer, autocommit=True, prepare_threshold=None) as two,
+    ):
+        with one.transaction():
+            assert find_session(one) == find_session(one) != find_session(two)
+        assert len({find_session(one) for _ in range(20)}) > 1
+
+
+def test_postgres_with_tls(postgres_tls: SecureServer) -> None:
+    with psycopg.connect(
+        postgres_tls.url, sslmode="verify-full", sslrootcert=str(postgres_tls.files.ca)
+    ) as connection:
+        assert connection.pgconn.ssl_in_use
+    with pytest.raises(psycopg.OperationalError, match="SSL required"):
+        psycopg.connect(postgres_tls.url, sslmode="disable")
+
+
+def test_mariadb_with_tls(mariadb_tls: SecureServer) -> None:
+    place = urlsplit(mariadb_tls.url)
+    with (
+        pymysql.connect(
+            host=place.hostname,
+            port=place.port or 0,
+            user="root",
+            ssl_ca=str(mariadb_tls.files.ca),
+            ssl_verify_identity=True,
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("show status like 'Ssl_cipher'")
+        assert cursor.fetchall()[0][1]
 
 
 def test_mariadb(mariadb: str) -> None:

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from .flaws import FLAWS
 from .workshop import Workshop
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the template, which few changes touch
 
 #: A package for each interface, one with a name of two words, and what each has.
 PACKAGES = {

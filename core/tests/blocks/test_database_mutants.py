@@ -16,7 +16,7 @@ from .database_table_faults import ARROW_FAULTS, BLOCK_FAULTS, DRIVER_FAULTS
 for name in ("flowstone.blocks.databases.sqlite", "pandas", "polars", "pyarrow"):
     import_module(name)
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 
@@ -346,7 +346,7 @@ FAULTS = {
     "one error for all": (
         """
         def translate_error(self, error, statement):
-            return QueryInvalid(self.where, str(error), "Mend it.", statement)
+            return QueryInvalid(self.where, str(error), "Fix it.", statement)
         """,
         "test_a_missing_table_is_told test_a_broken_constraint_is_told",
     ),

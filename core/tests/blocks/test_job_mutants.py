@@ -10,7 +10,7 @@ from flowstone_testing.conformance.job import JobSuite
 
 from .test_mutants import body, named, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 __all__ = ["ShellOperation"]
@@ -150,6 +150,13 @@ FAULTS = {
         """,
         """test_what_has_ended_can_not_be_cancelled
         test_what_is_common_comes_from_the_interface""",
+    ),
+    "a run that asks for more": (
+        """
+        def trigger(self, level):
+            return super().trigger()
+        """,
+        "test_what_is_common_comes_from_the_interface",
     ),
     "a wait that lets go": (
         """

@@ -16,7 +16,7 @@ from flowstone_testing.conformance.credentials import CredentialsSuite
 from flowstone_testing.conformance.objectstore import ObjectStoreSuite
 from flowstone_testing.conformance.suite import Suite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 

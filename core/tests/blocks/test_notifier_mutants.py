@@ -10,7 +10,7 @@ from flowstone_testing.notes import DeskProvider, MemoryDesk, MemoryNotifier
 
 from .test_mutants import body, named, run
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 __all__ = ["DeskProvider", "MemoryDesk", "MemoryNotifier"]

@@ -28,6 +28,8 @@ class Wrong(Exception):
 class CellarDriver(SqliteDriver):
     """A driver that asks for a password."""
 
+    cancels_by_id = True
+
     def __init__(self, path: str, password: SecretStr) -> None:
         super().__init__(path)
         self.password = password
@@ -37,6 +39,10 @@ class CellarDriver(SqliteDriver):
         if Cellar.given[-1] != Cellar.wanted:
             raise Wrong
         return super().connect()
+
+    def cancel_by_id(self, query_id: str) -> None:
+        self.connect().close()
+        Cellar.cancelled.append(query_id)
 
     def translate_error(self, error: Exception, statement: str | None) -> DatabaseError | None:
         if isinstance(error, Wrong):
@@ -49,6 +55,7 @@ class Cellar(SqliteDatabase):
 
     wanted: ClassVar[str] = ""
     given: ClassVar[list[str]] = []
+    cancelled: ClassVar[list[str]] = []
 
     password: SecretStr
 
@@ -63,6 +70,7 @@ def cellar(later: Later, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any
         monkeypatch.setenv("FLOWSTONE_TEST_CELLAR", password)
         Cellar.wanted = password
         Cellar.given.clear()
+        Cellar.cancelled.clear()
 
     with (
         Cellar(path=str(tmp_path / "a.db"), password="env:FLOWSTONE_TEST_CELLAR") as cellar,
@@ -91,6 +99,24 @@ def test_what_is_still_refused_is_told_once(cellar: Any) -> None:
     with pytest.raises(DatabaseDenied, match="wrong password"):
         database.execute("SELECT 1")
     assert Cellar.given == ["the first password", "the second password"]
+
+
+def test_a_query_is_cancelled_by_its_id_with_the_new_password(cellar: Any) -> None:
+    database, change = cellar
+    change("the second password")
+    database.driver_calls.cancel_by_id("query 1")
+    assert Cellar.given == ["the first password", "the second password"]
+    assert Cellar.cancelled == ["query 1"]
+
+
+def test_a_cancellation_that_is_still_refused_is_an_error(cellar: Any) -> None:
+    database, change = cellar
+    change("the second password")
+    Cellar.wanted = "one that nobody has written down"
+    with pytest.raises(DatabaseDenied, match="wrong password"):
+        database.driver_calls.cancel_by_id("query 1")
+    assert Cellar.given == ["the first password", "the second password"]
+    assert Cellar.cancelled == []
 
 
 def test_a_password_by_value_is_tried_once(services: Services, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.secretprovider import SecretsSuite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowstone.records.runs import Run
     from flowstone.settings import Settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 
 class Here:

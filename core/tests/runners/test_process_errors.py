@@ -231,7 +231,7 @@ def describe(error: object, seen: tuple[object, ...] = ()) -> object:
 def test_an_exception_comes_back_from_a_pickle_whole(name: str) -> None:
     error = KINDS[name]()
     if name == "broken reduce":
-        return  # it is the class's own, and a process mends it: below
+        return  # it is the class's own, and a process fixes it: below
     serializer = PickleSerializer()
     assert describe(serializer.loads(serializer.dumps(error))) == describe(error)
 

@@ -15,7 +15,7 @@ from tests.services.web import Handler, serve_web
 
 from flowstone.errors import ObjectExists, ObjectMissing
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket
-from flowstone_aws.s3_fast import FastTransfers, open_fast
+from flowstone_aws.s3_fast import S3FastClient, open_fast
 
 Proxies = Callable[..., Any]
 BY_OBSTORE = b"flowstone-aws obstore"
@@ -147,10 +147,14 @@ def test_keys_that_it_would_change_are_left_to_the_sdk(seen: Seen) -> None:
     assert "obstore" not in seen.who()
 
 
-def open_here(bucket: S3Bucket) -> FastTransfers | None:
+def open_here(bucket: S3Bucket) -> S3FastClient | None:
     login = bucket.credentials._login()
     parameters = bucket.credentials.aws_client_parameters
-    return open_fast(login, parameters, bucket.bucket_name)
+    fast = open_fast(login, parameters, bucket.bucket_name)
+    if fast is None:
+        return None
+    assert isinstance(fast.client, S3FastClient)
+    return fast.client
 
 
 @pytest.mark.parametrize(
@@ -175,7 +179,7 @@ def test_the_address_is_that_of_the_sdk(
     login = AwsCredentials(region_name="eu-central-1", aws_client_parameters=parameters, **KEYS)
     fast = open_here(S3Bucket(bucket_name=bucket, credentials=login))
     assert fast is not None
-    found = fast._store.config
+    found = fast.store.config
     assert found["endpoint"] == endpoint
     assert str(found["virtual_hosted_style_request"]) == str(f"//{bucket}." in endpoint).lower()
 
@@ -234,7 +238,7 @@ def test_it_asks_for_new_keys(seen: Seen, tmp_path: Path, monkeypatch: pytest.Mo
     bucket = S3Bucket(bucket_name=seen.bucket.bucket_name, credentials=login)
     fast = open_here(bucket)
     assert fast is not None
-    provide = fast._store.credential_provider
+    provide = fast.store.credential_provider
     assert provide is not None
     first, second = provide(), provide()
     assert isinstance(first, dict)

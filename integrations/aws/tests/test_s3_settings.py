@@ -14,14 +14,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
 import pytest
-from tests.services.recorder import Recorder, serve_recorder
+from tests.services.recorder import Recorded, Recorder, serve_recorder
+from tests.services.web import Response
 
-from flowstone.errors import BlockInvalid, StorageError
+from flowstone.errors import AccessDenied, BlockInvalid, StorageError
 from flowstone_aws import AwsClientParameters, AwsCredentials, S3Bucket, s3_copy, s3_list_objects
 from flowstone_aws import transfers as parts
 
@@ -94,6 +96,8 @@ def test_a_customers_key_is_in_each_request_about_content(
     uploads = {"POST uploads", "POST uploadId", "PUT uploadId"}
     assert kinds == {"GET", "HEAD", "PUT"} | uploads
     for each in requests:
+        if "tagging" in each.query:  # tags are not encrypted
+            continue
         assert each.find_headers(CUSTOMER) == headers_for(KEY), each
         is_copy = "x-amz-copy-source" in each.headers
         assert each.find_headers(SOURCE) == (headers_for(KEY, SOURCE) if is_copy else {}), each
@@ -236,3 +240,138 @@ def test_a_reference_that_leads_to_no_key_is_refused(
 def test_an_object_with_a_customers_key_has_no_url(recorded: S3Bucket) -> None:
     with pytest.raises(StorageError, match="encryption_key"):
         recorded.model_copy(update={"encryption_key": KEY}).presigned_url("a")
+
+
+# -- for other tools -----------------------------------------------------------------------------
+
+
+def test_polars_sends_a_customers_key_and_who_pays(recorded: S3Bucket, recorder: Recorder) -> None:
+    bucket = recorded.model_copy(update={"encryption_key": KEY, "requester_pays": True})
+    use_polars(bucket)
+    requests = recorder.take()
+    assert {"GET", "PUT"} <= {each.method for each in requests}
+    for each in requests:
+        assert each.find_headers(CUSTOMER) == headers_for(KEY), each
+        assert each.headers["x-amz-request-payer"] == "requester", each
+
+
+def test_polars_sends_a_key_of_kms(recorded: S3Bucket, recorder: Recorder) -> None:
+    arn = "arn:aws:kms:us-east-1:123456789012:key/1234abcd"
+    bucket = recorded.model_copy(
+        update={"kms_key": arn, "upload_options": {"BucketKeyEnabled": True}}
+    )
+    use_polars(bucket)
+    [write] = [each for each in recorder.take() if each.method == "PUT"]
+    prefix = "x-amz-server-side-encryption"
+    assert write.find_headers(prefix) == {
+        prefix: "aws:kms",
+        f"{prefix}-aws-kms-key-id": arn,
+        f"{prefix}-bucket-key-enabled": "true",
+    }
+
+
+def use_polars(bucket: S3Bucket) -> None:
+    options: dict[str, str] | None = bucket.storage_options("polars")
+    assert options == bucket.storage_options("delta")
+    frame = pl.DataFrame({"n": [1, 2]})
+    frame.write_parquet(bucket.uri("a.parquet"), storage_options=options)
+    read = pl.read_parquet(bucket.uri("a.parquet"), storage_options=options)
+    assert read["n"].to_list() == [1, 2]
+
+
+def test_s3fs_gets_parameters_of_s3(recorded: S3Bucket) -> None:
+    assert (
+        not {"requester_pays", "s3_additional_kwargs"}
+        & (recorded.storage_options("pandas") or {}).keys()
+    )
+    bucket = recorded.model_copy(
+        update={
+            "storage_class": "STANDARD_IA",
+            "kms_key": "alias/mine",
+            "tags": {"team": "data"},
+            "requester_pays": True,
+            "upload_options": {"CacheControl": "no-cache"},
+        }
+    )
+    options = bucket.storage_options("pandas") or {}
+    assert options["requester_pays"] is True
+    assert options["s3_additional_kwargs"] == {
+        "CacheControl": "no-cache",
+        "ServerSideEncryption": "aws:kms",
+        "SSEKMSKeyId": "alias/mine",
+        "StorageClass": "STANDARD_IA",
+        "Tagging": "team=data",
+    }
+    own = recorded.model_copy(update={"encryption_key": KEY}).storage_options("pandas") or {}
+    digest = hashlib.md5(KEY, usedforsecurity=False).digest()
+    assert own["s3_additional_kwargs"] == {
+        "SSECustomerAlgorithm": "AES256",
+        "SSECustomerKey": base64.b64encode(KEY).decode(),
+        "SSECustomerKeyMD5": base64.b64encode(digest).decode(),
+    }
+
+
+# -- tags of large copies ------------------------------------------------------------------------
+
+
+def read_tags(bucket: S3Bucket, path: str) -> dict[str, str]:
+    client = bucket.credentials.client("s3")
+    key = f"{bucket.basepath}/{path}"
+    found = client.get_object_tagging(Bucket=bucket.bucket_name, Key=key)["TagSet"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+def test_a_copy_in_parts_keeps_the_tags_of_its_source(
+    recorded: S3Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = {"team": "data + more", "path": "a/b=c"}
+    recorded.model_copy(update={"tags": tags}).write_path("large", bytes(9 * parts.MB))
+    copy_in_parts(recorded, monkeypatch)
+    assert read_tags(recorded, "large-copy") == tags
+
+
+def test_a_copy_in_parts_has_the_tags_of_the_block(
+    recorded: S3Bucket, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded.model_copy(update={"tags": {"old": "1"}}).write_path("large", bytes(9 * parts.MB))
+    recorder.take()
+    copy_in_parts(recorded.model_copy(update={"tags": {"new": "2"}}), monkeypatch)
+    asked = [each for each in recorder.take() if "tagging" in each.query]
+    assert (read_tags(recorded, "large-copy"), asked) == ({"new": "2"}, [])
+
+
+def refuse_tags(status: int, code: str) -> Callable[[Recorded], Response | None]:
+    """Refuse to tell the tags of objects.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html has the form and the codes.
+    """
+    words = f"<Error><Code>{code}</Code><Message>Not here.</Message></Error>".encode()
+
+    def refuse(request: Recorded) -> Response | None:
+        is_it = request.method == "GET" and "tagging" in request.query
+        return (status, [("Content-Type", "application/xml")], words) if is_it else None
+
+    return refuse
+
+
+def test_a_service_without_tags_copies_in_parts(
+    recorded: S3Bucket, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder.refuse = refuse_tags(501, "NotImplemented")
+    recorded.write_path("large", bytes(9 * parts.MB))
+    copy_in_parts(recorded, monkeypatch)
+    assert recorded.object_info("large-copy").size == 9 * parts.MB
+
+
+def test_a_copy_in_parts_needs_the_right_to_read_tags(
+    recorded: S3Bucket, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would lose them without: S3 itself refuses a copy in a single request then."""
+    recorder.refuse = refuse_tags(403, "AccessDenied")
+    recorded.write_path("large", bytes(9 * parts.MB))
+    with pytest.raises(AccessDenied, match="AccessDenied"):
+        copy_in_parts(recorded, monkeypatch)
+    assert not recorded.exists("large-copy")
+    copy_in_parts(recorded.model_copy(update={"tags": {"a": "b"}}), monkeypatch)
+    recorder.refuse = lambda _: None
+    assert read_tags(recorded, "large-copy") == {"a": "b"}

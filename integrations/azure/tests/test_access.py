@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ import pytest
 from tests.services.azure import KEY
 
 from flowstone.blocks import ObjectStore
-from flowstone.errors import PathInvalid
+from flowstone.errors import PathInvalid, StorageError
 from flowstone_azure import AzureBlobStorageContainer, AzureBlobStorageCredentials
 
+MINE = os.urandom(32)
 URL = "https://mydata.blob.core.windows.net"
 NAME = {"azure_storage_account_name": "mydata"}
 PRINCIPAL = {"tenant_id": "a-tenant", "client_id": "a-client", "client_secret": "a-secret"}
@@ -99,3 +102,13 @@ def test_tools_read_and_write_the_container_by_themselves(
     frame.write_parquet(container.uri("b.parquet"), storage_options=options)
     with container.filesystem().open("b.parquet") as file:
         assert pl.read_parquet(file)["n"].to_list() == [1, 2]
+
+
+def test_a_customers_key_goes_to_polars_and_not_to_adlfs() -> None:
+    store = lake(account_key=KEY).model_copy(update={"encryption_key": MINE})
+    expected = base64.b64encode(MINE).decode()
+    for options in (store.storage_options("polars"), store.storage_options("delta")):
+        assert options is not None
+        assert options["azure_storage_encryption_key"] == expected
+    with pytest.raises(StorageError, match="adlfs does not support an encryption_key"):
+        store.storage_options("pandas")

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
+import polars as pl
 import pytest
 from pydantic import SecretStr
 from tests.services.azure import KEY, Azurite
@@ -192,3 +193,19 @@ def test_a_key_goes_nowhere_without_tls(emulated: Azurite, container_name: str) 
 def test_an_object_with_a_customers_key_has_no_url(recorded: AzureBlobStorageContainer) -> None:
     with pytest.raises(StorageError, match="encryption_key"):
         recorded.model_copy(update={"encryption_key": MINE}).presigned_url("a")
+
+
+def test_polars_sends_a_customers_key(
+    recorded: AzureBlobStorageContainer, recorder: Recorder
+) -> None:
+    store = recorded.model_copy(update={"encryption_key": MINE})
+    options = store.storage_options("polars") or {}
+    options["allow_invalid_certificates"] = "true"  # it knows no other authorities
+    frame = pl.DataFrame({"n": [1, 2]})
+    frame.write_parquet(store.uri("a.parquet"), storage_options=options)
+    found = pl.read_parquet(store.uri("a.parquet"), storage_options=options)
+    assert found["n"].to_list() == [1, 2]
+    requests = take(recorder)
+    assert {"GET", "PUT"} <= {each.method for each in requests}
+    for each in requests:
+        assert each.find_headers(CUSTOMER) == headers_for(MINE), each

@@ -26,6 +26,14 @@ FAILED = object()
 pytestmark = pytest.mark.timeout(120)
 
 
+@pytest.fixture(params=[True, False], ids=["obstore", "sdk"])
+def container(
+    container: AzureBlobStorageContainer, request: pytest.FixtureRequest
+) -> AzureBlobStorageContainer:
+    """The container, with obstore and without."""
+    return container.model_copy(update={"use_obstore": request.param})
+
+
 def behind(url: str, store: Container) -> Container:
     """Return the same container, reached by another address, with little patience."""
     patience = {"retry_total": 0, "read_timeout": 5, "connection_timeout": 5}
@@ -109,7 +117,7 @@ def prepare(store: Container) -> None:
 @pytest.mark.parametrize(
     "work", [write, write_in_blocks, read, read_in_ranges, look, list_all, move, delete_many]
 )
-def test_an_end_of_the_connection_is_an_error_or_is_mended(
+def test_an_end_of_the_connection_is_an_error_or_is_retried(
     container: Container,
     emulated: Azurite,
     work: Callable[[Container, Container], object],

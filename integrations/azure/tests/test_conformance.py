@@ -37,7 +37,7 @@ WRONG_KEY = base64.b64encode(b"a key of another account").decode()
 class TestPlugin(PluginSuite):
     plugin = "azure"
     package = "flowstone_azure"
-    sdks = ("azure.core", "azure.identity", "azure.storage", "msal", "requests")
+    sdks = ("azure.core", "azure.identity", "azure.storage", "msal", "obstore", "requests")
 
 
 class TestAzureBlobStorageCredentials(BlockSuite):
@@ -120,7 +120,8 @@ class TestContainer(ObjectStoreSuite):
 
     @pytest.fixture
     def store(self, container: AzureBlobStorageContainer) -> AzureBlobStorageContainer:
-        return container
+        """The container as it is without the extra `fast`."""
+        return container.model_copy(update={"use_obstore": False})
 
     @pytest.fixture
     def outside(
@@ -128,9 +129,16 @@ class TestContainer(ObjectStoreSuite):
     ) -> AzureBlobStorageContainer | None:
         if live:
             return None  # a container of yours is not empty, and nothing is left in it
-        return AzureBlobStorageContainer(
-            container_name=store.container_name, credentials=store.credentials
-        )
+        return store.model_copy(update={"base_folder": ""})
+
+
+@pytest.mark.check
+class TestContainerFast(TestContainer):
+    """The same with obstore, which moves small objects."""
+
+    @pytest.fixture
+    def store(self, container: AzureBlobStorageContainer) -> AzureBlobStorageContainer:
+        return container.model_copy(update={"use_obstore": True})
 
 
 class TestTasks(TaskSuite):

@@ -1,4 +1,4 @@
-"""A project for each test, which is parsed once for all, and runs of flows on disk."""
+"""A project for each test, which is parsed once for all, runs of flows on disk, and dbt Cloud."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any
 
 import duckdb
 import pytest
+from tests.services.dbt_cloud import ACCOUNT, DbtCloud, serve_dbt_cloud
 from tests.services.dbt_projects import write_project
 
 from flowstone import flow
 from flowstone.context import current
 from flowstone.records.runs import Run, RunQuery
 from flowstone.testing import flowstone_test_harness
-from flowstone_dbt import DbtProject, DbtRunner
+from flowstone_dbt import DbtCloudCredentials, DbtProject, DbtRunner
 from flowstone_dbt.process import end_idle
 
 
@@ -26,11 +27,40 @@ def _memory() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def no_login_of_yours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the developer's own login to dbt Cloud is seen by a test."""
+    for name in ("DBT_CLOUD_TOKEN", "DBT_CLOUD_ACCOUNT_ID", "DBT_CLOUD_HOST_URL"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def cloud() -> Iterator[DbtCloud]:
+    with serve_dbt_cloud() as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def login(cloud: DbtCloud) -> DbtCloudCredentials:
+    return DbtCloudCredentials(
+        api_key=cloud.token, account_id=ACCOUNT, domain=cloud.url, timeout_seconds=10
+    )
+
+
 @pytest.fixture(scope="session")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shop, parsed: what is copied of it needs no parsing from scratch."""
     folder = write_project(tmp_path_factory.mktemp("shop"))
     DbtRunner(DbtProject(project_dir=folder, profiles_dir=folder)).invoke(["parse"])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(parsed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shop, built: all of its tables are there."""
+    folder = Path(shutil.copytree(parsed, tmp_path_factory.mktemp("built") / "shop"))
+    add_arrivals(folder)
+    DbtRunner(DbtProject(project_dir=folder, profiles_dir=folder)).invoke(["build"])
     return folder
 
 

@@ -65,7 +65,7 @@ def test_errors_of_others_are_theirs() -> None:
         ("SELEC 1", QueryInvalid, "syntax error"),
         ("SELECT a FROM nowhere", TableMissing, "nowhere"),
         ("SELECT nope FROM t", QueryInvalid, "nope"),
-        ("INSERT INTO t VALUES (1, 'b')", IntegrityViolated, "Mend the row"),
+        ("INSERT INTO t VALUES (1, 'b')", IntegrityViolated, "Fix the row"),
         ("INSERT INTO t VALUES ('canary-4711', 'b')", QueryInvalid, "INT32"),
         ("SELECT 1; SELECT 2", QueryInvalid, "2 statements, and one at a time"),
         ("-- nothing", QueryInvalid, "0 statements, and one at a time"),

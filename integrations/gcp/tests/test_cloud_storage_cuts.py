@@ -228,7 +228,7 @@ def cloud(bucket: GcsBucket, sessions: Sessions) -> GcsBucket:
 
 
 @pytest.mark.parametrize("work", [write, read, look])
-def test_an_end_of_the_connection_is_an_error_or_is_mended(
+def test_an_end_of_the_connection_is_an_error_or_is_retried(
     bucket: GcsBucket, emulated: str, tmp_path: Path, work: Work
 ) -> None:
     cut_everywhere(work, bucket, tmp_path, "end", dense=False)
@@ -238,7 +238,7 @@ def test_an_end_of_the_connection_is_an_error_or_is_mended(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["end", "reset"])
 @pytest.mark.parametrize("work", SMALL)
-def test_an_end_anywhere_is_an_error_or_is_mended(
+def test_an_end_anywhere_is_an_error_or_is_retried(
     bucket: GcsBucket, emulated: str, tmp_path: Path, work: Work, how: How
 ) -> None:
     cut_everywhere(work, bucket, tmp_path, how, dense=True)
@@ -248,7 +248,7 @@ def test_an_end_anywhere_is_an_error_or_is_mended(
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("how", ["end", "reset"])
 @pytest.mark.parametrize("work", IN_PARTS)
-def test_an_end_in_an_upload_in_parts_is_an_error_or_is_mended(
+def test_an_end_in_an_upload_in_parts_is_an_error_or_is_retried(
     cloud: GcsBucket, tmp_path: Path, work: Work, how: How
 ) -> None:
     cut_everywhere(work, cloud, tmp_path, how, dense=False)
@@ -266,7 +266,7 @@ def test_an_end_in_an_upload_in_parts_is_an_error_or_is_mended(
         ),
     ],
 )
-def test_one_end_is_mended(cloud: GcsBucket, tmp_path: Path, work: Work, how: How) -> None:
+def test_one_end_is_retried(cloud: GcsBucket, tmp_path: Path, work: Work, how: How) -> None:
     cut_once(work, cloud, tmp_path, how)
 
 
@@ -299,7 +299,7 @@ def test_a_session_that_expired_is_an_error_without_its_address(
 
 
 @pytest.mark.parametrize("work", [write, read])
-def test_silence_is_an_error_or_is_mended(
+def test_silence_is_an_error_or_is_retried(
     bucket: GcsBucket, emulated: str, tmp_path: Path, work: Work
 ) -> None:
     be_silent(work, bucket, tmp_path)
@@ -307,7 +307,7 @@ def test_silence_is_an_error_or_is_mended(
 
 @pytest.mark.check
 @pytest.mark.parametrize("work", [*SMALL[2:], *IN_PARTS])
-def test_silence_is_an_error_or_is_mended_wherever(
+def test_silence_is_an_error_or_is_retried_wherever(
     cloud: GcsBucket, tmp_path: Path, work: Work
 ) -> None:
     be_silent(work, cloud, tmp_path)

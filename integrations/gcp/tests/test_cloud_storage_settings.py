@@ -23,6 +23,7 @@ from uuid import uuid4
 import pytest
 from tests.services.recorder import Recorded, Recorder, serve_recorder
 
+from flowstone.blocks.object_stores.provider import Tool
 from flowstone.errors import BlockInvalid, StorageError
 from flowstone_gcp import GcpCredentials, GcsBucket, cloud_storage_upload_blob_from_string
 from flowstone_gcp.transfers import MB
@@ -204,3 +205,24 @@ def test_what_does_not_go_together_is_refused_at_once(
 def test_an_object_with_a_customers_key_has_no_url(recorded: GcsBucket) -> None:
     with pytest.raises(StorageError, match="encryption_key"):
         recorded.model_copy(update={"encryption_key": KEY}).presigned_url("a")
+
+
+# -- for other tools -----------------------------------------------------------------------------
+
+
+def test_gcsfs_gets_who_pays(recorded: GcsBucket) -> None:
+    assert "requester_pays" not in (recorded.storage_options("pandas") or {})
+    bucket = recorded.model_copy(update={"requester_pays": True})
+    options = bucket.storage_options("pandas") or {}
+    assert options["requester_pays"] == options["project"]
+    tools: tuple[Tool, ...] = ("polars", "delta")
+    for tool in tools:
+        with pytest.raises(StorageError, match=f"{tool} can't say who pays"):
+            bucket.storage_options(tool)
+
+
+@pytest.mark.parametrize("tool", ["pandas", "polars", "delta"])
+def test_no_tool_takes_a_customers_key(recorded: GcsBucket, tool: Tool) -> None:
+    bucket = recorded.model_copy(update={"encryption_key": KEY})
+    with pytest.raises(StorageError, match="no tool takes an encryption_key"):
+        bucket.storage_options(tool)

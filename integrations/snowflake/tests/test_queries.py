@@ -320,7 +320,13 @@ def test_cost_is_not_looked_up_outside_of_runs_or_where_it_is_off(
     assert not emulated.find_queries("QUERY_HISTORY_BY_SESSION", database.database)
 
 
-def test_unknown_sizes_cost_nothing_known() -> None:
+def test_sizes_of_unknown_price_have_no_estimate() -> None:
+    found = find_measures({"EXECUTION_TIME": 1000, "WAREHOUSE_SIZE": "7X-Large"})
+    assert "credits_estimated" not in found
+    assert found["run_seconds"] == 1
+
+
+def test_queries_without_a_warehouse_cost_nothing() -> None:
     found = find_measures({"EXECUTION_TIME": 1000, "WAREHOUSE_SIZE": None, "BYTES_SCANNED": None})
     assert found["credits_estimated"] == found["bytes_scanned"] == 0
     assert found["run_seconds"] == 1

@@ -41,6 +41,16 @@ def postgres_url(postgres: str) -> Iterator[str]:
 
 
 @pytest.fixture
+def pooled_url(pgbouncer: str) -> Iterator[str]:
+    """The URL of an empty database, through a pooler in transaction mode."""
+    name = f"test_{uuid4().hex[:16]}"
+    with psycopg.connect(pgbouncer, autocommit=True, prepare_threshold=None) as admin:
+        admin.execute(f"CREATE DATABASE {name}".encode())
+        yield f"{pgbouncer.rpartition('/')[0]}/{name}"
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
 def mariadb_url(mariadb: str) -> Iterator[str]:
     """The URL of an empty database."""
     name = f"test_{uuid4().hex[:16]}"

@@ -49,9 +49,11 @@ class TestPostgres(DatabaseSuite):
 
 @pytest.mark.check
 class TestPostgresBehindAPooler(TestPostgres):
+    """Through PgBouncer, in transaction mode."""
+
     @pytest.fixture
-    def database(self, postgres_url: str) -> Iterator[Database]:
-        info = postgres_url.replace("postgresql", "postgresql+asyncpg")
+    def database(self, pooled_url: str) -> Iterator[Database]:
+        info = pooled_url.replace("postgresql", "postgresql+asyncpg", 1)
         with AsyncSqlAlchemyConnector(connection_info=info, transaction_pooling=True) as database:
             yield database
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from itertools import islice
 from socket import socket
 from time import monotonic
 from typing import Any
 
+import pyarrow as pa
 import pymysql
 import pytest
 from sqlalchemy import make_url
@@ -182,3 +184,18 @@ def test_percent_signs_and_backslashes_stay(mysql: SqlAlchemyConnector) -> None:
     assert mysql.fetch_one("SELECT '100%s', '%%'") == ("100%s", "%%")
     mysql.insert("odd", [{"a%s": 1}], create=True)
     assert mysql.fetch_all("SELECT * FROM odd") == [(1,)]
+
+
+@pytest.mark.parametrize("batch_rows", [1, 2, 1000])
+def test_decimals_that_grow_keep_the_type_of_a_stream(
+    mysql: SqlAlchemyConnector, batch_rows: int
+) -> None:
+    """The type is that of the first batch, whose value has one digit."""
+    values = [Decimal(f"{10**digits - 1}.25") for digits in (1, 5, 12, 20, 28)]
+    mysql.execute("CREATE TABLE t (id int, price DECIMAL(38, 10))")
+    mysql.execute_many("INSERT INTO t VALUES (?, ?)", list(enumerate(values)))
+    query = "SELECT price FROM t ORDER BY id"
+    batches = list(mysql.stream_arrow(query, batch_rows=batch_rows))
+    assert {batch.schema.field("price").type for batch in batches} == {pa.decimal128(38, 10)}
+    assert [value for batch in batches for value in batch.column("price").to_pylist()] == values
+    assert len(batches) == -(-len(values) // batch_rows)

@@ -290,6 +290,7 @@ def test_a_dangerous_package_is_a_report(home: Home, danger: str) -> None:
     assert said in str(report)
 
 
+@pytest.mark.check
 def test_tests_that_can_not_run_are_told(home: Home) -> None:
     stranger = Stranger(home, things=THINGS)
     report = stranger.check("--tests", str(stranger.tests("import nothing_of_that_name")), code=1)

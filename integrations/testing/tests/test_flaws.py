@@ -20,7 +20,7 @@ from flowstone_testing.programs import COMMAND
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 TRANSLATED = "with self.client() as client, translate_errors(str(client.base_url)):"
 TWIN = """

@@ -12,7 +12,7 @@ from flowstone.plugins import get_host
 # Loaded before pytester takes its snapshot of modules, so that there is one of each.
 from flowstone_testing.conformance.tasks import TaskSuite
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.check]  # of the kit, which few changes touch
 
 pytest_plugins = ["pytester"]
 

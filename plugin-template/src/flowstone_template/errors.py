@@ -84,11 +84,11 @@ def translate_errors(where: str) -> Iterator[None]:
 #: The service's code of a statement → our error, and what to do about it.
 STATEMENTS: dict[str, tuple[type[DatabaseError], str]] = {
     "busy": (DatabaseBusy, "Look for who keeps a transaction open, and end it."),
-    "constraint": (IntegrityViolated, "Mend the row, or the constraint."),
+    "constraint": (IntegrityViolated, "Fix the row, or the constraint."),
     "no-such-table": (TableMissing, "Make the table first, or `insert(…, create=True)`."),
     "stopped": (QueryCancelled, "Run it again if it is wanted."),
     "unauthorized": (DatabaseDenied, "Give the credentials a token that is valid."),
-    "wrong-statement": (QueryInvalid, "Mend the statement or its parameters."),
+    "wrong-statement": (QueryInvalid, "Fix the statement or its parameters."),
 }
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flowstone.blocks.jobs.job_run import JobRun
     from flowstone.blocks.jobs.provider import JobProvider, JobStatus, Report
     from flowstone.blocks.jobs.shell import ShellOperation
+    from flowstone.blocks.login_cache import LoginCache
     from flowstone.blocks.notifiers.note import Note
     from flowstone.blocks.notifiers.notifier import Notifier
     from flowstone.blocks.notifiers.provider import NotifierProvider
@@ -41,6 +42,7 @@ __all__ = [
     "JobRun",
     "JobStatus",
     "LocalDirectory",
+    "LoginCache",
     "Note",
     "Notifier",
     "NotifierProvider",
@@ -69,6 +71,7 @@ if not TYPE_CHECKING:
             ".jobs.job_run": ("JobRun",),
             ".jobs.provider": ("JobProvider", "JobStatus", "Report"),
             ".jobs.shell": ("ShellOperation",),
+            ".login_cache": ("LoginCache",),
             ".notifiers.note": ("Note",),
             ".notifiers.notifier": ("Notifier",),
             ".notifiers.provider": ("NotifierProvider",),

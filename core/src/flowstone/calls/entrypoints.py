@@ -60,7 +60,7 @@ def _explain_failure(entrypoint: str, place: str) -> Iterator[None]:
         raise
     except Exception as error:
         problem = f"{place} can't be imported: {type(error).__name__}: {error}".rstrip(".")
-        remedy = "Mend it, and try again."
+        remedy = "Fix it, and try again."
         failed = ConfigurationError(f"entrypoint {entrypoint!r}", problem, remedy)
         frame = error.__traceback__
         while frame and frame.tb_frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:

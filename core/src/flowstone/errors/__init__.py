@@ -109,6 +109,7 @@ StopSignal (BaseException)                 ends a run; no `except Exception` may
 from flowstone.errors.base import (
     ConfigurationError,
     FlowstoneError,
+    replace_errors,
     suggest_names,
 )
 from flowstone.errors.blocks import (
@@ -324,5 +325,6 @@ __all__ = [
     "UnreadableResult",
     "UpstreamTaskError",
     "ValueNotComputed",
+    "replace_errors",
     "suggest_names",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 E = TypeVar("E", bound=BaseException)
 
@@ -43,6 +44,23 @@ def suggest_names(name: str, known: Iterable[str]) -> str:
         shown = ", ".join(map(repr, names[:8]))
         return f" There are: {shown}{' …' if len(names) > 8 else ''}."
     return ""
+
+
+@contextmanager
+def replace_errors(find_error: Callable[[Exception], FlowstoneError | None]) -> Iterator[None]:
+    """Raise errors of Flowstone in place of those of an SDK, which become their causes.
+
+    Args:
+        find_error: returns the error to raise; None for one that is raised as it is, because it
+            does not come from the SDK.
+    """
+    try:
+        yield
+    except Exception as error:
+        found = find_error(error)
+        if found is None:
+            raise
+        raise found from error
 
 
 class ConfigurationError(FlowstoneError, ValueError):

@@ -78,7 +78,7 @@ class PluginBroken(PluginError, ImportError):
         self.plugin, self.distribution, self.problem = plugin, distribution, problem
         super().__init__(
             f"plugin {plugin!r} of {distribution} is broken: {problem}. "
-            "`flowstone plugin ls` shows its traceback; mend or uninstall it."
+            "`flowstone plugin ls` shows its traceback; fix or uninstall it."
         )
 
 

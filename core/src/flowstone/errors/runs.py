@@ -121,7 +121,7 @@ class UpstreamTaskError(RunError):
         self.name, self.upstream, self.state = name, upstream, state
         super().__init__(
             f"{name!r} was not started: it needs {upstream!r}, which ended {state}. "
-            "Mend that one, or pass allow_failure(future) to run all the same."
+            "Fix that one, or pass allow_failure(future) to run all the same."
         )
 
 
@@ -133,7 +133,7 @@ class ElementFailed(RunError):
         self.problem = problem
         super().__init__(
             f"element {index} of {unit!r}.map failed, and with it the batch of elements {first} "
-            f"to {last}: {problem}. Mend it, or use a smaller batch_size."
+            f"to {last}: {problem}. Fix it, or use a smaller batch_size."
         )
 
 
@@ -182,7 +182,7 @@ class KeyNotMade(NotHashable):
         self.maker, self.cause = maker, cause
         told = f"{type(cause).__name__}: {cause}"
         RunError.__init__(
-            self, f"{maker!r} raised {told}. Mend it, or let it return None to cache nothing."
+            self, f"{maker!r} raised {told}. Fix it, or let it return None to cache nothing."
         )
 
 
@@ -317,7 +317,7 @@ class InputInvalid(RunError, ValueError):
         lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
         super().__init__(
             f"run {name!r} was not resumed; this is not what it asks for:{lines}\n"
-            "It still waits. Mend these, and resume it again."
+            "It still waits. Fix these, and resume it again."
         )
 
 

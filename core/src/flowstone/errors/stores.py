@@ -143,7 +143,9 @@ class ManifestInvalid(DocumentError, ValueError):
         self.problems = list(problems)
         count = "a problem" if len(problems) == 1 else f"{len(problems)} problems"
         told = "".join(f"\n  {problem}" for problem in problems)
-        super().__init__(f"{count} in the files; nothing was written:{told}\nMend, and try again.")
+        super().__init__(
+            f"{count} in the files; nothing was written:{told}\nFix it, and try again."
+        )
 
 
 class InvalidName(DocumentError, ValueError):
@@ -163,7 +165,7 @@ class DocumentInvalid(DocumentError, ValueError):
         lines = "".join(f"\n  {field}: {problem}" for field, problem in self.problems.items())
         super().__init__(
             f"the saved {kind} {name!r} does not fit the installed {kind}:{lines}\n"
-            "Save it again with these fields mended, or give the block type a migration."
+            "Save it again with these fields fixed, or give the block type a migration."
         )
 
 

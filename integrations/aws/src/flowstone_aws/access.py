@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
+    from flowstone_aws.s3_settings import S3Settings
 
 
 def make_access(
@@ -43,8 +44,16 @@ def make_access(
     )
 
 
-def make_storage_options(access: StoreAccess, tool: Tool) -> dict[str, object] | None:
-    """Return address and login as a tool takes them, or None where it wants nothing."""
+def make_storage_options(
+    access: StoreAccess, settings: S3Settings, tool: Tool
+) -> dict[str, object] | None:
+    """Return address, login and settings as a tool takes them, or None where it wants nothing.
+
+    Args:
+        access: the address and the login.
+        settings: the block's fields; polars and Delta have no words for storage class and tags.
+        tool: see `ObjectStore.storage_options`.
+    """
     region, endpoint = access.options.get("region"), access.endpoint
     login = [access.reveal(n) for n in ("access_key_id", "secret_access_key", "session_token")]
     if tool == "pandas":
@@ -52,6 +61,9 @@ def make_storage_options(access: StoreAccess, tool: Tool) -> dict[str, object] |
         options: dict[str, object] = dict(zip(("key", "secret", "token"), login, strict=True))
         options["client_kwargs"] = {name: value for name, value in client.items() if value}
         options["anon"] = None if login[0] else True
+        # https://s3fs.readthedocs.io/en/latest/api.html
+        options["requester_pays"] = settings.is_paid_by_requester() or None
+        options["s3_additional_kwargs"] = settings.make_object()
     else:
         options = {
             "aws_access_key_id": login[0],
@@ -61,5 +73,22 @@ def make_storage_options(access: StoreAccess, tool: Tool) -> dict[str, object] |
             "aws_endpoint_url": endpoint,
             "aws_allow_http": "true" if (endpoint or "").startswith("http:") else None,
             "aws_skip_signature": None if login[0] else "true",
+            **_describe_settings(settings),
         }
     return {name: value for name, value in options.items() if value} or None
+
+
+def _describe_settings(settings: S3Settings) -> dict[str, object]:
+    """Return what polars and Delta, by their library `object_store`, ask S3 for.
+
+    https://docs.rs/object_store/latest/object_store/aws/enum.AmazonS3ConfigKey.html
+    """
+    given = settings.make_object()
+    key = given.get("SSECustomerKey")
+    return {
+        "aws_server_side_encryption": "sse-c" if key else given.get("ServerSideEncryption"),
+        "aws_sse_customer_key_base64": key,
+        "aws_sse_kms_key_id": given.get("SSEKMSKeyId"),
+        "aws_sse_bucket_key_enabled": "true" if given.get("BucketKeyEnabled") else None,
+        "aws_request_payer": "true" if settings.is_paid_by_requester() else None,
+    }

@@ -14,7 +14,7 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError, FlowstoneError, Unreachable
 from flowstone_aws.errors import translate_errors
-from flowstone_aws.logins import FALLBACK_REGION, Login, LoginFields, find_login
+from flowstone_aws.logins import FALLBACK_REGION, LOGINS, Login, LoginFields
 from flowstone_aws.parameters import AssumeRoleParameters, AwsClientParameters
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Login(Credentials):
 
     def _login(self) -> Login:
         values, new = self._find_login()
-        return find_login(values, new)
+        return LOGINS.find(values, new)
 
     def _find_login(self) -> tuple[LoginFields, Any]:
         found = self._values()

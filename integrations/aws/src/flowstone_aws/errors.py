@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from flowstone.errors import CredentialsError, FlowstoneError, StorageError
+from flowstone.errors import CredentialsError, FlowstoneError, StorageError, replace_errors
 from flowstone.records.redaction import redact
 from flowstone_aws.rules import (
     ARCHIVED,
@@ -40,7 +39,8 @@ from flowstone_aws.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
 #: Longer texts of AWS's are cut: a proxy's error page says nothing after that.
 LONGEST = 400
@@ -222,8 +222,9 @@ BY_CODE = _make_table(
 _BY_STATUS = {400: BARE, 401: REFUSED, 403: DENIED, 405: UNSUPPORTED, 412: CHANGED, 429: BUSY}
 
 
-@contextmanager
-def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
+def translate_errors(
+    where: str, who: Callable[[], str], key: str | None = None
+) -> AbstractContextManager[None]:
     """Turn what AWS's SDK raises inside into `StorageError`, `CredentialsError` and their kin.
 
     Args:
@@ -231,13 +232,7 @@ def translate_errors(where: str, who: Callable[[], str], key: str | None = None)
         who: says which credentials are used; called when something went wrong.
         key: the object, where it is about one.
     """
-    try:
-        yield
-    except Exception as error:
-        told = translate(error, where, who, key)
-        if told is None:
-            raise
-        raise told from error
+    return replace_errors(lambda error: translate(error, where, who, key))
 
 
 def translate(

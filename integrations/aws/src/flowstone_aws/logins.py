@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from flowstone.blocks import LoginCache
 from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
 from flowstone_aws.connections import watch_connections
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: Logins and clients that are kept; the one that was used longest ago goes first.
-MOST_LOGINS, MOST_CLIENTS = 32, 32
+#: Clients of a login that are kept; the one that was used longest ago goes first.
+MOST_CLIENTS = 32
 #: A login without a region is asked who it is here.
 FALLBACK_REGION = "us-east-1"
 _PLAIN = (str, bool, int, dict, type(None))
@@ -297,28 +297,5 @@ def _provide_credentials(session: botocore.session.Session, credentials: Credent
     session.register_component("credential_provider", CredentialResolver([Given()]))
 
 
-_logins: OrderedDict[LoginFields, Login] = OrderedDict()
-_lock = threading.Lock()
-
-
-def find_login(values: LoginFields, new: Callable[[], Login]) -> Login:
-    """Return the login of these values in this process; `new` makes it where there is none."""
-    with _lock:
-        found = _logins.get(values)
-        if found is None:
-            found = _logins[values] = new()
-            if len(_logins) > MOST_LOGINS:
-                _logins.popitem(last=False)
-        _logins.move_to_end(values)
-        return found
-
-
-def _forget() -> None:
-    global _lock
-    # A child of a fork has its parent's sockets, and locks that nobody will open.
-    _lock = threading.Lock()
-    _logins.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+#: The logins of this process.
+LOGINS: LoginCache[Login] = LoginCache()

@@ -6,24 +6,22 @@ does it or raises the error: so errors, retries and delays are the same with and
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib.util import find_spec
-from time import monotonic
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, cast
 from urllib.parse import urlsplit
 
+from flowstone.blocks.object_stores import FastTransfers, SmallObjects, is_lost
 from flowstone_aws.credentials import has_authorities, has_variables_of_obstore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from botocore.credentials import Credentials
+    from obstore import GetResult
     from obstore.store import ClientConfig, S3Config, S3Credential, S3CredentialProvider, S3Store
     from types_boto3_s3.client import S3Client
 
@@ -31,14 +29,6 @@ if TYPE_CHECKING:
     from flowstone_aws.parameters import AwsClientParameters
     from flowstone_aws.transfers import Options
 
-T = TypeVar("T")
-
-#: Objects that are transferred at a time: each needs little CPU time, and waits for the service.
-PARALLEL = 24
-#: For larger objects, the SDK is as fast, and obstore needs more memory.
-SMALL_BYTES = 512 * 1024
-#: After this many failures or large objects in a row, only the SDK is used for this many seconds.
-MOST_FAILURES, SECONDS = 3, 30.0
 #: Attributes of an object, by their names in boto3, with those in obstore.
 ATTRIBUTES = {
     "CacheControl": "Cache-Control",
@@ -50,7 +40,6 @@ ATTRIBUTES = {
 }
 _RESERVED = {name.lower() for name in ATTRIBUTES.values()}
 _PLAIN_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 class Config(Protocol):
@@ -66,120 +55,50 @@ class Config(Protocol):
     read_timeout: float | None
 
 
-#: A forked child does not have obstore's threads, and would wait for them forever.
-_is_lost = False
-
-
-def _note_fork() -> None:
-    global _is_lost
-    _is_lost = "obstore" in sys.modules
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-
-
 @cache
 def is_installed() -> bool:
     """Return whether obstore is installed."""
     return find_spec("obstore") is not None
 
 
-class Pause:
-    """Stops for a while what has failed, or was of no use, several times in a row."""
-
-    def __init__(self) -> None:
-        self._failures, self._until = 0, 0.0
-
-    def is_over(self) -> bool:
-        """Return whether to try."""
-        return monotonic() >= self._until
-
-    def note(self, *, is_good: bool) -> None:
-        """Count a success or a failure."""
-        self._failures = 0 if is_good else self._failures + 1
-        if self._failures >= MOST_FAILURES:
-            self._failures, self._until = 0, monotonic() + SECONDS
-
-
-class FastTransfers:
-    """Whole small objects of a bucket; safe to use from several threads.
+class S3FastClient:
+    """Whole objects of a bucket by obstore.
 
     Args:
         store: obstore's.
     """
 
+    module = "obstore"
+
     def __init__(self, store: S3Store) -> None:
-        self._store = store
-        self._puts, self._gets = Pause(), Pause()
+        self.store = store
 
-    def put(self, key: str, content: bytes, options: Options) -> bool:
-        """Write an object; return whether it is written.
+    def put(self, key: str, content: bytes, attributes: Mapping[str, str]) -> None:
+        """Write an object."""
+        import obstore  # see `_open_store`
 
-        Args:
-            key: the object.
-            content: all of it.
-            options: of the new object, in boto3's words.
-        """
-        attributes = _make_attributes(options)
-        if attributes is None or len(content) > SMALL_BYTES:
-            return False
+        obstore.put(self.store, key, content, attributes=dict(attributes), use_multipart=False)
 
-        def send() -> bool:
-            import obstore  # see `_open_store`
+    def get(self, key: str) -> S3FastObject:
+        """Open an object."""
+        import obstore  # see `_open_store`
 
-            obstore.put(self._store, key, content, attributes=attributes, use_multipart=False)
-            return True
-
-        return _attempt(key, send, self._puts) or False
-
-    def get(self, key: str) -> bytes | None:
-        """Return the content of an object, or None where that is left to the SDK.
-
-        The content is compared with the object's ETag if that is an MD5.
-        """
-
-        def receive() -> bytes | None:
-            import obstore  # see `_open_store`
-
-            found = obstore.get(self._store, key)
-            size, etag = found.meta["size"], found.meta["e_tag"]
-            if size > SMALL_BYTES:
-                return None
-            content = bytes(found.bytes())
-            return content if _is_whole(content, size, etag) else None
-
-        return _attempt(key, receive, self._gets)
+        return S3FastObject(obstore.get(self.store, key))
 
 
-def _attempt(key: str, work: Callable[[], T | None], pause: Pause) -> T | None:
-    """Return the result of some work; None if it failed, or should be left to the SDK."""
-    if _is_lost or not _is_exact(key) or not pause.is_over():
-        return None
-    done = None
-    with suppress(Exception):  # whatever it is, the SDK does it, or raises our error
-        try:
-            done = work()
-        except FileNotFoundError:
-            return None  # the SDK says what is missing, the object or the bucket
-    pause.note(is_good=done is not None)
-    return done
+class S3FastObject:
+    """A response of obstore with an object."""
+
+    def __init__(self, found: GetResult) -> None:
+        self._found = found
+        self.size, self.etag = found.meta["size"], found.meta["e_tag"]
+
+    def read(self) -> bytes:
+        """Return the content."""
+        return bytes(self._found.bytes())
 
 
-def _is_exact(key: str) -> bool:
-    """Return whether obstore takes a key as it is: it normalizes some, and refuses others."""
-    return key.isprintable() and not {"", ".", ".."}.intersection(key.split("/"))
-
-
-def _is_whole(content: bytes, size: int, etag: str | None) -> bool:
-    """Return whether content is of that size and ETag; an ETag that is no MD5 says nothing."""
-    if len(content) != size:
-        return False
-    found = _MD5.fullmatch(etag or "")
-    return found is None or hashlib.md5(content, usedforsecurity=False).hexdigest() == found[1]
-
-
-def _make_attributes(options: Options) -> dict[str, str] | None:
+def make_attributes(options: Options) -> dict[str, str] | None:
     """Return options of a new object as obstore names them; None if it does not support one."""
     given = dict(options)
     metadata: dict[str, str] = {
@@ -196,8 +115,14 @@ def _is_plain_text(text: object) -> bool:
     return isinstance(text, str) and text.isascii() and text.isprintable() and text == text.strip()
 
 
-class SmallObjects:
-    """How small objects of a bucket are moved: by obstore, or not at all.
+def make_small_objects(
+    find_login: Callable[[], Login],
+    parameters: AwsClientParameters,
+    bucket: str,
+    *,
+    use_obstore: bool,
+) -> SmallObjects:
+    """Return how small objects of a bucket are transferred.
 
     Args:
         find_login: returns the login, the same one for each object.
@@ -206,35 +131,13 @@ class SmallObjects:
         use_obstore: whether obstore may be used, where it is installed.
     """
 
-    def __init__(
-        self,
-        find_login: Callable[[], Login],
-        parameters: AwsClientParameters,
-        bucket: str,
-        *,
-        use_obstore: bool,
-    ) -> None:
-        self._find_login, self._parameters, self._bucket = find_login, parameters, bucket
-        self.is_fast = use_obstore and is_installed()
-
-    def get(self, key: str) -> bytes | None:
-        """Do as `FastTransfers.get`."""
-        fast = self._open()
-        return None if fast is None else fast.get(key)
-
-    def put(self, key: str, content: bytes, options: Options) -> bool:
-        """Do as `FastTransfers.put`."""
-        fast = self._open()
-        return fast is not None and fast.put(key, content, options)
-
-    def _open(self) -> FastTransfers | None:
-        if not self.is_fast:
-            return None
-        login = self._find_login()
+    def open_kept() -> FastTransfers | None:
+        login = find_login()
         return login.get_or_make(
-            f"fast transfers of {self._bucket}",
-            lambda: open_fast(login, self._parameters, self._bucket),
+            f"fast transfers of {bucket}", lambda: open_fast(login, parameters, bucket)
         )
+
+    return SmallObjects(open_kept, is_fast=use_obstore and is_installed())
 
 
 def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> FastTransfers | None:
@@ -247,7 +150,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
     """
     client: S3Client = login.client("s3")
     config = cast("Config", client.meta.config)
-    if _is_lost or not _is_plain(config, bucket) or has_variables_of_obstore():
+    if is_lost("obstore") or not _is_plain(config, bucket) or has_variables_of_obstore():
         return None
     if client.meta.endpoint_url.startswith("https:") and has_authorities(login, parameters):
         return None  # obstore would trust them beside the system's, not instead
@@ -255,7 +158,7 @@ def open_fast(login: Login, parameters: AwsClientParameters, bucket: str) -> Fas
         address = client.generate_presigned_url(
             "get_object", Params={"Bucket": bucket, "Key": "key"}
         )
-        return FastTransfers(_open_store(login, client, bucket, address))
+        return FastTransfers(S3FastClient(_open_store(login, client, bucket, address)))
     return None
 
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
+    FAST_PARALLEL,
+    SMALL_BYTES,
     FolderInfo,
+    ObjectBody,
     ObjectInfo,
     ObjectStoreProvider,
     ObjectVersion,
@@ -28,17 +31,17 @@ from flowstone_aws.credentials import AwsCredentials, MinIOCredentials
 from flowstone_aws.errors import make_refusal, read_code, translate_errors
 from flowstone_aws.logins import is_aws
 from flowstone_aws.s3_checksums import matches_object
-from flowstone_aws.s3_fast import PARALLEL, SMALL_BYTES, SmallObjects
+from flowstone_aws.s3_fast import make_attributes, make_small_objects
 from flowstone_aws.signed_urls import check_signing, sign_url
 from flowstone_aws.transfers import (
     PART_BYTES,
-    ObjectBody,
     Options,
     copy_in_parts,
     copy_whole,
     find_file,
     finish,
     leave_open,
+    make_body,
     make_manager,
     upload_in_parts,
 )
@@ -100,11 +103,11 @@ class S3Provider(ObjectStoreProvider):
         parameters = credentials.aws_client_parameters
         # obstore has no headers of its own for reads that need some.
         is_plain = not settings.make_read()
-        self._small = SmallObjects(
+        self._small = make_small_objects(
             self._login, parameters, bucket, use_obstore=use_obstore and is_plain
         )
         if self._small.is_fast:
-            self.parallel = PARALLEL
+            self.parallel = FAST_PARALLEL
 
     @property
     def where(self) -> str:
@@ -123,7 +126,7 @@ class S3Provider(ObjectStoreProvider):
             return make_access(self.bucket, folder, self.credentials, self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any] | None:
-        return make_storage_options(self.make_access(), tool)
+        return make_storage_options(self.make_access(), self.settings, tool)
 
     def make_uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}" if key else f"s3://{self.bucket}"
@@ -157,12 +160,12 @@ class S3Provider(ObjectStoreProvider):
         except StorageError as error:
             if offset and read_code(error.__cause__) in {"InvalidRange", "416"}:
                 etag = self.head(key).etag
-                return ObjectBody(None, 0, etag, lambda: self.translate_errors(key))
+                return ObjectBody(None, lambda: self.translate_errors(key), etag=etag)
             raise
         self._seen.add(self.where)
         if offset:
             check_range(f"{self.where}/{key}", answer, offset)
-        return ObjectBody(
+        return make_body(
             answer["Body"],
             answer["ContentLength"],
             _etag(answer),
@@ -293,7 +296,7 @@ class S3Provider(ObjectStoreProvider):
                 Bucket=self.bucket, Key=key, VersionId=version, **self.settings.make_read()
             )
         etag = _etag(answer)
-        return ObjectBody(
+        return make_body(
             answer["Body"], answer["ContentLength"], etag, lambda: self.translate_errors(key)
         )
 
@@ -357,7 +360,7 @@ class S3Provider(ObjectStoreProvider):
         file = find_file(source)
         if size is not None and size <= (SMALL_BYTES if file and not condition else PART_BYTES):
             body = source.read()
-            if condition or not self._small.put(key, body, options):
+            if condition or not self._small.put(key, body, make_attributes(options)):
                 self.client().put_object(**target, Body=body, **options, **condition)
         elif condition:
             upload_in_parts(self.client(), source, target, options, condition)

@@ -80,6 +80,14 @@ class S3Settings:
         """Return the parameters of a request that is not about an object's content."""
         return {"RequestPayer": "requester"} if self.requester_pays else {}
 
+    def is_paid_by_requester(self) -> bool:
+        """Return whether the requester pays, by the field or by the upload options."""
+        return "RequestPayer" in {**self.upload_options, **self.make_payer()}
+
+    def make_object(self) -> Options:
+        """Return the parameters of an object, for tools that reach the bucket themselves."""
+        return {n: value for n, value in self._make_new().items() if n != "RequestPayer"}
+
     def make_read(self) -> Options:
         """Return the parameters for reading an object or its properties."""
         return {**self.make_payer(), **self._make_key("SSECustomer")}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from io import BufferedIOBase, BufferedReader, FileIO
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from urllib.parse import urlencode
 
-from flowstone.blocks.object_stores import map_in_threads, send_in_parts
+from flowstone.blocks.object_stores import ObjectBody, map_in_threads, send_in_parts
+from flowstone_aws.errors import read_code
 from flowstone_aws.logs import keep_secrets
 
 if TYPE_CHECKING:
@@ -42,6 +44,8 @@ PART_OPTIONS = frozenset(
         "SSECustomerKeyMD5",
     )
 )
+#: What services that have no tags answer when they are asked for them.
+NO_TAGS = frozenset({"MethodNotAllowed", "NotImplemented", "501"})
 #: Options of a copy that its source is read with.
 _COPY_SOURCE = "CopySource"
 METADATA = (
@@ -227,6 +231,8 @@ def copy_in_parts(
     found: Options = client.head_object(**_name_source(source), **own)
     # A whole copy takes these over; a copy in parts is a new object.
     same = {name: found[name] for name in METADATA if name in found}
+    if "Tagging" not in new and (tags := _read_tags(client, source, _find_payer(kept))):
+        same["Tagging"] = tags
     started = client.create_multipart_upload(Bucket=bucket, Key=key, **{**same, **new})
     upload = started["UploadId"]
 
@@ -255,6 +261,17 @@ def copy_in_parts(
         raise
 
 
+def _read_tags(client: S3Client, source: Mapping[str, str], payer: Options) -> str:
+    """Return the tags of an object as a new object takes them; "" where the service has none."""
+    try:
+        answer = client.get_object_tagging(**_name_source(source), **payer)
+    except Exception as error:
+        if read_code(error) not in NO_TAGS:
+            raise
+        return ""
+    return urlencode({tag["Key"]: tag["Value"] for tag in answer["TagSet"]})
+
+
 def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:
     named: CopySourceTypeDef = {"Bucket": source["Bucket"], "Key": source["Key"]}
     if "VersionId" in source:
@@ -262,31 +279,18 @@ def _name_source(source: Mapping[str, str]) -> CopySourceTypeDef:
     return named
 
 
-class ObjectBody(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StreamingBody | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            # What has come before a break is lost with the call, so calls are small.
-            return self._body.read(None if size is None or size < 0 else min(size, READ_BYTES))
-
-    def close(self) -> None:
-        if self._body is not None:
-            self._body.close()
-        super().close()
+def make_body(
+    body: StreamingBody,
+    length: int,
+    etag: str | None,
+    translate_errors: Callable[[], AbstractContextManager[None]],
+) -> ObjectBody:
+    """Return the content of a response as a file; it is read in small calls, see `ObjectBody`."""
+    return ObjectBody(
+        lambda size: body.read(None if size < 0 else size),
+        translate_errors,
+        close=body.close,
+        length=length,
+        etag=etag,
+        most_bytes=READ_BYTES,
+    )

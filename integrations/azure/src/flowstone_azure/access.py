@@ -10,7 +10,7 @@ from flowstone.errors import StorageError
 from flowstone.records.access import StoreAccess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from flowstone.blocks.object_stores.provider import Tool
     from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind
@@ -64,14 +64,28 @@ def make_access(
     )
 
 
-def make_storage_options(tool: Tool, where: str, login: BlobLogin) -> dict[str, object]:
-    """Return a login as the `storage_options` of a tool.
+def make_storage_options(
+    tool: Tool, where: str, login: BlobLogin, encryption_key: str | None
+) -> dict[str, object]:
+    """Return a login, and a customer's key, as the `storage_options` of a tool.
+
+    Args:
+        tool: see `ObjectStore.storage_options`; adlfs, which pandas uses, takes no key.
+        where: the address of the container.
+        login: the login.
+        encryption_key: the customer's key in Base64, if there is one.
 
     Raises:
-        StorageError: the tool does not support this kind of login.
+        StorageError: the tool does not support this kind of login, or a customer's key.
     """
-    is_adlfs = tool == "pandas"
-    found = _describe_to_adlfs(where, login.values) if is_adlfs else _describe_to_rust(login)
+    found: Mapping[str, object]
+    if tool != "pandas":
+        found = {**_describe_to_rust(login), "azure_storage_encryption_key": encryption_key}
+    elif encryption_key is None:
+        found = _describe_to_adlfs(where, login.values)
+    else:
+        remedy = "Use `filesystem()`, or polars."
+        raise StorageError(where, "adlfs does not support an encryption_key", remedy)
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -36,7 +36,7 @@ class AzureBlobStorageContainer(ObjectStore):
         'AzureBlobStorageContainer.load("raw").write_path("a.txt", b"hello")'
     )
 
-    #: 2: `storage_class`, `encryption_scope`, `encryption_key` and `tags` were added.
+    #: 2: the fields from `storage_class` to `tags`, and `use_obstore`, were added.
     schema_version: ClassVar[int] = 2
 
     container_name: str = Field(min_length=1, description="The container's name.")
@@ -61,6 +61,11 @@ class AzureBlobStorageContainer(ObjectStore):
         "Objects are written and read with it.",
     )
     tags: Tags = Field(default_factory=dict, description="The index tags of new objects.")
+    use_obstore: bool = Field(
+        default=True,
+        description="Whether obstore moves small objects if it is installed "
+        '(pip install "flowstone-azure[fast]"); without it, the SDK does.',
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -117,4 +122,5 @@ class AzureBlobStorageContainer(ObjectStore):
             self.credentials,
             self.base_folder or "",
             BlobSettings(self.storage_class, self.encryption_scope, self.encryption_key, self.tags),
+            use_obstore=self.use_obstore,
         )

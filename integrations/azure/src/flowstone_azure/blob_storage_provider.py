@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from io import BufferedIOBase
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlencode, urlsplit
 
 from flowstone.blocks.object_stores import (
     CHUNK_BYTES,
+    FAST_PARALLEL,
     FolderInfo,
+    ObjectBody,
     ObjectInfo,
     ObjectStoreProvider,
     ObjectVersion,
@@ -20,6 +21,7 @@ from flowstone.blocks.object_stores import (
 )
 from flowstone.errors import ObjectMissing, PathInvalid, StorageError
 from flowstone_azure import access, signed_urls
+from flowstone_azure.blob_storage_fast import make_attributes, make_small_objects
 from flowstone_azure.deletions import can_batch, delete_in_batches
 from flowstone_azure.errors import read_code, translate_errors
 from flowstone_azure.folders import FolderKey, is_marked, make_folder, put_folders_last
@@ -60,6 +62,7 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         credentials: the login.
         folder: the folder that all paths are relative to.
         settings: what requests carry besides the blob's name.
+        use_obstore: whether obstore moves small objects, where it is installed.
 
     Attributes:
         page_objects: the page size of listings; None for Azure's default of 5,000.
@@ -74,9 +77,18 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         credentials: AzureBlobStorageCredentials,
         folder: str,
         settings: BlobSettings,
+        *,
+        use_obstore: bool = True,
     ) -> None:
         self.container, self.credentials, self.folder = container, credentials, folder
         self.settings = settings
+        # obstore sends a customer's key with every request, whichever object it is about.
+        is_plain = settings.encryption_key is None
+        self._small = make_small_objects(
+            self._login, container, use_obstore=use_obstore and is_plain
+        )
+        if self._small.is_fast:
+            self.parallel = FAST_PARALLEL
         self.urls = [f"az://{container}", *_find_urls(container, credentials.account_url)]
 
     @property
@@ -119,14 +131,16 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return access.make_access(self.container, folder, self._login(), self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, Any]:
-        return access.make_storage_options(tool, self.where, self._login())
+        key = self._with_key().get("cpk")
+        value = None if key is None else str(key.key_value)
+        return access.make_storage_options(tool, self.where, self._login(), value)
 
     def make_uri(self, key: str) -> str:
         return f"az://{self.container}/{key}" if key else f"az://{self.container}"
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, key: str, offset: int = 0) -> _Body:
+    def get(self, key: str, offset: int = 0) -> ObjectBody:
         client = self.client(key)
         try:
             with self.translate_errors(key):
@@ -136,10 +150,10 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 self._refuse_folder(key, answer.properties.metadata)
         except StorageError as error:
             if offset and read_code(error.__cause__) == "InvalidRange":
-                return _Body(None, 0, self.head(key).etag, lambda: self.translate_errors(key))
+                etag = self.head(key).etag
+                return ObjectBody(None, lambda: self.translate_errors(key), etag=etag)
             raise
-        etag = strip_quotes(answer.properties.etag)
-        return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
+        return _make_body(answer, lambda: self.translate_errors(key))
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         if not length:
@@ -159,9 +173,19 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
                 return b""
             raise
 
+    def read(self, key: str) -> bytes:
+        self._check_name(key)
+        content = self._small.get(key)
+        return super().read(key) if content is None else content
+
     def download(self, key: str, target: BinaryIO) -> None:
         from flowstone_azure.transfers import PART_BYTES, download_ranges  # with the SDK
 
+        self._check_name(key)
+        content = self._small.get(key)
+        if content is not None:
+            target.write(content)
+            return
         body = self.get(key)
         if body.length > PART_BYTES and target.seekable() and body.etag:
             body.close()
@@ -230,13 +254,12 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
             raise self._refuse_versions(key)
         yield from sort_versions(found)
 
-    def get_version(self, key: str, version: str) -> _Body:
+    def get_version(self, key: str, version: str) -> ObjectBody:
         client = self.client(key)
         with self._reach_version(key, version):
             answer = client.download_blob(version_id=version, max_concurrency=1, **self._with_key())
         self._check_version(key, answer.properties)
-        etag = strip_quotes(answer.properties.etag)
-        return _Body(answer, answer.size, etag, lambda: self.translate_errors(key))
+        return _make_body(answer, lambda: self.translate_errors(key))
 
     def restore(self, key: str, version: str) -> None:
         client = self.client(key)
@@ -296,7 +319,8 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         with self.translate_errors(key):
             if size is not None and size <= PART_BYTES:
                 content = source.read()
-                client.upload_blob(content, length=len(content), overwrite=True, **given)
+                if not self._small.put(key, content, make_attributes(given)):
+                    client.upload_blob(content, length=len(content), overwrite=True, **given)
             else:
                 part = self.settings.make_part(self.where)
                 upload_blocks(client, source, size, part, **given)
@@ -368,32 +392,13 @@ class AzureBlobStorageProvider(ObjectStoreProvider):
         return f"{client.url}?{signed}"
 
 
-class _Body(BufferedIOBase):
-    """The content of a response as a file, with errors of the SDK translated."""
-
-    def __init__(
-        self,
-        body: StorageStreamDownloader[bytes] | None,
-        length: int,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._body, self.length, self.etag = body, length, etag
-        self._translate_errors = translate_errors
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._body is None:
-            return b""
-        with self._translate_errors():
-            return self._body.read(-1 if size is None else size)
-
-    def close(self) -> None:
-        self._body = None
-        super().close()
+def _make_body(
+    found: StorageStreamDownloader[bytes],
+    translate_errors: Callable[[], AbstractContextManager[None]],
+) -> ObjectBody:
+    """Return the content of a response as a file; the SDK resumes it by itself."""
+    etag = strip_quotes(found.properties.etag)
+    return ObjectBody(found.read, translate_errors, length=found.size, etag=etag)
 
 
 def _find_urls(container: str, account_url: str | None) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from base64 import b64encode
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -13,10 +14,12 @@ from pydantic import Field, SecretStr, field_validator
 from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_azure.errors import NARROW, read_code
-from flowstone_azure.logins import BlobLogin, BlobLoginFields, Kind, find_login
+from flowstone_azure.logins import LOGINS, BlobLogin, BlobLoginFields, Kind
 from flowstone_azure.rules import EXPIRED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
 
 #: Options that make `check` fail fast.
@@ -35,6 +38,10 @@ _OPTIONS = frozenset(
         "retry_status",
         "retry_total",
     }
+)
+#: Variables for which obstore would write objects differently; others it is told itself.
+_OF_OBSTORE = re.compile(
+    "AZURE_(STORAGE_)?(DEFAULT_CONTENT_TYPE|DEFAULT_HEADERS|ENCRYPTION_KEY|HTTP|PROXY|ROOT_CERT).*"
 )
 #: The fields that are set, besides account_url, and the kind of login for them.
 _KINDS: dict[frozenset[str], Kind] = {
@@ -186,7 +193,7 @@ class AzureBlobStorageCredentials(Credentials):
             CredentialsError: the fields don't make one.
         """
         values = self._choose()
-        return find_login(values, lambda: BlobLogin(values, self.client_options))
+        return LOGINS.find(values, lambda: BlobLogin(values, self.client_options))
 
     def _choose(self) -> BlobLoginFields:
         text = _reveal(self.connection_string)
@@ -343,3 +350,18 @@ def _refuse(problem: str, remedy: str) -> CredentialsError:
 
 def _reveal(value: SecretStr | None) -> str | None:
     return value.get_secret_value().strip() or None if value is not None else None
+
+
+def has_authorities(options: Mapping[str, object]) -> bool:
+    """Return whether it is said, by options or around, which certificates to trust.
+
+    Args:
+        options: those of the SDK's clients.
+    """
+    around = any(os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+    return around or options.get("connection_verify", True) is not True
+
+
+def has_variables_of_obstore() -> bool:
+    """Return whether variables are set that obstore would follow, and the SDK does not."""
+    return any(map(_OF_OBSTORE.fullmatch, os.environ))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from flowstone.errors import AccessDenied, CredentialsError, FlowstoneError
+from flowstone.errors import AccessDenied, CredentialsError, FlowstoneError, replace_errors
 from flowstone.records.redaction import redact
 from flowstone_azure.rules import (
     ARCHIVED,
@@ -36,7 +35,7 @@ from flowstone_azure.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 #: Longer messages are cut, such as the error page of a proxy.
 LONGEST = 400
@@ -193,8 +192,9 @@ class DescribedLogin(Protocol):
         """Return a known problem of the login; "" if there is none."""
 
 
-@contextmanager
-def translate_errors(where: str, login: DescribedLogin, key: str | None = None) -> Iterator[None]:
+def translate_errors(
+    where: str, login: DescribedLogin, key: str | None = None
+) -> AbstractContextManager[None]:
     """Translate errors of Azure's SDK into subclasses of `StorageError` and `CredentialsError`.
 
     Args:
@@ -202,13 +202,7 @@ def translate_errors(where: str, login: DescribedLogin, key: str | None = None) 
         login: the login in use, for the message.
         key: the object, if the operation is about one.
     """
-    try:
-        yield
-    except Exception as error:
-        translated = translate(error, where, login, key)
-        if translated is None:
-            raise
-        raise translated from error
+    return replace_errors(lambda error: translate(error, where, login, key))
 
 
 def translate(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from base64 import b64decode
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
+from flowstone.blocks import LoginCache
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone.records.redaction import register
 from flowstone_azure.errors import NARROW, read_code, translate_errors
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
-#: Size of the cache of logins; the least recently used one is dropped first.
-MAX_LOGINS = 32
+T = TypeVar("T")
+
 #: The OAuth scope of tokens for the Blob service.
 SCOPE = "https://storage.azure.com/.default"
 #: The maximum validity of a user delegation key, and of URLs signed by it.
@@ -68,18 +67,21 @@ class BlobLogin:
     """A login to one account's Blob service, with its client; thread-safe.
 
     Attributes:
+        values: what makes the login.
+        options: options of the SDK's clients, instead of the defaults.
         sas: the parsed SAS, if the login is one.
         takes_batches: whether to send batch requests; False after the service refused one.
     """
 
     def __init__(self, values: BlobLoginFields, options: dict[str, Any]) -> None:
-        self.values, self._options = values, options
+        self.values, self.options = values, options
         self._lock, self._signing = threading.RLock(), threading.Lock()
         self._client: BlobServiceClient | None = None
         self._token: TokenCredential | None = None
         self.takes_batches = True
         self._is_hierarchical: bool | None = None
         self._delegation: tuple[UserDelegationKey, datetime] | None = None
+        self._kept: dict[str, object] = {}
         for secret in (values.secret, values.password):
             if secret:
                 register(secret)
@@ -133,7 +135,7 @@ class BlobLogin:
 
         from flowstone_azure.transfers import CLIENT_DEFAULTS, open_transport
 
-        options = {**CLIENT_DEFAULTS, **self._options, **overrides}
+        options = {**CLIENT_DEFAULTS, **self.options, **overrides}
         if "transport" not in options:
             options["transport"] = open_transport(options)
         with self.translate_errors():
@@ -148,6 +150,13 @@ class BlobLogin:
                 ) from error
         keep_secrets()
         return client
+
+    def get_or_make(self, name: str, make: Callable[[], T]) -> T:
+        """Return what is kept with this login under a name, made at first."""
+        with self._lock:
+            if name not in self._kept:
+                self._kept[name] = make()
+            return cast("T", self._kept[name])
 
     def get_token(self) -> str:
         """Return a valid token of Microsoft Entra; the SDK caches and renews it."""
@@ -213,7 +222,7 @@ class BlobLogin:
     def _find_token_credential(self) -> TokenCredential:
         with self._lock:
             if self._token is None:
-                self._token = _make_token_credential(self.values, self.who, self._options)
+                self._token = _make_token_credential(self.values, self.who, self.options)
             return self._token
 
 
@@ -255,28 +264,5 @@ def _make_token_credential(
         ) from error
 
 
-_logins: OrderedDict[BlobLoginFields, BlobLogin] = OrderedDict()
-_lock = threading.Lock()
-
-
-def find_login(values: BlobLoginFields, new: Callable[[], BlobLogin]) -> BlobLogin:
-    """Return the cached login for these values, or create it by calling `new`."""
-    with _lock:
-        found = _logins.get(values)
-        if found is None:
-            found = _logins[values] = new()
-            if len(_logins) > MAX_LOGINS:
-                _logins.popitem(last=False)
-        _logins.move_to_end(values)
-        return found
-
-
-def _forget() -> None:
-    global _lock
-    # After a fork, the child must not use its parent's sockets, or locks that were held.
-    _lock = threading.Lock()
-    _logins.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+#: The logins of this process.
+LOGINS: LoginCache[BlobLogin] = LoginCache()

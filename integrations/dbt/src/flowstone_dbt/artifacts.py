@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from flowstone_dbt.nodes import NodeResult, read_freshness, read_result
@@ -11,6 +12,10 @@ from flowstone_dbt.nodes import NodeResult, read_freshness, read_result
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+
+#: Seconds to wait for a file that dbt is writing.
+PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +64,15 @@ def read_results(folder: Path) -> list[NodeResult] | None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        return {}
-    return content
+    end = monotonic() + PATIENCE
+    while True:
+        try:
+            content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        except FileNotFoundError:
+            return {}
+        except ValueError:  # dbt is writing it
+            if monotonic() > end:
+                raise
+            sleep(0.02)
+        else:
+            return content

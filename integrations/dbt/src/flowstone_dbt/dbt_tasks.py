@@ -39,11 +39,10 @@ def trigger_dbt_cli_command(  # noqa: PLR0913 - as users know it
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        trigger_dbt_cli_command("dbt build", project_dir="shop", dbt_cli_profile=profile)
+        trigger_dbt_cli_command("dbt ls", project_dir=project_dir, profiles_dir=profiles_dir)
     """
     words = shlex.split(command)
     if words[:1] == ["dbt"]:
@@ -91,11 +90,10 @@ def run_dbt_build(
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        run_dbt_build(project_dir="shop", dbt_cli_profile=profile)
+        run_dbt_build(project_dir=project_dir, profiles_dir=profiles_dir)
     """
     return trigger_dbt_cli_command.fn(
         "dbt build",
@@ -134,11 +132,10 @@ def run_dbt_model(
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        run_dbt_model(project_dir="shop", dbt_cli_profile=profile)
+        run_dbt_model(project_dir=project_dir, profiles_dir=profiles_dir)
     """
     return trigger_dbt_cli_command.fn(
         "dbt run",
@@ -177,11 +174,10 @@ def run_dbt_test(
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        run_dbt_test(project_dir="shop", dbt_cli_profile=profile)
+        run_dbt_test(project_dir=project_dir, profiles_dir=profiles_dir)
     """
     return trigger_dbt_cli_command.fn(
         "dbt test",
@@ -220,11 +216,10 @@ def run_dbt_snapshot(
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        run_dbt_snapshot(project_dir="shop", dbt_cli_profile=profile)
+        run_dbt_snapshot(project_dir=project_dir, profiles_dir=profiles_dir)
     """
     return trigger_dbt_cli_command.fn(
         "dbt snapshot",
@@ -263,11 +258,10 @@ def run_dbt_seed(
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        run_dbt_seed(project_dir="shop", dbt_cli_profile=profile)
+        run_dbt_seed(project_dir=project_dir, profiles_dir=profiles_dir)
     """
     return trigger_dbt_cli_command.fn(
         "dbt seed",
@@ -306,11 +300,10 @@ def run_dbt_source_freshness(
         stream_output: whether dbt's lines go to the run's log.
 
     Raises:
-        DbtNodesFailed: nodes failed.
-        DbtError: dbt could not do what it was asked for.
+        DbtError: dbt could not do what it was asked for; a `DbtNodesFailed` if nodes failed.
 
     Example:
-        run_dbt_source_freshness(project_dir="shop", dbt_cli_profile=profile)
+        run_dbt_source_freshness(project_dir=project_dir, profiles_dir=profiles_dir)
     """
     return trigger_dbt_cli_command.fn(
         "dbt source freshness",

@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from flowstone.blocks import Block, Database, ObjectStore
 from flowstone.blocks.external_work import name_block
@@ -90,6 +91,13 @@ class DbtProject(Block):
         default=True,
         description="Whether dbt's lines go to the run's log; each node's log has its own.",
     )
+
+    @field_validator("git_url")
+    @classmethod
+    def _has_no_password(cls, value: str | None) -> str | None:
+        if value is not None and urlsplit(value).password:
+            raise ValueError("a password in a URL is shown and saved; set git_token instead")
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -15,14 +15,14 @@ from flowstone.errors import (
     TableMissing,
 )
 
-_MEND = "Mend the statement or its parameters."
+_FIX = "Fix the statement or its parameters."
 _FILE = "Check the path, the disk, and what the file is."
 
 #: By the name of the exception or of one that it derives from; the nearest counts.
 BY_EXCEPTION: dict[str, tuple[type[DatabaseError], str]] = {
     "ConnectionException": (DatabaseUnreachable, _FILE),
-    "ConstraintException": (IntegrityViolated, "Mend the row, or the constraint."),
-    "Error": (QueryInvalid, _MEND),
+    "ConstraintException": (IntegrityViolated, "Fix the row, or the constraint."),
+    "Error": (QueryInvalid, _FIX),
     "FatalException": (DatabaseError, "Close the block and open it again."),
     "HTTPException": (DatabaseUnreachable, "Check the address, and that it can be reached."),
     "IOException": (DatabaseUnreachable, _FILE),
@@ -64,7 +64,7 @@ def translate(where: str, error: Exception, statement: str | None) -> DatabaseEr
         statement: what was to be run; None where it is about the connection.
     """
     if isinstance(error, SeveralStatements):
-        return QueryInvalid(where, str(error), _MEND, statement)
+        return QueryInvalid(where, str(error), _FIX, statement)
     names = [kind.__name__ for kind in type(error).__mro__ if _is_of_duckdb(kind)]
     if not names:
         return None

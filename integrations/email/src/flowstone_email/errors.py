@@ -42,7 +42,7 @@ def translate(
 
 
 def find_code(error: Exception) -> int | None:
-    """Return the server's answer; of several recipients the one that is worst to mend."""
+    """Return the server's answer; of several recipients the one that is worst to fix."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         return max(code for code, _ in error.recipients.values())
     if isinstance(error, smtplib.SMTPNotSupportedError):

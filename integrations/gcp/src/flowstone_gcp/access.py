@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from flowstone.errors import CredentialsError
+from flowstone.errors import CredentialsError, StorageError
 from flowstone.records.access import DatabaseAccess, StoreAccess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowstone.blocks.object_stores.provider import Tool
+    from flowstone_gcp.cloud_storage_settings import GcsSettings
     from flowstone_gcp.logins import GcpLogin
 
 
@@ -38,13 +39,31 @@ def make_access(
 
 
 def make_storage_options(
-    tool: Tool, login: GcpLogin, find_access: Callable[[], StoreAccess]
+    tool: Tool, login: GcpLogin, settings: GcsSettings, find_access: Callable[[], StoreAccess]
 ) -> dict[str, object]:
-    """Return a login as the `storage_options` of a tool."""
+    """Return a login, and who pays, as the `storage_options` of a tool.
+
+    Args:
+        tool: see `ObjectStore.storage_options`.
+        login: the login.
+        settings: the block's fields, of which gcsfs knows who pays, and polars and Delta nothing.
+        find_access: returns the address and the login.
+
+    Raises:
+        StorageError: the objects can't be read with these options.
+    """
     endpoint = login.own_endpoint
+    if settings.encryption_key is not None:
+        problem, remedy = "no tool takes an encryption_key", "Use `filesystem()`."
+        raise StorageError(settings.where, problem, remedy)
     if tool == "pandas":
         token = "anon" if login.is_anonymous else login.credentials()
         options = {"token": token, "project": login.project(), "endpoint_url": endpoint}
+        # https://gcsfs.readthedocs.io/en/latest/api.html
+        options["requester_pays"] = settings.find_payer(login)
+    elif settings.requester_pays:
+        problem = f"{tool} can't say who pays"
+        raise StorageError(settings.where, problem, "Use `filesystem()`, or gcsfs.")
     else:
         access = find_access()
         options = {

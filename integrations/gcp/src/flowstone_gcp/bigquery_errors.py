@@ -33,7 +33,7 @@ class BigQueryErrorRule:
     remedy: str
 
 
-MEND = BigQueryErrorRule(QueryInvalid, "Fix the statement or its parameters.")
+FIX = BigQueryErrorRule(QueryInvalid, "Fix the statement or its parameters.")
 MISSING = BigQueryErrorRule(
     TableMissing,
     "Check project, dataset and location; create the dataset first, then the table, "
@@ -83,7 +83,7 @@ def _make_table(*groups: tuple[BigQueryErrorRule, str]) -> dict[str, BigQueryErr
 
 #: By reason: https://cloud.google.com/bigquery/docs/error-messages
 BY_REASON = _make_table(
-    (MEND, "invalidQuery invalid badRequest notImplemented invalidArgument parseError required"),
+    (FIX, "invalidQuery invalid badRequest notImplemented invalidArgument parseError required"),
     (MISSING, "notFound"),
     (EXISTS, "duplicate alreadyExists"),
     (DENIED, "accessDenied forbidden blocked rowAccessDenied"),
@@ -98,7 +98,7 @@ BY_REASON = _make_table(
 )
 #: By the name of the exception's class; the nearest ancestor counts.
 BY_EXCEPTION = _make_table(
-    (MEND, "BadRequest InvalidArgument FailedPrecondition OutOfRange MethodNotImplemented"),
+    (FIX, "BadRequest InvalidArgument FailedPrecondition OutOfRange MethodNotImplemented"),
     (MISSING, "NotFound"),
     (EXISTS, "Conflict AlreadyExists"),
     (DENIED, "Forbidden PermissionDenied"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
 from flowstone.blocks.object_stores import (
     FolderInfo,
+    ObjectBody,
     ObjectInfo,
     ObjectStoreProvider,
     ObjectVersion,
@@ -32,7 +33,7 @@ from flowstone_gcp.copies import copy_by_service
 from flowstone_gcp.errors import translate_errors
 from flowstone_gcp.logins import ATTEMPTS
 from flowstone_gcp.signed_urls import check_signing, sign_url
-from flowstone_gcp.transfers import PART_BYTES, Body, wrap_source
+from flowstone_gcp.transfers import PART_BYTES, make_body, wrap_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,7 +99,7 @@ class GcsProvider(ObjectStoreProvider):
         return access.make_access(self.bucket, folder, self._login(), self.make_access)
 
     def make_storage_options(self, tool: Tool) -> dict[str, object]:
-        return access.make_storage_options(tool, self._login(), self.make_access)
+        return access.make_storage_options(tool, self._login(), self.settings, self.make_access)
 
     def make_uri(self, key: str) -> str:
         return f"gs://{self.bucket}/{key}" if key else f"gs://{self.bucket}"
@@ -110,7 +111,7 @@ class GcsProvider(ObjectStoreProvider):
 
     # -- reading ---------------------------------------------------------------------------------
 
-    def get(self, key: str, offset: int = 0) -> Body:
+    def get(self, key: str, offset: int = 0) -> ObjectBody:
         with self._reach(key):
             response = self._login().retry()(self._open)(
                 key, f"bytes={offset}-" if offset else None
@@ -118,7 +119,7 @@ class GcsProvider(ObjectStoreProvider):
         generation = response.headers.get("X-Goog-Generation")
         if response.status_code == 416:  # from its end on there is nothing
             response.close()
-            return Body(None, generation, lambda: self.translate_errors(key))
+            return ObjectBody(None, lambda: self.translate_errors(key), etag=generation)
         if offset and response.status_code != 206:
             response.close()
             raise StorageError(
@@ -126,7 +127,7 @@ class GcsProvider(ObjectStoreProvider):
                 f"the service ignored the Range header (bytes={offset}-)",
                 "Check endpoint: the service must support range requests.",
             )
-        return Body(response, generation, lambda: self.translate_errors(key))
+        return make_body(response, generation, lambda: self.translate_errors(key))
 
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         if not length:
@@ -135,7 +136,7 @@ class GcsProvider(ObjectStoreProvider):
         wanted = f"bytes={offset}-{offset + length - 1}"
         with self._reach(key):
             response = self._login().retry()(self._open)(key, wanted)
-        with Body(response, None, lambda: self.translate_errors(key)) as body:
+        with make_body(response, None, lambda: self.translate_errors(key)) as body:
             if response.status_code == 416:  # from its end on there is nothing
                 return b""
             chunks = iter(lambda: body.read(length), b"")
@@ -210,11 +211,11 @@ class GcsProvider(ObjectStoreProvider):
                 is_current=blob.time_deleted is None,
             )
 
-    def get_version(self, key: str, version: str) -> Body:
+    def get_version(self, key: str, version: str) -> ObjectBody:
         self._check_version(key, version)
         with self._reach(key):
             response = self._login().retry()(self._open)(key, None, version)
-        return Body(response, version, lambda: self.translate_errors(key))
+        return make_body(response, version, lambda: self.translate_errors(key))
 
     def restore(self, key: str, version: str) -> None:
         self._check_version(key, version)

@@ -16,7 +16,7 @@ from flowstone.blocks import Credentials
 from flowstone.errors import AccessDenied, CredentialsError
 from flowstone_gcp.access import make_database_access
 from flowstone_gcp.errors import translate_errors
-from flowstone_gcp.logins import GcpLogin, GcpLoginFields, find_login
+from flowstone_gcp.logins import LOGINS, GcpLogin, GcpLoginFields
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials as GoogleCredentials
@@ -198,22 +198,21 @@ class GcpCredentials(Credentials):
                 "anonymous=True can't be combined with a login",
                 "Remove anonymous, or the login.",
             )
-        return find_login(
-            GcpLoginFields(
-                info=text or None,
-                file=str(file) if file else None,
-                project=self.project or None,
-                usual_project=_find_usual_project(),
-                chain=tuple(self.impersonation_chain),
-                scopes=tuple(self.scopes),
-                quota_project=self.quota_project or None,
-                endpoint=self.endpoint or _make_url(emulator),
-                # Like the SDK, use no login for an emulator named by the environment.
-                anonymous=self.anonymous or bool(emulator and not given and not self.endpoint),
-                timeout=self.timeout_seconds,
-                around=_describe_surroundings(file),
-            )
+        values = GcpLoginFields(
+            info=text or None,
+            file=str(file) if file else None,
+            project=self.project or None,
+            usual_project=_find_usual_project(),
+            chain=tuple(self.impersonation_chain),
+            scopes=tuple(self.scopes),
+            quota_project=self.quota_project or None,
+            endpoint=self.endpoint or _make_url(emulator),
+            # Like the SDK, use no login for an emulator named by the environment.
+            anonymous=self.anonymous or bool(emulator and not given and not self.endpoint),
+            timeout=self.timeout_seconds,
+            around=_describe_surroundings(file),
         )
+        return LOGINS.find(values, lambda: GcpLogin(values))
 
     def _check(self) -> str:
         login = self._login()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from flowstone.errors import CredentialsError, FlowstoneError
+from flowstone.errors import CredentialsError, FlowstoneError, replace_errors
 from flowstone.records.redaction import redact, register
 from flowstone_gcp.rules import (
     BAD_LOGIN,
@@ -33,7 +32,8 @@ from flowstone_gcp.rules import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 #: Longer messages are cut, such as the error page of a proxy.
 LONGEST = 400
@@ -140,8 +140,9 @@ BY_REASON = _make_table(
 )
 
 
-@contextmanager
-def translate_errors(where: str, who: Callable[[], str], key: str | None = None) -> Iterator[None]:
+def translate_errors(
+    where: str, who: Callable[[], str], key: str | None = None
+) -> AbstractContextManager[None]:
     """Translate errors of Google's SDK into subclasses of `StorageError` and `CredentialsError`.
 
     Args:
@@ -149,13 +150,7 @@ def translate_errors(where: str, who: Callable[[], str], key: str | None = None)
         who: a function that describes the credentials in use, for the message.
         key: the object, if the operation is about one.
     """
-    try:
-        yield
-    except Exception as error:
-        translated = translate(error, where, who, key)
-        if translated is None:
-            raise
-        raise translated from error
+    return replace_errors(lambda error: translate(error, where, who, key))
 
 
 def translate(

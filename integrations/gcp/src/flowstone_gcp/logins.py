@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowstone.blocks import LoginCache
 from flowstone.errors import CredentialsError, suggest_names
 from flowstone.records.redaction import register
 from flowstone_gcp.bigquery_clients import open_bigquery
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
     from google.auth.transport.requests import AuthorizedSession
 
-#: Size of the cache of logins; the least recently used one is dropped first.
-MOST_LOGINS = 32
 #: How often a transfer is begun or taken up; each time takes its part of the login's timeout.
 ATTEMPTS = 3
 CONNECT_SECONDS = 10.0
@@ -358,28 +355,5 @@ def _make_credentials(info: dict[str, Any]) -> Any:
         ) from None
 
 
-_logins: OrderedDict[GcpLoginFields, GcpLogin] = OrderedDict()
-_lock = threading.Lock()
-
-
-def find_login(values: GcpLoginFields) -> GcpLogin:
-    """Return the login of these values in this process."""
-    with _lock:
-        found = _logins.get(values)
-        if found is None:
-            found = _logins[values] = GcpLogin(values)
-            if len(_logins) > MOST_LOGINS:
-                _logins.popitem(last=False)
-        _logins.move_to_end(values)
-        return found
-
-
-def _forget() -> None:
-    global _lock
-    # A child of a fork has its parent's sockets, and locks that nobody will open.
-    _lock = threading.Lock()
-    _logins.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+#: The logins of this process.
+LOGINS: LoginCache[GcpLogin] = LoginCache()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import os
-from io import BufferedIOBase
 from typing import TYPE_CHECKING, BinaryIO, cast
+
+from flowstone.blocks.object_stores import ObjectBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,36 +63,24 @@ class _Source:
         return found
 
 
-class Body(BufferedIOBase):
-    """An answer's content as a file, as it is stored; what breaks in it is told as ours.
+def make_body(
+    response: Response,
+    generation: str | None,
+    translate_errors: Callable[[], AbstractContextManager[None]],
+) -> ObjectBody:
+    """Return the content of a response as a file, as it is stored, without unpacking it.
 
-    Attributes:
-        etag: the object's generation, for who takes the reading up again.
+    Args:
+        response: a response to a request for content.
+        generation: the object's generation, by which a reader that resumes notices a change.
+        translate_errors: translates errors of the SDK.
     """
 
-    def __init__(
-        self,
-        response: Response | None,
-        etag: str | None,
-        translate_errors: Callable[[], AbstractContextManager[None]],
-    ) -> None:
-        super().__init__()
-        self._response, self.etag = response, etag
-        self._translate_errors = translate_errors
+    def read(size: int) -> bytes:
+        wanted = None if size < 0 else size
+        found: bytes = response.raw.read(wanted, decode_content=False)
+        return found
 
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int | None = -1) -> bytes:
-        if self._response is None:
-            return b""
-        wanted = None if size is None or size < 0 else min(size, READ_BYTES)
-        with self._translate_errors():
-            # What has come before a break is lost with the call, so calls are small.
-            found: bytes = self._response.raw.read(wanted, decode_content=False)
-            return found
-
-    def close(self) -> None:
-        if self._response is not None:
-            self._response.close()
-        super().close()
+    return ObjectBody(
+        read, translate_errors, close=response.close, etag=generation, most_bytes=READ_BYTES
+    )

@@ -77,7 +77,8 @@ class SnowflakeConnector(KnownNames, StageMethods, Database):
     )
     measures_cost: bool = Field(
         default=True,
-        description="Whether a run looks up what each query cost, with one more small query.",
+        description="Whether a run looks up what each query cost, with one more small query, which "
+        "needs a current database.",
     )
 
     @property

@@ -70,17 +70,22 @@ def measure(connection: SnowflakeConnection, cursor: SnowflakeCursor) -> None:
 
 
 def find_measures(row: Mapping[str, object]) -> dict[str, float]:
-    """Return the measures of a row of the query history."""
+    """Return the measures of a row of the query history.
+
+    There is no estimate for a size of unknown price. A query without a warehouse used no credits.
+    """
     run_seconds = _read(row, "EXECUTION_TIME") / 1000
     queued = [_read(row, name) for name in COLUMNS if name.startswith("QUEUED")]
-    hourly = CREDITS_PER_HOUR.get(str(row.get("WAREHOUSE_SIZE") or "").upper(), 0)
-    return {
+    size = str(row.get("WAREHOUSE_SIZE") or "").upper()
+    found = {
         "bytes_scanned": _read(row, "BYTES_SCANNED"),
         "run_seconds": run_seconds,
         "queue_seconds": sum(queued) / 1000,
         "credits_of_cloud_services": _read(row, "CREDITS_USED_CLOUD_SERVICES"),
-        "credits_estimated": hourly * run_seconds / 3600,
     }
+    if not size or size in CREDITS_PER_HOUR:
+        found["credits_estimated"] = CREDITS_PER_HOUR.get(size, 0) * run_seconds / 3600
+    return found
 
 
 def _read(row: Mapping[str, object], name: str) -> float:

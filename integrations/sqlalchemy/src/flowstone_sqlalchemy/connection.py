@@ -63,7 +63,9 @@ class SslFiles(BaseModel):
     certificate: Path | None = Field(default=None, description="Our own certificate.")
     key: Path | None = Field(default=None, description="The key of our own certificate.")
     check_host: bool = Field(
-        default=True, description="Whether the server's certificate has to name its host."
+        default=True,
+        description="Whether the server's certificate has to name its host. If not, and `ca` is "
+        "empty, the certificate isn't verified at all.",
     )
 
 

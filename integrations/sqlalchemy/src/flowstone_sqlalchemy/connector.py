@@ -70,14 +70,15 @@ class SqlAlchemyConnector(Database):
     )
     transaction_pooling: bool = Field(
         default=False,
-        description="Whether a pooler such as PgBouncer, in transaction mode, is in between: then "
-        "no statements are prepared and no session settings are changed, as `cancel_on_kill` "
-        "would.",
+        description="For PostgreSQL: whether a pooler such as PgBouncer, in transaction mode, is "
+        "in between. Then no statements are prepared and no session settings are changed, as "
+        "`cancel_on_kill` would.",
     )
     cancel_on_kill: bool = Field(
         default=True,
-        description="Whether the server ends a statement whose process was killed, or that takes "
-        "longer than the task's timeout.",
+        description="Whether the server itself ends statements: PostgreSQL when the process was "
+        "killed, and PostgreSQL, MySQL and MariaDB when the task's timeout is over. Other "
+        "databases ignore it.",
     )
     connect_seconds: float = Field(
         default=15.0, gt=0, description="How long to wait for a connection."
@@ -86,7 +87,9 @@ class SqlAlchemyConnector(Database):
         default=None, description="For Redshift: temporary logins, and the role that reaches S3."
     )
     fetch_size: int = Field(
-        default=1000, ge=1, description="Rows that are fetched at a time while a result is read."
+        default=1000,
+        ge=1,
+        description="Rows that are fetched from PostgreSQL at a time; other databases ignore it.",
     )
 
     _kept: KeptEngine | None = PrivateAttr(default=None)

@@ -29,7 +29,7 @@ USUAL = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb"
 
 
 def make_engine(
-    connector: SqlAlchemyConnector, calls: DriverCalls, options: Mapping[str, Any]
+    connector: SqlAlchemyConnector, calls: DriverCalls, options: Mapping[str, object]
 ) -> Engine | AsyncEngine:
     """Return a new engine for a block.
 
@@ -51,7 +51,7 @@ def make_engine(
 
 
 def make_sync_engine(
-    connector: SqlAlchemyConnector, url: URL, options: Mapping[str, Any]
+    connector: SqlAlchemyConnector, url: URL, options: Mapping[str, object]
 ) -> Engine:
     """Return a new engine for a URL with a sync driver.
 
@@ -83,7 +83,7 @@ def _translate_errors(url: URL) -> Iterator[None]:
     raise found
 
 
-def _make_sqlite_engine(url: URL, calls: DriverCalls, options: Mapping[str, Any]) -> Engine:
+def _make_sqlite_engine(url: URL, calls: DriverCalls, options: Mapping[str, object]) -> Engine:
     # One that the block keeps is let go with the calls; another is its caller's, and keeps them.
     find: Callable[[], DriverCalls | None] = (lambda: calls) if options else weakref.ref(calls)
 

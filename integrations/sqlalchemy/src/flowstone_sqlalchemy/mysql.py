@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 
 #: Numbers of errors that mean that a connection is gone.
 LOST = frozenset({0, 1053, 1152, 1927, 2006, 2013, 2014, 2055, 4031})
+#: Numbers for a connection that could not be made, and the one that means TLS.
+UNREACHED, TLS = frozenset({2002, 2003, 2013}), 2026
 #: Seconds that a change of a table waits for those who use it.
 LOCK_SECONDS = 10
 #: The number of a query that was killed.
@@ -443,7 +445,9 @@ class MySqlDriver(DBAPIDriver[MySqlConnection]):
         if number == 0:
             words = "the connection is closed"
         usual = find_by_exception(error) if number >= 2000 else None
-        kind, remedy = BY_NUMBER.get(number) or usual or (QueryInvalid, FIX)
+        # PyMySQL has one number for all that is in the way of a connection.
+        key = TLS if number in UNREACHED and "SSL" in words else number
+        kind, remedy = BY_NUMBER.get(key) or usual or (QueryInvalid, FIX)
         said = f"{leave_values_out(words)} (error {number})"
         return kind(self.where, said, remedy, statement, position)
 

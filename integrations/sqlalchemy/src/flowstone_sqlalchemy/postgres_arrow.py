@@ -53,12 +53,24 @@ class ArrowConnection:
 
     def __init__(self, arguments: Mapping[str, Any], *, looks: bool, pooled: bool) -> None:
         words = {key: value for key, value in arguments.items() if key not in _OF_PSYCOPG}
-        if looks:
-            guard = f"-c client_connection_check_interval={LOOK}s"
-            words["options"] = f"{words.get('options', '')} {guard}".strip()
         # In a transaction, a pooler keeps to one session, which a statement's preparation needs.
         self.raw = adbc.connect(make_conninfo(**words), autocommit=not pooled)
         self.limit: int | None = None
+        if looks:
+            # Poolers refuse settings that are given as `options` of the connection.
+            with suppress(Exception), self.raw.cursor() as cursor:  # the server's system can't look
+                cursor.execute(f"SET client_connection_check_interval = '{LOOK}s'")
+        elif pooled:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Begin the transaction: ADBC puts it off until a statement is executed."""
+        try:
+            with self.raw.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except BaseException:
+            self.close()
+            raise
 
     def set_limit(self, seconds: int | None) -> None:
         """Let the server end statements that take so long; None for none of this limit."""
@@ -69,12 +81,10 @@ class ArrowConnection:
 
     def works(self) -> bool:
         """Tell whether the server still answers."""
-        try:
-            with self.raw.cursor() as cursor:
-                cursor.adbc_execute_schema("SELECT 1")
-        except Exception:  # noqa: BLE001 - whatever is wrong, another one is opened
-            return False
-        return True
+        with suppress(Exception), self.raw.cursor() as cursor:  # if not, another one is opened
+            cursor.adbc_execute_schema("SELECT 1")
+            return True
+        return False
 
     def cancel(self) -> None:
         """Cancel what it runs."""

@@ -171,7 +171,7 @@ def make_column(name: str, kind: str, decimal: pa.DataType | None) -> tuple[Colu
     return Column(name, found, is_list=is_list), found
 
 
-def make_encoder(kind: str) -> Callable[[Any], Any] | None:
+def make_encoder(kind: str) -> Callable[[Any], str] | None:
     """Return what makes a value that Arrow takes of one of psycopg's; None where it takes it."""
     kind = kind.removeprefix("_")
     if kind in _PLAIN:
@@ -179,9 +179,9 @@ def make_encoder(kind: str) -> Callable[[Any], Any] | None:
     return _encode_json if kind in {"json", "jsonb"} else _encode_text
 
 
-def _encode_json(value: Any) -> str:
+def _encode_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _encode_text(value: Any) -> str:
+def _encode_text(value: object) -> str:
     return format(value, "f") if type(value).__name__ == "Decimal" else str(value)

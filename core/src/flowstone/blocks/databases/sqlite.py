@@ -59,7 +59,7 @@ _KINDS: dict[int, tuple[type[DatabaseError], str]] = {
     ),
 }
 _READ_ONLY = {"mode": "ro"}
-_MEND = "Fix the statement or its parameters."
+_FIX = "Fix the statement or its parameters."
 
 
 class SqliteDatabase(Database):
@@ -210,7 +210,7 @@ class SqliteDriver(DBAPIDriver[SqliteConnection]):
         if not isinstance(error, (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeError)):
             return None
         code = getattr(error, "sqlite_errorcode", None)
-        kind, remedy = _KINDS.get((code or 0) & 0xFF, (QueryInvalid, _MEND))
+        kind, remedy = _KINDS.get((code or 0) & 0xFF, (QueryInvalid, _FIX))
         words = str(error).rstrip(".")
         if isinstance(error, UnicodeError):
             words = "a text has half a surrogate pair, which UTF-8 can't encode"

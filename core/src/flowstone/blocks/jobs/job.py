@@ -13,7 +13,7 @@ from flowstone.blocks.external_work import cancel_left_behind, find_logger, name
 from flowstone.blocks.jobs.job_run import JobRun
 from flowstone.blocks.jobs.provider import JobProvider, Report
 from flowstone.blocks.validation import hide
-from flowstone.context.current import services
+from flowstone.context.current import current_run, services
 from flowstone.context.external_work import read_handles, record_external_start
 from flowstone.errors import JobError, JobLost
 from flowstone.secrets.renewal import retry_refused
@@ -48,7 +48,7 @@ class Job(Block):
         Raises:
             JobError: it can't be started.
         """
-        cancel_left_behind(name_block(self), self.cancel_external, "jobs")
+        cancel_left_behind(self.name_in_handles(), self.cancel_external, "jobs")
         service = _Service(self)
         handle = service.start()
         try:
@@ -56,7 +56,7 @@ class Job(Block):
         except BaseException:
             service.cancel(handle)  # or it would go on, and nobody would know
             raise
-        return JobRun(service, handle, work)
+        return self.make_run(service, handle, work)
 
     async def atrigger(self) -> JobRun:
         """Do as `trigger`, and let other coroutines run meanwhile."""
@@ -82,7 +82,26 @@ class Job(Block):
         """
         service = _Service(self)
         service.report(handle)
-        return JobRun(service, handle)
+        return self.make_run(service, handle, self._find_recorded(handle))
+
+    def make_run(
+        self, provider: JobProvider, handle: str, external: ExternalHandle | None = None
+    ) -> JobRun:
+        """Return a job that was started; override it to return a `JobRun` with methods of your own.
+
+        Args:
+            provider: what to ask about it.
+            handle: what the service knows it by.
+            external: the handle as it was recorded; None where another process started it.
+        """
+        return JobRun(provider, handle, external)
+
+    def name_in_handles(self) -> str:
+        """Return the block that can cancel this work, as ``type/name``; only ``type`` if unsaved.
+
+        Override it where another block can do that too, such as a saved login.
+        """
+        return name_block(self)
 
     def triggered_in(self, run_id: str) -> list[str]:
         """Return the handles of the jobs that a run has triggered by such a block, oldest first.
@@ -95,7 +114,7 @@ class Job(Block):
             RunNotFound: there is no such run.
         """
         services().journal.flush()
-        run, block = services().runs.run(run_id), name_block(self)
+        run, block = services().runs.run(run_id), self.name_in_handles()
         return [
             work.handle.id
             for work, _ in read_handles(run.root_id)
@@ -111,13 +130,28 @@ class Job(Block):
             JobError: it can't be cancelled.
         """
         with suppress(JobLost):
-            self.attach(handle.id).cancel()
+            self.make_run(_Service(self), handle.id).cancel()
+
+    def _find_recorded(self, handle: str) -> ExternalHandle | None:
+        """Return the handle as the current run, or one of its tree, has recorded it."""
+        if (run := current_run()) is None:
+            return None
+        services().journal.flush()
+        block = self.name_in_handles()
+        return next(
+            (
+                work.handle
+                for work, has_ended in read_handles(run.root_id)
+                if not has_ended and (work.handle.block, work.handle.id) == (block, str(handle))
+            ),
+            None,
+        )
 
     def _record(self, handle: str) -> ExternalHandle:
         """Record the handle, and have it written before we go on."""
         find_logger("jobs").info("%s started as %s", self.make_provider().where, handle)
         # A provider's handle may be more than a text, and that does not go to another process.
-        return record_external_start("job", name_block(self), str(handle))
+        return record_external_start("job", self.name_in_handles(), str(handle))
 
 
 class _Service(JobProvider):
@@ -129,7 +163,8 @@ class _Service(JobProvider):
     def __init__(self, job: Job) -> None:
         self._job, provider = job, job.make_provider()
         self.poll_seconds, self.grace_seconds = provider.poll_seconds, provider.grace_seconds
-        self.streams = provider.streams
+        self.timeout_seconds, self.streams = provider.timeout_seconds, provider.streams
+        self.outage_seconds = provider.outage_seconds
 
     @property
     def where(self) -> str:

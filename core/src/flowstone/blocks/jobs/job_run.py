@@ -11,7 +11,7 @@ from flowstone.blocks.external_work import find_logger
 from flowstone.blocks.jobs.provider import JobStatus
 from flowstone.context.current import services
 from flowstone.context.external_work import record_external_end
-from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout
+from flowstone.errors import JobCancelled, JobFailed, JobLost, JobTimeout, Unreachable
 
 if TYPE_CHECKING:
     import logging
@@ -42,6 +42,8 @@ class JobRun:
         self._provider, self.handle, self._external = provider, handle, external
         self._seen = 0
         self._last: Report | None = None
+        self._url = ""
+        self._lost: float | None = None
 
     def status(self) -> JobStatus:
         """Ask where it is.
@@ -59,17 +61,19 @@ class JobRun:
         """Wait for its end; its lines go to the log of the current run meanwhile.
 
         Args:
-            timeout_seconds: how long to wait; None for as long as it takes.
+            timeout_seconds: how long to wait; None for as long as the job's block says, or else
+                for as long as it takes.
 
         Raises:
             JobFailed: it ended badly.
             JobCancelled: it was cancelled.
             JobTimeout: it has not ended in that time; it goes on.
             JobLost: nobody can tell any longer how it ended.
+            Unreachable: the service has not answered for too long; the job goes on.
         """
-        patience = _Patience(timeout_seconds, self._provider.poll_seconds)
+        patience = self._make_patience(timeout_seconds)
         try:
-            while not (report := self._poll()).status.ended:
+            while (report := self._look()) is None or not report.status.ended:
                 self._sleep(patience)
         except Exception:
             raise
@@ -82,9 +86,11 @@ class JobRun:
 
     async def await_for_completion(self, timeout_seconds: float | None = None) -> None:
         """Do as `wait`, and let other coroutines run meanwhile."""
-        patience = _Patience(timeout_seconds, self._provider.poll_seconds)
+        patience = self._make_patience(timeout_seconds)
         try:
-            while not (report := await asyncio.to_thread(self._poll)).status.ended:
+            while (
+                report := await asyncio.to_thread(self._look)
+            ) is None or not report.status.ended:
                 await services().clock.asleep(self._pause(patience))
         except Exception:
             raise
@@ -141,11 +147,27 @@ class JobRun:
     async def __aexit__(self, *_: object) -> None:
         await self.acancel()
 
+    def _look(self) -> Report | None:
+        """Ask where it is; None while the service can't be reached, but may be again."""
+        try:
+            report = self._poll()
+        except Unreachable as error:
+            now = monotonic()
+            if self._lost is None:
+                self._lost = now
+            if now - self._lost >= self._provider.outage_seconds:
+                raise
+            get_job_logger().warning("%s It is asked again.", error)
+            return None
+        self._lost = None
+        return report
+
     def _poll(self) -> Report:
         """Ask where it is, and log what it has written since; after its end, all of it."""
         if self._last is not None:
             return self._last
         report = self._provider.report(self.handle)
+        self._url = report.url or self._url
         if not self._provider.streams:
             self._log(self._provider.read_logs(self.handle, self._seen))
         if report.status.ended:
@@ -163,11 +185,16 @@ class JobRun:
     def _judge(self, report: Report) -> None:
         where = self._provider.where
         if report.status is JobStatus.CANCELLED:
-            remedy = "Trigger it again, where it is still wanted."
+            remedy = "Trigger it again, where it is still wanted." + self._point()
             raise JobCancelled(where, "the job was cancelled", remedy, self.handle)
         if report.status is JobStatus.FAILED:
             problem = report.problem or "the job failed"
-            raise JobFailed(where, problem, "Look at what it wrote.", self.handle)
+            remedy = self._point().strip() or "Look at what it wrote."
+            raise JobFailed(where, problem, remedy, self.handle)
+
+    def _point(self) -> str:
+        """Return where to look at it, as the end of a message; "" where there is no such page."""
+        return f" Look at {self._url}" if self._url else ""
 
     def _sleep(self, patience: _Patience) -> None:
         left = self._pause(patience)
@@ -175,11 +202,15 @@ class JobRun:
             services().clock.sleep(min(left, SLICE))
             left -= SLICE
 
+    def _make_patience(self, seconds: float | None) -> _Patience:
+        limit = self._provider.timeout_seconds if seconds is None else seconds
+        return _Patience(limit, self._provider.poll_seconds)
+
     def _pause(self, patience: _Patience) -> float:
         pause = patience.next()
         if pause is None:
             problem = f"job {self.handle!r} has not ended within {patience.seconds:g} s"
-            remedy = "It goes on: wait longer, or call `cancel`."
+            remedy = "It goes on: wait longer, or call `cancel`." + self._point()
             raise JobTimeout(self._provider.where, problem, remedy, self.handle)
         return pause
 
@@ -193,18 +224,21 @@ def get_job_logger() -> RunLogger | logging.Logger:
 
 
 class _Patience:
-    """How long to wait until the next look: short at first, and never beyond the end."""
+    """How long to wait until the next look: short at first, and the last one is after the end."""
 
     def __init__(self, seconds: float | None, longest: float) -> None:
         self.seconds = seconds or 0.0
         self._end = None if seconds is None else monotonic() + seconds
         self._longest, self._pause = longest, FIRST
-        self._left = 0.0
+        self._is_last = False
 
     def next(self) -> float | None:
-        """Return the seconds to wait; None where there are none left."""
-        left = None if self._end is None else self._end - monotonic()
-        if left is not None and left <= 0:
+        """Return the seconds to wait; None where there are none left, and the last look was."""
+        if self._is_last:
             return None
         self._pause = min(self._pause * 1.5, self._longest)
-        return self._pause if left is None else min(left, self._pause)
+        if self._end is None:
+            return self._pause
+        left = max(self._end - monotonic(), 0.0)
+        self._is_last = left <= self._pause
+        return min(left, self._pause)

@@ -29,10 +29,12 @@ class Report:
     Attributes:
         status: where it is.
         problem: of one that failed, what went wrong: an exit code, the last lines.
+        url: where people look at it, for messages; "" where there is no such page.
     """
 
     status: JobStatus
     problem: str = ""
+    url: str = ""
 
 
 class JobProvider(ABC):
@@ -44,12 +46,16 @@ class JobProvider(ABC):
     Attributes:
         poll_seconds: the longest time between two reports.
         grace_seconds: how long a job may take to end when it is cancelled.
+        timeout_seconds: how long to wait where nobody says how long; None for as long as it takes.
+        outage_seconds: how long the service may be `Unreachable` before who waits gives up.
         streams: whether this writes the job's lines to the run's log itself, as they come; else
             that is done with what `read_logs` returns, at each report.
     """
 
     poll_seconds: float = 5.0
     grace_seconds: float = 60.0
+    timeout_seconds: float | None = None
+    outage_seconds: float = 0.0
     streams: bool = False
 
     @property

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flowstone.plugins.exports import lazy_exports
 
 if TYPE_CHECKING:
+    from flowstone.blocks.object_stores.bodies import ObjectBody
     from flowstone.blocks.object_stores.cursors import reset_cursor
     from flowstone.blocks.object_stores.local import LocalDirectory, LocalProvider
     from flowstone.blocks.object_stores.object_options import (
@@ -27,25 +28,42 @@ if TYPE_CHECKING:
     )
     from flowstone.blocks.object_stores.provider import ObjectStoreProvider
     from flowstone.blocks.object_stores.resuming import CHUNK_BYTES
+    from flowstone.blocks.object_stores.small_objects import (
+        FAST_PARALLEL,
+        SMALL_BYTES,
+        FastClient,
+        FastObject,
+        FastTransfers,
+        SmallObjects,
+        is_lost,
+    )
     from flowstone.blocks.object_stores.sync_directions import SyncResult
     from flowstone.blocks.object_stores.writing import WriteOptions
 
 __all__ = [
     "CHUNK_BYTES",
+    "FAST_PARALLEL",
+    "SMALL_BYTES",
     "EncryptionKey",
     "ExactKey",
+    "FastClient",
+    "FastObject",
+    "FastTransfers",
     "FolderInfo",
     "LocalDirectory",
     "LocalProvider",
+    "ObjectBody",
     "ObjectInfo",
     "ObjectPath",
     "ObjectStore",
     "ObjectStoreProvider",
     "ObjectVersion",
+    "SmallObjects",
     "SyncResult",
     "Tags",
     "WriteOptions",
     "folder_key",
+    "is_lost",
     "map_in_threads",
     "object_key",
     "read_encryption_key",
@@ -57,6 +75,7 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            ".bodies": ("ObjectBody",),
             ".cursors": ("reset_cursor",),
             ".local": ("LocalDirectory", "LocalProvider"),
             ".object_options": ("EncryptionKey", "Tags", "read_encryption_key"),
@@ -73,6 +92,15 @@ if not TYPE_CHECKING:
             ),
             ".provider": ("ObjectStoreProvider",),
             ".resuming": ("CHUNK_BYTES",),
+            ".small_objects": (
+                "FAST_PARALLEL",
+                "SMALL_BYTES",
+                "FastClient",
+                "FastObject",
+                "FastTransfers",
+                "SmallObjects",
+                "is_lost",
+            ),
             ".sync_directions": ("SyncResult",),
             ".writing": ("WriteOptions",),
         },

@@ -212,7 +212,7 @@ def _rebuild_runs(connection: sqlite3.Connection, root_id: str, run_ids: Iterabl
         if run is None:
             connection.execute(statements.INSERT_STRAY, (run_id,))
         else:
-            _write(connection, statements.MEND_RUN, [RUNS.make_row(run)])
+            _write(connection, statements.REPAIR_RUN, [RUNS.make_row(run)])
             connection.execute(statements.DELETE_STRAY, (run_id,))
 
 

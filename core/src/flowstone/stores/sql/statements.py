@@ -33,7 +33,7 @@ INSERT_EVENT = f"{_insert('events', _EVENT_COLUMNS)} ON CONFLICT DO NOTHING"
 _PUT_RUN = f"{_insert('runs', RUNS.columns)} ON CONFLICT DO UPDATE SET"
 #: Only forward: a run that is further on stays as it is.
 GROW_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version > runs.version"
-MEND_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version >= runs.version"
+REPAIR_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS)} WHERE excluded.version >= runs.version"
 WRITE_RUN = f"{_PUT_RUN} {_take(STATE_COLUMNS + LEASE_COLUMNS)}"
 #: So many rows are inserted by one statement, where there are so many.
 MANY = 50

@@ -155,7 +155,7 @@ class StageRunner:
         facts = (f"--kit-facts={self._folder / name}", f"--kit-stage={name}")
         paths = [path.resolve() for path in tests]
         where = paths[0] if paths[0].is_dir() else paths[0].parent
-        # A message that leaves names out tells nobody what to mend.
+        # A message that leaves names out tells nobody what to fix.
         whole = ("-o", "verbosity_assertions=2")
         words = ("-q", *options, *whole, *recorder, *facts, *map(str, paths))
         self.run(name, "pytest", *words, cwd=where)

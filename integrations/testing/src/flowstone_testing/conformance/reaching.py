@@ -20,7 +20,7 @@ from flowstone.blocks import (
     ObjectStore,
     SecretProvider,
 )
-from flowstone.errors import FlowstoneError
+from flowstone.errors import BlockInvalid, FlowstoneError
 from flowstone_testing.conformance.database.base import Aside
 from flowstone_testing.ports import reserve_closed_port
 
@@ -46,7 +46,7 @@ def takes_text(field: FieldInfo) -> bool:
 
 
 def make_unreachable(block: Model) -> Model | None:
-    """Return a copy whose addresses lead to a port that refuses; None where it has no address."""
+    """Return a copy whose addresses lead to a port that refuses; None where it takes none."""
     changed: dict[str, object] = {}
     for name, field in type(block).model_fields.items():
         value = getattr(block, name)
@@ -63,7 +63,10 @@ def make_unreachable(block: Model) -> Model | None:
     if not changed:
         return None
     given = {name: getattr(block, name) for name in type(block).model_fields}
-    return type(block)(**{**given, **changed})
+    try:
+        return type(block)(**{**given, **changed})
+    except BlockInvalid:  # it has no address, and takes none beside what it was given
+        return None
 
 
 def find_calls(block: Block) -> Iterator[tuple[str, Call]]:

@@ -1,0 +1,267 @@
+"""Flows that run a dbt Cloud job to its end, each with an async twin."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from time import monotonic
+
+from flowstone import flow
+from flowstone.blocks.jobs import get_job_logger
+from flowstone.errors import ConfigurationError, JobCancelled, JobFailed, JobLost
+from flowstone_dbt.cloud import provider
+from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient, read_data
+from flowstone_dbt.cloud.credentials import DbtCloudCredentials
+from flowstone_dbt.cloud.job import DbtCloudJob, DbtCloudJobRun
+from flowstone_dbt.cloud.models import TriggerJobRunOptions
+from flowstone_dbt.cloud.records import JsonObject
+from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
+from flowstone_dbt.cloud.transport import pause_for
+
+
+@flow
+def run_dbt_cloud_job(
+    dbt_cloud_job: DbtCloudJob, targeted_retries: int = 3, create_assets: bool = False
+) -> JsonObject:
+    """Run a job, and return the run with its ``artifact_paths``; retry what fails.
+
+    Args:
+        dbt_cloud_job: the job.
+        targeted_retries: how often a run that failed is retried from its failed nodes; 0 for never.
+        create_assets: only False; Flowstone has no assets.
+
+    Raises:
+        JobFailed: the last run failed.
+        JobCancelled: a run was cancelled in dbt Cloud.
+        JobTimeout: a run has not ended in the job's `timeout_seconds`; it goes on.
+    """
+    _refuse_assets(create_assets=create_assets)
+    return _complete(dbt_cloud_job.trigger(), targeted_retries)
+
+
+@flow
+async def arun_dbt_cloud_job(
+    dbt_cloud_job: DbtCloudJob, targeted_retries: int = 3, create_assets: bool = False
+) -> JsonObject:
+    """Do the same as `run_dbt_cloud_job`, without blocking the event loop."""
+    _refuse_assets(create_assets=create_assets)
+    return await _acomplete(await dbt_cloud_job.atrigger(), targeted_retries)
+
+
+@flow
+def trigger_dbt_cloud_job_run_and_wait_for_completion(
+    dbt_cloud_credentials: DbtCloudCredentials,
+    job_id: int,
+    trigger_job_run_options: TriggerJobRunOptions | None = None,
+    max_wait_seconds: float | None = 900,
+    poll_frequency_seconds: float = 10,
+    retry_filtered_models_attempts: int = 3,
+) -> JsonObject:
+    """Run a job, and return the run with its ``artifact_paths``; retry what fails.
+
+    Args:
+        dbt_cloud_credentials: the login.
+        job_id: of the job.
+        trigger_job_run_options: what its runs do differently from the job.
+        max_wait_seconds: how long to wait for each run; None for as long as it takes.
+        poll_frequency_seconds: the longest time between two polls.
+        retry_filtered_models_attempts: how often a run that failed is retried from its failed
+            nodes; 0 for never.
+
+    Raises:
+        JobFailed: the last run failed.
+        JobCancelled: a run was cancelled in dbt Cloud.
+        JobTimeout: a run has not ended in that time; it goes on.
+    """
+    job = _make_job(dbt_cloud_credentials, job_id, max_wait_seconds, poll_frequency_seconds)
+    return _complete(job.trigger(trigger_job_run_options), retry_filtered_models_attempts)
+
+
+@flow
+async def atrigger_dbt_cloud_job_run_and_wait_for_completion(
+    dbt_cloud_credentials: DbtCloudCredentials,
+    job_id: int,
+    trigger_job_run_options: TriggerJobRunOptions | None = None,
+    max_wait_seconds: float | None = 900,
+    poll_frequency_seconds: float = 10,
+    retry_filtered_models_attempts: int = 3,
+) -> JsonObject:
+    """Do as `trigger_dbt_cloud_job_run_and_wait_for_completion` without blocking the loop."""
+    job = _make_job(dbt_cloud_credentials, job_id, max_wait_seconds, poll_frequency_seconds)
+    run = await job.atrigger(trigger_job_run_options)
+    return await _acomplete(run, retry_filtered_models_attempts)
+
+
+@flow
+def retry_dbt_cloud_job_run_subset_and_wait_for_completion(
+    dbt_cloud_credentials: DbtCloudCredentials,
+    run_id: int,
+    trigger_job_run_options: TriggerJobRunOptions | None = None,
+    max_wait_seconds: float | None = 900,
+    poll_frequency_seconds: float = 10,
+) -> JsonObject:
+    """Run what another run left undone, and return the new run with its ``artifact_paths``.
+
+    Args:
+        dbt_cloud_credentials: the login.
+        run_id: of the run that failed.
+        trigger_job_run_options: more overrides; what the other run was triggered with holds, too.
+        max_wait_seconds: how long to wait; None for as long as it takes.
+        poll_frequency_seconds: the longest time between two polls.
+
+    Raises:
+        ConfigurationError: `trigger_job_run_options` has steps of its own.
+        JobError: the other run has not ended, or it succeeded.
+        JobFailed: the new run failed.
+        JobTimeout: the new run has not ended in that time; it goes on.
+    """
+    failed = _find_run(
+        dbt_cloud_credentials, run_id, max_wait_seconds, interval=poll_frequency_seconds
+    )
+    return _complete(failed.retry_failed_steps(trigger_job_run_options), 0)
+
+
+@flow
+async def aretry_dbt_cloud_job_run_subset_and_wait_for_completion(
+    dbt_cloud_credentials: DbtCloudCredentials,
+    run_id: int,
+    trigger_job_run_options: TriggerJobRunOptions | None = None,
+    max_wait_seconds: float | None = 900,
+    poll_frequency_seconds: float = 10,
+) -> JsonObject:
+    """Do as `retry_dbt_cloud_job_run_subset_and_wait_for_completion`, without blocking the loop."""
+    failed = await asyncio.to_thread(
+        _find_run,
+        dbt_cloud_credentials,
+        run_id,
+        max_wait_seconds,
+        interval=poll_frequency_seconds,
+    )
+    return await _acomplete(await failed.aretry_failed_steps(trigger_job_run_options), 0)
+
+
+@flow
+def wait_for_dbt_cloud_job_run(
+    run_id: int,
+    dbt_cloud_credentials: DbtCloudCredentials,
+    max_wait_seconds: float | None = 900,
+    poll_frequency_seconds: float = 10,
+) -> tuple[DbtCloudJobRunStatus, JsonObject]:
+    """Wait for a run, and return how it ended, and the run as dbt Cloud has it.
+
+    A run that failed or was cancelled is no error here. Where the flow is cancelled, so is the run.
+
+    Args:
+        run_id: of the run, which may have been triggered a moment ago.
+        dbt_cloud_credentials: the login.
+        max_wait_seconds: how long to wait; None for as long as it takes.
+        poll_frequency_seconds: the longest time between two polls.
+
+    Raises:
+        JobLost: there is no such run.
+        JobTimeout: it has not ended in that time; it goes on.
+    """
+    run = _find_run(
+        dbt_cloud_credentials, run_id, max_wait_seconds, interval=poll_frequency_seconds
+    )
+    with suppress(JobFailed, JobCancelled):
+        run.wait()
+    return _read_end(run)
+
+
+@flow
+async def await_for_dbt_cloud_job_run(
+    run_id: int,
+    dbt_cloud_credentials: DbtCloudCredentials,
+    max_wait_seconds: float | None = 900,
+    poll_frequency_seconds: float = 10,
+) -> tuple[DbtCloudJobRunStatus, JsonObject]:
+    """Do the same as `wait_for_dbt_cloud_job_run`, without blocking the event loop."""
+    run = await asyncio.to_thread(
+        _find_run,
+        dbt_cloud_credentials,
+        run_id,
+        max_wait_seconds,
+        interval=poll_frequency_seconds,
+    )
+    with suppress(JobFailed, JobCancelled):
+        await run.await_for_completion()
+    return await asyncio.to_thread(_read_end, run)
+
+
+def _complete(run: DbtCloudJobRun, retries: int) -> JsonObject:
+    """Wait for a run; where it fails, retry it as often as that."""
+    while True:
+        try:
+            return run.fetch_result()
+        except JobFailed as error:
+            if retries < 1:
+                raise
+            retries -= 1
+            _tell_retry(error, retries)
+        run = run.retry_failed_steps()
+
+
+async def _acomplete(run: DbtCloudJobRun, retries: int) -> JsonObject:
+    """Do as `_complete`, and let other coroutines run meanwhile."""
+    while True:
+        try:
+            return await run.afetch_result()
+        except JobFailed as error:
+            if retries < 1:
+                raise
+            retries -= 1
+            _tell_retry(error, retries)
+        run = await run.aretry_failed_steps()
+
+
+def _tell_retry(error: JobFailed, left: int) -> None:
+    get_job_logger().warning("%s It is retried; retries left after that: %d", error, left)
+
+
+def _make_job(
+    credentials: DbtCloudCredentials, job_id: int, timeout: float | None, interval: float
+) -> DbtCloudJob:
+    return DbtCloudJob(
+        dbt_cloud_credentials=credentials,
+        job_id=job_id,
+        timeout_seconds=timeout,
+        interval_seconds=interval,
+    )
+
+
+def _find_run(
+    credentials: DbtCloudCredentials, run_id: int, timeout: float | None, *, interval: float
+) -> DbtCloudJobRun:
+    """Return a run that was triggered elsewhere, perhaps a moment ago."""
+    end = monotonic() + min(provider.FRESH_SECONDS, timeout or provider.FRESH_SECONDS)
+    found = credentials.ask(lambda client: _read_new_run(client, run_id, end))
+    job_id = int(found.get("job_definition_id") or found["job_id"])
+    run = _make_job(credentials, job_id, timeout, interval).attach(str(run_id))
+    assert isinstance(run, DbtCloudJobRun)
+    return run
+
+
+def _read_new_run(client: DbtCloudAdministrativeClient, run_id: int, end: float) -> JsonObject:
+    """Return a run; one that dbt Cloud does not know yet is asked for again until the end."""
+    while True:
+        try:
+            found: JsonObject = read_data(client.get_run(run_id))
+        except JobLost:
+            if monotonic() > end:
+                raise
+        else:
+            return found
+        pause_for(provider.PAUSE_SECONDS)
+
+
+def _read_end(run: DbtCloudJobRun) -> tuple[DbtCloudJobRunStatus, JsonObject]:
+    found = run.get_run()
+    return DbtCloudJobRunStatus(found["status"]), found
+
+
+def _refuse_assets(*, create_assets: bool) -> None:
+    if create_assets:
+        problem = "Flowstone has no assets"
+        remedy = "Leave it out; the run's result names its artifacts."
+        raise ConfigurationError("create_assets", problem, remedy)

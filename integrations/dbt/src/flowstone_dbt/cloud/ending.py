@@ -1,0 +1,75 @@
+"""How a run of dbt Cloud is ended from outside."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from flowstone.errors import JobError, JobLost, JobTimeout
+from flowstone_dbt.cloud.clients import read_data
+from flowstone_dbt.cloud.statuses import DbtCloudJobRunStatus
+from flowstone_dbt.cloud.transport import pause_for
+
+if TYPE_CHECKING:
+    from flowstone_dbt.cloud.clients import DbtCloudAdministrativeClient
+
+#: Seconds that a run may take to end when it is cancelled: its queries are cancelled first.
+GRACE_SECONDS = 120.0
+#: Seconds between two polls of a run that was cancelled.
+POLL_SECONDS = 0.5
+
+
+def read_run_id(where: str, handle: str) -> int:
+    """Return the number of a run.
+
+    Raises:
+        JobLost: it is no number, so there is no such run.
+    """
+    if handle.isdecimal() and handle.isascii():
+        return int(handle)
+    remedy = "A run of dbt Cloud is known by its number: the last part of its URL."
+    raise JobLost(where, f"there is no run {handle!r}", remedy, handle)
+
+
+def cancel_run(client: DbtCloudAdministrativeClient, run_id: int) -> None:
+    """Ask to cancel a run; one that has ended, even meanwhile, is no error.
+
+    Raises:
+        JobLost: there is no such run.
+        JobError: it can't be cancelled.
+    """
+    try:
+        client.cancel_run(run_id)
+    except JobLost:
+        raise
+    except JobError:
+        if not has_run_ended(client, run_id):
+            raise
+
+
+def has_run_ended(client: DbtCloudAdministrativeClient, run_id: int) -> bool:
+    """Ask whether a run has ended."""
+    status: int = read_data(client.get_run(run_id))["status"]
+    return DbtCloudJobRunStatus.is_terminal_status_code(status)
+
+
+def end_run(client: DbtCloudAdministrativeClient, handle: str) -> None:
+    """Cancel a run, and return when it has ended.
+
+    Raises:
+        JobLost: there is no such run.
+        JobTimeout: it has not ended in the time that it is given for that.
+        JobError: it can't be cancelled.
+    """
+    run_id = read_run_id(client.where, handle)
+    if has_run_ended(client, run_id):
+        return
+    cancel_run(client, run_id)
+    end = monotonic() + GRACE_SECONDS
+    while not has_run_ended(client, run_id):
+        if monotonic() > end:
+            problem = (
+                f"run {run_id} has not ended within {GRACE_SECONDS:g} s after it was cancelled"
+            )
+            raise JobTimeout(client.where, problem, "Look at it in dbt Cloud.", handle)
+        pause_for(POLL_SECONDS)
