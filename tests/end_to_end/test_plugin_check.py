@@ -30,7 +30,13 @@ SUITES = {
         "ObjectStoreSuite",
         "TaskSuite",
     },
-    "flowstone_dbt": {"PluginSuite", "BlockSuite", "TaskSuite"},
+    "flowstone_dbt": {
+        "PluginSuite",
+        "BlockSuite",
+        "CredentialsSuite",
+        "JobSuite",
+        "TaskSuite",
+    },
     "flowstone_duckdb": {"PluginSuite", "BlockSuite", "DatabaseSuite"},
     "flowstone_email": {"PluginSuite", "BlockSuite", "CredentialsSuite", "NotifierSuite"},
     "flowstone_gcp": {

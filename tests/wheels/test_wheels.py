@@ -336,6 +336,16 @@ def test_an_extra_works_at_its_lowest(extra: str, wheels: Path, tmp_path: Path) 
     ran(programs, tmp_path, programs / "python", "use.py")
 
 
+@pytest.mark.check
+def test_dbt_works_at_its_newest(wheels: Path, tmp_path: Path) -> None:
+    """In an environment of its own, as `make test` has the newest one that all packages bear."""
+    extra = "flowstone-dbt[duckdb]"
+    venv = make_venv(tmp_path, wheels, "highest", extra)
+    (tmp_path / "use.py").write_text(USES_OF_PACKAGES[extra])
+    programs = venv / ("Scripts" if os.name == "nt" else "bin")
+    ran(programs, tmp_path, programs / "python", "use.py")
+
+
 def test_every_extra_is_tried() -> None:
     """With its lowest: here, or where strangers' tests are run."""
     extras = {
