@@ -15,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import make_url
 from tests.services.dbt_projects import write_project
 from tests.services.git_http import serve_git
@@ -368,3 +369,20 @@ def test_two_commands_of_one_project_keep_their_artifacts_apart(shop: Path) -> N
     assert main() == [True, True]
     json.loads((shop / "target/run_results.json").read_text())
     assert [each.name for each in (shop / "target/.flowstone").iterdir()] == ["parse.lock"]
+
+
+def test_secret_variables_reach_dbt_and_no_output(shop: Path, home: Path) -> None:
+    canary = f"canary-{token_hex(8)}"
+    tell = "{% macro tell() %}{{ print(env_var('TOLD')) }}{% endmacro %}"
+    write_project(shop, {"macros/tell.sql": tell})
+    secret = {"TOLD": SecretStr(canary)}
+    DbtProject(project_dir=shop, profiles_dir=shop, secret_env=secret).save("told")
+    project = DbtProject.load("told")
+    root = run_in_flow(lambda: DbtRunner(project).invoke(["run-operation", "tell"]))
+    assert root.state.name == "Completed", root.state.message
+    current.services().journal.flush()
+    events = current.services().runs.events(0, root_id=root.id)
+    assert any("********" in str(event.payload) for _, event in events)
+    assert canary not in str(events)
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert not any(canary.encode() in path.read_bytes() for path in files)

@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import TYPE_CHECKING, ClassVar, Self
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, field_validator
 
 from flowstone.blocks import Block
 from flowstone.blocks.external_work import name_block
@@ -51,6 +51,9 @@ class DbtCoreOperation(Block):
     )
     env: dict[str, str] = Field(
         default_factory=dict, description="Variables, beside those of this process."
+    )
+    secret_env: dict[str, SecretStr] = Field(
+        default_factory=dict, description="Variables whose values are secret."
     )
     working_dir: Path | None = Field(
         default=None, description="The folder of the project, if `project_dir` is not given."
@@ -144,6 +147,7 @@ class DbtCoreOperation(Block):
             profiles_dir=None if self.dbt_cli_profile is not None else self.profiles_dir,
             profile=self.dbt_cli_profile,
             env=self.env,
+            secret_env=self.secret_env,
             stream_output=self.stream_output,
         )
 

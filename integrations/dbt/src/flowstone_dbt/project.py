@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from flowstone.blocks import Block, Database, ObjectStore
 from flowstone.blocks.external_work import name_block
+from flowstone.records.redaction import register
 from flowstone_dbt.cli_profile import DbtCliProfile
 from flowstone_dbt.engine import Place
 from flowstone_dbt.environments import make_environment
@@ -26,7 +27,7 @@ from flowstone_dbt.settings import read_environment
 from flowstone_dbt.targets import make_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from flowstone.records.events import ExternalHandle
 
@@ -77,6 +78,11 @@ class DbtProject(Block):
     )
     env: dict[str, str] = Field(
         default_factory=dict, description="Variables, beside those of this process."
+    )
+    secret_env: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description="Variables whose values are secret; dbt masks those that begin with "
+        "DBT_ENV_SECRET in its own logs.",
     )
     requirements: list[str] = Field(
         default_factory=list,
@@ -133,7 +139,7 @@ class DbtProject(Block):
                 self.target_path,
                 python,
                 self.executable,
-                self.env,
+                {**self.env, **reveal(self.secret_env)},
                 block or name_block(self),
                 target=self.target if profile is None else None,
                 streams=self.stream_output,
@@ -213,6 +219,14 @@ class DbtProject(Block):
             return None
         output = make_target(self.database.access(), schema=self.schema_, threads=self.threads)
         return make_profile(read_profile_name(folder), self.target or "default", output)
+
+
+def reveal(variables: Mapping[str, SecretStr]) -> dict[str, str]:
+    """Return secret variables in clear, for a process alone; they are masked in every output."""
+    found = {name: value.get_secret_value() for name, value in variables.items()}
+    for value in found.values():
+        register(value)
+    return found
 
 
 def read_profile_name(folder: Path) -> str:
