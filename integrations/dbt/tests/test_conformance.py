@@ -164,6 +164,7 @@ class TestDbtProject(BlockSuite):
                 subfolder="dbt",
                 requirements=["dbt-core==1.10.*"],
                 env={"DAY": "today"},
+                secret_env={"TOKEN": SecretStr(token_hex(16))},
             ),
             DbtProject(store=LocalDirectory(basepath="shops"), profiles_dir=Path("profiles")),
         ]
@@ -174,7 +175,12 @@ class TestDbtCoreOperation(BlockSuite):
     def examples(self) -> Sequence[DbtCoreOperation]:
         return [
             DbtCoreOperation(commands=["dbt run", "dbt test"], project_dir=Path("shop")),
-            DbtCoreOperation(commands=["dbt build"], env={"DAY": "today"}, stream_output=False),
+            DbtCoreOperation(
+                commands=["dbt build"],
+                env={"DAY": "today"},
+                secret_env={"TOKEN": SecretStr(token_hex(16))},
+                stream_output=False,
+            ),
         ]
 
 
